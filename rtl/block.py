@@ -1,0 +1,81 @@
+"""Blocks: components that become exactly one Verilog module each, however often they are used."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from amaranth.hdl import Instance, Module, Shape, Value
+from amaranth.lib import wiring
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True)
+class Port:
+    """One flat port of a block: a plain vector of ``width`` bits, seen from the block."""
+
+    name: str
+    width: int
+    direction: Literal["input", "output"]
+
+
+class Block(wiring.Component):
+    """A component that becomes exactly one Verilog module, however often it is used.
+
+    A subclass defines :attr:`block_name` and places other blocks with :func:`place`, so that its ``elaborate`` runs
+    once for each distinct name and the Verilog does not grow with the number of uses. Members may nest; port
+    ``valid`` of a member ``req`` becomes ``req__valid``, and a structured payload becomes one vector.
+    """
+
+    @property
+    @abstractmethod
+    def block_name(self) -> str:
+        """Name of the Verilog module: class and every parameter that changes the logic, e.g. ``pe_bf16_p1``."""
+
+    @property
+    def macro(self) -> bool:
+        """Whether the module is written as ports only, for a hard macro of the same name to take its place."""
+        return False
+
+
+class BlockPlatform(ABC):
+    """An elaboration platform that turns each placed block into an instance of a module converted once."""
+
+    @abstractmethod
+    def instance(self, block: Block) -> Instance:
+        """Convert ``block`` unless a block of its name was converted before; return an instance on its signals."""
+
+
+def place(m: Module, platform: Any, name: str, block: Block) -> None:
+    """Make ``block`` the submodule ``name`` of ``m``.
+
+    The caller drives the inputs of ``block`` and reads its outputs either way: in simulation it is a real
+    submodule, on a :class:`BlockPlatform` an instance of its module, connected to the same signals.
+    """
+    setattr(m.submodules, name, platform.instance(block) if isinstance(platform, BlockPlatform) else block)
+
+
+def port_values(block: Block) -> dict[str, tuple[Port, Value]]:
+    """Flat ports of ``block`` in declaration order, each with the value of its signal.
+
+    Raises
+    ------
+    ValueError
+        If the block or one of its ports has a name that is no Verilog identifier, or a port has no bits.
+    """
+    if not _IDENTIFIER.match(block.block_name):
+        raise ValueError(f"block name {block.block_name!r} is not a Verilog identifier")
+    ports: dict[str, tuple[Port, Value]] = {}
+    for path, member, value in block.signature.flatten(block):
+        name = "__".join(map(str, path))
+        if not _IDENTIFIER.match(name):
+            raise ValueError(f"{block.block_name}: port name {name!r} is not a Verilog identifier")
+        width = Shape.cast(member.shape).width
+        if width == 0:
+            raise ValueError(f"{block.block_name}: port {name} has no bits: must be at least 1 bit wide")
+        direction: Literal["input", "output"] = "input" if member.flow == wiring.In else "output"
+        ports[name] = Port(name, width, direction), Value.cast(value)
+    return ports
