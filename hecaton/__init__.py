@@ -1,0 +1,1 @@
+"""The ``hecaton`` command: arguments, tables, plots and reports, and no model code."""
