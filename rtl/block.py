@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from amaranth.hdl import Instance, Module, Shape, Value
+from amaranth.hdl import Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -45,8 +45,8 @@ class BlockPlatform(ABC):
     """An elaboration platform that turns each placed block into an instance of a module converted once."""
 
     @abstractmethod
-    def instance(self, block: Block) -> Instance:
-        """Convert ``block`` unless a block of its name was converted before; return an instance on its signals."""
+    def instance(self, name: str, block: Block) -> Instance:
+        """Instance ``name`` of the module of ``block``, connected to the signals of ``block``."""
 
 
 def place(m: Module, platform: Any, name: str, block: Block) -> None:
@@ -55,11 +55,12 @@ def place(m: Module, platform: Any, name: str, block: Block) -> None:
     The caller drives the inputs of ``block`` and reads its outputs either way: in simulation it is a real
     submodule, on a :class:`BlockPlatform` an instance of its module, connected to the same signals.
     """
-    setattr(m.submodules, name, platform.instance(block) if isinstance(platform, BlockPlatform) else block)
+    on_platform = isinstance(platform, BlockPlatform)
+    setattr(m.submodules, name, platform.instance(name, block) if on_platform else block)
 
 
-def port_values(block: Block) -> dict[str, tuple[Port, Value]]:
-    """Flat ports of ``block`` in declaration order, each with the value of its signal.
+def port_values(block: Block) -> dict[str, tuple[Port, Signal]]:
+    """Flat ports of ``block`` in declaration order, each with its signal.
 
     Raises
     ------
@@ -68,7 +69,7 @@ def port_values(block: Block) -> dict[str, tuple[Port, Value]]:
     """
     if not _IDENTIFIER.match(block.block_name):
         raise ValueError(f"block name {block.block_name!r} is not a Verilog identifier")
-    ports: dict[str, tuple[Port, Value]] = {}
+    ports: dict[str, tuple[Port, Signal]] = {}
     for path, member, value in block.signature.flatten(block):
         name = "__".join(map(str, path))
         if not _IDENTIFIER.match(name):
@@ -77,5 +78,7 @@ def port_values(block: Block) -> dict[str, tuple[Port, Value]]:
         if width == 0:
             raise ValueError(f"{block.block_name}: port {name} has no bits: must be at least 1 bit wide")
         direction: Literal["input", "output"] = "input" if member.flow == wiring.In else "output"
-        ports[name] = Port(name, width, direction), Value.cast(value)
+        signal = Value.cast(value)
+        assert isinstance(signal, Signal)
+        ports[name] = Port(name, width, direction), signal
     return ports

@@ -1,0 +1,242 @@
+"""From blocks to Verilog: each distinct block is converted once, the rest are instances of it.
+
+Amaranth's own conversion writes one module for each use of a component; here the blocks under a top are converted to
+RTLIL one by one (:class:`Emitter`), the texts are joined, and Yosys turns them into Verilog in one run. Memories
+carry no initial contents: an SRAM powers up undefined, so nothing may rely on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Fragment, Instance, ResetSignal, Value
+from amaranth.hdl._ir import PortDirection
+
+from rtl.block import Block, BlockPlatform, Port, port_values
+from rtl.netlist import CLOCKING, MARKER, module_names, ports_of, tidy, to_verilog
+
+
+class EmitError(Exception):
+    """A design cannot be written as Verilog."""
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A design as Verilog text.
+
+    Attributes
+    ----------
+    top
+        Name of the top module.
+    files
+        Verilog files, a module each, used modules before their users; empty if no directory was given.
+    modules
+        Names of the modules, in the order of ``files``.
+    bytes
+        Size of the Verilog text.
+    seconds
+        Wall-clock time that elaboration, conversion and writing took.
+    text
+        All modules in one text.
+    rtlil
+        The design before Yosys, for other backends than Verilog.
+    """
+
+    top: str
+    files: tuple[Path, ...]
+    modules: tuple[str, ...]
+    bytes: int
+    seconds: float
+    text: str = field(repr=False)
+    rtlil: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A block after its only conversion: its kind, to compare later uses with, and its RTLIL."""
+
+    kind: type[Block]
+    ports: tuple[Port, ...]
+    macro: bool
+    clocking: tuple[str, ...]
+    rtlil: str
+
+
+class Emitter(BlockPlatform):
+    """Elaboration platform that converts every distinct block once, the blocks inside before the block itself."""
+
+    def __init__(self) -> None:
+        self._converted: dict[str, _Converted] = {}
+        self._open: list[str] = []
+
+    @property
+    def rtlil(self) -> str:
+        """RTLIL of all blocks converted so far, used blocks before their users."""
+        return "\n".join(block.rtlil for block in self._converted.values())
+
+    @property
+    def macros(self) -> frozenset[str]:
+        """Names of the blocks that are hard macros."""
+        return frozenset(name for name, block in self._converted.items() if block.macro)
+
+    def ports(self, name: str) -> tuple[Port, ...]:
+        """Ports of the converted block ``name``: clock and reset if it has them, then in declaration order."""
+        block = self._converted[name]
+        return (*(Port(port, 1, "input") for port in block.clocking), *block.ports)
+
+    def instance(self, name: str, block: Block) -> Instance:
+        """Convert ``block`` unless done before; return an instance connected to its signals.
+
+        The signals belong to the user from now on, and are named after the instance: port ``o`` of ``pe_3`` becomes
+        the wire ``pe_3__o``, whatever else the user holds.
+
+        Raises
+        ------
+        EmitError
+            If another kind of block, or one with other ports, was converted under the same name before.
+        """
+        converted = self.convert(block)
+        connections: dict[str, Value] = {}
+        for port, signal in port_values(block).values():
+            signal.name = f"{name}__{port.name}"
+            connections[f"{port.direction[0]}_{port.name}"] = signal
+        for port_name, signal in zip(CLOCKING, (ClockSignal(), ResetSignal()), strict=True):
+            if port_name in converted.clocking:
+                connections[f"i_{port_name}"] = signal
+        return Instance(block.block_name, **connections)
+
+    def convert(self, block: Block) -> _Converted:
+        """Convert ``block`` unless a block of its name was converted before; errors as :meth:`instance`."""
+        block._MustUse__used = True  # a repeated block is never elaborated, of which Amaranth would warn
+        name = block.block_name
+        ports = tuple(port for port, _ in port_values(block).values())
+        known = self._converted.get(name)
+        if known is None:
+            if name in self._open:
+                raise EmitError(f"block {name} contains itself: {' -> '.join([*self._open, name])}")
+            self._open.append(name)
+            known = self._converted[name] = self._convert(block)
+            self._open.pop()
+        elif (known.kind, known.ports, known.macro) != (type(block), ports, block.macro):
+            raise EmitError(
+                f"two different blocks are named {name}, a {known.kind.__name__} and a {type(block).__name__}: "
+                "blocks of one name must be of one class and have the same ports"
+            )
+        return known
+
+    def _convert(self, block: Block) -> _Converted:
+        name = block.block_name
+        values = port_values(block)
+        for port in values.keys() & CLOCKING:
+            raise EmitError(f"block {name}: port name {port} is reserved for the clock domain")
+        fragment = Fragment.get(block, self)
+        # Amaranth takes a module without cells for a black box and leaves it out; the marker keeps it.
+        fragment.add_subfragment(Instance(MARKER), MARKER)
+        directions = {"input": PortDirection.Input, "output": PortDirection.Output}
+        raw = rtlil.convert(
+            fragment,
+            name=name,
+            ports={port.name: (value, directions[port.direction]) for port, value in values.values()},
+            emit_src=False,
+        )
+        text = tidy(raw, order=(*CLOCKING, *values), black_box=block.macro)
+        clocking = tuple(port for port in ports_of(text, name) if port in CLOCKING)
+        return _Converted(type(block), tuple(port for port, _ in values.values()), block.macro, clocking, text)
+
+
+def emit(
+    top: Block,
+    out_dir: Path | None,
+    *,
+    configuration: Mapping[str, Any] | None = None,
+    map: Mapping[str, Any] | None = None,
+) -> Emitted:
+    """Write ``top`` and all blocks under it as Verilog, a module a file.
+
+    Parameters
+    ----------
+    top
+        The top module.
+    out_dir
+        Directory for ``<module>.v``, the file list ``<top>.f`` and the map ``<top>.json``; made if missing. Every
+        file appears complete or not at all. None writes nothing.
+    configuration
+        What the design was made from, as JSON values: goes into the map, its hash into the head of every file.
+    map
+        Further entries of the map, e.g. counters and their addresses.
+
+    Returns
+    -------
+    The text and where it is. Equal arguments give equal bytes.
+
+    Raises
+    ------
+    EmitError
+        If two different blocks share a name, a block contains itself, or an entry of ``map`` is a reserved one.
+    OSError
+        If the directory cannot be written.
+    """
+    start = time.perf_counter()
+    emitter = Emitter()
+    emitter.convert(top)
+    name = top.block_name
+    settings = dict(configuration or {})
+    head = f"// Generated by Hecaton; configuration {hashlib.sha256(_json(settings).encode()).hexdigest()[:16]}\n"
+    verilog = to_verilog(emitter.rtlil, top=name)
+    text = {}
+    for module in module_names(emitter.rtlil):
+        attribute = "(* blackbox *)\n" if module in emitter.macros else ""
+        text[module] = head + attribute + verilog[module]
+    description = {
+        "top": name,
+        "configuration": settings,
+        "modules": [
+            {"name": module, "file": f"{module}.v", "macro": module in emitter.macros} for module in text
+        ],
+        "ports": [asdict(port) for port in emitter.ports(name)],
+    }
+    for key in description.keys() & (map or {}).keys():
+        raise EmitError(f"map entry {key!r} is reserved: must be none of {', '.join(description)}")
+    files: tuple[Path, ...] = ()
+    if out_dir is not None:
+        contents = {f"{module}.v": body for module, body in text.items()}
+        contents[f"{name}.f"] = "".join(f"{module}.v\n" for module in text)
+        contents[f"{name}.json"] = _json({**description, **(map or {})})
+        _write(out_dir, contents)
+        files = tuple(out_dir / f"{module}.v" for module in text)
+    whole = "\n".join(text.values())
+    return Emitted(
+        top=name,
+        files=files,
+        modules=tuple(text),
+        bytes=sum(len(body.encode()) for body in text.values()),
+        seconds=time.perf_counter() - start,
+        text=whole,
+        rtlil=emitter.rtlil,
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _write(out_dir: Path, contents: Mapping[str, str]) -> None:
+    """Write all files under temporary names, then rename them, so that none is ever seen half-written."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    temporary = {name: out_dir / f".{name}.{os.getpid()}" for name in contents}
+    try:
+        for name, path in temporary.items():
+            path.write_text(contents[name], encoding="utf-8", newline="\n")
+        for name, path in temporary.items():
+            path.replace(out_dir / name)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)

