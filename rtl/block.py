@@ -82,3 +82,16 @@ def port_values(block: Block) -> dict[str, tuple[Port, Signal]]:
         assert isinstance(signal, Signal)
         ports[name] = Port(name, width, direction), signal
     return ports
+
+
+def check_integers(what: str, *, minimum: int, **values: object) -> None:
+    """Refuse parameters that are no integers of at least ``minimum``.
+
+    Raises
+    ------
+    ValueError
+        Naming ``what``, the parameter, its value and what is allowed.
+    """
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ValueError(f"{what}: {name} = {value!r}: must be an integer of at least {minimum}")

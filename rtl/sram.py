@@ -1,0 +1,84 @@
+"""Synchronous SRAM with one write and one read port."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, unsigned
+from amaranth.lib import memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from rtl.block import Block, check_integers
+
+
+class Sram(Block):
+    """A memory with one write and one read port on one clock.
+
+    A word written in one cycle can be read from the next cycle on; ``read_data`` is there one cycle after
+    ``read_enable``, and holds until the next read. What a read gets of the word that is written in the same cycle is
+    undefined, as are words never written, ``read_data`` before the first read, and addresses beyond the depth.
+
+    Parameters
+    ----------
+    width
+        Bits of a word, at least 1.
+    depth
+        Words, at least 1.
+    macro
+        Write the module as ports only, for a hard macro ``sram_<depth>x<width>`` with these ports and ``clk``.
+
+    Members
+    -------
+    write_enable, write_address, write_data
+        ``In(1)``, ``In(max(1, ceil(log2(depth))))``, ``In(width)``
+    read_enable, read_address, read_data
+        ``In(1)``, ``In(max(1, ceil(log2(depth))))``, ``Out(width)``
+
+    In Verilog that is no macro, the words are ``mem[0]`` to ``mem[depth - 1]`` in the module.
+
+    Raises
+    ------
+    ValueError
+        If ``width`` or ``depth`` is no integer or too small.
+    """
+
+    def __init__(self, *, width: int, depth: int, macro: bool = False) -> None:
+        check_integers("Sram", minimum=1, width=width, depth=depth)
+        self._width = width
+        self._depth = depth
+        self._macro = macro
+        address = max(1, ceil_log2(depth))
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(width),
+                "read_enable": In(1),
+                "read_address": In(address),
+                "read_data": Out(width),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"sram_{self._depth}x{self._width}"
+
+    @property
+    def macro(self) -> bool:
+        return self._macro
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        words = m.submodules.mem = memory.Memory(shape=unsigned(self._width), depth=self._depth, init=[])
+        write = words.write_port()
+        read = words.read_port()
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.en.eq(self.read_enable),
+            read.addr.eq(self.read_address),
+            self.read_data.eq(read.data),
+        ]
+        return m
