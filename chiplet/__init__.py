@@ -1,1 +1,1 @@
-"""The machine and its work: specifications, workloads, distribution methods and the projection of a package."""
+"""The machine and its work: specifications, workloads, distribution methods and projection."""

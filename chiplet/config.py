@@ -1,7 +1,7 @@
-"""Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, made into one validated ``SystemSpec``.
+"""Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, made into one ``SystemSpec``.
 
-Later layers win key by key. Whatever is wrong is refused with a :class:`ConfigError` of one line that says where it
-stands, what it is and what is allowed.
+Later layers win key by key. Whatever is wrong is refused with a :class:`ConfigError` of one line that says
+where it stands, what it is and what is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from pydantic import ValidationError
 from chiplet.keys import known_keys, nearest, section_names, show_value, to_toml_value
 from chiplet.specs import SystemSpec
 
-_TOML_POSITION = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.S)
+_TOML_POSITION = re.compile(
+    r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.S
+)
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 
@@ -33,8 +35,8 @@ class ConfigError(ValueError):
 class Layer:
     """One source of configuration values.
 
-    ``name`` says in messages where a value stands; ``values`` holds nested tables; ``text`` is the TOML that they were
-    read from, kept for line numbers, and empty for an override.
+    ``name`` says in messages where a value stands; ``values`` holds nested tables; ``text`` is the TOML that
+    they were read from, kept for line numbers, and empty for an override.
     """
 
     name: str
@@ -47,9 +49,9 @@ class Layer:
 
     def where(self, path: Sequence[str]) -> str:
         """The place of ``path`` in this layer: ``file:line`` when there is a text, else the layer's name."""
-        lines = self.text.splitlines()
+        lines = self.text.split("\n") if self.text else []
         for count in range(1, len(lines) + 1):
-            # A prefix of a TOML document that parses is a document: the first that has the key ends on its line.
+            # The shortest prefix of the document that parses and has the key ends on the key's line.
             try:
                 values = tomllib.loads("\n".join(lines[:count]))
             except ValueError:
@@ -68,10 +70,10 @@ class Configuration:
 
 
 def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -> SystemSpec:
-    """The machine that ``preset``, the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` describe together.
+    """The machine that ``preset``, the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` make together.
 
-    Raises :class:`ConfigError` with one line for anything that is missing, unknown, misspelt, of the wrong type, out
-    of range or impossible in combination.
+    Raises :class:`ConfigError` with one line for anything that is missing, unknown, misspelt, of the wrong
+    type, out of range or impossible in combination.
     """
     return load_configuration(config, overrides, preset=preset).system
 
@@ -114,7 +116,7 @@ def read_preset(name: str) -> Layer:
 
 
 def read_file(path: Path) -> Layer:
-    """The layer of the TOML file at ``path``. Raises :class:`ConfigError` when it cannot be read or is no TOML."""
+    """The layer of the TOML file at ``path``; :class:`ConfigError` when it cannot be read or is no TOML."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -163,7 +165,11 @@ def dump_toml(system: SystemSpec) -> str:
 def system_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the configuration file, for editors and validators."""
     schema = SystemSpec.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Hecaton configuration"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Hecaton configuration",
+    }
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         line = match["line"] or str(text.count("\n") + 1)
         column = match["column"] or str(len(text) - text.rfind("\n"))
         raise ConfigError(f"{name}:{line}:{column}: {match['what']}") from None
-    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, brackets nested without end
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, endless brackets
         raise ConfigError(f"{name}: not a usable TOML document: {error}") from None
 
 
@@ -191,15 +197,16 @@ def _check_keys(layer: Layer) -> None:
         elif dotted in sections:
             if value != {}:
                 example = next(key for key in keys if key.startswith(f"{dotted}."))
-                raise ConfigError(
-                    f"{layer.where(path)}: {dotted} must be a section of keys such as {example}, not {show_value(value)}"
-                )
+                allowed = f"a section of keys such as {example}"
+                raise ConfigError(f"{layer.where(path)}: {dotted} must be {allowed}, not {show_value(value)}")
         else:
-            parent = next((key for key in keys if dotted.startswith(f"{key}.")), None)
-            if parent is not None:
-                raise ConfigError(_refusal(layer, parent.split("."), _lookup(layer.values, parent.split("."))))
+            for key in keys:
+                if dotted.startswith(f"{key}."):  # a table where a value belongs
+                    inner = key.split(".")
+                    raise ConfigError(_refusal(layer, inner, _lookup(layer.values, inner)))
             best = nearest(dotted, sections if value == {} else keys)
-            raise ConfigError(f"{layer.where(path)}: unknown key {dotted[:60]}: the nearest known one is {best}")
+            where = layer.where(path)
+            raise ConfigError(f"{where}: unknown key {dotted[:60]}: the nearest known one is {best}")
 
 
 def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
@@ -213,7 +220,7 @@ def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
             return _refusal(layer, path, first["input"])
         return f"{dotted} is missing: must be {known_keys()[dotted].allowed}"
     reason = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-    # A combination is the work of every layer that touches the section; the preset's own values are consistent.
+    # A combination is the work of every layer that touches the section; a preset alone is consistent.
     touching = [layer.name for layer in layers[1:] if layer.holds(path)] or [layers[0].name]
     return ": ".join(part for part in (", ".join(touching), dotted, reason) if part)
 

@@ -1,7 +1,7 @@
 """The configuration keys: names, defaults and allowed values, read off the specification models.
 
-The loader's error messages, the reference page and the completion of misspelt names all come from here, so they cannot
-disagree with the models.
+The loader's error messages, the reference page and the completion of misspelt names all come from here, so
+they cannot disagree with the models.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chiplet.specs import SystemSpec
 
 @dataclass(frozen=True)
 class Key:
-    """One configuration key: its dotted ``name``, ``default`` value, ``allowed`` values in words, ``description``."""
+    """One configuration key; ``name`` is dotted, ``allowed`` says in words which values it takes."""
 
     name: str
     default: Any
@@ -109,9 +109,13 @@ def _allowed(field: FieldInfo) -> str:
     nouns: dict[Any, str] = {int: "an integer", float: "a finite number", str: "a string"}
     noun = nouns.get(kind, f"of type {kind}")
     limits = {
-        bound: getattr(item, bound) for item in field.metadata for bound in ("ge", "gt", "le", "lt") if hasattr(item, bound)
+        bound: getattr(item, bound)
+        for item in field.metadata
+        for bound in ("ge", "gt", "le", "lt")
+        if hasattr(item, bound)
     }
     if limits.keys() == {"ge", "le"}:
         return f"{noun} from {limits['ge']} to {limits['le']}"
     words = {"ge": "of at least", "gt": "greater than", "le": "of at most", "lt": "less than"}
-    return " ".join([noun, " and ".join(f"{words[bound]} {limit}" for bound, limit in limits.items())]).strip()
+    bounds = " and ".join(f"{words[bound]} {limit}" for bound, limit in limits.items())
+    return f"{noun} {bounds}" if bounds else noun

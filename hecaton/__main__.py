@@ -1,0 +1,5 @@
+"""``python -m hecaton`` is the ``hecaton`` command."""
+
+from hecaton.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""The ``hecaton`` command: its subcommands, and what becomes of an error.
+
+A subcommand's module imports nothing heavy at its top; models and hardware are imported when it runs, so that
+``hecaton --help`` is quick and ``hecaton project`` never loads the hardware generator.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from hecaton.commands import config, schema
+from hecaton.errors import INTERRUPTED, explain
+from hecaton.options import examples
+from hecaton.version import VERSION
+
+app = typer.Typer(
+    name="hecaton",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("hecaton config show", "hecaton schema -o hecaton.schema.json"),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Chiplet system for training large language models: Verilog, co-simulation and system projection.
+
+    Bad input ends with one line on stderr and exit code 2, a failed check with exit code 1.
+    With HECATON_TRACEBACK=1 an error shows where it was raised.
+    """
+
+
+app.add_typer(schema.app)
+app.add_typer(config.app, name="config")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with ``arguments`` and return its exit code."""
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="hecaton", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(error)
+    if code == INTERRUPTED:
+        return _report(KeyboardInterrupt())
+    return code or 0
+
+
+def main() -> None:
+    """Entry point of the ``hecaton`` script."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if code == 0:
+            code = _report(error)
+        with suppress(OSError):
+            sys.stdout.close()  # or the interpreter would try again at exit, and complain
+    sys.exit(code)
+
+
+def _report(error: BaseException) -> int:
+    """Tell ``error`` in one line and return its exit code; a defect of the program is raised again."""
+    explained = explain(error)
+    if explained is None or os.environ.get("HECATON_TRACEBACK") == "1":
+        raise error
+    code, message = explained
+    print(f"hecaton: error: {message}", file=sys.stderr)  # noqa: T201
+    return code

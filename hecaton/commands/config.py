@@ -1,0 +1,44 @@
+"""``hecaton config``: look at the configuration that the layers make together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hecaton.options import AsJson, ConfigFile, Overrides, examples
+from hecaton.output import Output
+
+app = typer.Typer(help="Look at the configuration.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``show`` a subcommand: an app with one command and no callback becomes that command."""
+
+
+@app.command(
+    epilog=examples(
+        "hecaton config show",
+        "hecaton config show -P die.rows=16 -P die.dtype=int8 > machine.toml",
+        "hecaton config show --config machine.toml --json",
+    )
+)
+def show(
+    config: ConfigFile = None,
+    override: Overrides = None,
+    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="Preset to start from.")] = "bench",
+    as_json: AsJson = False,
+) -> None:
+    """Print the whole configuration, presets and overrides applied, as TOML that loads back.
+
+    JSON keys: preset, config (sections of keys), sources (for each key the layer that its value comes from).
+    """
+    from chiplet.config import dump_toml, load_configuration
+
+    with Output(as_json) as out:
+        found = load_configuration(config, override or [], preset=preset)
+        out.result(
+            {"preset": preset, "config": found.system, "sources": found.sources},
+            dump_toml(found.system).rstrip(),
+        )

@@ -1,0 +1,62 @@
+"""Tables for the terminal, in one look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+
+
+def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: str | None = None) -> Table:
+    """One line for each of ``rows``, one column for each of ``names`` (keys of the rows)."""
+    entries = list(rows)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        numeric = all(isinstance(row.get(name), (int, float)) for row in entries)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+    for row in entries:
+        table.add_row(*(Text(cell(row.get(name))) for name in names))
+    return table
+
+
+def pairs(data: Mapping[str, Any], *, title: str | None = None) -> Table:
+    """Two columns, name and value, one line for each key of ``data``; nested mappings as dotted names."""
+    table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    for name, value in _flat(data, ""):
+        table.add_row(Text(name), Text(cell(value)))
+    return table
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it: floats with four significant digits, lists with commas, None as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(cell(item) for item in value) if value else "-"
+    return str(value)
+
+
+def quantity(value: float, unit: str) -> str:
+    """``value`` with an SI prefix and four significant digits: ``quantity(0.0123, "s")`` is ``12.3 ms``."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}"
+    exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), min(_PREFIXES)), max(_PREFIXES))
+    return f"{value / 10.0**exponent:.4g} {_PREFIXES[exponent]}{unit}"
+
+
+def _flat(data: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
