@@ -32,14 +32,15 @@ make_venv() {
             refuse "$python has no venv module: apt-get install python3-venv"
     fi
     [ -x "$folder/bin/pip" ] || "$python" -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check -e '.[dev]' ||
+    echo "setup: installing Python packages into $folder"
+    "$folder/bin/pip" install -qq --disable-pip-version-check -e '.[dev]' ||
         refuse "pip could not install the dependencies; its own words stand above"
 }
 
 install_icarus() {
     echo "setup: installing Icarus Verilog"
     install_packages iverilog && command -v iverilog >/dev/null ||
-        refuse "Icarus Verilog is missing and could not be installed without root or sudo: apt-get install iverilog"
+        refuse "Icarus Verilog is missing and apt-get could not install it (it needs root or sudo): apt-get install iverilog"
 }
 
 case "${1:-}" in
