@@ -1,0 +1,1 @@
+"""The bridge from hardware to measurement: golden numerics, scheduler, benches, backends, calibration."""
