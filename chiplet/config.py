@@ -138,14 +138,19 @@ def read_override(override: str) -> Layer:
     path = key.split(".")
     if not equals or not value or not all(path):
         raise ConfigError(f"{name}: must be KEY=VALUE, as in -P die.rows=16")
-    try:
-        parsed = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError):
-        parsed = {}
-    values: Any = parsed["value"] if parsed.keys() == {"value"} else value
+    values = parse_value(value)
     for part in reversed(path):
         values = {part: values}
     return Layer(name=name, values=values)
+
+
+def parse_value(text: str) -> Any:
+    """``text`` as a TOML value, or as the string that it is when it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if parsed.keys() == {"value"} else text
 
 
 def dump_toml(system: SystemSpec) -> str:
