@@ -25,19 +25,23 @@ class Port:
 class Block(wiring.Component):
     """A component that becomes exactly one Verilog module, however often it is used.
 
-    A subclass defines :attr:`block_name` and places other blocks with :func:`place`, so that its ``elaborate`` runs
-    once for each distinct name and the Verilog does not grow with the number of uses. Members may nest; port
-    ``valid`` of a member ``req`` becomes ``req__valid``, and a structured payload becomes one vector.
+    A subclass defines :attr:`block_name` and places other blocks with :func:`place`, so that its
+    ``elaborate`` runs once for each distinct name and the Verilog does not grow with the number of uses.
+    Members may nest; port ``valid`` of a member ``req`` becomes ``req__valid``, and a structured payload
+    becomes one vector.
     """
+
+    # Amaranth warns of components that are never elaborated, and repeated blocks are not.
+    _MustUse__silence = True
 
     @property
     @abstractmethod
     def block_name(self) -> str:
-        """Name of the Verilog module: class and every parameter that changes the logic, e.g. ``pe_bf16_p1``."""
+        """Name of the module: class and every parameter that changes the logic, e.g. ``pe_bf16_p1``."""
 
     @property
     def macro(self) -> bool:
-        """Whether the module is written as ports only, for a hard macro of the same name to take its place."""
+        """Whether the module is written as ports only, its place to be taken by a hard macro."""
         return False
 
 

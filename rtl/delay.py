@@ -36,7 +36,8 @@ class Delay(Block):
     cycles
         Cycles of delay; 0 is a wire.
     reset_less
-        Whether data survive a reset. False resets all stages to 0, as flags need it. They start as 0 either way.
+        Whether data survive a reset. False resets all stages to 0, as flags need it. They start as 0 either
+        way.
 
     Members
     -------
@@ -63,7 +64,7 @@ class Delay(Block):
     def block_name(self) -> str:
         return f"delay_{self._width}x{self._cycles}{'' if self._reset_less else '_reset'}"
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, _platform: Any) -> Module:
         m = Module()
         m.d.comb += self.o.eq(
             _shift(m, self.i, cycles=self._cycles, name="stages", reset_less=self._reset_less)
@@ -110,7 +111,7 @@ class Skew(Block):
     def block_name(self) -> str:
         return f"skew_{self._lanes}x{self._width}_{self._per_lane}"
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, _platform: Any) -> Module:
         m = Module()
         m.d.comb += self.o.eq(
             Cat(

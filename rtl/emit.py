@@ -1,8 +1,8 @@
 """From blocks to Verilog: each distinct block is converted once, the rest are instances of it.
 
-Amaranth's own conversion writes one module for each use of a component; here the blocks under a top are converted to
-RTLIL one by one (:class:`Emitter`), the texts are joined, and Yosys turns them into Verilog in one run. Memories
-carry no initial contents: an SRAM powers up undefined, so nothing may rely on them.
+Amaranth's own conversion writes one module for each use of a component; here the blocks under a top are
+converted to RTLIL one by one (:class:`Emitter`), the texts are joined, and Yosys turns them into Verilog in
+one run. Memories carry no initial contents: an SRAM powers up undefined, so nothing may rely on them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Fragment, Instance, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value
 from amaranth.hdl._ir import PortDirection
+from amaranth.lib.memory import Memory
 
 from rtl.block import Block, BlockPlatform, Port, port_values
 from rtl.netlist import CLOCKING, MARKER, module_names, ports_of, tidy, to_verilog
@@ -71,7 +72,7 @@ class _Converted:
 
 
 class Emitter(BlockPlatform):
-    """Elaboration platform that converts every distinct block once, the blocks inside before the block itself."""
+    """Elaboration platform that converts every distinct block once, the blocks inside it first."""
 
     def __init__(self) -> None:
         self._converted: dict[str, _Converted] = {}
@@ -88,15 +89,15 @@ class Emitter(BlockPlatform):
         return frozenset(name for name, block in self._converted.items() if block.macro)
 
     def ports(self, name: str) -> tuple[Port, ...]:
-        """Ports of the converted block ``name``: clock and reset if it has them, then in declaration order."""
+        """Ports of the converted block ``name``: clock and reset if it has them, then as declared."""
         block = self._converted[name]
         return (*(Port(port, 1, "input") for port in block.clocking), *block.ports)
 
     def instance(self, name: str, block: Block) -> Instance:
         """Convert ``block`` unless done before; return an instance connected to its signals.
 
-        The signals belong to the user from now on, and are named after the instance: port ``o`` of ``pe_3`` becomes
-        the wire ``pe_3__o``, whatever else the user holds.
+        The signals belong to the user from now on, and are named after the instance: port ``o`` of ``pe_3``
+        becomes the wire ``pe_3__o``, whatever else the user holds.
 
         Raises
         ------
@@ -113,9 +114,22 @@ class Emitter(BlockPlatform):
                 connections[f"i_{port_name}"] = signal
         return Instance(block.block_name, **connections)
 
+    def get_memory(self, memory: Memory) -> Elaboratable:
+        """Amaranth's hook for memories: without initial contents, which would take minutes to write.
+
+        Raises
+        ------
+        EmitError
+            If contents other than zero were asked for.
+        """
+        contents = memory.data.init._raw
+        if any(contents):
+            raise EmitError(f"a memory in block {self._open[-1]} has initial contents: must have none")
+        contents.clear()
+        return memory.elaborate(None)
+
     def convert(self, block: Block) -> _Converted:
         """Convert ``block`` unless a block of its name was converted before; errors as :meth:`instance`."""
-        block._MustUse__used = True  # a repeated block is never elaborated, of which Amaranth would warn
         name = block.block_name
         ports = tuple(port for port, _ in port_values(block).values())
         known = self._converted.get(name)
@@ -127,7 +141,7 @@ class Emitter(BlockPlatform):
             self._open.pop()
         elif (known.kind, known.ports, known.macro) != (type(block), ports, block.macro):
             raise EmitError(
-                f"two different blocks are named {name}, a {known.kind.__name__} and a {type(block).__name__}: "
+                f"two different blocks are named {name} ({known.kind.__name__} and {type(block).__name__}): "
                 "blocks of one name must be of one class and have the same ports"
             )
         return known
@@ -149,7 +163,9 @@ class Emitter(BlockPlatform):
         )
         text = tidy(raw, order=(*CLOCKING, *values), black_box=block.macro)
         clocking = tuple(port for port in ports_of(text, name) if port in CLOCKING)
-        return _Converted(type(block), tuple(port for port, _ in values.values()), block.macro, clocking, text)
+        return _Converted(
+            type(block), tuple(port for port, _ in values.values()), block.macro, clocking, text
+        )
 
 
 def emit(
@@ -157,7 +173,7 @@ def emit(
     out_dir: Path | None,
     *,
     configuration: Mapping[str, Any] | None = None,
-    map: Mapping[str, Any] | None = None,
+    map: Mapping[str, Any] | None = None,  # noqa: A002
 ) -> Emitted:
     """Write ``top`` and all blocks under it as Verilog, a module a file.
 
@@ -166,10 +182,11 @@ def emit(
     top
         The top module.
     out_dir
-        Directory for ``<module>.v``, the file list ``<top>.f`` and the map ``<top>.json``; made if missing. Every
-        file appears complete or not at all. None writes nothing.
+        Directory for ``<module>.v``, the file list ``<top>.f`` and the map ``<top>.json``; made if missing.
+        Every file appears complete or not at all. None writes nothing.
     configuration
-        What the design was made from, as JSON values: goes into the map, its hash into the head of every file.
+        What the design was made from, as JSON values: goes into the map, its hash into the head of every
+        file.
     map
         Further entries of the map, e.g. counters and their addresses.
 
@@ -180,7 +197,8 @@ def emit(
     Raises
     ------
     EmitError
-        If two different blocks share a name, a block contains itself, or an entry of ``map`` is a reserved one.
+        If two different blocks share a name, a block contains itself, or an entry of ``map`` is a reserved
+        one.
     OSError
         If the directory cannot be written.
     """
@@ -189,7 +207,8 @@ def emit(
     emitter.convert(top)
     name = top.block_name
     settings = dict(configuration or {})
-    head = f"// Generated by Hecaton; configuration {hashlib.sha256(_json(settings).encode()).hexdigest()[:16]}\n"
+    digest = hashlib.sha256(_json(settings).encode()).hexdigest()
+    head = f"// Generated by Hecaton; configuration {digest[:16]}\n"
     verilog = to_verilog(emitter.rtlil, top=name)
     text = {}
     for module in module_names(emitter.rtlil):

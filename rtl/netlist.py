@@ -47,9 +47,9 @@ def ports_of(text: str, module: str) -> list[str]:
 def tidy(text: str, *, order: Sequence[str], black_box: bool) -> str:
     """Clean the RTLIL of one block, so that all names in it are Verilog identifiers.
 
-    Dropped are initial contents of memories, wires without bits, names for the fields of structures, an unused clock
-    or reset, the :data:`MARKER`, and all attributes but initial values of registers and what is to be kept. Modules
-    inside the block, named ``block.inner``, become ``block__inner`` and come before it.
+    Dropped are initial contents of memories, wires without bits, names for the fields of structures, an
+    unused clock or reset, the :data:`MARKER`, and all attributes but initial values of registers and what is
+    to be kept. Modules inside the block, named ``block.inner``, become ``block__inner`` and come before it.
 
     Parameters
     ----------
@@ -81,7 +81,9 @@ def _tidy_module(text: str, order: Sequence[str], black_box: bool) -> str:
         if width == "0" or (name in CLOCKING and uses[name] == 1) or _is_field(name, uses):
             dropped.add(name)
         elif direction:
-            ports[name] = item[: wire.start()] + f"  wire width {width} {direction} {{}} {signed or ''}\\{name}"
+            ports[name] = (
+                item[: wire.start()] + f"  wire width {width} {direction} {{}} {signed or ''}\\{name}"
+            )
         else:
             kept.append(item)
     ranks = {name: rank for rank, name in enumerate(order)}
@@ -103,7 +105,7 @@ def _is_field(name: str, uses: Counter[str]) -> bool:
 
 
 def _legal(text: str, names: Iterable[str]) -> str:
-    """Rename what is no Verilog identifier: ``state$2``, the second signal called ``state``, to ``state_2``."""
+    """Rename what is no Verilog identifier: the second ``state``, called ``state$2``, to ``state_2``."""
     taken = set(names)
     new: dict[str, str] = {}
     for name in names:

@@ -14,8 +14,9 @@ from rtl.block import Block, check_integers
 class Rotate(Block):
     """Lanes rotated down: lane l of ``o`` is lane (l + ``amount``) mod ``lanes`` of ``i``, combinationally.
 
-    A barrel shifter of ceil(log2(lanes)) stages; stage s rotates the whole vector by 2 ** s lanes or not at all, so
-    any number of lanes works. Rotation by -x is rotation by ``lanes`` - x; an ``amount`` above ``lanes`` wraps.
+    A barrel shifter of ceil(log2(lanes)) stages; stage s rotates the whole vector by 2 ** s lanes or not at
+    all, so any number of lanes works. Rotation by -x is rotation by ``lanes`` - x; an ``amount`` above
+    ``lanes`` wraps.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class Rotate(Block):
     def block_name(self) -> str:
         return f"rotate_{self._lanes}x{self._width}"
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, _platform: Any) -> Module:
         m = Module()
         vector: Value = self.i
         for stage in range(ceil_log2(self._lanes)):

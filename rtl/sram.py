@@ -16,8 +16,9 @@ class Sram(Block):
     """A memory with one write and one read port on one clock.
 
     A word written in one cycle can be read from the next cycle on; ``read_data`` is there one cycle after
-    ``read_enable``, and holds until the next read. What a read gets of the word that is written in the same cycle is
-    undefined, as are words never written, ``read_data`` before the first read, and addresses beyond the depth.
+    ``read_enable``, and holds until the next read. What a read gets of the word that is written in the same
+    cycle is undefined, as are words never written, ``read_data`` before the first read, and addresses beyond
+    the depth.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ class Sram(Block):
     depth
         Words, at least 1.
     macro
-        Write the module as ports only, for a hard macro ``sram_<depth>x<width>`` with these ports and ``clk``.
+        Write the module as ports only, for a hard macro ``sram_<depth>x<width>`` with these ports and
+        ``clk``.
 
     Members
     -------
@@ -68,7 +70,7 @@ class Sram(Block):
     def macro(self) -> bool:
         return self._macro
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, _platform: Any) -> Module:
         m = Module()
         words = m.submodules.mem = memory.Memory(shape=unsigned(self._width), depth=self._depth, init=[])
         write = words.write_port()
