@@ -2,7 +2,7 @@
 
 K is cut into tiles of ``rows`` consecutive k; the last one may be shorter. Within a tile the sum starts at +0
 and takes the products in descending k, because array row 0 holds the largest k of a tile. Tile sums are added
-in ascending order of tiles, the first one as it is. ``docs/numerics.md`` has the reasons.
+to a total that starts at +0, in ascending order of tiles. ``docs/numerics.md`` has the reasons.
 """
 
 from __future__ import annotations
@@ -98,13 +98,12 @@ def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArra
 
 
 def _bf16_gemm(a: Float32s, b: Float32s, rows: int) -> Float32s:
-    total: Float32s | None = None
+    total: Float32s = np.zeros((a.shape[0], b.shape[1]), np.float32)
     for start in range(0, a.shape[1], rows):
         tile_sum = np.zeros((a.shape[0], b.shape[1]), np.float32)
         for k in reversed(range(start, min(start + rows, a.shape[1]))):
             tile_sum = add(tile_sum, multiply(a[:, k, None], b[None, k, :]))
-        total = tile_sum if total is None else add(total, tile_sum)
-    assert total is not None
+        total = add(total, tile_sum)
     return total
 
 

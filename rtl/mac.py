@@ -156,12 +156,13 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     little = _wire(m, "little", Mux(swap, a, b))
     exponent_big, exponent_little = big[23:31], little[23:31]
     subtract = _wire(m, "subtract", a[31] ^ b[31])
-    # 26 places below the significand are kept apart; what moves further is too little to change the sum.
+    # 25 places below the significand are kept apart. A significand that moves further stands entirely below the
+    # round bit, where its top bit alone makes it sticky; beyond those places it cannot change the rounded sum.
     significand_little = Mux(exponent_little == 0, 0, Cat(little[:_FRACTION], C(1, 1)))
-    moved = _wire(m, "moved", Cat(C(0, 26), significand_little) >> (exponent_big - exponent_little)[:8])
-    sticky = _wire(m, "sticky", moved[:24].any())
+    moved = _wire(m, "moved", Cat(C(0, 25), significand_little) >> (exponent_big - exponent_little)[:8])
+    sticky = _wire(m, "sticky", moved[:23].any())
     # The lowest bit carries subtract into the sum: the one that completes the two's complement.
-    aligned = Cat(C(0, 1), sticky, moved[24:], C(0, 1))
+    aligned = Cat(C(0, 1), sticky, moved[23:], C(0, 1))
     significand, addend, exponent, sign, nan, inf = cut(
         "align",
         significand=big[:_FRACTION],

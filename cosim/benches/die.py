@@ -1,0 +1,91 @@
+"""Bench of one die: load memory and program by the back door, start, wait for done, read counters and result.
+
+Python is not in the cycle loop. What to do comes as a :class:`cosim.job.Job` in the folder of the run.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
+from cocotb.types import LogicArray
+
+from cosim.job import CLOCK_NS, FOLDER_VARIABLE, Job, Outcome, image_words
+from rtl.counters import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
+
+
+async def _write(dut: HierarchyObject, address: int, value: int) -> None:
+    dut.host_address.value = address
+    dut.host_write_data.value = value
+    dut.host_write.value = 1
+    await RisingEdge(dut.clk)
+    dut.host_write.value = 0
+
+
+async def _read(dut: HierarchyObject, address: int) -> int:
+    dut.host_address.value = address
+    dut.host_read.value = 1
+    await RisingEdge(dut.clk)
+    dut.host_read.value = 0
+    await ReadOnly()
+    value: int = dut.host_read_data.value.to_unsigned()
+    await RisingEdge(dut.clk)
+    return value
+
+
+@cocotb.test()
+async def run_program(dut: HierarchyObject) -> None:
+    """Run the program of the job; a result is written only if the die says done."""
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    job = Job.load(folder)
+    for name in ("address", "write", "write_data", "read"):
+        getattr(dut, f"host_{name}").value = 0
+    dut.memory_latency.value = job.latency
+    dut.memory_interval.value = job.interval
+    dut.memory_stall.value = job.stall
+    dut.memory_seed.value = job.seed
+    dut.memory_reseed.value = 1
+    dut.rst.value = 1
+
+    contents = dut.memory.contents
+    for address, word in image_words(folder, word_bytes=job.word_bytes):
+        contents[address].value = word
+
+    Clock(dut.clk, CLOCK_NS, unit="ns").start()
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
+    dut.memory_reseed.value = 0
+    await _write(dut, PROGRAM, job.program_address)
+    await _write(dut, COMMANDS, job.commands)
+    await _write(dut, CONTROL, 1)
+    await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * job.most_cycles, unit="ns"))
+    await RisingEdge(dut.clk)
+    status = await _read(dut, STATUS)
+    if status != 2:
+        state = "met a word that is no command" if status & 4 else f"is not done after {job.most_cycles} cycles"
+        raise RuntimeError(f"the die {state}")
+
+    counters = {}
+    for name in COUNTERS:
+        low = await _read(dut, counter_address(name))
+        high = await _read(dut, counter_address(name) + 1)
+        counters[name] = high << 32 | low
+    start, end = job.result_address, job.result_address + job.result_words
+    words = [contents[address].value for address in range(start, end)]
+    Outcome(counters=counters).save(
+        folder,
+        [_bits(word, "1") for word in words],
+        [0 if word.is_resolvable else _bits(word, "XxZzUuWw-") for word in words],
+        word_bytes=job.word_bytes,
+    )
+
+
+def _bits(word: LogicArray, ones: str) -> int:
+    """The bits of a word that are one of ``ones``, as a number."""
+    if word.is_resolvable and ones == "1":
+        return word.to_unsigned()
+    return int("".join("1" if bit in ones else "0" for bit in str(word)), 2)

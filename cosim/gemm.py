@@ -1,0 +1,153 @@
+"""Co-simulation of one GEMM: schedule, simulate, compare with the golden model, record."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.specs import DieSpec, MemorySpec
+from cosim import golden
+from cosim.backends.base import Backend
+from cosim.backends.icarus import Icarus
+from cosim.job import FOLDER_VARIABLE, Job, Outcome, save_image
+from cosim.operands import pack, random_operand, unpack
+from cosim.record import GemmRecord, GemmRequest
+from cosim.scheduler import GemmProgram, schedule_gemm
+from cosim.tiling import Shape, floor_cycles
+from rtl.bench.die import DieBench
+from rtl.emit import Emitted, emit
+
+__all__ = ["BACKENDS", "run_gemm"]
+
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Icarus(),)}
+"""Simulators by their name for ``--sim``."""
+
+LEAST_MEMORY_WORDS = 4096
+
+
+def backend(name: str) -> Backend:
+    """Return the backend of that name. Raises ValueError for an unknown one."""
+    if name not in BACKENDS:
+        raise ValueError(f"--sim {name} is unknown: must be one of {', '.join(BACKENDS)}")
+    return BACKENDS[name]
+
+
+def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
+    """Return the Verilog of a die with a memory of at least ``memory_words``.
+
+    The memory is a power of two, so that few designs serve many shapes.
+    """
+    depth = max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
+    return emit(DieBench(die=die, memory=memory, memory_depth=depth), None)
+
+
+def run_gemm(request: GemmRequest) -> GemmRecord:
+    """Run a GEMM on the generated die and return the record.
+
+    Raises
+    ------
+    ValueError
+        If the shape is out of range or does not fit the die.
+    SimulationError
+        If the simulator is missing, or the die does not end.
+    """
+    simulator = backend(request.sim)
+    die, memory = request.die, request.memory
+    shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
+    program = schedule_gemm(die, memory, shape)
+    rng = np.random.default_rng(request.seed)
+    a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)
+    b = random_operand(rng, *shape.stored_b, dtype=die.dtype, operands=request.operands)
+
+    emitted = emit_bench(die, memory, program.memory_words)
+    model = simulator.build(emitted.text, emitted.top)
+    start = time.perf_counter()
+    outcome, result, undefined = _simulate(simulator, model, emitted.top, request, program, a, b)
+    wall_seconds = time.perf_counter() - start
+
+    expected = golden.gemm(*golden.gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
+    found = unpack(result, program.y, dtype=die.dtype)
+    unknown = unpack(undefined, program.y, dtype=die.dtype)
+    mismatches = int(np.count_nonzero((expected != found) | (unknown != 0)))
+    counters = outcome.counters
+    array_cycles = counters["array_last"] - counters["array_first"]
+    ideal = -(-shape.m * shape.k * shape.n // die.macs_per_cycle)
+    return GemmRecord(
+        request=request,
+        m=shape.m,
+        k=shape.k,
+        n=shape.n,
+        form=shape.form,
+        rows=die.rows,
+        cols=die.cols,
+        dtype=die.dtype,
+        cycles=counters["cycles"],
+        array_cycles=array_cycles,
+        ideal_cycles=ideal,
+        floor_cycles=floor_cycles(die, shape),
+        utilization=ideal / array_cycles,
+        mismatches=mismatches,
+        counters=counters,
+        commands=len(program.commands),
+        seed=request.seed,
+        sim=request.sim,
+        simulator_version=simulator.version(),
+        hecaton_version=version("hecaton"),
+        verilog_sha256=hashlib.sha256(emitted.text.encode()).hexdigest(),
+        wall_seconds=wall_seconds,
+    )
+
+
+def _simulate(
+    simulator: Backend,
+    model: Path,
+    top: str,
+    request: GemmRequest,
+    program: GemmProgram,
+    a: NDArray[Any],
+    b: NDArray[Any],
+) -> tuple[Outcome, bytes, bytes]:
+    memory = request.memory
+    word = memory.word_bytes
+    words = program.program_words(memory)
+    job = Job(
+        word_bytes=word,
+        program_address=program.program_address,
+        commands=len(program.commands),
+        result_address=program.y.address,
+        result_words=program.y.end - program.y.address,
+        latency=memory.latency_cycles,
+        interval=request.interval,
+        stall=round(request.stall * 65536),
+        seed=request.seed + 1,
+        most_cycles=_most_cycles(request, program),
+    )
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        folder = Path(name)
+        job.save(folder)
+        save_image(
+            folder,
+            {
+                program.a.address: pack(a, program.a, word_bytes=word),
+                program.b.address: pack(b, program.b, word_bytes=word),
+                program.program_address: b"".join(value.to_bytes(word, "little") for value in words),
+            },
+        )
+        simulator.run(model, top, "cosim.benches.die", folder, {FOLDER_VARIABLE: str(folder)})
+        return Outcome.load(folder)
+
+
+def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:
+    """Cycles after which a run is given up: everything one after the other, with stalls, ten times over."""
+    shape = program.shape
+    traffic = program.memory_words * max(-(-shape.m // program.tiling.m), -(-shape.n // program.tiling.n))
+    traffic *= max(request.interval, request.die.rows, request.die.cols)
+    alone = floor_cycles(request.die, shape) + traffic + len(program.commands) * (request.memory.latency_cycles + 50)
+    return int(10 * alone / (1 - request.stall)) + 10_000

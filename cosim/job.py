@@ -1,0 +1,87 @@
+"""What a bench of one die is asked to do, and what it found: files in the folder of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+__all__ = ["CLOCK_NS", "FOLDER_VARIABLE", "Job", "Outcome", "image_words", "save_image"]
+
+FOLDER_VARIABLE = "HECATON_RUN_FOLDER"
+CLOCK_NS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A program to run on a die.
+
+    Attributes
+    ----------
+    word_bytes
+        Width of the memory.
+    program_address, commands
+        Word of the first command, and how many there are.
+    result_address, result_words
+        Words to read back.
+    latency, interval, stall, seed
+        Settings of the memory, see :class:`rtl.bench.memory.BenchMemory`.
+    most_cycles
+        When to give up.
+    """
+
+    word_bytes: int
+    program_address: int
+    commands: int
+    result_address: int
+    result_words: int
+    latency: int
+    interval: int
+    stall: int
+    seed: int
+    most_cycles: int
+
+    def save(self, folder: Path) -> None:
+        """Write the job into ``folder``."""
+        (folder / "job.json").write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the job from ``folder``."""
+        return cls(**json.loads((folder / "job.json").read_text()))
+
+
+def save_image(folder: Path, segments: Mapping[int, bytes]) -> None:
+    """Write memory contents, given by their first word, into ``folder``. Other words stay undefined."""
+    for address, content in segments.items():
+        (folder / f"image_{address}.bin").write_bytes(content)
+
+
+def image_words(folder: Path, *, word_bytes: int) -> Iterator[tuple[int, int]]:
+    """Memory contents as pairs of address and word."""
+    for path in sorted(folder.glob("image_*.bin")):
+        content = path.read_bytes()
+        first = int(path.stem.removeprefix("image_"))
+        for start in range(0, len(content), word_bytes):
+            yield first + start // word_bytes, int.from_bytes(content[start : start + word_bytes], "little")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the bench found: every counter of the die. The words read back are in a file beside it."""
+
+    counters: dict[str, int]
+
+    def save(self, folder: Path, words: Iterable[int], undefined: Iterable[int], *, word_bytes: int) -> None:
+        """Write the outcome, the words read back, and which of their bits are undefined."""
+        for name, values in (("result.bin", words), ("undefined.bin", undefined)):
+            (folder / name).write_bytes(b"".join(value.to_bytes(word_bytes, "little") for value in values))
+        (folder / "outcome.json").write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[Self, bytes, bytes]:
+        """Read the outcome, the bytes read back, and which of their bits are undefined."""
+        outcome = cls(**json.loads((folder / "outcome.json").read_text()))
+        return outcome, (folder / "result.bin").read_bytes(), (folder / "undefined.bin").read_bytes()

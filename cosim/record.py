@@ -1,0 +1,90 @@
+"""Measurement records: what was run, on what, and what came out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chiplet.specs import DieSpec, Dtype, MemorySpec
+from cosim.operands import Operands
+from cosim.tiling import Form
+
+__all__ = ["GemmRecord", "GemmRequest"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GemmRequest(_Model):
+    """A GEMM to run on a die.
+
+    ``stall`` is the chance that a cycle of the memory port takes no request, and that a word that is due does not
+    come; ``interval`` the least cycles from one request to the next.
+    """
+
+    m: int
+    k: int
+    n: int
+    form: Form = "nn"
+    die: DieSpec
+    memory: MemorySpec
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    interval: Annotated[int, Field(ge=1, le=1 << 15)] = 1
+    operands: Operands = "normal"
+    sim: str = "icarus"
+
+
+class GemmRecord(_Model):
+    """A measured GEMM.
+
+    Attributes
+    ----------
+    request
+        What was run.
+    rows, cols, dtype
+        Of the die.
+    cycles
+        From start to done.
+    array_cycles
+        From the first operand row at the array to the last row of sums out of the accumulator adders.
+    ideal_cycles
+        ceil(M K N / (R C)).
+    floor_cycles
+        The design's floor for ``array_cycles``.
+    utilization
+        ``ideal_cycles / array_cycles``.
+    mismatches
+        Result elements that differ from the golden model in any bit.
+    commands, verilog_sha256
+        Length of the program; the design that ran it.
+    simulator, simulator_version, hecaton_version
+        What ran it.
+    wall_seconds
+        Time of the simulation, without building.
+    """
+
+    request: GemmRequest
+    m: int
+    k: int
+    n: int
+    form: Form
+    rows: int
+    cols: int
+    dtype: Dtype
+    cycles: int
+    array_cycles: int
+    ideal_cycles: int
+    floor_cycles: int
+    utilization: float
+    mismatches: int
+    counters: dict[str, int]
+    commands: int
+    seed: int
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    verilog_sha256: str
+    wall_seconds: float

@@ -1,0 +1,299 @@
+"""The scheduler: turns a GEMM into the program of a die and the place of everything in its memory.
+
+The program is in an order in which it would also be right one command after the other; the queues and semaphores of
+the die turn that into overlap. The queues let loads run ahead of the array, so the next block comes while this one
+is multiplied, and results leave while the next panel is summed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from chiplet.specs import DieSpec, MemorySpec
+from cosim.tiling import (
+    Shape,
+    Tiling,
+    activation_addresses,
+    blocks,
+    choose_tiling,
+    weight_addresses,
+)
+from rtl.isa import COMMAND_BITS, Opcode, Target, encode
+
+__all__ = ["Command", "GemmProgram", "Semaphore", "schedule_gemm"]
+
+
+class Semaphore(IntEnum):
+    """What the semaphores of a GEMM program count. Each has one unit that waits on it."""
+
+    ACTIVATION_LOADED = 0
+    WEIGHT_LOADED = 1
+    ACTIVATION_FREE = 2
+    WEIGHT_FREE = 3
+    SLOT_FREE = 4
+    PANEL_DONE = 5
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a program."""
+
+    opcode: Opcode
+    fields: dict[str, int]
+
+    @property
+    def bits(self) -> int:
+        """The command as the die reads it."""
+        return encode(self.opcode, **self.fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """A row-major matrix in memory: each row starts at a word.
+
+    Attributes
+    ----------
+    address
+        Word of the first element.
+    rows, cols
+        Elements.
+    pitch
+        Words from one row to the next.
+    """
+
+    address: int
+    rows: int
+    cols: int
+    pitch: int
+
+    @property
+    def end(self) -> int:
+        """First word behind the matrix."""
+        return self.address + self.rows * self.pitch
+
+
+@dataclass(frozen=True, kw_only=True)
+class GemmProgram:
+    """A program, and where its operands, its result and itself lie in memory.
+
+    Attributes
+    ----------
+    shape, tiling
+        What is computed, and in which blocks.
+    a, b, y
+        Stored operands and result.
+    commands
+        The program, in order.
+    program_address
+        Word of the first command.
+    memory_words
+        Words of memory in use.
+    """
+
+    shape: Shape
+    tiling: Tiling
+    a: Matrix
+    b: Matrix
+    y: Matrix
+    commands: tuple[Command, ...]
+    program_address: int
+    memory_words: int
+
+    def program_words(self, memory: MemorySpec) -> list[int]:
+        """The words of the program, from ``program_address`` on."""
+        words = []
+        for command in self.commands:
+            bits = command.bits
+            for part in range(memory.command_words):
+                words.append(bits >> part * 8 * memory.word_bytes & (1 << 8 * memory.word_bytes) - 1)
+        assert COMMAND_BITS <= memory.command_words * 8 * memory.word_bytes
+        return words
+
+
+def _mask(*semaphores: Semaphore) -> int:
+    return sum(1 << semaphore for semaphore in semaphores)
+
+
+class _Copies:
+    """Blocks of one operand in its buffer: which block lies in which copy, and which has to be loaded."""
+
+    def __init__(self, *, copies: int, size: int) -> None:
+        self.copies, self._size = copies, size
+        self._held: list[object] = [None] * copies
+        self._next = 0
+
+    def place(self, block: object) -> tuple[int, bool]:
+        """Return the buffer address of ``block`` and whether it has to be loaded there."""
+        if block in self._held:
+            return self._held.index(block) * self._size, False
+        copy = self._next
+        self._held[copy] = block
+        self._next = (copy + 1) % self.copies
+        return copy * self._size, True
+
+
+def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram:
+    """Return the program of a GEMM on one die.
+
+    Raises
+    ------
+    ValueError
+        If not even the smallest blocks fit the buffers of the die.
+    """
+    tiling = choose_tiling(die, memory, shape)
+    word_elements = memory.word_bytes // die.element_bytes
+    word_sums = memory.word_bytes // 4
+
+    def lay(address: int, rows: int, cols: int, per_word: int) -> Matrix:
+        return Matrix(address=address, rows=rows, cols=cols, pitch=-(-cols // per_word))
+
+    a = lay(0, *shape.stored_a, word_elements)
+    b = lay(a.end, *shape.stored_b, word_elements)
+    y = lay(b.end, shape.m, shape.n, word_sums)
+
+    steps = [
+        (m_block, n_block, k_block)
+        for m_block in blocks(shape.m, tiling.m)
+        for n_block in blocks(shape.n, tiling.n)
+        for k_block in blocks(shape.k, tiling.k)
+    ]
+    a_keys = [(m_block, k_block) for m_block, _, k_block in steps]
+    b_keys = [(k_block, n_block) for _, n_block, k_block in steps]
+    a_copies = _Copies(
+        copies=min(2, len(set(a_keys))), size=activation_addresses(die, shape, tiling.m, tiling.k)
+    )
+    b_copies = _Copies(copies=min(2, len(set(b_keys))), size=weight_addresses(die, shape, tiling.k, tiling.n))
+    a_placed = [a_copies.place(key) for key in a_keys]
+    b_placed = [b_copies.place(key) for key in b_keys]
+
+    commands = [
+        Command(Opcode.SET, {"semaphore": semaphore, "value": value})
+        for semaphore, value in (
+            (Semaphore.ACTIVATION_LOADED, 0),
+            (Semaphore.WEIGHT_LOADED, 0),
+            (Semaphore.ACTIVATION_FREE, a_copies.copies),
+            (Semaphore.WEIGHT_FREE, b_copies.copies),
+            (Semaphore.SLOT_FREE, tiling.slots),
+            (Semaphore.PANEL_DONE, 0),
+        )
+    ]
+    slot = 0
+    for index, ((m_start, m), (n_start, n), (k_start, k)) in enumerate(steps):
+        (a_base, a_load), (b_base, b_load) = a_placed[index], b_placed[index]
+        following = index + 1
+        a_last = following == len(steps) or a_placed[following][1]
+        b_last = following == len(steps) or b_placed[following][1]
+        if a_load:
+            commands.append(
+                _load(
+                    Target.ACTIVATION,
+                    a,
+                    (k_start, k, m_start, m) if shape.activation_column else (m_start, m, k_start, k),
+                    base=a_base,
+                    word_elements=word_elements,
+                    wait=_mask(Semaphore.ACTIVATION_FREE),
+                    post=_mask(Semaphore.ACTIVATION_LOADED),
+                )
+            )
+        if b_load:
+            commands.append(
+                _load(
+                    Target.WEIGHT,
+                    b,
+                    (n_start, n, k_start, k) if shape.weight_column else (k_start, k, n_start, n),
+                    base=b_base,
+                    word_elements=word_elements,
+                    wait=_mask(Semaphore.WEIGHT_FREE),
+                    post=_mask(Semaphore.WEIGHT_LOADED),
+                )
+            )
+        first_k, last_k = k_start == 0, k_start + k == shape.k
+        panels = -(-n // die.cols)
+        last_cols = n - (panels - 1) * die.cols
+        k_tiles = -(-k // die.rows)
+        commands.append(
+            Command(
+                Opcode.GEMM,
+                {
+                    "wait": (_mask(Semaphore.ACTIVATION_LOADED) if a_load else 0)
+                    | (_mask(Semaphore.WEIGHT_LOADED) if b_load else 0),
+                    "post": (_mask(Semaphore.ACTIVATION_FREE) if a_last else 0)
+                    | (_mask(Semaphore.WEIGHT_FREE) if b_last else 0),
+                    "panel_wait": _mask(Semaphore.SLOT_FREE) if first_k else 0,
+                    "panel_post": _mask(Semaphore.PANEL_DONE) if last_k else 0,
+                    "accumulate": int(not first_k),
+                    "activation_column": int(shape.activation_column),
+                    "weight_column": int(shape.weight_column),
+                    "activation_base": a_base,
+                    "activation_pitch": k if shape.activation_column else m,
+                    "weight_base": b_base,
+                    "weight_pitch": n if shape.weight_column else k,
+                    "accumulator_base": slot * tiling.m,
+                    "accumulator_step": tiling.m,
+                    "accumulator_wrap": tiling.slots * tiling.m,
+                    "m": m,
+                    "k_tiles": k_tiles,
+                    "last_k": k - (k_tiles - 1) * die.rows,
+                    "panels": panels,
+                    "last_cols": last_cols,
+                },
+            )
+        )
+        if last_k:
+            commands.append(
+                Command(
+                    Opcode.STORE,
+                    {
+                        "panel_wait": _mask(Semaphore.PANEL_DONE),
+                        "panel_post": _mask(Semaphore.SLOT_FREE),
+                        "base": slot * tiling.m,
+                        "step": tiling.m,
+                        "wrap": tiling.slots * tiling.m,
+                        "rows": m,
+                        "panels": panels,
+                        "last_cols": last_cols,
+                        "address": y.address + m_start * y.pitch + n_start // word_sums,
+                        "memory_pitch": y.pitch,
+                    },
+                )
+            )
+            slot = (slot + panels) % tiling.slots
+    return GemmProgram(
+        shape=shape,
+        tiling=tiling,
+        a=a,
+        b=b,
+        y=y,
+        commands=tuple(commands),
+        program_address=y.end,
+        memory_words=y.end + len(commands) * memory.command_words,
+    )
+
+
+def _load(
+    target: Target,
+    matrix: Matrix,
+    block: tuple[int, int, int, int],
+    *,
+    base: int,
+    word_elements: int,
+    wait: int,
+    post: int,
+) -> Command:
+    row, rows, col, cols = block
+    return Command(
+        Opcode.LOAD,
+        {
+            "wait": wait,
+            "post": post,
+            "target": target,
+            "base": base,
+            "pitch": rows,
+            "rows": rows,
+            "cols": cols,
+            "words": -(-cols // word_elements),
+            "address": matrix.address + row * matrix.pitch + col // word_elements,
+            "memory_pitch": matrix.pitch,
+        },
+    )

@@ -1,0 +1,171 @@
+"""Weight-stationary systolic array of R x C PEs with shadow weights, any R and C.
+
+Row 0 is on top and holds the largest k of a tile; sums flow down, activations and their control flow right. The
+weights of the next tile shift down into the shadow registers while this tile computes. Both operands enter as whole
+vectors, and the skew that the wavefront needs is inside.
+"""
+
+from amaranth.hdl import Cat, Module
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from rtl.block import Block, place
+from rtl.delay import Delay, Skew
+from rtl.pe import PE
+
+__all__ = ["Array", "Row"]
+
+
+def count_bits(rows: int) -> int:
+    """Width of the count of rows that a weight vector has yet to pass."""
+    return max(1, ceil_log2(rows))
+
+
+class Row(Block):
+    """One row of the array: C PEs, and the control that goes down to the next row in P cycles.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Size of the array that the row belongs to.
+    dtype : str
+        ``bf16`` or ``int8``.
+    stages : int
+        Pipeline stages P of a PE's adder.
+
+    Members
+    -------
+    a, swap : activation of this row, and whether it is the first of a tile.
+    load, count, w : weight vector for the shadow registers; ``count`` rows below want one too.
+    psum_in, psum_out : sums from above and to below, ``cols`` times 32 bits.
+    *_next : the control for the row below, P cycles later.
+    """
+
+    def __init__(self, *, rows: int, cols: int, dtype: str, stages: int) -> None:
+        self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
+        self._element = 16 if dtype == "bf16" else 8
+        count = count_bits(rows)
+        super().__init__(
+            {
+                "a": In(self._element),
+                "swap": In(1),
+                "load": In(1),
+                "count": In(count),
+                "w_in": In(cols * self._element),
+                "psum_in": In(cols * 32),
+                "swap_next": Out(1),
+                "load_next": Out(1),
+                "count_next": Out(count),
+                "w_out": Out(cols * self._element),
+                "psum_out": Out(cols * 32),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"row_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        a, swap, load = self.a, self.swap, self.load
+        w_out, psum_out = [], []
+        for c in range(self._cols):
+            pe = PE(dtype=self._dtype, stages=self._stages)
+            place(m, platform, f"pe_{c}", pe)
+            m.d.comb += [
+                pe.a_in.eq(a),
+                pe.swap_in.eq(swap),
+                pe.load_in.eq(load),
+                pe.w_in.eq(self.w_in.word_select(c, self._element)),
+                pe.psum_in.eq(self.psum_in.word_select(c, 32)),
+            ]
+            a, swap, load = pe.a_out, pe.swap_out, pe.load_out
+            w_out.append(pe.w_out)
+            psum_out.append(pe.psum_out)
+        m.d.comb += [self.w_out.eq(Cat(w_out)), self.psum_out.eq(Cat(psum_out))]
+
+        # A row keeps the last vector that it loads, so the row below gets one vector fewer.
+        below = Delay(width=2 + len(self.count), cycles=self._stages, reset_less=False)
+        place(m, platform, "below", below)
+        m.d.comb += [
+            below.i.eq(Cat(self.swap, self.load & (self.count != 0), (self.count - 1)[: len(self.count)])),
+            Cat(self.swap_next, self.load_next, self.count_next).eq(below.o),
+        ]
+        return m
+
+
+class Array(Block):
+    """R rows of C PEs, with the skew of both operands.
+
+    The result of column c for an activation vector given in cycle t is ``psum`` lane c in cycle
+    t + 1 + R * P + c (one cycle for the product register).
+
+    Parameters
+    ----------
+    rows, cols, dtype, stages
+        As for :class:`Row`.
+
+    Members
+    -------
+    a : In(R * E)
+        Activation vector; lane l goes to the row that holds the l-th k of the tile.
+    swap : In(1)
+        The vector is the first of a tile: the shadow weights become the weights from here on.
+    load, count, w : In(1), In, In(C * E)
+        Weight vectors of a tile in ascending k, R in all, with ``count`` falling from R - 1 to 0. A vector may come
+        as early as the first activation vector of the tile before.
+    psum : Out(C * 32)
+        Sums; column c is c cycles later than column 0.
+    """
+
+    def __init__(self, *, rows: int, cols: int, dtype: str, stages: int) -> None:
+        self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
+        self._element = 16 if dtype == "bf16" else 8
+        super().__init__(
+            {
+                "a": In(rows * self._element),
+                "swap": In(1),
+                "load": In(1),
+                "count": In(count_bits(rows)),
+                "w": In(cols * self._element),
+                "psum": Out(cols * 32),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"array_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+
+    @property
+    def latency(self) -> int:
+        """Cycles from an activation vector to its sum in column 0."""
+        return 1 + self._rows * self._stages
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        element = self._element
+        a_skew = Skew(lanes=self._rows, width=element, per_lane=self._stages)
+        w_skew = Skew(lanes=self._cols, width=element, per_lane=1)
+        place(m, platform, "a_skew", a_skew)
+        place(m, platform, "w_skew", w_skew)
+        # Lane 0, the smallest k of the tile, belongs to the bottom row: weights enter at the top in ascending k.
+        m.d.comb += [
+            a_skew.i.eq(Cat(self.a.word_select(r, element) for r in reversed(range(self._rows)))),
+            w_skew.i.eq(self.w),
+        ]
+        swap, load, count, w, psum = self.swap, self.load, self.count, w_skew.o, 0
+        for r in range(self._rows):
+            row = Row(rows=self._rows, cols=self._cols, dtype=self._dtype, stages=self._stages)
+            place(m, platform, f"row_{r}", row)
+            m.d.comb += [
+                row.a.eq(a_skew.o.word_select(r, element)),
+                row.swap.eq(swap),
+                row.load.eq(load),
+                row.count.eq(count),
+                row.w_in.eq(w),
+                row.psum_in.eq(psum),
+            ]
+            swap, load, count = row.swap_next, row.load_next, row.count_next
+            w, psum = row.w_out, row.psum_out
+        m.d.comb += self.psum.eq(psum)
+        return m

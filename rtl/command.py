@@ -1,0 +1,223 @@
+"""Command processor: reads a die's program from memory, hands commands to the queues, keeps the semaphores.
+
+Commands are handed out in program order, and each unit takes its own in that order. A program that is right when it
+runs one command after the other can therefore not block: whatever a command waits for is posted by one before it,
+which has been handed out already.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.specs import MemorySpec
+from rtl.block import Block, place
+from rtl.isa import (
+    COMMAND_BITS,
+    COUNT_BITS,
+    HEADER,
+    LAYOUTS,
+    MEMORY_ADDRESS_BITS,
+    SEMAPHORE_BITS,
+    SEMAPHORES,
+    SET,
+    Opcode,
+)
+from rtl.memory_port import request_layout
+from rtl.queue import Queue
+
+__all__ = ["UNITS", "CommandProcessor", "Semaphores"]
+
+UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
+"""Units with a queue of their own, and the command that each takes."""
+
+
+class Semaphores(Block):
+    """Counting semaphores. Each may have any number of posters, but only one unit that waits on it.
+
+    Members
+    -------
+    set, set_index, set_value
+        Give one semaphore a value.
+    {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
+        Semaphores that a unit wants, whether all are above zero, that it takes one of each, and those it posts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "set": In(1),
+                "set_index": In(SET["semaphore"].width),
+                "set_value": In(SEMAPHORE_BITS),
+                **{f"{unit}_{name}": In(SEMAPHORES) for unit in UNITS for name in ("wait", "post")},
+                **{f"{unit}_take": In(1) for unit in UNITS},
+                **{f"{unit}_ok": Out(1) for unit in UNITS},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return "semaphores"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        empty = Signal(SEMAPHORES)
+        values = [Signal(SEMAPHORE_BITS, name=f"value_{s}") for s in range(SEMAPHORES)]
+        m.d.comb += empty.eq(Cat(value == 0 for value in values))
+        for unit in UNITS:
+            m.d.comb += getattr(self, f"{unit}_ok").eq(~(getattr(self, f"{unit}_wait") & empty).any())
+        for s, value in enumerate(values):
+            posts = sum((getattr(self, f"{unit}_post")[s] for unit in UNITS), start=0)
+            takes = Cat(getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in UNITS).any()
+            with m.If(self.set & (self.set_index == s)):
+                m.d.sync += value.eq(self.set_value)
+            with m.Else():
+                m.d.sync += value.eq(value + posts - takes)
+        return m
+
+
+class CommandProcessor(Block):
+    """Fetch, dispatch and semaphores.
+
+    Parameters
+    ----------
+    memory : MemorySpec
+        The memory that holds the program.
+    queue_depth : int
+        Commands that each unit's queue holds.
+
+    Members
+    -------
+    start, address, commands
+        Begin a program: memory word of its first command, and how many there are.
+    running, done, error : Out(1)
+        A program is in work; one has ended; it met something that is no command, and stopped there.
+    units_idle : In(1)
+        No unit has a command.
+    request : Out(stream), response : In(stream)
+        Reads of the program, and the words read.
+    {unit} : Out(stream)
+        Commands of each unit.
+    {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
+        Semaphores, see :class:`Semaphores`.
+    """
+
+    def __init__(self, *, memory: MemorySpec, queue_depth: int) -> None:
+        self._memory, self._queue_depth = memory, queue_depth
+        super().__init__(
+            {
+                "start": In(1),
+                "address": In(MEMORY_ADDRESS_BITS),
+                "commands": In(COUNT_BITS),
+                "running": Out(1),
+                "done": Out(1),
+                "error": Out(1),
+                "units_idle": In(1),
+                "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
+                "response": In(stream.Signature(8 * memory.word_bytes)),
+                **{unit: Out(stream.Signature(LAYOUTS[opcode].size)) for unit, opcode in UNITS.items()},
+                **{f"{unit}_{name}": In(SEMAPHORES) for unit in UNITS for name in ("wait", "post")},
+                **{f"{unit}_take": In(1) for unit in UNITS},
+                **{f"{unit}_ok": Out(1) for unit in UNITS},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = self._memory.command_words
+
+        # Ask for the program, as far ahead as the queue of fetched commands has room.
+        ahead = 4
+        fetched = Queue(width=COMMAND_BITS, depth=ahead)
+        place(m, platform, "fetched", fetched)
+        address = Signal(MEMORY_ADDRESS_BITS)
+        to_ask, to_do = Signal(COUNT_BITS), Signal(COUNT_BITS)  # commands
+        ask_word, got_word = Signal(range(max(words, 2))), Signal(range(max(words, 2)))
+        asked = Signal(range(ahead + 1))  # commands on their way or in the queue
+        request = Signal(request_layout(self._memory.word_bytes))
+        sent, command_asked, command_done = Signal(), Signal(), Signal()
+        m.d.comb += [
+            request.tag.eq(1),
+            request.address.eq(address),
+            self.request.payload.eq(request),
+            self.request.valid.eq((to_ask != 0) & (asked != ahead)),
+            sent.eq(self.request.valid & self.request.ready),
+            command_asked.eq(sent & (ask_word == words - 1)),
+        ]
+        m.d.sync += asked.eq(asked + command_asked - command_done)
+        with m.If(sent):
+            m.d.sync += [address.eq(address + 1), ask_word.eq(Mux(command_asked, 0, ask_word + 1))]
+        with m.If(command_asked):
+            m.d.sync += to_ask.eq(to_ask - 1)
+
+        # Words come in order: the last one completes the command.
+        parts = [Signal(8 * self._memory.word_bytes, name=f"part_{n}") for n in range(words - 1)]
+        m.d.comb += [
+            self.response.ready.eq(1),
+            fetched.i.valid.eq(self.response.valid & (got_word == words - 1)),
+            fetched.i.payload.eq(Cat(*parts, self.response.payload)),
+        ]
+        with m.If(self.response.valid):
+            m.d.sync += got_word.eq(Mux(got_word == words - 1, 0, got_word + 1))
+            if parts:
+                with m.If(got_word != words - 1):
+                    m.d.sync += Array(parts)[got_word].eq(self.response.payload)
+
+        semaphores = Semaphores()
+        place(m, platform, "semaphores", semaphores)
+        command = fetched.o.payload
+        opcode = HEADER(command[: HEADER.size]).opcode
+        setting = SET(command[: SET.size])
+        is_set = Signal()
+        known = [is_set]
+        accepted = [is_set]
+        queues_idle = []
+        m.d.comb += [
+            is_set.eq(self.running & fetched.o.valid & (opcode == Opcode.SET)),
+            semaphores.set.eq(is_set),
+            semaphores.set_index.eq(setting.semaphore),
+            semaphores.set_value.eq(setting.value),
+        ]
+        for unit, code in UNITS.items():
+            layout = LAYOUTS[code]
+            queue = Queue(width=layout.size, depth=self._queue_depth)
+            place(m, platform, f"{unit}_queue", queue)
+            mine = Signal(name=f"{unit}_mine")
+            outgoing = getattr(self, unit)
+            m.d.comb += [
+                mine.eq(self.running & fetched.o.valid & (opcode == code)),
+                queue.i.valid.eq(mine),
+                queue.i.payload.eq(command[: layout.size]),
+                outgoing.payload.eq(queue.o.payload),
+                outgoing.valid.eq(queue.o.valid),
+                queue.o.ready.eq(outgoing.ready),
+            ]
+            known.append(mine)
+            accepted.append(mine & queue.i.ready)
+            queues_idle.append(~queue.o.valid)
+            for name in ("wait", "take", "post"):
+                m.d.comb += getattr(semaphores, f"{unit}_{name}").eq(getattr(self, f"{unit}_{name}"))
+            m.d.comb += getattr(self, f"{unit}_ok").eq(getattr(semaphores, f"{unit}_ok"))
+        m.d.comb += [command_done.eq(Cat(accepted).any()), fetched.o.ready.eq(command_done)]
+
+        finished = Signal()
+        m.d.comb += finished.eq((to_do == 0) & Cat(queues_idle).all() & self.units_idle)
+        with m.If(command_done):
+            m.d.sync += to_do.eq(to_do - 1)
+        with m.If(self.running):
+            with m.If(fetched.o.valid & ~Cat(known).any()):
+                m.d.sync += [self.error.eq(1), self.running.eq(0)]
+            with m.Elif(finished):
+                m.d.sync += [self.done.eq(1), self.running.eq(0)]
+        with m.Elif(self.start & ~self.error):
+            m.d.sync += [
+                self.running.eq(1),
+                self.done.eq(0),
+                address.eq(self.address),
+                to_ask.eq(self.commands),
+                to_do.eq(self.commands),
+            ]
+        return m

@@ -1,0 +1,136 @@
+"""Counters of a die, and the registers through which software starts a program and reads them."""
+
+from collections.abc import Mapping
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from rtl.block import Block
+from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS
+
+__all__ = ["ADDRESS_BITS", "COMMANDS", "CONTROL", "COUNTERS", "COUNTER_BITS", "PROGRAM", "STATUS", "Registers",
+           "counter_address"]
+
+COUNTER_BITS = 48
+ADDRESS_BITS = 8
+
+CONTROL = 0x00
+"""Write 1: start the program. Counters are cleared."""
+STATUS = 0x01
+"""Read: bit 0 running, bit 1 done, bit 2 error."""
+PROGRAM = 0x02
+"""Memory word of the first command."""
+COMMANDS = 0x03
+"""Number of commands in the program."""
+FIRST_COUNTER = 0x10
+
+COUNTERS: Mapping[str, str] = {
+    "cycles": "cycles from start to done",
+    "array_first": "cycle in which the first weight vector entered the array",
+    "array_last": "cycle in which the last row of sums left the accumulator adders",
+    "array_busy": "activation vectors sent into the array",
+    "array_stall_semaphore": "cycles in which the array unit waited for semaphores",
+    "array_stall_weights": "cycles in which activations waited for the weights of their tile",
+    "macs": "multiply-adds on elements that exist",
+    "weight_reads": "vectors read from the weight buffer",
+    "sums": "rows of sums completed by the accumulator adders",
+    "load_busy": "cycles in which the load unit had a command",
+    "load_stall_semaphore": "cycles in which the load unit waited for semaphores",
+    "load_stall_request": "cycles in which a read request was not taken",
+    "load_words": "words loaded into the operand buffers",
+    "store_busy": "cycles in which the store unit had a command",
+    "store_stall_semaphore": "cycles in which the store unit waited for semaphores",
+    "store_stall_request": "cycles in which a write request was not taken",
+    "store_words": "words stored",
+}
+"""Every counter, in the order of its registers, and what it counts."""
+
+TIMES = ("array_first", "array_last")
+"""Counters that hold a time: the value of ``cycles`` at the first or last event."""
+
+
+def counter_address(name: str) -> int:
+    """Register of the low 32 bits of a counter; the high bits are in the register after it."""
+    return FIRST_COUNTER + 2 * list(COUNTERS).index(name)
+
+
+class Registers(Block):
+    """Host registers and counters.
+
+    Members
+    -------
+    address, write, write_data : In
+        Write ``write_data`` to the register at ``address`` in a cycle with ``write``.
+    read : In(1), read_data : Out(32)
+        ``read_data`` shows the register at ``address`` from the cycle after ``read`` on.
+    start, program, commands : Out
+        To the command processor.
+    running, done, error : In(1)
+        From it.
+    {counter} : In
+        Amount to add in this cycle; for a time, that the event is now.
+    """
+
+    def __init__(self, *, macs_bits: int) -> None:
+        self._macs_bits = macs_bits
+        super().__init__(
+            {
+                "address": In(ADDRESS_BITS),
+                "write": In(1),
+                "write_data": In(32),
+                "read": In(1),
+                "read_data": Out(32),
+                "start": Out(1),
+                "program": Out(MEMORY_ADDRESS_BITS),
+                "commands": Out(COUNT_BITS),
+                "running": In(1),
+                "done": In(1),
+                "error": In(1),
+                **{name: In(macs_bits if name == "macs" else 1) for name in COUNTERS if name != "cycles"},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"registers_{self._macs_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        values = {name: Signal(COUNTER_BITS, name=f"{name}_count") for name in COUNTERS}
+        cycles = values["cycles"]
+        m.d.comb += self.start.eq(self.write & (self.address == CONTROL) & self.write_data[0])
+        with m.If(self.write & (self.address == PROGRAM)):
+            m.d.sync += self.program.eq(self.write_data)
+        with m.If(self.write & (self.address == COMMANDS)):
+            m.d.sync += self.commands.eq(self.write_data)
+
+        seen_first = Signal()
+        with m.If(self.start):
+            m.d.sync += [value.eq(0) for value in values.values()] + [seen_first.eq(0)]
+        with m.Elif(self.running):
+            m.d.sync += cycles.eq(cycles + 1)
+            with m.If(self.array_first & ~seen_first):
+                m.d.sync += [seen_first.eq(1), values["array_first"].eq(cycles)]
+            with m.If(self.array_last):
+                m.d.sync += values["array_last"].eq(cycles)
+            for name, value in values.items():
+                if name != "cycles" and name not in TIMES:
+                    amount = getattr(self, name)
+                    with m.If(amount.any()):
+                        m.d.sync += value.eq(value + amount)
+
+        with m.If(self.read):
+            m.d.sync += self.read_data.eq(0)
+            with m.Switch(self.address):
+                with m.Case(STATUS):
+                    m.d.sync += self.read_data.eq(Cat(self.running, self.done, self.error))
+                with m.Case(PROGRAM):
+                    m.d.sync += self.read_data.eq(self.program)
+                with m.Case(COMMANDS):
+                    m.d.sync += self.read_data.eq(self.commands)
+                for name, value in values.items():
+                    with m.Case(counter_address(name)):
+                        m.d.sync += self.read_data.eq(value[:32])
+                    with m.Case(counter_address(name) + 1):
+                        m.d.sync += self.read_data.eq(value[32:])
+        return m

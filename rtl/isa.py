@@ -1,0 +1,157 @@
+"""Command layouts of a die's program: the only place that knows bits.
+
+A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands each
+to the queue of its unit (array, load, store); ``set`` is carried out by the processor itself. Units run at the same
+time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is above zero (and
+takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen by others.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from amaranth.hdl import Const
+from amaranth.lib import data
+
+from chiplet.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES
+
+__all__ = [
+    "COMMAND_BITS",
+    "COUNT_BITS",
+    "GEMM",
+    "HEADER",
+    "LAYOUTS",
+    "LOAD",
+    "MEMORY_ADDRESS_BITS",
+    "SEMAPHORES",
+    "SEMAPHORE_BITS",
+    "SET",
+    "STORE",
+    "Opcode",
+    "Target",
+    "decode",
+    "encode",
+]
+
+COMMAND_BITS = 8 * COMMAND_BYTES
+SEMAPHORES = 8
+SEMAPHORE_BITS = 16
+COUNT_BITS = 16
+MEMORY_ADDRESS_BITS = 32
+PITCH_BITS = 24
+
+
+class Opcode(IntEnum):
+    """What a command does. Zero is no command, so that a cleared memory is an error and not a program."""
+
+    SET = 1
+    LOAD = 2
+    STORE = 3
+    GEMM = 4
+
+
+class Target(IntEnum):
+    """Buffer that a load fills."""
+
+    ACTIVATION = 0
+    WEIGHT = 1
+
+
+_HEADER = {"opcode": 4, "wait": SEMAPHORES, "post": SEMAPHORES}
+_BUFFER = BUFFER_ADDRESS_BITS
+
+HEADER = data.StructLayout(_HEADER)
+"""Fields that every command has: opcode, semaphores to take, semaphores to post at the end."""
+
+SET = data.StructLayout(_HEADER | {"semaphore": 3, "value": SEMAPHORE_BITS})
+"""Sets one semaphore, before any later command is handed out."""
+
+LOAD = data.StructLayout(
+    _HEADER
+    | {
+        "target": 1,  # Target
+        "base": _BUFFER,  # first buffer address
+        "pitch": _BUFFER,  # buffer addresses from one panel of columns to the next
+        "rows": COUNT_BITS,  # rows of the block
+        "cols": COUNT_BITS,  # elements of a row
+        "words": COUNT_BITS,  # memory words of a row
+        "address": MEMORY_ADDRESS_BITS,  # memory word of the first element
+        "memory_pitch": PITCH_BITS,  # memory words from one row to the next
+    }
+)
+"""Copies a rows x cols block of operands from memory into a buffer."""
+
+STORE = data.StructLayout(
+    _HEADER
+    | {
+        "panel_wait": SEMAPHORES,  # taken before each panel
+        "panel_post": SEMAPHORES,  # posted after each panel
+        "base": _BUFFER,  # accumulator address of the first panel
+        "step": _BUFFER,  # accumulator addresses from one panel to the next
+        "wrap": _BUFFER,  # accumulator address at which panels start again at 0
+        "rows": COUNT_BITS,  # rows of a panel
+        "panels": COUNT_BITS,  # panels of up to C columns
+        "last_cols": COUNT_BITS,  # columns of the last panel
+        "address": MEMORY_ADDRESS_BITS,  # memory word of the first sum
+        "memory_pitch": PITCH_BITS,  # memory words from one row to the next
+    }
+)
+"""Copies panels of 32-bit sums from the accumulator buffer to memory, side by side in each memory row."""
+
+GEMM = data.StructLayout(
+    _HEADER
+    | {
+        "panel_wait": SEMAPHORES,  # taken before the weights of each panel enter the array
+        "panel_post": SEMAPHORES,  # posted when the sums of a panel are in the accumulator buffer
+        "accumulate": 1,  # add to the sums that are there, instead of replacing them
+        "activation_column": 1,  # activation vectors are columns of the stored block (X^T dY)
+        "weight_column": 1,  # weight vectors are columns of the stored block (dY W^T)
+        "activation_base": _BUFFER,
+        "activation_pitch": _BUFFER,
+        "weight_base": _BUFFER,
+        "weight_pitch": _BUFFER,
+        "accumulator_base": _BUFFER,  # of the first panel
+        "accumulator_step": _BUFFER,  # from one panel to the next, as in STORE
+        "accumulator_wrap": _BUFFER,
+        "m": COUNT_BITS,  # rows of the streamed operand
+        "k_tiles": COUNT_BITS,  # tiles of R along K
+        "last_k": 10,  # rows of the last K tile, 1 to R
+        "panels": COUNT_BITS,  # panels of C along N
+        "last_cols": 10,  # columns of the last panel, 1 to C
+    }
+)
+"""Runs panels x k_tiles stationary tiles, each with m activation rows, out of the buffers."""
+
+LAYOUTS: Mapping[Opcode, data.StructLayout] = {
+    Opcode.SET: SET,
+    Opcode.LOAD: LOAD,
+    Opcode.STORE: STORE,
+    Opcode.GEMM: GEMM,
+}
+
+
+def encode(opcode: Opcode, **fields: int) -> int:
+    """Return a command as a number of ``COMMAND_BITS`` bits. Fields not given are 0.
+
+    Raises ValueError for a field that the command does not have, or a value that does not fit into it.
+    """
+    layout = LAYOUTS[opcode]
+    for name, value in fields.items():
+        if name not in layout.members or name == "opcode":
+            raise ValueError(f"command {opcode.name} has no field {name}: has {', '.join(layout.members)}")
+        width = layout.members[name]
+        if not 0 <= value < 1 << width:  # type: ignore[operator]
+            raise ValueError(f"{opcode.name}.{name} = {value} does not fit {width} bits: must be 0 to {(1 << width) - 1}")
+    return Const.cast(layout.const({"opcode": opcode.value, **fields})).value
+
+
+def decode(command: int) -> tuple[Opcode, dict[str, int]]:
+    """Return opcode and fields of an encoded command. Raises ValueError for a number that is no command."""
+    try:
+        opcode = Opcode(command & (1 << _HEADER["opcode"]) - 1)
+    except ValueError:
+        raise ValueError(f"no command: opcode {command & 15} is none of {[o.value for o in Opcode]}") from None
+    fields = {}
+    for name, field in LAYOUTS[opcode]:
+        fields[name] = command >> field.offset & (1 << field.width) - 1
+    del fields["opcode"]
+    return opcode, fields
