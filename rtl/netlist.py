@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 CLOCKING = ("clk", "rst")
 """Ports of the one clock domain: a module has them where it uses them."""
@@ -24,6 +25,11 @@ _ATTRIBUTE = re.compile(r"^ *attribute \\(?!init |keep )\S+ [^\n]*\n", re.MULTIL
 _INNER = re.compile(r"^((?:module|  cell) \\)(\S+)", re.MULTILINE)
 _PUBLIC = re.compile(r"\\([^\s\"\\]+)")
 _VERILOG_MODULE = re.compile(r"^module \\?([^\s(;]+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_HEAD = re.compile(r"\Amodule (\w+)\((.+?)\);\n")
+_ESCAPED = re.compile(r"\\\S+")
+_DECLARATION = re.compile(
+    r"^  (input|output) ((?:signed )?(?:\[\d+:0\] )?)(\w+);\n  (wire|reg) \2\3( = [^;\n]+)?;\n", re.MULTILINE
+)
 _SHORT = re.compile(r"(?<='h)0+(?=[0-9a-f])")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -110,9 +116,8 @@ def _legal(text: str, names: Iterable[str]) -> str:
     new: dict[str, str] = {}
     for name in names:
         if not _IDENTIFIER.fullmatch(name):
-            legal = re.sub(r"\W", "_", name)
-            while legal in taken:
-                legal += "_"
+            base = re.sub(r"\W", "_", name.split("$")[0])
+            legal = next(legal for number in count(2) if (legal := f"{base}_{number}") not in taken)
             taken.add(legal)
             new[name] = legal
     return _PUBLIC.sub(lambda match: "\\" + new.get(match[1], match[1]), text) if new else text
@@ -124,7 +129,8 @@ def to_verilog(text: str, *, top: str) -> dict[str, str]:
     Raises
     ------
     YosysError
-        If the netlist is inconsistent, e.g. an instance has a port that its module has not.
+        If the netlist is inconsistent, e.g. an instance has a port that its module has not, or a name in it is
+        a keyword of Verilog.
     """
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
     script += "write_verilog -noattr\nwrite_verilog -noattr -blackboxes\n"
@@ -133,4 +139,25 @@ def to_verilog(text: str, *, top: str) -> dict[str, str]:
     run = subprocess.run(command, input=script, capture_output=True, encoding="utf-8", check=False)
     if run.returncode:
         raise YosysError(f"{top}: {run.stderr.strip()}")
-    return {match[1]: _SHORT.sub("", match[0]) for match in _VERILOG_MODULE.finditer(run.stdout)}
+    escaped = _ESCAPED.search(run.stdout)
+    if escaped:
+        raise YosysError(f"{top}: the name {escaped[0][1:]} is a keyword of Verilog: must be none")
+    return {match[1]: _with_ports(_SHORT.sub("", match[0])) for match in _VERILOG_MODULE.finditer(run.stdout)}
+
+
+def _with_ports(text: str) -> str:
+    """Declare each port of a Verilog module once, in the head, instead of by name, direction and kind."""
+    declared: dict[str, str] = {}
+
+    def take(match: re.Match[str]) -> str:
+        direction, shape, name, kind, value = match.groups()
+        declared[name] = f"  {direction} {kind} {shape}{name}{value or ''}"
+        return ""
+
+    body = _DECLARATION.sub(take, text)
+    return _HEAD.sub(
+        lambda head: (
+            f"module {head[1]} (\n" + ",\n".join(declared[name] for name in head[2].split(", ")) + "\n);\n"
+        ),
+        body,
+    )

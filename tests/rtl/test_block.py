@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amaranth.hdl import Instance, Module
+from amaranth.hdl import Fragment, Instance, Module
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
@@ -75,6 +75,7 @@ def test_a_block_platform_is_asked_for_an_instance() -> None:
     place(m, Platform(), "first", block)
     assert asked == [("first", block)]
     assert isinstance(m.submodules.first, Instance)
+    Fragment.get(m, Platform())
 
 
 def test_ports_are_flat_vectors_in_declaration_order() -> None:
