@@ -156,8 +156,8 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     little = _wire(m, "little", Mux(swap, a, b))
     exponent_big, exponent_little = big[23:31], little[23:31]
     subtract = _wire(m, "subtract", a[31] ^ b[31])
-    # 25 places below the significand are kept apart. A significand that moves further stands below the round bit
-    # as a whole: there its top bit alone is sticky, and beyond those places it cannot change the rounded sum.
+    # 25 places below the significand are kept apart. A significand that moves further is below the round bit as
+    # a whole: there its top bit alone is sticky, and beyond those places it cannot change the rounded sum.
     significand_little = Mux(exponent_little == 0, 0, Cat(little[:_FRACTION], C(1, 1)))
     moved = _wire(m, "moved", Cat(C(0, 25), significand_little) >> (exponent_big - exponent_little)[:8])
     sticky = _wire(m, "sticky", moved[:23].any())
