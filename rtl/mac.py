@@ -63,7 +63,8 @@ def widen(value: Value, *, dtype: Dtype) -> Value:
     """The 32-bit addend (fp32 pattern or int32) that a product of :func:`product` stands for."""
     if dtype == "bf16":
         return Cat(C(0, 32 - PRODUCT_BITS[dtype]), value)
-    return Cat(value, value[-1].replicate(32 - PRODUCT_BITS[dtype]))
+    extension = 32 - PRODUCT_BITS[dtype]
+    return Cat(value, Mux(value[-1], C(-1, extension), C(0, extension)))
 
 
 def total(m: Module, a: Value, b: Value, *, dtype: Dtype, stages: int) -> Value:
@@ -156,8 +157,8 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     little = _wire(m, "little", Mux(swap, a, b))
     exponent_big, exponent_little = big[23:31], little[23:31]
     subtract = _wire(m, "subtract", a[31] ^ b[31])
-    # 25 places below the significand are kept apart. A significand that moves further is below the round bit as
-    # a whole: there its top bit alone is sticky, and beyond those places it cannot change the rounded sum.
+    # 25 places below the significand are kept apart. A significand that moves further is wholly below the
+    # round bit: there its top bit alone is sticky, and beyond those places it cannot change the rounded sum.
     significand_little = Mux(exponent_little == 0, 0, Cat(little[:_FRACTION], C(1, 1)))
     moved = _wire(m, "moved", Cat(C(0, 25), significand_little) >> (exponent_big - exponent_little)[:8])
     sticky = _wire(m, "sticky", moved[:23].any())

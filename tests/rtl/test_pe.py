@@ -92,7 +92,7 @@ def run_column(
     """Sums of a column of PEs, tile after tile without a gap.
 
     A tile is (weights of the rows, operands as vectors x rows). Row r works r * ``stages`` cycles after row
-    0. The weights of a tile enter during the operands of the one before, those of the first before all of them.
+    0. The weights of a tile enter during the operands of the one before, those of the first before them all.
     """
     rows = len(tiles[0][0])
     column = [PE(dtype=dtype, stages=stages) for _ in range(rows)]
