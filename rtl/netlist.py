@@ -25,10 +25,10 @@ _ATTRIBUTE = re.compile(r"^ *attribute \\(?!init |keep )\S+ [^\n]*\n", re.MULTIL
 _INNER = re.compile(r"^((?:module|  cell) \\)(\S+)", re.MULTILINE)
 _PUBLIC = re.compile(r"\\([^\s\"\\]+)")
 _VERILOG_MODULE = re.compile(r"^module \\?([^\s(;]+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
-_HEAD = re.compile(r"\Amodule (\w+)\((.+?)\);\n")
+_HEAD = re.compile(r"\Amodule (\w+)\((.+?)\);\n", re.DOTALL)
 _ESCAPED = re.compile(r"\\\S+")
 _DECLARATION = re.compile(
-    r"^  (input|output) ((?:signed )?(?:\[\d+:0\] )?)(\w+);\n  (wire|reg) \2\3( = [^;\n]+)?;\n", re.MULTILINE
+    r"^  (input|output) ((?:\[\d+:0\] )?)(\w+);\n  (wire|reg) \2\3( = [^;\n]+)?;\n", re.MULTILINE
 )
 _SHORT = re.compile(r"(?<='h)0+(?=[0-9a-f])")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -129,8 +129,8 @@ def to_verilog(text: str, *, top: str) -> dict[str, str]:
     Raises
     ------
     YosysError
-        If the netlist is inconsistent, e.g. an instance has a port that its module has not, or a name in it is
-        a keyword of Verilog.
+        If the netlist is inconsistent, e.g. an instance has a port that its module has not, or one of its
+        names is a keyword of Verilog.
     """
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
     script += "write_verilog -noattr\nwrite_verilog -noattr -blackboxes\n"
@@ -157,7 +157,9 @@ def _with_ports(text: str) -> str:
     body = _DECLARATION.sub(take, text)
     return _HEAD.sub(
         lambda head: (
-            f"module {head[1]} (\n" + ",\n".join(declared[name] for name in head[2].split(", ")) + "\n);\n"
+            f"module {head[1]} (\n"
+            + ",\n".join(declared[name] for name in re.split(r",\s*", head[2]))
+            + "\n);\n"
         ),
         body,
     )
