@@ -177,8 +177,8 @@ def emit(
 ) -> Emitted:
     """Write ``top`` and all blocks under it as Verilog, a module a file.
 
-    Instances, memories, ports and registers keep their names; a wire keeps its name where something reads it. A
-    signal that a bench looks at is kept, whatever becomes of it, by ``attrs={"keep": 1}``.
+    Instances, memories, ports and registers keep their names; a wire keeps its name where something reads it.
+    A signal that a bench looks at is kept, whatever becomes of it, by ``attrs={"keep": 1}``.
 
     Parameters
     ----------

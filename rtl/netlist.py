@@ -158,7 +158,7 @@ def _with_ports(text: str) -> str:
     return _HEAD.sub(
         lambda head: (
             f"module {head[1]} (\n"
-            + ",\n".join(declared[name] for name in re.split(r",\s*", head[2]))
+            + ",\n".join(declared[name] for name in re.split(r"\s*,\s*", head[2]))
             + "\n);\n"
         ),
         body,
