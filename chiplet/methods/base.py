@@ -1,0 +1,386 @@
+"""What every distribution method says about a fused block: who computes which GEMM, and what crosses the NoP.
+
+A method turns a :class:`Block` and a mini-batch into a :class:`BlockPlan`: for each pass a list of operations, each
+with its communication, its GEMMs on one die and its vector work. Time and energy are worked out elsewhere from these.
+All element counts are those of one die and one mini-batch; what differs between dies is the mean, and the sizes of
+GEMMs are those of the busiest die.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from chiplet.llm import Llm
+from chiplet.specs import Spec
+from nop.cost import CollectiveCost
+from nop.topology import Mesh
+
+Recompute = Literal["none", "selective", "full"]
+BlockName = Literal["attention", "ffn", "head"]
+
+SOFTMAX_OPS = 5
+"""Vector operations an element: maximum, subtract, exponential, sum, scale."""
+
+SOFTMAX_BACKWARD_OPS = 4
+"""Multiply, row sum, subtract, multiply."""
+
+ACTIVATION_OPS = {True: 3, False: 2}
+"""SiLU (table look-up and multiply-add) and gate; GELU alone. By whether the FFN is gated."""
+
+ACTIVATION_BACKWARD_OPS = {True: 6, False: 3}
+"""Derivative by table and the products for one or two inputs."""
+
+NORM_OPS = 4
+"""Square, sum, scale, gain."""
+
+NORM_BACKWARD_OPS = 6
+"""The same with the derivative's two products."""
+
+LOSS_OPS = 7
+"""Softmax, subtraction of the label, logarithm."""
+
+
+class Switches(Spec):
+    """Choices that every method has. Each moves the result, so each result states them."""
+
+    overlap: Annotated[
+        bool, Field(description="communication of one token tile runs behind the GEMM of another")
+    ] = True
+    recompute: Annotated[
+        Recompute,
+        Field(description="backward pass recomputes nothing, the attention probabilities, or whole fused blocks"),
+    ] = "none"
+    sums: Annotated[
+        Literal["32-bit", "operand"],
+        Field(description="partial sums cross the NoP as 32-bit numbers or rounded to the operand type"),
+    ] = "32-bit"
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear layer Y = X W of ``h_in`` x ``h_out``.
+
+    ``expand`` says that it is the first of its block; ``by_heads`` that the features between are attention heads.
+    """
+
+    name: str
+    h_in: int
+    h_out: int
+    expand: bool
+    by_heads: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fused block: a linear, something local in its middle, and (not for the head) a second linear."""
+
+    name: BlockName
+    expand: Linear
+    contract: Linear | None
+
+
+@dataclass(frozen=True)
+class CommStep:
+    """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
+
+    ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time; ``element_hops``:
+    elements times hops that a die sends; ``steps`` times ``hops`` hop latencies are paid. ``axis`` is the set of links
+    in use: steps on different axes can run at the same time. ``weights`` marks what does not grow with the tokens.
+    """
+
+    name: str
+    op: str
+    axis: str
+    group: int
+    elements: float
+    serial_elements: float
+    element_hops: float
+    steps: int
+    hops: int
+    element_bytes: int
+    weights: bool = False
+
+
+@dataclass(frozen=True)
+class GemmStep:
+    """``count`` GEMMs of m x k by k x n on the busiest die; ``macs`` multiply-adds on all dies together."""
+
+    name: str
+    m: int
+    k: int
+    n: int
+    count: int
+    macs: float
+    split: Literal["m", "k"] | None
+    """The dimension that token tiles cut: rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
+
+
+@dataclass(frozen=True)
+class VectorStep:
+    """``elements`` on the busiest die, each with ``operations`` vector operations; ``total`` on all dies."""
+
+    name: str
+    elements: float
+    operations: int
+    total: float
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Steps of one linear or of one block's middle, which may run at the same time for different token tiles."""
+
+    name: str
+    comms: tuple[CommStep, ...] = ()
+    gemms: tuple[GemmStep, ...] = ()
+    vectors: tuple[VectorStep, ...] = ()
+    strip_rows: int = 0
+    """Rows that are worked on in strips as high as the array, one strip's vector work behind the next one's GEMM."""
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Both passes of one block for one mini-batch, and what is sent once a step instead."""
+
+    block: Block
+    forward: tuple[Operation, ...]
+    backward: tuple[Operation, ...]
+    once: tuple[CommStep, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens."""
+
+    tokens: int
+    sequences: int
+    length: int
+
+
+class Method(ABC):
+    """A distribution method for one model on one mesh.
+
+    ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's, as ``switches`` say.
+    """
+
+    name: ClassVar[str]
+    switches_type: ClassVar[type[Switches]] = Switches
+    token_tiled: ClassVar[bool] = True
+    """Whether a mini-batch streams through a linear in token tiles (else the whole mini-batch is one tile)."""
+
+    def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
+        self.model = model
+        self.mesh = mesh
+        self.switches = switches
+        self.element_bytes = element_bytes
+        self.sum_bytes = 4 if switches.sums == "32-bit" else element_bytes
+
+    @property
+    @abstractmethod
+    def head_groups(self) -> int:
+        """Groups of dies that the attention heads are split over."""
+
+    @property
+    @abstractmethod
+    def sequence_groups(self) -> int:
+        """Groups of dies that the sequences of a mini-batch are split over in the attention."""
+
+    @abstractmethod
+    def linear_forward(self, linear: Linear, tokens: int) -> Operation:
+        """Y = X W for a mini-batch of ``tokens``."""
+
+    @abstractmethod
+    def linear_backward(self, linear: Linear, tokens: int) -> Operation:
+        """dX = dY W^T and dW = X^T dY for a mini-batch of ``tokens``."""
+
+    @abstractmethod
+    def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
+        """What the feature sums of the norm before ``linear`` add to the communication."""
+
+    @abstractmethod
+    def tile_operands(self, linear: Linear) -> float:
+        """Operand elements that a die holds for each token of a token tile: the larger of the two passes."""
+
+    @abstractmethod
+    def tile_sums(self, linear: Linear) -> float:
+        """Partial sums that a die holds for each token of a token tile: the larger of the two passes."""
+
+    @abstractmethod
+    def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
+        """Sums of weight gradients over dies that hold the same weights, once a step."""
+
+    @abstractmethod
+    def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
+        """All-reduce of each token's maximum and sum of exponentials over the dies that share its logits."""
+
+    def gathered_copies(self, linear: Linear) -> float:
+        """Copies of the input X that all dies together receive from memory in the backward pass; 0 if gathered anew."""
+        del linear
+        return 0.0
+
+    def weight_panels(self, block: Block) -> float:
+        """Weights of other dies that a die holds for a while; 0 where weights never cross the NoP."""
+        del block
+        return 0.0
+
+    def tile_count(self, tokens: int, tile: int) -> int:
+        """Parts of a mini-batch that overlap one another."""
+        return ceil(tokens / tile)
+
+    @property
+    def kv_heads(self) -> int:
+        """Key/value heads after replication: each head group needs its own."""
+        return max(self.model.kv_heads, min(self.head_groups, self.model.heads))
+
+    def blocks(self) -> tuple[Block, Block, Block]:
+        """Attention, FFN and output head, the latter with the loss in its middle and no second linear."""
+        model = self.model
+        attention = Block(
+            "attention",
+            Linear("QKV", model.hidden, model.qkv_features(self.kv_heads), True, by_heads=True),
+            Linear("O", model.query_features, model.hidden, False, by_heads=True),
+        )
+        ffn = Block(
+            "ffn",
+            Linear("gate, up" if model.gated else "up", model.hidden, model.ffn_in_features, True),
+            Linear("down", model.ffn, model.hidden, False),
+        )
+        return attention, ffn, Block("head", Linear("head", model.hidden, model.vocab, True), None)
+
+    def weights_per_die(self, block: Block) -> float:
+        """Weights of ``block`` that a die keeps, replicas included."""
+        return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
+
+    def plan(self, block: Block, batch: Batch) -> BlockPlan:
+        """Operations of ``block`` for the mini-batch ``batch``, forward and backward."""
+        first = self._with_norm(self.linear_forward(block.expand, batch.tokens), block, batch, backward=False)
+        first_backward = self._with_norm(
+            self.linear_backward(block.expand, batch.tokens), block, batch, backward=True
+        )
+        if block.contract is None:
+            loss, _ = self._pointwise(block, batch)
+            forward, backward = [_joined(first, loss)], [first_backward]
+        else:
+            second = self.linear_forward(block.contract, batch.tokens)
+            second_backward = self.linear_backward(block.contract, batch.tokens)
+            if block.name == "attention":
+                middle, middle_backward = self._attention(batch)
+                forward = [first, middle, second]
+                backward = [second_backward, middle_backward, first_backward]
+            else:
+                middle, middle_backward = self._pointwise(block, batch)
+                forward = [_joined(first, middle), second]
+                backward = [_joined(second_backward, middle_backward), first_backward]
+            if self.switches.recompute == "full":
+                backward = [*forward, *backward]
+        return BlockPlan(block, tuple(forward), tuple(backward), self.replica_comms(block))
+
+    @property
+    def kv_replicas(self) -> int:
+        """Dies that hold the same key/value weights: at most so many share one head."""
+        return ceil(self.kv_heads / self.model.kv_heads)
+
+    def _with_norm(self, operation: Operation, block: Block, batch: Batch, *, backward: bool) -> Operation:
+        elements = batch.tokens * self.model.hidden
+        vector = VectorStep(
+            "norm", elements / self.mesh.nodes, NORM_BACKWARD_OPS if backward else NORM_OPS, elements
+        )
+        comms = operation.comms + self.norm_comms(block.expand, batch.tokens, backward=backward)
+        return Operation(operation.name, comms, operation.gemms, (*operation.vectors, vector))
+
+    def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
+        """Scores, softmax and values, local to a die: every die has whole heads of whole sequences."""
+        model, length = self.model, batch.length
+        pairs = ceil(batch.sequences / self.sequence_groups) * ceil(model.heads / self.head_groups)
+        all_pairs = batch.sequences * model.heads
+        macs = all_pairs * length * length * model.head_dim
+
+        def gemm(name: str, m: int, k: int, n: int) -> GemmStep:
+            return GemmStep(name, m, k, n, pairs, macs, None)
+
+        def vector(name: str, operations: int) -> VectorStep:
+            return VectorStep(name, pairs * length * length, operations, all_pairs * length * length)
+
+        dim = model.head_dim
+        scores = gemm("scores", length, dim, length)
+        softmax = vector("softmax", SOFTMAX_OPS)
+        forward = Operation("attention", (), (scores, gemm("values", length, length, dim)), (softmax,), pairs * length)
+        gradients = (
+            gemm("dV", length, length, dim),
+            gemm("dP", length, dim, length),
+            gemm("dQ", length, length, dim),
+            gemm("dK", length, length, dim),
+        )
+        again = self.switches.recompute == "selective"
+        softmax_backward = vector("softmax backward", SOFTMAX_BACKWARD_OPS)
+        backward = Operation(
+            "attention",
+            (),
+            (scores, *gradients) if again else gradients,
+            (softmax, softmax_backward) if again else (softmax_backward,),
+            pairs * length,
+        )
+        return forward, backward
+
+    def _pointwise(self, block: Block, batch: Batch) -> tuple[Operation, Operation]:
+        """The activation of the FFN, or softmax and loss of the output head: streams with the linear beside it."""
+        dies = self.mesh.nodes
+        if block.name == "head":
+            elements = batch.tokens * self.model.vocab
+            loss = VectorStep("loss", elements / dies, LOSS_OPS, elements)
+            return Operation("loss", self.loss_comms(batch.tokens), (), (loss,)), Operation("loss")
+        elements = batch.tokens * self.model.ffn
+        ops, backward_ops = ACTIVATION_OPS[self.model.gated], ACTIVATION_BACKWARD_OPS[self.model.gated]
+        return (
+            Operation("activation", vectors=(VectorStep("activation", elements / dies, ops, elements),)),
+            Operation("activation", vectors=(VectorStep("activation", elements / dies, backward_ops, elements),)),
+        )
+
+    def collective(
+        self,
+        name: str,
+        op: str,
+        axis: str,
+        group: int,
+        cost: CollectiveCost,
+        chunk: float,
+        *,
+        steps: int | None = None,
+        weights: bool = False,
+    ) -> CommStep:
+        """A step whose chunk has ``chunk`` elements; sums cross the NoP with their own width, copies as operands.
+
+        ``steps=0`` is for data that travels in the packets of another step.
+        """
+        return CommStep(
+            name,
+            op,
+            axis,
+            group,
+            cost.received * chunk,
+            cost.serial_chunks * chunk,
+            cost.chunk_hops * chunk,
+            cost.steps if steps is None else steps,
+            cost.hops,
+            self.sum_bytes if op in ("reduce-scatter", "reduce") else self.element_bytes,
+            weights,
+        )
+
+
+def _joined(operation: Operation, other: Operation) -> Operation:
+    return Operation(
+        operation.name,
+        operation.comms + other.comms,
+        operation.gemms + other.gemms,
+        operation.vectors + other.vectors,
+    )
+
+
+def linears(block: Block) -> tuple[Linear, ...]:
+    """The linear layers of ``block``."""
+    return (block.expand,) if block.contract is None else (block.expand, block.contract)
+

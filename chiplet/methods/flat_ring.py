@@ -1,0 +1,32 @@
+"""Megatron's 1-D tensor parallelism over one flat ring through all dies of the mesh: the baseline."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chiplet.methods.ring import RingSwitches, TensorParallel
+from nop.cost import CollectiveCost, flat_ring_cost
+
+
+class FlatRingSwitches(RingSwitches):
+    """Switches of the flat ring."""
+
+    direction: Annotated[
+        Literal["one", "both"], Field(description="chunks travel around the ring one way, or both ways at once")
+    ] = "both"
+
+
+class FlatRing(TensorParallel):
+    """Tensor parallelism over one ring whose every step is one hop where the mesh allows it."""
+
+    name = "flat-ring"
+    switches_type = FlatRingSwitches
+    switches: FlatRingSwitches
+    axis = "ring"
+
+    @property
+    def ring_cost(self) -> CollectiveCost:
+        """One ring through all dies."""
+        return flat_ring_cost(self.mesh, self.switches.direction == "both")

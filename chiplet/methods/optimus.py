@@ -1,0 +1,132 @@
+"""Optimus: 2-D tensor parallelism by SUMMA (Xu et al., arXiv 2104.05343).
+
+Die (i, j) holds block (i, j) of everything: tokens and input features of X, input and output features of W, tokens and
+output features of Y. For Y = X W the dies of a row broadcast their blocks of X along it in turn, the dies of a column
+their blocks of W. dX = dY W^T broadcasts W and reduces dX; dW = X^T dY broadcasts X and reduces dW. So, unlike the other
+methods, weights and their gradients cross the NoP, once for each mini-batch. With tree broadcasts on a square of p dies
+the elements over the busiest link are log2(p) / (2 sqrt(p)) x (7 b s h + 12 h^2) a layer forward, for 4 h^2 + 8 h^2 weights.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from chiplet.methods.base import Block, CommStep, GemmStep, Linear, Method, Operation, Switches, linears
+from nop.cost import Broadcast, broadcasts_cost, line_cost
+
+
+class OptimusSwitches(Switches):
+    """Switches of Optimus."""
+
+    broadcast: Annotated[
+        Broadcast, Field(description="a block is sent along a binary tree, or streams down the line of dies")
+    ] = "pipelined"
+
+
+class Optimus(Method):
+    """2-D tensor parallelism by SUMMA on a mesh of any shape."""
+
+    name = "optimus"
+    switches_type = OptimusSwitches
+    switches: OptimusSwitches
+    token_tiled: ClassVar[bool] = False
+
+    @property
+    def head_groups(self) -> int:
+        """One for each column."""
+        return self.mesh.cols
+
+    @property
+    def sequence_groups(self) -> int:
+        """One for each row."""
+        return self.mesh.rows
+
+    def _along_row(self, name: str, op: str, features: int, tokens: int) -> CommStep:
+        """Blocks of tokens by ``features`` broadcast or reduced along the row."""
+        cost = broadcasts_cost(self.mesh.cols, self.switches.broadcast)
+        return self.collective(name, op, "row", self.mesh.cols, cost, tokens * features / self.mesh.nodes)
+
+    def _down_column(self, name: str, op: str, linear: Linear) -> CommStep:
+        """Blocks of weights or their gradients broadcast or reduced along the column."""
+        cost = broadcasts_cost(self.mesh.rows, self.switches.broadcast)
+        chunk = linear.h_in * linear.h_out / self.mesh.nodes
+        return self.collective(name, op, "column", self.mesh.rows, cost, chunk, weights=True)
+
+    def linear_forward(self, linear: Linear, tokens: int) -> Operation:
+        """One SUMMA sweep: as many panels as there are columns."""
+        comms = (
+            self._along_row(f"{linear.name}: broadcast X", "broadcast", linear.h_in, tokens),
+            self._down_column(f"{linear.name}: broadcast W", "broadcast", linear),
+        )
+        rows, cols = self.mesh.rows, self.mesh.cols
+        macs = tokens * linear.h_in * linear.h_out
+        gemm = GemmStep(
+            "XW", ceil(tokens / rows), ceil(linear.h_in / cols), ceil(linear.h_out / cols), cols, macs, None
+        )
+        return Operation(linear.name, comms, (gemm,))
+
+    def linear_backward(self, linear: Linear, tokens: int) -> Operation:
+        """Two sweeps: W broadcast and dX reduced, X broadcast and dW reduced."""
+        comms = (
+            self._down_column(f"{linear.name}: broadcast W", "broadcast", linear),
+            self._along_row(f"{linear.name}: reduce dX", "reduce", linear.h_in, tokens),
+            self._along_row(f"{linear.name}: broadcast X", "broadcast", linear.h_in, tokens),
+            self._down_column(f"{linear.name}: reduce dW", "reduce", linear),
+        )
+        rows, cols = self.mesh.rows, self.mesh.cols
+        macs = tokens * linear.h_in * linear.h_out
+        m, h_in, h_out = ceil(tokens / rows), ceil(linear.h_in / cols), ceil(linear.h_out / cols)
+        gemms = (
+            GemmStep("dY W^T", m, h_out, h_in, cols, macs, None),
+            GemmStep("X^T dY", h_in, m, h_out, cols, macs, None),
+        )
+        return Operation(linear.name, comms, gemms)
+
+    def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
+        """The feature sums are all-reduced along the row on the folded ring."""
+        del linear, backward
+        return self._row_sums("norm sums", tokens * self.model.norm_sums)
+
+    def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
+        """Along the row: the logits of a token are split over the columns."""
+        return self._row_sums("loss sums", 2 * tokens)
+
+    def _row_sums(self, name: str, elements: int) -> tuple[CommStep, ...]:
+        cols = self.mesh.cols
+        cost = line_cost(cols, "ring")
+        chunk = elements / self.mesh.nodes
+        return tuple(
+            self.collective(f"{name}: {op}", op, "row", cols, cost, chunk) for op in ("reduce-scatter", "all-gather")
+        )
+
+    def tile_operands(self, linear: Linear) -> float:
+        """The panel of X in use: tokens of the row, features of one column."""
+        return linear.h_in / self.mesh.nodes
+
+    def tile_sums(self, linear: Linear) -> float:
+        """Sums of the die's own block of Y, or a panel of dX."""
+        return max(linear.h_out, linear.h_in) / self.mesh.nodes
+
+    def weight_panels(self, block: Block) -> float:
+        """The block of W in use; the next one takes its place tile by tile."""
+        return max(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
+
+    def tile_count(self, tokens: int, tile: int) -> int:
+        """The panels of a sweep overlap one another."""
+        del tokens, tile
+        return self.mesh.cols
+
+    def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
+        """Replicated key and value weights: their gradients are summed over the columns that share a head."""
+        replicas = self.kv_replicas
+        if block.name != "attention" or replicas <= 1:
+            return ()
+        weights = 2 * self.model.hidden * self.kv_heads * self.model.head_dim / self.mesh.nodes
+        cost = line_cost(replicas, "ring")
+        return tuple(
+            self.collective(f"dW of K, V replicas: {op}", op, "row", replicas, cost, weights / replicas, weights=True)
+            for op in ("reduce-scatter", "all-gather")
+        )

@@ -1,0 +1,215 @@
+"""The schedule: which blocks are fused, how large a mini-batch is, what is double-buffered, how often a pass runs.
+
+Layers are the outer loop and mini-batches the inner one: a block's weights are loaded once a pass and all mini-batches
+stream through. The rules in order: a block is fused if its weights, gradients and one smallest mini-batch fit, and
+split into its linears otherwise; the largest mini-batch that fits is taken, and the mini-batches are made equal; the
+next block's weights are loaded and the last one's gradients stored behind the computation where both fit. The global
+batch runs in as few rounds as DRAM can hold the saved activations of; gradients accumulate over the rounds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+
+from chiplet.memory import (
+    BlockMemory,
+    BufferUse,
+    Optimizer,
+    dram_capacity,
+    dram_state_bytes,
+    saved_bytes_per_token,
+)
+from chiplet.methods.base import Batch, Block, Method
+from chiplet.specs import DieSpec, SystemSpec
+
+OPERAND_SHARE = 4
+"""A mini-batch leaves one part in so many of the activation buffer to gathered token tiles, where it can."""
+
+MAX_TILE = 1024
+"""Tokens beyond which a larger token tile hides no more: room for larger ones is not reserved."""
+
+
+@dataclass(frozen=True)
+class BlockSchedule:
+    """How one block runs: its mini-batch, how many of them a round has, the largest token tile, what fits twice."""
+
+    block: Block
+    batch: Batch
+    batches: int
+    fused: bool
+    tile_limit: int
+    weights_ahead: bool
+    gradients_behind: bool
+    buffers: tuple[BufferUse, ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a training step runs: ``rounds`` times all layers forward and backward over ``sequences`` sequences each."""
+
+    rounds: int
+    sequences: int
+    length: int
+    blocks: tuple[BlockSchedule, ...]
+    dram: BufferUse
+
+
+def make_schedule(
+    method: Method, system: SystemSpec, *, global_batch: int, length: int, optimizer: Optimizer, mini_batch: int | None
+) -> Schedule:
+    """The schedule of one training step of ``global_batch`` sequences of ``length`` tokens.
+
+    ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits. Raises ``ValueError``
+    that names the buffer, the bytes needed and the bytes there when something does not fit.
+    """
+    model, mesh, element = method.model, method.mesh, system.die.element_bytes
+    state = dram_state_bytes(model, optimizer, element)
+    saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
+    capacity = dram_capacity(system, mesh.edge_links)
+    where = f"{model.name} on {mesh.nodes} dies"
+    BufferUse("DRAM", state + saved, capacity).require(f"{where}: training state and one sequence's activations")
+    sequences = _equal(global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups)
+    parts = [_fit(method, system.die, block, sequences, length, mini_batch, where) for block in method.blocks()]
+    memories = [memory for memory, _ in parts]
+    attention, ffn, head = (memory.units for memory in memories)
+    # In the order of execution attention and FFN take turns, and the head follows the last FFN.
+    neighbours = ([*attention, *ffn], [*attention, *ffn], [*head, ffn[-1]])
+    blocks = tuple(
+        _block_schedule(memory, batch, sequences, units)
+        for (memory, batch), units in zip(parts, neighbours, strict=True)
+    )
+    return Schedule(
+        ceil(global_batch / sequences),
+        sequences,
+        length,
+        blocks,
+        BufferUse("DRAM", state + saved * sequences, capacity),
+    )
+
+
+def _fit(
+    method: Method, die: DieSpec, block: Block, sequences: int, length: int, mini_batch: int | None, where: str
+) -> tuple[BlockMemory, Batch]:
+    """The block fused if possible, else split, with its largest mini-batch."""
+    for fused in (True, False):
+        memory = BlockMemory(method, block, die, length, fused)
+        batch = _largest_batch(memory, sequences, mini_batch)
+        if batch is not None:
+            return memory, batch
+    what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
+    uses = _buffers(memory, _batch(memory, 1 if mini_batch is None else mini_batch), 1)
+    worst = max(uses, key=lambda use: use.needed / use.available)
+    worst.require(f"{where}, {method.name}: block {block.name} with {what}")
+    raise AssertionError("a block that is refused fits")
+
+
+def _batch(memory: BlockMemory, size: int) -> Batch:
+    """A mini-batch of ``size`` sequences in the attention, which needs them whole, of ``size`` tokens elsewhere."""
+    length = memory.length
+    if memory.block.name == "attention":
+        return Batch(size * length, size, length)
+    return Batch(size, ceil(size / length), length)
+
+
+def _largest_batch(memory: BlockMemory, sequences: int, mini_batch: int | None) -> Batch | None:
+    """The largest mini-batch that fits, made equal over a round; ``None`` if there is none."""
+    unit = 1 if memory.block.name == "attention" else memory.length
+    if mini_batch is not None:
+        batch = _batch(memory, min(mini_batch, sequences) * unit)
+        return batch if _fits(memory, batch, 1) else None
+    total = sequences * unit
+    for tile in _reserved_tiles(memory):
+        largest = bisect_left(range(1, total + 1), True, key=partial(_overflows, memory, tile))
+        if largest:
+            return _batch(memory, _equal(total, largest, memory.method.sequence_groups if unit == 1 else 1))
+    return None
+
+
+def _equal(total: int, largest: int, groups: int) -> int:
+    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` where there are so many.
+
+    Then no group of dies gets a sequence more than the others.
+    """
+    if groups <= largest < total:
+        largest -= largest % groups
+        return ceil(ceil(total / ceil(total / largest)) / groups) * groups
+    return ceil(total / ceil(total / largest))
+
+
+def _reserved_tiles(memory: BlockMemory) -> tuple[int, ...]:
+    """Token tiles to leave room for, in order of preference: large enough to hide latencies, then as high as the array."""
+    if not memory.method.token_tiled:
+        return (1,)
+    die = memory.die
+    operands = die.activation_bytes / OPERAND_SHARE / memory.tile_operand_bytes
+    sums = (die.accumulator_bytes - memory.gradient_bytes - memory.strip_bytes) / memory.tile_sum_bytes
+    return max(die.rows, int(min(operands, sums, MAX_TILE))), die.rows, 1
+
+
+def _fits(memory: BlockMemory, batch: Batch, tile: int) -> bool:
+    return all(use.needed <= use.available for use in _buffers(memory, batch, min(tile, batch.tokens)))
+
+
+def _overflows(memory: BlockMemory, tile: int, size: int) -> bool:
+    return not _fits(memory, _batch(memory, size), tile)
+
+
+def _tile_limit(memory: BlockMemory, batch: Batch) -> int:
+    """Tokens of the largest token tile that the buffers hold beside the mini-batch; at least one."""
+    if not memory.method.token_tiled:
+        return batch.tokens
+    die = memory.die
+    operands = die.activation_bytes - memory.activation_bytes(batch.tokens, batch.sequences)
+    sums = die.accumulator_bytes - memory.gradient_bytes - memory.strip_bytes
+    limit = min(operands / memory.tile_operand_bytes, sums / memory.tile_sum_bytes, batch.tokens)
+    return max(1, int(limit))
+
+
+def _buffers(memory: BlockMemory, batch: Batch, tile: int) -> tuple[BufferUse, ...]:
+    die = memory.die
+    tokens = tile if memory.method.token_tiled else batch.tokens
+    activations = memory.activation_bytes(batch.tokens, batch.sequences) + tokens * memory.tile_operand_bytes
+    sums = memory.gradient_bytes + memory.strip_bytes + tokens * memory.tile_sum_bytes
+    return (
+        BufferUse("weight buffer", ceil(memory.weight_bytes), die.weight_bytes),
+        BufferUse("activation buffer", ceil(activations), die.activation_bytes),
+        BufferUse("accumulator buffer", ceil(sums), die.accumulator_bytes),
+    )
+
+
+def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: list[float]) -> BlockSchedule:
+    die, block = memory.die, memory.block
+    # The largest two neighbours of the run through the layers: attention parts and FFN parts in a ring.
+    pair = max(first + second for first, second in zip(units, units[1:] + units[:1], strict=True))
+    tile = _tile_limit(memory, batch)
+    panels = memory.method.weight_panels(block) * die.element_bytes
+    weights_ahead = pair * die.element_bytes + panels <= die.weight_bytes
+    # A second set of gradients may shrink the token tile, but not below the height of the array.
+    tokens = tile if not memory.method.token_tiled else min(tile, die.rows)
+    left = die.accumulator_bytes - pair * 4 - memory.strip_bytes
+    gradients_behind = left >= tokens * memory.tile_sum_bytes
+    if gradients_behind:
+        tile = min(tile, max(tokens, int(left / memory.tile_sum_bytes)))
+    uses = _buffers(memory, batch, tile)
+    extra_weights = ceil(pair * die.element_bytes + panels) - uses[0].needed if weights_ahead else 0
+    extra_sums = ceil(pair * 4 - memory.gradient_bytes) if gradients_behind else 0
+    buffers = (
+        BufferUse(uses[0].name, uses[0].needed + max(0, extra_weights), uses[0].available),
+        uses[1],
+        BufferUse(uses[2].name, min(uses[2].needed + max(0, extra_sums), uses[2].available), uses[2].available),
+    )
+    batches = ceil(sequences * batch.length / batch.tokens)
+    return BlockSchedule(block, batch, batches, memory.fused, tile, weights_ahead, gradients_behind, buffers)
+
+
+def tile_choices(limit: int, rows: int) -> list[int]:
+    """Token tiles worth trying: powers of two times the height of the array up to ``limit``, and ``limit`` itself."""
+    sizes = []
+    size = rows
+    while size < limit:
+        sizes.append(size)
+        size *= 2
+    return [*sizes, limit]

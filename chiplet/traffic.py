@@ -1,0 +1,77 @@
+"""What a block reads from and writes to DRAM, and what memory delivers to the dies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chiplet.methods.base import BlockPlan, Method, linears
+from chiplet.schedule import BlockSchedule
+from chiplet.specs import SystemSpec
+from nop.topology import Mesh
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of a pass over one block: through the DRAM channels, and into one die over its links.
+
+    They differ where memory multicasts the same bytes to several dies.
+    """
+
+    dram: float = 0.0
+    per_die: float = 0.0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.dram + other.dram, self.per_die + other.per_die)
+
+    def seconds(self, system: SystemSpec, mesh: Mesh) -> float:
+        """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is slowest."""
+        channels = system.memory.package_channels(mesh.edge_links)
+        link = system.link.bytes_per_second
+        return max(
+            self.dram / (channels * system.memory.channel_bytes_per_second),
+            self.dram / (mesh.edge_links * link),
+            self.per_die / link,
+        )
+
+
+def activation_traffic(plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: int) -> tuple[Traffic, Traffic]:
+    """Activations of ``tokens`` tokens through one block, forward and backward.
+
+    A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split into its
+    linears it writes and reads what lies between them as well, and reads once more what the residual path needs.
+    """
+    block, model, recompute = plan.block, method.model, method.switches.recompute
+    element, hidden = method.element_bytes, method.model.hidden
+    forward = backward = float(hidden)  # input; gradient of the input
+    copies = method.gathered_copies(block.expand) * block.expand.h_in
+    if block.contract is not None:
+        middle = block.contract.h_in
+        saved = 0
+        if recompute != "full":
+            features = model.saved_features(schedule.batch.length)
+            saved = features[block.name]
+            if block.name == "attention" and recompute == "none":
+                saved += features["probabilities"]
+        forward += hidden + saved
+        backward += 2 * hidden + saved
+        if not schedule.fused:
+            again = hidden + (middle if recompute != "full" else 2 * middle)
+            forward += again
+            backward += hidden + 2 * middle + (again if recompute == "full" else 0)
+        copies += method.gathered_copies(block.contract) * block.contract.h_in
+    dies = method.mesh.nodes
+    return (
+        Traffic(tokens * forward * element, tokens * forward * element / dies),
+        Traffic(tokens * backward * element, tokens * (backward + copies) * element / dies),
+    )
+
+
+def weight_bytes(plan: BlockPlan, method: Method) -> tuple[float, float]:
+    """Bytes of a block's weights: in DRAM, where each is stored once, and on one die, replicas included."""
+    block, model = plan.block, method.model
+    stored = {
+        "attention": model.attention_weights,
+        "ffn": model.ffn_weights,
+        "head": sum(linear.h_in * linear.h_out for linear in linears(block)),
+    }[block.name]
+    return float(stored * method.element_bytes), method.weights_per_die(block) * method.element_bytes

@@ -1,0 +1,1 @@
+"""The network-on-package as mathematics: topologies, collective schedules and their cost."""

@@ -1,0 +1,100 @@
+"""Is a collective schedule right, and how does it load the links?
+
+The check moves labels: which nodes' data a copy of a chunk contains. It needs no numbers and holds for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import groupby
+
+from nop.collectives import Schedule
+from nop.topology import Mesh
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a correct schedule does to the network, in units of one chunk.
+
+    ``received``: chunks that each node receives. ``link_chunks``: chunks over the busiest link, summed over the steps
+    (the time in chunk times). ``max_hops``: the longest transfer. ``chunk_hops``: hops of all transfers together.
+    """
+
+    received: tuple[int, ...]
+    link_chunks: int
+    max_hops: int
+    chunk_hops: int
+
+
+def check(schedule: Schedule) -> None:
+    """Raise ``ValueError``, naming step and transfer, unless the schedule does exactly what its ``op`` promises."""
+    if schedule.op in ("all-gather", "broadcast"):
+        _check_copies(schedule)
+    else:
+        _check_sums(schedule)
+
+
+def measure(schedule: Schedule, mesh: Mesh) -> Load:
+    """The load that ``schedule`` puts on ``mesh``, whose nodes are the schedule's, over dimension-ordered routes."""
+    received: Counter[int] = Counter()
+    busiest = max_hops = chunk_hops = 0
+    for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
+        load: Counter[tuple[int, int]] = Counter()
+        for transfer in group:
+            received[transfer.receiver] += 1
+            route = mesh.route(transfer.sender, transfer.receiver)
+            load.update(route)
+            max_hops = max(max_hops, len(route))
+            chunk_hops += len(route)
+        busiest += max(load.values())
+    return Load(tuple(received[node] for node in range(schedule.nodes)), busiest, max_hops, chunk_hops)
+
+
+def _chunks(schedule: Schedule) -> set[int]:
+    """The chunks that the schedule is about: all of them, or the one of a broadcast's or reduce's root."""
+    if schedule.op in ("all-gather", "reduce-scatter") or not schedule.transfers:
+        return set(range(schedule.nodes))
+    return {transfer.chunk for transfer in schedule.transfers}
+
+
+def _check_copies(schedule: Schedule) -> None:
+    held = {node: {node} for node in range(schedule.nodes)}
+    for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
+        arrived: list[tuple[int, int]] = []
+        for transfer in group:
+            if transfer.chunk not in held[transfer.sender]:
+                raise ValueError(f"{schedule.op}: {transfer}: the sender does not hold the chunk yet")
+            arrived.append((transfer.receiver, transfer.chunk))
+        for node, chunk in arrived:
+            if chunk in held[node]:
+                raise ValueError(f"{schedule.op}: node {node} receives chunk {chunk} twice")
+            held[node].add(chunk)
+    if schedule.op == "broadcast" and not schedule.transfers and schedule.nodes > 1:
+        raise ValueError("broadcast: nothing is sent")
+    for node, chunks in held.items():
+        missing = _chunks(schedule) - chunks
+        if missing and (schedule.op == "all-gather" or schedule.nodes > 1):
+            raise ValueError(f"{schedule.op}: node {node} ends without chunk {min(missing)}")
+
+
+def _check_sums(schedule: Schedule) -> None:
+    nodes = schedule.nodes
+    partial: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for node in range(nodes):
+        for chunk in range(nodes):
+            partial[node, chunk] = {node}
+    for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
+        arrived: list[tuple[int, int, set[int]]] = []
+        for transfer in group:
+            sent = partial.pop((transfer.sender, transfer.chunk), set())
+            if not sent:
+                raise ValueError(f"{schedule.op}: {transfer}: the sender has given its sum away before")
+            arrived.append((transfer.receiver, transfer.chunk, sent))
+        for node, chunk, sent in arrived:
+            if partial[node, chunk] & sent:
+                raise ValueError(f"{schedule.op}: node {node} adds a contribution to chunk {chunk} twice")
+            partial[node, chunk] |= sent
+    for chunk in _chunks(schedule):
+        if partial[chunk, chunk] != set(range(nodes)):
+            raise ValueError(f"{schedule.op}: node {chunk} ends without the whole sum of chunk {chunk}")

@@ -1,0 +1,138 @@
+"""Collective operations as explicit schedules: who sends which chunk to whom, and in which step.
+
+All schedules run on ``nodes`` nodes numbered 0, 1, ...; chunk c belongs to node c. In an all-gather node c starts with
+chunk c and everyone ends with all chunks. In a reduce-scatter every node starts with a partial sum of every chunk, a
+transfer carries what its sender has summed up of the chunk so far, and node c ends with the whole sum of chunk c. In
+a broadcast one root sends a chunk to everyone; a reduce is its mirror image in time.
+
+A reduce-scatter here always is the mirror image of the all-gather: steps in reverse order, senders and receivers
+swapped. If every node gets chunk c exactly once in the one, every node's contribution enters the sum once in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from nop.topology import folded_ring
+
+Op = Literal["all-gather", "reduce-scatter", "broadcast", "reduce"]
+Algorithm = Literal["ring", "chain"]
+
+ALGORITHMS: tuple[Algorithm, ...] = ("ring", "chain")
+
+
+class Transfer(NamedTuple):
+    """In ``step`` the node ``sender`` sends ``chunk`` to the node ``receiver``."""
+
+    step: int
+    sender: int
+    receiver: int
+    chunk: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All transfers of one collective ``op`` on ``nodes`` nodes, ordered by step."""
+
+    op: Op
+    nodes: int
+    transfers: tuple[Transfer, ...]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.transfers[-1].step + 1 if self.transfers else 0
+
+    def mirrored(self) -> Schedule:
+        """The schedule backwards in time: all-gather to reduce-scatter, broadcast to reduce, and back."""
+        opposite: dict[Op, Op] = {
+            "all-gather": "reduce-scatter",
+            "reduce-scatter": "all-gather",
+            "broadcast": "reduce",
+            "reduce": "broadcast",
+        }
+        last = self.steps - 1
+        return Schedule(
+            opposite[self.op],
+            self.nodes,
+            tuple(sorted(Transfer(last - step, to, sender, chunk) for step, sender, to, chunk in self.transfers)),
+        )
+
+
+def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> Schedule:
+    """All-gather or reduce-scatter around the ring ``order`` (a permutation of the nodes).
+
+    One way it takes n - 1 steps. Both ways every chunk travels in both directions at once and meets itself after
+    ceil((n - 1) / 2) steps.
+    """
+    nodes = len(order)
+    forward = nodes // 2 if bidirectional else nodes - 1
+    backward = nodes - 1 - forward
+    transfers = [
+        Transfer(step, order[(start + sign * step) % nodes], order[(start + sign * (step + 1)) % nodes], order[start])
+        for sign, length in ((1, forward), (-1, backward))
+        for step in range(length)
+        for start in range(nodes)
+    ]
+    return _as(op, Schedule("all-gather", nodes, tuple(sorted(transfers))))
+
+
+def chain(op: Op, nodes: int) -> Schedule:
+    """All-gather or reduce-scatter on a line, every chunk in both directions, one hop a step, n - 1 steps."""
+    transfers = [
+        Transfer(step, start + sign * step, start + sign * (step + 1), start)
+        for start in range(nodes)
+        for sign, length in ((1, nodes - 1 - start), (-1, start))
+        for step in range(length)
+    ]
+    return _as(op, Schedule("all-gather", nodes, tuple(sorted(transfers))))
+
+
+def line(op: Op, nodes: int, algorithm: Algorithm) -> Schedule:
+    """All-gather or reduce-scatter on a line of ``nodes`` dies: by the folded ring or by the two-way chain.
+
+    Raises ``ValueError`` for an unknown algorithm.
+    """
+    if algorithm == "ring":
+        return ring(op, folded_ring(nodes))
+    if algorithm == "chain":
+        return chain(op, nodes)
+    raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
+
+
+def tree_broadcast(nodes: int, root: int) -> Schedule:
+    """Broadcast of one chunk on a line in ceil(log2(nodes)) steps.
+
+    The line is halved again and again; whoever holds the chunk in one half hands it to the node at the mirrored place
+    in the other. The halves are disjoint, so no two transfers of a step share a link. The chunk is number ``root``.
+    """
+    transfers: list[Transfer] = []
+    ranges = [(0, nodes, root)]
+    step = 0
+    while any(end - begin > 1 for begin, end, _ in ranges):
+        halves: list[tuple[int, int, int]] = []
+        for begin, end, holder in ranges:
+            if end - begin == 1:
+                halves.append((begin, end, holder))
+                continue
+            middle = begin + (end - begin + 1) // 2
+            if holder < middle:
+                other = min(holder - begin + middle, end - 1)
+                halves += [(begin, middle, holder), (middle, end, other)]
+            else:
+                other = holder - middle + begin
+                halves += [(begin, middle, other), (middle, end, holder)]
+            transfers.append(Transfer(step, holder, other, root))
+        ranges = halves
+        step += 1
+    return Schedule("broadcast", nodes, tuple(sorted(transfers)))
+
+
+def _as(op: Op, gather: Schedule) -> Schedule:
+    if op == "all-gather":
+        return gather
+    if op == "reduce-scatter":
+        return gather.mirrored()
+    raise ValueError(f"collective op {op!r}: must be all-gather or reduce-scatter")

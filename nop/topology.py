@@ -1,0 +1,125 @@
+"""The mesh of dies, dimension-ordered routes on it, and the rings that collectives run on.
+
+A node is a die's number ``row * cols + col``. A link is one direction between two neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isqrt
+
+Link = tuple[int, int]
+"""One direction between neighbouring nodes: (from, to)."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A mesh of ``rows`` x ``cols`` dies without wrap-around links.
+
+    Raises ``ValueError`` when a side is no positive integer.
+    """
+
+    rows: int
+    cols: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("rows", self.rows), ("cols", self.cols)):
+            if value < 1:
+                raise ValueError(f"mesh {name} = {value}: must be at least 1")
+
+    def __str__(self) -> str:
+        return f"{self.rows}x{self.cols}"
+
+    @property
+    def nodes(self) -> int:
+        """Number of dies."""
+        return self.rows * self.cols
+
+    @property
+    def edge_links(self) -> int:
+        """Links that enter the mesh from outside: one for each die side on the perimeter."""
+        return 2 * (self.rows + self.cols)
+
+    @property
+    def mean_edge_hops(self) -> float:
+        """Mean hops from outside to a die, each reached over its nearest side (1 for a die on the perimeter)."""
+        return _mean_edge_hops(self.rows, self.cols)
+
+    def route(self, source: int, target: int) -> list[Link]:
+        """Links of the dimension-ordered route: along the row first, then along the column."""
+        row, col = divmod(source, self.cols)
+        target_row, target_col = divmod(target, self.cols)
+        path = [source]
+        while col != target_col:
+            col += 1 if target_col > col else -1
+            path.append(row * self.cols + col)
+        while row != target_row:
+            row += 1 if target_row > row else -1
+            path.append(row * self.cols + col)
+        return list(zip(path, path[1:], strict=False))
+
+    def hops(self, source: int, target: int) -> int:
+        """Length of the route."""
+        row, col = divmod(source, self.cols)
+        target_row, target_col = divmod(target, self.cols)
+        return abs(row - target_row) + abs(col - target_col)
+
+    @property
+    def has_cycle(self) -> bool:
+        """Whether a ring through all dies exists whose every step is one hop (a Hamiltonian cycle).
+
+        On a grid it exists exactly when both sides are at least 2 and their product is even; two dies in a line count
+        too, as their two links form a ring.
+        """
+        return self.nodes == 2 or (min(self.rows, self.cols) >= 2 and self.nodes % 2 == 0)
+
+    def flat_ring(self) -> list[int]:
+        """The nodes in ring order: one hop a step when :attr:`has_cycle`, at most two otherwise.
+
+        Without a cycle it is the folded ring over the serpentine path through all dies.
+        """
+        if not self.has_cycle:
+            path = [
+                row * self.cols + (col if row % 2 == 0 else self.cols - 1 - col)
+                for row in range(self.rows)
+                for col in range(self.cols)
+            ]
+            return [path[position] for position in folded_ring(self.nodes)]
+        if self.rows % 2:  # an odd number of rows: build the transposed ring and turn it back
+            return [col * self.cols + row for row, col in _cycle(self.cols, self.rows)]
+        return [row * self.cols + col for row, col in _cycle(self.rows, self.cols)]
+
+
+def _cycle(rows: int, cols: int) -> list[tuple[int, int]]:
+    """Cells of a cycle on a grid with an even number of rows: column 0 downwards is the way back."""
+    if cols == 1:  # only two dies in a line
+        return [(row, 0) for row in range(rows)]
+    out = [
+        (row, col) for row in range(rows) for col in (range(1, cols) if row % 2 == 0 else range(cols - 1, 0, -1))
+    ]
+    return out + [(row, 0) for row in range(rows - 1, -1, -1)]
+
+
+@lru_cache(maxsize=256)
+def _mean_edge_hops(rows: int, cols: int) -> float:
+    total = sum(
+        min(row, rows - 1 - row, col, cols - 1 - col) + 1 for row in range(rows) for col in range(cols)
+    )
+    return total / (rows * cols)
+
+
+def folded_ring(nodes: int) -> list[int]:
+    """Ring order of a line without wrap-around: 0, 2, 4, ..., 5, 3, 1. Every step is at most two hops."""
+    return [*range(0, nodes, 2), *reversed(range(1, nodes, 2))]
+
+
+def most_square(nodes: int) -> Mesh:
+    """The most square mesh of exactly ``nodes`` dies, with no more rows than columns.
+
+    Raises ``ValueError`` when ``nodes`` is below 1.
+    """
+    if nodes < 1:
+        raise ValueError(f"dies = {nodes}: must be at least 1")
+    rows = next(side for side in range(isqrt(nodes), 0, -1) if nodes % side == 0)
+    return Mesh(rows, nodes // rows)
