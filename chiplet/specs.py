@@ -110,6 +110,7 @@ class LinkSpec(Spec):
     lanes: Annotated[int, Field(ge=1, description="data lanes in one direction")] = 64
     lane_rate: Annotated[float, Field(gt=0, description="transfers per second of a lane, 1/s")] = 16.0e9
     latency_seconds: Annotated[float, Field(ge=0, description="adapter and PHY latency of one hop, s")] = 2.0e-9
+    router_cycles: Annotated[int, Field(ge=0, description="cycles of the router that a flit crosses at each hop")] = 1
     pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit over one hop, pJ")] = 0.25
 
     @property
@@ -122,10 +123,13 @@ class MemorySpec(Spec):
     """Memory behind a die's memory port, and the DRAM channels of a package behind its IO dies."""
 
     word_bytes: Annotated[int, Field(ge=4, le=256, description="width of a die's memory port, bytes (power of two)")] = 32
-    latency_cycles: Annotated[int, Field(ge=1, le=1024, description="read latency seen by a die, cycles")] = 20
+    latency_cycles: Annotated[int, Field(ge=2, le=1024, description="read latency seen by a die, cycles")] = 20
     outstanding: Annotated[int, Field(ge=1, le=256, description="reads that a die keeps in flight")] = 32
     kind: Annotated[str, Field(description="name of the DRAM technology")] = "HBM2e"
     channels: Annotated[int, Field(ge=1, description="channels (or stacks) of the package")] = 8
+    channels_per_edge_die: Annotated[
+        float, Field(ge=0, description="channels for each die side on the package's edge; 0: as many as channels says")
+    ] = 0.0
     channel_bytes_per_second: Annotated[float, Field(gt=0, description="bandwidth of one channel, bytes/s")] = 460.0e9
     channel_bytes: Annotated[int, Field(ge=1, description="capacity of one channel, bytes")] = 16 * 2**30
     pj_per_bit: Annotated[float, Field(ge=0, description="energy of one transferred bit, pJ")] = 3.9
@@ -135,6 +139,10 @@ class MemorySpec(Spec):
         if self.word_bytes & (self.word_bytes - 1):
             raise ValueError(f"word_bytes = {self.word_bytes} is no power of two: must be one of 4, 8, 16, ... 256")
         return self
+
+    def package_channels(self, edge_sides: int) -> int:
+        """Channels of a package whose mesh has ``edge_sides`` die sides on its edge: at least one."""
+        return max(1, round(self.channels_per_edge_die * edge_sides)) if self.channels_per_edge_die else self.channels
 
     @property
     def command_words(self) -> int:
@@ -146,6 +154,7 @@ class EnergySpec(Spec):
     """Energy of counted events of the die."""
 
     mac_pj: Annotated[float, Field(ge=0, description="one multiply-add, pJ")] = 0.59
+    vector_pj: Annotated[float, Field(ge=0, description="one operation of a vector lane, pJ")] = 1.31
     sram_pj_per_byte: Annotated[float, Field(ge=0, description="one byte read or written in a buffer, pJ")] = 1.75
     static_watts: Annotated[float, Field(ge=0, description="static power of one die, W")] = 0.0
 
@@ -170,3 +179,8 @@ class SystemSpec(Spec):
     memory: MemorySpec = Field(default_factory=MemorySpec)
     energy: EnergySpec = Field(default_factory=EnergySpec)
     package: PackageSpec = Field(default_factory=PackageSpec)
+
+    @property
+    def hop_seconds(self) -> float:
+        """Latency of one hop: the link's adapters and PHYs, and the router behind it, s."""
+        return self.link.latency_seconds + self.link.router_cycles / self.die.clock_hz
