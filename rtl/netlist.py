@@ -25,7 +25,7 @@ _ATTRIBUTE = re.compile(r"^ *attribute \\(?!init |keep )\S+ [^\n]*\n", re.MULTIL
 _INNER = re.compile(r"^((?:module|  cell) \\)(\S+)", re.MULTILINE)
 _PUBLIC = re.compile(r"\\([^\s\"\\]+)")
 _VERILOG_MODULE = re.compile(r"^module \\?([^\s(;]+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
-_HEAD = re.compile(r"\Amodule (\w+)\((.+?)\);\n", re.DOTALL)
+_HEAD = re.compile(r"\Amodule (\w+)\(([^)]+)\);\n")  # Yosys breaks long lines
 _ESCAPED = re.compile(r"\\\S+")
 _DECLARATION = re.compile(
     r"^  (input|output) ((?:\[\d+:0\] )?)(\w+);\n  (wire|reg) \2\3( = [^;\n]+)?;\n", re.MULTILINE
@@ -155,11 +155,9 @@ def _with_ports(text: str) -> str:
         return ""
 
     body = _DECLARATION.sub(take, text)
-    return _HEAD.sub(
-        lambda head: (
-            f"module {head[1]} (\n"
-            + ",\n".join(declared[name] for name in re.split(r"\s*,\s*", head[2]))
-            + "\n);\n"
-        ),
-        body,
-    )
+
+    def head(match: re.Match[str]) -> str:
+        ports = ",\n".join(declared[name] for name in re.findall(r"\w+", match[2]))
+        return f"module {match[1]} (\n{ports}\n);\n"
+
+    return _HEAD.sub(head, body)
