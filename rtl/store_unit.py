@@ -24,7 +24,7 @@ class StoreUnit(Block):
     -------
     command : In(stream)
         STORE commands.
-    wait, wait_ok, take, post
+    needs, needs_ok, take, post
         Semaphores, as in the array unit.
     start, address : Out; busy, sums : In
         Read port of the accumulator buffer: one row of ``cols`` sums.
@@ -41,8 +41,8 @@ class StoreUnit(Block):
         super().__init__(
             {
                 "command": In(stream.Signature(STORE.size)),
-                "wait": Out(SEMAPHORES),
-                "wait_ok": In(1),
+                "needs": Out(SEMAPHORES),
+                "needs_ok": In(1),
                 "take": Out(1),
                 "post": Out(SEMAPHORES),
                 "start": Out(1),
@@ -71,7 +71,7 @@ class StoreUnit(Block):
 
         command = Signal(STORE)
         active = Signal()
-        inside = Signal()  # the semaphores of the panel are taken
+        in_panel = Signal()  # the semaphores of the panel are taken
         reading = Signal()  # a row is on its way from the accumulator buffer
         panel, row = Signal(COUNT_BITS), Signal(COUNT_BITS)
         accumulator = Signal(len(command.base))  # of the panel
@@ -104,12 +104,12 @@ class StoreUnit(Block):
         m.d.comb += [
             last_panel.eq(panel == command.panels - 1),
             last_row.eq(row == command.rows - 1),
-            self.wait.eq(Mux(panel == 0, command.wait, 0) | command.panel_wait),
-            go.eq(active & ~inside & self.wait_ok),
+            self.needs.eq(Mux(panel == 0, command.wait, 0) | command.panel_wait),
+            go.eq(active & ~in_panel & self.needs_ok),
             self.take.eq(go),
             take_row.eq(reading & ~self.busy & (~strobe.any() | (sent & last_word))),
-            self.start.eq(inside & more & (~reading | take_row)),
-            panel_over.eq(inside & ~more & ~reading & sent & last_word),
+            self.start.eq(in_panel & more & (~reading | take_row)),
+            panel_over.eq(in_panel & ~more & ~reading & sent & last_word),
             self.command.ready.eq(~active | (panel_over & last_panel)),
             self.post.eq(
                 Mux(panel_over, command.panel_post | Mux(last_panel, command.post, 0), 0)
@@ -119,7 +119,7 @@ class StoreUnit(Block):
             columns.eq(Mux(last_panel, command.last_cols, cols)),
             self.idle.eq(~active),
             self.active.eq(active),
-            self.stall_semaphore.eq(active & ~inside & ~self.wait_ok),
+            self.stall_semaphore.eq(active & ~in_panel & ~self.needs_ok),
             self.stall_request.eq(self.request.valid & ~self.request.ready),
             self.words.eq(sent),
         ]
@@ -135,7 +135,7 @@ class StoreUnit(Block):
 
         with m.If(go):
             m.d.sync += [
-                inside.eq(1),
+                in_panel.eq(1),
                 more.eq(1),
                 row.eq(0),
                 next_address.eq(accumulator),
@@ -152,7 +152,7 @@ class StoreUnit(Block):
             ]
         with m.If(panel_over):
             m.d.sync += [
-                inside.eq(0),
+                in_panel.eq(0),
                 panel.eq(panel + 1),
                 sum_index.eq(sum_index + cols),
                 accumulator.eq(Mux(following == command.wrap, 0, following)),

@@ -70,12 +70,12 @@ class BenchMemory(Block):
         put_port = flight.write_port()
         take_port = flight.read_port(domain="comb")
 
-        time = Signal(32)
+        now = Signal(32)
         random = Signal(32, init=1)
         spread = Signal(32)
         mixed = Signal(32)
         m.d.comb += [spread.eq(random ^ (random << 13)[:32]), mixed.eq(spread ^ (spread >> 17))]
-        m.d.sync += [time.eq(time + 1), random.eq(Mux(self.reseed, self.seed, mixed ^ (mixed << 5)[:32]))]
+        m.d.sync += [now.eq(now + 1), random.eq(Mux(self.reseed, self.seed, mixed ^ (mixed << 5)[:32]))]
 
         # Requests. A stream may take its ready back, so a stall is just a cycle without it.
         request = request_layout(self._word_bytes)(self.request.payload)
@@ -105,7 +105,7 @@ class BenchMemory(Block):
         take = Signal()
         shown = Signal()  # a word that was shown stays until it is taken
         head_due = take_port.data[word_bits + 1 :]
-        m.d.sync += [putting.eq(reads), tag.eq(request.tag), due.eq(time + self.latency)]
+        m.d.sync += [putting.eq(reads), tag.eq(request.tag), due.eq(now + self.latency)]
         m.d.comb += [
             put_port.addr.eq(tail),
             put_port.data.eq(Cat(tag, read_port.data, due)),
@@ -113,7 +113,7 @@ class BenchMemory(Block):
             take_port.addr.eq(head),
             self.response.payload.eq(take_port.data[: word_bits + 1]),
             self.response.valid.eq(
-                (waiting != 0) & ~(time - head_due)[31] & (shown | (random[16:] >= self.stall))
+                (waiting != 0) & ~(now - head_due)[31] & (shown | (random[16:] >= self.stall))
             ),
             take.eq(self.response.valid & self.response.ready),
         ]
