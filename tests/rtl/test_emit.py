@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth.hdl import Cat, Module, Mux, Signal, UnusedElaboratable, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, UnusedElaboratable, Value
 from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -269,6 +269,20 @@ def test_text_is_free_of_litter() -> None:
     for litter in ("always @*", "always_comb", "(*", "\\", "[-1:0]", "initial", "generator", "src", "$"):
         assert litter not in text
     assert "state_2" in text
+
+
+def test_a_choice_by_index_is_a_plain_case() -> None:
+    def body(block: Any, m: Module, platform: Any) -> None:
+        del platform
+        entries = Array(Signal(8, name=f"entry_{number}") for number in range(5))
+        first, second = Signal(8), Signal(8)  # Amaranth calls the first one $signal
+        m.d.sync += [first.eq(block.i), second.eq(first), entries[block.index].eq(second)]
+        m.d.comb += block.o.eq(entries[block.index])
+
+    text = emit(Custom("pick", {"i": In(8), "index": In(3), "o": Out(8)}, body), None).text
+    assert "    case (s)\n" in text
+    assert "parallel_case" not in text
+    assert "reg [7:0] signal_2" in text
 
 
 def test_ports_are_flat_and_in_order() -> None:
