@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from chiplet.methods.base import CommStep, Operation
+from chiplet.methods.work import CommStep, Operation
 from chiplet.specs import SystemSpec
 from chiplet.traffic import Traffic
 from nop.topology import Mesh
@@ -18,7 +18,9 @@ PICO = 1e-12
 
 @dataclass(frozen=True)
 class Events:
-    """Countable events on all dies: multiply-adds, vector operations, bytes in buffers, bits times hops, DRAM bits."""
+    """Countable events on all dies: multiply-adds, vector operations, bytes in buffers, bits times hops, DRAM
+    bits.
+    """
 
     macs: float = 0.0
     vector_operations: float = 0.0
@@ -51,9 +53,10 @@ class Events:
 def operation_events(operation: Operation, system: SystemSpec, tile: int) -> Events:
     """Events of ``operation`` for one mini-batch, apart from communication.
 
-    Buffer accesses of an m x k x n GEMM: its streamed rows once for each of ceil(n / C) column tiles, its stationary
-    operand once for each token tile, and each sum read and written once for each of ceil(k / R) row tiles. A vector
-    operation reads two operands and writes one, of which chains of operations keep two in registers.
+    Buffer accesses of an m x k x n GEMM: its streamed rows once for each of ceil(n / C) column tiles, its
+    stationary operand once for each token tile, and each sum read and written once for each of ceil(k / R)
+    row tiles. A vector operation reads two operands and writes one, of which chains of operations keep two in
+    registers.
     """
     die, element = system.die, system.die.element_bytes
     total = Events()
@@ -74,7 +77,9 @@ def operation_events(operation: Operation, system: SystemSpec, tile: int) -> Eve
 
 
 def comm_events(step: CommStep, dies: int) -> Events:
-    """Events of one collective: what is received goes into a buffer and out of one; every bit pays for every hop."""
+    """Events of one collective: what is received goes into a buffer and out of one; every bit pays for every
+    hop.
+    """
     received = step.elements * step.element_bytes * dies
     return Events(sram_bytes=2 * received, nop_bit_hops=8 * step.element_hops * step.element_bytes * dies)
 
@@ -91,7 +96,8 @@ def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
 
 
 def joules(events: Events, system: SystemSpec, dies: int, seconds: float) -> dict[str, float]:
-    """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``."""
+    """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``.
+    """
     energy, link = system.energy, system.link
     return {
         "array": events.macs * energy.mac_pj * PICO,

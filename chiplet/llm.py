@@ -1,15 +1,16 @@
 """The workload: a Transformer language model as its published ``config.json`` describes it.
 
-Two families of configurations are read: LLaMA-style ones (``hidden_size``, ``intermediate_size``, grouped-query
-attention, gated FFN, RMSNorm) and GPT-2-style ones (``n_embd``, ``n_layer``, ``n_head``, plain FFN, LayerNorm, biases,
-learned positions). Sizes are in elements, work in floating-point operations (a multiply-add is two).
+Two families of configurations are read: LLaMA-style ones (``hidden_size``, ``intermediate_size``,
+grouped-query attention, gated FFN, RMSNorm) and GPT-2-style ones (``n_embd``, ``n_layer``, ``n_head``, plain
+FFN, LayerNorm, biases, learned positions). Sizes are in elements, work in floating-point operations (a
+multiply-add is two).
 """
 
 from __future__ import annotations
 
 import json
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,13 +30,17 @@ _TIED_BY_DEFAULT = ("gpt2", "gemma")
 
 
 class Llm(Spec):
-    """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output layer."""
+    """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output
+    layer.
+    """
 
     name: str
     layers: Annotated[int, Field(ge=1)]
     hidden: Annotated[int, Field(ge=1, description="features h of the residual stream")]
     heads: Annotated[int, Field(ge=1, description="query heads")]
-    kv_heads: Annotated[int, Field(ge=1, description="key and value heads; fewer than heads: grouped-query attention")]
+    kv_heads: Annotated[
+        int, Field(ge=1, description="key and value heads; fewer than heads: grouped-query attention")
+    ]
     head_dim: Annotated[int, Field(ge=1)]
     ffn: Annotated[int, Field(ge=1, description="inner features of the FFN")]
     gated: Annotated[bool, Field(description="FFN with a gate: act(X W_gate) * (X W_up), then W_down")]
@@ -43,7 +48,9 @@ class Llm(Spec):
     norm: Literal["rmsnorm", "layernorm"]
     qkv_bias: bool = False
     linear_bias: Annotated[bool, Field(description="biases of all other linears of a layer")] = False
-    learned_positions: Annotated[int, Field(ge=0, description="rows of a learned position table, 0 without one")] = 0
+    learned_positions: Annotated[
+        int, Field(ge=0, description="rows of a learned position table, 0 without one")
+    ] = 0
     max_positions: Annotated[int, Field(ge=1, description="longest sequence that the model is made for")]
     tied: Annotated[bool, Field(description="the output layer is the embedding")] = False
 
@@ -59,7 +66,8 @@ class Llm(Spec):
         return self.heads * self.head_dim
 
     def qkv_features(self, kv_heads: int | None = None) -> int:
-        """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given."""
+        """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given.
+        """
         return self.query_features + 2 * (kv_heads or self.kv_heads) * self.head_dim
 
     @property
@@ -101,23 +109,32 @@ class Llm(Spec):
         return self.hidden * (1 if self.norm == "rmsnorm" else 2)
 
     def layer_forward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of one layer forward: all linears, and attention scores and values in full."""
+        """Floating-point operations of one layer forward: all linears, and attention scores and values in
+        full.
+        """
         linears = 2 * tokens * (self.attention_weights + self.ffn_weights)
         return linears + 4 * tokens * sequence_length * self.query_features
 
     def forward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of a forward pass over ``tokens`` tokens in sequences of ``sequence_length``."""
-        return self.layers * self.layer_forward_flops(tokens, sequence_length) + 2 * tokens * self.hidden * self.vocab
+        """Floating-point operations of a forward pass over ``tokens`` tokens in sequences of
+        ``sequence_length``.
+        """
+        return (
+            self.layers * self.layer_forward_flops(tokens, sequence_length)
+            + 2 * tokens * self.hidden * self.vocab
+        )
 
     def backward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of the backward pass without recomputation: every product has two gradients."""
+        """Floating-point operations of the backward pass without recomputation: every product has two
+        gradients.
+        """
         return 2 * self.forward_flops(tokens, sequence_length)
 
     def saved_features(self, sequence_length: int) -> dict[str, int]:
         """Elements for each token that the backward pass of one layer needs, by where they arise.
 
-        Keys: ``inputs`` (of the attention and the FFN block), ``attention`` (Q, K, V and the attention's output),
-        ``probabilities`` (of the softmax), ``ffn`` (before and after the activation).
+        Keys: ``inputs`` (of the attention and the FFN block), ``attention`` (Q, K, V and the attention's
+        output), ``probabilities`` (of the softmax), ``ffn`` (before and after the activation).
         """
         return {
             "inputs": 2 * self.hidden,
@@ -133,10 +150,11 @@ def model_names() -> list[str]:
 
 
 def load_model(name: str | Path) -> Llm:
-    """The preset model called ``name``, or the one in the ``config.json`` (or the folder with one) at that path.
+    """The preset model called ``name``, or the one in the ``config.json`` (or the folder with one) at that
+    path.
 
-    Raises ``ValueError`` of one line: for an unknown name with the nearest known ones, and for a file that is missing,
-    no JSON, of another kind of model, or without a key that is needed.
+    Raises ``ValueError`` of one line: for an unknown name with the nearest known ones, and for a file that is
+    missing, no JSON, of another kind of model, or without a key that is needed.
     """
     text = str(name)
     if text in _preset_texts():
@@ -149,7 +167,9 @@ def load_model(name: str | Path) -> Llm:
             raise ValueError(f"{path}: no such model configuration")
         known = model_names()
         near = get_close_matches(text.lower(), known, n=3, cutoff=0.4) or known
-        raise ValueError(f"unknown model {text!r}: nearest known names are {', '.join(near)}; or give a config.json")
+        raise ValueError(
+            f"unknown model {text!r}: nearest known names are {', '.join(near)}; or give a config.json"
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -161,10 +181,14 @@ def load_model(name: str | Path) -> Llm:
 
 
 def from_config(values: Any, *, name: str, where: str) -> Llm:
-    """The model that the decoded ``config.json`` ``values`` describes; ``where`` names the source in messages."""
+    """The model that the decoded ``config.json`` ``values`` describes; ``where`` names the source in
+    messages.
+    """
     if not isinstance(values, dict):
         raise ValueError(f"{where}: must be a JSON object, not {type(values).__name__}")
-    kind = values.get("model_type", "gpt2" if "n_embd" in values else "llama" if "hidden_size" in values else None)
+    kind = values.get(
+        "model_type", "gpt2" if "n_embd" in values else "llama" if "hidden_size" in values else None
+    )
     if kind in LLAMA_STYLE:
         return _llama(_Reader(values, where), name, kind)
     if kind in GPT2_STYLE:
@@ -261,6 +285,6 @@ def _preset_texts() -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _preset(name: str) -> Llm:
     return from_config(json.loads(_preset_texts()[name]), name=name, where=f"preset {name}")

@@ -11,7 +11,8 @@ from math import ceil
 from typing import Literal
 
 from chiplet.llm import Llm
-from chiplet.methods.base import Block, Method, Recompute, linears
+from chiplet.methods.base import Method, Recompute
+from chiplet.methods.work import Block, linears
 from chiplet.specs import DieSpec, SystemSpec
 
 Optimizer = Literal["sgd", "adam"]
@@ -20,8 +21,8 @@ STATE_BYTES: dict[Optimizer, int] = {"sgd": 8, "adam": 16}
 """DRAM bytes of a parameter beside the operand copy: 32-bit master and gradient, and two moments for Adam."""
 
 UPDATE_BYTES: dict[Optimizer, int] = {"sgd": 12, "adam": 28}
-"""DRAM traffic of updating a parameter: reads gradient, master and moments, writes master and moments; the operand
-copy that is written beside them is not counted here."""
+"""DRAM traffic of updating a parameter: reads gradient, master and moments, writes master and moments; the
+operand copy that is written beside them is not counted here."""
 
 UPDATE_OPS: dict[Optimizer, int] = {"sgd": 2, "adam": 12}
 """Vector operations of updating a parameter."""
@@ -36,17 +37,21 @@ class BufferUse:
     available: int
 
     def require(self, what: str) -> None:
-        """Raise ``ValueError`` that names the buffer, the bytes needed and the bytes there, when it does not fit."""
+        """Raise ``ValueError`` that names the buffer, the bytes needed and the bytes there, when it does not
+        fit.
+        """
         if self.needed > self.available:
-            raise ValueError(f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}")
+            raise ValueError(
+                f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}"
+            )
 
 
 @dataclass(frozen=True)
 class BlockMemory:
     """Buffer contents of one block under one method.
 
-    ``units`` are the weights a die keeps of each part that is resident at a time: one part when the block is fused, one
-    for each linear when it is not.
+    ``units`` are the weights a die keeps of each part that is resident at a time: one part when the block is
+    fused, one for each linear when it is not.
     """
 
     method: Method
@@ -92,7 +97,9 @@ class BlockMemory:
 
     @property
     def edge_features(self) -> int:
-        """Features of block inputs, outputs and their gradients that are live for a token: three, double-buffered."""
+        """Features of block inputs, outputs and their gradients that are live for a token: three,
+        double-buffered.
+        """
         hidden = self.method.model.hidden
         if self.block.contract is None:
             return 4 * hidden
@@ -100,7 +107,9 @@ class BlockMemory:
 
     @property
     def inner_features(self) -> int:
-        """Features inside the block that are live for a token: saved ones double-buffered, and their gradients."""
+        """Features inside the block that are live for a token: saved ones double-buffered, and their
+        gradients.
+        """
         if self.block.contract is None:
             return 2 * self.block.expand.h_out
         first, second = self.block.expand.h_out, self.block.contract.h_in
@@ -119,7 +128,8 @@ class BlockMemory:
 def saved_bytes_per_token(model: Llm, length: int, recompute: Recompute, element_bytes: int) -> int:
     """DRAM bytes that one token leaves behind in all layers for the backward pass.
 
-    Beside that of Korthikanti et al. (arXiv 2205.05198), whose counts include dropout masks that these models lack.
+    Beside that of Korthikanti et al. (arXiv 2205.05198), whose counts include dropout masks that these models
+    lack.
     """
     parts = model.saved_features(length)
     if recompute != "none":

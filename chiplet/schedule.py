@@ -1,10 +1,12 @@
-"""The schedule: which blocks are fused, how large a mini-batch is, what is double-buffered, how often a pass runs.
+"""The schedule: which blocks are fused, how large a mini-batch is, what is double-buffered, how often a pass
+runs.
 
-Layers are the outer loop and mini-batches the inner one: a block's weights are loaded once a pass and all mini-batches
-stream through. The rules in order: a block is fused if its weights, gradients and one smallest mini-batch fit, and
-split into its linears otherwise; the largest mini-batch that fits is taken, and the mini-batches are made equal; the
-next block's weights are loaded and the last one's gradients stored behind the computation where both fit. The global
-batch runs in as few rounds as DRAM can hold the saved activations of; gradients accumulate over the rounds.
+Layers are the outer loop and mini-batches the inner one: a block's weights are loaded once a pass and all
+mini-batches stream through. The rules in order: a block is fused if its weights, gradients and a mini-batch
+fit, and split into its linears otherwise, or when that leaves fewer dies without a sequence in the attention;
+the largest mini-batch that fits is taken, and the mini-batches are made equal; the next block's weights are
+loaded and the last one's gradients stored behind the computation where both fit. The global batch runs in as
+few rounds as DRAM can hold the saved activations of; gradients accumulate over the rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from chiplet.memory import (
     dram_state_bytes,
     saved_bytes_per_token,
 )
-from chiplet.methods.base import Batch, Block, Method
+from chiplet.methods.base import Method
+from chiplet.methods.work import Batch, Block
 from chiplet.specs import DieSpec, SystemSpec
 
 OPERAND_SHARE = 4
@@ -34,7 +37,9 @@ MAX_TILE = 1024
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """How one block runs: its mini-batch, how many of them a round has, the largest token tile, what fits twice."""
+    """How one block runs: its mini-batch, how many of them a round has, the largest token tile, what fits
+    twice.
+    """
 
     block: Block
     batch: Batch
@@ -48,7 +53,9 @@ class BlockSchedule:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a training step runs: ``rounds`` times all layers forward and backward over ``sequences`` sequences each."""
+    """How a training step runs: ``rounds`` times all layers forward and backward over ``sequences`` sequences
+    each.
+    """
 
     rounds: int
     sequences: int
@@ -58,21 +65,31 @@ class Schedule:
 
 
 def make_schedule(
-    method: Method, system: SystemSpec, *, global_batch: int, length: int, optimizer: Optimizer, mini_batch: int | None
+    method: Method,
+    system: SystemSpec,
+    *,
+    global_batch: int,
+    length: int,
+    optimizer: Optimizer,
+    mini_batch: int | None,
 ) -> Schedule:
     """The schedule of one training step of ``global_batch`` sequences of ``length`` tokens.
 
-    ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits. Raises ``ValueError``
-    that names the buffer, the bytes needed and the bytes there when something does not fit.
+    ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits. Raises
+    ``ValueError`` that names the buffer, the bytes needed and the bytes there when something does not fit.
     """
     model, mesh, element = method.model, method.mesh, system.die.element_bytes
     state = dram_state_bytes(model, optimizer, element)
     saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
     capacity = dram_capacity(system, mesh.edge_links)
     where = f"{model.name} on {mesh.nodes} dies"
-    BufferUse("DRAM", state + saved, capacity).require(f"{where}: training state and one sequence's activations")
+    BufferUse("DRAM", state + saved, capacity).require(
+        f"{where}: training state and one sequence's activations"
+    )
     sequences = _equal(global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups)
-    parts = [_fit(method, system.die, block, sequences, length, mini_batch, where) for block in method.blocks()]
+    parts = [
+        _fit(method, system.die, block, sequences, length, mini_batch, where) for block in method.blocks()
+    ]
     memories = [memory for memory, _ in parts]
     attention, ffn, head = (memory.units for memory in memories)
     # In the order of execution attention and FFN take turns, and the head follows the last FFN.
@@ -91,14 +108,23 @@ def make_schedule(
 
 
 def _fit(
-    method: Method, die: DieSpec, block: Block, sequences: int, length: int, mini_batch: int | None, where: str
+    method: Method,
+    die: DieSpec,
+    block: Block,
+    sequences: int,
+    length: int,
+    mini_batch: int | None,
+    where: str,
 ) -> tuple[BlockMemory, Batch]:
-    """The block fused if possible, else split, with its largest mini-batch."""
+    """The block with its largest mini-batch: fused if possible, unless split it leaves fewer dies idle."""
+    options = []
     for fused in (True, False):
         memory = BlockMemory(method, block, die, length, fused)
         batch = _largest_batch(memory, sequences, mini_batch)
         if batch is not None:
-            return memory, batch
+            options.append((memory, batch))
+    if options:
+        return max(options, key=lambda option: _busy_share(*option))
     what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
     uses = _buffers(memory, _batch(memory, 1 if mini_batch is None else mini_batch), 1)
     worst = max(uses, key=lambda use: use.needed / use.available)
@@ -106,8 +132,18 @@ def _fit(
     raise AssertionError("a block that is refused fits")
 
 
+def _busy_share(memory: BlockMemory, batch: Batch) -> float:
+    """Share of the dies that have work in the attention, where each has whole sequences."""
+    if memory.block.name != "attention":
+        return 1.0
+    groups = memory.method.sequence_groups
+    return batch.sequences / (ceil(batch.sequences / groups) * groups)
+
+
 def _batch(memory: BlockMemory, size: int) -> Batch:
-    """A mini-batch of ``size`` sequences in the attention, which needs them whole, of ``size`` tokens elsewhere."""
+    """A mini-batch of ``size`` sequences in the attention, which needs them whole, of ``size`` tokens
+    elsewhere.
+    """
     length = memory.length
     if memory.block.name == "attention":
         return Batch(size * length, size, length)
@@ -129,7 +165,8 @@ def _largest_batch(memory: BlockMemory, sequences: int, mini_batch: int | None) 
 
 
 def _equal(total: int, largest: int, groups: int) -> int:
-    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` where there are so many.
+    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` where there are so
+    many.
 
     Then no group of dies gets a sequence more than the others.
     """
@@ -140,7 +177,9 @@ def _equal(total: int, largest: int, groups: int) -> int:
 
 
 def _reserved_tiles(memory: BlockMemory) -> tuple[int, ...]:
-    """Token tiles to leave room for, in order of preference: large enough to hide latencies, then as high as the array."""
+    """Token tiles to leave room for, in order of preference: large enough to hide latencies, then as high as
+    the array.
+    """
     if not memory.method.token_tiled:
         return (1,)
     die = memory.die
@@ -199,14 +238,18 @@ def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: li
     buffers = (
         BufferUse(uses[0].name, uses[0].needed + max(0, extra_weights), uses[0].available),
         uses[1],
-        BufferUse(uses[2].name, min(uses[2].needed + max(0, extra_sums), uses[2].available), uses[2].available),
+        BufferUse(
+            uses[2].name, min(uses[2].needed + max(0, extra_sums), uses[2].available), uses[2].available
+        ),
     )
     batches = ceil(sequences * batch.length / batch.tokens)
     return BlockSchedule(block, batch, batches, memory.fused, tile, weights_ahead, gradients_behind, buffers)
 
 
 def tile_choices(limit: int, rows: int) -> list[int]:
-    """Token tiles worth trying: powers of two times the height of the array up to ``limit``, and ``limit`` itself."""
+    """Token tiles worth trying: powers of two times the height of the array up to ``limit``, and ``limit``
+    itself.
+    """
     sizes = []
     size = rows
     while size < limit:

@@ -1,8 +1,8 @@
 """Time of one operation, one block and one pass, out of what the machine's resources are busy with.
 
-A die's array, its vector unit, the links along each axis of the mesh and the DRAM work at the same time. Within an
-operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and one tile's way
-through all others is the start and end that nothing hides. Without overlap the times add up.
+A die's array, its vector unit, the links along each axis of the mesh and the DRAM work at the same time.
+Within an operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and
+one tile's way through all others is the start and end that nothing hides. Without overlap the times add up.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from chiplet.methods.base import BlockPlan, CommStep, GemmStep, Method, Operation
+from chiplet.methods.base import Method
+from chiplet.methods.work import BlockPlan, CommStep, GemmStep, Operation
 from chiplet.schedule import BlockSchedule, tile_choices
 from chiplet.specs import SystemSpec
 from chiplet.timing import GemmTerms
@@ -25,7 +26,9 @@ class Machine:
 
     @property
     def vector_operations_per_second(self) -> float:
-        """Operations of a die's vector unit in a second: one lane for each array column, one operation a cycle."""
+        """Operations of a die's vector unit in a second: one lane for each array column, one operation a
+        cycle.
+        """
         return self.system.die.cols * self.system.die.clock_hz
 
 
@@ -33,8 +36,9 @@ class Machine:
 class Busy:
     """Seconds of a stretch of the schedule: elapsed, and how they come about.
 
-    ``compute`` is the array's own time; ``nop_exposed`` and ``vector_exposed`` are what the others add beyond it, so
-    these three add up to ``elapsed``. ``vector`` and ``nop`` are the busy times of vector unit and busiest axis.
+    ``compute`` is the array's own time; ``nop_exposed`` and ``vector_exposed`` are what the others add beyond
+    it, so these three add up to ``elapsed``. ``vector`` and ``nop`` are the busy times of vector unit and
+    busiest axis.
     """
 
     elapsed: float = 0.0
@@ -66,7 +70,9 @@ class Busy:
 
 
 def comm_seconds(step: CommStep, system: SystemSpec, repeats: int = 1) -> float:
-    """Time of one collective whose data is sent in ``repeats`` equal parts, each with the latency of all steps."""
+    """Time of one collective whose data is sent in ``repeats`` equal parts, each with the latency of all
+    steps.
+    """
     data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
     return data + repeats * step.steps * step.hops * system.hop_seconds
 
@@ -106,7 +112,7 @@ def operation_busy(operation: Operation, machine: Machine, method: Method, token
         busiest = max(compute, vector, nop)
         total = busiest + (total - busiest) / parts
     beyond = total - compute
-    vector_exposed = min(beyond, vector) if vector > nop else 0.0
+    vector_exposed = min(beyond, vector) if vector > nop or not method.switches.overlap else 0.0
     return Busy(total, compute, beyond - vector_exposed, vector_exposed, vector, nop)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chiplet.methods.base import BlockPlan, Method, linears
+from chiplet.methods.base import Method
+from chiplet.methods.work import BlockPlan, linears
 from chiplet.schedule import BlockSchedule
 from chiplet.specs import SystemSpec
 from nop.topology import Mesh
@@ -24,7 +25,9 @@ class Traffic:
         return Traffic(self.dram + other.dram, self.per_die + other.per_die)
 
     def seconds(self, system: SystemSpec, mesh: Mesh) -> float:
-        """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is slowest."""
+        """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is
+        slowest.
+        """
         channels = system.memory.package_channels(mesh.edge_links)
         link = system.link.bytes_per_second
         return max(
@@ -34,11 +37,14 @@ class Traffic:
         )
 
 
-def activation_traffic(plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: int) -> tuple[Traffic, Traffic]:
+def activation_traffic(
+    plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: int
+) -> tuple[Traffic, Traffic]:
     """Activations of ``tokens`` tokens through one block, forward and backward.
 
-    A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split into its
-    linears it writes and reads what lies between them as well, and reads once more what the residual path needs.
+    A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split
+    into its linears it writes and reads what lies between them as well, and reads once more what the residual
+    path needs.
     """
     block, model, recompute = plan.block, method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden

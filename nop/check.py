@@ -1,6 +1,7 @@
 """Is a collective schedule right, and how does it load the links?
 
-The check moves labels: which nodes' data a copy of a chunk contains. It needs no numbers and holds for all of them.
+The check moves labels: which nodes' data a copy of a chunk contains. It needs no numbers and holds for all of
+them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from nop.topology import Mesh
 class Load:
     """What a correct schedule does to the network, in units of one chunk.
 
-    ``received``: chunks that each node receives. ``link_chunks``: chunks over the busiest link, summed over the steps
-    (the time in chunk times). ``max_hops``: the longest transfer. ``chunk_hops``: hops of all transfers together.
+    ``received``: chunks that each node receives. ``link_chunks``: chunks over the busiest link, summed over
+    the steps (the time in chunk times). ``max_hops``: the longest transfer. ``chunk_hops``: hops of all
+    transfers together.
     """
 
     received: tuple[int, ...]
@@ -28,7 +30,9 @@ class Load:
 
 
 def check(schedule: Schedule) -> None:
-    """Raise ``ValueError``, naming step and transfer, unless the schedule does exactly what its ``op`` promises."""
+    """Raise ``ValueError``, naming step and transfer, unless the schedule does exactly what its ``op``
+    promises.
+    """
     if schedule.op in ("all-gather", "broadcast"):
         _check_copies(schedule)
     else:
@@ -36,7 +40,9 @@ def check(schedule: Schedule) -> None:
 
 
 def measure(schedule: Schedule, mesh: Mesh) -> Load:
-    """The load that ``schedule`` puts on ``mesh``, whose nodes are the schedule's, over dimension-ordered routes."""
+    """The load that ``schedule`` puts on ``mesh``, whose nodes are the schedule's, over dimension-ordered
+    routes.
+    """
     received: Counter[int] = Counter()
     busiest = max_hops = chunk_hops = 0
     for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):

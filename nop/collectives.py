@@ -1,12 +1,14 @@
 """Collective operations as explicit schedules: who sends which chunk to whom, and in which step.
 
-All schedules run on ``nodes`` nodes numbered 0, 1, ...; chunk c belongs to node c. In an all-gather node c starts with
-chunk c and everyone ends with all chunks. In a reduce-scatter every node starts with a partial sum of every chunk, a
-transfer carries what its sender has summed up of the chunk so far, and node c ends with the whole sum of chunk c. In
-a broadcast one root sends a chunk to everyone; a reduce is its mirror image in time.
+All schedules run on ``nodes`` nodes numbered 0, 1, ...; chunk c belongs to node c. In an all-gather node c
+starts with chunk c and everyone ends with all chunks. In a reduce-scatter every node starts with a partial
+sum of every chunk, a transfer carries what its sender has summed up of the chunk so far, and node c ends with
+the whole sum of chunk c. In a broadcast one root sends a chunk to everyone; a reduce is its mirror image in
+time.
 
-A reduce-scatter here always is the mirror image of the all-gather: steps in reverse order, senders and receivers
-swapped. If every node gets chunk c exactly once in the one, every node's contribution enters the sum once in the other.
+A reduce-scatter here always is the mirror image of the all-gather: steps in reverse order, senders and
+receivers swapped. If every node gets chunk c exactly once in the one, every node's contribution enters the
+sum once in the other.
 """
 
 from __future__ import annotations
@@ -57,21 +59,28 @@ class Schedule:
         return Schedule(
             opposite[self.op],
             self.nodes,
-            tuple(sorted(Transfer(last - step, to, sender, chunk) for step, sender, to, chunk in self.transfers)),
+            tuple(
+                sorted(Transfer(last - step, to, sender, chunk) for step, sender, to, chunk in self.transfers)
+            ),
         )
 
 
 def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> Schedule:
     """All-gather or reduce-scatter around the ring ``order`` (a permutation of the nodes).
 
-    One way it takes n - 1 steps. Both ways every chunk travels in both directions at once and meets itself after
-    ceil((n - 1) / 2) steps.
+    One way it takes n - 1 steps. Both ways every chunk travels in both directions at once and meets itself
+    after ceil((n - 1) / 2) steps.
     """
     nodes = len(order)
     forward = nodes // 2 if bidirectional else nodes - 1
     backward = nodes - 1 - forward
     transfers = [
-        Transfer(step, order[(start + sign * step) % nodes], order[(start + sign * (step + 1)) % nodes], order[start])
+        Transfer(
+            step,
+            order[(start + sign * step) % nodes],
+            order[(start + sign * (step + 1)) % nodes],
+            order[start],
+        )
         for sign, length in ((1, forward), (-1, backward))
         for step in range(length)
         for start in range(nodes)
@@ -105,8 +114,9 @@ def line(op: Op, nodes: int, algorithm: Algorithm) -> Schedule:
 def tree_broadcast(nodes: int, root: int) -> Schedule:
     """Broadcast of one chunk on a line in ceil(log2(nodes)) steps.
 
-    The line is halved again and again; whoever holds the chunk in one half hands it to the node at the mirrored place
-    in the other. The halves are disjoint, so no two transfers of a step share a link. The chunk is number ``root``.
+    The line is halved again and again; whoever holds the chunk in one half hands it to the node at the
+    mirrored place in the other. The halves are disjoint, so no two transfers of a step share a link. The
+    chunk is number ``root``.
     """
     transfers: list[Transfer] = []
     ranges = [(0, nodes, root)]

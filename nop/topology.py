@@ -5,6 +5,7 @@ A node is a die's number ``row * cols + col``. A link is one direction between t
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
@@ -43,7 +44,8 @@ class Mesh:
 
     @property
     def mean_edge_hops(self) -> float:
-        """Mean hops from outside to a die, each reached over its nearest side (1 for a die on the perimeter)."""
+        """Mean hops from outside to a die, each reached over its nearest side (1 for a die on the perimeter).
+        """
         return _mean_edge_hops(self.rows, self.cols)
 
     def route(self, source: int, target: int) -> list[Link]:
@@ -57,7 +59,7 @@ class Mesh:
         while row != target_row:
             row += 1 if target_row > row else -1
             path.append(row * self.cols + col)
-        return list(zip(path, path[1:], strict=False))
+        return list(itertools.pairwise(path))
 
     def hops(self, source: int, target: int) -> int:
         """Length of the route."""
@@ -69,8 +71,8 @@ class Mesh:
     def has_cycle(self) -> bool:
         """Whether a ring through all dies exists whose every step is one hop (a Hamiltonian cycle).
 
-        On a grid it exists exactly when both sides are at least 2 and their product is even; two dies in a line count
-        too, as their two links form a ring.
+        On a grid it exists exactly when both sides are at least 2 and their product is even; two dies in a
+        line count too, as their two links form a ring.
         """
         return self.nodes == 2 or (min(self.rows, self.cols) >= 2 and self.nodes % 2 == 0)
 
@@ -96,7 +98,9 @@ def _cycle(rows: int, cols: int) -> list[tuple[int, int]]:
     if cols == 1:  # only two dies in a line
         return [(row, 0) for row in range(rows)]
     out = [
-        (row, col) for row in range(rows) for col in (range(1, cols) if row % 2 == 0 else range(cols - 1, 0, -1))
+        (row, col)
+        for row in range(rows)
+        for col in (range(1, cols) if row % 2 == 0 else range(cols - 1, 0, -1))
     ]
     return out + [(row, 0) for row in range(rows - 1, -1, -1)]
 

@@ -1,27 +1,35 @@
-"""What every distribution method says about a fused block: who computes which GEMM, and what crosses the NoP.
+"""What every distribution method has to say about a block: who computes which GEMM, and what crosses the NoP.
 
-A method turns a :class:`Block` and a mini-batch into a :class:`BlockPlan`: for each pass a list of operations, each
-with its communication, its GEMMs on one die and its vector work. Time and energy are worked out elsewhere from these.
-All element counts are those of one die and one mini-batch; what differs between dies is the mean, and the sizes of
-GEMMs are those of the busiest die.
+A method turns a block and a mini-batch into a plan: for each pass a list of operations, each with its
+communication, its GEMMs on one die and its vector work. Time and energy are worked out elsewhere from these.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from math import ceil
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from chiplet.llm import Llm
+from chiplet.methods.work import (
+    Batch,
+    Block,
+    BlockPlan,
+    CommStep,
+    GemmStep,
+    Linear,
+    Operation,
+    VectorStep,
+    joined,
+    linears,
+)
 from chiplet.specs import Spec
 from nop.cost import CollectiveCost
 from nop.topology import Mesh
 
 Recompute = Literal["none", "selective", "full"]
-BlockName = Literal["attention", "ffn", "head"]
 
 SOFTMAX_OPS = 5
 """Vector operations an element: maximum, subtract, exponential, sum, scale."""
@@ -53,7 +61,9 @@ class Switches(Spec):
     ] = True
     recompute: Annotated[
         Recompute,
-        Field(description="backward pass recomputes nothing, the attention probabilities, or whole fused blocks"),
+        Field(
+            description="backward pass recomputes nothing, the attention probabilities, or whole fused blocks"
+        ),
     ] = "none"
     sums: Annotated[
         Literal["32-bit", "operand"],
@@ -61,116 +71,18 @@ class Switches(Spec):
     ] = "32-bit"
 
 
-@dataclass(frozen=True)
-class Linear:
-    """One linear layer Y = X W of ``h_in`` x ``h_out``.
-
-    ``expand`` says that it is the first of its block; ``by_heads`` that the features between are attention heads.
-    """
-
-    name: str
-    h_in: int
-    h_out: int
-    expand: bool
-    by_heads: bool = False
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fused block: a linear, something local in its middle, and (not for the head) a second linear."""
-
-    name: BlockName
-    expand: Linear
-    contract: Linear | None
-
-
-@dataclass(frozen=True)
-class CommStep:
-    """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
-
-    ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time; ``element_hops``:
-    elements times hops that a die sends; ``steps`` times ``hops`` hop latencies are paid. ``axis`` is the set of links
-    in use: steps on different axes can run at the same time. ``weights`` marks what does not grow with the tokens.
-    """
-
-    name: str
-    op: str
-    axis: str
-    group: int
-    elements: float
-    serial_elements: float
-    element_hops: float
-    steps: int
-    hops: int
-    element_bytes: int
-    weights: bool = False
-
-
-@dataclass(frozen=True)
-class GemmStep:
-    """``count`` GEMMs of m x k by k x n on the busiest die; ``macs`` multiply-adds on all dies together."""
-
-    name: str
-    m: int
-    k: int
-    n: int
-    count: int
-    macs: float
-    split: Literal["m", "k"] | None
-    """The dimension that token tiles cut: rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
-
-
-@dataclass(frozen=True)
-class VectorStep:
-    """``elements`` on the busiest die, each with ``operations`` vector operations; ``total`` on all dies."""
-
-    name: str
-    elements: float
-    operations: int
-    total: float
-
-
-@dataclass(frozen=True)
-class Operation:
-    """Steps of one linear or of one block's middle, which may run at the same time for different token tiles."""
-
-    name: str
-    comms: tuple[CommStep, ...] = ()
-    gemms: tuple[GemmStep, ...] = ()
-    vectors: tuple[VectorStep, ...] = ()
-    strip_rows: int = 0
-    """Rows that are worked on in strips as high as the array, one strip's vector work behind the next one's GEMM."""
-
-
-@dataclass(frozen=True)
-class BlockPlan:
-    """Both passes of one block for one mini-batch, and what is sent once a step instead."""
-
-    block: Block
-    forward: tuple[Operation, ...]
-    backward: tuple[Operation, ...]
-    once: tuple[CommStep, ...]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens."""
-
-    tokens: int
-    sequences: int
-    length: int
-
-
 class Method(ABC):
     """A distribution method for one model on one mesh.
 
-    ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's, as ``switches`` say.
+    ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's, as ``switches``
+    say.
     """
 
     name: ClassVar[str]
     switches_type: ClassVar[type[Switches]] = Switches
     token_tiled: ClassVar[bool] = True
-    """Whether a mini-batch streams through a linear in token tiles (else the whole mini-batch is one tile)."""
+    """Whether a mini-batch streams through a linear in token tiles (else the whole mini-batch is one tile).
+    """
 
     def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
         self.model = model
@@ -218,7 +130,9 @@ class Method(ABC):
         """All-reduce of each token's maximum and sum of exponentials over the dies that share its logits."""
 
     def gathered_copies(self, linear: Linear) -> float:
-        """Copies of the input X that all dies together receive from memory in the backward pass; 0 if gathered anew."""
+        """Copies of the input X that all dies together receive from memory in the backward pass; 0 if
+        gathered anew.
+        """
         del linear
         return 0.0
 
@@ -263,7 +177,7 @@ class Method(ABC):
         )
         if block.contract is None:
             loss, _ = self._pointwise(block, batch)
-            forward, backward = [_joined(first, loss)], [first_backward]
+            forward, backward = [joined(first, loss)], [first_backward]
         else:
             second = self.linear_forward(block.contract, batch.tokens)
             second_backward = self.linear_backward(block.contract, batch.tokens)
@@ -273,8 +187,8 @@ class Method(ABC):
                 backward = [second_backward, middle_backward, first_backward]
             else:
                 middle, middle_backward = self._pointwise(block, batch)
-                forward = [_joined(first, middle), second]
-                backward = [_joined(second_backward, middle_backward), first_backward]
+                forward = [joined(first, middle), second]
+                backward = [joined(second_backward, middle_backward), first_backward]
             if self.switches.recompute == "full":
                 backward = [*forward, *backward]
         return BlockPlan(block, tuple(forward), tuple(backward), self.replica_comms(block))
@@ -308,7 +222,9 @@ class Method(ABC):
         dim = model.head_dim
         scores = gemm("scores", length, dim, length)
         softmax = vector("softmax", SOFTMAX_OPS)
-        forward = Operation("attention", (), (scores, gemm("values", length, length, dim)), (softmax,), pairs * length)
+        forward = Operation(
+            "attention", (), (scores, gemm("values", length, length, dim)), (softmax,), pairs * length
+        )
         gradients = (
             gemm("dV", length, length, dim),
             gemm("dP", length, dim, length),
@@ -327,7 +243,9 @@ class Method(ABC):
         return forward, backward
 
     def _pointwise(self, block: Block, batch: Batch) -> tuple[Operation, Operation]:
-        """The activation of the FFN, or softmax and loss of the output head: streams with the linear beside it."""
+        """The activation of the FFN, or softmax and loss of the output head: streams with the linear beside
+        it.
+        """
         dies = self.mesh.nodes
         if block.name == "head":
             elements = batch.tokens * self.model.vocab
@@ -337,7 +255,9 @@ class Method(ABC):
         ops, backward_ops = ACTIVATION_OPS[self.model.gated], ACTIVATION_BACKWARD_OPS[self.model.gated]
         return (
             Operation("activation", vectors=(VectorStep("activation", elements / dies, ops, elements),)),
-            Operation("activation", vectors=(VectorStep("activation", elements / dies, backward_ops, elements),)),
+            Operation(
+                "activation", vectors=(VectorStep("activation", elements / dies, backward_ops, elements),)
+            ),
         )
 
     def collective(
@@ -352,7 +272,8 @@ class Method(ABC):
         steps: int | None = None,
         weights: bool = False,
     ) -> CommStep:
-        """A step whose chunk has ``chunk`` elements; sums cross the NoP with their own width, copies as operands.
+        """A step whose chunk has ``chunk`` elements; sums cross the NoP with their own width, copies as
+        operands.
 
         ``steps=0`` is for data that travels in the packets of another step.
         """
@@ -369,18 +290,3 @@ class Method(ABC):
             self.sum_bytes if op in ("reduce-scatter", "reduce") else self.element_bytes,
             weights,
         )
-
-
-def _joined(operation: Operation, other: Operation) -> Operation:
-    return Operation(
-        operation.name,
-        operation.comms + other.comms,
-        operation.gemms + other.gemms,
-        operation.vectors + other.vectors,
-    )
-
-
-def linears(block: Block) -> tuple[Linear, ...]:
-    """The linear layers of ``block``."""
-    return (block.expand,) if block.contract is None else (block.expand, block.contract)
-

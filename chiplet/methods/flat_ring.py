@@ -14,7 +14,8 @@ class FlatRingSwitches(RingSwitches):
     """Switches of the flat ring."""
 
     direction: Annotated[
-        Literal["one", "both"], Field(description="chunks travel around the ring one way, or both ways at once")
+        Literal["one", "both"],
+        Field(description="chunks travel around the ring one way, or both ways at once"),
     ] = "both"
 
 

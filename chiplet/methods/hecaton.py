@@ -1,11 +1,13 @@
-"""The Hecaton method: all-gather along one dimension of the mesh, a local GEMM, reduce-scatter along the other.
+"""The Hecaton method: all-gather along one dimension of the mesh, a local GEMM, reduce-scatter along the
+other.
 
-On R x C dies the first linear of a block is of type A: die (i, j) starts with token tile j of feature block i (layout
-A), gathers X along row i, multiplies with its W_ij (input block i, output block j), and the partial sums are
-reduce-scattered down column j. Y then lies in layout B (token tile i of feature block j), from which the second linear,
-of type B, gathers down the columns and scatters along the rows, back to layout A. Weights and their gradients never
-cross the NoP. A die receives m (h_in (C - 1) + h_out (R - 1)) / (R C) elements in a type A linear with m tokens, and in
-type B the same with R and C swapped (arXiv 2407.05784 and docs/method.md).
+On R x C dies the first linear of a block is of type A: die (i, j) starts with token tile j of feature block i
+(layout A), gathers X along row i, multiplies with its W_ij (input block i, output block j), and the partial
+sums are reduce-scattered down column j. Y then lies in layout B (token tile i of feature block j), from which
+the second linear, of type B, gathers down the columns and scatters along the rows, back to layout A. Weights
+and their gradients never cross the NoP. A die receives m (h_in (C - 1) + h_out (R - 1)) / (R C) elements in a
+type A linear with m tokens, and in type B the same with R and C swapped (arXiv 2407.05784 and
+docs/method.md).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from chiplet.methods.base import Block, CommStep, GemmStep, Linear, Method, Operation, Switches
+from chiplet.methods.base import Method, Switches
+from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
 from nop.collectives import Algorithm
 from nop.cost import line_cost
 
@@ -23,14 +26,18 @@ from nop.cost import line_cost
 class HecatonSwitches(Switches):
     """Switches of the Hecaton method."""
 
-    collective: Annotated[Algorithm, Field(description="on a line of dies: folded ring or two-way chain")] = "ring"
+    collective: Annotated[Algorithm, Field(description="on a line of dies: folded ring or two-way chain")] = (
+        "ring"
+    )
     gather_again: Annotated[
         bool, Field(description="dW gathers X along the NoP once more; else memory multicasts it to the line")
     ] = True
 
 
 class _Sides(NamedTuple):
-    """The two dimensions as a linear sees them: it gathers X over ``gather`` dies and scatters Y over ``scatter``."""
+    """The two dimensions as a linear sees them: it gathers X over ``gather`` dies and scatters Y over
+    ``scatter``.
+    """
 
     gather_axis: str
     gather: int
@@ -73,7 +80,8 @@ class Hecaton(Method):
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
         """Gather X, multiply, scatter the partial sums of Y."""
         sides = self._sides(linear)
-        # The input features are split over the dies that the sums are scattered over, the outputs over the others.
+        # The input features are split over the dies that the sums are scattered over, the outputs over the
+        # others.
         gemm = GemmStep(
             "XW",
             tokens,
@@ -85,7 +93,9 @@ class Hecaton(Method):
         )
         comms = (
             self._gather(f"{linear.name}: gather X", sides.gather_axis, sides.gather, tokens * linear.h_in),
-            self._scatter(f"{linear.name}: scatter Y", sides.scatter_axis, sides.scatter, tokens * linear.h_out),
+            self._scatter(
+                f"{linear.name}: scatter Y", sides.scatter_axis, sides.scatter, tokens * linear.h_out
+            ),
         )
         return Operation(linear.name, comms, (gemm,))
 
@@ -95,12 +105,18 @@ class Hecaton(Method):
         h_in, h_out = ceil(linear.h_in / sides.scatter), ceil(linear.h_out / sides.gather)
         macs = tokens * linear.h_in * linear.h_out
         comms = [
-            self._gather(f"{linear.name}: gather dY", sides.scatter_axis, sides.scatter, tokens * linear.h_out),
-            self._scatter(f"{linear.name}: scatter dX", sides.gather_axis, sides.gather, tokens * linear.h_in),
+            self._gather(
+                f"{linear.name}: gather dY", sides.scatter_axis, sides.scatter, tokens * linear.h_out
+            ),
+            self._scatter(
+                f"{linear.name}: scatter dX", sides.gather_axis, sides.gather, tokens * linear.h_in
+            ),
         ]
         if self.switches.gather_again:
             comms.append(
-                self._gather(f"{linear.name}: gather X again", sides.gather_axis, sides.gather, tokens * linear.h_in)
+                self._gather(
+                    f"{linear.name}: gather X again", sides.gather_axis, sides.gather, tokens * linear.h_in
+                )
             )
         return Operation(
             linear.name,
@@ -114,8 +130,9 @@ class Hecaton(Method):
     def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
         """Extra columns in the following reduce-scatter: down the column forward, along the row backward.
 
-        Forward every column of dies sums the norm's feature sums for itself. Backward the sum over features of dX x
-        equals the sum over output features of dY Y, which is local to the gathered dY and is scattered with dX.
+        Forward every column of dies sums the norm's feature sums for itself. Backward the sum over features
+        of dX x equals the sum over output features of dY Y, which is local to the gathered dY and is
+        scattered with dX.
         """
         sides = self._sides(linear)
         axis, group = (sides.gather_axis, sides.gather) if backward else (sides.scatter_axis, sides.scatter)
@@ -154,6 +171,8 @@ class Hecaton(Method):
         weights = 2 * self.model.hidden * self.kv_heads * self.model.head_dim / self.mesh.nodes
         cost = line_cost(replicas, self.switches.collective)
         return tuple(
-            self.collective(f"dW of K, V replicas: {op}", op, self._A, replicas, cost, weights / replicas, weights=True)
+            self.collective(
+                f"dW of K, V replicas: {op}", op, self._A, replicas, cost, weights / replicas, weights=True
+            )
             for op in ("reduce-scatter", "all-gather")
         )

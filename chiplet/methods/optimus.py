@@ -1,10 +1,11 @@
 """Optimus: 2-D tensor parallelism by SUMMA (Xu et al., arXiv 2104.05343).
 
-Die (i, j) holds block (i, j) of everything: tokens and input features of X, input and output features of W, tokens and
-output features of Y. For Y = X W the dies of a row broadcast their blocks of X along it in turn, the dies of a column
-their blocks of W. dX = dY W^T broadcasts W and reduces dX; dW = X^T dY broadcasts X and reduces dW. So, unlike the other
-methods, weights and their gradients cross the NoP, once for each mini-batch. With tree broadcasts on a square of p dies
-the elements over the busiest link are log2(p) / (2 sqrt(p)) x (7 b s h + 12 h^2) a layer forward, for 4 h^2 + 8 h^2 weights.
+Die (i, j) holds block (i, j) of everything: tokens and input features of X, input and output features of W,
+tokens and output features of Y. For Y = X W the dies of a row broadcast their blocks of X along it in turn,
+the dies of a column their blocks of W. dX = dY W^T broadcasts W and reduces dX; dW = X^T dY broadcasts X and
+reduces dW. So, unlike the other methods, weights and their gradients cross the NoP, once for each mini-batch.
+With tree broadcasts on a square of p dies the elements over the busiest link are log2(p) / (2 sqrt(p)) x (7 b
+s h + 12 h^2) a layer forward, for 4 h^2 + 8 h^2 weights.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chiplet.methods.base import Block, CommStep, GemmStep, Linear, Method, Operation, Switches, linears
+from chiplet.methods.base import Method, Switches
+from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation, linears
 from nop.cost import Broadcast, broadcasts_cost, line_cost
 
 
@@ -99,7 +101,8 @@ class Optimus(Method):
         cost = line_cost(cols, "ring")
         chunk = elements / self.mesh.nodes
         return tuple(
-            self.collective(f"{name}: {op}", op, "row", cols, cost, chunk) for op in ("reduce-scatter", "all-gather")
+            self.collective(f"{name}: {op}", op, "row", cols, cost, chunk)
+            for op in ("reduce-scatter", "all-gather")
         )
 
     def tile_operands(self, linear: Linear) -> float:
@@ -127,6 +130,8 @@ class Optimus(Method):
         weights = 2 * self.model.hidden * self.kv_heads * self.model.head_dim / self.mesh.nodes
         cost = line_cost(replicas, "ring")
         return tuple(
-            self.collective(f"dW of K, V replicas: {op}", op, "row", replicas, cost, weights / replicas, weights=True)
+            self.collective(
+                f"dW of K, V replicas: {op}", op, "row", replicas, cost, weights / replicas, weights=True
+            )
             for op in ("reduce-scatter", "all-gather")
         )

@@ -27,12 +27,15 @@ def method_type(name: str) -> type[Method]:
 def make_switches(method: str, values: Mapping[str, Any] | Switches | None = None) -> Switches:
     """The switches of ``method``, with ``values`` in place of defaults.
 
-    Raises ``ValueError`` of one line for an unknown switch (with the nearest known one) or a value that is not allowed.
+    Raises ``ValueError`` of one line for an unknown switch (with the nearest known one) or a value that is
+    not allowed.
     """
     kind = method_type(method).switches_type
     if isinstance(values, Switches):
         if type(values) is not kind:
-            raise ValueError(f"{type(values).__name__} are not the switches of {method}: must be {kind.__name__}")
+            raise ValueError(
+                f"{type(values).__name__} are not the switches of {method}: must be {kind.__name__}"
+            )
         return values
     given = dict(values or {})
     for name in given:

@@ -1,10 +1,11 @@
-"""What the two baselines of Megatron's 1-D tensor parallelism share; they differ in the ring that they run on.
+"""What the two baselines of Megatron's 1-D tensor parallelism share; they differ in the ring that they run
+on.
 
-The first linear of a block is split by output features, the second by input features, over all N dies. Every all-reduce
-is a reduce-scatter and an all-gather, which is what Megatron's sequence parallelism makes of it with the same volume:
-activations between blocks lie scattered over the dies, and X is gathered in token tiles before the first linear. A die
-receives 4 (N - 1) / N x m h elements forward and as many backward (Shoeybi et al., arXiv 1909.08053; Korthikanti et al.,
-arXiv 2205.05198).
+The first linear of a block is split by output features, the second by input features, over all N dies. Every
+all-reduce is a reduce-scatter and an all-gather, which is what Megatron's sequence parallelism makes of it
+with the same volume: activations between blocks lie scattered over the dies, and X is gathered in token tiles
+before the first linear. A die receives 4 (N - 1) / N x m h elements forward and as many backward (Shoeybi et
+al., arXiv 1909.08053; Korthikanti et al., arXiv 2205.05198).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chiplet.methods.base import Block, CommStep, GemmStep, Linear, Method, Operation, Switches
+from chiplet.methods.base import Method, Switches
+from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
 from nop.cost import CollectiveCost
 
 
@@ -46,11 +48,15 @@ class TensorParallel(Method):
 
     @property
     def sequence_groups(self) -> int:
-        """With more dies than heads, dies that share a head's weights split the sequences: no die is left idle."""
+        """With more dies than heads, dies that share a head's weights split the sequences: no die is left
+        idle.
+        """
         return self.mesh.nodes // self.head_groups
 
     def _step(self, name: str, op: str, elements: float) -> CommStep:
-        return self.collective(name, op, self.axis, self.mesh.nodes, self.ring_cost, elements / self.mesh.nodes)
+        return self.collective(
+            name, op, self.axis, self.mesh.nodes, self.ring_cost, elements / self.mesh.nodes
+        )
 
     def _split(self, linear: Linear) -> tuple[int, int]:
         """Groups of dies that the features between the two linears, and the tokens, are split over."""
@@ -124,7 +130,10 @@ class TensorParallel(Method):
             return ()
         model = self.model
         replicas = {
-            "Q, O": (self.sequence_groups, 2 * model.hidden * model.head_dim * ceil(model.heads / self.head_groups)),
+            "Q, O": (
+                self.sequence_groups,
+                2 * model.hidden * model.head_dim * ceil(model.heads / self.head_groups),
+            ),
             "K, V": (
                 self.sequence_groups * self.kv_replicas,
                 2 * model.hidden * model.head_dim * ceil(self.kv_heads / self.head_groups),
@@ -132,7 +141,13 @@ class TensorParallel(Method):
         }
         return tuple(
             self.collective(
-                f"dW of {name} replicas: {op}", op, self.axis, group, _neighbours(group), weights / group, weights=True
+                f"dW of {name} replicas: {op}",
+                op,
+                self.axis,
+                group,
+                _neighbours(group),
+                weights / group,
+                weights=True,
             )
             for name, (group, weights) in replicas.items()
             if group > 1

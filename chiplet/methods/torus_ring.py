@@ -1,4 +1,6 @@
-"""Megatron's 1-D tensor parallelism with hierarchical all-reduces over rings along both dimensions of the mesh."""
+"""Megatron's 1-D tensor parallelism with hierarchical all-reduces over rings along both dimensions of the
+mesh.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ class TorusRingSwitches(RingSwitches):
     """Switches of the torus rings."""
 
     dimensions: Annotated[
-        Literal["one", "both"], Field(description="one dimension busy at a time, or halves of the data in both")
+        Literal["one", "both"],
+        Field(description="one dimension busy at a time, or halves of the data in both"),
     ] = "both"
 
 

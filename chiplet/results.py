@@ -1,0 +1,119 @@
+"""What a projection or a comparison says: frozen models whose ``model_dump()`` has the keys of the JSON
+output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from chiplet.inputs import Input
+from chiplet.memory import Optimizer
+from chiplet.published import PublishedClaim
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Buffer(_Result):
+    """Bytes that a memory must hold, and that it has."""
+
+    needed_bytes: int
+    available_bytes: int
+
+
+class Memory(_Result):
+    """Memory use: buffers of one die by name (the fullest block), and DRAM of the package.
+
+    ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training
+    state.
+    """
+
+    buffers: dict[str, Buffer]
+    dram: Buffer
+    weight_bytes_per_die: float
+    state_bytes_per_die: float
+    mini_batch_tokens: dict[str, int]
+    token_tiles: dict[str, dict[str, int]]
+    fused: dict[str, bool]
+    rounds: int
+
+
+class Breakdown(_Result):
+    """Parts of the step, seconds. The first five add up to it, and so do the last three.
+
+    ``compute`` is the array at work; the exposed parts are what NoP, vector unit and DRAM add beyond it;
+    ``optimizer`` is the weight update. ``*_busy`` say how long each resource is in use in all, hidden or not.
+    """
+
+    compute: float
+    nop_exposed: float
+    vector_exposed: float
+    dram_exposed: float
+    optimizer: float
+    vector_busy: float
+    nop_busy: float
+    dram_busy: float
+    forward: float
+    backward: float
+    optimizer_step: float
+
+
+class Projection(_Result):
+    """One training step. Times in seconds, energies in joules, memory in bytes."""
+
+    model: str
+    dies: int
+    mesh: str
+    method: str
+    switches: dict[str, Any]
+    optimizer: Optimizer
+    global_batch: int
+    sequence_length: int
+    step_seconds: float
+    tokens_per_second: float
+    mfu: float
+    energy_joules: float
+    energy: dict[str, float]
+    breakdown: Breakdown
+    memory: Memory
+    nop_elements_per_die_per_layer: float
+    compute_to_nop: float
+    measured_inputs: list[Input]
+    assumed_inputs: list[Input]
+
+
+class MethodResult(_Result):
+    """One method in a comparison; ``speedup`` and ``energy_ratio`` are against the flat ring."""
+
+    method: str
+    step_seconds: float
+    energy_joules: float
+    speedup: float
+    energy_ratio: float
+    mfu: float
+    nop_elements_per_die_per_layer: float
+    switches: dict[str, Any]
+    breakdown: Breakdown
+    energy: dict[str, float]
+
+
+class Comparison(_Result):
+    """All methods on the same machine.
+
+    ``baselines`` are flat rings with other switches, and what Hecaton gains against each; ``published`` are
+    the authors' own figures for the same model, where there are some.
+    """
+
+    model: str
+    dies: int
+    mesh: str
+    global_batch: int
+    sequence_length: int
+    methods: list[MethodResult]
+    baselines: list[MethodResult]
+    published: list[PublishedClaim]
+    measured_inputs: list[Input]
+    assumed_inputs: list[Input]
