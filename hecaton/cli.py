@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hecaton.commands import config, schema
+from hecaton.commands import compare, config, project, schema
 from hecaton.errors import INTERRUPTED, explain
 from hecaton.options import examples
 from hecaton.version import VERSION
@@ -25,7 +25,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=examples("hecaton config show", "hecaton schema -o hecaton.schema.json"),
+    epilog=examples(
+        "hecaton project --model llama3.1-405b --dies 1024", "hecaton config show -P die.rows=16"
+    ),
 )
 
 
@@ -48,6 +50,8 @@ def _root(
     """
 
 
+app.add_typer(project.app)
+app.add_typer(compare.app)
 app.add_typer(schema.app)
 app.add_typer(config.app, name="config")
 

@@ -18,7 +18,8 @@ def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: s
     entries = list(rows)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        numeric = all(isinstance(row.get(name), (int, float)) for row in entries)
+        cells = [cell(row.get(name)) for row in entries]
+        numeric = all(text == "-" or text[:1].isdigit() or text[:1] == "-" for text in cells)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
     for row in entries:
         table.add_row(*(Text(cell(row.get(name))) for name in names))
@@ -36,11 +37,15 @@ def pairs(data: Mapping[str, Any], *, title: str | None = None) -> Table:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it: floats with four significant digits, lists with commas, None as a dash."""
+    """A value as a table shows it: floats with four significant digits, None as a dash."""
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={cell(item)}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(item) for item in value) if value else "-"
     return str(value)

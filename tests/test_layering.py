@@ -68,7 +68,16 @@ def test_no_top_level_module_beside_the_five() -> None:
     assert sorted(path.name for path in ROOT.glob("*.py")) == []
 
 
-@pytest.mark.parametrize("arguments", ["--help", "schema", "config show"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help",
+        "schema",
+        "config show",
+        "project --model llama2-7b --dies 64",
+        "compare --model llama2-7b --dies 64",
+    ],
+)
 def test_commands_without_hardware_never_load_its_tools(arguments: str) -> None:
     code = (
         "import sys; from hecaton.cli import run; code = run(sys.argv[1:]); "

@@ -14,29 +14,7 @@ from pathlib import Path
 import pytest
 
 from hecaton.version import VERSION
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def hecaton(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "hecaton", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-    )
-
-
-def refused(*arguments: str, cwd: Path = ROOT) -> str:
-    """Run a command that must end with one line on stderr and nothing on stdout; returns the message."""
-    done = hecaton(*arguments, cwd=cwd)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("hecaton: error: ")
-    return done.stderr.removeprefix("hecaton: error: ").rstrip("\n")
+from tests.hecaton.command import ROOT, hecaton, refused
 
 
 def test_help_and_version() -> None:

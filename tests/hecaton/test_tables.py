@@ -36,7 +36,7 @@ def test_pairs_flattens() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), ((), "-"), ([1, "x"], "1, x"), (0.1, "0.1"), (123456.0, "1.235e+05"), (True, "True")],
+    [(None, "-"), ((), "-"), ([1, "x"], "1, x"), (0.1, "0.1"), (123456.0, "1.235e+05"), (True, "yes")],
 )
 def test_cell(value: Any, text: str) -> None:
     assert cell(value) == text

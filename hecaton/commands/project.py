@@ -1,0 +1,154 @@
+"""``hecaton project``: one training step of a model on a package, by one method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from hecaton.options import (
+    AsJson,
+    CalibrationFile,
+    ConfigFile,
+    Dies,
+    GlobalBatch,
+    MeshSize,
+    ModelName,
+    OptimizerName,
+    Overrides,
+    SequenceLength,
+    examples,
+    integer,
+    parse_assignments,
+    parse_mesh,
+)
+from hecaton.output import Output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from chiplet.results import Projection
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "hecaton project --model llama3.1-405b --dies 1024",
+        "hecaton project --model llama2-7b --mesh 8x8 --method flat-ring --switch direction=one",
+        "hecaton project --model path/to/config.json --dies 256 --calibration calibration.json --json",
+    )
+)
+def project(
+    model: ModelName,
+    dies: Dies = None,
+    mesh: MeshSize = None,
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="METHOD", help="hecaton, flat-ring, torus-ring or optimus."),
+    ] = "hecaton",
+    switch: Annotated[
+        list[str] | None,
+        typer.Option("--switch", metavar="NAME=VALUE", help="Set one switch of the method; repeatable."),
+    ] = None,
+    calibration: CalibrationFile = None,
+    global_batch: GlobalBatch = None,
+    sequence_length: SequenceLength = None,
+    mini_batch: Annotated[
+        int | None,
+        typer.Option(
+            "--mini-batch", parser=integer(1), metavar="N", help="Sequences in a mini-batch; else what fits."
+        ),
+    ] = None,
+    optimizer: OptimizerName = "adam",
+    config: ConfigFile = None,
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Project one training step of a model on a package: time, energy, memory, and which inputs were
+    measured.
+
+    The configuration starts from the preset package.
+
+    JSON keys: model, dies, mesh, method, switches, optimizer, global_batch, sequence_length, step_seconds,
+    tokens_per_second, mfu, energy_joules, energy, breakdown, memory, nop_elements_per_die_per_layer,
+    compute_to_nop, measured_inputs, assumed_inputs.
+    """
+    from chiplet import projection
+    from chiplet.config import load_system
+    from chiplet.memory import Optimizer
+    from chiplet.timing import Calibration
+
+    with Output(as_json) as out:
+        found = projection.project(
+            model,
+            load_system(config, override or [], preset="package"),
+            dies=dies,
+            mesh=parse_mesh(mesh),
+            method=method,
+            switches=parse_assignments("--switch", switch),
+            calibration=None if calibration is None else Calibration.load(calibration),
+            global_batch=global_batch,
+            sequence_length=sequence_length,
+            mini_batch=mini_batch,
+            optimizer=cast(Optimizer, optimizer),
+        )
+        out.result(found.model_dump(), _view(found))
+
+
+def _view(found: Projection) -> RenderableType:
+    from rich.console import Group
+
+    from hecaton.tables import cell, columns, pairs, quantity
+
+    step = found.step_seconds
+    summary = {
+        "method": found.method,
+        "switches": cell(found.switches),
+        "batch": f"{found.global_batch} sequences of {found.sequence_length} tokens, {found.optimizer}",
+        "step": quantity(step, "s"),
+        "tokens per second": f"{found.tokens_per_second:.4g}",
+        "MFU": f"{found.mfu:.1%}",
+        "energy": quantity(found.energy_joules, "J"),
+        "NoP elements a die and layer": f"{found.nop_elements_per_die_per_layer:.4g}",
+    }
+    parts = found.breakdown
+    times = [
+        {"time": name, "seconds": seconds, "share": f"{seconds / step:.1%}"}
+        for name, seconds in (
+            ("array", parts.compute),
+            ("NoP, exposed", parts.nop_exposed),
+            ("vector unit, exposed", parts.vector_exposed),
+            ("DRAM, exposed", parts.dram_exposed),
+            ("optimizer", parts.optimizer),
+        )
+    ]
+    energy = [
+        {"energy": name.replace("_", " "), "joules": joules, "share": f"{joules / found.energy_joules:.1%}"}
+        for name, joules in found.energy.items()
+    ]
+    memory = [
+        {
+            "memory": name.replace("_", " "),
+            "needed": quantity(use.needed_bytes, "B"),
+            "there": quantity(use.available_bytes, "B"),
+        }
+        for name, use in [*found.memory.buffers.items(), ("DRAM", found.memory.dram)]
+    ]
+    inputs = [
+        {
+            "input": entry.name,
+            "value": entry.value,
+            "unit": entry.unit,
+            "status": entry.status,
+            "source": entry.source,
+        }
+        for entry in [*found.measured_inputs, *found.assumed_inputs]
+    ]
+    return Group(
+        pairs(summary, title=f"{found.model} on {found.dies} dies ({found.mesh})"),
+        columns(times, ["time", "seconds", "share"]),
+        columns(energy, ["energy", "joules", "share"]),
+        columns(memory, ["memory", "needed", "there"]),
+        columns(inputs, ["input", "value", "unit", "status", "source"]),
+    )

@@ -1,0 +1,158 @@
+"""``hecaton project`` and ``hecaton compare`` as their users run them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hecaton.command import hecaton, refused
+
+SMALL = {
+    "model_type": "llama",
+    "hidden_size": 96,
+    "intermediate_size": 200,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "vocab_size": 1000,
+    "max_position_embeddings": 128,
+}
+
+PROJECT = ["project", "--model", "llama2-7b", "--dies", "64"]
+COMPARE = ["compare", "--model", "llama2-7b", "--dies", "64"]
+
+
+def result(*arguments: str, cwd: Path | None = None) -> dict[str, Any]:
+    done = hecaton(*arguments, "--json", cwd=cwd)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    data: dict[str, Any] = json.loads(done.stdout)
+    return data
+
+
+def test_project_prints_its_keys() -> None:
+    data = result(*PROJECT)
+    assert (data["model"], data["dies"], data["mesh"], data["method"]) == ("llama2-7b", 64, "8x8", "hecaton")
+    for key in (
+        "step_seconds",
+        "tokens_per_second",
+        "energy_joules",
+        "mfu",
+        "nop_elements_per_die_per_layer",
+    ):
+        assert data[key] > 0
+    assert data.keys() >= {"breakdown", "memory", "measured_inputs", "assumed_inputs", "switches"}
+    assert data["measured_inputs"] == []
+
+
+def test_project_takes_a_config_json_a_mesh_switches_and_overrides(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(SMALL))
+    shape = ["--mesh", "3x2", "--global-batch", "7", "--sequence-length", "100"]
+    small = ["project", "--model", "config.json", *shape, "-P", "die.rows=48"]
+    data = result(*small, "--method", "flat-ring", "--switch", "overlap=false", cwd=tmp_path)
+    assert (data["dies"], data["mesh"], data["global_batch"]) == (6, "3x2", 7)
+    assert data["switches"]["overlap"] is False
+    slower = result(*small, "-P", "die.clock_hz=1e8", cwd=tmp_path)
+    assert slower["step_seconds"] > result(*small, cwd=tmp_path)["step_seconds"]
+
+
+def test_compare_prints_its_keys() -> None:
+    data = result(*COMPARE)
+    assert {entry["method"] for entry in data["methods"]} >= {"hecaton", "flat-ring", "torus-ring", "optimus"}
+    for entry in data["methods"]:
+        assert entry.keys() >= {
+            "method",
+            "step_seconds",
+            "energy_joules",
+            "speedup",
+            "energy_ratio",
+            "switches",
+        }
+        if entry["method"] == "flat-ring":
+            assert (entry["speedup"], entry["energy_ratio"]) == (1.0, 1.0)
+
+
+def test_compare_gives_a_switch_to_one_method_or_to_all() -> None:
+    data = result(*COMPARE, "--switch", "overlap=false", "--switch", "hecaton.collective=chain")
+    assert [entry["switches"]["overlap"] for entry in data["methods"]] == [False] * len(data["methods"])
+    collectives = {entry["method"]: entry["switches"].get("collective") for entry in data["methods"]}
+    assert collectives["hecaton"] == "chain"
+
+
+@pytest.mark.parametrize("command", [PROJECT, COMPARE])
+def test_tables_name_model_and_switches(command: list[str]) -> None:
+    done = hecaton(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "llama2-7b on 64 dies (8x8)" in done.stdout
+    assert "overlap=yes" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["project", "compare"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["Missing option '--model'"]),
+        (["--model", "lama2-7b"], ["unknown model 'lama2-7b'", "llama2-7b"]),
+        (["--model", "none/config.json"], ["none/config.json", "no such"]),
+        (
+            ["--model", "llama2-7b", "--dies", "0"],
+            ["Invalid value for '--dies': must be an integer from 1 to 1048576, not 0"],
+        ),
+        (["--model", "llama2-7b", "--dies", "-4"], ["--dies", "-4"]),
+        (["--model", "llama2-7b", "--dies", "many"], ["--dies", "many"]),
+        (["--model", "llama2-7b", "--dies", "9" * 30], ["--dies"]),
+        (["--model", "llama2-7b", "--mesh", "8"], ["--mesh 8: must be ROWSxCOLUMNS"]),
+        (["--model", "llama2-7b", "--mesh", "0x8"], ["--mesh 0x8: must be ROWSxCOLUMNS"]),
+        (["--model", "llama2-7b", "--mesh", "99999x99999"], ["must have at most"]),
+        (["--model", "llama2-7b", "--mesh", "2x2", "--dies", "5"], ["2x2", "5"]),
+        (["--model", "llama2-7b", "--switch", "overlap"], ["--switch overlap: must be NAME=VALUE"]),
+        (["--model", "llama2-7b", "--switch", "overlop=true"], ["overlop", "nearest known one is overlap"]),
+        (["--model", "llama2-7b", "--switch", "overlap=3"], ["overlap", "3"]),
+        (["--model", "llama2-7b", "--optimizer", "adamant"], ["adamant", "must be one of"]),
+        (["--model", "llama2-7b", "--global-batch", "0"], ["--global-batch"]),
+        (["--model", "llama2-7b", "--sequence-length", "1.5"], ["--sequence-length", "1.5"]),
+        (["--model", "llama2-7b", "--calibration", "none.json"], ["none.json", "No such file"]),
+        (["--model", "llama2-7b", "--config", "none.toml"], ["none.toml: no such configuration file"]),
+        (["--model", "llama2-7b", "-P", "die.rowz=3"], ["unknown key die.rowz", "die.rows"]),
+        (["--model", "llama2-7b", "-P", "die.activation_bytes=8192"], ["buffer"]),
+    ],
+)
+def test_bad_input(tmp_path: Path, command: str, arguments: list[str], words: list[str]) -> None:
+    message = refused(command, *arguments, cwd=tmp_path)
+    for word in words:
+        assert word in message
+
+
+def test_project_refuses_an_unknown_method() -> None:
+    assert "unknown method 'ring': must be one of hecaton" in refused(*PROJECT, "--method", "ring")
+
+
+def test_compare_refuses_switches_of_an_unknown_method() -> None:
+    assert "unknown method 'ring': must be one of hecaton" in refused(
+        *COMPARE, "--switch", "ring.overlap=true"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"model_type": "bert"}', '{"model_type": "llama", "hidden_size": 0}']
+)
+def test_bad_model_files(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert refused("project", "--model", "config.json", cwd=tmp_path).startswith("config.json: ")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"die": {"rows": 0}}'])
+def test_bad_calibrations(tmp_path: Path, text: str) -> None:
+    (tmp_path / "calibration.json").write_text(text)
+    message = refused(*PROJECT, "--calibration", "calibration.json", cwd=tmp_path)
+    assert message.startswith("calibration.json: not a calibration: ")
+
+
+def test_a_calibration_of_another_die_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(json.dumps({"die": {"rows": 3}}))
+    assert "made for a die with die.rows = 3" in refused(
+        *PROJECT, "--calibration", "calibration.json", cwd=tmp_path
+    )
