@@ -137,64 +137,71 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     align_n = math.lcm(die.cols, word_sums if shape.weight_column else word_elements)
 
     best: tuple[float, Tiling] | None = None
-    smallest: dict[str, tuple[int, int]] = {}
+    needs: list[dict[str, tuple[int, int]]] = []
     for m in _candidates(shape.m, align_m):
         for k in _candidates(shape.k, align_k):
             for n in _candidates(shape.n, align_n):
-                found = _judge(die, memory, shape, m, k, n, smallest)
-                if found is not None and (best is None or found[0] < best[0]):
-                    best = found
+                tiling = _with_slots(die, shape, m, k, n)
+                needs.append(_needs(die, shape, tiling))
+                if all(need <= have for need, have in needs[-1].values()):
+                    cycles = _estimate(die, memory, shape, tiling)
+                    if best is None or cycles < best[0]:
+                        best = cycles, tiling
     if best is None:
-        name, (need, have) = min(smallest.items(), key=lambda item: item[1][0])
-        raise ValueError(
-            f"the smallest blocks of {shape.m}x{shape.k}x{shape.n} ({shape.form}) do not fit: "
-            f"die.{name} must be at least {need}, is {have}"
+        closest = min(needs, key=lambda need: max(wanted / max(have, 1) for wanted, have in need.values()))
+        missing = ", ".join(
+            f"die.{name} must be at least {wanted}, has {have} in use"
+            for name, (wanted, have) in closest.items()
+            if wanted > have
         )
+        raise ValueError(f"no blocks of {shape.m}x{shape.k}x{shape.n} ({shape.form}) fit: {missing}")
     return best[1]
 
 
-def _judge(
-    die: DieSpec, memory: MemorySpec, shape: Shape, m: int, k: int, n: int, smallest: dict[str, tuple[int, int]]
-) -> tuple[float, Tiling] | None:
-    """Estimated cycles of block sizes, or None if they do not fit; then the least need is noted by buffer."""
-    m_blocks, k_blocks, n_blocks = (-(-size // block) for size, block in ((shape.m, m), (shape.k, k), (shape.n, n)))
-    panels = -(-n // die.cols)
-    a_copies = 1 if m_blocks * k_blocks == 1 else 2
-    b_copies = 1 if k_blocks * n_blocks == 1 else 2
-    needed_slots = panels if k_blocks > 1 else 1
-    slots = min(die.accumulator_depth // m, m_blocks * n_blocks * panels)
-    fits = True
-    for name, need, have, address_bytes in (
-        (
-            "activation_bytes",
-            a_copies * activation_addresses(die, shape, m, k),
+def _parts(shape: Shape, tiling: Tiling) -> tuple[int, int, int]:
+    """Number of blocks along M, K and N."""
+    return -(-shape.m // tiling.m), -(-shape.k // tiling.k), -(-shape.n // tiling.n)
+
+
+def _with_slots(die: DieSpec, shape: Shape, m: int, k: int, n: int) -> Tiling:
+    panels = -(-shape.m // m) * -(-shape.n // n) * -(-n // die.cols)
+    return Tiling(m=m, k=k, n=n, slots=min(die.accumulator_depth // m, panels))
+
+
+def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, int]]:
+    """Bytes that the blocks need and bytes that there are, by buffer."""
+    m_parts, k_parts, n_parts = _parts(shape, tiling)
+    a_copies = 1 if m_parts * k_parts == 1 else 2
+    b_copies = 1 if k_parts * n_parts == 1 else 2
+    # Sums that wait for the next K block stay, so all panels of the block need a place of their own.
+    panels = -(-tiling.n // die.cols) if k_parts > 1 else 1
+    buffers = {
+        "activation_bytes": (
+            a_copies * activation_addresses(die, shape, tiling.m, tiling.k),
             die.activation_depth,
             die.rows * die.element_bytes,
         ),
-        (
-            "weight_bytes",
-            b_copies * weight_addresses(die, shape, k, n),
+        "weight_bytes": (
+            b_copies * weight_addresses(die, shape, tiling.k, tiling.n),
             die.weight_depth,
             die.cols * die.element_bytes,
         ),
-        ("accumulator_bytes", needed_slots * m, die.accumulator_depth, 4 * die.cols),
-    ):
-        if need > have:
-            fits = False
-            known = smallest.get(name)
-            if known is None or need * address_bytes < known[0]:
-                smallest[name] = (need * address_bytes, have * address_bytes)
-    if not fits:
-        return None
+        "accumulator_bytes": (panels * tiling.m, die.accumulator_depth, 4 * die.cols),
+    }
+    return {name: (need * width, have * width) for name, (need, have, width) in buffers.items()}
 
+
+def _estimate(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) -> float:
+    """Cycles of the whole GEMM, roughly: the busier of array and memory, the first load, the last store."""
+    m_parts, k_parts, n_parts = _parts(shape, tiling)
     word = memory.word_bytes
-    compute = sum(tile_cycles(die, size) for _, size in blocks(shape.m, m)) * sum(
-        -(-size // die.rows) for _, size in blocks(shape.k, k)
-    ) * -(-shape.n // die.cols)
-    a_words = shape.m * shape.k * die.element_bytes / word * (1 if k_blocks == 1 or n_blocks == 1 else n_blocks)
-    b_words = shape.k * shape.n * die.element_bytes / word * (1 if m_blocks == 1 or k_blocks * n_blocks == 1 else m_blocks)
-    y_words = shape.m * shape.n * 4 / word
-    steps = m_blocks * k_blocks * n_blocks
-    first = (m * k + k * n) * die.element_bytes / word
-    last = m * min(n, die.cols) * 4 / word * (1 if slots > 1 else panels)
-    return max(compute, a_words + b_words + y_words) + first + last + 8 * steps, Tiling(m=m, k=k, n=n, slots=slots)
+    m_cycles = sum(tile_cycles(die, size) for _, size in blocks(shape.m, tiling.m))
+    k_tiles = sum(-(-size // die.rows) for _, size in blocks(shape.k, tiling.k))
+    compute = m_cycles * k_tiles * -(-shape.n // die.cols)
+    a_loads = n_parts if k_parts > 1 else 1
+    b_loads = m_parts if k_parts * n_parts > 1 else 1
+    traffic = shape.m * shape.k * die.element_bytes * a_loads + shape.k * shape.n * die.element_bytes * b_loads
+    traffic += shape.m * shape.n * 4
+    first = (tiling.m * tiling.k + tiling.k * tiling.n) * die.element_bytes
+    last = tiling.m * min(tiling.n, die.cols if tiling.slots > 1 else tiling.n) * 4
+    return max(compute, traffic / word) + (first + last) / word + 8 * m_parts * k_parts * n_parts
