@@ -35,7 +35,7 @@ lint: $(READY) layers ## style and layer rules
 	$(BIN)/ruff format --check .
 
 layers: $(READY)
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(READY) ## static types
 	$(BIN)/mypy
