@@ -45,7 +45,7 @@ def _root(
 ) -> None:
     """Chiplet system for training large language models: Verilog, co-simulation and system projection.
 
-    Bad input ends with one line on stderr and exit code 2, a failed check with exit code 1.
+    Bad input ends with one line on stderr and exit code 2, a failed check or simulation with exit code 1.
     With HECATON_TRACEBACK=1 an error shows where it was raised.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from typer import TyperException
 
 BAD_INPUT = 2
@@ -23,7 +25,9 @@ def explain(error: BaseException) -> tuple[int, str] | None:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         return BAD_INPUT, one_line(error.format_message()) + hint
-    if isinstance(error, CheckFailed):
+    # Asking for what is loaded, not importing it: a command that simulates nothing must not pay for simulators.
+    backends = sys.modules.get("cosim.backends.base")
+    if isinstance(error, CheckFailed) or (backends and isinstance(error, backends.SimulationError)):
         return CHECK_FAILED, one_line(str(error))
     if isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__

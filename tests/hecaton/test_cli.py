@@ -164,6 +164,10 @@ def work(end: str, as_json: AsJson = False) -> None:
             raise CheckFailed("3 of 42 elements differ")
         if end == "value":
             raise ValueError("first line\\n  second line")
+        if end == "simulation":
+            from cosim.backends.base import SimulationError
+
+            raise SimulationError("iverilog is not installed")
         if end == "wait":
             print("waiting", file=sys.stderr, flush=True)
             time.sleep(60)
@@ -201,6 +205,12 @@ def test_a_failed_check_prints_the_result_and_exits_with_1() -> None:
     done = work("check", "--json")
     assert (done.returncode, json.loads(done.stdout)["answer"]) == (1, 42)
     assert done.stderr.splitlines()[-1] == "hecaton: error: 3 of 42 elements differ"
+
+
+def test_a_failed_simulation_is_one_line() -> None:
+    done = work("simulation", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "hecaton: error: iverilog is not installed"
 
 
 def test_a_refusal_prints_no_result() -> None:
