@@ -25,7 +25,7 @@ def explain(error: BaseException) -> tuple[int, str] | None:
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         return BAD_INPUT, one_line(error.format_message()) + hint
-    # Asking for what is loaded, not importing it: a command that simulates nothing must not pay for simulators.
+    # Ask for what is loaded, do not import it: a command that simulates nothing must not pay for simulators.
     backends = sys.modules.get("cosim.backends.base")
     if isinstance(error, CheckFailed) or (backends and isinstance(error, backends.SimulationError)):
         return CHECK_FAILED, one_line(str(error))

@@ -31,7 +31,7 @@ holds exactly one JSON object.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | a check failed, such as mismatches against the golden model (the result is printed all the same), or a simulation ended early |
+| 1 | a check failed, such as mismatches (the result is printed all the same), or a simulation failed |
 | 2 | bad input: one line on stderr says what, where and what is allowed |
 | 130 | interrupted |
 """
