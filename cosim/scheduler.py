@@ -167,17 +167,16 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     a_placed = [a_copies.place(key) for key in a_keys]
     b_placed = [b_copies.place(key) for key in b_keys]
 
-    commands = [
-        Command(Opcode.SET, {"semaphore": semaphore, "value": value})
-        for semaphore, value in (
-            (Semaphore.ACTIVATION_LOADED, 0),
-            (Semaphore.WEIGHT_LOADED, 0),
-            (Semaphore.ACTIVATION_FREE, a_copies.copies),
-            (Semaphore.WEIGHT_FREE, b_copies.copies),
-            (Semaphore.SLOT_FREE, tiling.slots),
-            (Semaphore.PANEL_DONE, 0),
-        )
-    ]
+    start_values = {
+        Semaphore.ACTIVATION_LOADED: 0,
+        Semaphore.WEIGHT_LOADED: 0,
+        Semaphore.ACTIVATION_FREE: a_copies.copies,
+        Semaphore.WEIGHT_FREE: b_copies.copies,
+        Semaphore.SLOT_FREE: tiling.slots,
+        Semaphore.PANEL_DONE: 0,
+    }
+    values = {f"value_{semaphore.value}": value for semaphore, value in start_values.items()}
+    commands = [Command(Opcode.SET, {"mask": _mask(*start_values), **values})]
     slot = 0
     for index, ((m_start, m), (n_start, n), (k_start, k)) in enumerate(steps):
         (a_base, a_load), (b_base, b_load) = a_placed[index], b_placed[index]

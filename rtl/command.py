@@ -36,8 +36,8 @@ class Semaphores(Block):
 
     Members
     -------
-    set, set_index, set_value
-        Give one semaphore a value.
+    set, set_{n}
+        Semaphores that are given a value, and the value of each.
     {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
         Semaphores that a unit wants, whether all are above zero, that it takes one of each, and those it posts.
     """
@@ -45,9 +45,8 @@ class Semaphores(Block):
     def __init__(self) -> None:
         super().__init__(
             {
-                "set": In(1),
-                "set_index": In(SET["semaphore"].width),
-                "set_value": In(SEMAPHORE_BITS),
+                "set": In(SEMAPHORES),
+                **{f"set_{s}": In(SEMAPHORE_BITS) for s in range(SEMAPHORES)},
                 **{f"{unit}_{name}": In(SEMAPHORES) for unit in UNITS for name in ("wait", "post")},
                 **{f"{unit}_take": In(1) for unit in UNITS},
                 **{f"{unit}_ok": Out(1) for unit in UNITS},
@@ -68,8 +67,8 @@ class Semaphores(Block):
         for s, value in enumerate(values):
             posts = sum((getattr(self, f"{unit}_post")[s] for unit in UNITS), start=0)
             takes = Cat(getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in UNITS).any()
-            with m.If(self.set & (self.set_index == s)):
-                m.d.sync += value.eq(self.set_value)
+            with m.If(self.set[s]):
+                m.d.sync += value.eq(getattr(self, f"set_{s}"))
             with m.Else():
                 m.d.sync += value.eq(value + posts - takes)
         return m
@@ -177,9 +176,8 @@ class CommandProcessor(Block):
         queues_idle = []
         m.d.comb += [
             is_set.eq(self.running & fetched.o.valid & (opcode == Opcode.SET)),
-            semaphores.set.eq(is_set),
-            semaphores.set_index.eq(setting.semaphore),
-            semaphores.set_value.eq(setting.value),
+            semaphores.set.eq(Mux(is_set, setting.mask, 0)),
+            *(getattr(semaphores, f"set_{s}").eq(setting[f"value_{s}"]) for s in range(SEMAPHORES)),
         ]
         for unit, code in UNITS.items():
             layout = LAYOUTS[code]

@@ -62,8 +62,12 @@ _BUFFER = BUFFER_ADDRESS_BITS
 HEADER = data.StructLayout(_HEADER)
 """Fields that every command has: opcode, semaphores to take, semaphores to post at the end."""
 
-SET = data.StructLayout(_HEADER | {"semaphore": 3, "value": SEMAPHORE_BITS})
-"""Sets one semaphore, before any later command is handed out."""
+SET = data.StructLayout(
+    _HEADER
+    | {"mask": SEMAPHORES}  # semaphores that are set
+    | {f"value_{semaphore}": SEMAPHORE_BITS for semaphore in range(SEMAPHORES)}
+)
+"""Sets semaphores, before any later command is handed out."""
 
 LOAD = data.StructLayout(
     _HEADER
