@@ -105,24 +105,27 @@ class BlockMemory:
             return 4 * hidden
         return 6 * hidden
 
-    @property
-    def inner_features(self) -> int:
-        """Features inside the block that are live for a token: saved ones double-buffered, and their
-        gradients.
-        """
-        if self.block.contract is None:
-            return 2 * self.block.expand.h_out
-        first, second = self.block.expand.h_out, self.block.contract.h_in
-        return 3 * (first + second) if self.fused else max(2 * first + 3 * second, 4 * second)
-
     def activation_bytes(self, tokens: int, sequences: int) -> float:
-        """Activations of a mini-batch on the busiest die; in the attention a die has whole sequences."""
-        busy = tokens
-        if self.block.name == "attention":
-            groups = self.method.sequence_groups
-            busy = ceil(sequences / groups) * groups * self.length
-        features = self.edge_features * tokens + self.inner_features * busy
-        return features * self.die.element_bytes / self.method.mesh.nodes + self.strip_bytes
+        """Activations of a mini-batch on the busiest die; in the attention it has whole heads of whole sequences.
+
+        Features inside the block that were saved are double-buffered, and their gradients are live beside them.
+        """
+        method, model = self.method, self.method.model
+        dies = method.mesh.nodes
+        if self.block.contract is None:
+            inner = 2 * self.block.expand.h_out * tokens / dies
+        elif self.block.name == "attention":
+            query = ceil(model.heads / method.head_groups) * model.head_dim
+            key = ceil(method.kv_heads / method.head_groups) * model.head_dim
+            local = ceil(sequences / method.sequence_groups) * self.length
+            inner = self._inner(query + 2 * key, query) * local
+        else:
+            inner = self._inner(self.block.expand.h_out, self.block.contract.h_in) * tokens / dies
+        return (self.edge_features * tokens / dies + inner) * self.die.element_bytes + self.strip_bytes
+
+    def _inner(self, first: int, second: int) -> int:
+        """Live features for a token: ``first`` after the first linear, ``second`` before the second."""
+        return 3 * (first + second) if self.fused else max(2 * first + 3 * second, 4 * second)
 
 
 def saved_bytes_per_token(model: Llm, length: int, recompute: Recompute, element_bytes: int) -> int:

@@ -84,7 +84,7 @@ def make_schedule(
     capacity = dram_capacity(system, mesh.edge_links)
     where = f"{model.name} on {mesh.nodes} dies"
     BufferUse("DRAM", state + saved, capacity).require(
-        f"{where}: training state and one sequence's activations"
+        f"{where}: the training state with one sequence's activations"
     )
     sequences = _equal(global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups)
     parts = [

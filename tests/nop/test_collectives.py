@@ -28,7 +28,7 @@ def _all_gather(schedule: Schedule, owned: np.ndarray) -> np.ndarray:
 
 
 def _reduce_scatter(schedule: Schedule, partial: np.ndarray) -> np.ndarray:
-    """Add up the partial sums ``partial[node, chunk]`` as the schedule says; result by chunk, at its owner."""
+    """Add up the partial sums ``partial[node, chunk]`` as the schedule says; result by chunk."""
     held = partial.copy()
     for step in range(schedule.steps):
         now = [transfer for transfer in schedule.transfers if transfer.step == step]

@@ -15,7 +15,8 @@ SIDES = st.integers(min_value=1, max_value=9)
 
 
 @pytest.mark.parametrize(
-    ("dies", "shape"), [(1, "1x1"), (2, "1x2"), (7, "1x7"), (12, "3x4"), (16, "4x4"), (1000, "25x40"), (1024, "32x32")]
+    ("dies", "shape"),
+    [(1, "1x1"), (2, "1x2"), (7, "1x7"), (12, "3x4"), (16, "4x4"), (1000, "25x40"), (1024, "32x32")],
 )
 def test_most_square(dies: int, shape: str) -> None:
     assert str(most_square(dies)) == shape
