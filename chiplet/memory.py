@@ -28,6 +28,10 @@ UPDATE_OPS: dict[Optimizer, int] = {"sgd": 2, "adam": 12}
 """Vector operations of updating a parameter."""
 
 
+class DoesNotFitError(ValueError):
+    """A buffer is too small; the message is one line."""
+
+
 @dataclass(frozen=True)
 class BufferUse:
     """Bytes that a buffer must hold, and that it has."""
@@ -36,43 +40,52 @@ class BufferUse:
     needed: int
     available: int
 
-    def require(self, what: str) -> None:
-        """Raise ``ValueError`` that names the buffer, the bytes needed and the bytes there, when it does not
-        fit.
-        """
-        if self.needed > self.available:
-            raise ValueError(
-                f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}"
-            )
+    @property
+    def fits(self) -> bool:
+        """Whether the buffer holds what it must."""
+        return self.needed <= self.available
+
+    def refusal(self, what: str) -> DoesNotFitError:
+        """The error that ``what`` does not fit: the buffer, the bytes needed and the bytes there."""
+        return DoesNotFitError(
+            f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}"
+        )
 
 
 @dataclass(frozen=True)
 class BlockMemory:
-    """Buffer contents of one block under one method.
+    """Buffer contents of one block under one method, with sequences of ``length`` tokens.
 
-    ``units`` are the weights a die keeps of each part that is resident at a time: one part when the block is
-    fused, one for each linear when it is not.
+    ``parts`` says how the block runs: 1 fused; 2 split before its second linear; 3 (attention only) its
+    middle by itself as well, one head of one sequence after the other. Between parts activations go through
+    DRAM.
     """
 
     method: Method
     block: Block
     die: DieSpec
     length: int
-    fused: bool
+    parts: int
 
     @property
     def units(self) -> tuple[float, ...]:
-        """Weights of a die in each resident part."""
+        """Weights of a die that are resident together: all of a fused block, or those of each linear."""
         whole = self.method.weights_per_die(self.block)
-        if self.fused:
+        if self.parts == 1:
             return (whole,)
         sizes = [linear.h_in * linear.h_out for linear in linears(self.block)]
         return tuple(whole * size / sum(sizes) for size in sizes)
 
     @property
+    def passing_bytes(self) -> int:
+        """Weights of other dies on their way through: two stationary tiles, or none."""
+        die = self.die
+        return 2 * die.rows * die.cols * die.element_bytes if self.method.weights_travel else 0
+
+    @property
     def weight_bytes(self) -> float:
-        """Weights of the largest part, and panels of other dies' weights."""
-        return (max(self.units) + self.method.weight_panels(self.block)) * self.die.element_bytes
+        """Weights of the largest part, and those that pass through."""
+        return max(self.units) * self.die.element_bytes + self.passing_bytes
 
     @property
     def gradient_bytes(self) -> float:
@@ -86,8 +99,13 @@ class BlockMemory:
 
     @property
     def tile_operand_bytes(self) -> float:
-        """Gathered operands for each token of a token tile, double-buffered."""
+        """Operands for each token of a token tile, double-buffered: gathered ones, and the tile's own inputs
+        and outputs where no mini-batch is kept.
+        """
         largest = max(self.method.tile_operands(linear) for linear in linears(self.block))
+        if self.parts == 3:
+            features = max(2 * (linear.h_in + linear.h_out) for linear in linears(self.block))
+            largest += features / self.method.mesh.nodes
         return 2 * largest * self.die.element_bytes
 
     @property
@@ -106,26 +124,33 @@ class BlockMemory:
         return 6 * hidden
 
     def activation_bytes(self, tokens: int, sequences: int) -> float:
-        """Activations of a mini-batch on the busiest die; in the attention it has whole heads of whole sequences.
+        """Activations of a mini-batch on the busiest die; in the attention it has whole heads of whole
+        sequences.
 
-        Features inside the block that were saved are double-buffered, and their gradients are live beside them.
+        Features inside the block that were saved are double-buffered, and their gradients are live beside
+        them.
         """
-        method, model = self.method, self.method.model
+        method, model, element = self.method, self.method.model, self.die.element_bytes
         dies = method.mesh.nodes
+        edge = self.edge_features * tokens / dies
         if self.block.contract is None:
-            inner = 2 * self.block.expand.h_out * tokens / dies
-        elif self.block.name == "attention":
-            query = ceil(model.heads / method.head_groups) * model.head_dim
-            key = ceil(method.kv_heads / method.head_groups) * model.head_dim
-            local = ceil(sequences / method.sequence_groups) * self.length
-            inner = self._inner(query + 2 * key, query) * local
-        else:
-            inner = self._inner(self.block.expand.h_out, self.block.contract.h_in) * tokens / dies
-        return (self.edge_features * tokens / dies + inner) * self.die.element_bytes + self.strip_bytes
+            return (edge + 2 * self.block.expand.h_out * tokens / dies) * element
+        if self.block.name == "ffn":
+            return (
+                edge + self._inner(self.block.expand.h_out, self.block.contract.h_in) * tokens / dies
+            ) * element
+        if (
+            self.parts == 3
+        ):  # Q, K, V, output and their gradients of one head; the linears keep token tiles only
+            return 3 * 4 * model.head_dim * self.length * element + self.strip_bytes
+        query = ceil(model.heads / method.head_groups) * model.head_dim
+        key = ceil(method.kv_heads / method.head_groups) * model.head_dim
+        local = ceil(sequences / method.sequence_groups) * self.length
+        return (edge + self._inner(query + 2 * key, query) * local) * element + self.strip_bytes
 
     def _inner(self, first: int, second: int) -> int:
         """Live features for a token: ``first`` after the first linear, ``second`` before the second."""
-        return 3 * (first + second) if self.fused else max(2 * first + 3 * second, 4 * second)
+        return 3 * (first + second) if self.parts == 1 else max(2 * first + 3 * second, 4 * second)
 
 
 def saved_bytes_per_token(model: Llm, length: int, recompute: Recompute, element_bytes: int) -> int:

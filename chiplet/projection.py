@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from chiplet.llm import Llm, load_model
-from chiplet.memory import STATE_BYTES, Optimizer
+from chiplet.memory import STATE_BYTES, DoesNotFitError, Optimizer
 from chiplet.methods.base import Switches
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.published import CLAIMS
-from chiplet.results import Comparison, MethodResult, Projection
+from chiplet.results import Comparison, LeftOut, MethodResult, Projection
 from chiplet.schedule import make_schedule
 from chiplet.specs import SystemSpec
 from chiplet.step import evaluate
@@ -107,8 +107,16 @@ def compare(
             optimizer=optimizer,
         )
 
-    results = {method: run(method, chosen.get(method)) for method in METHODS}
-    flat, ours = results["flat-ring"], results["hecaton"]
+    # Hecaton and the flat ring have to fit, as everything is held against them.
+    flat, ours = run("flat-ring", chosen.get("flat-ring")), run("hecaton", chosen.get("hecaton"))
+    results = {"hecaton": ours, "flat-ring": flat}
+    left_out = []
+    for name in METHODS:
+        if name not in results:
+            try:
+                results[name] = run(name, chosen.get(name))
+            except DoesNotFitError as refusal:
+                left_out.append(LeftOut(method=name, reason=str(refusal)))
     variants = [
         run("flat-ring", {**flat.switches, "direction": direction, "overlap": overlap})
         for direction in ("one", "both")
@@ -120,6 +128,7 @@ def compare(
         mesh=flat.mesh,
         global_batch=flat.global_batch,
         sequence_length=flat.sequence_length,
+        left_out=left_out,
         methods=[_against(flat, result) for result in results.values()],
         baselines=[_hecaton_against(ours, variant) for variant in variants],
         published=[claim for claim in CLAIMS if claim.model == flat.model],

@@ -27,6 +27,7 @@ class Buffer(_Result):
 class Memory(_Result):
     """Memory use: buffers of one die by name (the fullest block), and DRAM of the package.
 
+    ``parts`` says how many parts a block runs in, 1 being fused; ``rounds`` how often a pass runs.
     ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training
     state.
     """
@@ -37,7 +38,7 @@ class Memory(_Result):
     state_bytes_per_die: float
     mini_batch_tokens: dict[str, int]
     token_tiles: dict[str, dict[str, int]]
-    fused: dict[str, bool]
+    parts: dict[str, int]
     rounds: int
 
 
@@ -100,6 +101,13 @@ class MethodResult(_Result):
     energy: dict[str, float]
 
 
+class LeftOut(_Result):
+    """A method that does not fit the machine, and which buffer it lacks."""
+
+    method: str
+    reason: str
+
+
 class Comparison(_Result):
     """All methods on the same machine.
 
@@ -113,6 +121,7 @@ class Comparison(_Result):
     global_batch: int
     sequence_length: int
     methods: list[MethodResult]
+    left_out: list[LeftOut]
     baselines: list[MethodResult]
     published: list[PublishedClaim]
     measured_inputs: list[Input]

@@ -25,8 +25,11 @@ from chiplet.memory import (
     saved_bytes_per_token,
 )
 from chiplet.methods.base import Method
-from chiplet.methods.work import Batch, Block
+from chiplet.methods.work import Batch, Block, BlockName
 from chiplet.specs import DieSpec, SystemSpec
+
+MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
+"""Parts that a block can be split into."""
 
 OPERAND_SHARE = 4
 """A mini-batch leaves one part in so many of the activation buffer to gathered token tiles, where it can."""
@@ -44,7 +47,7 @@ class BlockSchedule:
     block: Block
     batch: Batch
     batches: int
-    fused: bool
+    parts: int
     tile_limit: int
     weights_ahead: bool
     gradients_behind: bool
@@ -83,9 +86,9 @@ def make_schedule(
     saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
     capacity = dram_capacity(system, mesh.edge_links)
     where = f"{model.name} on {mesh.nodes} dies"
-    BufferUse("DRAM", state + saved, capacity).require(
-        f"{where}: the training state with one sequence's activations"
-    )
+    least = BufferUse("DRAM", state + saved, capacity)
+    if not least.fits:
+        raise least.refusal(f"{where}: the training state with one sequence's activations")
     sequences = _equal(global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups)
     parts = [
         _fit(method, system.die, block, sequences, length, mini_batch, where) for block in method.blocks()
@@ -116,20 +119,24 @@ def _fit(
     mini_batch: int | None,
     where: str,
 ) -> tuple[BlockMemory, Batch]:
-    """The block with its largest mini-batch: fused if possible, unless split it leaves fewer dies idle."""
+    """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle."""
     options = []
-    for fused in (True, False):
-        memory = BlockMemory(method, block, die, length, fused)
+    for parts in range(1, MAX_PARTS[block.name] + 1):
+        memory = BlockMemory(method, block, die, length, parts)
         batch = _largest_batch(memory, sequences, mini_batch)
         if batch is not None:
             options.append((memory, batch))
     if options:
         return max(options, key=lambda option: _busy_share(*option))
+    size = 1 if mini_batch is None else _fixed(memory, sequences, mini_batch)
+    worst = max(_buffers(memory, _batch(memory, size), 1), key=lambda use: use.needed / use.available)
     what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
-    uses = _buffers(memory, _batch(memory, 1 if mini_batch is None else mini_batch), 1)
-    worst = max(uses, key=lambda use: use.needed / use.available)
-    worst.require(f"{where}, {method.name}: block {block.name} with {what}")
-    raise AssertionError("a block that is refused fits")
+    raise worst.refusal(f"{where}, {method.name}: block {block.name} with {what}")
+
+
+def _fixed(memory: BlockMemory, sequences: int, mini_batch: int) -> int:
+    """Size of a mini-batch that the caller fixes, as :func:`_batch` counts it."""
+    return min(mini_batch, sequences) * (1 if memory.block.name == "attention" else memory.length)
 
 
 def _busy_share(memory: BlockMemory, batch: Batch) -> float:
@@ -154,7 +161,7 @@ def _largest_batch(memory: BlockMemory, sequences: int, mini_batch: int | None) 
     """The largest mini-batch that fits, made equal over a round; ``None`` if there is none."""
     unit = 1 if memory.block.name == "attention" else memory.length
     if mini_batch is not None:
-        batch = _batch(memory, min(mini_batch, sequences) * unit)
+        batch = _batch(memory, _fixed(memory, sequences, mini_batch))
         return batch if _fits(memory, batch, 1) else None
     total = sequences * unit
     for tile in _reserved_tiles(memory):
@@ -189,7 +196,7 @@ def _reserved_tiles(memory: BlockMemory) -> tuple[int, ...]:
 
 
 def _fits(memory: BlockMemory, batch: Batch, tile: int) -> bool:
-    return all(use.needed <= use.available for use in _buffers(memory, batch, min(tile, batch.tokens)))
+    return all(use.fits for use in _buffers(memory, batch, min(tile, batch.tokens)))
 
 
 def _overflows(memory: BlockMemory, tile: int, size: int) -> bool:
@@ -224,8 +231,7 @@ def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: li
     # The largest two neighbours of the run through the layers: attention parts and FFN parts in a ring.
     pair = max(first + second for first, second in zip(units, units[1:] + units[:1], strict=True))
     tile = _tile_limit(memory, batch)
-    panels = memory.method.weight_panels(block) * die.element_bytes
-    weights_ahead = pair * die.element_bytes + panels <= die.weight_bytes
+    weights_ahead = pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes
     # A second set of gradients may shrink the token tile, but not below the height of the array.
     tokens = tile if not memory.method.token_tiled else min(tile, die.rows)
     left = die.accumulator_bytes - pair * 4 - memory.strip_bytes
@@ -233,7 +239,9 @@ def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: li
     if gradients_behind:
         tile = min(tile, max(tokens, int(left / memory.tile_sum_bytes)))
     uses = _buffers(memory, batch, tile)
-    extra_weights = ceil(pair * die.element_bytes + panels) - uses[0].needed if weights_ahead else 0
+    extra_weights = (
+        ceil(pair * die.element_bytes + memory.passing_bytes) - uses[0].needed if weights_ahead else 0
+    )
     extra_sums = ceil(pair * 4 - memory.gradient_bytes) if gradients_behind else 0
     buffers = (
         BufferUse(uses[0].name, uses[0].needed + max(0, extra_weights), uses[0].available),
@@ -243,7 +251,7 @@ def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: li
         ),
     )
     batches = ceil(sequences * batch.length / batch.tokens)
-    return BlockSchedule(block, batch, batches, memory.fused, tile, weights_ahead, gradients_behind, buffers)
+    return BlockSchedule(block, batch, batches, memory.parts, tile, weights_ahead, gradients_behind, buffers)
 
 
 def tile_choices(limit: int, rows: int) -> list[int]:

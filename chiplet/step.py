@@ -1,5 +1,4 @@
-"""One training step of one method under one schedule: time, energy and memory summed over blocks and passes.
-"""
+"""One training step of a method under a schedule: time, energy and memory over all blocks and passes."""
 
 from __future__ import annotations
 
@@ -84,8 +83,7 @@ def evaluate(
 def _pass_traffic(
     plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: int
 ) -> tuple[Traffic, Traffic]:
-    """Memory traffic of one block in a step: activations of all tokens, weights and gradients of all rounds.
-    """
+    """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round."""
     forward, backward = activation_traffic(plan, part, method, global_batch * schedule.length)
     stored, per_die = weight_bytes(plan, method)
     rounds = schedule.rounds
@@ -119,8 +117,7 @@ def _once(plan: BlockPlan, system: SystemSpec) -> Busy:
 
 
 def _elements(operations: tuple[Operation, ...], batches: float, runs: int) -> float:
-    """Elements that a die receives in ``batches`` mini-batches' worth of tokens; weights travel in every run.
-    """
+    """Elements that a die receives in ``batches`` mini-batches of tokens; weights travel in every run."""
     return sum(
         step.elements * (runs if step.weights else batches)
         for operation in operations
@@ -231,6 +228,6 @@ def _memory(
         state_bytes_per_die=model.parameters * (element + STATE_BYTES[optimizer]) / dies,
         mini_batch_tokens={part.block.name: part.batch.tokens for part in schedule.blocks},
         token_tiles=tiles,
-        fused={part.block.name: part.fused for part in schedule.blocks},
+        parts={part.block.name: part.parts for part in schedule.blocks},
         rounds=schedule.rounds,
     )

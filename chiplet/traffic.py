@@ -60,10 +60,14 @@ def activation_traffic(
                 saved += features["probabilities"]
         forward += hidden + saved
         backward += 2 * hidden + saved
-        if not schedule.fused:
-            again = hidden + (middle if recompute != "full" else 2 * middle)
+        # Between parts: read, and written unless saved anyway; their gradients written and read.
+        between = (
+            [middle, model.qkv_features()][: schedule.parts - 1] if block.name == "attention" else [middle]
+        )
+        if schedule.parts > 1:
+            again = hidden + sum(between) * (1 if recompute != "full" else 2)
             forward += again
-            backward += hidden + 2 * middle + (again if recompute == "full" else 0)
+            backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
     dies = method.mesh.nodes
     return (

@@ -83,6 +83,8 @@ class Method(ABC):
     token_tiled: ClassVar[bool] = True
     """Whether a mini-batch streams through a linear in token tiles (else the whole mini-batch is one tile).
     """
+    weights_travel: ClassVar[bool] = False
+    """Whether dies use weights of other dies; these pass through tile by tile."""
 
     def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
         self.model = model
@@ -134,11 +136,6 @@ class Method(ABC):
         gathered anew.
         """
         del linear
-        return 0.0
-
-    def weight_panels(self, block: Block) -> float:
-        """Weights of other dies that a die holds for a while; 0 where weights never cross the NoP."""
-        del block
         return 0.0
 
     def tile_count(self, tokens: int, tile: int) -> int:

@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from chiplet.methods.base import Method, Switches
-from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation, linears
+from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
 from nop.cost import Broadcast, broadcasts_cost, line_cost
 
 
@@ -35,6 +35,7 @@ class Optimus(Method):
     switches_type = OptimusSwitches
     switches: OptimusSwitches
     token_tiled: ClassVar[bool] = False
+    weights_travel: ClassVar[bool] = True
 
     @property
     def head_groups(self) -> int:
@@ -112,10 +113,6 @@ class Optimus(Method):
     def tile_sums(self, linear: Linear) -> float:
         """Sums of the die's own block of Y, or a panel of dX."""
         return max(linear.h_out, linear.h_in) / self.mesh.nodes
-
-    def weight_panels(self, block: Block) -> float:
-        """The block of W in use; the next one takes its place tile by tile."""
-        return max(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
 
     def tile_count(self, tokens: int, tile: int) -> int:
         """The panels of a sweep overlap one another."""

@@ -85,8 +85,7 @@ class VectorStep:
 
 @dataclass(frozen=True)
 class Operation:
-    """Steps of one linear or of one block's middle, which may run at the same time for different token tiles.
-    """
+    """Steps of one linear or of one block's middle, which may run at once for different token tiles."""
 
     name: str
     comms: tuple[CommStep, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,9 +41,10 @@ def test_channels_follow_the_edge_or_are_fixed() -> None:
 
 
 def test_a_buffer_says_what_it_lacks() -> None:
-    BufferUse("weight buffer", 8, 8).require("it")
-    with pytest.raises(ValueError, match="^it does not fit: weight buffer needs 9 bytes and has 8$"):
-        BufferUse("weight buffer", 9, 8).require("it")
+    assert BufferUse("weight buffer", 8, 8).fits
+    lacking = BufferUse("weight buffer", 9, 8)
+    assert not lacking.fits
+    assert str(lacking.refusal("it")) == "it does not fit: weight buffer needs 9 bytes and has 8"
 
 
 @given(
@@ -54,14 +54,14 @@ def test_a_buffer_says_what_it_lacks() -> None:
     more_rows=st.integers(0, 12),
     more_cols=st.integers(0, 12),
     sequences=st.integers(1, 20),
-    fused=st.booleans(),
+    parts=st.integers(1, 3),
 )
 def test_more_dies_never_raise_a_dies_memory(
-    name: str, rows: int, cols: int, more_rows: int, more_cols: int, sequences: int, fused: bool
+    name: str, rows: int, cols: int, more_rows: int, more_cols: int, sequences: int, parts: int
 ) -> None:
     def blocks(mesh: Mesh) -> list[BlockMemory]:
         method = method_type(name)(small_model(), mesh, make_switches(name), 2)
-        return [BlockMemory(method, block, PACKAGE.die, 64, fused) for block in method.blocks()]
+        return [BlockMemory(method, block, PACKAGE.die, 64, parts) for block in method.blocks()]
 
     for few, many in zip(
         blocks(Mesh(rows, cols)), blocks(Mesh(rows + more_rows, cols + more_cols)), strict=True

@@ -229,6 +229,13 @@ def test_comparison_states_switches_and_stands_beside_the_published_figures() ->
     assert found.measured_inputs == []
 
 
+def test_a_comparison_leaves_out_what_does_not_fit_and_says_why() -> None:
+    found = compare("llama2-7b", PACKAGE, dies=16)
+    assert [result.method for result in found.methods] == ["hecaton", "flat-ring", "torus-ring"]
+    assert [row.method for row in found.left_out] == ["optimus"]
+    assert " does not fit: accumulator buffer needs " in found.left_out[0].reason
+
+
 def test_unknown_methods_in_a_comparison_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown method 'ring'"):
         compare("tinyllama-1.1b", PACKAGE, dies=16, switches={"ring": {}})

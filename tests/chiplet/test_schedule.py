@@ -77,15 +77,15 @@ def test_a_larger_buffer_never_makes_a_mini_batch_smaller(kilobytes: int, more: 
 def test_llama_405b_on_1024_dies_is_fused_and_double_buffered() -> None:
     schedule = _schedule("hecaton", most_square(1024), model="llama3.1-405b", global_batch=512, length=4096)
     for part in schedule.blocks:
-        assert (part.fused, part.weights_ahead, part.gradients_behind) == (True, True, True)
+        assert (part.parts, part.weights_ahead, part.gradients_behind) == (1, True, True)
     assert schedule.blocks[0].batch.sequences % 32 == 0  # as many on each row of the mesh
 
 
 def test_a_block_that_does_not_fit_whole_is_split() -> None:
     roomy = _schedule("hecaton", Mesh(1, 1))
     tight = _schedule("hecaton", Mesh(1, 1), small_package("die.accumulator_bytes=200000"))
-    assert [part.fused for part in roomy.blocks] == [True, True, True]
-    assert not tight.blocks[1].fused
+    assert [part.parts for part in roomy.blocks] == [1, 1, 1]
+    assert tight.blocks[1].parts == 2
 
 
 @pytest.mark.parametrize(

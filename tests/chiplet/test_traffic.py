@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,25 @@ def test_fused_blocks_touch_dram_with_inputs_outputs_and_what_is_saved(
         else:
             assert forward.dram == 100 * 2 * (2 * 96 + saved)
             assert backward.dram == 100 * 2 * (3 * 96 + saved)
+
+
+@pytest.mark.parametrize(
+    ("parts", "recompute", "forward", "backward"),
+    [
+        (2, "none", 96 + 96, 96 + 2 * 96),
+        (3, "none", 96 + 96 + 144, 96 + 2 * (96 + 144)),
+        (3, "full", 96 + 2 * (96 + 144), 96 + 2 * (96 + 144) + 96 + 2 * (96 + 144)),
+    ],
+)
+def test_parts_of_a_split_block_exchange_activations_through_dram(
+    parts: int, recompute: str, forward: int, backward: int
+) -> None:
+    method, blocks = _blocks(recompute=recompute)
+    whole = activation_traffic(method.plan(blocks[0].block, blocks[0].batch), blocks[0], method, 100)
+    split = replace(blocks[0], parts=parts)
+    apart = activation_traffic(method.plan(split.block, split.batch), split, method, 100)
+    assert apart[0].dram - whole[0].dram == 100 * 2 * forward
+    assert apart[1].dram - whole[1].dram == 100 * 2 * backward
 
 
 def test_kept_inputs_are_read_once_and_delivered_to_every_die_of_the_line() -> None:
