@@ -5,7 +5,7 @@ along a row are then in B different banks, and so are B neighbours along a colum
 path. A rotation brings the banks in order.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -82,6 +82,12 @@ class OperandBuffer(Block):
         m = Module()
         lanes, width = self._lanes, self._width
 
+        def behind(bank: int, first: Signal) -> Value:
+            """How many banks ``bank`` comes after bank ``first``, modulo ``lanes``."""
+            if bank == lanes - 1:
+                return bank - first
+            return Mux(first <= bank, bank - first, bank + lanes - first)
+
         write_lanes = Rotate(lanes=lanes, width=width)
         read_lanes = Rotate(lanes=lanes, width=width)
         place(m, platform, "write_lanes", write_lanes)
@@ -102,10 +108,10 @@ class OperandBuffer(Block):
             lane = Signal.like(self.read_rotate, name=f"lane_{b}")
             element = Signal.like(self.write_rotate, name=f"element_{b}")
             m.d.comb += [
-                lane.eq(Mux(column_rotate <= b, b - column_rotate, b + lanes - column_rotate)),
+                lane.eq(behind(b, column_rotate)),
                 sram.read_enable.eq(self.read_enable),
                 sram.read_address.eq(self.read_address + Mux(self.read_column, lane, 0)),
-                element.eq(Mux(self.write_rotate <= b, b - self.write_rotate, b + lanes - self.write_rotate)),
+                element.eq(behind(b, self.write_rotate)),
                 sram.write_enable.eq(self.write_enable & (element < self.write_count)),
                 sram.write_address.eq(Mux(element < self.write_split, self.write_address, self.write_next)),
                 sram.write_data.eq(write_lanes.o.word_select(b, width)),

@@ -132,15 +132,19 @@ class CommandProcessor(Block):
         ahead = 4
         fetched = Queue(width=COMMAND_BITS, depth=ahead)
         place(m, platform, "fetched", fetched)
-        address = Signal(MEMORY_ADDRESS_BITS)
-        to_ask, to_do = Signal(COUNT_BITS), Signal(COUNT_BITS)  # commands
-        ask_word, got_word = Signal(range(max(words, 2))), Signal(range(max(words, 2)))
+        fetch_address = Signal(MEMORY_ADDRESS_BITS)
+        to_ask = Signal(COUNT_BITS)  # commands
+        to_do = Signal(COUNT_BITS)
+        ask_word = Signal(range(max(words, 2)))
+        got_word = Signal(range(max(words, 2)))
         asked = Signal(range(ahead + 1))  # commands on their way or in the queue
         request = Signal(request_layout(self._memory.word_bytes))
-        sent, command_asked, command_done = Signal(), Signal(), Signal()
+        sent = Signal()
+        command_asked = Signal()
+        command_done = Signal()
         m.d.comb += [
             request.tag.eq(1),
-            request.address.eq(address),
+            request.address.eq(fetch_address),
             self.request.payload.eq(request),
             self.request.valid.eq((to_ask != 0) & (asked != ahead)),
             sent.eq(self.request.valid & self.request.ready),
@@ -148,7 +152,7 @@ class CommandProcessor(Block):
         ]
         m.d.sync += asked.eq(asked + command_asked - command_done)
         with m.If(sent):
-            m.d.sync += [address.eq(address + 1), ask_word.eq(Mux(command_asked, 0, ask_word + 1))]
+            m.d.sync += [fetch_address.eq(fetch_address + 1), ask_word.eq(Mux(command_asked, 0, ask_word + 1))]
         with m.If(command_asked):
             m.d.sync += to_ask.eq(to_ask - 1)
 
@@ -214,7 +218,7 @@ class CommandProcessor(Block):
             m.d.sync += [
                 self.running.eq(1),
                 self.done.eq(0),
-                address.eq(self.address),
+                fetch_address.eq(self.address),
                 to_ask.eq(self.commands),
                 to_do.eq(self.commands),
             ]

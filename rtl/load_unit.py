@@ -102,11 +102,17 @@ class LoadUnit(Block):
 
     def _elaborate_issuer(self, m: Module, writes: Queue, in_flight: Signal, word_done: Signal) -> Signal:
         command = Signal(LOAD)
-        active, started = Signal(), Signal()
-        row, word = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        address, row_address = Signal(MEMORY_ADDRESS_BITS), Signal(MEMORY_ADDRESS_BITS)
+        active = Signal()
+        started = Signal()
+        row = Signal(COUNT_BITS)
+        word = Signal(COUNT_BITS)
+        address = Signal(MEMORY_ADDRESS_BITS)
+        row_address = Signal(MEMORY_ADDRESS_BITS)
         next_row = Signal(MEMORY_ADDRESS_BITS)
-        go, sent, last_word, last_row = Signal(), Signal(), Signal(), Signal()
+        go = Signal()
+        sent = Signal()
+        last_word = Signal()
+        last_row = Signal()
         request = Signal(request_layout(self._memory.word_bytes))
         m.d.comb += [
             self.needs.eq(command.wait),
@@ -166,13 +172,19 @@ class LoadUnit(Block):
 
         begun = Signal()  # the command at the head of the queue is in work
         left = Signal(COUNT_BITS)  # elements of the row that are still to come
-        row = Signal(COUNT_BITS)
-        row_lane, col_lane = Signal(range(most)), Signal(range(most))  # i mod B, j mod B
-        row_address, address = Signal(len(command.base)), Signal(len(command.base))
+        row = Signal(COUNT_BITS, name="write_row")
+        row_lane = Signal(range(most))  # i mod B
+        col_lane = Signal(range(most))  # j mod B
+        row_address = Signal(len(command.base), name="write_row_address")
+        address = Signal(len(command.base), name="write_address")
 
-        count, taken = Signal(range(most + 1)), Signal(range(most + 1))
-        rotate, advance = Signal(range(2 * most)), Signal(range(2 * most))
-        write, last_of_row, last_of_block = Signal(), Signal(), Signal()
+        count = Signal(range(most + 1))
+        taken = Signal(range(most + 1))
+        rotate = Signal(range(2 * most))
+        advance = Signal(range(2 * most))
+        write = Signal()
+        last_of_row = Signal()
+        last_of_block = Signal()
         m.d.comb += [
             to_weight.eq(command.target == Target.WEIGHT),
             last_step.eq(step == choose(steps[0] - 1, steps[1] - 1)),
@@ -217,10 +229,10 @@ class LoadUnit(Block):
         # The writes are registered on their way to the banks: a cycle more before they can be read.
         posted = Signal()
         m.d.sync += posted.eq(last_of_block)
-        post = Signal(SEMAPHORES)
+        post_mask = Signal(SEMAPHORES)
         with m.If(last_of_block):
-            m.d.sync += post.eq(command.post)
-        m.d.comb += self.post.eq(Mux(posted, post, 0))
+            m.d.sync += post_mask.eq(command.post)
+        m.d.comb += self.post.eq(Mux(posted, post_mask, 0))
         word = self.response.payload
         for target, ((name, target_lanes, _), group) in enumerate(zip(self._targets(), groups, strict=True)):
             chosen = write & (to_weight == target)

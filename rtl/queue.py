@@ -45,7 +45,8 @@ class Queue(Block):
         level = Signal(range(depth + 1))
         head = Signal(range(depth))
         tail = Signal(range(depth))
-        put, take = Signal(), Signal()
+        put = Signal()
+        take = Signal()
         m.d.comb += [
             self.i.ready.eq(level != depth),
             self.o.valid.eq(level != 0),

@@ -73,29 +73,34 @@ class StoreUnit(Block):
         active = Signal()
         in_panel = Signal()  # the semaphores of the panel are taken
         reading = Signal()  # a row is on its way from the accumulator buffer
-        panel, row = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        panel = Signal(COUNT_BITS)
+        row = Signal(COUNT_BITS)
         accumulator = Signal(len(command.base))  # of the panel
         sum_index = Signal(MEMORY_ADDRESS_BITS + offset_bits)  # memory place of the panel's first sum, in sums
         row_word = Signal(MEMORY_ADDRESS_BITS)  # first word of the row
 
         # Words of the row that is being written.
-        sums = Signal(row_words * word_sums * 32)
+        row_sums = Signal(row_words * word_sums * 32)
         strobe = Signal(row_words * word_sums)
         word = Signal(MEMORY_ADDRESS_BITS)
-        sent, last_word, take_row = Signal(), Signal(), Signal()
+        sent = Signal()
+        last_word = Signal()
+        take_row = Signal()
         request = Signal(request_layout(self._memory.word_bytes))
         m.d.comb += [
             request.write.eq(1),
             request.address.eq(word),
             request.strobe.eq(strobe),
-            request.data.eq(sums),
+            request.data.eq(row_sums),
             self.request.payload.eq(request),
             self.request.valid.eq(strobe.any()),
             sent.eq(self.request.valid & self.request.ready),
             last_word.eq(~strobe[word_sums:].any()),
         ]
 
-        last_row, last_panel, panel_over = Signal(), Signal(), Signal()
+        last_row = Signal()
+        last_panel = Signal()
+        panel_over = Signal()
         go = Signal()
         more = Signal()  # rows of the panel are still to be read
         following = Signal(len(command.base))
@@ -142,10 +147,10 @@ class StoreUnit(Block):
                 row_word.eq(sum_index[offset_bits:]),
             ]
         with m.If(sent):
-            m.d.sync += [sums.eq(sums >> word_sums * 32), strobe.eq(strobe >> word_sums), word.eq(word + 1)]
+            m.d.sync += [row_sums.eq(row_sums >> word_sums * 32), strobe.eq(strobe >> word_sums), word.eq(word + 1)]
         with m.If(take_row):
             m.d.sync += [
-                sums.eq(Cat(self.sums, Const(0, len(sums) - cols * 32)) << Cat(Const(0, 5), offset)),
+                row_sums.eq(Cat(self.sums, Const(0, len(row_sums) - cols * 32)) << Cat(Const(0, 5), offset)),
                 strobe.eq(((Const(1, cols + 1) << columns) - 1)[:cols] << offset),
                 word.eq(row_word),
                 row_word.eq(row_word + command.memory_pitch),

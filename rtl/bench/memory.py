@@ -81,7 +81,8 @@ class BenchMemory(Block):
         request = request_layout(self._word_bytes)(self.request.payload)
         pause = Signal(16)
         flying = Signal(range(places + 1))
-        accept, reads = Signal(), Signal()
+        accept = Signal()
+        reads = Signal()
         address = request.address[: max(1, ceil_log2(self._depth))]
         m.d.comb += [
             self.request.ready.eq((pause == 0) & (flying != places) & (random[:16] >= self.stall)),
@@ -99,8 +100,11 @@ class BenchMemory(Block):
             m.d.sync += pause.eq(pause - 1)
 
         # Words wait in flight until they are due.
-        putting, tag, due = Signal(), Signal(), Signal(32)
-        head, tail = Signal(range(places)), Signal(range(places))
+        putting = Signal()
+        tag = Signal()
+        due = Signal(32)
+        head = Signal(range(places))
+        tail = Signal(range(places))
         waiting = Signal(range(places + 1))
         take = Signal()
         shown = Signal()  # a word that was shown stays until it is taken

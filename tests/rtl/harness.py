@@ -1,0 +1,173 @@
+"""What the tests of units share: running a block, both ends of a stream, and a memory behind a memory port."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import stream
+from amaranth.lib.wiring import Out
+from amaranth.sim import Simulator
+
+from rtl.block import Block
+from rtl.memory_port import request_layout, response_layout
+
+Bench = Callable[[Any], Awaitable[None]]
+
+
+def simulate(dut: Block | Module, *benches: Bench, background: Iterable[Bench] = (), cycles: int = 100_000) -> None:
+    """Run ``benches`` side by side until all have ended, while every ``Out`` stream of a block is watched.
+
+    Raises AssertionError if they do not end within ``cycles``.
+    """
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-9)
+    for bench in benches:
+        simulator.add_testbench(bench)
+    for bench in background:
+        simulator.add_testbench(bench, background=True)
+    if isinstance(dut, Block):
+        for name, member in dut.signature.members.items():
+            if member.is_signature and isinstance(member.signature, stream.Signature) and member.flow == Out:
+                simulator.add_testbench(_watcher(name, getattr(dut, name)), background=True)
+
+    async def limit(ctx: Any) -> None:
+        for _ in range(cycles):
+            await ctx.tick()
+        raise AssertionError(f"not at its end after {cycles} cycles")
+
+    simulator.add_testbench(limit, background=True)
+    simulator.run()
+
+
+def _watcher(name: str, port: Any) -> Bench:
+    """Bench that asserts that valid and payload hold until the transfer."""
+
+    async def watch(ctx: Any) -> None:
+        offered: int | None = None
+        while True:
+            _, _, valid, ready, payload = await ctx.tick().sample(port.valid, port.ready, port.payload)
+            if offered is not None:
+                assert valid, f"{name}: valid was taken back"
+                assert payload == offered, f"{name}: payload changed before the transfer"
+            offered = payload if valid and not ready else None
+
+    return watch
+
+
+async def put(ctx: Any, port: Any, payloads: Iterable[int], *, chance: float = 1.0, seed: int = 0) -> None:
+    """Send ``payloads``; before each, wait until a coin with ``chance`` shows heads."""
+    coin = random.Random(seed)
+    for payload in payloads:
+        while coin.random() >= chance:
+            await ctx.tick()
+        ctx.set(port.valid, 1)
+        ctx.set(port.payload, payload)
+        await ctx.tick().until(port.ready)
+        ctx.set(port.valid, 0)
+
+
+async def receive(ctx: Any, port: Any, *, chance: float = 1.0, seed: int = 0) -> Any:
+    """Take one payload; ready is high in a cycle with ``chance``, and must not change valid or payload."""
+    coin = random.Random(seed)
+    while True:
+        shown = []
+        for ready in (0, 1, coin.random() < chance):
+            ctx.set(port.ready, ready)
+            shown.append((ctx.get(port.valid), ctx.get(port.payload) if ctx.get(port.valid) else None))
+        assert shown[0] == shown[1] == shown[2], "valid or payload depends on ready"
+        _, _, valid, ready, payload = await ctx.tick().sample(port.valid, port.ready, port.payload)
+        if valid and ready:
+            ctx.set(port.ready, 0)
+            return payload
+
+
+async def get(ctx: Any, port: Any, count: int, *, chance: float = 1.0, seed: int = 0) -> list[int]:
+    """Take ``count`` payloads, see :func:`receive`."""
+    return [await receive(ctx, port, chance=chance, seed=seed + n) for n in range(count)]
+
+
+class PythonMemory:
+    """Memory behind a memory port, in Python: in order, with random latency and random stalls.
+
+    Parameters
+    ----------
+    words
+        Contents by address; words that are missing are 0.
+    word_bytes
+        Width of the port.
+    stall
+        Chance that a cycle takes no request, and that a word does not come.
+    latency
+        Least cycles from a request to its word.
+    """
+
+    def __init__(
+        self, words: dict[int, int], *, word_bytes: int, stall: float = 0.0, latency: int = 2, seed: int = 0
+    ) -> None:
+        self.words = words
+        self.requests: list[Any] = []
+        self.most_in_flight = 0
+        self._request = request_layout(word_bytes)
+        self._response = response_layout(word_bytes)
+        self._word_sums = word_bytes // 4
+        self._stall, self._latency = stall, latency
+        self._coin = random.Random(seed)
+
+    def _write(self, request: Any) -> None:
+        mask = sum(0xFFFF_FFFF << 32 * n for n in range(self._word_sums) if request.strobe >> n & 1)
+        self.words[request.address] = self.words.get(request.address, 0) & ~mask | request.data & mask
+
+    def serve(self, request: Any, response: Any, *, tagged: bool = True) -> Bench:
+        """Bench that answers at the two streams; words carry the tag of their request if ``tagged``."""
+
+        async def bench(ctx: Any) -> None:
+            flight: deque[tuple[int, int]] = deque()
+            cycle = 0
+            shown = False
+            while True:
+                due = bool(flight) and flight[0][0] <= cycle
+                shown = due and (shown or self._coin.random() >= self._stall)
+                ctx.set(response.valid, shown)
+                ctx.set(response.payload, flight[0][1] if shown else self._coin.getrandbits(8))
+                ctx.set(request.ready, self._coin.random() >= self._stall)
+                _, _, asked, taking, bits, taken = await ctx.tick().sample(
+                    request.valid, request.ready, request.payload, response.ready
+                )
+                cycle += 1
+                if shown and taken:
+                    flight.popleft()
+                    shown = False
+                if asked and taking:
+                    fields = self._request.from_bits(bits)
+                    self.requests.append(fields)
+                    if fields.write:
+                        self._write(fields)
+                    else:
+                        word = self.words.get(fields.address, 0)
+                        payload = word << 1 | fields.tag if tagged else word
+                        flight.append((cycle - 1 + self._latency, payload))
+                        self.most_in_flight = max(self.most_in_flight, len(flight))
+
+        return bench
+
+
+def lanes(values: Iterable[int], width: int) -> int:
+    """Pack ``values`` into a vector, lane 0 in the lowest bits."""
+    return sum((int(value) & (1 << width) - 1) << width * lane for lane, value in enumerate(values))
+
+
+def unpack(vector: int, count: int, width: int) -> list[int]:
+    """The ``count`` lanes of a vector."""
+    return [vector >> width * lane & (1 << width) - 1 for lane in range(count)]
+
+
+def parts(total: int, coin: random.Random, most: int) -> Iterator[int]:
+    """Random positive lengths of at most ``most`` that add up to ``total``."""
+    while total:
+        part = coin.randint(1, min(most, total))
+        yield part
+        total -= part
