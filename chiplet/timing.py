@@ -1,4 +1,4 @@
-"""Cycles of the die, out of mechanistic terms: the design's floor, or what a calibration measured.
+"""Cycles of the die, out of mechanistic terms: those of the design, or what a calibration measured.
 
 A :class:`Calibration` belongs to the die that it was made for and refuses any other.
 """
@@ -14,27 +14,53 @@ from pydantic import Field, ValidationError
 from chiplet.specs import DieSpec, Spec
 
 
-class GemmTerms(Spec):
-    """Terms of the cycles of one GEMM on the weight-stationary array; the defaults are the design's floor.
+def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
+    """Least array cycles of an m x k by k x n GEMM out of the buffers: R + T max(m, R, P) + R P + C - 2.
 
-    The floor R + T max(m, R, P) + R P + C - 2 is: load the first stationary tile (R), one tile after the
-    other without a bubble, each taking as long as its m rows but no less than the shadow load of the next
-    tile (R) or the adder's latency (P), and the way of the last row through R rows of P stages and C columns
-    of skew.
+    That is: load the first stationary tile (R), one of T tiles after the other without a bubble, each taking as
+    long as its m rows but no less than the shadow load of the next tile (R) or the adder's latency (P), and the
+    way of the last row through R rows of P stages and C columns of skew.
+    """
+    return rows + _tiles(rows, cols, k, n) * max(m, rows, stages) + rows * stages + cols - 2
+
+
+def _tiles(rows: int, cols: int, k: int, n: int) -> int:
+    """Stationary tiles of a GEMM."""
+    return ceil(k / rows) * ceil(n / cols)
+
+
+class GemmTerms(Spec):
+    """Terms of the array cycles of one GEMM out of the buffers; the defaults follow from the pipeline.
+
+    The array takes ``fill_per_row`` R cycles for the first stationary tile; then T tiles of ``per_row``
+    max(m, R, P) + ``per_tile`` cycles, the last of which ends with its m rows; and the last row leaves after
+    ``drain_per_row`` R P + ``drain_per_col`` C + ``drain_per_stage`` P cycles, the accumulator adder included.
     """
 
-    constant: Annotated[float, Field(description="cycles of every GEMM")] = -2.0
-    fill_per_row: Annotated[float, Field(description="cycles for each array row before the first result")] = (
-        1.0
-    )
-    per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = (
-        1.0
-    )
+    constant: Annotated[float, Field(description="cycles of every GEMM")] = -1.0
+    fill_per_row: Annotated[float, Field(description="cycles for each array row before the first result")] = 1.0
+    per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = 1.0
     per_tile: Annotated[float, Field(description="cycles for each stationary tile besides its rows")] = 0.0
     drain_per_row: Annotated[
         float, Field(description="cycles for each array row and adder stage at the end")
     ] = 1.0
     drain_per_col: Annotated[float, Field(description="cycles for each array column at the end")] = 1.0
+    drain_per_stage: Annotated[
+        float, Field(description="cycles for each stage of the accumulator adder at the end")
+    ] = 1.0
+
+    def tile_cycles(self, *, rows: int, stages: int, m: int) -> float:
+        """Cycles from one stationary tile to the next."""
+        return self.per_row * max(m, rows, stages) + self.per_tile
+
+    def drain_cycles(self, *, rows: int, cols: int, stages: int) -> float:
+        """Cycles from the last row into the array to its sums out of the accumulator adders."""
+        return (
+            self.constant
+            + self.drain_per_row * rows * stages
+            + self.drain_per_col * cols
+            + self.drain_per_stage * stages
+        )
 
     def array_cycles(self, *, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> float:
         """Cycles of an m x k by k x n GEMM on a ``rows`` x ``cols`` array, first operand row in to last
@@ -45,19 +71,37 @@ class GemmTerms(Spec):
         for name, value in (("rows", rows), ("cols", cols), ("stages", stages), ("m", m), ("k", k), ("n", n)):
             if value < 1:
                 raise ValueError(f"{name} = {value}: must be at least 1")
-        tiles = ceil(k / rows) * ceil(n / cols)
         return (
-            self.constant
-            + self.fill_per_row * rows
-            + self.per_row * tiles * max(m, rows, stages)
-            + self.per_tile * tiles
-            + self.drain_per_row * rows * stages
-            + self.drain_per_col * cols
+            self.fill_per_row * rows
+            + (_tiles(rows, cols, k, n) - 1) * self.tile_cycles(rows=rows, stages=stages, m=m)
+            + self.per_row * m
+            + self.drain_cycles(rows=rows, cols=cols, stages=stages)
         )
 
     def on(self, die: DieSpec, m: int, k: int, n: int) -> float:
         """:meth:`array_cycles` on the array of ``die``."""
         return self.array_cycles(rows=die.rows, cols=die.cols, stages=die.stages, m=m, k=k, n=n)
+
+
+class DieTerms(Spec):
+    """Terms of a whole program on a die: the array's, and the constants of command, load and store units.
+
+    The defaults follow from the pipeline of the units; a calibration fits them to measured runs.
+    """
+
+    gemm: GemmTerms = Field(default_factory=GemmTerms)
+    fetch: Annotated[float, Field(description="cycles from start to the first command, without memory")] = 2.0
+    load_command: Annotated[float, Field(description="cycles of every load besides its words")] = 1.0
+    load_latency: Annotated[float, Field(description="cycles from a word to its semaphore, without memory")] = 3.0
+    round_trip: Annotated[float, Field(description="cycles of a read in flight, without memory")] = 4.0
+    gemm_command: Annotated[float, Field(description="cycles from a GEMM command to its first operand read")] = 2.0
+    operand_read: Annotated[float, Field(description="cycles from the read of an operand row to the array")] = 2.0
+    panel_post: Annotated[float, Field(description="cycles from the last sum to the semaphore of its panel")] = 2.0
+    store_panel: Annotated[float, Field(description="cycles from the semaphore of a panel to its first row")] = 1.0
+    store_next: Annotated[float, Field(description="cycles from one panel stored to the next")] = 1.0
+    store_row: Annotated[float, Field(description="cycles from the read of a row of sums to its first word")] = 2.0
+    store_post: Annotated[float, Field(description="cycles from the last word of a panel to its semaphore")] = 1.0
+    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 3.0
 
 
 class Calibration(Spec):
@@ -68,7 +112,7 @@ class Calibration(Spec):
     """
 
     die: DieSpec
-    gemm: GemmTerms = Field(default_factory=GemmTerms)
+    terms: DieTerms = Field(default_factory=DieTerms)
     provenance: dict[str, Any] = Field(default_factory=dict)
     extra: dict[str, float] = Field(default_factory=dict)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.specs import DieSpec, MemorySpec
+from chiplet.timing import DieTerms, floor_cycles
 from cosim import golden
 from cosim.backends.base import Backend
 from cosim.backends.icarus import Icarus
@@ -20,7 +21,7 @@ from cosim.job import FOLDER_VARIABLE, Job, Outcome, save_image
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
-from cosim.tiling import Shape, floor_cycles
+from cosim.tiling import Shape
 from rtl.bench.die import DieBench
 from rtl.emit import Emitted, emit
 
@@ -91,7 +92,7 @@ def run_gemm(request: GemmRequest) -> GemmRecord:
         cycles=counters["cycles"],
         array_cycles=array_cycles,
         ideal_cycles=ideal,
-        floor_cycles=floor_cycles(die, shape),
+        floor_cycles=_floor(die, shape),
         utilization=ideal / array_cycles,
         mismatches=mismatches,
         counters=counters,
@@ -144,10 +145,16 @@ def _simulate(
         return Outcome.load(folder)
 
 
+def _floor(die: DieSpec, shape: Shape) -> int:
+    return floor_cycles(
+        rows=die.rows, cols=die.cols, stages=die.stages, m=shape.m, k=shape.k, n=shape.n
+    )
+
+
 def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:
     """Cycles after which a run is given up: everything one after the other, with stalls, ten times over."""
     shape = program.shape
     traffic = program.memory_words * max(-(-shape.m // program.tiling.m), -(-shape.n // program.tiling.n))
     traffic *= max(request.interval, request.die.rows, request.die.cols)
-    alone = floor_cycles(request.die, shape) + traffic + len(program.commands) * (request.memory.latency_cycles + 50)
+    alone = _floor(request.die, shape) + traffic + len(program.commands) * (request.memory.latency_cycles + 50)
     return int(10 * alone / (1 - request.stall)) + 10_000

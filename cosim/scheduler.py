@@ -7,6 +7,7 @@ is multiplied, and results leave while the next panel is summed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -19,7 +20,7 @@ from cosim.tiling import (
     choose_tiling,
     weight_addresses,
 )
-from rtl.isa import COMMAND_BITS, Opcode, Target, encode
+from rtl.isa import COMMAND_BITS, Opcode, Target, decode, encode
 
 __all__ = ["Command", "GemmProgram", "Semaphore", "schedule_gemm"]
 
@@ -46,6 +47,11 @@ class Command:
     def bits(self) -> int:
         """The command as the die reads it."""
         return encode(self.opcode, **self.fields)
+
+    @property
+    def all_fields(self) -> dict[str, int]:
+        """Every field of the command, also those that are 0."""
+        return decode(self.bits)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,22 +121,39 @@ def _mask(*semaphores: Semaphore) -> int:
     return sum(1 << semaphore for semaphore in semaphores)
 
 
-class _Copies:
-    """Blocks of one operand in its buffer: which block lies in which copy, and which has to be loaded."""
+@dataclass(frozen=True, kw_only=True)
+class _Use:
+    """Where a step finds its block: the buffer address, whether it is loaded for this step, and whether the next
+    user of that place is a load."""
 
-    def __init__(self, *, copies: int, size: int) -> None:
-        self.copies, self._size = copies, size
-        self._held: list[object] = [None] * copies
-        self._next = 0
+    base: int
+    load: bool
+    last: bool
 
-    def place(self, block: object) -> tuple[int, bool]:
-        """Return the buffer address of ``block`` and whether it has to be loaded there."""
-        if block in self._held:
-            return self._held.index(block) * self._size, False
-        copy = self._next
-        self._held[copy] = block
-        self._next = (copy + 1) % self.copies
-        return copy * self._size, True
+
+def _place(keys: Sequence[object], *, copies: int, size: int) -> list[_Use]:
+    """Give the block of each step one of ``copies`` places of ``size`` addresses.
+
+    The block that has not been used for longest makes room. So places become free in the order in which loads take
+    them, and a counting semaphore is enough.
+    """
+    held: dict[object, int] = {}
+    places = []
+    loads = []
+    for key in keys:
+        loads.append(key not in held)
+        if key in held:
+            copy = held.pop(key)
+        else:
+            copy = len(held) if len(held) < copies else held.pop(next(iter(held)))
+        held[key] = copy
+        places.append(copy)
+    uses = []
+    loaded_next = [True] * copies
+    for copy, load in zip(reversed(places), reversed(loads), strict=True):
+        uses.append(_Use(base=copy * size, load=load, last=loaded_next[copy]))
+        loaded_next[copy] = load
+    return uses[::-1]
 
 
 def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram:
@@ -160,48 +183,41 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     ]
     a_keys = [(m_block, k_block) for m_block, _, k_block in steps]
     b_keys = [(k_block, n_block) for _, n_block, k_block in steps]
-    a_copies = _Copies(
-        copies=min(2, len(set(a_keys))), size=activation_addresses(die, shape, tiling.m, tiling.k)
-    )
-    b_copies = _Copies(copies=min(2, len(set(b_keys))), size=weight_addresses(die, shape, tiling.k, tiling.n))
-    a_placed = [a_copies.place(key) for key in a_keys]
-    b_placed = [b_copies.place(key) for key in b_keys]
+    a_copies, b_copies = min(2, len(set(a_keys))), min(2, len(set(b_keys)))
+    a_uses = _place(a_keys, copies=a_copies, size=activation_addresses(die, shape, tiling.m, tiling.k))
+    b_uses = _place(b_keys, copies=b_copies, size=weight_addresses(die, shape, tiling.k, tiling.n))
 
     start_values = {
         Semaphore.ACTIVATION_LOADED: 0,
         Semaphore.WEIGHT_LOADED: 0,
-        Semaphore.ACTIVATION_FREE: a_copies.copies,
-        Semaphore.WEIGHT_FREE: b_copies.copies,
+        Semaphore.ACTIVATION_FREE: a_copies,
+        Semaphore.WEIGHT_FREE: b_copies,
         Semaphore.SLOT_FREE: tiling.slots,
         Semaphore.PANEL_DONE: 0,
     }
     values = {f"value_{semaphore.value}": value for semaphore, value in start_values.items()}
     commands = [Command(Opcode.SET, {"mask": _mask(*start_values), **values})]
     slot = 0
-    for index, ((m_start, m), (n_start, n), (k_start, k)) in enumerate(steps):
-        (a_base, a_load), (b_base, b_load) = a_placed[index], b_placed[index]
-        following = index + 1
-        a_last = following == len(steps) or a_placed[following][1]
-        b_last = following == len(steps) or b_placed[following][1]
-        if a_load:
+    for ((m_start, m), (n_start, n), (k_start, k)), a_use, b_use in zip(steps, a_uses, b_uses, strict=True):
+        if a_use.load:
             commands.append(
                 _load(
                     Target.ACTIVATION,
                     a,
                     (k_start, k, m_start, m) if shape.activation_column else (m_start, m, k_start, k),
-                    base=a_base,
+                    base=a_use.base,
                     word_elements=word_elements,
                     wait=_mask(Semaphore.ACTIVATION_FREE),
                     post=_mask(Semaphore.ACTIVATION_LOADED),
                 )
             )
-        if b_load:
+        if b_use.load:
             commands.append(
                 _load(
                     Target.WEIGHT,
                     b,
                     (n_start, n, k_start, k) if shape.weight_column else (k_start, k, n_start, n),
-                    base=b_base,
+                    base=b_use.base,
                     word_elements=word_elements,
                     wait=_mask(Semaphore.WEIGHT_FREE),
                     post=_mask(Semaphore.WEIGHT_LOADED),
@@ -215,18 +231,18 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
             Command(
                 Opcode.GEMM,
                 {
-                    "wait": (_mask(Semaphore.ACTIVATION_LOADED) if a_load else 0)
-                    | (_mask(Semaphore.WEIGHT_LOADED) if b_load else 0),
-                    "post": (_mask(Semaphore.ACTIVATION_FREE) if a_last else 0)
-                    | (_mask(Semaphore.WEIGHT_FREE) if b_last else 0),
+                    "wait": (_mask(Semaphore.ACTIVATION_LOADED) if a_use.load else 0)
+                    | (_mask(Semaphore.WEIGHT_LOADED) if b_use.load else 0),
+                    "post": (_mask(Semaphore.ACTIVATION_FREE) if a_use.last else 0)
+                    | (_mask(Semaphore.WEIGHT_FREE) if b_use.last else 0),
                     "panel_wait": _mask(Semaphore.SLOT_FREE) if first_k else 0,
                     "panel_post": _mask(Semaphore.PANEL_DONE) if last_k else 0,
                     "accumulate": int(not first_k),
                     "activation_column": int(shape.activation_column),
                     "weight_column": int(shape.weight_column),
-                    "activation_base": a_base,
+                    "activation_base": a_use.base,
                     "activation_pitch": k if shape.activation_column else m,
-                    "weight_base": b_base,
+                    "weight_base": b_use.base,
                     "weight_pitch": n if shape.weight_column else k,
                     "accumulator_base": slot * tiling.m,
                     "accumulator_step": tiling.m,

@@ -92,12 +92,6 @@ def tile_cycles(die: DieSpec, m: int) -> int:
     return max(m, die.rows, die.stages)
 
 
-def floor_cycles(die: DieSpec, shape: Shape) -> int:
-    """Least array cycles of a GEMM out of the buffers: fill, tiles without a bubble, drain (see docs/numerics)."""
-    tiles = -(-shape.k // die.rows) * -(-shape.n // die.cols)
-    return die.rows + tiles * tile_cycles(die, shape.m) + die.rows * die.stages + die.cols - 2
-
-
 def activation_addresses(die: DieSpec, shape: Shape, m: int, k: int) -> int:
     """Addresses of the activation buffer that an m x k block takes."""
     return -(-m // die.rows) * k if shape.activation_column else -(-k // die.rows) * m
@@ -122,7 +116,10 @@ def _candidates(size: int, align: int) -> list[int]:
 
 
 def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
-    """Return the block sizes with the least estimated cycles.
+    """Return the block sizes: one block if everything fits, else those with the least estimated cycles.
+
+    With one block the array waits until all operands are there and then runs without a stall. More blocks could
+    end sooner in all, as loads and array overlap, but then the array waits for memory again and again.
 
     Raises
     ------
@@ -136,6 +133,9 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     align_k = die.rows if shape.activation_column and not shape.weight_column else math.lcm(die.rows, word_elements)
     align_n = math.lcm(die.cols, word_sums if shape.weight_column else word_elements)
 
+    whole = _with_slots(die, shape, shape.m, shape.k, shape.n)
+    if max(shape.m, shape.k, shape.n) <= MOST_ROWS and _fits(_needs(die, shape, whole)):
+        return whole
     best: tuple[float, Tiling] | None = None
     needs: list[dict[str, tuple[int, int]]] = []
     for m in _candidates(shape.m, align_m):
@@ -143,7 +143,7 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
             for n in _candidates(shape.n, align_n):
                 tiling = _with_slots(die, shape, m, k, n)
                 needs.append(_needs(die, shape, tiling))
-                if all(need <= have for need, have in needs[-1].values()):
+                if _fits(needs[-1]):
                     cycles = _estimate(die, memory, shape, tiling)
                     if best is None or cycles < best[0]:
                         best = cycles, tiling
@@ -189,6 +189,10 @@ def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, i
         "accumulator_bytes": (panels * tiling.m, die.accumulator_depth, 4 * die.cols),
     }
     return {name: (need * width, have * width) for name, (need, have, width) in buffers.items()}
+
+
+def _fits(needs: dict[str, tuple[int, int]]) -> bool:
+    return all(need <= have for need, have in needs.values())
 
 
 def _estimate(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) -> float:

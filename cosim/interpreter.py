@@ -1,0 +1,364 @@
+"""Functional model of a die: carries out a program on numpy buffers, without a clock.
+
+It has the semantics of :mod:`rtl.isa` and nothing of the hardware behind it: three units that each take their
+commands in order, buffers, semaphores and a memory. What the units do at the same time in hardware is one order of
+their steps here, and any order that the semaphores allow may be asked for: a program is right if its result does
+not depend on it. Whatever a right program never does is refused: addresses outside a buffer or the memory, reads of
+what was never written, semaphores that nobody will post.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.specs import DieSpec, MemorySpec
+from cosim.golden import OPERAND_TYPE
+from cosim.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_values, multiply
+from cosim.operands import pack, unpack
+from cosim.scheduler import GemmProgram
+from rtl.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode
+
+__all__ = [
+    "Interpreter",
+    "Order",
+    "ProgramError",
+    "Step",
+    "at_random",
+    "in_program_order",
+    "interpret_gemm",
+    "loads_first",
+]
+
+UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
+"""Commands that go to a unit of their own. A SET is carried out as it is handed out."""
+
+
+class ProgramError(ValueError):
+    """A program does what no program may do; the message names the command."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a unit does at once: a whole LOAD, one panel of a GEMM or of a STORE.
+
+    Attributes
+    ----------
+    index, opcode, fields
+        The command, and its place in the program.
+    panel
+        Panel of a GEMM or STORE; 0 for a LOAD.
+    """
+
+    index: int
+    opcode: Opcode
+    fields: dict[str, int]
+    panel: int
+
+    @property
+    def last(self) -> bool:
+        """The command is over after this step."""
+        return self.panel == self.fields.get("panels", 1) - 1
+
+    @property
+    def needs(self) -> int:
+        """Semaphores that the step takes, as a mask."""
+        return (self.fields["wait"] if self.panel == 0 else 0) | self.fields.get("panel_wait", 0)
+
+    @property
+    def posts(self) -> int:
+        """Semaphores that the step posts, as a mask."""
+        return (self.fields["post"] if self.last else 0) | self.fields.get("panel_post", 0)
+
+    @property
+    def accumulator(self) -> int:
+        """Accumulator address of the panel."""
+        prefix = "accumulator_" if self.opcode == Opcode.GEMM else ""
+        address = self.fields[f"{prefix}base"]
+        for _ in range(self.panel):
+            address += self.fields[f"{prefix}step"]
+            if address == self.fields[f"{prefix}wrap"]:
+                address = 0
+        return address
+
+
+Order = Callable[[Sequence[Step]], Step]
+"""Chooses the next of the steps that could be taken now, one for each unit at most."""
+
+
+def in_program_order(steps: Sequence[Step]) -> Step:
+    """The step of the earliest command: one command after the other, as far as the semaphores allow."""
+    return min(steps, key=lambda step: step.index)
+
+
+def loads_first(steps: Sequence[Step]) -> Step:
+    """Loads run as far ahead as they may, results leave as late as they may: shows blocks that come too early."""
+    return min(steps, key=lambda step: UNITS.index(step.opcode))
+
+
+def at_random(rng: np.random.Generator) -> Order:
+    """Any step, as the random numbers say."""
+    return lambda steps: steps[rng.integers(len(steps))]
+
+
+class Interpreter:
+    """A die and its memory.
+
+    Parameters
+    ----------
+    die, memory : DieSpec, MemorySpec
+        The die, and the width of its memory.
+    words : int
+        Words of the memory; undefined until written.
+
+    Attributes
+    ----------
+    counters : Counter[str]
+        What the program did so far, under the names of :data:`rtl.counters.COUNTERS` that do not depend on time:
+        ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
+    semaphores : list[int]
+        Their values.
+    """
+
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int) -> None:
+        self.counters: Counter[str] = Counter()
+        self.semaphores = [0] * SEMAPHORES
+        self._die, self._word_bytes = die, memory.word_bytes
+        self._command_words = memory.command_words
+        self._element = np.dtype(OPERAND_TYPE[die.dtype]).newbyteorder("<")
+        self._memory = np.ma.masked_all((words, memory.word_bytes), np.uint8)
+        self._buffers = {
+            Target.ACTIVATION: np.ma.masked_all((die.rows, die.activation_depth), self._element),
+            Target.WEIGHT: np.ma.masked_all((die.cols, die.weight_depth), self._element),
+        }
+        self._sums = np.ma.masked_all((die.accumulator_depth, die.cols), np.uint32)
+
+    def write_memory(self, address: int, content: bytes) -> None:
+        """Write whole words from word ``address`` on. Raises ValueError outside the memory."""
+        words = np.frombuffer(content, np.uint8).reshape(-1, self._word_bytes)
+        _check_range("memory", address, address + len(words) - 1, len(self._memory))
+        self._memory[address : address + len(words)] = words
+
+    def read_memory(self, address: int, words: int) -> bytes:
+        """Read words; bytes never written are 0. Raises ValueError outside the memory."""
+        _check_range("memory", address, address + words - 1, len(self._memory))
+        return self._memory[address : address + words].filled(0).tobytes()
+
+    def fetch(self, address: int, commands: int) -> list[tuple[Opcode, dict[str, int]]]:
+        """Decode a program out of memory. Raises ValueError for a word that is no command."""
+        size = self._command_words * self._word_bytes
+        content = self.read_memory(address, commands * self._command_words)
+        return [
+            decode(int.from_bytes(content[start : start + size], "little"))
+            for start in range(0, len(content), size)
+        ]
+
+    def run(
+        self, commands: Iterable[tuple[Opcode, dict[str, int]]], *, order: Order = in_program_order
+    ) -> None:
+        """Carry out a program.
+
+        Commands are handed out in their order into queues as deep as those of the die; ``order`` chooses among the
+        steps at the heads of the units whose semaphores are all above zero.
+
+        Raises
+        ------
+        ProgramError
+            If all units wait for semaphores, or a command reaches outside a buffer or the memory, reads what was
+            never written, or posts a semaphore beyond its width.
+        """
+        waiting = deque(enumerate(commands))
+        queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in UNITS}
+        while True:
+            while waiting and self._hand_out(queues, *waiting[0]):
+                waiting.popleft()
+            heads = [queue[0] for queue in queues.values() if queue]
+            if not heads:
+                return
+            ready = [step for step in heads if all(self.semaphores[s] for s in _members(step.needs))]
+            if not ready:
+                stuck = ", ".join(
+                    f"{_name(step)} for {[s for s in _members(step.needs) if not self.semaphores[s]]}"
+                    for step in heads
+                )
+                raise ProgramError(f"the program blocks: these commands wait for semaphores: {stuck}")
+            step = order(ready)
+            queue = queues[step.opcode]
+            queue.popleft()
+            if not step.last:
+                queue.appendleft(Step(step.index, step.opcode, step.fields, step.panel + 1))
+            self._take(step)
+
+    def _hand_out(
+        self, queues: dict[Opcode, deque[Step]], index: int, command: tuple[Opcode, dict[str, int]]
+    ) -> bool:
+        opcode, fields = command
+        if opcode == Opcode.SET:
+            for s in _members(fields["mask"]):
+                self.semaphores[s] = fields[f"value_{s}"]
+            return True
+        if len(queues[opcode]) == self._die.queue_depth:
+            return False
+        queues[opcode].append(Step(index, opcode, fields, 0))
+        return True
+
+    def _take(self, step: Step) -> None:
+        for s in _members(step.needs):
+            self.semaphores[s] -= 1
+        try:
+            {Opcode.LOAD: self._load, Opcode.GEMM: self._gemm, Opcode.STORE: self._store}[step.opcode](step)
+            for s in _members(step.posts):
+                self.semaphores[s] += 1
+                if self.semaphores[s] >> SEMAPHORE_BITS:
+                    raise ValueError(f"semaphore {s} is posted beyond {(1 << SEMAPHORE_BITS) - 1}")
+        except ValueError as error:
+            raise ProgramError(f"{_name(step)}: {error}") from error
+
+    def _load(self, step: Step) -> None:
+        field = step.fields
+        rows, cols, words = field["rows"], field["cols"], field["words"]
+        first = field["address"] + np.arange(rows)[:, None] * field["memory_pitch"]
+        places = first + np.arange(words)
+        _check_range("memory", places.min(), places.max(), len(self._memory))
+        block = self._memory[places].reshape(rows, -1)[:, : cols * self._element.itemsize]
+        if block.shape[1] != cols * self._element.itemsize:
+            raise ValueError(f"{words} words hold no row of {cols} elements")
+        elements = _written("memory", block).view(self._element)
+        target = Target(field["target"])
+        bank, address = self._place(target, rows, cols, field["base"], field["pitch"])
+        self._buffers[target][bank, address] = elements
+        self.counters["load_words"] += rows * words
+
+    def _place(self, target: Target, rows: int, cols: int, base: int, pitch: int) -> tuple[Any, Any]:
+        """Bank and address of each element of a rows x cols block, see :mod:`rtl.buffer`."""
+        banks, depth = self._buffers[target].shape
+        i, j = np.arange(rows)[:, None], np.arange(cols)
+        address = base + j // banks * pitch + i
+        _check_range(f"{target.name.lower()} buffer", address.min(), address.max(), depth)
+        return (i + j) % banks, address
+
+    def _block(self, target: Target, fields: dict[str, int], shape: tuple[int, int]) -> NDArray[Any]:
+        """Logical (vectors, elements) of a block in a buffer: transposed if its vectors are stored columns."""
+        name = target.name.lower()
+        stored = shape[::-1] if fields[f"{name}_column"] else shape
+        place = self._place(target, *stored, fields[f"{name}_base"], fields[f"{name}_pitch"])
+        block = _written(f"{name} buffer", self._buffers[target][place])
+        return block.T if fields[f"{name}_column"] else block
+
+    def _gemm(self, step: Step) -> None:
+        die, field = self._die, step.fields
+        m, k = field["m"], (field["k_tiles"] - 1) * die.rows + field["last_k"]
+        columns = (field["panels"] - 1) * die.cols + field["last_cols"]
+        panel = slice(step.panel * die.cols, columns if step.last else (step.panel + 1) * die.cols)
+        a = self._block(Target.ACTIVATION, field, (m, k))
+        b = self._block(Target.WEIGHT, field, (k, columns))[:, panel]
+        rows, width = self._accumulator_rows(step, m), b.shape[1]
+        total = None
+        if field["accumulate"]:
+            total = _written("accumulator buffer", self._sums[rows, :width])
+        self._sums[rows] = np.ma.masked
+        self._sums[rows, :width] = self._accumulate(a, b, total)
+        self.counters["weight_reads"] += field["k_tiles"] * die.rows
+        self.counters["array_busy"] += field["k_tiles"] * m
+        self.counters["sums"] += field["k_tiles"] * m
+        self.counters["macs"] += m * k * width
+
+    def _accumulate(self, a: NDArray[Any], b: NDArray[Any], total: NDArray[Any] | None) -> NDArray[Any]:
+        """Sums of a panel: tiles of R along K in ascending order, within a tile descending k."""
+        if self._die.dtype == "int8":
+            product = a.astype(np.uint32) @ b.astype(np.uint32)
+            return product if total is None else total + product
+        x, w = flush(bf16_to_float32(a)), flush(bf16_to_float32(b))
+        zero = np.zeros((len(a), b.shape[1]), np.float32)
+        sums = zero if total is None else fp32_values(total)
+        for start in range(0, x.shape[1], self._die.rows):
+            tile = zero
+            for k in reversed(range(start, min(start + self._die.rows, x.shape[1]))):
+                tile = add(tile, multiply(x[:, k, None], w[None, k]))
+            sums = add(sums, tile)
+        return fp32_patterns(sums)
+
+    def _store(self, step: Step) -> None:
+        field, cols, word_sums = step.fields, self._die.cols, self._word_bytes // 4
+        width = field["last_cols"] if step.last else cols
+        sums = _written("accumulator buffer", self._sums[self._accumulator_rows(step, field["rows"]), :width])
+        first = field["address"] * word_sums + step.panel * cols
+        place = first + np.arange(field["rows"])[:, None] * field["memory_pitch"] * word_sums + np.arange(width)
+        words = place // word_sums
+        _check_range("memory", words.min(), words.max(), len(self._memory))
+        patterns = self._memory.reshape(-1, 4)
+        patterns[place] = sums.astype("<u4")[..., None].view(np.uint8)
+        self._memory = patterns.reshape(self._memory.shape)
+        self.counters["store_words"] += field["rows"] * int(words[0, -1] - words[0, 0] + 1)
+
+    def _accumulator_rows(self, step: Step, rows: int) -> slice:
+        first = step.accumulator
+        _check_range("accumulator buffer", first, first + rows - 1, len(self._sums))
+        return slice(first, first + rows)
+
+
+def interpret_gemm(
+    program: GemmProgram,
+    a: NDArray[Any],
+    b: NDArray[Any],
+    *,
+    die: DieSpec,
+    memory: MemorySpec,
+    order: Order = in_program_order,
+) -> tuple[NDArray[Any], Interpreter]:
+    """Carry out the program of a GEMM on operands as they are stored.
+
+    Parameters
+    ----------
+    program
+        Of :func:`cosim.scheduler.schedule_gemm` for this die and memory.
+    a, b
+        Stored operands: ``program.shape.stored_a`` and ``stored_b``.
+    order
+        Order of the steps of the units.
+
+    Returns
+    -------
+    The (M, N) result as 32-bit patterns of :data:`cosim.golden.RESULT_TYPE`, and the interpreter as it ended.
+
+    Raises
+    ------
+    ProgramError
+        If the program does what no program may do.
+    """
+    interpreter = Interpreter(die=die, memory=memory, words=program.memory_words)
+    word = memory.word_bytes
+    interpreter.write_memory(program.a.address, pack(a, program.a, word_bytes=word))
+    interpreter.write_memory(program.b.address, pack(b, program.b, word_bytes=word))
+    words = program.program_words(memory)
+    interpreter.write_memory(
+        program.program_address, b"".join(value.to_bytes(word, "little") for value in words)
+    )
+    interpreter.run(interpreter.fetch(program.program_address, len(program.commands)), order=order)
+    y = program.y
+    return unpack(interpreter.read_memory(y.address, y.rows * y.pitch), y, dtype=die.dtype), interpreter
+
+
+def _members(mask: int) -> list[int]:
+    return [s for s in range(SEMAPHORES) if mask >> s & 1]
+
+
+def _name(step: Step) -> str:
+    return f"command {step.index} ({step.opcode.name}, panel {step.panel})"
+
+
+def _check_range(what: str, first: int, last: int, size: int) -> None:
+    if first < 0 or last >= size:
+        raise ValueError(f"{what} has no address {last if last >= size else first}: has 0 to {size - 1}")
+
+
+def _written(what: str, block: Any) -> NDArray[Any]:
+    """The values of a masked array, all of which must have been written."""
+    if np.ma.getmaskarray(block).any():
+        raise ValueError(f"reads a part of the {what} that was never written")
+    return np.ascontiguousarray(np.ma.getdata(block))
