@@ -77,8 +77,8 @@ class Input(Spec):
 
 def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple[list[Input], list[Input]]:
     """The measured inputs, and the published and assumed ones."""
-    terms = calibration.gemm if calibration is not None else GemmTerms()
-    source = "floor of the design, not measured"
+    terms = calibration.terms.gemm if calibration is not None else GemmTerms()
+    source = "follows from the design's pipeline, not measured"
     if calibration is not None:
         facts = ", ".join(f"{key} {value}" for key, value in calibration.provenance.items())
         source = f"co-simulation{f': {facts}' if facts else ''}"

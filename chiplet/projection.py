@@ -177,7 +177,7 @@ def _terms(system: SystemSpec, calibration: Calibration | None) -> GemmTerms:
     if calibration is None:
         return GemmTerms()
     calibration.check_die(system.die)
-    return calibration.gemm
+    return calibration.terms.gemm
 
 
 def _positive(name: str, value: int) -> int:

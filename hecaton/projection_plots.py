@@ -64,7 +64,7 @@ def _stacks(
 ) -> None:
     from matplotlib.figure import Figure
 
-    figure: Figure = Figure(figsize=(12, 2.4 + 0.4 * len(names)), layout="constrained")
+    figure: Figure = Figure(figsize=(12, 2.8 + 0.4 * len(names)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     seconds = {text: [float(getattr(each, part)) for each in times] for part, text in TIME_PARTS.items()}
     joules = {text: [each[part] for each in energies] for part, text in ENERGY_PARTS.items()}
@@ -85,4 +85,4 @@ def _bars(axes: Axes, names: Sequence[str], parts: dict[str, list[float]], label
         start = [begin + value for begin, value in zip(start, values, strict=True)]
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel(label)
-    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4)
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chiplet.inputs import UNITS, collect_inputs
 from chiplet.keys import known_keys
-from chiplet.timing import Calibration, GemmTerms
+from chiplet.timing import Calibration, DieTerms, GemmTerms
 from tests.chiplet.machines import PACKAGE, package
 
 
@@ -17,7 +17,9 @@ def test_without_a_calibration_nothing_is_measured() -> None:
 
 def test_with_a_calibration_the_terms_are_measured() -> None:
     calibration = Calibration(
-        die=PACKAGE.die, gemm=GemmTerms(per_tile=0.25), provenance={"simulator": "icarus", "samples": 9}
+        die=PACKAGE.die,
+        terms=DieTerms(gemm=GemmTerms(per_tile=0.25)),
+        provenance={"simulator": "icarus", "samples": 9},
     )
     measured, rest = collect_inputs(PACKAGE, calibration)
     assert {item.name for item in measured} == {f"gemm.{name}" for name in GemmTerms.model_fields}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chiplet.methods.registry import METHODS
 from chiplet.projection import compare, project
-from chiplet.timing import Calibration, GemmTerms
+from chiplet.timing import Calibration, DieTerms, GemmTerms
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -156,7 +156,9 @@ def test_the_largest_case_fits_and_the_volume_shrinks_as_the_package_grows() -> 
 
 
 def test_a_calibration_is_used_and_named() -> None:
-    slow = Calibration(die=PACKAGE.die, gemm=GemmTerms(per_tile=64.0), provenance={"simulator": "icarus"})
+    slow = Calibration(
+        die=PACKAGE.die, terms=DieTerms(gemm=GemmTerms(per_tile=64.0)), provenance={"simulator": "icarus"}
+    )
     floor = project("llama2-7b", PACKAGE, dies=64)
     measured = project("llama2-7b", PACKAGE, dies=64, calibration=slow)
     assert measured.breakdown.compute > floor.breakdown.compute
