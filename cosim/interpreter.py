@@ -1,17 +1,15 @@
 """Functional model of a die: carries out a program on numpy buffers, without a clock.
 
 It has the semantics of :mod:`rtl.isa` and nothing of the hardware behind it: three units that each take their
-commands in order, buffers, semaphores and a memory. What the units do at the same time in hardware is one order of
-their steps here, and any order that the semaphores allow may be asked for: a program is right if its result does
-not depend on it. Whatever a right program never does is refused: addresses outside a buffer or the memory, reads of
-what was never written, semaphores that nobody will post.
+commands in order, buffers, semaphores and a memory. What the units do at the same time in hardware is one
+order of their steps here (see :mod:`cosim.steps`). Whatever a right program never does is refused: addresses
+outside a buffer or the memory, reads of what was never written, semaphores that nobody will post.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,88 +20,14 @@ from cosim.golden import OPERAND_TYPE
 from cosim.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_values, multiply
 from cosim.operands import pack, unpack
 from cosim.scheduler import GemmProgram
+from cosim.steps import UNITS, Order, Step, in_program_order, members
 from rtl.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode
 
-__all__ = [
-    "Interpreter",
-    "Order",
-    "ProgramError",
-    "Step",
-    "at_random",
-    "in_program_order",
-    "interpret_gemm",
-    "loads_first",
-]
-
-UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
-"""Commands that go to a unit of their own. A SET is carried out as it is handed out."""
+__all__ = ["Interpreter", "ProgramError", "interpret_gemm"]
 
 
 class ProgramError(ValueError):
     """A program does what no program may do; the message names the command."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a unit does at once: a whole LOAD, one panel of a GEMM or of a STORE.
-
-    Attributes
-    ----------
-    index, opcode, fields
-        The command, and its place in the program.
-    panel
-        Panel of a GEMM or STORE; 0 for a LOAD.
-    """
-
-    index: int
-    opcode: Opcode
-    fields: dict[str, int]
-    panel: int
-
-    @property
-    def last(self) -> bool:
-        """The command is over after this step."""
-        return self.panel == self.fields.get("panels", 1) - 1
-
-    @property
-    def needs(self) -> int:
-        """Semaphores that the step takes, as a mask."""
-        return (self.fields["wait"] if self.panel == 0 else 0) | self.fields.get("panel_wait", 0)
-
-    @property
-    def posts(self) -> int:
-        """Semaphores that the step posts, as a mask."""
-        return (self.fields["post"] if self.last else 0) | self.fields.get("panel_post", 0)
-
-    @property
-    def accumulator(self) -> int:
-        """Accumulator address of the panel."""
-        prefix = "accumulator_" if self.opcode == Opcode.GEMM else ""
-        address = self.fields[f"{prefix}base"]
-        for _ in range(self.panel):
-            address += self.fields[f"{prefix}step"]
-            if address == self.fields[f"{prefix}wrap"]:
-                address = 0
-        return address
-
-
-Order = Callable[[Sequence[Step]], Step]
-"""Chooses the next of the steps that could be taken now, one for each unit at most."""
-
-
-def in_program_order(steps: Sequence[Step]) -> Step:
-    """The step of the earliest command: one command after the other, as far as the semaphores allow."""
-    return min(steps, key=lambda step: step.index)
-
-
-def loads_first(steps: Sequence[Step]) -> Step:
-    """Loads run as far ahead as they may, results leave as late as they may: shows blocks that come too early."""
-    return min(steps, key=lambda step: UNITS.index(step.opcode))
-
-
-def at_random(rng: np.random.Generator) -> Order:
-    """Any step, as the random numbers say."""
-    return lambda steps: steps[rng.integers(len(steps))]
 
 
 class Interpreter:
@@ -119,8 +43,8 @@ class Interpreter:
     Attributes
     ----------
     counters : Counter[str]
-        What the program did so far, under the names of :data:`rtl.counters.COUNTERS` that do not depend on time:
-        ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
+        What the program did so far, under those names of :data:`rtl.counters.COUNTERS` that do not depend on
+        time: ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
     semaphores : list[int]
         Their values.
     """
@@ -131,12 +55,12 @@ class Interpreter:
         self._die, self._word_bytes = die, memory.word_bytes
         self._command_words = memory.command_words
         self._element = np.dtype(OPERAND_TYPE[die.dtype]).newbyteorder("<")
-        self._memory = np.ma.masked_all((words, memory.word_bytes), np.uint8)
+        self._memory = _never_written((words, memory.word_bytes), np.uint8)
         self._buffers = {
-            Target.ACTIVATION: np.ma.masked_all((die.rows, die.activation_depth), self._element),
-            Target.WEIGHT: np.ma.masked_all((die.cols, die.weight_depth), self._element),
+            Target.ACTIVATION: _never_written((die.rows, die.activation_depth), self._element),
+            Target.WEIGHT: _never_written((die.cols, die.weight_depth), self._element),
         }
-        self._sums = np.ma.masked_all((die.accumulator_depth, die.cols), np.uint32)
+        self._sums = _never_written((die.accumulator_depth, die.cols), np.uint32)
 
     def write_memory(self, address: int, content: bytes) -> None:
         """Write whole words from word ``address`` on. Raises ValueError outside the memory."""
@@ -147,7 +71,8 @@ class Interpreter:
     def read_memory(self, address: int, words: int) -> bytes:
         """Read words; bytes never written are 0. Raises ValueError outside the memory."""
         _check_range("memory", address, address + words - 1, len(self._memory))
-        return self._memory[address : address + words].filled(0).tobytes()
+        content: bytes = self._memory[address : address + words].filled(0).tobytes()
+        return content
 
     def fetch(self, address: int, commands: int) -> list[tuple[Opcode, dict[str, int]]]:
         """Decode a program out of memory. Raises ValueError for a word that is no command."""
@@ -163,14 +88,14 @@ class Interpreter:
     ) -> None:
         """Carry out a program.
 
-        Commands are handed out in their order into queues as deep as those of the die; ``order`` chooses among the
-        steps at the heads of the units whose semaphores are all above zero.
+        Commands are handed out in their order into queues as deep as those of the die; ``order`` chooses
+        among the steps at the heads of the queues whose semaphores are all above zero.
 
         Raises
         ------
         ProgramError
-            If all units wait for semaphores, or a command reaches outside a buffer or the memory, reads what was
-            never written, or posts a semaphore beyond its width.
+            If all units wait for semaphores, or a command reaches outside a buffer or the memory, reads what
+            was never written, or posts a semaphore beyond its width.
         """
         waiting = deque(enumerate(commands))
         queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in UNITS}
@@ -180,10 +105,10 @@ class Interpreter:
             heads = [queue[0] for queue in queues.values() if queue]
             if not heads:
                 return
-            ready = [step for step in heads if all(self.semaphores[s] for s in _members(step.needs))]
+            ready = [step for step in heads if all(self.semaphores[s] for s in members(step.needs))]
             if not ready:
                 stuck = ", ".join(
-                    f"{_name(step)} for {[s for s in _members(step.needs) if not self.semaphores[s]]}"
+                    f"{_name(step)} for {[s for s in members(step.needs) if not self.semaphores[s]]}"
                     for step in heads
                 )
                 raise ProgramError(f"the program blocks: these commands wait for semaphores: {stuck}")
@@ -199,7 +124,7 @@ class Interpreter:
     ) -> bool:
         opcode, fields = command
         if opcode == Opcode.SET:
-            for s in _members(fields["mask"]):
+            for s in members(fields["mask"]):
                 self.semaphores[s] = fields[f"value_{s}"]
             return True
         if len(queues[opcode]) == self._die.queue_depth:
@@ -208,11 +133,11 @@ class Interpreter:
         return True
 
     def _take(self, step: Step) -> None:
-        for s in _members(step.needs):
+        for s in members(step.needs):
             self.semaphores[s] -= 1
         try:
             {Opcode.LOAD: self._load, Opcode.GEMM: self._gemm, Opcode.STORE: self._store}[step.opcode](step)
-            for s in _members(step.posts):
+            for s in members(step.posts):
                 self.semaphores[s] += 1
                 if self.semaphores[s] >> SEMAPHORE_BITS:
                     raise ValueError(f"semaphore {s} is posted beyond {(1 << SEMAPHORE_BITS) - 1}")
@@ -243,7 +168,7 @@ class Interpreter:
         return (i + j) % banks, address
 
     def _block(self, target: Target, fields: dict[str, int], shape: tuple[int, int]) -> NDArray[Any]:
-        """Logical (vectors, elements) of a block in a buffer: transposed if its vectors are stored columns."""
+        """Logical block in a buffer, of that shape: stored transposed if its vectors are stored columns."""
         name = target.name.lower()
         stored = shape[::-1] if fields[f"{name}_column"] else shape
         place = self._place(target, *stored, fields[f"{name}_base"], fields[f"{name}_pitch"])
@@ -288,7 +213,8 @@ class Interpreter:
         width = field["last_cols"] if step.last else cols
         sums = _written("accumulator buffer", self._sums[self._accumulator_rows(step, field["rows"]), :width])
         first = field["address"] * word_sums + step.panel * cols
-        place = first + np.arange(field["rows"])[:, None] * field["memory_pitch"] * word_sums + np.arange(width)
+        rows = np.arange(field["rows"])[:, None]
+        place = first + rows * field["memory_pitch"] * word_sums + np.arange(width)
         words = place // word_sums
         _check_range("memory", words.min(), words.max(), len(self._memory))
         patterns = self._memory.reshape(-1, 4)
@@ -344,10 +270,6 @@ def interpret_gemm(
     return unpack(interpreter.read_memory(y.address, y.rows * y.pitch), y, dtype=die.dtype), interpreter
 
 
-def _members(mask: int) -> list[int]:
-    return [s for s in range(SEMAPHORES) if mask >> s & 1]
-
-
 def _name(step: Step) -> str:
     return f"command {step.index} ({step.opcode.name}, panel {step.panel})"
 
@@ -355,6 +277,11 @@ def _name(step: Step) -> str:
 def _check_range(what: str, first: int, last: int, size: int) -> None:
     if first < 0 or last >= size:
         raise ValueError(f"{what} has no address {last if last >= size else first}: has 0 to {size - 1}")
+
+
+def _never_written(shape: tuple[int, int], dtype: Any) -> Any:
+    """A masked array; what is masked was never written."""
+    return np.ma.MaskedArray(np.zeros(shape, dtype), mask=True)
 
 
 def _written(what: str, block: Any) -> NDArray[Any]:
