@@ -15,11 +15,12 @@ from chiplet.specs import DieSpec, Spec
 
 
 def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
-    """Least array cycles of an m x k by k x n GEMM out of the buffers: R + T max(m, R, P) + R P + C - 2.
+    """The design's floor for an m x k by k x n GEMM out of the buffers: R + T max(m, R, P) + R P + C - 2.
 
     That is: load the first stationary tile (R), one of T tiles after the other without a bubble, each taking as
     long as its m rows but no less than the shadow load of the next tile (R) or the adder's latency (P), and the
-    way of the last row through R rows of P stages and C columns of skew.
+    way of the last row through R rows of P stages and C columns of skew. (With m < R the last tile can end R - m
+    cycles sooner.)
     """
     return rows + _tiles(rows, cols, k, n) * max(m, rows, stages) + rows * stages + cols - 2
 

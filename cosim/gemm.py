@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
 from cosim.tiling import Shape
+from cosim.timeline import predict
 from rtl.bench.die import DieBench
 from rtl.emit import Emitted, emit
 
-__all__ = ["BACKENDS", "run_gemm"]
+__all__ = ["BACKENDS", "prepare", "run_gemm"]
 
 BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Icarus(),)}
 """Simulators by their name for ``--sim``."""
@@ -40,6 +42,7 @@ def backend(name: str) -> Backend:
     return BACKENDS[name]
 
 
+@lru_cache(maxsize=8)
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
     """Return the Verilog of a die with a memory of at least ``memory_words``.
 
@@ -49,8 +52,23 @@ def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
     return emit(DieBench(die=die, memory=memory, memory_depth=depth), None)
 
 
-def run_gemm(request: GemmRequest) -> GemmRecord:
+def prepare(request: GemmRequest) -> GemmProgram:
+    """Return the program of a request, so that what cannot run is refused before anything does.
+
+    Raises
+    ------
+    ValueError
+        If the simulator is unknown, or the shape is out of range or does not fit the die.
+    """
+    backend(request.sim)
+    shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
+    return schedule_gemm(request.die, request.memory, shape)
+
+
+def run_gemm(request: GemmRequest, terms: DieTerms | None = None) -> GemmRecord:
     """Run a GEMM on the generated die and return the record.
+
+    ``terms`` are those of the prediction: the design's, unless a calibration is at hand.
 
     Raises
     ------
@@ -59,10 +77,9 @@ def run_gemm(request: GemmRequest) -> GemmRecord:
     SimulationError
         If the simulator is missing, or the die does not end.
     """
+    program = prepare(request)
     simulator = backend(request.sim)
-    die, memory = request.die, request.memory
-    shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
-    program = schedule_gemm(die, memory, shape)
+    die, memory, shape = request.die, request.memory, program.shape
     rng = np.random.default_rng(request.seed)
     a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)
     b = random_operand(rng, *shape.stored_b, dtype=die.dtype, operands=request.operands)
@@ -78,6 +95,7 @@ def run_gemm(request: GemmRequest) -> GemmRecord:
     unknown = unpack(undefined, program.y, dtype=die.dtype)
     mismatches = int(np.count_nonzero((expected != found) | (unknown != 0)))
     counters = outcome.counters
+    timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
     array_cycles = counters["array_last"] - counters["array_first"]
     ideal = -(-shape.m * shape.k * shape.n // die.macs_per_cycle)
     return GemmRecord(
@@ -93,6 +111,8 @@ def run_gemm(request: GemmRequest) -> GemmRecord:
         array_cycles=array_cycles,
         ideal_cycles=ideal,
         floor_cycles=_floor(die, shape),
+        predicted_cycles=round(timeline.cycles),
+        predicted_array_cycles=round(timeline.array_cycles),
         utilization=ideal / array_cycles,
         mismatches=mismatches,
         counters=counters,

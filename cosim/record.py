@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chiplet.specs import DieSpec, Dtype, MemorySpec
 from cosim.operands import Operands
 from cosim.tiling import Form
 
-__all__ = ["GemmRecord", "GemmRequest"]
+__all__ = ["GemmRecord", "GemmRequest", "gemm_request"]
 
 
 class _Model(BaseModel):
@@ -37,6 +38,16 @@ class GemmRequest(_Model):
     sim: str = "icarus"
 
 
+def gemm_request(**fields: Any) -> GemmRequest:
+    """Return a request. Raises ValueError, in one line, for a value that is out of range."""
+    try:
+        return GemmRequest(**fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+
+
 class GemmRecord(_Model):
     """A measured GEMM.
 
@@ -54,6 +65,8 @@ class GemmRecord(_Model):
         ceil(M K N / (R C)).
     floor_cycles
         The design's floor for ``array_cycles``.
+    predicted_cycles, predicted_array_cycles
+        What the timeline says, without simulation.
     utilization
         ``ideal_cycles / array_cycles``.
     mismatches
@@ -78,6 +91,8 @@ class GemmRecord(_Model):
     array_cycles: int
     ideal_cycles: int
     floor_cycles: int
+    predicted_cycles: int
+    predicted_array_cycles: int
     utilization: float
     mismatches: int
     counters: dict[str, int]
@@ -88,3 +103,9 @@ class GemmRecord(_Model):
     hecaton_version: str
     verilog_sha256: str
     wall_seconds: float
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
+        digest = hashlib.sha256((self.request.model_dump_json() + self.verilog_sha256).encode()).hexdigest()[:8]
+        return f"gemm_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_{digest}.json"

@@ -143,8 +143,8 @@ def _load(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[
         group = min(word_elements, die.cols if fields["target"] == Target.WEIGHT else die.rows)
         full, rest = divmod(fields["cols"], word_elements)
         # A word takes a step for each group of elements that the banks take at once.
-        row = full * max(pace, -(-word_elements // group)) + (max(pace, -(-rest // group)) if rest else 0)
-        free = start + fields["rows"] * row + terms.load_command
+        steps = fields["rows"] * (full * -(-word_elements // group) + -(-rest // group))
+        free = start + max(pace * fields["rows"] * fields["words"], steps) + terms.load_command
         machine.load_end = free + memory.latency_cycles + terms.load_latency
         machine.post(fields["post"], machine.load_end)
         yield True

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Block
 from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS
 
-__all__ = ["ADDRESS_BITS", "COMMANDS", "CONTROL", "COUNTERS", "COUNTER_BITS", "PROGRAM", "STATUS", "Registers",
+__all__ = ["ADDRESS_BITS", "COMMANDS", "CONTROL", "COUNTERS", "COUNTER_BITS", "PROGRAM", "REGISTERS", "STATUS", "Registers",
            "counter_address"]
 
 COUNTER_BITS = 48
@@ -23,6 +23,14 @@ PROGRAM = 0x02
 COMMANDS = 0x03
 """Number of commands in the program."""
 FIRST_COUNTER = 0x10
+
+REGISTERS: Mapping[str, tuple[int, str]] = {
+    "control": (CONTROL, "write 1 to start the program; counters are cleared"),
+    "status": (STATUS, "bit 0 running, bit 1 done, bit 2 error"),
+    "program_address": (PROGRAM, "memory word of the first command"),
+    "commands": (COMMANDS, "number of commands in the program"),
+}
+"""Every register but the counters: its address and its use."""
 
 COUNTERS: Mapping[str, str] = {
     "cycles": "cycles from start to done",

@@ -1,7 +1,9 @@
 """Compute die: command processor, load, store and array units, buffers, array, registers."""
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -12,12 +14,52 @@ from rtl.array_unit import ArrayUnit
 from rtl.block import Block, place
 from rtl.buffer import OperandBuffer
 from rtl.command import UNITS, CommandProcessor
-from rtl.counters import ADDRESS_BITS, Registers
+from rtl.counters import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Registers, counter_address
+from rtl.isa import LAYOUTS
 from rtl.load_unit import LoadUnit
 from rtl.memory_port import Arbiter, request_layout, response_layout
 from rtl.store_unit import StoreUnit
 
-__all__ = ["Die"]
+__all__ = ["Die", "die_map"]
+
+
+def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
+    """What software and benches need to know of an emitted die, as JSON values.
+
+    Registers and counters by address, fields of commands, requests and responses by their lowest bit and width, and
+    the hierarchical names of the units.
+    """
+
+    def fields(layout: data.StructLayout) -> dict[str, dict[str, int]]:
+        return {str(name): {"bit": field.offset, "width": field.width} for name, field in layout}
+
+    return {
+        "registers": {name: {"address": address, "use": use} for name, (address, use) in REGISTERS.items()},
+        "counters": {
+            name: {"address": counter_address(name), "bits": COUNTER_BITS, "use": use}
+            for name, use in COUNTERS.items()
+        },
+        "commands": {
+            opcode.name.lower(): {"opcode": opcode.value, "fields": fields(layout)}
+            for opcode, layout in LAYOUTS.items()
+        },
+        "memory_port": {
+            "request__payload": fields(request_layout(memory.word_bytes)),
+            "response__payload": fields(response_layout(memory.word_bytes)),
+        },
+        "signals": {
+            "cycles": "registers.cycles_count",
+            "load_queue": "command_processor.load_queue",
+            "array_queue": "command_processor.array_queue",
+            "store_queue": "command_processor.store_queue",
+            "semaphores": "command_processor.semaphores",
+            "activation_banks": [f"activation_buffer.bank_{bank}" for bank in range(die.rows)],
+            "weight_banks": [f"weight_buffer.bank_{bank}" for bank in range(die.cols)],
+            "accumulator_banks": [
+                f"accumulator_buffer.column_{column}.{half}" for column in range(die.cols) for half in ("even", "odd")
+            ],
+        },
+    }
 
 
 class Die(Block):

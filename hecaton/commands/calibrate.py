@@ -1,0 +1,66 @@
+"""``hecaton calibrate``: fit the die's cycle terms to measured runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer
+from hecaton.output import Output
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "hecaton calibrate -o calibration.json",
+        "hecaton calibrate -o int8.json -P die.dtype=int8 --quick",
+        "hecaton project --model llama3.1-405b --dies 1024 --calibration calibration.json",
+    )
+)
+def calibrate(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File for the calibration.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Half of the runs, the small ones.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", parser=integer(1, 1024), metavar="N", help="Runs at a time; else one a core."),
+    ] = None,
+    seed: Seed = 0,
+    sim: Simulator = "icarus",
+    config: ConfigFile = None,
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure GEMMs on small arrays of the configured die's kind, fit the cycle terms, and tell the error on array
+    sizes and shapes that were not fitted.
+
+    The configuration starts from the preset package, so that `hecaton project` accepts the result as it is.
+
+    JSON keys: fits, holdout_max_relative_error, samples, die, provenance, file.
+    """
+    from chiplet.config import load_system
+    from cosim import calibration
+    from hecaton.files import write_atomic
+    from hecaton.tables import columns
+
+    with Output(as_json) as out:
+        system = load_system(config, override or [], preset="package")
+        chosen = calibration.samples(quick=quick)
+        requests = [calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen]
+        with out.progress("measuring", len(requests)) as advance:
+            records = calibration.measure(requests, workers=workers, progress=advance)
+        found, rows = calibration.to_calibration(system, chosen, records)
+        write_atomic(output, found.model_dump_json(indent=2) + "\n")
+        error = found.provenance["holdout_max_relative_error"]
+        data = {
+            "fits": list(calibration.fits(found.terms)),
+            "holdout_max_relative_error": error,
+            "samples": rows,
+            "die": found.die.model_dump(),
+            "provenance": found.provenance,
+            "file": str(output),
+        }
+        names = ["array", "m", "k", "n", "form", "use", "cycles", "predicted_cycles", "relative_error"]
+        out.result(data, columns(rows, names, title=f"{output}: largest error on runs kept apart {error:.3%}"))
