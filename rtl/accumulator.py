@@ -10,6 +10,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from chiplet.specs import Dtype
 from rtl.block import Block, place
 from rtl.delay import Delay
 from rtl.mac import Adder
@@ -61,7 +62,7 @@ class AccumulatorColumn(Block):
         The sum read last.
     """
 
-    def __init__(self, *, dtype: str, stages: int, depth: int, macro: bool = False) -> None:
+    def __init__(self, *, dtype: Dtype, stages: int, depth: int, macro: bool = False) -> None:
         if depth < 2 or depth % 2:
             raise ValueError(f"depth must be an even number of at least 2, not {depth}")
         self._dtype, self._stages, self._depth, self._macro = dtype, stages, depth, macro
@@ -164,7 +165,7 @@ class AccumulatorBuffer(Block):
         One row of ``cols`` sums, as for a column.
     """
 
-    def __init__(self, *, cols: int, dtype: str, stages: int, depth: int, macro: bool = False) -> None:
+    def __init__(self, *, cols: int, dtype: Dtype, stages: int, depth: int, macro: bool = False) -> None:
         self._cols, self._dtype, self._stages, self._depth, self._macro = cols, dtype, stages, depth, macro
         self._layout = accumulate_layout(depth)
         super().__init__(

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from chiplet.specs import Dtype
 from rtl.block import Block, place
 from rtl.delay import Delay, Skew
 from rtl.pe import PE
@@ -41,7 +42,7 @@ class Row(Block):
     *_next : the control for the row below, P cycles later.
     """
 
-    def __init__(self, *, rows: int, cols: int, dtype: str, stages: int) -> None:
+    def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
         self._element = 16 if dtype == "bf16" else 8
         count = count_bits(rows)
@@ -118,7 +119,7 @@ class Array(Block):
         Sums; column c is c cycles later than column 0.
     """
 
-    def __init__(self, *, rows: int, cols: int, dtype: str, stages: int) -> None:
+    def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
         self._element = 16 if dtype == "bf16" else 8
         super().__init__(

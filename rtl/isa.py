@@ -143,7 +143,7 @@ def encode(opcode: Opcode, **fields: int) -> int:
         if name not in layout.members or name == "opcode":
             raise ValueError(f"command {opcode.name} has no field {name}: has {', '.join(layout.members)}")
         width = layout.members[name]
-        if not 0 <= value < 1 << width:  # type: ignore[operator]
+        if not 0 <= value < 1 << width:
             raise ValueError(f"{opcode.name}.{name} = {value} does not fit {width} bits: must be 0 to {(1 << width) - 1}")
     return Const.cast(layout.const({"opcode": opcode.value, **fields})).value
 

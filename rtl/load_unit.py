@@ -6,7 +6,7 @@ their way; the writer spreads each word that comes over the banks, up to B eleme
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 from amaranth.utils import ceil_log2
 
 from chiplet.specs import DieSpec, MemorySpec
@@ -41,7 +41,7 @@ class LoadUnit(Block):
     def __init__(self, *, die: DieSpec, memory: MemorySpec) -> None:
         self._die, self._memory = die, memory
         word_bits = 8 * memory.word_bytes
-        ports = {}
+        ports: dict[str, Member] = {}
         for name, lanes, depth in self._targets():
             address = max(1, ceil_log2(depth))
             ports |= {

@@ -1,4 +1,4 @@
-"""What the tests of units share: running a block, both ends of a stream, and a memory behind a memory port."""
+"""What the tests of units share: running a block, both ends of a stream, a memory behind a memory port."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from rtl.memory_port import request_layout, response_layout
 Bench = Callable[[Any], Awaitable[None]]
 
 
-def simulate(dut: Block | Module, *benches: Bench, background: Iterable[Bench] = (), cycles: int = 100_000) -> None:
+def simulate(
+    dut: Block | Module, *benches: Bench, background: Iterable[Bench] = (), cycles: int = 100_000
+) -> None:
     """Run ``benches`` side by side until all have ended, while every ``Out`` stream of a block is watched.
 
     Raises AssertionError if they do not end within ``cycles``.
@@ -121,24 +123,28 @@ class PythonMemory:
         mask = sum(0xFFFF_FFFF << 32 * n for n in range(self._word_sums) if request.strobe >> n & 1)
         self.words[request.address] = self.words.get(request.address, 0) & ~mask | request.data & mask
 
-    def serve(self, request: Any, response: Any, *, tagged: bool = True) -> Bench:
-        """Bench that answers at the two streams; words carry the tag of their request if ``tagged``."""
+    def serve(self, request: Any, response: Any = None, *, tagged: bool = True) -> Bench:
+        """Bench that answers at the two streams; words carry the tag of their request if ``tagged``.
+
+        Without ``response`` there must be no reads.
+        """
 
         async def bench(ctx: Any) -> None:
             flight: deque[tuple[int, int]] = deque()
             cycle = 0
             shown = False
             while True:
-                due = bool(flight) and flight[0][0] <= cycle
-                shown = due and (shown or self._coin.random() >= self._stall)
-                ctx.set(response.valid, shown)
-                ctx.set(response.payload, flight[0][1] if shown else self._coin.getrandbits(8))
                 ctx.set(request.ready, self._coin.random() >= self._stall)
-                _, _, asked, taking, bits, taken = await ctx.tick().sample(
-                    request.valid, request.ready, request.payload, response.ready
-                )
+                sampled = [request.valid, request.ready, request.payload]
+                if response is not None:
+                    due = bool(flight) and flight[0][0] <= cycle
+                    shown = due and (shown or self._coin.random() >= self._stall)
+                    ctx.set(response.valid, shown)
+                    ctx.set(response.payload, flight[0][1] if shown else self._coin.getrandbits(8))
+                    sampled.append(response.ready)
+                _, _, asked, taking, bits, *taken = await ctx.tick().sample(*sampled)
                 cycle += 1
-                if shown and taken:
+                if shown and taken[0]:
                     flight.popleft()
                     shown = False
                 if asked and taking:
@@ -147,6 +153,7 @@ class PythonMemory:
                     if fields.write:
                         self._write(fields)
                     else:
+                        assert response is not None
                         word = self.words.get(fields.address, 0)
                         payload = word << 1 | fields.tag if tagged else word
                         flight.append((cycle - 1 + self._latency, payload))
