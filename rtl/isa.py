@@ -1,9 +1,9 @@
 """Command layouts of a die's program: the only place that knows bits.
 
-A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands each
-to the queue of its unit (array, load, store); ``set`` is carried out by the processor itself. Units run at the same
-time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is above zero (and
-takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen by others.
+A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
+each to the queue of its unit (array, load, store); SET is carried out by the processor itself. Units run at the
+same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is above zero
+(and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen by others.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from chiplet.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES
 __all__ = [
     "COMMAND_BITS",
     "COUNT_BITS",
+    "FIELDS",
     "GEMM",
     "HEADER",
     "LAYOUTS",
@@ -26,6 +27,7 @@ __all__ = [
     "SEMAPHORE_BITS",
     "SET",
     "STORE",
+    "USES",
     "Opcode",
     "Target",
     "decode",
@@ -56,74 +58,82 @@ class Target(IntEnum):
     WEIGHT = 1
 
 
-_HEADER = {"opcode": 4, "wait": SEMAPHORES, "post": SEMAPHORES}
 _BUFFER = BUFFER_ADDRESS_BITS
 
-HEADER = data.StructLayout(_HEADER)
-"""Fields that every command has: opcode, semaphores to take, semaphores to post at the end."""
+_HEADER = {
+    "opcode": (4, "the command, see above"),
+    "wait": (SEMAPHORES, "semaphores taken before the command starts, one bit each"),
+    "post": (SEMAPHORES, "semaphores posted when all of its effect can be seen, one bit each"),
+}
 
-SET = data.StructLayout(
-    _HEADER
-    | {"mask": SEMAPHORES}  # semaphores that are set
-    | {f"value_{semaphore}": SEMAPHORE_BITS for semaphore in range(SEMAPHORES)}
-)
-"""Sets semaphores, before any later command is handed out."""
-
-LOAD = data.StructLayout(
-    _HEADER
+FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
+    Opcode.SET: _HEADER
+    | {"mask": (SEMAPHORES, "semaphores that are set, one bit each")}
+    | {f"value_{s}": (SEMAPHORE_BITS, f"value of semaphore {s}") for s in range(SEMAPHORES)},
+    Opcode.LOAD: _HEADER
     | {
-        "target": 1,  # Target
-        "base": _BUFFER,  # first buffer address
-        "pitch": _BUFFER,  # buffer addresses from one panel of columns to the next
-        "rows": COUNT_BITS,  # rows of the block
-        "cols": COUNT_BITS,  # elements of a row
-        "words": COUNT_BITS,  # memory words of a row
-        "address": MEMORY_ADDRESS_BITS,  # memory word of the first element
-        "memory_pitch": PITCH_BITS,  # memory words from one row to the next
-    }
-)
-"""Copies a rows x cols block of operands from memory into a buffer."""
-
-STORE = data.StructLayout(
-    _HEADER
+        "target": (1, "buffer: 0 activation, 1 weight"),
+        "base": (_BUFFER, "first buffer address"),
+        "pitch": (_BUFFER, "buffer addresses from one panel of B columns to the next, at least `rows`"),
+        "rows": (COUNT_BITS, "rows of the block"),
+        "cols": (COUNT_BITS, "elements of a row"),
+        "words": (COUNT_BITS, "memory words of a row: `cols` elements in whole words"),
+        "address": (MEMORY_ADDRESS_BITS, "memory word of the first element"),
+        "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
+    },
+    Opcode.STORE: _HEADER
     | {
-        "panel_wait": SEMAPHORES,  # taken before each panel
-        "panel_post": SEMAPHORES,  # posted after each panel
-        "base": _BUFFER,  # accumulator address of the first panel
-        "step": _BUFFER,  # accumulator addresses from one panel to the next
-        "wrap": _BUFFER,  # accumulator address at which panels start again at 0
-        "rows": COUNT_BITS,  # rows of a panel
-        "panels": COUNT_BITS,  # panels of up to C columns
-        "last_cols": COUNT_BITS,  # columns of the last panel
-        "address": MEMORY_ADDRESS_BITS,  # memory word of the first sum
-        "memory_pitch": PITCH_BITS,  # memory words from one row to the next
-    }
-)
-"""Copies panels of 32-bit sums from the accumulator buffer to memory, side by side in each memory row."""
-
-GEMM = data.StructLayout(
-    _HEADER
+        "panel_wait": (SEMAPHORES, "semaphores taken before each panel"),
+        "panel_post": (SEMAPHORES, "semaphores posted when a panel has left the accumulator buffer"),
+        "base": (_BUFFER, "accumulator address of the first panel"),
+        "step": (_BUFFER, "accumulator addresses from one panel to the next"),
+        "wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
+        "rows": (COUNT_BITS, "rows of a panel"),
+        "panels": (COUNT_BITS, "panels of up to C columns"),
+        "last_cols": (COUNT_BITS, "columns of the last panel, 1 to C"),
+        "address": (MEMORY_ADDRESS_BITS, "memory word of the first sum"),
+        "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
+    },
+    Opcode.GEMM: _HEADER
     | {
-        "panel_wait": SEMAPHORES,  # taken before the weights of each panel enter the array
-        "panel_post": SEMAPHORES,  # posted when the sums of a panel are in the accumulator buffer
-        "accumulate": 1,  # add to the sums that are there, instead of replacing them
-        "activation_column": 1,  # activation vectors are columns of the stored block (X^T dY)
-        "weight_column": 1,  # weight vectors are columns of the stored block (dY W^T)
-        "activation_base": _BUFFER,
-        "activation_pitch": _BUFFER,
-        "weight_base": _BUFFER,
-        "weight_pitch": _BUFFER,
-        "accumulator_base": _BUFFER,  # of the first panel
-        "accumulator_step": _BUFFER,  # from one panel to the next, as in STORE
-        "accumulator_wrap": _BUFFER,
-        "m": COUNT_BITS,  # rows of the streamed operand
-        "k_tiles": COUNT_BITS,  # tiles of R along K
-        "last_k": 10,  # rows of the last K tile, 1 to R
-        "panels": COUNT_BITS,  # panels of C along N
-        "last_cols": 10,  # columns of the last panel, 1 to C
-    }
-)
-"""Runs panels x k_tiles stationary tiles, each with m activation rows, out of the buffers."""
+        "panel_wait": (SEMAPHORES, "semaphores taken before the weights of each panel enter the array"),
+        "panel_post": (SEMAPHORES, "semaphores posted when the sums of a panel can be read"),
+        "accumulate": (1, "1: add to the sums that are there; 0: replace them"),
+        "activation_column": (1, "1: activation vectors are columns of the stored block (X^T dY)"),
+        "weight_column": (1, "1: weight vectors are columns of the stored block (dY W^T)"),
+        "activation_base": (_BUFFER, "buffer address of the activation block"),
+        "activation_pitch": (_BUFFER, "its `pitch`, as in LOAD"),
+        "weight_base": (_BUFFER, "buffer address of the weight block"),
+        "weight_pitch": (_BUFFER, "its `pitch`, as in LOAD"),
+        "accumulator_base": (_BUFFER, "accumulator address of the first panel"),
+        "accumulator_step": (_BUFFER, "accumulator addresses from one panel to the next"),
+        "accumulator_wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
+        "m": (COUNT_BITS, "rows of the streamed operand"),
+        "k_tiles": (COUNT_BITS, "tiles of R along K"),
+        "last_k": (10, "summed elements of the last K tile, 1 to R"),
+        "panels": (COUNT_BITS, "panels of C columns along N"),
+        "last_cols": (10, "columns of the last panel, 1 to C"),
+    },
+}
+"""Fields of each command from bit 0 up: width in bits, and meaning."""
+
+USES: Mapping[Opcode, str] = {
+    Opcode.SET: "sets semaphores, before any later command is handed out; `wait` and `post` mean nothing",
+    Opcode.LOAD: "copies a `rows` x `cols` block of operands from memory into an operand buffer of B banks",
+    Opcode.STORE: "copies panels of 32-bit sums from the accumulator buffer to memory, side by side in a row",
+    Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
+}
+"""What each command does."""
+
+
+def _layout(fields: Mapping[str, tuple[int, str]]) -> data.StructLayout:
+    return data.StructLayout({name: width for name, (width, _) in fields.items()})
+
+
+HEADER = _layout(_HEADER)
+"""Fields that every command has."""
+
+SET, LOAD, STORE, GEMM = (_layout(FIELDS[o]) for o in (Opcode.SET, Opcode.LOAD, Opcode.STORE, Opcode.GEMM))
 
 LAYOUTS: Mapping[Opcode, data.StructLayout] = {
     Opcode.SET: SET,
@@ -131,6 +141,7 @@ LAYOUTS: Mapping[Opcode, data.StructLayout] = {
     Opcode.STORE: STORE,
     Opcode.GEMM: GEMM,
 }
+"""Layout of each command, to make and to read its bits."""
 
 
 def encode(opcode: Opcode, **fields: int) -> int:
@@ -144,16 +155,20 @@ def encode(opcode: Opcode, **fields: int) -> int:
             raise ValueError(f"command {opcode.name} has no field {name}: has {', '.join(layout.members)}")
         width = layout.members[name]
         if not 0 <= value < 1 << width:
-            raise ValueError(f"{opcode.name}.{name} = {value} does not fit {width} bits: must be 0 to {(1 << width) - 1}")
+            raise ValueError(
+                f"{opcode.name}.{name} = {value} does not fit {width} bits: must be 0 to {(1 << width) - 1}"
+            )
     return Const.cast(layout.const({"opcode": opcode.value, **fields})).value
 
 
 def decode(command: int) -> tuple[Opcode, dict[str, int]]:
     """Return opcode and fields of an encoded command. Raises ValueError for a number that is no command."""
     try:
-        opcode = Opcode(command & (1 << _HEADER["opcode"]) - 1)
+        opcode = Opcode(command & (1 << HEADER["opcode"].width) - 1)
     except ValueError:
-        raise ValueError(f"no command: opcode {command & 15} is none of {[o.value for o in Opcode]}") from None
+        raise ValueError(
+            f"no command: opcode {command & 15} is none of {[o.value for o in Opcode]}"
+        ) from None
     fields = {}
     for name, field in LAYOUTS[opcode]:
         fields[name] = command >> field.offset & (1 << field.width) - 1
