@@ -41,9 +41,15 @@ class DieSpec(Spec):
     stages: Annotated[
         int, Field(ge=1, le=4, description="pipeline stages P of the adder in a PE: latency of one array row")
     ] = 1
-    weight_bytes: Annotated[int, Field(ge=1, description="weight buffer (stationary operand), bytes")] = 262_144
-    activation_bytes: Annotated[int, Field(ge=1, description="activation buffer (streamed operand), bytes")] = 131_072
-    accumulator_bytes: Annotated[int, Field(ge=1, description="accumulator buffer (32-bit sums), bytes")] = 131_072
+    weight_bytes: Annotated[int, Field(ge=1, description="weight buffer (stationary operand), bytes")] = (
+        262_144
+    )
+    activation_bytes: Annotated[
+        int, Field(ge=1, description="activation buffer (streamed operand), bytes")
+    ] = 131_072
+    accumulator_bytes: Annotated[int, Field(ge=1, description="accumulator buffer (32-bit sums), bytes")] = (
+        131_072
+    )
     queue_depth: Annotated[int, Field(ge=2, le=64, description="commands that each queue holds")] = 4
     clock_hz: Annotated[float, Field(gt=0, description="clock of array, buffers and router, Hz")] = 1.0e9
     sram: Annotated[
@@ -56,7 +62,12 @@ class DieSpec(Spec):
         element = self.element_bytes
         for name, have, need, why in (
             ("weight_bytes", self.weight_bytes, self.rows * self.cols * element, "one rows x cols tile"),
-            ("activation_bytes", self.activation_bytes, self.rows * self.rows * element, "rows vectors of rows elements"),
+            (
+                "activation_bytes",
+                self.activation_bytes,
+                self.rows * self.rows * element,
+                "rows vectors of rows elements",
+            ),
             ("accumulator_bytes", self.accumulator_bytes, 2 * self.cols * 4, "two rows of cols 32-bit sums"),
         ):
             if have < need:
@@ -109,8 +120,12 @@ class LinkSpec(Spec):
 
     lanes: Annotated[int, Field(ge=1, description="data lanes in one direction")] = 64
     lane_rate: Annotated[float, Field(gt=0, description="transfers per second of a lane, 1/s")] = 16.0e9
-    latency_seconds: Annotated[float, Field(ge=0, description="adapter and PHY latency of one hop, s")] = 2.0e-9
-    router_cycles: Annotated[int, Field(ge=0, description="cycles of the router that a flit crosses at each hop")] = 1
+    latency_seconds: Annotated[float, Field(ge=0, description="adapter and PHY latency of one hop, s")] = (
+        2.0e-9
+    )
+    router_cycles: Annotated[
+        int, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
+    ] = 1
     pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit over one hop, pJ")] = 0.25
 
     @property
@@ -122,27 +137,42 @@ class LinkSpec(Spec):
 class MemorySpec(Spec):
     """Memory behind a die's memory port, and the DRAM channels of a package behind its IO dies."""
 
-    word_bytes: Annotated[int, Field(ge=4, le=256, description="width of a die's memory port, bytes (power of two)")] = 32
-    latency_cycles: Annotated[int, Field(ge=2, le=1024, description="read latency seen by a die, cycles")] = 20
+    word_bytes: Annotated[
+        int, Field(ge=4, le=256, description="width of a die's memory port, bytes (power of two)")
+    ] = 32
+    latency_cycles: Annotated[int, Field(ge=2, le=1024, description="read latency seen by a die, cycles")] = (
+        20
+    )
     outstanding: Annotated[int, Field(ge=1, le=256, description="reads that a die keeps in flight")] = 32
     kind: Annotated[str, Field(description="name of the DRAM technology")] = "HBM2e"
     channels: Annotated[int, Field(ge=1, description="channels (or stacks) of the package")] = 8
     channels_per_edge_die: Annotated[
-        float, Field(ge=0, description="channels for each die side on the package's edge; 0: as many as channels says")
+        float,
+        Field(
+            ge=0, description="channels for each die side on the package's edge; 0: as many as channels says"
+        ),
     ] = 0.0
-    channel_bytes_per_second: Annotated[float, Field(gt=0, description="bandwidth of one channel, bytes/s")] = 460.0e9
+    channel_bytes_per_second: Annotated[
+        float, Field(gt=0, description="bandwidth of one channel, bytes/s")
+    ] = 460.0e9
     channel_bytes: Annotated[int, Field(ge=1, description="capacity of one channel, bytes")] = 16 * 2**30
     pj_per_bit: Annotated[float, Field(ge=0, description="energy of one transferred bit, pJ")] = 3.9
 
     @model_validator(mode="after")
     def _power_of_two_word(self) -> Self:
         if self.word_bytes & (self.word_bytes - 1):
-            raise ValueError(f"word_bytes = {self.word_bytes} is no power of two: must be one of 4, 8, 16, ... 256")
+            raise ValueError(
+                f"word_bytes = {self.word_bytes} is no power of two: must be one of 4, 8, 16, ... 256"
+            )
         return self
 
     def package_channels(self, edge_sides: int) -> int:
         """Channels of a package whose mesh has ``edge_sides`` die sides on its edge: at least one."""
-        return max(1, round(self.channels_per_edge_die * edge_sides)) if self.channels_per_edge_die else self.channels
+        return (
+            max(1, round(self.channels_per_edge_die * edge_sides))
+            if self.channels_per_edge_die
+            else self.channels
+        )
 
     @property
     def command_words(self) -> int:
@@ -155,7 +185,9 @@ class EnergySpec(Spec):
 
     mac_pj: Annotated[float, Field(ge=0, description="one multiply-add, pJ")] = 0.59
     vector_pj: Annotated[float, Field(ge=0, description="one operation of a vector lane, pJ")] = 1.31
-    sram_pj_per_byte: Annotated[float, Field(ge=0, description="one byte read or written in a buffer, pJ")] = 1.75
+    sram_pj_per_byte: Annotated[
+        float, Field(ge=0, description="one byte read or written in a buffer, pJ")
+    ] = 1.75
     static_watts: Annotated[float, Field(ge=0, description="static power of one die, W")] = 0.0
 
 

@@ -39,8 +39,12 @@ class GemmTerms(Spec):
     """
 
     constant: Annotated[float, Field(description="cycles of every GEMM")] = -1.0
-    fill_per_row: Annotated[float, Field(description="cycles for each array row before the first result")] = 1.0
-    per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = 1.0
+    fill_per_row: Annotated[float, Field(description="cycles for each array row before the first result")] = (
+        1.0
+    )
+    per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = (
+        1.0
+    )
     per_tile: Annotated[float, Field(description="cycles for each stationary tile besides its rows")] = 0.0
     drain_per_row: Annotated[
         float, Field(description="cycles for each array row and adder stage at the end")
@@ -93,15 +97,32 @@ class DieTerms(Spec):
     gemm: GemmTerms = Field(default_factory=GemmTerms)
     fetch: Annotated[float, Field(description="cycles from start to the first command, without memory")] = 2.0
     load_command: Annotated[float, Field(description="cycles of every load besides its words")] = 1.0
-    load_latency: Annotated[float, Field(description="cycles from a word to its semaphore, without memory")] = 3.0
-    round_trip: Annotated[float, Field(description="cycles of a read in flight, without memory")] = 4.0
-    gemm_command: Annotated[float, Field(description="cycles from a GEMM command to its first operand read")] = 2.0
-    operand_read: Annotated[float, Field(description="cycles from the read of an operand row to the array")] = 2.0
-    panel_post: Annotated[float, Field(description="cycles from the last sum to the semaphore of its panel")] = 2.0
-    store_panel: Annotated[float, Field(description="cycles from the semaphore of a panel to its first row")] = 1.0
+    round_trip: Annotated[float, Field(description="cycles from a read to its word, without memory")] = 1.0
+    load_latency: Annotated[
+        float, Field(description="cycles from the last word to the semaphore of a load")
+    ] = 4.0
+    gemm_command: Annotated[
+        float, Field(description="cycles from a GEMM command to its first operand read")
+    ] = 2.0
+    operand_read: Annotated[
+        float, Field(description="cycles from the read of an operand row to the array")
+    ] = 2.0
+    handover: Annotated[
+        float, Field(description="least cycles from the first weights of a command to its first activations")
+    ] = 2.0
+    panel_post: Annotated[
+        float, Field(description="cycles from the last sum to the semaphore of its panel")
+    ] = 2.0
+    store_panel: Annotated[
+        float, Field(description="cycles from the semaphore of a panel to its first row")
+    ] = 1.0
     store_next: Annotated[float, Field(description="cycles from one panel stored to the next")] = 1.0
-    store_row: Annotated[float, Field(description="cycles from the read of a row of sums to its first word")] = 2.0
-    store_post: Annotated[float, Field(description="cycles from the last word of a panel to its semaphore")] = 1.0
+    store_row: Annotated[
+        float, Field(description="cycles from the read of a row of sums to its first word")
+    ] = 2.0
+    store_post: Annotated[
+        float, Field(description="cycles from the last word of a panel to its semaphore")
+    ] = 1.0
     finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 3.0
 
 
@@ -141,8 +162,7 @@ class Calibration(Spec):
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def check_die(self, die: DieSpec) -> None:
-        """Raise ``ValueError``, naming the first field that differs and both values, if made for another die.
-        """
+        """Raise ``ValueError``, naming the first field that differs and both values, if made for another die."""
         for field in DieSpec.model_fields:
             made_for, asked_for = getattr(self.die, field), getattr(die, field)
             if made_for != asked_for:

@@ -109,7 +109,10 @@ def request_for(sample: Sample, system: SystemSpec, *, seed: int, sim: str) -> G
 
 
 def measure(
-    requests: Sequence[GemmRequest], *, workers: int | None = None, progress: Callable[[], None] = lambda: None
+    requests: Sequence[GemmRequest],
+    *,
+    workers: int | None = None,
+    progress: Callable[[], None] = lambda: None,
 ) -> list[GemmRecord]:
     """Run all requests, on all cores unless ``workers`` says otherwise; return their records in order.
 
@@ -142,7 +145,9 @@ def _with_terms(terms: DieTerms, values: NDArray[Any]) -> DieTerms:
 def _values(terms: DieTerms) -> NDArray[Any]:
     return np.array(
         [
-            getattr(terms.gemm, name.removeprefix("gemm.")) if name.startswith("gemm.") else getattr(terms, name)
+            getattr(terms.gemm, name.removeprefix("gemm."))
+            if name.startswith("gemm.")
+            else getattr(terms, name)
             for name in FITTED_TERMS
         ]
     )
@@ -167,7 +172,9 @@ def fit_terms(records: Sequence[GemmRecord], start: DieTerms | None = None) -> D
 
     def residual(values: NDArray[Any]) -> NDArray[Any]:
         terms = _with_terms(start, values)
-        return measured - np.array([_predicted(record, terms) for record in records]).ravel()
+        predicted = np.array([_predicted(record, terms) for record in records])
+        difference: NDArray[Any] = measured - predicted.ravel()
+        return difference
 
     values = _values(start)
     error = residual(values)
@@ -197,7 +204,7 @@ def to_calibration(
 ) -> tuple[Calibration, list[dict[str, Any]]]:
     """Fit on the samples that are not held out; return the calibration and a row for each sample."""
     fitted = fit_terms([record for sample, record in zip(chosen, records, strict=True) if not sample.holdout])
-    rows = []
+    rows: list[dict[str, Any]] = []
     for sample, record in zip(chosen, records, strict=True):
         predicted, error = prediction_error(record, fitted)
         rows.append(

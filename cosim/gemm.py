@@ -166,9 +166,7 @@ def _simulate(
 
 
 def _floor(die: DieSpec, shape: Shape) -> int:
-    return floor_cycles(
-        rows=die.rows, cols=die.cols, stages=die.stages, m=shape.m, k=shape.k, n=shape.n
-    )
+    return floor_cycles(rows=die.rows, cols=die.cols, stages=die.stages, m=shape.m, k=shape.k, n=shape.n)
 
 
 def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:
@@ -176,5 +174,7 @@ def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:
     shape = program.shape
     traffic = program.memory_words * max(-(-shape.m // program.tiling.m), -(-shape.n // program.tiling.n))
     traffic *= max(request.interval, request.die.rows, request.die.cols)
-    alone = _floor(request.die, shape) + traffic + len(program.commands) * (request.memory.latency_cycles + 50)
+    alone = (
+        _floor(request.die, shape) + traffic + len(program.commands) * (request.memory.latency_cycles + 50)
+    )
     return int(10 * alone / (1 - request.stall)) + 10_000

@@ -107,5 +107,9 @@ class GemmRecord(_Model):
     @property
     def file_name(self) -> str:
         """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
-        digest = hashlib.sha256((self.request.model_dump_json() + self.verilog_sha256).encode()).hexdigest()[:8]
-        return f"gemm_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_{digest}.json"
+        digest = hashlib.sha256((self.request.model_dump_json() + self.verilog_sha256).encode()).hexdigest()[
+            :8
+        ]
+        return (
+            f"gemm_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_{digest}.json"
+        )

@@ -113,7 +113,7 @@ class GemmProgram:
             bits = command.bits
             for part in range(memory.command_words):
                 words.append(bits >> part * 8 * memory.word_bytes & (1 << 8 * memory.word_bytes) - 1)
-        assert COMMAND_BITS <= memory.command_words * 8 * memory.word_bytes
+        assert memory.command_words * 8 * memory.word_bytes >= COMMAND_BITS
         return words
 
 

@@ -130,7 +130,9 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     word_sums = memory.word_bytes // 4
     # A block starts at a memory word in every stored matrix, and at a whole tile along K and N.
     align_m = word_elements if shape.activation_column else 1
-    align_k = die.rows if shape.activation_column and not shape.weight_column else math.lcm(die.rows, word_elements)
+    align_k = (
+        die.rows if shape.activation_column and not shape.weight_column else math.lcm(die.rows, word_elements)
+    )
     align_n = math.lcm(die.cols, word_sums if shape.weight_column else word_elements)
 
     whole = _with_slots(die, shape, shape.m, shape.k, shape.n)
@@ -204,7 +206,9 @@ def _estimate(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) ->
     compute = m_cycles * k_tiles * -(-shape.n // die.cols)
     a_loads = n_parts if k_parts > 1 else 1
     b_loads = m_parts if k_parts * n_parts > 1 else 1
-    traffic = shape.m * shape.k * die.element_bytes * a_loads + shape.k * shape.n * die.element_bytes * b_loads
+    traffic = (
+        shape.m * shape.k * die.element_bytes * a_loads + shape.k * shape.n * die.element_bytes * b_loads
+    )
     traffic += shape.m * shape.n * 4
     first = (tiling.m * tiling.k + tiling.k * tiling.n) * die.element_bytes
     last = tiling.m * min(tiling.n, die.cols if tiling.slots > 1 else tiling.n) * 4

@@ -104,7 +104,7 @@ def predict(
     }
     for index, command in enumerate(program.commands):
         # The first command has to come from memory; the others follow while it is in work.
-        handed_out = terms.fetch + memory.latency_cycles + index + memory.command_words
+        handed_out = terms.fetch + memory.latency_cycles + (index + 1) * memory.command_words
         if command.opcode == Opcode.SET:
             for semaphore in _bits(command.all_fields["mask"]):
                 machine.tokens[semaphore].extend([handed_out] * command.all_fields[f"value_{semaphore}"])
@@ -133,19 +133,28 @@ def predict(
 def _load(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
     die, memory, terms = machine.die, machine.memory, machine.terms
     word_elements = memory.word_bytes // die.element_bytes
-    # With few reads in flight, a slow memory paces the words.
-    pace = max(machine.interval, (memory.latency_cycles + terms.round_trip) / memory.outstanding)
-    free = 0.0
+    free = 0.0  # the next request may leave
+    written = 0.0  # the last word so far is in the banks
+    in_flight: deque[float] = deque(maxlen=memory.outstanding)
     for handed_out, command in commands:
         fields = command.all_fields
         ready = yield from machine.take(fields["wait"])
-        start = max(handed_out, ready, free)
+        free = max(handed_out, ready, free)
         group = min(word_elements, die.cols if fields["target"] == Target.WEIGHT else die.rows)
-        full, rest = divmod(fields["cols"], word_elements)
         # A word takes a step for each group of elements that the banks take at once.
-        steps = fields["rows"] * (full * -(-word_elements // group) + -(-rest // group))
-        free = start + max(pace * fields["rows"] * fields["words"], steps) + terms.load_command
-        machine.load_end = free + memory.latency_cycles + terms.load_latency
+        row = [
+            -(-min(word_elements, fields["cols"] - first) // group)
+            for first in range(0, fields["cols"], word_elements)
+        ]
+        written += terms.load_command
+        for steps in row * fields["rows"]:
+            # With too few reads in flight, a request waits until the oldest word is written.
+            request = max(free, in_flight[0] + 1) if len(in_flight) == memory.outstanding else free
+            written = max(request + memory.latency_cycles + terms.round_trip, written + 1) + steps - 1
+            in_flight.append(written)
+            free = request + machine.interval
+        free += terms.load_command
+        machine.load_end = written + terms.load_latency
         machine.post(fields["post"], machine.load_end)
         yield True
 
@@ -164,17 +173,22 @@ def _array(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator
             load = max(ready, weights_free, handed_out + terms.gemm_command)
             if machine.array_first is None:
                 machine.array_first = load + terms.operand_read
-            start = max(stream_end, load + terms.gemm.fill_per_row * die.rows)
+            fill = max(terms.gemm.fill_per_row * die.rows, terms.handover if panel == 0 else 0.0)
+            start = max(stream_end, load + fill)
             tiles = fields["k_tiles"]
             # The weights of the next panel follow as soon as the last tile of this one has begun.
             weights_free = start + (tiles - 1) * period
             stream_end = start + tiles * period
             down = terms.operand_read + terms.gemm.drain_per_row * die.rows * die.stages
             machine.panels.append(
-                _Panel(round(start + down), tiles, fields["m"], round(period), base, bool(fields["accumulate"]))
+                _Panel(
+                    round(start + down), tiles, fields["m"], round(period), base, bool(fields["accumulate"])
+                )
             )
             last_row = start + terms.operand_read + (tiles - 1) * period + terms.gemm.per_row * fields["m"]
-            machine.array_end = last_row + terms.gemm.drain_cycles(rows=die.rows, cols=die.cols, stages=die.stages)
+            machine.array_end = last_row + terms.gemm.drain_cycles(
+                rows=die.rows, cols=die.cols, stages=die.stages
+            )
             machine.post(fields["panel_post"], machine.array_end + terms.panel_post)
             if panel == fields["panels"] - 1:
                 machine.post(fields["post"], machine.array_end + terms.panel_post)

@@ -2,14 +2,24 @@
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
 from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS
 
-__all__ = ["ADDRESS_BITS", "COMMANDS", "CONTROL", "COUNTERS", "COUNTER_BITS", "PROGRAM", "REGISTERS", "STATUS", "Registers",
-           "counter_address"]
+__all__ = [
+    "ADDRESS_BITS",
+    "COMMANDS",
+    "CONTROL",
+    "COUNTERS",
+    "COUNTER_BITS",
+    "PROGRAM",
+    "REGISTERS",
+    "STATUS",
+    "Registers",
+    "counter_address",
+]
 
 COUNTER_BITS = 48
 ADDRESS_BITS = 8

@@ -56,7 +56,9 @@ def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
             "activation_banks": [f"activation_buffer.bank_{bank}" for bank in range(die.rows)],
             "weight_banks": [f"weight_buffer.bank_{bank}" for bank in range(die.cols)],
             "accumulator_banks": [
-                f"accumulator_buffer.column_{column}.{half}" for column in range(die.cols) for half in ("even", "odd")
+                f"accumulator_buffer.column_{column}.{half}"
+                for column in range(die.cols)
+                for half in ("even", "odd")
             ],
         },
     }
@@ -111,7 +113,9 @@ class Die(Block):
         load_unit = LoadUnit(die=die, memory=memory)
         store_unit = StoreUnit(die=die, memory=memory)
         arbiter = Arbiter(word_bytes=memory.word_bytes)
-        activation = OperandBuffer(lanes=die.rows, width=die.element_bits, depth=die.activation_depth, macro=macro)
+        activation = OperandBuffer(
+            lanes=die.rows, width=die.element_bits, depth=die.activation_depth, macro=macro
+        )
         weight = OperandBuffer(lanes=die.cols, width=die.element_bits, depth=die.weight_depth, macro=macro)
         array = Array(rows=die.rows, cols=die.cols, dtype=die.dtype, stages=die.stages)
         accumulator = AccumulatorBuffer(

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def _python_path() -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> object:  # type: ignore[misc]
+def _quiet() -> Iterator[None]:
     """Keep what cocotb's runner prints off standard output, which may be somebody's JSON."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -108,7 +108,11 @@ def _quiet() -> object:  # type: ignore[misc]
 
 
 def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
+    lines = (
+        [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if log.exists()
+        else []
+    )
     return lines[-1].strip() if lines else "it printed nothing"
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cocotb.types import LogicArray
 
@@ -18,7 +18,7 @@ from cosim.job import CLOCK_NS, FOLDER_VARIABLE, Job, Outcome, image_words
 from rtl.counters import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 
 
-async def _write(dut: HierarchyObject, address: int, value: int) -> None:
+async def _write(dut: Any, address: int, value: int) -> None:
     dut.host_address.value = address
     dut.host_write_data.value = value
     dut.host_write.value = 1
@@ -26,7 +26,7 @@ async def _write(dut: HierarchyObject, address: int, value: int) -> None:
     dut.host_write.value = 0
 
 
-async def _read(dut: HierarchyObject, address: int) -> int:
+async def _read(dut: Any, address: int) -> int:
     dut.host_address.value = address
     dut.host_read.value = 1
     await RisingEdge(dut.clk)
@@ -38,7 +38,7 @@ async def _read(dut: HierarchyObject, address: int) -> int:
 
 
 @cocotb.test()
-async def run_program(dut: HierarchyObject) -> None:
+async def run_program(dut: Any) -> None:
     """Run the program of the job; a result is written only if the die says done."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     job = Job.load(folder)
@@ -66,7 +66,9 @@ async def run_program(dut: HierarchyObject) -> None:
     await RisingEdge(dut.clk)
     status = await _read(dut, STATUS)
     if status != 2:
-        state = "met a word that is no command" if status & 4 else f"is not done after {job.most_cycles} cycles"
+        state = (
+            "met a word that is no command" if status & 4 else f"is not done after {job.most_cycles} cycles"
+        )
         raise RuntimeError(f"the die {state}")
 
     counters = {}

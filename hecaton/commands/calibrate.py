@@ -25,7 +25,9 @@ def calibrate(
     quick: Annotated[bool, typer.Option("--quick", help="Half of the runs, the small ones.")] = False,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", parser=integer(1, 1024), metavar="N", help="Runs at a time; else one a core."),
+        typer.Option(
+            "--workers", parser=integer(1, 1024), metavar="N", help="Runs at a time; else one a core."
+        ),
     ] = None,
     seed: Seed = 0,
     sim: Simulator = "icarus",
@@ -63,4 +65,6 @@ def calibrate(
             "file": str(output),
         }
         names = ["array", "m", "k", "n", "form", "use", "cycles", "predicted_cycles", "relative_error"]
-        out.result(data, columns(rows, names, title=f"{output}: largest error on runs kept apart {error:.3%}"))
+        out.result(
+            data, columns(rows, names, title=f"{output}: largest error on runs kept apart {error:.3%}")
+        )

@@ -21,6 +21,8 @@ from hecaton.options import (
 from hecaton.output import Output
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from cosim.record import GemmRecord
 
 app = typer.Typer(no_args_is_help=True)
@@ -56,13 +58,18 @@ def gemm(
     interval: Annotated[
         int,
         typer.Option(
-            "--interval", parser=integer(1, 1 << 15), metavar="N", help="Least cycles between memory requests."
+            "--interval",
+            parser=integer(1, 1 << 15),
+            metavar="N",
+            help="Least cycles between memory requests.",
         ),
     ] = 1,
     operands: Annotated[
         str,
         typer.Option(
-            "--operands", metavar="normal|special", help="Random numbers, or with zeros, subnormals, Inf, NaN."
+            "--operands",
+            metavar="normal|special",
+            help="Random numbers, or with zeros, subnormals, Inf, NaN.",
         ),
     ] = "normal",
     seed: Seed = 0,
@@ -110,7 +117,9 @@ def gemm(
             sim=sim,
         )
         prepare(request)
-        out.note(f"simulating {m}x{k}x{n} ({form}) on a {system.die.rows}x{system.die.cols} die with {sim} ...")
+        out.note(
+            f"simulating {m}x{k}x{n} ({form}) on a {system.die.rows}x{system.die.cols} die with {sim} ..."
+        )
         record = run_gemm(request, terms)
         path = _save(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
@@ -126,7 +135,7 @@ def _save(record: GemmRecord, folder: Path) -> Path:
     return path
 
 
-def _view(record: GemmRecord, path: Path) -> object:
+def _view(record: GemmRecord, path: Path) -> RenderableType:
     from hecaton.tables import pairs
 
     stalls = {name: count for name, count in record.counters.items() if "stall" in name}

@@ -22,7 +22,8 @@ app = typer.Typer()
 )
 def verilog(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for the Verilog; made if missing.")
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="Directory for the Verilog; made if missing."),
     ],
     config: ConfigFile = None,
     override: Overrides = None,
