@@ -1,10 +1,10 @@
 """Command layouts of a die's program: the only place that knows bits.
 
 A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
-each to the queue of its unit (array, load, store); SET is carried out by the processor itself. Units run at the
-same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is above
-zero (and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen by
-others.
+each to the queue of its unit (array, load, store); SET is carried out by the processor itself. Units run at
+the same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is
+above zero (and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen
+by others.
 """
 
 from collections.abc import Mapping
