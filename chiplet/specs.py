@@ -144,6 +144,9 @@ class MemorySpec(Spec):
         20
     )
     outstanding: Annotated[int, Field(ge=1, le=256, description="reads that a die keeps in flight")] = 32
+    bench_bytes: Annotated[
+        int, Field(ge=4096, le=2**30, description="most bytes of a workload in co-simulation")
+    ] = 2**26
     kind: Annotated[str, Field(description="name of the DRAM technology")] = "HBM2e"
     channels: Annotated[int, Field(ge=1, description="channels (or stacks) of the package")] = 8
     channels_per_edge_die: Annotated[

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from chiplet.timing import DieTerms, floor_cycles
 from cosim import golden
 from cosim.backends.base import Backend
 from cosim.backends.icarus import Icarus
-from cosim.job import FOLDER_VARIABLE, Job, Outcome, save_image
+from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
@@ -33,6 +36,7 @@ BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Icarus(),)
 """Simulators by their name for ``--sim``."""
 
 LEAST_MEMORY_WORDS = 4096
+WATCH_SECONDS = 0.5
 
 
 def backend(name: str) -> Backend:
@@ -61,14 +65,39 @@ def prepare(request: GemmRequest) -> GemmProgram:
         If the simulator is unknown, or the shape is out of range or does not fit the die.
     """
     backend(request.sim)
+    memory = request.memory
     shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
-    return schedule_gemm(request.die, request.memory, shape)
+    stored = _stored_bytes(request, shape)
+    if stored > memory.bench_bytes:
+        raise ValueError(
+            f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) needs {stored} bytes of memory: "
+            f"memory.bench_bytes must be at least that, is {memory.bench_bytes}"
+        )
+    return schedule_gemm(request.die, memory, shape)
 
 
-def run_gemm(request: GemmRequest, terms: DieTerms | None = None) -> GemmRecord:
+def _stored_bytes(request: GemmRequest, shape: Shape) -> int:
+    """Bytes of operands and result in memory, each row filled up to whole words."""
+    word, element = request.memory.word_bytes, request.die.element_bytes
+    return sum(
+        rows * -(-cols * size // word) * word
+        for (rows, cols), size in (
+            (shape.stored_a, element),
+            (shape.stored_b, element),
+            ((shape.m, shape.n), 4),
+        )
+    )
+
+
+def run_gemm(
+    request: GemmRequest,
+    terms: DieTerms | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> GemmRecord:
     """Run a GEMM on the generated die and return the record.
 
-    ``terms`` are those of the prediction: the design's, unless a calibration is at hand.
+    ``terms`` are those of the prediction: the design's, unless a calibration is at hand. ``progress`` is told, now
+    and then, which part of the predicted cycles has passed.
 
     Raises
     ------
@@ -84,10 +113,16 @@ def run_gemm(request: GemmRequest, terms: DieTerms | None = None) -> GemmRecord:
     a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)
     b = random_operand(rng, *shape.stored_b, dtype=die.dtype, operands=request.operands)
 
+    timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
     emitted = emit_bench(die, memory, program.memory_words)
     model = simulator.build(emitted.text, emitted.top)
     start = time.perf_counter()
-    outcome, result, undefined = _simulate(simulator, model, emitted.top, request, program, a, b)
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        folder = Path(name)
+        with _watch(folder, timeline.cycles, progress):
+            outcome, result, undefined = _simulate(
+                simulator, model, emitted.top, folder, request, program, a, b
+            )
     wall_seconds = time.perf_counter() - start
 
     expected = golden.gemm(*golden.gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
@@ -95,7 +130,6 @@ def run_gemm(request: GemmRequest, terms: DieTerms | None = None) -> GemmRecord:
     unknown = unpack(undefined, program.y, dtype=die.dtype)
     mismatches = int(np.count_nonzero((expected != found) | (unknown != 0)))
     counters = outcome.counters
-    timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
     array_cycles = counters["array_last"] - counters["array_first"]
     ideal = -(-shape.m * shape.k * shape.n // die.macs_per_cycle)
     return GemmRecord(
@@ -130,6 +164,7 @@ def _simulate(
     simulator: Backend,
     model: Path,
     top: str,
+    folder: Path,
     request: GemmRequest,
     program: GemmProgram,
     a: NDArray[Any],
@@ -150,19 +185,38 @@ def _simulate(
         seed=request.seed + 1,
         most_cycles=_most_cycles(request, program),
     )
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        folder = Path(name)
-        job.save(folder)
-        save_image(
-            folder,
-            {
-                program.a.address: pack(a, program.a, word_bytes=word),
-                program.b.address: pack(b, program.b, word_bytes=word),
-                program.program_address: b"".join(value.to_bytes(word, "little") for value in words),
-            },
-        )
-        simulator.run(model, top, "cosim.benches.die", folder, {FOLDER_VARIABLE: str(folder)})
-        return Outcome.load(folder)
+    job.save(folder)
+    save_image(
+        folder,
+        {
+            program.a.address: pack(a, program.a, word_bytes=word),
+            program.b.address: pack(b, program.b, word_bytes=word),
+            program.program_address: b"".join(value.to_bytes(word, "little") for value in words),
+        },
+    )
+    simulator.run(model, top, "cosim.benches.die", folder, {FOLDER_VARIABLE: str(folder)})
+    return Outcome.load(folder)
+
+
+@contextmanager
+def _watch(folder: Path, cycles: float, progress: Callable[[float], None] | None) -> Iterator[None]:
+    """Tell ``progress`` which part of ``cycles`` the bench in ``folder`` has passed, until the context ends."""
+    if progress is None:
+        yield
+        return
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(WATCH_SECONDS):
+            progress(min(1.0, load_progress(folder) / cycles))
+
+    watcher = Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _floor(die: DieSpec, shape: Shape) -> int:

@@ -8,10 +8,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["CLOCK_NS", "FOLDER_VARIABLE", "Job", "Outcome", "image_words", "save_image"]
+__all__ = [
+    "CLOCK_NS",
+    "FOLDER_VARIABLE",
+    "PROGRESS_CYCLES",
+    "Job",
+    "Outcome",
+    "image_words",
+    "load_progress",
+    "save_image",
+    "save_progress",
+]
 
 FOLDER_VARIABLE = "HECATON_RUN_FOLDER"
 CLOCK_NS = 10
+PROGRESS_CYCLES = 500
+"""Cycles from one word of progress to the next: rare enough to cost nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +63,19 @@ class Job:
     def load(cls, folder: Path) -> Self:
         """Read the job from ``folder``."""
         return cls(**json.loads((folder / "job.json").read_text()))
+
+
+def save_progress(folder: Path, cycles: int) -> None:
+    """Tell how many cycles have passed."""
+    (folder / "progress").write_text(str(cycles))
+
+
+def load_progress(folder: Path) -> int:
+    """Return how many cycles have passed; 0 while nothing is told."""
+    try:
+        return int((folder / "progress").read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def save_image(folder: Path, segments: Mapping[int, bytes]) -> None:

@@ -67,8 +67,10 @@ class Output:
             print(text, file=sys.stderr)  # noqa: T201
 
     @contextmanager
-    def progress(self, label: str, total: int) -> Iterator[Callable[[], None]]:
-        """A progress bar on stderr for ``total`` steps; call what it gives after each step.
+    def progress(self, label: str, total: float) -> Iterator[Callable[..., None]]:
+        """A progress bar on stderr for ``total`` steps.
+
+        Call what it gives after each step, or with a number of steps.
 
         Silent with ``--json`` and when stderr is no terminal.
         """
@@ -78,7 +80,7 @@ class Output:
         silent = self._as_json or not sys.stderr.isatty()
         with Progress(console=Console(file=sys.stderr), transient=True, disable=silent) as bar:
             task = bar.add_task(label, total=total)
-            yield lambda: bar.advance(task)
+            yield lambda steps=1: bar.advance(task, steps)
 
 
 def to_json(data: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cocotb.types import LogicArray
 
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE, Job, Outcome, image_words
+from cosim.job import CLOCK_NS, FOLDER_VARIABLE, PROGRESS_CYCLES, Job, Outcome, image_words, save_progress
 from rtl.counters import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 
 
@@ -62,7 +62,11 @@ async def run_program(dut: Any) -> None:
     await _write(dut, PROGRAM, job.program_address)
     await _write(dut, COMMANDS, job.commands)
     await _write(dut, CONTROL, 1)
-    await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * job.most_cycles, unit="ns"))
+    for cycles in range(0, job.most_cycles, PROGRESS_CYCLES):
+        save_progress(folder, cycles)
+        await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * PROGRESS_CYCLES, unit="ns"))
+        if dut.done.value or dut.error.value:
+            break
     await RisingEdge(dut.clk)
     status = await _read(dut, STATUS)
     if status != 2:

@@ -125,9 +125,9 @@ def _view(found: Comparison) -> RenderableType:
         columns(_rows(found.baselines), names, title="hecaton against flat rings with these switches"),
     ]
     parts += [pairs(claim.model_dump(), title="Published, for comparison") for claim in found.published]
-    measured = len(found.measured_inputs)
+    measured = ", ".join(entry.name for entry in found.measured_inputs) or "none"
     parts.append(
-        f"Inputs: {measured} measured, {len(found.assumed_inputs)} published or assumed (--json lists them)."
+        f"Measured inputs: {measured}. Published or assumed: {len(found.assumed_inputs)} (--json lists them)."
     )
     return Group(*parts)
 

@@ -120,7 +120,15 @@ def gemm(
         out.note(
             f"simulating {m}x{k}x{n} ({form}) on a {system.die.rows}x{system.die.cols} die with {sim} ..."
         )
-        record = run_gemm(request, terms)
+        with out.progress("cycles", 1.0) as advance:
+            shown = 0.0
+
+            def progress(part: float) -> None:
+                nonlocal shown
+                advance(part - shown)
+                shown = part
+
+            record = run_gemm(request, terms, progress)
         path = _save(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:
