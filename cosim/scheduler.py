@@ -7,6 +7,7 @@ is multiplied, and results leave while the next panel is summed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -20,9 +21,13 @@ from cosim.tiling import (
     choose_tiling,
     weight_addresses,
 )
-from rtl.isa import COMMAND_BITS, Opcode, Target, decode, encode
+from rtl.isa import COMMAND_BITS, COUNT_BITS, Opcode, Target, decode, encode
 
 __all__ = ["Command", "GemmProgram", "Semaphore", "schedule_gemm"]
+
+
+MOST_COMMANDS = (1 << COUNT_BITS) - 1
+"""Commands that a program can have."""
 
 
 class Semaphore(IntEnum):
@@ -108,13 +113,13 @@ class GemmProgram:
 
     def program_words(self, memory: MemorySpec) -> list[int]:
         """The words of the program, from ``program_address`` on."""
-        words = []
-        for command in self.commands:
-            bits = command.bits
-            for part in range(memory.command_words):
-                words.append(bits >> part * 8 * memory.word_bytes & (1 << 8 * memory.word_bytes) - 1)
         assert memory.command_words * 8 * memory.word_bytes >= COMMAND_BITS
-        return words
+        word_bits = 8 * memory.word_bytes
+        return [
+            command.bits >> part * word_bits & (1 << word_bits) - 1
+            for command in self.commands
+            for part in range(memory.command_words)
+        ]
 
 
 def _mask(*semaphores: Semaphore) -> int:
@@ -144,8 +149,10 @@ def _place(keys: Sequence[object], *, copies: int, size: int) -> list[_Use]:
         loads.append(key not in held)
         if key in held:
             copy = held.pop(key)
+        elif len(held) < copies:
+            copy = len(held)
         else:
-            copy = len(held) if len(held) < copies else held.pop(next(iter(held)))
+            copy = held.pop(next(iter(held)))
         held[key] = copy
         places.append(copy)
     uses = []
@@ -156,13 +163,25 @@ def _place(keys: Sequence[object], *, copies: int, size: int) -> list[_Use]:
     return uses[::-1]
 
 
+def _check_commands(shape: Shape, tiling: Tiling) -> None:
+    """Refuse what needs more commands than a program can have: a step takes up to two loads, a GEMM, a store."""
+    steps = math.prod(
+        -(-size // block) for size, block in ((shape.m, tiling.m), (shape.k, tiling.k), (shape.n, tiling.n))
+    )
+    if 1 + 4 * steps > MOST_COMMANDS:
+        raise ValueError(
+            f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) takes {steps} steps of {tiling.m}x{tiling.k}x{tiling.n}: "
+            f"must be at most {(MOST_COMMANDS - 1) // 4}, with smaller matrices or larger buffers of the die"
+        )
+
+
 def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram:
     """Return the program of a GEMM on one die.
 
     Raises
     ------
     ValueError
-        If not even the smallest blocks fit the buffers of the die.
+        If not even the smallest blocks fit the buffers of the die, or the program would be too long.
     """
     tiling = choose_tiling(die, memory, shape)
     word_elements = memory.word_bytes // die.element_bytes
@@ -175,6 +194,7 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     b = lay(a.end, *shape.stored_b, word_elements)
     y = lay(b.end, shape.m, shape.n, word_sums)
 
+    _check_commands(shape, tiling)
     steps = [
         (m_block, n_block, k_block)
         for m_block in blocks(shape.m, tiling.m)

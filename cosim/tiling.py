@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from chiplet.specs import DieSpec, MemorySpec
-from rtl.isa import COUNT_BITS
+from chiplet.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec
+from rtl.isa import COUNT_BITS, SEMAPHORE_BITS
 
 Form = Literal["nn", "nt", "tn"]
 MOST_ROWS = (1 << COUNT_BITS) - 1
 """Largest block dimension that a command can count."""
+MOST_SLOTS = (1 << SEMAPHORE_BITS) - 1
+"""Most panels that a semaphore can count."""
+MOST_SUMS = (1 << BUFFER_ADDRESS_BITS) - 1
+"""Largest accumulator address at which a command can let panels start again."""
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
@@ -167,7 +171,7 @@ def _parts(shape: Shape, tiling: Tiling) -> tuple[int, int, int]:
 
 def _with_slots(die: DieSpec, shape: Shape, m: int, k: int, n: int) -> Tiling:
     panels = -(-shape.m // m) * -(-shape.n // n) * -(-n // die.cols)
-    return Tiling(m=m, k=k, n=n, slots=min(die.accumulator_depth // m, panels))
+    return Tiling(m=m, k=k, n=n, slots=min(die.accumulator_depth // m, panels, MOST_SLOTS, MOST_SUMS // m))
 
 
 def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, int]]:
@@ -201,8 +205,10 @@ def _estimate(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) ->
     """Cycles of the whole GEMM, roughly: the busier of array and memory, the first load, the last store."""
     m_parts, k_parts, n_parts = _parts(shape, tiling)
     word = memory.word_bytes
-    m_cycles = sum(tile_cycles(die, size) for _, size in blocks(shape.m, tiling.m))
-    k_tiles = sum(-(-size // die.rows) for _, size in blocks(shape.k, tiling.k))
+    m_cycles = (m_parts - 1) * tile_cycles(die, tiling.m)
+    m_cycles += tile_cycles(die, shape.m - (m_parts - 1) * tiling.m)
+    k_tiles = (k_parts - 1) * -(-tiling.k // die.rows)
+    k_tiles += -(-(shape.k - (k_parts - 1) * tiling.k) // die.rows)
     compute = m_cycles * k_tiles * -(-shape.n // die.cols)
     a_loads = n_parts if k_parts > 1 else 1
     b_loads = m_parts if k_parts * n_parts > 1 else 1

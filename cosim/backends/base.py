@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["Backend", "SimulationError", "cache_dir"]
+__all__ = ["Backend", "SimulationError"]
 
 
 class SimulationError(Exception):
     """A simulator is missing, does not build a design, or a bench ends without a result."""
-
-
-def cache_dir() -> Path:
-    """Folder for built models: ``HECATON_CACHE`` if set, else ``hecaton`` in the user's cache folder."""
-    given = os.environ.get("HECATON_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hecaton"
 
 
 class Backend(ABC):

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -18,7 +17,8 @@ from pathlib import Path
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from cosim.backends.base import Backend, SimulationError, cache_dir
+from cosim.backends.base import Backend, SimulationError
+from cosim.backends.cache import cached_build
 
 __all__ = ["Icarus"]
 
@@ -41,34 +41,26 @@ class Icarus(Backend):
         return found[1]
 
     def build(self, verilog: str, top: str) -> Path:
-        key = hashlib.sha256(f"{self.name} {self.version()} {top}\n{verilog}".encode()).hexdigest()[:24]
-        model = cache_dir() / "builds" / key
-        if model.exists():
-            return model
-        model.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=model.parent))
+        made_from = f"{self.name} {self.version()} {TIMESCALE} {top}\n{verilog}"
+        key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
+        return cached_build(key, lambda folder: self._build_into(folder, verilog, top))
+
+    def _build_into(self, folder: Path, verilog: str, top: str) -> None:
+        source = folder / f"{top}.v"
+        source.write_text(verilog, encoding="utf-8")
+        log = folder / "build.log"
         try:
-            source = building / f"{top}.v"
-            source.write_text(verilog, encoding="utf-8")
-            log = building / "build.log"
-            try:
-                with _quiet():
-                    get_runner(self.name).build(
-                        sources=[source],
-                        hdl_toplevel=top,
-                        build_dir=building,
-                        timescale=TIMESCALE,
-                        log_file=log,
-                        always=True,
-                    )
-            except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
-                raise SimulationError(f"iverilog refuses {top}: {_last_line(log)}") from error
-            # Whoever comes first wins; the models are the same.
-            with contextlib.suppress(OSError):
-                building.rename(model)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-        return model
+            with _quiet():
+                get_runner(self.name).build(
+                    sources=[source],
+                    hdl_toplevel=top,
+                    build_dir=folder,
+                    timescale=TIMESCALE,
+                    log_file=log,
+                    always=True,
+                )
+        except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+            raise SimulationError(f"iverilog refuses {top}: {_last_line(log)}") from error
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         log = folder / "simulation.log"
