@@ -1,7 +1,7 @@
-"""Reference pages that are generated: ``docs/cli.md`` from the command, ``docs/configuration.md`` from the
-models.
+"""Pages that are generated: ``docs/cli.md`` from the command, ``docs/configuration.md`` from the models, the
+reference pages of the hardware and the pictures.
 
-``python tools/docs.py`` writes both; with ``--check`` it writes nothing and exits with 1 when one is out of
+``python tools/docs.py`` writes them; with ``--check`` it writes nothing and exits with 1 when one is out of
 date.
 """
 
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hardware_pages import counters_page, instruction_set_page
+from pictures import PICTURES
 from rich.text import Text
 from typer.main import get_command
 
@@ -104,16 +106,27 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
 
+def pages() -> dict[str, str]:
+    """Every generated file in ``docs`` by its path there."""
+    return {
+        "cli.md": cli_page(),
+        "configuration.md": configuration_page(),
+        "instruction_set.md": instruction_set_page(),
+        "counters.md": counters_page(),
+        **{f"pictures/{name}.svg": draw() for name, draw in PICTURES.items()},
+    }
+
+
 def main() -> int:
     """Write or check the pages; returns the exit code."""
     stale = []
-    for name, page in (("cli.md", cli_page()), ("configuration.md", configuration_page())):
+    for name, page in pages().items():
         path = DOCS / name
         if path.exists() and path.read_text(encoding="utf-8") == page:
             continue
         stale.append(name)
         if "--check" not in sys.argv[1:]:
-            DOCS.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(page, encoding="utf-8")
             print(f"wrote docs/{name}")
     if stale and "--check" in sys.argv[1:]:

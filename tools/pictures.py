@@ -1,0 +1,304 @@
+"""Pictures of the documentation, drawn from data: each function returns the text of one SVG file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+PLAIN, UNIT, STORAGE, SIDE = "#ffffff", "#dbe9f6", "#fdebc8", "#eeeeee"
+"""Fills: a step, logic, memory, bench or software."""
+
+TILES = ("#cfe2f3", "#fce5cd", "#d9ead3")
+"""Fills of one stationary tile after the other."""
+
+Point = tuple[float, float]
+
+
+@dataclass
+class Drawing:
+    """Shapes on a white ground of ``width`` x ``height``."""
+
+    width: int
+    height: int
+    title: str
+    shapes: list[str] = field(default_factory=list)
+
+    def text(
+        self, x: float, y: float, words: str, *, size: int = 13, anchor: str = "middle", bold: bool = False
+    ) -> None:
+        weight = ' font-weight="bold"' if bold else ""
+        self.shapes.append(
+            f'<text x="{x:g}" y="{y:g}" font-size="{size}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
+        )
+
+    def box(
+        self, x: float, y: float, width: float, height: float, lines: Sequence[str] = (), *, fill: str = PLAIN
+    ) -> None:
+        """A box with centred lines, the first of them bold."""
+        self.shapes.append(
+            f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" fill="{fill}" stroke="#333333"/>'
+        )
+        top = y + height / 2 - 8 * (len(lines) - 1) + 5
+        for number, line in enumerate(lines):
+            self.text(x + width / 2, top + 16 * number, line, size=11 if number else 13, bold=not number)
+
+    def arrow(self, *points: Point, both: bool = False, dashed: bool = False) -> None:
+        """A line through ``points`` with an arrowhead at its end, or at both ends."""
+        path = " ".join(f"{x:g},{y:g}" for x, y in points)
+        style = ' stroke-dasharray="4 3"' if dashed else ""
+        start = ' marker-start="url(#head)"' if both else ""
+        self.shapes.append(
+            f'<polyline points="{path}" fill="none" stroke="#333333"{style}{start} marker-end="url(#head)"/>'
+        )
+
+    def svg(self) -> str:
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
+            f'width="{self.width}" height="{self.height}" font-family="sans-serif">\n'
+            f"<title>{escape(self.title)}</title>\n"
+            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
+            'orient="auto-start-reverse"><path d="M0,0 L8,4 L0,8 z" fill="#333333"/></marker></defs>\n'
+            f'<rect width="{self.width}" height="{self.height}" fill="#ffffff"/>\n'
+        )
+        return head + "\n".join(self.shapes) + "\n</svg>\n"
+
+
+def die() -> str:
+    """The compute die: units, buffers, and what flows between them."""
+    d = Drawing(960, 650, "Compute die: units, buffers, data and commands")
+    d.box(20, 20, 170, 110, ("registers", "start, status, counters", "rtl/counters.py"), fill=UNIT)
+    d.box(230, 20, 710, 110, fill=UNIT)
+    d.text(585, 40, "command processor (rtl/command.py)", bold=True)
+    for x, lines in (
+        (245, ("fetch", "4 commands ahead")),
+        (390, ("load queue",)),
+        (525, ("array queue",)),
+        (660, ("store queue",)),
+        (795, ("semaphores", "8 counters")),
+    ):
+        d.box(x, 60, 130, 52, lines, fill=STORAGE if "queue" in lines[0] else PLAIN)
+    d.box(
+        20,
+        210,
+        150,
+        290,
+        ("load unit", "reads blocks,", "spreads them over banks", "rtl/load_unit.py"),
+        fill=UNIT,
+    )
+    d.box(250, 210, 430, 54, ("array unit", "loader and streamer: rtl/array_unit.py"), fill=UNIT)
+    d.box(
+        790,
+        210,
+        150,
+        290,
+        ("store unit", "reads rows of sums,", "writes them side by side", "rtl/store_unit.py"),
+        fill=UNIT,
+    )
+    d.box(250, 310, 170, 60, ("weight buffer", "C banks: rtl/buffer.py"), fill=STORAGE)
+    d.box(250, 410, 170, 60, ("activation buffer", "R banks: rtl/buffer.py"), fill=STORAGE)
+    d.box(510, 310, 170, 100, ("array", "R x C PEs", "skew inside", "rtl/array.py, rtl/pe.py"), fill=UNIT)
+    d.box(510, 450, 170, 50, ("accumulator buffer", "rtl/accumulator.py"), fill=STORAGE)
+    d.box(20, 560, 920, 40, ("arbiter: fetch first, load and store in turn (rtl/memory_port.py)",), fill=UNIT)
+    d.arrow((190, 75), (230, 75))
+    d.text(210, 68, "start", size=11)
+    # Commands and semaphores.
+    d.arrow((455, 112), (455, 160), (95, 160), (95, 210))
+    d.arrow((590, 112), (590, 210))
+    d.arrow((725, 112), (725, 160), (850, 160), (850, 210))
+    d.arrow((860, 112), (860, 145), (890, 145), (890, 210), both=True, dashed=True)
+    d.text(902, 172, "wait,", size=11, anchor="start")
+    d.text(902, 186, "post", size=11, anchor="start")
+    d.arrow((640, 210), (640, 145), (830, 145), (830, 112), dashed=True, both=True)
+    d.arrow((130, 210), (130, 185), (660, 185), (660, 135), (810, 135), (810, 112), dashed=True, both=True)
+    # Operands, sums and words.
+    d.arrow((170, 340), (250, 340))
+    d.arrow((170, 440), (250, 440))
+    d.arrow((420, 340), (510, 340))
+    d.text(465, 333, "C weights", size=11)
+    d.arrow((420, 440), (465, 440), (465, 385), (510, 385))
+    d.text(462, 457, "R activations", size=11)
+    d.arrow((335, 264), (335, 310))
+    d.arrow((595, 264), (595, 310))
+    d.text(345, 291, "addresses", size=11, anchor="start")
+    d.text(605, 291, "swap, load", size=11, anchor="start")
+    d.arrow((595, 410), (595, 450))
+    d.text(605, 434, "sums, column c after c cycles", size=11, anchor="start")
+    d.arrow((680, 475), (790, 475))
+    d.text(735, 468, "rows of sums", size=11)
+    d.arrow((70, 500), (70, 560))
+    d.text(62, 535, "reads", size=11, anchor="end")
+    d.arrow((120, 560), (120, 500))
+    d.text(128, 535, "words", size=11, anchor="start")
+    d.arrow((865, 500), (865, 560))
+    d.text(873, 535, "writes", size=11, anchor="start")
+    d.arrow((210, 560), (210, 145), (300, 145), (300, 114), both=True)
+    d.text(218, 535, "commands", size=11, anchor="start")
+    d.arrow((480, 600), (480, 645), both=True)
+    d.text(490, 628, "memory port: requests, and words of reads in order", size=12, anchor="start")
+    return d.svg()
+
+
+FLOW_BOXES: dict[str, tuple[int, int, Sequence[str], str]] = {
+    "toml": (20, 30, ("configuration", "TOML, -P", "chiplet/config.py"), SIDE),
+    "specs": (200, 30, ("specifications", "frozen, validated", "chiplet/specs.py"), PLAIN),
+    "die": (380, 30, ("die", "Amaranth", "rtl/die.py"), UNIT),
+    "emit": (560, 30, ("Verilog", "a module a block", "rtl/emit.py"), UNIT),
+    "bench": (740, 150, ("bench", "Icarus, cocotb", "cosim/benches/die.py"), SIDE),
+    "shape": (20, 150, ("GEMM", "M, K, N, form", "cosim/tiling.py"), SIDE),
+    "scheduler": (200, 150, ("scheduler", "blocks, program", "cosim/scheduler.py"), PLAIN),
+    "job": (560, 150, ("job", "program, memory", "cosim/job.py"), PLAIN),
+    "golden": (200, 270, ("golden model", "numpy, bit for bit", "cosim/golden.py"), PLAIN),
+    "timeline": (380, 270, ("timeline", "predicted cycles", "cosim/timeline.py"), PLAIN),
+    "record": (740, 270, ("record", "cycles, mismatches", "cosim/record.py"), STORAGE),
+    "calibration": (560, 390, ("calibration", "fits the terms", "cosim/calibration.py"), PLAIN),
+    "terms": (380, 390, ("terms of the die", "JSON", "chiplet/timing.py"), STORAGE),
+    "projection": (200, 390, ("projection", "a training step", "chiplet/projection.py"), PLAIN),
+}
+"""Steps from a configuration to a projection: place, lines, fill."""
+
+FLOW_ARROWS: Sequence[tuple[Point, ...]] = (
+    ((160, 60), (200, 60)),  # configuration to specifications
+    ((340, 60), (380, 60)),
+    ((520, 60), (560, 60)),
+    ((700, 60), (810, 60), (810, 150)),  # Verilog to bench
+    ((270, 90), (270, 150)),  # specifications to scheduler
+    ((160, 180), (200, 180)),
+    ((340, 180), (560, 180)),  # scheduler to job
+    ((450, 180), (450, 270)),  # scheduler to timeline
+    ((700, 180), (740, 180)),
+    ((90, 210), (90, 300), (200, 300)),  # GEMM to golden model
+    ((810, 210), (810, 270)),  # bench to record
+    ((520, 300), (740, 300)),  # timeline to record
+    ((270, 330), (270, 355), (780, 355), (780, 330)),  # golden model to record
+    ((840, 330), (840, 420), (700, 420)),  # record to calibration
+    ((560, 420), (520, 420)),
+    ((450, 390), (450, 330)),  # terms to timeline
+    ((380, 420), (340, 420)),
+    ((200, 75), (180, 75), (180, 420), (200, 420)),  # specifications to projection
+)
+
+
+def flow() -> str:
+    """From a configuration to Verilog, a measured GEMM, a calibration and a projection."""
+    d = Drawing(900, 470, "Flow from a configuration to a projection")
+    for points in FLOW_ARROWS:
+        d.arrow(*points)
+    for x, y, lines, fill in FLOW_BOXES.values():
+        d.box(x, y, 140, 60, lines, fill=fill)
+    return d.svg()
+
+
+def banking(*, banks: int = 4, rows: int = 6, cols: int = 8) -> str:
+    """Bank and address of each element of a stored block, a row and a column of it marked."""
+    size, left, top = 60, 70, 60
+    d = Drawing(
+        left + cols * size + 30, top + rows * size + 60, "Bank (i + j) mod B of each element of a block"
+    )
+    d.text(
+        left + cols * size / 2,
+        22,
+        f"bank (i + j) mod {banks}, below it the address (j div {banks}) {rows} + i",
+        bold=True,
+    )
+    row, column = 1, 6
+    for i in range(rows):
+        d.text(left - 12, top + i * size + 36, f"i = {i}", size=12, anchor="end")
+        for j in range(cols):
+            marked = (i == row and j < banks) or (j == column and 2 <= i < 2 + banks)
+            x, y = left + j * size, top + i * size
+            d.box(x, y, size, size, fill=TILES[0 if i == row else 1] if marked else PLAIN)
+            d.text(x + size / 2, y + 27, str((i + j) % banks), size=17, bold=marked)
+            d.text(x + size / 2, y + 48, str(j // banks * rows + i), size=11)
+    for j in range(cols):
+        d.text(left + j * size + size / 2, top - 10, f"j = {j}", size=12)
+    below = top + rows * size
+    d.text(left, below + 24, f"blue: a row vector, one address in {banks} banks", size=12, anchor="start")
+    d.text(
+        left,
+        below + 44,
+        f"orange: a column vector, {banks} addresses in {banks} banks",
+        size=12,
+        anchor="start",
+    )
+    return d.svg()
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What the PE of one array row in column 0 gets in a cycle, of tile ``tile``: ``weight`` is the number of a
+    vector for its shadow register, or ``activation`` that of a vector to multiply.
+    """
+
+    row: int
+    cycle: int
+    tile: int
+    weight: int | None = None
+    activation: int | None = None
+
+
+def wavefront_slots(*, rows: int, stages: int, m: int, tiles: int) -> Iterator[Slot]:
+    """Vectors of successive tiles as they pass column 0; cycle 0 is the first weight vector at row 0."""
+    period = max(m, rows, stages)
+    for tile in range(tiles):
+        # The first weights of a tile enter with the first activations of the tile before.
+        load = 0 if tile == 0 else rows + (tile - 1) * period
+        swap = rows + tile * period
+        for row in range(rows):
+            for weight in range(rows - row):
+                yield Slot(row, load + weight + row * stages, tile, weight=weight)
+            for activation in range(m):
+                yield Slot(row, swap + activation + row * stages, tile, activation=activation)
+
+
+def wavefront(*, rows: int = 4, stages: int = 1, tiles: int = 3) -> str:
+    """Weights and activations in column 0, cycle by cycle, of tiles that take exactly ``rows`` cycles."""
+    slots = list(wavefront_slots(rows=rows, stages=stages, m=rows, tiles=tiles))
+    cycles = max(slot.cycle for slot in slots) + 1
+    width, height, left, top = 42, 56, 70, 60
+    d = Drawing(
+        left + cycles * width + 20,
+        top + rows * height + 70,
+        "Wavefront of weights and activations in column 0",
+    )
+    d.text(
+        left + cycles * width / 2,
+        20,
+        f"column 0 of {rows} rows, P = {stages}, tiles of m = {rows} activation vectors",
+        bold=True,
+    )
+    for cycle in range(cycles):
+        d.text(left + cycle * width + width / 2, top - 10, str(cycle), size=11)
+        for row in range(rows):
+            d.box(left + cycle * width, top + row * height, width, height)
+    d.text(left - 12, top - 10, "cycle", size=11, anchor="end")
+    for row in range(rows):
+        d.text(left - 12, top + row * height + 33, f"row {row}", size=12, anchor="end")
+    for slot in slots:
+        x, y = left + slot.cycle * width, top + slot.row * height
+        name, low = (f"w{slot.weight}", 0) if slot.activation is None else (f"x{slot.activation}", height / 2)
+        d.box(x, y + low, width, height / 2, fill=TILES[slot.tile % len(TILES)])
+        kept = slot.weight == rows - 1 - slot.row
+        d.text(x + width / 2, y + low + 19, name, size=12, bold=kept or slot.activation == 0)
+    below = top + rows * height
+    for tile in range(tiles):
+        d.box(left + 90 * tile, below + 14, 16, 16, fill=TILES[tile % len(TILES)])
+        d.text(left + 90 * tile + 22, below + 27, f"tile {tile}", size=12, anchor="start")
+    d.text(
+        left,
+        below + 52,
+        "upper half: weight vector into the shadow register, bold: the one that stays",
+        size=12,
+        anchor="start",
+    )
+    d.text(left + 470, below + 52, "lower half: activation, bold: with swap", size=12, anchor="start")
+    return d.svg()
+
+
+PICTURES: dict[str, Callable[[], str]] = {
+    "die": die,
+    "flow": flow,
+    "banking": banking,
+    "wavefront": wavefront,
+}
+"""Every picture by the name of its file in ``docs/pictures``."""
