@@ -25,7 +25,7 @@ from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
-from cosim.tiling import Shape
+from cosim.tiling import Shape, tile_cycles
 from cosim.timeline import predict
 from rtl.bench.die import DieBench
 from rtl.emit import Emitted, emit
@@ -182,7 +182,7 @@ def _simulate(
         latency=memory.latency_cycles,
         interval=request.interval,
         stall=round(request.stall * 65536),
-        seed=request.seed + 1,
+        seed=request.seed % ((1 << 32) - 1) + 1,
         most_cycles=_most_cycles(request, program),
     )
     job.save(folder)
@@ -224,11 +224,15 @@ def _floor(die: DieSpec, shape: Shape) -> int:
 
 
 def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:
-    """Cycles after which a run is given up: everything one after the other, with stalls, ten times over."""
-    shape = program.shape
-    traffic = program.memory_words * max(-(-shape.m // program.tiling.m), -(-shape.n // program.tiling.n))
-    traffic *= max(request.interval, request.die.rows, request.die.cols)
-    alone = (
-        _floor(request.die, shape) + traffic + len(program.commands) * (request.memory.latency_cycles + 50)
-    )
-    return int(10 * alone / (1 - request.stall)) + 10_000
+    """Cycles after which a run is given up: twice those of everything one after the other, with stalls."""
+    die, memory = request.die, request.memory
+    # A word alone: its request, its way, and its elements one by one into a buffer of one bank.
+    word = request.interval + memory.latency_cycles + memory.word_bytes
+    cycles = 0
+    for command in program.commands:
+        fields = command.fields
+        words = fields.get("words", fields.get("panels", 0) * -(-4 * die.cols // memory.word_bytes + 1))
+        cycles += (fields.get("rows", 0) * words + memory.command_words) * word
+        cycles += fields.get("panels", 0) * fields.get("k_tiles", 0) * tile_cycles(die, fields.get("m", 0))
+        cycles += die.rows * (die.stages + 1) + die.cols
+    return int(2 * cycles / (1 - request.stall)) + 10_000
