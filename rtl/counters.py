@@ -25,7 +25,7 @@ COUNTER_BITS = 48
 ADDRESS_BITS = 8
 
 CONTROL = 0x00
-"""Write 1: start the program. Counters are cleared."""
+"""Write 1: start the program. Counters are cleared. Nothing happens while a program runs."""
 STATUS = 0x01
 """Read: bit 0 running, bit 1 done, bit 2 error."""
 PROGRAM = 0x02
@@ -116,7 +116,7 @@ class Registers(Block):
         m = Module()
         values = {name: Signal(COUNTER_BITS, name=f"{name}_count") for name in COUNTERS}
         cycles = values["cycles"]
-        m.d.comb += self.start.eq(self.write & (self.address == CONTROL) & self.write_data[0])
+        m.d.comb += self.start.eq(self.write & (self.address == CONTROL) & self.write_data[0] & ~self.running)
         with m.If(self.write & (self.address == PROGRAM)):
             m.d.sync += self.program_address.eq(self.write_data)
         with m.If(self.write & (self.address == COMMANDS)):

@@ -5,6 +5,15 @@ each to the queue of its unit (array, load, store); SET is carried out by the pr
 the same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is
 above zero (and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen
 by others.
+
+What a program has to keep:
+
+- Counts are at least 1, which :func:`encode` sees to: a unit never ends a command that has nothing to do.
+- Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
+  apply; posts likewise. A semaphore counts to 65535.
+- A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
+- Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
+  one sum then never comes back to the adder of its column while it is still in it.
 """
 
 from collections.abc import Mapping
@@ -41,6 +50,7 @@ SEMAPHORE_BITS = 16
 COUNT_BITS = 16
 MEMORY_ADDRESS_BITS = 32
 PITCH_BITS = 24
+_COUNTS = frozenset({"rows", "cols", "words", "panels", "last_cols", "m", "k_tiles", "last_k"})
 
 
 class Opcode(IntEnum):
@@ -146,20 +156,18 @@ LAYOUTS: Mapping[Opcode, data.StructLayout] = {
 
 
 def encode(opcode: Opcode, **fields: int) -> int:
-    """Return a command as a number of ``COMMAND_BITS`` bits. Fields not given are 0.
+    """Return a command as a number of ``COMMAND_BITS`` bits. Fields not given are 0, which no count may be.
 
-    Raises ValueError for a field that the command does not have, or a value that does not fit into it.
+    Raises ValueError for a field that the command does not have, or a value that is out of its range.
     """
-    layout = LAYOUTS[opcode]
-    for name, value in fields.items():
-        if name not in layout.members or name == "opcode":
-            raise ValueError(f"command {opcode.name} has no field {name}: has {', '.join(layout.members)}")
-        width = layout.members[name]
-        if not 0 <= value < 1 << width:
-            raise ValueError(
-                f"{opcode.name}.{name} = {value} does not fit {width} bits: must be 0 to {(1 << width) - 1}"
-            )
-    return Const.cast(layout.const({"opcode": opcode.value, **fields})).value
+    widths = {name: width for name, (width, _) in FIELDS[opcode].items() if name != "opcode"}
+    for name in sorted(fields.keys() - widths.keys()):
+        raise ValueError(f"command {opcode.name} has no field {name}: has {', '.join(widths)}")
+    for name, width in widths.items():
+        value, least, most = fields.get(name, 0), int(name in _COUNTS), (1 << width) - 1
+        if not least <= value <= most:
+            raise ValueError(f"{opcode.name}.{name} = {value} is out of range: must be {least} to {most}")
+    return Const.cast(LAYOUTS[opcode].const({"opcode": opcode.value, **fields})).value
 
 
 def decode(command: int) -> tuple[Opcode, dict[str, int]]:
