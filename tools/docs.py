@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hardware_pages import counters_page, instruction_set_page
+from hardware_pages import counters_page, instruction_set_page, terms_page
 from pictures import PICTURES
 from rich.text import Text
 from typer.main import get_command
@@ -113,6 +113,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "instruction_set.md": instruction_set_page(),
         "counters.md": counters_page(),
+        "terms.md": terms_page(),
         **{f"pictures/{name}.svg": draw() for name, draw in PICTURES.items()},
     }
 
