@@ -6,9 +6,7 @@ term is a cost per row, column, tile, word or command. The error is taken on oth
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from chiplet.specs import DieSpec, MemorySpec, SystemSpec
 from chiplet.timing import Calibration, DieTerms
 from cosim.gemm import run_gemm
+from cosim.pool import run_all
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import schedule_gemm
 from cosim.tiling import Form, Shape
@@ -121,17 +120,16 @@ def measure(
     ValueError
         If a run has mismatches: its cycles mean nothing.
     """
-    records = []
-    with ProcessPoolExecutor(max_workers=workers or os.cpu_count()) as pool:
-        for record in pool.map(run_gemm, requests):
-            if record.mismatches:
-                raise ValueError(
-                    f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols} has {record.mismatches} "
-                    "mismatches: cycles of wrong results are no measurement"
-                )
-            records.append(record)
-            progress()
-    return records
+    records: dict[int, GemmRecord] = {}
+    for index, record in run_all(run_gemm, requests, workers=workers):
+        if record.mismatches:
+            raise ValueError(
+                f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols} has {record.mismatches} "
+                "mismatches: cycles of wrong results are no measurement"
+            )
+        records[index] = record
+        progress()
+    return [records[index] for index in range(len(requests))]
 
 
 def _with_terms(terms: DieTerms, values: NDArray[Any]) -> DieTerms:

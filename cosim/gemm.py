@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -46,14 +45,17 @@ def backend(name: str) -> Backend:
     return BACKENDS[name]
 
 
-@lru_cache(maxsize=8)
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
     """Return the Verilog of a die with a memory of at least ``memory_words``.
 
     The memory is a power of two, so that few designs serve many shapes.
     """
-    depth = max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
-    return emit(DieBench(die=die, memory=memory, memory_depth=depth), None)
+    return _emit_bench(die, memory, max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()))
+
+
+@lru_cache(maxsize=8)
+def _emit_bench(die: DieSpec, memory: MemorySpec, memory_depth: int) -> Emitted:
+    return emit(DieBench(die=die, memory=memory, memory_depth=memory_depth), None)
 
 
 def prepare(request: GemmRequest) -> GemmProgram:
@@ -155,7 +157,7 @@ def run_gemm(
         sim=request.sim,
         simulator_version=simulator.version(),
         hecaton_version=version("hecaton"),
-        verilog_sha256=hashlib.sha256(emitted.text.encode()).hexdigest(),
+        verilog_sha256=emitted.sha256,
         wall_seconds=wall_seconds,
     )
 

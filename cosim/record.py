@@ -11,7 +11,7 @@ from chiplet.specs import DieSpec, Dtype, MemorySpec
 from cosim.operands import Operands
 from cosim.tiling import Form
 
-__all__ = ["GemmRecord", "GemmRequest", "gemm_request"]
+__all__ = ["GemmRecord", "GemmRequest", "gemm_request", "record_file_name"]
 
 
 class _Model(BaseModel):
@@ -106,10 +106,15 @@ class GemmRecord(_Model):
 
     @property
     def file_name(self) -> str:
-        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
-        digest = hashlib.sha256((self.request.model_dump_json() + self.verilog_sha256).encode()).hexdigest()[
-            :8
-        ]
-        return (
-            f"gemm_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_{digest}.json"
-        )
+        """Name of the record's file, see :func:`record_file_name`."""
+        return record_file_name(self.request, self.verilog_sha256)
+
+
+def record_file_name(request: GemmRequest, verilog_sha256: str) -> str:
+    """Name of a record's file: what is run, and a digest of everything that decides the outcome."""
+    decides = request.model_dump_json() + verilog_sha256
+    die = request.die
+    return (
+        f"gemm_{request.m}x{request.k}x{request.n}_{request.form}_{die.rows}x{die.cols}_{die.dtype}_"
+        f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
+    )

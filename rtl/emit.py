@@ -59,6 +59,11 @@ class Emitted:
     text: str = field(repr=False)
     rtlil: str = field(repr=False)
 
+    @property
+    def sha256(self) -> str:
+        """Digest of the text, which tells designs apart."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class _Converted:
