@@ -9,7 +9,7 @@ outside a buffer or the memory, reads of what was never written, semaphores that
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from cosim.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_valu
 from cosim.operands import pack, unpack
 from cosim.scheduler import GemmProgram
 from cosim.steps import UNITS, Order, Step, in_program_order, members
-from rtl.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode
+from rtl.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode, encode
 
 __all__ = ["Interpreter", "ProgramError", "interpret_gemm"]
 
@@ -94,13 +94,13 @@ class Interpreter:
         Raises
         ------
         ProgramError
-            If all units wait for semaphores, or a command reaches outside a buffer or the memory, reads what
-            was never written, or posts a semaphore beyond its width.
+            If all units wait for semaphores, a field is out of its range, or a command reaches outside a buffer
+            or the memory, reads what was never written, or posts a semaphore beyond its width.
         """
-        waiting = deque(enumerate(commands))
+        waiting = deque(_checked(commands))
         queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in UNITS}
         while True:
-            while waiting and self._hand_out(queues, *waiting[0]):
+            while waiting and self._hand_out(queues, waiting[0]):
                 waiting.popleft()
             heads = [queue[0] for queue in queues.values() if queue]
             if not heads:
@@ -119,17 +119,15 @@ class Interpreter:
                 queue.appendleft(Step(step.index, step.opcode, step.fields, step.panel + 1))
             self._take(step)
 
-    def _hand_out(
-        self, queues: dict[Opcode, deque[Step]], index: int, command: tuple[Opcode, dict[str, int]]
-    ) -> bool:
-        opcode, fields = command
-        if opcode == Opcode.SET:
-            for s in members(fields["mask"]):
-                self.semaphores[s] = fields[f"value_{s}"]
+    def _hand_out(self, queues: dict[Opcode, deque[Step]], step: Step) -> bool:
+        if step.opcode == Opcode.SET:
+            for s in members(step.fields["mask"]):
+                self.semaphores[s] = step.fields[f"value_{s}"]
             return True
-        if len(queues[opcode]) == self._die.queue_depth:
+        queue = queues[step.opcode]
+        if len(queue) == self._die.queue_depth:
             return False
-        queues[opcode].append(Step(index, opcode, fields, 0))
+        queue.append(step)
         return True
 
     def _take(self, step: Step) -> None:
@@ -151,8 +149,8 @@ class Interpreter:
         places = first + np.arange(words)
         _check_range("memory", places.min(), places.max(), len(self._memory))
         block = self._memory[places].reshape(rows, -1)[:, : cols * self._element.itemsize]
-        if block.shape[1] != cols * self._element.itemsize:
-            raise ValueError(f"{words} words hold no row of {cols} elements")
+        if words != -(-cols * self._element.itemsize // self._word_bytes):
+            raise ValueError(f"{words} words are not those of {cols} elements")
         elements = _written("memory", block).view(self._element)
         target = Target(field["target"])
         bank, address = self._place(target, rows, cols, field["base"], field["pitch"])
@@ -268,6 +266,15 @@ def interpret_gemm(
     interpreter.run(interpreter.fetch(program.program_address, len(program.commands)), order=order)
     y = program.y
     return unpack(interpreter.read_memory(y.address, y.rows * y.pitch), y, dtype=die.dtype), interpreter
+
+
+def _checked(commands: Iterable[tuple[Opcode, dict[str, int]]]) -> Iterator[Step]:
+    """First step of each command, with all its fields, each in its range."""
+    for index, (opcode, fields) in enumerate(commands):
+        try:
+            yield Step(index, opcode, decode(encode(opcode, **fields))[1], 0)
+        except ValueError as error:
+            raise ProgramError(f"command {index} ({opcode.name}): {error}") from error
 
 
 def _name(step: Step) -> str:
