@@ -182,7 +182,12 @@ def _array(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator
             down = terms.operand_read + terms.gemm.drain_per_row * die.rows * die.stages
             machine.panels.append(
                 _Panel(
-                    round(start + down), tiles, fields["m"], round(period), base, bool(fields["accumulate"])
+                    round(start + down),
+                    tiles,
+                    fields["m"],
+                    max(1, round(period)),
+                    base,
+                    bool(fields["accumulate"]),
                 )
             )
             last_row = start + terms.operand_read + (tiles - 1) * period + terms.gemm.per_row * fields["m"]
@@ -229,10 +234,12 @@ def _store(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator
 
 def _row_read(machine: _Machine, start: float, address: int) -> float:
     """Cycle in which the last column gives its sum of a row to the store unit, asked for in ``start``."""
-    latest = int(start)
+    first = int(start)
+    latest = first
     for column in range(machine.die.cols):
-        time = int(start)
+        time = first
         while machine.reads_sums(time - column, address):
             time += 1
         latest = max(latest, time)
-    return latest
+    # Parts of a cycle, which fitted terms have, go on: a fit could not see them otherwise.
+    return start + latest - first
