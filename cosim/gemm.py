@@ -48,8 +48,10 @@ def backend(name: str) -> Backend:
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
     """Return the Verilog of a die with a memory of at least ``memory_words``.
 
-    The memory is a power of two, so that few designs serve many shapes.
+    The memory is a power of two, so that few designs serve many shapes. SRAMs are inferred ones, which do what is
+    asked of a macro: a macro has no contents here.
     """
+    die = die.model_copy(update={"sram": "inferred"})
     return _emit_bench(die, memory, max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()))
 
 
@@ -233,7 +235,7 @@ def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:
     cycles = 0
     for command in program.commands:
         fields = command.fields
-        words = fields.get("words", fields.get("panels", 0) * -(-4 * die.cols // memory.word_bytes + 1))
+        words = fields.get("words", fields.get("panels", 0) * (-(-4 * die.cols // memory.word_bytes) + 1))
         cycles += (fields.get("rows", 0) * words + memory.command_words) * word
         cycles += fields.get("panels", 0) * fields.get("k_tiles", 0) * tile_cycles(die, fields.get("m", 0))
         cycles += die.rows * (die.stages + 1) + die.cols
