@@ -65,21 +65,22 @@ class Icarus(Backend):
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         log = folder / "simulation.log"
         results = folder / "results.xml"
+        # A failed test ends the runner with an exception under pytest only: the results tell.
+        with _quiet(), contextlib.suppress(SystemExit, RuntimeError, subprocess.CalledProcessError):
+            get_runner(self.name).test(
+                test_module=bench,
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                build_dir=model,
+                test_dir=folder,
+                results_xml=str(results),
+                log_file=log,
+                timescale=TIMESCALE,
+                extra_env={"PYTHONPATH": _python_path(), "COCOTB_LOG_LEVEL": "WARNING", **environment},
+            )
         try:
-            with _quiet():
-                get_runner(self.name).test(
-                    test_module=bench,
-                    hdl_toplevel=top,
-                    hdl_toplevel_lang="verilog",
-                    build_dir=model,
-                    test_dir=folder,
-                    results_xml=str(results),
-                    log_file=log,
-                    timescale=TIMESCALE,
-                    extra_env={"PYTHONPATH": _python_path(), "COCOTB_LOG_LEVEL": "WARNING", **environment},
-                )
             tests, failed = get_results(results)
-        except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
+        except RuntimeError as error:
             raise SimulationError(f"{bench} on {top} ended without a result: {_last_line(log)}") from error
         if failed or not tests:
             raise SimulationError(f"{bench} on {top} failed: {_error_line(log)}")

@@ -1,0 +1,97 @@
+"""Icarus backend: builds, keeps models, and turns every failure into one line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cosim.backends.base import SimulationError
+from cosim.backends.icarus import Icarus
+
+COUNTER = """\
+module counter(input clk, input rst, output reg [3:0] count);
+  always @(posedge clk) count <= rst ? 0 : count + 1;
+endmodule
+"""
+
+BENCH = """\
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles
+
+
+@cocotb.test()
+async def counts(dut):
+    dut.rst.value = 1
+    Clock(dut.clk, 10, unit="ns").start()
+    await ClockCycles(dut.clk, 2)
+    dut.rst.value = 0
+    await ClockCycles(dut.clk, 6)
+    if dut.count.value.to_unsigned() != 5:
+        raise RuntimeError("counted wrong")
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a bench module that the simulator finds."""
+    (tmp_path / "counter_bench.py").write_text(BENCH)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "counter_bench"
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+.*", Icarus().version())
+
+
+def test_a_missing_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        SimulationError, match="^iverilog is not installed: install Debian's package iverilog$"
+    ):
+        Icarus().build(COUNTER, "counter")
+
+
+def test_a_bench_runs_on_a_built_model(bench: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    icarus = Icarus()
+    model = icarus.build(COUNTER, "counter")
+    built = (model / "sim.vvp").stat().st_mtime_ns
+    assert icarus.build(COUNTER, "counter") == model
+    assert (model / "sim.vvp").stat().st_mtime_ns == built
+    icarus.run(model, "counter", bench, tmp_path, {})
+    # Standard output may be somebody's JSON.
+    assert capfd.readouterr().out == ""
+
+
+def test_another_text_is_another_model() -> None:
+    icarus = Icarus()
+    assert icarus.build(COUNTER, "counter") != icarus.build(COUNTER.replace("+ 1", "+ 2"), "counter")
+
+
+def test_a_damaged_model_is_built_again(bench: str, tmp_path: Path) -> None:
+    icarus = Icarus()
+    model = icarus.build(COUNTER, "counter")
+    (model / "sim.vvp").write_text("")
+    assert icarus.build(COUNTER, "counter") == model
+    icarus.run(model, "counter", bench, tmp_path, {})
+
+
+def test_verilog_that_is_refused(cache: Path) -> None:
+    with pytest.raises(SimulationError, match=r"^iverilog refuses broken: [^\n]+$"):
+        Icarus().build("module broken(; endmodule\n", "broken")
+    assert not list((cache / "builds").glob("*/broken.v"))
+
+
+def test_a_bench_that_fails_is_one_line(bench: str, tmp_path: Path) -> None:
+    icarus = Icarus()
+    model = icarus.build(COUNTER.replace("+ 1", "+ 3"), "counter")
+    with pytest.raises(SimulationError, match="^counter_bench on counter failed: counted wrong$"):
+        icarus.run(model, "counter", bench, tmp_path, {})
+
+
+def test_a_bench_that_is_not_there(tmp_path: Path) -> None:
+    icarus = Icarus()
+    with pytest.raises(SimulationError, match=r"^no_such_bench on counter [^\n]*no_such_bench[^\n]*$"):
+        icarus.run(icarus.build(COUNTER, "counter"), "counter", "no_such_bench", tmp_path, {})
