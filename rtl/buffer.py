@@ -6,14 +6,17 @@ path. A rotation brings the banks in order.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 from amaranth.utils import ceil_log2
 
 from rtl.block import Block, place
 from rtl.rotate import Rotate
 from rtl.sram import Sram
 
-__all__ = ["OperandBuffer"]
+__all__ = ["READ_LATENCY", "OperandBuffer", "read_port"]
+
+READ_LATENCY = 2
+"""Cycles from a read to its vector."""
 
 
 def count_bits(lanes: int) -> int:
@@ -24,6 +27,17 @@ def count_bits(lanes: int) -> int:
 def lane_bits(lanes: int) -> int:
     """Width of the index of a lane."""
     return max(1, ceil_log2(lanes))
+
+
+def read_port(lanes: int, depth: int) -> dict[str, Member]:
+    """Members with which a unit reads an operand buffer, without ``read_`` in front, see :class:`OperandBuffer`."""
+    return {
+        "enable": Out(1),
+        "address": Out(max(1, ceil_log2(depth))),
+        "rotate": Out(lane_bits(lanes)),
+        "column": Out(1),
+        "count": Out(count_bits(lanes)),
+    }
 
 
 class OperandBuffer(Block):
@@ -131,5 +145,7 @@ class OperandBuffer(Block):
             mask.eq((Const(1, lanes + 1) << count) - 1),
         ]
         with m.If(reading):
-            m.d.sync += self.read_data.eq(read_lanes.o & Cat(mask[lane].replicate(width) for lane in range(lanes)))
+            m.d.sync += self.read_data.eq(
+                read_lanes.o & Cat(mask[lane].replicate(width) for lane in range(lanes))
+            )
         return m

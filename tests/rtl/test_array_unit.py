@@ -13,7 +13,8 @@ import pytest
 
 from chiplet.specs import DieSpec
 from rtl.accumulator import accumulate_layout
-from rtl.array_unit import READ_LATENCY, ArrayUnit
+from rtl.array_unit import ArrayUnit
+from rtl.buffer import READ_LATENCY
 from rtl.isa import GEMM, SEMAPHORES, Opcode, encode
 from tests.rtl.harness import simulate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,8 +28,8 @@ def run(
         return bench
 
     async def sink(ctx: Any) -> None:
-        for payload in await get(ctx, dut.request, count * len(chances), chance=ready, seed=9):
-            seen.append((payload >> 10, payload & 1023))
+        payloads = await get(ctx, dut.request, count * len(chances), chance=ready, seed=9)
+        seen.extend((payload >> 10, payload & 1023) for payload in payloads)
         assert ctx.get(dut.idle)
 
     simulate(dut, *(source(n, name) for n, name in enumerate(UNITS) if name in chances), sink, cycles=cycles)
@@ -45,7 +46,7 @@ def test_nothing_is_lost_and_each_unit_keeps_its_order(ready: float) -> None:
 def test_load_and_store_take_turns() -> None:
     seen = run({"load": 1.0, "store": 1.0}, 50, ready=1.0, cycles=104)
     assert {who for who, _ in seen[::2]} != {who for who, _ in seen[1::2]}
-    assert all(a[0] != b[0] for a, b in zip(seen[:99], seen[1:], strict=True))
+    assert all(a[0] != b[0] for a, b in pairwise(seen))
 
 
 @pytest.mark.parametrize("unit", UNITS)
