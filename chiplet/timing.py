@@ -39,9 +39,9 @@ class GemmTerms(Spec):
     """
 
     constant: Annotated[float, Field(description="cycles of every GEMM")] = -1.0
-    fill_per_row: Annotated[float, Field(description="cycles for each array row before the first result")] = (
-        1.0
-    )
+    fill_per_row: Annotated[
+        float, Field(description="cycles for each array row while the first weights enter")
+    ] = 1.0
     per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = (
         1.0
     )

@@ -70,10 +70,10 @@ class GemmRecord(_Model):
     utilization
         ``ideal_cycles / array_cycles``.
     mismatches
-        Result elements that differ from the golden model in any bit.
+        Result elements that differ from the golden model, or are undefined, in any bit.
     commands, verilog_sha256
         Length of the program; the design that ran it.
-    simulator, simulator_version, hecaton_version
+    sim, simulator_version, hecaton_version
         What ran it.
     wall_seconds
         Time of the simulation, without building.

@@ -1,8 +1,8 @@
 """The scheduler: turns a GEMM into the program of a die and the place of everything in its memory.
 
-The program is in an order in which it would also be right one command after the other; the queues and semaphores of
-the die turn that into overlap. The queues let loads run ahead of the array, so the next block comes while this one
-is multiplied, and results leave while the next panel is summed.
+The program is in an order in which it would also be right one command after the other, a GEMM and the STORE behind it
+panel by panel; the queues and semaphores of the die turn that into overlap. The queues let loads run ahead of the
+array, so the next block comes while this one is multiplied, and results leave while the next panel is summed.
 """
 
 from __future__ import annotations

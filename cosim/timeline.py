@@ -2,8 +2,8 @@
 
 Every unit is a process that takes its commands in order; semaphores are queues of times. What a command costs
 follows from its sizes (words, rows, tiles) and from the few constants in :class:`chiplet.timing.DieTerms`, which a
-calibration fits to measured runs. Two things are left out: load and store sharing the memory port, and random
-stalls. Where they matter the prediction is low.
+calibration fits to measured runs. Left out are the sharing of the memory port, random stalls, and queues that are
+full.
 """
 
 from __future__ import annotations

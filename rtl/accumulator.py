@@ -2,7 +2,7 @@
 
 Column c works c cycles after column 0, as the sums leave the array, so nothing has to be deskewed. Each column keeps
 even and odd addresses in two SRAMs. The array walks through ascending addresses, so the SRAM that it leaves alone
-serves the store unit, at least every other cycle.
+serves the store unit.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -123,7 +123,9 @@ class AccumulatorColumn(Block):
             m.d.comb += [
                 array_reads.eq(reads & (array_odd == odd)),
                 sram.read_enable.eq(array_reads | (grant & (store_odd == odd))),
-                sram.read_address.eq(Mux(array_reads, control.address[1:], self.store_address[1:])[:address_bits]),
+                sram.read_address.eq(
+                    Mux(array_reads, control.address[1:], self.store_address[1:])[:address_bits]
+                ),
                 sram.write_enable.eq(write.valid & (write.address[0] == odd)),
                 sram.write_address.eq(write.address[1:][:address_bits]),
                 sram.write_data.eq(adder.o),

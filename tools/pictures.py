@@ -86,7 +86,14 @@ def die() -> str:
         ("load unit", "reads blocks,", "spreads them over banks", "rtl/load_unit.py"),
         fill=UNIT,
     )
-    d.box(250, 210, 430, 54, ("array unit", "loader and streamer: rtl/array_unit.py"), fill=UNIT)
+    d.box(
+        250,
+        210,
+        430,
+        54,
+        ("array unit", "weight loader and activation streamer: rtl/array_unit.py"),
+        fill=UNIT,
+    )
     d.box(
         790,
         210,

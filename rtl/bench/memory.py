@@ -25,7 +25,7 @@ class BenchMemory(Block):
     depth : int
         Words.
     outstanding : int
-        Reads that it keeps in flight.
+        Reads in flight of the load unit; there is room for 8 more, for the command processor.
 
     Members
     -------
