@@ -19,7 +19,7 @@ from chiplet.specs import DieSpec, MemorySpec
 from chiplet.timing import DieTerms, floor_cycles
 from cosim import golden
 from cosim.backends.base import Backend
-from cosim.backends.icarus import Icarus
+from cosim.backends.registry import backend
 from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
@@ -29,20 +29,10 @@ from cosim.timeline import predict
 from rtl.bench.die import DieBench
 from rtl.emit import Emitted, emit
 
-__all__ = ["BACKENDS", "prepare", "run_gemm"]
-
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Icarus(),)}
-"""Simulators by their name for ``--sim``."""
+__all__ = ["prepare", "run_gemm"]
 
 LEAST_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
-
-
-def backend(name: str) -> Backend:
-    """Return the backend of that name. Raises ValueError for an unknown one."""
-    if name not in BACKENDS:
-        raise ValueError(f"--sim {name} is unknown: must be one of {', '.join(BACKENDS)}")
-    return BACKENDS[name]
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
@@ -119,7 +109,7 @@ def run_gemm(
 
     timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
     emitted = emit_bench(die, memory, program.memory_words)
-    model = simulator.build(emitted.text, emitted.top)
+    model = simulator.build(emitted)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
         folder = Path(name)

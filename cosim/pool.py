@@ -38,7 +38,9 @@ def run_all(
     count = min(workers or cores(), len(items))
     before = {process.pid for process in active_children()}
     # Not forked from this process, which may have threads.
-    pool = ProcessPoolExecutor(count, mp_context=get_context("forkserver"), initializer=_leave_terminal)
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context("forkserver"), initializer=_begin, initargs=(dict(os.environ),)
+    )
     waiting = iter(enumerate(items))
     running: dict[Future[Result], int] = {}
 
@@ -65,10 +67,13 @@ def run_all(
         pool.shutdown()
 
 
-def _leave_terminal() -> None:
-    """Make the worker's own process group: an interrupt of the terminal must not reach the simulators in it, some
-    of which then wait for commands. The worker ends them.
+def _begin(environment: dict[str, str]) -> None:
+    """Take over the caller's environment, and make the worker's own process group: an interrupt of the terminal
+    must not reach the simulators in it, some of which then wait for commands. The worker ends them.
     """
+    # Workers descend from a server that keeps the environment of its own start.
+    os.environ.clear()
+    os.environ.update(environment)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -17,8 +16,9 @@ from pathlib import Path
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from cosim.backends.base import Backend, SimulationError
+from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
+from cosim.backends.process import error_line, last_line, python_path
 
 __all__ = ["Icarus"]
 
@@ -40,10 +40,10 @@ class Icarus(Backend):
             raise SimulationError("iverilog -V does not tell its version: is Icarus Verilog installed whole?")
         return found[1]
 
-    def build(self, verilog: str, top: str) -> Path:
-        made_from = f"{self.name} {self.version()} {TIMESCALE} {top}\n{verilog}"
+    def build(self, design: Design) -> Path:
+        made_from = f"{self.name} {self.version()} {TIMESCALE} {design.top}\n{design.text}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return cached_build(key, lambda folder: self._build_into(folder, verilog, top))
+        return cached_build(key, lambda folder: self._build_into(folder, design.text, design.top))
 
     def _build_into(self, folder: Path, verilog: str, top: str) -> None:
         source = folder / f"{top}.v"
@@ -60,7 +60,7 @@ class Icarus(Backend):
                     always=True,
                 )
         except (SystemExit, RuntimeError, subprocess.CalledProcessError) as error:
-            raise SimulationError(f"iverilog refuses {top}: {_last_line(log)}") from error
+            raise SimulationError(f"iverilog refuses {top}: {last_line(log)}") from error
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         log = folder / "simulation.log"
@@ -76,20 +76,14 @@ class Icarus(Backend):
                 results_xml=str(results),
                 log_file=log,
                 timescale=TIMESCALE,
-                extra_env={"PYTHONPATH": _python_path(), "COCOTB_LOG_LEVEL": "WARNING", **environment},
+                extra_env={"PYTHONPATH": python_path(), "COCOTB_LOG_LEVEL": "WARNING", **environment},
             )
         try:
             tests, failed = get_results(results)
         except RuntimeError as error:
-            raise SimulationError(f"{bench} on {top} ended without a result: {_last_line(log)}") from error
+            raise SimulationError(f"{bench} on {top} ended without a result: {last_line(log)}") from error
         if failed or not tests:
-            raise SimulationError(f"{bench} on {top} failed: {_error_line(log)}")
-
-
-def _python_path() -> str:
-    """Import path for the Python inside the simulator: where this package was found, and what the user set."""
-    here = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+            raise SimulationError(f"{bench} on {top} failed: {error_line(log)}")
 
 
 @contextlib.contextmanager
@@ -98,21 +92,3 @@ def _quiet() -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _last_line(log: Path) -> str:
-    lines = (
-        [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        if log.exists()
-        else []
-    )
-    return lines[-1].strip() if lines else "it printed nothing"
-
-
-def _error_line(log: Path) -> str:
-    if log.exists():
-        for line in log.read_text(errors="replace").splitlines():
-            found = re.search(r"(?:Error|Exception): (.+)", line)
-            if found:
-                return found[1].strip()
-    return _last_line(log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,23 @@ import pytest
 from cosim.backends.base import SimulationError
 from cosim.backends.icarus import Icarus
 
-COUNTER = """\
+
+@dataclass(frozen=True)
+class Source:
+    """A design that is Verilog only."""
+
+    text: str
+    top: str = "counter"
+    rtlil: str = ""
+
+
+COUNTER = Source(
+    """\
 module counter(input clk, input rst, output reg [3:0] count);
   always @(posedge clk) count <= rst ? 0 : count + 1;
 endmodule
 """
+)
 
 BENCH = """\
 import cocotb
@@ -51,14 +64,14 @@ def test_a_missing_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(
         SimulationError, match="^iverilog is not installed: install Debian's package iverilog$"
     ):
-        Icarus().build(COUNTER, "counter")
+        Icarus().build(COUNTER)
 
 
 def test_a_bench_runs_on_a_built_model(bench: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     icarus = Icarus()
-    model = icarus.build(COUNTER, "counter")
+    model = icarus.build(COUNTER)
     built = (model / "sim.vvp").stat().st_mtime_ns
-    assert icarus.build(COUNTER, "counter") == model
+    assert icarus.build(COUNTER) == model
     assert (model / "sim.vvp").stat().st_mtime_ns == built
     icarus.run(model, "counter", bench, tmp_path, {})
     # Standard output may be somebody's JSON.
@@ -67,26 +80,26 @@ def test_a_bench_runs_on_a_built_model(bench: str, tmp_path: Path, capfd: pytest
 
 def test_another_text_is_another_model() -> None:
     icarus = Icarus()
-    assert icarus.build(COUNTER, "counter") != icarus.build(COUNTER.replace("+ 1", "+ 2"), "counter")
+    assert icarus.build(COUNTER) != icarus.build(Source(COUNTER.text.replace("+ 1", "+ 2")))
 
 
 def test_a_damaged_model_is_built_again(bench: str, tmp_path: Path) -> None:
     icarus = Icarus()
-    model = icarus.build(COUNTER, "counter")
+    model = icarus.build(COUNTER)
     (model / "sim.vvp").write_text("")
-    assert icarus.build(COUNTER, "counter") == model
+    assert icarus.build(COUNTER) == model
     icarus.run(model, "counter", bench, tmp_path, {})
 
 
 def test_verilog_that_is_refused(cache: Path) -> None:
     with pytest.raises(SimulationError, match=r"^iverilog refuses broken: [^\n]+$"):
-        Icarus().build("module broken(; endmodule\n", "broken")
+        Icarus().build(Source("module broken(; endmodule\n", "broken"))
     assert not list((cache / "builds").glob("*/broken.v"))
 
 
 def test_a_bench_that_fails_is_one_line(bench: str, tmp_path: Path) -> None:
     icarus = Icarus()
-    model = icarus.build(COUNTER.replace("+ 1", "+ 3"), "counter")
+    model = icarus.build(Source(COUNTER.text.replace("+ 1", "+ 3")))
     with pytest.raises(SimulationError, match="^counter_bench on counter failed: counted wrong$"):
         icarus.run(model, "counter", bench, tmp_path, {})
 
@@ -94,4 +107,4 @@ def test_a_bench_that_fails_is_one_line(bench: str, tmp_path: Path) -> None:
 def test_a_bench_that_is_not_there(tmp_path: Path) -> None:
     icarus = Icarus()
     with pytest.raises(SimulationError, match=r"^no_such_bench on counter [^\n]*no_such_bench[^\n]*$"):
-        icarus.run(icarus.build(COUNTER, "counter"), "counter", "no_such_bench", tmp_path, {})
+        icarus.run(icarus.build(COUNTER), "counter", "no_such_bench", tmp_path, {})

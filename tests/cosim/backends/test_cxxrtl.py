@@ -1,0 +1,56 @@
+"""CXXRTL backend: the same benches, the same cycles and bits as on Icarus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chiplet.specs import DieSpec, MemorySpec
+from cosim.backends.base import SimulationError
+from cosim.backends.cxxrtl import Cxxrtl
+from cosim.gemm import emit_bench, run_gemm
+from cosim.record import GemmRequest
+from cosim.tiling import Form
+
+DIE = DieSpec(rows=3, cols=2)
+
+
+@pytest.mark.parametrize(
+    ("form", "stall", "die"),
+    [
+        ("nn", 0.0, DIE),
+        ("nt", 0.3, DIE),
+        ("tn", 0.3, DieSpec(rows=2, cols=3, dtype="int8", stages=2)),
+    ],
+)
+def test_cycles_counters_and_bits_are_those_of_icarus(form: Form, stall: float, die: DieSpec) -> None:
+    request = GemmRequest(
+        m=7, k=11, n=5, form=form, die=die, memory=MemorySpec(), stall=stall, seed=4, operands="special"
+    )
+    reference = run_gemm(request)
+    found = run_gemm(request.model_copy(update={"sim": "cxxrtl"}))
+    assert (found.mismatches, reference.mismatches) == (0, 0)
+    assert found.counters == reference.counters
+
+
+def test_a_built_model_is_kept() -> None:
+    cxxrtl = Cxxrtl()
+    design = emit_bench(DIE, MemorySpec(), 1)
+    model = cxxrtl.build(design)
+    built = (model / "simulator").stat().st_mtime_ns
+    assert cxxrtl.build(design) == model
+    assert (model / "simulator").stat().st_mtime_ns == built
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(SimulationError, match="^no-such-compiler is not installed: "):
+        Cxxrtl().build(emit_bench(DIE, MemorySpec(), 1))
+
+
+def test_a_failing_bench_is_an_error_of_one_line(tmp_path: Path) -> None:
+    cxxrtl = Cxxrtl()
+    design = emit_bench(DIE, MemorySpec(), 1)
+    with pytest.raises(SimulationError, match=r"^no_such_bench on \w+ (failed|ended without a result): .+$"):
+        cxxrtl.run(cxxrtl.build(design), design.top, "no_such_bench", tmp_path, {})
