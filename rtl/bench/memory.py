@@ -57,7 +57,7 @@ class BenchMemory(Block):
 
     @property
     def block_name(self) -> str:
-        return f"bench_memory_{self._depth}x{self._word_bytes}"
+        return f"bench_memory_{self._depth}x{self._word_bytes}_{self._outstanding}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
