@@ -7,7 +7,7 @@ WORKERS ?= 2
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup icarus demo test test-all lint layers types fmt docs clean
+.PHONY: help setup icarus compiler demo test test-all lint layers types fmt docs clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -21,13 +21,16 @@ $(READY): pyproject.toml tools/setup.sh
 icarus:
 	@command -v iverilog >/dev/null && command -v vvp >/dev/null || bash tools/setup.sh icarus
 
+compiler:
+	@command -v g++ >/dev/null || bash tools/setup.sh compiler
+
 demo: setup ## run the main job: Verilog, co-simulation, calibration, projection
 	$(BIN)/hecaton demo
 
-test: lint types icarus ## lint, types, layers and all tests but the slow ones
+test: lint types icarus compiler ## lint, types, layers and all tests but the slow ones
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"
 
-test-all: lint types icarus ## the same with the slow tests
+test-all: lint types icarus compiler ## the same with the slow tests
 	$(BIN)/pytest -n $(WORKERS)
 
 lint: $(READY) layers ## style and layer rules

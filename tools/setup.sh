@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `make setup` runs: `setup.sh venv PYTHON FOLDER` makes the virtual environment, `setup.sh icarus` installs
-# Icarus Verilog. Each ends with one line that says what to do when it cannot.
+# Icarus Verilog, `setup.sh compiler` a C++ compiler. Each ends with one line that says what to do when it cannot.
 set -euo pipefail
 
 refuse() {
@@ -35,6 +35,14 @@ make_venv() {
     echo "setup: installing Python packages into $folder"
     "$folder/bin/pip" install -qq --disable-pip-version-check -e '.[dev]' ||
         refuse "pip could not install the dependencies; its own words stand above"
+    # cocotb runs Python inside the simulator, from the shared library that some systems keep in a package of its own.
+    local library='import find_libpython, sys; sys.exit(find_libpython.find_libpython() is None)'
+    if ! "$folder/bin/python" -c "$library"; then
+        local package
+        package=$("$python" -c 'import sys; print("libpython%d.%d" % sys.version_info[:2])')
+        install_packages "$package" && "$folder/bin/python" -c "$library" ||
+            refuse "$python has no shared library, which co-simulation needs: apt-get install $package"
+    fi
 }
 
 install_icarus() {
@@ -43,8 +51,15 @@ install_icarus() {
         refuse "Icarus Verilog is missing and apt-get could not install it (it needs root or sudo): apt-get install iverilog"
 }
 
+install_compiler() {
+    echo "setup: installing a C++ compiler"
+    install_packages g++ && command -v g++ >/dev/null ||
+        refuse "g++ is missing and apt-get could not install it (it needs root or sudo): apt-get install g++"
+}
+
 case "${1:-}" in
     venv) make_venv "${2:?python}" "${3:?folder}" ;;
     icarus) install_icarus ;;
-    *) refuse "usage: setup.sh venv PYTHON FOLDER | setup.sh icarus" ;;
+    compiler) install_compiler ;;
+    *) refuse "usage: setup.sh venv PYTHON FOLDER | setup.sh icarus | setup.sh compiler" ;;
 esac
