@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hecaton.commands import calibrate, compare, config, cosim, project, schema, verilog
+from hecaton.commands import calibrate, compare, config, cosim, demo, project, schema, verilog
 from hecaton.errors import INTERRUPTED, explain
 from hecaton.options import examples
 from hecaton.version import VERSION
@@ -50,6 +50,7 @@ def _root(
     """
 
 
+app.add_typer(demo.app)
 app.add_typer(verilog.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -52,8 +53,10 @@ class Output:
         else:
             from rich.console import Console
 
-            # A table in a file or a pipe is as wide as it needs to be; rich would cut it to 80 columns.
-            Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(self._view)
+            if sys.stdout.isatty():
+                Console(highlight=False).print(self._view)
+            else:
+                sys.stdout.write(as_text(self._view))
         sys.stdout.flush()
 
     def result(self, data: Mapping[str, Any], view: RenderableType) -> None:
@@ -81,6 +84,15 @@ class Output:
         with Progress(console=Console(file=sys.stderr), transient=True, disable=silent) as bar:
             task = bar.add_task(label, total=total)
             yield lambda steps=1: bar.advance(task, steps)
+
+
+def as_text(view: RenderableType) -> str:
+    """``view`` as a file or a pipe gets it: as wide as it needs to be; rich would cut it to 80 columns."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=240, force_terminal=False, color_system=None).print(view)
+    return text.getvalue()
 
 
 def to_json(data: Mapping[str, Any]) -> str:

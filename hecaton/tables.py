@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 
 
 def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: str | None = None) -> Table:
@@ -19,11 +19,20 @@ def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: s
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
         cells = [cell(row.get(name)) for row in entries]
-        numeric = all(text == "-" or text[:1].isdigit() or text[:1] == "-" for text in cells)
+        numeric = all(_is_number(text) for text in cells)
         table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
     for row in entries:
         table.add_row(*(Text(cell(row.get(name))) for name in names))
     return table
+
+
+def markdown(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """The same table as :func:`columns` makes, as Markdown."""
+    entries = [[cell(row.get(name)).replace("|", r"\|") for name in names] for row in rows]
+    sides = [
+        "---:" if all(_is_number(line[index]) for line in entries) else "---" for index in range(len(names))
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [list(names), sides, *entries]) + "\n"
 
 
 def pairs(data: Mapping[str, Any], *, title: str | None = None) -> Table:
@@ -55,8 +64,12 @@ def quantity(value: float, unit: str) -> str:
     """``value`` with an SI prefix and four significant digits: ``quantity(0.0123, "s")`` is ``12.3 ms``."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
-    exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), min(_PREFIXES)), max(_PREFIXES))
-    return f"{value / 10.0**exponent:.4g} {_PREFIXES[exponent]}{unit}"
+    exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), min(PREFIXES)), max(PREFIXES))
+    return f"{value / 10.0**exponent:.4g} {PREFIXES[exponent]}{unit}"
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdigit() or text[:1] == "-"
 
 
 def _flat(data: Mapping[str, Any], prefix: str) -> Iterable[tuple[str, Any]]:

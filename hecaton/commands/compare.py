@@ -84,7 +84,7 @@ def compare(
             sequence_length=sequence_length,
             optimizer=cast(Optimizer, optimizer),
         )
-        out.result(found.model_dump(), _view(found))
+        out.result(found.model_dump(), view(found))
 
 
 def _by_method(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -110,7 +110,8 @@ def _by_method(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return chosen
 
 
-def _view(found: Comparison) -> RenderableType:
+def view(found: Comparison) -> RenderableType:
+    """The tables of a comparison."""
     from rich.console import Group
 
     from hecaton.tables import columns, pairs

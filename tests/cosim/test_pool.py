@@ -49,6 +49,12 @@ def test_there_is_a_core() -> None:
     assert 1 <= cores() <= (os.cpu_count() or 1)
 
 
+def test_workers_have_the_environment_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("before", "after"):
+        monkeypatch.setenv("HECATON_TEST_POOL", value)
+        assert list(run_all(os.getenv, ["HECATON_TEST_POOL"])) == [(0, value)]
+
+
 def test_an_error_interrupts_what_still_runs_and_starts_nothing_else(tmp_path: Path) -> None:
     paths = [tmp_path / str(index) for index in range(4)]
     with pytest.raises(ValueError, match="the first fails"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from hecaton.tables import cell, columns, pairs, quantity
+from hecaton.tables import cell, columns, markdown, pairs, quantity
 
 
 def shown(table: RenderableType) -> list[list[str]]:
@@ -24,6 +24,13 @@ def test_columns() -> None:
     assert lines[1] == ["method", "seconds", "note"]
     assert lines[3:] == [["hecaton", "1.235", "-"], ["[flat]", "20", "-"]]
     assert shown(columns([], ["method"]))[0] == ["method"]
+
+
+def test_markdown() -> None:
+    rows: list[dict[str, Any]] = [{"method": "a|b", "seconds": 1.23456789}, {"method": "c", "seconds": None}]
+    assert markdown(rows, ["method", "seconds"]) == (
+        "| method | seconds |\n| --- | ---: |\n| a\\|b | 1.235 |\n| c | - |\n"
+    )
 
 
 def test_pairs_flattens() -> None:
