@@ -6,7 +6,7 @@ vectors, and the skew that the wavefront needs is inside.
 """
 
 from amaranth.hdl import Cat, Module
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 from amaranth.utils import ceil_log2
 
 from chiplet.specs import Dtype
@@ -20,6 +20,24 @@ __all__ = ["Array", "Row"]
 def count_bits(rows: int) -> int:
     """Width of the count of rows that a weight vector has yet to pass."""
     return max(1, ceil_log2(rows))
+
+
+def row_ports(*, height: int, rows: int, cols: int, element: int) -> dict[str, Member]:
+    """Ports of ``height`` rows of the array."""
+    count = count_bits(rows)
+    return {
+        "a": In(height * element),
+        "swap": In(1),
+        "load": In(1),
+        "count": In(count),
+        "w_in": In(cols * element),
+        "psum_in": In(cols * 32),
+        "swap_next": Out(1),
+        "load_next": Out(1),
+        "count_next": Out(count),
+        "w_out": Out(cols * element),
+        "psum_out": Out(cols * 32),
+    }
 
 
 class Row(Block):
@@ -45,22 +63,7 @@ class Row(Block):
     def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
         self._element = 16 if dtype == "bf16" else 8
-        count = count_bits(rows)
-        super().__init__(
-            {
-                "a": In(self._element),
-                "swap": In(1),
-                "load": In(1),
-                "count": In(count),
-                "w_in": In(cols * self._element),
-                "psum_in": In(cols * 32),
-                "swap_next": Out(1),
-                "load_next": Out(1),
-                "count_next": Out(count),
-                "w_out": Out(cols * self._element),
-                "psum_out": Out(cols * 32),
-            }
-        )
+        super().__init__(row_ports(height=1, rows=rows, cols=cols, element=self._element))
 
     @property
     def block_name(self) -> str:
@@ -93,6 +96,64 @@ class Row(Block):
             Cat(self.swap_next, self.load_next, self.count_next).eq(below.o),
         ]
         return m
+
+
+class Rows(Block):
+    """``height`` rows below each other, as two halves: a module for each size, so that text and time of generation
+    grow with the logarithm of the height.
+
+    Parameters
+    ----------
+    height : int
+        Rows here, at least 2.
+    rows, cols, dtype, stages
+        As for :class:`Row`.
+
+    Members
+    -------
+    As those of :class:`Row`, with ``height`` activations in ``a``, the topmost first.
+    """
+
+    def __init__(self, *, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
+        self._height, self._rows, self._cols, self._dtype, self._stages = height, rows, cols, dtype, stages
+        self._element = 16 if dtype == "bf16" else 8
+        super().__init__(row_ports(height=height, rows=rows, cols=cols, element=self._element))
+
+    @property
+    def block_name(self) -> str:
+        return f"rows_{self._height}_of_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        top = self._height - self._height // 2
+        upper, lower = (
+            make_rows(height=height, rows=self._rows, cols=self._cols, dtype=self._dtype, stages=self._stages)
+            for height in (top, self._height - top)
+        )
+        place(m, platform, "upper", upper)
+        place(m, platform, "lower", lower)
+        m.d.comb += [
+            Cat(upper.a, lower.a).eq(self.a),
+            *(
+                getattr(upper, name).eq(getattr(self, name))
+                for name in ("swap", "load", "count", "w_in", "psum_in")
+            ),
+            *(getattr(lower, name).eq(getattr(upper, f"{name}_next")) for name in ("swap", "load", "count")),
+            lower.w_in.eq(upper.w_out),
+            lower.psum_in.eq(upper.psum_out),
+            *(
+                getattr(self, name).eq(getattr(lower, name))
+                for name in ("swap_next", "load_next", "count_next", "w_out", "psum_out")
+            ),
+        ]
+        return m
+
+
+def make_rows(*, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> Row | Rows:
+    """Return a block of ``height`` rows of the array."""
+    if height == 1:
+        return Row(rows=rows, cols=cols, dtype=dtype, stages=stages)
+    return Rows(height=height, rows=rows, cols=cols, dtype=dtype, stages=stages)
 
 
 class Array(Block):
@@ -154,19 +215,17 @@ class Array(Block):
             a_skew.i.eq(Cat(self.a.word_select(r, element) for r in reversed(range(self._rows)))),
             w_skew.i.eq(self.w),
         ]
-        swap, load, count, w, psum = self.swap, self.load, self.count, w_skew.o, 0
-        for r in range(self._rows):
-            row = Row(rows=self._rows, cols=self._cols, dtype=self._dtype, stages=self._stages)
-            place(m, platform, f"row_{r}", row)
-            m.d.comb += [
-                row.a.eq(a_skew.o.word_select(r, element)),
-                row.swap.eq(swap),
-                row.load.eq(load),
-                row.count.eq(count),
-                row.w_in.eq(w),
-                row.psum_in.eq(psum),
-            ]
-            swap, load, count = row.swap_next, row.load_next, row.count_next
-            w, psum = row.w_out, row.psum_out
-        m.d.comb += self.psum.eq(psum)
+        rows = make_rows(
+            height=self._rows, rows=self._rows, cols=self._cols, dtype=self._dtype, stages=self._stages
+        )
+        place(m, platform, "rows", rows)
+        m.d.comb += [
+            rows.a.eq(a_skew.o),
+            rows.swap.eq(self.swap),
+            rows.load.eq(self.load),
+            rows.count.eq(self.count),
+            rows.w_in.eq(w_skew.o),
+            rows.psum_in.eq(0),
+            self.psum.eq(rows.psum_out),
+        ]
         return m

@@ -76,7 +76,9 @@ class StoreUnit(Block):
         panel = Signal(COUNT_BITS)
         row = Signal(COUNT_BITS)
         accumulator = Signal(len(command.base))  # of the panel
-        sum_index = Signal(MEMORY_ADDRESS_BITS + offset_bits)  # memory place of the panel's first sum, in sums
+        sum_index = Signal(
+            MEMORY_ADDRESS_BITS + offset_bits
+        )  # memory place of the panel's first sum, in sums
         row_word = Signal(MEMORY_ADDRESS_BITS)  # first word of the row
 
         # Words of the row that is being written.
@@ -116,9 +118,7 @@ class StoreUnit(Block):
             self.start.eq(in_panel & more & (~reading | take_row)),
             panel_over.eq(in_panel & ~more & ~reading & sent & last_word),
             self.command.ready.eq(~active | (panel_over & last_panel)),
-            self.post.eq(
-                Mux(panel_over, command.panel_post | Mux(last_panel, command.post, 0), 0)
-            ),
+            self.post.eq(Mux(panel_over, command.panel_post | Mux(last_panel, command.post, 0), 0)),
             following.eq(accumulator + command.step),
             offset.eq(sum_index[:offset_bits] if offset_bits else 0),
             columns.eq(Mux(last_panel, command.last_cols, cols)),
@@ -147,10 +147,21 @@ class StoreUnit(Block):
                 row_word.eq(sum_index[offset_bits:]),
             ]
         with m.If(sent):
-            m.d.sync += [row_sums.eq(row_sums >> word_sums * 32), strobe.eq(strobe >> word_sums), word.eq(word + 1)]
+            m.d.sync += [
+                row_sums.eq(row_sums[word_sums * 32 :]),
+                strobe.eq(strobe[word_sums:]),
+                word.eq(word + 1),
+            ]
+        # Shifted to its place step by step: a shift by any number of bits would tie every bit to every other.
+        placed = Signal.like(row_sums)
+        m.d.comb += placed.eq(self.sums)
+        for bit in range(offset_bits):
+            shifted = Signal.like(row_sums, name=f"shifted_{bit}")
+            m.d.comb += shifted.eq(Mux(offset[bit], Cat(Const(0, 32 << bit), placed)[: len(placed)], placed))
+            placed = shifted
         with m.If(take_row):
             m.d.sync += [
-                row_sums.eq(Cat(self.sums, Const(0, len(row_sums) - cols * 32)) << Cat(Const(0, 5), offset)),
+                row_sums.eq(placed),
                 strobe.eq(((Const(1, cols + 1) << columns) - 1)[:cols] << offset),
                 word.eq(row_word),
                 row_word.eq(row_word + command.memory_pitch),

@@ -188,7 +188,7 @@ def test_the_verilog_does_not_grow_with_the_array(size: int, most: int) -> None:
     emitted = verilog(size, size, "bf16")
     assert emitted.bytes <= most
     assert emitted.top == f"die_{size}x{size}_bf16"
-    assert len(emitted.modules) < 40
+    assert len(emitted.modules) < 48  # a module more each time that the rows double
     assert len(re.findall(r"^module pe_", emitted.text, re.MULTILINE)) == 1
 
 
