@@ -95,7 +95,8 @@ class Programmer:
         coin, target = self.coin, self.coin.choice(tuple(Target))
         per_word = self.memory.word_bytes // self.die.element_bytes
         lanes = self.lanes(target)
-        rows, cols = coin.randint(1, 2 * lanes + 3), coin.randint(1, 2 * lanes + 3)
+        cols = coin.randint(1, 2 * lanes + 3)
+        rows = coin.randint(1, min(2 * lanes + 3, self.depth(target) // -(-cols // lanes) - 1))
         pitch = rows + coin.choice((0, 0, 1))
         size = (cols - 1) // lanes * pitch + rows
         base = coin.randrange(self.depth(target) - size + 1)
