@@ -96,8 +96,7 @@ def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
 
 
 def joules(events: Events, system: SystemSpec, dies: int, seconds: float) -> dict[str, float]:
-    """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``.
-    """
+    """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``."""
     energy, link = system.energy, system.link
     return {
         "array": events.macs * energy.mac_pj * PICO,

@@ -66,8 +66,7 @@ class Llm(Spec):
         return self.heads * self.head_dim
 
     def qkv_features(self, kv_heads: int | None = None) -> int:
-        """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given.
-        """
+        """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given."""
         return self.query_features + 2 * (kv_heads or self.kv_heads) * self.head_dim
 
     @property

@@ -44,8 +44,7 @@ class Mesh:
 
     @property
     def mean_edge_hops(self) -> float:
-        """Mean hops from outside to a die, each reached over its nearest side (1 for a die on the perimeter).
-        """
+        """Mean hops from outside to a die, each reached over its nearest side (1 for a die on the perimeter)."""
         return _mean_edge_hops(self.rows, self.cols)
 
     def route(self, source: int, target: int) -> list[Link]:

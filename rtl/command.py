@@ -66,7 +66,9 @@ class Semaphores(Block):
             m.d.comb += getattr(self, f"{unit}_ok").eq(~(getattr(self, f"{unit}_wait") & empty).any())
         for s, value in enumerate(values):
             posts = sum((getattr(self, f"{unit}_post")[s] for unit in UNITS), start=0)
-            takes = Cat(getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in UNITS).any()
+            takes = Cat(
+                getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in UNITS
+            ).any()
             with m.If(self.set[s]):
                 m.d.sync += value.eq(getattr(self, f"set_{s}"))
             with m.Else():
@@ -152,7 +154,10 @@ class CommandProcessor(Block):
         ]
         m.d.sync += asked.eq(asked + command_asked - command_done)
         with m.If(sent):
-            m.d.sync += [fetch_address.eq(fetch_address + 1), ask_word.eq(Mux(command_asked, 0, ask_word + 1))]
+            m.d.sync += [
+                fetch_address.eq(fetch_address + 1),
+                ask_word.eq(Mux(command_asked, 0, ask_word + 1)),
+            ]
         with m.If(command_asked):
             m.d.sync += to_ask.eq(to_ask - 1)
 

@@ -243,7 +243,9 @@ class LoadUnit(Block):
                 m.d.sync += [
                     getattr(self, f"{name}_address").eq(address),
                     getattr(self, f"{name}_next").eq(address + command.pitch),
-                    getattr(self, f"{name}_rotate").eq(Mux(rotate >= target_lanes, rotate - target_lanes, rotate)),
+                    getattr(self, f"{name}_rotate").eq(
+                        Mux(rotate >= target_lanes, rotate - target_lanes, rotate)
+                    ),
                     getattr(self, f"{name}_split").eq(target_lanes - col_lane),
                     getattr(self, f"{name}_count").eq(count),
                     getattr(self, f"{name}_data").eq(elements),

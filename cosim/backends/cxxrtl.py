@@ -98,7 +98,9 @@ class Cxxrtl(Backend):
 def _compiler() -> str:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
-        raise SimulationError(f"{compiler} is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)")
+        raise SimulationError(
+            f"{compiler} is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)"
+        )
     return compiler
 
 

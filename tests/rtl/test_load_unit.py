@@ -50,7 +50,10 @@ def some_loads(coin: Random, count: int, *, lanes: tuple[int, int], word_element
     loads = []
     for _ in range(count):
         target = coin.choice(tuple(Target))
-        rows, cols = coin.randint(1, 9), coin.choice((1, coin.randint(1, 40), word_elements, 2 * lanes[target]))
+        rows, cols = (
+            coin.randint(1, 9),
+            coin.choice((1, coin.randint(1, 40), word_elements, 2 * lanes[target])),
+        )
         size = -(-cols // lanes[target]) * rows
         loads.append(
             Load(
@@ -100,7 +103,9 @@ class Bench:
         """Write the banks, and give semaphores at random."""
         dut = self.dut
         ports = [
-            getattr(dut, f"{name}_{part}") for name in ("activation", "weight") for part in ("enable", *WRITE_PORT)
+            getattr(dut, f"{name}_{part}")
+            for name in ("activation", "weight")
+            for part in ("enable", *WRITE_PORT)
         ]
         while True:
             ctx.set(dut.needs_ok, self.coin.random() < 0.5)

@@ -163,7 +163,8 @@ def make(cols: int, word_bytes: int, *, stall: float, wait: float) -> Bench:
 
 
 @pytest.mark.parametrize(
-    ("cols", "word_bytes"), [(1, 4), (1, 32), (3, 4), (3, 8), (3, 16), (4, 16), (5, 8), (7, 32), (8, 256), (16, 8)]
+    ("cols", "word_bytes"),
+    [(1, 4), (1, 32), (3, 4), (3, 8), (3, 16), (4, 16), (5, 8), (7, 32), (8, 256), (16, 8)],
 )
 @pytest.mark.parametrize(("stall", "wait"), [(0.0, 0.0), (0.5, 0.3)])
 def test_random_panels(cols: int, word_bytes: int, stall: float, wait: float) -> None:
