@@ -67,7 +67,9 @@ class Job:
 
 def save_progress(folder: Path, cycles: int) -> None:
     """Tell how many cycles have passed."""
-    (folder / "progress").write_text(str(cycles))
+    written = folder / "progress.new"
+    written.write_text(str(cycles))
+    written.replace(folder / "progress")  # never seen empty
 
 
 def load_progress(folder: Path) -> int:
@@ -95,9 +97,18 @@ def image_words(folder: Path, *, word_bytes: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the bench found: every counter of the die. The words read back are in a file beside it."""
+    """What the bench found. The words read back are in a file beside it.
+
+    Attributes
+    ----------
+    counters
+        Every counter of the die.
+    seconds
+        Wall-clock time from start to done: the simulation without its beginning and end.
+    """
 
     counters: dict[str, int]
+    seconds: float
 
     def save(self, folder: Path, words: Iterable[int], undefined: Iterable[int], *, word_bytes: int) -> None:
         """Write the outcome, the words read back, and which of their bits are undefined."""

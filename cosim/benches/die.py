@@ -6,6 +6,7 @@ Python is not in the cycle loop. What to do comes as a :class:`cosim.job.Job` in
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,21 @@ async def run_program(dut: Any) -> None:
     for address, word in image_words(folder, word_bytes=job.word_bytes):
         contents[address].value = word
 
-    Clock(dut.clk, CLOCK_NS, unit="ns").start()
+    # The clock of the interface layer: that of Python would be called twice a cycle.
+    Clock(dut.clk, CLOCK_NS, unit="ns", impl="gpi").start()
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
     dut.memory_reseed.value = 0
     await _write(dut, PROGRAM, job.program_address)
     await _write(dut, COMMANDS, job.commands)
     await _write(dut, CONTROL, 1)
+    start = time.perf_counter()
     for cycles in range(0, job.most_cycles, PROGRESS_CYCLES):
         save_progress(folder, cycles)
         await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * PROGRESS_CYCLES, unit="ns"))
         if dut.done.value or dut.error.value:
             break
+    seconds = time.perf_counter() - start
     await RisingEdge(dut.clk)
     status = await _read(dut, STATUS)
     if status != 2:
@@ -80,9 +84,9 @@ async def run_program(dut: Any) -> None:
         low = await _read(dut, counter_address(name))
         high = await _read(dut, counter_address(name) + 1)
         counters[name] = high << 32 | low
-    start, end = job.result_address, job.result_address + job.result_words
-    words = [contents[address].value for address in range(start, end)]
-    Outcome(counters=counters).save(
+    places = range(job.result_address, job.result_address + job.result_words)
+    words = [contents[address].value for address in places]
+    Outcome(counters=counters, seconds=seconds).save(
         folder,
         [_bits(word, "1") for word in words],
         [0 if word.is_resolvable else _bits(word, "XxZzUuWw-") for word in words],

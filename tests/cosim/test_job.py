@@ -31,7 +31,7 @@ def test_image(tmp_path: Path) -> None:
 
 
 def test_outcome(tmp_path: Path) -> None:
-    outcome = Outcome(counters={"cycles": 1 << 40, "macs": 3})
+    outcome = Outcome(counters={"cycles": 1 << 40, "macs": 3}, seconds=0.5)
     outcome.save(tmp_path, [0x04030201, 0xFFFFFFFF], [0, 0x80000000], word_bytes=4)
     assert Outcome.load(tmp_path) == (outcome, b"\x01\x02\x03\x04\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\x80")
 

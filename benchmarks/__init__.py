@@ -1,0 +1,1 @@
+"""Benchmarks: how fast the simulators run, how the generator scales."""
