@@ -183,10 +183,10 @@ def _parse(text: str, name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         match = _TOML_POSITION.match(str(error))
         if match is None:
-            raise ConfigError(f"{name}: {error}") from None
+            raise ConfigError(f"{name}: not valid TOML: {error}") from None
         line = match["line"] or str(text.count("\n") + 1)
         column = match["column"] or str(len(text) - text.rfind("\n"))
-        raise ConfigError(f"{name}:{line}:{column}: {match['what']}") from None
+        raise ConfigError(f"{name}:{line}:{column}: not valid TOML: {match['what']}") from None
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, endless brackets
         raise ConfigError(f"{name}: not a usable TOML document: {error}") from None
 

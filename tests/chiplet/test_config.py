@@ -160,11 +160,11 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(tmp_path: Path, key: 
 @pytest.mark.parametrize(
     ("text", "rest"),
     [
-        ("[die]\nrows = \n", ":2:8: Invalid value"),
-        ("[die\nrows = 1", ":1:5: Expected ']' at the end of a table declaration"),
-        ("a = 1 2\n", ":1:7: Expected newline or end of document after a statement"),
-        ("a = 1\na = 2\n", ":2:6: Cannot overwrite a value"),
-        ("a = '''b\nc", ":2:2: Expected \"'''\""),
+        ("[die]\nrows = \n", ":2:8: not valid TOML: Invalid value"),
+        ("[die\nrows = 1", ":1:5: not valid TOML: Expected ']' at the end of a table declaration"),
+        ("a = 1 2\n", ":1:7: not valid TOML: Expected newline or end of document after a statement"),
+        ("a = 1\na = 2\n", ":2:6: not valid TOML: Cannot overwrite a value"),
+        ("a = '''b\nc", ":2:2: not valid TOML: Expected \"'''\""),
         (
             "[die]\nrows = 8\n\n[link]\nlanez = 3\n",
             ":5: unknown key link.lanez: the nearest known one is link.lanes",

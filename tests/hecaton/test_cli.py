@@ -68,7 +68,7 @@ def test_bad_overrides(command: list[str], override: str, message: str) -> None:
     ("content", "message"),
     [
         (None, ": no such configuration file"),
-        (b"[die]\nrows = = 3\n", ":2:8: Invalid value"),
+        (b"[die]\nrows = = 3\n", ":2:8: not valid TOML: Invalid value"),
         (b"[die]\nrows = 3\nrowz = 4\n", ":3: unknown key die.rowz: the nearest known one is die.rows"),
         (b"[die]\nrows = 0\n", ":2: die.rows must be an integer from 1 to 512, not 0"),
         (b"\xff", ": not a TOML file: byte 0 is not UTF-8"),
