@@ -52,7 +52,11 @@ class Cxxrtl(Backend):
 
     def build(self, design: Design) -> Path:
         provider = self.provider()
-        made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {design.top}\n{design.rtlil}"
+        # A model finds the libraries by where they were when it was linked.
+        libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
+        made_from = (
+            f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries} {design.top}\n{design.rtlil}"
+        )
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(key, lambda folder: _build_model(folder, design, provider))
 

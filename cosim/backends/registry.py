@@ -5,10 +5,11 @@ from __future__ import annotations
 from cosim.backends.base import Backend
 from cosim.backends.cxxrtl import Cxxrtl
 from cosim.backends.icarus import Icarus
+from cosim.backends.verilator import Verilator
 
 __all__ = ["BACKENDS", "backend"]
 
-BACKENDS: dict[str, Backend] = {one.name: one for one in (Icarus(), Cxxrtl())}
+BACKENDS: dict[str, Backend] = {one.name: one for one in (Icarus(), Cxxrtl(), Verilator())}
 """Simulators by their name for ``--sim``."""
 
 
