@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +14,8 @@ from threading import Event
 
 import pytest
 
-from cosim.backends.cache import cache_dir, cached_build
+from cosim.backends.cache import cache_bytes, cache_dir, cached_build, clear, entries
+from tests.hecaton.command import ROOT
 
 Build = Callable[[Path], None]
 
@@ -17,6 +23,7 @@ Build = Callable[[Path], None]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HECATON_CACHE", str(tmp_path))
+    monkeypatch.delenv("HECATON_CACHE_BYTES", raising=False)
     return tmp_path
 
 
@@ -112,3 +119,125 @@ def test_others_wait_for_a_build_in_work(build: Build, builds: list[Path]) -> No
         go_on.set()
         assert {first.result(10), *(other.result(10) for other in others)} == {first.result()}
     assert len(builds) == 1
+
+
+def kilobyte(folder: Path) -> None:
+    """Build that makes an entry of 1000 bytes and a seal."""
+    (folder / "model").write_bytes(bytes(1000))
+
+
+def keys() -> set[str]:
+    return {entry.key for entry in entries()}
+
+
+def in_another_process(program: str) -> subprocess.Popen[str]:
+    head = f"from cosim.backends.cache import *; from {__name__} import kilobyte; import time\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", head + program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache_bytes() == 2 * 2**30
+    monkeypatch.setenv("HECATON_CACHE_BYTES", "")
+    assert cache_bytes() == 2 * 2**30
+    monkeypatch.setenv("HECATON_CACHE_BYTES", "1000")
+    assert cache_bytes() == 1000
+
+
+@pytest.mark.parametrize("wrong", ["2G", "-1", "1.5", "many"])
+def test_a_bound_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("HECATON_CACHE_BYTES", wrong)
+    message = f"HECATON_CACHE_BYTES = {wrong}: must be a number of bytes, at least 0"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        cached_build("key", kilobyte)
+
+
+def test_the_entries_not_asked_for_for_longest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HECATON_CACHE_BYTES", "4000")
+    for key in ("a", "b", "c"):
+        cached_build(key, kilobyte)
+    cached_build("a", kilobyte)
+    assert [entry.key for entry in entries()] == ["a", "c", "b"]
+    cached_build("d", kilobyte)
+    assert [entry.key for entry in entries()] == ["d", "a", "c"]
+    assert sum(entry.bytes for entry in entries()) <= 4000
+
+
+def test_an_entry_in_use_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HECATON_CACHE_BYTES", "1")
+    used = cached_build("used", kilobyte)
+    cached_build("other", kilobyte)
+    cached_build("third", kilobyte)
+    # The last one, too, was in use when room was made.
+    assert {entry.key: entry.in_use for entry in entries()} == {"used": True, "third": False}
+    assert clear() == (1, pytest.approx(1100, abs=50))
+    assert (used / "model").exists()
+    del used
+    assert clear()[0] == 1
+    assert list((folder / "builds").iterdir()) == []
+
+
+def test_an_entry_that_another_process_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = in_another_process(
+        "model = cached_build('key', kilobyte); print('built', flush=True); time.sleep(60)"
+    )
+    assert said(process) == "built"
+    assert [(entry.key, entry.in_use) for entry in entries()] == [("key", True)]
+    assert clear() == (0, 0)
+    monkeypatch.setenv("HECATON_CACHE_BYTES", "0")
+    cached_build("other", kilobyte)
+    assert "key" in keys()
+    # The system takes back the lock of a process that dies, however that was.
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert clear()[0] == 2
+
+
+def test_what_a_killed_build_left_is_removed_and_one_in_work_is_not(folder: Path) -> None:
+    program = (
+        "cached_build({key!r}, lambda folder: (kilobyte(folder), print('half', flush=True), time.sleep(60)))"
+    )
+    killed, going = (in_another_process(program.format(key=key)) for key in ("killed", "going"))
+    assert (said(killed), said(going)) == ("half", "half")
+    killed.kill()
+    killed.communicate()
+    cached_build("key", kilobyte)
+    left = sorted(path.name.split(".")[1] for path in (folder / "builds").glob(".*") if path.is_dir())
+    assert left == ["going"]
+    assert keys() == {"key"}
+    going.kill()
+    going.communicate()
+    assert clear()[0] == 1
+    assert list((folder / "builds").iterdir()) == []
+
+
+def test_an_empty_cache() -> None:
+    assert entries() == []
+    assert clear() == (0, 0)
+
+
+def test_many_processes_that_build_and_remove_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound that holds one entry, four keys, four processes: no model is ever missing or wrong."""
+    monkeypatch.setenv("HECATON_CACHE_BYTES", "1500")
+    program = (
+        "for index in range(150):\n"
+        "    key = str(({start} + index * index) % 4)\n"
+        "    model = cached_build(key, lambda folder: (folder / 'model').write_text(key * 1000))\n"
+        "    assert (model / 'model').read_text() == key * 1000\n"
+        "    if index % 10 == 0: clear()\n"
+        "print('good', flush=True)"
+    )
+    processes = [in_another_process(program.format(start=start)) for start in range(4)]
+    assert [said(process) for process in processes] == ["good"] * 4
+    for process in processes:
+        process.communicate()
