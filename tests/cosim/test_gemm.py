@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cosim.tiling import FORMS, Form
 from rtl.isa import Opcode, encode
 from tests.cosim.machines import Case
 
+DTYPES: tuple[Dtype, ...] = ("bf16", "int8")
 TOLERANCE = 8
 """Cycles that a GEMM out of the buffers may take beyond its floor."""
 
@@ -287,30 +289,50 @@ def test_two_runs_at_once_share_a_model(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert len([path for path in (tmp_path / "builds").iterdir() if path.is_dir()]) == 1
 
 
-MATRIX = [
-    Run(
-        die(*array, dtype, stages, scale),
-        size,
-        form,
-        word_bytes=word_bytes,
-        operands="special",
-        stall=0.2 if scale > 1 else 0.0,
+def least_die(rows: int, cols: int, dtype: Dtype, stages: int, word_bytes: int) -> DieSpec:
+    """A die whose buffers hold two of the least blocks, which start at words and tiles, in every form."""
+    element = 2 if dtype == "bf16" else 1
+    m = word_bytes // element
+    k, n = math.lcm(rows, m), math.lcm(cols, m)
+    return DieSpec(
+        rows=rows,
+        cols=cols,
+        dtype=dtype,
+        stages=stages,
+        weight_bytes=2 * element * cols * max(-(-n // cols) * k, -(-k // cols) * n),
+        activation_bytes=2 * element * rows * max(-(-k // rows) * m, -(-m // rows) * k),
+        accumulator_bytes=4 * cols * max(2, -(-n // cols) * m),
     )
-    for array, stages, word_bytes in (
-        ((4, 4), 1, 32),
-        ((8, 8), 1, 64),
+
+
+MATRIX = [
+    Run(machine, size, form, word_bytes=word_bytes, operands="special", stall=stall)
+    for (rows, cols), stages, word_bytes in (
+        ((4, 4), 1, 8),
+        ((8, 8), 1, 32),
         ((4, 8), 2, 16),
         ((5, 3), 3, 8),
         ((1, 1), 1, 4),
-        ((1, 4), 4, 256),
-        ((3, 1), 2, 128),
+        ((1, 4), 4, 64),
+        ((3, 1), 2, 32),
     )
-    for dtype in ("bf16", "int8")
-    for scale in (1, 32)
+    for dtype in DTYPES
+    for machine, stall in (
+        (die(rows, cols, dtype, stages), 0.0),
+        (least_die(rows, cols, dtype, stages, word_bytes), 0.2),
+    )
     for form in FORMS
     for size in ((5, 32, 3), (31, 32, 31), (1, 1, 1), (37, 53, 29))
-    if array != (1, 1) or size != (37, 53, 29)
+    if rows * cols > 1 or size != (37, 53, 29)
 ]
+
+
+def test_the_matrix_has_blocks_in_all_dimensions() -> None:
+    programs = [prepare(run.request) for run in MATRIX]
+    for dimension in ("m", "k", "n"):
+        cut = [p for p in programs if getattr(p.tiling, dimension) < getattr(p.shape, dimension)]
+        assert len(cut) > 20
+    assert sum(map(everything_fits, programs)) > 100
 
 
 @pytest.mark.slow
