@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hecaton.commands import calibrate, compare, config, cosim, demo, project, schema, verilog
+from hecaton.commands import calibrate, compare, config, cosim, demo, project, scaling, schema, verilog
 from hecaton.errors import INTERRUPTED, explain
 from hecaton.options import examples
 from hecaton.version import VERSION
@@ -56,6 +56,7 @@ app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)
 app.add_typer(compare.app)
+app.add_typer(scaling.app)
 app.add_typer(schema.app)
 app.add_typer(config.app, name="config")
 

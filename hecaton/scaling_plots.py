@@ -10,10 +10,14 @@ from hecaton.plots import COLOURS, saved_figure, stacked_bars
 from hecaton.projection_plots import TIME_PARTS
 
 if TYPE_CHECKING:
-    from chiplet.results import Projection
+    from chiplet.results import Projection, ScalingRow, SensitivityRow
 
 
-def plot_scaling(found: Sequence[Projection], path: Path) -> None:
+def plot_scaling(
+    found: Sequence[Projection] | Sequence[ScalingRow],
+    path: Path,
+    title: str = "Weak scaling: model and package grow together",
+) -> None:
     """Shares of a step by part, and computation over communication, for every model and method of ``found``;
     written to ``path``.
     """
@@ -50,4 +54,31 @@ def plot_scaling(found: Sequence[Projection], path: Path) -> None:
         right.margins(x=0.12)
         right.set_ylabel("array time over NoP time")
         right.legend()
-        figure.suptitle("Weak scaling: model and package grow together")
+        figure.suptitle(title)
+
+
+def plot_sensitivity(found: Sequence[SensitivityRow], path: Path) -> None:
+    """Step time over a parameter of the machine, one panel a parameter that has numbers as values; written to
+    ``path``.
+    """
+    rows = [row for row in found if not row.parameter.startswith(("switch", "mesh"))]
+    parameters = list(dict.fromkeys(row.parameter for row in rows))
+    methods = list(dict.fromkeys(row.method for row in rows))
+    with saved_figure(path, 3.2 * max(1, len(parameters)), 4) as figure:
+        panels = figure.subplots(1, max(1, len(parameters)), sharey=True, squeeze=False)[0]
+        for axes, parameter in zip(panels, parameters, strict=False):
+            for method, mark in zip(methods, "os^Dv", strict=False):
+                line = [row for row in rows if (row.parameter, row.method) == (parameter, method)]
+                axes.plot(
+                    [float(row.value) for row in line],
+                    [row.step_seconds for row in line],
+                    marker=mark,
+                    label=method,
+                )
+            axes.set_xscale("log", base=2)
+            axes.set_xlabel(f"{parameter} (times)")
+            axes.set_ylim(bottom=0)
+        panels[0].set_ylabel("step (s)")
+        panels[-1].legend(fontsize="small")
+        if rows:
+            figure.suptitle(f"Sensitivity: {rows[0].model} on {rows[0].dies} dies")
