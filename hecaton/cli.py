@@ -14,7 +14,19 @@ from typing import Annotated
 
 import typer
 
-from hecaton.commands import calibrate, compare, config, cosim, demo, project, scaling, schema, verilog
+from hecaton.commands import (
+    cache,
+    calibrate,
+    compare,
+    config,
+    cosim,
+    demo,
+    doctor,
+    project,
+    scaling,
+    schema,
+    verilog,
+)
 from hecaton.errors import INTERRUPTED, explain
 from hecaton.options import examples
 from hecaton.version import VERSION
@@ -59,6 +71,8 @@ app.add_typer(compare.app)
 app.add_typer(scaling.app)
 app.add_typer(schema.app)
 app.add_typer(config.app, name="config")
+app.add_typer(doctor.app)
+app.add_typer(cache.app, name="cache")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -173,7 +173,7 @@ def _build(folder: Path, build: Callable[[Path], None]) -> None:
 
 def _make_room(most: int) -> None:
     for folder in _folders():
-        if folder.name.startswith("."):
+        if folder.name.startswith(".") or not (folder / SEAL).exists():
             _remove(folder)
     kept = entries()
     total = sum(entry.bytes for entry in kept)
@@ -197,10 +197,14 @@ def _remove(folder: Path) -> bool:
                 if not _try_lock(descriptor):
                     return False
             gone = _temporary(key)  # nobody may see half an entry
-            folder.replace(gone / key)
+            there = True
+            try:
+                folder.replace(gone / key)
+            except FileNotFoundError:  # somebody else was quicker
+                there = False
             shutil.rmtree(gone, ignore_errors=True)
         _lock_file(key).unlink(missing_ok=True)
-    return True
+    return there
 
 
 def _temporary(key: str) -> Path:
@@ -265,9 +269,10 @@ def _is_whole(folder: Path) -> bool:
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # what is in work comes and goes
-            total += path.stat().st_size if path.is_file() else 0
+    for where, _, names in os.walk(folder):  # passes over what goes meanwhile
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(where) / name).stat().st_size
     return total
 
 

