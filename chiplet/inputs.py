@@ -7,6 +7,9 @@ from typing import Literal
 from chiplet.specs import Spec, SystemSpec
 from chiplet.timing import Calibration, GemmTerms
 
+Status = Literal["measured", "published", "assumed"]
+"""How well a number is known, best first."""
+
 UCIE = "Das Sharma, Hot Interconnects 2025 (arXiv 2510.06513), table 1"
 JOUPPI = "Jouppi et al., ISCA 2021, 7 nm"
 
@@ -71,7 +74,7 @@ class Input(Spec):
     name: str
     value: float
     unit: str
-    status: Literal["measured", "published", "assumed"]
+    status: Status
     source: str
 
 
@@ -109,5 +112,5 @@ def _specified(name: str, unit: str, system: SystemSpec) -> Input:
     section, key = name.split(".")
     value = float(getattr(getattr(system, section), key))
     source = PUBLISHED.get(name, {}).get(value)
-    status: Literal["published", "assumed"] = "assumed" if source is None else "published"
+    status: Status = "assumed" if source is None else "published"
     return Input(name=name, value=value, unit=unit, status=status, source=source or "configuration")

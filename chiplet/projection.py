@@ -7,17 +7,18 @@ inputs were measured and which were not.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chiplet.llm import Llm, load_model
 from chiplet.memory import STATE_BYTES, DoesNotFitError, Optimizer
-from chiplet.methods.base import Switches
+from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.published import CLAIMS
 from chiplet.results import Comparison, LeftOut, MethodResult, Projection
 from chiplet.schedule import make_schedule
 from chiplet.specs import SystemSpec
-from chiplet.step import evaluate
+from chiplet.step import StepAccount, account_step, summarize
 from chiplet.timeline import Machine
 from chiplet.timing import Calibration, GemmTerms
 from nop.topology import Mesh, most_square
@@ -27,6 +28,16 @@ DEFAULT_GLOBAL_BATCH = 512
 
 DEFAULT_SEQUENCE_LENGTH = 4096
 """Tokens of a sequence unless the caller says otherwise, or the model is made for fewer."""
+
+
+@dataclass(frozen=True)
+class Accounted:
+    """A projection, the account that it sums up, and the method and machine behind it."""
+
+    projection: Projection
+    step: StepAccount
+    method: Method
+    machine: Machine
 
 
 def project(
@@ -51,6 +62,36 @@ def project(
     Raises ``ValueError`` of one line for whatever is unknown, out of range, made for another die or too large
     for a buffer.
     """
+    return account(
+        model,
+        system,
+        dies=dies,
+        mesh=mesh,
+        method=method,
+        switches=switches,
+        calibration=calibration,
+        global_batch=global_batch,
+        sequence_length=sequence_length,
+        mini_batch=mini_batch,
+        optimizer=optimizer,
+    ).projection
+
+
+def account(
+    model: Llm | str,
+    system: SystemSpec,
+    *,
+    dies: int | None = None,
+    mesh: Mesh | tuple[int, int] | None = None,
+    method: str = "hecaton",
+    switches: Mapping[str, Any] | Switches | None = None,
+    calibration: Calibration | None = None,
+    global_batch: int | None = None,
+    sequence_length: int | None = None,
+    mini_batch: int | None = None,
+    optimizer: Optimizer = "adam",
+) -> Accounted:
+    """The projection of one training step with all that it is made of. Arguments and errors as :func:`project`."""
     llm = load_model(model) if isinstance(model, str) else model
     grid = _mesh(system, dies, mesh)
     kind = method_type(method)
@@ -70,7 +111,9 @@ def project(
     schedule = make_schedule(
         instance, system, global_batch=batch, length=length, optimizer=optimizer, mini_batch=mini_batch
     )
-    return evaluate(instance, machine, schedule, batch, optimizer, calibration)
+    step = account_step(instance, machine, schedule, batch, optimizer)
+    found = summarize(step, instance, machine, schedule, batch, optimizer, calibration)
+    return Accounted(found, step, instance, machine)
 
 
 def compare(

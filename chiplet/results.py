@@ -4,11 +4,11 @@ output.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from chiplet.inputs import Input
+from chiplet.inputs import Input, Status
 from chiplet.memory import Optimizer
 from chiplet.published import PublishedClaim
 
@@ -84,6 +84,27 @@ class Projection(_Result):
     compute_to_nop: float
     measured_inputs: list[Input]
     assumed_inputs: list[Input]
+
+
+class Operand(_Result):
+    """What goes into a term: an input of the machine, a size of the workload, or another term, by name."""
+
+    name: str
+    value: float
+    unit: str
+    status: Status
+
+
+class Term(_Result):
+    """One number of a result: the sum or product of its operands, or what follows from them by ``formula``."""
+
+    name: str
+    value: float
+    unit: str
+    how: Literal["sum", "product", "formula"]
+    formula: str
+    operands: list[Operand]
+    status: Status
 
 
 class MethodResult(_Result):

@@ -8,7 +8,7 @@ from chiplet.energy import Events, comm_events, joules, operation_events, traffi
 from chiplet.inputs import collect_inputs
 from chiplet.memory import STATE_BYTES, UPDATE_BYTES, UPDATE_OPS, BufferUse, Optimizer
 from chiplet.methods.base import Method
-from chiplet.methods.work import BlockPlan, Operation
+from chiplet.methods.work import BlockName, BlockPlan, Operation
 from chiplet.results import Breakdown, Buffer, Memory, Projection
 from chiplet.schedule import BlockSchedule, Schedule
 from chiplet.specs import SystemSpec
@@ -17,67 +17,137 @@ from chiplet.timing import Calibration
 from chiplet.traffic import Traffic, activation_traffic, weight_bytes
 
 
-@dataclass
-class _Totals:
-    """Sums over the step."""
+@dataclass(frozen=True)
+class PassAccount:
+    """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
 
-    forward: Busy
-    backward: Busy
-    forward_seconds: float = 0.0
-    backward_seconds: float = 0.0
-    dram_busy: float = 0.0
-    dram_exposed: float = 0.0
-    layer_elements: float = 0.0
+    ``busy`` is the time of one of ``runs`` mini-batches in token tiles of ``tile``, ``once`` what is
+    communicated once a step, ``memory_seconds`` the time of ``traffic``, and ``waiting`` how long the block
+    waits for weights to come or gradients to leave.
+    """
+
+    block: BlockName
+    direction: str
+    operations: tuple[Operation, ...]
+    layers: int
+    runs: int
+    tokens: int
+    tile: int
+    busy: Busy
+    once: Busy
+    traffic: Traffic
+    memory_seconds: float
+    waiting: float
+
+    @property
+    def on_package(self) -> Busy:
+        """Time of one layer's pass without DRAM."""
+        return self.busy * self.runs + self.once
+
+    @property
+    def dram_exposed(self) -> float:
+        """Seconds that DRAM adds to one layer's pass."""
+        return max(0.0, self.memory_seconds - self.on_package.elapsed) + self.waiting
+
+    @property
+    def seconds(self) -> float:
+        """Time of the pass over all layers."""
+        return (self.on_package.elapsed + self.dram_exposed) * self.layers
 
 
-def evaluate(
-    method: Method,
-    machine: Machine,
-    schedule: Schedule,
-    global_batch: int,
-    optimizer: Optimizer,
-    calibration: Calibration | None,
-) -> Projection:
-    """The projection of one training step of ``global_batch`` sequences run as ``schedule`` says."""
+@dataclass(frozen=True)
+class StepAccount:
+    """All that a step is made of: its passes, what runs beside the layers, and the events of everything.
+
+    ``embedding`` and ``update`` are the traffic of the embedding's rows and of the optimizer; the latter works
+    ``update_vector`` seconds on the vector units.
+    """
+
+    passes: tuple[PassAccount, ...]
+    embedding: Traffic
+    embedding_seconds: float
+    update: Traffic
+    update_dram: float
+    update_vector: float
+    events: Events
+    layer_elements: float
+
+    @property
+    def update_seconds(self) -> float:
+        """Time of the weight update."""
+        return max(self.update_dram, self.update_vector)
+
+    @property
+    def seconds(self) -> float:
+        """Time of the step."""
+        passes = self.direction_seconds("forward") + self.direction_seconds("backward")
+        return passes + self.embedding_seconds + self.update_seconds
+
+    def direction_seconds(self, direction: str) -> float:
+        """Time of all passes of ``direction``."""
+        return sum(each.seconds for each in self.passes if each.direction == direction)
+
+
+def account_step(
+    method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
+) -> StepAccount:
+    """Account of one training step of ``global_batch`` sequences run as ``schedule`` says."""
     model, mesh, system = method.model, method.mesh, machine.system
     tokens = global_batch * schedule.length
-    totals = _Totals(Busy(), Busy())
     events = Events()
-    tiles: dict[str, dict[str, int]] = {}
+    layer_elements = 0.0
+    passes = []
     for part in schedule.blocks:
         layers = 1 if part.block.contract is None else model.layers
         plan = method.plan(part.block, part.batch)
         times = block_busy(plan, part, machine, method)
         traffics = _pass_traffic(plan, part, method, schedule, global_batch)
-        tiles[part.block.name] = {"forward": times[0][1], "backward": times[1][1]}
         runs = schedule.rounds * part.batches
         for direction, (busy, tile), traffic, operations in zip(
             ("forward", "backward"), times, traffics, (plan.forward, plan.backward), strict=True
         ):
-            on_package = busy * runs
-            if direction == "backward":
-                on_package += _once(plan, system)
-            memory = traffic.seconds(system, mesh)
-            exposed = max(0.0, memory - on_package.elapsed) + _unhidden(
-                plan, part, method, system, direction
-            ) * (schedule.rounds)
-            totals.dram_busy += memory * layers
-            totals.dram_exposed += exposed * layers
-            seconds = (on_package.elapsed + exposed) * layers
-            if direction == "forward":
-                totals.forward += on_package * layers
-                totals.forward_seconds += seconds
-            else:
-                totals.backward += on_package * layers
-                totals.backward_seconds += seconds
+            passes.append(
+                PassAccount(
+                    part.block.name,
+                    direction,
+                    operations,
+                    layers,
+                    runs,
+                    part.batch.tokens,
+                    tile,
+                    busy,
+                    _once(plan, system) if direction == "backward" else Busy(),
+                    traffic,
+                    traffic.seconds(system, mesh),
+                    _unhidden(plan, part, method, system, direction) * schedule.rounds,
+                )
+            )
             counted = _events(operations, method, system, tile, tokens / part.batch.tokens, runs)
             events += (counted + traffic_events(traffic, mesh)) * layers
             if part.block.contract is not None:
-                totals.layer_elements += _elements(operations, tokens / part.batch.tokens, runs)
+                layer_elements += _elements(operations, tokens / part.batch.tokens, runs)
         for step in plan.once:
-            totals.layer_elements += step.elements
+            layer_elements += step.elements
             events += comm_events(step, mesh.nodes) * layers
-    return _result(method, machine, schedule, global_batch, optimizer, calibration, totals, events, tiles)
+    # Beside the layers: table rows in and out for the embedding, and the update of every parameter.
+    element = system.die.element_bytes
+    embedding_bytes = tokens * model.hidden * (3 * element + 2 * 4)
+    update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
+    embedding = Traffic(embedding_bytes, embedding_bytes / mesh.nodes)
+    update = Traffic(update_bytes, update_bytes / mesh.nodes)
+    operations_of_update = model.parameters * UPDATE_OPS[optimizer]
+    events += traffic_events(embedding, mesh) + traffic_events(update, mesh)
+    events += Events(vector_operations=operations_of_update, sram_bytes=8 * model.parameters)
+    return StepAccount(
+        tuple(passes),
+        embedding,
+        embedding.seconds(system, mesh),
+        update,
+        update.seconds(system, mesh),
+        operations_of_update / mesh.nodes / machine.vector_operations_per_second,
+        events,
+        layer_elements,
+    )
 
 
 def _pass_traffic(
@@ -141,51 +211,43 @@ def _events(
     return total
 
 
-def _result(
+def summarize(
+    account: StepAccount,
     method: Method,
     machine: Machine,
     schedule: Schedule,
     global_batch: int,
     optimizer: Optimizer,
     calibration: Calibration | None,
-    totals: _Totals,
-    events: Events,
-    tiles: dict[str, dict[str, int]],
 ) -> Projection:
+    """The projection that ``account`` amounts to."""
     model, mesh, system = method.model, method.mesh, machine.system
     tokens = global_batch * schedule.length
-    element = system.die.element_bytes
-    # Beside the layers: table rows in and out for the embedding, and the update of every parameter.
-    embedding = tokens * model.hidden * (3 * element + 2 * 4)
-    update = model.parameters * (UPDATE_BYTES[optimizer] + element)
-    edge, rest = Traffic(embedding, embedding / mesh.nodes), Traffic(update, update / mesh.nodes)
-    operations = model.parameters * UPDATE_OPS[optimizer]
-    vector_seconds = operations / mesh.nodes / machine.vector_operations_per_second
-    update_dram = rest.seconds(system, mesh)
-    update_seconds = max(update_dram, vector_seconds)
-    embedding_seconds = edge.seconds(system, mesh)
-    events += traffic_events(edge, mesh) + traffic_events(rest, mesh)
-    events += Events(vector_operations=operations, sram_bytes=8 * model.parameters)
-
-    busy = totals.forward + totals.backward
-    step = totals.forward_seconds + totals.backward_seconds + embedding_seconds + update_seconds
-    energy = joules(events, system, mesh.nodes, step)
+    busy = sum((each.on_package * each.layers for each in account.passes), Busy())
+    step = account.seconds
+    energy = joules(account.events, system, mesh.nodes, step)
     flops = model.forward_flops(tokens, schedule.length) + model.backward_flops(tokens, schedule.length)
     peak = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
     measured, assumed = collect_inputs(system, calibration)
+    embedding = account.embedding_seconds
     breakdown = Breakdown(
         compute=busy.compute,
         nop_exposed=busy.nop_exposed,
         vector_exposed=busy.vector_exposed,
-        dram_exposed=totals.dram_exposed + embedding_seconds,
-        optimizer=update_seconds,
-        vector_busy=busy.vector + vector_seconds,
+        dram_exposed=sum(each.dram_exposed * each.layers for each in account.passes) + embedding,
+        optimizer=account.update_seconds,
+        vector_busy=busy.vector + account.update_vector,
         nop_busy=busy.nop,
-        dram_busy=totals.dram_busy + embedding_seconds + update_dram,
-        forward=totals.forward_seconds + embedding_seconds / 3,
-        backward=totals.backward_seconds + embedding_seconds * 2 / 3,
-        optimizer_step=update_seconds,
+        dram_busy=sum(each.memory_seconds * each.layers for each in account.passes)
+        + embedding
+        + account.update_dram,
+        forward=account.direction_seconds("forward") + embedding / 3,
+        backward=account.direction_seconds("backward") + embedding * 2 / 3,
+        optimizer_step=account.update_seconds,
     )
+    tiles: dict[str, dict[str, int]] = {}
+    for each in account.passes:
+        tiles.setdefault(each.block, {})[each.direction] = each.tile
     return Projection(
         model=model.name,
         dies=mesh.nodes,
@@ -202,7 +264,7 @@ def _result(
         energy=energy,
         breakdown=breakdown,
         memory=_memory(method, schedule, optimizer, tiles),
-        nop_elements_per_die_per_layer=totals.layer_elements,
+        nop_elements_per_die_per_layer=account.layer_elements,
         compute_to_nop=busy.compute / busy.nop if busy.nop else 0.0,
         measured_inputs=measured,
         assumed_inputs=assumed,

@@ -27,13 +27,14 @@ from hecaton.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from chiplet.results import Projection
+    from chiplet.results import Projection, Term
 
 app = typer.Typer()
 
 
 @app.command(
     epilog=examples(
+        "hecaton project --model llama2-7b --dies 64 --explain",
         "hecaton project --model llama3.1-405b --dies 1024",
         "hecaton project --model llama2-7b --mesh 8x8 --method flat-ring --switch direction=one",
         "hecaton project --model path/to/config.json --dies 256 --calibration calibration.json --json",
@@ -61,6 +62,10 @@ def project(
         ),
     ] = None,
     optimizer: OptimizerName = "adam",
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Print every term of the result: formula, operands, unit and status."),
+    ] = False,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -72,15 +77,17 @@ def project(
 
     JSON keys: model, dies, mesh, method, switches, optimizer, global_batch, sequence_length, step_seconds,
     tokens_per_second, mfu, energy_joules, energy, breakdown, memory, nop_elements_per_die_per_layer,
-    compute_to_nop, measured_inputs, assumed_inputs.
+    compute_to_nop, measured_inputs, assumed_inputs; with --explain also terms.
     """
+    from rich.console import Group
+
     from chiplet import projection
     from chiplet.config import load_system
     from chiplet.memory import Optimizer
     from chiplet.timing import Calibration
 
     with Output(as_json) as out:
-        found = projection.project(
+        accounted = projection.account(
             model,
             load_system(config, override or [], preset="package"),
             dies=dies,
@@ -93,7 +100,35 @@ def project(
             mini_batch=mini_batch,
             optimizer=cast(Optimizer, optimizer),
         )
-        out.result(found.model_dump(), _view(found))
+        found = accounted.projection
+        data, view = found.model_dump(), [_view(found)]
+        if explain:
+            from chiplet.explain import explain as terms_of
+
+            terms = terms_of(accounted)
+            data["terms"] = [term.model_dump() for term in terms]
+            view.append(_terms(terms))
+        out.result(data, Group(*view))
+
+
+def _terms(terms: list[Term]) -> RenderableType:
+    from hecaton.tables import cell, columns
+
+    rows = [
+        {
+            "term": term.name,
+            "value": term.value,
+            "unit": term.unit,
+            "status": term.status,
+            "formula": f"{term.formula} ({term.how})" if term.how != "formula" else term.formula,
+            "operands": "; ".join(
+                f"{each.name} = {cell(each.value)} {each.unit}".rstrip() + f" [{each.status}]"
+                for each in term.operands
+            ),
+        }
+        for term in terms
+    ]
+    return columns(rows, list(rows[0]), title="Terms of the result")
 
 
 def _view(found: Projection) -> RenderableType:

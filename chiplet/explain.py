@@ -1,0 +1,272 @@
+"""Every number of a projection as a term: its formula, what goes into it, units, and how well it is known.
+
+Terms form a tree whose leaves are inputs and sizes of the workload. A term is the sum or the product of its
+operands, or follows from them by its formula; sums and products add up to the result. A term is known as well
+as its weakest operand: measured, else published, else assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chiplet.inputs import Status
+from chiplet.memory import STATE_BYTES, saved_bytes_per_token
+from chiplet.methods.work import CommStep, Operation
+from chiplet.projection import Accounted
+from chiplet.results import Operand, Term
+from chiplet.step import PassAccount
+from chiplet.timeline import gemm_seconds, operation_busy
+from chiplet.traffic import Traffic
+
+How = Literal["sum", "product", "formula"]
+_ORDER: tuple[Status, ...] = ("measured", "published", "assumed")
+
+_ENERGY: dict[str, tuple[str, str, str]] = {
+    "array": ("macs", "multiply-adds", "energy.mac_pj"),
+    "vector": ("vector_operations", "vector operations", "energy.vector_pj"),
+    "sram": ("sram_bytes", "bytes in and out of buffers", "energy.sram_pj_per_byte"),
+    "nop": ("nop_bit_hops", "bits x hops of collectives", "link.pj_per_bit"),
+    "memory_nop": ("memory_bit_hops", "bits x hops of memory traffic", "link.pj_per_bit"),
+    "dram": ("dram_bits", "bits to and from DRAM", "memory.pj_per_bit"),
+}
+
+
+def explain(found: Accounted) -> list[Term]:
+    """The terms of ``found``, each result followed by what it is made of."""
+    return _Explanation(found).terms
+
+
+@dataclass
+class _Explanation:
+    """Collects the terms of one projection."""
+
+    found: Accounted
+    terms: list[Term] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        result = self.found.projection
+        self._inputs = {entry.name: entry for entry in [*result.measured_inputs, *result.assumed_inputs]}
+        gemm = [entry.status for name, entry in self._inputs.items() if name.startswith("gemm.")]
+        self._gemm = max(gemm, key=_ORDER.index)
+        found, model = self.found, self.found.method.model
+        tokens = float(result.global_batch * result.sequence_length)
+        batch = self._count("tokens", tokens, "tokens", "assumed")
+        step = self._step()
+        self._add(
+            "tokens_per_second", result.tokens_per_second, "1/s", "formula", "tokens / step", [batch, step]
+        )
+        flops = 3 * model.forward_flops(int(tokens), result.sequence_length)
+        work = self._count("floating-point operations", float(flops), "", "published")
+        die = [self._input(name) for name in ("die.rows", "die.cols", "die.clock_hz")]
+        dies = self._count("dies", float(result.dies), "dies", "assumed")
+        formula = "operations / (step x 2 rows cols clock dies)"
+        self._add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
+        self._energy(step, dies)
+        compute = self._total(
+            "array time", [each.on_package.compute * each.layers for each in found.step.passes]
+        )
+        nop = self._total("NoP time", [each.on_package.nop * each.layers for each in found.step.passes])
+        self._add(
+            "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
+        )
+        self._elements()
+        self._memory()
+
+    def _input(self, name: str) -> Operand:
+        entry = self._inputs[name]
+        return Operand(name=name, value=entry.value, unit=entry.unit, status=entry.status)
+
+    def _count(self, name: str, value: float, unit: str = "", status: Status = "published") -> Operand:
+        return Operand(name=name, value=value, unit=unit, status=status)
+
+    def _add(
+        self, name: str, value: float, unit: str, how: How, formula: str, operands: Sequence[Operand]
+    ) -> Operand:
+        status = _ORDER[max((_ORDER.index(each.status) for each in operands), default=0)]
+        self.terms.append(
+            Term(
+                name=name,
+                value=value,
+                unit=unit,
+                how=how,
+                formula=formula,
+                operands=list(operands),
+                status=status,
+            )
+        )
+        return Operand(name=name, value=value, unit=unit, status=status)
+
+    def _total(self, name: str, parts: Sequence[float]) -> Operand:
+        operands = [
+            self._count(f"{name} of {each.block} {each.direction}", seconds, "s", "assumed")
+            for each, seconds in zip(self.found.step.passes, parts, strict=True)
+        ]
+        return self._add(name, sum(parts), "s", "sum", "sum over passes", operands)
+
+    def _step(self) -> Operand:
+        account = self.found.step
+        parts = [self._pass(each) for each in account.passes]
+        parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
+        update = self._traffic("optimizer DRAM", account.update, account.update_dram)
+        vector = self._count("optimizer vector", account.update_vector, "s", "assumed")
+        formula = "max(DRAM time, vector time) of the update"
+        parts.append(
+            self._add("optimizer", account.update_seconds, "s", "formula", formula, [update, vector])
+        )
+        return self._add("step", account.seconds, "s", "sum", "passes + embedding + optimizer", parts)
+
+    def _pass(self, each: PassAccount) -> Operand:
+        name = f"{each.block} {each.direction}"
+        layers = self._count("layers", float(each.layers), "layers")
+        runs = self._count("mini-batches", float(each.runs), "", "assumed")
+        batch: dict[str, list[Operand]] = {"array": [], "NoP exposed": [], "vector exposed": []}
+        for position, operation in enumerate(each.operations, start=1):
+            place = f"{name}: {position} {operation.name}"
+            for kind, operand in zip(batch, self._operation(place, operation, each), strict=True):
+                batch[kind].append(operand)
+        values = (each.busy.compute, each.busy.nop_exposed, each.busy.vector_exposed)
+        parts = []
+        for (kind, operands), value in zip(batch.items(), values, strict=True):
+            formula = "sum over the operations of a mini-batch"
+            one = self._add(f"{name}: {kind} a mini-batch", value, "s", "sum", formula, operands)
+            formula = "layers x mini-batches x seconds"
+            total = value * each.runs * each.layers
+            parts.append(self._add(f"{name}: {kind}", total, "s", "product", formula, [layers, runs, one]))
+        if each.once.elapsed:
+            once = self._count("replicated weights a layer", each.once.elapsed, "s", "assumed")
+            value = each.once.elapsed * each.layers
+            label = f"{name}: NoP once a step"
+            parts.append(self._add(label, value, "s", "product", "layers x seconds", [layers, once]))
+        memory = self._traffic(f"{name}: DRAM", each.traffic, each.memory_seconds)
+        waiting = self._count("waiting for weights and gradients", each.waiting, "s", "assumed")
+        package = self._count("time without DRAM", each.on_package.elapsed, "s", "assumed")
+        formula = "layers x (max(0, DRAM - time without DRAM) + waiting)"
+        exposed = each.dram_exposed * each.layers
+        label = f"{name}: DRAM exposed"
+        parts.append(self._add(label, exposed, "s", "formula", formula, [layers, memory, package, waiting]))
+        return self._add(name, each.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts)
+
+    def _operation(
+        self, place: str, operation: Operation, each: PassAccount
+    ) -> tuple[Operand, Operand, Operand]:
+        machine, method = self.found.machine, self.found.method
+        busy = operation_busy(operation, machine, method, each.tokens, each.tile)
+        clock = machine.system.die.clock_hz
+        cycle = self._weak("seconds a cycle", 1 / clock, "s", [self._input("die.clock_hz")])
+        gemms = []
+        for step in operation.gemms:
+            seconds = gemm_seconds(step, machine, each.tile)
+            formula = f"{step.count} x cycles of {step.m} x {step.k} x {step.n}, tiles of {each.tile}: gemm.*"
+            cycles = self._count("cycles", seconds * clock, "cycles", self._gemm)
+            gemms.append(
+                self._add(f"{place}: {step.name}", seconds, "s", "product", formula, [cycles, cycle])
+            )
+        array = self._add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
+        repeats = method.tile_count(each.tokens, each.tile) if method.token_tiled else 1
+        nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
+        vector = self._count("vector unit", busy.vector, "s", "assumed")
+        tiles = self._count("overlapping tiles", float(repeats), "", "assumed")
+        formula = "busiest + (sum - busiest) / tiles, or the sum without overlap; less array and vector parts"
+        first = self._add(
+            f"{place}: NoP exposed", busy.nop_exposed, "s", "formula", formula, [array, *nop, vector, tiles]
+        )
+        formula = "what the vector unit adds beyond the array when it is busier than the NoP"
+        second = self._add(
+            f"{place}: vector exposed", busy.vector_exposed, "s", "formula", formula, [array, *nop, vector]
+        )
+        return array, first, second
+
+    def _comm(self, place: str, step: CommStep, repeats: int) -> Operand:
+        system = self.found.machine.system
+        name = f"{place}: {step.name}"
+        rate = [self._input("link.lanes"), self._input("link.lane_rate")]
+        link = self._weak("seconds a byte", 1 / system.link.bytes_per_second, "s/byte", rate)
+        elements = self._count("elements over the busiest link", step.serial_elements, "elements")
+        size = self._count("bytes an element", float(step.element_bytes), "bytes", "assumed")
+        data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
+        formula = "elements x bytes / (lanes x lane rate / 8)"
+        first = self._add(f"{name}, data", data, "s", "product", formula, [elements, size, link])
+        counts = [
+            self._count("token tiles", float(repeats), "", "assumed"),
+            self._count("steps", float(step.steps), "steps"),
+            self._count("hops a step", float(step.hops), "hops"),
+        ]
+        delay = [self._input(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
+        hop = self._weak("hop", system.hop_seconds, "s", delay)
+        seconds = repeats * step.steps * step.hops * system.hop_seconds
+        formula = "token tiles x steps x hops x (latency + router cycles / clock)"
+        second = self._add(f"{name}, latency", seconds, "s", "product", formula, [*counts, hop])
+        return self._add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
+
+    def _weak(self, name: str, value: float, unit: str, operands: Sequence[Operand]) -> Operand:
+        status = _ORDER[max(_ORDER.index(each.status) for each in operands)]
+        return self._count(name, value, unit, status)
+
+    def _traffic(self, name: str, traffic: Traffic, seconds: float) -> Operand:
+        mesh, system = self.found.method.mesh, self.found.machine.system
+        operands = [
+            self._count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
+            self._count("bytes into a die", traffic.per_die, "bytes", "assumed"),
+            self._count("channels", float(system.memory.package_channels(mesh.edge_links)), "", "assumed"),
+            self._count("links into the mesh", float(mesh.edge_links), "", "assumed"),
+            self._input("memory.channel_bytes_per_second"),
+            self._input("link.lanes"),
+            self._input("link.lane_rate"),
+        ]
+        formula = (
+            "max(bytes / channels / bandwidth, bytes / edge links / link rate, bytes into a die / link rate)"
+        )
+        return self._add(name, seconds, "s", "formula", formula, operands)
+
+    def _energy(self, step: Operand, dies: Operand) -> None:
+        result, events = self.found.projection, self.found.step.events
+        pico = self._count("joules a picojoule", 1e-12, "J/pJ", "measured")
+        parts = []
+        for part, (attribute, unit, key) in _ENERGY.items():
+            count = self._count(unit, getattr(events, attribute), unit, "assumed")
+            operands = [count, self._input(key), pico]
+            formula = "counted events x energy of one"
+            name = f"energy of {part.replace('_', ' ')}"
+            parts.append(self._add(name, result.energy[part], "J", "product", formula, operands))
+        operands = [self._input("energy.static_watts"), dies, step]
+        static = result.energy["static"]
+        parts.append(
+            self._add("energy of static", static, "J", "product", "power of a die x dies x step", operands)
+        )
+        self._add("energy", result.energy_joules, "J", "sum", "sum of the parts", parts)
+
+    def _elements(self) -> None:
+        result = self.found.projection
+        value = result.nop_elements_per_die_per_layer
+        formula = "received by a die for one layer, both passes, global batch: docs/method.md"
+        operands = [self._count("dies", float(result.dies)), self._count("batch", float(result.global_batch))]
+        self._add("nop_elements_per_die_per_layer", value, "elements", "formula", formula, operands)
+
+    def _memory(self) -> None:
+        result, method = self.found.projection, self.found.method
+        model, recompute = method.model, method.switches.recompute
+        element = method.element_bytes
+        parameters = self._count("parameters", float(model.parameters), "parameters")
+        size = element + STATE_BYTES[result.optimizer]
+        each = self._count("bytes a parameter", float(size), "bytes", "assumed")
+        formula = "parameters x (operand copy + master, gradient and moments)"
+        state = self._add(
+            "DRAM state", float(model.parameters * size), "bytes", "product", formula, [parameters, each]
+        )
+        saved = saved_bytes_per_token(model, result.sequence_length, recompute, element)
+        held = result.memory.dram.needed_bytes - model.parameters * size
+        tokens = self._count("tokens of a round", held / saved, "tokens", "assumed")
+        bytes_ = self._count("saved bytes a token", float(saved), "bytes", "published")
+        formula = "tokens of a round x saved bytes of all layers"
+        activations = self._add(
+            "DRAM activations", float(held), "bytes", "product", formula, [tokens, bytes_]
+        )
+        needed = float(result.memory.dram.needed_bytes)
+        self._add("DRAM needed", needed, "bytes", "sum", "state + activations", [state, activations])
+        for name, use in result.memory.buffers.items():
+            there = self._count("there", float(use.available_bytes), "bytes", "assumed")
+            label = f"{name.replace('_', ' ')} needed"
+            formula = "the fullest block's weights, activations or sums: chiplet/memory.py"
+            self._add(label, float(use.needed_bytes), "bytes", "formula", formula, [there])

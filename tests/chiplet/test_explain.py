@@ -1,0 +1,64 @@
+"""Every term of a projection adds up, and the results are among the terms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from chiplet.explain import explain
+from chiplet.methods.registry import METHODS
+from chiplet.projection import account
+from chiplet.timing import Calibration
+from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("switches", "mesh"), [({}, (4, 4)), ({"overlap": False, "recompute": "full"}, (3, 2)), ({}, (1, 1))]
+)
+def test_terms_add_up_to_the_result(method: str, switches: dict[str, object], mesh: tuple[int, int]) -> None:
+    system = small_package("energy.static_watts=0.5")
+    found = account(small_model(), system, mesh=mesh, method=method, switches=switches, global_batch=9)
+    terms = {term.name: term for term in explain(found)}
+    assert len(terms) == len(explain(found))
+    for term in terms.values():
+        values = [operand.value for operand in term.operands]
+        if term.how == "sum":
+            assert math.fsum(values) == pytest.approx(term.value, rel=1e-9, abs=1e-18), term.name
+        elif term.how == "product":
+            assert math.prod(values) == pytest.approx(term.value, rel=1e-9, abs=1e-18), term.name
+        for operand in term.operands:
+            if operand.name in terms:
+                assert (operand.value, operand.unit) == (terms[operand.name].value, terms[operand.name].unit)
+    result = found.projection
+    assert terms["step"].value == result.step_seconds
+    assert terms["energy"].value == result.energy_joules
+    assert terms["mfu"].value == result.mfu
+    assert terms["tokens_per_second"].value == result.tokens_per_second
+    assert terms["array time"].value == pytest.approx(result.breakdown.compute)
+    assert terms["DRAM needed"].value == result.memory.dram.needed_bytes
+    assert terms["nop_elements_per_die_per_layer"].value == result.nop_elements_per_die_per_layer
+
+
+def test_a_term_is_known_as_well_as_its_weakest_operand() -> None:
+    order = ("measured", "published", "assumed")
+    die = PACKAGE.die
+    for calibration, status in ((None, "assumed"), (Calibration(die=die), "measured")):
+        terms = explain(account("llama2-7b", PACKAGE, dies=64, calibration=calibration))
+        for term in terms:
+            assert term.status == max(
+                (operand.status for operand in term.operands), key=order.index, default=order[0]
+            )
+        gemm = next(term for term in terms if term.name.endswith(": XW"))
+        assert gemm.operands[0].status == status
+
+
+def test_published_constants_are_marked_and_changed_ones_are_assumed() -> None:
+    def status(*overrides: str) -> str:
+        terms = explain(account("llama2-7b", package(*overrides), dies=64))
+        dram = next(term for term in terms if term.name == "energy of dram")
+        return next(each.status for each in dram.operands if each.name == "memory.pj_per_bit")
+
+    assert status() == "published"
+    assert status("memory.pj_per_bit=7") == "assumed"
