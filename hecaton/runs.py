@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from cosim.backends.registry import backend
-from cosim.gemm import emit_bench, prepare, run_gemm
+from cosim import runs
 from cosim.pool import run_all
 from cosim.record import GemmRecord, GemmRequest, record_file_name
 from hecaton.files import write_atomic
@@ -38,35 +37,35 @@ def run_gemms(
     Each record is written into ``folder`` as soon as its run ends, and ``each`` is told. Errors are those of
     :func:`cosim.gemm.run_gemm`.
     """
-    runs: dict[int, Run] = {}
+    found: dict[int, Run] = {}
     for index, run in run_all(partial(run_or_reuse, folder=folder), requests, workers=workers):
-        runs[index] = run
+        found[index] = run
         each(run)
-    return [runs[index] for index in range(len(requests))]
+    return [found[index] for index in range(len(requests))]
 
 
 def run_or_reuse(request: GemmRequest, *, folder: Path) -> Run:
-    """Run ``request``, unless ``folder`` has a record of the same request on the same Verilog, without mismatches,
-    by the same versions of simulator and Hecaton.
-    """
-    program = prepare(request)
-    digest = emit_bench(request.die, request.memory, program.memory_words).sha256
-    path = folder / record_file_name(request, digest)
-    record = _read(path)
-    if record is not None and (
-        (record.request, record.verilog_sha256, record.commands) == (request, digest, len(program.commands))
-        and (record.hecaton_version, record.simulator_version)
-        == (version("hecaton"), backend(request.sim).version())
-        and not record.mismatches
-    ):
-        return Run(record, path, reused=True)
-    record = run_gemm(request)
+    """Run ``request`` and write its record, unless ``folder`` has one that :func:`cosim.runs.run_or_reuse` takes."""
+    record, reused = runs.run_or_reuse(request, known_records(request, folder))
+    return Run(record, folder / record.file_name if reused else save_record(record, folder), reused)
+
+
+def known_records(request: GemmRequest, folder: Path) -> list[GemmRecord]:
+    """Records of ``request`` in ``folder``, on whatever design; what is no record is passed over."""
+    start = record_file_name(request, "").rpartition("_")[0]
+    found = []
+    for path in sorted(folder.glob(f"{glob.escape(start)}_*.json")):
+        try:
+            record = GemmRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if record.request == request:
+            found.append(record)
+    return found
+
+
+def save_record(record: GemmRecord, folder: Path) -> Path:
+    """Write ``record`` into ``folder``, which is made if missing; return the file."""
+    path = folder / record.file_name
     write_atomic(path, record.model_dump_json(indent=2) + "\n")
-    return Run(record, path, reused=False)
-
-
-def _read(path: Path) -> GemmRecord | None:
-    try:
-        return GemmRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
+    return path

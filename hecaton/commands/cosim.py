@@ -95,6 +95,7 @@ def gemm(
     from chiplet.timing import Calibration
     from cosim.gemm import prepare, run_gemm
     from cosim.record import gemm_request
+    from hecaton.runs import save_record
 
     with Output(as_json) as out:
         system = load_system(config, override or [], preset="bench")
@@ -129,18 +130,10 @@ def gemm(
                 shown = part
 
             record = run_gemm(request, terms, progress)
-        path = _save(record, records)
+        path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:
             raise CheckFailed(f"{record.mismatches} of {m * n} results differ from the golden model")
-
-
-def _save(record: GemmRecord, folder: Path) -> Path:
-    from hecaton.files import write_atomic
-
-    path = folder / record.file_name
-    write_atomic(path, record.model_dump_json(indent=2) + "\n")
-    return path
 
 
 def _view(record: GemmRecord, path: Path) -> RenderableType:

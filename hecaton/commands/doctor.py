@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def doctor(as_json: AsJson = False) -> None:
             )
 
 
-def _view(kinds: dict[str, Sequence[Part]], cache: dict[str, object]) -> RenderableType:
+def _view(kinds: Mapping[str, Sequence[Part]], cache: Mapping[str, object]) -> RenderableType:
     from rich.console import Group
 
     from hecaton.tables import columns, pairs

@@ -41,6 +41,7 @@ def test_the_same_run_is_taken_over(first: Run) -> None:
         lambda record: record.model_copy(update={"hecaton_version": "0.0"}).model_dump_json(),
         lambda record: record.model_copy(update={"verilog_sha256": ""}).model_dump_json(),
         lambda record: record.model_copy(update={"commands": 1}).model_dump_json(),
+        lambda record: record.model_copy(update={"predicted_cycles": 1}).model_dump_json(),
         lambda record: record.model_copy(
             update={"request": record.request.model_copy(update={"seed": 1})}
         ).model_dump_json(),
