@@ -25,6 +25,7 @@ from hecaton.commands import (
     project,
     scaling,
     schema,
+    validate,
     verilog,
 )
 from hecaton.errors import INTERRUPTED, explain
@@ -69,6 +70,7 @@ app.add_typer(calibrate.app)
 app.add_typer(project.app)
 app.add_typer(compare.app)
 app.add_typer(scaling.app)
+app.add_typer(validate.app)
 app.add_typer(schema.app)
 app.add_typer(config.app, name="config")
 app.add_typer(doctor.app)
