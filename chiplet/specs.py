@@ -134,6 +134,32 @@ class LinkSpec(Spec):
         return self.lanes * self.lane_rate / 8
 
 
+class NopSpec(Spec):
+    """Routers of the network-on-package: one a die, and a flit is what crosses a link in one of its cycles."""
+
+    flit_bits: Annotated[int, Field(ge=16, le=4096, description="data bits of a flit")] = 256
+    buffer_flits: Annotated[
+        int, Field(ge=1, le=16, description="flits that each input port of a router buffers")
+    ] = 4
+    coordinate_bits: Annotated[
+        int, Field(ge=1, le=8, description="bits of a die's row, and of its column, in a packet's head")
+    ] = 6
+
+    @model_validator(mode="after")
+    def _head_fits_a_flit(self) -> Self:
+        if self.flit_bits < 2 * self.coordinate_bits:
+            raise ValueError(
+                f"flit_bits = {self.flit_bits} does not hold a row and a column of {self.coordinate_bits} bits: "
+                f"must be at least {2 * self.coordinate_bits}"
+            )
+        return self
+
+    @property
+    def longest_side(self) -> int:
+        """Dies of the longest row or column that a packet's head can address."""
+        return int(2**self.coordinate_bits)
+
+
 class MemorySpec(Spec):
     """Memory behind a die's memory port, and the DRAM channels of a package behind its IO dies."""
 
@@ -211,6 +237,7 @@ class SystemSpec(Spec):
 
     die: DieSpec = Field(default_factory=DieSpec)
     link: LinkSpec = Field(default_factory=LinkSpec)
+    nop: NopSpec = Field(default_factory=NopSpec)
     memory: MemorySpec = Field(default_factory=MemorySpec)
     energy: EnergySpec = Field(default_factory=EnergySpec)
     package: PackageSpec = Field(default_factory=PackageSpec)

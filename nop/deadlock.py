@@ -1,0 +1,47 @@
+"""Deadlock: the channel dependency graph of dimension-ordered routes on a mesh.
+
+A packet that holds a channel waits for the next channel of its route. Wormhole routing with deterministic routes is
+free of deadlock exactly when no chain of such waits closes (Dally and Seitz, IEEE Trans. Computers 36(5), 1987).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import networkx as nx
+
+from nop.topology import Link, Mesh
+
+__all__ = ["channel_dependencies", "dependency_cycle"]
+
+Channel = tuple[int, int, str]
+"""From node, to node, kind: ``link``, or ``in`` and ``out`` between a die and its own router."""
+
+
+def channel_dependencies(mesh: Mesh, route: Callable[[int, int], Iterable[Link]] | None = None) -> nx.DiGraph:
+    """Graph of the channels of ``mesh``, with an edge from each channel to those that a packet on it may wait for.
+
+    The routes are those of :meth:`nop.topology.Mesh.route` between all pairs of nodes, or of ``route``, which gives
+    the links from one node to another. A packet enters by its source's ``in`` channel and leaves by its target's
+    ``out`` channel, also where both are the same node.
+    """
+    links = mesh.route if route is None else route
+    graph = nx.DiGraph()
+    for source in range(mesh.nodes):
+        for target in range(mesh.nodes):
+            path: list[Channel] = [
+                (source, source, "in"),
+                *((*link, "link") for link in links(source, target)),
+                (target, target, "out"),
+            ]
+            graph.add_edges_from(pairwise(path))
+    return graph
+
+
+def dependency_cycle(graph: nx.DiGraph) -> list[Channel]:
+    """Channels of a cycle of ``graph`` in order, or none if it has no cycle: then there is no deadlock."""
+    try:
+        return [edge[0] for edge in nx.find_cycle(graph)]
+    except nx.NetworkXNoCycle:
+        return []
