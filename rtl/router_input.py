@@ -1,0 +1,149 @@
+"""Input port of a router: its flit buffer, from which each output takes its own oldest flit."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.specs import NopSpec
+from rtl.block import Block
+from rtl.flit import Port, flit_layout, head_layout
+
+__all__ = ["TURNS", "RouterInput"]
+
+TURNS: dict[Port, tuple[Port, ...]] = {
+    Port.LOCAL: (Port.LOCAL, Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST),
+    Port.NORTH: (Port.LOCAL, Port.SOUTH),
+    Port.EAST: (Port.LOCAL, Port.NORTH, Port.SOUTH, Port.WEST),
+    Port.SOUTH: (Port.LOCAL, Port.NORTH),
+    Port.WEST: (Port.LOCAL, Port.NORTH, Port.EAST, Port.SOUTH),
+}
+"""Outputs that a flit from each input can go to: first along its row, then along its column, never back."""
+
+
+class RouterInput(Block):
+    """Buffer of one input port.
+
+    The flits share the slots of the buffer, and leave it in order for each output, not altogether: a flit whose
+    output is taken does not hold up those behind it that go elsewhere, and flits for several outputs can leave in one
+    cycle. Slots are not shifted, so a flit's data is written once and read once; which slot is older than which is
+    kept in a bit for each pair of slots.
+
+    Parameters
+    ----------
+    nop : NopSpec
+        Width of a flit, slots, width of coordinates.
+    port : Port
+        Which input this is: it decides the outputs.
+
+    Members
+    -------
+    row, col : In(nop.coordinate_bits)
+        Place of the router.
+    i : In(stream)
+        Flits of whole packets, one packet after the other; ready while a slot is free.
+    <port>_o : Out(stream)
+        For each of the ports in ``TURNS[port]``, the oldest flit that goes there.
+    """
+
+    def __init__(self, *, nop: NopSpec, port: Port) -> None:
+        self._nop, self._port = nop, port
+        flit = stream.Signature(flit_layout(nop).size)
+        super().__init__(
+            {
+                "row": In(nop.coordinate_bits),
+                "col": In(nop.coordinate_bits),
+                "i": In(flit),
+                **{f"{turn.text}_o": Out(flit) for turn in TURNS[port]},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        nop = self._nop
+        size = f"{nop.flit_bits}x{nop.buffer_flits}_c{nop.coordinate_bits}"
+        return f"router_{self._port.text}_input_{size}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        depth = self._nop.buffer_flits
+        turns = TURNS[self._port]
+        flit = flit_layout(self._nop)
+        slots = [Signal(flit.size, name=f"slot_{n}", reset_less=True) for n in range(depth)]
+        # The outputs of each slot's flit, of which at most one bit is set: none in an empty slot.
+        goals = [Signal(len(turns), name=f"goal_{n}") for n in range(depth)]
+        older = {
+            (a, b): Signal(name=f"older_{a}_{b}", reset_less=True) for b in range(depth) for a in range(b)
+        }
+
+        def is_older(a: int, b: int) -> Value:
+            return older[a, b] if a < b else ~older[b, a]
+
+        incoming = flit(self.i.payload)
+        in_packet = Signal()  # of a packet: the next flit is no head
+        route = Signal(len(turns))
+        path = Signal(len(turns))
+        m.d.comb += [
+            route.eq(Mux(in_packet, path, self._route(turns))),
+            self.i.ready.eq(~reduce(lambda a, b: a & b, (goal.any() for goal in goals))),
+        ]
+        take = Signal()
+        m.d.comb += take.eq(self.i.valid & self.i.ready)
+        with m.If(take):
+            m.d.sync += [in_packet.eq(~incoming.tail), path.eq(route)]
+
+        leaving: list[Value] = [Const(0, 1)] * depth
+        for number, turn in enumerate(turns):
+            output: Any = getattr(self, f"{turn.text}_o")
+            wants = [goal[number] for goal in goals]
+            first = Signal(depth, name=f"{turn.text}_first")
+            m.d.comb += [
+                first[slot].eq(
+                    reduce(
+                        lambda a, b: a & b,
+                        (~(wants[other] & is_older(other, slot)) for other in range(depth) if other != slot),
+                        wants[slot],
+                    )
+                )
+                for slot in range(depth)
+            ]
+            m.d.comb += [
+                output.valid.eq(Cat(wants).any()),
+                output.payload.eq(reduce(or_, (Mux(first[slot], slots[slot], 0) for slot in range(depth)))),
+            ]
+            leaving = [gone | (first[slot] & output.ready) for slot, gone in enumerate(leaving)]
+
+        free: Value = take  # a flit to write, and no free slot before this one
+        for slot in range(depth):
+            empty = ~goals[slot].any()
+            write = Signal(name=f"write_{slot}")
+            m.d.comb += write.eq(free & empty)
+            free = free & ~empty
+            with m.If(write):
+                m.d.sync += [goals[slot].eq(route), slots[slot].eq(self.i.payload)]
+                m.d.sync += [older[a, b].eq(b == slot) for a, b in older if slot in (a, b)]
+            with m.Elif(leaving[slot]):
+                m.d.sync += goals[slot].eq(0)
+        return m
+
+    def _route(self, turns: tuple[Port, ...]) -> Value:
+        """Output of a head, one bit for each of ``turns``: along the row until the column is right."""
+        flit = flit_layout(self._nop)(self.i.payload)
+        head = head_layout(self._nop)(flit.data)
+        on_col, on_row = head.col == self.col, head.row == self.row
+        if self._port in (Port.NORTH, Port.SOUTH):
+            # A packet that goes along a column is in the right one, and what does not stop goes straight on.
+            return Cat(on_row if turn is Port.LOCAL else ~on_row for turn in turns)
+        going = {
+            Port.LOCAL: on_col & on_row,
+            Port.NORTH: on_col & (head.row < self.row),
+            Port.SOUTH: on_col & (head.row > self.row),
+            Port.EAST: ~on_col if self._port is Port.WEST else head.col > self.col,
+            Port.WEST: ~on_col if self._port is Port.EAST else head.col < self.col,
+        }
+        return Cat(going[turn] for turn in turns)
