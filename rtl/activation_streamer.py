@@ -70,6 +70,10 @@ class ActivationStreamer(Block):
             f"_{die.activation_depth}_{die.accumulator_depth}"
         )
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         rows, cols, stages = self._die.rows, self._die.cols, self._die.stages

@@ -87,6 +87,10 @@ class ArrayUnit(Block):
             f"_{die.activation_depth}_{die.weight_depth}_{die.accumulator_depth}"
         )
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         loader = WeightLoader(die=self._die)

@@ -44,6 +44,11 @@ class Block(wiring.Component):
         """Whether the module is written as ports only, its place to be taken by a hard macro."""
         return False
 
+    @property
+    def observed(self) -> bool:
+        """Whether benches look at the ports of the module: no simulator may dissolve it in its surroundings."""
+        return False
+
 
 class BlockPlatform(ABC):
     """An elaboration platform that turns each placed block into an instance of a module converted once."""

@@ -126,6 +126,10 @@ class CommandProcessor(Block):
     def block_name(self) -> str:
         return f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = self._memory.command_words

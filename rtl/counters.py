@@ -112,6 +112,10 @@ class Registers(Block):
     def block_name(self) -> str:
         return f"registers_{self._macs_bits}"
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         values = {name: Signal(COUNTER_BITS, name=f"{name}_count") for name in COUNTERS}

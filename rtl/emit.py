@@ -22,7 +22,7 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.lib.memory import Memory
 
 from rtl.block import Block, BlockPlatform, Port, port_values
-from rtl.netlist import CLOCKING, MARKER, module_names, ports_of, tidy, to_verilog
+from rtl.netlist import CLOCKING, MARKER, keep_hierarchy, module_names, ports_of, tidy, to_verilog
 
 
 class EmitError(Exception):
@@ -167,6 +167,8 @@ class Emitter(BlockPlatform):
             emit_src=False,
         )
         text = tidy(raw, order=(*CLOCKING, *values), black_box=block.macro)
+        if block.observed:
+            text = keep_hierarchy(text, name)
         clocking = tuple(port for port in ports_of(text, name) if port in CLOCKING)
         return _Converted(
             type(block), tuple(port for port, _ in values.values()), block.macro, clocking, text

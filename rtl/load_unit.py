@@ -83,6 +83,10 @@ class LoadUnit(Block):
             f"_{memory.word_bytes}_{memory.outstanding}"
         )
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         writes = Queue(width=LOAD.size, depth=2)

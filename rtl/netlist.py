@@ -50,6 +50,20 @@ def ports_of(text: str, module: str) -> list[str]:
     return [wire[4] for wire in wires if wire and wire[2]]
 
 
+def keep_hierarchy(text: str, *modules: str) -> str:
+    """Mark ``modules`` in ``text``, so that Yosys does not dissolve them when it flattens the design."""
+    heads = "|".join(map(re.escape, modules))
+    return re.sub(
+        rf"^module \\(?:{heads})$", r"attribute \\keep_hierarchy 1\n\g<0>", text, flags=re.MULTILINE
+    )
+
+
+def repeated_modules(text: str) -> list[str]:
+    """Names of the modules in ``text`` that have more than one instance in it, in its order."""
+    uses = Counter(re.findall(r"^  cell \\(\S+) ", text, re.MULTILINE))
+    return [module for module in module_names(text) if uses[module] > 1]
+
+
 def tidy(text: str, *, order: Sequence[str], black_box: bool) -> str:
     """Clean the RTLIL of one block, so that all names in it are Verilog identifiers.
 

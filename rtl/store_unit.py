@@ -62,6 +62,10 @@ class StoreUnit(Block):
     def block_name(self) -> str:
         return f"store_unit_{self._die.cols}_{self._die.accumulator_depth}_{self._memory.word_bytes}"
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         cols = self._die.cols

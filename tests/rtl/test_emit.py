@@ -462,3 +462,15 @@ def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="disk full"):
         emit(Chain(length=2), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_observed_blocks_stay_modules_of_their_own() -> None:
+    class Observed(Stage):
+        @property
+        def observed(self) -> bool:
+            return True
+
+    plain, marked = emit(Stage(), None), emit(Observed(), None)
+    head = f"module \\{plain.top}\n"
+    assert marked.rtlil == plain.rtlil.replace(head, "attribute \\keep_hierarchy 1\n" + head)
+    assert marked.text == plain.text

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rtl.netlist import YosysError, module_names, ports_of, tidy, to_verilog
+from rtl.netlist import (
+    YosysError,
+    keep_hierarchy,
+    module_names,
+    ports_of,
+    repeated_modules,
+    tidy,
+    to_verilog,
+)
 
 RAW = r"""attribute \generator "Amaranth"
 attribute \top 1
@@ -127,3 +135,29 @@ def test_any_number_of_ports() -> None:
         text = to_verilog(f"module \\many\n{wires}\nend\n", top="many")["many"]
         assert text.count("input wire port_") == ports
         assert text.count("port_") == ports
+
+
+TWO_LEVELS = """\
+module \\leaf
+end
+module \\leaf_2
+end
+module \\top
+  cell \\leaf \\first
+  end
+  cell \\leaf \\second
+  end
+  cell \\leaf_2 \\third
+  end
+end
+"""
+
+
+def test_repeated_modules() -> None:
+    assert repeated_modules(TWO_LEVELS) == ["leaf"]
+
+
+def test_keep_hierarchy_marks_whole_names() -> None:
+    marked = keep_hierarchy(TWO_LEVELS, "leaf")
+    assert marked == "attribute \\keep_hierarchy 1\n" + TWO_LEVELS
+    assert keep_hierarchy(TWO_LEVELS) == TWO_LEVELS
