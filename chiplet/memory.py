@@ -12,7 +12,7 @@ from typing import Literal
 
 from chiplet.llm import Llm
 from chiplet.methods.base import Method, Recompute
-from chiplet.methods.work import Block, linears
+from chiplet.methods.work import Block, Linear, largest_slice, linears
 from chiplet.specs import DieSpec, SystemSpec
 
 Optimizer = Literal["sgd", "adam"]
@@ -58,7 +58,7 @@ class BlockMemory:
 
     ``parts`` says how the block runs: 1 fused; 2 split before its second linear; 3 (attention only) its
     middle by itself as well, one head of one sequence after the other. Between parts activations go through
-    DRAM.
+    DRAM. ``slices`` cuts each linear by output columns; all mini-batches run through a slice before the next.
     """
 
     method: Method
@@ -66,15 +66,25 @@ class BlockMemory:
     die: DieSpec
     length: int
     parts: int
+    slices: int = 1
 
     @property
     def units(self) -> tuple[float, ...]:
-        """Weights of a die that are resident together: all of a fused block, or those of each linear."""
+        """Weights of a die that are resident together, in the order that they are used: all of a fused block,
+        or those of each linear; of a sliced one its largest slice, twice as one follows another.
+        """
         whole = self.method.weights_per_die(self.block)
-        if self.parts == 1:
+        if self.parts == 1 and self.slices == 1:
             return (whole,)
-        sizes = [linear.h_in * linear.h_out for linear in linears(self.block)]
-        return tuple(whole * size / sum(sizes) for size in sizes)
+        parts = linears(self.block)
+        total = sum(linear.h_in * linear.h_out for linear in parts)
+        sizes = [linear.h_in * largest_slice(linear, self.slices).h_out for linear in parts]
+        return tuple(whole * size / total for size in sizes for _ in range(min(self.slices, 2)))
+
+    @property
+    def _linears(self) -> list[Linear]:
+        """The largest slice of each linear."""
+        return [largest_slice(linear, self.slices) for linear in linears(self.block)]
 
     @property
     def passing_bytes(self) -> int:
@@ -102,16 +112,16 @@ class BlockMemory:
         """Operands for each token of a token tile, double-buffered: gathered ones, and the tile's own inputs
         and outputs where no mini-batch is kept.
         """
-        largest = max(self.method.tile_operands(linear) for linear in linears(self.block))
+        largest = max(self.method.tile_operands(linear) for linear in self._linears)
         if self.parts == 3:
-            features = max(2 * (linear.h_in + linear.h_out) for linear in linears(self.block))
+            features = max(2 * (linear.h_in + linear.h_out) for linear in self._linears)
             largest += features / self.method.mesh.nodes
         return 2 * largest * self.die.element_bytes
 
     @property
     def tile_sum_bytes(self) -> float:
         """Partial sums for each token of a token tile, double-buffered, 32 bits each."""
-        return 2 * max(self.method.tile_sums(linear) for linear in linears(self.block)) * 4
+        return 2 * max(self.method.tile_sums(linear) for linear in self._linears) * 4
 
     @property
     def edge_features(self) -> int:

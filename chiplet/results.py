@@ -27,7 +27,8 @@ class Buffer(_Result):
 class Memory(_Result):
     """Memory use: buffers of one die by name (the fullest block), and DRAM of the package.
 
-    ``parts`` says how many parts a block runs in, 1 being fused; ``rounds`` how often a pass runs.
+    ``parts`` says how many parts a block runs in, 1 being fused, ``slices`` into how many its linears are cut;
+    ``rounds`` how often a pass runs.
     ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training
     state.
     """
@@ -39,6 +40,7 @@ class Memory(_Result):
     mini_batch_tokens: dict[str, int]
     token_tiles: dict[str, dict[str, int]]
     parts: dict[str, int]
+    slices: dict[str, int]
     rounds: int
 
 

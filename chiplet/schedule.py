@@ -25,7 +25,7 @@ from chiplet.memory import (
     saved_bytes_per_token,
 )
 from chiplet.methods.base import Method
-from chiplet.methods.work import Batch, Block, BlockName
+from chiplet.methods.work import Batch, Block, BlockName, linears
 from chiplet.specs import DieSpec, SystemSpec
 
 MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
@@ -48,6 +48,7 @@ class BlockSchedule:
     batch: Batch
     batches: int
     parts: int
+    slices: int
     tile_limit: int
     weights_ahead: bool
     gradients_behind: bool
@@ -119,7 +120,9 @@ def _fit(
     mini_batch: int | None,
     where: str,
 ) -> tuple[BlockMemory, Batch]:
-    """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle."""
+    """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle; its
+    linears sliced if nothing else fits.
+    """
     options = []
     for parts in range(1, MAX_PARTS[block.name] + 1):
         memory = BlockMemory(method, block, die, length, parts)
@@ -128,6 +131,20 @@ def _fit(
             options.append((memory, batch))
     if options:
         return max(options, key=lambda option: _busy_share(*option))
+    # Nothing fits with whole linears: cut them, into as few slices as leave room for a tile as high as the
+    # array, or else for any.
+    most = min(linear.h_out for linear in linears(block))
+
+    def fitting(slices: int, tile: int) -> tuple[BlockMemory, Batch | None]:
+        cut = BlockMemory(method, block, die, length, MAX_PARTS[block.name], slices)
+        return cut, _largest_batch(cut, sequences, mini_batch, tile)
+
+    for tile in (die.rows, 1):
+        larger = range(2, most + 1)
+        fewest = bisect_left(larger, True, key=lambda slices: fitting(slices, tile)[1] is not None)
+        memory, batch = fitting(min(2 + fewest, most), tile)
+        if batch is not None:
+            return memory, batch
     size = 1 if mini_batch is None else _fixed(memory, sequences, mini_batch)
     worst = max(_buffers(memory, _batch(memory, size), 1), key=lambda use: use.needed / use.available)
     what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
@@ -157,16 +174,22 @@ def _batch(memory: BlockMemory, size: int) -> Batch:
     return Batch(size, ceil(size / length), length)
 
 
-def _largest_batch(memory: BlockMemory, sequences: int, mini_batch: int | None) -> Batch | None:
-    """The largest mini-batch that fits, made equal over a round; ``None`` if there is none."""
+def _largest_batch(
+    memory: BlockMemory, sequences: int, mini_batch: int | None, least_tile: int = 1
+) -> Batch | None:
+    """The largest mini-batch that fits beside a token tile of ``least_tile``, made equal over a round;
+    ``None`` if there is none.
+    """
     unit = 1 if memory.block.name == "attention" else memory.length
     if mini_batch is not None:
         batch = _batch(memory, _fixed(memory, sequences, mini_batch))
-        return batch if _fits(memory, batch, 1) else None
+        return batch if _fits(memory, batch, least_tile) else None
     total = sequences * unit
     for tile in _reserved_tiles(memory):
+        if memory.method.token_tiled and tile < least_tile:
+            continue
         largest = bisect_left(range(1, total + 1), True, key=partial(_overflows, memory, tile))
-        if largest:
+        if largest * memory.length // unit >= min(least_tile, sequences * memory.length):
             return _batch(memory, _equal(total, largest, memory.method.sequence_groups if unit == 1 else 1))
     return None
 
@@ -251,7 +274,9 @@ def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: li
         ),
     )
     batches = ceil(sequences * batch.length / batch.tokens)
-    return BlockSchedule(block, batch, batches, memory.parts, tile, weights_ahead, gradients_behind, buffers)
+    return BlockSchedule(
+        block, batch, batches, memory.parts, memory.slices, tile, weights_ahead, gradients_behind, buffers
+    )
 
 
 def tile_choices(limit: int, rows: int) -> list[int]:

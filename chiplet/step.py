@@ -99,7 +99,7 @@ def account_step(
     passes = []
     for part in schedule.blocks:
         layers = 1 if part.block.contract is None else model.layers
-        plan = method.plan(part.block, part.batch)
+        plan = method.plan(part.block, part.batch, part.slices)
         times = block_busy(plan, part, machine, method)
         traffics = _pass_traffic(plan, part, method, schedule, global_batch)
         runs = schedule.rounds * part.batches
@@ -291,5 +291,6 @@ def _memory(
         mini_batch_tokens={part.block.name: part.batch.tokens for part in schedule.blocks},
         token_tiles=tiles,
         parts={part.block.name: part.parts for part in schedule.blocks},
+        slices={part.block.name: part.slices for part in schedule.blocks},
         rounds=schedule.rounds,
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chiplet.methods.base import Method
-from chiplet.methods.work import BlockPlan, linears
+from chiplet.methods.work import BlockPlan, linears, sliced
 from chiplet.schedule import BlockSchedule
 from chiplet.specs import SystemSpec
 from nop.topology import Mesh
+
+SUM_BYTES = 4
+"""Bytes of a partial sum."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def activation_traffic(
 
     A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split
     into its linears it writes and reads what lies between them as well, and reads once more what the residual
-    path needs.
+    path needs. Every further slice of a linear reads its input again, and backward reads and writes the
+    partial sums of dX; a sliced head leaves its logits in DRAM between the passes.
     """
     block, model, recompute = plan.block, method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden
@@ -69,6 +73,13 @@ def activation_traffic(
             forward += again
             backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
+    repeated = sum((len(sliced(each, schedule.slices)) - 1) * each.h_in for each in linears(block))
+    if repeated and block.contract is None:
+        forward += block.expand.h_out
+        backward += block.expand.h_out
+    forward += repeated
+    backward += repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
+    copies *= schedule.slices
     dies = method.mesh.nodes
     return (
         Traffic(tokens * forward * element, tokens * forward * element / dies),

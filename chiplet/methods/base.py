@@ -24,6 +24,7 @@ from chiplet.methods.work import (
     VectorStep,
     joined,
     linears,
+    sliced,
 )
 from chiplet.specs import Spec
 from nop.cost import CollectiveCost
@@ -166,29 +167,45 @@ class Method(ABC):
         """Weights of ``block`` that a die keeps, replicas included."""
         return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
 
-    def plan(self, block: Block, batch: Batch) -> BlockPlan:
-        """Operations of ``block`` for the mini-batch ``batch``, forward and backward."""
-        first = self._with_norm(self.linear_forward(block.expand, batch.tokens), block, batch, backward=False)
-        first_backward = self._with_norm(
-            self.linear_backward(block.expand, batch.tokens), block, batch, backward=True
-        )
+    def plan(self, block: Block, batch: Batch, slices: int = 1) -> BlockPlan:
+        """Operations of ``block`` for the mini-batch ``batch``, forward and backward, each of its linears cut
+        into ``slices`` by output columns.
+        """
+        *earlier, last = self._forward_slices(block.expand, batch.tokens, slices)
+        first = [self._with_norm(each, block, batch, backward=False) for each in earlier[:1]]
+        first += earlier[1:]
+        if not earlier:
+            last = self._with_norm(last, block, batch, backward=False)
+        *first_backward, final = self._backward_slices(block.expand, batch.tokens, slices)
+        first_backward.append(self._with_norm(final, block, batch, backward=True))
         if block.contract is None:
             loss, _ = self._pointwise(block, batch)
-            forward, backward = [joined(first, loss)], [first_backward]
+            forward, backward = [*first, joined(last, loss)], first_backward
         else:
-            second = self.linear_forward(block.contract, batch.tokens)
-            second_backward = self.linear_backward(block.contract, batch.tokens)
+            second = self._forward_slices(block.contract, batch.tokens, slices)
+            second_backward = self._backward_slices(block.contract, batch.tokens, slices)
             if block.name == "attention":
                 middle, middle_backward = self._attention(batch)
-                forward = [first, middle, second]
-                backward = [second_backward, middle_backward, first_backward]
+                forward = [*first, last, middle, *second]
+                backward = [*second_backward, middle_backward, *first_backward]
             else:
                 middle, middle_backward = self._pointwise(block, batch)
-                forward = [joined(first, middle), second]
-                backward = [joined(second_backward, middle_backward), first_backward]
+                forward = [*first, joined(last, middle), *second]
+                joint = joined(second_backward.pop(), middle_backward)
+                backward = [*second_backward, joint, *first_backward]
             if self.switches.recompute == "full":
                 backward = [*forward, *backward]
         return BlockPlan(block, tuple(forward), tuple(backward), self.replica_comms(block))
+
+    def _forward_slices(self, linear: Linear, tokens: int, slices: int) -> list[Operation]:
+        return [self.linear_forward(part, tokens) for part in sliced(linear, slices)]
+
+    def _backward_slices(self, linear: Linear, tokens: int, slices: int) -> list[Operation]:
+        """Every slice gives a partial sum of the whole dX; all but the first are added to those before."""
+        first, *others = (self.linear_backward(part, tokens) for part in sliced(linear, slices))
+        elements = tokens * linear.h_in
+        addition = VectorStep("sum over slices", elements / self.mesh.nodes, 1, elements)
+        return [first, *(joined(each, Operation("sum", vectors=(addition,))) for each in others)]
 
     @property
     def kv_replicas(self) -> int:

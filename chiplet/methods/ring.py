@@ -116,9 +116,11 @@ class TensorParallel(Method):
         return (linear.h_out + linear.h_in / features) / groups
 
     def tile_sums(self, linear: Linear) -> float:
-        """Partial sums of a whole token: of dX for the first linear, of Y for the second."""
-        _, groups = self._split(linear)
-        return (linear.h_in if linear.expand else linear.h_out) / groups
+        """Partial sums of a token, of Y and of dX, whichever are more: one of them with its features whole."""
+        features, groups = self._split(linear)
+        if linear.expand:
+            return max(linear.h_in, linear.h_out / features) / groups
+        return max(linear.h_out, linear.h_in / features) / groups
 
     def gathered_copies(self, linear: Linear) -> float:
         """One for each die, for the first linear only: the second one's input is not gathered."""

@@ -6,7 +6,8 @@ sizes of GEMMs are those of the busiest die.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import Literal
 
 BlockName = Literal["attention", "ffn", "head"]
@@ -124,6 +125,18 @@ def joined(operation: Operation, other: Operation) -> Operation:
         operation.gemms + other.gemms,
         operation.vectors + other.vectors,
     )
+
+
+def sliced(linear: Linear, slices: int) -> list[Linear]:
+    """``linear`` cut by output columns into at most ``slices`` parts, all but the last equally wide."""
+    width = ceil(linear.h_out / slices)
+    whole, rest = divmod(linear.h_out, width)
+    return [replace(linear, h_out=size) for size in [width] * whole + [rest] * bool(rest)]
+
+
+def largest_slice(linear: Linear, slices: int) -> Linear:
+    """The first of :func:`sliced`, which no other is wider than."""
+    return linear if slices == 1 else replace(linear, h_out=ceil(linear.h_out / slices))
 
 
 def linears(block: Block) -> tuple[Linear, ...]:

@@ -232,7 +232,7 @@ def test_comparison_states_switches_and_stands_beside_the_published_figures() ->
 
 
 def test_a_comparison_leaves_out_what_does_not_fit_and_says_why() -> None:
-    found = compare("llama2-7b", PACKAGE, dies=16)
+    found = compare("llama2-7b", PACKAGE, dies=4)
     assert [result.method for result in found.methods] == ["hecaton", "flat-ring", "torus-ring"]
     assert [row.method for row in found.left_out] == ["optimus"]
     assert " does not fit: accumulator buffer needs " in found.left_out[0].reason

@@ -92,10 +92,10 @@ def test_a_block_that_does_not_fit_whole_is_split() -> None:
     ("override", "message"),
     [
         (
-            "die.weight_bytes=50000",
-            "block ffn with the smallest mini-batch does not fit: weight buffer needs 76800",
+            "die.weight_bytes=150",
+            "block attention with the smallest mini-batch does not fit: weight buffer needs 384",
         ),
-        ("die.accumulator_bytes=100000", "does not fit: accumulator buffer needs "),
+        ("die.accumulator_bytes=3000", "does not fit: accumulator buffer needs "),
         ("die.activation_bytes=9000", "does not fit: activation buffer needs "),
         (
             "memory.channel_bytes=10000",
@@ -109,6 +109,32 @@ def test_what_does_not_fit_is_named(override: str, message: str) -> None:
         _schedule("hecaton", Mesh(1, 1), system)
     assert message in str(refusal.value)
     assert " bytes and has " in str(refusal.value)
+
+
+@given(
+    method=st.sampled_from(["hecaton", "flat-ring", "torus-ring"]),
+    rows=st.integers(1, 5),
+    cols=st.integers(1, 5),
+    weight_kilobytes=st.integers(2, 60),
+    sum_kilobytes=st.integers(40, 120),
+)
+def test_linears_are_sliced_only_where_whole_ones_do_not_fit_and_slices_fit(
+    method: str, rows: int, cols: int, weight_kilobytes: int, sum_kilobytes: int
+) -> None:
+    def schedule(*overrides: str) -> Schedule:
+        return _schedule(method, Mesh(rows, cols), small_package(*overrides))
+
+    assert all(part.slices == 1 for part in schedule().blocks)
+    tight = (
+        f"die.weight_bytes={weight_kilobytes * 1024}",
+        f"die.accumulator_bytes={sum_kilobytes * 1024}",
+    )
+    found = schedule(*tight)
+    roomier = schedule(f"die.weight_bytes={2 * weight_kilobytes * 1024}", tight[1])
+    for part, other in zip(found.blocks, roomier.blocks, strict=True):
+        event(f"sliced: {part.slices > 1}")
+        assert other.slices <= part.slices
+        assert all(use.needed <= use.available for use in part.buffers)
 
 
 def test_a_fixed_mini_batch_is_kept_or_refused() -> None:
