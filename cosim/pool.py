@@ -8,7 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait as wait_for
+from threading import Thread
 from typing import TypeVar
 
 __all__ = ["cores", "run_all"]
@@ -76,6 +78,15 @@ def _begin(environment: dict[str, str]) -> None:
     os.environ.update(environment)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_caller, daemon=True).start()
+
+
+def _end_with_caller() -> None:
+    """End this worker and its simulators when the caller is gone, whom nothing else would tell of a kill."""
+    caller = parent_process()
+    if caller is not None:
+        wait_for([caller.sentinel])
+        os.killpg(0, signal.SIGKILL)
 
 
 def _interruptible(work: Callable[[Item], Result], item: Item) -> Result:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hecaton.commands import regress
 from hecaton.errors import CheckFailed
 from hecaton.options import (
     AsJson,
@@ -134,6 +135,9 @@ def gemm(
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:
             raise CheckFailed(f"{record.mismatches} of {m * n} results differ from the golden model")
+
+
+app.add_typer(regress.app)
 
 
 def _view(record: GemmRecord, path: Path) -> RenderableType:

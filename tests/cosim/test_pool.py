@@ -88,3 +88,35 @@ def test_an_interrupt_of_the_caller_reaches_the_workers(tmp_path: Path) -> None:
     assert process.returncode != 0
     assert err.splitlines()[-1] == "KeyboardInterrupt"
     assert (tmp_path / "1.interrupted").exists()
+
+
+def test_a_kill_of_the_caller_ends_the_workers(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from cosim.pool import run_all; from tests.cosim.test_pool import "
+        f"wait_for_interrupt as work; list(run_all(work, [Path({str(tmp_path)!r}) / '1'], workers=1))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    mark = tmp_path / "1"
+    while not mark.exists() or not mark.read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30
+    while is_running(int(mark.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there and no zombie that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
