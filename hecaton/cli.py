@@ -25,6 +25,7 @@ from hecaton.commands import (
     project,
     scaling,
     schema,
+    traffic,
     validate,
     verilog,
 )
@@ -65,6 +66,7 @@ def _root(
 
 app.add_typer(demo.app)
 app.add_typer(verilog.app)
+cosim.app.add_typer(traffic.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)

@@ -1,0 +1,153 @@
+"""``hecaton cosim traffic``: random traffic on a mesh of the generated routers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hecaton.errors import CheckFailed
+from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer, parse_mesh
+from hecaton.output import Output
+
+if TYPE_CHECKING:
+    from cosim.traffic import TrafficRecord
+
+app = typer.Typer()
+
+Cycles = integer(1, 1 << 24)
+
+
+@app.command(
+    epilog=examples(
+        "hecaton cosim traffic --mesh 4x4 --rate 0.3 --cycles 5000",
+        "hecaton cosim traffic --mesh 1x3 --rate 0.2 --cycles 500 -P nop.buffer_flits=2 --json",
+        "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl -o latency.svg",
+    )
+)
+def traffic(
+    mesh: Annotated[
+        str | None,
+        typer.Option("--mesh", metavar="RxC", help="Rows x columns of routers; else the package's."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", metavar="FLITS", help="Flits that a node offers in a cycle, 0 to 1."),
+    ] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Rates up to 1, instead of one.")] = False,
+    step: Annotated[
+        float, typer.Option("--step", metavar="FLITS", help="Distance of a sweep's rates, 0.001 to 1.")
+    ] = 0.05,
+    cycles: Annotated[
+        int, typer.Option("--cycles", parser=Cycles, metavar="N", help="Cycles that are measured.")
+    ] = 5000,
+    warmup: Annotated[
+        int,
+        typer.Option("--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before these."),
+    ] = 1000,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
+    ] = None,
+    seed: Seed = 0,
+    sim: Simulator = "icarus",
+    config: ConfigFile = None,
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send single flits from every die to dies drawn at random (uniform, itself included), and measure latency and
+    throughput; then wait until the network is empty, and count what is lost.
+
+    The configuration starts from the preset bench. Rates, offered load and throughput are flits/node/cycle, latencies
+    cycles. Exit code 1 if a flit is lost or comes out at a wrong die.
+
+    JSON keys: mesh, cycles, warmup, seed, sim, simulator_version, hecaton_version, verilog_sha256, nop,
+    zero_load_latency, and rate, offered, throughput, latency_mean (with the time in the source's queue),
+    network_latency_mean (without), generated, received, lost, misrouted, wall_seconds; with --sweep these in points
+    (a list), saturation_throughput (at the highest load) and saturation_rate (highest rate with less than three times
+    the latency at zero load).
+    """
+    from chiplet.config import load_system
+    from cosim.traffic import prepare, run_traffic, saturation_rate, sweep_rates, traffic_request
+
+    with Output(as_json) as out:
+        if sweep == (rate is not None):
+            raise ValueError("give either --rate FLITS or --sweep")
+        if output is not None and not sweep:
+            raise ValueError(f"-o {output}: only --sweep has a plot")
+        system = load_system(config, override or [], preset="bench")
+        rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
+        requests = [
+            traffic_request(
+                rows=rows,
+                cols=cols,
+                nop=system.nop,
+                rate=each,
+                cycles=cycles,
+                warmup=warmup,
+                seed=seed,
+                sim=sim,
+            )
+            for each in (sweep_rates(step) if rate is None else [rate])
+        ]
+        prepare(requests[0])
+        out.note(f"simulating {rows}x{cols} routers with {sim} ...")
+        records = []
+        with out.progress("loads", len(requests)) as advance:
+            for request in requests:
+                records.append(run_traffic(request))
+                advance()
+        first = records[0]
+        data: dict[str, Any] = {
+            "mesh": f"{rows}x{cols}",
+            "cycles": cycles,
+            "warmup": warmup,
+            "seed": seed,
+            "sim": sim,
+            "simulator_version": first.simulator_version,
+            "hecaton_version": first.hecaton_version,
+            "verilog_sha256": first.verilog_sha256,
+            "nop": system.nop.model_dump(),
+            "zero_load_latency": first.zero_load_latency,
+        }
+        points = [_point(record) for record in records]
+        if sweep:
+            data["saturation_throughput"] = records[-1].throughput
+            data["saturation_rate"] = saturation_rate(records)
+            data["points"] = points
+        else:
+            data |= points[0]
+        if output is not None:
+            from hecaton.traffic_plots import plot_latency
+
+            plot_latency(records, output)
+        out.result(data, _view(data, points))
+        wrong = sum(record.lost + record.misrouted for record in records)
+        if wrong:
+            raise CheckFailed(f"{wrong} flits are lost or came out at a wrong die")
+
+
+def _point(record: TrafficRecord) -> dict[str, Any]:
+    names = ("offered", "throughput", "latency_mean", "network_latency_mean", "generated", "received", "lost")
+    return {
+        "rate": record.request.rate,
+        **{name: getattr(record, name) for name in (*names, "misrouted", "wall_seconds")},
+    }
+
+
+def _view(data: dict[str, Any], points: list[dict[str, Any]]) -> Any:
+    from rich.console import Group
+
+    from hecaton.tables import columns
+
+    names = ["rate", "offered", "throughput", "latency_mean", "network_latency_mean", "received", "lost"]
+    title = f"{data['mesh']}, {data['cycles']} cycles, seed {data['seed']}, {data['sim']}: "
+    title += f"latency at zero load {data['zero_load_latency']:.4g} cycles"
+    parts: list[Any] = [columns(points, names, title=title)]
+    if "points" in data:
+        parts.append(
+            f"Throughput at full load {data['saturation_throughput']:.4g} flits/node/cycle; latency stays below three "
+            f"times that at zero load up to rate {data['saturation_rate']}."
+        )
+    return Group(*parts)

@@ -1,0 +1,63 @@
+"""``hecaton cosim traffic``: its JSON, its plot, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.hecaton.command import hecaton, refused
+
+
+def test_one_load_as_json(tmp_path: Path) -> None:
+    done = hecaton(
+        *("cosim", "traffic", "--mesh", "1x2", "--rate", "0.3", "--cycles", "200", "--warmup", "20"),
+        *("--seed", "3", "--json"),
+        environment={"HECATON_CACHE": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert data["lost"] == data["misrouted"] == 0
+    assert abs(data["offered"] - 0.3) < 0.06
+    assert abs(data["throughput"] - data["offered"]) < 0.02
+    assert data["latency_mean"] >= data["network_latency_mean"] >= 1
+    assert data["zero_load_latency"] == 1.5
+
+
+def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
+    plot = tmp_path / "latency.svg"
+    done = hecaton(
+        *("cosim", "traffic", "--mesh", "1x1", "--sweep", "--step", "0.4", "--cycles", "50", "--warmup", "0"),
+        *("--json", "-P", "nop.coordinate_bits=1", "-o", str(plot)),
+        environment={"HECATON_CACHE": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert [point["rate"] for point in data["points"]] == [0.4, 0.8, 1.0]
+    assert data["saturation_throughput"] > 0.95
+    assert data["saturation_rate"] == 1.0
+    assert plot.read_text(encoding="utf-8").startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "give either --rate FLITS or --sweep"),
+        ("--rate 0.1 --sweep", "give either --rate FLITS or --sweep"),
+        ("--rate 0.1 -o plot.svg", "-o plot.svg: only --sweep has a plot"),
+        ("--rate 2", "rate = 2.0: input should be less than or equal to 1"),
+        ("--sweep --step 0", "step = 0.0: must be from 0.001 to 1"),
+        ("--rate 0.1 --sim spice", "--sim spice is unknown: must be one of icarus, cxxrtl, verilator"),
+        (
+            "--rate 0.1 --mesh 1x65",
+            "mesh: cols = 65: must be at most 64, which nop.coordinate_bits = 6 can address",
+        ),
+        (
+            "--rate 0.1 --mesh 1x1 -P nop.flit_bits=32",
+            "nop.flit_bits = 32: must be at least 45 for traffic with time stamps",
+        ),
+    ],
+)
+def test_what_cannot_run_is_refused_in_one_line(arguments: str, message: str) -> None:
+    assert refused("cosim", "traffic", *arguments.split()) == message
