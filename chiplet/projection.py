@@ -38,6 +38,7 @@ class Accounted:
     step: StepAccount
     method: Method
     machine: Machine
+    mini_batch: int | None = None
 
 
 def project(
@@ -113,7 +114,7 @@ def account(
     )
     step = account_step(instance, machine, schedule, batch, optimizer)
     found = summarize(step, instance, machine, schedule, batch, optimizer, calibration)
-    return Accounted(found, step, instance, machine)
+    return Accounted(found, step, instance, machine, mini_batch)
 
 
 def compare(

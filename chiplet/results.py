@@ -109,6 +109,16 @@ class Term(_Result):
     status: Status
 
 
+class AblationRow(_Result):
+    """A step without one rule of the schedule; ratios are against the step with all of them."""
+
+    without: str
+    dram_bytes: float
+    step_seconds: float
+    dram_ratio: float
+    step_ratio: float
+
+
 class MethodResult(_Result):
     """One method in a comparison; ``speedup`` and ``energy_ratio`` are against the flat ring."""
 

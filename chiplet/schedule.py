@@ -15,6 +15,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from typing import Literal
 
 from chiplet.memory import (
     BlockMemory,
@@ -30,6 +31,10 @@ from chiplet.specs import DieSpec, SystemSpec
 
 MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
 """Parts that a block can be split into."""
+
+Rule = Literal["fusion", "residence", "overlap"]
+RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
+"""Rules of the schedule that can be left out, to see what they save."""
 
 OPERAND_SHARE = 4
 """A mini-batch leaves one part in so many of the activation buffer to gathered token tiles, where it can."""
@@ -52,6 +57,7 @@ class BlockSchedule:
     tile_limit: int
     weights_ahead: bool
     gradients_behind: bool
+    resident: bool
     buffers: tuple[BufferUse, ...]
 
 
@@ -76,10 +82,12 @@ def make_schedule(
     length: int,
     optimizer: Optimizer,
     mini_batch: int | None,
+    without: tuple[Rule, ...] = (),
 ) -> Schedule:
     """The schedule of one training step of ``global_batch`` sequences of ``length`` tokens.
 
-    ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits. Raises
+    ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits; ``without``
+    leaves rules out. Raises
     ``ValueError`` that names the buffer, the bytes needed and the bytes there when something does not fit.
     """
     model, mesh, element = method.model, method.mesh, system.die.element_bytes
@@ -92,14 +100,15 @@ def make_schedule(
         raise least.refusal(f"{where}: the training state with one sequence's activations")
     sequences = _equal(global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups)
     parts = [
-        _fit(method, system.die, block, sequences, length, mini_batch, where) for block in method.blocks()
+        _fit(method, system.die, block, sequences, length, mini_batch, where, "fusion" not in without)
+        for block in method.blocks()
     ]
     memories = [memory for memory, _ in parts]
     attention, ffn, head = (memory.units for memory in memories)
     # In the order of execution attention and FFN take turns, and the head follows the last FFN.
     neighbours = ([*attention, *ffn], [*attention, *ffn], [*head, ffn[-1]])
     blocks = tuple(
-        _block_schedule(memory, batch, sequences, units)
+        _block_schedule(memory, batch, sequences, units, without)
         for (memory, batch), units in zip(parts, neighbours, strict=True)
     )
     return Schedule(
@@ -119,12 +128,13 @@ def _fit(
     length: int,
     mini_batch: int | None,
     where: str,
+    fused: bool,
 ) -> tuple[BlockMemory, Batch]:
     """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle; its
     linears sliced if nothing else fits.
     """
     options = []
-    for parts in range(1, MAX_PARTS[block.name] + 1):
+    for parts in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
         memory = BlockMemory(method, block, die, length, parts)
         batch = _largest_batch(memory, sequences, mini_batch)
         if batch is not None:
@@ -249,16 +259,19 @@ def _buffers(memory: BlockMemory, batch: Batch, tile: int) -> tuple[BufferUse, .
     )
 
 
-def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: list[float]) -> BlockSchedule:
+def _block_schedule(
+    memory: BlockMemory, batch: Batch, sequences: int, units: list[float], without: tuple[Rule, ...]
+) -> BlockSchedule:
     die, block = memory.die, memory.block
     # The largest two neighbours of the run through the layers: attention parts and FFN parts in a ring.
     pair = max(first + second for first, second in zip(units, units[1:] + units[:1], strict=True))
     tile = _tile_limit(memory, batch)
-    weights_ahead = pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes
+    overlap = "overlap" not in without
+    weights_ahead = overlap and pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes
     # A second set of gradients may shrink the token tile, but not below the height of the array.
     tokens = tile if not memory.method.token_tiled else min(tile, die.rows)
     left = die.accumulator_bytes - pair * 4 - memory.strip_bytes
-    gradients_behind = left >= tokens * memory.tile_sum_bytes
+    gradients_behind = overlap and left >= tokens * memory.tile_sum_bytes
     if gradients_behind:
         tile = min(tile, max(tokens, int(left / memory.tile_sum_bytes)))
     uses = _buffers(memory, batch, tile)
@@ -275,7 +288,16 @@ def _block_schedule(memory: BlockMemory, batch: Batch, sequences: int, units: li
     )
     batches = ceil(sequences * batch.length / batch.tokens)
     return BlockSchedule(
-        block, batch, batches, memory.parts, memory.slices, tile, weights_ahead, gradients_behind, buffers
+        block,
+        batch,
+        batches,
+        memory.parts,
+        memory.slices,
+        tile,
+        weights_ahead,
+        gradients_behind,
+        "residence" not in without,
+        buffers,
     )
 
 

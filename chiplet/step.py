@@ -119,7 +119,8 @@ def account_step(
                     _once(plan, system) if direction == "backward" else Busy(),
                     traffic,
                     traffic.seconds(system, mesh),
-                    _unhidden(plan, part, method, system, direction) * schedule.rounds,
+                    _unhidden(plan, part, method, system, direction)
+                    * (schedule.rounds if part.resident else runs),
                 )
             )
             counted = _events(operations, method, system, tile, tokens / part.batch.tokens, runs)
@@ -153,10 +154,12 @@ def account_step(
 def _pass_traffic(
     plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: int
 ) -> tuple[Traffic, Traffic]:
-    """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round."""
+    """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round, or each
+    mini-batch where they do not stay.
+    """
     forward, backward = activation_traffic(plan, part, method, global_batch * schedule.length)
     stored, per_die = weight_bytes(plan, method)
-    rounds = schedule.rounds
+    rounds = schedule.rounds * (1 if part.resident else part.batches)
     load = Traffic(stored * rounds, per_die * rounds)
     # Gradients are written in 32 bits each round, and from the second round on read before.
     gradient = 4 / method.element_bytes * (2 * rounds - 1)

@@ -35,6 +35,7 @@ app = typer.Typer()
 @app.command(
     epilog=examples(
         "hecaton project --model llama2-7b --dies 64 --explain",
+        "hecaton project --model llama3.1-405b --dies 1024 --ablate",
         "hecaton project --model llama3.1-405b --dies 1024",
         "hecaton project --model llama2-7b --mesh 8x8 --method flat-ring --switch direction=one",
         "hecaton project --model path/to/config.json --dies 256 --calibration calibration.json --json",
@@ -66,6 +67,10 @@ def project(
         bool,
         typer.Option("--explain", help="Print every term of the result: formula, operands, unit and status."),
     ] = False,
+    ablate: Annotated[
+        bool,
+        typer.Option("--ablate", help="DRAM bytes and step time without fusion, weight residence, overlap."),
+    ] = False,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -77,7 +82,8 @@ def project(
 
     JSON keys: model, dies, mesh, method, switches, optimizer, global_batch, sequence_length, step_seconds,
     tokens_per_second, mfu, energy_joules, energy, breakdown, memory, nop_elements_per_die_per_layer,
-    compute_to_nop, measured_inputs, assumed_inputs; with --explain also terms.
+    compute_to_nop, measured_inputs, assumed_inputs; with --explain also terms, with
+    --ablate also ablation and left_out.
     """
     from rich.console import Group
 
@@ -101,13 +107,24 @@ def project(
             optimizer=cast(Optimizer, optimizer),
         )
         found = accounted.projection
-        data, view = found.model_dump(), [_view(found)]
+        data = found.model_dump()
+        view: list[RenderableType] = [_view(found)]
         if explain:
             from chiplet.explain import explain as terms_of
 
             terms = terms_of(accounted)
             data["terms"] = [term.model_dump() for term in terms]
             view.append(_terms(terms))
+        if ablate:
+            from chiplet.ablation import ablate as rows_of
+            from hecaton.tables import columns
+
+            rows, left_out = rows_of(accounted)
+            data["ablation"] = [row.model_dump() for row in rows]
+            data["left_out"] = [each.model_dump() for each in left_out]
+            names = ["without", "dram_bytes", "step_seconds", "dram_ratio", "step_ratio"]
+            view.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
+            view += [f"Left out: {each.method}: {each.reason}" for each in left_out]
         out.result(data, Group(*view))
 
 
