@@ -137,7 +137,7 @@ class LinkSpec(Spec):
 class NopSpec(Spec):
     """Routers of the network-on-package: one a die, and a flit is what crosses a link in one of its cycles."""
 
-    flit_bits: Annotated[int, Field(ge=16, le=4096, description="data bits of a flit")] = 256
+    flit_bits: Annotated[int, Field(ge=16, le=4096, description="data bits of a flit")] = 64
     buffer_flits: Annotated[
         int, Field(ge=1, le=16, description="flits that each input port of a router buffers")
     ] = 4
