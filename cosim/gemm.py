@@ -21,6 +21,7 @@ from cosim import golden
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
+from cosim.observation import Observation
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
@@ -33,6 +34,7 @@ __all__ = ["prepare", "run_gemm"]
 
 LEAST_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
+NOTHING = Observation()
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
@@ -87,21 +89,24 @@ def run_gemm(
     request: GemmRequest,
     terms: DieTerms | None = None,
     progress: Callable[[float], None] | None = None,
+    observation: Observation = NOTHING,
 ) -> GemmRecord:
     """Run a GEMM on the generated die and return the record.
 
     ``terms`` are those of the prediction: the design's, unless a calibration is at hand. ``progress`` is told, now
-    and then, which part of the predicted cycles has passed.
+    and then, which part of the predicted cycles has passed. ``observation`` says what else to keep of the run.
 
     Raises
     ------
     ValueError
-        If the shape is out of range or does not fit the die.
+        If the shape is out of range or does not fit the die, or the simulator does not write such waveforms.
     SimulationError
         If the simulator is missing, or the die does not end.
+    OSError
+        If a file of the observation cannot be written.
     """
     program = prepare(request)
-    simulator = backend(request.sim)
+    simulator = observation.prepare(backend(request.sim))
     die, memory, shape = request.die, request.memory, program.shape
     rng = np.random.default_rng(request.seed)
     a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)
@@ -115,9 +120,17 @@ def run_gemm(
         folder = Path(name)
         with _watch(folder, timeline.cycles, progress):
             outcome, result, undefined = _simulate(
-                simulator, model, emitted.top, folder, request, program, a, b
+                simulator, model, emitted.top, folder, request, program, a, b, observation.signals
             )
-    wall_seconds = time.perf_counter() - start
+        wall_seconds = time.perf_counter() - start
+        observation.keep(
+            folder,
+            simulator,
+            emitted,
+            program,
+            command_words=memory.command_words,
+            title=f"{shape.m}x{shape.k}x{shape.n} {shape.form}, {die.rows}x{die.cols} {die.dtype}",
+        )
 
     expected = golden.gemm(*golden.gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
     found = unpack(result, program.y, dtype=die.dtype)
@@ -163,6 +176,7 @@ def _simulate(
     program: GemmProgram,
     a: NDArray[Any],
     b: NDArray[Any],
+    observed: list[str],
 ) -> tuple[Outcome, bytes, bytes]:
     memory = request.memory
     word = memory.word_bytes
@@ -178,6 +192,7 @@ def _simulate(
         stall=round(request.stall * 65536),
         seed=request.seed % ((1 << 32) - 1) + 1,
         most_cycles=_most_cycles(request, program),
+        observed=observed,
     )
     job.save(folder)
     save_image(

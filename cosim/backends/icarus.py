@@ -10,18 +10,35 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from cosim.backends.base import Backend, Design, SimulationError
+import cocotb_tools.config
+
+from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
-from cosim.backends.process import last_line
+from cosim.backends.process import last_line, run_simulator
 from cosim.backends.runner import BUILD_LOG, TIMESCALE, BuildFailed, build_model, run_bench
 
 __all__ = ["Icarus"]
+
+DUMP_MODULE = "hecaton_dump"
+DUMP = f"""
+module {DUMP_MODULE};
+  initial begin
+    $dumpfile("{{file}}");
+    $dumpvars(0, {{top}});
+  end
+endmodule
+"""
+"""A top of its own beside the design, which dumps every signal of it."""
 
 
 class Icarus(Backend):
     """Icarus Verilog through cocotb's own runner. Built models are kept, by the content that they are built from."""
 
     name = "icarus"
+    wave_formats = (".fst", ".vcd")
+
+    def __init__(self, *, waves: str | None = None) -> None:
+        self._waves = waves
 
     @cache  # noqa: B019 - backends live as long as the process
     def version(self) -> str:
@@ -34,18 +51,32 @@ class Icarus(Backend):
             raise SimulationError("iverilog -V does not tell its version: is Icarus Verilog installed whole?")
         return found[1]
 
-    def build(self, design: Design) -> Path:
-        made_from = f"{self.name} {self.version()} {TIMESCALE} {design.top}\n{design.text}"
-        key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return cached_build(key, lambda folder: self._build_into(folder, design))
+    def with_waves(self, suffix: str) -> Icarus:
+        if suffix not in self.wave_formats:
+            super().with_waves(suffix)
+        return Icarus(waves=suffix)
 
-    def _build_into(self, folder: Path, design: Design) -> None:
+    def build(self, design: Design) -> Path:
+        text = design.text
+        arguments: tuple[str, ...] = ()
+        if self._waves:
+            text += DUMP.format(file=f"{WAVES}{self._waves}", top=design.top)
+            arguments = ("-s", DUMP_MODULE)
+        made_from = f"{self.name} {self.version()} {TIMESCALE} {arguments} {design.top}\n{text}"
+        key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
+        return cached_build(key, lambda folder: self._build_into(folder, text, design.top, arguments))
+
+    def _build_into(self, folder: Path, text: str, top: str, arguments: tuple[str, ...]) -> None:
         try:
-            build_model(self.name, folder, design.text, design.top)
+            build_model(self.name, folder, text, top, arguments)
         except BuildFailed as error:
-            raise SimulationError(
-                f"iverilog refuses {design.top}: {last_line(folder / BUILD_LOG)}"
-            ) from error
+            raise SimulationError(f"iverilog refuses {top}: {last_line(folder / BUILD_LOG)}") from error
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
-        run_bench(self.name, model, top, bench, folder, environment)
+        if self._waves is None:
+            run_bench(self.name, model, top, bench, folder, environment)
+            return
+        # cocotb's runner knows one format only.
+        interface = cocotb_tools.config.lib_entry("vpi", "icarus")
+        dumper = f"-{self._waves.removeprefix('.')}"
+        run_simulator(["vvp", "-m", interface, model / "sim.vvp", dumper], top, bench, folder, environment)

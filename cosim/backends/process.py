@@ -4,15 +4,73 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["error_line", "last_line", "python_path"]
+import cocotb_tools.config
+import find_libpython
+from cocotb_tools.check_results import get_results
+
+from cosim.backends.base import SimulationError
+
+__all__ = ["check_results", "error_line", "last_line", "python_path", "run_simulator", "shared_python"]
 
 
 def python_path() -> str:
     """Import path for the Python inside the simulator: where this package was found, and what the user set."""
     here = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+
+
+def shared_python() -> str:
+    """The shared library of this Python. Raises SimulationError if it has none."""
+    found = find_libpython.find_libpython()
+    if found is None:
+        raise SimulationError("this Python has no shared library: cocotb cannot run inside a simulator")
+    return str(found)
+
+
+def run_simulator(
+    command: Sequence[str | Path], top: str, bench: str, folder: Path, environment: Mapping[str, str]
+) -> None:
+    """Run a simulator that has cocotb's interface layer; arguments and errors are those of Backend.run."""
+    log, results = folder / "simulation.log", folder / "results.xml"
+    libpython = shared_python()
+    with log.open("w") as stream:
+        code = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env={
+                **os.environ,
+                "LIBPYTHON_LOC": libpython,
+                "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
+                "PYGPI_PYTHON_BIN": sys.executable,
+                "PYTHONPATH": python_path(),
+                "COCOTB_TOPLEVEL": top,
+                "COCOTB_TEST_MODULES": bench,
+                "COCOTB_RESULTS_FILE": str(results),
+                "COCOTB_LOG_LEVEL": "WARNING",
+                "TOPLEVEL_LANG": "verilog",
+                **environment,
+            },
+        ).returncode
+    check_results(results, log, f"{bench} on {top}", code)
+
+
+def check_results(results: Path, log: Path, what: str, code: int = 0) -> None:
+    """Raise SimulationError, with the line of the log that says why, unless all tests passed."""
+    try:
+        tests, failed = get_results(results)
+    except RuntimeError as error:
+        raise SimulationError(f"{what} ended without a result: {last_line(log)}") from error
+    if failed or not tests or code:
+        raise SimulationError(f"{what} failed: {error_line(log)}")
 
 
 def last_line(log: Path) -> str:

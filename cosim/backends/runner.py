@@ -9,11 +9,9 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from cosim.backends.base import SimulationError
-from cosim.backends.process import error_line, last_line, python_path
+from cosim.backends.process import check_results, python_path
 
 __all__ = ["BUILD_LOG", "TIMESCALE", "BuildFailed", "build_model", "run_bench"]
 
@@ -63,12 +61,7 @@ def run_bench(
             timescale=TIMESCALE,
             extra_env={"PYTHONPATH": python_path(), "COCOTB_LOG_LEVEL": "WARNING", **environment},
         )
-    try:
-        tests, failed = get_results(results)
-    except RuntimeError as error:
-        raise SimulationError(f"{bench} on {top} ended without a result: {last_line(log)}") from error
-    if failed or not tests:
-        raise SimulationError(f"{bench} on {top} failed: {error_line(log)}")
+    check_results(results, log, f"{bench} on {top}")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,17 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cocotb.types import LogicArray
 
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE, PROGRESS_CYCLES, Job, Outcome, image_words, save_progress
+from cosim.benches.observer import Observer
+from cosim.job import (
+    CLOCK_NS,
+    FOLDER_VARIABLE,
+    PROGRESS_CYCLES,
+    Job,
+    Outcome,
+    image_words,
+    save_changes,
+    save_progress,
+)
 from rtl.counters import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 
 
@@ -61,6 +71,7 @@ async def run_program(dut: Any) -> None:
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
     dut.memory_reseed.value = 0
+    observer = Observer(dut, job.observed)
     await _write(dut, PROGRAM, job.program_address)
     await _write(dut, COMMANDS, job.commands)
     await _write(dut, CONTROL, 1)
@@ -84,6 +95,8 @@ async def run_program(dut: Any) -> None:
         low = await _read(dut, counter_address(name))
         high = await _read(dut, counter_address(name) + 1)
         counters[name] = high << 32 | low
+    if job.observed:
+        save_changes(folder, observer.changes)
     places = range(job.result_address, job.result_address + job.result_words)
     words = [contents[address].value for address in places]
     Outcome(counters=counters, seconds=seconds).save(

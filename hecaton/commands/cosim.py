@@ -41,6 +41,7 @@ def _cosim() -> None:
         "hecaton cosim gemm --m 37 --k 53 --n 29",
         "hecaton cosim gemm --m 31 --k 32 --n 31 --form tn -P die.rows=5 -P die.cols=3 -P die.dtype=int8",
         "hecaton cosim gemm --m 16 --k 16 --n 16 --stall 0.3 --seed 7 --json",
+        "hecaton cosim gemm --m 64 --k 64 --n 64 --trace gemm.json --waves gemm.fst",
     )
 )
 def gemm(
@@ -79,6 +80,20 @@ def gemm(
     records: Annotated[
         Path, typer.Option("--records", metavar="DIR", help="Directory for the measurement record.")
     ] = Path("records"),
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace", metavar="FILE.json", help="Trace of the units for Perfetto (ui.perfetto.dev)."
+        ),
+    ] = None,
+    waves: Annotated[
+        Path | None,
+        typer.Option(
+            "--waves",
+            metavar="FILE.fst|FILE.vcd",
+            help="Waveform of every signal, with views for GTKWave (.gtkw) and Surfer (.sucl) beside it.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -94,7 +109,9 @@ def gemm(
     """
     from chiplet.config import load_system
     from chiplet.timing import Calibration
+    from cosim.backends.registry import backend
     from cosim.gemm import prepare, run_gemm
+    from cosim.observation import Observation
     from cosim.record import gemm_request
     from hecaton.runs import save_record
 
@@ -119,6 +136,8 @@ def gemm(
             sim=sim,
         )
         prepare(request)
+        observation = Observation(trace=trace, waves=waves)
+        observation.prepare(backend(sim))
         out.note(
             f"simulating {m}x{k}x{n} ({form}) on a {system.die.rows}x{system.die.cols} die with {sim} ..."
         )
@@ -130,7 +149,7 @@ def gemm(
                 advance(part - shown)
                 shown = part
 
-            record = run_gemm(request, terms, progress)
+            record = run_gemm(request, terms, progress, observation)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:
