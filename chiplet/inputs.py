@@ -36,6 +36,8 @@ PUBLISHED: dict[str, dict[float, str]] = {
         3.97: "HBM3: same calibration as O'Connor et al., MICRO 2017",
         11.8: "DDR5-6400: DRAMsim3-based studies, uncalibrated",
     },
+    "fabric.port_bytes_per_second": {25.0e9: "HDR InfiniBand port", 50.0e9: "NDR InfiniBand port"},
+    "fabric.pj_per_bit": {45.0: "two transceivers of 9 W at 400 Gb/s: NVIDIA MMS4X00-NS400 data sheet"},
     "energy.mac_pj": {0.59: f"bf16 multiply and fp32 add: {JOUPPI}"},
     "energy.vector_pj": {1.31: f"fp32 multiply: {JOUPPI}", 0.38: f"fp32 add: {JOUPPI}"},
     "energy.sram_pj_per_byte": {1.75: f"1 MB bank, 14 pJ per 64 bits: {JOUPPI}"},
@@ -67,6 +69,14 @@ UNITS: dict[str, str] = {
 }
 """The keys that a projection depends on, with their units."""
 
+FABRIC_UNITS: dict[str, str] = {
+    "fabric.ports": "ports",
+    "fabric.port_bytes_per_second": "bytes/s",
+    "fabric.latency_seconds": "s",
+    "fabric.pj_per_bit": "pJ/bit",
+}
+"""Further keys that a projection of several packages depends on."""
+
 
 class Input(Spec):
     """One input of a projection and where it comes from."""
@@ -95,7 +105,8 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         )
         for name in GemmTerms.model_fields
     ]
-    rest = [_specified(name, unit, system) for name, unit in UNITS.items()]
+    units = UNITS | (FABRIC_UNITS if system.parallel.packages > 1 else {})
+    rest = [_specified(name, unit, system) for name, unit in units.items()]
     rest += [
         Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")
         for name, value, unit in (

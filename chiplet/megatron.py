@@ -15,6 +15,7 @@ from chiplet.memory import UPDATE_BYTES
 from chiplet.methods.flat_ring import FlatRing
 from chiplet.methods.registry import make_switches
 from chiplet.methods.work import Batch, GemmStep, Operation
+from chiplet.parallel_pipeline import pipeline_time
 from chiplet.published import (
     MEGATRON_FITTED,
     MEGATRON_LENGTH,
@@ -110,25 +111,31 @@ def predict(run: MegatronRun, machine: ClusterSpec) -> Prediction:
     """The step time of ``run`` on ``machine``.
 
     A stage works on micro-batches one after the other, forward and backward; the last one has the output head
-    besides and sets the pace. Filling and draining the pipeline takes (stages - 1) / interleave micro-batches
-    of a stage (Narayanan et al., arXiv 2104.04473). Between stages a GPU sends its share of a micro-batch.
+    besides and sets the pace (:func:`chiplet.parallel_pipeline.pipeline_time`, without overlap). Between stages
+    a GPU sends its share of a micro-batch.
     """
     model = model_of(run)
     tensor = machine.gpus_per_node
     gemm, nop, memory = _layer_seconds(run, model, machine)
     head = _head_seconds(run, model, machine)
     layers = run.layers / run.pipeline
-    crossing = _crossing_seconds(run, machine) if run.pipeline > 1 else 0.0
+    stage = layers * (gemm + nop + memory)
     micro_batches = run.global_batch // run.micro_batch
-    passes = micro_batches + (run.pipeline - 1) / run.interleave
+    time = pipeline_time(
+        [stage] * (run.pipeline - 1) + [stage + head],
+        micro_batches=micro_batches,
+        interleave=run.interleave,
+        crossing=_crossing_seconds(run, machine) if run.pipeline > 1 else 0.0,
+        overlap=False,
+    )
     bytes_ = model.parameters / (tensor * run.pipeline) * (UPDATE_BYTES["adam"] + ELEMENT_BYTES)
     parts = {
         "gemm": micro_batches * layers * gemm,
         "collectives": micro_batches * layers * nop,
         "pointwise": micro_batches * layers * memory,
         "head": micro_batches * head,
-        "between stages": micro_batches * crossing,
-        "pipeline bubble": (passes - micro_batches) * (layers * (gemm + nop + memory) + crossing),
+        "between stages": time.transfers,
+        "pipeline bubble": time.bubble + time.fill,
         "optimizer": bytes_ / machine.memory_rate,
     }
     seconds = sum(parts.values())
@@ -218,15 +225,15 @@ def _head_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> float:
 
 
 def _crossing_seconds(run: MegatronRun, machine: ClusterSpec) -> float:
-    """Time to send one micro-batch's activations to the next stage and gradients back, for every chunk of
-    layers; each GPU sends its share, which without sequence parallelism is gathered again in the node.
+    """Time to send one micro-batch's activations to the next stage; each GPU sends its share, which without
+    sequence parallelism is gathered again in the node.
     """
     tensor = machine.gpus_per_node
     share = run.micro_batch * MEGATRON_LENGTH * run.hidden * ELEMENT_BYTES / tensor
     seconds = share / machine.cluster_rate
     if run.recompute == "full":
         seconds += (tensor - 1) * share / machine.node_rate
-    return 2 * run.interleave * seconds
+    return seconds
 
 
 def _gemm_seconds(operations: Sequence[Operation], machine: ClusterSpec) -> float:

@@ -177,6 +177,18 @@ def saved_bytes_per_token(model: Llm, length: int, recompute: Recompute, element
     return model.layers * sum(parts.values()) * element_bytes
 
 
+@dataclass(frozen=True)
+class DramNeed:
+    """What the DRAM of a package holds: ``state`` bytes, and ``saved`` bytes for each sequence in work.
+
+    ``sequences`` fixes how many are in work at a time; else as many as fit.
+    """
+
+    state: int
+    saved: int
+    sequences: int | None = None
+
+
 def dram_state_bytes(model: Llm, optimizer: Optimizer, element_bytes: int) -> int:
     """DRAM bytes of parameters, gradients and optimizer state."""
     return model.parameters * (element_bytes + STATE_BYTES[optimizer])

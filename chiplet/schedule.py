@@ -20,6 +20,7 @@ from typing import Literal
 from chiplet.memory import (
     BlockMemory,
     BufferUse,
+    DramNeed,
     Optimizer,
     dram_capacity,
     dram_state_bytes,
@@ -83,22 +84,29 @@ def make_schedule(
     optimizer: Optimizer,
     mini_batch: int | None,
     without: tuple[Rule, ...] = (),
+    dram: DramNeed | None = None,
 ) -> Schedule:
     """The schedule of one training step of ``global_batch`` sequences of ``length`` tokens.
 
     ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits; ``without``
-    leaves rules out. Raises
-    ``ValueError`` that names the buffer, the bytes needed and the bytes there when something does not fit.
+    leaves rules out; ``dram`` says what DRAM holds where that is not the whole model. Raises ``ValueError``
+    that names the buffer, the bytes needed and the bytes there when something does not fit.
     """
     model, mesh, element = method.model, method.mesh, system.die.element_bytes
-    state = dram_state_bytes(model, optimizer, element)
-    saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
+    need = dram or DramNeed(
+        dram_state_bytes(model, optimizer, element),
+        saved_bytes_per_token(model, length, method.switches.recompute, element) * length,
+    )
+    state, saved = need.state, need.saved
     capacity = dram_capacity(system, mesh.edge_links)
     where = f"{model.name} on {mesh.nodes} dies"
-    least = BufferUse("DRAM", state + saved, capacity)
+    least = BufferUse("DRAM", state + saved * (need.sequences or 1), capacity)
     if not least.fits:
-        raise least.refusal(f"{where}: the training state with one sequence's activations")
-    sequences = _equal(global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups)
+        held = "one sequence's" if need.sequences is None else f"{need.sequences} sequences'"
+        raise least.refusal(f"{where}: the training state with {held} activations")
+    sequences = need.sequences or _equal(
+        global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups
+    )
     parts = [
         _fit(method, system.die, block, sequences, length, mini_batch, where, "fusion" not in without)
         for block in method.blocks()
