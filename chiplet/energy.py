@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from chiplet.elementwise import Number
 from chiplet.methods.work import CommStep, Operation
-from chiplet.specs import SystemSpec
+from chiplet.specs import DieSpec, SystemSpec
 from chiplet.traffic import Traffic
 from nop.topology import Mesh
 
@@ -24,7 +25,7 @@ class Events:
 
     macs: float = 0.0
     vector_operations: float = 0.0
-    sram_bytes: float = 0.0
+    sram_bytes: Number = 0.0
     nop_bit_hops: float = 0.0
     memory_bit_hops: float = 0.0
     dram_bits: float = 0.0
@@ -50,23 +51,19 @@ class Events:
         )
 
 
-def operation_events(operation: Operation, system: SystemSpec, tile: int) -> Events:
-    """Events of ``operation`` for one mini-batch, apart from communication.
+def operation_events(operation: Operation, die: DieSpec) -> Events:
+    """Events of ``operation`` for one mini-batch, apart from communication and :func:`stationary_bytes`.
 
-    Buffer accesses of an m x k x n GEMM: its streamed rows once for each of ceil(n / C) column tiles, its
-    stationary operand once for each token tile, and each sum read and written once for each of ceil(k / R)
-    row tiles. A vector operation reads two operands and writes one, of which chains of operations keep two in
-    registers.
+    Buffer accesses of an m x k x n GEMM: its streamed rows once for each of ceil(n / C) column tiles, and
+    each sum read and written once for each of ceil(k / R) row tiles. A vector operation reads two operands
+    and writes one, of which chains of operations keep two in registers.
     """
-    die, element = system.die, system.die.element_bytes
+    element = die.element_bytes
     total = Events()
     for gemm in operation.gemms:
-        passes = ceil(gemm.m / tile) if gemm.split == "m" else 1
         # Per multiply-add, so that dies without work count nothing.
         per_mac = (
-            element * ceil(gemm.n / die.cols) / gemm.n
-            + element * passes / gemm.m
-            + 2 * SUM_BYTES * ceil(gemm.k / die.rows) / gemm.k
+            element * ceil(gemm.n / die.cols) / gemm.n + 2 * SUM_BYTES * ceil(gemm.k / die.rows) / gemm.k
         )
         total += Events(macs=gemm.macs, sram_bytes=gemm.macs * per_mac)
     for vector in operation.vectors:
@@ -74,6 +71,16 @@ def operation_events(operation: Operation, system: SystemSpec, tile: int) -> Eve
             vector_operations=vector.total * vector.operations, sram_bytes=2 * SUM_BYTES * vector.total
         )
     return total
+
+
+def stationary_bytes(operation: Operation, die: DieSpec, tile: int) -> float:
+    """Bytes that the stationary operands of ``operation`` take out of buffers for one mini-batch: each once
+    for each token tile of ``tile``.
+    """
+    return sum(
+        gemm.macs * die.element_bytes * (ceil(gemm.m / tile) if gemm.split == "m" else 1) / gemm.m
+        for gemm in operation.gemms
+    )
 
 
 def comm_events(step: CommStep, dies: int) -> Events:
@@ -95,7 +102,7 @@ def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
     )
 
 
-def joules(events: Events, system: SystemSpec, dies: int, seconds: float) -> dict[str, float]:
+def joules(events: Events, system: SystemSpec, dies: int, seconds: Number) -> dict[str, Number]:
     """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``."""
     energy, link = system.energy, system.link
     return {

@@ -3,17 +3,23 @@
 A die's array, its vector unit, the links along each axis of the mesh and the DRAM work at the same time.
 Within an operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and
 one tile's way through all others is the start and end that nothing hides. Without overlap the times add up.
+
+What an operation asks of the resources (:class:`Load`) depends on shapes alone; its time depends on rates of
+the machine as well, which may be arrays: many machines at once, by the same formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
+from typing import Any
 
+from chiplet.elementwise import Number, choose, is_array, larger, smaller
 from chiplet.methods.base import Method
-from chiplet.methods.work import BlockPlan, CommStep, GemmStep, Operation
-from chiplet.schedule import BlockSchedule, tile_choices
-from chiplet.specs import SystemSpec
+from chiplet.methods.work import CommStep, GemmStep, Operation
+from chiplet.specs import DieSpec, SystemSpec
 from chiplet.timing import GemmTerms
 
 
@@ -25,7 +31,13 @@ class Machine:
     terms: GemmTerms
 
     @property
-    def vector_operations_per_second(self) -> float:
+    def varies(self) -> bool:
+        """Whether what time depends on has an array among it."""
+        system = self.system
+        return any(map(is_array, (system.die.clock_hz, system.link.bytes_per_second, system.hop_seconds)))
+
+    @property
+    def vector_operations_per_second(self) -> Number:
         """Operations of a die's vector unit in a second: one lane for each array column, one operation a
         cycle.
         """
@@ -41,12 +53,12 @@ class Busy:
     busiest axis.
     """
 
-    elapsed: float = 0.0
-    compute: float = 0.0
-    nop_exposed: float = 0.0
-    vector_exposed: float = 0.0
-    vector: float = 0.0
-    nop: float = 0.0
+    elapsed: Number = 0.0
+    compute: Number = 0.0
+    nop_exposed: Number = 0.0
+    vector_exposed: Number = 0.0
+    vector: Number = 0.0
+    nop: Number = 0.0
 
     def __add__(self, other: Busy) -> Busy:
         return Busy(
@@ -58,7 +70,17 @@ class Busy:
             self.nop + other.nop,
         )
 
-    def __mul__(self, times: float) -> Busy:
+    def replaced(self, condition: Any, other: Busy) -> Busy:
+        """``other`` where ``condition`` holds."""
+        return Busy(
+            *(choose(condition, new, old) for new, old in zip(_fields(other), _fields(self), strict=True))
+        )
+
+    def part(self, *index: int) -> Busy:
+        """One element of the leading axes of arrays."""
+        return Busy(*(_at(value, index) for value in _fields(self)))
+
+    def __mul__(self, times: Number) -> Busy:
         return Busy(
             self.elapsed * times,
             self.compute * times,
@@ -69,6 +91,29 @@ class Busy:
         )
 
 
+def _fields(busy: Busy) -> tuple[Number, ...]:
+    return busy.elapsed, busy.compute, busy.nop_exposed, busy.vector_exposed, busy.vector, busy.nop
+
+
+def _at(value: Any, index: tuple[int, ...]) -> Number:
+    part: Number = value[index] if is_array(value) else value
+    return part
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one operation asks of each resource for a mini-batch, cut into token tiles of one size.
+
+    ``cycles`` of the array, ``vector_operations`` of the busiest die's vector unit, and for each set of links
+    in use (``axes``) bytes over the busiest one and hop latencies that are paid; ``parts`` overlap one another.
+    """
+
+    cycles: Number
+    vector_operations: Number
+    axes: tuple[tuple[Number, Number], ...]
+    parts: Number
+
+
 def comm_seconds(step: CommStep, system: SystemSpec, repeats: int = 1) -> float:
     """Time of one collective whose data is sent in ``repeats`` equal parts, each with the latency of all
     steps.
@@ -77,59 +122,140 @@ def comm_seconds(step: CommStep, system: SystemSpec, repeats: int = 1) -> float:
     return data + repeats * step.steps * step.hops * system.hop_seconds
 
 
-def gemm_seconds(step: GemmStep, machine: Machine, tile: int) -> float:
-    """Time of the GEMMs of ``step`` on the array, cut into token tiles of ``tile``."""
-    die = machine.system.die
+def gemm_cycles(step: GemmStep, die: DieSpec, terms: GemmTerms, tile: int) -> float:
+    """Cycles of the GEMMs of ``step`` on the array, cut into token tiles of ``tile``."""
     if step.split is None:
-        return step.count * machine.terms.on(die, step.m, step.k, step.n) / die.clock_hz
+        return step.count * terms.on(die, step.m, step.k, step.n)
     tokens = step.m if step.split == "m" else step.k
     whole, rest = divmod(tokens, tile)
 
     def cycles(size: int) -> float:
         m, k = (size, step.k) if step.split == "m" else (step.m, size)
-        return machine.terms.on(die, m, k, step.n)
+        return terms.on(die, m, k, step.n)
 
-    total = (whole * cycles(tile) if whole else 0.0) + (cycles(rest) if rest else 0.0)
-    return step.count * total / die.clock_hz
+    return step.count * ((whole * cycles(tile) if whole else 0.0) + (cycles(rest) if rest else 0.0))
+
+
+def gemm_seconds(step: GemmStep, machine: Machine, tile: int) -> float:
+    """Time of :func:`gemm_cycles`."""
+    die = machine.system.die
+    return gemm_cycles(step, die, machine.terms, tile) / die.clock_hz
+
+
+def operation_load(
+    operation: Operation, die: DieSpec, terms: GemmTerms, method: Method, tokens: int, tile: int
+) -> Load:
+    """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``."""
+    parts = method.tile_count(tokens, tile)
+    repeats = parts if method.token_tiled else 1
+    axes: dict[str, tuple[float, int]] = {}
+    for step in operation.comms:
+        data, hops = axes.get(step.axis, (0.0, 0))
+        axes[step.axis] = (
+            data + step.serial_elements * step.element_bytes,
+            hops + (1 if step.weights else repeats) * step.steps * step.hops,
+        )
+    if operation.strip_rows:
+        parts = ceil(operation.strip_rows / die.rows)
+    return Load(
+        sum(gemm_cycles(step, die, terms, tile) for step in operation.gemms),
+        sum(step.elements * step.operations for step in operation.vectors),
+        tuple(axes.values()),
+        parts,
+    )
+
+
+def load_busy(load: Load, machine: Machine, overlap: bool) -> Busy:
+    """Time that ``load`` takes, its resources working at the same time if they ``overlap``."""
+    system = machine.system
+    rate, hop = system.link.bytes_per_second, system.hop_seconds
+    compute = load.cycles / system.die.clock_hz
+    vector = load.vector_operations / machine.vector_operations_per_second
+    axes = [data / rate + hops * hop for data, hops in load.axes]
+    nop = larger(0.0, *axes)
+    beyond = sum(axes, vector)
+    if overlap:
+        busiest = larger(compute, vector, nop)
+        total = busiest + (compute + beyond - busiest) / load.parts
+        beyond = total - compute
+        vector_exposed = choose(vector > nop, smaller(beyond, vector), 0.0)
+    else:
+        total = compute + beyond
+        vector_exposed = vector
+    return Busy(total, compute, beyond - vector_exposed, vector_exposed, vector, nop)
 
 
 def operation_busy(operation: Operation, machine: Machine, method: Method, tokens: int, tile: int) -> Busy:
     """Time of ``operation`` for a mini-batch of ``tokens`` in token tiles of ``tile``."""
-    parts = method.tile_count(tokens, tile)
-    repeats = parts if method.token_tiled else 1
-    axes: dict[str, float] = {}
-    for step in operation.comms:
-        seconds = comm_seconds(step, machine.system, 1 if step.weights else repeats)
-        axes[step.axis] = axes.get(step.axis, 0.0) + seconds
-    compute = sum(gemm_seconds(step, machine, tile) for step in operation.gemms)
-    work = sum(step.elements * step.operations for step in operation.vectors)
-    vector = work / machine.vector_operations_per_second
-    nop = max(axes.values(), default=0.0)
-    total = compute + vector + sum(axes.values())
-    if method.switches.overlap:
-        if operation.strip_rows:
-            parts = ceil(operation.strip_rows / machine.system.die.rows)
-        busiest = max(compute, vector, nop)
-        total = busiest + (total - busiest) / parts
-    beyond = total - compute
-    vector_exposed = min(beyond, vector) if vector > nop or not method.switches.overlap else 0.0
-    return Busy(total, compute, beyond - vector_exposed, vector_exposed, vector, nop)
+    load = operation_load(operation, machine.system.die, machine.terms, method, tokens, tile)
+    return load_busy(load, machine, method.switches.overlap)
 
 
-def block_busy(
-    plan: BlockPlan, schedule: BlockSchedule, machine: Machine, method: Method
-) -> tuple[tuple[Busy, int], tuple[Busy, int]]:
-    """Time of one mini-batch forward and backward, each with the token tile that is quickest."""
-    choices = tile_choices(schedule.tile_limit, machine.system.die.rows)
-    if not method.token_tiled:
-        choices = [schedule.batch.tokens]
-    tokens = schedule.batch.tokens
+@dataclass(frozen=True)
+class Loads:
+    """The loads of a pass over a mini-batch: ``rows[i][j]`` is that of operation j in token tiles of
+    ``tiles[i]``.
+    """
 
-    def best(operations: tuple[Operation, ...]) -> tuple[Busy, int]:
-        runs = (
-            (sum((operation_busy(each, machine, method, tokens, tile) for each in operations), Busy()), tile)
-            for tile in choices
+    tiles: tuple[int, ...]
+    rows: tuple[tuple[Load, ...], ...]
+
+    @cached_property
+    def stacked(self) -> Load:
+        """All of them as one, of arrays of tiles x operations x 1."""
+        import numpy as np
+
+        def stack(value: Callable[[Load], Number]) -> Number:
+            return np.array([[value(load) for load in row] for row in self.rows], dtype=np.float64)[..., None]
+
+        count = max(len(load.axes) for row in self.rows for load in row)
+        padded = [
+            [(*load.axes, *[(0.0, 0.0)] * (count - len(load.axes))) for load in row] for row in self.rows
+        ]
+        axes = np.array(padded, dtype=np.float64).reshape(len(self.rows), len(self.rows[0]), count, 2, 1)
+        return Load(
+            stack(lambda load: load.cycles),
+            stack(lambda load: load.vector_operations),
+            tuple((axes[:, :, axis, 0], axes[:, :, axis, 1]) for axis in range(count)),
+            stack(lambda load: load.parts),
         )
-        return min(runs, key=lambda run: run[0].elapsed)
 
-    return best(plan.forward), best(plan.backward)
+
+def pass_loads(
+    operations: Sequence[Operation],
+    die: DieSpec,
+    terms: GemmTerms,
+    method: Method,
+    tokens: int,
+    tiles: Sequence[int],
+) -> Loads:
+    """The loads of ``operations`` for every choice of the token tile."""
+    return Loads(
+        tuple(tiles),
+        tuple(
+            tuple(operation_load(each, die, terms, method, tokens, tile) for each in operations)
+            for tile in tiles
+        ),
+    )
+
+
+def pass_busy(loads: Loads, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
+    """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
+    times = _times(loads, machine, overlap)
+    best, choice = next(times), 0
+    for index, other in enumerate(times, start=1):
+        quicker = other.elapsed < best.elapsed
+        best = best.replaced(quicker, other)
+        choice = choose(quicker, index, choice)
+    return best, choice
+
+
+def _times(loads: Loads, machine: Machine, overlap: bool) -> Iterator[Busy]:
+    """Time of the pass for each choice of the token tile."""
+    if not machine.varies:
+        for row in loads.rows:
+            yield sum((load_busy(load, machine, overlap) for load in row), Busy())
+        return
+    every = load_busy(loads.stacked, machine, overlap)
+    for tile, row in enumerate(loads.rows):
+        yield sum((every.part(tile, operation) for operation in range(len(row))), Busy())

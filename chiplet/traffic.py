@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chiplet.elementwise import Number, larger
 from chiplet.methods.base import Method
 from chiplet.methods.work import BlockPlan, linears, sliced
 from chiplet.schedule import BlockSchedule
@@ -27,13 +28,13 @@ class Traffic:
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(self.dram + other.dram, self.per_die + other.per_die)
 
-    def seconds(self, system: SystemSpec, mesh: Mesh) -> float:
+    def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
         """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is
         slowest.
         """
         channels = system.memory.package_channels(mesh.edge_links)
         link = system.link.bytes_per_second
-        return max(
+        return larger(
             self.dram / (channels * system.memory.channel_bytes_per_second),
             self.dram / (mesh.edge_links * link),
             self.per_die / link,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chiplet.energy import Events, comm_events, joules, operation_events, traffic_events
+from chiplet.energy import Events, comm_events, joules, operation_events, stationary_bytes, traffic_events
 from chiplet.methods.work import CommStep, GemmStep, Operation, VectorStep
 from chiplet.traffic import Traffic
 from nop.topology import Mesh
@@ -30,14 +30,16 @@ def test_buffer_accesses_of_a_gemm() -> None:
     """Rows once a column tile, the stationary operand once a token tile, sums twice a row tile."""
     m, k, n = 100, 130, 70  # three row tiles and two column tiles of the 64 x 64 array; four token tiles
     gemm = GemmStep("XW", m, k, n, 1, float(m * k * n), "m")
-    events = operation_events(Operation("x", gemms=(gemm,)), PACKAGE, 25)
+    operation = Operation("x", gemms=(gemm,))
+    events = operation_events(operation, PACKAGE.die)
     assert events.macs == m * k * n
-    assert events.sram_bytes == pytest.approx(2 * m * k * 2 + 2 * k * n * 4 + 2 * 4 * m * n * 3)
+    assert events.sram_bytes == pytest.approx(2 * m * k * 2 + 2 * 4 * m * n * 3)
+    assert stationary_bytes(operation, PACKAGE.die, 25) == pytest.approx(2 * k * n * 4)
 
 
 def test_vector_work_counts_all_dies() -> None:
     vector = VectorStep("softmax", 10.0, 5, 80.0)
-    events = operation_events(Operation("x", vectors=(vector,)), PACKAGE, 1)
+    events = operation_events(Operation("x", vectors=(vector,)), PACKAGE.die)
     assert (events.vector_operations, events.sram_bytes) == (400.0, 640.0)
 
 
