@@ -21,7 +21,9 @@ DIE = DieSpec(rows=3, cols=2)
     [
         ("nn", 0.0, DIE),
         ("nt", 0.3, DIE),
-        ("tn", 0.3, DieSpec(rows=2, cols=3, dtype="int8", stages=2)),
+        # 64 bits of lanes: a compiler may take their reversal for a swap of bytes.
+        ("nn", 0.0, DieSpec(rows=4, cols=4)),
+        ("tn", 0.3, DieSpec(rows=8, cols=8, dtype="int8", stages=2)),
     ],
 )
 def test_cycles_counters_and_bits_are_those_of_icarus(form: Form, stall: float, die: DieSpec) -> None:
