@@ -18,8 +18,10 @@ def ablate(found: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
     Without ``fusion`` every block runs split into its linears. Without ``residence`` weights are loaded, and
     gradients stored and read again, for every mini-batch. Without ``overlap`` communication waits for
     computation, and weights and gradients are not moved behind the last block. Rows have DRAM bytes and the
-    step's time, and how many times those of the first.
+    step's time, and how many times those of the first. Raises ``ValueError`` for several packages.
     """
+    if found.parallel is not None:
+        raise ValueError("rules of the schedule are left out on one package only, not on several")
     rows: list[AblationRow] = []
     left_out: list[LeftOut] = []
     for without in ((), *((rule,) for rule in RULES)):

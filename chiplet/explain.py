@@ -14,6 +14,7 @@ from typing import Literal
 from chiplet.inputs import Status
 from chiplet.memory import STATE_BYTES, saved_bytes_per_token
 from chiplet.methods.work import CommStep, Operation
+from chiplet.parallel_explain import add_between
 from chiplet.projection import Accounted
 from chiplet.results import Operand, Term
 from chiplet.step import PassAccount
@@ -52,38 +53,41 @@ class _Explanation:
         self._gemm = max(gemm, key=_ORDER.index)
         found, model = self.found, self.found.method.model
         tokens = float(result.global_batch * result.sequence_length)
-        batch = self._count("tokens", tokens, "tokens", "assumed")
+        batch = self.count("tokens", tokens, "tokens", "assumed")
         step = self._step()
-        self._add(
+        self.add(
             "tokens_per_second", result.tokens_per_second, "1/s", "formula", "tokens / step", [batch, step]
         )
         flops = 3 * model.forward_flops(int(tokens), result.sequence_length)
-        work = self._count("floating-point operations", float(flops), "", "published")
-        die = [self._input(name) for name in ("die.rows", "die.cols", "die.clock_hz")]
-        dies = self._count("dies", float(result.dies), "dies", "assumed")
+        work = self.count("floating-point operations", float(flops), "", "published")
+        die = [self.given(name) for name in ("die.rows", "die.cols", "die.clock_hz")]
+        dies = self.count("dies", float(result.dies * result.packages), "dies", "assumed")
         formula = "operations / (step x 2 rows cols clock dies)"
-        self._add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
+        self.add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
         self._energy(step, dies)
         compute = self._total(
             "array time", [each.on_package.compute * each.layers for each in found.step.passes]
         )
         nop = self._total("NoP time", [each.on_package.nop * each.layers for each in found.step.passes])
-        self._add(
+        self.add(
             "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
         )
         self._elements()
         self._memory()
 
-    def _input(self, name: str) -> Operand:
+    def given(self, name: str) -> Operand:
+        """An input of the machine."""
         entry = self._inputs[name]
         return Operand(name=name, value=entry.value, unit=entry.unit, status=entry.status)
 
-    def _count(self, name: str, value: float, unit: str = "", status: Status = "published") -> Operand:
+    def count(self, name: str, value: float, unit: str = "", status: Status = "published") -> Operand:
+        """A size of the workload, or what follows from sizes."""
         return Operand(name=name, value=value, unit=unit, status=status)
 
-    def _add(
+    def add(
         self, name: str, value: float, unit: str, how: How, formula: str, operands: Sequence[Operand]
     ) -> Operand:
+        """Write a term, and return it as an operand of others."""
         status = _ORDER[max((_ORDER.index(each.status) for each in operands), default=0)]
         self.terms.append(
             Term(
@@ -100,27 +104,31 @@ class _Explanation:
 
     def _total(self, name: str, parts: Sequence[float]) -> Operand:
         operands = [
-            self._count(f"{name} of {each.block} {each.direction}", seconds, "s", "assumed")
+            self.count(f"{name} of {each.block} {each.direction}", seconds, "s", "assumed")
             for each, seconds in zip(self.found.step.passes, parts, strict=True)
         ]
-        return self._add(name, sum(parts), "s", "sum", "sum over passes", operands)
+        return self.add(name, sum(parts), "s", "sum", "sum over passes", operands)
 
     def _step(self) -> Operand:
         account = self.found.step
         parts = [self._pass(each) for each in account.passes]
         parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
         update = self._traffic("optimizer DRAM", account.update, account.update_dram)
-        vector = self._count("optimizer vector", account.update_vector, "s", "assumed")
+        vector = self.count("optimizer vector", account.update_vector, "s", "assumed")
         formula = "max(DRAM time, vector time) of the update"
         parts.append(
-            self._add("optimizer", account.update_seconds, "s", "formula", formula, [update, vector])
+            self.add("optimizer", float(account.update_seconds), "s", "formula", formula, [update, vector])
         )
-        return self._add("step", account.seconds, "s", "sum", "passes + embedding + optimizer", parts)
+        formula = "passes + embedding + optimizer"
+        if self.found.parallel is not None:
+            parts += add_between(self, self.found.parallel, self.found.machine.system.parallel)
+            formula += " + pipeline bubble + traffic between packages"
+        return self.add("step", account.seconds, "s", "sum", formula, parts)
 
     def _pass(self, each: PassAccount) -> Operand:
         name = f"{each.block} {each.direction}"
-        layers = self._count("layers", float(each.layers), "layers")
-        runs = self._count("mini-batches", float(each.runs), "", "assumed")
+        layers = self.count("layers", float(each.layers), "layers")
+        runs = self.count("mini-batches", float(each.runs), "", "assumed")
         batch: dict[str, list[Operand]] = {"array": [], "NoP exposed": [], "vector exposed": []}
         for position, operation in enumerate(each.operations, start=1):
             place = f"{name}: {position} {operation.name}"
@@ -130,23 +138,23 @@ class _Explanation:
         parts = []
         for (kind, operands), value in zip(batch.items(), values, strict=True):
             formula = "sum over the operations of a mini-batch"
-            one = self._add(f"{name}: {kind} a mini-batch", value, "s", "sum", formula, operands)
+            one = self.add(f"{name}: {kind} a mini-batch", value, "s", "sum", formula, operands)
             formula = "layers x mini-batches x seconds"
             total = value * each.runs * each.layers
-            parts.append(self._add(f"{name}: {kind}", total, "s", "product", formula, [layers, runs, one]))
+            parts.append(self.add(f"{name}: {kind}", total, "s", "product", formula, [layers, runs, one]))
         if each.once.elapsed:
-            once = self._count("replicated weights a layer", each.once.elapsed, "s", "assumed")
+            once = self.count("replicated weights a layer", each.once.elapsed, "s", "assumed")
             value = each.once.elapsed * each.layers
             label = f"{name}: NoP once a step"
-            parts.append(self._add(label, value, "s", "product", "layers x seconds", [layers, once]))
+            parts.append(self.add(label, value, "s", "product", "layers x seconds", [layers, once]))
         memory = self._traffic(f"{name}: DRAM", each.traffic, each.memory_seconds)
-        waiting = self._count("waiting for weights and gradients", each.waiting, "s", "assumed")
-        package = self._count("time without DRAM", each.on_package.elapsed, "s", "assumed")
+        waiting = self.count("waiting for weights and gradients", each.waiting, "s", "assumed")
+        package = self.count("time without DRAM", each.on_package.elapsed, "s", "assumed")
         formula = "layers x (max(0, DRAM - time without DRAM) + waiting)"
         exposed = each.dram_exposed * each.layers
         label = f"{name}: DRAM exposed"
-        parts.append(self._add(label, exposed, "s", "formula", formula, [layers, memory, package, waiting]))
-        return self._add(name, each.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts)
+        parts.append(self.add(label, exposed, "s", "formula", formula, [layers, memory, package, waiting]))
+        return self.add(name, each.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts)
 
     def _operation(
         self, place: str, operation: Operation, each: PassAccount
@@ -154,26 +162,24 @@ class _Explanation:
         machine, method = self.found.machine, self.found.method
         busy = operation_busy(operation, machine, method, each.tokens, each.tile)
         clock = machine.system.die.clock_hz
-        cycle = self._weak("seconds a cycle", 1 / clock, "s", [self._input("die.clock_hz")])
+        cycle = self._weak("seconds a cycle", 1 / clock, "s", [self.given("die.clock_hz")])
         gemms = []
         for step in operation.gemms:
             seconds = gemm_seconds(step, machine, each.tile)
             formula = f"{step.count} x cycles of {step.m} x {step.k} x {step.n}, tiles of {each.tile}: gemm.*"
-            cycles = self._count("cycles", seconds * clock, "cycles", self._gemm)
-            gemms.append(
-                self._add(f"{place}: {step.name}", seconds, "s", "product", formula, [cycles, cycle])
-            )
-        array = self._add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
+            cycles = self.count("cycles", seconds * clock, "cycles", self._gemm)
+            gemms.append(self.add(f"{place}: {step.name}", seconds, "s", "product", formula, [cycles, cycle]))
+        array = self.add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
         repeats = method.tile_count(each.tokens, each.tile) if method.token_tiled else 1
         nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
-        vector = self._count("vector unit", busy.vector, "s", "assumed")
-        tiles = self._count("overlapping tiles", float(repeats), "", "assumed")
+        vector = self.count("vector unit", busy.vector, "s", "assumed")
+        tiles = self.count("overlapping tiles", float(repeats), "", "assumed")
         formula = "busiest + (sum - busiest) / tiles, or the sum without overlap; less array and vector parts"
-        first = self._add(
+        first = self.add(
             f"{place}: NoP exposed", busy.nop_exposed, "s", "formula", formula, [array, *nop, vector, tiles]
         )
         formula = "what the vector unit adds beyond the array when it is busier than the NoP"
-        second = self._add(
+        second = self.add(
             f"{place}: vector exposed", busy.vector_exposed, "s", "formula", formula, [array, *nop, vector]
         )
         return array, first, second
@@ -181,92 +187,97 @@ class _Explanation:
     def _comm(self, place: str, step: CommStep, repeats: int) -> Operand:
         system = self.found.machine.system
         name = f"{place}: {step.name}"
-        rate = [self._input("link.lanes"), self._input("link.lane_rate")]
+        rate = [self.given("link.lanes"), self.given("link.lane_rate")]
         link = self._weak("seconds a byte", 1 / system.link.bytes_per_second, "s/byte", rate)
-        elements = self._count("elements over the busiest link", step.serial_elements, "elements")
-        size = self._count("bytes an element", float(step.element_bytes), "bytes", "assumed")
+        elements = self.count("elements over the busiest link", step.serial_elements, "elements")
+        size = self.count("bytes an element", float(step.element_bytes), "bytes", "assumed")
         data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
         formula = "elements x bytes / (lanes x lane rate / 8)"
-        first = self._add(f"{name}, data", data, "s", "product", formula, [elements, size, link])
+        first = self.add(f"{name}, data", data, "s", "product", formula, [elements, size, link])
         counts = [
-            self._count("token tiles", float(repeats), "", "assumed"),
-            self._count("steps", float(step.steps), "steps"),
-            self._count("hops a step", float(step.hops), "hops"),
+            self.count("token tiles", float(repeats), "", "assumed"),
+            self.count("steps", float(step.steps), "steps"),
+            self.count("hops a step", float(step.hops), "hops"),
         ]
-        delay = [self._input(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
+        delay = [self.given(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
         hop = self._weak("hop", system.hop_seconds, "s", delay)
         seconds = repeats * step.steps * step.hops * system.hop_seconds
         formula = "token tiles x steps x hops x (latency + router cycles / clock)"
-        second = self._add(f"{name}, latency", seconds, "s", "product", formula, [*counts, hop])
-        return self._add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
+        second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, hop])
+        return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
 
     def _weak(self, name: str, value: float, unit: str, operands: Sequence[Operand]) -> Operand:
         status = _ORDER[max(_ORDER.index(each.status) for each in operands)]
-        return self._count(name, value, unit, status)
+        return self.count(name, value, unit, status)
 
     def _traffic(self, name: str, traffic: Traffic, seconds: float) -> Operand:
         mesh, system = self.found.method.mesh, self.found.machine.system
         operands = [
-            self._count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
-            self._count("bytes into a die", traffic.per_die, "bytes", "assumed"),
-            self._count("channels", float(system.memory.package_channels(mesh.edge_links)), "", "assumed"),
-            self._count("links into the mesh", float(mesh.edge_links), "", "assumed"),
-            self._input("memory.channel_bytes_per_second"),
-            self._input("link.lanes"),
-            self._input("link.lane_rate"),
+            self.count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
+            self.count("bytes into a die", traffic.per_die, "bytes", "assumed"),
+            self.count("channels", float(system.memory.package_channels(mesh.edge_links)), "", "assumed"),
+            self.count("links into the mesh", float(mesh.edge_links), "", "assumed"),
+            self.given("memory.channel_bytes_per_second"),
+            self.given("link.lanes"),
+            self.given("link.lane_rate"),
         ]
         formula = (
             "max(bytes / channels / bandwidth, bytes / edge links / link rate, bytes into a die / link rate)"
         )
-        return self._add(name, seconds, "s", "formula", formula, operands)
+        return self.add(name, seconds, "s", "formula", formula, operands)
 
     def _energy(self, step: Operand, dies: Operand) -> None:
         result, events = self.found.projection, self.found.step.events
-        pico = self._count("joules a picojoule", 1e-12, "J/pJ", "measured")
+        pico = self.count("joules a picojoule", 1e-12, "J/pJ", "measured")
         parts = []
         for part, (attribute, unit, key) in _ENERGY.items():
-            count = self._count(unit, getattr(events, attribute), unit, "assumed")
-            operands = [count, self._input(key), pico]
+            count = self.count(unit, getattr(events, attribute), unit, "assumed")
+            operands = [count, self.given(key), pico]
             formula = "counted events x energy of one"
             name = f"energy of {part.replace('_', ' ')}"
-            parts.append(self._add(name, result.energy[part], "J", "product", formula, operands))
-        operands = [self._input("energy.static_watts"), dies, step]
+            parts.append(self.add(name, result.energy[part], "J", "product", formula, operands))
+        if self.found.parallel is not None:
+            sent = self.count(
+                "bits between packages", 8 * self.found.parallel.fabric_bytes, "bits", "assumed"
+            )
+            operands = [sent, self.given("fabric.pj_per_bit"), pico]
+            value, formula = result.energy["fabric"], "bits x energy of one"
+            parts.append(self.add("energy of fabric", value, "J", "product", formula, operands))
+        operands = [self.given("energy.static_watts"), dies, step]
         static = result.energy["static"]
         parts.append(
-            self._add("energy of static", static, "J", "product", "power of a die x dies x step", operands)
+            self.add("energy of static", static, "J", "product", "power of a die x dies x step", operands)
         )
-        self._add("energy", result.energy_joules, "J", "sum", "sum of the parts", parts)
+        self.add("energy", result.energy_joules, "J", "sum", "sum of the parts", parts)
 
     def _elements(self) -> None:
         result = self.found.projection
         value = result.nop_elements_per_die_per_layer
         formula = "received by a die for one layer, both passes, global batch: docs/method.md"
-        operands = [self._count("dies", float(result.dies)), self._count("batch", float(result.global_batch))]
-        self._add("nop_elements_per_die_per_layer", value, "elements", "formula", formula, operands)
+        operands = [self.count("dies", float(result.dies)), self.count("batch", float(result.global_batch))]
+        self.add("nop_elements_per_die_per_layer", value, "elements", "formula", formula, operands)
 
     def _memory(self) -> None:
         result, method = self.found.projection, self.found.method
         model, recompute = method.model, method.switches.recompute
-        element = method.element_bytes
-        parameters = self._count("parameters", float(model.parameters), "parameters")
-        size = element + STATE_BYTES[result.optimizer]
-        each = self._count("bytes a parameter", float(size), "bytes", "assumed")
-        formula = "parameters x (operand copy + master, gradient and moments)"
-        state = self._add(
-            "DRAM state", float(model.parameters * size), "bytes", "product", formula, [parameters, each]
-        )
+        element, several = method.element_bytes, self.found.parallel
+        stored, size = model.parameters, float(element + STATE_BYTES[result.optimizer])
         saved = saved_bytes_per_token(model, result.sequence_length, recompute, element)
-        held = result.memory.dram.needed_bytes - model.parameters * size
-        tokens = self._count("tokens of a round", held / saved, "tokens", "assumed")
-        bytes_ = self._count("saved bytes a token", float(saved), "bytes", "published")
+        if several is not None:  # the fullest package
+            stored, size, saved = several.fullest.parameters, several.state, several.saved
+        parameters = self.count("parameters", float(stored), "parameters")
+        each = self.count("bytes a parameter", size, "bytes", "assumed")
+        formula = "parameters x (operand copy + master, gradient and moments)"
+        state = self.add("DRAM state", stored * size, "bytes", "product", formula, [parameters, each])
+        held = result.memory.dram.needed_bytes - stored * size
+        tokens = self.count("tokens of a round", held / saved, "tokens", "assumed")
+        bytes_ = self.count("saved bytes a token", float(saved), "bytes", "published")
         formula = "tokens of a round x saved bytes of all layers"
-        activations = self._add(
-            "DRAM activations", float(held), "bytes", "product", formula, [tokens, bytes_]
-        )
+        activations = self.add("DRAM activations", float(held), "bytes", "product", formula, [tokens, bytes_])
         needed = float(result.memory.dram.needed_bytes)
-        self._add("DRAM needed", needed, "bytes", "sum", "state + activations", [state, activations])
+        self.add("DRAM needed", needed, "bytes", "sum", "state + activations", [state, activations])
         for name, use in result.memory.buffers.items():
-            there = self._count("there", float(use.available_bytes), "bytes", "assumed")
+            there = self.count("there", float(use.available_bytes), "bytes", "assumed")
             label = f"{name.replace('_', ' ')} needed"
             formula = "the fullest block's weights, activations or sums: chiplet/memory.py"
-            self._add(label, float(use.needed_bytes), "bytes", "formula", formula, [there])
+            self.add(label, float(use.needed_bytes), "bytes", "formula", formula, [there])

@@ -56,6 +56,8 @@ def figures(
         "forward": account.direction_seconds("forward") + embedding / 3,
         "backward": account.direction_seconds("backward") + embedding * 2 / 3,
         "optimizer_step": account.update_seconds,
+        "pipeline_bubble": account.bubble,
+        "fabric_exposed": account.fabric,
     }
     # A single die has no communication.
     communicates = mesh.nodes > 1

@@ -35,17 +35,26 @@ def pipeline_time(
 
     1F1B with ``interleave`` chunks of layers a stage (Narayanan et al., arXiv 2104.04473): the slowest stage
     sets the pace, and the others add what they take for one micro-batch, over ``interleave``. A micro-batch
-    crosses to the next stage in ``crossing`` seconds, forward and backward, once for each chunk. With
-    ``overlap`` that runs behind other micro-batches, except while the pipeline fills and drains.
+    crosses to the next stage in ``crossing`` seconds, forward and backward, once for each chunk; without
+    ``overlap`` stages wait for that. With it, transfers run behind other micro-batches as far as 1F1B has
+    them in work: on the way through an empty pipeline and back nothing hides them, and without interleaving
+    as many micro-batches as there are stages wait once for the way to the last stage and back. Beyond that a
+    stage's transfers take as long as its ports need.
     """
-    slowest = max(stages)
+    slowest, last = max(stages), len(stages) - 1
     moving = 2 * interleave * crossing
-    pace = max(slowest, moving) if overlap else slowest + moving
+    if not overlap:
+        transfers, fill = micro_batches * moving, 2 * last * crossing
+    else:
+        rounds, rest = divmod(max(0, micro_batches - 2), len(stages)) if interleave == 1 and last else (0, 0)
+        waited = 2 * crossing * (last * rounds + rest)
+        transfers = max(waited, micro_batches * (moving - slowest))
+        fill = 2 * (len(stages) * interleave - 1) * crossing
     return PipelineTime(
         working=micro_batches * slowest,
-        transfers=micro_batches * (pace - slowest),
+        transfers=transfers,
         bubble=(sum(stages) - slowest) / interleave,
-        fill=2 * (len(stages) - 1) * crossing,
+        fill=fill,
     )
 
 

@@ -14,6 +14,7 @@ from chiplet.llm import Llm, load_model
 from chiplet.memory import STATE_BYTES, DoesNotFitError, Optimizer
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.parallel import ParallelAccount, account_parallel
 from chiplet.published import CLAIMS
 from chiplet.results import Comparison, LeftOut, MethodResult, Projection
 from chiplet.schedule import make_schedule
@@ -32,13 +33,16 @@ DEFAULT_SEQUENCE_LENGTH = 4096
 
 @dataclass(frozen=True)
 class Accounted:
-    """A projection, the account that it sums up, and the method and machine behind it."""
+    """A projection, the account that it sums up, and the method and machine behind it; ``parallel`` with several
+    packages.
+    """
 
     projection: Projection
     step: StepAccount
     method: Method
     machine: Machine
     mini_batch: int | None = None
+    parallel: ParallelAccount | None = None
 
 
 def project(
@@ -109,6 +113,17 @@ def account(
     if optimizer not in STATE_BYTES:
         raise ValueError(f"optimizer {optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
     instance = kind(llm, grid, make_switches(method, switches), system.die.element_bytes)
+    if system.parallel.packages > 1:
+        found, step, parallel = account_parallel(
+            instance,
+            machine,
+            global_batch=batch,
+            length=length,
+            optimizer=optimizer,
+            mini_batch=mini_batch,
+            calibration=calibration,
+        )
+        return Accounted(found, step, instance, machine, mini_batch, parallel)
     schedule = make_schedule(
         instance, system, global_batch=batch, length=length, optimizer=optimizer, mini_batch=mini_batch
     )

@@ -45,10 +45,13 @@ class Memory(_Result):
 
 
 class Breakdown(_Result):
-    """Parts of the step, seconds. The first five add up to it, and so do the last three.
+    """Parts of the step, seconds. The first five add up to it with the last two, and so do the three before
+    these.
 
     ``compute`` is the array at work; the exposed parts are what NoP, vector unit and DRAM add beyond it;
     ``optimizer`` is the weight update. ``*_busy`` say how long each resource is in use in all, hidden or not.
+    ``pipeline_bubble`` and ``fabric_exposed`` are idle time of the pipeline, and traffic between packages that
+    nothing hides; with several packages the others are those of the stage that sets the pace.
     """
 
     compute: float
@@ -62,10 +65,43 @@ class Breakdown(_Result):
     forward: float
     backward: float
     optimizer_step: float
+    pipeline_bubble: float = 0.0
+    fabric_exposed: float = 0.0
+
+
+class Parallel(_Result):
+    """How several packages share a step, and their traffic.
+
+    ``stage_layers`` are the layers of each package of a pipeline, ``pace_stage`` the slowest of them and
+    ``last_stage`` the one that is done last, counted from 0. ``bubble_share`` is idle time over the time of
+    the micro-batches at work. A micro-batch crosses a boundary with ``transfer_bytes`` in ``transfer_seconds``,
+    forward as backward. ``gradient_bytes`` is what ``last_stage`` sums over replicas in ``gradient_seconds``, of
+    which ``gradient_exposed`` are not hidden; ``fabric_bytes`` is sent by all packages in a step.
+    """
+
+    data: int
+    pipeline: int
+    interleave: int
+    micro_batch: int
+    micro_batches: int
+    stage_layers: list[int]
+    pace_stage: int
+    last_stage: int
+    stage_seconds: list[float]
+    bubble_share: float
+    transfer_bytes: float
+    transfer_seconds: float
+    gradient_bytes: float
+    gradient_seconds: float
+    gradient_exposed: float
+    fabric_bytes: float
 
 
 class Projection(_Result):
-    """One training step. Times in seconds, energies in joules, memory in bytes."""
+    """One training step. Times in seconds, energies in joules, memory in bytes.
+
+    ``dies``, ``mesh`` and ``memory`` are those of one package: the fullest one of a pipeline.
+    """
 
     model: str
     dies: int
@@ -86,6 +122,8 @@ class Projection(_Result):
     compute_to_nop: float
     measured_inputs: list[Input]
     assumed_inputs: list[Input]
+    packages: int = 1
+    parallel: Parallel | None = None
 
 
 class Operand(_Result):

@@ -278,7 +278,9 @@ def _scaling_row(model: Llm, setting: Setting, result: Projection, base: Project
         sram_bytes={name: use.needed_bytes for name, use in result.memory.buffers.items()},
         switches=result.switches,
         breakdown=result.breakdown,
-        terms=_terms(model, setting.system, result) if result.method == "hecaton" else None,
+        terms=_terms(model, setting.system, result)
+        if result.method == "hecaton" and result.packages == 1
+        else None,
     )
 
 

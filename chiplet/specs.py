@@ -260,9 +260,7 @@ class ParallelSpec(Spec):
     interleave: Annotated[
         int, Field(ge=1, description="chunks of consecutive layers that each package of a pipeline has")
     ] = 1
-    micro_batch: Annotated[
-        int, Field(ge=0, description="sequences of a micro-batch; 0: the power of two that is quickest")
-    ] = 0
+    micro_batch: Annotated[int, Field(ge=0, description="sequences of a micro-batch; 0: the quickest")] = 0
     overlap: Annotated[
         bool, Field(description="traffic between packages runs behind computation where it can")
     ] = True

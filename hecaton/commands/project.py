@@ -37,6 +37,7 @@ app = typer.Typer()
         "hecaton project --model llama2-7b --dies 64 --explain",
         "hecaton project --model llama3.1-405b --dies 1024 --ablate",
         "hecaton project --model llama3.1-405b --dies 1024",
+        "hecaton project --model llama3.1-405b --dies 1024 --data-parallel 4 --pipeline-parallel 6",
         "hecaton project --model llama2-7b --mesh 8x8 --method flat-ring --switch direction=one",
         "hecaton project --model path/to/config.json --dies 256 --calibration calibration.json --json",
     )
@@ -63,6 +64,21 @@ def project(
         ),
     ] = None,
     optimizer: OptimizerName = "adam",
+    data_parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--data-parallel", parser=integer(1), metavar="D", help="Replicas: the same as -P parallel.data=D."
+        ),
+    ] = None,
+    pipeline_parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--pipeline-parallel",
+            parser=integer(1),
+            metavar="P",
+            help="Packages of a replica, each with a part of the layers: the same as -P parallel.pipeline=P.",
+        ),
+    ] = None,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Print every term of the result: formula, operands, unit and status."),
@@ -75,14 +91,15 @@ def project(
     override: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Project one training step of a model on a package: time, energy, memory, and which inputs were
-    measured.
+    """Project one training step of a model on a package, or on several: time, energy, memory, and which inputs
+    were measured.
 
-    The configuration starts from the preset package.
+    The configuration starts from the preset package. With several packages --dies and --mesh are those of one,
+    and the sections parallel and fabric of the configuration say how they share the work and what joins them.
 
     JSON keys: model, dies, mesh, method, switches, optimizer, global_batch, sequence_length, step_seconds,
     tokens_per_second, mfu, energy_joules, energy, breakdown, memory, nop_elements_per_die_per_layer,
-    compute_to_nop, measured_inputs, assumed_inputs; with --explain also terms, with
+    compute_to_nop, measured_inputs, assumed_inputs, packages, parallel; with --explain also terms, with
     --ablate also ablation and left_out.
     """
     from rich.console import Group
@@ -93,9 +110,11 @@ def project(
     from chiplet.timing import Calibration
 
     with Output(as_json) as out:
+        packages = {"parallel.data": data_parallel, "parallel.pipeline": pipeline_parallel}
+        given = [f"{key}={count}" for key, count in packages.items() if count is not None]
         accounted = projection.account(
             model,
-            load_system(config, override or [], preset="package"),
+            load_system(config, [*(override or []), *given], preset="package"),
             dies=dies,
             mesh=parse_mesh(mesh),
             method=method,
@@ -173,6 +192,14 @@ def _view(found: Projection) -> RenderableType:
             ("vector unit, exposed", parts.vector_exposed),
             ("DRAM, exposed", parts.dram_exposed),
             ("optimizer", parts.optimizer),
+            *(
+                [
+                    ("pipeline bubble", parts.pipeline_bubble),
+                    ("between packages, exposed", parts.fabric_exposed),
+                ]
+                if found.parallel
+                else []
+            ),
         )
     ]
     energy = [
@@ -197,8 +224,14 @@ def _view(found: Projection) -> RenderableType:
         }
         for entry in [*found.measured_inputs, *found.assumed_inputs]
     ]
+    title = f"{found.model} on {found.dies} dies ({found.mesh})"
+    shared: list[RenderableType] = []
+    if found.parallel is not None:
+        title += f" in each of {found.packages} packages"
+        shared.append(pairs(found.parallel.model_dump(), title="Packages"))
     return Group(
-        pairs(summary, title=f"{found.model} on {found.dies} dies ({found.mesh})"),
+        pairs(summary, title=title),
+        *shared,
         columns(times, ["time", "seconds", "share"]),
         columns(energy, ["energy", "joules", "share"]),
         columns(memory, ["memory", "needed", "there"]),
