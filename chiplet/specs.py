@@ -145,15 +145,6 @@ class NopSpec(Spec):
         int, Field(ge=1, le=8, description="bits of a die's row, and of its column, in a packet's head")
     ] = 6
 
-    @model_validator(mode="after")
-    def _head_fits_a_flit(self) -> Self:
-        if self.flit_bits < 2 * self.coordinate_bits:
-            raise ValueError(
-                f"flit_bits = {self.flit_bits} does not hold a row and a column of {self.coordinate_bits} bits: "
-                f"must be at least {2 * self.coordinate_bits}"
-            )
-        return self
-
     @property
     def longest_side(self) -> int:
         """Dies of the longest row or column that a packet's head can address."""

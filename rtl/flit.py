@@ -1,4 +1,4 @@
-"""Flits of the network-on-package: what crosses a link in a cycle, and what the first flit of a packet says."""
+"""Flits of the network-on-package: what crosses a link in a cycle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from amaranth.lib import data
 
 from chiplet.specs import NopSpec
 
-__all__ = ["PORTS", "Port", "flit_layout", "head_layout", "opposite"]
+__all__ = ["PORTS", "SIDES", "Port", "flit_layout", "opposite"]
 
 
 class Port(IntEnum):
@@ -28,6 +28,9 @@ class Port(IntEnum):
 
 PORTS = tuple(Port)
 
+SIDES = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+"""Ports to the neighbours."""
+
 _OPPOSITE = {Port.NORTH: Port.SOUTH, Port.EAST: Port.WEST, Port.SOUTH: Port.NORTH, Port.WEST: Port.EAST}
 
 
@@ -37,12 +40,23 @@ def opposite(port: Port) -> Port:
 
 
 def flit_layout(nop: NopSpec) -> data.StructLayout:
-    """A flit: its data, and whether it is the last one (tail) of its packet. The flit after a tail is a head."""
-    return data.StructLayout({"data": nop.flit_bits, "tail": 1})
+    """A flit: its data, and beside them where its packet goes, in every flit of the packet alike.
 
-
-def head_layout(nop: NopSpec) -> data.StructLayout:
-    """Data of a packet's first flit: the packet's target, and bits that routers carry but do not read."""
-    fields = {"col": nop.coordinate_bits, "row": nop.coordinate_bits}
-    rest = nop.flit_bits - 2 * nop.coordinate_bits
-    return data.StructLayout({**fields, "body": rest} if rest else fields)
+    - ``col``, ``row``: place of the target's router.
+    - ``source``: place of the sender along the row or column that the packet follows; routers do not read it.
+    - ``copy``: the engines of the dies on the way take a copy. Only for packets that follow one row or column.
+    - ``engine``: the packet leaves for the engine of the die, not by the local port.
+    - ``tail``: the last flit of its packet. The flit after a tail is the first of another one, its head.
+    """
+    place = nop.coordinate_bits
+    return data.StructLayout(
+        {
+            "data": nop.flit_bits,
+            "col": place,
+            "row": place,
+            "source": place,
+            "copy": 1,
+            "engine": 1,
+            "tail": 1,
+        }
+    )

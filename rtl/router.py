@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import NopSpec
 from rtl.block import Block, place
-from rtl.flit import PORTS, flit_layout
+from rtl.flit import PORTS, SIDES, flit_layout
 from rtl.router_input import TURNS, RouterInput
 from rtl.router_output import RouterOutput
 
@@ -38,6 +38,11 @@ class Router(Block):
         Flits from the die and from the neighbours, see :func:`rtl.flit.flit_layout`.
     local_out, north_out, east_out, south_out, west_out : Out(stream)
         Flits to the die and to the neighbours.
+    engine_north_in, engine_east_in, ... : In(stream)
+        Packets of the die's engine that leave by that side: straight to the output, where they take turns with what
+        passes.
+    engine_north_out, engine_east_out, ... : Out(stream)
+        Packets for the engine that came in by that side, and copies of those that pass.
     """
 
     def __init__(self, *, nop: NopSpec) -> None:
@@ -49,6 +54,8 @@ class Router(Block):
                 "col": In(nop.coordinate_bits),
                 **{f"{port.text}_in": In(flit) for port in PORTS},
                 **{f"{port.text}_out": Out(flit) for port in PORTS},
+                **{f"engine_{side.text}_in": In(flit) for side in SIDES},
+                **{f"engine_{side.text}_out": Out(flit) for side in SIDES},
             }
         )
 
@@ -72,7 +79,9 @@ class Router(Block):
             ]
         for port in PORTS:
             outside = getattr(self, f"{port.text}_out")
-            sources = [source for source in PORTS if port in TURNS[source]]
+            sources = [getattr(inputs[source], f"{port.text}_o") for source in PORTS if port in TURNS[source]]
+            if port in SIDES:
+                sources.append(getattr(self, f"engine_{port.text}_in"))
             block = RouterOutput(width=flit_layout(self._nop).size, sources=len(sources))
             place(m, platform, f"{port.text}_output", block)
             m.d.comb += [
@@ -80,12 +89,18 @@ class Router(Block):
                 outside.valid.eq(block.o.valid),
                 block.o.ready.eq(outside.ready),
             ]
-            for number, source in enumerate(sources):
-                inside = getattr(inputs[source], f"{port.text}_o")
+            for number, inside in enumerate(sources):
                 sink = getattr(block, f"i_{number}")
                 m.d.comb += [
                     sink.payload.eq(inside.payload),
                     sink.valid.eq(inside.valid),
                     inside.ready.eq(sink.ready),
                 ]
+        for side in SIDES:
+            inside, outside = inputs[side].engine_o, getattr(self, f"engine_{side.text}_out")
+            m.d.comb += [
+                outside.payload.eq(inside.payload),
+                outside.valid.eq(inside.valid),
+                inside.ready.eq(outside.ready),
+            ]
         return m

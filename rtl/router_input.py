@@ -6,13 +6,13 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import NopSpec
 from rtl.block import Block
-from rtl.flit import Port, flit_layout, head_layout
+from rtl.flit import Port, flit_layout
 
 __all__ = ["TURNS", "RouterInput"]
 
@@ -31,8 +31,8 @@ class RouterInput(Block):
 
     The flits share the slots of the buffer, and leave it in order for each output, not altogether: a flit whose
     output is taken does not hold up those behind it that go elsewhere, and flits for several outputs can leave in one
-    cycle. Slots are not shifted, so a flit's data is written once and read once; which slot is older than which is
-    kept in a bit for each pair of slots.
+    cycle. A flit of which the engine takes a copy stays until both have it. Slots are not shifted, so a flit's data is
+    written once and read once; which slot is older than which is kept in a bit for each pair of slots.
 
     Parameters
     ----------
@@ -49,17 +49,22 @@ class RouterInput(Block):
         Flits of whole packets, one packet after the other; ready while a slot is free.
     <port>_o : Out(stream)
         For each of the ports in ``TURNS[port]``, the oldest flit that goes there.
+    engine_o : Out(stream)
+        The oldest flit for the die's engine; only where flits come from a neighbour.
     """
 
     def __init__(self, *, nop: NopSpec, port: Port) -> None:
         self._nop, self._port = nop, port
+        self._goals = [turn.text for turn in TURNS[port]]
+        if port is not Port.LOCAL:
+            self._goals.append("engine")
         flit = stream.Signature(flit_layout(nop).size)
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
                 "i": In(flit),
-                **{f"{turn.text}_o": Out(flit) for turn in TURNS[port]},
+                **{f"{goal}_o": Out(flit) for goal in self._goals},
             }
         )
 
@@ -72,11 +77,10 @@ class RouterInput(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = self._nop.buffer_flits
-        turns = TURNS[self._port]
         flit = flit_layout(self._nop)
         slots = [Signal(flit.size, name=f"slot_{n}", reset_less=True) for n in range(depth)]
-        # The outputs of each slot's flit, of which at most one bit is set: none in an empty slot.
-        goals = [Signal(len(turns), name=f"goal_{n}") for n in range(depth)]
+        # The outputs that each slot's flit has still to go to: none in an empty slot.
+        goals = [Signal(len(self._goals), name=f"goal_{n}") for n in range(depth)]
         older = {
             (a, b): Signal(name=f"older_{a}_{b}", reset_less=True) for b in range(depth) for a in range(b)
         }
@@ -86,10 +90,10 @@ class RouterInput(Block):
 
         incoming = flit(self.i.payload)
         in_packet = Signal()  # of a packet: the next flit is no head
-        route = Signal(len(turns))
-        path = Signal(len(turns))
+        route = Signal(len(self._goals))
+        path = Signal(len(self._goals))
         m.d.comb += [
-            route.eq(Mux(in_packet, path, self._route(turns))),
+            route.eq(Mux(in_packet, path, self._route())),
             self.i.ready.eq(~reduce(lambda a, b: a & b, (goal.any() for goal in goals))),
         ]
         take = Signal()
@@ -97,11 +101,11 @@ class RouterInput(Block):
         with m.If(take):
             m.d.sync += [in_packet.eq(~incoming.tail), path.eq(route)]
 
-        leaving: list[Value] = [Const(0, 1)] * depth
-        for number, turn in enumerate(turns):
-            output: Any = getattr(self, f"{turn.text}_o")
+        leaving: list[list[Value]] = [[] for _ in range(depth)]  # of each slot, for each goal
+        for number, name in enumerate(self._goals):
+            output: Any = getattr(self, f"{name}_o")
             wants = [goal[number] for goal in goals]
-            first = Signal(depth, name=f"{turn.text}_first")
+            first = Signal(depth, name=f"{name}_first")
             m.d.comb += [
                 first[slot].eq(
                     reduce(
@@ -116,7 +120,8 @@ class RouterInput(Block):
                 output.valid.eq(Cat(wants).any()),
                 output.payload.eq(reduce(or_, (Mux(first[slot], slots[slot], 0) for slot in range(depth)))),
             ]
-            leaving = [gone | (first[slot] & output.ready) for slot, gone in enumerate(leaving)]
+            for slot in range(depth):
+                leaving[slot].append(first[slot] & output.ready)
 
         free: Value = take  # a flit to write, and no free slot before this one
         for slot in range(depth):
@@ -127,23 +132,28 @@ class RouterInput(Block):
             with m.If(write):
                 m.d.sync += [goals[slot].eq(route), slots[slot].eq(self.i.payload)]
                 m.d.sync += [older[a, b].eq(b == slot) for a, b in older if slot in (a, b)]
-            with m.Elif(leaving[slot]):
-                m.d.sync += goals[slot].eq(0)
+            with m.Else():
+                m.d.sync += goals[slot].eq(goals[slot] & ~Cat(leaving[slot]))
         return m
 
-    def _route(self, turns: tuple[Port, ...]) -> Value:
-        """Output of a head, one bit for each of ``turns``: along the row until the column is right."""
-        flit = flit_layout(self._nop)(self.i.payload)
-        head = head_layout(self._nop)(flit.data)
+    def _route(self) -> Value:
+        """Outputs of a head, one bit for each goal: along the row until the column is right."""
+        head = flit_layout(self._nop)(self.i.payload)
         on_col, on_row = head.col == self.col, head.row == self.row
+        here = on_col & on_row
         if self._port in (Port.NORTH, Port.SOUTH):
             # A packet that goes along a column is in the right one, and what does not stop goes straight on.
-            return Cat(on_row if turn is Port.LOCAL else ~on_row for turn in turns)
-        going = {
-            Port.LOCAL: on_col & on_row,
-            Port.NORTH: on_col & (head.row < self.row),
-            Port.SOUTH: on_col & (head.row > self.row),
-            Port.EAST: ~on_col if self._port is Port.WEST else head.col > self.col,
-            Port.WEST: ~on_col if self._port is Port.EAST else head.col < self.col,
-        }
-        return Cat(going[turn] for turn in turns)
+            here = on_row
+            going = {Port.NORTH: ~on_row, Port.SOUTH: ~on_row}
+        else:
+            going = {
+                Port.NORTH: on_col & (head.row < self.row),
+                Port.SOUTH: on_col & (head.row > self.row),
+                Port.EAST: ~on_col if self._port is Port.WEST else head.col > self.col,
+                Port.WEST: ~on_col if self._port is Port.EAST else head.col < self.col,
+            }
+        if self._port is Port.LOCAL:
+            going[Port.LOCAL] = here
+            return Cat(going[turn] for turn in TURNS[self._port])
+        going[Port.LOCAL] = here & ~head.engine
+        return Cat(*(going[turn] for turn in TURNS[self._port]), head.engine & (here | head.copy))

@@ -29,14 +29,14 @@ TIME_BITS = 32
 
 
 def traffic_layout(nop: NopSpec) -> data.StructLayout:
-    """Data of a traffic flit: target, whether it is a measured one, and when it was offered to the network.
+    """Data of a traffic flit: whether it is a measured one, and when it was offered to the network.
 
     Raises
     ------
     ValueError
         If a flit is too narrow for that.
     """
-    fields = {"col": nop.coordinate_bits, "row": nop.coordinate_bits, "measured": 1, "entry": TIME_BITS}
+    fields = {"measured": 1, "entry": TIME_BITS}
     least = sum(fields.values())
     if nop.flit_bits < least:
         raise ValueError(
@@ -144,8 +144,8 @@ class TrafficNode(Block):
             measured.eq(early == 0),
             self.o.valid.eq((early != 0) | (late != 0)),
             outgoing.tail.eq(1),
-            content.row.eq((targets[16:] * self._rows) >> 16),
-            content.col.eq((targets[:16] * self._cols) >> 16),
+            outgoing.row.eq((targets[16:] * self._rows) >> 16),
+            outgoing.col.eq((targets[:16] * self._cols) >> 16),
             content.measured.eq(measured),
             content.entry.eq(entry),
         ]
@@ -163,14 +163,15 @@ class TrafficNode(Block):
                     counts["generated_time"].eq(counts["generated_time"] + self.now + 1),
                 ]
 
-        found = fields(flit(self.i.payload).data)
+        arrived = flit(self.i.payload)
+        found = fields(arrived.data)
         m.d.comb += [self.i.ready.eq(1), self.receives.eq(self.i.valid)]
         with m.If(self.receives):
             m.d.sync += [
                 counts["received"].eq(counts["received"] + 1),
                 counts["accepted"].eq(counts["accepted"] + self.measure),
                 counts["misrouted"].eq(
-                    counts["misrouted"] + ((found.row != self.row) | (found.col != self.col))
+                    counts["misrouted"] + ((arrived.row != self.row) | (arrived.col != self.col))
                 ),
             ]
             with m.If(found.measured):

@@ -55,7 +55,7 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
         ),
         (
             "--rate 0.1 --mesh 1x1 -P nop.flit_bits=32",
-            "nop.flit_bits = 32: must be at least 45 for traffic with time stamps",
+            "nop.flit_bits = 32: must be at least 33 for traffic with time stamps",
         ),
     ],
 )

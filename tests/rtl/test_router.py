@@ -9,10 +9,10 @@ import pytest
 from chiplet.specs import NopSpec
 from rtl.bench.mesh import RouterMesh
 from rtl.emit import emit
-from rtl.flit import PORTS, Port, flit_layout, head_layout, opposite
+from rtl.flit import PORTS, SIDES, Port, flit_layout, opposite
 from rtl.router import Router
 from rtl.router_input import TURNS
-from tests.rtl.harness import simulate
+from tests.rtl.harness import put, receive, simulate
 
 NOP = NopSpec(flit_bits=16, coordinate_bits=3)
 
@@ -40,8 +40,7 @@ def test_each_target_leaves_where_it_should_a_cycle_later(port: Port) -> None:
         for output in PORTS:
             ctx.set(getattr(dut, f"{output.text}_out").ready, 1)
         for row, col in targets:
-            head = head_layout(NOP).const({"row": row, "col": col, "body": row ^ col}).as_bits()
-            flit = flit_layout(NOP).const({"data": head, "tail": 1}).as_bits()
+            flit = flit_layout(NOP).const({"data": row ^ col, "row": row, "col": col, "tail": 1}).as_bits()
             ctx.set(entrance.payload, flit)
             ctx.set(entrance.valid, 1)
             assert ctx.get(entrance.ready)
@@ -53,6 +52,73 @@ def test_each_target_leaves_where_it_should_a_cycle_later(port: Port) -> None:
             await ctx.tick()
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: Port) -> None:
+    dut = Router(nop=NOP)
+    straight = opposite(side)
+    # Along the row or column: the router itself, and one beyond it.
+    beyond = {Port.NORTH: (1, 3), Port.SOUTH: (3, 3), Port.WEST: (2, 2), Port.EAST: (2, 4)}[straight]
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.row, 2)
+        ctx.set(dut.col, 3)
+        entrance, engine = getattr(dut, f"{side.text}_in"), getattr(dut, f"engine_{side.text}_out")
+        passing = getattr(dut, f"{straight.text}_out")
+        for (row, col), copy in (((2, 3), 0), ((2, 3), 1), (beyond, 0), (beyond, 1)):
+            fields = {"data": 5 + copy, "row": row, "col": col, "engine": 1, "copy": copy, "tail": 1}
+            flit = flit_layout(NOP).const(fields).as_bits()
+            ctx.set(entrance.payload, flit)
+            ctx.set(entrance.valid, 1)
+            await ctx.tick()
+            ctx.set(entrance.valid, 0)
+            goals = [engine] * ((row, col) == (2, 3) or copy) + [passing] * ((row, col) == beyond)
+            for output in (engine, passing):
+                assert ctx.get(output.valid) == (output in goals)
+            for output in goals:  # one after the other: the flit waits for the last
+                assert ctx.get(output.payload) == flit
+                ctx.set(output.ready, 1)
+                await ctx.tick()
+                ctx.set(output.ready, 0)
+                assert not ctx.get(output.valid)
+            assert not any(ctx.get(getattr(dut, f"{port.text}_out").valid) for port in PORTS)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_packets_of_the_engine_take_turns_with_what_passes(side: Port) -> None:
+    dut = Router(nop=NOP)
+    source = opposite(side)
+    beyond = {Port.NORTH: (1, 3), Port.SOUTH: (3, 3), Port.WEST: (2, 2), Port.EAST: (2, 4)}[side]
+
+    def flits(first: int) -> list[int]:
+        """Three packets of two flits."""
+        row, col = beyond
+        return [
+            flit_layout(NOP)
+            .const({"data": first + number, "row": row, "col": col, "engine": 1, "tail": number % 2})
+            .as_bits()
+            for number in range(6)
+        ]
+
+    async def passing(ctx: Any) -> None:
+        await put(ctx, getattr(dut, f"{source.text}_in"), flits(0))
+
+    async def own(ctx: Any) -> None:
+        await put(ctx, getattr(dut, f"engine_{side.text}_in"), flits(10))
+
+    async def sink(ctx: Any) -> None:
+        ctx.set(dut.row, 2)
+        ctx.set(dut.col, 3)
+        found = [
+            flit_layout(NOP).from_bits(await receive(ctx, getattr(dut, f"{side.text}_out"))).data
+            for _ in range(12)
+        ]
+        assert found == [10, 11, 0, 1, 12, 13, 2, 3, 14, 15, 4, 5]
+
+    simulate(dut, passing, own, sink)
 
 
 def test_no_turn_goes_back_and_columns_are_not_left() -> None:

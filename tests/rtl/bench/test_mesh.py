@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chiplet.specs import NopSpec
 from nop.topology import Mesh
 from rtl.bench.mesh import RouterMesh
-from rtl.flit import flit_layout, head_layout
+from rtl.flit import flit_layout
 from tests.rtl.harness import put, receive, simulate
 
 NOP = NopSpec(flit_bits=32, coordinate_bits=4)
@@ -26,11 +26,8 @@ def packet(nop: NopSpec, mesh: Mesh, target: int, body: list[int]) -> list[int]:
     row, col = divmod(target, mesh.cols)
     flits = []
     for place, number in enumerate(body):
-        data = number
-        if place == 0:
-            data = head_layout(nop).const({"row": row, "col": col, "body": number}).as_bits()
-        last = place == len(body) - 1
-        flits.append(flit_layout(nop).const({"data": data, "tail": last}).as_bits())
+        fields = {"data": number, "row": row, "col": col, "tail": place == len(body) - 1}
+        flits.append(flit_layout(nop).const(fields).as_bits())
     return flits
 
 

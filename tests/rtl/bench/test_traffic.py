@@ -49,8 +49,8 @@ def test_flits_wait_without_bound_and_are_spread_evenly(rate: int, rows: int, co
         assert abs(generated - cycles * rate / 65536) < 80
         ctx.set(dut.o.ready, 1)
         while ctx.get(dut.o.valid):
-            flit = traffic_layout(NOP).from_bits(flit_layout(NOP).from_bits(ctx.get(dut.o.payload)).data)
-            assert flit.measured
+            flit = flit_layout(NOP).from_bits(ctx.get(dut.o.payload))
+            assert traffic_layout(NOP).from_bits(flit.data).measured
             found[flit.row, flit.col] += 1
             await ctx.tick()
         assert sum(found.values()) == generated
@@ -68,8 +68,9 @@ def test_the_sink_counts_latency_and_what_is_misrouted() -> None:
         ctx.set(dut.col, 1)
         ctx.set(dut.i.valid, 1)
         for now, row, measured, entry in ((50, 2, 1, 40), (51, 2, 0, 1), (52, 3, 1, 49)):
-            body = traffic_layout(NOP).const({"row": row, "col": 1, "measured": measured, "entry": entry})
-            ctx.set(dut.i.payload, flit_layout(NOP).const({"data": body.as_bits(), "tail": 1}).as_bits())
+            body = traffic_layout(NOP).const({"measured": measured, "entry": entry}).as_bits()
+            flit = flit_layout(NOP).const({"data": body, "row": row, "col": 1, "tail": 1}).as_bits()
+            ctx.set(dut.i.payload, flit)
             ctx.set(dut.now, now)
             await ctx.tick()
         ctx.set(dut.i.valid, 0)
@@ -82,6 +83,6 @@ def test_the_sink_counts_latency_and_what_is_misrouted() -> None:
 
 def test_a_flit_without_room_for_time_stamps_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"^nop.flit_bits = 32: must be at least 39 for traffic with time stamps$"
+        ValueError, match=r"^nop.flit_bits = 32: must be at least 33 for traffic with time stamps$"
     ):
         TrafficNode(nop=NopSpec(flit_bits=32, coordinate_bits=3), rows=1, cols=1)
