@@ -212,15 +212,34 @@ class EnergySpec(Spec):
 
 
 class PackageSpec(Spec):
-    """A mesh of compute dies."""
+    """A mesh of compute dies, with an IO die at one end or both ends of each row."""
 
     rows: Annotated[int, Field(ge=1, description="die rows of the mesh")] = 4
     cols: Annotated[int, Field(ge=1, description="die columns of the mesh")] = 4
+    io: Annotated[
+        Literal["west", "east", "both"],
+        Field(
+            description="ends of the die rows that have an IO die; with both, each serves the dies nearer to it, "
+            "and the western one a die in the middle"
+        ),
+    ] = "both"
 
     @property
     def dies(self) -> int:
         """Compute dies on the package."""
         return self.rows * self.cols
+
+    def io_side(self, col: int) -> Literal["west", "east"]:
+        """End of the row whose IO die serves the die in column ``col``, counted from 0."""
+        if self.io == "both":
+            return "west" if col <= self.cols - 1 - col else "east"
+        return self.io
+
+    @property
+    def io_sides(self) -> tuple[Literal["west", "east"], ...]:
+        """Ends of the rows whose IO dies serve any die: with a single column only one."""
+        served = {self.io_side(col) for col in range(self.cols)}
+        return tuple(side for side in ("west", "east") if side in served)
 
 
 class FabricSpec(Spec):
