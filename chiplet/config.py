@@ -1,7 +1,8 @@
 """Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, made into one ``SystemSpec``.
 
-Later layers win key by key. Whatever is wrong is refused with a :class:`ConfigError` of one line that says
-where it stands, what it is and what is allowed.
+Later layers win key by key. A layer that sets ``memory.preset`` brings the values of that preset with it.
+Whatever is wrong is refused with a :class:`ConfigError` of one line that says where it stands, what it is and
+what is allowed.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def load_configuration(config: Path | None, overrides: Sequence[str], *, preset:
     layers += [read_override(override) for override in overrides]
     for layer in layers:
         _check_keys(layer)
+    layers = [each for layer in layers for each in (*_memory_preset(layer), layer)]
     values: dict[str, Any] = {}
     for layer in layers:
         _merge(values, layer.values)
@@ -113,6 +115,27 @@ def read_preset(name: str) -> Layer:
         raise ConfigError(f"unknown preset {name!r}: must be one of {', '.join(names)}")
     text = (resources.files("chiplet") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
     return Layer(name=f"preset {name}", values=_parse(text, f"preset {name}"), text=text)
+
+
+def memory_preset_names() -> list[str]:
+    """Names of the memory presets, sorted: values of ``memory.preset``."""
+    folder = resources.files("chiplet") / "presets" / "memory"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def read_memory_preset(name: str) -> Layer:
+    """The layer of the memory preset called ``name``, one of :func:`memory_preset_names`."""
+    text = (resources.files("chiplet") / "presets" / "memory" / f"{name}.toml").read_text(encoding="utf-8")
+    return Layer(name=f"memory preset {name}", values=_parse(text, f"memory preset {name}"), text=text)
+
+
+def _memory_preset(layer: Layer) -> list[Layer]:
+    """The memory preset that ``layer`` names comes right before it: the layer's own keys win over it. A name that
+    is none is left to the specification to refuse.
+    """
+    memory = layer.values.get("memory")
+    name = memory.get("preset") if isinstance(memory, dict) else None
+    return [read_memory_preset(name)] if name and name in memory_preset_names() else []
 
 
 def read_file(path: Path) -> Layer:

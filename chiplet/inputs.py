@@ -33,6 +33,7 @@ PUBLISHED: dict[str, dict[float, str]] = {
     },
     "memory.pj_per_bit": {
         3.9: "HBM2e: O'Connor et al., MICRO 2017",
+        4.5: "LPDDR5-6400: vendor data, approximate",
         3.97: "HBM3: same calibration as O'Connor et al., MICRO 2017",
         11.8: "DDR5-6400: DRAMsim3-based studies, uncalibrated",
     },

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Dtype = Literal["bf16", "int8"]
 
+MemoryPreset = Literal["", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"]
+"""Names of the memory presets; empty for none."""
+
 COMMAND_BYTES = 32
 """Size of one command of a die's program, in bytes."""
 
@@ -164,6 +167,10 @@ class MemorySpec(Spec):
     bench_bytes: Annotated[
         int, Field(ge=4096, le=2**30, description="most bytes of a workload in co-simulation")
     ] = 2**26
+    preset: Annotated[
+        MemoryPreset,
+        Field(description="DRAM whose values hold where no other key of the same layer sets them"),
+    ] = ""
     kind: Annotated[str, Field(description="name of the DRAM technology")] = "HBM2e"
     channels: Annotated[int, Field(ge=1, description="channels (or stacks) of the package")] = 8
     channels_per_edge_die: Annotated[

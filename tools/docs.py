@@ -17,7 +17,7 @@ from pictures import PICTURES
 from rich.text import Text
 from typer.main import get_command
 
-from chiplet.config import preset_names
+from chiplet.config import memory_preset_names, preset_names, read_memory_preset
 from chiplet.keys import known_keys, section_names, to_toml_value
 from hecaton.cli import app
 
@@ -48,6 +48,12 @@ prints the result, `hecaton schema` the JSON Schema.
 
 Presets: {presets}. Each names the sources of its values in comments. The defaults below hold where no layer
 sets a key.
+
+`memory.preset` sets the DRAM keys below together; other keys of the same layer, and later layers, win over them.
+`-P memory.preset=hbm3` turns any configuration into one with HBM3. The channels on each die side of the package's edge
+and capacities are our own choice, the rest is sourced in `chiplet/presets/memory`. `hecaton config memory` lists them.
+
+{memories}
 """
 
 
@@ -58,7 +64,8 @@ def cli_page() -> str:
 
 def configuration_page() -> str:
     """The page of the configuration: each section with its keys."""
-    parts = [CONFIGURATION_HEAD.format(presets=", ".join(f"`{name}`" for name in preset_names()))]
+    presets = ", ".join(f"`{name}`" for name in preset_names())
+    parts = [CONFIGURATION_HEAD.format(presets=presets, memories=_memories())]
     for section, title in section_names().items():
         parts.append(
             f"\n## `[{section}]`\n\n{title}\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n"
@@ -70,6 +77,16 @@ def configuration_page() -> str:
                     f"| `{key.name}` | {default} | {_cell(key.allowed)} | {_cell(key.description)} |\n"
                 )
     return "".join(parts)
+
+
+def _memories() -> str:
+    """The memory presets as a table."""
+    values = {name: read_memory_preset(name).values["memory"] for name in memory_preset_names()}
+    keys = list(next(iter(values.values())))
+    lines = [f"| preset | {' | '.join(keys)} |", "|---" * (len(keys) + 1) + "|"]
+    for name, found in values.items():
+        lines.append(f"| `{name}` | {' | '.join(to_toml_value(found[key]) for key in keys)} |")
+    return "\n".join(lines)
 
 
 def _command(command: Any, path: str) -> Iterator[str]:

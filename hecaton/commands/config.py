@@ -12,11 +12,6 @@ from hecaton.output import Output
 app = typer.Typer(help="Look at the configuration.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep ``show`` a subcommand: an app with one command and no callback becomes that command."""
-
-
 @app.command(
     epilog=examples(
         "hecaton config show",
@@ -42,3 +37,24 @@ def show(
             {"preset": preset, "config": found.system, "sources": found.sources},
             dump_toml(found.system).rstrip(),
         )
+
+
+@app.command(
+    epilog=examples(
+        "hecaton config memory",
+        "hecaton project --model llama2-7b --dies 64 -P memory.preset=hbm3 -P memory.channels_per_edge_die=1.0",
+    )
+)
+def memory(as_json: AsJson = False) -> None:
+    """List the memory presets, which memory.preset selects: kind of DRAM, and what each channel or stack has.
+
+    JSON keys: presets (preset, kind, channels_per_edge_die, channel_bytes_per_second, channel_bytes, pj_per_bit).
+    """
+    from chiplet.config import memory_preset_names, read_memory_preset
+    from hecaton.tables import columns
+
+    with Output(as_json) as out:
+        rows = [
+            {"preset": name, **read_memory_preset(name).values["memory"]} for name in memory_preset_names()
+        ]
+        out.result({"presets": rows}, columns(rows, list(rows[0]), title="Memory presets"))

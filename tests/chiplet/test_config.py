@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -14,12 +15,14 @@ from chiplet.config import (
     dump_toml,
     load_configuration,
     load_system,
+    memory_preset_names,
     preset_names,
+    read_memory_preset,
     read_override,
     system_schema,
 )
 from chiplet.keys import known_keys, nearest, section_names, to_toml_value
-from chiplet.specs import DieSpec, EnergySpec, LinkSpec, MemorySpec, PackageSpec, SystemSpec
+from chiplet.specs import DieSpec, EnergySpec, LinkSpec, MemoryPreset, MemorySpec, PackageSpec, SystemSpec
 
 positive = st.floats(min_value=1e-300, max_value=1e300)
 systems = st.builds(
@@ -252,3 +255,39 @@ def test_every_key_is_described() -> None:
 def test_nearest_is_always_one_of_the_candidates() -> None:
     assert nearest("", ["die.rows", "die.cols"]) == "die.rows"
     assert nearest("die.col", ["die.rows", "die.cols"]) == "die.cols"
+
+
+def test_memory_presets_are_those_of_the_specification() -> None:
+    assert sorted(get_args(MemoryPreset)) == ["", *memory_preset_names()]
+    keys = {frozenset(read_memory_preset(name).values["memory"]) for name in memory_preset_names()}
+    assert len(keys) == 1  # one preset after another leaves nothing of the first
+
+
+@pytest.mark.parametrize("name", memory_preset_names())
+def test_a_memory_preset_sets_the_dram(name: str) -> None:
+    found = load_configuration(None, [f"memory.preset={name}"], preset="package")
+    memory = found.system.memory
+    for key, value in read_memory_preset(name).values["memory"].items():
+        assert getattr(memory, key) == value
+        assert found.sources[f"memory.{key}"] == f"memory preset {name}"
+    assert memory.preset == name
+    assert memory.word_bytes == 128
+
+
+def test_what_a_layer_or_a_later_one_says_wins_over_its_memory_preset(tmp_path: Path) -> None:
+    path = write(tmp_path, '[memory]\nchannel_bytes = 1000\npreset = "hbm3"\n')
+    memory = load_system(path, ["memory.pj_per_bit=1.0"], preset="package").memory
+    assert (memory.kind, memory.channel_bytes, memory.pj_per_bit) == ("HBM3", 1000, 1.0)
+    memory = load_system(path, ["memory.preset=hbm2e"], preset="package").memory
+    assert (memory.kind, memory.channel_bytes) == ("HBM2e", 16 * 2**30)
+    # What is shown loads back to the same machine.
+    system = load_system(path, [], preset="package")
+    assert load_system(write(tmp_path, dump_toml(system)), [], preset="bench") == system
+
+
+def test_an_unknown_memory_preset_is_refused() -> None:
+    assert refusal(None, "memory.preset=hbm9") == (
+        '-P memory.preset=hbm9: memory.preset must be one of "", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3", '
+        'not "hbm9"'
+    )
+    assert "memory.preset must be one of" in refusal(None, "memory.preset=[1]")

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.config import memory_preset_names
 from chiplet.llm import load_model
-from chiplet.memory import BlockMemory, BufferUse, dram_capacity, dram_state_bytes, saved_bytes_per_token
+from chiplet.memory import (
+    BlockMemory,
+    BufferUse,
+    DoesNotFitError,
+    dram_capacity,
+    dram_state_bytes,
+    saved_bytes_per_token,
+)
 from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.projection import project
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model
 
@@ -74,3 +84,17 @@ def test_more_dies_never_raise_a_dies_memory(
         )
         assert many.tile_operand_bytes <= few.tile_operand_bytes * slack
         assert many.tile_sum_bytes <= few.tile_sum_bytes * slack
+
+
+@pytest.mark.parametrize("name", memory_preset_names())
+def test_memory_presets_are_sourced_and_hold_a_7b_model(name: str) -> None:
+    found = project("llama2-7b", package(f"memory.preset={name}"), dies=64)
+    dram = found.memory.dram
+    assert dram.needed_bytes <= dram.available_bytes
+    status = {entry.name: entry.status for entry in found.assumed_inputs}
+    assert status["memory.channel_bytes_per_second"] == status["memory.pj_per_bit"] == "published"
+
+
+def test_a_model_that_the_stacks_cannot_hold_is_refused() -> None:
+    with pytest.raises(DoesNotFitError, match=r"does not fit: DRAM needs \d+ bytes and has 549755813888"):
+        project("llama2-70b", package("memory.preset=hbm2e"), dies=256)
