@@ -7,6 +7,7 @@ Sizes are linear in the tokens of a mini-batch, so the largest mini-batch that f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Literal
 
@@ -68,7 +69,7 @@ class BlockMemory:
     parts: int
     slices: int = 1
 
-    @property
+    @cached_property
     def units(self) -> tuple[float, ...]:
         """Weights of a die that are resident together, in the order that they are used: all of a fused block,
         or those of each linear; of a sliced one its largest slice, twice as one follows another.
@@ -81,33 +82,33 @@ class BlockMemory:
         sizes = [linear.h_in * largest_slice(linear, self.slices).h_out for linear in parts]
         return tuple(whole * size / total for size in sizes for _ in range(min(self.slices, 2)))
 
-    @property
+    @cached_property
     def _linears(self) -> list[Linear]:
         """The largest slice of each linear."""
         return [largest_slice(linear, self.slices) for linear in linears(self.block)]
 
-    @property
+    @cached_property
     def passing_bytes(self) -> int:
         """Weights of other dies on their way through: two stationary tiles, or none."""
         die = self.die
         return 2 * die.rows * die.cols * die.element_bytes if self.method.weights_travel else 0
 
-    @property
+    @cached_property
     def weight_bytes(self) -> float:
         """Weights of the largest part, and those that pass through."""
         return max(self.units) * self.die.element_bytes + self.passing_bytes
 
-    @property
+    @cached_property
     def gradient_bytes(self) -> float:
         """Weight gradients of the largest part, 32 bits each."""
         return max(self.units) * 4
 
-    @property
+    @cached_property
     def strip_bytes(self) -> int:
         """Attention scores of one strip of rows, 32 bits each; as operands half as much is held, twice."""
         return self.die.rows * self.length * 4 if self.block.name == "attention" else 0
 
-    @property
+    @cached_property
     def tile_operand_bytes(self) -> float:
         """Operands for each token of a token tile, double-buffered: gathered ones, and the tile's own inputs
         and outputs where no mini-batch is kept.
@@ -118,12 +119,12 @@ class BlockMemory:
             largest += features / self.method.mesh.nodes
         return 2 * largest * self.die.element_bytes
 
-    @property
+    @cached_property
     def tile_sum_bytes(self) -> float:
         """Partial sums for each token of a token tile, double-buffered, 32 bits each."""
         return 2 * max(self.method.tile_sums(linear) for linear in self._linears) * 4
 
-    @property
+    @cached_property
     def edge_features(self) -> int:
         """Features of block inputs, outputs and their gradients that are live for a token: three,
         double-buffered.

@@ -45,6 +45,16 @@ class Accounted:
     parallel: ParallelAccount | None = None
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is to be projected: a method for a model on a mesh, with batch and sequence length decided."""
+
+    method: Method
+    terms: GemmTerms
+    global_batch: int
+    length: int
+
+
 def project(
     model: Llm | str,
     system: SystemSpec,
@@ -97,22 +107,23 @@ def account(
     optimizer: Optimizer = "adam",
 ) -> Accounted:
     """The projection of one training step with all that it is made of. Arguments and errors as :func:`project`."""
-    llm = load_model(model) if isinstance(model, str) else model
-    grid = _mesh(system, dies, mesh)
-    kind = method_type(method)
-    machine = Machine(system, _terms(system, calibration))
-    batch = _positive("global_batch", DEFAULT_GLOBAL_BATCH if global_batch is None else global_batch)
-    default_length = min(llm.max_positions, DEFAULT_SEQUENCE_LENGTH)
-    length = _positive("sequence_length", default_length if sequence_length is None else sequence_length)
+    job = prepare(
+        model,
+        system,
+        dies=dies,
+        mesh=mesh,
+        method=method,
+        switches=switches,
+        calibration=calibration,
+        global_batch=global_batch,
+        sequence_length=sequence_length,
+    )
     if mini_batch is not None:
         _positive("mini_batch", mini_batch)
-    if llm.learned_positions and length > llm.learned_positions:
-        raise ValueError(
-            f"sequence_length = {length}: {llm.name} has learned positions for {llm.learned_positions} tokens"
-        )
     if optimizer not in STATE_BYTES:
         raise ValueError(f"optimizer {optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
-    instance = kind(llm, grid, make_switches(method, switches), system.die.element_bytes)
+    instance, batch, length = job.method, job.global_batch, job.length
+    machine = Machine(system, job.terms)
     if system.parallel.packages > 1:
         found, step, parallel = account_parallel(
             instance,
@@ -130,6 +141,33 @@ def account(
     step = account_step(instance, machine, schedule, batch, optimizer)
     found = summarize(step, instance, machine, schedule, batch, optimizer, calibration)
     return Accounted(found, step, instance, machine, mini_batch)
+
+
+def prepare(
+    model: Llm | str,
+    system: SystemSpec,
+    *,
+    dies: int | None = None,
+    mesh: Mesh | tuple[int, int] | None = None,
+    method: str = "hecaton",
+    switches: Mapping[str, Any] | Switches | None = None,
+    calibration: Calibration | None = None,
+    global_batch: int | None = None,
+    sequence_length: int | None = None,
+) -> Job:
+    """What is to be projected, checked. Arguments and errors as :func:`project`."""
+    llm = load_model(model) if isinstance(model, str) else model
+    grid = _mesh(system, dies, mesh)
+    kind = method_type(method)
+    batch = _positive("global_batch", DEFAULT_GLOBAL_BATCH if global_batch is None else global_batch)
+    default_length = min(llm.max_positions, DEFAULT_SEQUENCE_LENGTH)
+    length = _positive("sequence_length", default_length if sequence_length is None else sequence_length)
+    if llm.learned_positions and length > llm.learned_positions:
+        raise ValueError(
+            f"sequence_length = {length}: {llm.name} has learned positions for {llm.learned_positions} tokens"
+        )
+    instance = kind(llm, grid, make_switches(method, switches), system.die.element_bytes)
+    return Job(instance, _terms(system, calibration), batch, length)
 
 
 def compare(

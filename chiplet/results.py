@@ -97,6 +97,26 @@ class Parallel(_Result):
     fabric_bytes: float
 
 
+class Cost(_Result):
+    """Manufacturing cost of all packages, dollars, and the area and yield of their dies.
+
+    ``parts`` add up to ``dollars``, ``die_area`` (mm2) to ``die_mm2``. ``assembly_yield`` is that of one of
+    ``substrates`` full of dies. Costs are NaN when a die or what carries it fits no wafer. ``inputs`` are those
+    of this model alone.
+    """
+
+    dollars: float
+    parts: dict[str, float]
+    die_mm2: float
+    die_area: dict[str, float]
+    die_yield: float
+    dies_per_wafer: float
+    good_die_dollars: float
+    substrates: int
+    assembly_yield: float
+    inputs: list[Input]
+
+
 class Projection(_Result):
     """One training step. Times in seconds, energies in joules, memory in bytes.
 
@@ -120,6 +140,7 @@ class Projection(_Result):
     memory: Memory
     nop_elements_per_die_per_layer: float
     compute_to_nop: float
+    cost: Cost
     measured_inputs: list[Input]
     assumed_inputs: list[Input]
     packages: int = 1

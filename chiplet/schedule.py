@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import partial
 from math import ceil
 from typing import Literal
 
@@ -206,7 +205,7 @@ def _largest_batch(
     for tile in _reserved_tiles(memory):
         if memory.method.token_tiled and tile < least_tile:
             continue
-        largest = bisect_left(range(1, total + 1), True, key=partial(_overflows, memory, tile))
+        largest = _largest_fitting(memory, tile, total)
         if largest * memory.length // unit >= min(least_tile, sequences * memory.length):
             return _batch(memory, _equal(total, largest, memory.method.sequence_groups if unit == 1 else 1))
     return None
@@ -237,11 +236,41 @@ def _reserved_tiles(memory: BlockMemory) -> tuple[int, ...]:
 
 
 def _fits(memory: BlockMemory, batch: Batch, tile: int) -> bool:
-    return all(use.fits for use in _buffers(memory, batch, min(tile, batch.tokens)))
+    die = memory.die
+    needed = _needed_bytes(memory, batch, min(tile, batch.tokens))
+    return (
+        needed[0] <= die.weight_bytes
+        and needed[1] <= die.activation_bytes
+        and needed[2] <= die.accumulator_bytes
+    )
 
 
-def _overflows(memory: BlockMemory, tile: int, size: int) -> bool:
-    return not _fits(memory, _batch(memory, size), tile)
+def _largest_fitting(memory: BlockMemory, tile: int, total: int) -> int:
+    """The largest size of a mini-batch up to ``total`` that fits beside ``tile``; 0 if none does."""
+
+    def fits(size: int) -> bool:
+        return _fits(memory, _batch(memory, size), tile)
+
+    def activations(size: int) -> float:
+        batch = _batch(memory, size)
+        return _needed_bytes(memory, batch, min(tile, batch.tokens))[1]
+
+    if fits(total):
+        return total
+    if not fits(1):
+        return 0
+    # Bytes are nearly linear in the size: try there, and search the side where it must be.
+    low, high = 1, total - 1
+    least, most = activations(1), activations(total)
+    if most > least:
+        share = (memory.die.activation_bytes - least) / (most - least)
+        for size in (1 + int(share * (total - 1)), 2 + int(share * (total - 1))):
+            if low < size <= high:
+                if not fits(size):
+                    high = size - 1
+                    break
+                low = size
+    return low + bisect_left(range(low + 1, high + 1), True, key=lambda size: not fits(size))
 
 
 def _tile_limit(memory: BlockMemory, batch: Batch) -> int:
@@ -255,13 +284,19 @@ def _tile_limit(memory: BlockMemory, batch: Batch) -> int:
     return max(1, int(limit))
 
 
-def _buffers(memory: BlockMemory, batch: Batch, tile: int) -> tuple[BufferUse, ...]:
-    die = memory.die
+def _needed_bytes(memory: BlockMemory, batch: Batch, tile: int) -> tuple[float, float, float]:
+    """Bytes that weight, activation and accumulator buffer must hold."""
     tokens = tile if memory.method.token_tiled else batch.tokens
     activations = memory.activation_bytes(batch.tokens, batch.sequences) + tokens * memory.tile_operand_bytes
     sums = memory.gradient_bytes + memory.strip_bytes + tokens * memory.tile_sum_bytes
+    return memory.weight_bytes, activations, sums
+
+
+def _buffers(memory: BlockMemory, batch: Batch, tile: int) -> tuple[BufferUse, ...]:
+    die = memory.die
+    weights, activations, sums = _needed_bytes(memory, batch, tile)
     return (
-        BufferUse("weight buffer", ceil(memory.weight_bytes), die.weight_bytes),
+        BufferUse("weight buffer", ceil(weights), die.weight_bytes),
         BufferUse("activation buffer", ceil(activations), die.activation_bytes),
         BufferUse("accumulator buffer", ceil(sums), die.accumulator_bytes),
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from chiplet.cost import account_cost
+from chiplet.cost_inputs import cost_inputs
 from chiplet.elementwise import Number, larger, pick
 from chiplet.energy import Events
 from chiplet.figures import figures
@@ -12,12 +15,13 @@ from chiplet.memory import STATE_BYTES, BufferUse, Optimizer
 from chiplet.methods.base import Method
 from chiplet.methods.work import BlockName, CommStep, Operation
 from chiplet.plan import StepPlan, plan_step
-from chiplet.results import Breakdown, Buffer, Memory, Projection
+from chiplet.results import Breakdown, Buffer, Cost, Memory, Projection
 from chiplet.schedule import Schedule
 from chiplet.specs import SystemSpec
 from chiplet.timeline import Busy, Machine, comm_seconds, pass_busy
 from chiplet.timing import Calibration
 from chiplet.traffic import Traffic
+from nop.topology import Mesh
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,17 @@ class PassAccount:
     memory_seconds: Number
     waiting: Number
 
-    @property
+    @cached_property
     def on_package(self) -> Busy:
         """Time of one layer's pass without DRAM."""
         return self.busy * self.runs + self.once
 
-    @property
+    @cached_property
     def dram_exposed(self) -> Number:
         """Seconds that DRAM adds to one layer's pass."""
         return larger(0.0, self.memory_seconds - self.on_package.elapsed) + self.waiting
 
-    @property
+    @cached_property
     def seconds(self) -> Number:
         """Time of the pass over all layers."""
         return (self.on_package.elapsed + self.dram_exposed) * self.layers
@@ -177,8 +181,26 @@ def summarize(
         memory=_memory(method, schedule, optimizer, tiles),
         nop_elements_per_die_per_layer=account.layer_elements,
         compute_to_nop=float(found.compute_to_nop),
+        cost=_cost(machine.system, method.mesh),
         measured_inputs=measured,
         assumed_inputs=assumed,
+    )
+
+
+def _cost(system: SystemSpec, mesh: Mesh) -> Cost:
+    """Cost of all packages."""
+    account, packages = account_cost(system, mesh), system.parallel.packages
+    return Cost(
+        dollars=account.dollars * packages,
+        parts={name: float(part) * packages for name, part in account.parts.items()},
+        die_mm2=account.die_mm2,
+        die_area=account.die_parts,
+        die_yield=account.die_yield,
+        dies_per_wafer=account.dies_per_wafer,
+        good_die_dollars=account.good_die,
+        substrates=account.substrates * packages,
+        assembly_yield=account.assembly_yield,
+        inputs=cost_inputs(system),
     )
 
 

@@ -10,11 +10,10 @@ the machine as well, which may be arrays: many machines at once, by the same for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from typing import Any
 
 from chiplet.elementwise import Number, choose, is_array, larger, smaller
 from chiplet.methods.base import Method
@@ -70,16 +69,6 @@ class Busy:
             self.nop + other.nop,
         )
 
-    def replaced(self, condition: Any, other: Busy) -> Busy:
-        """``other`` where ``condition`` holds."""
-        return Busy(
-            *(choose(condition, new, old) for new, old in zip(_fields(other), _fields(self), strict=True))
-        )
-
-    def part(self, *index: int) -> Busy:
-        """One element of the leading axes of arrays."""
-        return Busy(*(_at(value, index) for value in _fields(self)))
-
     def __mul__(self, times: Number) -> Busy:
         return Busy(
             self.elapsed * times,
@@ -93,11 +82,6 @@ class Busy:
 
 def _fields(busy: Busy) -> tuple[Number, ...]:
     return busy.elapsed, busy.compute, busy.nop_exposed, busy.vector_exposed, busy.vector, busy.nop
-
-
-def _at(value: Any, index: tuple[int, ...]) -> Number:
-    part: Number = value[index] if is_array(value) else value
-    return part
 
 
 @dataclass(frozen=True)
@@ -241,21 +225,25 @@ def pass_loads(
 
 def pass_busy(loads: Loads, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
     """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
-    times = _times(loads, machine, overlap)
-    best, choice = next(times), 0
-    for index, other in enumerate(times, start=1):
-        quicker = other.elapsed < best.elapsed
-        best = best.replaced(quicker, other)
-        choice = choose(quicker, index, choice)
-    return best, choice
+    if machine.varies:
+        return _quickest(load_busy(loads.stacked, machine, overlap))
+    times = [sum((load_busy(load, machine, overlap) for load in row), Busy()) for row in loads.rows]
+    choice = min(range(len(times)), key=lambda index: times[index].elapsed)
+    return times[choice], choice
 
 
-def _times(loads: Loads, machine: Machine, overlap: bool) -> Iterator[Busy]:
-    """Time of the pass for each choice of the token tile."""
-    if not machine.varies:
-        for row in loads.rows:
-            yield sum((load_busy(load, machine, overlap) for load in row), Busy())
-        return
-    every = load_busy(loads.stacked, machine, overlap)
-    for tile, row in enumerate(loads.rows):
-        yield sum((every.part(tile, operation) for operation in range(len(row))), Busy())
+def _quickest(every: Busy) -> tuple[Busy, Number]:
+    """The same out of arrays of tiles x operations x machines."""
+    import numpy as np
+
+    # The elapsed time comes of all others and has their shape; others may be alike for all machines.
+    elapsed, *others = (
+        value.sum(axis=1) if is_array(value) else np.zeros((1, 1)) for value in _fields(every)
+    )
+    choice = elapsed.argmin(axis=0)
+    machines = np.arange(len(choice))
+
+    def best(value: Number) -> Number:
+        return value[choice if len(value) > 1 else 0, machines if value.shape[1] > 1 else 0]
+
+    return Busy(best(elapsed), *map(best, others)), choice

@@ -73,9 +73,10 @@ class GemmTerms(Spec):
 
         ``stages`` are the pipeline stages P of the adder. Raises ``ValueError`` when a size is below 1.
         """
-        for name, value in (("rows", rows), ("cols", cols), ("stages", stages), ("m", m), ("k", k), ("n", n)):
-            if value < 1:
-                raise ValueError(f"{name} = {value}: must be at least 1")
+        if min(rows, cols, stages, m, k, n) < 1:
+            sizes = {"rows": rows, "cols": cols, "stages": stages, "m": m, "k": k, "n": n}
+            name, value = next((name, value) for name, value in sizes.items() if value < 1)
+            raise ValueError(f"{name} = {value}: must be at least 1")
         return (
             self.fill_per_row * rows
             + (_tiles(rows, cols, k, n) - 1) * self.tile_cycles(rows=rows, stages=stages, m=m)

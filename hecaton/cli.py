@@ -26,6 +26,7 @@ from hecaton.commands import (
     project,
     scaling,
     schema,
+    sweep,
     traffic,
     validate,
     verilog,
@@ -73,6 +74,7 @@ app.add_typer(calibrate.app)
 app.add_typer(project.app)
 app.add_typer(compare.app)
 app.add_typer(scaling.app)
+app.add_typer(sweep.app)
 app.add_typer(validate.app)
 app.add_typer(export.app, name="export")
 app.add_typer(schema.app)

@@ -1,0 +1,44 @@
+"""The Pareto front: points that no other is better than in every objective."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LARGER_IS_BETTER = (
+    "tokens_per_second",
+    "mfu",
+    "die_yield",
+    "assembly_yield",
+    "compute_to_nop",
+)
+"""Columns of a sweep that are better the larger they are; of all others the smaller is better."""
+
+
+def pareto_front(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of n points of k objectives (an array of n x k, smaller is better) are on the front.
+
+    A point is not if another is at least as good in all objectives and better in one. Points with a NaN are not.
+    """
+    front = np.zeros(len(values), dtype=bool)
+    usable = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if not len(usable):
+        return front
+    # Equal points are all on the front, or none is. Sorted, a point is dominated by earlier ones only.
+    rows, where = np.unique(values[usable], axis=0, return_inverse=True)
+    alive = np.arange(len(rows))
+    place = 0
+    while place < len(alive):
+        row = rows[alive[place]]
+        stays = (rows[alive] < row).any(axis=1)
+        stays[place] = True
+        place = int(stays[:place].sum()) + 1
+        alive = alive[stays]
+    good = np.zeros(len(rows), dtype=bool)
+    good[alive] = True
+    front[usable] = good[where.reshape(-1)]
+    return front

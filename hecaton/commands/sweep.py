@@ -1,0 +1,173 @@
+"""``hecaton sweep``: a design space, its points in a Parquet file, its Pareto front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hecaton.options import AsJson, CalibrationFile, ConfigFile, Overrides, examples, integer
+from hecaton.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from chiplet.space import Sweep
+    from chiplet.sweep import Points, Task
+
+app = typer.Typer()
+
+TASK_POINTS = 65_536
+TASK_GROUPS = 256
+"""A task has so many points, or groups of points with a schedule of their own, at most."""
+
+SMALL_POINTS, SMALL_GROUPS = 50_000, 64
+"""A sweep with less is done before other processes would have started."""
+
+SHOWN = 20
+"""Points of the front in the table."""
+
+
+@app.command(
+    epilog=examples(
+        "hecaton sweep benchmarks/spaces/links.toml -o links.parquet",
+        "hecaton sweep benchmarks/spaces/dies.toml -o dies.parquet --plot dies.png --json",
+        "hecaton sweep benchmarks/spaces/dies.toml -o dies.parquet --scheduler tcp://host:8786",
+    )
+)
+def sweep(
+    space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="The design space: see docs/sweep.md.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE.parquet", help="File for the points.")
+    ],
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="File for the plot; else FILE.png beside the points."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", parser=integer(1, 1024), metavar="N", help="Processes; else one a core."),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="tcp://HOST:PORT",
+            help="Run on the workers of this Dask scheduler, not on the local cores.",
+        ),
+    ] = None,
+    calibration: CalibrationFile = None,
+    config: ConfigFile = None,
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Project every point of a design space, and find those that no other is better than in every objective.
+
+    Points that do not fit are rows with the reason. The configuration starts from the preset package, --config and
+    -P; keys of the space win. An interrupted sweep, started again, goes on where it stopped.
+
+    JSON keys: points (rows), fitting (of these, without a reason), excluded (by constraints on what is varied),
+    seconds (evaluated and written, before the plot), points_per_second, groups, objectives, pareto (a list with
+    point, what is varied, and the objectives), output, plot.
+    """
+    import time
+
+    from chiplet.config import load_system
+    from chiplet.space import load_space, plan_sweep
+    from chiplet.sweep import Task
+    from chiplet.timing import Calibration
+    from hecaton.sweep_files import SweepFiles
+    from hecaton.sweep_plots import plot_sweep
+
+    with Output(as_json) as out:
+        start = time.perf_counter()
+        if workers is not None and scheduler is not None:
+            raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")
+        base = load_system(config, override or [], preset="package")
+        found = plan_sweep(load_space(space), base, source=str(space))
+        measured = None if calibration is None else Calibration.load(calibration)
+        ranges = _ranges(found)
+        files = SweepFiles(output, found, ranges, measured)
+        missing = files.missing
+        tasks = [Task(found, *ranges[number], measured) for number in missing]
+        evaluated = 0
+        with out.progress("points", found.groups * found.group_points) as advance:
+            total = sum(stop - first for first, stop in ranges)
+            left = sum(task.stop - task.start for task in tasks)
+            advance(total - left)
+            for place, points in _run(tasks, found, workers, scheduler):
+                files.save(missing[place], points)
+                evaluated += len(points.index)
+                advance(tasks[place].stop - tasks[place].start)
+        result = files.finish()
+        seconds = time.perf_counter() - start
+        image = plot or output.with_suffix(".png")
+        plot_sweep(output, found.objectives, f"{space.name}: {result['points']} points", image)
+        data: dict[str, Any] = {
+            "points": result["points"],
+            "fitting": result["fitting"],
+            "excluded": total - result["points"],
+            "seconds": seconds,
+            "points_per_second": evaluated / seconds,
+            "groups": found.groups,
+            "objectives": list(found.objectives),
+            "pareto": result["pareto"],
+            "output": str(output),
+            "plot": str(image),
+        }
+        out.result(data, _view(data))
+
+
+def _ranges(sweep: Sweep) -> list[tuple[int, int]]:
+    """The points of each task."""
+    total = sweep.groups * sweep.group_points
+    if sweep.group_points >= TASK_POINTS:
+        size = TASK_POINTS
+    else:
+        size = min(TASK_POINTS // sweep.group_points, TASK_GROUPS) * sweep.group_points
+        # Enough tasks to keep several processes busy to the end.
+        size = min(size, max(1, -(-sweep.groups // 16)) * sweep.group_points)
+    return [(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def _run(
+    tasks: list[Task], sweep: Sweep, workers: int | None, scheduler: str | None
+) -> Iterable[tuple[int, Points]]:
+    """The tasks as they end: on a cluster, on the local cores, or here if that is quicker."""
+    from chiplet.sweep import evaluate
+
+    if scheduler is not None:
+        from cosim.cluster import run_on_cluster
+
+        return run_on_cluster(evaluate, tasks, address=scheduler)
+    small = sweep.groups * sweep.group_points <= SMALL_POINTS and sweep.groups <= SMALL_GROUPS
+    if len(tasks) == 1 or workers == 1 or (small and workers is None):
+        return enumerate(map(evaluate, tasks))
+    from cosim.pool import run_all
+
+    return run_all(evaluate, tasks, workers=workers)
+
+
+def _view(data: dict[str, Any]) -> RenderableType:
+    from rich.console import Group
+
+    from hecaton.tables import columns, pairs
+
+    front = data["pareto"]
+    names = list(front[0]) if front else ["point"]
+    # What all of them share says nothing.
+    names = [
+        name
+        for name in names
+        if name in ("point", *data["objectives"]) or len({str(row[name]) for row in front}) > 1
+    ]
+    summary = {name: value for name, value in data.items() if name not in ("pareto", "objectives")}
+    step = max(1, len(front) // SHOWN)
+    title = f"Pareto front over {', '.join(data['objectives'])}: {len(front)} points"
+    return Group(
+        pairs(summary),
+        columns(front[::step], names, title=title if step == 1 else f"{title}, every {step}th"),
+    )

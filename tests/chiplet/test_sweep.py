@@ -1,0 +1,226 @@
+"""Sweeps: the numbers of single projections, points that do not fit, constraints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiplet.methods.registry import METHODS
+from chiplet.projection import project
+from chiplet.space import CONTINUOUS, Space, plan_sweep
+from chiplet.specs import SystemSpec
+from chiplet.sweep import COLUMNS, JOB_KEYS, Points, Task, evaluate, inner_values, mesh_of, of_projection
+from chiplet.timing import Calibration, DieTerms, GemmTerms
+from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+
+SPEEDS = {
+    "die.clock_hz": (0.5e9, 2e9),
+    "link.lane_rate": (1e9, 64e9),
+    "link.latency_seconds": (0.0, 1e-6),
+    "link.pj_per_bit": (0.1, 2.0),
+    "memory.channel_bytes_per_second": (1e9, 1e12),
+    "memory.pj_per_bit": (1.0, 12.0),
+    "energy.static_watts": (0.0, 5.0),
+    "area.overhead": (0.0, 0.5),
+    "cost.wafer_dollars": (2000.0, 20000.0),
+    "cost.defects_per_cm2": (0.0, 0.5),
+    "cost.dram_dollars_per_gib": (0.0, 10.0),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small model as a ``config.json``."""
+    small = small_model(hidden=192, head_dim=24, ffn=520)
+    path = tmp_path_factory.mktemp("model") / "small.json"
+    values = {
+        "model_type": "llama",
+        "hidden_size": small.hidden,
+        "num_attention_heads": small.heads,
+        "num_key_value_heads": small.kv_heads,
+        "head_dim": small.head_dim,
+        "intermediate_size": small.ffn,
+        "num_hidden_layers": small.layers,
+        "vocab_size": small.vocab,
+        "max_position_embeddings": 64,
+    }
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return str(path)
+
+
+def run(base: SystemSpec, calibration: Calibration | None = None, **space: Any) -> tuple[Any, Points]:
+    sweep = plan_sweep(Space.model_validate(space), base, source="space")
+    return sweep, evaluate(Task(sweep, 0, sweep.groups * sweep.group_points, calibration))
+
+
+def single(
+    sweep: Any, point: int, base: SystemSpec, calibration: Calibration | None = None
+) -> dict[str, float]:
+    """The same columns by a projection of this point alone."""
+    chosen = sweep.group(point // sweep.group_points)
+    inner = inner_values(sweep, np.array([point % sweep.group_points]))
+    chosen |= {name: values.tolist()[0] for name, values in inner.items()}
+    values = base.model_dump()
+    for name, value in chosen.items():
+        section, dot, key = name.partition(".")
+        if dot and section != "switches":
+            values[section][key] = value
+    job = {name: chosen[name] for name in JOB_KEYS if chosen[name] is not None}
+    job["mesh"] = mesh_of(job["mesh"])
+    switches = {
+        name.removeprefix("switches."): value for name, value in chosen.items() if name.startswith("s")
+    }
+    switches = {name: value for name, value in switches.items() if name in JOB_KEYS or "." not in name}
+    switches.pop("sequence_length", None)
+    return of_projection(
+        project(system=SystemSpec.model_validate(values), switches=switches, calibration=calibration, **job)
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_sweep_has_the_numbers_of_single_projections(data: st.DataObject, model: str) -> None:
+    keys = data.draw(st.lists(st.sampled_from(sorted(SPEEDS)), min_size=1, max_size=3, unique=True))
+    vary = {
+        key: tuple(data.draw(st.lists(st.floats(*SPEEDS[key]), min_size=1, max_size=3, unique=True)))
+        for key in keys
+    }
+    base = small_package("cost.package=" + data.draw(st.sampled_from(["organic", "fanout", "interposer"])))
+    rows, cols = data.draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    sweep, found = run(
+        base,
+        model=model,
+        method=data.draw(st.sampled_from(sorted(METHODS))),
+        mesh=f"{rows}x{cols}",
+        global_batch=data.draw(st.integers(1, 40)),
+        switches={"overlap": data.draw(st.booleans())},
+        vary={**vary, "link.lanes": (8, 64)},
+    )
+    assert found.reasons == ("",)
+    for row in data.draw(st.lists(st.sampled_from(range(len(found.index))), min_size=1, max_size=4)):
+        expected = single(sweep, int(found.index[row]), base)
+        for name in COLUMNS:
+            assert found.results[name][row] == pytest.approx(expected[name], rel=1e-12, abs=0), name
+
+
+def test_schedules_sizes_and_methods_vary_as_well() -> None:
+    sweep, found = run(
+        PACKAGE,
+        model=("tinyllama-1.1b", "llama2-7b"),
+        method=tuple(METHODS),
+        dies=(16, 30),
+        vary={
+            "die.rows": (32, 64),
+            "die.weight_bytes": (4_194_304, 16_777_216),
+            "memory.channels_per_edge_die": (0.5, 2.0),
+            "link.lane_rate": (8e9, 32e9),
+        },
+    )
+    assert len(found.index) == sweep.groups * sweep.group_points == 2 * 4 * 2 * 8 * 2
+    rng = np.random.default_rng(0)
+    for row in rng.choice(np.flatnonzero(found.reason == 0), 40, replace=False):
+        expected = single(sweep, int(found.index[row]), PACKAGE)
+        for name in COLUMNS:
+            assert found.results[name][row] == pytest.approx(expected[name], rel=1e-12, abs=0), name
+
+
+def test_a_point_that_does_not_fit_is_a_row_with_the_reason() -> None:
+    _, found = run(
+        PACKAGE,
+        model="llama2-7b",
+        method=("hecaton", "optimus"),
+        dies=4,
+        vary={"die.rows": (64, 512), "link.lanes": (16, 32)},
+    )
+    assert len(found.index) == 8
+    reasons = [found.reasons[code] for code in found.reason]
+    with pytest.raises(ValueError, match=" does not fit: ") as refusal:
+        project("llama2-7b", PACKAGE, dies=4, method="optimus")
+    assert reasons[4:6] == [str(refusal.value)] * 2
+    assert np.isnan(found.results["step_seconds"][4:6]).all()
+    assert not reasons[0]
+    assert found.results["step_seconds"][0] > 0
+    _, impossible = run(
+        package("die.weight_bytes=32768"), model="llama2-7b", dies=16, vary={"die.rows": (64, 512)}
+    )
+    assert impossible.reasons[impossible.reason[1]].startswith(
+        "weight_bytes = 32768 is smaller than one rows"
+    )
+
+
+def test_a_calibration_counts_for_its_die_alone() -> None:
+    calibration = Calibration(die=PACKAGE.die, terms=DieTerms(gemm=GemmTerms(per_tile=64.0)))
+    sweep, found = run(PACKAGE, calibration, model="llama2-7b", dies=64, vary={"die.rows": (32, 64)})
+    assert found.reasons[found.reason[0]].startswith(
+        "the calibration was made for a die with die.rows = 64, not 32"
+    )
+    expected = single(sweep, 1, PACKAGE, calibration)
+    assert found.results["step_seconds"][1] == expected["step_seconds"]
+
+
+def test_constraints_leave_points_out_or_say_what_they_fall_short_of() -> None:
+    _, found = run(
+        PACKAGE,
+        model="tinyllama-1.1b",
+        dies=(16, 64),
+        vary={"die.rows": (32, 64), "link.lanes": (16, 32, 48)},
+        constraints=("dies * die.rows <= 2048", "link.lanes != 48", "energy_joules <= 1"),
+    )
+    assert found.excluded == 12 - 6
+    assert {found.reasons[code] for code in found.reason} == {"falls short of energy_joules <= 1"}
+    assert (found.results["energy_joules"] > 1).all()
+
+
+def test_a_switch_counts_once_for_methods_without_it() -> None:
+    _, found = run(
+        PACKAGE,
+        model="tinyllama-1.1b",
+        dies=16,
+        method=("hecaton", "flat-ring"),
+        switches={"collective": ("ring", "chain")},
+    )
+    assert (len(found.index), found.excluded) == (3, 1)
+
+
+def test_several_packages_are_projected_one_by_one() -> None:
+    base = package("parallel.data=2")
+    sweep, found = run(base, model="tinyllama-1.1b", dies=16, vary={"link.lanes": (16, 32)})
+    for row in range(2):
+        expected = single(sweep, row, base)
+        assert {name: found.results[name][row] for name in COLUMNS} == expected
+
+
+def test_parts_of_a_sweep_are_the_whole() -> None:
+    sweep, whole = run(
+        PACKAGE, model="tinyllama-1.1b", dies=(4, 16), vary={"link.lanes": (8, 16, 32), "die.rows": (32, 64)}
+    )
+    parts = [evaluate(Task(sweep, first, min(first + 5, 12))) for first in range(0, 12, 5)]
+    assert np.concatenate([part.index for part in parts]).tolist() == whole.index.tolist()
+    for name in COLUMNS:
+        joined = np.concatenate([part.results[name] for part in parts])
+        assert joined.tolist() == pytest.approx(whole.results[name].tolist(), rel=1e-12, nan_ok=True)
+
+
+@given(key=st.sampled_from([key for key in CONTINUOUS if not key.startswith(("area.", "cost."))]))
+@settings(max_examples=15, deadline=None)
+def test_what_counts_as_continuous_changes_no_schedule(key: str) -> None:
+    """Twice or half of it leaves the memory of a projection as it is, but for the token tiles."""
+    section, name = key.split(".")
+    value = getattr(getattr(PACKAGE, section), name)
+    other = PACKAGE.model_copy(
+        update={section: getattr(PACKAGE, section).model_copy(update={name: value * 2 or 1})}
+    )
+    first, second = (project("llama2-7b", system, dies=16).memory for system in (PACKAGE, other))
+    assert first.model_copy(update={"token_tiles": {}}) == second.model_copy(update={"token_tiles": {}})
+
+
+def test_path_is_a_model_too(model: str) -> None:
+    assert Path(model).suffix == ".json"
+    _, found = run(small_package(), model=model, mesh="2x2", global_batch=3)
+    assert found.reasons == ("",)
