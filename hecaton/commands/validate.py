@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,15 +13,26 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.megatron import Validation
+    from chiplet.megatron_fits import PairFit
 
 app = typer.Typer()
 
 
-@app.command(epilog=examples("hecaton validate", "hecaton validate --machine my_nodes.toml --json"))
+@app.command(
+    epilog=examples(
+        "hecaton validate", "hecaton validate --pairs", "hecaton validate --machine my_nodes.toml --json"
+    )
+)
 def validate(
     machine: Annotated[
         str, typer.Option("--machine", metavar="NAME|FILE.toml", help="Nodes of GPUs that the runs were on.")
     ] = "a100",
+    pairs: Annotated[
+        bool,
+        typer.Option(
+            "--pairs", help="Fit the two efficiencies to every pair of runs as well: errors of the others."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict eight published training steps of Megatron-LM on A100 nodes, each with its error.
@@ -30,14 +41,48 @@ def validate(
     are fitted to the two runs that are marked so.
 
     JSON keys: machine, predictions (run, predicted_seconds, error, fitted, parts), mean_error, max_error,
-    mean_error_not_fitted, max_error_not_fitted.
+    mean_error_not_fitted, max_error_not_fitted; with --pairs also pairs (pair, gemm_efficiency, gemm_half,
+    mean_error_others, max_error_others; null where no efficiency up to 1 meets both runs).
     """
+    from rich.console import Group
+
     from chiplet.cluster import load_cluster
     from chiplet.megatron import validate as predict_all
 
     with Output(as_json) as out:
-        found = predict_all(load_cluster(machine))
-        out.result(found.model_dump(), _view(found))
+        gpus = load_cluster(machine)
+        found = predict_all(gpus)
+        data: dict[str, Any] = found.model_dump()
+        view: list[RenderableType] = [_view(found)]
+        if pairs:
+            from chiplet.megatron_fits import pair_fits
+
+            fits = pair_fits(gpus)
+            data["pairs"] = [fit.model_dump() for fit in fits]
+            view.append(_fits(fits))
+        out.result(data, Group(*view))
+
+
+def _fits(fits: list[PairFit]) -> RenderableType:
+    from hecaton.tables import columns
+
+    rows = [
+        {
+            "fitted to": " and ".join(fit.pair),
+            "efficiency": fit.gemm_efficiency,
+            "half": fit.gemm_half,
+            "mean error of the others": _percent(fit.mean_error_others),
+            "largest": _percent(fit.max_error_others),
+        }
+        for fit in fits
+    ]
+    return columns(
+        rows, list(rows[0]), title="Efficiencies from every pair of runs (-: none up to 1 meets both)"
+    )
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.2%}"
 
 
 def _view(found: Validation) -> RenderableType:
