@@ -7,6 +7,7 @@ to check again. Quantities derived from the fields are properties here and nowhe
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -129,6 +130,10 @@ class LinkSpec(Spec):
     router_cycles: Annotated[
         int, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
     ] = 1
+    timeout_cycles: Annotated[
+        int,
+        Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead"),
+    ] = 1000
     pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit over one hop, pJ")] = 0.25
 
     @property
@@ -392,6 +397,16 @@ class SystemSpec(Spec):
     cost: CostSpec = Field(default_factory=CostSpec)
     fabric: FabricSpec = Field(default_factory=FabricSpec)
     parallel: ParallelSpec = Field(default_factory=ParallelSpec)
+
+    @property
+    def link_phit_bits(self) -> int:
+        """Bits that a link carries in a cycle of the die: all of its lanes together, at least 1."""
+        return max(1, floor(self.link.lanes * self.link.lane_rate / self.die.clock_hz + 1e-9))
+
+    @property
+    def link_cycles(self) -> int:
+        """Latency of a link in cycles of the die, rounded up."""
+        return ceil(self.link.latency_seconds * self.die.clock_hz - 1e-9)
 
     @property
     def hop_seconds(self) -> float:
