@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from chiplet.parallel import ParallelAccount
+from chiplet.parallel_account import ParallelAccount
 from chiplet.results import Operand
 from chiplet.specs import ParallelSpec
 

@@ -238,3 +238,12 @@ def test_interrupt() -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "hecaton: error: interrupted\n")
+
+
+def test_config_memory_lists_the_memory_presets() -> None:
+    done = hecaton("config", "memory", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    presets = json.loads(done.stdout)["presets"]
+    assert {row["preset"] for row in presets} == {"ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"}
+    assert all(row["channel_bytes"] > 0 and row["pj_per_bit"] > 0 for row in presets)
+    assert "Memory presets" in hecaton("config", "memory").stdout

@@ -156,3 +156,34 @@ def test_a_calibration_of_another_die_is_refused(tmp_path: Path) -> None:
     assert "made for a die with die.rows = 3" in refused(
         *PROJECT, "--calibration", "calibration.json", cwd=tmp_path
     )
+
+
+def test_project_spreads_a_step_over_packages() -> None:
+    shared = ["--data-parallel", "2", "--pipeline-parallel", "4"]
+    data = result(*PROJECT, *shared, "--explain")
+    assert (data["packages"], data["dies"]) == (8, 64)
+    assert data["parallel"]["stage_layers"] == [8, 8, 8, 8]
+    assert data["breakdown"]["pipeline_bubble"] > 0
+    assert data["energy"]["fabric"] > 0
+    assert {"pipeline bubble", "transfers exposed", "gradients exposed"} <= {
+        term["name"] for term in data["terms"]
+    }
+    same = result(*PROJECT, "-P", "parallel.data=2", "-P", "parallel.pipeline=4")
+    assert same["step_seconds"] == data["step_seconds"]
+    shown = hecaton(*PROJECT, *shared).stdout
+    assert "in each of 8 packages" in shown
+    assert "pipeline bubble" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data-parallel", "0"], "Invalid value for '--data-parallel': must be an integer of at least 1"),
+        (["--data-parallel", "513"], "parallel.data = 513: must be at most the 512 sequences"),
+        (["--pipeline-parallel", "33"], "must be at most the 32 layers of llama2-7b"),
+        (["-P", "parallel.interleave=2"], "interleave = 2 needs a pipeline of at least 2 packages"),
+        (["--pipeline-parallel", "2", "--ablate"], "on one package only"),
+    ],
+)
+def test_project_refuses_packages_that_it_cannot_use(arguments: list[str], words: str) -> None:
+    assert words in refused(*PROJECT, *arguments)

@@ -23,3 +23,12 @@ def test_validate_refuses_an_unknown_machine() -> None:
     assert refused("validate", "--machine", "x") == (
         "unknown machine 'x': must be one of a100, or a TOML file"
     )
+
+
+def test_validate_fits_every_pair_on_request() -> None:
+    done = hecaton("validate", "--pairs", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    fits = json.loads(done.stdout)["pairs"]
+    assert len(fits) == 28
+    assert {fit["gemm_efficiency"] is None for fit in fits} == {True, False}
+    assert "Efficiencies from every pair of runs" in hecaton("validate", "--pairs").stdout
