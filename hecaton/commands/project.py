@@ -67,7 +67,10 @@ def project(
     data_parallel: Annotated[
         int | None,
         typer.Option(
-            "--data-parallel", parser=integer(1), metavar="D", help="Replicas: the same as -P parallel.data=D."
+            "--data-parallel",
+            parser=integer(1),
+            metavar="D",
+            help="Replicas: the same as -P parallel.data=D.",
         ),
     ] = None,
     pipeline_parallel: Annotated[
@@ -99,8 +102,9 @@ def project(
 
     JSON keys: model, dies, mesh, method, switches, optimizer, global_batch, sequence_length, step_seconds,
     tokens_per_second, mfu, energy_joules, energy, breakdown, memory, nop_elements_per_die_per_layer,
-    compute_to_nop, measured_inputs, assumed_inputs, packages, parallel; with --explain also terms, with
-    --ablate also ablation and left_out.
+    compute_to_nop, cost (dollars, parts, die_mm2, die_area, die_yield, dies_per_wafer, good_die_dollars,
+    substrates, assembly_yield, inputs), measured_inputs, assumed_inputs, packages, parallel; with --explain also
+    terms, with --ablate also ablation and left_out.
     """
     from rich.console import Group
 
@@ -129,9 +133,10 @@ def project(
         data = found.model_dump()
         view: list[RenderableType] = [_view(found)]
         if explain:
+            from chiplet.cost_explain import explain_cost
             from chiplet.explain import explain as terms_of
 
-            terms = terms_of(accounted)
+            terms = terms_of(accounted) + explain_cost(found)
             data["terms"] = [term.model_dump() for term in terms]
             view.append(_terms(terms))
         if ablate:
@@ -182,6 +187,8 @@ def _view(found: Projection) -> RenderableType:
         "MFU": f"{found.mfu:.1%}",
         "energy": quantity(found.energy_joules, "J"),
         "NoP elements a die and layer": f"{found.nop_elements_per_die_per_layer:.4g}",
+        "cost": f"{found.cost.dollars:.4g} $, dies of {found.cost.die_mm2:.4g} mm2, design not counted",
+        "yield": f"{found.cost.die_yield:.1%} of dies, {found.cost.assembly_yield:.1%} of assemblies",
     }
     parts = found.breakdown
     times = [
@@ -222,7 +229,11 @@ def _view(found: Projection) -> RenderableType:
             "status": entry.status,
             "source": entry.source,
         }
-        for entry in [*found.measured_inputs, *found.assumed_inputs]
+        for entry in [*found.measured_inputs, *found.assumed_inputs, *found.cost.inputs]
+    ]
+    cost = [
+        {"cost": name.replace("_", " "), "dollars": dollars, "share": f"{dollars / found.cost.dollars:.1%}"}
+        for name, dollars in found.cost.parts.items()
     ]
     title = f"{found.model} on {found.dies} dies ({found.mesh})"
     shared: list[RenderableType] = []
@@ -235,5 +246,6 @@ def _view(found: Projection) -> RenderableType:
         columns(times, ["time", "seconds", "share"]),
         columns(energy, ["energy", "joules", "share"]),
         columns(memory, ["memory", "needed", "there"]),
+        columns(cost, ["cost", "dollars", "share"]),
         columns(inputs, ["input", "value", "unit", "status", "source"]),
     )

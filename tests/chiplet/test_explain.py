@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from chiplet.cost_explain import explain_cost
 from chiplet.explain import explain
 from chiplet.methods.registry import METHODS
-from chiplet.projection import account
+from chiplet.projection import account, project
 from chiplet.timing import Calibration
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -62,3 +63,18 @@ def test_published_constants_are_marked_and_changed_ones_are_assumed() -> None:
 
     assert status() == "published"
     assert status("memory.pj_per_bit=7") == "assumed"
+
+
+@pytest.mark.parametrize("kind", ["organic", "fanout", "interposer"])
+def test_terms_of_the_cost_add_up_and_are_known_as_well_as_their_inputs(kind: str) -> None:
+    found = project("llama2-7b", package(f"cost.package={kind}"), dies=36)
+    terms = {term.name: term for term in explain_cost(found)}
+    for name in ("area of a die", "cost"):
+        total = math.fsum(operand.value for operand in terms[name].operands)
+        assert total == pytest.approx(terms[name].value)
+    assert terms["cost"].value == found.cost.dollars
+    assert terms["yield of a die"].value == found.cost.die_yield
+    assert terms["area of sram"].status == "assumed"
+    assert [each.status for each in terms["area of logic"].operands] == ["measured", "published", "assumed"]
+    used = {operand.name for term in terms.values() for operand in term.operands}
+    assert {entry.name for entry in found.cost.inputs} <= used
