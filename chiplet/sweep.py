@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import nan
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from chiplet.methods.registry import method_type
 from chiplet.plan import StepPlan, plan_step
 from chiplet.projection import Job, prepare, project
 from chiplet.results import Breakdown, Projection
-from chiplet.schedule import make_schedule
+from chiplet.schedule import BlockSchedule, Schedule, make_schedule
 from chiplet.specs import DieSpec, SystemSpec
 from chiplet.step import account_plan
 from chiplet.timeline import Machine
@@ -236,7 +236,7 @@ def _results(
 
 @dataclass(frozen=True)
 class _Planning:
-    """What a plan follows from: groups that agree in the first four share it."""
+    """What a schedule follows from: groups that agree in the first four share it."""
 
     key: str
     die: DieSpec
@@ -254,8 +254,33 @@ def _planned(planning: _Planning) -> tuple[Job, StepPlan]:
     schedule = make_schedule(
         job.method, system, global_batch=job.global_batch, length=job.length, **planning.more
     )
-    optimizer = planning.more["optimizer"]
-    return job, plan_step(job.method, system.die, job.terms, schedule, job.global_batch, optimizer)
+    die = system.die
+    shape = (die.rows, die.cols, die.dtype, die.stages, schedule.rounds, schedule.sequences)
+    blocks = tuple(replace(block, buffers=()) for block in schedule.blocks)
+    return job, _plan(
+        _Shape(planning.key, shape, blocks, planning.calibration, job, die, schedule, planning.more)
+    )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a plan follows from once there is a schedule: buffers count no more."""
+
+    key: str
+    shape: tuple[Any, ...]
+    blocks: tuple[BlockSchedule, ...]
+    calibration: Calibration | None = field(hash=False)
+    job: Job = field(compare=False)
+    die: DieSpec = field(compare=False)
+    schedule: Schedule = field(compare=False)
+    more: Mapping[str, Any] = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _plan(shape: _Shape) -> StepPlan:
+    job = shape.job
+    optimizer = shape.more["optimizer"]
+    return plan_step(job.method, shape.die, job.terms, shape.schedule, job.global_batch, optimizer)
 
 
 def varied(system: SystemSpec, arrays: Mapping[str, Any]) -> SystemSpec:

@@ -106,30 +106,43 @@ def comm_seconds(step: CommStep, system: SystemSpec, repeats: int = 1) -> float:
     return data + repeats * step.steps * step.hops * system.hop_seconds
 
 
-def gemm_cycles(step: GemmStep, die: DieSpec, terms: GemmTerms, tile: int) -> float:
-    """Cycles of the GEMMs of ``step`` on the array, cut into token tiles of ``tile``."""
+def gemm_cycles(step: GemmStep, array: Callable[[int, int, int], float], tile: int) -> float:
+    """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``, on an array that takes ``array(m, k, n)``
+    for one.
+    """
     if step.split is None:
-        return step.count * terms.on(die, step.m, step.k, step.n)
+        return step.count * array(step.m, step.k, step.n)
     tokens = step.m if step.split == "m" else step.k
     whole, rest = divmod(tokens, tile)
 
     def cycles(size: int) -> float:
-        m, k = (size, step.k) if step.split == "m" else (step.m, size)
-        return terms.on(die, m, k, step.n)
+        return array(size, step.k, step.n) if step.split == "m" else array(step.m, size, step.n)
 
     return step.count * ((whole * cycles(tile) if whole else 0.0) + (cycles(rest) if rest else 0.0))
+
+
+def array_of(die: DieSpec, terms: GemmTerms) -> Callable[[int, int, int], float]:
+    """Cycles of an m x k x n GEMM on the array of ``die``, as a function of m, k and n."""
+    return terms.counter(rows=die.rows, cols=die.cols, stages=die.stages)
 
 
 def gemm_seconds(step: GemmStep, machine: Machine, tile: int) -> float:
     """Time of :func:`gemm_cycles`."""
     die = machine.system.die
-    return gemm_cycles(step, die, machine.terms, tile) / die.clock_hz
+    return gemm_cycles(step, array_of(die, machine.terms), tile) / die.clock_hz
 
 
 def operation_load(
-    operation: Operation, die: DieSpec, terms: GemmTerms, method: Method, tokens: int, tile: int
+    operation: Operation,
+    array: Callable[[int, int, int], float],
+    rows: int,
+    method: Method,
+    tokens: int,
+    tile: int,
 ) -> Load:
-    """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``."""
+    """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``, on an
+    array of ``rows`` rows with the cycles of :func:`array_of`.
+    """
     parts = method.tile_count(tokens, tile)
     repeats = parts if method.token_tiled else 1
     axes: dict[str, tuple[float, int]] = {}
@@ -140,9 +153,9 @@ def operation_load(
             hops + (1 if step.weights else repeats) * step.steps * step.hops,
         )
     if operation.strip_rows:
-        parts = ceil(operation.strip_rows / die.rows)
+        parts = ceil(operation.strip_rows / rows)
     return Load(
-        sum(gemm_cycles(step, die, terms, tile) for step in operation.gemms),
+        sum(gemm_cycles(step, array, tile) for step in operation.gemms),
         sum(step.elements * step.operations for step in operation.vectors),
         tuple(axes.values()),
         parts,
@@ -171,7 +184,8 @@ def load_busy(load: Load, machine: Machine, overlap: bool) -> Busy:
 
 def operation_busy(operation: Operation, machine: Machine, method: Method, tokens: int, tile: int) -> Busy:
     """Time of ``operation`` for a mini-batch of ``tokens`` in token tiles of ``tile``."""
-    load = operation_load(operation, machine.system.die, machine.terms, method, tokens, tile)
+    die = machine.system.die
+    load = operation_load(operation, array_of(die, machine.terms), die.rows, method, tokens, tile)
     return load_busy(load, machine, method.switches.overlap)
 
 
@@ -214,10 +228,11 @@ def pass_loads(
     tiles: Sequence[int],
 ) -> Loads:
     """The loads of ``operations`` for every choice of the token tile."""
+    array = array_of(die, terms)
     return Loads(
         tuple(tiles),
         tuple(
-            tuple(operation_load(each, die, terms, method, tokens, tile) for each in operations)
+            tuple(operation_load(each, array, die.rows, method, tokens, tile) for each in operations)
             for tile in tiles
         ),
     )

@@ -5,7 +5,7 @@ A :class:`Calibration` belongs to the die that it was made for and refuses any o
 
 from __future__ import annotations
 
-from math import ceil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -27,7 +27,7 @@ def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -
 
 def _tiles(rows: int, cols: int, k: int, n: int) -> int:
     """Stationary tiles of a GEMM."""
-    return ceil(k / rows) * ceil(n / cols)
+    return -(-k // rows) * -(-n // cols)
 
 
 class GemmTerms(Spec):
@@ -77,12 +77,19 @@ class GemmTerms(Spec):
             sizes = {"rows": rows, "cols": cols, "stages": stages, "m": m, "k": k, "n": n}
             name, value = next((name, value) for name, value in sizes.items() if value < 1)
             raise ValueError(f"{name} = {value}: must be at least 1")
-        return (
-            self.fill_per_row * rows
-            + (_tiles(rows, cols, k, n) - 1) * self.tile_cycles(rows=rows, stages=stages, m=m)
-            + self.per_row * m
-            + self.drain_cycles(rows=rows, cols=cols, stages=stages)
-        )
+        return self.counter(rows=rows, cols=cols, stages=stages)(m, k, n)
+
+    def counter(self, *, rows: int, cols: int, stages: int) -> Callable[[int, int, int], float]:
+        """:meth:`array_cycles` of one array as a function of m, k and n, for many GEMMs; sizes are not checked."""
+        fill, per_row, per_tile = self.fill_per_row * rows, self.per_row, self.per_tile
+        drain = self.drain_cycles(rows=rows, cols=cols, stages=stages)
+        least = max(rows, stages)
+
+        def cycles(m: int, k: int, n: int) -> float:
+            tile = per_row * (m if m > least else least) + per_tile
+            return fill + (_tiles(rows, cols, k, n) - 1) * tile + per_row * m + drain
+
+        return cycles
 
     def on(self, die: DieSpec, m: int, k: int, n: int) -> float:
         """:meth:`array_cycles` on the array of ``die``."""
