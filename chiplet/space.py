@@ -20,7 +20,8 @@ from chiplet.constraints import Constraint
 from chiplet.keys import known_keys, nearest, show_value
 from chiplet.methods.registry import METHODS, method_type
 from chiplet.specs import SystemSpec
-from chiplet.sweep import COLUMNS, COMMON, JOB_KEYS, check_job
+from chiplet.sweep import COMMON, JOB_KEYS, check_job
+from chiplet.sweep_columns import COLUMNS
 
 CONTINUOUS = (
     "die.clock_hz",

@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from chiplet.cost import CostAccount, account_cost
-from chiplet.figures import Figures, figures
+from chiplet.config import read_memory_preset
+from chiplet.cost import account_cost
+from chiplet.figures import figures
 from chiplet.llm import load_model
 from chiplet.memory import STATE_BYTES
 from chiplet.methods.registry import method_type
 from chiplet.plan import StepPlan, plan_step
 from chiplet.projection import Job, prepare, project
-from chiplet.results import Breakdown, Projection
 from chiplet.schedule import BlockSchedule, Schedule, make_schedule
 from chiplet.specs import DieSpec, SystemSpec
 from chiplet.step import account_plan
+from chiplet.sweep_columns import COLUMNS, columns_of, of_projection
 from chiplet.timeline import Machine
 from chiplet.timing import Calibration
 from nop.topology import most_square
@@ -42,25 +43,6 @@ JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_
 
 COMMON = ("dies",)
 """What every point has beside what is varied."""
-
-ENERGY_PARTS = ("array", "vector", "sram", "nop", "memory_nop", "dram", "static", "fabric")
-
-COLUMNS = (
-    "step_seconds",
-    "tokens_per_second",
-    "mfu",
-    "energy_joules",
-    "cost_dollars",
-    "die_mm2",
-    "die_yield",
-    "good_die_dollars",
-    "assembly_yield",
-    "compute_to_nop",
-    "nop_elements_per_die_per_layer",
-    *(f"{name}_seconds" for name in Breakdown.model_fields),
-    *(f"energy_{name}" for name in ENERGY_PARTS),
-)
-"""Numbers of a result, all of them NaN where a point has none."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +149,13 @@ def _shared(sweep: Sweep, chosen: Mapping[str, Any]) -> _Shared:
         section, dot, key = name.partition(".")
         if dot and section != "switches":
             overrides.setdefault(section, {})[key] = value
+    preset = chosen.get("memory.preset")
+    if preset:
+        overrides["memory"] = {**read_memory_preset(preset).values["memory"], **overrides["memory"]}
     rows, cols = mesh_of(chosen["mesh"])
     values = {
         f"{section}.{key}": value
-        for section, keys in _dumped(sweep.base).items()
+        for section, keys in sweep.base.model_dump().items()
         for key, value in {**keys, **overrides.get(section, {})}.items()
     }
     values |= {"dies": rows * cols, **chosen}
@@ -191,10 +176,6 @@ def _shared(sweep: Sweep, chosen: Mapping[str, Any]) -> _Shared:
         first = error.errors(include_url=False)[0]
         return _Shared(None, values, str(first.get("ctx", {}).get("error", first["msg"])), wanted)
     return _Shared(sweep.base.model_copy(update=parts), values, "", wanted)
-
-
-def _dumped(system: SystemSpec) -> dict[str, dict[str, Any]]:
-    return system.model_dump()
 
 
 def _results(
@@ -229,7 +210,7 @@ def _results(
     account = account_plan(plan, job.method, machine)
     with np.errstate(invalid="ignore"):  # NaN for dies that fit no wafer
         cost = account_cost(machine.system, job.method.mesh)
-    return _columns(
+    return columns_of(
         figures(account, job.method, machine, job.global_batch, job.length), cost, plan.layer_elements
     )
 
@@ -304,44 +285,6 @@ def _machines(system: SystemSpec, arrays: Mapping[str, NDArray[Any]]) -> Iterato
         return
     for values in zip(*(column.tolist() for column in arrays.values()), strict=True):
         yield varied(system, dict(zip(arrays, values, strict=True)))
-
-
-def _columns(found: Figures, cost: CostAccount, layer_elements: float) -> dict[str, Any]:
-    return {
-        "step_seconds": found.step_seconds,
-        "tokens_per_second": found.tokens_per_second,
-        "mfu": found.mfu,
-        "energy_joules": found.energy_joules,
-        "cost_dollars": cost.dollars,
-        "die_mm2": cost.die_mm2,
-        "die_yield": cost.die_yield,
-        "good_die_dollars": cost.good_die,
-        "assembly_yield": cost.assembly_yield,
-        "compute_to_nop": found.compute_to_nop,
-        "nop_elements_per_die_per_layer": layer_elements,
-        **{f"{name}_seconds": value for name, value in found.breakdown.items()},
-        **{f"energy_{name}": found.energy.get(name, 0.0) for name in ENERGY_PARTS},
-    }
-
-
-def of_projection(found: Projection) -> dict[str, float]:
-    """The columns of a point out of its projection."""
-    cost = found.cost
-    return {
-        "step_seconds": found.step_seconds,
-        "tokens_per_second": found.tokens_per_second,
-        "mfu": found.mfu,
-        "energy_joules": found.energy_joules,
-        "cost_dollars": cost.dollars,
-        "die_mm2": cost.die_mm2,
-        "die_yield": cost.die_yield,
-        "good_die_dollars": cost.good_die_dollars,
-        "assembly_yield": cost.assembly_yield,
-        "compute_to_nop": found.compute_to_nop,
-        "nop_elements_per_die_per_layer": found.nop_elements_per_die_per_layer,
-        **{f"{name}_seconds": value for name, value in found.breakdown.model_dump().items()},
-        **{f"energy_{name}": found.energy.get(name, 0.0) for name in ENERGY_PARTS},
-    }
 
 
 def _reasons(sweep: Sweep, values: Mapping[str, Any], count: int) -> list[str] | str:

@@ -15,7 +15,8 @@ from chiplet.methods.registry import METHODS
 from chiplet.projection import project
 from chiplet.space import CONTINUOUS, Space, plan_sweep
 from chiplet.specs import SystemSpec
-from chiplet.sweep import COLUMNS, JOB_KEYS, Points, Task, evaluate, inner_values, mesh_of, of_projection
+from chiplet.sweep import JOB_KEYS, Points, Task, evaluate, inner_values, mesh_of
+from chiplet.sweep_columns import COLUMNS, of_projection
 from chiplet.timing import Calibration, DieTerms, GemmTerms
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -186,6 +187,16 @@ def test_a_switch_counts_once_for_methods_without_it() -> None:
         switches={"collective": ("ring", "chain")},
     )
     assert (len(found.index), found.excluded) == (3, 1)
+
+
+def test_a_memory_preset_brings_its_values() -> None:
+    names = ("ddr5-6400", "hbm3")
+    _, found = run(PACKAGE, model="tinyllama-1.1b", dies=16, vary={"memory.preset": names})
+    for row, name in enumerate(names):
+        expected = of_projection(project("tinyllama-1.1b", package(f"memory.preset={name}"), dies=16))
+        assert {column: found.results[column][row] for column in COLUMNS} == pytest.approx(
+            expected, rel=1e-12
+        )
 
 
 def test_several_packages_are_projected_one_by_one() -> None:

@@ -14,7 +14,8 @@ from distributed import LocalCluster
 from chiplet.config import load_system
 from chiplet.pareto import pareto_front
 from chiplet.space import load_space, plan_sweep
-from chiplet.sweep import COLUMNS, Task, evaluate
+from chiplet.sweep import Task, evaluate
+from chiplet.sweep_columns import COLUMNS
 from hecaton.commands.sweep import TASK_GROUPS, TASK_POINTS, _ranges
 from hecaton.sweep_files import SweepFiles, input_columns
 from tests.hecaton.command import hecaton, refused
