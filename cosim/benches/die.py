@@ -12,9 +12,9 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
-from cocotb.types import LogicArray
+from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
+from cosim.benches.host import read_counters, read_words, state_of, write_register
 from cosim.benches.observer import Observer
 from cosim.job import (
     CLOCK_NS,
@@ -26,26 +26,7 @@ from cosim.job import (
     save_changes,
     save_progress,
 )
-from rtl.counters import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
-
-
-async def _write(dut: Any, address: int, value: int) -> None:
-    dut.host_address.value = address
-    dut.host_write_data.value = value
-    dut.host_write.value = 1
-    await RisingEdge(dut.clk)
-    dut.host_write.value = 0
-
-
-async def _read(dut: Any, address: int) -> int:
-    dut.host_address.value = address
-    dut.host_read.value = 1
-    await RisingEdge(dut.clk)
-    dut.host_read.value = 0
-    await ReadOnly()
-    value: int = dut.host_read_data.value.to_unsigned()
-    await RisingEdge(dut.clk)
-    return value
+from rtl.counters import COMMANDS, CONTROL, PROGRAM
 
 
 @cocotb.test()
@@ -72,9 +53,9 @@ async def run_program(dut: Any) -> None:
     dut.rst.value = 0
     dut.memory_reseed.value = 0
     observer = Observer(dut, job.observed)
-    await _write(dut, PROGRAM, job.program_address)
-    await _write(dut, COMMANDS, job.commands)
-    await _write(dut, CONTROL, 1)
+    await write_register(dut, PROGRAM, job.program_address)
+    await write_register(dut, COMMANDS, job.commands)
+    await write_register(dut, CONTROL, 1)
     start = time.perf_counter()
     for cycles in range(0, job.most_cycles, PROGRESS_CYCLES):
         save_progress(folder, cycles)
@@ -83,32 +64,12 @@ async def run_program(dut: Any) -> None:
             break
     seconds = time.perf_counter() - start
     await RisingEdge(dut.clk)
-    status = await _read(dut, STATUS)
-    if status != 2:
-        state = (
-            "met a word that is no command" if status & 4 else f"is not done after {job.most_cycles} cycles"
-        )
+    state = await state_of(dut, job.most_cycles)
+    if state:
         raise RuntimeError(f"the die {state}")
 
-    counters = {}
-    for name in COUNTERS:
-        low = await _read(dut, counter_address(name))
-        high = await _read(dut, counter_address(name) + 1)
-        counters[name] = high << 32 | low
+    counters = await read_counters(dut)
     if job.observed:
         save_changes(folder, observer.changes)
-    places = range(job.result_address, job.result_address + job.result_words)
-    words = [contents[address].value for address in places]
-    Outcome(counters=counters, seconds=seconds).save(
-        folder,
-        [_bits(word, "1") for word in words],
-        [0 if word.is_resolvable else _bits(word, "XxZzUuWw-") for word in words],
-        word_bytes=job.word_bytes,
-    )
-
-
-def _bits(word: LogicArray, ones: str) -> int:
-    """The bits of a word that are one of ``ones``, as a number."""
-    if word.is_resolvable and ones == "1":
-        return word.to_unsigned()
-    return int("".join("1" if bit in ones else "0" for bit in str(word)), 2)
+    words, undefined = read_words(contents, job.result_address, job.result_words)
+    Outcome(counters=counters, seconds=seconds).save(folder, words, undefined, word_bytes=job.word_bytes)

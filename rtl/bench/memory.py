@@ -9,10 +9,13 @@ from amaranth.utils import ceil_log2
 from rtl.block import Block
 from rtl.memory_port import request_layout, response_layout
 
-__all__ = ["BenchMemory"]
+__all__ = ["SETTINGS", "BenchMemory"]
 
 CONTENTS = "contents"
 """Name of the memory array inside the module, for the back door."""
+
+SETTINGS = {"latency": 16, "interval": 16, "stall": 16, "seed": 32, "reseed": 1}
+"""Bits of the ports that set how it behaves."""
 
 
 class BenchMemory(Block):
@@ -47,11 +50,7 @@ class BenchMemory(Block):
             {
                 "request": In(stream.Signature(request_layout(word_bytes).size)),
                 "response": Out(stream.Signature(response_layout(word_bytes).size)),
-                "latency": In(16),
-                "interval": In(16),
-                "stall": In(16),
-                "seed": In(32),
-                "reseed": In(1),
+                **{name: In(bits) for name, bits in SETTINGS.items()},
             }
         )
 

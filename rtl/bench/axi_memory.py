@@ -1,0 +1,122 @@
+"""Bench-only memory behind an AXI4 manager port: reads overtake writes, the rest as the bench memory of a die."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import In
+from amaranth.utils import exact_log2
+
+from chiplet.specs import MemorySpec, NopSpec
+from rtl.axi import subordinate_members
+from rtl.bench.memory import SETTINGS, BenchMemory
+from rtl.block import Block, place
+from rtl.memory_plane import COMMAND_READS
+from rtl.memory_port import request_layout, response_layout
+from rtl.queue import Queue
+
+__all__ = ["AxiBenchMemory"]
+
+WRITES_WAITING = 4
+
+
+class AxiBenchMemory(Block):
+    """Word memory with an AXI4 subordinate port for bursts of one word.
+
+    Reads go before writes that have not been answered, so a manager that counts on an order without waiting for
+    answers reads old words. Contents are those of the block ``memory``, a :class:`rtl.bench.memory.BenchMemory`.
+
+    Parameters
+    ----------
+    nop, memory : NopSpec, MemorySpec
+        Widths of ids and words; reads that the memory keeps in flight.
+    depth : int
+        Words.
+
+    Members
+    -------
+    s_axi_*
+        AXI4 subordinate port, see :data:`rtl.axi.CHANNELS`.
+    latency, interval, stall, seed, reseed : In
+        As those of the bench memory.
+    """
+
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec, depth: int) -> None:
+        self._nop, self._memory, self._depth = nop, memory, depth
+        super().__init__(
+            {
+                **subordinate_members(nop=nop, memory=memory),
+                **{name: In(bits) for name, bits in SETTINGS.items()},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        memory = self._memory
+        size = f"{self._depth}x{memory.word_bytes}_{memory.outstanding}"
+        return f"bench_axi_memory_{size}_c{self._nop.coordinate_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word_bytes, id_bits = self._memory.word_bytes, self._nop.coordinate_bits
+        shift = exact_log2(word_bytes)
+        outstanding = self._memory.outstanding
+        memory = BenchMemory(word_bytes=word_bytes, depth=self._depth, outstanding=outstanding)
+        layout = request_layout(word_bytes)
+        address = data.StructLayout({"id": id_bits, "address": len(self.s_axi_awaddr) - shift})
+        word = data.StructLayout({"data": 8 * word_bytes, "strobe": word_bytes // 4})
+        blocks = {
+            "memory": memory,
+            "addresses": (addresses := Queue(width=address.size, depth=WRITES_WAITING)),
+            "words": (words := Queue(width=word.size, depth=WRITES_WAITING)),
+            "written": (written := Queue(width=id_bits, depth=WRITES_WAITING)),
+            "readers": (readers := Queue(width=id_bits, depth=outstanding + COMMAND_READS)),
+        }
+        for name, block in blocks.items():
+            place(m, platform, name, block)
+        m.d.comb += [
+            *(getattr(memory, name).eq(getattr(self, name)) for name in SETTINGS),
+            addresses.i.payload.eq(Cat(self.s_axi_awid, self.s_axi_awaddr[shift:])),
+            addresses.i.valid.eq(self.s_axi_awvalid),
+            self.s_axi_awready.eq(addresses.i.ready),
+            words.i.payload.eq(Cat(self.s_axi_wdata, self.s_axi_wstrb[::4])),
+            words.i.valid.eq(self.s_axi_wvalid),
+            self.s_axi_wready.eq(words.i.ready),
+        ]
+
+        write_address, write_word = address(addresses.o.payload), word(words.o.payload)
+        request = Signal(layout)
+        write = Signal()  # a write is asked for, and reads are not, or it was asked for before them
+        held = Signal()
+        read = Signal()
+        m.d.comb += [
+            read.eq(self.s_axi_arvalid & readers.i.ready & ~held),
+            write.eq(addresses.o.valid & words.o.valid & written.i.ready & ~read),
+            request.write.eq(write),
+            request.address.eq(Mux(write, write_address.address, self.s_axi_araddr[shift:])),
+            request.strobe.eq(write_word.strobe),
+            request.data.eq(write_word.data),
+            memory.request.payload.eq(request),
+            memory.request.valid.eq(read | write),
+            self.s_axi_arready.eq(memory.request.ready & readers.i.ready & ~held),
+            readers.i.payload.eq(self.s_axi_arid),
+            readers.i.valid.eq(read & memory.request.ready),
+            addresses.o.ready.eq(write & memory.request.ready),
+            words.o.ready.eq(write & memory.request.ready),
+            written.i.payload.eq(write_address.id),
+            written.i.valid.eq(write & memory.request.ready),
+        ]
+        m.d.sync += held.eq(write & ~memory.request.ready)
+
+        m.d.comb += [
+            self.s_axi_bid.eq(written.o.payload),
+            self.s_axi_bvalid.eq(written.o.valid),
+            written.o.ready.eq(self.s_axi_bready),
+            self.s_axi_rid.eq(readers.o.payload),
+            self.s_axi_rdata.eq(response_layout(word_bytes)(memory.response.payload).data),
+            self.s_axi_rlast.eq(1),
+            self.s_axi_rvalid.eq(memory.response.valid),
+            memory.response.ready.eq(self.s_axi_rready),
+            readers.o.ready.eq(memory.response.valid & self.s_axi_rready),
+        ]
+        return m

@@ -1,0 +1,142 @@
+"""Compute die of a package: the die, its routers, and the link adapters to its neighbours."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from chiplet.specs import DieSpec, MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.counters import ADDRESS_BITS
+from rtl.die import Die
+from rtl.flit import Port
+from rtl.link_shape import LinkShape
+from rtl.memory_plane import MemoryPlanePort
+from rtl.router import Router
+from rtl.side import attach, side_members
+from rtl.streams import joined
+
+__all__ = ["PLANES", "PackageDie", "side_name"]
+
+PLANES: dict[str, tuple[Port, ...]] = {"mem": (Port.EAST, Port.WEST)}
+"""Planes of routers, and the sides on which each has links. Requests and answers stay in their row."""
+
+
+def side_name(plane: str, side: Port) -> str:
+    """Name of a side in the names of ports, e.g. ``mem_east``."""
+    return f"{plane}_{side.text}"
+
+
+class PackageDie(Block):
+    """A compute die with its part of the network. Its place comes in as signals: all dies of a package are one module.
+
+    Parameters
+    ----------
+    die, memory, nop : DieSpec, MemorySpec, NopSpec
+        The die, its memory port, and the routers.
+    link : LinkShape or None
+        Adapters at its links; without one, flits go from stream to stream.
+
+    Members
+    -------
+    row, col, io_col : In(nop.coordinate_bits)
+        Place of the die, and column of the IO die that serves it. Constant.
+    mem_east_*, mem_west_*
+        Its sides, see :func:`rtl.side.side_members`.
+    mem_east_used, mem_west_used : In(1)
+        Whether there is a neighbour on that side. Constant.
+    host_select, host_address, host_write, host_write_data, host_read, host_read_data
+        Registers, see :mod:`rtl.counters`. Nothing happens without ``host_select``; ``host_read_data`` is 0 from the
+        cycle after a read of another die on.
+    done, error : Out(1)
+        The program has ended and all that it wrote is in memory; it met something that is no command, or a link is
+        dead.
+    """
+
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec, link: LinkShape | None) -> None:
+        self._die, self._memory, self._nop, self._link = die, memory, nop, link
+        sides: dict[str, Any] = {}
+        for plane, ports in PLANES.items():
+            for side in ports:
+                name = side_name(plane, side)
+                sides |= {**side_members(name, nop=nop, link=link), f"{name}_used": In(1)}
+        super().__init__(
+            {
+                "row": In(nop.coordinate_bits),
+                "col": In(nop.coordinate_bits),
+                "io_col": In(nop.coordinate_bits),
+                **sides,
+                "host_select": In(1),
+                "host_address": In(ADDRESS_BITS),
+                "host_write": In(1),
+                "host_write_data": In(32),
+                "host_read": In(1),
+                "host_read_data": Out(32),
+                "done": Out(1),
+                "error": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"package_die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        die = Die(die=self._die, memory=self._memory)
+        place(m, platform, "die", die)
+        dead: list[Any] = []
+        memory_idle = self._memory_plane(m, platform, die, dead)
+        self._host(m, die)
+        m.d.comb += [
+            self.done.eq(die.done & memory_idle),
+            self.error.eq(reduce(or_, dead, die.error)),
+        ]
+        return m
+
+    def _router(self, m: Module, platform: object, plane: str, dead: list[Any]) -> Router:
+        """The router of a plane, with the links on its sides; whether one is dead is added to ``dead``."""
+        router = Router(nop=self._nop)
+        place(m, platform, f"{plane}_router", router)
+        m.d.comb += [router.row.eq(self.row), router.col.eq(self.col)]
+        for side in PLANES[plane]:
+            name = side_name(plane, side)
+            inward, outward, link_dead = attach(m, platform, self, name, nop=self._nop, link=self._link)
+            m.d.comb += [
+                *joined(inward, getattr(router, f"{side.text}_in")),
+                *joined(getattr(router, f"{side.text}_out"), outward),
+            ]
+            dead.append(link_dead & getattr(self, f"{name}_used"))
+        return router
+
+    def _memory_plane(self, m: Module, platform: object, die: Die, dead: list[Any]) -> Any:
+        """Way between the memory port of the die and the memory plane; whether every write is done."""
+        router = self._router(m, platform, "mem", dead)
+        port = MemoryPlanePort(nop=self._nop, memory=self._memory)
+        place(m, platform, "mem_port", port)
+        m.d.comb += [
+            port.row.eq(self.row),
+            port.col.eq(self.col),
+            port.io_col.eq(self.io_col),
+            *joined(die.request, port.request),
+            *joined(port.response, die.response),
+            *joined(port.o, router.local_in),
+            *joined(router.local_out, port.i),
+        ]
+        return port.idle
+
+    def _host(self, m: Module, die: Die) -> None:
+        shown = Signal()  # the last read was one of this die
+        with m.If(self.host_read):
+            m.d.sync += shown.eq(self.host_select)
+        m.d.comb += [
+            die.host_address.eq(self.host_address),
+            die.host_write_data.eq(self.host_write_data),
+            die.host_write.eq(self.host_write & self.host_select),
+            die.host_read.eq(self.host_read & self.host_select),
+            self.host_read_data.eq(Mux(shown, die.host_read_data, 0)),
+        ]

@@ -1,0 +1,72 @@
+"""Sides of the dies of a package: what a die has towards a neighbour in one plane, and what goes between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Const, Module
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Member, Out
+
+from chiplet.specs import NopSpec
+from rtl.block import place
+from rtl.flit import flit_layout
+from rtl.link import LinkPort
+from rtl.link_shape import LinkShape
+from rtl.streams import joined
+
+__all__ = ["attach", "neighbours", "side_members"]
+
+
+def side_members(name: str, *, nop: NopSpec, link: LinkShape | None) -> dict[str, Member]:
+    """Members of a block for the side ``name``: wires ``<name>_rx`` and ``<name>_tx`` of a link adapter.
+
+    Without an adapter they are streams of flits, ``<name>_in`` and ``<name>_out``.
+    """
+    if link is None:
+        flit = stream.Signature(flit_layout(nop).size)
+        return {f"{name}_in": In(flit), f"{name}_out": Out(flit)}
+    return {f"{name}_rx": In(link.wires), f"{name}_tx": Out(link.wires)}
+
+
+def attach(
+    m: Module, platform: object, block: Any, name: str, *, nop: NopSpec, link: LinkShape | None
+) -> tuple[Any, Any, Any]:
+    """Make the side ``name`` of ``block``.
+
+    Returns
+    -------
+    A stream of the flits that come in by that side, a stream for those that leave by it, and whether its link is dead.
+    """
+    flit = stream.Signature(flit_layout(nop).size)
+    inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
+    if link is None:
+        m.d.comb += [
+            *joined(getattr(block, f"{name}_in"), inward),
+            *joined(outward, getattr(block, f"{name}_out")),
+        ]
+        return inward, outward, Const(0, 1)
+    port = LinkPort(shape=link)
+    place(m, platform, f"{name}_link", port)
+    m.d.comb += [
+        *joined(port.o, inward),
+        *joined(outward, port.i),
+        port.rx.eq(getattr(block, f"{name}_rx")),
+        getattr(block, f"{name}_tx").eq(port.tx),
+    ]
+    return inward, outward, port.dead
+
+
+def neighbours(one: Any, one_side: str, other: Any, other_side: str, *, link: LinkShape | None) -> list[Any]:
+    """Statements that make a side of a block and one of another the two ends of a link, both directions."""
+    ends = ((one, one_side, other, other_side), (other, other_side, one, one_side))
+    if link is None:
+        return [
+            statement
+            for sender, from_side, receiver, to_side in ends
+            for statement in joined(getattr(sender, f"{from_side}_out"), getattr(receiver, f"{to_side}_in"))
+        ]
+    return [
+        getattr(receiver, f"{to_side}_rx").eq(getattr(sender, f"{from_side}_tx"))
+        for sender, from_side, receiver, to_side in ends
+    ]
