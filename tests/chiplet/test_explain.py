@@ -78,3 +78,22 @@ def test_terms_of_the_cost_add_up_and_are_known_as_well_as_their_inputs(kind: st
     assert [each.status for each in terms["area of logic"].operands] == ["measured", "published", "assumed"]
     used = {operand.name for term in terms.values() for operand in term.operands}
     assert {entry.name for entry in found.cost.inputs} <= used
+
+
+def test_units_of_sums_agree_and_those_of_products_follow() -> None:
+    """A sum adds what has its own unit; a product's unit is that of its operands, counts having none."""
+    counts = {"", "layers", "cycles", "elements", "bytes", "parameters", "tokens", "steps", "hops", "dies"}
+    factors = {"J": ("J/pJ", "pJ"), "bytes": ("bytes",), "s": ("s", "s/byte")}
+    found = account("llama2-7b", package("energy.static_watts=1.0"), dies=36)
+    for term in [*explain(found), *explain_cost(found.projection)]:
+        units = [operand.unit for operand in term.operands]
+        if term.how == "sum":
+            assert set(units) == {term.unit}, term.name
+        elif term.how == "product" and term.name != "energy of static":
+            measured = [unit for unit in units if unit not in counts]
+            if term.unit == "J":
+                assert "J/pJ" in measured, term.name
+                assert any(unit.startswith("pJ") for unit in measured), term.name
+            else:
+                assert term.unit in factors, term.name
+                assert all(unit in factors[term.unit] for unit in measured), term.name
