@@ -13,10 +13,19 @@ import networkx as nx
 
 from nop.topology import Link, Mesh
 
-__all__ = ["channel_dependencies", "dependency_cycle"]
+__all__ = ["channel_dependencies", "dependency_cycle", "request_dependencies"]
 
 Channel = tuple[int, int, str]
 """From node, to node, kind: ``link``, or ``in`` and ``out`` between a die and its own router."""
+
+
+def _channels(source: int, target: int, links: Callable[[int, int], Iterable[Link]]) -> list[Channel]:
+    """Channels of a packet in their order, from the die that sends it into the die that it is for."""
+    return [
+        (source, source, "in"),
+        *((*link, "link") for link in links(source, target)),
+        (target, target, "out"),
+    ]
 
 
 def channel_dependencies(mesh: Mesh, route: Callable[[int, int], Iterable[Link]] | None = None) -> nx.DiGraph:
@@ -30,12 +39,27 @@ def channel_dependencies(mesh: Mesh, route: Callable[[int, int], Iterable[Link]]
     graph = nx.DiGraph()
     for source in range(mesh.nodes):
         for target in range(mesh.nodes):
-            path: list[Channel] = [
-                (source, source, "in"),
-                *((*link, "link") for link in links(source, target)),
-                (target, target, "out"),
-            ]
-            graph.add_edges_from(pairwise(path))
+            graph.add_edges_from(pairwise(_channels(source, target, links)))
+    return graph
+
+
+def request_dependencies(
+    mesh: Mesh,
+    pairs: Iterable[tuple[int, int]],
+    route: Callable[[int, int], Iterable[Link]] | None = None,
+) -> nx.DiGraph:
+    """Graph of the channels that requests and their answers use, with the waits of a server between the two.
+
+    ``pairs`` are clients with their servers. A server that cannot send an answer may take no further request, so the
+    last channel of each request to it waits for the first channel of every answer of the server. A client takes every
+    answer whatever becomes of its requests: nothing leads from answers back to requests.
+    """
+    links = mesh.route if route is None else route
+    graph = nx.DiGraph()
+    for client, server in pairs:
+        for source, target in ((client, server), (server, client)):
+            graph.add_edges_from(pairwise(_channels(source, target, links)))
+        graph.add_edge((server, server, "out"), (server, server, "in"))
     return graph
 
 

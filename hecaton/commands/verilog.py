@@ -1,14 +1,21 @@
-"""``hecaton verilog``: write a compute die as Verilog."""
+"""``hecaton verilog``: write a compute die or a package as Verilog."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hecaton.options import AsJson, ConfigFile, Overrides, examples
 from hecaton.output import Output
+
+if TYPE_CHECKING:
+    from rtl.block import Block
+
+DIE_SECTIONS: tuple[str, ...] = ("die", "memory")
+PACKAGE_SECTIONS: tuple[str, ...] = ("die", "memory", "nop", "link", "package")
+"""Sections of the configuration that decide the Verilog."""
 
 app = typer.Typer()
 
@@ -18,6 +25,7 @@ app = typer.Typer()
         "hecaton verilog -o die",
         "hecaton verilog -o die16 -P die.rows=16 -P die.cols=16 -P die.dtype=int8",
         "hecaton verilog -o die --config machine.toml -P die.sram=macro",
+        "hecaton verilog --package -o package -P package.rows=2 -P package.cols=3",
     )
 )
 def verilog(
@@ -25,12 +33,16 @@ def verilog(
         Path,
         typer.Option("-o", "--output", metavar="DIR", help="Directory for the Verilog; made if missing."),
     ],
+    package: Annotated[
+        bool, typer.Option("--package", help="A package of dies and IO dies instead of one die.")
+    ] = False,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a compute die as Verilog: one module a file, a file list, and a JSON map of registers, counters,
-    commands and signals. The same configuration gives the same bytes.
+    """Write a compute die, or a package of them, as Verilog: one module a file, a file list, and a JSON map of
+    registers, counters, commands and signals, for a package also of its dies and IO dies. The same configuration gives
+    the same bytes.
 
     The configuration starts from the preset bench.
 
@@ -42,11 +54,21 @@ def verilog(
 
     with Output(as_json) as out:
         system = load_system(config, override or [], preset="bench")
+        if package:
+            from rtl.package import Package, package_map
+
+            top: Block = Package(system=system)
+            sections = PACKAGE_SECTIONS
+            entries = package_map(system)
+        else:
+            top = Die(die=system.die, memory=system.memory)
+            sections = DIE_SECTIONS
+            entries = die_map(system.die, system.memory)
         emitted = emit(
-            Die(die=system.die, memory=system.memory),
+            top,
             output,
-            configuration={"die": system.die.model_dump(), "memory": system.memory.model_dump()},
-            map=die_map(system.die, system.memory),
+            configuration={name: getattr(system, name).model_dump() for name in sections},
+            map=entries,
         )
         data = {
             "top": emitted.top,

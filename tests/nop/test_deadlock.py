@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
+from typing import Literal
 
 import pytest
 
-from nop.deadlock import channel_dependencies, dependency_cycle
+from chiplet.specs import PackageSpec
+from nop.deadlock import channel_dependencies, dependency_cycle, request_dependencies
 from nop.topology import Link, Mesh
 
 MESHES = [(1, 1), (1, 2), (1, 7), (5, 1), (2, 2), (2, 3), (3, 2), (4, 4), (5, 3), (8, 8)]
@@ -47,3 +49,38 @@ def test_routes_that_turn_as_they_like_have_a_cycle() -> None:
         return list(pairwise(path))
 
     assert dependency_cycle(channel_dependencies(mesh, mixed))
+
+
+def memory_pairs(package: PackageSpec) -> tuple[Mesh, list[tuple[int, int]]]:
+    """Places of a package with columns of IO dies at both ends, and each die with the IO die that serves it."""
+    mesh = Mesh(package.rows, package.cols + 2)
+    ends = {"west": 0, "east": package.cols + 1}
+    return mesh, [
+        (row * mesh.cols + col + 1, row * mesh.cols + ends[package.io_side(col)])
+        for row in range(package.rows)
+        for col in range(package.cols)
+    ]
+
+
+@pytest.mark.parametrize("io", ["west", "east", "both"])
+@pytest.mark.parametrize(("rows", "cols"), [*product(range(1, 6), repeat=2)])
+def test_requests_and_answers_of_the_memory_plane_have_no_cycle(
+    rows: int, cols: int, io: Literal["west", "east", "both"]
+) -> None:
+    mesh, pairs = memory_pairs(PackageSpec(rows=rows, cols=cols, io=io))
+    graph = request_dependencies(mesh, pairs)
+    assert dependency_cycle(graph) == []
+    # Two local channels for each die and IO die, and two for each link: a row of n dies uses n links, as with IO dies
+    # at both ends the one in the middle is not used.
+    io_dies = len({server for _, server in pairs})
+    assert graph.number_of_nodes() == 2 * (rows * cols + io_dies + rows * cols)
+
+
+def test_a_die_that_serves_its_own_server_makes_a_cycle() -> None:
+    """The graph sees what the memory plane avoids: answers that wait for requests."""
+    assert dependency_cycle(request_dependencies(Mesh(1, 3), [(0, 2), (2, 0)]))
+
+
+def test_answers_in_the_way_of_requests_make_a_cycle() -> None:
+    """Servers in the middle of each other's ways."""
+    assert dependency_cycle(request_dependencies(Mesh(1, 4), [(0, 2), (3, 1)]))
