@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chiplet.specs import DieSpec, Dtype, MemorySpec, NopSpec, PackageSpec, SystemSpec
-from cosim import package
+from cosim import golden
 from cosim.backends.base import SimulationError
 from cosim.package import PackageGemmRecord, PackageGemmRequest, moved, run_package_gemm
 from cosim.scheduler import schedule_gemm
@@ -93,7 +93,7 @@ def test_a_wrong_bit_is_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*args: object, **kwargs: object) -> NDArray[np.uint32]:
         return np.zeros((4, 7), dtype=np.uint32)
 
-    monkeypatch.setattr(package.golden, "gemm", wrong)
+    monkeypatch.setattr(golden, "gemm", wrong)
     record = run_package_gemm(PackageGemmRequest(m=4, k=5, n=7, system=system(2, 2), direct=True))
     assert record.mismatches == (28,) * 4
 

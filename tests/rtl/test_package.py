@@ -25,9 +25,8 @@ SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
 def system(
     rows: int, cols: int, io: Literal["west", "east", "both"] = "both", *, die: int = 1, **nop: int
 ) -> SystemSpec:
-    buffers = dict.fromkeys(("weight_bytes", "activation_bytes", "accumulator_bytes"), 2048)
     return SystemSpec(
-        die=DieSpec(rows=die, cols=die, **buffers),
+        die=DieSpec(rows=die, cols=die, weight_bytes=2048, activation_bytes=2048, accumulator_bytes=2048),
         package=PackageSpec(rows=rows, cols=cols, io=io),
         nop=NopSpec(**nop),
         memory=MemorySpec(word_bytes=4),

@@ -1,0 +1,46 @@
+"""The verilog command with --package: its keys, its files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.hecaton.command import hecaton, refused
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (4, 4)])
+def test_a_package_is_written_with_its_file_list_and_map(rows: int, cols: int, tmp_path: Path) -> None:
+    sizes = [
+        "-P",
+        f"package.rows={rows}",
+        "-P",
+        f"package.cols={cols}",
+        "-P",
+        "die.rows=4",
+        "-P",
+        "die.cols=4",
+    ]
+    done = hecaton("verilog", "--package", "-o", str(tmp_path), *sizes, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert set(data) == {"top", "files", "modules", "bytes", "seconds", "map", "file_list"}
+    assert data["top"] == f"package_{rows}x{cols}_of_4x4_bf16"
+    assert data["seconds"] < 15
+    assert data["bytes"] == sum(Path(name).stat().st_size for name in data["files"]) < 1_000_000
+    assert [Path(name).name for name in data["files"]] == Path(data["file_list"]).read_text().splitlines()
+    entries = json.loads(Path(data["map"]).read_text())
+    assert len(entries["dies"]) == rows * cols
+    assert set(entries["configuration"]) == {"die", "memory", "nop", "link", "package"}
+    assert entries["configuration"]["package"] == {"rows": rows, "cols": cols, "io": "both"}
+
+
+def test_what_no_package_can_be_is_refused(tmp_path: Path) -> None:
+    arguments = ("verilog", "--package", "-o", str(tmp_path / "package"))
+    assert refused(*arguments, "-P", "nop.coordinate_bits=2") == (
+        "nop.coordinate_bits = 2 does not number a package of 4 x 4 dies and its IO dies: must be at least 3"
+    )
+    assert "must be at most 128 with IO dies" in refused(*arguments, "-P", "memory.word_bytes=256")
+    assert "package.io" in refused(*arguments, "-P", "package.io=north")
+    assert not (tmp_path / "package").exists()
