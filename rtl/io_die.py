@@ -81,11 +81,11 @@ class IoDie(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        inward, outward, dead = attach(m, platform, self, "mem", nop=self._nop, link=self._link)
-        self._requests(m, platform, inward)
-        self._answers(m, platform, outward)
+        side = attach(m, platform, self, "mem", nop=self._nop, link=self._link)
+        self._requests(m, platform, side.inward)
+        self._answers(m, platform, side.outward)
         refused = Signal()
-        m.d.comb += self.error.eq(refused | dead)
+        m.d.comb += self.error.eq(refused | side.dead)
         with m.If(self.m_axi_bvalid & self.m_axi_bready & self.m_axi_bresp[1]):
             m.d.sync += refused.eq(1)
         with m.If(self.m_axi_rvalid & self.m_axi_rready & self.m_axi_rresp[1]):

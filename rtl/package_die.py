@@ -6,7 +6,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
@@ -17,7 +17,7 @@ from rtl.flit import Port
 from rtl.link_shape import LinkShape
 from rtl.memory_plane import MemoryPlanePort
 from rtl.router import Router
-from rtl.side import attach, side_members
+from rtl.side import Side, attach, side_members
 from rtl.streams import joined
 
 __all__ = ["PLANES", "PackageDie", "side_name"]
@@ -89,33 +89,40 @@ class PackageDie(Block):
         m = Module()
         die = Die(die=self._die, memory=self._memory)
         place(m, platform, "die", die)
-        dead: list[Any] = []
-        memory_idle = self._memory_plane(m, platform, die, dead)
+        memory_idle, memory_dead = self._memory_plane(m, platform, die)
         self._host(m, die)
         m.d.comb += [
             self.done.eq(die.done & memory_idle),
-            self.error.eq(reduce(or_, dead, die.error)),
+            self.error.eq(die.error | memory_dead),
         ]
         return m
 
-    def _router(self, m: Module, platform: object, plane: str, dead: list[Any]) -> Router:
-        """The router of a plane, with the links on its sides; whether one is dead is added to ``dead``."""
+    def _router(self, m: Module, platform: object, plane: str) -> tuple[Router, dict[Port, Side]]:
+        """The router of a plane, and its sides with their links."""
         router = Router(nop=self._nop)
         place(m, platform, f"{plane}_router", router)
         m.d.comb += [router.row.eq(self.row), router.col.eq(self.col)]
-        for side in PLANES[plane]:
-            name = side_name(plane, side)
-            inward, outward, link_dead = attach(m, platform, self, name, nop=self._nop, link=self._link)
+        sides = {}
+        for port in PLANES[plane]:
+            side = attach(m, platform, self, side_name(plane, port), nop=self._nop, link=self._link)
             m.d.comb += [
-                *joined(inward, getattr(router, f"{side.text}_in")),
-                *joined(getattr(router, f"{side.text}_out"), outward),
+                *joined(side.inward, getattr(router, f"{port.text}_in")),
+                *joined(getattr(router, f"{port.text}_out"), side.outward),
             ]
-            dead.append(link_dead & getattr(self, f"{name}_used"))
-        return router
+            sides[port] = side
+        return router, sides
 
-    def _memory_plane(self, m: Module, platform: object, die: Die, dead: list[Any]) -> Any:
-        """Way between the memory port of the die and the memory plane; whether every write is done."""
-        router = self._router(m, platform, "mem", dead)
+    def _is_dead(self, plane: str, sides: dict[Port, Side]) -> Value:
+        """Whether a link to a neighbour is dead; a side without one has no link that could be."""
+        return reduce(
+            or_, (side.dead & getattr(self, f"{side_name(plane, port)}_used") for port, side in sides.items())
+        )
+
+    def _memory_plane(self, m: Module, platform: object, die: Die) -> tuple[Value, Value]:
+        """Way between the memory port of the die and the memory plane: whether every write is done, and whether a
+        link is dead.
+        """
+        router, sides = self._router(m, platform, "mem")
         port = MemoryPlanePort(nop=self._nop, memory=self._memory)
         place(m, platform, "mem_port", port)
         m.d.comb += [
@@ -127,7 +134,7 @@ class PackageDie(Block):
             *joined(port.o, router.local_in),
             *joined(router.local_out, port.i),
         ]
-        return port.idle
+        return port.idle, self._is_dead("mem", sides)
 
     def _host(self, m: Module, die: Die) -> None:
         shown = Signal()  # the last read was one of this die

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Const, Module
+from amaranth.hdl import Const, Module, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Member, Out
 
@@ -15,7 +16,7 @@ from rtl.link import LinkPort
 from rtl.link_shape import LinkShape
 from rtl.streams import joined
 
-__all__ = ["attach", "neighbours", "side_members"]
+__all__ = ["Side", "attach", "neighbours", "side_members"]
 
 
 def side_members(name: str, *, nop: NopSpec, link: LinkShape | None) -> dict[str, Member]:
@@ -29,15 +30,29 @@ def side_members(name: str, *, nop: NopSpec, link: LinkShape | None) -> dict[str
     return {f"{name}_rx": In(link.wires), f"{name}_tx": Out(link.wires)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A side, seen from inside the block.
+
+    Attributes
+    ----------
+    inward, outward
+        Streams of the flits that come in, and of those that leave.
+    dead, replayed, error
+        The link is dead; it sends a flit again, or has found an error, in this cycle. 0 without an adapter.
+    """
+
+    inward: Any
+    outward: Any
+    dead: Value
+    replayed: Value
+    error: Value
+
+
 def attach(
     m: Module, platform: object, block: Any, name: str, *, nop: NopSpec, link: LinkShape | None
-) -> tuple[Any, Any, Any]:
-    """Make the side ``name`` of ``block``.
-
-    Returns
-    -------
-    A stream of the flits that come in by that side, a stream for those that leave by it, and whether its link is dead.
-    """
+) -> Side:
+    """Make the side ``name`` of ``block``, with its link adapter if it has one."""
     flit = stream.Signature(flit_layout(nop).size)
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
     if link is None:
@@ -45,7 +60,8 @@ def attach(
             *joined(getattr(block, f"{name}_in"), inward),
             *joined(outward, getattr(block, f"{name}_out")),
         ]
-        return inward, outward, Const(0, 1)
+        never = Const(0, 1)
+        return Side(inward=inward, outward=outward, dead=never, replayed=never, error=never)
     port = LinkPort(shape=link)
     place(m, platform, f"{name}_link", port)
     m.d.comb += [
@@ -54,7 +70,7 @@ def attach(
         port.rx.eq(getattr(block, f"{name}_rx")),
         getattr(block, f"{name}_tx").eq(port.tx),
     ]
-    return inward, outward, port.dead
+    return Side(inward=inward, outward=outward, dead=port.dead, replayed=port.replayed, error=port.crc_error)
 
 
 def neighbours(one: Any, one_side: str, other: Any, other_side: str, *, link: LinkShape | None) -> list[Any]:
