@@ -302,9 +302,54 @@ def wavefront(*, rows: int = 4, stages: int = 1, tiles: int = 3) -> str:
     return d.svg()
 
 
+def package(*, rows: int = 2, cols: int = 4) -> str:
+    """A package: dies, IO dies at the ends of the rows, links of both planes, AXI ports and the host port."""
+    width, height, pitch_x, pitch_y, left, top = 110, 80, 160, 150, 190, 90
+    d = Drawing(
+        left + cols * pitch_x + 150, top + rows * pitch_y + 60, "Package: dies, IO dies and the two planes"
+    )
+    right = left + cols * pitch_x
+    for row in range(rows):
+        y = top + row * pitch_y
+        for side, x, port in (("west", 70, 10), ("east", right, right + 130)):
+            d.box(x, y, 70, height, ("IO die", f"io_{side}_{row}"), fill=SIDE)
+            d.arrow((x if side == "west" else x + 70, y + 40), (port, y + 40), both=True)
+            d.text((x + port + (0 if side == "west" else 70)) / 2, y + 30, "AXI4", size=11)
+        for col in range(cols):
+            x = left + col * pitch_x
+            serves = "west" if col <= cols - 1 - col else "east"
+            d.box(x, y, width, height, (f"die {row * cols + col}", f"memory: io_{serves}_{row}"), fill=UNIT)
+            if col + 1 < cols:
+                d.arrow((x + width, y + 28), (x + pitch_x, y + 28), both=True)
+                d.arrow((x + width, y + 55), (x + pitch_x, y + 55), both=True, dashed=True)
+            if row + 1 < rows:
+                d.arrow((x + 55, y + height), (x + 55, y + pitch_y), both=True)
+        d.arrow((140, y + 55), (left, y + 55), both=True, dashed=True)
+        d.arrow((right - pitch_x + width, y + 55), (right, y + 55), both=True, dashed=True)
+    d.box(
+        left,
+        15,
+        right - pitch_x + width - left,
+        36,
+        ("host port: registers of one die, or of all",),
+        fill=PLAIN,
+    )
+    for col in range(cols):
+        d.arrow((left + col * pitch_x + 55, 51), (left + col * pitch_x + 55, top))
+    below = top + rows * pitch_y
+    d.arrow((left, below), (left + 50, below), both=True)
+    d.text(
+        left + 60, below + 4, "links of the collective plane, along rows and columns", size=12, anchor="start"
+    )
+    d.arrow((left, below + 26), (left + 50, below + 26), both=True, dashed=True)
+    d.text(left + 60, below + 30, "links of the memory plane, along rows only", size=12, anchor="start")
+    return d.svg()
+
+
 PICTURES: dict[str, Callable[[], str]] = {
     "die": die,
     "flow": flow,
+    "package": package,
     "banking": banking,
     "wavefront": wavefront,
 }
