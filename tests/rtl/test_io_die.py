@@ -123,7 +123,7 @@ def run_row(
 def test_every_die_sees_its_requests_in_order(
     flit_bits: int, coordinate_bits: int, word_bytes: int, stall: float, chance: float
 ) -> None:
-    nop = NopSpec(flit_bits=flit_bits, coordinate_bits=coordinate_bits, buffer_flits=2)
+    nop = NopSpec(flit_bits=flit_bits, coordinate_bits=coordinate_bits, buffer_flits=1)
     run_row(3, nop, MemorySpec(word_bytes=word_bytes, outstanding=4), stall=stall, chance=chance)
 
 
