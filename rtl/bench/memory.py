@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rtl.block import Block
+from rtl.memory_plane import COMMAND_READS
 from rtl.memory_port import request_layout, response_layout
 
 __all__ = ["SETTINGS", "BenchMemory"]
@@ -64,7 +65,7 @@ class BenchMemory(Block):
         m.submodules.contents = contents = Memory(shape=unsigned(word_bits), depth=self._depth, init=[])
         write_port = contents.write_port(granularity=32)
         read_port = contents.read_port()
-        places = self._outstanding + 8
+        places = self._outstanding + COMMAND_READS
         m.submodules.flight = flight = Memory(shape=unsigned(word_bits + 33), depth=places, init=[])
         put_port = flight.write_port()
         take_port = flight.read_port(domain="comb")
