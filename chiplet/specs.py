@@ -153,6 +153,19 @@ class NopSpec(Spec):
         int, Field(ge=1, le=8, description="bits of a die's row, and of its column, in a packet's head")
     ] = 6
 
+    exchange_bytes: Annotated[
+        int,
+        Field(ge=64, le=2**28, description="exchange buffer of a die, between its links and its memory port, bytes"),
+    ] = 65_536
+
+    def exchange_banks(self, word_bytes: int) -> int:
+        """Banks of the exchange buffer, of words of ``word_bytes``: a power of two.
+
+        Links of all four sides want four flits a cycle from it and bring four; twice as many words are there.
+        """
+        words = -(-8 * self.flit_bits // (8 * word_bytes))
+        return int(1 << (words - 1).bit_length())
+
     @property
     def longest_side(self) -> int:
         """Dies of the longest row or column that a packet's head can address."""

@@ -25,14 +25,22 @@ from rtl.isa import (
 from rtl.memory_port import request_layout
 from rtl.queue import Queue
 
-__all__ = ["UNITS", "CommandProcessor", "Semaphores"]
+__all__ = ["ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
 
 UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
-"""Units with a queue of their own, and the command that each takes."""
+"""Units with a queue here, and the command that each takes."""
+
+ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
+"""Commands of the engine, which has a queue for each of its units."""
 
 
 class Semaphores(Block):
     """Counting semaphores. Each may have any number of posters, but only one unit that waits on it.
+
+    Parameters
+    ----------
+    units : tuple of str
+        Those that wait and post.
 
     Members
     -------
@@ -42,32 +50,33 @@ class Semaphores(Block):
         Semaphores that a unit wants, whether all are above zero, that it takes one of each, and those it posts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, units: tuple[str, ...]) -> None:
+        self._units = units
         super().__init__(
             {
                 "set": In(SEMAPHORES),
                 **{f"set_{s}": In(SEMAPHORE_BITS) for s in range(SEMAPHORES)},
-                **{f"{unit}_{name}": In(SEMAPHORES) for unit in UNITS for name in ("wait", "post")},
-                **{f"{unit}_take": In(1) for unit in UNITS},
-                **{f"{unit}_ok": Out(1) for unit in UNITS},
+                **{f"{unit}_{name}": In(SEMAPHORES) for unit in units for name in ("wait", "post")},
+                **{f"{unit}_take": In(1) for unit in units},
+                **{f"{unit}_ok": Out(1) for unit in units},
             }
         )
 
     @property
     def block_name(self) -> str:
-        return "semaphores"
+        return f"semaphores_{len(self._units)}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         empty = Signal(SEMAPHORES)
         values = [Signal(SEMAPHORE_BITS, name=f"value_{s}") for s in range(SEMAPHORES)]
         m.d.comb += empty.eq(Cat(value == 0 for value in values))
-        for unit in UNITS:
+        for unit in self._units:
             m.d.comb += getattr(self, f"{unit}_ok").eq(~(getattr(self, f"{unit}_wait") & empty).any())
         for s, value in enumerate(values):
-            posts = sum((getattr(self, f"{unit}_post")[s] for unit in UNITS), start=0)
+            posts = sum((getattr(self, f"{unit}_post")[s] for unit in self._units), start=0)
             takes = Cat(
-                getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in UNITS
+                getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in self._units
             ).any()
             with m.If(self.set[s]):
                 m.d.sync += value.eq(getattr(self, f"set_{s}"))
@@ -85,6 +94,8 @@ class CommandProcessor(Block):
         The memory that holds the program.
     queue_depth : int
         Commands that each unit's queue holds.
+    engine_units : tuple of str
+        Units of the engine, which have queues of their own; none without an engine.
 
     Members
     -------
@@ -98,12 +109,16 @@ class CommandProcessor(Block):
         Reads of the program, and the words read.
     {unit} : Out(stream)
         Commands of each unit.
+    send, receive : Out(stream)
+        Commands of the engine; only if there is one.
     {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
         Semaphores, see :class:`Semaphores`.
     """
 
-    def __init__(self, *, memory: MemorySpec, queue_depth: int) -> None:
+    def __init__(self, *, memory: MemorySpec, queue_depth: int, engine_units: tuple[str, ...] = ()) -> None:
         self._memory, self._queue_depth = memory, queue_depth
+        self._engine = ENGINE if engine_units else {}
+        self._waiting = (*UNITS, *engine_units)
         super().__init__(
             {
                 "start": In(1),
@@ -115,16 +130,20 @@ class CommandProcessor(Block):
                 "units_idle": In(1),
                 "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
                 "response": In(stream.Signature(8 * memory.word_bytes)),
-                **{unit: Out(stream.Signature(LAYOUTS[opcode].size)) for unit, opcode in UNITS.items()},
-                **{f"{unit}_{name}": In(SEMAPHORES) for unit in UNITS for name in ("wait", "post")},
-                **{f"{unit}_take": In(1) for unit in UNITS},
-                **{f"{unit}_ok": Out(1) for unit in UNITS},
+                **{
+                    name: Out(stream.Signature(LAYOUTS[opcode].size))
+                    for name, opcode in {**UNITS, **self._engine}.items()
+                },
+                **{f"{unit}_{name}": In(SEMAPHORES) for unit in self._waiting for name in ("wait", "post")},
+                **{f"{unit}_take": In(1) for unit in self._waiting},
+                **{f"{unit}_ok": Out(1) for unit in self._waiting},
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
+        name = f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
+        return f"{name}_engine" if self._engine else name
 
     @property
     def observed(self) -> bool:
@@ -178,7 +197,7 @@ class CommandProcessor(Block):
                 with m.If(got_word != words - 1):
                     m.d.sync += Array(parts)[got_word].eq(self.response.payload)
 
-        semaphores = Semaphores()
+        semaphores = Semaphores(self._waiting)
         place(m, platform, "semaphores", semaphores)
         command = fetched.o.payload
         opcode = HEADER(command[: HEADER.size]).opcode
@@ -209,6 +228,17 @@ class CommandProcessor(Block):
             known.append(mine)
             accepted.append(mine & queue.i.ready)
             queues_idle.append(~queue.o.valid)
+        for name, code in self._engine.items():
+            mine = Signal(name=f"{name}_mine")
+            outgoing = getattr(self, name)
+            m.d.comb += [
+                mine.eq(self.running & fetched.o.valid & (opcode == code)),
+                outgoing.valid.eq(mine),
+                outgoing.payload.eq(command[: LAYOUTS[code].size]),
+            ]
+            known.append(mine)
+            accepted.append(mine & outgoing.ready)
+        for unit in self._waiting:
             for name in ("wait", "take", "post"):
                 m.d.comb += getattr(semaphores, f"{unit}_{name}").eq(getattr(self, f"{unit}_{name}"))
             m.d.comb += getattr(self, f"{unit}_ok").eq(getattr(semaphores, f"{unit}_ok"))

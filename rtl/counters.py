@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
@@ -14,6 +14,9 @@ __all__ = [
     "CONTROL",
     "COUNTERS",
     "COUNTER_BITS",
+    "ENGINE_COUNTERS",
+    "FIRSTS",
+    "LASTS",
     "PROGRAM",
     "REGISTERS",
     "STATUS",
@@ -27,7 +30,7 @@ ADDRESS_BITS = 8
 CONTROL = 0x00
 """Write 1: start the program. Counters are cleared. Nothing happens while a program runs."""
 STATUS = 0x01
-"""Read: bit 0 running, bit 1 done, bit 2 error."""
+"""Read: bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 a dead link in the north, east, south, west."""
 PROGRAM = 0x02
 """Memory word of the first command."""
 COMMANDS = 0x03
@@ -36,7 +39,10 @@ FIRST_COUNTER = 0x10
 
 REGISTERS: Mapping[str, tuple[int, str]] = {
     "control": (CONTROL, "write 1 to start the program; counters are cleared"),
-    "status": (STATUS, "bit 0 running, bit 1 done, bit 2 error"),
+    "status": (
+        STATUS,
+        "bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 dead link in the north, east, south, west",
+    ),
     "program_address": (PROGRAM, "memory word of the first command"),
     "commands": (COMMANDS, "number of commands in the program"),
 }
@@ -63,13 +69,31 @@ COUNTERS: Mapping[str, str] = {
 }
 """Every counter, in the order of its registers, and what it counts."""
 
-TIMES = ("array_first", "array_last")
-"""Counters that hold a time: the value of ``cycles`` at the first or last event."""
+SIDES = ("north", "east", "south", "west")
+
+ENGINE_COUNTERS: Mapping[str, str] = {
+    "nop_first": "cycle in which the first flit left the engine",
+    "nop_last": "cycle in which the last flit came to the engine",
+    "send_stall_semaphore": "cycles in which a send unit waited for semaphores, summed over the sides",
+    "send_stall_link": "cycles in which a flit was not taken, summed over the sides",
+    "receive_stall_semaphore": "cycles in which a receive unit waited for semaphores, summed over the sides",
+    **{f"flits_sent_{side}": f"flits that left the engine by the {side}" for side in SIDES},
+    **{f"flits_received_{side}": f"flits that came to the engine from the {side}" for side in SIDES},
+    **{f"link_replays_{side}": f"flits that the {side}ern link sent again" for side in SIDES},
+    **{f"link_errors_{side}": f"frames of the {side}ern link that came with an error" for side in SIDES},
+}
+"""What a die with an engine counts besides, in registers after the others."""
+
+FIRSTS = {"array_first", "nop_first"}
+LASTS = {"array_last", "nop_last"}
+"""Counters that hold a time: the value of ``cycles`` at the first, or at the last event."""
+WIDE = {"send_stall_semaphore": 3, "send_stall_link": 3, "receive_stall_semaphore": 3}
+"""Bits of the amounts that can be more than 1 in a cycle, beside ``macs``."""
 
 
 def counter_address(name: str) -> int:
     """Register of the low 32 bits of a counter; the high bits are in the register after it."""
-    return FIRST_COUNTER + 2 * list(COUNTERS).index(name)
+    return FIRST_COUNTER + 2 * [*COUNTERS, *ENGINE_COUNTERS].index(name)
 
 
 class Registers(Block):
@@ -85,12 +109,16 @@ class Registers(Block):
         To the command processor.
     running, done, error : In(1)
         From it.
+    dead : In(4)
+        Sides whose link is dead; only with an engine.
     {counter} : In
         Amount to add in this cycle; for a time, that the event is now.
     """
 
-    def __init__(self, *, macs_bits: int) -> None:
-        self._macs_bits = macs_bits
+    def __init__(self, *, macs_bits: int, engine: bool = False) -> None:
+        self._macs_bits, self._engine = macs_bits, engine
+        self._counters = [*COUNTERS, *ENGINE_COUNTERS] if engine else list(COUNTERS)
+        widths = {"macs": macs_bits, **WIDE}
         super().__init__(
             {
                 "address": In(ADDRESS_BITS),
@@ -104,13 +132,14 @@ class Registers(Block):
                 "running": In(1),
                 "done": In(1),
                 "error": In(1),
-                **{name: In(macs_bits if name == "macs" else 1) for name in COUNTERS if name != "cycles"},
+                **({"dead": In(4)} if engine else {}),
+                **{name: In(widths.get(name, 1)) for name in self._counters if name != "cycles"},
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"registers_{self._macs_bits}"
+        return f"registers_{self._macs_bits}" + ("_engine" if self._engine else "")
 
     @property
     def observed(self) -> bool:
@@ -118,7 +147,7 @@ class Registers(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        values = {name: Signal(COUNTER_BITS, name=f"{name}_count") for name in COUNTERS}
+        values = {name: Signal(COUNTER_BITS, name=f"{name}_count") for name in self._counters}
         cycles = values["cycles"]
         m.d.comb += self.start.eq(self.write & (self.address == CONTROL) & self.write_data[0] & ~self.running)
         with m.If(self.write & (self.address == PROGRAM)):
@@ -126,17 +155,19 @@ class Registers(Block):
         with m.If(self.write & (self.address == COMMANDS)):
             m.d.sync += self.commands.eq(self.write_data)
 
-        seen_first = Signal()
+        seen = {name: Signal(name=f"{name}_seen") for name in values if name in FIRSTS}
         with m.If(self.start):
-            m.d.sync += [value.eq(0) for value in values.values()] + [seen_first.eq(0)]
+            m.d.sync += [value.eq(0) for value in (*values.values(), *seen.values())]
         with m.Elif(self.running):
             m.d.sync += cycles.eq(cycles + 1)
-            with m.If(self.array_first & ~seen_first):
-                m.d.sync += [seen_first.eq(1), values["array_first"].eq(cycles)]
-            with m.If(self.array_last):
-                m.d.sync += values["array_last"].eq(cycles)
             for name, value in values.items():
-                if name != "cycles" and name not in TIMES:
+                if name in FIRSTS:
+                    with m.If(getattr(self, name) & ~seen[name]):
+                        m.d.sync += [seen[name].eq(1), value.eq(cycles)]
+                elif name in LASTS:
+                    with m.If(getattr(self, name)):
+                        m.d.sync += value.eq(cycles)
+                elif name != "cycles":
                     amount = getattr(self, name)
                     with m.If(amount.any()):
                         m.d.sync += value.eq(value + amount)
@@ -145,7 +176,8 @@ class Registers(Block):
             m.d.sync += self.read_data.eq(0)
             with m.Switch(self.address):
                 with m.Case(STATUS):
-                    m.d.sync += self.read_data.eq(Cat(self.running, self.done, self.error))
+                    dead = [Const(0, 1), self.dead] if self._engine else []
+                    m.d.sync += self.read_data.eq(Cat(self.running, self.done, self.error, *dead))
                 with m.Case(PROGRAM):
                     m.d.sync += self.read_data.eq(self.program_address)
                 with m.Case(COMMANDS):

@@ -1,24 +1,31 @@
 """Compute die: command processor, load, store and array units, buffers, array, registers."""
 
+from functools import reduce
+from operator import add
 from typing import Any
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from rtl.accumulator import AccumulatorBuffer
 from rtl.array import Array
 from rtl.array_unit import ArrayUnit
 from rtl.block import Block, place
 from rtl.buffer import OperandBuffer
-from rtl.command import UNITS, CommandProcessor
+from rtl.command import ENGINE, UNITS, CommandProcessor
 from rtl.counters import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Registers, counter_address
+from rtl.engine import ENGINE_UNITS, Engine
+from rtl.exchange import ExchangeBuffer
+from rtl.exchange_port import ExchangePort
+from rtl.flit import SIDES, flit_layout
 from rtl.isa import LAYOUTS
 from rtl.load_unit import LoadUnit
 from rtl.memory_port import Arbiter, request_layout, response_layout
 from rtl.store_unit import StoreUnit
+from rtl.word_reader import exchange_depth
 
 __all__ = ["Die", "die_map"]
 
@@ -73,6 +80,8 @@ class Die(Block):
         Array, buffers and queues.
     memory : MemorySpec
         Width of the memory port, and reads in flight.
+    nop : NopSpec, optional
+        Flits of the network-on-package: with an engine and its exchange buffer; without, a die that stands alone.
 
     Members
     -------
@@ -81,11 +90,25 @@ class Die(Block):
     host_address, host_write, host_write_data, host_read, host_read_data
         Registers, see :mod:`rtl.counters`.
     done, error : Out(1)
-        The program has ended; it met something that is no command.
+        The program has ended; it met something that is no command, or a link is dead.
+    row, col, engine_{side}_in, engine_{side}_out
+        Only with an engine: place of the die, and flits from and to the router, see :class:`rtl.engine.Engine`.
+    link_replayed_{side}, link_error_{side}, link_dead_{side} : In(1)
+        Only with an engine: the link of that side sends a flit again, gets a frame with an error, is dead.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec) -> None:
-        self._die, self._memory = die, memory
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec | None = None) -> None:
+        self._die, self._memory, self._nop = die, memory, nop
+        engine: dict[str, Any] = {}
+        if nop is not None:
+            flit = stream.Signature(flit_layout(nop).size)
+            engine = {"row": In(nop.coordinate_bits), "col": In(nop.coordinate_bits)}
+            for side in SIDES:
+                engine |= {
+                    f"engine_{side.text}_in": In(flit),
+                    f"engine_{side.text}_out": Out(flit),
+                    **{f"link_{name}_{side.text}": In(1) for name in ("replayed", "error", "dead")},
+                }
         super().__init__(
             {
                 "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
@@ -97,18 +120,21 @@ class Die(Block):
                 "host_read_data": Out(32),
                 "done": Out(1),
                 "error": Out(1),
+                **engine,
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+        name = f"die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+        return f"{name}_engine" if self._nop else name
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         die, memory = self._die, self._memory
         macro = die.sram == "macro"
-        processor = CommandProcessor(memory=memory, queue_depth=die.queue_depth)
+        engine_units = ENGINE_UNITS if self._nop else ()
+        processor = CommandProcessor(memory=memory, queue_depth=die.queue_depth, engine_units=engine_units)
         array_unit = ArrayUnit(die=die)
         load_unit = LoadUnit(die=die, memory=memory)
         store_unit = StoreUnit(die=die, memory=memory)
@@ -121,7 +147,7 @@ class Die(Block):
         accumulator = AccumulatorBuffer(
             cols=die.cols, dtype=die.dtype, stages=die.stages, depth=die.accumulator_depth, macro=macro
         )
-        registers = Registers(macs_bits=ceil_log2(die.macs_per_cycle + 1))
+        registers = Registers(macs_bits=ceil_log2(die.macs_per_cycle + 1), engine=self._nop is not None)
         for name, block in {
             "command_processor": processor,
             "array_unit": array_unit,
@@ -155,16 +181,21 @@ class Die(Block):
                 to_memory.valid.eq(source.request.valid),
                 source.request.ready.eq(to_memory.ready),
             ]
-        response = response_layout(memory.word_bytes)(self.response.payload)
+        if self._nop is None:
+            requests, responses = self.request, self.response
+            engine_idle: Value = Const(1, 1)
+        else:
+            requests, responses, engine_idle = self._elaborate_engine(m, platform, processor, registers)
+        response = response_layout(memory.word_bytes)(responses.payload)
         m.d.comb += [
-            self.request.payload.eq(arbiter.request.payload),
-            self.request.valid.eq(arbiter.request.valid),
-            arbiter.request.ready.eq(self.request.ready),
+            requests.payload.eq(arbiter.request.payload),
+            requests.valid.eq(arbiter.request.valid),
+            arbiter.request.ready.eq(requests.ready),
             processor.response.payload.eq(response.data),
-            processor.response.valid.eq(self.response.valid & response.tag),
+            processor.response.valid.eq(responses.valid & response.tag),
             load_unit.response.payload.eq(response.data),
-            load_unit.response.valid.eq(self.response.valid & ~response.tag),
-            self.response.ready.eq(Mux(response.tag, processor.response.ready, load_unit.response.ready)),
+            load_unit.response.valid.eq(responses.valid & ~response.tag),
+            responses.ready.eq(Mux(response.tag, processor.response.ready, load_unit.response.ready)),
         ]
 
         for name, buffer in (("activation", activation), ("weight", weight)):
@@ -198,12 +229,14 @@ class Die(Block):
             processor.start.eq(registers.start),
             processor.address.eq(registers.program_address),
             processor.commands.eq(registers.commands),
-            processor.units_idle.eq(array_unit.idle & load_unit.idle & store_unit.idle & arbiter.idle),
+            processor.units_idle.eq(
+                array_unit.idle & load_unit.idle & store_unit.idle & arbiter.idle & engine_idle
+            ),
             registers.running.eq(processor.running),
             registers.done.eq(processor.done),
             registers.error.eq(processor.error),
             self.done.eq(processor.done),
-            self.error.eq(processor.error),
+            self.error.eq(processor.error | (registers.dead.any() if self._nop else 0)),
             registers.array_first.eq(array_unit.weight_row),
             registers.array_last.eq(accumulator.result),
             registers.array_busy.eq(array_unit.busy),
@@ -222,3 +255,93 @@ class Die(Block):
             registers.store_words.eq(store_unit.words),
         ]
         return m
+
+    def _elaborate_engine(
+        self, m: Module, platform: object, processor: CommandProcessor, registers: Registers
+    ) -> tuple[Any, Any, Value]:
+        """Engine, exchange buffer and the port to it; return the memory port of the units, and whether all is idle."""
+        assert self._nop is not None
+        nop, memory = self._nop, self._memory
+        depth = exchange_depth(nop, memory)
+        engine = Engine(die=self._die, nop=nop, memory=memory)
+        exchange = ExchangeBuffer(
+            word_bytes=memory.word_bytes,
+            depth=depth,
+            banks=nop.exchange_banks(memory.word_bytes),
+            readers=len(ENGINE_UNITS) + 1,
+            writers=len(SIDES) + 1,
+            macro=self._die.sram == "macro",
+        )
+        port = ExchangePort(memory=memory, depth=depth)
+        for name, block in {"engine": engine, "exchange": exchange, "exchange_port": port}.items():
+            place(m, platform, name, block)
+
+        for kind, ports, inputs, outputs in (
+            ("read", len(ENGINE_UNITS), ("valid", "address"), ("ready", "data")),
+            ("write", len(SIDES), ("valid", "address", "strobe", "data"), ("ready",)),
+        ):
+            for n in range(ports + 1):
+                user, prefix = (port, kind) if n == ports else (engine, f"{kind}_{n}")
+                for name in inputs:
+                    m.d.comb += getattr(exchange, f"{kind}_{n}_{name}").eq(getattr(user, f"{prefix}_{name}"))
+                for name in outputs:
+                    m.d.comb += getattr(user, f"{prefix}_{name}").eq(getattr(exchange, f"{kind}_{n}_{name}"))
+        m.d.comb += [
+            self.request.payload.eq(port.memory_request.payload),
+            self.request.valid.eq(port.memory_request.valid),
+            port.memory_request.ready.eq(self.request.ready),
+            port.memory_response.payload.eq(self.response.payload),
+            port.memory_response.valid.eq(self.response.valid),
+            self.response.ready.eq(port.memory_response.ready),
+            engine.row.eq(self.row),
+            engine.col.eq(self.col),
+        ]
+        for name in ENGINE:
+            commands, taker = getattr(processor, name), getattr(engine, name)
+            m.d.comb += [
+                taker.payload.eq(commands.payload),
+                taker.valid.eq(commands.valid),
+                commands.ready.eq(taker.ready),
+            ]
+        for unit in ENGINE_UNITS:
+            m.d.comb += getattr(engine, f"{unit}_ok").eq(getattr(processor, f"{unit}_ok"))
+            for name in ("wait", "take", "post"):
+                m.d.comb += getattr(processor, f"{unit}_{name}").eq(getattr(engine, f"{unit}_{name}"))
+        for side in SIDES:
+            outside, inside = (
+                getattr(self, f"engine_{side.text}_out"),
+                getattr(self, f"engine_{side.text}_in"),
+            )
+            sender, receiver = getattr(engine, f"{side.text}_out"), getattr(engine, f"{side.text}_in")
+            m.d.comb += [
+                outside.payload.eq(sender.payload),
+                outside.valid.eq(sender.valid),
+                sender.ready.eq(outside.ready),
+                receiver.payload.eq(inside.payload),
+                receiver.valid.eq(inside.valid),
+                inside.ready.eq(receiver.ready),
+                getattr(registers, f"flits_sent_{side.text}").eq(getattr(engine, f"send_{side.text}_flits")),
+                getattr(registers, f"flits_received_{side.text}").eq(
+                    getattr(engine, f"receive_{side.text}_flits")
+                ),
+                getattr(registers, f"link_replays_{side.text}").eq(
+                    getattr(self, f"link_replayed_{side.text}")
+                ),
+                getattr(registers, f"link_errors_{side.text}").eq(getattr(self, f"link_error_{side.text}")),
+            ]
+
+        def over_sides(name: str) -> Value:
+            return Cat(getattr(engine, name.format(side.text)) for side in SIDES)
+
+        def number(bits: Value) -> Value:
+            return reduce(add, bits)
+
+        m.d.comb += [
+            registers.dead.eq(Cat(getattr(self, f"link_dead_{side.text}") for side in SIDES)),
+            registers.nop_first.eq(over_sides("send_{}_flits").any()),
+            registers.nop_last.eq(over_sides("receive_{}_flits").any()),
+            registers.send_stall_semaphore.eq(number(over_sides("send_{}_stall_semaphore"))),
+            registers.send_stall_link.eq(number(over_sides("send_{}_stall_link"))),
+            registers.receive_stall_semaphore.eq(number(over_sides("receive_{}_stall_semaphore"))),
+        ]
+        return port.request, port.response, engine.idle

@@ -1,7 +1,7 @@
 """Command layouts of a die's program: the only place that knows bits.
 
 A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
-each to the queue of its unit (array, load, store); SET is carried out by the processor itself. Units run at
+each to the queue of its unit (array, load, store, engine); SET is carried out by the processor itself. Units run at
 the same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is
 above zero (and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen
 by others.
@@ -12,6 +12,9 @@ What a program has to keep:
 - Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
   apply; posts likewise. A semaphore counts to 65535.
 - A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
+- What a SEND forwards is what one RECEIVE of the opposite side forwards: as many chunks of as many flits.
+- What a RECEIVE hands over is what one RECEIVE of the opposite side joins; both add.
+- The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they come in by that side.
 - Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
   one sum then never comes back to the adder of its column while it is still in it.
 """
@@ -33,12 +36,15 @@ __all__ = [
     "LAYOUTS",
     "LOAD",
     "MEMORY_ADDRESS_BITS",
+    "RECEIVE",
     "SEMAPHORES",
     "SEMAPHORE_BITS",
+    "SEND",
     "SET",
     "STORE",
     "USES",
     "Opcode",
+    "Side",
     "Target",
     "decode",
     "encode",
@@ -50,7 +56,9 @@ SEMAPHORE_BITS = 16
 COUNT_BITS = 16
 MEMORY_ADDRESS_BITS = 32
 PITCH_BITS = 24
-_COUNTS = frozenset({"rows", "cols", "words", "panels", "last_cols", "m", "k_tiles", "last_k"})
+_COUNTS = frozenset(
+    {"rows", "cols", "words", "panels", "last_cols", "m", "k_tiles", "last_k", "chunks", "flits"}
+)
 
 
 class Opcode(IntEnum):
@@ -60,6 +68,17 @@ class Opcode(IntEnum):
     LOAD = 2
     STORE = 3
     GEMM = 4
+    SEND = 5
+    RECEIVE = 6
+
+
+class Side(IntEnum):
+    """Side of the die where the engine sends or receives."""
+
+    NORTH = 0
+    EAST = 1
+    SOUTH = 2
+    WEST = 3
 
 
 class Target(IntEnum):
@@ -125,6 +144,39 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
         "panels": (COUNT_BITS, "panels of C columns along N"),
         "last_cols": (10, "columns of the last panel, 1 to C"),
     },
+    Opcode.SEND: _HEADER
+    | {
+        "word_wait": (SEMAPHORES, "semaphores taken before each word is read"),
+        "side": (2, "side that it leaves by: 0 north, 1 east, 2 south, 3 west"),
+        "forward": (
+            1,
+            "1: send what the opposite side's receive unit forwards; 0: what is in the exchange buffer",
+        ),
+        "copy": (1, "1: the dies on the way take a copy"),
+        "target": (8, "column (east, west) or row (north, south) of the die that it goes to"),
+        "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
+        "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
+        "chunks": (COUNT_BITS, "chunks, each a packet"),
+        "flits": (COUNT_BITS, "flits of a chunk"),
+    },
+    Opcode.RECEIVE: _HEADER
+    | {
+        "word_wait": (SEMAPHORES, "semaphores taken before each word to be added to is read"),
+        "word_post": (SEMAPHORES, "semaphores posted when a word has been written"),
+        "side": (2, "side that it comes in by, as in SEND"),
+        "add": (1, "1: add what is in the exchange buffer, in 32-bit sums; 0: take it as it is"),
+        "by_source": (
+            1,
+            "1: `base` is that of sender 0, and `pitch` from one sender to the next; 0: of one chunk",
+        ),
+        "hand": (1, "1: hand what is not forwarded to the opposite side's receive unit; 0: write it"),
+        "join": (1, "1: add what is not forwarded to what the opposite side's receive unit hands over"),
+        "forwarded": (COUNT_BITS, "chunks, the first ones, that go to the send unit of the opposite side"),
+        "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
+        "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
+        "chunks": (COUNT_BITS, "chunks, each a packet"),
+        "flits": (COUNT_BITS, "flits of a chunk"),
+    },
 }
 """Fields of each command from bit 0 up: width in bits, and meaning."""
 
@@ -133,6 +185,8 @@ USES: Mapping[Opcode, str] = {
     Opcode.LOAD: "copies a `rows` x `cols` block of operands from memory into an operand buffer of B banks",
     Opcode.STORE: "copies panels of 32-bit sums from the accumulator buffer to memory, side by side in a row",
     Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
+    Opcode.SEND: "sends chunks along a row or column, as a packet each; only on a die with an engine",
+    Opcode.RECEIVE: "takes chunks that come in by one side, and may add to them; only on a die with an engine",
 }
 """What each command does."""
 
@@ -144,15 +198,10 @@ def _layout(fields: Mapping[str, tuple[int, str]]) -> data.StructLayout:
 HEADER = _layout(_HEADER)
 """Fields that every command has."""
 
-SET, LOAD, STORE, GEMM = (_layout(FIELDS[o]) for o in (Opcode.SET, Opcode.LOAD, Opcode.STORE, Opcode.GEMM))
-
-LAYOUTS: Mapping[Opcode, data.StructLayout] = {
-    Opcode.SET: SET,
-    Opcode.LOAD: LOAD,
-    Opcode.STORE: STORE,
-    Opcode.GEMM: GEMM,
-}
+LAYOUTS: Mapping[Opcode, data.StructLayout] = {opcode: _layout(fields) for opcode, fields in FIELDS.items()}
 """Layout of each command, to make and to read its bits."""
+
+SET, LOAD, STORE, GEMM, SEND, RECEIVE = (LAYOUTS[opcode] for opcode in Opcode)
 
 
 def encode(opcode: Opcode, **fields: int) -> int:

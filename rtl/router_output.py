@@ -10,6 +10,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
+from rtl.turns import next_in_turn
 
 __all__ = ["RouterOutput"]
 
@@ -50,14 +51,9 @@ class RouterOutput(Block):
         asked = Cat(port.valid for port in inputs)
         owner = Signal(self._sources, init=1)  # the input served last, as one bit
         held = Signal()  # the owner keeps the output: within a packet, or its flit is offered
-        after = Signal(self._sources)  # inputs behind the owner
-        turn = Signal(self._sources)
         grant = Signal(self._sources)
         m.d.comb += [
-            after.eq(Cat(owner[:n].any() if n else 0 for n in range(self._sources))),
-            turn.eq(Mux((asked & after).any(), asked & after, asked)),
-            # The lowest bit of turn.
-            grant.eq(Mux(held, owner & asked, turn & (~turn + 1)[: self._sources])),
+            grant.eq(Mux(held, owner & asked, next_in_turn(m, "input", asked, owner))),
             self.o.valid.eq(grant.any()),
             self.o.payload.eq(reduce(or_, (Mux(grant[n], port.payload, 0) for n, port in enumerate(inputs)))),
         ]

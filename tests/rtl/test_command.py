@@ -18,7 +18,7 @@ OF_OPCODE = {opcode: unit for unit, opcode in UNITS.items()}
 
 @pytest.mark.parametrize("seed", range(4))
 def test_semaphores_match_integers(seed: int) -> None:
-    dut = Semaphores()
+    dut = Semaphores(tuple(UNITS))
     coin = Random(seed)
     values = [0] * SEMAPHORES
     owners = [coin.choice(tuple(UNITS)) for _ in range(SEMAPHORES)]  # the unit that waits on each
@@ -51,7 +51,7 @@ def test_semaphores_match_integers(seed: int) -> None:
 
 
 def test_all_units_post_one_semaphore_in_one_cycle() -> None:
-    dut = Semaphores()
+    dut = Semaphores(tuple(UNITS))
 
     async def bench(ctx: Any) -> None:
         for unit in UNITS:
@@ -121,7 +121,7 @@ class Bench:
 def some_program(coin: Random, count: int) -> list[int]:
     program = []
     for _ in range(count):
-        opcode = coin.choice(tuple(Opcode))
+        opcode = coin.choice((Opcode.SET, *UNITS.values()))
         widths = {name: field.width for name, field in LAYOUTS[opcode] if name != "opcode"}
         program.append(
             encode(opcode, **{name: coin.randint(1, (1 << width) - 1) for name, width in widths.items()})

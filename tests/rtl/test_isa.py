@@ -15,6 +15,8 @@ COUNTS: dict[Opcode, tuple[str, ...]] = {
     Opcode.LOAD: ("rows", "cols", "words"),
     Opcode.STORE: ("rows", "panels", "last_cols"),
     Opcode.GEMM: ("m", "k_tiles", "last_k", "panels", "last_cols"),
+    Opcode.SEND: ("chunks", "flits"),
+    Opcode.RECEIVE: ("chunks", "flits"),
 }
 """Fields that cannot be 0."""
 ONES = dict.fromkeys(COUNTS[Opcode.GEMM], 1)

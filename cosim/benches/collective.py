@@ -1,0 +1,105 @@
+"""Bench of a mesh of dies with engines: fill programs and exchange buffers, start all in one cycle, read the results.
+
+Python is not in the cycle loop. What to do comes as a :class:`cosim.collective_job.CollectiveJob`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
+
+from cosim.collective_job import CollectiveJob, exchange_path, result_path, save_counters
+from cosim.job import CLOCK_NS, FOLDER_VARIABLE
+from rtl.counters import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
+
+
+@cocotb.test()
+async def run_collective(dut: Any) -> None:
+    """Run the programs of the job; counters and exchange buffers are written however it ends."""
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    job = CollectiveJob.load(folder)
+    for name in ("address", "write", "write_data", "read", "node", "all"):
+        getattr(dut, f"host_{name}").value = 0
+    dut.memory_latency.value = job.latency
+    dut.memory_interval.value = 1
+    dut.memory_stall.value = job.stall
+    dut.memory_seed.value = job.seed
+    dut.memory_reseed.value = 1
+    dut.rst.value = 1
+
+    word_bits = 8 * job.word_bytes
+    mask = (1 << word_bits) - 1
+    for node, program in enumerate(job.programs):
+        contents = getattr(dut, f"node_{node}").memory.contents
+        for number, command in enumerate(program):
+            for word in range(job.command_words):
+                contents[number * job.command_words + word].value = command >> (word * word_bits) & mask
+        filled = exchange_path(folder, node).read_bytes()
+        for place, part in enumerate(_parts(dut, node, job)):
+            part.value = int.from_bytes(filled[4 * place : 4 * place + 4], "little")
+
+    Clock(dut.clk, CLOCK_NS, unit="ns", impl="gpi").start()
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
+    dut.memory_reseed.value = 0
+    for node, program in enumerate(job.programs):
+        await _write(dut, node, COMMANDS, len(program))
+    dut.host_all.value = 1
+    await _write(dut, 0, PROGRAM, 0)
+    await _write(dut, 0, CONTROL, 1)
+    dut.host_all.value = 0
+    await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * job.most_cycles, unit="ns"))
+    await RisingEdge(dut.clk)
+    await ReadOnly()
+    state = "error" if dut.error.value else "done" if dut.done.value else "stuck"
+    await RisingEdge(dut.clk)
+
+    counters: list[dict[str, int]] = []
+    for node in range(len(job.programs)):
+        values = {}
+        for name in (*COUNTERS, *ENGINE_COUNTERS):
+            low = await _read(dut, node, counter_address(name))
+            values[name] = await _read(dut, node, counter_address(name) + 1) << 32 | low
+        counters.append(values)
+        words = [part.value for part in _parts(dut, node, job)]
+        result_path(folder, node).write_bytes(
+            b"".join(
+                (word.to_unsigned() if word.is_resolvable else 0xFFFFFFFF).to_bytes(4, "little")
+                for word in words
+            )
+        )
+    save_counters(folder, state, counters)
+
+
+def _parts(dut: Any, node: int, job: CollectiveJob) -> list[Any]:
+    """The 32-bit parts of the words of an exchange buffer, in order."""
+    exchange = getattr(dut, f"node_{node}").die.exchange
+    parts = range(job.word_bytes // 4)
+    banks = [[getattr(exchange, f"bank_{bank}_{part}").mem for part in parts] for bank in range(job.banks)]
+    return [banks[word % job.banks][part][word // job.banks] for word in range(job.words) for part in parts]
+
+
+async def _write(dut: Any, node: int, address: int, value: int) -> None:
+    dut.host_node.value = node
+    dut.host_address.value = address
+    dut.host_write_data.value = value
+    dut.host_write.value = 1
+    await RisingEdge(dut.clk)
+    dut.host_write.value = 0
+
+
+async def _read(dut: Any, node: int, address: int) -> int:
+    dut.host_node.value = node
+    dut.host_address.value = address
+    dut.host_read.value = 1
+    await RisingEdge(dut.clk)
+    dut.host_read.value = 0
+    await ReadOnly()
+    value: int = dut.host_read_data.value.to_unsigned()
+    await RisingEdge(dut.clk)
+    return value

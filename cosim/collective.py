@@ -1,0 +1,324 @@
+"""Collectives on a mesh of generated dies: programs, the golden result, and the measurement."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chiplet.specs import DieSpec, MemorySpec, NopSpec
+from cosim.backends.base import SimulationError
+from cosim.backends.registry import backend
+from cosim.collective_job import CollectiveJob, exchange_path, load_counters, result_path
+from cosim.collective_program import AXES, Line, line_commands, parts, slots, sum_order
+from cosim.job import FOLDER_VARIABLE
+from cosim.numerics import fp32_add
+from nop.collectives import Algorithm, line
+from nop.floor import LineOp, line_floor
+from rtl.bench.collective import CollectiveMesh
+from rtl.emit import Emitted, emit
+from rtl.isa import SEMAPHORES, Opcode, encode
+from rtl.word_reader import exchange_depth, flits_per_word
+
+__all__ = [
+    "AxisName",
+    "CollectiveRecord",
+    "CollectiveRequest",
+    "collective_request",
+    "prepare",
+    "run_collective",
+]
+
+AxisName = Literal["row", "column", "both"]
+MOST_COMMANDS = 64
+SUMS = np.dtype("<u4")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class CollectiveRequest(_Model):
+    """A collective to run on every row or column of a mesh, or on all of both at the same time.
+
+    ``flits`` is the length of a die's chunk. The dies are those of ``die`` but for arrays of one PE and small buffers,
+    which no collective touches.
+    """
+
+    op: LineOp
+    rows: Annotated[int, Field(ge=1, le=64)]
+    cols: Annotated[int, Field(ge=1, le=64)]
+    axis: AxisName
+    algorithm: Algorithm
+    flits: Annotated[int, Field(ge=1, le=65535)]
+    die: DieSpec = Field(default_factory=DieSpec)
+    nop: NopSpec = Field(default_factory=NopSpec)
+    memory: MemorySpec = Field(default_factory=MemorySpec)
+    operands: Literal["normal", "special"] = "normal"
+    stall: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
+    sim: str = "icarus"
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Axes along which lines run."""
+        return ("row", "column") if self.axis == "both" else (self.axis,)
+
+    def nodes(self, axis: str) -> int:
+        """Dies of a line along ``axis``."""
+        return self.cols if axis == "row" else self.rows
+
+
+def collective_request(**fields: Any) -> CollectiveRequest:
+    """Return a request. Raises ValueError of one line if a field is out of range."""
+    try:
+        return CollectiveRequest(**fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+
+
+class CollectiveRecord(_Model):
+    """A measured collective.
+
+    Attributes
+    ----------
+    request
+        What was run.
+    cycles
+        From the first flit that left an engine to the last one that entered one.
+    floor_cycles
+        See :func:`nop.floor.line_floor`; of the longer axis, if both run.
+    mismatches
+        32-bit words of the chunks that differ from the golden result.
+    counters
+        Of each die.
+    sim, simulator_version, hecaton_version, verilog_sha256
+        What ran it, and the design that ran.
+    wall_seconds
+        Time of the simulation, without building.
+    """
+
+    request: CollectiveRequest
+    cycles: int
+    floor_cycles: int
+    mismatches: int
+    counters: tuple[dict[str, int], ...]
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    verilog_sha256: str
+    wall_seconds: float
+
+
+def _bench_die(die: DieSpec) -> DieSpec:
+    element = die.element_bytes
+    return die.model_copy(
+        update={
+            "rows": 1,
+            "cols": 1,
+            "weight_bytes": 16 * element,
+            "activation_bytes": 16 * element,
+            "accumulator_bytes": 64,
+            "sram": "inferred",
+        }
+    )
+
+
+@lru_cache(maxsize=8)
+def _emit(die: DieSpec, nop: NopSpec, memory: MemorySpec, rows: int, cols: int) -> Emitted:
+    depth = MOST_COMMANDS * memory.command_words
+    mesh = CollectiveMesh(die=die, nop=nop, memory=memory, memory_depth=depth, rows=rows, cols=cols)
+    return emit(mesh, None)
+
+
+def prepare(request: CollectiveRequest) -> dict[str, Line]:
+    """Return the collective on the lines of each axis, so that what cannot run is refused before anything does.
+
+    Raises
+    ------
+    ValueError
+        If the simulator is unknown, flits and words do not go together, the mesh is too long for coordinates, or the
+        exchange buffer too small.
+    """
+    backend(request.sim)
+    per_word = flits_per_word(request.nop, request.memory)
+    for name, value in (("rows", request.rows), ("cols", request.cols)):
+        if value > request.nop.longest_side:
+            raise ValueError(
+                f"mesh: {name} = {value}: must be at most {request.nop.longest_side}, which nop.coordinate_bits = "
+                f"{request.nop.coordinate_bits} can address"
+            )
+    pitch = -(-request.flits // per_word)
+    lines, base = {}, 0
+    for axis in request.axes:
+        nodes = request.nodes(axis)
+        lines[axis] = Line(request.op, request.algorithm, nodes, request.flits, base, pitch)
+        base += nodes * pitch
+    words = exchange_depth(request.nop, request.memory)
+    if base > words:
+        raise ValueError(
+            f"collective: {base} words for the chunks: must be at most the {words} of nop.exchange_bytes = "
+            f"{request.nop.exchange_bytes}"
+        )
+    return lines
+
+
+def _programs(request: CollectiveRequest, lines: dict[str, Line]) -> list[list[int]]:
+    """Program of each die. All are as long until they open the gates, so that all begin to send in the same cycle."""
+    bodies = []
+    for row in range(request.rows):
+        for col in range(request.cols):
+            first: list[int] = []
+            rest: list[int] = []
+            gates = 0
+            for axis, work in lines.items():
+                found, gate = line_commands(work, AXES[axis], col if axis == "row" else row)
+                first += found[0]
+                rest += [command for part in found[1:] for command in part]
+                gates |= gate
+            bodies.append((first, gates, rest))
+    longest = max(len(first) for first, _, _ in bodies)
+    programs = []
+    for first, gates, rest in bodies:
+        values = {f"value_{bit}": gates >> bit & 1 for bit in range(SEMAPHORES)}
+        nothing = [encode(Opcode.SET)] * (longest - len(first))
+        programs.append([*nothing, *first, encode(Opcode.SET, mask=gates, **values), *rest])
+    return programs
+
+
+def _operands(
+    request: CollectiveRequest, rng: np.random.Generator, shape: tuple[int, ...]
+) -> NDArray[np.uint32]:
+    if request.op == "all-gather" or request.die.dtype == "int8":
+        return rng.integers(0, 1 << 32, shape, dtype=np.uint32)
+    values = rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
+    if request.operands == "special":
+        special = np.array([0, 1 << 31, 1, 0x7F800000, 0xFF800000, 0x7FC00001, 0x7F7FFFFF], np.uint32)
+        values = np.where(rng.random(shape) < 0.3, rng.choice(special, shape), values)
+    return values
+
+
+def _add(request: CollectiveRequest, a: NDArray[np.uint32], b: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return a + b if request.die.dtype == "int8" else fp32_add(a, b)
+
+
+def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Chunks of each die of a line after the collective, in the order of the dies.
+
+    Sums are made in the order of :func:`cosim.collective_program.sum_order`.
+
+    Parameters
+    ----------
+    given
+        (nodes, chunks, words): what each die holds of each chunk before.
+
+    Returns
+    -------
+    The same shape; chunks that the op promises nothing of are unspecified.
+    """
+    found = given.copy()
+    for op in parts(work.op):
+        for _, sender, receiver, chunk in sum_order(work.algorithm, line(op, work.nodes, work.algorithm)):
+            sent = found[sender, chunk]
+            found[receiver, chunk] = (
+                _add(request, sent, found[receiver, chunk]) if op == "reduce-scatter" else sent
+            )
+    return found
+
+
+def run_collective(request: CollectiveRequest) -> CollectiveRecord:
+    """Run a collective on the generated dies and return the record.
+
+    Raises
+    ------
+    ValueError
+        As :func:`prepare`.
+    SimulationError
+        If the simulator is missing, or the dies do not end.
+    """
+    lines = prepare(request)
+    simulator = backend(request.sim)
+    memory, nop = request.memory, request.nop
+    emitted = _emit(_bench_die(request.die), nop, memory, request.rows, request.cols)
+    model = simulator.build(emitted)
+    word_sums = memory.word_bytes // 4
+    sums = request.flits * nop.flit_bits // 32  # of a chunk
+    rng = np.random.default_rng(request.seed)
+    words = sum(work.nodes * work.pitch for work in lines.values())
+    places = [(row, col) for row in range(request.rows) for col in range(request.cols)]
+    contents = rng.integers(0, 1 << 32, (len(places), words * word_sums), dtype=np.uint32)
+    expected, defined = contents.copy(), np.zeros(contents.shape, bool)
+    for axis, work in lines.items():
+        start, span = work.base * word_sums, work.pitch * word_sums
+        slot = slots(work.algorithm, work.nodes)
+        across = request.rows if axis == "row" else request.cols
+        for number in range(across):
+            dies = [
+                number * request.cols + place if axis == "row" else place * request.cols + number
+                for place in range(work.nodes)
+            ]
+            given = _operands(request, rng, (work.nodes, work.nodes, sums))
+            result = golden(request, work, given)
+            for place, die in enumerate(dies):
+                for chunk in range(work.nodes):
+                    where = slice(start + slot[chunk] * span, start + slot[chunk] * span + sums)
+                    if work.op != "all-gather" or chunk == place:
+                        contents[die, where] = given[place, chunk]
+                    if work.op != "reduce-scatter" or chunk == place:
+                        expected[die, where] = result[place, chunk]
+                        defined[die, where] = True
+    most = sum(20 * work.nodes * (work.flits + 20) for work in lines.values()) + 2000
+    start_time = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        folder = Path(name)
+        CollectiveJob(
+            word_bytes=memory.word_bytes,
+            banks=nop.exchange_banks(memory.word_bytes),
+            programs=_programs(request, lines),
+            command_words=memory.command_words,
+            words=words,
+            latency=memory.latency_cycles,
+            stall=round(request.stall * 65536),
+            seed=request.seed % ((1 << 32) - 1) + 1,
+            most_cycles=most,
+        ).save(folder)
+        for die, values in enumerate(contents):
+            exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
+        simulator.run(model, emitted.top, "cosim.benches.collective", folder, {FOLDER_VARIABLE: str(folder)})
+        state, counters = load_counters(folder)
+        found = np.array(
+            [np.frombuffer(result_path(folder, die).read_bytes(), SUMS) for die in range(len(places))]
+        )
+    if state != "done":
+        raise SimulationError(
+            f"collective: the dies are {state} after {max(c['cycles'] for c in counters)} cycles"
+        )
+    moving = [
+        c for c in counters if any(c[f"flits_sent_{side}"] for side in ("north", "east", "south", "west"))
+    ]
+    cycles = 0
+    if moving:
+        cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
+    return CollectiveRecord(
+        request=request,
+        cycles=cycles,
+        floor_cycles=max(
+            line_floor(work.op, work.nodes, work.algorithm, work.flits) for work in lines.values()
+        ),
+        mismatches=int(np.count_nonzero((found != expected) & defined)),
+        counters=tuple(counters),
+        sim=request.sim,
+        simulator_version=simulator.version(),
+        hecaton_version=version("hecaton"),
+        verilog_sha256=emitted.sha256,
+        wall_seconds=time.perf_counter() - start_time,
+    )
