@@ -17,6 +17,8 @@ from chiplet.specs import NopSpec
 from cosim.backends.registry import backend
 from cosim.job import FOLDER_VARIABLE
 from cosim.traffic_job import TrafficJob, load_counters
+from cosim.traffic_links import LinkTotals, TrafficLinks
+from rtl.bench.mesh import MeshLinks
 from rtl.bench.traffic import TRAFFIC_COUNTERS
 from rtl.bench.traffic_mesh import TrafficMesh
 from rtl.emit import Emitted, emit
@@ -42,11 +44,13 @@ class TrafficRequest(_Model):
     """Traffic to run: uniform random targets, the source included, single-flit packets.
 
     ``rate`` is the chance that a node generates a flit in a cycle. ``cycles`` are measured after ``warmup`` cycles.
+    Without ``links`` routers are joined by wires.
     """
 
     rows: Annotated[int, Field(ge=1)]
     cols: Annotated[int, Field(ge=1)]
     nop: NopSpec
+    links: TrafficLinks | None = None
     rate: Annotated[float, Field(ge=0, le=1)]
     cycles: Annotated[int, Field(ge=1, le=1 << 24)] = 5000
     warmup: Annotated[int, Field(ge=0, le=1 << 24)] = 1000
@@ -84,8 +88,14 @@ class TrafficRecord(_Model):
     generated, received, lost, misrouted
         Flits of the whole run, those of the warm-up included. Lost are those generated and not received after the
         network had time to drain; misrouted those received where they do not belong.
-    counters
-        Of each node, see :class:`rtl.bench.traffic.TrafficNode`.
+    wrong
+        Flits received whose check is wrong.
+    same
+        Whether the flits received are those sent, each once, by the sums of their hashes.
+    links
+        What was counted on links with adapters; None without.
+    counters, link_counters
+        Of each node and link, see :class:`rtl.bench.traffic.TrafficNode` and :class:`rtl.bench.faulty_link.FaultyLink`.
     sim, simulator_version, hecaton_version, verilog_sha256
         What ran it, and the design that ran.
     wall_seconds
@@ -102,7 +112,11 @@ class TrafficRecord(_Model):
     received: int
     lost: int
     misrouted: int
+    wrong: int
+    same: bool
+    links: LinkTotals | None
     counters: tuple[dict[str, int], ...]
+    link_counters: tuple[dict[str, int], ...]
     sim: str
     simulator_version: str
     hecaton_version: str
@@ -110,11 +124,11 @@ class TrafficRecord(_Model):
     wall_seconds: float
 
 
-def zero_load_latency(rows: int, cols: int) -> float:
-    """Mean cycles of a flit alone, over all pairs of source and target: a cycle for each hop, and one for the first
-    router. The mean distance of two of n places on a line is (n^2 - 1) / (3 n).
+def zero_load_latency(rows: int, cols: int, link_cycles: int = 0) -> float:
+    """Mean cycles of a flit alone, over all pairs of source and target: for each hop a cycle and those of the link, and
+    a cycle for the first router. The mean distance of two of n places on a line is (n^2 - 1) / (3 n).
     """
-    return 1 + sum((side * side - 1) / (3 * side) for side in (rows, cols))
+    return 1 + (1 + link_cycles) * sum((side * side - 1) / (3 * side) for side in (rows, cols))
 
 
 def sweep_rates(step: float) -> list[float]:
@@ -135,15 +149,15 @@ def saturation_rate(records: Sequence[TrafficRecord], factor: float = 3.0) -> fl
 
 
 @lru_cache(maxsize=8)
-def emit_mesh(nop: NopSpec, rows: int, cols: int) -> Emitted:
-    """Return the Verilog of a mesh with traffic nodes.
+def emit_mesh(nop: NopSpec, rows: int, cols: int, links: MeshLinks | None = None) -> Emitted:
+    """Return the Verilog of a mesh with traffic nodes, and with adapters and faulty wires if there are ``links``.
 
     Raises
     ------
     ValueError
         If a side is too long for coordinates, or a flit too narrow for time stamps.
     """
-    return emit(TrafficMesh(nop=nop, rows=rows, cols=cols), None)
+    return emit(TrafficMesh(nop=nop, rows=rows, cols=cols, links=links), None)
 
 
 def prepare(request: TrafficRequest) -> Emitted:
@@ -152,10 +166,17 @@ def prepare(request: TrafficRequest) -> Emitted:
     Raises
     ------
     ValueError
-        If the simulator is unknown, or the mesh cannot be made.
+        If the simulator is unknown, the mesh cannot be made, or the link that is to die is none of it or dies after
+        the traffic.
     """
     backend(request.sim)
-    return emit_mesh(request.nop, request.rows, request.cols)
+    links, last = request.links, request.warmup + request.cycles
+    if links is None:
+        return emit_mesh(request.nop, request.rows, request.cols)
+    links.job(request.nop, request.rows, request.cols)
+    if links.death is not None and links.death.cycle >= last:
+        raise ValueError(f"a link cannot die in cycle {links.death.cycle}: traffic ends before cycle {last}")
+    return emit_mesh(request.nop, request.rows, request.cols, links.mesh_links(request.nop))
 
 
 def run_traffic(request: TrafficRequest) -> TrafficRecord:
@@ -164,14 +185,15 @@ def run_traffic(request: TrafficRequest) -> TrafficRecord:
     Raises
     ------
     ValueError
-        If the simulator is unknown, or the mesh cannot be made.
+        As :func:`prepare`.
     SimulationError
         If the simulator is missing.
     """
     simulator = backend(request.sim)
     emitted = prepare(request)
     model = simulator.build(emitted)
-    nodes = request.rows * request.cols
+    nop, rows, cols, links = request.nop, request.rows, request.cols, request.links
+    nodes = rows * cols
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
         folder = Path(name)
@@ -181,9 +203,10 @@ def run_traffic(request: TrafficRequest) -> TrafficRecord:
             first=request.warmup,
             last=request.warmup + request.cycles,
             seed=request.seed,
+            link_job=None if links is None else links.job(nop, rows, cols),
         ).save(folder)
         simulator.run(model, emitted.top, "cosim.benches.mesh", folder, {FOLDER_VARIABLE: str(folder)})
-        counters = load_counters(folder)
+        counters, link_counters = load_counters(folder)
     total = {name: sum(node[name] for node in counters) for name in TRAFFIC_COUNTERS}
     measured = total["measured"]
     complete = measured > 0 and measured == total["offered"]
@@ -193,12 +216,16 @@ def run_traffic(request: TrafficRequest) -> TrafficRecord:
         throughput=total["accepted"] / (nodes * request.cycles),
         latency_mean=(total["received_time"] - total["generated_time"]) / measured if complete else None,
         network_latency_mean=total["network_time"] / measured if complete else None,
-        zero_load_latency=zero_load_latency(request.rows, request.cols),
+        zero_load_latency=zero_load_latency(rows, cols, 0 if links is None else links.hop_cycles(nop)),
         generated=total["generated"],
         received=total["received"],
         lost=total["generated"] - total["received"],
         misrouted=total["misrouted"],
+        wrong=total["wrong"],
+        same=total["sent_sum"] % 2**64 == total["received_sum"] % 2**64,
+        links=None if links is None else LinkTotals.count(links, nop, rows, cols, link_counters),
         counters=tuple(counters),
+        link_counters=tuple(link_counters),
         sim=request.sim,
         simulator_version=simulator.version(),
         hecaton_version=version("hecaton"),

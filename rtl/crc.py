@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module
+from functools import reduce
+from operator import xor
+
+from amaranth.hdl import Const, Module, Mux, Value
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block, check_integers
@@ -56,13 +59,14 @@ class Crc(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # The register is linear in the message: each of its bits is the parity of some message bits.
-        parts = [0] * CRC_BITS
-        constant, of_bit = _ONES, _shifted(1)
+        # The register is linear in the message: each bit adds what a lone 1 in its place leaves there.
+        parts: list[Value] = []
+        rest, alone = _ONES, _shifted(1)
         for place in reversed(range(self._width)):
-            for bit in range(CRC_BITS):
-                parts[bit] |= (of_bit >> bit & 1) << place
-            constant, of_bit = _shifted(constant), _shifted(of_bit)
-        parities = Cat((self.i & Const(part, self._width)).xor() for part in parts)
-        m.d.comb += self.o.eq(parities ^ constant ^ _ONES)
+            parts.append(Mux(self.i[place], Const(alone, CRC_BITS), 0))
+            rest, alone = _shifted(rest), _shifted(alone)
+        parts.append(Const(rest ^ _ONES, CRC_BITS))
+        while len(parts) > 1:  # a tree, not a chain
+            parts = [reduce(xor, parts[n : n + 2]) for n in range(0, len(parts), 2)]
+        m.d.comb += self.o.eq(parts[0])
         return m

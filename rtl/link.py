@@ -73,8 +73,7 @@ class LinkPort(Block):
 
     @property
     def block_name(self) -> str:
-        shape = self._shape
-        return f"link_port_{shape.width}x{shape.depth}_p{shape.lane_bits}_t{shape.timeout_cycles}"
+        return f"link_port_{self._shape.text}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

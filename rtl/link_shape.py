@@ -96,6 +96,11 @@ class LinkShape:
         return max(0, system.link_cycles - LINK_CYCLES)
 
     @property
+    def text(self) -> str:
+        """All parameters in the names of Verilog modules."""
+        return f"{self.width}x{self.depth}_p{self.lane_bits}_t{self.timeout_cycles}"
+
+    @property
     def layout(self) -> data.StructLayout:
         """A frame without its CRC: a flit and whether there is one, its number or that of the next one, what the other
         direction is told (the next number that is expected, and the flits that have left the receive buffer), and the

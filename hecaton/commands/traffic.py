@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +14,9 @@ from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, exam
 from hecaton.output import Output
 
 if TYPE_CHECKING:
+    from chiplet.specs import SystemSpec
     from cosim.traffic import TrafficRecord
+    from cosim.traffic_links import TrafficLinks
 
 app = typer.Typer()
 
@@ -24,6 +28,8 @@ Cycles = integer(1, 1 << 24)
         "hecaton cosim traffic --mesh 4x4 --rate 0.3 --cycles 5000",
         "hecaton cosim traffic --mesh 1x3 --rate 0.2 --cycles 500 -P nop.buffer_flits=2 --json",
         "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl -o latency.svg",
+        "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --flips 1e-3 -P link.latency_seconds=5e-9",
+        "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --dead-link 0:1@500",
     )
 )
 def traffic(
@@ -46,6 +52,29 @@ def traffic(
         int,
         typer.Option("--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before these."),
     ] = 1000,
+    links: Annotated[
+        bool, typer.Option("--links", help="Link adapters between the routers, as [link] says; else wires.")
+    ] = False,
+    flips: Annotated[
+        float,
+        typer.Option("--flips", metavar="CHANCE", help="Chance that a frame on a link has a wrong bit."),
+    ] = 0.0,
+    burst: Annotated[
+        int,
+        typer.Option("--burst", parser=integer(0, 8), metavar="N", help="Wires above it that may flip, too."),
+    ] = 0,
+    stalls: Annotated[
+        float,
+        typer.Option(
+            "--stalls", metavar="CHANCE", help="Chance in a cycle that a link goes blank for 1 to 16 cycles."
+        ),
+    ] = 0.0,
+    dead_link: Annotated[
+        str | None,
+        typer.Option(
+            "--dead-link", metavar="FROM:TO@CYCLE", help="Link, by its nodes, that dies in a cycle."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
@@ -60,13 +89,17 @@ def traffic(
     throughput; then wait until the network is empty, and count what is lost.
 
     The configuration starts from the preset bench. Rates, offered load and throughput are flits/node/cycle, latencies
-    cycles. Exit code 1 if a flit is lost or comes out at a wrong die.
+    cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, or comes out at a wrong die, or if a link
+    is dead. With --flips or --stalls and one rate, the same traffic runs once more without faults for comparison.
 
     JSON keys: mesh, cycles, warmup, seed, sim, simulator_version, hecaton_version, verilog_sha256, nop,
     zero_load_latency, and rate, offered, throughput, latency_mean (with the time in the source's queue),
-    network_latency_mean (without), generated, received, lost, misrouted, wall_seconds; with --sweep these in points
-    (a list), saturation_throughput (at the highest load) and saturation_rate (highest rate with less than three times
-    the latency at zero load).
+    network_latency_mean (without), generated, received, lost, misrouted, wrong, wall_seconds; with --sweep these in
+    points (a list), saturation_throughput (at the highest load) and saturation_rate (highest rate with less than three
+    times the latency at zero load). With --links also link (phit_bits, flight_cycles, timeout_cycles, flips, burst,
+    stalls, stall_cycles, death), and in each point links (frame_bits, frame_cycles, latency_cycles, dead_cycles; flits
+    sent, received and replayed; crc_errors, flips, stalls; deaths: source, target and the cycle in which the link was
+    found dead); with faults throughput_without_faults and throughput_cost, the share that is lost.
     """
     from chiplet.config import load_system
     from cosim.traffic import prepare, run_traffic, saturation_rate, sweep_rates, traffic_request
@@ -78,11 +111,13 @@ def traffic(
             raise ValueError(f"-o {output}: only --sweep has a plot")
         system = load_system(config, override or [], preset="bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
+        faulty = _links(system, links, flips, burst, stalls, dead_link)
         requests = [
             traffic_request(
                 rows=rows,
                 cols=cols,
                 nop=system.nop,
+                links=faulty,
                 rate=each,
                 cycles=cycles,
                 warmup=warmup,
@@ -92,6 +127,9 @@ def traffic(
             for each in (sweep_rates(step) if rate is None else [rate])
         ]
         prepare(requests[0])
+        if faulty is not None and (flips or stalls) and faulty.death is None and not sweep:
+            ideal = faulty.model_copy(update={"flips": 0.0, "stalls": 0.0})
+            requests.append(requests[0].model_copy(update={"links": ideal}))
         out.note(f"simulating {rows}x{cols} routers with {sim} ...")
         records = []
         with out.progress("loads", len(requests)) as advance:
@@ -111,6 +149,8 @@ def traffic(
             "nop": system.nop.model_dump(),
             "zero_load_latency": first.zero_load_latency,
         }
+        if faulty is not None:
+            data["link"] = faulty.model_dump()
         points = [_point(record) for record in records]
         if sweep:
             data["saturation_throughput"] = records[-1].throughput
@@ -118,21 +158,85 @@ def traffic(
             data["points"] = points
         else:
             data |= points[0]
+            if len(records) > 1:
+                data["throughput_without_faults"] = without = records[1].throughput
+                data["throughput_cost"] = 1 - first.throughput / without if without else 0.0
         if output is not None:
             from hecaton.traffic_plots import plot_latency
 
             plot_latency(records, output)
         out.result(data, _view(data, points))
-        wrong = sum(record.lost + record.misrouted for record in records)
-        if wrong:
-            raise CheckFailed(f"{wrong} flits are lost or came out at a wrong die")
+        _check(records)
+
+
+def _links(
+    system: SystemSpec, links: bool, flips: float, burst: int, stalls: float, dead_link: str | None
+) -> TrafficLinks | None:
+    """Links of the options, or None if they are wires. Raises ValueError in one line."""
+    from pydantic import ValidationError
+
+    from cosim.traffic_links import Death, TrafficLinks
+
+    if not links:
+        for option, value in (
+            ("flips", flips),
+            ("burst", burst),
+            ("stalls", stalls),
+            ("dead-link", dead_link),
+        ):
+            if value:
+                raise ValueError(f"--{option} {value}: needs --links")
+        return None
+    death = None
+    if dead_link is not None:
+        match = re.fullmatch(r"(\d{1,6}):(\d{1,6})@(\d{1,9})", dead_link, re.ASCII)
+        if match is None:
+            raise ValueError(f"--dead-link {dead_link}: must be FROM:TO@CYCLE, as in --dead-link 0:1@500")
+        source, target, cycle = map(int, match.groups())
+        death = Death(source=source, target=target, cycle=cycle)
+    try:
+        return TrafficLinks.of(system, flips=flips, burst=burst, stalls=stalls, death=death)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
+
+
+def _check(records: Sequence[TrafficRecord]) -> None:
+    """Raise CheckFailed for dead links, and for flits that are lost or not what and where they should be."""
+    for record in records:
+        asked = None if record.request.links is None else record.request.links.death
+        deaths = () if record.links is None else record.links.deaths
+        if asked is not None:
+            link, bound = f"link {asked.source}:{asked.target}", record.links and record.links.dead_cycles
+            found = [
+                death for death in deaths if (death.source, death.target) == (asked.source, asked.target)
+            ]
+            if not found:
+                raise CheckFailed(
+                    f"{link} died in cycle {asked.cycle}, and was not found dead in {bound} cycles"
+                )
+            raise CheckFailed(
+                f"{link} is dead: node {asked.target} found so {found[0].cycle - asked.cycle} cycles after cycle "
+                f"{asked.cycle}, within the bound of {bound}"
+            )
+        if deaths:
+            first = deaths[0]
+            raise CheckFailed(
+                f"link {first.source}:{first.target} is dead: node {first.target} found so in cycle {first.cycle}"
+            )
+    wrong = sum(record.lost + record.misrouted + record.wrong for record in records)
+    if wrong:
+        raise CheckFailed(f"{wrong} flits are lost, wrong, or came out at a wrong die")
+    if not all(record.same for record in records):
+        raise CheckFailed("the flits received are not those sent: some are doubled, and as many lost")
 
 
 def _point(record: TrafficRecord) -> dict[str, Any]:
     names = ("offered", "throughput", "latency_mean", "network_latency_mean", "generated", "received", "lost")
     return {
         "rate": record.request.rate,
-        **{name: getattr(record, name) for name in (*names, "misrouted", "wall_seconds")},
+        **{name: getattr(record, name) for name in (*names, "misrouted", "wrong", "wall_seconds")},
+        **({} if record.links is None else {"links": record.links.model_dump()}),
     }
 
 
@@ -141,10 +245,30 @@ def _view(data: dict[str, Any], points: list[dict[str, Any]]) -> Any:
 
     from hecaton.tables import columns
 
-    names = ["rate", "offered", "throughput", "latency_mean", "network_latency_mean", "received", "lost"]
+    names = [
+        "rate",
+        "offered",
+        "throughput",
+        "latency_mean",
+        "network_latency_mean",
+        "received",
+        "lost",
+        "wrong",
+    ]
     title = f"{data['mesh']}, {data['cycles']} cycles, seed {data['seed']}, {data['sim']}: "
     title += f"latency at zero load {data['zero_load_latency']:.4g} cycles"
-    parts: list[Any] = [columns(points, names, title=title)]
+    shown = points if "points" in data else points[:1]
+    parts: list[Any] = [columns(shown, names, title=title)]
+    if "link" in data:
+        counted = ["sent", "replayed", "crc_errors", "flips", "stalls"]
+        title = "Links: frames of {frame_bits} bits in {frame_cycles} cycles, latency {latency_cycles} cycles"
+        rows = [{"rate": point["rate"], **point["links"]} for point in shown]
+        parts.append(columns(rows, ["rate", *counted], title=title.format(**rows[0])))
+    if "throughput_cost" in data:
+        parts.append(
+            f"Throughput without faults {data['throughput_without_faults']:.4g} flits/node/cycle: they cost "
+            f"{100 * data['throughput_cost']:.3g}%."
+        )
     if "points" in data:
         parts.append(
             f"Throughput at full load {data['saturation_throughput']:.4g} flits/node/cycle; latency stays below three "

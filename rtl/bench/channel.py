@@ -81,7 +81,7 @@ class Channel(Block):
         m = Module()
         flight = Delay(width=self._wires, cycles=self._cycles, reset_less=False)
         place(m, platform, "flight", flight)
-        random = Signal(64, init=1)
+        random = Signal(64, init=0x9E3779B97F4A7C15)
         chance, low = random[32:], random[:32]
         with m.If(self.reseed):
             # The halves differ, and neither is 0.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import NopSpec
+from rtl.bench.xorshift import next_random
 from rtl.block import Block
 from rtl.flit import flit_layout
 
@@ -22,14 +23,20 @@ TRAFFIC_COUNTERS = (
     "generated_time",
     "received_time",
     "network_time",
+    "wrong",
+    "sent_sum",
+    "received_sum",
 )
 """Counters of a node in the order of their numbers, see :class:`TrafficNode`."""
 
 TIME_BITS = 32
+CHECK_BITS = 7
+"""Least bits of the check of a flit."""
 
 
 def traffic_layout(nop: NopSpec) -> data.StructLayout:
-    """Data of a traffic flit: whether it is a measured one, and when it was offered to the network.
+    """Data of a traffic flit: whether it is a measured one, when it was offered to the network, and in the rest a
+    check, a hash of these and of what the flit says of its source and target.
 
     Raises
     ------
@@ -37,13 +44,12 @@ def traffic_layout(nop: NopSpec) -> data.StructLayout:
         If a flit is too narrow for that.
     """
     fields = {"measured": 1, "entry": TIME_BITS}
-    least = sum(fields.values())
+    least = sum(fields.values()) + CHECK_BITS
     if nop.flit_bits < least:
         raise ValueError(
             f"nop.flit_bits = {nop.flit_bits}: must be at least {least} for traffic with time stamps"
         )
-    rest = nop.flit_bits - least
-    return data.StructLayout({**fields, "rest": rest} if rest else fields)
+    return data.StructLayout({**fields, "check": nop.flit_bits - sum(fields.values())})
 
 
 class TrafficNode(Block):
@@ -53,7 +59,8 @@ class TrafficNode(Block):
     the next one. Targets are uniform over all nodes, the node itself included. The queue of the source is a count of
     flits that wait, so it has no bound: a target is drawn when a flit comes to its head. Flits generated while
     ``measure`` is high are the measured ones; their latency from generation to reception is the difference of two
-    sums of times, once all have arrived.
+    sums of times, once all have arrived. Every flit carries a hash of its contents, so that a sink sees a wrong one;
+    the sums of the hashes sent and received by all nodes differ if a flit is lost and another one doubled.
 
     Parameters
     ----------
@@ -83,7 +90,8 @@ class TrafficNode(Block):
         ``accepted`` (received) while ``measure`` is high, ``measured`` ones received, ``misrouted`` ones received that
         belong elsewhere; for measured flits the sums of the cycles in which they could first enter the network
         (``generated_time``) and were received (``received_time``), and of the cycles in the network
-        (``network_time``).
+        (``network_time``); received flits that are ``wrong``; sums of the hashes of what was sent and received
+        (``sent_sum``, ``received_sum``), modulo 2^64.
     """
 
     def __init__(self, *, nop: NopSpec, rows: int, cols: int) -> None:
@@ -131,15 +139,16 @@ class TrafficNode(Block):
         with m.If(self.seed_arrivals):
             m.d.sync += arrivals.eq(self.seed)
         with m.Elif(self.run):
-            m.d.sync += arrivals.eq(_next(m, "arrivals", arrivals))
+            m.d.sync += arrivals.eq(next_random(m, "arrivals", arrivals))
         with m.If(self.seed_targets):
             m.d.sync += targets.eq(self.seed)
         with m.Elif(sent):
-            m.d.sync += targets.eq(_next(m, "targets", targets))
+            m.d.sync += targets.eq(next_random(m, "targets", targets))
 
         measured = Signal()
         entry = Signal(TIME_BITS)
         outgoing, content = flit(self.o.payload), fields(flit(self.o.payload).data)
+        own = _hash(m, "own", outgoing, content)
         m.d.comb += [
             measured.eq(early == 0),
             self.o.valid.eq((early != 0) | (late != 0)),
@@ -148,11 +157,15 @@ class TrafficNode(Block):
             outgoing.col.eq((targets[:16] * self._cols) >> 16),
             content.measured.eq(measured),
             content.entry.eq(entry),
+            outgoing.source.eq(self.col),
+            content.check.eq(_repeated(own, len(content.check))),
         ]
         m.d.sync += [
             early.eq(early + (self.generates & ~self.measure) - (sent & ~measured)),
             late.eq(late + (self.generates & self.measure) - (sent & measured)),
         ]
+        with m.If(sent):
+            m.d.sync += counts["sent_sum"].eq(counts["sent_sum"] + own)
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += entry.eq(self.now + 1)
         with m.If(self.generates):
@@ -165,7 +178,13 @@ class TrafficNode(Block):
 
         arrived = flit(self.i.payload)
         found = fields(arrived.data)
-        m.d.comb += [self.i.ready.eq(1), self.receives.eq(self.i.valid)]
+        expected = _hash(m, "arrived", arrived, found)
+        check = Signal(len(found.check))
+        m.d.comb += [
+            self.i.ready.eq(1),
+            self.receives.eq(self.i.valid),
+            check.eq(_repeated(expected, len(check))),
+        ]
         with m.If(self.receives):
             m.d.sync += [
                 counts["received"].eq(counts["received"] + 1),
@@ -173,6 +192,8 @@ class TrafficNode(Block):
                 counts["misrouted"].eq(
                     counts["misrouted"] + ((arrived.row != self.row) | (arrived.col != self.col))
                 ),
+                counts["wrong"].eq(counts["wrong"] + (found.check != check)),
+                counts["received_sum"].eq(counts["received_sum"] + expected),
             ]
             with m.If(found.measured):
                 m.d.sync += [
@@ -183,8 +204,17 @@ class TrafficNode(Block):
         return m
 
 
-def _next(m: Module, name: str, random: Signal) -> Value:
-    """The xorshift number after ``random`` (Marsaglia 2003)."""
-    spread, mixed = Signal(32, name=f"{name}_spread"), Signal(32, name=f"{name}_mixed")
-    m.d.comb += [spread.eq(random ^ (random << 13)[:32]), mixed.eq(spread ^ (spread >> 17))]
-    return mixed ^ (mixed << 5)[:32]
+def _hash(m: Module, name: str, flit: data.View, content: data.View) -> Value:
+    """32 bits that a flit's time, source and target give: each step can be undone, so a change of one changes them."""
+    known = Cat(flit.col, flit.row, flit.source, content.measured)
+    bits = Signal(32, name=f"{name}_hash_0")
+    m.d.comb += bits.eq(content.entry ^ (known << 5))
+    for number in (1, 2):
+        mixed = Signal(32, name=f"{name}_hash_{number}")
+        m.d.comb += mixed.eq((bits ^ (bits >> 16)) * 0x45D9F3B)
+        bits = mixed
+    return bits ^ (bits >> 16)
+
+
+def _repeated(bits: Value, width: int) -> Value:
+    return bits.replicate(-(-width // len(bits)))[:width]

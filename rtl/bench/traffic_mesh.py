@@ -9,7 +9,8 @@ from amaranth.hdl import Array, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import NopSpec
-from rtl.bench.mesh import RouterMesh
+from rtl.bench.faulty_link import FAULT_REGISTERS
+from rtl.bench.mesh import MeshLinks, RouterMesh
 from rtl.bench.traffic import TrafficNode
 from rtl.block import Block, place
 
@@ -25,6 +26,8 @@ class TrafficMesh(Block):
         As for the routers; ValueError if its flits are too narrow for traffic.
     rows, cols : int
         Sides of the mesh; ValueError as for :class:`rtl.bench.mesh.RouterMesh`.
+    links : MeshLinks, optional
+        Adapters and faulty wires; without them links are wires.
 
     Members
     -------
@@ -42,12 +45,32 @@ class TrafficMesh(Block):
         Flits received by all nodes.
     drained : Out(1)
         Cycle ``last`` has come, and as many flits were received as generated.
+    flip_rate, burst, stall_rate, stall_mask : In, link : In(16), seed_link : In(1), cut_link : In(16)
+        Only with links, as all the following: faults, a link, the strobe that takes ``seed`` for it, and the link that
+        dies; see :class:`rtl.bench.mesh.RouterMesh`.
+    cut : In(1), cut_cycle : In(32)
+        Whether a link dies, and the cycle from which it is dead.
+    dead : Out(1)
+        A link was found dead by one of its ends.
+    select_link : In(3), link_value : Out(64)
+        A counter of ``link``, and its value.
     """
 
-    def __init__(self, *, nop: NopSpec, rows: int, cols: int) -> None:
-        self._nop, self._rows, self._cols = nop, rows, cols
-        self._mesh = RouterMesh(nop=nop, rows=rows, cols=cols)
+    def __init__(self, *, nop: NopSpec, rows: int, cols: int, links: MeshLinks | None = None) -> None:
+        self._nop, self._rows, self._cols, self._links = nop, rows, cols, links
+        self._mesh = RouterMesh(nop=nop, rows=rows, cols=cols, links=links)
         self._nodes = [TrafficNode(nop=nop, rows=rows, cols=cols) for _ in range(rows * cols)]
+        faults = {
+            **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
+            "link": In(16),
+            "seed_link": In(1),
+            "cut_link": In(16),
+            "cut": In(1),
+            "cut_cycle": In(32),
+            "dead": Out(1),
+            "select_link": In(3),
+            "link_value": Out(64),
+        }
         super().__init__(
             {
                 "start": In(1),
@@ -62,6 +85,7 @@ class TrafficMesh(Block):
                 "value": Out(64),
                 "received": Out(64),
                 "drained": Out(1),
+                **(faults if links else {}),
             }
         )
 
@@ -84,6 +108,19 @@ class TrafficMesh(Block):
         ]
         with m.If(self.start):
             m.d.sync += now.eq(now + 1)
+        if self._links is not None:
+            m.d.comb += [
+                mesh.now.eq(now),
+                *(getattr(mesh, name).eq(getattr(self, name)) for name in FAULT_REGISTERS),
+                mesh.link.eq(self.link),
+                mesh.seed.eq(self.seed),
+                mesh.reseed.eq(self.seed_link),
+                mesh.cut_link.eq(self.cut_link),
+                mesh.cut.eq(self.cut & self.start & (now >= self.cut_cycle)),
+                mesh.select.eq(self.select_link),
+                self.link_value.eq(mesh.value),
+                self.dead.eq(mesh.dead),
+            ]
         for number, node in enumerate(nodes):
             place(m, platform, f"node_{number}", node)
             into, out = getattr(mesh, f"in_{number}"), getattr(mesh, f"out_{number}")

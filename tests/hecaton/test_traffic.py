@@ -40,6 +40,50 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
     assert plot.read_text(encoding="utf-8").startswith("<?xml")
 
 
+def test_flips_cost_cycles_and_no_flit(tmp_path: Path) -> None:
+    done = hecaton(
+        *("cosim", "traffic", "--mesh", "1x2", "--rate", "1", "--cycles", "300", "--warmup", "20", "--json"),
+        *(
+            "--links",
+            "--flips",
+            "0.03",
+            "--burst",
+            "3",
+            "--stalls",
+            "0.001",
+            "-P",
+            "link.latency_seconds=5e-9",
+        ),
+        environment={"HECATON_CACHE": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert data["lost"] == data["misrouted"] == data["wrong"] == 0
+    assert data["link"]["flight_cycles"] == 3
+    assert data["links"]["latency_cycles"] == 5
+    assert data["links"]["replayed"] > 0 < data["links"]["flips"] <= data["links"]["crc_errors"]
+    assert data["throughput"] < data["throughput_without_faults"]
+    cost = 1 - data["throughput"] / data["throughput_without_faults"]
+    assert data["throughput_cost"] == pytest.approx(cost, rel=1e-12)
+
+
+def test_a_dead_link_is_named_and_no_hang(tmp_path: Path) -> None:
+    done = hecaton(
+        *("cosim", "traffic", "--mesh", "2x2", "--rate", "0.2", "--cycles", "300", "--warmup", "0", "--json"),
+        *("--links", "--dead-link", "3:1@100", "-P", "link.timeout_cycles=200"),
+        environment={"HECATON_CACHE": str(tmp_path)},
+    )
+    data = json.loads(done.stdout)
+    death = data["links"]["deaths"][0]
+    assert (death["source"], death["target"]) == (3, 1)
+    assert death["cycle"] - 100 <= 201 < data["links"]["dead_cycles"] == 402
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"hecaton: error: link 3:1 is dead: node 1 found so {death['cycle'] - 100} cycles after cycle 100, within the bound "
+        "of 402\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -49,13 +93,32 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
         ("--rate 2", "rate = 2.0: input should be less than or equal to 1"),
         ("--sweep --step 0", "step = 0.0: must be from 0.001 to 1"),
         ("--rate 0.1 --sim spice", "--sim spice is unknown: must be one of icarus, cxxrtl, verilator"),
+        ("--rate 0.1 --flips 0.1", "--flips 0.1: needs --links"),
+        ("--rate 0.1 --dead-link 0:1@5", "--dead-link 0:1@5: needs --links"),
+        (
+            "--rate 0.1 --links --dead-link 0-1",
+            "--dead-link 0-1: must be FROM:TO@CYCLE, as in --dead-link 0:1@500",
+        ),
+        (
+            "--rate 0.1 --links --mesh 2x2 --dead-link 0:3@5",
+            "link 0:3 is none of the mesh: must join two neighbours of nodes 0 to 3, numbered row by row",
+        ),
+        (
+            "--rate 0.1 --links --mesh 1x2 --cycles 10 --warmup 2 --dead-link 0:1@12",
+            "a link cannot die in cycle 12: traffic ends before cycle 12",
+        ),
+        ("--rate 0.1 --links --flips 2", "--flips 2.0: input should be less than or equal to 1"),
+        (
+            "--rate 0.1 --links --mesh 1x2 -P link.timeout_cycles=9",
+            "link.timeout_cycles = 9: must be at least 10, two round trips of the link",
+        ),
         (
             "--rate 0.1 --mesh 1x65",
             "mesh: cols = 65: must be at most 64, which nop.coordinate_bits = 6 can address",
         ),
         (
             "--rate 0.1 --mesh 1x1 -P nop.flit_bits=32",
-            "nop.flit_bits = 32: must be at least 33 for traffic with time stamps",
+            "nop.flit_bits = 32: must be at least 40 for traffic with time stamps",
         ),
     ],
 )

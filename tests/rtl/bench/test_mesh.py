@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from chiplet.specs import NopSpec
 from nop.topology import Mesh
-from rtl.bench.mesh import RouterMesh
+from rtl.bench.mesh import MeshLinks, RouterMesh, mesh_links
+from rtl.emit import emit
 from rtl.flit import flit_layout
+from rtl.link_shape import LinkShape
 from tests.rtl.harness import put, receive, simulate
 
 NOP = NopSpec(flit_bits=32, coordinate_bits=4)
@@ -177,6 +179,26 @@ def test_a_blocked_packet_does_not_hold_up_one_behind_it() -> None:
     simulate(dut, bench, cycles=200)
 
 
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (4, 1), (3, 2)])
+def test_links_join_all_neighbours_there_and_back(rows: int, cols: int) -> None:
+    mesh = Mesh(rows, cols)
+    links = mesh_links(rows, cols)
+    expected = {(a, b) for a in range(mesh.nodes) for b in range(mesh.nodes) if mesh.hops(a, b) == 1}
+    assert set(links) == expected
+    assert len(links) == len(expected)
+    assert all(links[n] == links[n ^ 1][::-1] for n in range(len(links)))
+
+
+def test_the_modules_of_a_mesh_with_adapters_do_not_grow_with_it() -> None:
+    shape = LinkShape.fit(width=flit_layout(NOP).size, phit_bits=40, flight_cycles=1, timeout_cycles=100)
+    small, large = (
+        emit(RouterMesh(nop=NOP, rows=1, cols=cols, links=MeshLinks(shape=shape, flight_cycles=1)), None)
+        for cols in (2, 4)
+    )
+    assert small.modules[:-1] == large.modules[:-1]
+    assert f"link_port_{shape.text}" in small.modules
+
+
 @pytest.mark.parametrize(
     ("sides", "message"),
     [
@@ -189,5 +211,5 @@ def test_a_blocked_packet_does_not_hold_up_one_behind_it() -> None:
 )
 def test_sides_out_of_range_are_refused(sides: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match="^mesh: ") as caught:
-        RouterMesh(nop=NOP, **sides)
+        RouterMesh(nop=NOP, rows=sides["rows"], cols=sides["cols"])
     assert str(caught.value) == message

@@ -81,8 +81,47 @@ def test_the_sink_counts_latency_and_what_is_misrouted() -> None:
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("flit_bits", [40, 64, 130])
+def test_every_wrong_bit_that_tells_of_a_flit_is_seen(flit_bits: int) -> None:
+    nop = NopSpec(flit_bits=flit_bits, coordinate_bits=3)
+    dut = TrafficNode(nop=nop, rows=4, cols=4)
+    layout = flit_layout(nop)
+    told = [n for n in range(layout.size) if n not in (layout["tail"].offset, layout["engine"].offset)]
+    told.remove(layout["copy"].offset)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.row, 3)
+        ctx.set(dut.col, 2)
+        ctx.set(dut.seed, 0x1234567)
+        ctx.set(dut.seed_arrivals, 1)
+        await ctx.tick()
+        ctx.set(dut.seed_arrivals, 0)
+        ctx.set(dut.rate, 65536)
+        ctx.set(dut.run, 1)
+        await ctx.tick()
+        ctx.set(dut.run, 0)
+        good = ctx.get(dut.o.payload)
+        ctx.set(dut.o.ready, 1)
+        await ctx.tick()
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.i.payload, good)
+        await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        assert await count(ctx, dut, "wrong") == 0
+        assert await count(ctx, dut, "sent_sum") == await count(ctx, dut, "received_sum") > 0
+        ctx.set(dut.i.valid, 1)
+        for place in told:
+            ctx.set(dut.i.payload, good ^ 1 << place)
+            await ctx.tick()
+        ctx.set(dut.i.valid, 0)
+        # A check of 7 bits can be right by chance for some.
+        assert await count(ctx, dut, "wrong") >= len(told) - (4 if flit_bits == 40 else 0)
+
+    simulate(dut, bench)
+
+
 def test_a_flit_without_room_for_time_stamps_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"^nop.flit_bits = 32: must be at least 33 for traffic with time stamps$"
+        ValueError, match=r"^nop.flit_bits = 32: must be at least 40 for traffic with time stamps$"
     ):
         TrafficNode(nop=NopSpec(flit_bits=32, coordinate_bits=3), rows=1, cols=1)

@@ -1,0 +1,130 @@
+"""Bench-only link: two adapters and the wires between them, with faults and counters for each direction."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS, Channel
+from rtl.block import Block, place
+from rtl.link import LinkPort
+from rtl.link_shape import LinkShape
+from rtl.streams import joined
+
+__all__ = ["FAULT_REGISTERS", "LINK_COUNTERS", "FaultyLink"]
+
+LINK_COUNTERS = (
+    "sent",
+    "received",
+    "replayed",
+    "crc_errors",
+    "flips",
+    "stalls",
+    "dead",
+    "dead_cycle",
+)
+"""Counters of a direction in the order of their numbers, see :class:`FaultyLink`."""
+
+FAULT_REGISTERS = {
+    "flip_rate": CHANCE_BITS,
+    "burst": BURST_BITS,
+    "stall_rate": CHANCE_BITS,
+    "stall_mask": STALL_BITS,
+}
+"""Registers of the channels, and their bits; see :class:`rtl.bench.channel.Channel`."""
+
+TIME_BITS = 32
+
+
+class FaultyLink(Block):
+    """A link between two routers, a and b.
+
+    Parameters
+    ----------
+    shape : LinkShape
+        Of the adapters.
+    flight_cycles : int
+        Of the wires, at least 0.
+
+    Members
+    -------
+    a_in, b_in : In(stream), a_out, b_out : Out(stream)
+        Flits from and to router a, and b: those into ``a_in`` come out of ``b_out``.
+    now : In(32)
+        The cycle.
+    seed : In(32), reseed : In(2)
+        Start of the random numbers of the channel from a to b (bit 0) and of that from b to a (bit 1).
+    flip_rate, burst, stall_rate, stall_mask : In
+        Of both channels.
+    cut : In(2)
+        The channel from a to b (bit 0), or that from b to a (bit 1), is dead.
+    dead : Out(1)
+        One of the adapters has found the link dead.
+    select : In(4), value : Out(64)
+        Number of a counter and its value; those from b to a are 8 higher. Of a direction: flits ``sent`` for the
+        first time and ``replayed`` by the sender, ``received`` by the receiver, and its ``crc_errors`` (bad frames);
+        cycles with ``flips``, and ``stalls``; whether the receiver has found the link ``dead``, and the cycle in which
+        it did.
+    """
+
+    def __init__(self, *, shape: LinkShape, flight_cycles: int) -> None:
+        self._shape, self._flight_cycles = shape, flight_cycles
+        flit = stream.Signature(shape.width)
+        super().__init__(
+            {
+                "a_in": In(flit),
+                "b_in": In(flit),
+                "a_out": Out(flit),
+                "b_out": Out(flit),
+                "now": In(TIME_BITS),
+                "seed": In(32),
+                "reseed": In(2),
+                **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
+                "cut": In(2),
+                "dead": Out(1),
+                "select": In(4),
+                "value": Out(64),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"bench_link_{self._shape.text}_f{self._flight_cycles}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ports = [LinkPort(shape=self._shape) for _ in range(2)]
+        for port, name in zip(ports, ("a", "b"), strict=True):
+            place(m, platform, f"port_{name}", port)
+            into, out = getattr(self, f"{name}_in"), getattr(self, f"{name}_out")
+            m.d.comb += joined(into, port.i) + joined(port.o, out)
+        m.d.comb += self.dead.eq(ports[0].dead | ports[1].dead)
+        values: list[Value] = []
+        for way, name in enumerate(("a_to_b", "b_to_a")):
+            sender, receiver = ports[way], ports[1 - way]
+            channel = Channel(wires=self._shape.wires, cycles=self._flight_cycles)
+            place(m, platform, name, channel)
+            m.d.comb += [
+                channel.i.eq(sender.tx),
+                receiver.rx.eq(channel.o),
+                channel.seed.eq(self.seed),
+                channel.reseed.eq(self.reseed[way]),
+                channel.cut.eq(self.cut[way]),
+                *(getattr(channel, register).eq(getattr(self, register)) for register in FAULT_REGISTERS),
+            ]
+            counts = {counter: Signal(64, name=f"{name}_{counter}") for counter in LINK_COUNTERS}
+            for counter, strobe in (
+                ("sent", sender.sent),
+                ("replayed", sender.replayed),
+                ("received", receiver.received),
+                ("crc_errors", receiver.crc_error),
+                ("flips", channel.flip),
+                ("stalls", channel.stall),
+            ):
+                m.d.sync += counts[counter].eq(counts[counter] + strobe)
+            with m.If(receiver.dead & ~counts["dead"][0]):
+                m.d.sync += [counts["dead"].eq(1), counts["dead_cycle"].eq(self.now)]
+            values += counts.values()
+        m.d.comb += self.value.eq(Array(values)[self.select])
+        return m
