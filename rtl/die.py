@@ -91,6 +91,8 @@ class Die(Block):
         Registers, see :mod:`rtl.counters`.
     done, error : Out(1)
         The program has ended; it met something that is no command, or a link is dead.
+    memory_idle : In(1)
+        Only with an engine: all writes that were taken are in memory. The program ends when they are.
     row, col, engine_{side}_in, engine_{side}_out
         Only with an engine: place of the die, and flits from and to the router, see :class:`rtl.engine.Engine`.
     link_replayed_{side}, link_error_{side}, link_dead_{side} : In(1)
@@ -102,7 +104,11 @@ class Die(Block):
         engine: dict[str, Any] = {}
         if nop is not None:
             flit = stream.Signature(flit_layout(nop).size)
-            engine = {"row": In(nop.coordinate_bits), "col": In(nop.coordinate_bits)}
+            engine = {
+                "row": In(nop.coordinate_bits),
+                "col": In(nop.coordinate_bits),
+                "memory_idle": In(1, init=1),
+            }
             for side in SIDES:
                 engine |= {
                     f"engine_{side.text}_in": In(flit),
@@ -344,4 +350,4 @@ class Die(Block):
             registers.send_stall_link.eq(number(over_sides("send_{}_stall_link"))),
             registers.receive_stall_semaphore.eq(number(over_sides("receive_{}_stall_semaphore"))),
         ]
-        return port.request, port.response, engine.idle
+        return port.request, port.response, engine.idle & self.memory_idle

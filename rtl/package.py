@@ -13,7 +13,7 @@ from amaranth.utils import ceil_log2
 from chiplet.specs import SystemSpec
 from rtl.axi import connect_axi, manager_members
 from rtl.block import Block, place
-from rtl.counters import ADDRESS_BITS
+from rtl.counters import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.die import die_map
 from rtl.flit import Port, flit_layout, opposite
 from rtl.io_die import IoDie
@@ -50,7 +50,12 @@ def package_map(system: SystemSpec) -> dict[str, Any]:
     names = io_die_names(system)
     inside = die_map(system.die, system.memory)
     return {
-        **{key: inside[key] for key in ("registers", "counters", "commands", "signals")},
+        **{key: inside[key] for key in ("registers", "commands", "signals")},
+        "counters": inside["counters"]
+        | {
+            name: {"address": counter_address(name), "bits": COUNTER_BITS, "use": use}
+            for name, use in ENGINE_COUNTERS.items()
+        },
         "package": {"rows": package.rows, "cols": package.cols, "io": list(package.io_sides)},
         "dies": [
             {

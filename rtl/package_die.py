@@ -13,7 +13,7 @@ from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.counters import ADDRESS_BITS
 from rtl.die import Die
-from rtl.flit import Port
+from rtl.flit import SIDES, Port
 from rtl.link_shape import LinkShape
 from rtl.memory_plane import MemoryPlanePort
 from rtl.router import Router
@@ -22,8 +22,9 @@ from rtl.streams import joined
 
 __all__ = ["PLANES", "PackageDie", "side_name"]
 
-PLANES: dict[str, tuple[Port, ...]] = {"mem": (Port.EAST, Port.WEST)}
-"""Planes of routers, and the sides on which each has links. Requests and answers stay in their row."""
+PLANES: dict[str, tuple[Port, ...]] = {"nop": SIDES, "mem": (Port.EAST, Port.WEST)}
+"""Planes of routers, and the sides on which each has links: the collective plane, and the memory plane, whose requests
+and answers stay in their row."""
 
 
 def side_name(plane: str, side: Port) -> str:
@@ -45,9 +46,9 @@ class PackageDie(Block):
     -------
     row, col, io_col : In(nop.coordinate_bits)
         Place of the die, and column of the IO die that serves it. Constant.
-    mem_east_*, mem_west_*
+    nop_north_*, nop_east_*, nop_south_*, nop_west_*, mem_east_*, mem_west_*
         Its sides, see :func:`rtl.side.side_members`.
-    mem_east_used, mem_west_used : In(1)
+    nop_north_used, ... : In(1)
         Whether there is a neighbour on that side. Constant.
     host_select, host_address, host_write, host_write_data, host_read, host_read_data
         Registers, see :mod:`rtl.counters`. Nothing happens without ``host_select``; ``host_read_data`` is 0 from the
@@ -87,13 +88,14 @@ class PackageDie(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die = Die(die=self._die, memory=self._memory)
+        die = Die(die=self._die, memory=self._memory, nop=self._nop)
         place(m, platform, "die", die)
-        memory_idle, memory_dead = self._memory_plane(m, platform, die)
+        self._collective_plane(m, platform, die)
+        dead = self._memory_plane(m, platform, die)
         self._host(m, die)
         m.d.comb += [
-            self.done.eq(die.done & memory_idle),
-            self.error.eq(die.error | memory_dead),
+            self.done.eq(die.done),
+            self.error.eq(die.error | dead),
         ]
         return m
 
@@ -112,16 +114,26 @@ class PackageDie(Block):
             sides[port] = side
         return router, sides
 
-    def _is_dead(self, plane: str, sides: dict[Port, Side]) -> Value:
-        """Whether a link to a neighbour is dead; a side without one has no link that could be."""
-        return reduce(
-            or_, (side.dead & getattr(self, f"{side_name(plane, port)}_used") for port, side in sides.items())
-        )
+    def _dead(self, plane: str, port: Port, side: Side) -> Value:
+        """Whether the link to a neighbour is dead; a side without one has no link that could be."""
+        return side.dead & getattr(self, f"{side_name(plane, port)}_used")
 
-    def _memory_plane(self, m: Module, platform: object, die: Die) -> tuple[Value, Value]:
-        """Way between the memory port of the die and the memory plane: whether every write is done, and whether a
-        link is dead.
-        """
+    def _collective_plane(self, m: Module, platform: object, die: Die) -> None:
+        """Way between the engine of the die and the collective plane. Nothing uses the local port of its router."""
+        router, sides = self._router(m, platform, "nop")
+        m.d.comb += [die.row.eq(self.row), die.col.eq(self.col)]
+        for port, side in sides.items():
+            name = port.text
+            m.d.comb += [
+                *joined(getattr(die, f"engine_{name}_out"), getattr(router, f"engine_{name}_in")),
+                *joined(getattr(router, f"engine_{name}_out"), getattr(die, f"engine_{name}_in")),
+                getattr(die, f"link_replayed_{name}").eq(side.replayed),
+                getattr(die, f"link_error_{name}").eq(side.error),
+                getattr(die, f"link_dead_{name}").eq(self._dead("nop", port, side)),
+            ]
+
+    def _memory_plane(self, m: Module, platform: object, die: Die) -> Value:
+        """Way between the memory port of the die and the memory plane: whether a link is dead."""
         router, sides = self._router(m, platform, "mem")
         port = MemoryPlanePort(nop=self._nop, memory=self._memory)
         place(m, platform, "mem_port", port)
@@ -129,12 +141,13 @@ class PackageDie(Block):
             port.row.eq(self.row),
             port.col.eq(self.col),
             port.io_col.eq(self.io_col),
+            die.memory_idle.eq(port.idle),
             *joined(die.request, port.request),
             *joined(port.response, die.response),
             *joined(port.o, router.local_in),
             *joined(router.local_out, port.i),
         ]
-        return port.idle, self._is_dead("mem", sides)
+        return reduce(or_, (self._dead("mem", way, side) for way, side in sides.items()))
 
     def _host(self, m: Module, die: Die) -> None:
         shown = Signal()  # the last read was one of this die

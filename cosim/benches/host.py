@@ -7,7 +7,7 @@ from typing import Any
 from cocotb.triggers import ReadOnly, RisingEdge
 from cocotb.types import LogicArray
 
-from rtl.counters import COUNTERS, STATUS, counter_address
+from rtl.counters import COUNTERS, ENGINE_COUNTERS, STATUS, counter_address
 
 __all__ = ["read_counters", "read_register", "read_words", "state_of", "write_register"]
 
@@ -46,10 +46,10 @@ async def state_of(dut: Any, most_cycles: int) -> str | None:
     )
 
 
-async def read_counters(dut: Any) -> dict[str, int]:
-    """Every counter of the die."""
+async def read_counters(dut: Any, *, engine: bool = False) -> dict[str, int]:
+    """Every counter of the die, which has an engine or not."""
     counters = {}
-    for name in COUNTERS:
+    for name in (*COUNTERS, *(ENGINE_COUNTERS if engine else ())):
         low = await read_register(dut, counter_address(name))
         high = await read_register(dut, counter_address(name) + 1)
         counters[name] = high << 32 | low

@@ -78,13 +78,13 @@ def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> N
     simulate(m, bench, background=[subordinate.serve(io_die)])
 
 
-@pytest.mark.parametrize("side", ["east", "west"])
+@pytest.mark.parametrize("side", ["mem_east", "mem_west", "nop_north", "nop_east", "nop_south", "nop_west"])
 @pytest.mark.parametrize("used", [0, 1])
 def test_a_dead_link_is_an_error_where_there_is_a_neighbour(side: str, used: int) -> None:
     dut = package_die(LINK)
 
     async def bench(ctx: Any) -> None:
-        ctx.set(getattr(dut, f"mem_{side}_used"), used)
+        ctx.set(getattr(dut, f"{side}_used"), used)
         for _ in range(LINK.timeout_cycles - 1):
             await ctx.tick()
             assert not ctx.get(dut.error)
