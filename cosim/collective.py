@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,12 +17,13 @@ from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
 from cosim.collective_job import CollectiveJob, exchange_path, load_counters, result_path
 from cosim.collective_program import AXES, Line, line_commands, parts, slots, sum_order
+from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.numerics import fp32_add
 from nop.collectives import Algorithm, line
 from nop.floor import LineOp, line_floor
 from rtl.bench.collective import CollectiveMesh
-from rtl.emit import Emitted, emit
+from rtl.emit import Emitted
 from rtl.isa import SEMAPHORES, Opcode, encode
 from rtl.word_reader import exchange_depth, flits_per_word
 
@@ -133,11 +133,17 @@ def _bench_die(die: DieSpec) -> DieSpec:
     )
 
 
-@lru_cache(maxsize=8)
-def _emit(die: DieSpec, nop: NopSpec, memory: MemorySpec, rows: int, cols: int) -> Emitted:
-    depth = MOST_COMMANDS * memory.command_words
-    mesh = CollectiveMesh(die=die, nop=nop, memory=memory, memory_depth=depth, rows=rows, cols=cols)
-    return emit(mesh, None)
+def _emit(request: CollectiveRequest) -> Emitted:
+    memory = request.memory
+    return emitted_once(
+        CollectiveMesh,
+        die=_bench_die(request.die),
+        nop=request.nop,
+        memory=memory,
+        memory_depth=MOST_COMMANDS * memory.command_words,
+        rows=request.rows,
+        cols=request.cols,
+    )
 
 
 def prepare(request: CollectiveRequest) -> dict[str, Line]:
@@ -248,7 +254,7 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
     lines = prepare(request)
     simulator = backend(request.sim)
     memory, nop = request.memory, request.nop
-    emitted = _emit(_bench_die(request.die), nop, memory, request.rows, request.cols)
+    emitted = _emit(request)
     model = simulator.build(emitted)
     word_sums = memory.word_bytes // 4
     sums = request.flits * nop.flit_bits // 32  # of a chunk

