@@ -20,6 +20,7 @@ from rtl.io_die import IoDie
 from rtl.link_shape import LinkShape
 from rtl.package_die import PLANES, PackageDie, side_name
 from rtl.side import neighbours
+from rtl.word_reader import flits_per_word
 
 __all__ = ["Package", "host_widths", "io_die_names", "package_map"]
 
@@ -119,8 +120,8 @@ class Package(Block):
     Raises
     ------
     ValueError
-        If coordinates do not number all dies and IO dies, a memory word is wider than an AXI4 data bus, or the
-        links cannot be made.
+        If coordinates do not number all dies and IO dies, a memory word is wider than an AXI4 data bus or holds no
+        whole number of flits, or the links cannot be made.
     """
 
     def __init__(self, *, system: SystemSpec, direct: bool = False) -> None:
@@ -132,6 +133,7 @@ class Package(Block):
                 f"nop.coordinate_bits = {nop.coordinate_bits} does not number a package of {package.rows} x "
                 f"{package.cols} dies and its IO dies: must be at least {longest.bit_length()}"
             )
+        flits_per_word(nop, memory)
         self._link = None if direct else LinkShape.of(system, width=flit_layout(nop).size)
         self._io_dies = io_die_names(system)
         axi: dict[str, Any] = {}

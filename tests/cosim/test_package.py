@@ -25,7 +25,7 @@ def system(
     return SystemSpec(
         die=DIE.model_copy(update={"dtype": dtype}),
         package=PackageSpec(rows=rows, cols=cols, io=io),
-        nop=NopSpec(flit_bits=40, coordinate_bits=3),
+        nop=NopSpec(flit_bits=32, coordinate_bits=3),
         memory=MemorySpec(word_bytes=16, outstanding=4),
     )
 

@@ -28,7 +28,7 @@ def system(
     return SystemSpec(
         die=DieSpec(rows=die, cols=die, weight_bytes=2048, activation_bytes=2048, accumulator_bytes=2048),
         package=PackageSpec(rows=rows, cols=cols, io=io),
-        nop=NopSpec(**nop),
+        nop=NopSpec(flit_bits=32, **nop),
         memory=MemorySpec(word_bytes=4),
     )
 
@@ -189,6 +189,14 @@ def test_coordinates_number_dies_and_io_dies(rows: int, cols: int, bits: int) ->
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         Package(system=system(rows, cols, coordinate_bits=bits - 1))
+
+
+def test_words_without_a_whole_number_of_flits_are_refused() -> None:
+    narrow = system(1, 1).model_copy(update={"nop": NopSpec(flit_bits=64)})
+    with pytest.raises(
+        ValueError, match="nop.flit_bits = 64: must be a multiple of 32 that divides a memory word"
+    ):
+        Package(system=narrow)
 
 
 def test_what_an_axi_port_cannot_carry_is_refused() -> None:
