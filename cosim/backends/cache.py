@@ -1,4 +1,4 @@
-"""Built models, kept between runs: whole or not at all, whoever builds at the same time and whatever breaks off.
+"""Built models and emitted designs, kept between runs: whole or not at all, whoever builds and whatever breaks off.
 
 An entry is a folder. Its seal lists the other files with their hashes and is written last: no seal, no model. The
 seal's time of change is when the entry was last asked for, and a shared lock on the seal says that somebody uses
