@@ -45,7 +45,8 @@ class ExchangeBuffer(Block):
     read_{n}_data : Out(8 * word_bytes)
         The word, in the cycle after that.
     write_{n}_valid, write_{n}_address, write_{n}_strobe, write_{n}_data : In; write_{n}_ready : Out(1)
-        A write of the 32-bit parts of a word that ``strobe`` names. The next cycle's reads see it.
+        A write of the 32-bit parts of a word that ``strobe`` names. The next cycle's reads see it. The last port never
+        waits: the store unit, which writes through it, says that it is done when its request has left.
     """
 
     def __init__(
@@ -99,6 +100,9 @@ class ExchangeBuffer(Block):
                 asked = Signal(ports, name=f"{kind}_asked_{bank}")
                 last = Signal(ports, name=f"{kind}_last_{bank}", init=1)
                 grant = Signal(ports, name=f"{kind}_grant_{bank}")
+                turn = next_in_turn(m, f"{kind}_{bank}", asked, last)
+                if kind == "write":
+                    turn = Mux(asked[-1], 1 << (ports - 1), turn)
                 m.d.comb += [
                     asked.eq(
                         Cat(
@@ -107,7 +111,7 @@ class ExchangeBuffer(Block):
                             for n in range(ports)
                         )
                     ),
-                    grant.eq(next_in_turn(m, f"{kind}_{bank}", asked, last)),
+                    grant.eq(turn),
                 ]
                 with m.If(grant.any()):
                     m.d.sync += last.eq(grant)
