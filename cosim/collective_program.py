@@ -1,29 +1,21 @@
 """Programs of a collective: the commands of each die of a line, out of the schedule of the collective.
 
-What a schedule says decides how it is carried out:
-
-- An all-gather whose chunks only ever go on to the next die: each die sends its chunk once in each direction, and the
-  dies on the way take copies.
-- A reduce-scatter of that kind: sums go on from die to die through the adders of the receive units, and those from both
-  sides meet at the chunk's own die.
-- Any other, such as the folded ring: what comes in goes into the exchange buffer, and from there to the next die as
-  soon as a word is whole.
+How a schedule is carried out is said in :mod:`nop.carriage`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from nop.carriage import carriage, first_up, hands_over, parts, runs, slots
 from nop.collectives import Algorithm, Schedule, Transfer, line
 from nop.floor import LineOp
-from nop.topology import folded_ring
 from rtl.engine import HANDED_FLITS, WAITING
 from rtl.isa import Opcode, Side, encode
 
-__all__ = ["AXES", "Axis", "Line", "line_commands", "parts", "slots", "sum_order"]
+__all__ = ["AXES", "Axis", "Line", "line_commands", "sum_order"]
 
 
 class Axis(NamedTuple):
@@ -67,22 +59,6 @@ class Line:
     pitch: int
 
 
-Part = Literal["all-gather", "reduce-scatter"]
-
-
-def parts(op: LineOp) -> tuple[Part, ...]:
-    """The ops that an op consists of, in their order."""
-    return ("reduce-scatter", "all-gather") if op == "all-reduce" else (op,)
-
-
-def slots(algorithm: Algorithm, nodes: int) -> list[int]:
-    """Place of each die's chunk in the exchange buffers: for a ring they lie in its order."""
-    if algorithm == "chain":
-        return list(range(nodes))
-    order = folded_ring(nodes)
-    return [order.index(node) for node in range(nodes)]
-
-
 def line_commands(work: Line, axis: Axis, place: int) -> tuple[list[list[int]], int]:
     """Commands of the die at ``place`` for each part of the op, and the semaphores that let the first part begin.
 
@@ -98,8 +74,7 @@ def line_commands(work: Line, axis: Axis, place: int) -> tuple[list[list[int]], 
     last = len(parts(work.op)) - 1
     for number, op in enumerate(parts(work.op)):
         schedule = line(op, work.nodes, work.algorithm)
-        neighbours = all(abs(transfer.sender - transfer.receiver) == 1 for transfer in schedule.transfers)
-        make = _stored if not neighbours else _copied if op == "all-gather" else _passed
+        make = {"copied": _copied, "passed": _passed, "stored": _stored}[carriage(schedule)]
         commands = make(work, schedule, axis, place, number < last)
         for (opcode, side), count in Counter((opcode, fields["side"]) for opcode, fields in commands).items():
             if count > MOST_COMMANDS:
@@ -169,16 +144,13 @@ def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, _following: 
 def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, following: bool) -> Commands:
     """Reduce-scatter: sums go through, and those of the die's own chunk meet there.
 
-    Two ways: the unit whose chunk is whole first hands it to the other one, or it writes it and the other one adds to
-    what is written, word by word. The first is quicker. But a unit that hands over waits for the other one, which may
-    wait for a die that waits for this one; so it is taken only where what is handed over fits the queue in between,
-    or at the middle die, for which nobody waits.
+    The sums meet in one of two ways, see :func:`nop.carriage.hands_over`.
     """
     sends: Commands = []
     receives: Commands = []
-    first = _first_up(place, work.nodes)
+    first = first_up(place, work.nodes)
     both = 0 < place < work.nodes - 1
-    joins = both and (work.flits <= HANDED_FLITS or 2 * place == work.nodes - 1)
+    joins = both and hands_over(place, work.nodes, work.flits, HANDED_FLITS)
     follows = both and not joins
     for up in (True, False):
         leaving = [t.chunk for t in schedule.transfers if t.sender == place and (t.receiver > place) == up]
@@ -228,11 +200,6 @@ def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, following: b
     return sends + receives
 
 
-def _first_up(place: int, nodes: int) -> bool:
-    """Whether the sum from lower places is added first to a die's own chunk: where it is the one that comes first."""
-    return 2 * place >= nodes - 1
-
-
 def sum_order(algorithm: Algorithm, schedule: Schedule) -> list[Transfer]:
     """Transfers of a schedule such that sums made one after the other are those of the hardware, bit for bit."""
     if algorithm == "ring":
@@ -240,32 +207,9 @@ def sum_order(algorithm: Algorithm, schedule: Schedule) -> list[Transfer]:
 
     def second(transfer: Transfer) -> bool:
         up = transfer.sender < transfer.receiver
-        return transfer.receiver == transfer.chunk and up != _first_up(transfer.chunk, schedule.nodes)
+        return transfer.receiver == transfer.chunk and up != first_up(transfer.chunk, schedule.nodes)
 
     return sorted(schedule.transfers, key=lambda transfer: (second(transfer), transfer.step))
-
-
-class _Run(NamedTuple):
-    """Chunks one after the other that are handled alike."""
-
-    first: int
-    step: int
-    length: int
-    flag: bool
-
-
-def _runs(items: Iterable[tuple[int, bool]]) -> list[_Run]:
-    """Group slots, each with a flag, into runs of equal flags and a constant step of -1 or 1."""
-    runs: list[_Run] = []
-    for slot, flag in items:
-        if runs and runs[-1].flag == flag:
-            first, step, length, _ = runs[-1]
-            expected = slot - first if length == 1 else step
-            if abs(expected) == 1 and slot == first + length * expected:
-                runs[-1] = _Run(first, expected, length + 1, flag)
-                continue
-        runs.append(_Run(slot, 0, 1, flag))
-    return runs
 
 
 def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, following: bool) -> Commands:
@@ -282,7 +226,7 @@ def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, following: b
     chase = _bit(axis, CHASE + adds)
     begin = _bit(axis, UP if out_up else DOWN)
     sends: Commands = []
-    for number, run in enumerate(_runs((slot[t.chunk], t.chunk in arrived) for t in leaving)):
+    for number, run in enumerate(runs((slot[t.chunk], t.chunk in arrived) for t in leaving)):
         sends.append(
             (
                 Opcode.SEND,
@@ -299,9 +243,9 @@ def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, following: b
             )
         )
     receives: Commands = []
-    runs = _runs((slot[t.chunk], t.chunk in passed_on) for t in coming)
-    for number, run in enumerate(runs):
-        after = _next_gate(schedule, axis, place) if following and number == len(runs) - 1 else 0
+    found = runs((slot[t.chunk], t.chunk in passed_on) for t in coming)
+    for number, run in enumerate(found):
+        after = _next_gate(schedule, axis, place) if following and number == len(found) - 1 else 0
         receives.append(
             (
                 Opcode.RECEIVE,
