@@ -155,7 +155,11 @@ class NopSpec(Spec):
 
     exchange_bytes: Annotated[
         int,
-        Field(ge=64, le=2**28, description="exchange buffer of a die, between its links and its memory port, bytes"),
+        Field(
+            ge=64,
+            le=2**28,
+            description="exchange buffer of a die, between its links and its memory port, bytes",
+        ),
     ] = 65_536
 
     def exchange_banks(self, word_bytes: int) -> int:
