@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from dataclasses import asdict, is_dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,8 +28,10 @@ TEXT, RTLIL, FACTS = "design.v", "design.il", "design.json"
 
 
 @lru_cache(maxsize=8)
-def emitted_once(kind: type[Block], **parameters: Spec | int) -> Emitted:
+def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
     """Return the Verilog of the block ``kind(**parameters)``; it is emitted only if that was not done before.
+
+    Parameters are numbers, specifications, frozen dataclasses of these, or None.
 
     Raises
     ------
@@ -38,9 +41,7 @@ def emitted_once(kind: type[Block], **parameters: Spec | int) -> Emitted:
         If the cache cannot be written.
     """
     block = kind(**parameters)
-    values: dict[str, Any] = {
-        name: value.model_dump() if isinstance(value, Spec) else value for name, value in parameters.items()
-    }
+    values = {name: _plain(value) for name, value in parameters.items()}
     made_from = [f"{kind.__module__}.{kind.__qualname__}", values, *_tools(), _sources()]
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
     folder = cached_build(key, lambda building: _save(building, emit(block, None)))
@@ -54,6 +55,13 @@ def emitted_once(kind: type[Block], **parameters: Spec | int) -> Emitted:
         text=(folder / TEXT).read_text(),
         rtlil=(folder / RTLIL).read_text(),
     )
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON values."""
+    if isinstance(value, Spec):
+        return value.model_dump()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _save(folder: Path, emitted: Emitted) -> None:

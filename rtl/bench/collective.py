@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import and_, or_
-
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from rtl.bench.die import HOST, MEMORY
 from rtl.bench.memory import BenchMemory
-from rtl.block import Block, check_integers, place
+from rtl.bench.mesh import MeshLinks, RouterMesh, fault_members
+from rtl.block import Block, place
 from rtl.counters import ADDRESS_BITS
 from rtl.die import Die
-from rtl.flit import SIDES, Port, flit_layout, opposite
-from rtl.router import Router
+from rtl.flit import SIDES, flit_layout
 from rtl.streams import joined
 
 __all__ = ["CollectiveMesh", "CollectiveNode"]
 
-_STEP = {Port.NORTH: (-1, 0), Port.EAST: (0, 1), Port.SOUTH: (1, 0), Port.WEST: (0, -1)}
 _SETTINGS = {"latency": 16, "interval": 16, "stall": 16, "seed": 32, "reseed": 1}
 
 
 class CollectiveNode(Block):
-    """A die with an engine, its router, and a memory for its program.
+    """A die with an engine, and a memory for its program.
 
     Parameters
     ----------
@@ -39,8 +35,10 @@ class CollectiveNode(Block):
     -------
     row, col : In(nop.coordinate_bits)
         Place in the mesh.
-    {side}_in : In(stream), {side}_out : Out(stream)
-        Flits from and to the neighbours.
+    engine_{side}_in : In(stream), engine_{side}_out : Out(stream)
+        Flits from and to the router.
+    dead : In(4)
+        Sides, from north on, whose link is dead.
     host_*, done, error
         Of the die.
     memory_* : In
@@ -54,8 +52,9 @@ class CollectiveNode(Block):
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
-                **{f"{side.text}_in": In(flit) for side in SIDES},
-                **{f"{side.text}_out": Out(flit) for side in SIDES},
+                **{f"engine_{side.text}_in": In(flit) for side in SIDES},
+                **{f"engine_{side.text}_out": Out(flit) for side in SIDES},
+                "dead": In(len(SIDES)),
                 "host_address": In(ADDRESS_BITS),
                 "host_write": In(1),
                 "host_write_data": In(32),
@@ -74,27 +73,24 @@ class CollectiveNode(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         die = Die(die=self._die, memory=self._memory, nop=self._nop)
-        router = Router(nop=self._nop)
         memory = BenchMemory(
             word_bytes=self._memory.word_bytes,
             depth=self._memory_depth,
             outstanding=self._memory.outstanding,
         )
         place(m, platform, "die", die)
-        place(m, platform, "router", router)
         place(m, platform, "memory", memory)
         for sender, receiver in (
             (die.request, memory.request),
             (memory.response, die.response),
-            *((getattr(self, f"{s.text}_in"), getattr(router, f"{s.text}_in")) for s in SIDES),
-            *((getattr(router, f"{s.text}_out"), getattr(self, f"{s.text}_out")) for s in SIDES),
-            *((getattr(die, f"engine_{s.text}_out"), getattr(router, f"engine_{s.text}_in")) for s in SIDES),
-            *((getattr(router, f"engine_{s.text}_out"), getattr(die, f"engine_{s.text}_in")) for s in SIDES),
+            *((getattr(self, f"engine_{s.text}_in"), getattr(die, f"engine_{s.text}_in")) for s in SIDES),
+            *((getattr(die, f"engine_{s.text}_out"), getattr(self, f"engine_{s.text}_out")) for s in SIDES),
         ):
             m.d.comb += joined(sender, receiver)
         m.d.comb += [
-            *(block.row.eq(self.row) for block in (die, router)),
-            *(block.col.eq(self.col) for block in (die, router)),
+            die.row.eq(self.row),
+            die.col.eq(self.col),
+            *(getattr(die, f"link_dead_{side.text}").eq(self.dead[n]) for n, side in enumerate(SIDES)),
             self.host_read_data.eq(die.host_read_data),
             self.done.eq(die.done),
             self.error.eq(die.error),
@@ -105,7 +101,7 @@ class CollectiveNode(Block):
 
 
 class CollectiveMesh(Block):
-    """``rows`` x ``cols`` nodes and links without latency between them.
+    """``rows`` x ``cols`` nodes, and their routers and links.
 
     Parameters
     ----------
@@ -113,6 +109,8 @@ class CollectiveMesh(Block):
         As for :class:`CollectiveNode`.
     rows, cols : int
         At least 1, at most ``nop.longest_side``.
+    links : MeshLinks, optional
+        Adapters with faulty wires between the routers; without them links are wires without latency.
 
     Members
     -------
@@ -125,21 +123,27 @@ class CollectiveMesh(Block):
     done, error : Out(1)
         All dies are done; one has met an error.
     memory_* : In
-        Settings of all memories.
+        Settings of the memories. Each adds its number to ``memory_seed``.
+    flip_rate, burst, stall_rate, stall_mask, link, seed, reseed, cut_link, cut, dead, select, value
+        Only with adapters, see :class:`rtl.bench.mesh.RouterMesh`.
     """
 
     def __init__(
-        self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, memory_depth: int, rows: int, cols: int
+        self,
+        *,
+        die: DieSpec,
+        nop: NopSpec,
+        memory: MemorySpec,
+        memory_depth: int,
+        rows: int,
+        cols: int,
+        links: MeshLinks | None = None,
     ) -> None:
-        check_integers("mesh", minimum=1, rows=rows, cols=cols)
-        for name, value in (("rows", rows), ("cols", cols)):
-            if value > nop.longest_side:
-                raise ValueError(
-                    f"mesh: {name} = {value}: must be at most {nop.longest_side}, which nop.coordinate_bits = "
-                    f"{nop.coordinate_bits} can address"
-                )
+        self._mesh = RouterMesh(nop=nop, rows=rows, cols=cols, links=links, engines=True)
+        faults = fault_members() if links else {}
+        self._faults = [name for name in faults if name not in ("now", "dead", "value")]
         self._die, self._nop, self._memory, self._memory_depth = die, nop, memory, memory_depth
-        self._rows, self._cols = rows, cols
+        self._rows, self._cols, self._links = rows, cols, links
         super().__init__(
             {
                 "host_node": In(16),
@@ -152,6 +156,7 @@ class CollectiveMesh(Block):
                 "done": Out(1),
                 "error": Out(1),
                 **{f"memory_{name}": In(width) for name, width in _SETTINGS.items()},
+                **{name: member for name, member in faults.items() if name != "now"},
             }
         )
 
@@ -168,6 +173,8 @@ class CollectiveMesh(Block):
             for row in range(self._rows)
             for col in range(self._cols)
         }
+        mesh = self._mesh
+        place(m, platform, "mesh", mesh)
         for number, ((row, col), node) in enumerate(nodes.items()):
             place(m, platform, f"node_{number}", node)
             chosen = Signal(name=f"chosen_{number}")
@@ -179,20 +186,31 @@ class CollectiveMesh(Block):
                 node.host_write.eq(self.host_write & (chosen | self.host_all)),
                 node.host_write_data.eq(self.host_write_data),
                 node.host_read.eq(self.host_read & chosen),
-                *(getattr(node, f"memory_{name}").eq(getattr(self, f"memory_{name}")) for name in _SETTINGS),
+                *(
+                    getattr(node, f"memory_{name}").eq(getattr(self, f"memory_{name}"))
+                    for name in _SETTINGS
+                    if name != "seed"
+                ),
+                node.memory_seed.eq(self.memory_seed + number),
             ]
             for side in SIDES:
-                neighbour = nodes.get((row + _STEP[side][0], col + _STEP[side][1]))
-                if neighbour is None:  # an edge: nothing comes, nothing goes, as signals are 0 by default
-                    continue
-                sender, receiver = (
-                    getattr(node, f"{side.text}_out"),
-                    getattr(neighbour, f"{opposite(side).text}_in"),
-                )
-                m.d.comb += joined(sender, receiver)
+                name = f"engine_{side.text}"
+                m.d.comb += joined(getattr(mesh, f"{name}_out_{number}"), getattr(node, f"{name}_in"))
+                m.d.comb += joined(getattr(node, f"{name}_out"), getattr(mesh, f"{name}_in_{number}"))
+            if self._links is not None:
+                m.d.comb += node.dead.eq(getattr(mesh, f"dead_{number}"))
+        if self._links is not None:
+            now = Signal(32)
+            m.d.sync += now.eq(now + 1)
+            m.d.comb += [
+                mesh.now.eq(now),
+                self.dead.eq(mesh.dead),
+                self.value.eq(mesh.value),
+                *(getattr(mesh, name).eq(getattr(self, name)) for name in self._faults),
+            ]
         m.d.comb += [
             self.host_read_data.eq(Array(node.host_read_data for node in nodes.values())[self.host_node]),
-            self.done.eq(reduce(and_, (node.done for node in nodes.values()))),
-            self.error.eq(reduce(or_, (node.error for node in nodes.values()))),
+            self.done.eq(Cat(node.done for node in nodes.values()).all()),
+            self.error.eq(Cat(node.error for node in nodes.values()).any()),
         ]
         return m

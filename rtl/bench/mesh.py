@@ -8,17 +8,17 @@ from operator import or_
 
 from amaranth.hdl import Array, Cat, Module
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from chiplet.specs import NopSpec
 from rtl.bench.faulty_link import FAULT_REGISTERS, FaultyLink
 from rtl.block import Block, check_integers, place
-from rtl.flit import Port, flit_layout, opposite
+from rtl.flit import SIDES, Port, flit_layout, opposite
 from rtl.link_shape import LinkShape
 from rtl.router import Router
 from rtl.streams import joined
 
-__all__ = ["MeshLinks", "RouterMesh", "mesh_links"]
+__all__ = ["MeshLinks", "RouterMesh", "fault_members", "mesh_links"]
 
 _STEP = {Port.EAST: (0, 1), Port.SOUTH: (1, 0)}
 
@@ -46,6 +46,22 @@ def mesh_links(rows: int, cols: int) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def fault_members() -> dict[str, Member]:
+    """Members of a mesh with adapters, see :class:`RouterMesh`."""
+    return {
+        "now": In(32),
+        **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
+        "link": In(16),
+        "seed": In(32),
+        "reseed": In(1),
+        "cut_link": In(16),
+        "cut": In(1),
+        "dead": Out(1),
+        "select": In(3),
+        "value": Out(64),
+    }
+
+
 class RouterMesh(Block):
     """``rows`` x ``cols`` routers and their links: wires without latency, or adapters with faulty wires.
 
@@ -57,11 +73,17 @@ class RouterMesh(Block):
         At least 1, at most ``nop.longest_side``.
     links : MeshLinks, optional
         Adapters; without them links are wires.
+    engines : bool
+        The ways of the routers to engines are members, too.
 
     Members
     -------
     in_0, in_1, ... : In(stream), out_0, out_1, ... : Out(stream)
         Local ports of the routers, numbered row by row.
+    engine_{side}_in_{n} : In(stream), engine_{side}_out_{n} : Out(stream)
+        Only with ``engines``: from and to the engine of each node.
+    dead_{n} : Out(4)
+        Only with ``engines`` and adapters: sides of a node, from north on, whose link is dead.
     now : In(32), flip_rate, burst, stall_rate, stall_mask : In
         Only with adapters, as all the following: the cycle, and faults of all links, see
         :class:`rtl.bench.faulty_link.FaultyLink`.
@@ -80,7 +102,9 @@ class RouterMesh(Block):
         If a side is no positive integer, or longer than coordinates allow.
     """
 
-    def __init__(self, *, nop: NopSpec, rows: int, cols: int, links: MeshLinks | None = None) -> None:
+    def __init__(
+        self, *, nop: NopSpec, rows: int, cols: int, links: MeshLinks | None = None, engines: bool = False
+    ) -> None:
         check_integers("mesh", minimum=1, rows=rows, cols=cols)
         for name, value in (("rows", rows), ("cols", cols)):
             if value > nop.longest_side:
@@ -88,25 +112,22 @@ class RouterMesh(Block):
                     f"mesh: {name} = {value}: must be at most {nop.longest_side}, which nop.coordinate_bits = "
                     f"{nop.coordinate_bits} can address"
                 )
-        self._nop, self._rows, self._cols, self._links = nop, rows, cols, links
+        self._nop, self._rows, self._cols, self._links, self._engines = nop, rows, cols, links, engines
         flit = stream.Signature(flit_layout(nop).size)
         nodes = range(rows * cols)
-        faults = {
-            "now": In(32),
-            **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
-            "link": In(16),
-            "seed": In(32),
-            "reseed": In(1),
-            "cut_link": In(16),
-            "cut": In(1),
-            "dead": Out(1),
-            "select": In(3),
-            "value": Out(64),
-        }
+        ways: dict[str, Member] = {}
+        if engines:
+            for n in nodes:
+                ways |= {f"engine_{side.text}_in_{n}": In(flit) for side in SIDES}
+                ways |= {f"engine_{side.text}_out_{n}": Out(flit) for side in SIDES}
+                if links:
+                    ways[f"dead_{n}"] = Out(len(SIDES))
+        faults = fault_members()
         super().__init__(
             {
                 **{f"in_{n}": In(flit) for n in nodes},
                 **{f"out_{n}": Out(flit) for n in nodes},
+                **ways,
                 **(faults if links else {}),
             }
         )
@@ -116,7 +137,8 @@ class RouterMesh(Block):
         nop = self._nop
         size = f"{nop.flit_bits}x{nop.buffer_flits}_c{nop.coordinate_bits}"
         links = f"_{self._links.shape.text}_f{self._links.flight_cycles}" if self._links else ""
-        return f"bench_mesh_{self._rows}x{self._cols}_{size}{links}"
+        engines = "_engines" if self._engines else ""
+        return f"bench_mesh_{self._rows}x{self._cols}_{size}{links}{engines}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -127,6 +149,10 @@ class RouterMesh(Block):
             m.d.comb += [router.row.eq(row), router.col.eq(col)]
             m.d.comb += joined(getattr(self, f"in_{number}"), router.local_in)
             m.d.comb += joined(router.local_out, getattr(self, f"out_{number}"))
+            for side in SIDES if self._engines else ():
+                name = f"engine_{side.text}"
+                m.d.comb += joined(getattr(self, f"{name}_in_{number}"), getattr(router, f"{name}_in"))
+                m.d.comb += joined(getattr(router, f"{name}_out"), getattr(self, f"{name}_out_{number}"))
         # At an edge nothing comes and nothing goes, as signals are 0 by default.
         faulty = []
         for here, there in mesh_links(self._rows, self._cols)[::2]:
@@ -145,6 +171,11 @@ class RouterMesh(Block):
             m.d.comb += joined(link.a_out, a_in)
             m.d.comb += joined(link.b_out, b_in)
             faulty.append(link)
+            if self._engines:
+                m.d.comb += [
+                    getattr(self, f"dead_{node}")[SIDES.index(way)].eq(link.dead)
+                    for node, way in ((here, side), (there, opposite(side)))
+                ]
         if self._links is not None:
             self._control(m, faulty)
         return m
