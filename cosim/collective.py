@@ -6,117 +6,42 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chiplet.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.specs import DieSpec
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
 from cosim.collective_job import CollectiveJob, exchange_path, load_counters, result_path
-from cosim.collective_program import AXES, Line, line_commands, parts, slots, sum_order
+from cosim.collective_program import AXES, Line, line_commands, sum_order
+from cosim.collective_record import CollectiveRecord, CollectiveRequest, collective_request
+from cosim.collective_timing import predict_collective
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.numerics import fp32_add
-from nop.collectives import Algorithm, line
-from nop.floor import LineOp, line_floor
+from nop.carriage import parts, slots
+from nop.collectives import line
+from nop.floor import line_floor
 from rtl.bench.collective import CollectiveMesh
+from rtl.counters import SIDES
 from rtl.emit import Emitted
 from rtl.isa import SEMAPHORES, Opcode, encode
 from rtl.word_reader import exchange_depth, flits_per_word
 
 __all__ = [
-    "AxisName",
     "CollectiveRecord",
     "CollectiveRequest",
     "collective_request",
+    "golden",
     "prepare",
     "run_collective",
 ]
 
-AxisName = Literal["row", "column", "both"]
 MOST_COMMANDS = 64
+MOST_DIES = 256
+"""Larger meshes take hours to build, and show nothing that smaller ones do not."""
 SUMS = np.dtype("<u4")
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class CollectiveRequest(_Model):
-    """A collective to run on every row or column of a mesh, or on all of both at the same time.
-
-    ``flits`` is the length of a die's chunk. The dies are those of ``die`` but for arrays of one PE and small buffers,
-    which no collective touches.
-    """
-
-    op: LineOp
-    rows: Annotated[int, Field(ge=1, le=64)]
-    cols: Annotated[int, Field(ge=1, le=64)]
-    axis: AxisName
-    algorithm: Algorithm
-    flits: Annotated[int, Field(ge=1, le=65535)]
-    die: DieSpec = Field(default_factory=DieSpec)
-    nop: NopSpec = Field(default_factory=NopSpec)
-    memory: MemorySpec = Field(default_factory=MemorySpec)
-    operands: Literal["normal", "special"] = "normal"
-    stall: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    seed: Annotated[int, Field(ge=0)] = 0
-    sim: str = "icarus"
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Axes along which lines run."""
-        return ("row", "column") if self.axis == "both" else (self.axis,)
-
-    def nodes(self, axis: str) -> int:
-        """Dies of a line along ``axis``."""
-        return self.cols if axis == "row" else self.rows
-
-
-def collective_request(**fields: Any) -> CollectiveRequest:
-    """Return a request. Raises ValueError of one line if a field is out of range."""
-    try:
-        return CollectiveRequest(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
-
-
-class CollectiveRecord(_Model):
-    """A measured collective.
-
-    Attributes
-    ----------
-    request
-        What was run.
-    cycles
-        From the first flit that left an engine to the last one that entered one.
-    floor_cycles
-        See :func:`nop.floor.line_floor`; of the longer axis, if both run.
-    mismatches
-        32-bit words of the chunks that differ from the golden result.
-    counters
-        Of each die.
-    sim, simulator_version, hecaton_version, verilog_sha256
-        What ran it, and the design that ran.
-    wall_seconds
-        Time of the simulation, without building.
-    """
-
-    request: CollectiveRequest
-    cycles: int
-    floor_cycles: int
-    mismatches: int
-    counters: tuple[dict[str, int], ...]
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float
 
 
 def _bench_die(die: DieSpec) -> DieSpec:
@@ -152,8 +77,8 @@ def prepare(request: CollectiveRequest) -> dict[str, Line]:
     Raises
     ------
     ValueError
-        If the simulator is unknown, flits and words do not go together, the mesh is too long for coordinates, or the
-        exchange buffer too small.
+        If the simulator is unknown, flits and words do not go together, the mesh is too long for coordinates or too
+        large to be simulated, or the exchange buffer too small.
     """
     backend(request.sim)
     per_word = flits_per_word(request.nop, request.memory)
@@ -163,6 +88,10 @@ def prepare(request: CollectiveRequest) -> dict[str, Line]:
                 f"mesh: {name} = {value}: must be at most {request.nop.longest_side}, which nop.coordinate_bits = "
                 f"{request.nop.coordinate_bits} can address"
             )
+    if request.rows * request.cols > MOST_DIES:
+        raise ValueError(
+            f"mesh: {request.rows} x {request.cols} dies: must be at most {MOST_DIES} for a simulation"
+        )
     pitch = -(-request.flits // per_word)
     lines, base = {}, 0
     for axis in request.axes:
@@ -282,6 +211,7 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
                     if work.op != "reduce-scatter" or chunk == place:
                         expected[die, where] = result[place, chunk]
                         defined[die, where] = True
+    programs = _programs(request, lines)
     most = sum(20 * work.nodes * (work.flits + 20) for work in lines.values()) + 2000
     start_time = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
@@ -289,18 +219,18 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
         CollectiveJob(
             word_bytes=memory.word_bytes,
             banks=nop.exchange_banks(memory.word_bytes),
-            programs=_programs(request, lines),
+            programs=programs,
             command_words=memory.command_words,
             words=words,
             latency=memory.latency_cycles,
             stall=round(request.stall * 65536),
-            seed=request.seed % ((1 << 32) - 1) + 1,
+            seed=request.seed % ((1 << 31) - 1) + 1,
             most_cycles=most,
         ).save(folder)
         for die, values in enumerate(contents):
             exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
         simulator.run(model, emitted.top, "cosim.benches.collective", folder, {FOLDER_VARIABLE: str(folder)})
-        state, counters = load_counters(folder)
+        state, counters, of_links = load_counters(folder)
         found = np.array(
             [np.frombuffer(result_path(folder, die).read_bytes(), SUMS) for die in range(len(places))]
         )
@@ -308,20 +238,34 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
         raise SimulationError(
             f"collective: the dies are {state} after {max(c['cycles'] for c in counters)} cycles"
         )
-    moving = [
-        c for c in counters if any(c[f"flits_sent_{side}"] for side in ("north", "east", "south", "west"))
-    ]
+    sent, received = (
+        {side: sum(c[f"flits_{way}_{side}"] for c in counters) for side in SIDES}
+        for way in ("sent", "received")
+    )
     cycles = 0
-    if moving:
+    if any(sent.values()):
+        moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]
         cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
+    floor = max(line_floor(work.op, work.nodes, work.algorithm, work.flits) for work in lines.values())
     return CollectiveRecord(
         request=request,
+        op=request.op,
+        mesh=f"{request.rows}x{request.cols}",
+        axis=request.axis,
+        algorithm=request.algorithm,
+        flits=request.flits,
+        dtype=request.die.dtype,
+        nop=nop,
         cycles=cycles,
-        floor_cycles=max(
-            line_floor(work.op, work.nodes, work.algorithm, work.flits) for work in lines.values()
-        ),
+        floor_cycles=floor,
+        predicted_cycles=predict_collective(request, lines),
+        utilization=floor / cycles if cycles else 1.0,
         mismatches=int(np.count_nonzero((found != expected) & defined)),
+        flits_sent=sent,
+        flits_received=received,
+        commands=max(map(len, programs)),
         counters=tuple(counters),
+        seed=request.seed,
         sim=request.sim,
         simulator_version=simulator.version(),
         hecaton_version=version("hecaton"),

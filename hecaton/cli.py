@@ -17,6 +17,7 @@ import typer
 from hecaton.commands import (
     cache,
     calibrate,
+    collective,
     compare,
     config,
     cosim,
@@ -69,6 +70,7 @@ def _root(
 app.add_typer(demo.app)
 app.add_typer(verilog.app)
 cosim.app.add_typer(traffic.app)
+cosim.app.add_typer(collective.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)

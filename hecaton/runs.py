@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -64,7 +65,16 @@ def known_records(request: GemmRequest, folder: Path) -> list[GemmRecord]:
     return found
 
 
-def save_record(record: GemmRecord, folder: Path) -> Path:
+class Record(Protocol):
+    """A measurement with a file of its own."""
+
+    @property
+    def file_name(self) -> str: ...
+
+    def model_dump_json(self, *, indent: int) -> str: ...
+
+
+def save_record(record: Record, folder: Path) -> Path:
     """Write ``record`` into ``folder``, which is made if missing; return the file."""
     path = folder / record.file_name
     write_atomic(path, record.model_dump_json(indent=2) + "\n")

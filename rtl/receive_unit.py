@@ -141,7 +141,8 @@ class ReceiveUnit(Block):
             ready.eq(Mux(forwards, self.forward.ready, Mux(command.hand, self.hand.ready, writer_ready))),
             self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
             reader.free.eq(command.forwarded),
-            go.eq(active & ~started & self.needs_ok),
+            # A word of the last command that still waits has a post of its own.
+            go.eq(active & ~started & self.needs_ok & (~self.write_valid | self.write_ready)),
             self.take.eq(go | reader.word_take),
             reader.load.eq(go & command.add),
             reader.base.eq(command.base),

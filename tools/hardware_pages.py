@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from amaranth.lib import data
 
@@ -14,12 +14,14 @@ from cosim.calibration import FITTED_TERMS
 from cosim.scheduler import Command, Semaphore, schedule_gemm
 from cosim.tiling import Shape
 from rtl import isa
-from rtl.command import UNITS
+from rtl.command import ENGINE, UNITS
 from rtl.counters import (
     COUNTER_BITS,
     COUNTERS,
+    ENGINE_COUNTERS,
+    FIRSTS,
+    LASTS,
     REGISTERS,
-    TIMES,
     counter_address,
 )
 
@@ -39,13 +41,17 @@ memory words, its lowest bits in the first of them; in a wider word it is in the
 
 R and C are the rows and columns of the array. B is the number of banks of an operand buffer: R for activations, C
 for weights. Addresses of memory are in words. Addresses of an operand buffer are words of a bank; addresses of the
-accumulator buffer are rows of C sums. Where the elements of a block lie is in
-[architecture.md](architecture.md#operand-buffers).
+accumulator buffer are rows of C sums; those of the exchange buffer are words of it, as wide as memory words. Where the
+elements of a block lie is in [architecture.md](architecture.md#operand-buffers).
+
+SEND and RECEIVE are carried out by the engine, which a die of a package has; a die that stands alone takes them for no
+command. LOAD and STORE reach the exchange buffer as memory: its words are those from address
+2^{isa.MEMORY_ADDRESS_BITS - 1} on ([network.md](network.md#engine)).
 
 Fields that a command does not need are 0. Counts (`rows`, `cols`, `words`, `m`, `k_tiles`, `last_k`, `panels`,
-`last_cols`) are at least 1. The hardware checks the opcode and nothing else: a word that is no command sets `error`,
-and only a reset leads out of it. `encode` in `rtl/isa.py` refuses what does not fit, and `cosim/interpreter.py` runs a
-program without hardware and refuses what no program may do.
+`last_cols`, `chunks`, `flits`) are at least 1. The hardware checks the opcode and nothing else: a word that is no
+command sets `error`, and only a reset leads out of it. `encode` in `rtl/isa.py` refuses what does not fit, and
+`cosim/interpreter.py` runs a GEMM program without hardware and refuses what no program may do.
 
 GEMM commands that add to the same sums begin their panels at the same accumulator address, unless a semaphore orders
 them. The addresses then come in the same order, and a sum never comes back to its adder while it is still in it.
@@ -65,15 +71,19 @@ semaphore s.
 - A reset makes them 0. Nothing else but SET does: a new program finds them as the last one left them.
 - SET is carried out as it is handed out. It does not wait for commands that were handed out before, and it wins over
   posts of the same cycle.
-- A LOAD starts when every semaphore in `wait` is above zero, and takes one from each in that cycle.
+- LOAD, SEND and RECEIVE start when every semaphore in `wait` is above zero, and take one from each in that cycle.
 - GEMM and STORE work panel by panel. Before each panel they take the semaphores in `panel_wait`, before the first
   one those in `wait` too. A semaphore in both masks is then taken once.
 - `post` adds one to each of its semaphores when all that the command wrote can be read by others; `panel_post` does
   so for each panel. A semaphore in both masks gets one at the last panel.
-- Any number of units may post a semaphore. Only one unit may wait on it.
+- SEND takes those in `word_wait` before it reads each word of its chunks, RECEIVE before it reads each word that it
+  adds to and writes; it reads ahead, so this may be several flits before the word is needed. RECEIVE posts those in
+  `word_post` with each word that it has written. One in `post` and `word_post` gets one at the last word.
+- Any number of units may post a semaphore. Only one unit may wait on it; each of the engine's eight is a unit.
 - The sum must not pass {(1 << isa.SEMAPHORE_BITS) - 1}: it wraps around.
 
-Commands are handed out in program order, and a full queue holds up all that come behind. Each unit takes its
+Commands are handed out in program order, and a full queue holds up all that come behind. A unit of the engine takes
+a command while it is busy with another, and two wait in its queue. Each unit takes its
 commands in that order. So a program that is right one command after the other cannot block: whatever a command
 waits for is posted by one before it. Beyond that, a GEMM may wait for the STORE right behind it, panel by panel:
 that is how more panels than the accumulator buffer holds pass through it.
@@ -114,9 +124,16 @@ the other, so read them when the program has ended.
 |---|---|---|---|---|
 """
 
+ENGINE_COUNTERS_HEAD = """
+A die with an engine has these besides:
+
+| low | high | name | kind | what it counts |
+|---|---|---|---|---|
+"""
+
 COUNTERS_TAIL = """
-A time is the value of `cycles` in the cycle of the event: the first event for `array_first`, the last one for
-`array_last`.
+A time is the value of `cycles` in the cycle of the event: the first event for `array_first` and `nop_first`, the last
+one for `array_last` and `nop_last`. "Flits" are those of the network-on-package ([network.md](network.md#engine)).
 
 What follows from them:
 
@@ -126,6 +143,8 @@ What follows from them:
 | utilization of the array, start to done | `macs / (cycles * R * C)` |
 | bytes read for operands | `load_words * memory.word_bytes` |
 | bytes in written words | `store_words * memory.word_bytes` |
+| `cycles` of a collective | largest `nop_last` - smallest `nop_first` of dies that start in the same cycle |
+| bits that left by a side | `flits_sent_east * nop.flit_bits` |
 
 - `array_stall_semaphore` counts cycles in which weights could enter the array but their semaphores are missing. The
   activations of the tile before may still stream in such a cycle, so it can overlap `array_busy`.
@@ -135,6 +154,10 @@ What follows from them:
 - `load_busy` covers a command until its last word is in the banks, `store_busy` until its last word has left the store
   unit. Both include the wait for semaphores.
 - Words of the program itself are in no counter.
+- `send_stall_link` counts a flit that the router does not take. `send_stall_semaphore` and `receive_stall_semaphore`
+  count commands that wait to start and words that wait to be read, also while flits that were read before still leave.
+  A copy of a flit for a die further on is in `flits_received_*`, and in no `flits_sent_*` of the die that it passes.
+- Only links between the dies of a package count replays and errors ([network.md](network.md)).
 """
 
 
@@ -164,6 +187,7 @@ def terms_page() -> str:
 def instruction_set_page() -> str:
     """The page of the commands: field tables, semaphore rules, two example programs."""
     units = {opcode: f"{unit} unit" for unit, opcode in UNITS.items()}
+    units |= {opcode: f"engine: {name} unit of a side" for name, opcode in ENGINE.items()}
     parts = [INSTRUCTION_SET_HEAD]
     for opcode, use in isa.USES.items():
         unit = units.get(opcode, "command processor")
@@ -182,12 +206,18 @@ def counters_page() -> str:
     for name, (address, use) in REGISTERS.items():
         parts.append(f"| `0x{address:02x}` | `{name}` | {access.get(name, 'read, write')} | {use} |\n")
     parts.append(COUNTERS_TEXT)
-    for name, use in COUNTERS.items():
-        low = counter_address(name)
-        kind = "time" if name in TIMES else "sum"
-        parts.append(f"| `0x{low:02x}` | `0x{low + 1:02x}` | `{name}` | {kind} | {use} |\n")
+    parts += _counters(COUNTERS)
+    parts.append(ENGINE_COUNTERS_HEAD)
+    parts += _counters(ENGINE_COUNTERS)
     parts.append(COUNTERS_TAIL)
     return "".join(parts)
+
+
+def _counters(counters: Mapping[str, str]) -> Iterator[str]:
+    for name, use in counters.items():
+        low = counter_address(name)
+        kind = "time" if name in FIRSTS | LASTS else "sum"
+        yield f"| `0x{low:02x}` | `0x{low + 1:02x}` | `{name}` | {kind} | {use} |\n"
 
 
 def _fields(layout: data.StructLayout, uses: dict[str, str]) -> Iterator[str]:

@@ -71,7 +71,7 @@ class BenchMemory(Block):
         take_port = flight.read_port(domain="comb")
 
         now = Signal(32)
-        random = Signal(32, init=1)
+        random = Signal(32, init=1, reset_less=True)  # else a seed that comes with the reset would be lost
         spread = Signal(32)
         mixed = Signal(32)
         m.d.comb += [spread.eq(random ^ (random << 13)[:32]), mixed.eq(spread ^ (spread >> 17))]
