@@ -25,13 +25,16 @@ from rtl.isa import (
 from rtl.memory_port import request_layout
 from rtl.queue import Queue
 
-__all__ = ["ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
+__all__ = ["COMMANDS_AHEAD", "ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
 
 UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
 """Units with a queue here, and the command that each takes."""
 
 ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
 """Commands of the engine, which has a queue for each of its units."""
+
+COMMANDS_AHEAD = 4
+"""Commands that are asked for, or wait to be handed out."""
 
 
 class Semaphores(Block):
@@ -154,7 +157,7 @@ class CommandProcessor(Block):
         words = self._memory.command_words
 
         # Ask for the program, as far ahead as the queue of fetched commands has room.
-        ahead = 4
+        ahead = COMMANDS_AHEAD
         fetched = Queue(width=COMMAND_BITS, depth=ahead)
         place(m, platform, "fetched", fetched)
         fetch_address = Signal(MEMORY_ADDRESS_BITS)
