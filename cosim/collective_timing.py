@@ -1,0 +1,83 @@
+"""Predicted cycles of a collective on a mesh: each line as :mod:`nop.timing` has it, and when its commands come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chiplet.specs import DieSpec, MemorySpec
+from chiplet.timing import DieTerms
+from cosim.collective_program import AXES, Line, line_commands
+from cosim.collective_record import CollectiveRequest
+from nop.timing import NopTerms, predict_line
+from rtl.command import COMMANDS_AHEAD
+from rtl.engine import HANDED_FLITS
+from rtl.word_reader import flits_per_word
+
+__all__ = ["design_terms", "predict_collective"]
+
+
+def design_terms(die: DieSpec) -> NopTerms:
+    """The terms that follow from the design of ``die``."""
+    return NopTerms(add_cycles=die.stages)
+
+
+def predict_collective(
+    request: CollectiveRequest, lines: Mapping[str, Line], terms: NopTerms | None = None
+) -> float:
+    """Cycles of a collective, counted as in its record, with the ``terms`` of the design unless given.
+
+    Random stalls of the memories are not predicted. Lines of two axes do not wait for each other but for the commands
+    that come first.
+
+    Parameters
+    ----------
+    lines
+        The line of each axis, see :func:`cosim.collective.prepare`.
+    """
+    terms = terms or design_terms(request.die)
+    per_word = flits_per_word(request.nop, request.memory)
+    first, later = 0, {}
+    for axis, work in lines.items():
+        found = [line_commands(work, AXES[axis], place)[0] for place in range(work.nodes)]
+        first += max(len(commands[0]) for commands in found)
+        later[axis] = max(sum(map(len, commands[1:])) for commands in found)
+    handed = _handed(request.memory, first, sum(later.values()), -terms.send_cycles - 1)
+    cycles, before = 0.0, 0
+    for axis, work in lines.items():
+        start = before
+
+        def at(_place: int, number: int, start: int = start) -> float:
+            return handed[start + number]
+
+        cycles = max(
+            cycles,
+            predict_line(
+                work.op,
+                work.nodes,
+                work.algorithm,
+                work.flits,
+                per_word,
+                terms,
+                handed=at,
+                handed_flits=HANDED_FLITS,
+            ),
+        )
+        before += later[axis]
+    return cycles
+
+
+def _handed(memory: MemorySpec, first: int, later: int, opened: float) -> list[float]:
+    """When the commands behind the one that opens the gates are handed out; that one is, at ``opened``.
+
+    ``first`` commands come before it, ``later`` behind it. No more are asked for than the command processor has room
+    for.
+    """
+    words = memory.command_words
+    delay = DieTerms().fetch + memory.latency_cycles
+    asked, out = 0.0, list[float]()
+    for number in range(first + 1 + later):
+        room = out[number - COMMANDS_AHEAD] + 1 if number >= COMMANDS_AHEAD else 0.0
+        asked = max(asked, room) + words
+        before = out[-1] + 1 if out else 0.0
+        out.append(max(asked - 1 + delay, before))
+    return [time - out[first] + opened for time in out[first + 1 :]]
