@@ -20,6 +20,7 @@ from cosim.collective_timing import predict_collective
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.numerics import fp32_add
+from cosim.traffic_links import LinkTotals
 from nop.carriage import parts, slots
 from nop.collectives import line
 from nop.floor import line_floor
@@ -68,6 +69,7 @@ def _emit(request: CollectiveRequest) -> Emitted:
         memory_depth=MOST_COMMANDS * memory.command_words,
         rows=request.rows,
         cols=request.cols,
+        links=request.links and request.links.mesh_links(request.nop),
     )
 
 
@@ -178,7 +180,7 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
     ValueError
         As :func:`prepare`.
     SimulationError
-        If the simulator is missing, or the dies do not end.
+        If the simulator is missing, a link is dead, or the dies do not end.
     """
     lines = prepare(request)
     simulator = backend(request.sim)
@@ -213,6 +215,12 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
                         defined[die, where] = True
     programs = _programs(request, lines)
     most = sum(20 * work.nodes * (work.flits + 20) for work in lines.values()) + 2000
+    link_job = None
+    if request.links is not None:
+        link_job = request.links.job(nop, request.rows, request.cols)
+        frame = request.links.mesh_links(nop).shape.frame_cycles
+        most = most * (frame + request.links.hop_cycles(nop)) + link_job.dead_cycles
+        most += 0 if link_job.cut_link is None else link_job.cut_cycle
     start_time = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
         folder = Path(name)
@@ -226,6 +234,7 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
             stall=round(request.stall * 65536),
             seed=request.seed % ((1 << 31) - 1) + 1,
             most_cycles=most,
+            link_job=link_job,
         ).save(folder)
         for die, values in enumerate(contents):
             exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
@@ -234,6 +243,17 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
         found = np.array(
             [np.frombuffer(result_path(folder, die).read_bytes(), SUMS) for die in range(len(places))]
         )
+    totals = None
+    if request.links is not None:
+        totals = LinkTotals.count(request.links, nop, request.rows, request.cols, of_links)
+        if totals.deaths:
+            death = totals.deaths[0]
+            raise SimulationError(
+                f"link {death.source}:{death.target} is dead, found {death.cycle - request.links.death.cycle} cycles "
+                f"after it died (bound {totals.dead_cycles})"
+                if request.links.death
+                else f"link {death.source}:{death.target} is dead"
+            )
     if state != "done":
         raise SimulationError(
             f"collective: the dies are {state} after {max(c['cycles'] for c in counters)} cycles"
@@ -246,7 +266,14 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
     if any(sent.values()):
         moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]
         cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
-    floor = max(line_floor(work.op, work.nodes, work.algorithm, work.flits) for work in lines.values())
+    frame, hop = 1, 1
+    if request.links is not None:
+        frame = request.links.mesh_links(nop).shape.frame_cycles
+        hop += request.links.hop_cycles(nop)
+    floor = max(
+        line_floor(work.op, work.nodes, work.algorithm, frame * work.flits, hop_cycles=hop)
+        for work in lines.values()
+    )
     return CollectiveRecord(
         request=request,
         op=request.op,
@@ -265,6 +292,7 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
         flits_received=received,
         commands=max(map(len, programs)),
         counters=tuple(counters),
+        link_totals=totals,
         seed=request.seed,
         sim=request.sim,
         simulator_version=simulator.version(),

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from cosim.traffic_job import LinkJob
+
 __all__ = ["CollectiveJob", "exchange_path", "load_counters", "result_path", "save_counters"]
 
 
@@ -29,6 +31,8 @@ class CollectiveJob:
         Settings of the memories.
     most_cycles
         When to give up.
+    link_job
+        Links with adapters, or None if they are wires.
     """
 
     word_bytes: int
@@ -40,6 +44,7 @@ class CollectiveJob:
     stall: int
     seed: int
     most_cycles: int
+    link_job: LinkJob | None = None
 
     def save(self, folder: Path) -> None:
         """Write the job into ``folder``."""
@@ -48,7 +53,9 @@ class CollectiveJob:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read the job from ``folder``."""
-        return cls(**json.loads((folder / "job.json").read_text()))
+        fields = json.loads((folder / "job.json").read_text())
+        links = fields.pop("link_job")
+        return cls(**fields, link_job=None if links is None else LinkJob(**links))
 
 
 def exchange_path(folder: Path, node: int) -> Path:
@@ -61,12 +68,15 @@ def result_path(folder: Path, node: int) -> Path:
     return folder / f"result_{node}.bin"
 
 
-def save_counters(folder: Path, state: str, counters: Sequence[Mapping[str, int]]) -> None:
-    """Write how the run ended (``done``, or what went wrong), and the counters of each die by name."""
-    (folder / "counters.json").write_text(json.dumps({"state": state, "counters": list(counters)}))
+def save_counters(
+    folder: Path, state: str, counters: Sequence[Mapping[str, int]], links: Sequence[Mapping[str, int]]
+) -> None:
+    """Write how the run ended (``done``, or what went wrong), and the counters of each die and each link by name."""
+    found = {"state": state, "counters": list(counters), "links": list(links)}
+    (folder / "counters.json").write_text(json.dumps(found))
 
 
-def load_counters(folder: Path) -> tuple[str, list[dict[str, int]]]:
-    """Read how the run ended, and the counters of each die by name."""
+def load_counters(folder: Path) -> tuple[str, list[dict[str, int]], list[dict[str, int]]]:
+    """Read how the run ended, and the counters of each die and each link by name."""
     found: dict[str, Any] = json.loads((folder / "counters.json").read_text())
-    return found["state"], found["counters"]
+    return found["state"], found["counters"], found["links"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from cosim.operands import Operands
+from cosim.traffic_links import LinkTotals, TrafficLinks
 from nop.collectives import Algorithm
 from nop.floor import LineOp
 
@@ -25,8 +26,9 @@ class CollectiveRequest(_Model):
     """A collective to run on every row or column of a mesh, or on all of both at the same time.
 
     ``flits`` is the length of a die's chunk. The dies are those of ``die`` but for arrays of one PE and small buffers,
-    which no collective touches. ``stall`` is the chance that a cycle of a die's memory port takes no request, and that
-    a word that is due does not come: programs come late, and dies begin one after the other.
+    which no collective touches. Without ``links`` the routers are joined by wires without latency. ``stall`` is the
+    chance that a cycle of a die's memory port takes no request, and that a word that is due does not come: programs
+    come late, and dies begin one after the other.
     """
 
     op: LineOp
@@ -39,6 +41,7 @@ class CollectiveRequest(_Model):
     nop: NopSpec = Field(default_factory=NopSpec)
     memory: MemorySpec = Field(default_factory=MemorySpec)
     operands: Operands = "normal"
+    links: TrafficLinks | None = None
     stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     sim: str = "icarus"
@@ -88,6 +91,8 @@ class CollectiveRecord(_Model):
         Of the longest program.
     counters
         Of each die, row by row.
+    link_totals
+        Of all links, if they have adapters.
     sim, simulator_version, hecaton_version, verilog_sha256
         What ran it, and the design that ran.
     wall_seconds
@@ -111,6 +116,7 @@ class CollectiveRecord(_Model):
     flits_received: dict[str, int]
     commands: int
     counters: tuple[dict[str, int], ...]
+    link_totals: LinkTotals | None
     seed: int
     sim: str
     simulator_version: str

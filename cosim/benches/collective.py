@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import cocotb
@@ -15,6 +16,7 @@ from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
 from cosim.collective_job import CollectiveJob, exchange_path, result_path, save_counters
 from cosim.job import CLOCK_NS, FOLDER_VARIABLE
+from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.counters import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
 
 
@@ -30,6 +32,13 @@ async def run_collective(dut: Any) -> None:
     dut.memory_stall.value = job.stall
     dut.memory_seed.value = job.seed
     dut.memory_reseed.value = 1
+    links = job.link_job
+    if links is not None:
+        for name in ("link", "seed", "reseed", "cut", "select"):
+            getattr(dut, name).value = 0
+        for name, value in links.registers.items():
+            getattr(dut, name).value = value
+        dut.cut_link.value = links.cut_link or 0
     dut.rst.value = 1
 
     word_bits = 8 * job.word_bytes
@@ -47,14 +56,29 @@ async def run_collective(dut: Any) -> None:
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
     dut.memory_reseed.value = 0
+    coin = Random(job.seed)
+    for link in range(links.links if links else 0):
+        dut.link.value = link
+        dut.seed.value = coin.randrange(1, 1 << 32)
+        dut.reseed.value = 1
+        await RisingEdge(dut.clk)
+        dut.reseed.value = 0
     for node, program in enumerate(job.programs):
         await _write(dut, node, COMMANDS, len(program))
     dut.host_all.value = 1
     await _write(dut, 0, PROGRAM, 0)
     await _write(dut, 0, CONTROL, 1)
     dut.host_all.value = 0
-    await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * job.most_cycles, unit="ns"))
+    over = (RisingEdge(dut.done), RisingEdge(dut.error))
+    if links is not None and links.cut_link is not None:
+        await First(*over, ClockCycles(dut.clk, max(1, links.cut_cycle)))
+        dut.cut.value = 1
     await RisingEdge(dut.clk)
+    if not (dut.done.value or dut.error.value):
+        await First(*over, Timer(CLOCK_NS * job.most_cycles, unit="ns"))
+    await RisingEdge(dut.clk)
+    if links is not None and dut.error.value:
+        await ClockCycles(dut.clk, links.dead_cycles)  # until both ends know
     await ReadOnly()
     state = "error" if dut.error.value else "done" if dut.done.value else "stuck"
     await RisingEdge(dut.clk)
@@ -73,7 +97,17 @@ async def run_collective(dut: Any) -> None:
                 for word in words
             )
         )
-    save_counters(folder, state, counters)
+    of_links: list[dict[str, int]] = []
+    for link in range(links.links if links else 0):
+        dut.link.value = link
+        of_links.append({})
+        for number, name in enumerate(LINK_COUNTERS):
+            dut.select.value = number
+            await RisingEdge(dut.clk)
+            await ReadOnly()
+            of_links[link][name] = dut.value.value.to_unsigned()
+            await RisingEdge(dut.clk)
+    save_counters(folder, state, counters, of_links)
 
 
 def _parts(dut: Any, node: int, job: CollectiveJob) -> list[Any]:
