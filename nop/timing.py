@@ -37,7 +37,10 @@ class NopTerms:
     hop_cycles
         From a flit's departure by a link to its arrival at the engine at the other end: a link and a router.
     bypass_cycles
-        From its departure by a link to its departure by the next one, straight through the router in between.
+        From its departure by a link to its departure by the next one, straight through the router in between,
+        if it leaves no copy.
+    copy_cycles
+        From the arrival of a flit's copy at the engine to its departure by the next link.
     link_cycles
         That a flit takes a link.
     add_cycles
@@ -60,6 +63,7 @@ class NopTerms:
 
     hop_cycles: float = 1.0
     bypass_cycles: float = 1.0
+    copy_cycles: float = 1.0
     link_cycles: float = 1.0
     add_cycles: float = 1.0
     store_cycles: float = 4.0
@@ -105,7 +109,7 @@ class _Unit:
     number: int = 0
     free: float = -inf
     over: float = -inf
-    came: deque[tuple[int, _Stream]] = field(default_factory=deque)
+    came: deque[_Packet] = field(default_factory=deque)
     asked: bool = False
 
     @property
@@ -332,15 +336,17 @@ class _Play:
         place += 1 if up else -1
         came = _Stream(sent.first + self._terms.hop_cycles, sent.last + self._terms.hop_cycles)
         if packet.task.copy or place == packet.task.target:
-            self._receivers[place, up].came.append((packet.chunk, came))
+            self._receivers[place, up].came.append(packet._replace(ready=came))
             while self._take((place, up)):
                 pass
-        if place != packet.task.target:
+        else:
             bypass = self._terms.bypass_cycles
-            onward = packet._replace(ready=_Stream(sent.first + bypass, sent.last + bypass))
-            self._at(
-                onward.ready.first, lambda _: self._ask((place, up), self._links[place, up].through, onward)
-            )
+            self._onward((place, up), packet, _Stream(sent.first + bypass, sent.last + bypass))
+
+    def _onward(self, side: Side, packet: _Packet, ready: _Stream) -> None:
+        """Let a packet that passes ask for its next link."""
+        onward = packet._replace(ready=ready)
+        self._at(ready.first, lambda _: self._ask(side, self._links[side].through, onward))
 
     def _take(self, side: Side) -> bool:
         """Let a receive unit take the next chunk that has come; return whether it could."""
@@ -349,7 +355,8 @@ class _Play:
         if task is None or not unit.came:
             return False
         place, up = side
-        chunk, came = unit.came[0]
+        packet = unit.came[0]
+        chunk, came = packet.chunk, packet.ready
         adds = self._adds[task.part]
         ready = unit.free
         if task.begins:
@@ -367,6 +374,8 @@ class _Play:
         added = terms.add_cycles if adds else 0.0
         unit.came.popleft()
         unit.number += 1
+        if place != packet.task.target:
+            self._onward(side, packet, _Stream(first + terms.copy_cycles, last + terms.copy_cycles))
         unit.free, unit.over = last + terms.link_cycles, last + added
         out = _Stream(first + added, last + added)
         if meets and not second:

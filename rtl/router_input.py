@@ -31,8 +31,11 @@ class RouterInput(Block):
 
     The flits share the slots of the buffer, and leave it in order for each output, not altogether: a flit whose
     output is taken does not hold up those behind it that go elsewhere, and flits for several outputs can leave in one
-    cycle. A flit of which the engine takes a copy stays until both have it. Slots are not shifted, so a flit's data is
-    written once and read once; which slot is older than which is kept in a bit for each pair of slots.
+    cycle. Slots are not shifted, so a flit's data is written once and read once; which slot is older than which is kept
+    in a bit for each pair of slots.
+
+    A flit of which the engine takes a copy goes on when the engine has it, a cycle later at the earliest. So it never
+    comes before what the engine makes of earlier packets, such as sums that are still in its adders.
 
     Parameters
     ----------
@@ -116,19 +119,22 @@ class RouterInput(Block):
                 )
                 for slot in range(depth)
             ]
+            # What waits for the engine is not overtaken by what is behind it: that may be of the same packet.
+            after_engine = self._goals[-1] == "engine" and name != "engine"
+            free = [first[slot] & ~goals[slot][-1] if after_engine else first[slot] for slot in range(depth)]
             m.d.comb += [
-                output.valid.eq(Cat(wants).any()),
+                output.valid.eq(Cat(free).any()),
                 output.payload.eq(reduce(or_, (Mux(first[slot], slots[slot], 0) for slot in range(depth)))),
             ]
             for slot in range(depth):
-                leaving[slot].append(first[slot] & output.ready)
+                leaving[slot].append(free[slot] & output.ready)
 
-        free: Value = take  # a flit to write, and no free slot before this one
+        writes: Value = take  # a flit to write, and no free slot before this one
         for slot in range(depth):
             empty = ~goals[slot].any()
             write = Signal(name=f"write_{slot}")
-            m.d.comb += write.eq(free & empty)
-            free = free & ~empty
+            m.d.comb += write.eq(writes & empty)
+            writes = writes & ~empty
             with m.If(write):
                 m.d.sync += [goals[slot].eq(route), slots[slot].eq(self.i.payload)]
                 m.d.sync += [older[a, b].eq(b == slot) for a, b in older if slot in (a, b)]

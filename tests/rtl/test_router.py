@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from rtl.emit import emit
 from rtl.flit import PORTS, SIDES, Port, flit_layout, opposite
 from rtl.router import Router
 from rtl.router_input import TURNS
-from tests.rtl.harness import put, receive, simulate
+from tests.rtl.harness import Bench, put, receive, simulate
 
 NOP = NopSpec(flit_bits=16, coordinate_bits=3)
 
@@ -74,9 +75,9 @@ def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: Port) ->
             await ctx.tick()
             ctx.set(entrance.valid, 0)
             goals = [engine] * ((row, col) == (2, 3) or copy) + [passing] * ((row, col) == beyond)
-            for output in (engine, passing):
-                assert ctx.get(output.valid) == (output in goals)
-            for output in goals:  # one after the other: the flit waits for the last
+            for output in goals:  # one after the other: a flit passes when the engine has its copy
+                for each in (engine, passing):
+                    assert ctx.get(each.valid) == (each is output)
                 assert ctx.get(output.payload) == flit
                 ctx.set(output.ready, 1)
                 await ctx.tick()
@@ -85,6 +86,46 @@ def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: Port) ->
             assert not any(ctx.get(getattr(dut, f"{port.text}_out").valid) for port in PORTS)
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_pass_in_order_and_not_before_the_engine_has_them(seed: int) -> None:
+    dut = Router(nop=NOP)
+    coin = Random(seed)
+    layout = flit_layout(NOP)
+    sent = []
+    for packet in range(40):
+        copy, col = coin.choice(((0, 3), (0, 4), (1, 4), (1, 4)))
+        length = coin.randint(1, 4)
+        for number in range(length):
+            fields = {"row": 2, "col": col, "engine": 1, "copy": copy, "tail": number == length - 1}
+            sent.append(layout.const({"data": 8 * packet + number, **fields}).as_bits())
+    taken: list[int] = []
+    passed: list[int] = []
+
+    def is_for(bits: int) -> tuple[bool, bool]:
+        flit = layout.from_bits(bits)
+        return bool(flit.copy or flit.col == 3), flit.col == 4
+
+    async def source(ctx: Any) -> None:
+        ctx.set(dut.row, 2)
+        ctx.set(dut.col, 3)
+        await put(ctx, dut.west_in, sent, chance=0.8, seed=seed)
+
+    def sink(name: str, found: list[int], wanted: list[int]) -> Bench:
+        async def bench(ctx: Any) -> None:
+            while len(found) < len(wanted):
+                bits = await receive(ctx, getattr(dut, name), chance=coin.random(), seed=coin.getrandbits(20))
+                if name == "east_out" and is_for(bits)[0]:
+                    assert bits in taken, "passed before the engine had its copy"
+                found.append(bits)
+
+        return bench
+
+    to_engine = [bits for bits in sent if is_for(bits)[0]]
+    to_pass = [bits for bits in sent if is_for(bits)[1]]
+    simulate(dut, source, sink("engine_west_out", taken, to_engine), sink("east_out", passed, to_pass))
+    assert (taken, passed) == (to_engine, to_pass)
 
 
 @pytest.mark.parametrize("side", SIDES)
