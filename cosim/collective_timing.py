@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from chiplet.specs import DieSpec, MemorySpec
 from chiplet.timing import DieTerms
@@ -26,7 +27,7 @@ def predict_collective(
 ) -> float:
     """Cycles of a collective, counted as in its record, with the ``terms`` of the design unless given.
 
-    Random stalls of the memories are not predicted. Lines of two axes do not wait for each other but for the commands
+    Random stalls of the memories and faults of links are not predicted. Lines of two axes do not wait for each other but for the commands
     that come first.
 
     Parameters
@@ -35,6 +36,14 @@ def predict_collective(
         The line of each axis, see :func:`cosim.collective.prepare`.
     """
     terms = terms or design_terms(request.die)
+    if request.links is not None:
+        way = request.links.hop_cycles(request.nop)
+        terms = replace(
+            terms,
+            hop_cycles=terms.hop_cycles + way,
+            bypass_cycles=terms.bypass_cycles + way,
+            link_cycles=max(terms.link_cycles, request.links.mesh_links(request.nop).shape.frame_cycles),
+        )
     per_word = flits_per_word(request.nop, request.memory)
     first, later = 0, {}
     for axis, work in lines.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hecaton.errors import CheckFailed
+from hecaton.link_options import Burst, DeadLink, Flips, Links, LinkStalls, faulty_links
 from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer, parse_mesh
 from hecaton.output import Output
 
@@ -23,6 +24,7 @@ app = typer.Typer()
     epilog=examples(
         "hecaton cosim collective --op all-gather --mesh 1x4 --axis row --algorithm ring --flits 64",
         "hecaton cosim collective --op all-reduce --mesh 3x2 --axis both --flits 7 --operands special --sim cxxrtl",
+        "hecaton cosim collective --op all-reduce --mesh 1x3 --flits 100 --links --flips 1e-3 --sim cxxrtl",
         "hecaton cosim collective --op reduce-scatter --mesh 5x1 --axis column --flits 13 -P die.dtype=int8 --json",
     )
 )
@@ -69,6 +71,11 @@ def collective(
             help="Chance that a cycle of a memory port stalls, 0 to 0.9: dies begin one after the other.",
         ),
     ] = 0.0,
+    links: Links = False,
+    flips: Flips = 0.0,
+    burst: Burst = 0,
+    stalls: LinkStalls = 0.0,
+    dead_link: DeadLink = None,
     seed: Seed = 0,
     sim: Simulator = "icarus",
     records: Annotated[
@@ -81,14 +88,15 @@ def collective(
     """Run a collective on a mesh of generated dies: make their programs, simulate the Verilog, compare every bit, count
     cycles.
 
-    The configuration starts from the preset bench; links have no latency. Cycles run from the first flit that leaves
-    an engine to the last one that enters one; floor_cycles is what the links allow at a flit a cycle. Every run leaves
-    a measurement record. Exit code 1 if any bit differs from the golden result.
+    The configuration starts from the preset bench; without --links the links have no latency. Cycles run from the
+    first flit that leaves an engine to the last one that enters one; floor_cycles is what the links allow at a flit a
+    cycle, predicted_cycles what the schedule takes with the design's terms. Every run leaves a measurement record.
+    Exit code 1 if any bit differs from the golden result, or a link is dead.
 
-    JSON keys: op, mesh, axis, algorithm, flits, dtype, nop, cycles, floor_cycles, utilization (floor / cycles),
-    mismatches (32-bit words), flits_sent and flits_received (by side, over all dies), commands (of the longest
-    program), counters (of each die, row by row), seed, sim, simulator_version, hecaton_version, verilog_sha256,
-    wall_seconds, request, record.
+    JSON keys: op, mesh, axis, algorithm, flits, dtype, nop, cycles, floor_cycles, predicted_cycles, utilization
+    (floor / cycles), mismatches (32-bit words), flits_sent and flits_received (by side, over all dies), commands (of
+    the longest program), counters (of each die, row by row), link_totals (with --links), seed, sim,
+    simulator_version, hecaton_version, verilog_sha256, wall_seconds, request, record.
     """
     from chiplet.config import load_system
     from cosim.collective import prepare, run_collective
@@ -108,6 +116,7 @@ def collective(
             die=system.die,
             nop=system.nop,
             memory=system.memory,
+            links=faulty_links(system, links, flips, burst, stalls, dead_link),
             operands=operands,
             stall=stall,
             seed=seed,
@@ -130,12 +139,21 @@ def _view(record: CollectiveRecord, path: Path) -> RenderableType:
         {
             "dies": f"{record.mesh}, along {record.axis} lines, flits of {record.nop.flit_bits} bits",
             "mismatches": record.mismatches,
-            "cycles": f"{record.cycles} (floor {record.floor_cycles})",
+            "cycles": f"{record.cycles} (floor {record.floor_cycles}, predicted {record.predicted_cycles:g})",
             "utilization": f"{record.utilization:.2%}",
             "flits sent": {side: count for side, count in record.flits_sent.items() if count},
+            **_link_lines(record),
             "stalled cycles": {name: sum(die[name] for die in record.counters) for name in stalls},
             "simulator": f"{record.sim} {record.simulator_version}, {record.wall_seconds:.1f} s",
             "record": str(path),
         },
         title=f"{record.op}, {record.algorithm}, {record.flits} flits a die, {record.dtype}, seed {record.seed}",
     )
+
+
+def _link_lines(record: CollectiveRecord) -> dict[str, object]:
+    totals = record.link_totals
+    if totals is None:
+        return {}
+    names = ("sent", "replayed", "crc_errors", "flips", "stalls")
+    return {"links": {name: getattr(totals, name) for name in names}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hecaton.errors import CheckFailed
+from hecaton.link_options import Burst, DeadLink, Flips, Links, LinkStalls, faulty_links
 from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer, parse_mesh
 from hecaton.output import Output
 
 if TYPE_CHECKING:
-    from chiplet.specs import SystemSpec
     from cosim.traffic import TrafficRecord
-    from cosim.traffic_links import TrafficLinks
 
 app = typer.Typer()
 
@@ -52,29 +50,11 @@ def traffic(
         int,
         typer.Option("--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before these."),
     ] = 1000,
-    links: Annotated[
-        bool, typer.Option("--links", help="Link adapters between the routers, as [link] says; else wires.")
-    ] = False,
-    flips: Annotated[
-        float,
-        typer.Option("--flips", metavar="CHANCE", help="Chance that a frame on a link has a wrong bit."),
-    ] = 0.0,
-    burst: Annotated[
-        int,
-        typer.Option("--burst", parser=integer(0, 8), metavar="N", help="Wires above it that may flip, too."),
-    ] = 0,
-    stalls: Annotated[
-        float,
-        typer.Option(
-            "--stalls", metavar="CHANCE", help="Chance in a cycle that a link goes blank for 1 to 16 cycles."
-        ),
-    ] = 0.0,
-    dead_link: Annotated[
-        str | None,
-        typer.Option(
-            "--dead-link", metavar="FROM:TO@CYCLE", help="Link, by its nodes, that dies in a cycle."
-        ),
-    ] = None,
+    links: Links = False,
+    flips: Flips = 0.0,
+    burst: Burst = 0,
+    stalls: LinkStalls = 0.0,
+    dead_link: DeadLink = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
@@ -111,7 +91,7 @@ def traffic(
             raise ValueError(f"-o {output}: only --sweep has a plot")
         system = load_system(config, override or [], preset="bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
-        faulty = _links(system, links, flips, burst, stalls, dead_link)
+        faulty = faulty_links(system, links, flips, burst, stalls, dead_link)
         requests = [
             traffic_request(
                 rows=rows,
@@ -167,38 +147,6 @@ def traffic(
             plot_latency(records, output)
         out.result(data, _view(data, points))
         _check(records)
-
-
-def _links(
-    system: SystemSpec, links: bool, flips: float, burst: int, stalls: float, dead_link: str | None
-) -> TrafficLinks | None:
-    """Links of the options, or None if they are wires. Raises ValueError in one line."""
-    from pydantic import ValidationError
-
-    from cosim.traffic_links import Death, TrafficLinks
-
-    if not links:
-        for option, value in (
-            ("flips", flips),
-            ("burst", burst),
-            ("stalls", stalls),
-            ("dead-link", dead_link),
-        ):
-            if value:
-                raise ValueError(f"--{option} {value}: needs --links")
-        return None
-    death = None
-    if dead_link is not None:
-        match = re.fullmatch(r"(\d{1,6}):(\d{1,6})@(\d{1,9})", dead_link, re.ASCII)
-        if match is None:
-            raise ValueError(f"--dead-link {dead_link}: must be FROM:TO@CYCLE, as in --dead-link 0:1@500")
-        source, target, cycle = map(int, match.groups())
-        death = Death(source=source, target=target, cycle=cycle)
-    try:
-        return TrafficLinks.of(system, flips=flips, burst=burst, stalls=stalls, death=death)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ValueError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
 
 
 def _check(records: Sequence[TrafficRecord]) -> None:
