@@ -27,8 +27,8 @@ def predict_collective(
 ) -> float:
     """Cycles of a collective, counted as in its record, with the ``terms`` of the design unless given.
 
-    Random stalls of the memories and faults of links are not predicted. Lines of two axes do not wait for each other but for the commands
-    that come first.
+    Random stalls of the memories and faults of links are not predicted. Lines of two axes do not wait for each other
+    but for the commands that come first.
 
     Parameters
     ----------
