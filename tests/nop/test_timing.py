@@ -97,7 +97,7 @@ def test_commands_that_come_late_hold_up_the_second_part() -> None:
 def test_sizes_below_one_are_refused(name: str) -> None:
     sizes = {"nodes": 2, "flits": 2, "per_word": 2} | {name: 0}
     with pytest.raises(ValueError, match=f"^{name} = 0: must be at least 1$"):
-        predict_line("all-gather", algorithm="ring", **sizes)
+        predict_line("all-gather", sizes["nodes"], "ring", sizes["flits"], sizes["per_word"])
 
 
 def test_unknown_names_are_refused() -> None:
