@@ -107,6 +107,13 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         for name in GemmTerms.model_fields
     ]
     units = UNITS | (FABRIC_UNITS if system.parallel.packages > 1 else {})
+    if calibration is not None and calibration.nop is not None:
+        name = "link.router_cycles"
+        hop = Input(
+            name=name, value=calibration.nop.hop_cycles, unit=units[name], status="measured", source=source
+        )
+        gemm.append(hop)
+        units = {key: unit for key, unit in units.items() if key != name}
     rest = [_specified(name, unit, system) for name, unit in units.items()]
     rest += [
         Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")

@@ -123,6 +123,8 @@ def account(
         _positive("mini_batch", mini_batch)
     if optimizer not in STATE_BYTES:
         raise ValueError(f"optimizer {optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
+    if calibration is not None:
+        system = calibration.applied(system)
     instance, batch, length = job.method, job.global_batch, job.length
     machine = Machine(system, job.terms)
     if system.parallel.packages > 1:

@@ -128,8 +128,8 @@ class LinkSpec(Spec):
         2.0e-9
     )
     router_cycles: Annotated[
-        int, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
-    ] = 1
+        float, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
+    ] = 1.0
     timeout_cycles: Annotated[
         int,
         Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead"),

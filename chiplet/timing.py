@@ -11,7 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
-from chiplet.specs import DieSpec, Spec
+from chiplet.specs import DieSpec, Spec, SystemSpec
+from nop.timing import NopTerms
 
 
 def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
@@ -137,12 +138,15 @@ class DieTerms(Spec):
 class Calibration(Spec):
     """Measured terms, the die that they were measured on, and how.
 
+    ``nop`` are the terms of the network-on-package, None if it was not measured.
+
     ``provenance`` says simulator, version, number of samples, seeds and the error on shapes that were not
     fitted; ``extra`` holds further terms by name.
     """
 
     die: DieSpec
     terms: DieTerms = Field(default_factory=DieTerms)
+    nop: NopTerms | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     extra: dict[str, float] = Field(default_factory=dict)
 
@@ -168,6 +172,13 @@ class Calibration(Spec):
     def save(self, path: str | Path) -> None:
         """Write the calibration as a JSON file."""
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def applied(self, system: SystemSpec) -> SystemSpec:
+        """``system`` with the measured cycles of a hop in place of ``link.router_cycles``, if they were measured."""
+        if self.nop is None:
+            return system
+        link = system.link.model_copy(update={"router_cycles": self.nop.hop_cycles})
+        return system.model_copy(update={"link": link})
 
     def check_die(self, die: DieSpec) -> None:
         """Raise ``ValueError``, naming the first field that differs and both values, if made for another die."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chiplet.specs import DieSpec, MemorySpec, SystemSpec
 from chiplet.timing import Calibration, DieTerms
 from cosim.gemm import run_gemm
+from cosim.least_squares import fit
 from cosim.pool import run_all
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import schedule_gemm
@@ -39,9 +40,6 @@ FITTED_TERMS = (
     "finish",
 )
 """Terms that are fitted. Terms that the runs cannot tell apart share what differs from the design evenly."""
-
-_STEP = 0.25
-_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -162,8 +160,7 @@ def _predicted(record: GemmRecord, terms: DieTerms) -> tuple[float, float]:
 def fit_terms(records: Sequence[GemmRecord], start: DieTerms | None = None) -> DieTerms:
     """Fit the terms to measured array cycles and cycles by Gauss-Newton steps from the design's terms.
 
-    Each step is the least-squares step of least norm, so terms that the records cannot tell apart move together
-    and those that do not matter stay. The best terms seen are returned.
+    Terms that the records cannot tell apart move together, see :func:`cosim.least_squares.fit`.
     """
     start = start or DieTerms()
     measured = np.array([[record.array_cycles, record.cycles] for record in records], dtype=float).ravel()
@@ -174,21 +171,7 @@ def fit_terms(records: Sequence[GemmRecord], start: DieTerms | None = None) -> D
         difference: NDArray[Any] = measured - predicted.ravel()
         return difference
 
-    values = _values(start)
-    error = residual(values)
-    best = (float(error @ error), values)
-    for _ in range(_ROUNDS):
-        if best[0] < 1e-9:
-            break
-        jacobian = np.empty((len(measured), len(values)))
-        for column in range(len(values)):
-            moved = values.copy()
-            moved[column] += _STEP
-            jacobian[:, column] = (error - residual(moved)) / _STEP
-        values = values + np.linalg.lstsq(jacobian, error, rcond=1e-9)[0]
-        error = residual(values)
-        best = min(best, (float(error @ error), values), key=lambda pair: pair[0])
-    return _with_terms(start, np.round(best[1], 9))
+    return _with_terms(start, fit(residual, _values(start)))
 
 
 def prediction_error(record: GemmRecord, terms: DieTerms) -> tuple[float, float]:

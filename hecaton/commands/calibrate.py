@@ -1,4 +1,4 @@
-"""``hecaton calibrate``: fit the die's cycle terms to measured runs."""
+"""``hecaton calibrate``: fit the cycle terms of the die and of the network-on-package to measured runs."""
 
 from __future__ import annotations
 
@@ -35,15 +35,18 @@ def calibrate(
     override: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure GEMMs on small arrays of the configured die's kind, fit the cycle terms, and tell the error on array
-    sizes and shapes that were not fitted.
+    """Measure GEMMs on small arrays of the configured die's kind and collectives on short rows of dies, fit the cycle
+    terms, and tell the error on array sizes, shapes, rows and lengths that were not fitted.
 
     The configuration starts from the preset package, so that `hecaton project` accepts the result as it is.
 
-    JSON keys: fits, holdout_max_relative_error, samples, die, provenance, file.
+    JSON keys: fits, holdout_max_relative_error, samples, nop_fits, nop_holdout_max_relative_error, nop_samples, die,
+    provenance, file.
     """
+    from rich.console import Group
+
     from chiplet.config import load_system
-    from cosim import calibration
+    from cosim import calibration, nop_calibration
     from hecaton.files import write_atomic
     from hecaton.tables import columns
 
@@ -51,20 +54,36 @@ def calibrate(
         system = load_system(config, override or [], preset="package")
         chosen = calibration.samples(quick=quick)
         requests = [calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen]
-        with out.progress("measuring", len(requests)) as advance:
+        chosen_nop = nop_calibration.nop_samples(quick=quick)
+        requests_nop = [
+            nop_calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen_nop
+        ]
+        with out.progress("measuring", len(requests) + len(requests_nop)) as advance:
             records = calibration.measure(requests, workers=workers, progress=advance)
+            records_nop = nop_calibration.measure(requests_nop, workers=workers, progress=advance)
         found, rows = calibration.to_calibration(system, chosen, records)
+        found, rows_nop = nop_calibration.with_network(found, chosen_nop, records_nop)
+        assert found.nop is not None
         write_atomic(output, found.model_dump_json(indent=2) + "\n")
         error = found.provenance["holdout_max_relative_error"]
+        error_nop = found.provenance["nop_holdout_max_relative_error"]
         data = {
             "fits": list(calibration.fits(found.terms)),
             "holdout_max_relative_error": error,
             "samples": rows,
+            "nop_fits": list(nop_calibration.nop_fits(found.nop, found.die)),
+            "nop_holdout_max_relative_error": error_nop,
+            "nop_samples": rows_nop,
             "die": found.die.model_dump(),
             "provenance": found.provenance,
             "file": str(output),
         }
-        names = ["array", "m", "k", "n", "form", "use", "cycles", "predicted_cycles", "relative_error"]
-        out.result(
-            data, columns(rows, names, title=f"{output}: largest error on runs kept apart {error:.3%}")
+        tail = ["use", "cycles", "predicted_cycles", "relative_error"]
+        apart = "largest error on runs kept apart"
+        array = columns(rows, ["array", "m", "k", "n", "form", *tail], title=f"GEMMs: {apart} {error:.3%}")
+        network = columns(
+            rows_nop,
+            ["op", "algorithm", "dies", "flits", *tail],
+            title=f"Collectives: {apart} {error_nop:.3%}",
         )
+        out.result(data, Group(array, network))

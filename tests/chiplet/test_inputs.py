@@ -5,6 +5,7 @@ from __future__ import annotations
 from chiplet.inputs import UNITS, collect_inputs
 from chiplet.keys import known_keys
 from chiplet.timing import Calibration, DieTerms, GemmTerms
+from nop.timing import NopTerms
 from tests.chiplet.machines import PACKAGE, package
 
 
@@ -26,6 +27,21 @@ def test_with_a_calibration_the_terms_are_measured() -> None:
     assert measured[3].value == 0.25
     assert measured[3].source == "co-simulation: simulator icarus, samples 9"
     assert not any(item.name.startswith("gemm.") for item in rest)
+
+
+def test_a_measured_hop_takes_the_place_of_the_configured_one() -> None:
+    calibration = Calibration(die=PACKAGE.die, nop=NopTerms(hop_cycles=3.0), provenance={"simulator": "x"})
+    assert calibration.applied(PACKAGE).link.router_cycles == 3.0
+    assert Calibration(die=PACKAGE.die).applied(PACKAGE) == PACKAGE
+    measured, rest = collect_inputs(calibration.applied(PACKAGE), calibration)
+    hop = next(item for item in measured if item.name == "link.router_cycles")
+    assert (hop.value, hop.unit, hop.status, hop.source) == (
+        3.0,
+        "cycles",
+        "measured",
+        "co-simulation: simulator x",
+    )
+    assert not any(item.name == hop.name for item in rest)
 
 
 def test_a_published_value_names_its_source_and_another_one_is_assumed() -> None:

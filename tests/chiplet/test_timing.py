@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chiplet.specs import DieSpec
 from chiplet.timing import Calibration, DieTerms, GemmTerms, floor_cycles
+from nop.timing import NopTerms
 
 SIZE = st.integers(1, 300)
 
@@ -42,10 +43,22 @@ def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
         die=DieSpec(rows=16),
         terms=DieTerms(gemm=GemmTerms(per_tile=0.5)),
         provenance={"simulator": "icarus", "samples": 12, "seeds": [1, 2]},
+        nop=NopTerms(hop_cycles=1.25),
         extra={"hop_cycles": 1.0},
     )
     made.save(tmp_path / "c.json")
     assert Calibration.load(tmp_path / "c.json") == made
+
+
+def test_a_file_without_terms_of_the_network_loads(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"die": {}}')
+    assert Calibration.load(path).nop is None
+    path.write_text('{"die": {}, "nop": {"hop_cycles": 2.0}}')
+    assert Calibration.load(path).nop == NopTerms(hop_cycles=2.0)
+    path.write_text('{"die": {}, "nop": {"hops": 2.0}}')
+    with pytest.raises(ValueError, match="c.json: not a calibration: nop.hops: "):
+        Calibration.load(path)
 
 
 def test_missing_and_broken_files_are_refused_in_one_line(tmp_path: Path) -> None:

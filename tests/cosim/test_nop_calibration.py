@@ -1,0 +1,94 @@
+"""Fit of the network's terms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chiplet.config import load_system
+from chiplet.timing import Calibration
+from cosim.collective import prepare, run_collective
+from cosim.collective_record import CollectiveRecord, collective_request
+from cosim.collective_timing import design_terms, predict_collective
+from cosim.nop_calibration import (
+    NopSample,
+    fit_nop_terms,
+    measure,
+    nop_error,
+    nop_fits,
+    nop_samples,
+    request_for,
+    with_network,
+)
+from nop.timing import NopTerms
+
+SYSTEM = load_system(None, [], preset="package")
+
+
+def _as_if(sample: NopSample, terms: NopTerms) -> CollectiveRecord:
+    """The record of dies with other terms."""
+    request = request_for(sample, SYSTEM, seed=0, sim="icarus")
+    cycles = predict_collective(request, prepare(request), terms)
+    return CollectiveRecord.model_construct(request=request, cycles=cycles)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_other_lines_and_lengths_are_kept_apart(quick: bool) -> None:
+    chosen = nop_samples(quick=quick)
+    fitted = {(sample.nodes, sample.flits) for sample in chosen if not sample.holdout}
+    apart = {(sample.nodes, sample.flits) for sample in chosen if sample.holdout}
+    assert apart
+    assert not fitted & apart
+    assert {nodes for nodes, _ in apart} - {nodes for nodes, _ in fitted}
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"hop_cycles": 3.0, "bypass_cycles": 3.0},
+        {"add_cycles": 3.0},
+        {"store_cycles": 6.0},
+        {"hop_cycles": 2.0, "store_cycles": 7.0},
+    ],
+)
+def test_terms_of_other_hardware_are_found(quick: bool, changed: dict[str, float]) -> None:
+    hidden = replace(design_terms(SYSTEM.die), **changed)
+    chosen = nop_samples(quick=quick)
+    records = [_as_if(sample, hidden) for sample in chosen]
+    found, rows = with_network(Calibration(die=SYSTEM.die), chosen, records)
+    assert found.provenance["nop_holdout_max_relative_error"] < 0.03
+    assert all(row["relative_error"] < 0.03 for row in rows)
+    assert found.nop is not None
+    assert found.nop.hop_cycles == pytest.approx(hidden.hop_cycles, abs=0.05)
+
+
+def test_the_generated_dies_have_the_terms_of_the_design() -> None:
+    chosen = [
+        NopSample("all-gather", "chain", 2, 1, False),
+        NopSample("all-reduce", "ring", 2, 8, False),
+        NopSample("all-reduce", "chain", 2, 21, True),
+    ]
+    records = measure([request_for(sample, SYSTEM, seed=1, sim="icarus") for sample in chosen], workers=1)
+    fitted = fit_nop_terms(records[:2])
+    assert fitted == design_terms(SYSTEM.die)
+    assert nop_error(records[2], fitted) == (records[2].cycles, 0.0)
+    assert all(row["value"] == row["design"] for row in nop_fits(fitted, SYSTEM.die))
+
+
+def test_a_record_says_what_was_predicted() -> None:
+    request = collective_request(
+        op="reduce-scatter", algorithm="ring", rows=1, cols=2, axis="row", flits=5, sim="icarus"
+    )
+    record = run_collective(request)
+    assert record.predicted_cycles == record.cycles
+    assert predict_collective(request, prepare(request), NopTerms(hop_cycles=3.0)) == record.cycles + 2
+
+
+def test_wrong_results_are_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = CollectiveRecord.model_construct(op="all-gather", mesh="1x2", mismatches=3)
+    monkeypatch.setattr("cosim.nop_calibration.run_all", lambda *_args, **_more: iter([(0, wrong)]))
+    with pytest.raises(ValueError, match="^all-gather on 1x2 dies has 3 mismatches: cycles of wrong"):
+        measure([request_for(nop_samples()[0], SYSTEM, seed=0, sim="icarus")])
