@@ -33,10 +33,61 @@ def check(schedule: Schedule) -> None:
     """Raise ``ValueError``, naming step and transfer, unless the schedule does exactly what its ``op``
     promises.
     """
-    if schedule.op in ("all-gather", "broadcast"):
-        _check_copies(schedule)
-    else:
-        _check_sums(schedule)
+    for part in schedule.parts():
+        if part.op in ("all-gather", "broadcast"):
+            _check_copies(part)
+        else:
+            _check_sums(part)
+
+
+def check_links(schedule: Schedule, mesh: Mesh, *, capacity: int = 1) -> None:
+    """Raise ``ValueError``, naming step and link, if a link carries more than ``capacity`` chunks in a step.
+
+    Routes are those of ``mesh``, whose nodes are the schedule's.
+    """
+    for step, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
+        load: Counter[tuple[int, int]] = Counter()
+        for transfer in group:
+            load.update(mesh.route(transfer.sender, transfer.receiver))
+        for (source, target), chunks in load.items():
+            if chunks > capacity:
+                raise ValueError(
+                    f"{schedule.op}: step {step}: link {source}:{target} carries {chunks} chunks: must be at most "
+                    f"{capacity}"
+                )
+
+
+def check_buffers(schedule: Schedule, chunks: int) -> None:
+    """Raise ``ValueError``, naming step and node, if a node holds more than ``chunks`` chunks after a step.
+
+    A node holds copies to the end. It holds a partial sum until it has sent it, and what it adds to it takes no place
+    of its own, as it is added as it comes.
+    """
+    for part in schedule.parts():
+        found = {transfer.chunk for transfer in part.transfers}
+        held: dict[int, set[int]] = {
+            node: {node} if part.op == "all-gather" else set() for node in range(part.nodes)
+        }
+        if part.op in ("reduce-scatter", "reduce"):
+            held = {node: set(found) for node in range(part.nodes)}
+        elif part.root is not None:
+            held[part.root] = set(found)
+        steps = [
+            (-1, []),
+            *((step, list(group)) for step, group in groupby(part.transfers, key=lambda t: t.step)),
+        ]
+        for step, group in steps:
+            for transfer in group:
+                if part.op in ("reduce-scatter", "reduce"):
+                    held[transfer.sender].discard(transfer.chunk)
+            for transfer in group:
+                held[transfer.receiver].add(transfer.chunk)
+            for node, kept in held.items():
+                if len(kept) > chunks:
+                    when = "at the start" if step < 0 else f"after step {step}"
+                    raise ValueError(
+                        f"{part.op}: node {node} holds {len(kept)} chunks {when}: must be at most {chunks}"
+                    )
 
 
 def measure(schedule: Schedule, mesh: Mesh) -> Load:
@@ -58,7 +109,7 @@ def measure(schedule: Schedule, mesh: Mesh) -> Load:
 
 
 def _chunks(schedule: Schedule) -> set[int]:
-    """The chunks that the schedule is about: all of them, or the one of a broadcast's or reduce's root."""
+    """The chunks that the schedule is about: all of them, or those of a broadcast or reduce."""
     if schedule.op in ("all-gather", "reduce-scatter") or not schedule.transfers:
         return set(range(schedule.nodes))
     return {transfer.chunk for transfer in schedule.transfers}
@@ -66,6 +117,9 @@ def _chunks(schedule: Schedule) -> set[int]:
 
 def _check_copies(schedule: Schedule) -> None:
     held = {node: {node} for node in range(schedule.nodes)}
+    if schedule.root is not None:
+        held = {node: set() for node in range(schedule.nodes)}
+        held[schedule.root] = _chunks(schedule)
     for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
         arrived: list[tuple[int, int]] = []
         for transfer in group:
@@ -88,7 +142,7 @@ def _check_sums(schedule: Schedule) -> None:
     nodes = schedule.nodes
     partial: dict[tuple[int, int], set[int]] = defaultdict(set)
     for node in range(nodes):
-        for chunk in range(nodes):
+        for chunk in {*range(nodes), *_chunks(schedule)}:
             partial[node, chunk] = {node}
     for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
         arrived: list[tuple[int, int, set[int]]] = []
@@ -102,5 +156,6 @@ def _check_sums(schedule: Schedule) -> None:
                 raise ValueError(f"{schedule.op}: node {node} adds a contribution to chunk {chunk} twice")
             partial[node, chunk] |= sent
     for chunk in _chunks(schedule):
-        if partial[chunk, chunk] != set(range(nodes)):
-            raise ValueError(f"{schedule.op}: node {chunk} ends without the whole sum of chunk {chunk}")
+        home = chunk if schedule.root is None else schedule.root
+        if partial[home, chunk] != set(range(nodes)):
+            raise ValueError(f"{schedule.op}: node {home} ends without the whole sum of chunk {chunk}")

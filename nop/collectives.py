@@ -3,8 +3,9 @@
 All schedules run on ``nodes`` nodes numbered 0, 1, ...; chunk c belongs to node c. In an all-gather node c
 starts with chunk c and everyone ends with all chunks. In a reduce-scatter every node starts with a partial
 sum of every chunk, a transfer carries what its sender has summed up of the chunk so far, and node c ends with
-the whole sum of chunk c. In a broadcast one root sends a chunk to everyone; a reduce is its mirror image in
-time.
+the whole sum of chunk c. An all-reduce is a reduce-scatter and then an all-gather: all end with all sums. In a
+broadcast one root sends a chunk to everyone; a reduce is its mirror image in time. Pipelined, what the root sends is
+cut into pieces, which are the chunks of the schedule then.
 
 A reduce-scatter here always is the mirror image of the all-gather: steps in reverse order, senders and
 receivers swapped. If every node gets chunk c exactly once in the one, every node's contribution enters the
@@ -19,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from nop.topology import folded_ring
 
-Op = Literal["all-gather", "reduce-scatter", "broadcast", "reduce"]
+Op = Literal["all-gather", "reduce-scatter", "all-reduce", "broadcast", "reduce"]
 Algorithm = Literal["ring", "chain"]
 
 ALGORITHMS: tuple[Algorithm, ...] = ("ring", "chain")
@@ -36,11 +37,16 @@ class Transfer(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """All transfers of one collective ``op`` on ``nodes`` nodes, ordered by step."""
+    """All transfers of one collective ``op`` on ``nodes`` nodes, ordered by step.
+
+    ``root`` is that of a broadcast or reduce. ``gathers`` is the step of an all-reduce in which its all-gather begins.
+    """
 
     op: Op
     nodes: int
     transfers: tuple[Transfer, ...]
+    root: int | None = None
+    gathers: int | None = None
 
     @property
     def steps(self) -> int:
@@ -52,6 +58,7 @@ class Schedule:
         opposite: dict[Op, Op] = {
             "all-gather": "reduce-scatter",
             "reduce-scatter": "all-gather",
+            "all-reduce": "all-reduce",
             "broadcast": "reduce",
             "reduce": "broadcast",
         }
@@ -61,6 +68,22 @@ class Schedule:
             self.nodes,
             tuple(
                 sorted(Transfer(last - step, to, sender, chunk) for step, sender, to, chunk in self.transfers)
+            ),
+            self.root,
+            None if self.gathers is None else self.steps - self.gathers,
+        )
+
+    def parts(self) -> tuple[Schedule, ...]:
+        """Reduce-scatter and all-gather of an all-reduce, each from its own step 0; else the schedule itself."""
+        if self.gathers is None:
+            return (self,)
+        begin = self.gathers
+        return (
+            Schedule("reduce-scatter", self.nodes, tuple(t for t in self.transfers if t.step < begin)),
+            Schedule(
+                "all-gather",
+                self.nodes,
+                tuple(t._replace(step=t.step - begin) for t in self.transfers if t.step >= begin),
             ),
         )
 
@@ -100,7 +123,8 @@ def chain(op: Op, nodes: int) -> Schedule:
 
 
 def line(op: Op, nodes: int, algorithm: Algorithm) -> Schedule:
-    """All-gather or reduce-scatter on a line of ``nodes`` dies: by the folded ring or by the two-way chain.
+    """Collective on a line of ``nodes`` dies, by the folded ring or by the two-way chain: an all-gather, a
+    reduce-scatter, or an all-reduce.
 
     Raises ``ValueError`` for an unknown algorithm.
     """
@@ -137,7 +161,45 @@ def tree_broadcast(nodes: int, root: int) -> Schedule:
             transfers.append(Transfer(step, holder, other, root))
         ranges = halves
         step += 1
-    return Schedule("broadcast", nodes, tuple(sorted(transfers)))
+    return Schedule("broadcast", nodes, tuple(sorted(transfers)), root)
+
+
+def pipelined_broadcast(nodes: int, root: int, pieces: int) -> Schedule:
+    """Broadcast on a line in ``pieces`` pieces, numbered from 0, each of which goes on by one hop a step.
+
+    It takes pieces - 1 steps more than the farther end has hops. The mirror image is the pipelined reduce.
+
+    Raises
+    ------
+    ValueError
+        If ``pieces`` is below 1 or ``root`` no node.
+    """
+    if pieces < 1:
+        raise ValueError(f"pieces = {pieces}: must be at least 1")
+    if not 0 <= root < nodes:
+        raise ValueError(f"root = {root}: must be from 0 to {nodes - 1}")
+    transfers = [
+        Transfer(piece + abs(to - root) - 1, to - (1 if to > root else -1), to, piece)
+        for piece in range(pieces)
+        for to in range(nodes)
+        if to != root
+    ]
+    return Schedule("broadcast", nodes, tuple(sorted(transfers)), root)
+
+
+def all_reduce(reduce_scatter: Schedule) -> Schedule:
+    """A reduce-scatter, and its mirror image as the all-gather of what it has summed up: one schedule.
+
+    Raises
+    ------
+    ValueError
+        If ``reduce_scatter`` is a schedule of another op.
+    """
+    if reduce_scatter.op != "reduce-scatter":
+        raise ValueError(f"all-reduce of a schedule for {reduce_scatter.op}: must be one for reduce-scatter")
+    begin = reduce_scatter.steps
+    gather = (t._replace(step=t.step + begin) for t in reduce_scatter.mirrored().transfers)
+    return Schedule("all-reduce", reduce_scatter.nodes, (*reduce_scatter.transfers, *gather), gathers=begin)
 
 
 def _as(op: Op, gather: Schedule) -> Schedule:
@@ -145,4 +207,6 @@ def _as(op: Op, gather: Schedule) -> Schedule:
         return gather
     if op == "reduce-scatter":
         return gather.mirrored()
-    raise ValueError(f"collective op {op!r}: must be all-gather or reduce-scatter")
+    if op == "all-reduce":
+        return all_reduce(gather.mirrored())
+    raise ValueError(f"collective op {op!r}: must be all-gather, reduce-scatter or all-reduce")

@@ -18,7 +18,7 @@ from itertools import count
 from math import inf
 from typing import ClassVar, NamedTuple
 
-from nop.carriage import Carriage, carriage, first_up, hands_over, parts, runs, slots
+from nop.carriage import Carriage, carriage, first_up, hands_over, runs, slots
 from nop.collectives import ALGORITHMS, Algorithm, Schedule, line
 from nop.floor import OPS, LineOp
 
@@ -184,8 +184,8 @@ def predict_line(
     if nodes == 1:
         return 0.0
     play = _Play(nodes, flits, per_word, terms or NopTerms(), handed_flits)
-    for number, part in enumerate(parts(op)):
-        play.add_part(line(part, nodes, algorithm), slots(algorithm, nodes), handed if number else None)
+    for number, schedule in enumerate(line(op, nodes, algorithm).parts()):
+        play.add_part(schedule, slots(algorithm, nodes), handed if number else None)
     return play.run()
 
 

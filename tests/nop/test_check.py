@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nop.check import Load, check, measure
-from nop.collectives import Schedule, Transfer, chain, line, ring, tree_broadcast
-from nop.topology import Mesh
+from nop.check import Load, check, check_buffers, check_links, measure
+from nop.collectives import (
+    ALGORITHMS,
+    Algorithm,
+    Schedule,
+    Transfer,
+    all_reduce,
+    chain,
+    line,
+    pipelined_broadcast,
+    ring,
+    tree_broadcast,
+)
+from nop.floor import OPS, LineOp
+from nop.topology import Mesh, Torus, folded_ring
 
 
 def test_a_chunk_that_is_not_there_cannot_be_sent() -> None:
@@ -69,3 +83,83 @@ def test_transfers_of_a_tree_share_no_link() -> None:
         for root in range(nodes):
             schedule = tree_broadcast(nodes, root)
             assert measure(schedule, Mesh(1, nodes)).link_chunks == schedule.steps
+
+
+NODES = st.integers(1, 14)
+
+
+@given(op=st.sampled_from(OPS), algorithm=st.sampled_from(ALGORITHMS), nodes=NODES, column=st.booleans())
+def test_collectives_on_a_line_do_what_they_promise_and_share_no_link_within_a_step(
+    op: LineOp, algorithm: Algorithm, nodes: int, column: bool
+) -> None:
+    schedule = line(op, nodes, algorithm)
+    check(schedule)
+    check_links(schedule, Mesh(nodes, 1) if column else Mesh(1, nodes))
+    check_buffers(schedule, nodes)
+
+
+@given(nodes=st.integers(2, 14))
+def test_an_all_reduce_is_its_reduce_scatter_and_the_way_back(nodes: int) -> None:
+    scatter = line("reduce-scatter", nodes, "ring")
+    whole = all_reduce(scatter)
+    assert whole.parts() == (scatter, scatter.mirrored())
+    assert whole.steps == 2 * scatter.steps
+    assert whole.mirrored() == whole
+    with pytest.raises(ValueError, match="^all-reduce of a schedule for all-gather: must be one for"):
+        all_reduce(scatter.mirrored())
+
+
+def test_an_all_reduce_without_its_last_transfer_is_found() -> None:
+    whole = line("all-reduce", 4, "chain")
+    with pytest.raises(ValueError, match="^all-gather: node . ends without chunk"):
+        check(Schedule("all-reduce", 4, whole.transfers[:-1], gathers=whole.gathers))
+
+
+@given(nodes=NODES, pieces=st.integers(1, 9), data=st.data())
+def test_pipelined_broadcast_and_reduce(nodes: int, pieces: int, data: st.DataObject) -> None:
+    root = data.draw(st.integers(0, nodes - 1))
+    schedule = pipelined_broadcast(nodes, root, pieces)
+    for found in (schedule, schedule.mirrored()):
+        check(found)
+        check_links(found, Mesh(1, nodes))
+        check_buffers(found, pieces)
+        assert found.steps == (pieces - 1 + max(root, nodes - 1 - root) if nodes > 1 else 0)
+    assert schedule.mirrored().op == "reduce"
+
+
+def test_pieces_and_root_are_checked() -> None:
+    with pytest.raises(ValueError, match="^pieces = 0: must be at least 1$"):
+        pipelined_broadcast(3, 0, 0)
+    with pytest.raises(ValueError, match="^root = 3: must be from 0 to 2$"):
+        pipelined_broadcast(3, 3, 1)
+
+
+def test_a_piece_that_a_node_never_gets_is_found() -> None:
+    schedule = pipelined_broadcast(3, 1, 2)
+    with pytest.raises(ValueError, match="^broadcast: node 2 ends without chunk 1$"):
+        check(Schedule("broadcast", 3, tuple(t for t in schedule.transfers if t != (1, 1, 2, 1)), root=1))
+    some = tuple(t for t in schedule.mirrored().transfers if t.chunk != 0 or t.sender)
+    with pytest.raises(ValueError, match="^reduce: node 1 ends without the whole sum of chunk 0$"):
+        check(Schedule("reduce", 3, some, root=1))
+
+
+def test_a_link_that_two_chunks_share_is_found() -> None:
+    both = ring("all-gather", folded_ring(5), bidirectional=True)
+    with pytest.raises(
+        ValueError, match=r"^all-gather: step 0: link \d:\d carries 2 chunks: must be at most 1$"
+    ):
+        check_links(both, Mesh(1, 5))
+    check_links(both, Mesh(1, 5), capacity=2)
+    check_links(ring("all-gather", range(5), bidirectional=True), Torus(1, 5))
+
+
+def test_a_buffer_that_is_too_small_is_found() -> None:
+    with pytest.raises(
+        ValueError, match="^all-gather: node 1 holds 3 chunks after step 0: must be at most 2$"
+    ):
+        check_buffers(line("all-gather", 4, "chain"), 2)
+    with pytest.raises(
+        ValueError, match="^reduce-scatter: node 0 holds 4 chunks at the start: must be at most 3$"
+    ):
+        check_buffers(line("reduce-scatter", 4, "ring"), 3)
+    check_buffers(pipelined_broadcast(4, 0, 3), 3)

@@ -83,5 +83,7 @@ def test_unknown_names_are_refused() -> None:
     wrong: Any = "star"
     with pytest.raises(ValueError, match="^collective algorithm 'star': must be one of ring, chain$"):
         line("all-gather", 4, wrong)
-    with pytest.raises(ValueError, match="^collective op 'star': must be all-gather or reduce-scatter$"):
+    with pytest.raises(
+        ValueError, match="^collective op 'star': must be all-gather, reduce-scatter or all-reduce$"
+    ):
         ring(wrong, folded_ring(4))
