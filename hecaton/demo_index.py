@@ -75,6 +75,7 @@ def write_index(
         "left_out": list(left_out),
         "mismatches": sum(stage.part.mismatches for stage in stages),
         "holdout_max_relative_error": None,
+        "nop_holdout_max_relative_error": None,
         **versions,
     }
     for stage in stages:

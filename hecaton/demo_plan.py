@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chiplet.specs import DieSpec, Dtype, SystemSpec
 from cosim.calibration import Sample, samples
+from cosim.nop_calibration import NopSample, nop_samples
 from cosim.operands import Operands
 from cosim.record import GemmRequest, gemm_request
 from cosim.tiling import Form
@@ -52,12 +53,13 @@ class Case:
 class Plan:
     """The work of a demo.
 
-    ``cases`` are co-simulated, ``samples`` calibrated with; ``model`` on ``dies`` dies is compared by all methods,
-    and ``scaling`` (models and numbers of dies) by ``scaling_methods``.
+    ``cases`` are co-simulated, ``samples`` and ``nop_samples`` calibrated with; ``model`` on ``dies`` dies is compared
+    by all methods, and ``scaling`` (models and numbers of dies) by ``scaling_methods``.
     """
 
     cases: tuple[Case, ...]
     samples: tuple[Sample, ...]
+    nop_samples: tuple[NopSample, ...]
     model: str
     dies: int
     scaling: tuple[tuple[str, int], ...]
@@ -77,6 +79,7 @@ FULL = Plan(
         Case(9, 10, 11, array=(4, 4), operands="special"),
     ),
     samples=tuple(samples(quick=True)),
+    nop_samples=tuple(nop_samples(quick=True)),
     model="llama3.1-405b",
     dies=1024,
     scaling=(("tinyllama-1.1b", 16), ("llama2-7b", 64), ("llama2-70b", 256), ("llama3.1-405b", 1024)),

@@ -11,7 +11,7 @@ from chiplet import projection
 from chiplet.results import Comparison, MethodResult, Projection
 from chiplet.specs import SystemSpec
 from chiplet.timing import Calibration
-from cosim import calibration
+from cosim import calibration, nop_calibration
 from cosim.record import GemmRequest
 from hecaton.calibration_plots import plot_calibration
 from hecaton.commands import compare as compare_command
@@ -169,6 +169,17 @@ def calibrate(setup: Setup) -> Part:
     if wrong:
         return Part(f"{len(runs)} GEMMs, {wrong} mismatches: no calibration", "", files, figures, wrong)
     found, rows = calibration.to_calibration(setup.package, setup.plan.samples, [run.record for run in runs])
+    with setup.out.progress("network", len(setup.plan.nop_samples)) as advance:
+        collectives = nop_calibration.measure(
+            [
+                nop_calibration.request_for(sample, setup.package, seed=setup.seed, sim=setup.sim)
+                for sample in setup.plan.nop_samples
+            ],
+            workers=setup.workers,
+            progress=advance,
+        )
+    found, rows_nop = nop_calibration.with_network(found, setup.plan.nop_samples, collectives)
+    assert found.nop is not None
     write_atomic(setup.calibration, found.model_dump_json(indent=2) + "\n")
     error = found.provenance["holdout_max_relative_error"]
     checks = _checks(setup.cosimulated, found)
@@ -190,9 +201,14 @@ def calibrate(setup: Setup) -> Part:
         "arrays, other shapes. Those of the use check are the co-simulated ones above, with another memory.\n\n"
         f"![predicted over measured cycles](calibration.png)\n\n{_prediction_table([*rows, *checks])}\n"
         + markdown(calibration.fits(found.terms), ["term", "value", "design", "unit"])
+        + "\nCollectives on rows of dies, and the terms of the network-on-package fitted to them.\n\n"
+        + markdown(rows_nop, ["op", "algorithm", "dies", "flits", "use", "cycles", "predicted_cycles"])
+        + "\n"
+        + markdown(nop_calibration.nop_fits(found.nop, found.die), ["term", "value", "design", "unit"])
     )
     figures |= {
         "holdout_max_relative_error": error,
+        "nop_holdout_max_relative_error": found.provenance["nop_holdout_max_relative_error"],
         "check_max_relative_error": max((row["relative_error"] for row in checks), default=None),
     }
     summary = f"{fitted} runs fitted, {apart} kept apart: largest error on these {error:.3%}"

@@ -17,6 +17,7 @@ import pytest
 
 from chiplet.timing import Calibration
 from cosim.calibration import Sample
+from cosim.nop_calibration import NopSample
 from cosim.record import GemmRecord, GemmRequest
 from hecaton import cli, demo_plan, demo_stages
 from hecaton.demo import Demo, run_demo
@@ -32,6 +33,10 @@ SMALL = Plan(
         Case(4, 3, 2, "tn", array=(2, 3), dtype="int8", stall=0.3),
     ),
     samples=(Sample(2, 2, 3, 4, 5, "nn", holdout=False), Sample(2, 2, 5, 3, 2, "nt", holdout=True)),
+    nop_samples=(
+        NopSample("all-gather", "chain", 2, 1, holdout=False),
+        NopSample("reduce-scatter", "ring", 2, 5, holdout=True),
+    ),
     model="tinyllama-1.1b",
     dies=16,
     scaling=(("tinyllama-1.1b", 16),),
@@ -96,6 +101,8 @@ def test_figures(done: Demo) -> None:
     assert [row["method"] for row in data["scaling"]] == ["hecaton", "flat-ring"]
     found = Calibration.load(folder_of(done) / "calibration.json")
     assert found.provenance["holdout_max_relative_error"] == data["holdout_max_relative_error"]
+    assert found.provenance["nop_holdout_max_relative_error"] == data["nop_holdout_max_relative_error"]
+    assert found.nop is not None
     assert found.die.queue_depth == 2
 
 
