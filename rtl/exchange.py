@@ -113,7 +113,10 @@ class ExchangeBuffer(Block):
                     ),
                     grant.eq(turn),
                 ]
-                with m.If(grant.any()):
+                in_turn = (
+                    ~grant[-1] if kind == "write" else 1
+                )  # the port that never waits takes nobody's turn
+                with m.If(grant.any() & in_turn):
                     m.d.sync += last.eq(grant)
                 grants[kind] = grant
                 asks[kind] = asked
