@@ -25,9 +25,9 @@ from nop.carriage import parts, slots
 from nop.collectives import line
 from nop.floor import line_floor
 from rtl.bench.collective import CollectiveMesh
-from rtl.counters import SIDES
 from rtl.emit import Emitted
 from rtl.isa import SEMAPHORES, Opcode, encode
+from rtl.register_map import SIDES
 from rtl.word_reader import exchange_depth, flits_per_word
 
 __all__ = [

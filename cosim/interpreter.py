@@ -43,7 +43,7 @@ class Interpreter:
     Attributes
     ----------
     counters : Counter[str]
-        What the program did so far, under those names of :data:`rtl.counters.COUNTERS` that do not depend on
+        What the program did so far, under those names of :data:`rtl.register_map.COUNTERS` that do not depend on
         time: ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
     semaphores : list[int]
         Their values.

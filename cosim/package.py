@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from chiplet.specs import SystemSpec
 from chiplet.timing import DieTerms
 from cosim import golden
 from cosim.backends.registry import backend
+from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE, save_image
 from cosim.operands import Operands, pack, random_operand, unpack
 from cosim.package_job import PackageJob, PackageOutcome, Program, Region
@@ -25,7 +25,7 @@ from cosim.scheduler import GemmProgram, Matrix, schedule_gemm
 from cosim.tiling import Form, Shape
 from cosim.timeline import predict
 from rtl.bench.package import PackageBench, contents_name
-from rtl.emit import Emitted, emit
+from rtl.emit import Emitted
 from rtl.isa import Opcode
 from rtl.package import io_die_names
 
@@ -100,14 +100,13 @@ def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -
     ValueError
         If the package cannot be made, see :class:`rtl.package.Package`.
     """
-    return _emit_bench(system, max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()), direct)
-
-
-@lru_cache(maxsize=4)
-def _emit_bench(system: SystemSpec, memory_depth: int, direct: bool) -> Emitted:
     die = system.die.model_copy(update={"sram": "inferred"})
-    system = system.model_copy(update={"die": die})
-    return emit(PackageBench(system=system, memory_depth=memory_depth, direct=direct), None)
+    return emitted_once(
+        PackageBench,
+        system=system.model_copy(update={"die": die}),
+        memory_depth=max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()),
+        direct=direct,
+    )
 
 
 def moved(program: GemmProgram, words: int) -> GemmProgram:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from functools import lru_cache
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -15,13 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chiplet.specs import NopSpec
 from cosim.backends.registry import backend
+from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.traffic_job import TrafficJob, load_counters
 from cosim.traffic_links import LinkTotals, TrafficLinks
 from rtl.bench.mesh import MeshLinks
 from rtl.bench.traffic import TRAFFIC_COUNTERS
 from rtl.bench.traffic_mesh import TrafficMesh
-from rtl.emit import Emitted, emit
+from rtl.emit import Emitted
 
 __all__ = [
     "TrafficRecord",
@@ -148,7 +148,6 @@ def saturation_rate(records: Sequence[TrafficRecord], factor: float = 3.0) -> fl
     return best
 
 
-@lru_cache(maxsize=8)
 def emit_mesh(nop: NopSpec, rows: int, cols: int, links: MeshLinks | None = None) -> Emitted:
     """Return the Verilog of a mesh with traffic nodes, and with adapters and faulty wires if there are ``links``.
 
@@ -157,7 +156,7 @@ def emit_mesh(nop: NopSpec, rows: int, cols: int, links: MeshLinks | None = None
     ValueError
         If a side is too long for coordinates, or a flit too narrow for time stamps.
     """
-    return emit(TrafficMesh(nop=nop, rows=rows, cols=cols, links=links), None)
+    return emitted_once(TrafficMesh, nop=nop, rows=rows, cols=cols, links=links)
 
 
 def prepare(request: TrafficRequest) -> Emitted:

@@ -1,99 +1,29 @@
 """Counters of a die, and the registers through which software starts a program and reads them."""
 
-from collections.abc import Mapping
-
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
 from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS
+from rtl.register_map import (
+    ADDRESS_BITS,
+    COMMANDS,
+    CONTROL,
+    COUNTER_BITS,
+    COUNTERS,
+    ENGINE_COUNTERS,
+    PROGRAM,
+    STATUS,
+    counter_address,
+)
 
-__all__ = [
-    "ADDRESS_BITS",
-    "COMMANDS",
-    "CONTROL",
-    "COUNTERS",
-    "COUNTER_BITS",
-    "ENGINE_COUNTERS",
-    "FIRSTS",
-    "LASTS",
-    "PROGRAM",
-    "REGISTERS",
-    "STATUS",
-    "Registers",
-    "counter_address",
-]
-
-COUNTER_BITS = 48
-ADDRESS_BITS = 8
-
-CONTROL = 0x00
-"""Write 1: start the program. Counters are cleared. Nothing happens while a program runs."""
-STATUS = 0x01
-"""Read: bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 a dead link in the north, east, south, west."""
-PROGRAM = 0x02
-"""Memory word of the first command."""
-COMMANDS = 0x03
-"""Number of commands in the program."""
-FIRST_COUNTER = 0x10
-
-REGISTERS: Mapping[str, tuple[int, str]] = {
-    "control": (CONTROL, "write 1 to start the program; counters are cleared"),
-    "status": (
-        STATUS,
-        "bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 dead link in the north, east, south, west",
-    ),
-    "program_address": (PROGRAM, "memory word of the first command"),
-    "commands": (COMMANDS, "number of commands in the program"),
-}
-"""Every register but the counters: its address and its use."""
-
-COUNTERS: Mapping[str, str] = {
-    "cycles": "cycles from start to done",
-    "array_first": "cycle in which the first weight vector entered the array",
-    "array_last": "cycle in which the last row of sums left the accumulator adders",
-    "array_busy": "activation vectors sent into the array",
-    "array_stall_semaphore": "cycles in which the array unit waited for semaphores",
-    "array_stall_weights": "cycles in which activations waited for the weights of their tile",
-    "macs": "multiply-adds on elements that exist",
-    "weight_reads": "vectors read from the weight buffer",
-    "sums": "rows of sums completed by the accumulator adders",
-    "load_busy": "cycles in which the load unit had a command",
-    "load_stall_semaphore": "cycles in which the load unit waited for semaphores",
-    "load_stall_request": "cycles in which a read request was not taken",
-    "load_words": "words loaded into the operand buffers",
-    "store_busy": "cycles in which the store unit had a command",
-    "store_stall_semaphore": "cycles in which the store unit waited for semaphores",
-    "store_stall_request": "cycles in which a write request was not taken",
-    "store_words": "words stored",
-}
-"""Every counter, in the order of its registers, and what it counts."""
-
-SIDES = ("north", "east", "south", "west")
-
-ENGINE_COUNTERS: Mapping[str, str] = {
-    "nop_first": "cycle in which the first flit left the engine",
-    "nop_last": "cycle in which the last flit came to the engine",
-    "send_stall_semaphore": "cycles in which a send unit waited for semaphores, summed over the sides",
-    "send_stall_link": "cycles in which a flit was not taken, summed over the sides",
-    "receive_stall_semaphore": "cycles in which a receive unit waited for semaphores, summed over the sides",
-    **{f"flits_sent_{side}": f"flits that left the engine by the {side}" for side in SIDES},
-    **{f"flits_received_{side}": f"flits that came to the engine from the {side}" for side in SIDES},
-    **{f"link_replays_{side}": f"flits that the {side}ern link sent again" for side in SIDES},
-    **{f"link_errors_{side}": f"frames of the {side}ern link that came with an error" for side in SIDES},
-}
-"""What a die with an engine counts besides, in registers after the others."""
+__all__ = ["FIRSTS", "LASTS", "Registers"]
 
 FIRSTS = {"array_first", "nop_first"}
 LASTS = {"array_last", "nop_last"}
 """Counters that hold a time: the value of ``cycles`` at the first, or at the last event."""
 WIDE = {"send_stall_semaphore": 3, "send_stall_link": 3, "receive_stall_semaphore": 3}
 """Bits of the amounts that can be more than 1 in a cycle, beside ``macs``."""
-
-
-def counter_address(name: str) -> int:
-    """Register of the low 32 bits of a counter; the high bits are in the register after it."""
-    return FIRST_COUNTER + 2 * [*COUNTERS, *ENGINE_COUNTERS].index(name)
 
 
 class Registers(Block):

@@ -16,7 +16,7 @@ from rtl.array_unit import ArrayUnit
 from rtl.block import Block, place
 from rtl.buffer import OperandBuffer
 from rtl.command import ENGINE, UNITS, CommandProcessor
-from rtl.counters import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, Registers, counter_address
+from rtl.counters import Registers
 from rtl.engine import ENGINE_UNITS, Engine
 from rtl.exchange import ExchangeBuffer
 from rtl.exchange_port import ExchangePort
@@ -24,6 +24,7 @@ from rtl.flit import SIDES, flit_layout
 from rtl.isa import LAYOUTS
 from rtl.load_unit import LoadUnit
 from rtl.memory_port import Arbiter, request_layout, response_layout
+from rtl.register_map import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, counter_address
 from rtl.store_unit import StoreUnit
 from rtl.word_reader import exchange_depth
 

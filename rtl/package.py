@@ -13,12 +13,12 @@ from amaranth.utils import ceil_log2
 from chiplet.specs import SystemSpec
 from rtl.axi import connect_axi, manager_members
 from rtl.block import Block, place
-from rtl.counters import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.die import die_map
 from rtl.flit import Port, flit_layout, opposite
 from rtl.io_die import IoDie
 from rtl.link_shape import LinkShape
 from rtl.package_die import PLANES, PackageDie, side_name
+from rtl.register_map import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.side import neighbours
 from rtl.word_reader import flits_per_word
 

@@ -11,11 +11,11 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import Block, place
-from rtl.counters import ADDRESS_BITS
 from rtl.die import Die
 from rtl.flit import SIDES, Port
 from rtl.link_shape import LinkShape
 from rtl.memory_plane import MemoryPlanePort
+from rtl.register_map import ADDRESS_BITS
 from rtl.router import Router
 from rtl.side import Side, attach, side_members
 from rtl.streams import joined

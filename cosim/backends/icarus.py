@@ -15,7 +15,7 @@ import cocotb_tools.config
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.process import last_line, run_simulator
-from cosim.backends.runner import BUILD_LOG, TIMESCALE, BuildFailed, build_model, run_bench
+from cosim.backends.runner import BUILD_LOG, TIMESCALE, BuildFailed, build_model
 
 __all__ = ["Icarus"]
 
@@ -32,7 +32,7 @@ endmodule
 
 
 class Icarus(Backend):
-    """Icarus Verilog through cocotb's own runner. Built models are kept, by the content that they are built from."""
+    """Icarus Verilog, built by cocotb's own runner. Built models are kept, by the content that they are built from."""
 
     name = "icarus"
     wave_formats = (".fst", ".vcd")
@@ -73,10 +73,6 @@ class Icarus(Backend):
             raise SimulationError(f"iverilog refuses {top}: {last_line(folder / BUILD_LOG)}") from error
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
-        if self._waves is None:
-            run_bench(self.name, model, top, bench, folder, environment)
-            return
-        # cocotb's runner knows one format only.
         interface = cocotb_tools.config.lib_entry("vpi", "icarus")
-        dumper = f"-{self._waves.removeprefix('.')}"
-        run_simulator(["vvp", "-m", interface, model / "sim.vvp", dumper], top, bench, folder, environment)
+        dumper = [f"-{self._waves.removeprefix('.')}"] if self._waves else []
+        run_simulator(["vvp", "-m", interface, model / "sim.vvp", *dumper], top, bench, folder, environment)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import cocotb_tools.config
@@ -32,6 +33,14 @@ def shared_python() -> str:
     return str(found)
 
 
+def _entry_point() -> str:
+    """Where cocotb starts inside the simulator: as `cocotb_tools.config` tells it, without an import of all cocotb."""
+    found = PathFinder.find_spec("simulator", [str(cocotb_tools.config.base_cocotb_dir)])
+    if found is None or found.origin is None:
+        raise SimulationError("cocotb has no module simulator: it is not installed whole")
+    return f"{Path(found.origin).resolve()},initialize"
+
+
 def run_simulator(
     command: Sequence[str | Path], top: str, bench: str, folder: Path, environment: Mapping[str, str]
 ) -> None:
@@ -49,7 +58,7 @@ def run_simulator(
             env={
                 **os.environ,
                 "LIBPYTHON_LOC": libpython,
-                "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
+                "GPI_USERS": f"{libpython};{_entry_point()}",
                 "PYGPI_PYTHON_BIN": sys.executable,
                 "PYTHONPATH": python_path(),
                 "COCOTB_TOPLEVEL": top,

@@ -1,4 +1,7 @@
-"""cocotb's own runner, for the backends that it knows: without its words, and its failures as one line."""
+"""cocotb's own runner, for the backends that it knows: without its words, and its failures as one line.
+
+It imports all of cocotb, which takes longer than anything else before a run: only who calls it waits for it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ import subprocess
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from cocotb_tools.runner import get_runner
 
 from cosim.backends.process import check_results, python_path
 
@@ -25,6 +26,8 @@ class BuildFailed(Exception):
 
 def build_model(simulator: str, folder: Path, verilog: str, top: str, arguments: Sequence[str] = ()) -> None:
     """Build a model of ``verilog`` in ``folder``. Raises BuildFailed if the simulator refuses it."""
+    from cocotb_tools.runner import get_runner
+
     source = folder / f"{top}.v"
     source.write_text(verilog, encoding="utf-8")
     try:
@@ -46,6 +49,8 @@ def run_bench(
     simulator: str, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]
 ) -> None:
     """Run the cocotb tests of module ``bench``; arguments and errors are those of :meth:`Backend.run`."""
+    from cocotb_tools.runner import get_runner
+
     log = folder / "simulation.log"
     results = folder / "results.xml"
     # A failed test ends the runner with an exception under pytest only: the results tell.

@@ -17,7 +17,7 @@ from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cosim.collective_job import CollectiveJob, exchange_path, result_path, save_counters
 from cosim.job import CLOCK_NS, FOLDER_VARIABLE
 from rtl.bench.faulty_link import LINK_COUNTERS
-from rtl.counters import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
+from rtl.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
 
 
 @cocotb.test()

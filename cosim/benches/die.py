@@ -26,7 +26,7 @@ from cosim.job import (
     save_changes,
     save_progress,
 )
-from rtl.counters import COMMANDS, CONTROL, PROGRAM
+from rtl.register_map import COMMANDS, CONTROL, PROGRAM
 
 
 @cocotb.test()

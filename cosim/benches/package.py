@@ -17,7 +17,7 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 from cosim.benches.host import read_counters, read_words, state_of, write_register
 from cosim.job import CLOCK_NS, FOLDER_VARIABLE, PROGRESS_CYCLES, image_words, save_progress
 from cosim.package_job import PackageJob, PackageOutcome
-from rtl.counters import COMMANDS, CONTROL, PROGRAM
+from rtl.register_map import COMMANDS, CONTROL, PROGRAM
 
 
 @cocotb.test()

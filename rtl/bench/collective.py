@@ -11,9 +11,9 @@ from rtl.bench.die import HOST, MEMORY
 from rtl.bench.memory import BenchMemory
 from rtl.bench.mesh import MeshLinks, RouterMesh, fault_members
 from rtl.block import Block, place
-from rtl.counters import ADDRESS_BITS
 from rtl.die import Die
 from rtl.flit import SIDES, flit_layout
+from rtl.register_map import ADDRESS_BITS
 from rtl.streams import joined
 
 __all__ = ["CollectiveMesh", "CollectiveNode"]

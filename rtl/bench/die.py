@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 from chiplet.specs import DieSpec, MemorySpec
 from rtl.bench.memory import BenchMemory
 from rtl.block import Block, place
-from rtl.counters import ADDRESS_BITS
 from rtl.die import Die
+from rtl.register_map import ADDRESS_BITS
 
 __all__ = ["DieBench"]
 

@@ -52,13 +52,33 @@ def test_other_parameters_sources_or_tools_are_another_design(
     emitted_once(RouterMesh, nop=NOP.model_copy(update={"buffer_flits": 2}), rows=1, cols=1)
     assert len(count) == 2
     _forget()
-    monkeypatch.setattr(designs, "_sources", lambda: "changed")
+    monkeypatch.setattr(designs, "SOURCES", "others")
+    monkeypatch.setattr(designs, "_sources", lambda: "others")
     emitted_once(RouterMesh, nop=NOP, rows=1, cols=1)
     assert len(count) == 3
     emitted_once.cache_clear()
     monkeypatch.setattr(designs, "_tools", lambda: ["another version"])
     emitted_once(RouterMesh, nop=NOP, rows=1, cols=1)
     assert len(count) == 4
+
+
+def test_what_is_emitted_after_the_sources_changed_is_not_kept(
+    count: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process runs code that is not in the files any more."""
+    first = emitted_once(RouterMesh, nop=NOP, rows=1, cols=1)
+    _forget()
+    loaded = designs.SOURCES
+    with monkeypatch.context() as patch:
+        patch.setattr(designs, "_sources", lambda: "newer")
+        assert emitted_once(RouterMesh, nop=NOP, rows=1, cols=1) == first
+        assert len(count) == 1
+        assert emitted_once(RouterMesh, nop=NOP, rows=1, cols=2).top != first.top
+        assert len(count) == 2
+    _forget()
+    assert loaded == designs.SOURCES
+    emitted_once(RouterMesh, nop=NOP, rows=1, cols=2)
+    assert len(count) == 3
 
 
 def test_what_the_block_refuses_is_refused_every_time() -> None:

@@ -6,7 +6,7 @@ from chiplet.specs import DieSpec, MemorySpec
 from cosim.gemm import emit_bench
 from cosim.units import UNITS, observed_signals
 from cosim.waves import unit_groups
-from rtl.counters import COUNTERS
+from rtl.register_map import COUNTERS
 
 
 def test_what_is_counted_is_a_counter() -> None:

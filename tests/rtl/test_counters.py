@@ -9,18 +9,8 @@ from typing import Any
 import pytest
 from amaranth.sim import SimulatorContext
 
-from rtl.counters import (
-    COMMANDS,
-    CONTROL,
-    COUNTER_BITS,
-    COUNTERS,
-    FIRSTS,
-    LASTS,
-    PROGRAM,
-    STATUS,
-    Registers,
-    counter_address,
-)
+from rtl.counters import FIRSTS, LASTS, Registers
+from rtl.register_map import COMMANDS, CONTROL, COUNTER_BITS, COUNTERS, PROGRAM, STATUS, counter_address
 from tests.rtl.harness import simulate
 
 MACS_BITS = 9

@@ -16,10 +16,10 @@ import pytest
 
 from chiplet.specs import DieSpec, Dtype, MemorySpec
 from cosim.interpreter import Interpreter
-from rtl.counters import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 from rtl.die import Die, die_map
 from rtl.emit import Emitted, emit
 from rtl.isa import decode
+from rtl.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 from tests.rtl.harness import PythonMemory, simulate
 from tests.rtl.programs import Programmer
 

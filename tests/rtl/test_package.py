@@ -14,9 +14,9 @@ from typing import Any, Literal
 import pytest
 
 from chiplet.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
-from rtl.counters import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.emit import Emitted, emit
 from rtl.package import Package, io_die_names, package_map
+from rtl.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from tests.rtl.harness import simulate
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]

@@ -10,12 +10,12 @@ from amaranth.hdl import Module
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import place
-from rtl.counters import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.flit import flit_layout
 from rtl.io_die import IoDie
 from rtl.isa import Opcode, encode
 from rtl.link_shape import LinkShape
 from rtl.package_die import PackageDie
+from rtl.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.side import neighbours
 from tests.rtl.axi_memory import AxiMemory
 from tests.rtl.harness import simulate
