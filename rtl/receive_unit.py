@@ -114,21 +114,24 @@ class ReceiveUnit(Block):
         sums = Queue(width=self._nop.flit_bits + 1, depth=self._die.stages + 2)
         place(m, platform, "sums", sums)
         adding = Signal()
-        to_add = Signal(COUNT_BITS)  # chunks to be forwarded that have not come
+        to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
+        to_add = Signal(COUNT_BITS)  # of these, how many go on
+        more = Signal()  # a chunk has still to come
         joins = Signal()  # the chunk that comes is added to what is handed over
-        may_add, summed = self._elaborate_adders(m, platform, reader, sums, adding, joins, ready)
+        may_add, summed = self._elaborate_adders(m, platform, reader, sums, adding, more, joins, ready)
         passes = Signal()  # the chunk goes to the opposite side
         final_post = Mux(value[-1] & (chunks == 1), command.post, 0)
         writer_ready, written, written_post = self._elaborate_writer(
             m, command, go, last, value, valid & ~passes, command.word_post | final_post
         )
         with m.If(go):
-            m.d.sync += to_add.eq(command.forwarded)
+            m.d.sync += [to_come.eq(command.chunks), to_add.eq(command.forwarded)]
         with m.Elif(self.i.valid & self.i.ready & flit.tail):
-            m.d.sync += to_add.eq(to_add - ~joins)
+            m.d.sync += [to_come.eq(to_come - 1), to_add.eq(to_add - ~joins)]
         m.d.comb += [
             joins.eq(command.join & (to_add == 0)),
             adding.eq(started & (chunks != 0) & command.add),
+            more.eq(to_come != 0),
             value.eq(Mux(command.add, summed[1:], Cat(flit.data, flit.tail))),
             valid.eq(started & (chunks != 0) & Mux(command.add, summed[0], self.i.valid)),
             self.i.ready.eq(started & (chunks != 0) & Mux(command.add, may_add, ready)),
@@ -188,6 +191,7 @@ class ReceiveUnit(Block):
         reader: WordReader,
         sums: Queue,
         adding: Signal,
+        more: Signal,
         joins: Signal,
         ready: Signal,
     ) -> tuple[Signal, Value]:
@@ -216,7 +220,7 @@ class ReceiveUnit(Block):
         result = Cat(*results, kind.o[1])
         m.d.comb += [
             # Apart from the unit's ready, which may depend on that of who takes the sums.
-            may_add.eq(Mux(joins, self.join.valid, reader.o.valid) & (held != most)),
+            may_add.eq(more & Mux(joins, self.join.valid, reader.o.valid) & (held != most)),
             take.eq(adding & self.i.valid & may_add),
             reader.o.ready.eq(take & ~joins),
             self.join.ready.eq(take & joins),

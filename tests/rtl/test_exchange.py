@@ -22,7 +22,7 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
     dut = ExchangeBuffer(word_bytes=word_bytes, depth=depth, banks=banks, readers=READERS, writers=WRITERS)
     coin = Random(seed)
     words = [0] * depth
-    wants: dict[str, dict[str, int] | None] = {}
+    wants: dict[str, dict[str, int]] = {}
     waited: dict[str, int] = {}
 
     async def bench(ctx: Any) -> None:
@@ -32,7 +32,7 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
             for kind, ports in (("read", READERS), ("write", WRITERS)):
                 for n in range(ports):
                     name = f"{kind}_{n}"
-                    if wants.get(name) is None and coin.random() < 0.6:
+                    if name not in wants and coin.random() < 0.6:
                         wants[name] = {"address": coin.randrange(depth)}
                         if kind == "write":
                             wants[name] |= {"strobe": coin.getrandbits(2), "data": coin.getrandbits(64)}
@@ -42,8 +42,8 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
                         ctx.set(getattr(dut, f"{name}_{field}"), value)
             names = [f"read_{n}" for n in range(READERS)] + [f"write_{n}" for n in range(WRITERS)]
             taken = {name for name in names if wants.get(name) and ctx.get(getattr(dut, f"{name}_ready"))}
-            for n, value in enumerate(expected):
-                assert value is None or ctx.get(getattr(dut, f"read_{n}_data")) == value
+            for n, word in enumerate(expected):
+                assert word is None or ctx.get(getattr(dut, f"read_{n}_data")) == word
             await ctx.tick()
             served += len(taken)
             expected = [None] * READERS
@@ -64,7 +64,7 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
                 # The last writer never waits; the others for each other, and for the last one as often as it comes.
                 assert waited[name] < (1 if name == f"write_{WRITERS - 1}" else 40)
             for name in taken:
-                wants[name] = None
+                del wants[name]
         assert served > 1000 * min(banks, 2)
 
     simulate(dut, bench)
@@ -100,6 +100,6 @@ def test_readers_of_one_word_get_it_together() -> None:
     ],
 )
 def test_sizes_that_do_not_work_are_refused(changes: dict[str, int], message: str) -> None:
-    sizes = {"word_bytes": 8, "depth": 8, "banks": 2, "readers": 1, "writers": 1}
+    sizes: dict[str, Any] = {"word_bytes": 8, "depth": 8, "banks": 2, "readers": 1, "writers": 1}
     with pytest.raises(ValueError, match=f"^{message}$"):
         ExchangeBuffer(**(sizes | changes))

@@ -24,7 +24,8 @@ def test_reads_and_writes_of_both(stall: float, seed: int) -> None:
     exchange = [0] * DEPTH
     request, response = request_layout(WORD_BYTES), response_layout(WORD_BYTES)
     model: dict[int, int] = {}
-    sent, expected = [], []
+    sent: list[int] = []
+    expected: list[tuple[int, int]] = []
     for _ in range(400):
         # Long stretches of one kind, so that several are in flight when the kind changes.
         inside = coin.random() < (0.9 if len(sent) // 10 % 2 else 0.1)
