@@ -45,9 +45,10 @@ def demo(
     calibration and projections from the preset package; --config and -P change both. Exit code 1 if any bit
     differs.
 
-    JSON keys: folder, seconds, stages, left_out, mismatches, holdout_max_relative_error, nop_holdout_max_relative_error,
-    check_max_relative_error, sim, simulator_version, hecaton_version, seed, verilog, runs, reused, utilization,
-    cycles_per_second, samples, samples_reused, speedup, energy_ratio, step_seconds, scaling, files.
+    JSON keys: folder, seconds, stages, left_out, mismatches, holdout_max_relative_error,
+    nop_holdout_max_relative_error, check_max_relative_error, sim, simulator_version, hecaton_version, seed, verilog,
+    runs, reused, utilization, cycles_per_second, samples, samples_reused, speedup, energy_ratio, step_seconds, scaling,
+    files.
     """
     from hecaton.demo import run_demo
     from hecaton.demo_plan import FULL
