@@ -66,7 +66,7 @@ class Drawing:
 
 def die() -> str:
     """The compute die: units, buffers, and what flows between them."""
-    d = Drawing(960, 650, "Compute die: units, buffers, data and commands")
+    d = Drawing(960, 840, "Compute die: units, buffers, data and commands")
     d.box(20, 20, 170, 110, ("registers", "start, status, counters", "rtl/counters.py"), fill=UNIT)
     d.box(230, 20, 710, 110, fill=UNIT)
     d.text(585, 40, "command processor (rtl/command.py)", bold=True)
@@ -143,6 +143,22 @@ def die() -> str:
     d.text(218, 535, "commands", size=11, anchor="start")
     d.arrow((480, 600), (480, 645), both=True)
     d.text(490, 628, "memory port: requests, and words of reads in order", size=12, anchor="start")
+    # On a die of a package only.
+    d.box(
+        20, 645, 920, 40, ("exchange port: memory, or the exchange buffer (rtl/exchange_port.py)",), fill=UNIT
+    )
+    d.box(110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/exchange.py"), fill=STORAGE)
+    d.box(
+        450, 730, 490, 60, ("NoP engine", "a send and a receive unit on each side: rtl/engine.py"), fill=UNIT
+    )
+    d.arrow((230, 685), (230, 730), both=True)
+    d.arrow((350, 760), (450, 760), both=True)
+    d.text(400, 752, "words", size=11)
+    d.arrow((645, 790), (645, 830), both=True)
+    d.text(655, 815, "flits, from and to the router, each side", size=12, anchor="start")
+    d.arrow((60, 685), (60, 830), both=True)
+    d.text(70, 815, "memory port of the die", size=12, anchor="start")
+    d.text(480, 705, "with an engine, on a die of a package", size=12, anchor="start")
     return d.svg()
 
 
