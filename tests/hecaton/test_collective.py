@@ -54,7 +54,7 @@ def test_one_die_has_nothing_to_do_and_a_table(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("all-gather, chain, 3 flits a die, bf16, seed 0")
-    assert "0 (floor 0)" in done.stdout
+    assert "0 (floor 0, predicted 0)" in done.stdout
 
 
 @pytest.mark.parametrize(
