@@ -7,10 +7,12 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block, check_integers
+from rtl.block import Block, check_integers, place
 
 _REGISTER_BITS = 1 << 16
 """Widest vector that IEEE 1364 promises; longer delays are cut into several registers."""
+_BLOCK_CYCLES = 32
+"""From this power of two on, delays of lanes are blocks of their own."""
 
 
 def _shift(m: Module, value: Value, *, cycles: int, name: str, reset_less: bool) -> Value:
@@ -75,7 +77,8 @@ class Delay(Block):
 class Skew(Block):
     """A vector of lanes whose lane l comes l * ``per_lane`` cycles later: a wavefront.
 
-    Data survive a reset.
+    Data survive a reset. Long delays are made of :class:`Delay` blocks that many lanes have in common, so that text and
+    time of generation do not grow with the square of the lanes.
 
     Parameters
     ----------
@@ -111,18 +114,20 @@ class Skew(Block):
     def block_name(self) -> str:
         return f"skew_{self._lanes}x{self._width}_{self._per_lane}"
 
-    def elaborate(self, _platform: Any) -> Module:
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.d.comb += self.o.eq(
-            Cat(
-                _shift(
-                    m,
-                    self.i.word_select(lane, self._width),
-                    cycles=lane * self._per_lane,
-                    name=f"lane_{lane}",
-                    reset_less=True,
-                )
-                for lane in range(self._lanes)
-            )
-        )
+        lanes = []
+        for lane in range(self._lanes):
+            value: Value = self.i.word_select(lane, self._width)
+            cycles = lane * self._per_lane
+            short = cycles % _BLOCK_CYCLES
+            value = _shift(m, value, cycles=short, name=f"lane_{lane}", reset_less=True)
+            for bit in range(_BLOCK_CYCLES.bit_length() - 1, cycles.bit_length()):
+                if cycles >> bit & 1:
+                    later = Delay(width=self._width, cycles=1 << bit)
+                    place(m, platform, f"lane_{lane}_{1 << bit}", later)
+                    m.d.comb += later.i.eq(value)
+                    value = later.o
+            lanes.append(value)
+        m.d.comb += self.o.eq(Cat(lanes))
         return m

@@ -7,11 +7,13 @@ one run. Memories carry no initial contents: an SRAM powers up undefined, so not
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -230,7 +232,8 @@ def emit(
     """
     start = time.perf_counter()
     emitter = Emitter()
-    emitter.convert(top)
+    with _collector_paused():
+        emitter.convert(top)
     name = top.block_name
     settings = dict(configuration or {})
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -270,6 +273,18 @@ def emit(
         text=whole,
         rtlil=netlist,
     )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let Python not look for garbage: it would go over millions of nets, all in use, time and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _json(value: object) -> str:

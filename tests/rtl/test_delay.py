@@ -12,6 +12,7 @@ from amaranth.sim import Simulator
 
 from rtl import delay
 from rtl.delay import Delay, Skew
+from rtl.emit import emit
 
 SIZES = [1, 2, 3, 5, 8, 16]
 
@@ -77,6 +78,15 @@ def test_skew_delays_each_lane_by_its_number(lanes: int, per_lane: int) -> None:
             past = t - lane * per_lane
             expected = vectors[past][lane] if past >= 0 else 0
             assert value >> (width * lane) & ((1 << width) - 1) == expected
+
+
+def test_long_delays_of_lanes_are_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """7 = 1 + 2 + 4 cycles: a register, and two blocks that other lanes have, too."""
+    values = [random.Random(seed).getrandbits(32) for seed in range(30)]
+    whole = outputs(Skew(lanes=8, width=4, per_lane=1), values)
+    monkeypatch.setattr(delay, "_BLOCK_CYCLES", 2)
+    assert outputs(Skew(lanes=8, width=4, per_lane=1), values) == whole
+    assert emit(Skew(lanes=8, width=4, per_lane=1), None).modules[:-1] == ("delay_4x2", "delay_4x4")
 
 
 @pytest.mark.parametrize(
