@@ -7,7 +7,7 @@ WORKERS ?= 2
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup icarus compiler demo test test-all lint layers types fmt docs clean
+.PHONY: help setup icarus compiler demo bench test test-all lint layers types fmt docs clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -26,6 +26,10 @@ compiler:
 
 demo: setup ## run the main job: Verilog, co-simulation, calibration, projection
 	$(BIN)/hecaton demo
+
+bench: setup compiler ## measure simulation and generation, against the stock Amaranth path: benchmarks/results
+	$(BIN)/python -m benchmarks.simulation
+	$(BIN)/python -m benchmarks.generation
 
 test: lint types icarus compiler ## lint, types, layers and all tests but the slow ones
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"

@@ -120,10 +120,13 @@ class Outcome:
         Every counter of the die.
     seconds
         Wall-clock time from start to done: the simulation without its beginning and end.
+    started
+        When the program was started, in seconds since 1970.
     """
 
     counters: dict[str, int]
     seconds: float
+    started: float = 0.0
 
     def save(self, folder: Path, words: Iterable[int], undefined: Iterable[int], *, word_bytes: int) -> None:
         """Write the outcome, the words read back, and which of their bits are undefined."""

@@ -56,7 +56,7 @@ async def run_program(dut: Any) -> None:
     await write_register(dut, PROGRAM, job.program_address)
     await write_register(dut, COMMANDS, job.commands)
     await write_register(dut, CONTROL, 1)
-    start = time.perf_counter()
+    started, start = time.time(), time.perf_counter()
     for cycles in range(0, job.most_cycles, PROGRESS_CYCLES):
         save_progress(folder, cycles)
         await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * PROGRESS_CYCLES, unit="ns"))
@@ -72,4 +72,6 @@ async def run_program(dut: Any) -> None:
     if job.observed:
         save_changes(folder, observer.changes)
     words, undefined = read_words(contents, job.result_address, job.result_words)
-    Outcome(counters=counters, seconds=seconds).save(folder, words, undefined, word_bytes=job.word_bytes)
+    Outcome(counters=counters, seconds=seconds, started=started).save(
+        folder, words, undefined, word_bytes=job.word_bytes
+    )

@@ -1,0 +1,53 @@
+"""The stock Amaranth path: ``amaranth.back.verilog`` on the whole design, run on Icarus, as the baseline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosim.backends.base import Backend, Design
+from cosim.backends.icarus import Icarus
+from rtl.block import Block
+
+__all__ = ["Stock", "stock_verilog"]
+
+
+def stock_verilog(block: Block, name: str) -> str:
+    """Return the Verilog of a block as Amaranth writes it: a module for each instance."""
+    from amaranth.back import verilog
+
+    # The Yosys that comes with Amaranth, as for our Verilog.
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
+    text: str = verilog.convert(block, name=name, emit_src=False)
+    return text
+
+
+@dataclass(frozen=True)
+class _Source:
+    top: str
+    text: str
+    rtlil: str = ""
+
+
+class Stock(Backend):
+    """Icarus on the stock Verilog of a block, whatever design it is asked to build."""
+
+    name = "icarus, stock Verilog"
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._text: str | None = None
+        self._icarus = Icarus()
+
+    def version(self) -> str:
+        return self._icarus.version()
+
+    def build(self, design: Design) -> Path:
+        if self._text is None:
+            self._text = stock_verilog(self._block, design.top)
+        return self._icarus.build(_Source(design.top, self._text))
+
+    def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
+        self._icarus.run(model, top, bench, folder, environment)

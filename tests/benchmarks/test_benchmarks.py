@@ -1,0 +1,112 @@
+"""The benchmarks work, and leave a table, its numbers and a plot. What they measure is not for a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import generation, simulation
+from benchmarks.report import markdown
+from cosim.backends.base import SimulationError
+from cosim.backends.icarus import Icarus
+from cosim.gemm import run_gemm
+from cosim.record import GemmRecord
+
+
+def report(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Facts and rows; there are a table and a plot of them, too."""
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    found = json.loads((folder / f"{name}.json").read_text())
+    table = (folder / f"{name}.md").read_text()
+    assert markdown(found["rows"]) in table
+    assert found["notes"] in table
+    for fact in ("machine", "processor", "cores", "load", "python", "amaranth", "seed", "date"):
+        assert f"- {fact}: {found['about'][fact]}\n" in table
+    return found["about"], found["rows"]
+
+
+def test_simulation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulation.main(["--quick", "-o", str(tmp_path), "--seed", "3"]) == 0
+    about, rows = report(tmp_path, "simulation")
+    assert about["seed"] == 3
+    assert about["icarus"]
+    names = [row["simulator"] for row in rows]
+    assert names[:2] == ["icarus, stock Verilog", "icarus"]
+    assert names[-1] == "bare"
+    assert len({row["cycles"] for row in rows}) == 1
+    assert all(row["cycles_per_second"] > 0 for row in rows)
+    assert rows[0]["to_baseline"] == rows[-1]["to_bare"] == 1
+    starts = {row["simulator"]: row["start_seconds"] for row in rows}
+    assert starts["icarus"] > 0
+    assert starts["bare"] is None
+    assert capsys.readouterr().out.strip() == markdown(rows).strip()
+
+
+def test_a_wrong_result_ends_the_benchmark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = run_gemm
+
+    def wrong(*arguments: Any, **options: Any) -> GemmRecord:
+        return right(*arguments, **options).model_copy(update={"mismatches": 2})
+
+    monkeypatch.setattr(simulation, "run_gemm", wrong)
+    monkeypatch.setattr(simulation, "BACKENDS", {"icarus": Icarus()})
+    assert simulation.main(["--quick", "-o", str(tmp_path)]) == 1
+    assert "error: icarus, stock Verilog: 2 results differ from the golden model" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_simulators_that_are_missing_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Missing(Icarus):
+        name = "missing"
+
+        def version(self) -> str:  # type: ignore[override]
+            raise SimulationError("it is not installed")
+
+    monkeypatch.setattr(simulation, "BACKENDS", {"missing": Missing()})
+    monkeypatch.setattr(simulation, "Bare", Missing)
+    assert simulation.main(["--quick", "-o", str(tmp_path)]) == 0
+    assert "2x2 missing: left out: it is not installed" in capsys.readouterr().err
+    _, rows = report(tmp_path, "simulation")
+    assert [(row["simulator"], row["to_bare"]) for row in rows] == [("icarus, stock Verilog", None)]
+
+
+def test_generation(tmp_path: Path) -> None:
+    assert generation.main(["--quick", "-o", str(tmp_path)]) == 0
+    about, rows = report(tmp_path, "generation")
+    assert [(row["array"], row["path"]) for row in rows] == [
+        ("2x2", "stock Amaranth"),
+        ("2x2", "hecaton"),
+        ("4x4", "stock Amaranth"),
+        ("4x4", "hecaton"),
+    ]
+    assert isinstance(about["growth"], float)
+    ours = [row for row in rows if row["path"] == "hecaton"]
+    # A module for each distinct block, not for each use; half the array, half the rows.
+    assert ours[1]["modules"] <= ours[0]["modules"] + 1
+    assert all(row["bytes"] > 100_000 for row in rows)
+
+
+def test_a_baseline_that_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(generation, "BASELINE_SECONDS", 0.0)
+    assert generation.main(["--quick", "-o", str(tmp_path)]) == 0
+    _, rows = report(tmp_path, "generation")
+    assert [row["path"] for row in rows] == ["hecaton", "hecaton"]
+    assert "It did not end within 0 s for 2x2." in (tmp_path / "generation.md").read_text()
+
+
+def test_growth_is_the_exponent_of_the_number_of_pes() -> None:
+    assert generation.growth([2, 4, 8], [3.0 * size**2 for size in (2, 4, 8)]) == pytest.approx(1)
+    assert generation.growth([2, 4, 8], [3.0 * size for size in (2, 4, 8)]) == pytest.approx(0.5)
+
+
+def test_a_table_shows_numbers_and_what_is_missing() -> None:
+    rows = [{"name": "a", "rate": 12345.6, "ratio": 0.123456, "count": 7, "other": None}]
+    assert markdown(rows).splitlines()[2] == "| a | 12,346 | 0.1235 | 7 |  |"
+    assert markdown([]) == ""
