@@ -1,4 +1,4 @@
-"""``hecaton cache``: the models of simulators that are kept between runs."""
+"""``hecaton cache``: emitted designs and simulators' models that are kept between runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _cache() -> None:
-    """Show or clear the built simulator models that are kept between runs.
+    """Show or clear the emitted designs and built simulator models that are kept between runs.
 
     They are in HECATON_CACHE, else in hecaton in the user's cache folder, and take HECATON_CACHE_BYTES at most (2 GiB
-    if not set): the models that were not asked for for the longest time go first, none that is in use.
+    if not set): those that were not asked for for the longest time go first, none that is in use.
     """
 
 
 @app.command(epilog=examples("hecaton cache show", "hecaton cache show --json"))
 def show(as_json: AsJson = False) -> None:
-    """Show the models: what they take, when they were last asked for, and if they are in use.
+    """Show the entries: what they take, when they were last asked for, and if they are in use.
 
     JSON keys: folder, bytes, limit_bytes, entries (a list with key, bytes, last_use, in_use).
     """
@@ -42,7 +42,7 @@ def show(as_json: AsJson = False) -> None:
             for entry in found
         ]
         total, most = sum(entry.bytes for entry in found), cache_bytes()
-        title = f"{cache_dir()}: {len(found)} models, {quantity(total, 'B')} of {quantity(most, 'B')}"
+        title = f"{cache_dir()}: {len(found)} entries, {quantity(total, 'B')} of {quantity(most, 'B')}"
         out.result(
             {"folder": str(cache_dir()), "bytes": total, "limit_bytes": most, "entries": rows},
             columns(rows, ["key", "bytes", "last_use", "in_use"], title=title),
@@ -51,7 +51,7 @@ def show(as_json: AsJson = False) -> None:
 
 @app.command(epilog=examples("hecaton cache clear"))
 def clear(as_json: AsJson = False) -> None:
-    """Remove every model that is not in use.
+    """Remove every entry that is not in use.
 
     JSON keys: folder, removed, bytes (freed), kept.
     """
@@ -64,5 +64,5 @@ def clear(as_json: AsJson = False) -> None:
         in_use = f"; {kept} in use stay" if kept else ""
         out.result(
             {"folder": str(cache.cache_dir()), "removed": removed, "bytes": freed, "kept": kept},
-            f"{cache.cache_dir()}: {removed} models removed, {quantity(freed, 'B')} freed{in_use}",
+            f"{cache.cache_dir()}: {removed} entries removed, {quantity(freed, 'B')} freed{in_use}",
         )

@@ -47,19 +47,22 @@ def test_cache(tmp_path: Path) -> None:
     records = str(tmp_path / "records")
     assert hecaton(*gemm, "--records", records, environment=environment(tmp_path)).returncode == 0
     data = json.loads(hecaton("cache", "show", "--json", environment=environment(tmp_path)).stdout)
-    (entry,) = data["entries"]
-    assert set(entry) == {"key", "bytes", "last_use", "in_use"}
-    assert data["bytes"] == entry["bytes"] > 0
-    assert (data["limit_bytes"], entry["in_use"]) == (5_000_000, False)
-    assert entry["key"] in hecaton("cache", "show", environment=environment(tmp_path)).stdout
+    shown = hecaton("cache", "show", environment=environment(tmp_path)).stdout
+    assert len(data["entries"]) == 2  # the design and its model
+    for entry in data["entries"]:
+        assert set(entry) == {"key", "bytes", "last_use", "in_use"}
+        assert not entry["in_use"]
+        assert entry["key"] in shown
+    assert data["bytes"] == sum(entry["bytes"] for entry in data["entries"]) > 0
+    assert data["limit_bytes"] == 5_000_000
     cleared = json.loads(hecaton("cache", "clear", "--json", environment=environment(tmp_path)).stdout)
     assert cleared == {
         "folder": str(tmp_path / "cache"),
-        "removed": 1,
+        "removed": 2,
         "bytes": data["bytes"],
         "kept": 0,
     }
-    assert "0 models removed" in hecaton("cache", "clear", environment=environment(tmp_path)).stdout
+    assert "0 entries removed" in hecaton("cache", "clear", environment=environment(tmp_path)).stdout
     assert (
         json.loads(hecaton("doctor", "--json", environment=environment(tmp_path)).stdout)["cache"]["entries"]
         == 0
