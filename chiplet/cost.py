@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from math import nan, pi
 
 from chiplet.area import die_area
+from chiplet.cost_specs import CostSpec
 from chiplet.elementwise import Number, choose
-from chiplet.specs import CostSpec, SystemSpec
+from chiplet.specs import SystemSpec
 from nop.topology import Mesh
 
 MM2_PER_CM2 = 100

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chiplet.specs import Spec, SystemSpec
+from chiplet.spec import Spec
+from chiplet.specs import SystemSpec
 from chiplet.timing import Calibration, GemmTerms
 
 Status = Literal["measured", "published", "assumed"]

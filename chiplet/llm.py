@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 
 LLAMA_STYLE = ("llama", "mistral", "qwen2", "gemma")
 GPT2_STYLE = ("gpt2",)

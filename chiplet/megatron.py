@@ -23,7 +23,7 @@ from chiplet.published import (
     MEGATRON_VOCABULARY,
     MegatronRun,
 )
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 from nop.topology import most_square
 
 ELEMENT_BYTES = 2

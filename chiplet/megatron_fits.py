@@ -11,7 +11,7 @@ from itertools import combinations
 from chiplet.cluster import ClusterSpec
 from chiplet.megatron import predict, validate
 from chiplet.published import MEGATRON_RUNS, MegatronRun
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 
 ROUNDS = 50
 """Newton steps at most; a handful is enough where there is a solution."""

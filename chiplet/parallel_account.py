@@ -18,8 +18,8 @@ from chiplet.memory import (
 )
 from chiplet.methods.base import Method
 from chiplet.parallel_pipeline import PipelineTime, in_flight, pipeline_time, ring_seconds, stage_layers
+from chiplet.parallel_specs import ParallelSpec
 from chiplet.schedule import Schedule, make_schedule
-from chiplet.specs import ParallelSpec
 from chiplet.step import PassAccount, StepAccount, account_step
 from chiplet.timeline import Machine
 from chiplet.traffic import Traffic

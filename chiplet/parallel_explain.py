@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from chiplet.parallel_account import ParallelAccount
+from chiplet.parallel_specs import ParallelSpec
 from chiplet.results import Operand
-from chiplet.specs import ParallelSpec
 
 
 class Book(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 
 
 class PublishedClaim(Spec):

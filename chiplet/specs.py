@@ -2,7 +2,8 @@
 
 These models are the one description that the hardware generator, the golden model, the scheduler and the system
 model all read. A model refuses unknown keys and impossible combinations when it is made, so nothing behind it has
-to check again. Quantities derived from the fields are properties here and nowhere else.
+to check again. Quantities derived from the fields are properties here and nowhere else. What only the projection
+reads of several packages, areas and prices is in ``chiplet.parallel_specs`` and ``chiplet.cost_specs``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from chiplet.cost_specs import AreaSpec, CostSpec
+from chiplet.parallel_specs import FabricSpec, ParallelSpec
+from chiplet.spec import Spec
 
 Dtype = Literal["bf16", "int8"]
 
@@ -22,12 +27,6 @@ COMMAND_BYTES = 32
 
 BUFFER_ADDRESS_BITS = 20
 """Width of a buffer address in a command: no bank is deeper than 2 ** 20 words."""
-
-
-class Spec(BaseModel):
-    """Base of every specification: immutable, unknown keys refused, no silent type conversion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
 class DieSpec(Spec):
@@ -269,136 +268,6 @@ class PackageSpec(Spec):
         """Ends of the rows whose IO dies serve any die: with a single column only one."""
         served = {self.io_side(col) for col in range(self.cols)}
         return tuple(side for side in ("west", "east") if side in served)
-
-
-class FabricSpec(Spec):
-    """Links between packages: ports of each package into a switched network without oversubscription."""
-
-    ports: Annotated[int, Field(ge=1, description="ports of a package")] = 8
-    port_bytes_per_second: Annotated[
-        float, Field(gt=0, description="bandwidth of a port in one direction, bytes/s")
-    ] = 50.0e9
-    latency_seconds: Annotated[
-        float, Field(ge=0, description="latency from package to package, adapters and switches included, s")
-    ] = 1.0e-6
-    pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit from package to package, pJ")] = (
-        45.0
-    )
-
-    @property
-    def bytes_per_second(self) -> float:
-        """Bandwidth of a package in one direction, bytes/s."""
-        return self.ports * self.port_bytes_per_second
-
-
-class ParallelSpec(Spec):
-    """Packages that train together: replicas of a pipeline whose stages are packages."""
-
-    data: Annotated[int, Field(ge=1, description="replicas of the model that share the global batch")] = 1
-    pipeline: Annotated[int, Field(ge=1, description="packages that share the layers of a replica")] = 1
-    interleave: Annotated[
-        int, Field(ge=1, description="chunks of consecutive layers that each package of a pipeline has")
-    ] = 1
-    micro_batch: Annotated[int, Field(ge=0, description="sequences of a micro-batch; 0: the quickest")] = 0
-    overlap: Annotated[
-        bool, Field(description="traffic between packages runs behind computation where it can")
-    ] = True
-    gradients: Annotated[
-        Literal["32-bit", "operand"],
-        Field(description="gradients are summed over replicas as 32-bit numbers or in the operand type"),
-    ] = "32-bit"
-    shard_optimizer: Annotated[
-        bool, Field(description="each replica keeps and updates its share of master weights and moments")
-    ] = False
-
-    @model_validator(mode="after")
-    def _only_a_pipeline_interleaves(self) -> Self:
-        if self.pipeline == 1 and self.interleave > 1:
-            raise ValueError(f"interleave = {self.interleave} needs a pipeline of at least 2 packages")
-        return self
-
-    @property
-    def packages(self) -> int:
-        """Packages in all."""
-        return self.data * self.pipeline
-
-
-class AreaSpec(Spec):
-    """What a die's area follows from beside its size in transistors and bits."""
-
-    transistors_per_mm2: Annotated[float, Field(gt=0, description="density of logic cells, 1/mm2")] = 91.2e6
-    utilization: Annotated[
-        float, Field(gt=0, le=1, description="share of a placed block's area that is logic cells")
-    ] = 0.7
-    bitcell_um2: Annotated[float, Field(gt=0, description="area of an SRAM bit cell, um2")] = 0.027
-    sram_efficiency: Annotated[
-        float, Field(gt=0, le=1, description="share of an SRAM's area that is bit cells")
-    ] = 0.5
-    vector_transistors: Annotated[
-        float, Field(ge=0, description="transistors of one lane of the vector unit")
-    ] = 1.0e5
-    phy_bytes_per_second_per_mm2: Annotated[
-        float, Field(gt=0, description="bandwidth of a link's PHY, both directions, bytes/s for each mm2")
-    ] = 1.35e12
-    overhead: Annotated[
-        float, Field(ge=0, description="power, clocking and test, as a share of all other area")
-    ] = 0.1
-
-
-class CostSpec(Spec):
-    """Wafers, defects and assembly. Constants after chiplet-actuary (Feng and Ma, DAC 2022)."""
-
-    wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of dies")] = 9346.0
-    defects_per_cm2: Annotated[float, Field(ge=0, description="defects of a wafer of dies, 1/cm2")] = 0.09
-    cluster: Annotated[float, Field(gt=0, description="clustering of a die's defects")] = 10.0
-    wafer_mm: Annotated[float, Field(gt=0, description="diameter of a wafer, mm")] = 300.0
-    edge_mm: Annotated[float, Field(ge=0, description="unused edge of a wafer, mm")] = 5.0
-    scribe_mm: Annotated[float, Field(ge=0, description="scribe lane, mm")] = 0.2
-    package: Annotated[
-        Literal["organic", "fanout", "interposer"], Field(description="what joins the dies of a substrate")
-    ] = "organic"
-    dies_per_substrate: Annotated[
-        int, Field(ge=0, description="compute dies that are assembled and tested together; 0: all")
-    ] = 0
-    substrate_dollars_per_mm2: Annotated[
-        float, Field(ge=0, description="organic substrate with one die; up to twice that with several, $/mm2")
-    ] = 0.005
-    substrate_scale: Annotated[
-        float, Field(gt=0, description="area of the substrate over that of what it carries")
-    ] = 4.0
-    substrate_bonding_yield: Annotated[
-        float, Field(gt=0, le=1, description="yield of bonding one part to the organic substrate")
-    ] = 0.99
-    bump_dollars_per_mm2: Annotated[float, Field(ge=0, description="bumps to the substrate, $/mm2")] = 0.005
-    microbump_dollars_per_mm2: Annotated[
-        float, Field(ge=0, description="bumps to an interposer or fan-out, $/mm2")
-    ] = 0.01
-    fanout_wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of fan-out layers")] = (
-        1200.0
-    )
-    fanout_defects_per_cm2: Annotated[float, Field(ge=0, description="its defects, 1/cm2")] = 0.05
-    fanout_cluster: Annotated[float, Field(gt=0, description="clustering of these")] = 3.0
-    fanout_scale: Annotated[float, Field(gt=0, description="its area over that of the dies")] = 1.2
-    fanout_bonding_yield: Annotated[
-        float, Field(gt=0, le=1, description="yield of bonding one die to the fan-out")
-    ] = 0.98
-    interposer_wafer_dollars: Annotated[
-        float, Field(gt=0, description="price of a wafer of silicon interposers")
-    ] = 1937.0
-    interposer_defects_per_cm2: Annotated[float, Field(ge=0, description="its defects, 1/cm2")] = 0.06
-    interposer_cluster: Annotated[float, Field(gt=0, description="clustering of these")] = 6.0
-    interposer_scale: Annotated[float, Field(gt=0, description="its area over that of the dies")] = 1.1
-    interposer_bonding_yield: Annotated[
-        float, Field(gt=0, le=1, description="yield of bonding one die to the interposer")
-    ] = 0.95
-    io_die_mm2: Annotated[
-        float, Field(ge=0, description="area of the IO die of one DRAM channel, mm2; 0: none")
-    ] = 0.0
-    io_wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of IO dies")] = 3984.0
-    io_defects_per_cm2: Annotated[float, Field(ge=0, description="its defects, 1/cm2")] = 0.08
-    dram_dollars_per_gib: Annotated[
-        float, Field(ge=0, description="price of DRAM, $/GiB; 0: not counted")
-    ] = 0.0
 
 
 class SystemSpec(Spec):

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
-from chiplet.specs import DieSpec, Spec, SystemSpec
+from chiplet.spec import Spec
+from chiplet.specs import DieSpec, SystemSpec
 from nop.timing import NopTerms
 
 

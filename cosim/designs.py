@@ -18,7 +18,7 @@ from typing import Any
 
 import chiplet.specs
 import rtl
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 from cosim.backends.cache import cached_build
 from rtl.block import Block
 from rtl.emit import Emitted, emit

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chiplet.config import load_system, parse_value
 from chiplet.keys import to_toml_value
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 from cosim.record import GemmRequest
 
 

@@ -26,7 +26,7 @@ from chiplet.methods.work import (
     linears,
     sliced,
 )
-from chiplet.specs import Spec
+from chiplet.spec import Spec
 from nop.cost import CollectiveCost
 from nop.topology import Mesh
 

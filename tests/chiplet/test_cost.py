@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from chiplet.area import die_area, die_transistors, sram_bits, transistor_terms
 from chiplet.cost import account_cost, die_yield, dies_per_wafer
 from chiplet.cost_inputs import COST_UNITS, PUBLISHED, cost_inputs
+from chiplet.cost_specs import CostSpec
 from chiplet.keys import known_keys
 from chiplet.projection import project
-from chiplet.specs import CostSpec, DieSpec
+from chiplet.specs import DieSpec
 from chiplet.sweep import varied
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model

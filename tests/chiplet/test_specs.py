@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from chiplet.spec import Spec
 from chiplet.specs import (
     BUFFER_ADDRESS_BITS,
     COMMAND_BYTES,
@@ -17,7 +18,6 @@ from chiplet.specs import (
     LinkSpec,
     MemorySpec,
     PackageSpec,
-    Spec,
     SystemSpec,
 )
 
