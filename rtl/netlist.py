@@ -58,12 +58,6 @@ def keep_hierarchy(text: str, *modules: str) -> str:
     )
 
 
-def repeated_modules(text: str) -> list[str]:
-    """Names of the modules in ``text`` that have more than one instance in it, in its order."""
-    uses = Counter(re.findall(r"^  cell \\(\S+) ", text, re.MULTILINE))
-    return [module for module in module_names(text) if uses[module] > 1]
-
-
 def tidy(text: str, *, order: Sequence[str], black_box: bool) -> str:
     """Clean the RTLIL of one block, so that all names in it are Verilog identifiers.
 

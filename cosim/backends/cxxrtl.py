@@ -22,10 +22,12 @@ from pathlib import Path
 import cocotb_tools.config
 import find_libpython
 
+from cosim.backends import edges
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
+from cosim.backends.partition import kept_modules
 from cosim.backends.process import last_line, run_simulator, shared_python
-from rtl.netlist import keep_hierarchy, repeated_modules
+from rtl.netlist import keep_hierarchy
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 
@@ -71,7 +73,8 @@ class Cxxrtl(Backend):
         script = _script(design, waves=self._waves)
         # A model finds the libraries by where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
-        made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{script}"
+        rules = Path(edges.__file__).read_text()
+        made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(key, lambda folder: _build_model(folder, design.top, script, provider))
 
@@ -134,7 +137,7 @@ def _script(design: Design, *, waves: bool) -> str:
         netlist, write = design.rtlil, f"write_cxxrtl -noflatten -g4 {MODEL}"
     else:
         # A module is evaluated faster in its user than beside it, but to compile all of them in one takes minutes.
-        netlist = keep_hierarchy(design.rtlil, *repeated_modules(design.rtlil))
+        netlist = keep_hierarchy(design.rtlil, *kept_modules(design.rtlil))
         write = f"flatten\n{PASSES}\nwrite_cxxrtl -noflatten -g3 {MODEL}"
     return f"read_rtlil <<rtlil\n{netlist}\nrtlil\nhierarchy -check -top {design.top}\n{PASSES}\n{write}\n"
 
@@ -150,8 +153,10 @@ def _build_model(folder: Path, top: str, script: str, provider: Path) -> None:
     )
     if yosys.returncode:
         raise SimulationError(f"yosys refuses {top}: {yosys.stderr.strip().splitlines()[-1]}")
+    model = folder / MODEL
+    model.write_text(edges.rest_between_edges(model.read_text()))
     log = folder / "build.log"
-    compile_cxx(["-c", folder / MODEL, f"-I{runtime()}", "-o", folder / "model.o"], log, top)
+    compile_cxx(["-c", model, f"-I{runtime()}", "-o", folder / "model.o"], log, top)
     libraries = Path(cocotb_tools.config.libs_dir)
     libpython = shared_python()
     compile_cxx(

@@ -9,7 +9,6 @@ from rtl.netlist import (
     keep_hierarchy,
     module_names,
     ports_of,
-    repeated_modules,
     tidy,
     to_verilog,
 )
@@ -151,10 +150,6 @@ module \\top
   end
 end
 """
-
-
-def test_repeated_modules() -> None:
-    assert repeated_modules(TWO_LEVELS) == ["leaf"]
 
 
 def test_keep_hierarchy_marks_whole_names() -> None:
