@@ -21,6 +21,7 @@ from cosim.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_valu
 from cosim.operands import pack, unpack
 from cosim.scheduler import GemmProgram
 from cosim.steps import UNITS, Order, Step, in_program_order, members
+from rtl.exchange_port import EXCHANGE_ADDRESS
 from rtl.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode, encode
 
 __all__ = ["Interpreter", "ProgramError", "interpret_gemm"]
@@ -39,6 +40,9 @@ class Interpreter:
         The die, and the width of its memory.
     words : int
         Words of the memory; undefined until written.
+    exchange_words : int
+        Words of the exchange buffer, which is memory from :data:`rtl.exchange_port.EXCHANGE_ADDRESS` on, too; 0 for a
+        die without an engine.
 
     Attributes
     ----------
@@ -49,13 +53,14 @@ class Interpreter:
         Their values.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int) -> None:
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int, exchange_words: int = 0) -> None:
         self.counters: Counter[str] = Counter()
         self.semaphores = [0] * SEMAPHORES
         self._die, self._word_bytes = die, memory.word_bytes
         self._command_words = memory.command_words
         self._element = np.dtype(OPERAND_TYPE[die.dtype]).newbyteorder("<")
         self._memory = _never_written((words, memory.word_bytes), np.uint8)
+        self._exchange = _never_written((exchange_words, memory.word_bytes), np.uint8)
         self._buffers = {
             Target.ACTIVATION: _never_written((die.rows, die.activation_depth), self._element),
             Target.WEIGHT: _never_written((die.cols, die.weight_depth), self._element),
@@ -65,14 +70,23 @@ class Interpreter:
     def write_memory(self, address: int, content: bytes) -> None:
         """Write whole words from word ``address`` on. Raises ValueError outside the memory."""
         words = np.frombuffer(content, np.uint8).reshape(-1, self._word_bytes)
-        _check_range("memory", address, address + len(words) - 1, len(self._memory))
-        self._memory[address : address + len(words)] = words
+        memory, places = self._words(address + np.arange(len(words)))
+        memory[places] = words
 
     def read_memory(self, address: int, words: int) -> bytes:
         """Read words; bytes never written are 0. Raises ValueError outside the memory."""
-        _check_range("memory", address, address + words - 1, len(self._memory))
-        content: bytes = self._memory[address : address + words].filled(0).tobytes()
+        memory, places = self._words(address + np.arange(words))
+        content: bytes = memory[places].filled(0).tobytes()
         return content
+
+    def _words(self, addresses: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+        """The memory that has these addresses, or the exchange buffer, and their places in it."""
+        if len(self._exchange) and addresses.min() >= EXCHANGE_ADDRESS:
+            places = addresses - EXCHANGE_ADDRESS
+            _check_range("exchange buffer", places.min(), places.max(), len(self._exchange))
+            return self._exchange, places
+        _check_range("memory", addresses.min(), addresses.max(), len(self._memory))
+        return self._memory, addresses
 
     def fetch(self, address: int, commands: int) -> list[tuple[Opcode, dict[str, int]]]:
         """Decode a program out of memory. Raises ValueError for a word that is no command."""
@@ -146,16 +160,24 @@ class Interpreter:
         field = step.fields
         rows, cols, words = field["rows"], field["cols"], field["words"]
         first = field["address"] + np.arange(rows)[:, None] * field["memory_pitch"]
-        places = first + np.arange(words)
-        _check_range("memory", places.min(), places.max(), len(self._memory))
-        block = self._memory[places].reshape(rows, -1)[:, : cols * self._element.itemsize]
+        memory, places = self._words(first + np.arange(words))
         if words != -(-cols * self._element.itemsize // self._word_bytes):
             raise ValueError(f"{words} words are not those of {cols} elements")
+        self.counters["load_words"] += rows * words
+        if field["exchange"]:
+            self._exchange[self._rows_of_words(rows, words, field["base"], field["pitch"])] = memory[places]
+            return
+        block = memory[places].reshape(rows, -1)[:, : cols * self._element.itemsize]
         elements = _written("memory", block).view(self._element)
         target = Target(field["target"])
         bank, address = self._place(target, rows, cols, field["base"], field["pitch"])
         self._buffers[target][bank, address] = elements
-        self.counters["load_words"] += rows * words
+
+    def _rows_of_words(self, rows: int, words: int, base: int, pitch: int) -> NDArray[Any]:
+        """Words of the exchange buffer that a LOAD writes, or a panel of a STORE reads."""
+        places = base + np.arange(rows)[:, None] * pitch + np.arange(words)
+        _check_range("exchange buffer", places.min(), places.max(), len(self._exchange))
+        return places
 
     def _place(self, target: Target, rows: int, cols: int, base: int, pitch: int) -> tuple[Any, Any]:
         """Bank and address of each element of a rows x cols block, see :mod:`rtl.buffer`."""
@@ -208,16 +230,23 @@ class Interpreter:
 
     def _store(self, step: Step) -> None:
         field, cols, word_sums = step.fields, self._die.cols, self._word_bytes // 4
+        if field["exchange"]:
+            words = self._rows_of_words(1, field["rows"], step.accumulator, 0)
+            first = field["address"] + step.panel * field["memory_pitch"]
+            memory, places = self._words(first + np.arange(field["rows"])[None])
+            memory[places] = self._exchange[words]
+            self.counters["store_words"] += field["rows"]
+            return
         width = field["last_cols"] if step.last else cols
         sums = _written("accumulator buffer", self._sums[self._accumulator_rows(step, field["rows"]), :width])
         first = field["address"] * word_sums + step.panel * cols
         rows = np.arange(field["rows"])[:, None]
         place = first + rows * field["memory_pitch"] * word_sums + np.arange(width)
         words = place // word_sums
-        _check_range("memory", words.min(), words.max(), len(self._memory))
-        patterns = self._memory.reshape(-1, 4)
-        patterns[place] = sums.astype("<u4")[..., None].view(np.uint8)
-        self._memory = patterns.reshape(self._memory.shape)
+        memory, places = self._words(words)
+        patterns = memory.reshape(-1, 4)
+        patterns[places * word_sums + place % word_sums] = sums.astype("<u4")[..., None].view(np.uint8)
+        memory[...] = patterns.reshape(memory.shape)
         self.counters["store_words"] += field["rows"] * int(words[0, -1] - words[0, 0] + 1)
 
     def _accumulator_rows(self, step: Step, rows: int) -> slice:
@@ -283,7 +312,8 @@ def _name(step: Step) -> str:
 
 def _check_range(what: str, first: int, last: int, size: int) -> None:
     if first < 0 or last >= size:
-        raise ValueError(f"{what} has no address {last if last >= size else first}: has 0 to {size - 1}")
+        has = f"0 to {size - 1}" if size else "none"
+        raise ValueError(f"{what} has no address {last if last >= size else first}: has {has}")
 
 
 def _never_written(shape: tuple[int, int], dtype: Any) -> Any:

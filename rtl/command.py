@@ -44,6 +44,8 @@ class Semaphores(Block):
     ----------
     units : tuple of str
         Those that wait and post.
+    posters : tuple of str
+        Those that only post.
 
     Members
     -------
@@ -51,10 +53,12 @@ class Semaphores(Block):
         Semaphores that are given a value, and the value of each.
     {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
         Semaphores that a unit wants, whether all are above zero, that it takes one of each, and those it posts.
+    {poster}_post
+        Semaphores that one posts who waits for none.
     """
 
-    def __init__(self, units: tuple[str, ...]) -> None:
-        self._units = units
+    def __init__(self, units: tuple[str, ...], posters: tuple[str, ...] = ()) -> None:
+        self._units, self._posters = units, posters
         super().__init__(
             {
                 "set": In(SEMAPHORES),
@@ -62,12 +66,14 @@ class Semaphores(Block):
                 **{f"{unit}_{name}": In(SEMAPHORES) for unit in units for name in ("wait", "post")},
                 **{f"{unit}_take": In(1) for unit in units},
                 **{f"{unit}_ok": Out(1) for unit in units},
+                **{f"{poster}_post": In(SEMAPHORES) for poster in posters},
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"semaphores_{len(self._units)}"
+        name = f"semaphores_{len(self._units)}"
+        return f"{name}_{len(self._posters)}" if self._posters else name
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -77,7 +83,9 @@ class Semaphores(Block):
         for unit in self._units:
             m.d.comb += getattr(self, f"{unit}_ok").eq(~(getattr(self, f"{unit}_wait") & empty).any())
         for s, value in enumerate(values):
-            posts = sum((getattr(self, f"{unit}_post")[s] for unit in self._units), start=0)
+            posts = sum(
+                (getattr(self, f"{name}_post")[s] for name in (*self._units, *self._posters)), start=0
+            )
             takes = Cat(
                 getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in self._units
             ).any()
@@ -116,12 +124,15 @@ class CommandProcessor(Block):
         Commands of the engine; only if there is one.
     {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
         Semaphores, see :class:`Semaphores`.
+    host_post : In(SEMAPHORES)
+        Semaphores that software posts; only if there is an engine.
     """
 
     def __init__(self, *, memory: MemorySpec, queue_depth: int, engine_units: tuple[str, ...] = ()) -> None:
         self._memory, self._queue_depth = memory, queue_depth
         self._engine = ENGINE if engine_units else {}
         self._waiting = (*UNITS, *engine_units)
+        self._posters = ("host",) if engine_units else ()
         super().__init__(
             {
                 "start": In(1),
@@ -140,6 +151,7 @@ class CommandProcessor(Block):
                 **{f"{unit}_{name}": In(SEMAPHORES) for unit in self._waiting for name in ("wait", "post")},
                 **{f"{unit}_take": In(1) for unit in self._waiting},
                 **{f"{unit}_ok": Out(1) for unit in self._waiting},
+                **{f"{poster}_post": In(SEMAPHORES) for poster in self._posters},
             }
         )
 
@@ -200,7 +212,7 @@ class CommandProcessor(Block):
                 with m.If(got_word != words - 1):
                     m.d.sync += Array(parts)[got_word].eq(self.response.payload)
 
-        semaphores = Semaphores(self._waiting)
+        semaphores = Semaphores(self._waiting, self._posters)
         place(m, platform, "semaphores", semaphores)
         command = fetched.o.payload
         opcode = HEADER(command[: HEADER.size]).opcode
@@ -245,6 +257,8 @@ class CommandProcessor(Block):
             for name in ("wait", "take", "post"):
                 m.d.comb += getattr(semaphores, f"{unit}_{name}").eq(getattr(self, f"{unit}_{name}"))
             m.d.comb += getattr(self, f"{unit}_ok").eq(getattr(semaphores, f"{unit}_ok"))
+        for poster in self._posters:
+            m.d.comb += getattr(semaphores, f"{poster}_post").eq(getattr(self, f"{poster}_post"))
         m.d.comb += [command_done.eq(Cat(accepted).any()), fetched.o.ready.eq(command_done)]
 
         finished = Signal()

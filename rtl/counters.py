@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
-from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS
+from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES
 from rtl.register_map import (
     ADDRESS_BITS,
     COMMANDS,
@@ -12,6 +12,7 @@ from rtl.register_map import (
     COUNTER_BITS,
     COUNTERS,
     ENGINE_COUNTERS,
+    POST,
     PROGRAM,
     STATUS,
     counter_address,
@@ -39,6 +40,8 @@ class Registers(Block):
         To the command processor.
     running, done, error : In(1)
         From it.
+    post : Out(SEMAPHORES)
+        Semaphores that software posts; only with an engine.
     dead : In(4)
         Sides whose link is dead; only with an engine.
     {counter} : In
@@ -62,7 +65,7 @@ class Registers(Block):
                 "running": In(1),
                 "done": In(1),
                 "error": In(1),
-                **({"dead": In(4)} if engine else {}),
+                **({"dead": In(4), "post": Out(SEMAPHORES)} if engine else {}),
                 **{name: In(widths.get(name, 1)) for name in self._counters if name != "cycles"},
             }
         )
@@ -84,6 +87,9 @@ class Registers(Block):
             m.d.sync += self.program_address.eq(self.write_data)
         with m.If(self.write & (self.address == COMMANDS)):
             m.d.sync += self.commands.eq(self.write_data)
+        if self._engine:
+            with m.If(self.write & (self.address == POST)):
+                m.d.comb += self.post.eq(self.write_data)
 
         seen = {name: Signal(name=f"{name}_seen") for name in values if name in FIRSTS}
         with m.If(self.start):

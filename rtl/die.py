@@ -143,8 +143,9 @@ class Die(Block):
         engine_units = ENGINE_UNITS if self._nop else ()
         processor = CommandProcessor(memory=memory, queue_depth=die.queue_depth, engine_units=engine_units)
         array_unit = ArrayUnit(die=die)
-        load_unit = LoadUnit(die=die, memory=memory)
-        store_unit = StoreUnit(die=die, memory=memory)
+        depth = exchange_depth(self._nop, memory) if self._nop else None
+        load_unit = LoadUnit(die=die, memory=memory, exchange_depth=depth)
+        store_unit = StoreUnit(die=die, memory=memory, exchange_depth=depth)
         arbiter = Arbiter(word_bytes=memory.word_bytes)
         activation = OperandBuffer(
             lanes=die.rows, width=die.element_bits, depth=die.activation_depth, macro=macro
@@ -192,7 +193,10 @@ class Die(Block):
             requests, responses = self.request, self.response
             engine_idle: Value = Const(1, 1)
         else:
-            requests, responses, engine_idle = self._elaborate_engine(m, platform, processor, registers)
+            units = (load_unit, store_unit)
+            requests, responses, engine_idle = self._elaborate_engine(
+                m, platform, processor, registers, *units
+            )
         response = response_layout(memory.word_bytes)(responses.payload)
         m.d.comb += [
             requests.payload.eq(arbiter.request.payload),
@@ -264,7 +268,13 @@ class Die(Block):
         return m
 
     def _elaborate_engine(
-        self, m: Module, platform: object, processor: CommandProcessor, registers: Registers
+        self,
+        m: Module,
+        platform: object,
+        processor: CommandProcessor,
+        registers: Registers,
+        load_unit: LoadUnit,
+        store_unit: StoreUnit,
     ) -> tuple[Any, Any, Value]:
         """Engine, exchange buffer and the port to it; return the memory port of the units, and whether all is idle."""
         assert self._nop is not None
@@ -275,20 +285,21 @@ class Die(Block):
             word_bytes=memory.word_bytes,
             depth=depth,
             banks=nop.exchange_banks(memory.word_bytes),
-            readers=len(ENGINE_UNITS) + 1,
-            writers=len(SIDES) + 1,
+            readers=len(ENGINE_UNITS) + 2,
+            writers=len(SIDES) + 2,
             macro=self._die.sram == "macro",
         )
         port = ExchangePort(memory=memory, depth=depth)
         for name, block in {"engine": engine, "exchange": exchange, "exchange_port": port}.items():
             place(m, platform, name, block)
 
-        for kind, ports, inputs, outputs in (
-            ("read", len(ENGINE_UNITS), ("valid", "address"), ("ready", "data")),
-            ("write", len(SIDES), ("valid", "address", "strobe", "data"), ("ready",)),
+        # The exchange port's writes come last: they never wait.
+        for kind, ports, mover, inputs, outputs in (
+            ("read", len(ENGINE_UNITS), store_unit, ("valid", "address"), ("ready", "data")),
+            ("write", len(SIDES), load_unit, ("valid", "address", "strobe", "data"), ("ready",)),
         ):
-            for n in range(ports + 1):
-                user, prefix = (port, kind) if n == ports else (engine, f"{kind}_{n}")
+            users: list[tuple[Block, str]] = [(engine, f"{kind}_{n}") for n in range(ports)]
+            for n, (user, prefix) in enumerate([*users, (mover, "exchange"), (port, kind)]):
                 for name in inputs:
                     m.d.comb += getattr(exchange, f"{kind}_{n}_{name}").eq(getattr(user, f"{prefix}_{name}"))
                 for name in outputs:
@@ -344,6 +355,7 @@ class Die(Block):
             return reduce(add, bits)
 
         m.d.comb += [
+            processor.host_post.eq(registers.post),
             registers.dead.eq(Cat(getattr(self, f"link_dead_{side.text}") for side in SIDES)),
             registers.nop_first.eq(over_sides("send_{}_flits").any()),
             registers.nop_last.eq(over_sides("receive_{}_flits").any()),

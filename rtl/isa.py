@@ -110,6 +110,10 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
         "words": (COUNT_BITS, "memory words of a row: `cols` elements in whole words"),
         "address": (MEMORY_ADDRESS_BITS, "memory word of the first element"),
         "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
+        "exchange": (
+            1,
+            "1: whole words to the exchange buffer's word `base`, rows `pitch` apart (`target` means nothing)",
+        ),
     },
     Opcode.STORE: _HEADER
     | {
@@ -123,6 +127,10 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
         "last_cols": (COUNT_BITS, "columns of the last panel, 1 to C"),
         "address": (MEMORY_ADDRESS_BITS, "memory word of the first sum"),
         "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
+        "exchange": (
+            1,
+            "1: whole words of the exchange buffer, `rows` in a panel, a row of memory (`last_cols` means nothing)",
+        ),
     },
     Opcode.GEMM: _HEADER
     | {
@@ -182,8 +190,10 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
 
 USES: Mapping[Opcode, str] = {
     Opcode.SET: "sets semaphores, before any later command is handed out; `wait` and `post` mean nothing",
-    Opcode.LOAD: "copies a `rows` x `cols` block of operands from memory into an operand buffer of B banks",
-    Opcode.STORE: "copies panels of 32-bit sums from the accumulator buffer to memory, side by side in a row",
+    Opcode.LOAD: "copies a `rows` x `cols` block of operands from memory into an operand buffer of B banks; "
+    "with an engine also as it is into the exchange buffer",
+    Opcode.STORE: "copies panels of 32-bit sums from the accumulator buffer to memory, side by side in a row; "
+    "with an engine also words of the exchange buffer",
     Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
     Opcode.SEND: "sends chunks along a row or column, as a packet each; only on a die with an engine",
     Opcode.RECEIVE: "takes chunks that come in by one side, and may add to them; only on a die with an engine",

@@ -1,8 +1,11 @@
-"""Load unit: copies blocks of operands from memory into the operand buffers.
+"""Load unit: copies blocks of operands from memory into the operand buffers, or words into the exchange buffer.
 
 The issuer asks for the words of a block row after row and goes on to the next command while words are still on
-their way; the writer spreads each word that comes over the banks, up to B elements in a cycle.
+their way; the writer spreads each word that comes over the banks, up to B elements in a cycle. A word for the exchange
+buffer is written whole, when its bank has a turn for it.
 """
+
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
@@ -12,6 +15,7 @@ from amaranth.utils import ceil_log2
 from chiplet.specs import DieSpec, MemorySpec
 from rtl import buffer
 from rtl.block import Block, place
+from rtl.exchange import address_bits
 from rtl.isa import COUNT_BITS, LOAD, MEMORY_ADDRESS_BITS, SEMAPHORES, Target
 from rtl.memory_port import request_layout
 from rtl.queue import Queue
@@ -20,7 +24,14 @@ __all__ = ["LoadUnit"]
 
 
 class LoadUnit(Block):
-    """Memory to operand buffers.
+    """Memory to operand buffers and exchange buffer.
+
+    Parameters
+    ----------
+    die, memory : DieSpec, MemorySpec
+        Operand buffers and memory port.
+    exchange_depth : int, optional
+        Words of the exchange buffer; without one, all blocks go to the operand buffers.
 
     Members
     -------
@@ -32,14 +43,16 @@ class LoadUnit(Block):
         Read requests, and the words read (data only).
     activation_*, weight_* : Out
         Write ports of the operand buffers.
+    exchange_valid, exchange_address, exchange_strobe, exchange_data : Out; exchange_ready : In(1)
+        Write port of the exchange buffer, for whole words.
     idle : Out(1)
         No command is here.
     busy, stall_semaphore, stall_request, words : Out(1)
         For the counters: a command is here; it waits for semaphores; a request is not taken; a word comes.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec) -> None:
-        self._die, self._memory = die, memory
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, exchange_depth: int | None = None) -> None:
+        self._die, self._memory, self._exchange_depth = die, memory, exchange_depth
         word_bits = 8 * memory.word_bytes
         ports: dict[str, Member] = {}
         for name, lanes, depth in self._targets():
@@ -52,6 +65,14 @@ class LoadUnit(Block):
                 f"{name}_split": Out(buffer.count_bits(lanes)),
                 f"{name}_count": Out(buffer.count_bits(lanes)),
                 f"{name}_data": Out(lanes * die.element_bits),
+            }
+        if exchange_depth is not None:
+            ports |= {
+                "exchange_valid": Out(1),
+                "exchange_address": Out(address_bits(exchange_depth)),
+                "exchange_strobe": Out(memory.word_bytes // 4),
+                "exchange_data": Out(word_bits),
+                "exchange_ready": In(1),
             }
         super().__init__(
             {
@@ -81,6 +102,7 @@ class LoadUnit(Block):
         return (
             f"load_unit_{die.rows}x{die.cols}_{die.dtype}_{die.activation_depth}_{die.weight_depth}"
             f"_{memory.word_bytes}_{memory.outstanding}"
+            + (f"_{self._exchange_depth}" if self._exchange_depth else "")
         )
 
     @property
@@ -162,6 +184,11 @@ class LoadUnit(Block):
         most = max(rows, cols)
         command = LOAD(writes.o.payload)
         to_weight = Signal()
+        has_exchange = self._exchange_depth is not None
+        to_exchange = Signal()
+
+        def either(exchange: Any, operands: Any) -> Any:
+            return Mux(to_exchange, exchange, operands) if has_exchange else operands
 
         def choose(activation: int, weight: int) -> Value:
             return Const(activation) if activation == weight else Mux(to_weight, weight, activation)
@@ -189,18 +216,29 @@ class LoadUnit(Block):
         write = Signal()
         last_of_row = Signal()
         last_of_block = Signal()
+        may_write = Signal()
+        m.d.comb += may_write.eq(1)
+        if has_exchange:
+            m.d.comb += [
+                to_exchange.eq(command.exchange),
+                may_write.eq(~to_exchange | self.exchange_ready),
+                self.exchange_valid.eq(begun & self.response.valid & to_exchange),
+                self.exchange_address.eq(address),
+                self.exchange_strobe.eq(~0),
+                self.exchange_data.eq(self.response.payload),
+            ]
         m.d.comb += [
             to_weight.eq(command.target == Target.WEIGHT),
-            last_step.eq(step == choose(steps[0] - 1, steps[1] - 1)),
+            last_step.eq(either(1, step == choose(steps[0] - 1, steps[1] - 1))),
             taken.eq(Mux(last_step, choose(*tails), choose(*groups))),
-            last_of_row.eq(left <= taken),
+            last_of_row.eq(left <= either(word_elements, taken)),
             count.eq(Mux(last_of_row, left, taken)),
             rotate.eq(row_lane + col_lane),
             advance.eq(col_lane + taken),
-            write.eq(begun & self.response.valid),
+            write.eq(begun & self.response.valid & may_write),
             last_of_block.eq(write & last_of_row & (row == command.rows - 1)),
             word_done.eq(write & (last_step | last_of_row)),
-            self.response.ready.eq(begun & (last_step | last_of_row)),
+            self.response.ready.eq(begun & (last_step | last_of_row) & may_write),
             writes.o.ready.eq(last_of_block),
         ]
 
@@ -216,8 +254,15 @@ class LoadUnit(Block):
                 address.eq(command.base),
             ]
         with m.Elif(write):
-            m.d.sync += [step.eq(Mux(last_step, 0, step + 1)), left.eq(left - taken), col_lane.eq(advance)]
-            with m.If(advance >= lanes):
+            m.d.sync += [
+                step.eq(Mux(last_step, 0, step + 1)),
+                left.eq(left - either(word_elements, taken)),
+                col_lane.eq(advance),
+            ]
+            if has_exchange:
+                with m.If(to_exchange):
+                    m.d.sync += address.eq(address + 1)
+            with m.If(either(0, advance >= lanes)):
                 m.d.sync += [col_lane.eq(advance - lanes), address.eq(address + command.pitch)]
             with m.If(last_of_row):
                 m.d.sync += [
@@ -226,8 +271,8 @@ class LoadUnit(Block):
                     step.eq(0),
                     row_lane.eq(Mux(row_lane == lanes - 1, 0, row_lane + 1)),
                     col_lane.eq(0),
-                    row_address.eq(row_address + 1),
-                    address.eq(row_address + 1),
+                    row_address.eq(row_address + either(command.pitch, 1)),
+                    address.eq(row_address + either(command.pitch, 1)),
                 ]
 
         # The writes are registered on their way to the banks: a cycle more before they can be read.
@@ -239,7 +284,7 @@ class LoadUnit(Block):
         m.d.comb += self.post.eq(Mux(posted, post_mask, 0))
         word = self.response.payload
         for target, ((name, target_lanes, _), group) in enumerate(zip(self._targets(), groups, strict=True)):
-            chosen = write & (to_weight == target)
+            chosen = write & (to_weight == target) & either(0, 1)
             padded = Cat(word, Const(0, (steps[target] * group - word_elements) * element))
             elements = padded.word_select(step, group * element) if steps[target] > 1 else padded
             m.d.sync += getattr(self, f"{name}_enable").eq(chosen)

@@ -9,6 +9,7 @@ __all__ = [
     "COUNTERS",
     "COUNTER_BITS",
     "ENGINE_COUNTERS",
+    "POST",
     "PROGRAM",
     "REGISTERS",
     "SIDES",
@@ -27,6 +28,8 @@ PROGRAM = 0x02
 """Memory word of the first command."""
 COMMANDS = 0x03
 """Number of commands in the program."""
+POST = 0x04
+"""Write: post the semaphores whose bit is 1. Only on a die with an engine."""
 FIRST_COUNTER = 0x10
 
 REGISTERS: Mapping[str, tuple[int, str]] = {
@@ -37,6 +40,10 @@ REGISTERS: Mapping[str, tuple[int, str]] = {
     ),
     "program_address": (PROGRAM, "memory word of the first command"),
     "commands": (COMMANDS, "number of commands in the program"),
+    "post": (
+        POST,
+        "write: post the semaphores whose bit is 1 (all dies of a package at once); only on a die with an engine",
+    ),
 }
 """Every register but the counters: its address and its use."""
 
@@ -53,7 +60,7 @@ COUNTERS: Mapping[str, str] = {
     "load_busy": "cycles in which the load unit had a command",
     "load_stall_semaphore": "cycles in which the load unit waited for semaphores",
     "load_stall_request": "cycles in which a read request was not taken",
-    "load_words": "words loaded into the operand buffers",
+    "load_words": "words loaded into the operand buffers and the exchange buffer",
     "store_busy": "cycles in which the store unit had a command",
     "store_stall_semaphore": "cycles in which the store unit waited for semaphores",
     "store_stall_request": "cycles in which a write request was not taken",

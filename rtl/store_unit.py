@@ -1,16 +1,20 @@
-"""Store unit: copies sums from the accumulator buffer to memory, panel after panel.
+"""Store unit: copies sums from the accumulator buffer to memory, panel after panel, or words of the exchange buffer.
 
 A memory row holds the panels side by side without gaps, so a panel of C columns may start in the middle of a word:
-its sums are shifted into place and only their part of the word is written.
+its sums are shifted into place and only their part of the word is written. A panel of the exchange buffer is a row of
+whole words.
 """
+
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from chiplet.specs import DieSpec, MemorySpec
 from rtl.block import Block
+from rtl.exchange import address_bits
 from rtl.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES, STORE
 from rtl.memory_port import request_layout
 
@@ -18,7 +22,14 @@ __all__ = ["StoreUnit"]
 
 
 class StoreUnit(Block):
-    """Accumulator buffer to memory.
+    """Accumulator buffer and exchange buffer to memory.
+
+    Parameters
+    ----------
+    die, memory : DieSpec, MemorySpec
+        Accumulator buffer and memory port.
+    exchange_depth : int, optional
+        Words of the exchange buffer; without one, everything comes from the accumulator buffer.
 
     Members
     -------
@@ -28,6 +39,8 @@ class StoreUnit(Block):
         Semaphores, as in the array unit.
     start, address : Out; busy, sums : In
         Read port of the accumulator buffer: one row of ``cols`` sums.
+    exchange_valid, exchange_address : Out; exchange_ready, exchange_data : In
+        Read port of the exchange buffer; the word comes in the cycle after that in which valid and ready are high.
     request : Out(stream)
         Write requests.
     idle : Out(1)
@@ -36,8 +49,16 @@ class StoreUnit(Block):
         For the counters: a command is here; it waits for semaphores; a request is not taken; a word leaves.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec) -> None:
-        self._die, self._memory = die, memory
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, exchange_depth: int | None = None) -> None:
+        self._die, self._memory, self._exchange_depth = die, memory, exchange_depth
+        exchange: dict[str, Member] = {}
+        if exchange_depth is not None:
+            exchange = {
+                "exchange_valid": Out(1),
+                "exchange_address": Out(address_bits(exchange_depth)),
+                "exchange_ready": In(1),
+                "exchange_data": In(8 * memory.word_bytes),
+            }
         super().__init__(
             {
                 "command": In(stream.Signature(STORE.size)),
@@ -55,12 +76,14 @@ class StoreUnit(Block):
                 "stall_semaphore": Out(1),
                 "stall_request": Out(1),
                 "words": Out(1),
+                **exchange,
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"store_unit_{self._die.cols}_{self._die.accumulator_depth}_{self._memory.word_bytes}"
+        name = f"store_unit_{self._die.cols}_{self._die.accumulator_depth}_{self._memory.word_bytes}"
+        return f"{name}_{self._exchange_depth}" if self._exchange_depth else name
 
     @property
     def observed(self) -> bool:
@@ -76,7 +99,7 @@ class StoreUnit(Block):
         command = Signal(STORE)
         active = Signal()
         in_panel = Signal()  # the semaphores of the panel are taken
-        reading = Signal()  # a row is on its way from the accumulator buffer
+        reading = Signal()  # a row is on its way from its buffer
         panel = Signal(COUNT_BITS)
         row = Signal(COUNT_BITS)
         accumulator = Signal(len(command.base))  # of the panel
@@ -112,14 +135,19 @@ class StoreUnit(Block):
         following = Signal(len(command.base))
         offset = Signal(max(1, offset_bits))
         columns = Signal(range(cols + 1))
+        has_exchange = self._exchange_depth is not None
+
+        def either(exchange: Any, sums: Any) -> Any:
+            return Mux(command.exchange, exchange, sums) if has_exchange else sums
+
         m.d.comb += [
             last_panel.eq(panel == command.panels - 1),
             last_row.eq(row == command.rows - 1),
             self.needs.eq(Mux(panel == 0, command.wait, 0) | command.panel_wait),
             go.eq(active & ~in_panel & self.needs_ok),
             self.take.eq(go),
-            take_row.eq(reading & ~self.busy & (~strobe.any() | (sent & last_word))),
-            self.start.eq(in_panel & more & (~reading | take_row)),
+            take_row.eq(reading & either(1, ~self.busy & (~strobe.any() | (sent & last_word)))),
+            self.start.eq(in_panel & more & either(0, ~reading | take_row)),
             panel_over.eq(in_panel & ~more & ~reading & sent & last_word),
             self.command.ready.eq(~active | (panel_over & last_panel)),
             self.post.eq(Mux(panel_over, command.panel_post | Mux(last_panel, command.post, 0), 0)),
@@ -138,9 +166,21 @@ class StoreUnit(Block):
         held = Signal.like(self.address)
         m.d.comb += self.address.eq(Mux(self.start, next_address, held))
         m.d.sync += held.eq(self.address)
-        with m.If(self.start):
+        begun = self.start
+        if has_exchange:
+            # A word does not wait where it is read: there is room for it before it is asked for.
+            word_taken = Signal()
+            m.d.comb += [
+                self.exchange_valid.eq(
+                    in_panel & more & command.exchange & ~reading & (~strobe.any() | (sent & last_word))
+                ),
+                self.exchange_address.eq(next_address),
+                word_taken.eq(self.exchange_valid & self.exchange_ready),
+            ]
+            begun = self.start | word_taken
+        with m.If(begun):
             m.d.sync += [next_address.eq(next_address + 1), row.eq(row + 1), more.eq(~last_row)]
-        m.d.sync += reading.eq(self.start | (reading & ~take_row))
+        m.d.sync += reading.eq(begun | (reading & ~take_row))
 
         with m.If(go):
             m.d.sync += [
@@ -165,16 +205,18 @@ class StoreUnit(Block):
             placed = shifted
         with m.If(take_row):
             m.d.sync += [
-                row_sums.eq(placed),
-                strobe.eq(((Const(1, cols + 1) << columns) - 1)[:cols] << offset),
+                row_sums.eq(either(self.exchange_data if has_exchange else 0, placed)),
+                strobe.eq(
+                    either((1 << word_sums) - 1, ((Const(1, cols + 1) << columns) - 1)[:cols] << offset)
+                ),
                 word.eq(row_word),
-                row_word.eq(row_word + command.memory_pitch),
+                row_word.eq(row_word + either(1, command.memory_pitch)),
             ]
         with m.If(panel_over):
             m.d.sync += [
                 in_panel.eq(0),
                 panel.eq(panel + 1),
-                sum_index.eq(sum_index + cols),
+                sum_index.eq(sum_index + either(command.memory_pitch << offset_bits, cols)),
                 accumulator.eq(Mux(following == command.wrap, 0, following)),
             ]
             with m.If(last_panel):

@@ -15,6 +15,7 @@ from cosim import golden
 from cosim.interpreter import Interpreter, ProgramError, interpret_gemm
 from cosim.steps import at_random, in_program_order, loads_first
 from cosim.tiling import Shape
+from rtl.exchange_port import EXCHANGE_ADDRESS
 from rtl.isa import Opcode, Target
 from tests.cosim.machines import Case, case, cases
 
@@ -183,3 +184,67 @@ def test_a_word_that_is_no_command_is_refused() -> None:
     interpreter = Interpreter(die=SMALL, memory=MemorySpec(), words=2)
     with pytest.raises(ValueError, match="no command: opcode 0"):
         interpreter.fetch(0, 1)
+
+
+def _command(opcode: Opcode, **fields: int) -> tuple[Opcode, dict[str, int]]:
+    return opcode, fields
+
+
+def test_words_go_through_the_exchange_buffer_as_they_are() -> None:
+    """Memory to exchange buffer, part of it to an operand buffer, sums into it, and rows of it to memory."""
+    die, memory = SMALL, MemorySpec(word_bytes=8)
+    interpreter = Interpreter(die=die, memory=memory, words=64, exchange_words=16)
+    content = np.random.default_rng(1).integers(0, 256, 6 * 8, np.uint8).tobytes()
+    interpreter.write_memory(0, content)
+    interpreter.run(
+        [
+            # Rows of 2 words, 2 apart in memory, 3 apart in the exchange buffer.
+            _command(Opcode.LOAD, exchange=1, base=1, pitch=3, rows=3, cols=8, words=2, memory_pitch=2),
+            # Rows 0 and 2 of these, to word 20 and 24.
+            _command(
+                Opcode.STORE,
+                exchange=1,
+                base=1,
+                step=6,
+                rows=2,
+                panels=2,
+                last_cols=1,
+                address=20,
+                memory_pitch=4,
+            ),
+            # The exchange buffer's word 4 (row 1) back into it.
+            _command(
+                Opcode.LOAD,
+                exchange=1,
+                base=15,
+                rows=1,
+                cols=4,
+                words=1,
+                address=EXCHANGE_ADDRESS + 4,
+            ),
+        ]
+    )
+    assert interpreter.read_memory(20, 2) == content[:16]
+    assert interpreter.read_memory(24, 2) == content[32:48]
+    assert interpreter.read_memory(EXCHANGE_ADDRESS + 15, 1) == content[16:24]
+    assert interpreter.counters == {"load_words": 7, "store_words": 4}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"base": 15}, "exchange buffer has no address 16: has 0 to 15"),
+        ({"address": EXCHANGE_ADDRESS + 15}, "exchange buffer has no address 16: has 0 to 15"),
+    ],
+)
+def test_the_exchange_buffer_has_an_end(fields: dict[str, int], message: str) -> None:
+    interpreter = Interpreter(die=SMALL, memory=MemorySpec(word_bytes=8), words=4, exchange_words=16)
+    load = {"exchange": 1, "rows": 1, "cols": 8, "words": 2} | fields
+    with pytest.raises(ProgramError, match=message):
+        interpreter.run([_command(Opcode.LOAD, **load)])
+
+
+def test_a_die_without_engine_has_no_exchange_buffer() -> None:
+    interpreter = Interpreter(die=SMALL, memory=MemorySpec(word_bytes=8), words=4)
+    with pytest.raises(ProgramError, match="exchange buffer has no address 0: has none"):
+        interpreter.run([_command(Opcode.LOAD, exchange=1, rows=1, cols=1, words=1)])

@@ -50,6 +50,28 @@ def test_semaphores_match_integers(seed: int) -> None:
     simulate(dut, bench)
 
 
+def test_who_only_posts() -> None:
+    dut = Semaphores(("load",), ("host",))
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.load_wait, 6)
+        ctx.set(dut.load_post, 2)
+        ctx.set(dut.host_post, 6)
+        assert not ctx.get(dut.load_ok)
+        await ctx.tick()
+        assert ctx.get(dut.load_ok)
+        ctx.set(dut.host_post, 0)
+        ctx.set(dut.load_post, 0)
+        ctx.set(dut.load_take, 1)
+        await ctx.tick()
+        ctx.set(dut.load_take, 0)
+        assert not ctx.get(dut.load_ok)  # semaphore 2 is taken, 1 has one left
+        ctx.set(dut.load_wait, 2)
+        assert ctx.get(dut.load_ok)
+
+    simulate(dut, bench)
+
+
 def test_all_units_post_one_semaphore_in_one_cycle() -> None:
     dut = Semaphores(tuple(UNITS))
 

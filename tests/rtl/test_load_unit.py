@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -29,13 +29,15 @@ class Load:
     memory_pitch: int
     wait: int = 0
     post: int = 0
+    exchange_pitch: int | None = None
 
     def bits(self, word_elements: int) -> int:
         return encode(
             Opcode.LOAD,
             target=self.target,
             base=self.base,
-            pitch=self.rows,
+            pitch=self.rows if self.exchange_pitch is None else self.exchange_pitch,
+            exchange=int(self.exchange_pitch is not None),
             rows=self.rows,
             cols=self.cols,
             words=-(-self.cols // word_elements),
@@ -73,8 +75,20 @@ def some_loads(coin: Random, count: int, *, lanes: tuple[int, int], word_element
 class Bench:
     """A load unit with its memory, and the banks that it writes."""
 
-    def __init__(self, die: DieSpec, memory: MemorySpec, *, stall: float, latency: int, seed: int) -> None:
-        self.dut = LoadUnit(die=die, memory=memory)
+    def __init__(
+        self,
+        die: DieSpec,
+        memory: MemorySpec,
+        *,
+        stall: float,
+        latency: int,
+        seed: int,
+        exchange_depth: int | None = None,
+    ) -> None:
+        self.dut = LoadUnit(die=die, memory=memory, exchange_depth=exchange_depth)
+        self.stall = stall
+        self.exchange: dict[int, int] = {}
+        self.expected_exchange: dict[int, int] = {}
         self.die = die
         self.lanes = (die.rows, die.cols)
         self.word_elements = 8 * memory.word_bytes // die.element_bits
@@ -94,6 +108,13 @@ class Bench:
         """Put the block of ``load`` where the operand buffer wants it."""
         lanes = self.lanes[load.target]
         for i in range(load.rows):
+            if load.exchange_pitch is not None:
+                for w in range(-(-load.cols // self.word_elements)):
+                    place = load.base + i * load.exchange_pitch + w
+                    self.expected_exchange[place] = self.memory.words[
+                        load.address + i * load.memory_pitch + w
+                    ]
+                continue
             for j in range(load.cols):
                 word = self.memory.words[load.address + i * load.memory_pitch + j // self.word_elements]
                 element = unpack(word, self.word_elements, self.die.element_bits)[j % self.word_elements]
@@ -130,6 +151,20 @@ class Bench:
             address = port["address"] if e < port["split"] else port["next"]
             self.banks[target][(port["rotate"] + e) % lanes, address] = element
 
+    async def take_words(self, ctx: Any) -> None:
+        """Take words for the exchange buffer when its bank has a turn."""
+        dut = self.dut
+        while True:
+            ctx.set(dut.exchange_ready, self.coin.random() >= self.stall)
+            sampled = await ctx.tick().sample(
+                *(dut.exchange_valid, dut.exchange_ready, dut.exchange_address, dut.exchange_strobe),
+                dut.exchange_data,
+            )
+            valid, ready, address, strobe, word = sampled[2:]
+            if valid and ready:
+                assert strobe == (1 << len(dut.exchange_strobe)) - 1
+                self.exchange[address] = word
+
     def run(self, loads: list[Load], *, cycles: int = 100_000) -> int:
         """Carry out ``loads``. Returns the cycles until the last is in the buffer."""
         dut = self.dut
@@ -148,7 +183,10 @@ class Bench:
             ended = cycle
 
         serve = self.memory.serve(dut.request, dut.response, tagged=False)
-        simulate(dut, issue, wait, background=(self.watch, serve), cycles=cycles)
+        background = [self.watch, serve]
+        if hasattr(dut, "exchange_valid"):
+            background.append(self.take_words)
+        simulate(dut, issue, wait, background=background, cycles=cycles)
         return ended
 
 
@@ -196,6 +234,49 @@ def test_random_blocks(
     assert bench.memory.most_in_flight <= outstanding
     assert bench.takes == [load.wait for load in loads]
     assert bench.posts == [load.post for load in loads if load.post]
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "word_bytes"), CASES)
+@pytest.mark.parametrize(("stall", "latency", "outstanding"), [(0.0, 2, 32), (0.4, 7, 3)])
+def test_words_for_the_exchange_buffer_between_blocks_for_the_operand_buffers(
+    rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float, latency: int, outstanding: int
+) -> None:
+    element = 1 if dtype == "int8" else 2
+    die = DieSpec(
+        rows=rows,
+        cols=cols,
+        dtype=dtype,
+        activation_bytes=DEPTH * rows * element,
+        weight_bytes=DEPTH * cols * element,
+    )
+    memory = MemorySpec(word_bytes=word_bytes, outstanding=outstanding)
+    bench = Bench(die, memory, stall=stall, latency=latency, seed=rows + cols, exchange_depth=DEPTH)
+    coin = bench.coin
+    loads = []
+    for load in some_loads(coin, 12, lanes=bench.lanes, word_elements=bench.word_elements):
+        words = -(-load.cols // bench.word_elements)
+        if coin.random() < 0.6 and load.rows * (words + 1) < DEPTH:
+            pitch = coin.choice((words, words + 1))
+            load = replace(load, base=coin.randrange(DEPTH - load.rows * pitch), exchange_pitch=pitch)
+        loads.append(load)
+    bench.run(loads)
+    for load in loads:
+        bench.expect(load)
+    assert bench.banks == bench.expected
+    assert bench.exchange == bench.expected_exchange != {}
+    assert bench.words == len(bench.memory.requests)
+    assert bench.takes == [load.wait for load in loads]
+    assert bench.posts == [load.post for load in loads if load.post]
+
+
+def test_words_for_the_exchange_buffer_come_every_cycle_and_are_there_at_the_post() -> None:
+    die = DieSpec(rows=2, cols=2, dtype="int8", activation_bytes=2 * DEPTH, weight_bytes=2 * DEPTH)
+    memory = MemorySpec(word_bytes=8, outstanding=16)
+    bench = Bench(die, memory, stall=0.0, latency=10, seed=1, exchange_depth=DEPTH)
+    load = Load(Target.ACTIVATION, 0, rows=8, cols=64, address=0, memory_pitch=8, post=1, exchange_pitch=8)
+    assert bench.run([load]) < 64 + 25
+    bench.expect(load)
+    assert bench.exchange == bench.expected_exchange
 
 
 def test_a_word_a_cycle_with_enough_reads_in_flight() -> None:

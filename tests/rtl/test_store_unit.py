@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -32,6 +32,7 @@ class Store:
     post: int = 0
     panel_wait: int = 0
     panel_post: int = 0
+    exchange: bool = False
 
     def bits(self) -> int:
         return encode(
@@ -48,14 +49,27 @@ class Store:
             post=self.post,
             panel_wait=self.panel_wait,
             panel_post=self.panel_post,
+            exchange=int(self.exchange),
         )
 
 
 class Bench:
     """A store unit between an accumulator buffer in Python and a memory."""
 
-    def __init__(self, die: DieSpec, memory: MemorySpec, *, stall: float, wait: float, seed: int) -> None:
-        self.dut = StoreUnit(die=die, memory=memory)
+    def __init__(
+        self,
+        die: DieSpec,
+        memory: MemorySpec,
+        *,
+        stall: float,
+        wait: float,
+        seed: int,
+        exchange_depth: int | None = None,
+    ) -> None:
+        self.dut = StoreUnit(die=die, memory=memory, exchange_depth=exchange_depth)
+        self.exchange = [
+            Random(word).getrandbits(8 * memory.word_bytes) for word in range(exchange_depth or 0)
+        ]
         self.cols, self.word_sums = die.cols, memory.word_bytes // 4
         self.coin = Random(seed)
         self.sums = [[self.coin.getrandbits(32) for _ in range(die.cols)] for _ in range(DEPTH)]
@@ -70,6 +84,11 @@ class Bench:
     def expect(self, store: Store) -> None:
         """Write the sums of ``store`` where they belong in a row-major matrix."""
         for panel in range(store.panels):
+            if store.exchange:
+                for word in range(store.rows):
+                    place = store.address + panel * store.memory_pitch + word
+                    self.expected[place] = self.exchange[store.slot * store.step + panel * store.step + word]
+                continue
             slot = (store.slot + panel) % store.slots
             cols = store.last_cols if panel == store.panels - 1 else self.cols
             for row in range(store.rows):
@@ -94,6 +113,16 @@ class Bench:
                 ctx.set(dut.busy, 0)
                 ctx.set(dut.sums, lanes(self.sums[reading], 32))
                 reading = None
+
+    async def give_words(self, ctx: Any) -> None:
+        """Words of the exchange buffer, each for a cycle; the bank may be somebody else's."""
+        dut = self.dut
+        while True:
+            ctx.set(dut.exchange_ready, self.coin.random() >= self.wait)
+            sampled = await ctx.tick().sample(dut.exchange_valid, dut.exchange_ready, dut.exchange_address)
+            valid, ready, address = sampled[2:]
+            other = self.coin.getrandbits(len(dut.exchange_data))
+            ctx.set(dut.exchange_data, self.exchange[address] if valid and ready else other)
 
     async def watch(self, ctx: Any) -> None:
         dut = self.dut
@@ -125,7 +154,10 @@ class Bench:
                 ended += 1
 
         serve = self.memory.serve(dut.request)
-        simulate(dut, issue, wait, background=(self.accumulate, self.watch, serve), cycles=cycles)
+        background = [self.accumulate, self.watch, serve]
+        if self.exchange:
+            background.append(self.give_words)
+        simulate(dut, issue, wait, background=background, cycles=cycles)
         return ended
 
 
@@ -189,6 +221,38 @@ def test_random_panels(cols: int, word_bytes: int, stall: float, wait: float) ->
         if mask:
             expected.append((mask, written))
     assert bench.posts == expected
+
+
+@pytest.mark.parametrize(("cols", "word_bytes"), [(1, 4), (1, 32), (3, 8), (7, 32), (16, 8)])
+@pytest.mark.parametrize(("stall", "wait"), [(0.0, 0.0), (0.5, 0.3)])
+def test_rows_of_the_exchange_buffer_between_panels(
+    cols: int, word_bytes: int, stall: float, wait: float
+) -> None:
+    die = DieSpec(rows=1, cols=cols, dtype="int8", accumulator_bytes=DEPTH * cols * 4)
+    memory = MemorySpec(word_bytes=word_bytes)
+    bench = Bench(die, memory, stall=stall, wait=wait, seed=cols, exchange_depth=DEPTH)
+    stores = [
+        replace(store, exchange=True, panels=min(store.panels, store.slots - store.slot))
+        if number % 3 != 1
+        else store
+        for number, store in enumerate(some_stores(bench.coin, 8, cols=cols))
+    ]
+    stores = [replace(store, memory_pitch=max(store.memory_pitch, store.rows)) for store in stores]
+    bench.run(stores)
+    for store in stores:
+        bench.expect(store)
+    assert bench.memory.words == bench.expected
+    assert bench.words == len(bench.memory.requests)
+    panels = [(store, panel) for store in stores for panel in range(store.panels)]
+    assert bench.takes == [store.panel_wait | store.wait * (panel == 0) for store, panel in panels]
+    posts = [store.panel_post | store.post * (panel == store.panels - 1) for store, panel in panels]
+    assert [mask for mask, _ in bench.posts] == [mask for mask in posts if mask]
+
+
+def test_a_word_of_the_exchange_buffer_every_other_cycle() -> None:
+    die = DieSpec(rows=1, cols=2, dtype="int8", accumulator_bytes=DEPTH * 8)
+    bench = Bench(die, MemorySpec(word_bytes=8), stall=0.0, wait=0.0, seed=1, exchange_depth=DEPTH)
+    assert bench.run([Store(60, 1, 1, 0, 8, exchange=True)]) <= 60 * 2 + 20
 
 
 @pytest.mark.parametrize(("cols", "word_bytes", "row_cycles"), [(8, 32, 2), (8, 16, 2), (8, 8, 4), (3, 4, 3)])
