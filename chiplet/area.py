@@ -41,13 +41,13 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
     return parts
 
 
-def sram_bits(die: DieSpec) -> int:
+def sram_bits(die: DieSpec) -> Number:
     """Bits of the banks of a die's buffers."""
     operands = die.cols * die.weight_depth + die.rows * die.activation_depth
     return operands * die.element_bits + die.cols * die.accumulator_depth * SUM_BITS
 
 
-def die_transistors(die: DieSpec) -> float:
+def die_transistors(die: DieSpec) -> Number:
     """Transistors of a generated die apart from its SRAMs: array, units, queues, control."""
     terms = transistor_terms(die.dtype, die.stages)
     return (
@@ -58,10 +58,10 @@ def die_transistors(die: DieSpec) -> float:
     )
 
 
-def router_transistors(flit_bits: int) -> float:
+def router_transistors(flit_bits: Number) -> Number:
     """Transistors of a generated router."""
     terms = _counted()["router"]
-    return float(terms["constant"] + terms["per_flit_bit"] * flit_bits)
+    return terms["constant"] + terms["per_flit_bit"] * flit_bits
 
 
 def transistor_terms(dtype: Dtype, stages: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from math import nan, pi
 
 from chiplet.area import die_area
 from chiplet.cost_specs import CostSpec
-from chiplet.elementwise import Number, choose
+from chiplet.elementwise import Number, anywhere, choose, rounded_down, smaller
 from chiplet.specs import SystemSpec
 from nop.topology import Mesh
 
@@ -38,7 +38,7 @@ class CostAccount:
     die_yield: Number
     dies_per_wafer: Number
     good_die: Number
-    substrates: int
+    substrates: Number
     assembly_yield: Number
     parts: dict[str, Number]
 
@@ -75,13 +75,13 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
     io = _io_die(spec)
     # IO dies are spread evenly over the substrates.
     share = choose(spec.io_die_mm2 > 0, channels / mesh.nodes, 0.0)
-    full = min(spec.dies_per_substrate or mesh.nodes, mesh.nodes)
-    whole, rest = divmod(mesh.nodes, full)
-    parts: dict[str, Number] = {}
-    for times, dies in ((whole, full), (1, rest)):
-        if dies:
-            for name, dollars in _substrate(spec, die, dies, io, share * dies).items():
-                parts[name] = parts.get(name, 0.0) + times * dollars
+    full = choose(spec.dies_per_substrate > 0, smaller(spec.dies_per_substrate, mesh.nodes), mesh.nodes)
+    whole = rounded_down(mesh.nodes / full)
+    rest = mesh.nodes - whole * full
+    parts = {name: whole * dollars for name, dollars in _substrate(spec, die, full, io, share * full).items()}
+    if anywhere(rest > 0):
+        for name, dollars in _substrate(spec, die, rest, io, share * rest).items():
+            parts[name] = parts[name] + choose(rest > 0, dollars, 0.0)
     gib = channels * system.memory.channel_bytes / GIB
     parts["dram"] = gib * spec.dram_dollars_per_gib
     return CostAccount(
@@ -90,7 +90,7 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
         works,
         count,
         die.good,
-        whole + bool(rest),
+        whole + (rest > 0),
         _bonding_yield(spec, full + share * full),
         parts,
     )
@@ -124,7 +124,7 @@ def _bonding_yield(spec: CostSpec, chips: Number) -> Number:
     return each**chips * spec.substrate_bonding_yield
 
 
-def _substrate(spec: CostSpec, die: _Chip, dies: int, io: _Chip, io_dies: Number) -> dict[str, Number]:
+def _substrate(spec: CostSpec, die: _Chip, dies: Number, io: _Chip, io_dies: Number) -> dict[str, Number]:
     """Cost of one substrate with ``dies`` compute dies and ``io_dies`` IO dies, tested, by part."""
     area = die.mm2 * dies + io.mm2 * io_dies
     chips = dies + io_dies

@@ -1,12 +1,14 @@
 """Formulas that hold for one machine and for many at once: numbers, or arrays with one element a machine.
 
-Arithmetic works on both by itself; these are the operations that do not. Arrays need numpy, which a single
-projection does not load.
+Arithmetic works on both by itself; these are the operations that do not. Arrays are of floats, integers below
+2 ** 53 among them exactly. They need numpy, which a single projection does not load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
 Number: TypeAlias = Any
@@ -31,13 +33,16 @@ def larger(first: Number, *others: Number) -> Number:
     return first
 
 
-def smaller(first: Number, second: Number) -> Number:
-    """The smaller of two, element by element."""
-    if is_array(first) or is_array(second):
-        import numpy as np
+def smaller(first: Number, *others: Number) -> Number:
+    """The smallest, element by element."""
+    for other in others:
+        if is_array(first) or is_array(other):
+            import numpy as np
 
-        return np.minimum(first, second)
-    return min(first, second)
+            first = np.minimum(first, other)
+        elif other < first:
+            first = other
+    return first
 
 
 def choose(condition: Any, first: Number, second: Number) -> Number:
@@ -49,10 +54,75 @@ def choose(condition: Any, first: Number, second: Number) -> Number:
     return np.where(condition, first, second)
 
 
-def pick(values: Sequence[float], index: Number) -> Number:
-    """The element of ``values`` at ``index``."""
-    if not is_array(index):
-        return values[int(index)]
+def anywhere(condition: Any) -> bool:
+    """Whether ``condition`` holds for any machine."""
+    return condition if isinstance(condition, bool) else bool(condition.any())
+
+
+def ceil_div(total: Number, size: Number) -> Number:
+    """Parts of ``size`` that ``total`` makes, the last one perhaps smaller."""
+    return rounded_up(total / size) if is_array(total) or is_array(size) else -(-total // size)
+
+
+def rounded_up(value: Number) -> Number:
+    """The next integer."""
+    if is_array(value):
+        import numpy as np
+
+        return np.ceil(value)
+    return math.ceil(value)
+
+
+def rounded_down(value: Number) -> Number:
+    """The integer before it."""
+    if is_array(value):
+        import numpy as np
+
+        return np.floor(value)
+    return math.floor(value)
+
+
+def rounded(value: Number) -> Number:
+    """The nearest integer, the even one of two."""
+    if is_array(value):
+        import numpy as np
+
+        return np.rint(value)
+    return round(value)
+
+
+def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
+    """``function(*values)``, which is called once for every combination of their elements that there is.
+
+    A result that is a dataclass has arrays as its fields then. Its ``values`` are integers, or the same for all
+    machines.
+    """
+    places = [place for place, value in enumerate(values) if not isinstance(value, Hashable)]
+    if not places:
+        return function(*values)
     import numpy as np
 
-    return np.asarray(values, dtype=np.float64)[np.asarray(index, dtype=np.intp)]
+    varying: list[Any] = [values[place] for place in places]
+    arrays = np.broadcast_arrays(*varying)
+    _, index = np.unique(arrays[0], return_inverse=True)
+    for array in arrays[1:]:
+        distinct, inverse = np.unique(array, return_inverse=True)
+        _, index = np.unique(index.ravel() * len(distinct) + inverse.ravel(), return_inverse=True)
+    index = index.ravel()
+    first = np.zeros(index.max() + 1, dtype=np.intp)
+    first[index[::-1]] = np.arange(len(index))[::-1]
+    found = []
+    for chosen in zip(*(array.ravel()[first].tolist() for array in arrays), strict=True):
+        one = list(values)
+        for place, value in zip(places, chosen, strict=True):
+            one[place] = int(value)
+        found.append(function(*one))
+
+    def gathered(column: list[Any]) -> Any:
+        return np.array(column, dtype=np.float64)[index].reshape(arrays[0].shape)
+
+    if not is_dataclass(found[0]):
+        return gathered(found)
+    kind: Any = type(found[0])
+    names = [field.name for field in fields(kind)]
+    return kind(**{name: gathered([getattr(each, name) for each in found]) for name in names})

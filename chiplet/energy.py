@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
-from chiplet.elementwise import Number
+from chiplet.elementwise import Number, ceil_div, smaller
 from chiplet.methods.work import CommStep, Operation
 from chiplet.specs import DieSpec, SystemSpec
 from chiplet.traffic import Traffic
@@ -23,12 +22,12 @@ class Events:
     bits.
     """
 
-    macs: float = 0.0
-    vector_operations: float = 0.0
+    macs: Number = 0.0
+    vector_operations: Number = 0.0
     sram_bytes: Number = 0.0
-    nop_bit_hops: float = 0.0
-    memory_bit_hops: float = 0.0
-    dram_bits: float = 0.0
+    nop_bit_hops: Number = 0.0
+    memory_bit_hops: Number = 0.0
+    dram_bits: Number = 0.0
 
     def __add__(self, other: Events) -> Events:
         return Events(
@@ -40,7 +39,7 @@ class Events:
             self.dram_bits + other.dram_bits,
         )
 
-    def __mul__(self, times: float) -> Events:
+    def __mul__(self, times: Number) -> Events:
         return Events(
             self.macs * times,
             self.vector_operations * times,
@@ -63,7 +62,8 @@ def operation_events(operation: Operation, die: DieSpec) -> Events:
     for gemm in operation.gemms:
         # Per multiply-add, so that dies without work count nothing.
         per_mac = (
-            element * ceil(gemm.n / die.cols) / gemm.n + 2 * SUM_BYTES * ceil(gemm.k / die.rows) / gemm.k
+            element * ceil_div(gemm.n, die.cols) / gemm.n
+            + 2 * SUM_BYTES * ceil_div(gemm.k, die.rows) / gemm.k
         )
         total += Events(macs=gemm.macs, sram_bytes=gemm.macs * per_mac)
     for vector in operation.vectors:
@@ -73,17 +73,17 @@ def operation_events(operation: Operation, die: DieSpec) -> Events:
     return total
 
 
-def stationary_bytes(operation: Operation, die: DieSpec, tile: int) -> float:
+def stationary_bytes(operation: Operation, die: DieSpec, tile: Number) -> Number:
     """Bytes that the stationary operands of ``operation`` take out of buffers for one mini-batch: each once
     for each token tile of ``tile``.
     """
     return sum(
-        gemm.macs * die.element_bytes * (ceil(gemm.m / tile) if gemm.split == "m" else 1) / gemm.m
+        gemm.macs * die.element_bytes * (ceil_div(gemm.m, tile) if gemm.split == "m" else 1) / gemm.m
         for gemm in operation.gemms
     )
 
 
-def comm_events(step: CommStep, dies: int) -> Events:
+def comm_events(step: CommStep, dies: Number) -> Events:
     """Events of one collective: what is received goes into a buffer and out of one; every bit pays for every
     hop.
     """
@@ -93,7 +93,7 @@ def comm_events(step: CommStep, dies: int) -> Events:
 
 def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
     """Events of memory traffic: to the nearest edge over the mesh; multicast copies take one hop a die."""
-    unique = min(traffic.dram, traffic.per_die * mesh.nodes)
+    unique = smaller(traffic.dram, traffic.per_die * mesh.nodes)
     copies = traffic.per_die * mesh.nodes - unique
     return Events(
         sram_bytes=unique + copies,
@@ -102,7 +102,7 @@ def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
     )
 
 
-def joules(events: Events, system: SystemSpec, dies: int, seconds: Number) -> dict[str, Number]:
+def joules(events: Events, system: SystemSpec, dies: Number, seconds: Number) -> dict[str, Number]:
     """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``."""
     energy, link = system.energy, system.link
     return {

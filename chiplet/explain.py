@@ -133,7 +133,7 @@ class _Explanation:
         for position, operation in enumerate(each.operations, start=1):
             place = f"{name}: {position} {operation.name}"
             for kind, operand in zip(batch, self._operation(place, operation, each), strict=True):
-                batch[kind].append(operand)
+                batch[kind].append(self._times(operand, operation))
         values = (each.busy.compute, each.busy.nop_exposed, each.busy.vector_exposed)
         parts = []
         for (kind, operands), value in zip(batch.items(), values, strict=True):
@@ -155,6 +155,16 @@ class _Explanation:
         label = f"{name}: DRAM exposed"
         parts.append(self.add(label, exposed, "s", "formula", formula, [layers, memory, package, waiting]))
         return self.add(name, each.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts)
+
+    def _times(self, one: Operand, operation: Operation) -> Operand:
+        """The time of an operation in a mini-batch out of that of one time."""
+        if operation.times == 1:
+            return one
+        times = self.count("slices alike", float(operation.times), "", "assumed")
+        value = one.value * operation.times
+        return self.add(
+            f"{one.name}, all slices alike", value, "s", "product", "slices x seconds", [times, one]
+        )
 
     def _operation(
         self, place: str, operation: Operation, each: PassAccount

@@ -91,9 +91,9 @@ def layer_trace(found: Accounted, *, sequences: int | None = None, token_tiles: 
 
 def layer_sequences(found: Accounted, sequences: int | None = None) -> int:
     """Sequences that the trace of a layer works on; arguments and errors as :func:`layer_trace`."""
-    most = found.projection.memory.mini_batch_tokens["attention"] // found.projection.sequence_length
+    most: int = found.projection.memory.mini_batch_tokens["attention"] // found.projection.sequence_length
     if sequences is None:
-        return min(most, found.method.sequence_groups)
+        return min(most, int(found.method.sequence_groups))
     if not 1 <= sequences <= most:
         raise ValueError(f"sequences = {sequences}: must be from 1 to the {most} of a mini-batch")
     return sequences
@@ -112,13 +112,15 @@ def layer_operations(found: Accounted, sequences: int) -> Iterator[tuple[str, st
     for batch, plan in made:
         tile = memory.token_tiles[plan.block.name]["forward"]
         for operation in plan.forward:
-            yield plan.block.name, "forward", operation, batch.tokens, tile
+            for _ in range(operation.times):
+                yield plan.block.name, "forward", operation, batch.tokens, tile
     for batch, plan in reversed(made):
         tile = memory.token_tiles[plan.block.name]["backward"]
         again = len(plan.forward) if method.switches.recompute == "full" else 0
         for place, operation in enumerate(plan.backward):
             direction = "forward again" if place < again else "backward"
-            yield plan.block.name, direction, operation, batch.tokens, tile
+            for _ in range(operation.times):
+                yield plan.block.name, direction, operation, batch.tokens, tile
     for step in made[0][1].once:
         yield attention.name, "backward", Operation("weights", (step,)), tokens, tokens
 

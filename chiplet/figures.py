@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chiplet.elementwise import Number
+from chiplet.elementwise import Number, anywhere, choose
 from chiplet.energy import joules
 from chiplet.methods.base import Method
 from chiplet.timeline import Busy, Machine
@@ -32,7 +32,7 @@ class Figures:
 
 
 def figures(
-    account: StepAccount, method: Method, machine: Machine, global_batch: int, length: int
+    account: StepAccount, method: Method, machine: Machine, global_batch: Number, length: Number
 ) -> Figures:
     """The numbers that ``account`` amounts to for ``global_batch`` sequences of ``length`` tokens."""
     model, mesh, system = method.model, method.mesh, machine.system
@@ -61,6 +61,7 @@ def figures(
     }
     # A single die has no communication.
     communicates = mesh.nodes > 1
+    ratio = busy.compute / busy.nop if anywhere(communicates) else 0.0
     return Figures(
         step,
         tokens / step,
@@ -68,5 +69,5 @@ def figures(
         sum(energy.values(), 0.0),
         energy,
         breakdown,
-        busy.compute / busy.nop if communicates else 0.0,
+        choose(communicates, ratio, 0.0),
     )

@@ -67,7 +67,7 @@ class Llm(Spec):
 
     def qkv_features(self, kv_heads: int | None = None) -> int:
         """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given."""
-        return self.query_features + 2 * (kv_heads or self.kv_heads) * self.head_dim
+        return self.query_features + 2 * (self.kv_heads if kv_heads is None else kv_heads) * self.head_dim
 
     @property
     def ffn_in_features(self) -> int:

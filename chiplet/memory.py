@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
+from chiplet.elementwise import Number, ceil_div, is_array, larger
 from chiplet.llm import Llm
 from chiplet.methods.base import Method, Recompute
 from chiplet.methods.work import Block, Linear, largest_slice, linears
@@ -38,12 +38,12 @@ class BufferUse:
     """Bytes that a buffer must hold, and that it has."""
 
     name: str
-    needed: int
-    available: int
+    needed: Number
+    available: Number
 
     @property
-    def fits(self) -> bool:
-        """Whether the buffer holds what it must."""
+    def fits(self) -> Any:
+        """Whether the buffer holds what it must, a bool."""
         return self.needed <= self.available
 
     def refusal(self, what: str) -> DoesNotFitError:
@@ -67,20 +67,21 @@ class BlockMemory:
     die: DieSpec
     length: int
     parts: int
-    slices: int = 1
+    slices: Number = 1
 
     @cached_property
-    def units(self) -> tuple[float, ...]:
+    def units(self) -> tuple[Number, ...]:
         """Weights of a die that are resident together, in the order that they are used: all of a fused block,
         or those of each linear; of a sliced one its largest slice, twice as one follows another.
         """
         whole = self.method.weights_per_die(self.block)
-        if self.parts == 1 and self.slices == 1:
+        cut = is_array(self.slices) or self.slices > 1
+        if self.parts == 1 and not cut:
             return (whole,)
         parts = linears(self.block)
         total = sum(linear.h_in * linear.h_out for linear in parts)
         sizes = [linear.h_in * largest_slice(linear, self.slices).h_out for linear in parts]
-        return tuple(whole * size / total for size in sizes for _ in range(min(self.slices, 2)))
+        return tuple(whole * size / total for size in sizes for _ in range(1 + cut))
 
     @cached_property
     def _linears(self) -> list[Linear]:
@@ -88,41 +89,41 @@ class BlockMemory:
         return [largest_slice(linear, self.slices) for linear in linears(self.block)]
 
     @cached_property
-    def passing_bytes(self) -> int:
+    def passing_bytes(self) -> Number:
         """Weights of other dies on their way through: two stationary tiles, or none."""
         die = self.die
         return 2 * die.rows * die.cols * die.element_bytes if self.method.weights_travel else 0
 
     @cached_property
-    def weight_bytes(self) -> float:
+    def weight_bytes(self) -> Number:
         """Weights of the largest part, and those that pass through."""
-        return max(self.units) * self.die.element_bytes + self.passing_bytes
+        return larger(*self.units) * self.die.element_bytes + self.passing_bytes
 
     @cached_property
-    def gradient_bytes(self) -> float:
+    def gradient_bytes(self) -> Number:
         """Weight gradients of the largest part, 32 bits each."""
-        return max(self.units) * 4
+        return larger(*self.units) * 4
 
     @cached_property
-    def strip_bytes(self) -> int:
+    def strip_bytes(self) -> Number:
         """Attention scores of one strip of rows, 32 bits each; as operands half as much is held, twice."""
         return self.die.rows * self.length * 4 if self.block.name == "attention" else 0
 
     @cached_property
-    def tile_operand_bytes(self) -> float:
+    def tile_operand_bytes(self) -> Number:
         """Operands for each token of a token tile, double-buffered: gathered ones, and the tile's own inputs
         and outputs where no mini-batch is kept.
         """
-        largest = max(self.method.tile_operands(linear) for linear in self._linears)
+        largest = larger(*(self.method.tile_operands(linear) for linear in self._linears))
         if self.parts == 3:
-            features = max(2 * (linear.h_in + linear.h_out) for linear in self._linears)
-            largest += features / self.method.mesh.nodes
+            features = larger(*(2 * (linear.h_in + linear.h_out) for linear in self._linears))
+            largest = largest + features / self.method.mesh.nodes
         return 2 * largest * self.die.element_bytes
 
     @cached_property
-    def tile_sum_bytes(self) -> float:
+    def tile_sum_bytes(self) -> Number:
         """Partial sums for each token of a token tile, double-buffered, 32 bits each."""
-        return 2 * max(self.method.tile_sums(linear) for linear in self._linears) * 4
+        return 2 * larger(*(self.method.tile_sums(linear) for linear in self._linears)) * 4
 
     @cached_property
     def edge_features(self) -> int:
@@ -134,7 +135,7 @@ class BlockMemory:
             return 4 * hidden
         return 6 * hidden
 
-    def activation_bytes(self, tokens: int, sequences: int) -> float:
+    def activation_bytes(self, tokens: Number, sequences: Number) -> Number:
         """Activations of a mini-batch on the busiest die; in the attention it has whole heads of whole
         sequences.
 
@@ -154,17 +155,17 @@ class BlockMemory:
             self.parts == 3
         ):  # Q, K, V, output and their gradients of one head; the linears keep token tiles only
             return 3 * 4 * model.head_dim * self.length * element + self.strip_bytes
-        query = ceil(model.heads / method.head_groups) * model.head_dim
-        key = ceil(method.kv_heads / method.head_groups) * model.head_dim
-        local = ceil(sequences / method.sequence_groups) * self.length
+        query = ceil_div(model.heads, method.head_groups) * model.head_dim
+        key = ceil_div(method.kv_heads, method.head_groups) * model.head_dim
+        local = ceil_div(sequences, method.sequence_groups) * self.length
         return (edge + self._inner(query + 2 * key, query) * local) * element + self.strip_bytes
 
-    def _inner(self, first: int, second: int) -> int:
+    def _inner(self, first: Number, second: Number) -> Number:
         """Live features for a token: ``first`` after the first linear, ``second`` before the second."""
-        return 3 * (first + second) if self.parts == 1 else max(2 * first + 3 * second, 4 * second)
+        return 3 * (first + second) if self.parts == 1 else larger(2 * first + 3 * second, 4 * second)
 
 
-def saved_bytes_per_token(model: Llm, length: int, recompute: Recompute, element_bytes: int) -> int:
+def saved_bytes_per_token(model: Llm, length: Number, recompute: Recompute, element_bytes: int) -> Number:
     """DRAM bytes that one token leaves behind in all layers for the backward pass.
 
     Beside that of Korthikanti et al. (arXiv 2205.05198), whose counts include dropout masks that these models
@@ -186,7 +187,7 @@ class DramNeed:
     """
 
     state: int
-    saved: int
+    saved: Number
     sequences: int | None = None
 
 
@@ -195,6 +196,6 @@ def dram_state_bytes(model: Llm, optimizer: Optimizer, element_bytes: int) -> in
     return model.parameters * (element_bytes + STATE_BYTES[optimizer])
 
 
-def dram_capacity(system: SystemSpec, edge_sides: int) -> int:
+def dram_capacity(system: SystemSpec, edge_sides: Number) -> Number:
     """DRAM bytes of the package."""
     return system.memory.package_channels(edge_sides) * system.memory.channel_bytes

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
+from chiplet.elementwise import Number
 from chiplet.energy import Events, traffic_events
 from chiplet.llm import Llm
 from chiplet.memory import (
@@ -156,7 +157,7 @@ class Replicas:
     def saved_size(self, stage: Stage) -> int:
         """DRAM bytes of the activations that one token leaves behind on ``stage``."""
         recompute = self.method.switches.recompute
-        whole = saved_bytes_per_token(self.model, self.length, recompute, self.element)
+        whole: int = saved_bytes_per_token(self.model, self.length, recompute, self.element)
         return whole // self.model.layers * stage.layers
 
     def micro_batches(self) -> Iterator[int | None]:
@@ -196,7 +197,7 @@ class Replicas:
             saved = ceil(self.saved_size(stage) * self.length * live)
             return DramNeed(ceil(stage.parameters * self.state_size), saved, size)
 
-        def held(stage: Stage) -> int:
+        def held(stage: Stage) -> Number:
             return need(stage).state + need(stage).saved * (size or 1)
 
         fullest = max(self.stages, key=held)

@@ -28,16 +28,21 @@ def pareto_front(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     usable = np.flatnonzero(~np.isnan(values).any(axis=1))
     if not len(usable):
         return front
-    # Equal points are all on the front, or none is. Sorted, a point is dominated by earlier ones only.
+    # Equal points are all on the front, or none is.
     rows, where = np.unique(values[usable], axis=0, return_inverse=True)
-    alive = np.arange(len(rows))
+    # By the sum of their ranks a point is dominated by earlier ones only, and the first ones dominate many.
+    ranks = sum(np.unique(column, return_inverse=True)[1] for column in rows.T)
+    alive = np.argsort(ranks, kind="stable")
+    columns = list(rows[alive].T.copy())
     place = 0
     while place < len(alive):
-        row = rows[alive[place]]
-        stays = (rows[alive] < row).any(axis=1)
+        stays = columns[0] < columns[0][place]
+        for column in columns[1:]:
+            stays |= column < column[place]
         stays[place] = True
-        place = int(stays[:place].sum()) + 1
-        alive = alive[stays]
+        place = int(np.count_nonzero(stays[:place])) + 1
+        if not stays.all():
+            alive, columns = alive[stays], [column[stays] for column in columns]
     good = np.zeros(len(rows), dtype=bool)
     good[alive] = True
     front[usable] = good[where.reshape(-1)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chiplet.elementwise import Number, choose, is_array
 from chiplet.energy import Events, comm_events, operation_events, stationary_bytes, traffic_events
 from chiplet.memory import UPDATE_BYTES, UPDATE_OPS, Optimizer
 from chiplet.methods.base import Method
@@ -27,21 +28,21 @@ class PassPlan:
     Each of ``runs`` mini-batches of ``tokens`` asks ``loads`` of the machine; ``once`` is communicated once a
     step. ``traffic`` goes to and from memory; for each of ``waits``, so often as it says, the block waits
     until that traffic is over. ``events`` are those of all layers, without what depends on the token tile:
-    ``stationary_bytes`` have one number for each choice of it.
+    ``stationary_bytes`` have one number, or row of an array, for each choice of it.
     """
 
     block: BlockName
     direction: str
     operations: tuple[Operation, ...]
     layers: int
-    runs: int
-    tokens: int
+    runs: Number
+    tokens: Number
     loads: Loads
     once: tuple[CommStep, ...]
     traffic: Traffic
-    waits: tuple[tuple[int, Traffic], ...]
+    waits: tuple[tuple[Number, Traffic], ...]
     events: Events
-    stationary_bytes: tuple[float, ...]
+    stationary_bytes: Number
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class StepPlan:
     update: Traffic
     update_operations: int
     events: Events
-    layer_elements: float
+    layer_elements: Number
 
 
 def plan_step(
@@ -65,13 +66,13 @@ def plan_step(
     die: DieSpec,
     terms: GemmTerms,
     schedule: Schedule,
-    global_batch: int,
+    global_batch: Number,
     optimizer: Optimizer,
 ) -> StepPlan:
     """Plan of one training step of ``global_batch`` sequences run as ``schedule`` says."""
     model, mesh = method.model, method.mesh
     tokens = global_batch * schedule.length
-    layer_elements = 0.0
+    layer_elements: Number = 0.0
     passes = []
     for part in schedule.blocks:
         layers = 1 if part.block.contract is None else model.layers
@@ -79,7 +80,7 @@ def plan_step(
         traffics = _pass_traffic(plan, part, method, schedule, global_batch)
         runs = schedule.rounds * part.batches
         batches = tokens / part.batch.tokens
-        tiles = tile_choices(part.tile_limit, die.rows) if method.token_tiled else [part.batch.tokens]
+        tiles = _tiles(part, method, die)
         for direction, traffic, operations in zip(
             ("forward", "backward"), traffics, (plan.forward, plan.backward), strict=True
         ):
@@ -88,10 +89,10 @@ def plan_step(
             events = _events(operations, method, die, batches, runs) + traffic_events(traffic, mesh)
             for step in once:
                 events += comm_events(step, mesh.nodes)
-            stationary = (
-                sum(stationary_bytes(each, die, tile) for each in operations) * batches * layers
-                for tile in tiles
-            )
+            stationary = [
+                sum(stationary_bytes(each, die, tile) * each.times for each in operations) * batches * layers
+                for tile in (tiles if isinstance(tiles, list) else (tiles,))
+            ]
             passes.append(
                 PassPlan(
                     part.block.name,
@@ -103,9 +104,9 @@ def plan_step(
                     pass_loads(operations, die, terms, method, part.batch.tokens, tiles),
                     once,
                     traffic,
-                    tuple((times, wait) for wait in _unhidden(plan, part, method, direction)),
+                    tuple((times * share, wait) for share, wait in _unhidden(plan, part, method, direction)),
                     events * layers,
-                    tuple(stationary),
+                    stationary if isinstance(tiles, list) else stationary[0],
                 )
             )
             if part.block.contract is not None:
@@ -130,8 +131,16 @@ def plan_step(
     )
 
 
+def _tiles(part: BlockSchedule, method: Method, die: DieSpec) -> Number:
+    """Token tiles to choose from."""
+    if method.token_tiled:
+        return tile_choices(part.tile_limit, die.rows)
+    tokens: Number = part.batch.tokens
+    return tokens[None] if is_array(tokens) else [tokens]
+
+
 def _pass_traffic(
-    plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: int
+    plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: Number
 ) -> tuple[Traffic, Traffic]:
     """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round, or each
     mini-batch where they do not stay.
@@ -148,31 +157,34 @@ def _pass_traffic(
     return forward + load, backward + load + store
 
 
-def _unhidden(plan: BlockPlan, part: BlockSchedule, method: Method, direction: str) -> Iterator[Traffic]:
-    """What a block waits for each round: its weights to come, or its gradients to leave."""
+def _unhidden(
+    plan: BlockPlan, part: BlockSchedule, method: Method, direction: str
+) -> Iterator[tuple[Number, Traffic]]:
+    """What a block waits for each round, 1 or 0 times: its weights to come, or its gradients to leave."""
     stored, per_die = weight_bytes(plan, method)
-    if not part.weights_ahead and not (direction == "backward" and plan.block.contract is None):
-        yield Traffic(stored, per_die)
-    if not part.gradients_behind and direction == "backward":
+    if not (direction == "backward" and plan.block.contract is None):
+        yield choose(part.weights_ahead, 0, 1), Traffic(stored, per_die)
+    if direction == "backward":
         gradient = stored * 4 / method.element_bytes
-        yield Traffic(gradient, gradient / method.mesh.nodes)
+        yield choose(part.gradients_behind, 0, 1), Traffic(gradient, gradient / method.mesh.nodes)
 
 
-def _elements(operations: tuple[Operation, ...], batches: float, runs: int) -> float:
+def _elements(operations: tuple[Operation, ...], batches: Number, runs: Number) -> Number:
     """Elements that a die receives in ``batches`` mini-batches of tokens; weights travel in every run."""
     return sum(
-        step.elements * (runs if step.weights else batches)
+        step.elements * (runs if step.weights else batches) * operation.times
         for operation in operations
         for step in operation.comms
     )
 
 
 def _events(
-    operations: tuple[Operation, ...], method: Method, die: DieSpec, batches: float, runs: int
+    operations: tuple[Operation, ...], method: Method, die: DieSpec, batches: Number, runs: Number
 ) -> Events:
     total = Events()
     for operation in operations:
-        total += operation_events(operation, die) * batches
+        found = operation_events(operation, die) * batches
         for step in operation.comms:
-            total += comm_events(step, method.mesh.nodes) * (runs if step.weights else batches)
+            found += comm_events(step, method.mesh.nodes) * (runs if step.weights else batches)
+        total += found * operation.times
     return total

@@ -163,14 +163,31 @@ def prepare(
     grid = _mesh(system, dies, mesh)
     kind = method_type(method)
     batch = _positive("global_batch", DEFAULT_GLOBAL_BATCH if global_batch is None else global_batch)
-    default_length = min(llm.max_positions, DEFAULT_SEQUENCE_LENGTH)
-    length = _positive("sequence_length", default_length if sequence_length is None else sequence_length)
-    if llm.learned_positions and length > llm.learned_positions:
-        raise ValueError(
-            f"sequence_length = {length}: {llm.name} has learned positions for {llm.learned_positions} tokens"
-        )
+    length = check_length(llm, sequence_length)
     instance = kind(llm, grid, make_switches(method, switches), system.die.element_bytes)
-    return Job(instance, _terms(system, calibration), batch, length)
+    if calibration is not None:
+        calibration.check_die(system.die)
+    return Job(instance, gemm_terms(calibration), batch, length)
+
+
+def default_length(model: Llm) -> int:
+    """Tokens of a sequence unless the caller says otherwise."""
+    return min(model.max_positions, DEFAULT_SEQUENCE_LENGTH)
+
+
+def check_length(model: Llm, length: int | None) -> int:
+    """The tokens of a sequence. Raises ``ValueError`` for a length that the model does not have positions for."""
+    found = _positive("sequence_length", default_length(model) if length is None else length)
+    if model.learned_positions and found > model.learned_positions:
+        raise ValueError(
+            f"sequence_length = {found}: {model.name} has learned positions for {model.learned_positions} tokens"
+        )
+    return found
+
+
+def gemm_terms(calibration: Calibration | None) -> GemmTerms:
+    """The terms of the array: measured, or those of the design."""
+    return GemmTerms() if calibration is None else calibration.terms.gemm
 
 
 def compare(
@@ -271,13 +288,6 @@ def _mesh(system: SystemSpec, dies: int | None, mesh: Mesh | tuple[int, int] | N
     if dies is not None:
         return most_square(dies)
     return Mesh(system.package.rows, system.package.cols)
-
-
-def _terms(system: SystemSpec, calibration: Calibration | None) -> GemmTerms:
-    if calibration is None:
-        return GemmTerms()
-    calibration.check_die(system.die)
-    return calibration.terms.gemm
 
 
 def _positive(name: str, value: int) -> int:

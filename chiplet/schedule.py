@@ -11,14 +11,25 @@ few rounds as DRAM can hold the saved activations of; gradients accumulate over 
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass
-from math import ceil
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+from chiplet.elementwise import (
+    Number,
+    ceil_div,
+    choose,
+    is_array,
+    larger,
+    rounded_down,
+    rounded_up,
+    smaller,
+)
+from chiplet.fit import Fit, Work, batch_of, buffer_uses, equal_parts, fit_block, lacking, tile_limit
 from chiplet.memory import (
     BlockMemory,
     BufferUse,
+    DoesNotFitError,
     DramNeed,
     Optimizer,
     dram_capacity,
@@ -26,37 +37,30 @@ from chiplet.memory import (
     saved_bytes_per_token,
 )
 from chiplet.methods.base import Method
-from chiplet.methods.work import Batch, Block, BlockName, linears
-from chiplet.specs import DieSpec, SystemSpec
-
-MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
-"""Parts that a block can be split into."""
+from chiplet.methods.work import Batch, Block
+from chiplet.specs import SystemSpec
 
 Rule = Literal["fusion", "residence", "overlap"]
 RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
 """Rules of the schedule that can be left out, to see what they save."""
-
-OPERAND_SHARE = 4
-"""A mini-batch leaves one part in so many of the activation buffer to gathered token tiles, where it can."""
-
-MAX_TILE = 1024
-"""Tokens beyond which a larger token tile hides no more: room for larger ones is not reserved."""
 
 
 @dataclass(frozen=True)
 class BlockSchedule:
     """How one block runs: its mini-batch, how many of them a round has, the largest token tile, what fits
     twice.
+
+    For many machines ``weights_ahead`` and ``gradients_behind`` are arrays, as are the numbers.
     """
 
     block: Block
     batch: Batch
-    batches: int
+    batches: Number
     parts: int
-    slices: int
-    tile_limit: int
-    weights_ahead: bool
-    gradients_behind: bool
+    slices: Number
+    tile_limit: Number
+    weights_ahead: Any
+    gradients_behind: Any
     resident: bool
     buffers: tuple[BufferUse, ...]
 
@@ -67,9 +71,9 @@ class Schedule:
     each.
     """
 
-    rounds: int
-    sequences: int
-    length: int
+    rounds: Number
+    sequences: Number
+    length: Number
     blocks: tuple[BlockSchedule, ...]
     dram: BufferUse
 
@@ -91,249 +95,107 @@ def make_schedule(
     leaves rules out; ``dram`` says what DRAM holds where that is not the whole model. Raises ``ValueError``
     that names the buffer, the bytes needed and the bytes there when something does not fit.
     """
-    model, mesh, element = method.model, method.mesh, system.die.element_bytes
-    need = dram or DramNeed(
-        dram_state_bytes(model, optimizer, element),
-        saved_bytes_per_token(model, length, method.switches.recompute, element) * length,
-    )
-    state, saved = need.state, need.saved
-    capacity = dram_capacity(system, mesh.edge_links)
-    where = f"{model.name} on {mesh.nodes} dies"
-    least = BufferUse("DRAM", state + saved * (need.sequences or 1), capacity)
+    need = dram or whole_model(method, length, optimizer)
+    name, dies = method.model.name, method.mesh.nodes
+    least = dram_use(method, system, need, need.sequences or 1)
     if not least.fits:
-        held = "one sequence's" if need.sequences is None else f"{need.sequences} sequences'"
-        raise least.refusal(f"{where}: the training state with {held} activations")
-    sequences = need.sequences or _equal(
-        global_batch, min(global_batch, (capacity - state) // saved), method.sequence_groups
-    )
-    parts = [
-        _fit(method, system.die, block, sequences, length, mini_batch, where, "fusion" not in without)
-        for block in method.blocks()
+        raise dram_refusal(name, dies, least, need.sequences)
+    sequences = need.sequences or round_sequences(method, system, need, global_batch)
+    work = Work(method, system.die, sequences, length, mini_batch)
+    fits = []
+    for block in method.blocks():
+        fits.append(fit_block(work, block, fused="fusion" not in without))
+        if not fits[-1].size:
+            raise block_refusal(name, dies, method.name, block.name, lacking(work, block), mini_batch)
+    return assemble(work, fits, without, global_batch, dram_use(method, system, need, sequences))
+
+
+def assemble(
+    work: Work, fits: Sequence[Fit], without: tuple[Rule, ...], global_batch: Number, dram: BufferUse
+) -> Schedule:
+    """The schedule of blocks that fit as ``fits`` say; many machines have the same parts, and slices all or none."""
+    memories = [
+        work.memory(block, fit.parts, fit.slices)
+        for block, fit in zip(work.method.blocks(), fits, strict=True)
     ]
-    memories = [memory for memory, _ in parts]
     attention, ffn, head = (memory.units for memory in memories)
     # In the order of execution attention and FFN take turns, and the head follows the last FFN.
     neighbours = ([*attention, *ffn], [*attention, *ffn], [*head, ffn[-1]])
     blocks = tuple(
-        _block_schedule(memory, batch, sequences, units, without)
-        for (memory, batch), units in zip(parts, neighbours, strict=True)
+        block_schedule(memory, fit.size, work.sequences, units, without)
+        for memory, fit, units in zip(memories, fits, neighbours, strict=True)
     )
-    return Schedule(
-        ceil(global_batch / sequences),
-        sequences,
-        length,
-        blocks,
-        BufferUse("DRAM", state + saved * sequences, capacity),
-    )
+    return Schedule(ceil_div(global_batch, work.sequences), work.sequences, work.length, blocks, dram)
 
 
-def _fit(
-    method: Method,
-    die: DieSpec,
-    block: Block,
-    sequences: int,
-    length: int,
-    mini_batch: int | None,
-    where: str,
-    fused: bool,
-) -> tuple[BlockMemory, Batch]:
-    """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle; its
-    linears sliced if nothing else fits.
-    """
-    options = []
-    for parts in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
-        memory = BlockMemory(method, block, die, length, parts)
-        batch = _largest_batch(memory, sequences, mini_batch)
-        if batch is not None:
-            options.append((memory, batch))
-    if options:
-        return max(options, key=lambda option: _busy_share(*option))
-    # Nothing fits with whole linears: cut them, into as few slices as leave room for a tile as high as the
-    # array, or else for any.
-    most = min(linear.h_out for linear in linears(block))
+def whole_model(method: Method, length: Number, optimizer: Optimizer) -> DramNeed:
+    """What DRAM holds of a model that is on one package."""
+    model, element = method.model, method.element_bytes
+    saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
+    return DramNeed(dram_state_bytes(model, optimizer, element), saved)
 
-    def fitting(slices: int, tile: int) -> tuple[BlockMemory, Batch | None]:
-        cut = BlockMemory(method, block, die, length, MAX_PARTS[block.name], slices)
-        return cut, _largest_batch(cut, sequences, mini_batch, tile)
 
-    for tile in (die.rows, 1):
-        larger = range(2, most + 1)
-        fewest = bisect_left(larger, True, key=lambda slices: fitting(slices, tile)[1] is not None)
-        memory, batch = fitting(min(2 + fewest, most), tile)
-        if batch is not None:
-            return memory, batch
-    size = 1 if mini_batch is None else _fixed(memory, sequences, mini_batch)
-    worst = max(_buffers(memory, _batch(memory, size), 1), key=lambda use: use.needed / use.available)
+def dram_use(method: Method, system: SystemSpec, need: DramNeed, sequences: Number) -> BufferUse:
+    """What ``sequences`` in work ask of DRAM."""
+    capacity = dram_capacity(system, method.mesh.edge_links)
+    return BufferUse("DRAM", need.state + need.saved * sequences, capacity)
+
+
+def round_sequences(method: Method, system: SystemSpec, need: DramNeed, global_batch: Number) -> Number:
+    """Sequences of a round: as many as DRAM holds, at least one, in equal rounds."""
+    capacity = dram_capacity(system, method.mesh.edge_links)
+    most = larger(1, rounded_down((capacity - need.state) / need.saved))
+    return equal_parts(global_batch, smaller(global_batch, most), method.sequence_groups)
+
+
+def dram_refusal(model: str, dies: int, use: BufferUse, sequences: int | None) -> DoesNotFitError:
+    """The error that DRAM does not hold the training state with the activations of ``sequences``, or of one."""
+    held = "one sequence's" if sequences is None else f"{sequences} sequences'"
+    return use.refusal(f"{model} on {dies} dies: the training state with {held} activations")
+
+
+def block_refusal(
+    model: str, dies: int, method: str, block: str, uses: Sequence[BufferUse], mini_batch: int | None
+) -> DoesNotFitError:
+    """The error that a block does not fit, of whose buffers ``uses`` the fullest is named."""
+    worst = max(uses, key=lambda use: use.needed / use.available)
     what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
-    raise worst.refusal(f"{where}, {method.name}: block {block.name} with {what}")
+    return worst.refusal(f"{model} on {dies} dies, {method}: block {block} with {what}")
 
 
-def _fixed(memory: BlockMemory, sequences: int, mini_batch: int) -> int:
-    """Size of a mini-batch that the caller fixes, as :func:`_batch` counts it."""
-    return min(mini_batch, sequences) * (1 if memory.block.name == "attention" else memory.length)
-
-
-def _busy_share(memory: BlockMemory, batch: Batch) -> float:
-    """Share of the dies that have work in the attention, where each has whole sequences."""
-    if memory.block.name != "attention":
-        return 1.0
-    groups = memory.method.sequence_groups
-    return batch.sequences / (ceil(batch.sequences / groups) * groups)
-
-
-def _batch(memory: BlockMemory, size: int) -> Batch:
-    """A mini-batch of ``size`` sequences in the attention, which needs them whole, of ``size`` tokens
-    elsewhere.
-    """
-    length = memory.length
-    if memory.block.name == "attention":
-        return Batch(size * length, size, length)
-    return Batch(size, ceil(size / length), length)
-
-
-def _largest_batch(
-    memory: BlockMemory, sequences: int, mini_batch: int | None, least_tile: int = 1
-) -> Batch | None:
-    """The largest mini-batch that fits beside a token tile of ``least_tile``, made equal over a round;
-    ``None`` if there is none.
-    """
-    unit = 1 if memory.block.name == "attention" else memory.length
-    if mini_batch is not None:
-        batch = _batch(memory, _fixed(memory, sequences, mini_batch))
-        return batch if _fits(memory, batch, least_tile) else None
-    total = sequences * unit
-    for tile in _reserved_tiles(memory):
-        if memory.method.token_tiled and tile < least_tile:
-            continue
-        largest = _largest_fitting(memory, tile, total)
-        if largest * memory.length // unit >= min(least_tile, sequences * memory.length):
-            return _batch(memory, _equal(total, largest, memory.method.sequence_groups if unit == 1 else 1))
-    return None
-
-
-def _equal(total: int, largest: int, groups: int) -> int:
-    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` where there are so
-    many.
-
-    Then no group of dies gets a sequence more than the others.
-    """
-    if groups <= largest < total:
-        largest -= largest % groups
-        return ceil(ceil(total / ceil(total / largest)) / groups) * groups
-    return ceil(total / ceil(total / largest))
-
-
-def _reserved_tiles(memory: BlockMemory) -> tuple[int, ...]:
-    """Token tiles to leave room for, in order of preference: large enough to hide latencies, then as high as
-    the array.
-    """
-    if not memory.method.token_tiled:
-        return (1,)
-    die = memory.die
-    operands = die.activation_bytes / OPERAND_SHARE / memory.tile_operand_bytes
-    sums = (die.accumulator_bytes - memory.gradient_bytes - memory.strip_bytes) / memory.tile_sum_bytes
-    return max(die.rows, int(min(operands, sums, MAX_TILE))), die.rows, 1
-
-
-def _fits(memory: BlockMemory, batch: Batch, tile: int) -> bool:
-    die = memory.die
-    needed = _needed_bytes(memory, batch, min(tile, batch.tokens))
-    return (
-        needed[0] <= die.weight_bytes
-        and needed[1] <= die.activation_bytes
-        and needed[2] <= die.accumulator_bytes
-    )
-
-
-def _largest_fitting(memory: BlockMemory, tile: int, total: int) -> int:
-    """The largest size of a mini-batch up to ``total`` that fits beside ``tile``; 0 if none does."""
-
-    def fits(size: int) -> bool:
-        return _fits(memory, _batch(memory, size), tile)
-
-    def activations(size: int) -> float:
-        batch = _batch(memory, size)
-        return _needed_bytes(memory, batch, min(tile, batch.tokens))[1]
-
-    if fits(total):
-        return total
-    if not fits(1):
-        return 0
-    # Bytes are nearly linear in the size: try there, and search the side where it must be.
-    low, high = 1, total - 1
-    least, most = activations(1), activations(total)
-    if most > least:
-        share = (memory.die.activation_bytes - least) / (most - least)
-        for size in (1 + int(share * (total - 1)), 2 + int(share * (total - 1))):
-            if low < size <= high:
-                if not fits(size):
-                    high = size - 1
-                    break
-                low = size
-    return low + bisect_left(range(low + 1, high + 1), True, key=lambda size: not fits(size))
-
-
-def _tile_limit(memory: BlockMemory, batch: Batch) -> int:
-    """Tokens of the largest token tile that the buffers hold beside the mini-batch; at least one."""
-    if not memory.method.token_tiled:
-        return batch.tokens
-    die = memory.die
-    operands = die.activation_bytes - memory.activation_bytes(batch.tokens, batch.sequences)
-    sums = die.accumulator_bytes - memory.gradient_bytes - memory.strip_bytes
-    limit = min(operands / memory.tile_operand_bytes, sums / memory.tile_sum_bytes, batch.tokens)
-    return max(1, int(limit))
-
-
-def _needed_bytes(memory: BlockMemory, batch: Batch, tile: int) -> tuple[float, float, float]:
-    """Bytes that weight, activation and accumulator buffer must hold."""
-    tokens = tile if memory.method.token_tiled else batch.tokens
-    activations = memory.activation_bytes(batch.tokens, batch.sequences) + tokens * memory.tile_operand_bytes
-    sums = memory.gradient_bytes + memory.strip_bytes + tokens * memory.tile_sum_bytes
-    return memory.weight_bytes, activations, sums
-
-
-def _buffers(memory: BlockMemory, batch: Batch, tile: int) -> tuple[BufferUse, ...]:
-    die = memory.die
-    weights, activations, sums = _needed_bytes(memory, batch, tile)
-    return (
-        BufferUse("weight buffer", ceil(weights), die.weight_bytes),
-        BufferUse("activation buffer", ceil(activations), die.activation_bytes),
-        BufferUse("accumulator buffer", ceil(sums), die.accumulator_bytes),
-    )
-
-
-def _block_schedule(
-    memory: BlockMemory, batch: Batch, sequences: int, units: list[float], without: tuple[Rule, ...]
+def block_schedule(
+    memory: BlockMemory, size: Number, sequences: Number, units: list[Number], without: tuple[Rule, ...]
 ) -> BlockSchedule:
-    die, block = memory.die, memory.block
-    # The largest two neighbours of the run through the layers: attention parts and FFN parts in a ring.
-    pair = max(first + second for first, second in zip(units, units[1:] + units[:1], strict=True))
-    tile = _tile_limit(memory, batch)
+    """How a block runs with mini-batches of ``size``; ``units`` are the weights that are resident together, in the
+    order of the run through the layers.
+    """
+    die, batch = memory.die, batch_of(memory, size)
+    # The largest two neighbours of the run: attention parts and FFN parts in a ring.
+    pair = larger(*(first + second for first, second in zip(units, units[1:] + units[:1], strict=True)))
+    tile = tile_limit(memory, batch)
     overlap = "overlap" not in without
-    weights_ahead = overlap and pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes
+    weights_ahead = overlap & (pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes)
     # A second set of gradients may shrink the token tile, but not below the height of the array.
-    tokens = tile if not memory.method.token_tiled else min(tile, die.rows)
+    tokens = tile if not memory.method.token_tiled else smaller(tile, die.rows)
     left = die.accumulator_bytes - pair * 4 - memory.strip_bytes
-    gradients_behind = overlap and left >= tokens * memory.tile_sum_bytes
-    if gradients_behind:
-        tile = min(tile, max(tokens, int(left / memory.tile_sum_bytes)))
-    uses = _buffers(memory, batch, tile)
-    extra_weights = (
-        ceil(pair * die.element_bytes + memory.passing_bytes) - uses[0].needed if weights_ahead else 0
-    )
-    extra_sums = ceil(pair * 4 - memory.gradient_bytes) if gradients_behind else 0
+    gradients_behind = overlap & (left >= tokens * memory.tile_sum_bytes)
+    shrunk = smaller(tile, larger(tokens, rounded_down(left / memory.tile_sum_bytes)))
+    tile = choose(gradients_behind, shrunk, tile)
+    weights, activations, sums = buffer_uses(memory, batch, tile)
+    twice = rounded_up(pair * die.element_bytes + memory.passing_bytes)
+    more_sums = larger(0, rounded_up(pair * 4 - memory.gradient_bytes))
     buffers = (
-        BufferUse(uses[0].name, uses[0].needed + max(0, extra_weights), uses[0].available),
-        uses[1],
-        BufferUse(
-            uses[2].name, min(uses[2].needed + max(0, extra_sums), uses[2].available), uses[2].available
+        replace(weights, needed=choose(weights_ahead, larger(weights.needed, twice), weights.needed)),
+        activations,
+        replace(
+            sums,
+            needed=choose(gradients_behind, smaller(sums.needed + more_sums, sums.available), sums.needed),
         ),
     )
-    batches = ceil(sequences * batch.length / batch.tokens)
     return BlockSchedule(
-        block,
+        memory.block,
         batch,
-        batches,
+        ceil_div(sequences * batch.length, batch.tokens),
         memory.parts,
         memory.slices,
         tile,
@@ -344,10 +206,16 @@ def _block_schedule(
     )
 
 
-def tile_choices(limit: int, rows: int) -> list[int]:
+def tile_choices(limit: Number, rows: Number) -> Number:
     """Token tiles worth trying: powers of two times the height of the array up to ``limit``, and ``limit``
-    itself.
+    itself: a list, or for many machines an array with a row for each, whose last ones may be alike.
     """
+    if is_array(limit) or is_array(rows):
+        import numpy as np
+
+        count = max(0, int(np.ceil(np.log2(limit / rows)).max())) + 1
+        powers = 2.0 ** np.arange(count)
+        return np.minimum(rows * powers.reshape(-1, *[1] * max(np.ndim(limit), np.ndim(rows))), limit)
     sizes = []
     size = rows
     while size < limit:

@@ -20,8 +20,9 @@ from chiplet.constraints import Constraint
 from chiplet.keys import known_keys, nearest, show_value
 from chiplet.methods.registry import METHODS, method_type
 from chiplet.specs import SystemSpec
-from chiplet.sweep import COMMON, JOB_KEYS, check_job
+from chiplet.sweep import COMMON, check_job
 from chiplet.sweep_columns import COLUMNS
+from chiplet.sweep_machines import JOB_KEYS
 
 CONTINUOUS = (
     "die.clock_hz",
@@ -153,6 +154,13 @@ class Sweep:
     def names(self) -> tuple[str, ...]:
         """All that is varied or chosen, outer axes first."""
         return tuple(name for axis in (*self.outer, *self.inner) for name in axis.names)
+
+    @property
+    def several_packages(self) -> bool:
+        """Whether some points have several packages."""
+        return self.base.parallel.packages > 1 or any(
+            name in ("parallel.data", "parallel.pipeline") for name in self.names
+        )
 
     def group(self, index: int) -> dict[str, Any]:
         """Values of the outer axes of group ``index``, the last axis running fastest."""

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from chiplet.cost_specs import AreaSpec, CostSpec
+from chiplet.elementwise import Number, choose, larger, rounded
 from chiplet.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.spec import Spec
 
@@ -214,13 +215,10 @@ class MemorySpec(Spec):
             )
         return self
 
-    def package_channels(self, edge_sides: int) -> int:
+    def package_channels(self, edge_sides: Number) -> Number:
         """Channels of a package whose mesh has ``edge_sides`` die sides on its edge: at least one."""
-        return (
-            max(1, round(self.channels_per_edge_die * edge_sides))
-            if self.channels_per_edge_die
-            else self.channels
-        )
+        by_edge = larger(1, rounded(self.channels_per_edge_die * edge_sides))
+        return choose(self.channels_per_edge_die > 0, by_edge, self.channels)
 
     @property
     def command_words(self) -> int:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from chiplet.cost import account_cost
 from chiplet.cost_inputs import cost_inputs
-from chiplet.elementwise import Number, larger, pick
+from chiplet.elementwise import Number, larger
 from chiplet.energy import Events
 from chiplet.figures import figures
 from chiplet.inputs import collect_inputs
@@ -18,7 +18,7 @@ from chiplet.plan import StepPlan, plan_step
 from chiplet.results import Breakdown, Buffer, Cost, Memory, Projection
 from chiplet.schedule import Schedule
 from chiplet.specs import SystemSpec
-from chiplet.timeline import Busy, Machine, comm_seconds, pass_busy
+from chiplet.timeline import Busy, Machine, comm_seconds, pass_busy, pick
 from chiplet.timing import Calibration
 from chiplet.traffic import Traffic
 from nop.topology import Mesh
@@ -37,8 +37,8 @@ class PassAccount:
     direction: str
     operations: tuple[Operation, ...]
     layers: int
-    runs: int
-    tokens: int
+    runs: Number
+    tokens: Number
     tile: Number
     busy: Busy
     once: Busy
@@ -49,7 +49,8 @@ class PassAccount:
     @cached_property
     def on_package(self) -> Busy:
         """Time of one layer's pass without DRAM."""
-        return self.busy * self.runs + self.once
+        found: Busy = self.busy * self.runs + self.once
+        return found
 
     @cached_property
     def dram_exposed(self) -> Number:
@@ -78,7 +79,7 @@ class StepAccount:
     update_dram: Number
     update_vector: Number
     events: Events
-    layer_elements: float
+    layer_elements: Number
     bubble: Number = 0.0
     fabric: Number = 0.0
 

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import ceil
+from typing import Any
 
-from chiplet.elementwise import Number, choose, is_array, larger, smaller
+from chiplet.elementwise import Number, anywhere, ceil_div, choose, is_array, larger, rounded_down, smaller
 from chiplet.methods.base import Method
 from chiplet.methods.work import CommStep, GemmStep, Operation
 from chiplet.specs import DieSpec, SystemSpec
 from chiplet.timing import GemmTerms
+
+ArrayCycles = Callable[[Number, Number, Number], Number]
+"""Cycles of an m x k x n GEMM on an array, as a function of m, k and n."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,6 @@ class Machine:
 
     system: SystemSpec
     terms: GemmTerms
-
-    @property
-    def varies(self) -> bool:
-        """Whether what time depends on has an array among it."""
-        system = self.system
-        return any(map(is_array, (system.die.clock_hz, system.link.bytes_per_second, system.hop_seconds)))
 
     @property
     def vector_operations_per_second(self) -> Number:
@@ -98,7 +94,7 @@ class Load:
     parts: Number
 
 
-def comm_seconds(step: CommStep, system: SystemSpec, repeats: int = 1) -> float:
+def comm_seconds(step: CommStep, system: SystemSpec, repeats: Number = 1) -> Number:
     """Time of one collective whose data is sent in ``repeats`` equal parts, each with the latency of all
     steps.
     """
@@ -106,27 +102,31 @@ def comm_seconds(step: CommStep, system: SystemSpec, repeats: int = 1) -> float:
     return data + repeats * step.steps * step.hops * system.hop_seconds
 
 
-def gemm_cycles(step: GemmStep, array: Callable[[int, int, int], float], tile: int) -> float:
+def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
     """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``, on an array that takes ``array(m, k, n)``
     for one.
     """
     if step.split is None:
         return step.count * array(step.m, step.k, step.n)
     tokens = step.m if step.split == "m" else step.k
-    whole, rest = divmod(tokens, tile)
+    whole = rounded_down(tokens / tile)
+    rest = tokens - whole * tile
 
-    def cycles(size: int) -> float:
-        return array(size, step.k, step.n) if step.split == "m" else array(step.m, size, step.n)
+    def cycles(size: Number, there: Any) -> Number:
+        if not anywhere(there):
+            return 0.0
+        found = array(size, step.k, step.n) if step.split == "m" else array(step.m, size, step.n)
+        return choose(there, found, 0.0)
 
-    return step.count * ((whole * cycles(tile) if whole else 0.0) + (cycles(rest) if rest else 0.0))
+    return step.count * (whole * cycles(tile, whole > 0) + cycles(rest, rest > 0))
 
 
-def array_of(die: DieSpec, terms: GemmTerms) -> Callable[[int, int, int], float]:
+def array_of(die: DieSpec, terms: GemmTerms) -> ArrayCycles:
     """Cycles of an m x k x n GEMM on the array of ``die``, as a function of m, k and n."""
     return terms.counter(rows=die.rows, cols=die.cols, stages=die.stages)
 
 
-def gemm_seconds(step: GemmStep, machine: Machine, tile: int) -> float:
+def gemm_seconds(step: GemmStep, machine: Machine, tile: Number) -> Number:
     """Time of :func:`gemm_cycles`."""
     die = machine.system.die
     return gemm_cycles(step, array_of(die, machine.terms), tile) / die.clock_hz
@@ -134,26 +134,26 @@ def gemm_seconds(step: GemmStep, machine: Machine, tile: int) -> float:
 
 def operation_load(
     operation: Operation,
-    array: Callable[[int, int, int], float],
-    rows: int,
+    array: ArrayCycles,
+    rows: Number,
     method: Method,
-    tokens: int,
-    tile: int,
+    tokens: Number,
+    tile: Number,
 ) -> Load:
     """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``, on an
     array of ``rows`` rows with the cycles of :func:`array_of`.
     """
     parts = method.tile_count(tokens, tile)
     repeats = parts if method.token_tiled else 1
-    axes: dict[str, tuple[float, int]] = {}
+    axes: dict[str, tuple[Number, Number]] = {}
     for step in operation.comms:
         data, hops = axes.get(step.axis, (0.0, 0))
         axes[step.axis] = (
             data + step.serial_elements * step.element_bytes,
             hops + (1 if step.weights else repeats) * step.steps * step.hops,
         )
-    if operation.strip_rows:
-        parts = ceil(operation.strip_rows / rows)
+    if operation.strip_rows is not None:
+        parts = ceil_div(operation.strip_rows, rows)
     return Load(
         sum(gemm_cycles(step, array, tile) for step in operation.gemms),
         sum(step.elements * step.operations for step in operation.vectors),
@@ -192,31 +192,14 @@ def operation_busy(operation: Operation, machine: Machine, method: Method, token
 @dataclass(frozen=True)
 class Loads:
     """The loads of a pass over a mini-batch: ``rows[i][j]`` is that of operation j in token tiles of
-    ``tiles[i]``.
+    ``tiles[i]``, and ``times[j]`` how often it runs.
+
+    For many machines ``tiles`` is an array of tiles x machines, as are loads, which have one row then.
     """
 
-    tiles: tuple[int, ...]
+    tiles: Number
     rows: tuple[tuple[Load, ...], ...]
-
-    @cached_property
-    def stacked(self) -> Load:
-        """All of them as one, of arrays of tiles x operations x 1."""
-        import numpy as np
-
-        def stack(value: Callable[[Load], Number]) -> Number:
-            return np.array([[value(load) for load in row] for row in self.rows], dtype=np.float64)[..., None]
-
-        count = max(len(load.axes) for row in self.rows for load in row)
-        padded = [
-            [(*load.axes, *[(0.0, 0.0)] * (count - len(load.axes))) for load in row] for row in self.rows
-        ]
-        axes = np.array(padded, dtype=np.float64).reshape(len(self.rows), len(self.rows[0]), count, 2, 1)
-        return Load(
-            stack(lambda load: load.cycles),
-            stack(lambda load: load.vector_operations),
-            tuple((axes[:, :, axis, 0], axes[:, :, axis, 1]) for axis in range(count)),
-            stack(lambda load: load.parts),
-        )
+    times: tuple[Number, ...]
 
 
 def pass_loads(
@@ -224,41 +207,48 @@ def pass_loads(
     die: DieSpec,
     terms: GemmTerms,
     method: Method,
-    tokens: int,
-    tiles: Sequence[int],
+    tokens: Number,
+    tiles: Number,
 ) -> Loads:
     """The loads of ``operations`` for every choice of the token tile."""
     array = array_of(die, terms)
     return Loads(
-        tuple(tiles),
+        tiles,
         tuple(
             tuple(operation_load(each, array, die.rows, method, tokens, tile) for each in operations)
-            for tile in tiles
+            for tile in (tiles if isinstance(tiles, list) else (tiles,))
         ),
+        tuple(operation.times for operation in operations),
     )
 
 
 def pass_busy(loads: Loads, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
     """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
-    if machine.varies:
-        return _quickest(load_busy(loads.stacked, machine, overlap))
-    times = [sum((load_busy(load, machine, overlap) for load in row), Busy()) for row in loads.rows]
+    times = []
+    for row in loads.rows:
+        total = Busy()
+        for load, count in zip(row, loads.times, strict=True):
+            one = load_busy(load, machine, overlap)
+            total += one if not is_array(count) and count == 1 else one * count
+        times.append(total)
+    if not isinstance(loads.tiles, list):
+        import numpy as np
+
+        (every,) = times
+        shape = np.broadcast_shapes(every.elapsed.shape, loads.tiles.shape)
+        choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
+        return Busy(*(pick(value, choice) for value in _fields(every))), choice
     choice = min(range(len(times)), key=lambda index: times[index].elapsed)
     return times[choice], choice
 
 
-def _quickest(every: Busy) -> tuple[Busy, Number]:
-    """The same out of arrays of tiles x operations x machines."""
+def pick(values: Number, choice: Number) -> Number:
+    """What of ``values``, one for each token tile, belongs to the one that was chosen."""
+    if not is_array(choice):
+        return values[choice]
+    if not is_array(values) or values.ndim <= choice.ndim:  # the same for every token tile
+        return values
     import numpy as np
 
-    # The elapsed time comes of all others and has their shape; others may be alike for all machines.
-    elapsed, *others = (
-        value.sum(axis=1) if is_array(value) else np.zeros((1, 1)) for value in _fields(every)
-    )
-    choice = elapsed.argmin(axis=0)
-    machines = np.arange(len(choice))
-
-    def best(value: Number) -> Number:
-        return value[choice if len(value) > 1 else 0, machines if value.shape[1] > 1 else 0]
-
-    return Busy(best(elapsed), *map(best, others)), choice
+    lanes = np.broadcast_to(values, (len(values), *choice.shape))
+    return np.take_along_axis(lanes, choice[None], axis=0)[0]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
+from chiplet.elementwise import Number, ceil_div, larger
 from chiplet.spec import Spec
 from chiplet.specs import DieSpec, SystemSpec
 from nop.timing import NopTerms
@@ -24,12 +25,12 @@ def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -
     way of the last row through R rows of P stages and C columns of skew. (With m < R the last tile can end R - m
     cycles sooner.)
     """
-    return rows + _tiles(rows, cols, k, n) * max(m, rows, stages) + rows * stages + cols - 2
+    return int(rows + _tiles(rows, cols, k, n) * max(m, rows, stages) + rows * stages + cols - 2)
 
 
-def _tiles(rows: int, cols: int, k: int, n: int) -> int:
+def _tiles(rows: Number, cols: Number, k: Number, n: Number) -> Number:
     """Stationary tiles of a GEMM."""
-    return -(-k // rows) * -(-n // cols)
+    return ceil_div(k, rows) * ceil_div(n, cols)
 
 
 class GemmTerms(Spec):
@@ -60,7 +61,7 @@ class GemmTerms(Spec):
         """Cycles from one stationary tile to the next."""
         return self.per_row * max(m, rows, stages) + self.per_tile
 
-    def drain_cycles(self, *, rows: int, cols: int, stages: int) -> float:
+    def drain_cycles(self, *, rows: Number, cols: Number, stages: int) -> Number:
         """Cycles from the last row into the array to its sums out of the accumulator adders."""
         return (
             self.constant
@@ -79,16 +80,18 @@ class GemmTerms(Spec):
             sizes = {"rows": rows, "cols": cols, "stages": stages, "m": m, "k": k, "n": n}
             name, value = next((name, value) for name, value in sizes.items() if value < 1)
             raise ValueError(f"{name} = {value}: must be at least 1")
-        return self.counter(rows=rows, cols=cols, stages=stages)(m, k, n)
+        return float(self.counter(rows=rows, cols=cols, stages=stages)(m, k, n))
 
-    def counter(self, *, rows: int, cols: int, stages: int) -> Callable[[int, int, int], float]:
-        """:meth:`array_cycles` of one array as a function of m, k and n, for many GEMMs; sizes are not checked."""
+    def counter(
+        self, *, rows: Number, cols: Number, stages: int
+    ) -> Callable[[Number, Number, Number], Number]:
+        """:meth:`array_cycles` of an array as a function of m, k and n, for many GEMMs; sizes are not checked."""
         fill, per_row, per_tile = self.fill_per_row * rows, self.per_row, self.per_tile
         drain = self.drain_cycles(rows=rows, cols=cols, stages=stages)
-        least = max(rows, stages)
+        least = larger(rows, stages)
 
-        def cycles(m: int, k: int, n: int) -> float:
-            tile = per_row * (m if m > least else least) + per_tile
+        def cycles(m: Number, k: Number, n: Number) -> Number:
+            tile = per_row * larger(m, least) + per_tile
             return fill + (_tiles(rows, cols, k, n) - 1) * tile + per_row * m + drain
 
         return cycles

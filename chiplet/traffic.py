@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chiplet.elementwise import Number, larger
+from chiplet.elementwise import Number, choose, larger
 from chiplet.methods.base import Method
-from chiplet.methods.work import BlockPlan, linears, sliced
+from chiplet.methods.work import BlockPlan, linears, slice_count
 from chiplet.schedule import BlockSchedule
 from chiplet.specs import SystemSpec
 from nop.topology import Mesh
@@ -22,8 +22,8 @@ class Traffic:
     They differ where memory multicasts the same bytes to several dies.
     """
 
-    dram: float = 0.0
-    per_die: float = 0.0
+    dram: Number = 0.0
+    per_die: Number = 0.0
 
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(self.dram + other.dram, self.per_die + other.per_die)
@@ -42,7 +42,7 @@ class Traffic:
 
 
 def activation_traffic(
-    plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: int
+    plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: Number
 ) -> tuple[Traffic, Traffic]:
     """Activations of ``tokens`` tokens through one block, forward and backward.
 
@@ -53,7 +53,8 @@ def activation_traffic(
     """
     block, model, recompute = plan.block, method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden
-    forward = backward = float(hidden)  # input; gradient of the input
+    forward: Number = float(hidden)  # input
+    backward: Number = float(hidden)  # gradient of the input
     copies = method.gathered_copies(block.expand) * block.expand.h_in
     if block.contract is not None:
         middle = block.contract.h_in
@@ -74,13 +75,13 @@ def activation_traffic(
             forward += again
             backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
-    repeated = sum((len(sliced(each, schedule.slices)) - 1) * each.h_in for each in linears(block))
-    if repeated and block.contract is None:
-        forward += block.expand.h_out
-        backward += block.expand.h_out
-    forward += repeated
-    backward += repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
-    copies *= schedule.slices
+    repeated = sum((slice_count(each, schedule.slices) - 1) * each.h_in for each in linears(block))
+    if block.contract is None:
+        logits = choose(repeated > 0, block.expand.h_out, 0)
+        forward, backward = forward + logits, backward + logits
+    forward = forward + repeated
+    backward = backward + repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
+    copies = copies * schedule.slices
     dies = method.mesh.nodes
     return (
         Traffic(tokens * forward * element, tokens * forward * element / dies),
@@ -88,7 +89,7 @@ def activation_traffic(
     )
 
 
-def weight_bytes(plan: BlockPlan, method: Method) -> tuple[float, float]:
+def weight_bytes(plan: BlockPlan, method: Method) -> tuple[float, Number]:
     """Bytes of a block's weights: in DRAM, where each is stored once, and on one die, replicas included."""
     block, model = plan.block, method.model
     stored = {

@@ -19,8 +19,9 @@ import numpy as np
 from chiplet.config import dump_toml
 from chiplet.pareto import LARGER_IS_BETTER, pareto_front
 from chiplet.space import Axis, Sweep
-from chiplet.sweep import Points, mesh_of
+from chiplet.sweep import Points
 from chiplet.sweep_columns import COLUMNS
+from chiplet.sweep_machines import mesh_of
 from chiplet.timing import Calibration
 from hecaton.files import write_atomic
 from hecaton.version import VERSION

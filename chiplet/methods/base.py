@@ -7,11 +7,12 @@ communication, its GEMMs on one die and its vector work. Time and energy are wor
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from math import ceil
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from chiplet.elementwise import Number, ceil_div, larger, smaller
 from chiplet.llm import Llm
 from chiplet.methods.work import (
     Batch,
@@ -24,6 +25,7 @@ from chiplet.methods.work import (
     VectorStep,
     joined,
     linears,
+    repeated,
     sliced,
 )
 from chiplet.spec import Spec
@@ -73,7 +75,7 @@ class Switches(Spec):
 
 
 class Method(ABC):
-    """A distribution method for one model on one mesh.
+    """A distribution method for one model on one mesh, or on many (:class:`chiplet.meshes.Meshes`).
 
     ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's, as ``switches``
     say.
@@ -96,12 +98,12 @@ class Method(ABC):
 
     @property
     @abstractmethod
-    def head_groups(self) -> int:
+    def head_groups(self) -> Number:
         """Groups of dies that the attention heads are split over."""
 
     @property
     @abstractmethod
-    def sequence_groups(self) -> int:
+    def sequence_groups(self) -> Number:
         """Groups of dies that the sequences of a mini-batch are split over in the attention."""
 
     @abstractmethod
@@ -117,11 +119,11 @@ class Method(ABC):
         """What the feature sums of the norm before ``linear`` add to the communication."""
 
     @abstractmethod
-    def tile_operands(self, linear: Linear) -> float:
+    def tile_operands(self, linear: Linear) -> Number:
         """Operand elements that a die holds for each token of a token tile: the larger of the two passes."""
 
     @abstractmethod
-    def tile_sums(self, linear: Linear) -> float:
+    def tile_sums(self, linear: Linear) -> Number:
         """Partial sums that a die holds for each token of a token tile: the larger of the two passes."""
 
     @abstractmethod
@@ -132,21 +134,21 @@ class Method(ABC):
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
         """All-reduce of each token's maximum and sum of exponentials over the dies that share its logits."""
 
-    def gathered_copies(self, linear: Linear) -> float:
+    def gathered_copies(self, linear: Linear) -> Number:
         """Copies of the input X that all dies together receive from memory in the backward pass; 0 if
         gathered anew.
         """
         del linear
         return 0.0
 
-    def tile_count(self, tokens: int, tile: int) -> int:
+    def tile_count(self, tokens: Number, tile: Number) -> Number:
         """Parts of a mini-batch that overlap one another."""
-        return ceil(tokens / tile)
+        return ceil_div(tokens, tile)
 
     @property
-    def kv_heads(self) -> int:
+    def kv_heads(self) -> Number:
         """Key/value heads after replication: each head group needs its own."""
-        return max(self.model.kv_heads, min(self.head_groups, self.model.heads))
+        return larger(self.model.kv_heads, smaller(self.head_groups, self.model.heads))
 
     def blocks(self) -> tuple[Block, Block, Block]:
         """Attention, FFN and output head, the latter with the loss in its middle and no second linear."""
@@ -163,11 +165,11 @@ class Method(ABC):
         )
         return attention, ffn, Block("head", Linear("head", model.hidden, model.vocab, True), None)
 
-    def weights_per_die(self, block: Block) -> float:
+    def weights_per_die(self, block: Block) -> Number:
         """Weights of ``block`` that a die keeps, replicas included."""
         return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
 
-    def plan(self, block: Block, batch: Batch, slices: int = 1) -> BlockPlan:
+    def plan(self, block: Block, batch: Batch, slices: Number = 1) -> BlockPlan:
         """Operations of ``block`` for the mini-batch ``batch``, forward and backward, each of its linears cut
         into ``slices`` by output columns.
         """
@@ -197,20 +199,22 @@ class Method(ABC):
                 backward = [*forward, *backward]
         return BlockPlan(block, tuple(forward), tuple(backward), self.replica_comms(block))
 
-    def _forward_slices(self, linear: Linear, tokens: int, slices: int) -> list[Operation]:
-        return [self.linear_forward(part, tokens) for part in sliced(linear, slices)]
+    def _forward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
+        return [repeated(self.linear_forward(part, tokens), times) for part, times in sliced(linear, slices)]
 
-    def _backward_slices(self, linear: Linear, tokens: int, slices: int) -> list[Operation]:
+    def _backward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
         """Every slice gives a partial sum of the whole dX; all but the first are added to those before."""
-        first, *others = (self.linear_backward(part, tokens) for part in sliced(linear, slices))
+        first, *others = (
+            repeated(self.linear_backward(part, tokens), times) for part, times in sliced(linear, slices)
+        )
         elements = tokens * linear.h_in
         addition = VectorStep("sum over slices", elements / self.mesh.nodes, 1, elements)
         return [first, *(joined(each, Operation("sum", vectors=(addition,))) for each in others)]
 
     @property
-    def kv_replicas(self) -> int:
+    def kv_replicas(self) -> Number:
         """Dies that hold the same key/value weights: at most so many share one head."""
-        return ceil(self.kv_heads / self.model.kv_heads)
+        return ceil_div(self.kv_heads, self.model.kv_heads)
 
     def _with_norm(self, operation: Operation, block: Block, batch: Batch, *, backward: bool) -> Operation:
         elements = batch.tokens * self.model.hidden
@@ -218,12 +222,12 @@ class Method(ABC):
             "norm", elements / self.mesh.nodes, NORM_BACKWARD_OPS if backward else NORM_OPS, elements
         )
         comms = operation.comms + self.norm_comms(block.expand, batch.tokens, backward=backward)
-        return Operation(operation.name, comms, operation.gemms, (*operation.vectors, vector))
+        return replace(operation, comms=comms, vectors=(*operation.vectors, vector))
 
     def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
         """Scores, softmax and values, local to a die: every die has whole heads of whole sequences."""
         model, length = self.model, batch.length
-        pairs = ceil(batch.sequences / self.sequence_groups) * ceil(model.heads / self.head_groups)
+        pairs = ceil_div(batch.sequences, self.sequence_groups) * ceil_div(model.heads, self.head_groups)
         all_pairs = batch.sequences * model.heads
         macs = all_pairs * length * length * model.head_dim
 

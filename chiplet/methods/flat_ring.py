@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chiplet.meshes import mesh_cost
 from chiplet.methods.ring import RingSwitches, TensorParallel
 from nop.cost import CollectiveCost, flat_ring_cost
 
@@ -27,7 +29,7 @@ class FlatRing(TensorParallel):
     switches: FlatRingSwitches
     axis = "ring"
 
-    @property
+    @cached_property
     def ring_cost(self) -> CollectiveCost:
         """One ring through all dies."""
-        return flat_ring_cost(self.mesh, self.switches.direction == "both")
+        return mesh_cost(flat_ring_cost, self.mesh, self.switches.direction == "both")

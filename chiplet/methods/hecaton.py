@@ -12,15 +12,16 @@ docs/method.md).
 
 from __future__ import annotations
 
-from math import ceil
+from functools import cached_property
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
+from chiplet.elementwise import Number, anywhere, ceil_div, larger, tabulated
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
 from nop.collectives import Algorithm
-from nop.cost import line_cost
+from nop.cost import CollectiveCost, line_cost
 
 
 class HecatonSwitches(Switches):
@@ -55,14 +56,20 @@ class Hecaton(Method):
     _B: ClassVar[str] = "column"
 
     @property
-    def head_groups(self) -> int:
+    def head_groups(self) -> Number:
         """One for each column: the output features of Q, K and V are split over the columns."""
         return self.mesh.cols
 
     @property
-    def sequence_groups(self) -> int:
+    def sequence_groups(self) -> Number:
         """One for each row: the reduce-scatter down the column leaves each die whole sequences."""
         return self.mesh.rows
+
+    @cached_property
+    def _costs(self) -> dict[str, CollectiveCost]:
+        """Cost of an all-gather along each dimension."""
+        lines = {self._A: self.mesh.cols, self._B: self.mesh.rows}
+        return {axis: tabulated(line_cost, nodes, self.switches.collective) for axis, nodes in lines.items()}
 
     def _sides(self, linear: Linear) -> _Sides:
         if linear.expand:
@@ -70,12 +77,12 @@ class Hecaton(Method):
         return _Sides(self._B, self.mesh.rows, self._A, self.mesh.cols)
 
     def _gather(self, name: str, axis: str, group: int, elements: float) -> CommStep:
-        cost = line_cost(group, self.switches.collective)
-        return self.collective(name, "all-gather", axis, group, cost, elements / self.mesh.nodes)
+        return self.collective(name, "all-gather", axis, group, self._costs[axis], elements / self.mesh.nodes)
 
     def _scatter(self, name: str, axis: str, group: int, elements: float) -> CommStep:
-        cost = line_cost(group, self.switches.collective)
-        return self.collective(name, "reduce-scatter", axis, group, cost, elements / self.mesh.nodes)
+        return self.collective(
+            name, "reduce-scatter", axis, group, self._costs[axis], elements / self.mesh.nodes
+        )
 
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
         """Gather X, multiply, scatter the partial sums of Y."""
@@ -85,8 +92,8 @@ class Hecaton(Method):
         gemm = GemmStep(
             "XW",
             tokens,
-            ceil(linear.h_in / sides.scatter),
-            ceil(linear.h_out / sides.gather),
+            ceil_div(linear.h_in, sides.scatter),
+            ceil_div(linear.h_out, sides.gather),
             1,
             tokens * linear.h_in * linear.h_out,
             "m",
@@ -102,7 +109,7 @@ class Hecaton(Method):
     def linear_backward(self, linear: Linear, tokens: int) -> Operation:
         """Gather dY, multiply by W^T, scatter dX; X^T dY out of the same gathered dY and X gathered again."""
         sides = self._sides(linear)
-        h_in, h_out = ceil(linear.h_in / sides.scatter), ceil(linear.h_out / sides.gather)
+        h_in, h_out = ceil_div(linear.h_in, sides.scatter), ceil_div(linear.h_out, sides.gather)
         macs = tokens * linear.h_in * linear.h_out
         comms = [
             self._gather(
@@ -136,40 +143,41 @@ class Hecaton(Method):
         """
         sides = self._sides(linear)
         axis, group = (sides.gather_axis, sides.gather) if backward else (sides.scatter_axis, sides.scatter)
-        cost = line_cost(group, self.switches.collective)
         chunk = tokens * self.model.norm_sums / group
-        return (self.collective("norm sums", "reduce-scatter", axis, group, cost, chunk, steps=0),)
+        return (
+            self.collective("norm sums", "reduce-scatter", axis, group, self._costs[axis], chunk, steps=0),
+        )
 
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
         """Along the row: after a type A linear the logits of a token are split over the columns."""
         chunk = 2 * tokens / self.mesh.nodes
-        cost = line_cost(self.mesh.cols, self.switches.collective)
+        cost = self._costs[self._A]
         return tuple(
             self.collective(f"loss sums: {op}", op, self._A, self.mesh.cols, cost, chunk)
             for op in ("reduce-scatter", "all-gather")
         )
 
-    def tile_operands(self, linear: Linear) -> float:
+    def tile_operands(self, linear: Linear) -> Number:
         """Gathered X forward; gathered dY and X backward."""
         sides = self._sides(linear)
         return linear.h_in / sides.scatter + linear.h_out / sides.gather
 
-    def tile_sums(self, linear: Linear) -> float:
+    def tile_sums(self, linear: Linear) -> Number:
         """Partial sums of Y forward, of dX backward."""
         sides = self._sides(linear)
-        return max(linear.h_out / sides.gather, linear.h_in / sides.scatter)
+        return larger(linear.h_out / sides.gather, linear.h_in / sides.scatter)
 
-    def gathered_copies(self, linear: Linear) -> float:
+    def gathered_copies(self, linear: Linear) -> Number:
         """One for each die of the line that X would be gathered over."""
-        return 0.0 if self.switches.gather_again else float(self._sides(linear).gather)
+        return 0.0 if self.switches.gather_again else 1.0 * self._sides(linear).gather
 
     def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
         """Replicated key and value weights: their gradients are summed over the columns that share a head."""
         replicas = self.kv_replicas
-        if block.name != "attention" or replicas <= 1:
+        if block.name != "attention" or not anywhere(replicas > 1):
             return ()
         weights = 2 * self.model.hidden * self.kv_heads * self.model.head_dim / self.mesh.nodes
-        cost = line_cost(replicas, self.switches.collective)
+        cost = tabulated(line_cost, replicas, self.switches.collective)
         return tuple(
             self.collective(
                 f"dW of K, V replicas: {op}", op, self._A, replicas, cost, weights / replicas, weights=True

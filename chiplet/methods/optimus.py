@@ -10,14 +10,15 @@ s h + 12 h^2) a layer forward, for 4 h^2 + 8 h^2 weights.
 
 from __future__ import annotations
 
-from math import ceil
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from chiplet.elementwise import Number, anywhere, ceil_div, larger, tabulated
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
-from nop.cost import Broadcast, broadcasts_cost, line_cost
+from nop.cost import Broadcast, CollectiveCost, broadcasts_cost, line_cost
 
 
 class OptimusSwitches(Switches):
@@ -38,23 +39,36 @@ class Optimus(Method):
     weights_travel: ClassVar[bool] = True
 
     @property
-    def head_groups(self) -> int:
+    def head_groups(self) -> Number:
         """One for each column."""
         return self.mesh.cols
 
     @property
-    def sequence_groups(self) -> int:
+    def sequence_groups(self) -> Number:
         """One for each row."""
         return self.mesh.rows
 
+    @cached_property
+    def _costs(self) -> dict[str, CollectiveCost]:
+        """Cost of a sweep of broadcasts along each dimension."""
+        lines = {"row": self.mesh.cols, "column": self.mesh.rows}
+        return {
+            axis: tabulated(broadcasts_cost, nodes, self.switches.broadcast) for axis, nodes in lines.items()
+        }
+
+    @cached_property
+    def _row_ring(self) -> CollectiveCost:
+        found: CollectiveCost = tabulated(line_cost, self.mesh.cols, "ring")
+        return found
+
     def _along_row(self, name: str, op: str, features: int, tokens: int) -> CommStep:
         """Blocks of tokens by ``features`` broadcast or reduced along the row."""
-        cost = broadcasts_cost(self.mesh.cols, self.switches.broadcast)
+        cost = self._costs["row"]
         return self.collective(name, op, "row", self.mesh.cols, cost, tokens * features / self.mesh.nodes)
 
     def _down_column(self, name: str, op: str, linear: Linear) -> CommStep:
         """Blocks of weights or their gradients broadcast or reduced along the column."""
-        cost = broadcasts_cost(self.mesh.rows, self.switches.broadcast)
+        cost = self._costs["column"]
         chunk = linear.h_in * linear.h_out / self.mesh.nodes
         return self.collective(name, op, "column", self.mesh.rows, cost, chunk, weights=True)
 
@@ -67,7 +81,13 @@ class Optimus(Method):
         rows, cols = self.mesh.rows, self.mesh.cols
         macs = tokens * linear.h_in * linear.h_out
         gemm = GemmStep(
-            "XW", ceil(tokens / rows), ceil(linear.h_in / cols), ceil(linear.h_out / cols), cols, macs, None
+            "XW",
+            ceil_div(tokens, rows),
+            ceil_div(linear.h_in, cols),
+            ceil_div(linear.h_out, cols),
+            cols,
+            macs,
+            None,
         )
         return Operation(linear.name, comms, (gemm,))
 
@@ -81,7 +101,8 @@ class Optimus(Method):
         )
         rows, cols = self.mesh.rows, self.mesh.cols
         macs = tokens * linear.h_in * linear.h_out
-        m, h_in, h_out = ceil(tokens / rows), ceil(linear.h_in / cols), ceil(linear.h_out / cols)
+        m = ceil_div(tokens, rows)
+        h_in, h_out = ceil_div(linear.h_in, cols), ceil_div(linear.h_out, cols)
         gemms = (
             GemmStep("dY W^T", m, h_out, h_in, cols, macs, None),
             GemmStep("X^T dY", h_in, m, h_out, cols, macs, None),
@@ -99,22 +120,22 @@ class Optimus(Method):
 
     def _row_sums(self, name: str, elements: int) -> tuple[CommStep, ...]:
         cols = self.mesh.cols
-        cost = line_cost(cols, "ring")
+        cost = self._row_ring
         chunk = elements / self.mesh.nodes
         return tuple(
             self.collective(f"{name}: {op}", op, "row", cols, cost, chunk)
             for op in ("reduce-scatter", "all-gather")
         )
 
-    def tile_operands(self, linear: Linear) -> float:
+    def tile_operands(self, linear: Linear) -> Number:
         """The panel of X in use: tokens of the row, features of one column."""
         return linear.h_in / self.mesh.nodes
 
-    def tile_sums(self, linear: Linear) -> float:
+    def tile_sums(self, linear: Linear) -> Number:
         """Sums of the die's own block of Y, or a panel of dX."""
-        return max(linear.h_out, linear.h_in) / self.mesh.nodes
+        return larger(linear.h_out, linear.h_in) / self.mesh.nodes
 
-    def tile_count(self, tokens: int, tile: int) -> int:
+    def tile_count(self, tokens: Number, tile: Number) -> Number:
         """The panels of a sweep overlap one another."""
         del tokens, tile
         return self.mesh.cols
@@ -122,10 +143,10 @@ class Optimus(Method):
     def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
         """Replicated key and value weights: their gradients are summed over the columns that share a head."""
         replicas = self.kv_replicas
-        if block.name != "attention" or replicas <= 1:
+        if block.name != "attention" or not anywhere(replicas > 1):
             return ()
         weights = 2 * self.model.hidden * self.kv_heads * self.model.head_dim / self.mesh.nodes
-        cost = line_cost(replicas, "ring")
+        cost = tabulated(line_cost, replicas, "ring")
         return tuple(
             self.collective(
                 f"dW of K, V replicas: {op}", op, "row", replicas, cost, weights / replicas, weights=True

@@ -11,11 +11,12 @@ al., arXiv 1909.08053; Korthikanti et al., arXiv 2205.05198).
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import ceil
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from chiplet.elementwise import Number, anywhere, ceil_div, larger, smaller
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
 from nop.cost import CollectiveCost
@@ -36,18 +37,18 @@ class TensorParallel(Method):
     switches: RingSwitches
     axis: ClassVar[str]
 
-    @property
+    @cached_property
     @abstractmethod
     def ring_cost(self) -> CollectiveCost:
         """Cost of an all-gather over all dies."""
 
     @property
-    def head_groups(self) -> int:
+    def head_groups(self) -> Number:
         """One for each head, up to the number of dies."""
-        return min(self.mesh.nodes, self.model.heads)
+        return smaller(self.mesh.nodes, self.model.heads)
 
     @property
-    def sequence_groups(self) -> int:
+    def sequence_groups(self) -> Number:
         """With more dies than heads, dies that share a head's weights split the sequences: no die is left
         idle.
         """
@@ -65,10 +66,10 @@ class TensorParallel(Method):
     def _sizes(self, linear: Linear, tokens: int) -> tuple[int, int, int]:
         """Tokens, input and output features of a die's GEMM."""
         features, groups = self._split(linear)
-        m = ceil(tokens / groups)
+        m = ceil_div(tokens, groups)
         if linear.expand:
-            return m, linear.h_in, ceil(linear.h_out / features)
-        return m, ceil(linear.h_in / features), linear.h_out
+            return m, linear.h_in, ceil_div(linear.h_out, features)
+        return m, ceil_div(linear.h_in, features), linear.h_out
 
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
         """Gather X before the first linear; scatter the partial sums of Y after the second."""
@@ -108,23 +109,23 @@ class TensorParallel(Method):
             self._step("loss sums: all-gather", "all-gather", 2 * tokens),
         )
 
-    def tile_operands(self, linear: Linear) -> float:
+    def tile_operands(self, linear: Linear) -> Number:
         """A gathered token with its features whole, and its share of the features between the linears."""
         features, groups = self._split(linear)
         if linear.expand:
             return (linear.h_in + linear.h_out / features) / groups
         return (linear.h_out + linear.h_in / features) / groups
 
-    def tile_sums(self, linear: Linear) -> float:
+    def tile_sums(self, linear: Linear) -> Number:
         """Partial sums of a token, of Y and of dX, whichever are more: one of them with its features whole."""
         features, groups = self._split(linear)
         if linear.expand:
-            return max(linear.h_in, linear.h_out / features) / groups
-        return max(linear.h_out, linear.h_in / features) / groups
+            return larger(linear.h_in, linear.h_out / features) / groups
+        return larger(linear.h_out, linear.h_in / features) / groups
 
-    def gathered_copies(self, linear: Linear) -> float:
+    def gathered_copies(self, linear: Linear) -> Number:
         """One for each die, for the first linear only: the second one's input is not gathered."""
-        return 0.0 if self.switches.gather_again or not linear.expand else float(self.mesh.nodes)
+        return 0.0 if self.switches.gather_again or not linear.expand else 1.0 * self.mesh.nodes
 
     def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
         """Dies that share a head, or a key/value head, sum the gradients of what they share."""
@@ -134,11 +135,11 @@ class TensorParallel(Method):
         replicas = {
             "Q, O": (
                 self.sequence_groups,
-                2 * model.hidden * model.head_dim * ceil(model.heads / self.head_groups),
+                2 * model.hidden * model.head_dim * ceil_div(model.heads, self.head_groups),
             ),
             "K, V": (
                 self.sequence_groups * self.kv_replicas,
-                2 * model.hidden * model.head_dim * ceil(self.kv_heads / self.head_groups),
+                2 * model.hidden * model.head_dim * ceil_div(self.kv_heads, self.head_groups),
             ),
         }
         return tuple(
@@ -152,11 +153,11 @@ class TensorParallel(Method):
                 weights=True,
             )
             for name, (group, weights) in replicas.items()
-            if group > 1
+            if anywhere(group > 1)
             for op in ("reduce-scatter", "all-gather")
         )
 
-    def weights_per_die(self, block: Block) -> float:
+    def weights_per_die(self, block: Block) -> Number:
         """With more dies than heads the attention's weights are replicated over the sequence groups."""
         share = super().weights_per_die(block)
         return share * self.mesh.nodes / self.head_groups if block.name == "attention" else share

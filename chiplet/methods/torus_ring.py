@@ -4,10 +4,12 @@ mesh.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chiplet.meshes import mesh_cost
 from chiplet.methods.ring import RingSwitches, TensorParallel
 from nop.cost import CollectiveCost, torus_ring_cost
 
@@ -29,7 +31,7 @@ class TorusRing(TensorParallel):
     switches: TorusRingSwitches
     axis = "torus"
 
-    @property
+    @cached_property
     def ring_cost(self) -> CollectiveCost:
         """Rings along both dimensions."""
-        return torus_ring_cost(self.mesh, self.switches.dimensions == "both")
+        return mesh_cost(torus_ring_cost, self.mesh, self.switches.dimensions == "both")

@@ -1,14 +1,15 @@
 """The work of one fused block under a distribution method: communication, GEMMs and vector operations.
 
 All element counts are those of one die and one mini-batch; what differs between dies is the mean, and the
-sizes of GEMMs are those of the busiest die.
+sizes of GEMMs are those of the busiest die. Sizes and counts may be arrays with one element a machine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Literal
+
+from chiplet.elementwise import Number, ceil_div, is_array
 
 BlockName = Literal["attention", "ffn", "head"]
 
@@ -92,10 +93,12 @@ class Operation:
     comms: tuple[CommStep, ...] = ()
     gemms: tuple[GemmStep, ...] = ()
     vectors: tuple[VectorStep, ...] = ()
-    strip_rows: int = 0
+    strip_rows: Number | None = None
     """Rows that are worked on in strips as high as the array, one strip's vector work behind the next one's
-    GEMM.
+    GEMM; None for token tiles.
     """
+    times: Number = 1
+    """How often it runs in a mini-batch."""
 
 
 @dataclass(frozen=True)
@@ -124,19 +127,38 @@ def joined(operation: Operation, other: Operation) -> Operation:
         operation.comms + other.comms,
         operation.gemms + other.gemms,
         operation.vectors + other.vectors,
+        times=operation.times,
     )
 
 
-def sliced(linear: Linear, slices: int) -> list[Linear]:
-    """``linear`` cut by output columns into at most ``slices`` parts, all but the last equally wide."""
-    width = ceil(linear.h_out / slices)
-    whole, rest = divmod(linear.h_out, width)
-    return [replace(linear, h_out=size) for size in [width] * whole + [rest] * bool(rest)]
+def repeated(operation: Operation, times: Number) -> Operation:
+    """``operation`` so many times in a mini-batch."""
+    return operation if not is_array(times) and times == 1 else replace(operation, times=times)
 
 
-def largest_slice(linear: Linear, slices: int) -> Linear:
+def slice_count(linear: Linear, slices: Number) -> Number:
+    """Parts of equal width, but for the last, that ``linear`` is cut into by output columns: at most ``slices``."""
+    return ceil_div(linear.h_out, ceil_div(linear.h_out, slices))
+
+
+def sliced(linear: Linear, slices: Number) -> list[tuple[Linear, Number]]:
+    """The parts of ``linear``, each with how often there is one like it: the first, those between if there are any,
+    and the last. Of many machines some may have none between.
+    """
+    if not is_array(slices) and slices == 1:
+        return [(linear, 1)]
+    first, count = largest_slice(linear, slices), slice_count(linear, slices)
+    last = replace(linear, h_out=linear.h_out - (count - 1) * first.h_out)
+    if is_array(count):
+        return [(first, 1), (first, count - 2), (last, 1)]
+    return [(first, 1)] * (count > 1) + [(first, count - 2)] * (count > 2) + [(last, 1)]
+
+
+def largest_slice(linear: Linear, slices: Number) -> Linear:
     """The first of :func:`sliced`, which no other is wider than."""
-    return linear if slices == 1 else replace(linear, h_out=ceil(linear.h_out / slices))
+    if not is_array(slices) and slices == 1:
+        return linear
+    return replace(linear, h_out=ceil_div(linear.h_out, slices))
 
 
 def linears(block: Block) -> tuple[Linear, ...]:

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 TASK_POINTS = 65_536
-TASK_GROUPS = 256
-"""A task has so many points, or groups of points with a schedule of their own, at most."""
+"""A task has so many points at most, where schedules are worked out for many points at once."""
 
-SMALL_POINTS, SMALL_GROUPS = 50_000, 64
-"""A sweep with less is done before other processes would have started."""
+TASKS = 8
+"""Tasks that a sweep is cut into at least, to keep several processes busy to the end."""
+
+GROUP_SECONDS, POINT_SECONDS, SINGLE_SECONDS = 3e-5, 5e-6, 1e-2
+"""About what a group of points takes for its schedules, a point, and a point with several packages."""
+
+SMALL_SECONDS = 1.0
+"""A sweep that takes less is done before other processes would have started."""
 
 SHOWN = 20
 """Points of the front in the table."""
@@ -127,10 +132,18 @@ def _ranges(sweep: Sweep) -> list[tuple[int, int]]:
     if sweep.group_points >= TASK_POINTS:
         size = TASK_POINTS
     else:
-        size = min(TASK_POINTS // sweep.group_points, TASK_GROUPS) * sweep.group_points
-        # Enough tasks to keep several processes busy to the end.
-        size = min(size, max(1, -(-sweep.groups // 16)) * sweep.group_points)
+        size = min(TASK_POINTS // sweep.group_points, -(-sweep.groups // TASKS)) * sweep.group_points
+    if sweep.several_packages:
+        size = min(size, -(-total // TASKS), int(SMALL_SECONDS / SINGLE_SECONDS))
     return [(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def _seconds(sweep: Sweep) -> float:
+    """About what the sweep takes on one core."""
+    points = sweep.groups * sweep.group_points
+    if sweep.several_packages:
+        return points * SINGLE_SECONDS
+    return sweep.groups * GROUP_SECONDS + points * POINT_SECONDS
 
 
 def _run(
@@ -143,8 +156,7 @@ def _run(
         from cosim.cluster import run_on_cluster
 
         return run_on_cluster(evaluate, tasks, address=scheduler)
-    small = sweep.groups * sweep.group_points <= SMALL_POINTS and sweep.groups <= SMALL_GROUPS
-    if len(tasks) == 1 or workers == 1 or (small and workers is None):
+    if len(tasks) == 1 or workers == 1 or (workers is None and _seconds(sweep) < SMALL_SECONDS):
         return enumerate(map(evaluate, tasks))
     from cosim.pool import run_all
 

@@ -16,7 +16,7 @@ from chiplet.cost_specs import CostSpec
 from chiplet.keys import known_keys
 from chiplet.projection import project
 from chiplet.specs import DieSpec
-from chiplet.sweep import varied
+from chiplet.sweep_machines import varied
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model
 

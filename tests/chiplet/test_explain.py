@@ -16,10 +16,18 @@ from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    ("switches", "mesh"), [({}, (4, 4)), ({"overlap": False, "recompute": "full"}, (3, 2)), ({}, (1, 1))]
+    ("switches", "mesh", "overrides"),
+    [
+        ({}, (4, 4), ()),
+        ({"overlap": False, "recompute": "full"}, (3, 2), ()),
+        ({}, (1, 1), ()),
+        ({}, (1, 2), ("die.weight_bytes=20000", "die.accumulator_bytes=100000")),
+    ],
 )
-def test_terms_add_up_to_the_result(method: str, switches: dict[str, object], mesh: tuple[int, int]) -> None:
-    system = small_package("energy.static_watts=0.5")
+def test_terms_add_up_to_the_result(
+    method: str, switches: dict[str, object], mesh: tuple[int, int], overrides: tuple[str, ...]
+) -> None:
+    system = small_package("energy.static_watts=0.5", *overrides)
     found = account(small_model(), system, mesh=mesh, method=method, switches=switches, global_batch=9)
     terms = {term.name: term for term in explain(found)}
     assert len(terms) == len(explain(found))

@@ -7,14 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiplet.methods.registry import METHODS, make_switches, method_type
-from chiplet.methods.work import Batch, BlockPlan, CommStep, Linear, largest_slice, sliced
+from chiplet.methods.work import Batch, BlockPlan, CommStep, Linear, largest_slice, slice_count, sliced
 from chiplet.projection import project
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, small_model, small_package
 
 
 def _steps(plan: BlockPlan, direction: str) -> list[CommStep]:
-    return [step for operation in getattr(plan, direction) for step in operation.comms]
+    return [
+        step
+        for operation in getattr(plan, direction)
+        for _ in range(operation.times)
+        for step in operation.comms
+    ]
 
 
 def _received(plan: BlockPlan, direction: str, kind: str) -> float:
@@ -24,7 +29,7 @@ def _received(plan: BlockPlan, direction: str, kind: str) -> float:
 @given(h_out=st.integers(1, 500), slices=st.integers(1, 600))
 def test_slices_cover_a_linear(h_out: int, slices: int) -> None:
     linear = Linear("X", 7, h_out, True)
-    found = sliced(linear, slices)
+    found = [part for part, times in sliced(linear, slices) for _ in range(times)]
     assert sum(part.h_out for part in found) == h_out
     assert len(found) <= slices
     assert found[0] == largest_slice(linear, slices)
@@ -50,7 +55,11 @@ def test_sliced_blocks_do_the_same_work(
         whole, cut = instance.plan(block, batch), instance.plan(block, batch, slices)
         for direction in ("forward", "backward"):
             macs = [
-                sum(gemm.macs for operation in getattr(plan, direction) for gemm in operation.gemms)
+                sum(
+                    gemm.macs * operation.times
+                    for operation in getattr(plan, direction)
+                    for gemm in operation.gemms
+                )
                 for plan in (whole, cut)
             ]
             assert macs[0] == macs[1]
@@ -71,7 +80,7 @@ def test_inputs_are_gathered_and_their_gradients_scattered_once_a_slice(
     instance = method_type("hecaton")(small_model(), Mesh(rows, cols), make_switches("hecaton"), 2)
     block = instance.blocks()[2]
     batch = Batch(128, 2, 64)
-    count = len(sliced(block.expand, slices))
+    count = slice_count(block.expand, slices)
     whole, cut = instance.plan(block, batch), instance.plan(block, batch, slices)
     for direction, kind in (
         ("forward", "gather X"),

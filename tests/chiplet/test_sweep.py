@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from chiplet.methods.registry import METHODS
 from chiplet.projection import project
 from chiplet.space import CONTINUOUS, Space, plan_sweep
 from chiplet.specs import SystemSpec
-from chiplet.sweep import JOB_KEYS, Points, Task, evaluate, inner_values, mesh_of
+from chiplet.sweep import Points, Task, evaluate, inner_values
 from chiplet.sweep_columns import COLUMNS, of_projection
+from chiplet.sweep_machines import JOB_KEYS, has_switch, mesh_of
 from chiplet.timing import Calibration, DieTerms, GemmTerms
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -75,13 +78,30 @@ def single(
     job = {name: chosen[name] for name in JOB_KEYS if chosen[name] is not None}
     job["mesh"] = mesh_of(job["mesh"])
     switches = {
-        name.removeprefix("switches."): value for name, value in chosen.items() if name.startswith("s")
+        name.rpartition(".")[2]: value
+        for name, value in chosen.items()
+        if name.startswith("switches.") and has_switch(chosen["method"], name)
     }
-    switches = {name: value for name, value in switches.items() if name in JOB_KEYS or "." not in name}
-    switches.pop("sequence_length", None)
     return of_projection(
         project(system=SystemSpec.model_validate(values), switches=switches, calibration=calibration, **job)
     )
+
+
+def agree(sweep: Any, found: Points, base: SystemSpec, rows: Iterable[int]) -> int:
+    """Hold rows against single projections, messages included; how many of them fit."""
+    fitting = 0
+    for row in rows:
+        reason, point = found.reasons[found.reason[row]], int(found.index[row])
+        if reason:
+            with pytest.raises(ValueError, match=re.escape(reason)):
+                single(sweep, point, base)
+            assert all(np.isnan(found.results[name][row]) for name in COLUMNS)
+            continue
+        fitting += 1
+        expected = single(sweep, point, base)
+        for name in COLUMNS:
+            assert found.results[name][row] == pytest.approx(expected[name], rel=1e-12, abs=0), name
+    return fitting
 
 
 @settings(max_examples=25, deadline=None)
@@ -108,6 +128,74 @@ def test_a_sweep_has_the_numbers_of_single_projections(data: st.DataObject, mode
         expected = single(sweep, int(found.index[row]), base)
         for name in COLUMNS:
             assert found.results[name][row] == pytest.approx(expected[name], rel=1e-12, abs=0), name
+
+
+SIZES: dict[str, tuple[float, ...]] = {
+    "die.rows": (1, 3, 4, 8, 16, 31),
+    "die.cols": (1, 5, 8, 16),
+    "die.stages": (1, 2, 4),
+    "die.weight_bytes": (3_000, 30_000, 300_000, 3_000_000),
+    "die.activation_bytes": (5_000, 40_000, 1_000_000, 20_000_000),
+    "die.accumulator_bytes": (4_000, 50_000, 2_000_000),
+    "memory.channels": (1, 2, 7),
+    "memory.channels_per_edge_die": (0.0, 0.3, 2.0),
+    "memory.channel_bytes": (2_000_000, 50_000_000, 10**12),
+    "cost.dies_per_substrate": (0, 1, 3, 16),
+    "nop.flit_bits": (32, 64),
+    "link.lanes": (8, 64),
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_what_schedules_follow_from_varies_with_the_numbers_of_single_projections(
+    data: st.DataObject, model: str
+) -> None:
+    keys = data.draw(st.lists(st.sampled_from(sorted(SIZES)), min_size=1, max_size=4, unique=True))
+    some = st.lists(st.integers(1, 40), min_size=1, max_size=3, unique=True).map(tuple)
+    side = st.integers(1, 9)
+    base = small_package("die.dtype=" + data.draw(st.sampled_from(["bf16", "int8"])))
+    sweep, found = run(
+        base,
+        model=model,
+        method=tuple(METHODS),
+        mesh=tuple({f"{data.draw(side)}x{data.draw(side)}" for _ in range(3)}),
+        global_batch=data.draw(some),
+        sequence_length=data.draw(some),
+        mini_batch=data.draw(st.sampled_from([(), 1, (2, 5)])),
+        optimizer=data.draw(st.sampled_from(["sgd", "adam"])),
+        switches={
+            "overlap": (True, False),
+            "recompute": data.draw(st.sampled_from(["none", "selective", "full"])),
+            "optimus.broadcast": ("tree", "pipelined"),
+        },
+        vary={key: SIZES[key] for key in keys},
+    )
+    count = len(found.index)
+    rows = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=30))
+    agree(sweep, found, base, rows)
+
+
+def test_slices_parts_and_refusals_of_many_sizes() -> None:
+    sweep, found = run(
+        PACKAGE,
+        model=("llama2-7b", "tinyllama-1.1b", "gpt3-175b"),
+        method=tuple(METHODS),
+        dies=(1, 2, 7, 12, 64, 100),
+        global_batch=(1, 33),
+        sequence_length=(1000, 3000),
+        vary={
+            "die.rows": (24, 128),
+            "die.weight_bytes": (300_000, 2_000_000, 16_777_216),
+            "die.activation_bytes": (1_000_000, 33_554_432),
+            "memory.channel_bytes": (3_000_000_000, 300_000_000_000),
+        },
+    )
+    rng = np.random.default_rng(3)
+    assert agree(sweep, found, PACKAGE, rng.choice(len(found.index), 300, replace=False).tolist()) > 40
+    reasons = " ".join(found.reasons)
+    for lacking in ("DRAM", "activation buffer", "learned positions"):
+        assert lacking in reasons
 
 
 def test_schedules_sizes_and_methods_vary_as_well() -> None:

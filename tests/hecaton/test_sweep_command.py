@@ -16,7 +16,7 @@ from chiplet.pareto import pareto_front
 from chiplet.space import load_space, plan_sweep
 from chiplet.sweep import Task, evaluate
 from chiplet.sweep_columns import COLUMNS
-from hecaton.commands.sweep import TASK_GROUPS, TASK_POINTS, _ranges
+from hecaton.commands.sweep import TASK_POINTS, _ranges
 from hecaton.sweep_files import SweepFiles, input_columns
 from tests.hecaton.command import hecaton, refused
 
@@ -122,9 +122,7 @@ def test_tasks_cover_all_points_once() -> None:
         assert ranges[0][0] == 0
         assert ranges[-1][1] == sweep.groups * sweep.group_points
         assert all(first[1] == second[0] for first, second in pairwise(ranges))
-        assert max(stop - start for start, stop in ranges) <= max(
-            TASK_POINTS, TASK_GROUPS * sweep.group_points
-        )
+        assert max(stop - start for start, stop in ranges) <= TASK_POINTS
 
 
 def test_columns_of_what_varies_are_those_of_the_points(space: Path) -> None:

@@ -1,0 +1,183 @@
+"""Schedules of many machines at once: arrays with one row a machine.
+
+Machines whose blocks run in the same parts share one :class:`chiplet.schedule.Schedule` of arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chiplet.elementwise import Number
+from chiplet.fit import Fit, Work, fit_block, lacking
+from chiplet.memory import BufferUse, Optimizer
+from chiplet.meshes import Meshes
+from chiplet.methods.base import Method
+from chiplet.schedule import (
+    Schedule,
+    assemble,
+    block_refusal,
+    dram_refusal,
+    dram_use,
+    round_sequences,
+    whole_model,
+)
+from chiplet.specs import SystemSpec
+from chiplet.timing import GemmTerms
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Training steps by one method on ``count`` machines.
+
+    The meshes of ``method``, fields of ``system`` and the numbers are arrays of ``count`` rows and one column, or the
+    same for all. Fields of ``system`` that no schedule depends on may be arrays with one axis: then every machine is
+    as many as these have elements.
+    """
+
+    count: int
+    method: Method
+    system: SystemSpec
+    terms: GemmTerms
+    global_batch: Number
+    length: Number
+    mini_batch: Number | None
+    optimizer: Optimizer
+
+    def select(self, rows: NDArray[np.intp]) -> Jobs:
+        """The machines number ``rows``."""
+        method, mesh = self.method, self.method.mesh
+        assert isinstance(mesh, Meshes)
+        some = Meshes(_rows(mesh.rows, rows), _rows(mesh.cols, rows))
+        return replace(
+            self,
+            count=len(rows),
+            method=type(method)(method.model, some, method.switches, method.element_bytes),
+            system=_some_systems(self.system, rows),
+            global_batch=_rows(self.global_batch, rows),
+            length=_rows(self.length, rows),
+            mini_batch=_rows(self.mini_batch, rows),
+        )
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How machines number ``rows`` run: ``sequences`` a round, and how each block fits."""
+
+    rows: NDArray[np.intp]
+    jobs: Jobs
+    sequences: Number
+    fits: tuple[Fit, ...]
+
+    def select(self, places: slice) -> Decided:
+        """Some of them."""
+        rows = np.arange(len(self.rows))[places]
+        return Decided(
+            self.rows[places],
+            self.jobs.select(rows),
+            _rows(self.sequences, rows),
+            tuple(Fit(fit.parts, _rows(fit.slices, rows), _rows(fit.size, rows)) for fit in self.fits),
+        )
+
+    def schedule(self) -> Schedule:
+        """Their schedules."""
+        jobs = self.jobs
+        work = Work(jobs.method, jobs.system.die, self.sequences, jobs.length, jobs.mini_batch)
+        dram = dram_use(
+            jobs.method,
+            jobs.system,
+            whole_model(jobs.method, jobs.length, jobs.optimizer),
+            self.sequences,
+        )
+        return assemble(work, self.fits, (), jobs.global_batch, dram)
+
+
+def decide(jobs: Jobs) -> tuple[list[Decided], dict[int, str]]:
+    """How the machines of ``jobs`` run, by what they have in common, and for those that do not fit the message of
+    :func:`chiplet.schedule.make_schedule`.
+    """
+    method, system = jobs.method, jobs.system
+    need = whole_model(method, jobs.length, jobs.optimizer)
+    least = dram_use(method, system, need, 1)
+    sequences = round_sequences(method, system, need, jobs.global_batch)
+    work = Work(method, system.die, sequences, jobs.length, jobs.mini_batch)
+    blocks = method.blocks()
+    fits = [fit_block(work, block, fused=True) for block in blocks]
+
+    refused: dict[int, str] = {}
+    dies = _column(method.mesh.nodes, jobs.count)
+    lacks = ~_column(least.fits, jobs.count).astype(bool)
+    for row in np.flatnonzero(lacks).tolist():
+        refused[row] = str(dram_refusal(method.model.name, int(dies[row]), _one(least, row), None))
+    key = np.zeros(jobs.count, dtype=np.int64)
+    for number, fit in enumerate(fits):
+        without = np.flatnonzero((_column(fit.size, jobs.count) == 0) & ~lacks)
+        lacks[without] = True
+        if len(without):
+            some = jobs.select(without)
+            asked = lacking(
+                Work(some.method, some.system.die, _rows(sequences, without), some.length, some.mini_batch),
+                some.method.blocks()[number],
+            )
+            for place, row in enumerate(without.tolist()):
+                given = (
+                    None if some.mini_batch is None else int(_column(some.mini_batch, len(without))[place])
+                )
+                refused[row] = str(
+                    block_refusal(
+                        method.model.name,
+                        int(dies[row]),
+                        method.name,
+                        blocks[number].name,
+                        [_one(use, place) for use in asked],
+                        given,
+                    )
+                )
+        key = 8 * key + 2 * _column(fit.parts, jobs.count).astype(np.int64)
+        key += _column(fit.slices, jobs.count) > 1
+    found = []
+    fitting = np.flatnonzero(~lacks)
+    for kind in np.unique(key[fitting]).tolist():
+        rows = fitting[key[fitting] == kind]
+        parts = [kind >> shift & 7 for shift in range(3 * (len(blocks) - 1), -1, -3)]
+        chosen = tuple(
+            Fit(part >> 1, _rows(fit.slices, rows) if part & 1 else 1, _rows(fit.size, rows))
+            for part, fit in zip(parts, fits, strict=True)
+        )
+        found.append(Decided(rows, jobs.select(rows), _rows(sequences, rows), chosen))
+    return found, refused
+
+
+def _rows(value: Any, rows: NDArray[np.intp]) -> Any:
+    """Those rows of an array that has one for each machine; anything else as it is."""
+    return value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
+
+
+def _some_systems(system: SystemSpec, rows: NDArray[np.intp]) -> SystemSpec:
+    sections: dict[str, Any] = {}
+    for name in SystemSpec.model_fields:
+        section = getattr(system, name)
+        fields = {key: value for key, value in vars(section).items() if isinstance(value, np.ndarray)}
+        if fields:
+            sections[name] = section.model_copy(
+                update={key: _rows(value, rows) for key, value in fields.items()}
+            )
+    return system.model_copy(update=sections)
+
+
+def _column(value: Number, count: int) -> NDArray[Any]:
+    """One number for each machine."""
+    return np.broadcast_to(value, (count, 1))[:, 0]
+
+
+def _one(use: BufferUse, row: int) -> BufferUse:
+    """What one machine asks of a buffer."""
+    needed, available = (
+        int(value[row, 0] if np.ndim(value) else value) for value in (use.needed, use.available)
+    )
+    return BufferUse(use.name, needed, available)
