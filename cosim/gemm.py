@@ -30,7 +30,7 @@ from cosim.timeline import predict
 from rtl.bench.die import DieBench
 from rtl.emit import Emitted
 
-__all__ = ["die_bench", "emit_bench", "prepare", "run_gemm"]
+__all__ = ["die_bench", "emit_bench", "prepare", "run_gemm", "watch"]
 
 LEAST_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
@@ -128,7 +128,7 @@ def run_gemm(
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
         folder = Path(name)
-        with _watch(folder, timeline.cycles, progress):
+        with watch(folder, timeline.cycles, progress):
             outcome, result, undefined = _simulate(
                 simulator, model, emitted.top, folder, request, program, a, b, observation.signals
             )
@@ -218,7 +218,7 @@ def _simulate(
 
 
 @contextmanager
-def _watch(folder: Path, cycles: float, progress: Callable[[float], None] | None) -> Iterator[None]:
+def watch(folder: Path, cycles: float, progress: Callable[[float], None] | None) -> Iterator[None]:
     """Tell ``progress`` which part of ``cycles`` the bench in ``folder`` has passed, until the context ends."""
     if progress is None:
         yield

@@ -1,47 +1,44 @@
-"""Co-simulation of a package: a GEMM on every die at once, operands and results behind the shared IO dies."""
+"""Co-simulation of a package: a GEMM spread over its dies, operands and result behind the IO dies."""
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
-import time
+import hashlib
+from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chiplet.specs import SystemSpec
-from chiplet.timing import DieTerms
-from cosim import golden
+from chiplet.specs import Dtype, SystemSpec
 from cosim.backends.registry import backend
-from cosim.designs import emitted_once
-from cosim.job import FOLDER_VARIABLE, save_image
-from cosim.operands import Operands, pack, random_operand, unpack
-from cosim.package_job import PackageJob, PackageOutcome, Program, Region
-from cosim.scheduler import GemmProgram, Matrix, schedule_gemm
+from cosim.operands import Operands, random_operand
+from cosim.package_plan import PHASES, DiePart, plan_gemm
+from cosim.package_run import Places, run_phases
 from cosim.tiling import Form, Shape
-from cosim.timeline import predict
-from rtl.bench.package import PackageBench, contents_name
-from rtl.emit import Emitted
-from rtl.isa import Opcode
-from rtl.package import io_die_names
+from nop.collectives import Algorithm
+from rtl.register_map import SIDES
 
-__all__ = ["PackageGemmRecord", "PackageGemmRequest", "emit_package_bench", "moved", "run_package_gemm"]
+__all__ = [
+    "DieResult",
+    "PackageGemmRecord",
+    "PackageGemmRequest",
+    "PhaseResult",
+    "package_gemm_request",
+    "prepare",
+    "run_package_gemm",
+]
 
-LEAST_MEMORY_WORDS = 4096
-PATIENCE = 20
-"""Cycles before a run is given up, over those of the programs one after the other on a port of their own."""
+MOST_DIES = 256
+"""Larger packages take hours to build, and show nothing that smaller ones do not."""
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class PackageGemmRequest(_Model):
-    """A GEMM for every die of a package, each with operands of its own.
+    """A GEMM on all dies of a package together, see :mod:`cosim.package_shares`.
 
     ``stall`` and ``interval`` are those of each memory, see :class:`cosim.record.GemmRequest`. With ``direct`` there
     are no link adapters between the routers.
@@ -51,8 +48,9 @@ class PackageGemmRequest(_Model):
     k: int
     n: int
     form: Form = "nn"
+    algorithm: Algorithm = "chain"
     system: SystemSpec
-    seed: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     interval: Annotated[int, Field(ge=1, le=1 << 15)] = 1
     operands: Operands = "normal"
@@ -60,19 +58,85 @@ class PackageGemmRequest(_Model):
     direct: bool = False
 
 
+def package_gemm_request(**fields: Any) -> PackageGemmRequest:
+    """Return a request. Raises ValueError of one line if a field is out of range."""
+    try:
+        return PackageGemmRequest(**fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+
+
+class PhaseResult(_Model):
+    """A phase: from the common start to the end of the last die's program.
+
+    Attributes
+    ----------
+    name
+        One of :data:`cosim.package_plan.PHASES`.
+    cycles
+        Of the slowest die.
+    axi_reads, axi_writes
+        Words at all AXI ports, programs included.
+    nop_flits
+        Flits that left the engines.
+    """
+
+    name: str
+    cycles: int
+    axi_reads: int
+    axi_writes: int
+    nop_flits: int
+
+
+class DieResult(_Model):
+    """A die.
+
+    Attributes
+    ----------
+    row, col
+        Its place, from 0.
+    macs
+        Multiply-adds of the GEMM that it did.
+    utilization
+        ``macs`` over R C multiply-adds in each cycle of the whole run.
+    mismatches
+        Elements of its part of the result that differ from the golden model, or are undefined, in any bit.
+    """
+
+    row: int
+    col: int
+    macs: int
+    utilization: float
+    mismatches: int
+
+
 class PackageGemmRecord(_Model):
-    """Measured GEMMs of a package.
+    """A measured GEMM of a package.
 
     Attributes
     ----------
     request
         What was run.
+    m, k, n, form, algorithm, mesh, rows, cols, dtype, seed
+        Of the request; ``mesh`` as in ``2x3``, ``rows`` and ``cols`` those of a die's array.
     cycles
-        From the common start to the end of the last program.
+        Sum of the phases'.
+    ideal_cycles
+        ceil(M K N / (R C)) over the dies.
+    utilization, array_utilization
+        ``ideal_cycles`` over ``cycles``, and over those of the phase ``multiply``.
+    phases, dies
+        One after the other.
+    axi_bytes
+        Read and written at the AXI port of each IO die.
+    least_axi_bytes
+        Operands and result once, without programs and rows that are filled up.
     mismatches
-        Result elements of each die that differ from the golden model, or are undefined, in any bit.
+        Of all dies.
     counters
-        Of each die.
+        Of each die in each phase.
     sim, simulator_version, hecaton_version, verilog_sha256
         What ran it, and the design that ran.
     wall_seconds
@@ -80,183 +144,161 @@ class PackageGemmRecord(_Model):
     """
 
     request: PackageGemmRequest
+    m: int
+    k: int
+    n: int
+    form: Form
+    algorithm: Algorithm
+    mesh: str
+    rows: int
+    cols: int
+    dtype: Dtype
     cycles: int
-    mismatches: tuple[int, ...]
-    counters: tuple[dict[str, int], ...]
+    ideal_cycles: int
+    utilization: float
+    array_utilization: float
+    mismatches: int
+    phases: tuple[PhaseResult, ...]
+    dies: tuple[DieResult, ...]
+    axi_bytes: dict[str, dict[str, int]]
+    least_axi_bytes: int
+    counters: dict[str, tuple[dict[str, int], ...]]
+    seed: int
     sim: str
     simulator_version: str
     hecaton_version: str
     verilog_sha256: str
     wall_seconds: float
 
-
-def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -> Emitted:
-    """Return the Verilog of a package with memories of at least ``memory_words``, a power of two.
-
-    SRAMs are inferred ones: a macro has no contents here.
-
-    Raises
-    ------
-    ValueError
-        If the package cannot be made, see :class:`rtl.package.Package`.
-    """
-    die = system.die.model_copy(update={"sram": "inferred"})
-    return emitted_once(
-        PackageBench,
-        system=system.model_copy(update={"die": die}),
-        memory_depth=max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()),
-        direct=direct,
-    )
-
-
-def moved(program: GemmProgram, words: int) -> GemmProgram:
-    """Return the same program with everything that it has in memory ``words`` words further on."""
-
-    def move(matrix: Matrix) -> Matrix:
-        return dataclasses.replace(matrix, address=matrix.address + words)
-
-    return dataclasses.replace(
-        program,
-        a=move(program.a),
-        b=move(program.b),
-        y=move(program.y),
-        commands=tuple(
-            dataclasses.replace(
-                command, fields={**command.fields, "address": command.fields["address"] + words}
-            )
-            if command.opcode in (Opcode.LOAD, Opcode.STORE)
-            else command
-            for command in program.commands
-        ),
-        program_address=program.program_address + words,
-        memory_words=program.memory_words + words,
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _DieWork:
-    """What a die has to do: the IO die that serves it, its program and its operands as they are stored."""
-
-    io_die: str
-    program: GemmProgram
-    a: NDArray[Any]
-    b: NDArray[Any]
-
-
-def _plan(request: PackageGemmRequest) -> list[_DieWork]:
-    """Programs and operands of the dies, those of an IO die one after the other in its memory."""
-    system = request.system
-    die, package = system.die, system.package
-    shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
-    program = schedule_gemm(die, system.memory, shape)
-    names = io_die_names(system)
-    rng = np.random.default_rng(request.seed)
-    used = dict.fromkeys(names.values(), 0)
-    work = []
-    for row in range(package.rows):
-        for col in range(package.cols):
-            io_die = names[row, package.io_side(col)]
-            a, b = (
-                random_operand(rng, *stored, dtype=die.dtype, operands=request.operands)
-                for stored in (shape.stored_a, shape.stored_b)
-            )
-            work.append(_DieWork(io_die=io_die, program=moved(program, used[io_die]), a=a, b=b))
-            used[io_die] += program.memory_words
-    stored = max(used.values()) * system.memory.word_bytes
-    if stored > system.memory.bench_bytes:
-        raise ValueError(
-            f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) needs {stored} bytes of memory behind an IO die: "
-            f"memory.bench_bytes must be at least that, is {system.memory.bench_bytes}"
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
+        decides = self.request.model_dump_json() + self.verilog_sha256
+        return (
+            f"package_{self.mesh}_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_"
+            f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
         )
-    return work
 
 
-def run_package_gemm(request: PackageGemmRequest) -> PackageGemmRecord:
-    """Run a GEMM on every die of the generated package at once and return the record.
+def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places]:
+    """Return the parts of the dies and what they have in memory, so that what cannot run is refused before it does.
 
     Raises
     ------
     ValueError
-        If the simulator is unknown, the shape does not fit the die, or the package cannot be made.
-    SimulationError
-        If the simulator is missing, or the package does not end.
+        If the simulator is unknown, there are too many dies to be simulated, or a block does not fit the exchange
+        buffer or the buffers of a die.
     """
+    backend(request.sim)
+    package = request.system.package
+    if package.dies > MOST_DIES:
+        raise ValueError(
+            f"package: {package.rows} x {package.cols} dies: must be at most {MOST_DIES} for a simulation"
+        )
+    shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
+    rng = np.random.default_rng(request.seed)
+    a, b = (
+        random_operand(rng, *stored, dtype=request.system.die.dtype, operands=request.operands)
+        for stored in (shape.stored_a, shape.stored_b)
+    )
+    places = Places()
+    return plan_gemm(request.system, shape, a, b, algorithm=request.algorithm, places=places), places
+
+
+def run_package_gemm(
+    request: PackageGemmRequest, progress: Callable[[float], None] | None = None
+) -> PackageGemmRecord:
+    """Run a GEMM on all dies of the generated package together and return the record.
+
+    ``progress`` is told, now and then, which part of the phases is over.
+
+    Raises
+    ------
+    ValueError
+        As :func:`prepare`, or if the package cannot be made, or the memories of a bench are too small.
+    SimulationError
+        If the simulator is missing, a link is dead, or the package does not end.
+    """
+    parts, places = prepare(request)
     simulator = backend(request.sim)
     system = request.system
-    work = _plan(request)
-    words = max(die.program.memory_words for die in work)
-    emitted = emit_package_bench(system, words, direct=request.direct)
-    model = simulator.build(emitted)
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        folder = Path(name)
-        _write_job(folder, request, work)
-        simulator.run(model, emitted.top, "cosim.benches.package", folder, {FOLDER_VARIABLE: name})
-        outcome = PackageOutcome.load(folder)
+    die, package, word_bytes = system.die, system.package, system.memory.word_bytes
+    run = run_phases(
+        system,
+        PHASES,
+        [part.work for part in parts],
+        places,
+        simulator,
+        direct=request.direct,
+        stall=request.stall,
+        interval=request.interval,
+        seed=request.seed,
+        progress=progress,
+    )
+    names = [name for number, name in enumerate(PHASES) if any(part.work.programs[number] for part in parts)]
+    outcomes = dict(zip(names, run.outcome.phases, strict=True))
+    phases = tuple(
+        PhaseResult(
+            name=name,
+            cycles=phase.cycles,
+            axi_reads=sum(counts["reads"] for counts in phase.axi.values()),
+            axi_writes=sum(counts["writes"] for counts in phase.axi.values()),
+            nop_flits=sum(counters[f"flits_sent_{side}"] for counters in phase.counters for side in SIDES),
+        )
+        for name, phase in outcomes.items()
+    )
+    cycles = sum(phase.cycles for phase in phases)
+    dies = tuple(
+        DieResult(
+            row=number // package.cols,
+            col=number % package.cols,
+            macs=part.macs,
+            utilization=part.macs / (cycles * die.macs_per_cycle),
+            mismatches=_mismatches(part, *result, dtype=die.dtype),
+        )
+        for number, (part, result) in enumerate(zip(parts, run.outcome.results, strict=True))
+    )
+    macs = request.m * request.k * request.n
+    ideal = -(-macs // (die.macs_per_cycle * package.dies))
     return PackageGemmRecord(
         request=request,
-        cycles=max(counters["cycles"] for counters in outcome.counters),
-        mismatches=tuple(
-            _mismatches(request, die, *result) for die, result in zip(work, outcome.results, strict=True)
-        ),
-        counters=tuple(outcome.counters),
+        m=request.m,
+        k=request.k,
+        n=request.n,
+        form=request.form,
+        algorithm=request.algorithm,
+        mesh=f"{package.rows}x{package.cols}",
+        rows=die.rows,
+        cols=die.cols,
+        dtype=die.dtype,
+        cycles=cycles,
+        ideal_cycles=ideal,
+        utilization=ideal / cycles,
+        array_utilization=ideal / outcomes["multiply"].cycles,
+        mismatches=sum(each.mismatches for each in dies),
+        phases=phases,
+        dies=dies,
+        axi_bytes={
+            io_die: {
+                name: word_bytes * sum(phase.axi[io_die][name] for phase in outcomes.values())
+                for name in counts
+            }
+            for io_die, counts in run.outcome.phases[0].axi.items()
+        },
+        least_axi_bytes=(request.m * request.k + request.k * request.n) * die.element_bytes
+        + 4 * request.m * request.n,
+        counters={name: tuple(phase.counters) for name, phase in outcomes.items()},
+        seed=request.seed,
         sim=request.sim,
         simulator_version=simulator.version(),
         hecaton_version=version("hecaton"),
-        verilog_sha256=emitted.sha256,
-        wall_seconds=time.perf_counter() - start,
+        verilog_sha256=run.emitted.sha256,
+        wall_seconds=run.wall_seconds,
     )
 
 
-def _write_job(folder: Path, request: PackageGemmRequest, work: list[_DieWork]) -> None:
-    system = request.system
-    memory = system.memory
-    names = io_die_names(system).values()
-    for io_die in names:
-        (folder / io_die).mkdir()
-    for die in work:
-        program = die.program
-        commands = program.program_words(memory)
-        save_image(
-            folder / die.io_die,
-            {
-                program.a.address: pack(die.a, program.a, word_bytes=memory.word_bytes),
-                program.b.address: pack(die.b, program.b, word_bytes=memory.word_bytes),
-                program.program_address: b"".join(
-                    word.to_bytes(memory.word_bytes, "little") for word in commands
-                ),
-            },
-        )
-    alone = predict(work[0].program, system.die, memory, DieTerms(), interval=request.interval).cycles
-    flits = -(-8 * memory.word_bytes // system.nop.flit_bits)
-    PackageJob(
-        word_bytes=memory.word_bytes,
-        contents={name: contents_name(name) for name in names},
-        programs=[
-            Program(die=number, address=die.program.program_address, commands=len(die.program.commands))
-            for number, die in enumerate(work)
-        ],
-        results=[
-            Region(
-                io_die=die.io_die,
-                address=die.program.y.address,
-                words=die.program.y.end - die.program.y.address,
-            )
-            for die in work
-        ],
-        latency=memory.latency_cycles,
-        interval=request.interval,
-        stall=round(request.stall * 65536),
-        seed=request.seed + 1,
-        most_cycles=round(PATIENCE * (flits + 1) * system.package.cols * alone / (1 - request.stall)),
-    ).save(folder)
-
-
-def _mismatches(request: PackageGemmRequest, die: _DieWork, result: bytes, undefined: bytes) -> int:
-    spec = request.system.die
-    expected = golden.gemm(
-        *golden.gemm_forms(die.a, die.b, form=request.form), rows=spec.rows, dtype=spec.dtype
-    )
-    found = unpack(result, die.program.y, dtype=spec.dtype)
-    unknown = unpack(undefined, die.program.y, dtype=spec.dtype)
-    return int(np.count_nonzero((expected != found) | (unknown != 0)))
+def _mismatches(part: DiePart, result: bytes, undefined: bytes, *, dtype: Dtype) -> int:
+    found, unknown = (part.found(image, dtype) for image in (result, undefined))
+    if not part.rows:
+        return 0
+    return int(np.count_nonzero((part.expected != found) | (unknown != 0)))

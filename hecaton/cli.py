@@ -24,6 +24,7 @@ from hecaton.commands import (
     demo,
     doctor,
     export,
+    package,
     project,
     scaling,
     schema,
@@ -71,6 +72,7 @@ app.add_typer(demo.app)
 app.add_typer(verilog.app)
 cosim.app.add_typer(traffic.app)
 cosim.app.add_typer(collective.app)
+cosim.app.add_typer(package.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)

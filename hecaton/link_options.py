@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Burst", "DeadLink", "Flips", "LinkStalls", "Links", "faulty_links"]
 
 Links = Annotated[
-    bool, typer.Option("--links", help="Link adapters between the routers, as [link] says; else wires.")
+    bool,
+    typer.Option("--links", help="Link adapters between the routers, as the section link says; else wires."),
 ]
 Flips = Annotated[
     float, typer.Option("--flips", metavar="CHANCE", help="Chance that a frame on a link has a wrong bit.")

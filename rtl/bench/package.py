@@ -1,4 +1,4 @@
-"""Bench-only top: a package with a memory behind each IO die."""
+"""Bench-only top: a package with a memory behind each IO die, and counters of what passes between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from rtl.bench.memory import CONTENTS, SETTINGS
 from rtl.block import Block, place
 from rtl.package import Package, host_widths, io_die_names
 
-__all__ = ["PackageBench", "contents_name"]
+__all__ = ["AXI_COUNTERS", "PackageBench", "contents_name"]
+
+AXI_COUNTERS = {"reads": ("rvalid", "rready"), "writes": ("wvalid", "wready")}
+"""Words that are counted at each AXI port: read, and written."""
 
 
 def contents_name(io_die: str) -> str:
@@ -38,6 +41,8 @@ class PackageBench(Block):
         Of the package.
     memory_* : In
         Settings of the memories, see :class:`rtl.bench.memory.BenchMemory`. Each adds its number to ``memory_seed``.
+    io_west_0_reads, io_west_0_writes, ... : Out(32)
+        Words read and written at the AXI port of each IO die since reset.
     """
 
     def __init__(self, *, system: SystemSpec, memory_depth: int, direct: bool = False) -> None:
@@ -49,6 +54,11 @@ class PackageBench(Block):
                 "done": Out(1),
                 "error": Out(1),
                 **{f"memory_{name}": In(bits) for name, bits in SETTINGS.items()},
+                **{
+                    f"{io_die}_{count}": Out(32)
+                    for io_die in io_die_names(system).values()
+                    for count in AXI_COUNTERS
+                },
             }
         )
 
@@ -83,4 +93,8 @@ class PackageBench(Block):
                 ),
                 memory.seed.eq(self.memory_seed + number),
             ]
+            for count, (valid, ready) in AXI_COUNTERS.items():
+                total = getattr(self, f"{name}_{count}")
+                with m.If(getattr(memory, f"s_axi_{valid}") & getattr(memory, f"s_axi_{ready}")):
+                    m.d.sync += total.eq(total + 1)
         return m

@@ -1,9 +1,10 @@
-"""GEMMs on every die of a package at once, out of shared IO dies: every bit, whatever links and memories do."""
+"""GEMMs spread over the dies of a package, out of the memories behind its IO dies: every bit, whatever links and
+memories do."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from chiplet.specs import DieSpec, Dtype, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim import golden
 from cosim.backends.base import SimulationError
-from cosim.package import PackageGemmRecord, PackageGemmRequest, moved, run_package_gemm
-from cosim.scheduler import schedule_gemm
-from cosim.tiling import FORMS, Shape
+from cosim.package import PackageGemmRecord, package_gemm_request, prepare, run_package_gemm
+from rtl.register_map import SIDES
 
-DIE = DieSpec(rows=2, cols=3, weight_bytes=2048, activation_bytes=2048, accumulator_bytes=2048)
+DIE = DieSpec(rows=2, cols=3, weight_bytes=512, activation_bytes=512, accumulator_bytes=512)
+PER_WORD = 16
 
 
 def system(
@@ -25,104 +26,112 @@ def system(
     return SystemSpec(
         die=DIE.model_copy(update={"dtype": dtype}),
         package=PackageSpec(rows=rows, cols=cols, io=io),
-        nop=NopSpec(flit_bits=32, coordinate_bits=3),
-        memory=MemorySpec(word_bytes=16, outstanding=4),
+        nop=NopSpec(flit_bits=32, coordinate_bits=3, exchange_bytes=4096),
+        memory=MemorySpec(word_bytes=PER_WORD, outstanding=4),
     )
+
+
+def run(spec: SystemSpec, m: int, k: int, n: int, **fields: Any) -> PackageGemmRecord:
+    return run_package_gemm(package_gemm_request(m=m, k=k, n=n, system=spec, **fields))
 
 
 def check(record: PackageGemmRecord) -> None:
-    dies = record.request.system.package.dies
-    assert record.mismatches == (0,) * dies
-    assert len(record.counters) == dies
-    assert record.cycles == max(counters["cycles"] for counters in record.counters) > 0
-    macs = record.request.m * record.request.k * record.request.n
-    assert [counters["macs"] for counters in record.counters] == [macs] * dies
+    request = record.request
+    system = request.system
+    assert record.mismatches == 0
+    assert sum(die.macs for die in record.dies) == record.m * record.k * record.n
+    assert len(record.dies) == system.package.dies
+    assert record.cycles == sum(phase.cycles for phase in record.phases)
+    assert 0 < record.utilization <= record.array_utilization <= 1
+    for phase in record.phases:
+        counters = record.counters[phase.name]
+        assert phase.cycles == max(die["cycles"] for die in counters)
+        assert phase.nop_flits == sum(die[f"flits_sent_{side}"] for die in counters for side in SIDES)
+    moved = {name: sum(words[name] for words in record.axi_bytes.values()) for name in ("reads", "writes")}
+    words = sum(phase.axi_reads + phase.axi_writes for phase in record.phases)
+    assert sum(moved.values()) == words * system.memory.word_bytes >= record.least_axi_bytes
+    stored = 4 * record.m * record.n
+    assert stored <= moved["writes"]
 
 
 @pytest.mark.parametrize(
-    ("rows", "cols", "io", "direct"),
+    ("rows", "cols", "form", "algorithm", "direct"),
     [
-        (1, 1, "both", False),
-        (1, 4, "both", True),
-        (3, 1, "east", True),
-        (2, 2, "both", False),
-        (2, 3, "both", True),
+        (1, 1, "nn", "chain", False),
+        (2, 2, "tn", "chain", True),
+        (1, 3, "nn", "ring", True),
+        (1, 3, "nt", "chain", True),
     ],
 )
-def test_every_die_gets_its_own_result(
-    rows: int, cols: int, io: Literal["west", "east", "both"], direct: bool
+def test_the_dies_of_a_package_make_one_product(
+    rows: int, cols: int, form: Any, algorithm: Any, direct: bool
 ) -> None:
-    check(
-        run_package_gemm(
-            PackageGemmRequest(
-                m=4, k=5, n=7, system=system(rows, cols, io), operands="special", seed=rows, direct=direct
-            )
-        )
+    record = run(
+        system(rows, cols),
+        4,
+        5,
+        7,
+        form=form,
+        algorithm=algorithm,
+        operands="special",
+        seed=rows,
+        direct=direct,
     )
+    check(record)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_memories_that_stall_change_no_bit(form: Literal["nn", "nt", "tn"]) -> None:
-    request = PackageGemmRequest(
-        m=6, k=9, n=4, form=form, system=system(1, 2), stall=0.5, interval=3, seed=1, direct=True
-    )
-    check(run_package_gemm(request))
+def test_link_adapters_and_an_io_die_at_one_end() -> None:
+    check(run(system(3, 1, "east"), 5, 7, 2, form="nn", operands="special"))
+
+
+def test_fewer_rows_and_columns_than_dies() -> None:
+    check(run(system(1, 3), 1, 2, 2, form="nt", direct=True))
+
+
+def test_memories_that_stall_change_no_bit() -> None:
+    check(run(system(1, 2), 6, 9, 4, stall=0.5, interval=3, seed=1, direct=True))
 
 
 def test_both_simulators_agree() -> None:
-    request = PackageGemmRequest(m=3, k=4, n=5, system=system(1, 2, dtype="int8"), direct=True)
     icarus, cxxrtl = (
-        run_package_gemm(request.model_copy(update={"sim": sim})) for sim in ("icarus", "cxxrtl")
+        run(system(1, 2, dtype="int8"), 3, 4, 5, direct=True, sim=sim) for sim in ("icarus", "cxxrtl")
     )
     check(icarus)
     assert icarus.counters == cxxrtl.counters
+    assert icarus.phases == cxxrtl.phases
+    assert icarus.axi_bytes == cxxrtl.axi_bytes
     assert icarus.mismatches == cxxrtl.mismatches
 
 
-def test_dies_that_share_an_io_die_wait_for_each_other() -> None:
-    """With an IO die at one end only, twice as many dies share it."""
-    cycles = [
-        run_package_gemm(PackageGemmRequest(m=4, k=5, n=7, system=system(1, 4, io), direct=True)).cycles
-        for io in ("both", "west")
-    ]
-    assert cycles[1] > 1.5 * cycles[0]
-
-
 def test_a_wrong_bit_is_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(*args: object, **kwargs: object) -> NDArray[np.uint32]:
-        return np.zeros((4, 7), dtype=np.uint32)
+    def wrong(a: NDArray[Any], b: NDArray[Any], **kwargs: object) -> NDArray[np.uint32]:
+        return np.full((len(a), b.shape[1]), 0x12345678, dtype=np.uint32)
 
     monkeypatch.setattr(golden, "gemm", wrong)
-    record = run_package_gemm(PackageGemmRequest(m=4, k=5, n=7, system=system(1, 2), direct=True))
-    assert record.mismatches == (28,) * 2
+    record = run(system(1, 2), 4, 5, 7, direct=True)
+    assert record.mismatches == 28
+    assert [die.mismatches for die in record.dies] == [12, 16]
 
 
 def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cleared(self: object, memory: MemorySpec) -> list[int]:
-        return [0] * 2 * memory.command_words
+    def cleared(lines: object, row: int, col: int, *, opened: bool) -> tuple[list[int], int]:
+        return [0, 0], 0
 
-    monkeypatch.setattr("cosim.scheduler.GemmProgram.program_words", cleared)
-    with pytest.raises(SimulationError, match="die 0 met a word that is no command"):
-        run_package_gemm(PackageGemmRequest(m=4, k=5, n=7, system=system(1, 2), direct=True))
-
-
-def test_moved_programs_differ_in_addresses_only() -> None:
-    program = schedule_gemm(DIE, MemorySpec(word_bytes=16), Shape(m=9, k=8, n=7, form="nn"))
-    other = moved(program, 1000)
-    assert other.memory_words == program.memory_words + 1000
-    assert other.program_address == program.program_address + 1000
-    for old, new in zip((program.a, program.b, program.y), (other.a, other.b, other.y), strict=True):
-        assert new.address == old.address + 1000
-    for was, now in zip(program.commands, other.commands, strict=True):
-        assert {**now.fields, "address": 0} == {**was.fields, "address": 0}
-        assert now.fields.get("address", 1000) == was.fields.get("address", 0) + 1000
-    assert moved(other, -1000) == program
+    monkeypatch.setattr("cosim.package_plan.line_program", cleared)
+    monkeypatch.setattr("cosim.package_run._cycles", lambda *_: 0)
+    with pytest.raises(SimulationError, match="gather: die 0 met a word that is no command"):
+        run(system(1, 2), 4, 5, 7, direct=True)
 
 
 def test_what_does_not_fit_is_refused_before_it_runs() -> None:
     tight = system(1, 4).model_copy(update={"memory": MemorySpec(word_bytes=16, bench_bytes=4096)})
     message = "must be at least that, is 4096"
     with pytest.raises(ValueError, match=re.escape(message)):
-        run_package_gemm(PackageGemmRequest(m=20, k=20, n=20, system=tight))
+        run(tight, 30, 30, 30)
     with pytest.raises(ValueError, match="nothing"):
-        run_package_gemm(PackageGemmRequest(m=1, k=1, n=1, system=system(1, 1), sim="nothing"))
+        run(system(1, 1), 1, 1, 1, sim="nothing")
+    with pytest.raises(ValueError, match="^form = 'xx': input should be 'nn', 'nt' or 'tn'$"):
+        run(system(1, 1), 1, 1, 1, form="xx")
+    many = system(1, 1).model_copy(update={"package": PackageSpec(rows=20, cols=20)})
+    with pytest.raises(ValueError, match="package: 20 x 20 dies: must be at most 256 for a simulation"):
+        prepare(package_gemm_request(m=1, k=1, n=1, system=many))

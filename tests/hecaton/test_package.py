@@ -1,0 +1,59 @@
+"""``hecaton cosim package``: its JSON, its table, and one line for what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.hecaton.command import hecaton, refused
+
+DIE = ("-P", "die.rows=2", "-P", "die.cols=2", "-P", "nop.exchange_bytes=4096")
+SIZE = ("--m", "3", "--k", "5", "--n", "4", "--mesh", "1x2")
+RUN = ("cosim", "package", *SIZE, "--direct", *DIE)
+
+
+def test_json_and_record(tmp_path: Path) -> None:
+    done = hecaton(*RUN, "--seed", "7", "--json", "--records", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["m"], found["k"], found["n"], found["mesh"], found["form"]) == (3, 5, 4, "1x2", "nn")
+    assert found["mismatches"] == 0
+    assert [phase["name"] for phase in found["phases"]] == ["load", "gather", "multiply", "store"]
+    assert found["cycles"] == sum(phase["cycles"] for phase in found["phases"])
+    assert found["ideal_cycles"] == -(-3 * 5 * 4 // 8)
+    assert sum(die["macs"] for die in found["dies"]) == 3 * 5 * 4
+    assert set(found["axi_bytes"]) == {"io_west_0", "io_east_0"}
+    record = json.loads(Path(found["record"]).read_text())
+    assert record["counters"] == found["counters"]
+
+    table = hecaton(*RUN, "--seed", "7", "--records", str(tmp_path))
+    assert table.returncode == 0, table.stderr
+    for shown in (
+        "mismatches",
+        "AXI bytes",
+        "io_west_0.reads",
+        "gather",
+        "(0, 1)",
+        f"{found['cycles']} (ideal 8)",
+    ):
+        assert shown in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--form", "tt"), "form = 'tt': input should be 'nn', 'nt' or 'tn'"),
+        (("--algorithm", "tree"), "algorithm = 'tree': input should be 'ring' or 'chain'"),
+        (("--stall", "1"), "stall = 1.0: input should be less than or equal to 0.9"),
+        (("--mesh", "17x16"), "package: 17 x 16 dies: must be at most 256 for a simulation"),
+        (("--sim", "none"), "--sim none is unknown: must be one of icarus, cxxrtl, verilator"),
+        (
+            ("--m", "30", "-P", "nop.exchange_bytes=256"),
+            "a block of 30x5x2 (nn) needs 61 words of a die's exchange buffer: must be at most the 8 of nop.",
+        ),
+    ],
+)
+def test_bad_input_ends_with_one_line(options: tuple[str, ...], message: str) -> None:
+    assert refused(*RUN, *options).startswith(message)
