@@ -27,9 +27,10 @@ compiler:
 demo: setup ## run the main job: Verilog, co-simulation, calibration, projection
 	$(BIN)/hecaton demo
 
-bench: setup compiler ## measure simulation and generation, against the stock Amaranth path: benchmarks/results
+bench: setup compiler ## measure simulation, generation and sweeps, each against its baseline: benchmarks/results
 	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.sweep
 
 test: lint types icarus compiler ## lint, types, layers and all tests but the slow ones
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"

@@ -22,6 +22,11 @@ class Meshes(Mesh):
         """Accept any sides."""
 
     @cached_property
+    def nodes(self) -> Number:
+        """Numbers of dies."""
+        return self.rows * self.cols
+
+    @cached_property
     def mean_edge_hops(self) -> Number:
         """As for one mesh."""
         return tabulated(_mean_edge_hops, self.rows, self.cols)

@@ -112,8 +112,10 @@ def decide(jobs: Jobs) -> tuple[list[Decided], dict[int, str]]:
     refused: dict[int, str] = {}
     dies = _column(method.mesh.nodes, jobs.count)
     lacks = ~_column(least.fits, jobs.count).astype(bool)
-    for row in np.flatnonzero(lacks).tolist():
-        refused[row] = str(dram_refusal(method.model.name, int(dies[row]), _one(least, row), None))
+    if lacks.any():
+        uses_of_dram = _each(least, jobs.count)
+        for row in np.flatnonzero(lacks).tolist():
+            refused[row] = str(dram_refusal(method.model.name, int(dies[row]), uses_of_dram[row], None))
     key = np.zeros(jobs.count, dtype=np.int64)
     for number, fit in enumerate(fits):
         without = np.flatnonzero((_column(fit.size, jobs.count) == 0) & ~lacks)
@@ -124,20 +126,15 @@ def decide(jobs: Jobs) -> tuple[list[Decided], dict[int, str]]:
                 Work(some.method, some.system.die, _rows(sequences, without), some.length, some.mini_batch),
                 some.method.blocks()[number],
             )
-            for place, row in enumerate(without.tolist()):
-                given = (
-                    None if some.mini_batch is None else int(_column(some.mini_batch, len(without))[place])
+            given = [None] * len(without)
+            if some.mini_batch is not None:
+                given = _column(some.mini_batch, len(without)).astype(int).tolist()
+            uses = zip(*(_each(use, len(without)) for use in asked), strict=True)
+            for row, buffers, size in zip(without.tolist(), uses, given, strict=True):
+                refusal = block_refusal(
+                    method.model.name, int(dies[row]), method.name, blocks[number].name, buffers, size
                 )
-                refused[row] = str(
-                    block_refusal(
-                        method.model.name,
-                        int(dies[row]),
-                        method.name,
-                        blocks[number].name,
-                        [_one(use, place) for use in asked],
-                        given,
-                    )
-                )
+                refused[row] = str(refusal)
         key = 8 * key + 2 * _column(fit.parts, jobs.count).astype(np.int64)
         key += _column(fit.slices, jobs.count) > 1
     found = []
@@ -175,9 +172,7 @@ def _column(value: Number, count: int) -> NDArray[Any]:
     return np.broadcast_to(value, (count, 1))[:, 0]
 
 
-def _one(use: BufferUse, row: int) -> BufferUse:
-    """What one machine asks of a buffer."""
-    needed, available = (
-        int(value[row, 0] if np.ndim(value) else value) for value in (use.needed, use.available)
-    )
-    return BufferUse(use.name, needed, available)
+def _each(use: BufferUse, count: int) -> list[BufferUse]:
+    """What each machine asks of a buffer."""
+    columns = (_column(value, count).astype(np.int64).tolist() for value in (use.needed, use.available))
+    return [BufferUse(use.name, *pair) for pair in zip(*columns, strict=True)]

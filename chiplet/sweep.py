@@ -22,6 +22,7 @@ from chiplet.methods.registry import method_type
 from chiplet.plan import plan_step
 from chiplet.projection import project
 from chiplet.schedules import Decided, decide
+from chiplet.specs import SystemSpec
 from chiplet.step import account_plan
 from chiplet.sweep_columns import COLUMNS, columns_of, of_projection
 from chiplet.sweep_machines import Kind, Rows, mesh_of, varied
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 COMMON = ("dies",)
 """What every point has beside what is varied."""
 
-CHUNK = 8192
+CHUNK = 4096
 """Points at a time: what is worked out for them stays in a core's cache."""
 
 
@@ -191,6 +192,20 @@ class _Part:
 
     def _code(self, text: str) -> int:
         return self.codes.setdefault(text, len(self.codes))
+
+
+def point_job(sweep: Sweep, point: int) -> tuple[SystemSpec, dict[str, Any]]:
+    """The machine of one point, and its job as :func:`chiplet.projection.project` takes it.
+
+    Raises ``ValueError`` of one line when there is no such machine.
+    """
+    row, column = divmod(point, sweep.group_points)
+    rows = Rows(sweep, row, row + 1, None)
+    if rows.refused:
+        raise ValueError(rows.refused[0])
+    arrays = inner_values(sweep, np.array([column]))
+    chosen = {name: values.tolist()[0] for name, values in arrays.items()}
+    return varied(rows.system(0), chosen), rows.arguments(0)
 
 
 def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -128,6 +128,12 @@ class Rows:
             except ValueError as refusal:
                 self.refused.update(dict.fromkeys(some.tolist(), str(refusal)))
 
+    def system(self, row: int) -> SystemSpec:
+        """The machine of one row."""
+        return self._sweep.base.model_copy(
+            update={name: column.at(row) for name, column in self._specs.items()}
+        )
+
     def asks(self, key: str, inner: Mapping[str, Any]) -> bool:
         """Whether the configuration key varies."""
         return key in self._keys or key in inner
@@ -211,7 +217,7 @@ class Rows:
             row = int(rows[0])
         first = system.model_copy(update={name: column.at(row) for name, column in self._specs.items()})
         if first.parallel.packages > 1:
-            return Kind(rows, None, tuple(self._system(int(each)) for each in rows))
+            return Kind(rows, None, tuple(self.system(int(each)) for each in rows))
         if calibration is not None:
             first = calibration.applied(first)
         arrays = {
@@ -257,11 +263,6 @@ class Rows:
                     self.refused.update(dict.fromkeys(rows[other].tolist(), str(refusal)))
         kept: NDArray[np.intp] = rows[keep]
         return kept
-
-    def _system(self, row: int) -> SystemSpec:
-        return self._sweep.base.model_copy(
-            update={name: column.at(row) for name, column in self._specs.items()}
-        )
 
     def _number(self, name: str, rows: NDArray[np.intp], default: int | None) -> Any:
         column = self.columns[name]

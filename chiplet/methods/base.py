@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -96,12 +97,12 @@ class Method(ABC):
         self.element_bytes = element_bytes
         self.sum_bytes = 4 if switches.sums == "32-bit" else element_bytes
 
-    @property
+    @cached_property
     @abstractmethod
     def head_groups(self) -> Number:
         """Groups of dies that the attention heads are split over."""
 
-    @property
+    @cached_property
     @abstractmethod
     def sequence_groups(self) -> Number:
         """Groups of dies that the sequences of a mini-batch are split over in the attention."""
@@ -145,7 +146,7 @@ class Method(ABC):
         """Parts of a mini-batch that overlap one another."""
         return ceil_div(tokens, tile)
 
-    @property
+    @cached_property
     def kv_heads(self) -> Number:
         """Key/value heads after replication: each head group needs its own."""
         return larger(self.model.kv_heads, smaller(self.head_groups, self.model.heads))
@@ -211,7 +212,7 @@ class Method(ABC):
         addition = VectorStep("sum over slices", elements / self.mesh.nodes, 1, elements)
         return [first, *(joined(each, Operation("sum", vectors=(addition,))) for each in others)]
 
-    @property
+    @cached_property
     def kv_replicas(self) -> Number:
         """Dies that hold the same key/value weights: at most so many share one head."""
         return ceil_div(self.kv_heads, self.model.kv_heads)

@@ -55,12 +55,12 @@ class Hecaton(Method):
     _A: ClassVar[str] = "row"
     _B: ClassVar[str] = "column"
 
-    @property
+    @cached_property
     def head_groups(self) -> Number:
         """One for each column: the output features of Q, K and V are split over the columns."""
         return self.mesh.cols
 
-    @property
+    @cached_property
     def sequence_groups(self) -> Number:
         """One for each row: the reduce-scatter down the column leaves each die whole sequences."""
         return self.mesh.rows

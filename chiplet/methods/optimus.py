@@ -38,12 +38,12 @@ class Optimus(Method):
     token_tiled: ClassVar[bool] = False
     weights_travel: ClassVar[bool] = True
 
-    @property
+    @cached_property
     def head_groups(self) -> Number:
         """One for each column."""
         return self.mesh.cols
 
-    @property
+    @cached_property
     def sequence_groups(self) -> Number:
         """One for each row."""
         return self.mesh.rows

@@ -42,12 +42,12 @@ class TensorParallel(Method):
     def ring_cost(self) -> CollectiveCost:
         """Cost of an all-gather over all dies."""
 
-    @property
+    @cached_property
     def head_groups(self) -> Number:
         """One for each head, up to the number of dies."""
         return smaller(self.mesh.nodes, self.model.heads)
 
-    @property
+    @cached_property
     def sequence_groups(self) -> Number:
         """With more dies than heads, dies that share a head's weights split the sequences: no die is left
         idle.

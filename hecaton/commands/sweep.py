@@ -23,13 +23,13 @@ app = typer.Typer()
 TASK_POINTS = 65_536
 """A task has so many points at most, where schedules are worked out for many points at once."""
 
-TASKS = 8
+TASKS = 4
 """Tasks that a sweep is cut into at least, to keep several processes busy to the end."""
 
 GROUP_SECONDS, POINT_SECONDS, SINGLE_SECONDS = 3e-5, 5e-6, 1e-2
 """About what a group of points takes for its schedules, a point, and a point with several packages."""
 
-SMALL_SECONDS = 1.0
+SMALL_SECONDS = 2.0
 """A sweep that takes less is done before other processes would have started."""
 
 SHOWN = 20

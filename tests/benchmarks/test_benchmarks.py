@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import generation, simulation
+from benchmarks import generation, simulation, sweep
 from benchmarks.report import markdown
+from chiplet.results import Projection
+from chiplet.sweep_columns import of_projection
 from cosim.backends.base import SimulationError
 from cosim.backends.icarus import Icarus
 from cosim.gemm import run_gemm
@@ -99,6 +102,34 @@ def test_a_baseline_that_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPa
     _, rows = report(tmp_path, "generation")
     assert [row["path"] for row in rows] == ["hecaton", "hecaton"]
     assert "It did not end within 0 s for 2x2." in (tmp_path / "generation.md").read_text()
+
+
+def test_sweep(tmp_path: Path) -> None:
+    assert sweep.main(["--quick", "-o", str(tmp_path), "--seed", "2"]) == 0
+    about, rows = report(tmp_path, "sweep")
+    assert about["seed"] == 2
+    assert [(row["what"], row["path"]) for row in rows] == [
+        ("quick", "single projections"),
+        ("quick", "hecaton sweep"),
+        ("llama3.1-405b on 1024 dies", "one projection"),
+        ("chiplet.projection", "import"),
+    ]
+    assert [row["points"] for row in rows] == [5, 18, 1, 1]
+    assert rows[1]["to_baseline"] == pytest.approx(rows[1]["per_second"] / rows[0]["per_second"])
+    assert all(row["seconds"] > 0 for row in rows)
+
+
+def test_another_number_than_alone_ends_the_benchmark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    def wrong(found: Projection) -> dict[str, float]:
+        return of_projection(found) | {"mfu": found.mfu * (1 + 1e-11)}
+
+    monkeypatch.setattr(sweep, "of_projection", wrong)
+    assert sweep.main(["--quick", "-o", str(tmp_path)]) == 1
+    assert re.search(r"error: point \d+: mfu = 0\.\d+, alone 0\.\d+", capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
 
 
 def test_growth_is_the_exponent_of_the_number_of_pes() -> None:
