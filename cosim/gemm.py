@@ -21,7 +21,7 @@ from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
-from cosim.observation import Observation
+from cosim.observation import Observation, ObservedDie
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
@@ -125,19 +125,20 @@ def run_gemm(
     timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
     emitted = emit_bench(die, memory, program.memory_words)
     model = simulator.build(emitted)
+    dies = [ObservedDie(path="die", commands=program.commands)]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
         folder = Path(name)
         with watch(folder, timeline.cycles, progress):
             outcome, result, undefined = _simulate(
-                simulator, model, emitted.top, folder, request, program, a, b, observation.signals
+                simulator, model, emitted.top, folder, request, program, a, b, observation.signals(dies)
             )
         wall_seconds = time.perf_counter() - start
         observation.keep(
             folder,
             simulator,
             emitted,
-            program,
+            dies,
             command_words=memory.command_words,
             title=f"{shape.m}x{shape.k}x{shape.n} {shape.form}, {die.rows}x{die.cols} {die.dtype}",
         )

@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cosim.backends.base import WAVES, Backend, Design
 from cosim.job import load_changes
-from cosim.scheduler import GemmProgram
-from cosim.trace import die_events, trace_json
-from cosim.units import observed_signals
+from cosim.scheduler import Command
+from cosim.trace import Change, die_events, trace_json
+from cosim.units import observed_signals, units
 from cosim.waves import gtkwave_view, surfer_view, unit_groups
 
-__all__ = ["Observation"]
+__all__ = ["Observation", "ObservedDie"]
 
-DIE = "die"
-"""Name of the die in the bench."""
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedDie:
+    """A die of a bench.
+
+    Attributes
+    ----------
+    path
+        Its hierarchical name in the bench.
+    commands
+        Its program.
+    name
+        For readers; what the names of its groups in a view begin with.
+    engine
+        Whether it has a NoP engine.
+    """
+
+    path: str
+    commands: Sequence[Command]
+    name: str = "die"
+    engine: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """Files that a run of a GEMM writes; None is not written, and costs nothing.
+    """Files that a run writes; None is not written, and costs nothing.
 
     Attributes
     ----------
@@ -57,38 +78,62 @@ class Observation:
         except ValueError as error:
             raise ValueError(f"--waves {self.waves}: {error}") from None
 
-    @property
-    def signals(self) -> list[str]:
+    def signals(self, dies: Sequence[ObservedDie]) -> list[str]:
         """Signals of the bench whose changes the run has to keep."""
-        return [f"{DIE}.{name}" for name in observed_signals()] if self.trace else []
+        if self.trace is None:
+            return []
+        return [f"{die.path}.{name}" for die in dies for name in observed_signals(engine=die.engine)]
 
     def keep(
         self,
         folder: Path,
         simulator: Backend,
         design: Design,
-        program: GemmProgram,
+        dies: Sequence[ObservedDie],
         *,
         command_words: int,
         title: str,
     ) -> None:
         """Make the files out of what a run left in ``folder``. Raises OSError if they cannot be written."""
         if self.trace is not None:
-            changes = [
-                (cycle, name.removeprefix(f"{DIE}."), value) for cycle, name, value in load_changes(folder)
-            ]
-            events = die_events(changes, program.commands, command_words=command_words)
             made = folder / "trace.json"
-            made.write_text(trace_json(events, title=title))
+            made.write_text(trace_json(_events(folder, dies, command_words), title=title))
             _move(made, self.trace)
         if self.waves is not None:
             _move(folder / f"{WAVES}{self.waves.suffix}", self.waves)
-            scope = design.top if simulator.waves_have_top else ""
-            groups = unit_groups(design.text, design.top, die=DIE, scope=scope)
+            groups = unit_groups(
+                design.text,
+                design.top,
+                dies={die.path: f"{die.name}_".replace(" ", "_") if len(dies) > 1 else "" for die in dies},
+                engine=dies[0].engine,
+                scope=design.top if simulator.waves_have_top else "",
+            )
             for suffix, view in ((".gtkw", gtkwave_view), (".sucl", surfer_view)):
                 made = folder / f"view{suffix}"
                 made.write_text(view(self.waves, groups))
                 _move(made, self.waves.with_suffix(suffix))
+
+
+def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> list[dict[str, Any]]:
+    changes: dict[str, list[Change]] = {die.path: [] for die in dies}
+    wanted = {
+        f"{die.path}.{name}": (die.path, name) for die in dies for name in observed_signals(engine=die.engine)
+    }
+    for cycle, signal, value in load_changes(folder):
+        path, name = wanted[signal]
+        changes[path].append((cycle, name, value))
+    return [
+        event
+        for pid, die in enumerate(dies)
+        for event in die_events(
+            changes[die.path],
+            die.commands,
+            command_words=command_words,
+            units=units(engine=die.engine),
+            pid=pid,
+            die=die.name,
+        )
+    ]
 
 
 def _move(source: Path, target: Path) -> None:

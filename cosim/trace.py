@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from cosim.scheduler import Command
-from cosim.units import FETCH, RUNNING, UNITS, Unit, counter_signal
-from rtl.isa import Opcode, Target
+from cosim.units import FETCH, RUNNING, UNITS, Unit
+from rtl.isa import Opcode, Side, Target
 
 __all__ = ["Change", "Interval", "die_events", "high", "trace_json"]
 
@@ -111,6 +111,7 @@ def die_events(
     commands: Sequence[Command],
     *,
     command_words: int,
+    units: Sequence[Unit] = UNITS,
     pid: int = 0,
     die: str = "die",
 ) -> list[dict[str, Any]]:
@@ -128,6 +129,8 @@ def die_events(
         The program, in order.
     command_words
         Memory words of a command.
+    units
+        Units of the die.
     pid, die
         Number and name of the die.
     """
@@ -145,9 +148,13 @@ def die_events(
     processor = _Track(pid, 0, PROCESSOR)
     events = [{"ph": "M", "pid": pid, "name": "process_name", "args": {"name": die}}, *processor.head()]
     events += _fetches(processor, signals, numbered, command_words, end)
-    for tid, unit in enumerate(UNITS, start=1):
+    for tid, unit in enumerate(units, start=1):
         track = _Track(pid, tid, unit.name)
-        mine = [(index, command) for index, command in numbered if command.opcode == unit.opcode]
+        mine = [
+            (index, command)
+            for index, command in numbered
+            if unit.carries_out(command.opcode, command.all_fields)
+        ]
         events += track.head() + _spans(track, unit, signals, mine)
     return events
 
@@ -184,12 +191,12 @@ def _spans(
     starts = [cycle + 1 for cycle in taken]
     parts = [
         ("busy", "busy", unit.busy),
-        *(("stall", f"stalled: {why}", c) for why, c in unit.stalls.items()),
+        *(("stall", f"stalled: {why}", signal) for why, signal in unit.stalls.items()),
     ]
     pieces = [
         track.span(kind, name, piece)
-        for kind, name, counter in parts
-        for piece in _cut(signals[counter_signal(counter)], starts)
+        for kind, name, signal in parts
+        for piece in _cut(signals[signal], starts)
     ]
     ends = sorted((piece["ts"], piece["ts"] + piece["dur"]) for piece in pieces)
     spans = []
@@ -214,7 +221,9 @@ def _arguments(command: Command) -> dict[str, Any]:
     fields: dict[str, Any] = dict(command.all_fields)
     if command.opcode == Opcode.LOAD:
         fields["target"] = Target(fields["target"]).name.lower()
-    for name in fields.keys() & {"wait", "post", "panel_wait", "panel_post"}:
+    if "side" in fields:
+        fields["side"] = Side(fields["side"]).name.lower()
+    for name in fields.keys() & {"wait", "post", "panel_wait", "panel_post", "word_wait", "word_post"}:
         fields[name] = [bit for bit in range(fields[name].bit_length()) if fields[name] >> bit & 1]
     return fields
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cosim.units import UNITS
+from cosim.units import units
 
 __all__ = ["Group", "Wave", "gtkwave_view", "surfer_view", "unit_groups"]
 
@@ -17,14 +17,6 @@ _INSTANCE = re.compile(r"^  (\w+) (\w+) \($", re.MULTILINE)
 
 # Of the file format of GTKWave: how a trace is shown, and what is no trace but the begin or end of a group.
 _BINARY, _HEXADECIMAL, _GROUP, _GROUP_END = "@28", "@22", "@800200", "@1000200"
-
-_GROUPS = {
-    "bench": "",
-    "command_processor": "command_processor",
-    **{unit.name.replace(" ", "_"): unit.path for unit in UNITS},
-    "array_unit": "array_unit",
-    "registers": "registers",
-}
 
 
 @dataclass(frozen=True)
@@ -43,15 +35,17 @@ class Group:
     waves: tuple[Wave, ...]
 
 
-def unit_groups(verilog: str, top: str, *, die: str, scope: str) -> list[Group]:
-    """Return the ports of each unit of a die, and those of the bench around it.
+def unit_groups(verilog: str, top: str, *, dies: Mapping[str, str], engine: bool, scope: str) -> list[Group]:
+    """Return the ports of the bench and those of each unit of the dies in it.
 
     Parameters
     ----------
     verilog, top
         The design, as :func:`rtl.emit.emit` writes it.
-    die
-        Name of the die in the top module.
+    dies
+        Hierarchical name of each die inside the top module, and what its groups' names begin with.
+    engine
+        Whether the dies have engines.
     scope
         What the names in the waveform begin with: that of the top module, or nothing.
     """
@@ -66,7 +60,21 @@ def unit_groups(verilog: str, top: str, *, die: str, scope: str) -> list[Group]:
             Wave(prefix + name, int(high or 0) + 1) for high, name in _PORT.findall(modules[module][0])
         )
 
-    return [Group(name, ports(f"{die}.{path}" if path else "")) for name, path in _GROUPS.items()]
+    inside = {
+        "command_processor": "command_processor",
+        **{unit.name.replace(" ", "_"): unit.path for unit in units(engine=engine)},
+        "array_unit": "array_unit",
+        **({"engine": "engine"} if engine else {}),
+        "registers": "registers",
+    }
+    return [
+        Group("bench", ports("")),
+        *(
+            Group(prefix + name, ports(f"{die}.{path}"))
+            for die, prefix in dies.items()
+            for name, path in inside.items()
+        ),
+    ]
 
 
 def gtkwave_view(waveform: Path, groups: Sequence[Group]) -> str:

@@ -17,7 +17,7 @@ from cosim.backends.icarus import Icarus
 from cosim.backends.verilator import Verilator
 from cosim.gemm import emit_bench, run_gemm
 from cosim.job import CLOCK_NS
-from cosim.observation import Observation
+from cosim.observation import Observation, ObservedDie
 from cosim.record import GemmRecord, GemmRequest
 from cosim.units import UNITS
 
@@ -30,6 +30,11 @@ PERIOD_PS = 1000 * CLOCK_NS
 def outcome(record: GemmRecord) -> dict[str, Any]:
     """What must not change."""
     return record.model_dump(include={"cycles", "mismatches", "counters", "verilog_sha256"})
+
+
+def counted(signal: str) -> str:
+    """The counter of a signal."""
+    return signal.removeprefix("registers.")
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +61,9 @@ def test_traces(tmp_path: Path, plain: dict[str, Any]) -> None:
             assert 0 <= event["ts"] < event["ts"] + event["dur"] <= plain["cycles"]
             cycles[tracks[event["tid"]], event["name"]] += event["dur"]
     for unit in UNITS:
-        assert cycles[unit.name, "busy"] == plain["counters"][unit.busy]
-        for why, counter in unit.stalls.items():
-            assert cycles[unit.name, f"stalled: {why}"] == plain["counters"][counter]
+        assert cycles[unit.name, "busy"] == plain["counters"][counted(unit.busy)]
+        for why, signal in unit.stalls.items():
+            assert cycles[unit.name, f"stalled: {why}"] == plain["counters"][counted(signal)]
     named = [event["args"]["index"] for event in events if event.get("cat") == "command"]
     fetched = [event["args"]["index"] for event in events if event.get("cat") == "fetch"]
     # Each command once on the track of its unit, and a GEMM on those of both halves of the array unit.
@@ -159,4 +164,4 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_nothing_is_kept_unless_asked_for() -> None:
     icarus = Icarus()
     assert Observation().prepare(icarus) is icarus
-    assert Observation().signals == []
+    assert Observation().signals([ObservedDie(path="die", commands=[])]) == []
