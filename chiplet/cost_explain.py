@@ -95,6 +95,10 @@ def explain_cost(found: Projection) -> list[Term]:
         "wafer / dies / yield",
         [*price, count, works],
     )
+    whole = Operand(name="dies", value=float(found.dies * found.packages), unit="dies", status="assumed")
+    formula = "dies / dies of a substrate, rounded up, of each package"
+    full = [whole, *operands(["cost.dies_per_substrate"])]
+    add("substrates", float(cost.substrates), "", "formula", formula, full)
     bonds = operands(["carrier", "cost.dies_per_substrate"])
     formula = "yield of one bond ** bonds of a full substrate"
     add("yield of assembly", cost.assembly_yield, "", "formula", formula, bonds)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chiplet.explain_results import add_breakdown, add_memory, add_packages
 from chiplet.inputs import Status
-from chiplet.memory import STATE_BYTES, saved_bytes_per_token
 from chiplet.methods.work import CommStep, Operation
 from chiplet.parallel_explain import add_between
 from chiplet.projection import Accounted
@@ -45,15 +45,35 @@ class _Explanation:
 
     found: Accounted
     terms: list[Term] = field(default_factory=list)
+    _between: list[Operand] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         result = self.found.projection
         self._inputs = {entry.name: entry for entry in [*result.measured_inputs, *result.assumed_inputs]}
-        gemm = [entry.status for name, entry in self._inputs.items() if name.startswith("gemm.")]
-        self._gemm = max(gemm, key=_ORDER.index)
         found, model = self.found, self.found.method.model
+        system = found.machine.system
+        self._cycle = self.add(
+            "seconds a cycle",
+            1 / system.die.clock_hz,
+            "s",
+            "formula",
+            "1 / clock",
+            [self.given("die.clock_hz")],
+        )
+        rate = [self.given("link.lanes"), self.given("link.lane_rate")]
+        formula = "8 / (lanes x lane rate)"
+        self._byte = self.add(
+            "seconds a byte", 1 / system.link.bytes_per_second, "s/byte", "formula", formula, rate
+        )
+        delay = [self.given(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
+        formula = "latency + router cycles / clock"
+        self._hop = self.add("hop", system.hop_seconds, "s", "formula", formula, delay)
         tokens = float(result.global_batch * result.sequence_length)
-        batch = self.count("tokens", tokens, "tokens", "assumed")
+        sizes = [
+            self.count("global_batch", float(result.global_batch), "", "assumed"),
+            self.count("sequence_length", float(result.sequence_length), "tokens", "assumed"),
+        ]
+        batch = self.add("tokens", tokens, "tokens", "product", "sequences x tokens of a sequence", sizes)
         step = self._step()
         self.add(
             "tokens_per_second", result.tokens_per_second, "1/s", "formula", "tokens / step", [batch, step]
@@ -73,7 +93,9 @@ class _Explanation:
             "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
         )
         self._elements()
-        self._memory()
+        add_breakdown(self, found, self._named(compute, nop))
+        add_memory(self, found)
+        add_packages(self, found)
 
     def given(self, name: str) -> Operand:
         """An input of the machine."""
@@ -114,16 +136,30 @@ class _Explanation:
         parts = [self._pass(each) for each in account.passes]
         parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
         update = self._traffic("optimizer DRAM", account.update, account.update_dram)
-        vector = self.count("optimizer vector", account.update_vector, "s", "assumed")
+        lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
+        formula = "operations of the update / dies / lanes x cycles of one x seconds a cycle"
+        vector = self.add("optimizer vector", account.update_vector, "s", "formula", formula, lanes)
         formula = "max(DRAM time, vector time) of the update"
         parts.append(
             self.add("optimizer", float(account.update_seconds), "s", "formula", formula, [update, vector])
         )
         formula = "passes + embedding + optimizer"
         if self.found.parallel is not None:
-            parts += add_between(self, self.found.parallel, self.found.machine.system.parallel)
+            self._between = add_between(self, self.found.parallel, self.found.machine.system.parallel)
+            parts += self._between
             formula += " + pipeline bubble + traffic between packages"
         return self.add("step", account.seconds, "s", "sum", formula, parts)
+
+    def _named(self, *operands: Operand) -> dict[str, Operand]:
+        """Terms that the parts of the step follow from, by name."""
+        names = ("embedding", "optimizer", "optimizer DRAM", "optimizer vector")
+        terms = {term.name: term for term in self.terms}
+        found = {operand.name: operand for operand in operands}
+        for name in names:
+            found[name] = self.count(name, terms[name].value, "s", terms[name].status)
+        for operand in self._between:
+            found[operand.name if operand.name == "pipeline bubble" else f"between: {operand.name}"] = operand
+        return found
 
     def _pass(self, each: PassAccount) -> Operand:
         name = f"{each.block} {each.direction}"
@@ -172,17 +208,23 @@ class _Explanation:
         machine, method = self.found.machine, self.found.method
         busy = operation_busy(operation, machine, method, each.tokens, each.tile)
         clock = machine.system.die.clock_hz
-        cycle = self._weak("seconds a cycle", 1 / clock, "s", [self.given("die.clock_hz")])
+        cycles_of = [self.given(name) for name in self._inputs if name.startswith("gemm.")]
         gemms = []
         for step in operation.gemms:
             seconds = gemm_seconds(step, machine, each.tile)
-            formula = f"{step.count} x cycles of {step.m} x {step.k} x {step.n}, tiles of {each.tile}: gemm.*"
-            cycles = self.count("cycles", seconds * clock, "cycles", self._gemm)
-            gemms.append(self.add(f"{place}: {step.name}", seconds, "s", "product", formula, [cycles, cycle]))
+            formula = (
+                f"{step.count} x cycles of {step.m} x {step.k} x {step.n}, tiles of {each.tile}: timing.py"
+            )
+            name = f"{place}: {step.name}"
+            cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)
+            operands = [cycles, self._cycle]
+            gemms.append(self.add(name, seconds, "s", "product", "cycles x seconds a cycle", operands))
         array = self.add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
         repeats = method.tile_count(each.tokens, each.tile) if method.token_tiled else 1
         nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
-        vector = self.count("vector unit", busy.vector, "s", "assumed")
+        lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
+        formula = "operations / lanes x cycles of one x seconds a cycle"
+        vector = self.add(f"{place}: vector unit", busy.vector, "s", "formula", formula, lanes)
         tiles = self.count("overlapping tiles", float(repeats), "", "assumed")
         formula = "busiest + (sum - busiest) / tiles, or the sum without overlap; less array and vector parts"
         first = self.add(
@@ -197,28 +239,20 @@ class _Explanation:
     def _comm(self, place: str, step: CommStep, repeats: int) -> Operand:
         system = self.found.machine.system
         name = f"{place}: {step.name}"
-        rate = [self.given("link.lanes"), self.given("link.lane_rate")]
-        link = self._weak("seconds a byte", 1 / system.link.bytes_per_second, "s/byte", rate)
         elements = self.count("elements over the busiest link", step.serial_elements, "elements")
         size = self.count("bytes an element", float(step.element_bytes), "bytes", "assumed")
         data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
-        formula = "elements x bytes / (lanes x lane rate / 8)"
-        first = self.add(f"{name}, data", data, "s", "product", formula, [elements, size, link])
+        formula = "elements x bytes x seconds a byte"
+        first = self.add(f"{name}, data", data, "s", "product", formula, [elements, size, self._byte])
         counts = [
             self.count("token tiles", float(repeats), "", "assumed"),
             self.count("steps", float(step.steps), "steps"),
             self.count("hops a step", float(step.hops), "hops"),
         ]
-        delay = [self.given(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
-        hop = self._weak("hop", system.hop_seconds, "s", delay)
         seconds = repeats * step.steps * step.hops * system.hop_seconds
-        formula = "token tiles x steps x hops x (latency + router cycles / clock)"
-        second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, hop])
+        formula = "token tiles x steps x hops x hop"
+        second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, self._hop])
         return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
-
-    def _weak(self, name: str, value: float, unit: str, operands: Sequence[Operand]) -> Operand:
-        status = _ORDER[max(_ORDER.index(each.status) for each in operands)]
-        return self.count(name, value, unit, status)
 
     def _traffic(self, name: str, traffic: Traffic, seconds: float) -> Operand:
         mesh, system = self.found.method.mesh, self.found.machine.system
@@ -266,28 +300,3 @@ class _Explanation:
         formula = "received by a die for one layer, both passes, global batch: docs/method.md"
         operands = [self.count("dies", float(result.dies)), self.count("batch", float(result.global_batch))]
         self.add("nop_elements_per_die_per_layer", value, "elements", "formula", formula, operands)
-
-    def _memory(self) -> None:
-        result, method = self.found.projection, self.found.method
-        model, recompute = method.model, method.switches.recompute
-        element, several = method.element_bytes, self.found.parallel
-        stored, size = model.parameters, float(element + STATE_BYTES[result.optimizer])
-        saved = saved_bytes_per_token(model, result.sequence_length, recompute, element)
-        if several is not None:  # the fullest package
-            stored, size, saved = several.fullest.parameters, several.state, several.saved
-        parameters = self.count("parameters", float(stored), "parameters")
-        each = self.count("bytes a parameter", size, "bytes", "assumed")
-        formula = "parameters x (operand copy + master, gradient and moments)"
-        state = self.add("DRAM state", stored * size, "bytes", "product", formula, [parameters, each])
-        held = result.memory.dram.needed_bytes - stored * size
-        tokens = self.count("tokens of a round", held / saved, "tokens", "assumed")
-        bytes_ = self.count("saved bytes a token", float(saved), "bytes", "published")
-        formula = "tokens of a round x saved bytes of all layers"
-        activations = self.add("DRAM activations", float(held), "bytes", "product", formula, [tokens, bytes_])
-        needed = float(result.memory.dram.needed_bytes)
-        self.add("DRAM needed", needed, "bytes", "sum", "state + activations", [state, activations])
-        for name, use in result.memory.buffers.items():
-            there = self.count("there", float(use.available_bytes), "bytes", "assumed")
-            label = f"{name.replace('_', ' ')} needed"
-            formula = "the fullest block's weights, activations or sums: chiplet/memory.py"
-            self.add(label, float(use.needed_bytes), "bytes", "formula", formula, [there])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -91,7 +93,7 @@ def test_terms_of_the_cost_add_up_and_are_known_as_well_as_their_inputs(kind: st
 def test_units_of_sums_agree_and_those_of_products_follow() -> None:
     """A sum adds what has its own unit; a product's unit is that of its operands, counts having none."""
     counts = {"", "layers", "cycles", "elements", "bytes", "parameters", "tokens", "steps", "hops", "dies"}
-    factors = {"J": ("J/pJ", "pJ"), "bytes": ("bytes",), "s": ("s", "s/byte")}
+    factors = {"J": ("J/pJ", "pJ"), "bytes": ("bytes",), "s": ("s", "s/byte"), "tokens": ("tokens",)}
     found = account("llama2-7b", package("energy.static_watts=1.0"), dies=36)
     for term in [*explain(found), *explain_cost(found.projection)]:
         units = [operand.unit for operand in term.operands]
@@ -105,3 +107,51 @@ def test_units_of_sums_agree_and_those_of_products_follow() -> None:
             else:
                 assert term.unit in factors, term.name
                 assert all(unit in factors[term.unit] for unit in measured), term.name
+
+
+def numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of a result, and where it is."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from numbers(each, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from numbers(each, f"{place}.{number}")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield place, float(value)
+
+
+@pytest.mark.parametrize(
+    ("method", "mesh", "overrides"),
+    [
+        ("hecaton", (4, 4), ()),
+        ("optimus", (2, 3), ("parallel.data=2", "parallel.pipeline=2", "parallel.interleave=1")),
+        ("flat-ring", (3, 5), ("parallel.data=3", "parallel.shard_optimizer=true")),
+        ("torus-ring", (1, 1), ("energy.static_watts=0.5",)),
+        ("hecaton", (1, 2), ("die.weight_bytes=20000", "die.accumulator_bytes=100000")),
+    ],
+)
+def test_every_number_of_a_result_is_a_term(
+    method: str, mesh: tuple[int, int], overrides: tuple[str, ...]
+) -> None:
+    found = account(small_model(), small_package(*overrides), mesh=mesh, method=method, global_batch=12)
+    terms = explain(found) + explain_cost(found.projection)
+    values = {term.value for term in terms}
+    known = values | {operand.value for term in terms for operand in term.operands}
+    inputs = {"dies", "packages", "global_batch", "sequence_length", "parallel.data", "parallel.pipeline"}
+    inputs |= {"parallel.interleave"}
+    result = found.projection.model_dump()
+    for place, value in numbers(result):
+        if place in inputs or (place.startswith("memory.buffers") and place.endswith("available_bytes")):
+            assert value in known or place in ("packages", "parallel.interleave"), place
+        elif "inputs." not in place:  # these say themselves what they are
+            assert value in values, place
+    for section in ("breakdown", "parallel"):
+        names = {term.name: term for term in terms}
+        for place, value in numbers(result[section] or {}, section):
+            if place not in inputs:
+                assert names[place].value == value
+    for term in terms:
+        assert term.formula
+        assert term.unit is not None
+        assert term.status in ("measured", "published", "assumed")
