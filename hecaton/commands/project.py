@@ -192,22 +192,38 @@ def _view(found: Projection) -> RenderableType:
     }
     parts = found.breakdown
     times = [
-        {"time": name, "seconds": seconds, "share": f"{seconds / step:.1%}"}
-        for name, seconds in (
-            ("array", parts.compute),
-            ("NoP, exposed", parts.nop_exposed),
-            ("vector unit, exposed", parts.vector_exposed),
-            ("DRAM, exposed", parts.dram_exposed),
-            ("optimizer", parts.optimizer),
+        {
+            "time": name,
+            "busy": "" if busy is None else quantity(busy, "s"),
+            "adds": quantity(adds, "s"),
+            "share": f"{adds / step:.1%}",
+        }
+        for name, busy, adds in (
+            ("array", parts.compute, parts.compute),
+            ("NoP", parts.nop_busy, parts.nop_exposed),
+            ("vector unit", parts.vector_busy, parts.vector_exposed),
+            ("DRAM", parts.dram_busy, parts.dram_exposed),
+            ("optimizer", None, parts.optimizer),
             *(
                 [
-                    ("pipeline bubble", parts.pipeline_bubble),
-                    ("between packages, exposed", parts.fabric_exposed),
+                    ("pipeline bubble", None, parts.pipeline_bubble),
+                    ("between packages", None, parts.fabric_exposed),
                 ]
                 if found.parallel
                 else []
             ),
         )
+    ]
+    schedule = [
+        {
+            "block": block,
+            "mini-batch tokens": tokens,
+            **{f"tile {direction}": tile for direction, tile in found.memory.token_tiles[block].items()},
+            "parts": found.memory.parts[block],
+            "slices": found.memory.slices[block],
+        }
+        for block, tokens in found.memory.mini_batch_tokens.items()
+        if block in found.memory.token_tiles
     ]
     energy = [
         {"energy": name.replace("_", " "), "joules": joules, "share": f"{joules / found.energy_joules:.1%}"}
@@ -243,7 +259,8 @@ def _view(found: Projection) -> RenderableType:
     return Group(
         pairs(summary, title=title),
         *shared,
-        columns(times, ["time", "seconds", "share"]),
+        columns(times, list(times[0]), title="Busy, and what it adds to the step"),
+        columns(schedule, list(schedule[0]), title=f"Schedule: {found.memory.rounds} rounds"),
         columns(energy, ["energy", "joules", "share"]),
         columns(memory, ["memory", "needed", "there"]),
         columns(cost, ["cost", "dollars", "share"]),
