@@ -20,13 +20,15 @@ from cosim.collective_timing import predict_collective
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.numerics import fp32_add
+from cosim.observation import Observation, ObservedDie
+from cosim.scheduler import Command
 from cosim.traffic_links import LinkTotals
 from nop.carriage import parts, slots
 from nop.collectives import line
 from nop.floor import line_floor
 from rtl.bench.collective import CollectiveMesh
 from rtl.emit import Emitted
-from rtl.isa import SEMAPHORES, Opcode, encode
+from rtl.isa import SEMAPHORES, Opcode, decode, encode
 from rtl.register_map import SIDES
 from rtl.word_reader import exchange_depth, flits_per_word
 
@@ -172,18 +174,23 @@ def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) ->
     return found
 
 
-def run_collective(request: CollectiveRequest) -> CollectiveRecord:
+def run_collective(request: CollectiveRequest, observation: Observation | None = None) -> CollectiveRecord:
     """Run a collective on the generated dies and return the record.
+
+    ``observation`` says what else to keep of the run.
 
     Raises
     ------
     ValueError
-        As :func:`prepare`.
+        As :func:`prepare`, or if the simulator does not write such waveforms.
     SimulationError
         If the simulator is missing, a link is dead, or the dies do not end.
+    OSError
+        If a file of the observation cannot be written.
     """
     lines = prepare(request)
-    simulator = backend(request.sim)
+    observation = observation or Observation()
+    simulator = observation.prepare(backend(request.sim))
     memory, nop = request.memory, request.nop
     emitted = _emit(request)
     model = simulator.build(emitted)
@@ -214,6 +221,15 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
                         expected[die, where] = result[place, chunk]
                         defined[die, where] = True
     programs = _programs(request, lines)
+    observed = [
+        ObservedDie(
+            path=f"node_{number}.die",
+            commands=[Command(*decode(command)) for command in program],
+            name=f"die {row},{col}",
+            engine=True,
+        )
+        for number, ((row, col), program) in enumerate(zip(places, programs, strict=True))
+    ]
     most = sum(20 * work.nodes * (work.flits + 20) for work in lines.values()) + 2000
     link_job = None
     if request.links is not None:
@@ -235,11 +251,20 @@ def run_collective(request: CollectiveRequest) -> CollectiveRecord:
             seed=request.seed % ((1 << 31) - 1) + 1,
             most_cycles=most,
             link_job=link_job,
+            observed=observation.signals(observed),
         ).save(folder)
         for die, values in enumerate(contents):
             exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
         simulator.run(model, emitted.top, "cosim.benches.collective", folder, {FOLDER_VARIABLE: str(folder)})
         state, counters, of_links = load_counters(folder)
+        observation.keep(
+            folder,
+            simulator,
+            emitted,
+            observed,
+            command_words=memory.command_words,
+            title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
+        )
         found = np.array(
             [np.frombuffer(result_path(folder, die).read_bytes(), SUMS) for die in range(len(places))]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +33,8 @@ class CollectiveJob:
         When to give up.
     link_job
         Links with adapters, or None if they are wires.
+    observed
+        Hierarchical names of signals whose changes are to be kept.
     """
 
     word_bytes: int
@@ -45,6 +47,7 @@ class CollectiveJob:
     seed: int
     most_cycles: int
     link_job: LinkJob | None = None
+    observed: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Write the job into ``folder``."""

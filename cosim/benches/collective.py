@@ -14,8 +14,9 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
+from cosim.benches.observer import Observer
 from cosim.collective_job import CollectiveJob, exchange_path, result_path, save_counters
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE
+from cosim.job import CLOCK_NS, FOLDER_VARIABLE, save_changes
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
 
@@ -56,6 +57,7 @@ async def run_collective(dut: Any) -> None:
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
     dut.memory_reseed.value = 0
+    observer = Observer(dut, job.observed)
     coin = Random(job.seed)
     for link in range(links.links if links else 0):
         dut.link.value = link
@@ -108,6 +110,8 @@ async def run_collective(dut: Any) -> None:
             of_links[link][name] = dut.value.value.to_unsigned()
             await RisingEdge(dut.clk)
     save_counters(folder, state, counters, of_links)
+    if job.observed:
+        save_changes(folder, observer.changes)
 
 
 def _parts(dut: Any, node: int, job: CollectiveJob) -> list[Any]:
