@@ -16,20 +16,23 @@ FIRST_PLACE = 1
 def line_program(lines: Mapping[str, Line], row: int, col: int, *, opened: bool) -> tuple[list[int], int]:
     """Commands of the die in ``row`` and ``col``, counted from 0, and the semaphores that let it begin to send.
 
-    ``lines`` are the line of each axis that the die is on. All semaphores are 0 at first. With ``opened`` the last
-    command lets the die begin; else the host does. A die without neighbours on its lines has no command.
+    ``lines`` are the line of each axis that the die is on. All semaphores are 0 at first. With ``opened`` a command
+    behind those of the first part lets the die begin; else the host does. A die without neighbours on its lines has no
+    command.
     """
-    commands: list[int] = []
+    first: list[int] = []
+    rest: list[int] = []
     gates = 0
     for axis, work in lines.items():
-        (found,), gate = line_commands(work, AXES[axis], col if axis == "row" else row)
-        commands += [_placed(command) for command in found]
+        found, gate = line_commands(work, AXES[axis], col if axis == "row" else row)
+        first += [_placed(command) for command in found[0]]
+        rest += [_placed(command) for part in found[1:] for command in part]
         gates |= gate
-    if not commands:
+    if not first:
         return [], 0
     cleared = encode(Opcode.SET, mask=(1 << SEMAPHORES) - 1)
     opening = [_set(gates, 1)] if opened else []
-    return [cleared, *commands, *opening], gates
+    return [cleared, *first, *opening, *rest], gates
 
 
 def _set(mask: int, value: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,15 +152,15 @@ def run_phases(
                 die.image[address] = b"".join(command.to_bytes(size, "little") for command in program)
             programs.append(Program(address=address, commands=len(program)))
         word = _word_cycles(system, interval) / (1 - stall)
-        fetch = round(word * memory.command_words * sum(map(len, commands))) + 1000
+        fetch = round(word * memory.command_words * _most_commands(work, commands))
         mask = (posts or {}).get(name, 0)
         phases.append(
             Phase(
                 name=name,
                 programs=programs,
-                most_cycles=PATIENCE * (fetch + sum(_cycles(system, program, word) for program in commands)),
+                most_cycles=PATIENCE * (1000 + fetch + sum(_cycles(system, program, word) for program in commands)),
                 posts=mask,
-                post_after=2 * fetch if mask else 0,
+                post_after=fetch if mask else 0,
             )
         )
     words = max(places.used.values())
@@ -193,6 +194,14 @@ def run_phases(
             simulator.run(model, emitted.top, "cosim.benches.package", folder, {FOLDER_VARIABLE: name})
         outcome = PackageOutcome.load(folder)
     return PackageRun(emitted=emitted, outcome=outcome, wall_seconds=time.perf_counter() - start)
+
+
+def _most_commands(work: Sequence[DieWork], programs: Sequence[list[int]]) -> int:
+    """Commands that come from the memory behind one IO die, at most."""
+    found: dict[str, int] = defaultdict(int)
+    for die, program in zip(work, programs, strict=True):
+        found[die.io_die] += len(program)
+    return max(found.values())
 
 
 def _word_cycles(system: SystemSpec, interval: int) -> int:

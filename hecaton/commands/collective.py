@@ -26,6 +26,7 @@ app = typer.Typer()
         "hecaton cosim collective --op all-reduce --mesh 3x2 --axis both --flits 7 --operands special --sim cxxrtl",
         "hecaton cosim collective --op all-reduce --mesh 1x3 --flits 100 --links --flips 1e-3 --sim cxxrtl",
         "hecaton cosim collective --op reduce-scatter --mesh 5x1 --axis column --flits 13 -P die.dtype=int8 --json",
+        "hecaton cosim collective --op all-gather --mesh 2x3 --axis both --flits 16 --package --sim cxxrtl",
     )
 )
 def collective(
@@ -71,6 +72,12 @@ def collective(
             help="Chance that a cycle of a memory port stalls, 0 to 0.9: dies begin one after the other.",
         ),
     ] = 0.0,
+    package: Annotated[
+        bool,
+        typer.Option(
+            "--package", help="On the whole package, with its links, IO dies and memories, instead of a mesh."
+        ),
+    ] = False,
     links: Links = False,
     flips: Flips = 0.0,
     burst: Burst = 0,
@@ -91,16 +98,19 @@ def collective(
     The configuration starts from the preset bench; without --links the links have no latency. Cycles run from the
     first flit that leaves an engine to the last one that enters one; floor_cycles is what the links allow at a flit a
     cycle, predicted_cycles what the schedule takes with the design's terms. Every run leaves a measurement record.
-    Exit code 1 if any bit differs from the golden result, or a link is dead.
+    Exit code 1 if any bit differs from the golden result, or a link is dead. With --package, chunks come from the
+    memories behind the IO dies and go back there, and the host lets all dies begin in the same cycle.
 
     JSON keys: op, mesh, axis, algorithm, flits, dtype, nop, cycles, floor_cycles, predicted_cycles, utilization
     (floor / cycles), mismatches (32-bit words), flits_sent and flits_received (by side, over all dies), commands (of
     the longest program), counters (of each die, row by row), link_totals (with --links), seed, sim,
-    simulator_version, hecaton_version, verilog_sha256, wall_seconds, request, record.
+    simulator_version, hecaton_version, verilog_sha256, wall_seconds, request, record; with --package also io and
+    phase_cycles (load, collective, store).
     """
     from chiplet.config import load_system
     from cosim.collective import prepare, run_collective
     from cosim.collective_record import collective_request
+    from cosim.package_collective import on_package, run_package_collective
     from hecaton.runs import save_record
 
     with Output(as_json) as out:
@@ -122,9 +132,12 @@ def collective(
             seed=seed,
             sim=sim,
         )
+        if package:
+            request = on_package(request, system)
         prepare(request)
-        out.note(f"simulating {op} of {flits} flits a die on {rows}x{cols} dies with {sim} ...")
-        record = run_collective(request)
+        where = f"a package of {rows}x{cols}" if package else f"{rows}x{cols}"
+        out.note(f"simulating {op} of {flits} flits a die on {where} dies with {sim} ...")
+        record = run_package_collective(request, system) if package else run_collective(request)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:

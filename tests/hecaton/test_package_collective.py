@@ -1,0 +1,26 @@
+"""``hecaton cosim collective --package``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.hecaton.command import hecaton, refused
+
+RUN = ("cosim", "collective", "--op", "all-gather", "--mesh", "1x2", "--flits", "3", "--package")
+SMALL = ("-P", "nop.exchange_bytes=4096")
+
+
+def test_json_and_record(tmp_path: Path) -> None:
+    done = hecaton(*RUN, *SMALL, "--json", "--records", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mismatches"] == 0
+    assert found["cycles"] == found["predicted_cycles"] > 0
+    assert set(found["phase_cycles"]) == {"load", "collective", "store"}
+    assert Path(found["record"]).name.startswith("package_all-gather_1x2_row_chain_3_bf16_")
+
+
+def test_faults_are_refused_with_one_line() -> None:
+    message = refused(*RUN, "--links", "--flips", "0.1")
+    assert message.startswith("a package has no faulty wires: leave out --flips")
