@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import Any
 
 import networkx as nx
 
 from nop.topology import Link, Mesh
 
-__all__ = ["channel_dependencies", "dependency_cycle", "request_dependencies"]
+__all__ = ["channel_dependencies", "dependency_cycle", "engine_dependencies", "request_dependencies"]
 
 Channel = tuple[int, int, str]
-"""From node, to node, kind: ``link``, or ``in`` and ``out`` between a die and its own router."""
+"""From node, to node, kind: ``link``, ``in`` and ``out`` between a die and its own router, or ``send`` and ``receive``
+between an engine and its router, with the way that the packet goes, as in ``send east``."""
+
+_WAYS = {"east": (0, 1), "south": (1, 0), "west": (0, -1), "north": (-1, 0)}
 
 
 def _channels(source: int, target: int, links: Callable[[int, int], Iterable[Link]]) -> list[Channel]:
@@ -63,8 +67,39 @@ def request_dependencies(
     return graph
 
 
-def dependency_cycle(graph: nx.DiGraph) -> list[Channel]:
-    """Channels of a cycle of ``graph`` in order, or none if it has no cycle: then there is no deadlock."""
+def engine_dependencies(mesh: Mesh) -> nx.DiGraph:
+    """Graph of the channels that packets of the engines use, with all that such a packet may wait for.
+
+    An engine sends by any side straight to the output of that side, to any die further on. What is for an engine leaves
+    the router where it comes in. The packet may leave copies with the engines on the way, and goes on when they have
+    taken them; and what an engine takes it may pass on, with its sums, to the next die on the same way.
+
+    What is not here: sums from two sides that meet at a die. Whether they wait for each other is a matter of the order
+    of packets, see :mod:`nop.waits`.
+    """
+    graph = nx.DiGraph()
+    for row in range(mesh.rows):
+        for col in range(mesh.cols):
+            for way, (down, right) in _WAYS.items():
+                line = [row * mesh.cols + col]
+                y, x = row + down, col + right
+                while 0 <= y < mesh.rows and 0 <= x < mesh.cols:
+                    line.append(y * mesh.cols + x)
+                    y, x = y + down, x + right
+                links = [(*link, "link") for link in pairwise(line)]
+                send = (line[0], line[0], f"send {way}")
+                if links:
+                    graph.add_edges_from(pairwise([send, *links]))
+                for link in links:
+                    receive = (link[1], link[1], f"receive {way}")
+                    graph.add_edge(link, receive)
+                    if link[1] != line[-1]:
+                        graph.add_edge(receive, (link[1], link[1], f"send {way}"))
+    return graph
+
+
+def dependency_cycle(graph: nx.DiGraph) -> list[Any]:
+    """Channels (or packets) of a cycle of ``graph`` in order, or none if it has no cycle: then there is no deadlock."""
     try:
         return [edge[0] for edge in nx.find_cycle(graph)]
     except nx.NetworkXNoCycle:

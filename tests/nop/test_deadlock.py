@@ -8,7 +8,12 @@ from typing import Literal
 import pytest
 
 from chiplet.specs import PackageSpec
-from nop.deadlock import channel_dependencies, dependency_cycle, request_dependencies
+from nop.deadlock import (
+    channel_dependencies,
+    dependency_cycle,
+    engine_dependencies,
+    request_dependencies,
+)
 from nop.topology import Link, Mesh
 
 MESHES = [(1, 1), (1, 2), (1, 7), (5, 1), (2, 2), (2, 3), (3, 2), (4, 4), (5, 3), (8, 8)]
@@ -84,3 +89,24 @@ def test_a_die_that_serves_its_own_server_makes_a_cycle() -> None:
 def test_answers_in_the_way_of_requests_make_a_cycle() -> None:
     """Servers in the middle of each other's ways."""
     assert dependency_cycle(request_dependencies(Mesh(1, 4), [(0, 2), (3, 1)]))
+
+
+@pytest.mark.parametrize(("rows", "cols"), [*MESHES, *product(range(1, 6), repeat=2)])
+def test_packets_of_engines_have_no_cycle(rows: int, cols: int) -> None:
+    mesh = Mesh(rows, cols)
+    graph = engine_dependencies(mesh)
+    assert dependency_cycle(graph) == []
+    links = 2 * (rows * (cols - 1) + cols * (rows - 1))
+    # Each link, the way into it from an engine, and the way out of it into one.
+    assert graph.number_of_nodes() == 3 * links
+    assert len([channel for channel in graph if channel[2] == "link"]) == links
+
+
+def test_engines_that_send_back_what_they_take_make_a_cycle() -> None:
+    graph = engine_dependencies(Mesh(1, 3))
+    graph.add_edge((1, 1, "receive east"), (1, 1, "send west"))
+    graph.add_edge((1, 1, "receive west"), (1, 1, "send east"))
+    assert dependency_cycle(graph) == []  # it comes to the ends
+    graph.add_edge((2, 2, "receive east"), (2, 2, "send west"))
+    graph.add_edge((0, 0, "receive west"), (0, 0, "send east"))
+    assert dependency_cycle(graph)

@@ -8,15 +8,21 @@ import re
 import subprocess
 import time
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+import networkx as nx
 import pytest
 
 from chiplet.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
+from nop.deadlock import dependency_cycle, request_dependencies
+from nop.topology import Mesh
 from rtl.emit import Emitted, emit
+from rtl.flit import Port, opposite
 from rtl.package import Package, io_die_names, package_map
 from rtl.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
+from rtl.router_input import TURNS
 from tests.rtl.harness import simulate
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
@@ -59,6 +65,62 @@ def test_every_size_has_the_same_modules_but_the_top(rows: int, cols: int, direc
     top = next(module for module in modules[1] if module.startswith(f"module {other.top} "))
     assert len(re.findall(r"^  package_die_\w+ die_\d+_\d+ \($", top, re.M)) == rows * cols
     assert len(re.findall(r"^  io_die_\w+ io_\w+ \($", top, re.M)) == rows * min(2, cols)
+
+
+def wires(design: Emitted) -> set[tuple[str, str, str, str, str]]:
+    """Links of the emitted top: plane, sender and its side, receiver and its side. IO dies have no side."""
+    top = design.text[design.text.index(f"module {design.top} ") :]
+    ends: dict[str, dict[str, list[tuple[str, str, str]]]] = {"tx": {}, "rx": {}}
+    for instance, ports in re.findall(r"^  (?:package_die|io_die)_\w+ (\w+) \((.*?)\);", top, re.M | re.S):
+        for plane, side, way, net in re.findall(r"\.(nop|mem)(_\w+?)?_(tx|rx)\((\w+)\)", ports):
+            ends[way].setdefault(net, []).append((plane, instance, side.removeprefix("_")))
+    found = set()
+    for net, senders in ends["tx"].items():
+        for (plane, sender, side), (other, receiver, where) in product(senders, ends["rx"].get(net, [])):
+            assert plane == other
+            found.add((plane, sender, side, receiver, where))
+    return found
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES)
+def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None:
+    """The links of its Verilog with the turns that its routers take, the ways of the engines, and the memory plane."""
+    links = wires(emitted(rows, cols))
+    graph = nx.DiGraph()
+    collective = {
+        (sender, side): (receiver, where) for plane, sender, side, receiver, where in links if plane == "nop"
+    }
+    for (sender, side), (receiver, where) in collective.items():
+        inward, channel = Port[where.upper()], (sender, side)
+        graph.add_edge(("send", sender, side), channel)  # the engine straight to the output
+        graph.add_edge(channel, ("receive", receiver, where))  # packets for the engine, and copies
+        graph.add_edge(
+            ("receive", receiver, where), ("send", receiver, opposite(inward).text)
+        )  # sums passed on
+        for turn in TURNS[inward]:
+            if (receiver, turn.text) in collective:
+                graph.add_edge(channel, (receiver, turn.text))
+    mesh = Mesh(rows, cols)
+    places = {f"die_{row}_{col}": row * cols + col for row in range(rows) for col in range(cols)}
+    assert {(places[sender], places[receiver]) for (sender, _), (receiver, _) in collective.items()} == {
+        link
+        for source in range(mesh.nodes)
+        for target in range(mesh.nodes)
+        for link in mesh.route(source, target)
+    }
+    assert dependency_cycle(graph) == []
+
+    wide = Mesh(rows, cols + 2)  # with the columns of IO dies
+    memory = {f"die_{row}_{col}": row * wide.cols + col + 1 for row in range(rows) for col in range(cols)}
+    entries = package_map(system(rows, cols))
+    for io_die in entries["io_dies"]:
+        end = 0 if io_die["side"] == "west" else cols + 1
+        memory[io_die["instance"]] = io_die["row"] * wide.cols + end
+    pairs = [(memory[die["instance"]], memory[die["io_die"]]) for die in entries["dies"]]
+    there = {(memory[sender], memory[receiver]) for plane, sender, _, receiver, _ in links if plane == "mem"}
+    used = {link for pair in pairs for ends in (pair, pair[::-1]) for link in wide.route(*ends)}
+    assert used <= there
+    assert dependency_cycle(request_dependencies(wide, pairs)) == []
 
 
 @pytest.mark.parametrize(("rows", "cols"), SIZES)
