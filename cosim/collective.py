@@ -20,7 +20,7 @@ from cosim.collective_timing import predict_collective
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.numerics import fp32_add
-from cosim.observation import Observation, ObservedDie
+from cosim.observation import NOTHING, Observation, ObservedDie
 from cosim.scheduler import Command
 from cosim.traffic_links import LinkTotals
 from nop.carriage import parts, slots
@@ -174,7 +174,7 @@ def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) ->
     return found
 
 
-def run_collective(request: CollectiveRequest, observation: Observation | None = None) -> CollectiveRecord:
+def run_collective(request: CollectiveRequest, observation: Observation = NOTHING) -> CollectiveRecord:
     """Run a collective on the generated dies and return the record.
 
     ``observation`` says what else to keep of the run.
@@ -189,7 +189,6 @@ def run_collective(request: CollectiveRequest, observation: Observation | None =
         If a file of the observation cannot be written.
     """
     lines = prepare(request)
-    observation = observation or Observation()
     simulator = observation.prepare(backend(request.sim))
     memory, nop = request.memory, request.nop
     emitted = _emit(request)

@@ -21,7 +21,7 @@ from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
-from cosim.observation import Observation, ObservedDie
+from cosim.observation import NOTHING, Observation, ObservedDie
 from cosim.operands import pack, random_operand, unpack
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import GemmProgram, schedule_gemm
@@ -34,7 +34,6 @@ __all__ = ["die_bench", "emit_bench", "prepare", "run_gemm", "watch"]
 
 LEAST_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
-NOTHING = Observation()
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:

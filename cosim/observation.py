@@ -16,7 +16,7 @@ from cosim.trace import Change, die_events, trace_json
 from cosim.units import observed_signals, units
 from cosim.waves import gtkwave_view, surfer_view, unit_groups
 
-__all__ = ["Observation", "ObservedDie"]
+__all__ = ["NOTHING", "Observation", "ObservedDie"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,10 @@ class Observation:
                 made = folder / f"view{suffix}"
                 made.write_text(view(self.waves, groups))
                 _move(made, self.waves.with_suffix(suffix))
+
+
+NOTHING = Observation()
+"""Keeps nothing but the record."""
 
 
 def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chiplet.specs import Dtype, SystemSpec
 from cosim.backends.registry import backend
+from cosim.observation import NOTHING, Observation
 from cosim.operands import Operands, random_operand
 from cosim.package_plan import PHASES, DiePart, plan_gemm
 from cosim.package_run import Places, run_phases
@@ -206,18 +207,22 @@ def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places]:
 
 
 def run_package_gemm(
-    request: PackageGemmRequest, progress: Callable[[float], None] | None = None
+    request: PackageGemmRequest,
+    progress: Callable[[float], None] | None = None,
+    observation: Observation = NOTHING,
 ) -> PackageGemmRecord:
     """Run a GEMM on all dies of the generated package together and return the record.
 
-    ``progress`` is told, now and then, which part of the phases is over.
+    ``progress`` is told, now and then, which part of the phases is over. ``observation`` says what else to keep.
 
     Raises
     ------
     ValueError
-        As :func:`prepare`, or if the package cannot be made, or the memories of a bench are too small.
+        As :func:`prepare` and :func:`cosim.package_run.run_phases`.
     SimulationError
         If the simulator is missing, a link is dead, or the package does not end.
+    OSError
+        If a file of the observation cannot be written.
     """
     parts, places = prepare(request)
     simulator = backend(request.sim)
@@ -234,6 +239,8 @@ def run_package_gemm(
         interval=request.interval,
         seed=request.seed,
         progress=progress,
+        observation=observation,
+        title=f"{request.m}x{request.k}x{request.n} {request.form}, {package.rows}x{package.cols} dies",
     )
     names = [name for number, name in enumerate(PHASES) if any(part.work.programs[number] for part in parts)]
     outcomes = dict(zip(names, run.outcome.phases, strict=True))

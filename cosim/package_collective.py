@@ -18,6 +18,7 @@ from cosim.collective import golden, prepare
 from cosim.collective_program import Line
 from cosim.collective_record import CollectiveRecord, CollectiveRequest
 from cosim.collective_timing import predict_collective
+from cosim.observation import NOTHING, Observation
 from cosim.package_job import Region
 from cosim.package_lines import line_program
 from cosim.package_run import DieWork, Places, io_die_of, run_phases
@@ -143,7 +144,11 @@ def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[int
 
 
 def run_package_collective(
-    request: CollectiveRequest, system: SystemSpec, *, direct: bool = False
+    request: CollectiveRequest,
+    system: SystemSpec,
+    *,
+    direct: bool = False,
+    observation: Observation = NOTHING,
 ) -> PackageCollectiveRecord:
     """Run a collective on a generated package and return the record.
 
@@ -155,13 +160,17 @@ def run_package_collective(
         Its links, and which ends of the rows have IO dies.
     direct
         Without link adapters.
+    observation
+        What else to keep of the run.
 
     Raises
     ------
     ValueError
-        As :func:`cosim.collective.prepare`, or if the package cannot be made.
+        As :func:`cosim.collective.prepare` and :func:`cosim.package_run.run_phases`.
     SimulationError
         If the simulator is missing, a link is dead, or the dies do not end.
+    OSError
+        If a file of the observation cannot be written.
     """
     request = request.model_copy(update={"links": None}) if direct else on_package(request, system)
     lines = prepare(request)
@@ -201,6 +210,8 @@ def run_package_collective(
         stall=request.stall,
         seed=request.seed,
         posts={"collective": gates},
+        observation=observation,
+        title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
     )
     names = [name for number, name in enumerate(PHASES) if any(die.programs[number] for die in work)]
     outcomes = dict(zip(names, run.outcome.phases, strict=True))

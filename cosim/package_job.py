@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -73,6 +73,8 @@ class PackageJob:
         Words to read back.
     latency, interval, stall, seed
         Settings of the memories, see :class:`rtl.bench.package.PackageBench`.
+    observed
+        Hierarchical names of signals whose changes are to be kept.
     """
 
     word_bytes: int
@@ -84,6 +86,7 @@ class PackageJob:
     interval: int
     stall: int
     seed: int
+    observed: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Write the job into ``folder``."""

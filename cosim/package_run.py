@@ -14,8 +14,9 @@ from cosim.backends.base import Backend
 from cosim.designs import emitted_once
 from cosim.gemm import watch
 from cosim.job import FOLDER_VARIABLE, save_image
-from cosim.observation import Observation
+from cosim.observation import NOTHING, Observation, ObservedDie
 from cosim.package_job import PackageJob, PackageOutcome, Phase, Program, Region
+from cosim.scheduler import Command
 from cosim.tiling import tile_cycles
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit import Emitted
@@ -27,7 +28,6 @@ __all__ = ["DieWork", "PackageRun", "Places", "emit_package_bench", "io_die_of",
 LEAST_MEMORY_WORDS = 4096
 PATIENCE = 20
 """Cycles before a run is given up, over those of everything one after the other."""
-NOTHING = Observation()
 
 
 def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -> Emitted:
@@ -111,6 +111,8 @@ def run_phases(
     seed: int = 0,
     posts: dict[str, int] | None = None,
     progress: Callable[[float], None] | None = None,
+    observation: Observation = NOTHING,
+    title: str = "",
 ) -> PackageRun:
     """Run the programs of ``work``, phase after phase, on the dies in the order of their numbers.
 
@@ -130,15 +132,21 @@ def run_phases(
         Semaphores that the host posts in phases, once every die has handed out its commands.
     progress
         Is told, now and then, which part of the phases is over.
+    observation, title
+        What else to keep of the run, and how its trace is called.
 
     Raises
     ------
     ValueError
-        If the memories of a bench are too small, or the package cannot be made.
+        If the memories of a bench are too small, the package cannot be made, or the simulator does not write such
+        waveforms.
     SimulationError
         If the simulator is missing, or the package does not end.
+    OSError
+        If a file of the observation cannot be written.
     """
     memory = system.memory
+    simulator = observation.prepare(simulator)
     phases = []
     for number, name in enumerate(names):
         commands = [die.programs[number] for die in work]
@@ -158,7 +166,8 @@ def run_phases(
             Phase(
                 name=name,
                 programs=programs,
-                most_cycles=PATIENCE * (1000 + fetch + sum(_cycles(system, program, word) for program in commands)),
+                most_cycles=PATIENCE
+                * (1000 + fetch + sum(_cycles(system, program, word) for program in commands)),
                 posts=mask,
                 post_after=fetch if mask else 0,
             )
@@ -173,6 +182,7 @@ def run_phases(
     model = simulator.build(emitted)
     start = time.perf_counter()
     io_dies = list(io_die_names(system).values())
+    dies = [_observed(system, number, die) for number, die in enumerate(work)]
     with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
         folder = Path(name)
         for io_die in io_dies:
@@ -189,11 +199,21 @@ def run_phases(
             interval=interval,
             stall=round(stall * 65536),
             seed=seed % ((1 << 31) - 1) + 1,
+            observed=observation.signals(dies),
         ).save(folder)
         with watch(folder, len(phases), progress):
             simulator.run(model, emitted.top, "cosim.benches.package", folder, {FOLDER_VARIABLE: name})
         outcome = PackageOutcome.load(folder)
+        observation.keep(folder, simulator, emitted, dies, command_words=memory.command_words, title=title)
     return PackageRun(emitted=emitted, outcome=outcome, wall_seconds=time.perf_counter() - start)
+
+
+def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
+    row, col = divmod(number, system.package.cols)
+    commands = [Command(*decode(command)) for program in work.programs for command in program]
+    return ObservedDie(
+        path=f"chiplets.die_{row}_{col}.die", commands=commands, name=f"die {row},{col}", engine=True
+    )
 
 
 def _most_commands(work: Sequence[DieWork], programs: Sequence[list[int]]) -> int:

@@ -51,6 +51,20 @@ Seed = Annotated[
     ),
 ]
 
+TraceFile = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE.json", help="Trace of the units for Perfetto (ui.perfetto.dev)."),
+]
+
+WaveFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--waves",
+        metavar="FILE.fst|FILE.vcd",
+        help="Waveform of every signal, with views for GTKWave (.gtkw) and Surfer (.sucl) beside it.",
+    ),
+]
+
 Simulator = Annotated[
     str,
     typer.Option(

@@ -15,7 +15,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
 from cosim.benches.host import read_counters, read_words, state_of, write_register
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE, image_words, save_progress
+from cosim.benches.observer import Observer
+from cosim.job import CLOCK_NS, FOLDER_VARIABLE, image_words, save_changes, save_progress
 from cosim.package_job import PackageJob, PackageOutcome, Phase, PhaseOutcome
 from rtl.register_map import COMMANDS, CONTROL, POST, PROGRAM
 
@@ -44,6 +45,7 @@ async def run_programs(dut: Any) -> None:
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
     dut.memory_reseed.value = 0
+    observer = Observer(dut, job.observed)
     phases = []
     for number, phase in enumerate(job.phases):
         save_progress(folder, number)
@@ -56,6 +58,8 @@ async def run_programs(dut: Any) -> None:
             (_bytes(words, job.word_bytes), _bytes(unknown, job.word_bytes)) for words, unknown in found
         ],
     ).save(folder)
+    if job.observed:
+        save_changes(folder, observer.changes)
 
 
 async def _run_phase(dut: Any, phase: Phase, counts: dict[str, dict[str, str]]) -> PhaseOutcome:

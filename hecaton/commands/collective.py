@@ -9,7 +9,18 @@ import typer
 
 from hecaton.errors import CheckFailed
 from hecaton.link_options import Burst, DeadLink, Flips, Links, LinkStalls, faulty_links
-from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer, parse_mesh
+from hecaton.options import (
+    AsJson,
+    ConfigFile,
+    Overrides,
+    Seed,
+    Simulator,
+    TraceFile,
+    WaveFile,
+    examples,
+    integer,
+    parse_mesh,
+)
 from hecaton.output import Output
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ app = typer.Typer()
         "hecaton cosim collective --op all-gather --mesh 1x4 --axis row --algorithm ring --flits 64",
         "hecaton cosim collective --op all-reduce --mesh 3x2 --axis both --flits 7 --operands special --sim cxxrtl",
         "hecaton cosim collective --op all-reduce --mesh 1x3 --flits 100 --links --flips 1e-3 --sim cxxrtl",
+        "hecaton cosim collective --op reduce-scatter --mesh 1x4 --flits 16 --trace scatter.json",
         "hecaton cosim collective --op reduce-scatter --mesh 5x1 --axis column --flits 13 -P die.dtype=int8 --json",
         "hecaton cosim collective --op all-gather --mesh 2x3 --axis both --flits 16 --package --sim cxxrtl",
     )
@@ -88,6 +100,8 @@ def collective(
     records: Annotated[
         Path, typer.Option("--records", metavar="DIR", help="Directory for the measurement record.")
     ] = Path("records"),
+    trace: TraceFile = None,
+    waves: WaveFile = None,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -108,8 +122,10 @@ def collective(
     phase_cycles (load, collective, store).
     """
     from chiplet.config import load_system
+    from cosim.backends.registry import backend
     from cosim.collective import prepare, run_collective
     from cosim.collective_record import collective_request
+    from cosim.observation import Observation
     from cosim.package_collective import on_package, run_package_collective
     from hecaton.runs import save_record
 
@@ -135,9 +151,15 @@ def collective(
         if package:
             request = on_package(request, system)
         prepare(request)
+        observation = Observation(trace=trace, waves=waves)
+        observation.prepare(backend(sim))
         where = f"a package of {rows}x{cols}" if package else f"{rows}x{cols}"
         out.note(f"simulating {op} of {flits} flits a die on {where} dies with {sim} ...")
-        record = run_package_collective(request, system) if package else run_collective(request)
+        record = (
+            run_package_collective(request, system, observation=observation)
+            if package
+            else run_collective(request, observation)
+        )
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:

@@ -16,6 +16,8 @@ from hecaton.options import (
     Overrides,
     Seed,
     Simulator,
+    TraceFile,
+    WaveFile,
     examples,
     integer,
 )
@@ -80,20 +82,8 @@ def gemm(
     records: Annotated[
         Path, typer.Option("--records", metavar="DIR", help="Directory for the measurement record.")
     ] = Path("records"),
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            "--trace", metavar="FILE.json", help="Trace of the units for Perfetto (ui.perfetto.dev)."
-        ),
-    ] = None,
-    waves: Annotated[
-        Path | None,
-        typer.Option(
-            "--waves",
-            metavar="FILE.fst|FILE.vcd",
-            help="Waveform of every signal, with views for GTKWave (.gtkw) and Surfer (.sucl) beside it.",
-        ),
-    ] = None,
+    trace: TraceFile = None,
+    waves: WaveFile = None,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,

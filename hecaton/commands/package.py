@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hecaton.errors import CheckFailed
-from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer, parse_mesh
+from hecaton.options import (
+    AsJson,
+    ConfigFile,
+    Overrides,
+    Seed,
+    Simulator,
+    TraceFile,
+    WaveFile,
+    examples,
+    integer,
+    parse_mesh,
+)
 from hecaton.output import Output
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ Size = integer(1, 1 << 24)
     epilog=examples(
         "hecaton cosim package --mesh 2x2 --m 16 --k 16 --n 16 --sim cxxrtl",
         "hecaton cosim package --mesh 1x3 --m 13 --k 7 --n 5 --form nt --operands special --direct",
+        "hecaton cosim package --mesh 1x2 --m 8 --k 8 --n 8 --trace package.json",
         "hecaton cosim package --mesh 3x2 --m 9 --k 20 --n 8 --form tn -P die.dtype=int8 --algorithm ring --json",
     )
 )
@@ -73,6 +85,8 @@ def package(
     records: Annotated[
         Path, typer.Option("--records", metavar="DIR", help="Directory for the measurement record.")
     ] = Path("records"),
+    trace: TraceFile = None,
+    waves: WaveFile = None,
     config: ConfigFile = None,
     override: Overrides = None,
     as_json: AsJson = False,
@@ -92,6 +106,8 @@ def package(
     hecaton_version, verilog_sha256, wall_seconds, request, record.
     """
     from chiplet.config import load_system
+    from cosim.backends.registry import backend
+    from cosim.observation import Observation
     from cosim.package import package_gemm_request, prepare, run_package_gemm
     from hecaton.runs import save_record
 
@@ -114,6 +130,8 @@ def package(
             direct=direct,
         )
         prepare(request)
+        observation = Observation(trace=trace, waves=waves)
+        observation.prepare(backend(sim))
         dies = f"{system.package.rows}x{system.package.cols}"
         out.note(f"simulating {m}x{k}x{n} ({form}) on a package of {dies} dies with {sim} ...")
         with out.progress("phases", 1.0) as advance:
@@ -124,7 +142,7 @@ def package(
                 advance(part - shown)
                 shown = part
 
-            record = run_package_gemm(request, progress)
+            record = run_package_gemm(request, progress, observation)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:

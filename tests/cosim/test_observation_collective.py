@@ -12,7 +12,7 @@ import pytest
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from cosim.collective import run_collective
 from cosim.collective_record import CollectiveRecord, collective_request
-from cosim.observation import Observation
+from cosim.observation import NOTHING, Observation
 from cosim.units import ENGINE_UNITS, units
 from rtl.register_map import SIDES
 
@@ -24,7 +24,7 @@ SMALL = {
 }
 
 
-def run(sim: str, observation: Observation | None = None, **fields: int) -> CollectiveRecord:
+def run(sim: str, observation: Observation = NOTHING, **fields: int) -> CollectiveRecord:
     return run_collective(collective_request(**{**REQUEST, **SMALL, **fields}, sim=sim), observation)
 
 
