@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from chiplet.specs import DieSpec
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
-from cosim.collective_job import CollectiveJob, exchange_path, load_counters, result_path
-from cosim.collective_program import AXES, Line, line_commands, sum_order
+from cosim.collective_job import SUMS, CollectiveJob, exchange_path, load_counters, load_result
+from cosim.collective_program import AXES, Line, gate_command, line_commands, sum_order
 from cosim.collective_record import CollectiveRecord, CollectiveRequest, collective_request
-from cosim.collective_timing import predict_collective
+from cosim.collective_timing import floor_collective, predict_collective
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
 from cosim.numerics import fp32_add
@@ -25,7 +25,6 @@ from cosim.scheduler import Command
 from cosim.traffic_links import LinkTotals
 from nop.carriage import parts, slots
 from nop.collectives import line
-from nop.floor import line_floor
 from rtl.bench.collective import CollectiveMesh
 from rtl.emit import Emitted
 from rtl.isa import SEMAPHORES, Opcode, decode, encode
@@ -44,7 +43,6 @@ __all__ = [
 MOST_COMMANDS = 64
 MOST_DIES = 256
 """Larger meshes take hours to build, and show nothing that smaller ones do not."""
-SUMS = np.dtype("<u4")
 
 
 def _bench_die(die: DieSpec) -> DieSpec:
@@ -125,12 +123,12 @@ def _programs(request: CollectiveRequest, lines: dict[str, Line]) -> list[list[i
                 rest += [command for part in found[1:] for command in part]
                 gates |= gate
             bodies.append((first, gates, rest))
-    longest = max(len(first) for first, _, _ in bodies)
+    before = gate_command(len(first) for first, _, _ in bodies)
     programs = []
     for first, gates, rest in bodies:
         values = {f"value_{bit}": gates >> bit & 1 for bit in range(SEMAPHORES)}
-        nothing = [encode(Opcode.SET)] * (longest - len(first))
-        programs.append([*nothing, *first, encode(Opcode.SET, mask=gates, **values), *rest])
+        nothing = [encode(Opcode.SET)] * (before - len(first))
+        programs.append([*first, *nothing, encode(Opcode.SET, mask=gates, **values), *rest])
     return programs
 
 
@@ -172,6 +170,17 @@ def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) ->
                 _add(request, sent, found[receiver, chunk]) if op == "reduce-scatter" else sent
             )
     return found
+
+
+def _mismatches(
+    results: list[tuple[NDArray[np.uint32], NDArray[np.bool_]]],
+    expected: NDArray[np.uint32],
+    defined: NDArray[np.bool_],
+) -> int:
+    """Words that are not as expected, where something is: those with an undefined bit never are."""
+    found = np.array([values for values, _ in results])
+    known = np.array([defined_bits for _, defined_bits in results])
+    return int(np.count_nonzero(((found != expected) | ~known) & defined))
 
 
 def run_collective(request: CollectiveRequest, observation: Observation = NOTHING) -> CollectiveRecord:
@@ -264,9 +273,7 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
             command_words=memory.command_words,
             title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
         )
-        found = np.array(
-            [np.frombuffer(result_path(folder, die).read_bytes(), SUMS) for die in range(len(places))]
-        )
+        results = [load_result(folder, die) for die in range(len(places))]
     totals = None
     if request.links is not None:
         totals = LinkTotals.count(request.links, nop, request.rows, request.cols, of_links)
@@ -290,14 +297,7 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
     if any(sent.values()):
         moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]
         cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
-    frame, hop = 1, 1
-    if request.links is not None:
-        frame = request.links.mesh_links(nop).shape.frame_cycles
-        hop += request.links.hop_cycles(nop)
-    floor = max(
-        line_floor(work.op, work.nodes, work.algorithm, frame * work.flits, hop_cycles=hop)
-        for work in lines.values()
-    )
+    floor = floor_collective(request, lines)
     return CollectiveRecord(
         request=request,
         op=request.op,
@@ -311,7 +311,7 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
         floor_cycles=floor,
         predicted_cycles=predict_collective(request, lines),
         utilization=floor / cycles if cycles else 1.0,
-        mismatches=int(np.count_nonzero((found != expected) & defined)),
+        mismatches=_mismatches(results, expected, defined),
         flits_sent=sent,
         flits_received=received,
         commands=max(map(len, programs)),

@@ -6,11 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cosim.traffic_job import LinkJob
 
-__all__ = ["CollectiveJob", "exchange_path", "load_counters", "result_path", "save_counters"]
+__all__ = [
+    "CollectiveJob",
+    "exchange_path",
+    "load_counters",
+    "load_result",
+    "save_counters",
+    "save_result",
+]
+
+SUMS = np.dtype("<u4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +78,31 @@ def exchange_path(folder: Path, node: int) -> Path:
     return folder / f"exchange_{node}.bin"
 
 
-def result_path(folder: Path, node: int) -> Path:
-    """File with the words that it holds in the end."""
-    return folder / f"result_{node}.bin"
+class Word(Protocol):
+    """The value of a 32-bit signal, as cocotb gives it: it may have undefined bits."""
+
+    @property
+    def is_resolvable(self) -> bool:
+        """Whether all bits are 0 or 1."""
+        ...
+
+    def to_unsigned(self) -> int:
+        """The value, if they are."""
+        ...
+
+
+def save_result(folder: Path, node: int, words: Sequence[Word]) -> None:
+    """Write the 32-bit words that the exchange buffer of a die holds in the end, and which of them are defined."""
+    known = [word.is_resolvable for word in words]
+    values = [word.to_unsigned() if defined else 0 for word, defined in zip(words, known, strict=True)]
+    (folder / f"result_{node}.bin").write_bytes(np.array(values, SUMS).tobytes())
+    (folder / f"known_{node}.bin").write_bytes(np.array(known, bool).tobytes())
+
+
+def load_result(folder: Path, node: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """Read these words, and whether each is defined: one with an undefined bit is equal to nothing."""
+    values = np.frombuffer((folder / f"result_{node}.bin").read_bytes(), SUMS)
+    return values, np.frombuffer((folder / f"known_{node}.bin").read_bytes(), bool)
 
 
 def save_counters(

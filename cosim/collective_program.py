@@ -6,16 +6,18 @@ How a schedule is carried out is said in :mod:`nop.carriage`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nop.carriage import carriage, first_up, hands_over, parts, runs, slots
+from nop.carriage import carriage, first_up, hands_over, parts, slots, walk
 from nop.collectives import Algorithm, Schedule, Transfer, line
 from nop.floor import LineOp
-from rtl.engine import HANDED_FLITS, WAITING
+from rtl.engine import WAITING
 from rtl.isa import Opcode, Side, encode
+from rtl.receive_unit import QUEUED_FLITS
 
-__all__ = ["AXES", "Axis", "Line", "line_commands", "sum_order"]
+__all__ = ["AXES", "Axis", "Line", "gate_command", "line_commands", "sum_order"]
 
 
 class Axis(NamedTuple):
@@ -29,9 +31,13 @@ class Axis(NamedTuple):
 AXES = {"row": Axis(Side.EAST, Side.WEST, 0), "column": Axis(Side.SOUTH, Side.NORTH, 4)}
 
 UP, DOWN, CHASE = 0, 1, 2
-"""Semaphores of an axis: gates of its two send units, words that a send unit may read, in each direction."""
+"""Semaphores of an axis: gates of its two send units, and words that the one who follows may read; the last two are for
+reduce-scatter and all-gather."""
 MOST_COMMANDS = WAITING + 1
 """Commands that a unit of the engine takes without having ended the first one."""
+READ_AHEAD = 8
+"""Commands between the last one of the first part and the gates: by then all units have the first word that they send,
+even if all wanted the same bank of the exchange buffer."""
 PITCH = 1 << 20
 
 
@@ -74,8 +80,9 @@ def line_commands(work: Line, axis: Axis, place: int) -> tuple[list[list[int]], 
     last = len(parts(work.op)) - 1
     for number, op in enumerate(parts(work.op)):
         schedule = line(op, work.nodes, work.algorithm)
-        make = {"copied": _copied, "passed": _passed, "stored": _stored}[carriage(schedule)]
-        commands = make(work, schedule, axis, place, number < last)
+        kind = carriage(work.op, op, work.algorithm, work.flits, QUEUED_FLITS)
+        make = {"copied": _copied, "passed": _passed, "stored": _stored}[kind]
+        commands = make(work, schedule, axis, place, number == 0, number < last)
         for (opcode, side), count in Counter((opcode, fields["side"]) for opcode, fields in commands).items():
             if count > MOST_COMMANDS:
                 unit = f"{opcode.name} {Side(side).name.lower()}"
@@ -85,6 +92,11 @@ def line_commands(work: Line, axis: Axis, place: int) -> tuple[list[list[int]], 
                 gates |= fields.get("wait", 0) if opcode == Opcode.SEND else 0
         found.append([encode(opcode, **fields) for opcode, fields in commands])
     return found, gates
+
+
+def gate_command(first: Iterable[int]) -> int:
+    """Number of the command that opens the gates, in dies that have ``first`` commands of the first part."""
+    return max(first) + READ_AHEAD
 
 
 Commands = list[tuple[Opcode, dict[str, int]]]
@@ -102,7 +114,29 @@ def _bit(axis: Axis, number: int) -> int:
     return 1 << (axis.semaphore + number)
 
 
-def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, _following: bool) -> Commands:
+def _ways(schedule: Schedule, place: int, up: bool) -> tuple[list[int], list[int]]:
+    """Chunks that leave a die for higher places (``up``) or lower ones, and those that come from there."""
+    return (
+        [t.chunk for t in schedule.transfers if t.sender == place and (t.receiver > place) == up],
+        [t.chunk for t in schedule.transfers if t.receiver == place and (t.sender > place) == up],
+    )
+
+
+def _chunks(work: Line, chunks: list[int]) -> dict[str, int]:
+    """Fields of a command for chunks one after the other."""
+    slot = slots(work.algorithm, work.nodes)
+    found = walk([slot[chunk] for chunk in chunks], work.nodes)
+    lap = {"lap": found.lap, "wrap": -found.step * work.nodes * work.pitch % PITCH} if found.lap else {}
+    return {
+        "base": _chunk(work, found.first),
+        "pitch": found.step * work.pitch % PITCH,
+        **lap,
+        "chunks": len(chunks),
+        "flits": work.flits,
+    }
+
+
+def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool, _more: bool) -> Commands:
     """All-gather: one packet in each direction, of which every die on the way takes a copy."""
     sends: Commands = []
     receives: Commands = []
@@ -114,7 +148,9 @@ def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, _following: 
                     Opcode.SEND,
                     {
                         "wait": _bit(axis, UP if up else DOWN),
+                        "ahead": int(begins),
                         "side": _side(axis, up),
+                        "own": 1,
                         "copy": 1,
                         "target": max(targets) if up else min(targets),
                         "base": _chunk(work, place),
@@ -141,43 +177,44 @@ def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, _following: 
     return sends + receives
 
 
-def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, following: bool) -> Commands:
-    """Reduce-scatter: sums go through, and those of the die's own chunk meet there.
+def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool, more: bool) -> Commands:
+    """What comes goes straight on; sums of the die's own chunk from both sides meet there.
 
-    The sums meet in one of two ways, see :func:`nop.carriage.hands_over`.
+    These meet in one of two ways, see :func:`nop.carriage.hands_over`.
     """
+    adds = schedule.op == "reduce-scatter"
     sends: Commands = []
     receives: Commands = []
     first = first_up(place, work.nodes)
-    both = 0 < place < work.nodes - 1
-    joins = both and hands_over(place, work.nodes, work.flits, HANDED_FLITS)
+    both = adds and all(_ways(schedule, place, up)[1] for up in (True, False))
+    joins = both and hands_over(place, work.nodes, work.flits, QUEUED_FLITS)
     follows = both and not joins
+    arriving = [t.chunk for t in schedule.transfers if t.receiver == place]
     for up in (True, False):
-        leaving = [t.chunk for t in schedule.transfers if t.sender == place and (t.receiver > place) == up]
-        coming = [t.chunk for t in schedule.transfers if t.receiver == place and (t.sender < place) == up]
+        leaving, coming = _ways(schedule, place, up)[0], _ways(schedule, place, not up)[1]
         if leaving:
-            step = leaving[1] - leaving[0] if len(leaving) > 1 else 0
+            own = [chunk for chunk in leaving if chunk not in arriving]
+            forwards = len(own) < len(leaving)
             sends.append(
                 (
                     Opcode.SEND,
                     {
                         "wait": _bit(axis, UP if up else DOWN),
+                        "ahead": int(begins),
                         "side": _side(axis, up),
-                        "forward": int(bool(coming)),
-                        "target": place + (1 if up else -1),
-                        "base": _chunk(work, leaving[0]),
-                        "pitch": step * work.pitch % PITCH,
-                        "chunks": len(leaving),
-                        "flits": work.flits,
+                        "own": len(own),
+                        "forward": int(forwards),
+                        # At the ends of a line a ring comes back by the same side.
+                        "turn": int(forwards and not coming),
+                        "target": _target(schedule, place, up),
+                        **_chunks(work, leaving),
                     },
                 )
             )
         if coming:
-            step = coming[1] - coming[0] if len(coming) > 1 else 0
+            onward = [chunk for chunk in coming if any(t.chunk == chunk for t in _leaving(schedule, place))]
             is_first, is_second = both and up == first, both and up != first
-            # Both send units of the all-gather that follows wait for the die's own chunk.
-            sending = [UP] * (place < work.nodes - 1) + [DOWN] * (place > 0)
-            ready = sum(_bit(axis, number) for number in sending) if following and not is_first else 0
+            ready = _gates(work, axis, place) if more and not is_first else 0
             receives.append(
                 (
                     Opcode.RECEIVE,
@@ -186,14 +223,13 @@ def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, following: b
                         "word_post": _bit(axis, CHASE) if is_first and follows else 0,
                         "word_wait": _bit(axis, CHASE) if is_second and follows else 0,
                         "side": _side(axis, not up),
-                        "add": 1,
+                        "add": int(adds),
                         "hand": int(is_first and joins),
                         "join": int(is_second and joins),
-                        "forwarded": len(coming) - 1,
-                        "base": _chunk(work, coming[0]),
-                        "pitch": step * work.pitch % PITCH,
-                        "chunks": len(coming),
-                        "flits": work.flits,
+                        "forwarded": len(onward),
+                        "keep": int(not adds and bool(onward)),
+                        "turn": int(bool(onward) and not leaving),
+                        **_chunks(work, coming),
                     },
                 )
             )
@@ -212,59 +248,59 @@ def sum_order(algorithm: Algorithm, schedule: Schedule) -> list[Transfer]:
     return sorted(schedule.transfers, key=lambda transfer: (second(transfer), transfer.step))
 
 
-def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, following: bool) -> Commands:
-    """Every chunk that comes is stored (and added to) before it goes on, word by word."""
+def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool, more: bool) -> Commands:
+    """Every chunk that comes around a ring is stored (and added to) before it goes on, word by word."""
     adds = schedule.op == "reduce-scatter"
-    slot = slots(work.algorithm, work.nodes)
-    leaving = [t for t in schedule.transfers if t.sender == place]
-    coming = [t for t in schedule.transfers if t.receiver == place]
-    arrived = {t.chunk for t in coming}
-    passed_on = {t.chunk for t in leaving}
-    (target,) = {t.receiver for t in leaving}
-    (source,) = {t.sender for t in coming}
-    out_up, in_up = target > place, source < place
     chase = _bit(axis, CHASE + adds)
-    begin = _bit(axis, UP if out_up else DOWN)
     sends: Commands = []
-    for number, run in enumerate(runs((slot[t.chunk], t.chunk in arrived) for t in leaving)):
-        sends.append(
-            (
-                Opcode.SEND,
-                {
-                    "wait": begin if number == 0 else 0,
-                    "word_wait": chase if run.flag else 0,
-                    "side": _side(axis, out_up),
-                    "target": target,
-                    "base": _chunk(work, run.first),
-                    "pitch": run.step * work.pitch % PITCH,
-                    "chunks": run.length,
-                    "flits": work.flits,
-                },
-            )
-        )
     receives: Commands = []
-    found = runs((slot[t.chunk], t.chunk in passed_on) for t in coming)
-    for number, run in enumerate(found):
-        after = _next_gate(schedule, axis, place) if following and number == len(found) - 1 else 0
-        receives.append(
-            (
-                Opcode.RECEIVE,
-                {
-                    "post": after,
-                    "word_post": chase if run.flag else 0,
-                    "side": _side(axis, not in_up),
-                    "add": int(adds),
-                    "base": _chunk(work, run.first),
-                    "pitch": run.step * work.pitch % PITCH,
-                    "chunks": run.length,
-                    "flits": work.flits,
-                },
+    for up in (True, False):
+        leaving, coming = _ways(schedule, place, up)
+        if leaving:
+            sends.append(
+                (
+                    Opcode.SEND,
+                    {
+                        "wait": _bit(axis, UP if up else DOWN),
+                        "word_wait": chase if len(leaving) > 1 else 0,
+                        "ahead": int(begins),
+                        "side": _side(axis, up),
+                        "own": 1,
+                        "target": _target(schedule, place, up),
+                        **_chunks(work, leaving),
+                    },
+                )
             )
-        )
+        if coming:
+            receives.append(
+                (
+                    Opcode.RECEIVE,
+                    {
+                        "post": _gates(work, axis, place) if more else 0,
+                        "word_post": chase,
+                        "side": _side(axis, up),
+                        "add": int(adds),
+                        "forwarded": len(coming) - 1,
+                        "keep": 2,
+                        **_chunks(work, coming),
+                    },
+                )
+            )
     return sends + receives
 
 
-def _next_gate(schedule: Schedule, axis: Axis, place: int) -> int:
-    """Gate of the send unit that the mirrored schedule uses."""
-    (target,) = {t.receiver for t in schedule.mirrored().transfers if t.sender == place}
-    return _bit(axis, UP if target > place else DOWN)
+def _leaving(schedule: Schedule, place: int) -> list[Transfer]:
+    return [transfer for transfer in schedule.transfers if transfer.sender == place]
+
+
+def _target(schedule: Schedule, place: int, up: bool) -> int:
+    """Die that the chunks go to which leave by a side."""
+    (target,) = {t.receiver for t in _leaving(schedule, place) if (t.receiver > place) == up}
+    return target
+
+
+def _gates(work: Line, axis: Axis, place: int) -> int:
+    """Gates of the send units of the all-gather, which wait for the die's own chunk."""
+    schedule = line("all-gather", work.nodes, work.algorithm)
+    ways = {t.receiver > place for t in _leaving(schedule, place)}
+    return sum(_bit(axis, UP if up else DOWN) for up in ways)

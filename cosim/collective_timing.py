@@ -7,19 +7,40 @@ from dataclasses import replace
 
 from chiplet.specs import DieSpec, MemorySpec
 from chiplet.timing import DieTerms
-from cosim.collective_program import AXES, Line, line_commands
+from cosim.collective_program import AXES, Line, gate_command, line_commands
 from cosim.collective_record import CollectiveRequest
+from nop.floor import line_floor
 from nop.timing import NopTerms, predict_line
 from rtl.command import COMMANDS_AHEAD
-from rtl.engine import HANDED_FLITS
+from rtl.receive_unit import QUEUED_FLITS
 from rtl.word_reader import flits_per_word
 
-__all__ = ["design_terms", "predict_collective"]
+__all__ = ["design_terms", "floor_collective", "predict_collective"]
 
 
 def design_terms(die: DieSpec) -> NopTerms:
     """The terms that follow from the design of ``die``."""
     return NopTerms(add_cycles=die.stages)
+
+
+def floor_collective(request: CollectiveRequest, lines: Mapping[str, Line]) -> int:
+    """Cycles that the collective on the lines of each axis cannot go below, see :func:`nop.floor.line_floor`."""
+    frame, hop = 1, 1
+    if request.links is not None:
+        frame = request.links.mesh_links(request.nop).shape.frame_cycles
+        hop += request.links.hop_cycles(request.nop)
+    return max(
+        line_floor(
+            work.op,
+            work.nodes,
+            work.algorithm,
+            work.flits,
+            hop_cycles=hop,
+            add_cycles=request.die.stages,
+            link_cycles=frame,
+        )
+        for work in lines.values()
+    )
 
 
 def predict_collective(
@@ -50,7 +71,7 @@ def predict_collective(
         found = [line_commands(work, AXES[axis], place)[0] for place in range(work.nodes)]
         first += max(len(commands[0]) for commands in found)
         later[axis] = max(sum(map(len, commands[1:])) for commands in found)
-    handed = _handed(request.memory, first, sum(later.values()), -terms.send_cycles - 1)
+    handed = _handed(request.memory, gate_command([first]), sum(later.values()), -terms.pass_cycles - 1)
     cycles, before = 0.0, 0
     for axis, work in lines.items():
         start = before
@@ -68,7 +89,7 @@ def predict_collective(
                 per_word,
                 terms,
                 handed=at,
-                handed_flits=HANDED_FLITS,
+                queued_flits=QUEUED_FLITS,
             ),
         )
         before += later[axis]

@@ -17,14 +17,13 @@ from cosim.backends.registry import backend
 from cosim.collective import golden, prepare
 from cosim.collective_program import Line
 from cosim.collective_record import CollectiveRecord, CollectiveRequest
-from cosim.collective_timing import predict_collective
+from cosim.collective_timing import floor_collective, predict_collective
 from cosim.observation import NOTHING, Observation
 from cosim.package_job import Region
 from cosim.package_lines import line_program
 from cosim.package_run import DieWork, Places, io_die_of, run_phases
 from cosim.traffic_links import TrafficLinks
 from nop.carriage import slots
-from nop.floor import line_floor
 from rtl.isa import Opcode, encode
 from rtl.register_map import SIDES
 
@@ -222,14 +221,7 @@ def run_package_collective(
         cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
     found = np.array([np.frombuffer(image, SUMS) for image, _ in run.outcome.results])
     undefined = np.array([np.frombuffer(bits, SUMS) for _, bits in run.outcome.results])
-    frame, hop = 1, 1
-    if request.links is not None:
-        frame = request.links.mesh_links(request.nop).shape.frame_cycles
-        hop += request.links.hop_cycles(request.nop)
-    floor = max(
-        line_floor(each.op, each.nodes, each.algorithm, frame * each.flits, hop_cycles=hop)
-        for each in lines.values()
-    )
+    floor = floor_collective(request, lines)
     sent, received = (
         {side: sum(c[f"flits_{way}_{side}"] for c in counters) for side in SIDES}
         for way in ("sent", "received")

@@ -1,35 +1,53 @@
 """How the dies of a line carry out a schedule, as both their programs and the predicted cycles need it.
 
-What a schedule says decides it:
+- *passed*: what comes goes straight on to the next die, through the adders in a reduce-scatter. In an all-gather the
+  dies keep what they pass on. Sums that come to a die from both sides meet there.
+- *stored*: what comes goes into the exchange buffer, and from there to the next die as soon as a word is whole.
+- *copied*: each die sends its chunk once in each direction, and the dies on the way take copies.
 
-- *copied*: an all-gather whose chunks only ever go on to the next die. Each die sends its chunk once in each direction,
-  and the dies on the way take copies.
-- *passed*: a reduce-scatter of that kind. Sums go on from die to die through the adders of the receive units, and those
-  from both sides meet at the chunk's own die.
-- *stored*: any other, such as the folded ring. What comes in goes into the exchange buffer, and from there to the next
-  die as soon as a word is whole.
+A chunk that is passed on may have to wait at a die whose send unit is still busy with the chunk before. On a line the
+waits go one way and end at the end die. Around a ring they would go round: all dies send their own chunk first and wait
+until the next one has sent its own. So around a ring chunks are passed on if a receive unit has room for a whole one.
+Longer ones are stored, which costs no time: the first word is there again before the chunk ahead of it has left.
+
+In an all-reduce the chain copies: its dies have their own sums at different times, and copies go by dies that wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from nop.collectives import Algorithm, Schedule
+from nop.collectives import Algorithm
 from nop.floor import LineOp
 from nop.topology import folded_ring
 
-__all__ = ["Carriage", "Part", "Run", "carriage", "first_up", "hands_over", "parts", "runs", "slots"]
+__all__ = [
+    "QUEUED_FLITS",
+    "Carriage",
+    "Part",
+    "Walk",
+    "carriage",
+    "first_up",
+    "hands_over",
+    "parts",
+    "slots",
+    "walk",
+]
+
+QUEUED_FLITS = 16
+"""Flits that wait in a receive unit of the generated design."""
 
 Carriage = Literal["copied", "passed", "stored"]
 Part = Literal["all-gather", "reduce-scatter"]
 
 
-def carriage(schedule: Schedule) -> Carriage:
-    """How a schedule on a line is carried out."""
-    if any(abs(transfer.sender - transfer.receiver) != 1 for transfer in schedule.transfers):
-        return "stored"
-    return "copied" if schedule.op == "all-gather" else "passed"
+def carriage(
+    op: LineOp, part: Part, algorithm: Algorithm, flits: int, queued_flits: int = QUEUED_FLITS
+) -> Carriage:
+    """How a part of an op on a line is carried out, with chunks of ``flits`` flits."""
+    if algorithm == "ring":
+        return "passed" if flits <= queued_flits else "stored"
+    return "copied" if op == "all-reduce" and part == "all-gather" else "passed"
 
 
 def parts(op: LineOp) -> tuple[Part, ...]:
@@ -50,34 +68,31 @@ def first_up(place: int, nodes: int) -> bool:
     return 2 * place >= nodes - 1
 
 
-def hands_over(place: int, nodes: int, flits: int, handed_flits: int) -> bool:
-    """Whether the receive unit whose sum is whole first hands it to the other one.
+def hands_over(place: int, nodes: int, flits: int, queued_flits: int = QUEUED_FLITS) -> bool:
+    """Whether the receive unit of a chain whose sum is whole first hands it to the other one.
 
     Otherwise it writes it, and the other one adds to what is written, word by word. To hand over is quicker. But a unit
     that hands over waits for the other one, which may wait for a die that waits for this one; so it is done only where
-    what is handed over fits the queue in between, or at the middle die, for which nobody waits.
+    what is handed over fits the unit's queue, or at the middle die, for which nobody waits.
     """
-    return flits <= handed_flits or 2 * place == nodes - 1
+    return flits <= queued_flits or 2 * place == nodes - 1
 
 
-class Run(NamedTuple):
-    """Chunks one after the other that one command handles: their first slot, step and number, and their flag."""
+class Walk(NamedTuple):
+    """Slots one after the other: the first one, the step to the next, and behind how many of them it goes round.
+
+    ``lap`` is 0 if it never does.
+    """
 
     first: int
     step: int
-    length: int
-    flag: bool
+    lap: int
 
 
-def runs(items: Iterable[tuple[int, bool]]) -> list[Run]:
-    """Group slots, each with a flag, into runs of equal flags and a constant step of -1 or 1."""
-    found: list[Run] = []
-    for slot, flag in items:
-        if found and found[-1].flag == flag:
-            first, step, length, _ = found[-1]
-            expected = slot - first if length == 1 else step
-            if abs(expected) == 1 and slot == first + length * expected:
-                found[-1] = Run(first, expected, length + 1, flag)
-                continue
-        found.append(Run(slot, 0, 1, flag))
-    return found
+def walk(found: list[int], nodes: int) -> Walk:
+    """The walk through slots of ``nodes``, each of which is one further than the one before, or each one back."""
+    if len(found) == 1:
+        return Walk(found[0], 0, 0)
+    step = 1 if (found[1] - found[0]) % nodes == 1 else -1
+    lap = next((number for number in range(1, len(found)) if found[number] - found[number - 1] != step), 0)
+    return Walk(found[0], step, lap)

@@ -7,9 +7,10 @@ the whole sum of chunk c. An all-reduce is a reduce-scatter and then an all-gath
 broadcast one root sends a chunk to everyone; a reduce is its mirror image in time. Pipelined, what the root sends is
 cut into pieces, which are the chunks of the schedule then.
 
-A reduce-scatter here always is the mirror image of the all-gather: steps in reverse order, senders and
+A reduce-scatter here always is the mirror image of an all-gather: steps in reverse order, senders and
 receivers swapped. If every node gets chunk c exactly once in the one, every node's contribution enters the
-sum once in the other.
+sum once in the other. Around a ring both go the same way: a node receives from one other only, so the chunks of an
+all-reduce come to it in the order in which they were sent, whatever happens on the way.
 """
 
 from __future__ import annotations
@@ -89,11 +90,17 @@ class Schedule:
 
 
 def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> Schedule:
-    """All-gather or reduce-scatter around the ring ``order`` (a permutation of the nodes).
+    """All-gather, reduce-scatter or all-reduce around the ring ``order`` (a permutation of the nodes).
 
-    One way it takes n - 1 steps. Both ways every chunk travels in both directions at once and meets itself
-    after ceil((n - 1) / 2) steps.
+    One way it takes n - 1 steps a part, each to the next node of ``order``. Both ways every chunk travels in both
+    directions at once and meets itself after ceil((n - 1) / 2) steps.
     """
+    back = _around(list(reversed(order)), bidirectional)
+    return _as(op, _around(order, bidirectional), back.mirrored())
+
+
+def _around(order: Sequence[int], bidirectional: bool) -> Schedule:
+    """All-gather around a ring."""
     nodes = len(order)
     forward = nodes // 2 if bidirectional else nodes - 1
     backward = nodes - 1 - forward
@@ -108,7 +115,7 @@ def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> Schedu
         for step in range(length)
         for start in range(nodes)
     ]
-    return _as(op, Schedule("all-gather", nodes, tuple(sorted(transfers))))
+    return Schedule("all-gather", nodes, tuple(sorted(transfers)))
 
 
 def chain(op: Op, nodes: int) -> Schedule:
@@ -119,7 +126,8 @@ def chain(op: Op, nodes: int) -> Schedule:
         for sign, length in ((1, nodes - 1 - start), (-1, start))
         for step in range(length)
     ]
-    return _as(op, Schedule("all-gather", nodes, tuple(sorted(transfers))))
+    gather = Schedule("all-gather", nodes, tuple(sorted(transfers)))
+    return _as(op, gather, gather.mirrored())
 
 
 def line(op: Op, nodes: int, algorithm: Algorithm) -> Schedule:
@@ -187,26 +195,30 @@ def pipelined_broadcast(nodes: int, root: int, pieces: int) -> Schedule:
     return Schedule("broadcast", nodes, tuple(sorted(transfers)), root)
 
 
-def all_reduce(reduce_scatter: Schedule) -> Schedule:
-    """A reduce-scatter, and its mirror image as the all-gather of what it has summed up: one schedule.
+def all_reduce(reduce_scatter: Schedule, all_gather: Schedule | None = None) -> Schedule:
+    """A reduce-scatter, and an all-gather of what it has summed up, its mirror image unless given: one schedule.
 
     Raises
     ------
     ValueError
-        If ``reduce_scatter`` is a schedule of another op.
+        If ``reduce_scatter`` is a schedule of another op, or ``all_gather`` one of another op or for other nodes.
     """
-    if reduce_scatter.op != "reduce-scatter":
-        raise ValueError(f"all-reduce of a schedule for {reduce_scatter.op}: must be one for reduce-scatter")
+    gather = reduce_scatter.mirrored() if all_gather is None else all_gather
+    for expected, part in (("reduce-scatter", reduce_scatter), ("all-gather", gather)):
+        if part.op != expected:
+            raise ValueError(f"all-reduce of a schedule for {part.op}: must be one for {expected}")
+    if gather.nodes != reduce_scatter.nodes:
+        raise ValueError(f"all-reduce of {reduce_scatter.nodes} nodes: all-gather has {gather.nodes}")
     begin = reduce_scatter.steps
-    gather = (t._replace(step=t.step + begin) for t in reduce_scatter.mirrored().transfers)
-    return Schedule("all-reduce", reduce_scatter.nodes, (*reduce_scatter.transfers, *gather), gathers=begin)
+    after = (t._replace(step=t.step + begin) for t in gather.transfers)
+    return Schedule("all-reduce", reduce_scatter.nodes, (*reduce_scatter.transfers, *after), gathers=begin)
 
 
-def _as(op: Op, gather: Schedule) -> Schedule:
+def _as(op: Op, gather: Schedule, scatter: Schedule) -> Schedule:
     if op == "all-gather":
         return gather
     if op == "reduce-scatter":
-        return gather.mirrored()
+        return scatter
     if op == "all-reduce":
-        return all_reduce(gather.mirrored())
+        return all_reduce(scatter, gather)
     raise ValueError(f"collective op {op!r}: must be all-gather, reduce-scatter or all-reduce")

@@ -18,14 +18,11 @@ from itertools import count
 from math import inf
 from typing import ClassVar, NamedTuple
 
-from nop.carriage import Carriage, carriage, first_up, hands_over, runs, slots
+from nop.carriage import QUEUED_FLITS, Carriage, carriage, first_up, hands_over, parts
 from nop.collectives import ALGORITHMS, Algorithm, Schedule, line
 from nop.floor import OPS, LineOp
 
-__all__ = ["HANDED_FLITS", "NopTerms", "predict_line"]
-
-HANDED_FLITS = 8
-"""Flits that wait between two receive units of a die, in the generated design."""
+__all__ = ["NopTerms", "predict_line"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,7 @@ def predict_line(
     terms: NopTerms | None = None,
     *,
     handed: Callable[[int, int], float] | None = None,
-    handed_flits: int = HANDED_FLITS,
+    queued_flits: int = QUEUED_FLITS,
 ) -> float:
     """Cycles from the first flit that leaves an engine to the last one that enters one; 0 for one die.
 
@@ -166,8 +163,8 @@ def predict_line(
     handed
         When a unit is handed a command of an all-reduce's second part, counted from the first flit: a function of the
         die's place and the command's number there, both from 0. In time unless given.
-    handed_flits
-        Flits that wait between two receive units.
+    queued_flits
+        Flits that wait in a receive unit.
 
     Raises
     ------
@@ -183,18 +180,19 @@ def predict_line(
             raise ValueError(f"{name} = {value}: must be at least 1")
     if nodes == 1:
         return 0.0
-    play = _Play(nodes, flits, per_word, terms or NopTerms(), handed_flits)
-    for number, schedule in enumerate(line(op, nodes, algorithm).parts()):
-        play.add_part(schedule, slots(algorithm, nodes), handed if number else None)
+    play = _Play(nodes, flits, per_word, terms or NopTerms(), queued_flits)
+    for number, part in enumerate(parts(op)):
+        kind = carriage(op, part, algorithm, flits, queued_flits)
+        play.add_part(line(part, nodes, algorithm), kind, handed if number else None)
     return play.run()
 
 
 class _Play:
     """The dies and links of one line, at work."""
 
-    def __init__(self, nodes: int, flits: int, per_word: int, terms: NopTerms, handed_flits: int) -> None:
+    def __init__(self, nodes: int, flits: int, per_word: int, terms: NopTerms, queued_flits: int) -> None:
         self._nodes, self._flits, self._terms = nodes, flits, terms
-        self._handed_flits = handed_flits
+        self._queued_flits = queued_flits
         # From the first to the last flit of a chunk, of its first word, and of its last one.
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
@@ -209,26 +207,29 @@ class _Play:
             tuple[int, int, int], _Stream
         ] = {}  # by part, die, chunk: what came and can be sent on
         self._whole: dict[int, float] = {}  # by die: when the sum of its own chunk is known to be whole
+        self._between: set[int] = set()  # dies to which sums come from both sides
         self._meeting: dict[int, _Stream] = {}  # by die: the sum from one side, which the other is added to
         self._events: list[tuple[float, bool, int, Callable[[float], None]]] = []
         self._numbers = count()
         self._last = 0.0
 
     def add_part(
-        self, schedule: Schedule, slot: list[int], handed: Callable[[int, int], float] | None
+        self, schedule: Schedule, kind: Carriage, handed: Callable[[int, int], float] | None
     ) -> None:
         """Give all units their commands for a schedule, which begins when those before are over."""
-        part, kind = len(self._kinds), carriage(schedule)
+        part = len(self._kinds)
         self._kinds.append(kind)
         self._adds.append(schedule.op == "reduce-scatter")
         for place in range(self._nodes):
             leaving = [t for t in schedule.transfers if t.sender == place]
             coming = [t for t in schedule.transfers if t.receiver == place]
-            comes, leaves = {t.chunk for t in coming}, {t.chunk for t in leaving}
-            number = count()
+            comes = {t.chunk for t in coming}
+            if len({t.sender for t in coming}) > 1:
+                self._between.add(place)
+            commands = count()
 
-            def at(place: int = place, number: count[int] = number) -> float:
-                return -inf if handed is None else handed(place, next(number))
+            def at(place: int = place, commands: count[int] = commands) -> float:
+                return -inf if handed is None else handed(place, next(commands))
 
             for up in (True, False):
                 ways = [t for t in leaving if (t.receiver > place) == up]
@@ -243,30 +244,16 @@ class _Play:
                         target = max(targets) if up else min(targets)
                         tasks.append(_Task(part, place, True, at(), target, True))
                     continue
-                for begins, chunk in self._commands(kind, slot, [t.chunk for t in ways], comes):
-                    target = ways[0].receiver
-                    tasks.append(
-                        _Task(part, chunk, begins, at() if begins else -inf, target, False, chunk in comes)
-                    )
+                for number, transfer in enumerate(ways):
+                    chunk, target = transfer.chunk, transfer.receiver
+                    given = -inf if number else at()
+                    tasks.append(_Task(part, chunk, not number, given, target, False, chunk in comes))
             for up in (True, False):
                 chunks = [t.chunk for t in coming if (t.sender < place) == up]
                 tasks = self._receivers[place, up].tasks
-                for begins, chunk in self._commands(kind, slot, chunks, leaves):
+                for number, chunk in enumerate(chunks):
                     known = None if kind == "copied" else chunk
-                    tasks.append(_Task(part, known, begins, at() if begins else -inf))
-
-    def _commands(
-        self, kind: Carriage, slot: list[int], chunks: list[int], flagged: set[int]
-    ) -> list[tuple[bool, int]]:
-        """Chunks of a unit in order, each with whether a command begins with it."""
-        if kind != "stored":
-            return [(number == 0, chunk) for number, chunk in enumerate(chunks)]
-        begins = [
-            number == 0
-            for run in runs((slot[chunk], chunk in flagged) for chunk in chunks)
-            for number in range(run.length)
-        ]
-        return list(zip(begins, chunks, strict=True))
+                    tasks.append(_Task(part, known, not number, -inf if number else at()))
 
     def run(self) -> float:
         """Play; return the last cycle in which a flit came."""
@@ -363,7 +350,7 @@ class _Play:
             ready = self._go(unit, task) + (terms.send_cycles if adds else terms.pass_cycles)
         first, last = max(came.first, ready), came.last
         # Sums of the die's own chunk that come from both sides.
-        meets = self._kinds[task.part] == "passed" and chunk == place and 0 < place < self._nodes - 1
+        meets = adds and chunk == place and place in self._between
         second = meets and up != first_up(place, self._nodes)
         if second:
             if place not in self._meeting:
@@ -392,7 +379,7 @@ class _Play:
 
     def _met(self, place: int, out: _Stream) -> _Stream:
         """When a sum from one side is there for that from the other one."""
-        if not hands_over(place, self._nodes, self._flits, self._handed_flits):
+        if not hands_over(place, self._nodes, self._flits, self._queued_flits):
             return self._stored(out)
         return _Stream(out.first + self._terms.hand_cycles, out.last + self._terms.hand_cycles)
 

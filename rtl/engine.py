@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -19,17 +19,13 @@ from rtl.send_unit import SendUnit
 from rtl.streams import joined
 from rtl.word_reader import exchange_depth
 
-__all__ = ["ENGINE_UNITS", "HANDED_FLITS", "WAITING", "Engine"]
+__all__ = ["ENGINE_UNITS", "WAITING", "Engine"]
 
 ENGINE_UNITS = tuple(f"{kind}_{side.text}" for kind in ("send", "receive") for side in SIDES)
 """Units of the engine, in the order of their read ports; the receive units' write ports are in that order, too."""
 
 WAITING = 2
 """Commands that wait for a unit while it is busy with another."""
-
-HANDED_FLITS = 8
-"""Flits that wait between two receive units. What is handed over in chunks of no more than these never holds up the
-unit that hands it."""
 
 
 class Engine(Block):
@@ -153,20 +149,13 @@ class Engine(Block):
         for n, side in enumerate(SIDES):
             sender, receiver = units[f"send_{side.text}"], units[f"receive_{side.text}"]
             across = units[f"receive_{opposite(side).text}"]
-            handed = Queue(width=nop.flit_bits + 1, depth=HANDED_FLITS)
-            place(m, platform, f"handed_{side.text}", handed)
             outside, inside = getattr(self, f"{side.text}_out"), getattr(self, f"{side.text}_in")
             m.d.comb += [
                 sender.row.eq(self.row),
                 sender.col.eq(self.col),
                 *joined(across.forward, sender.forward),
-                # What is handed over waits only if it is not taken at once.
-                handed.i.payload.eq(across.hand.payload),
-                handed.i.valid.eq(across.hand.valid & (handed.o.valid | ~receiver.join.ready)),
-                across.hand.ready.eq(handed.i.ready),
-                receiver.join.payload.eq(Mux(handed.o.valid, handed.o.payload, across.hand.payload)),
-                receiver.join.valid.eq(handed.o.valid | across.hand.valid),
-                handed.o.ready.eq(receiver.join.ready),
+                *joined(receiver.turn, sender.turn),
+                *joined(across.hand, receiver.join),
                 *joined(sender.o, outside),
                 *joined(inside, receiver.i),
                 getattr(self, f"send_{side.text}_stall_link").eq(sender.stall_link),

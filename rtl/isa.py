@@ -12,7 +12,8 @@ What a program has to keep:
 - Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
   apply; posts likewise. A semaphore counts to 65535.
 - A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
-- What a SEND forwards is what one RECEIVE of the opposite side forwards: as many chunks of as many flits.
+- What a SEND forwards is what one RECEIVE, of the opposite side or with `turn` of the same one, forwards: as many
+  chunks of as many flits. It forwards at least one chunk, or has at least one of its own.
 - What a RECEIVE hands over is what one RECEIVE of the opposite side joins; both add.
 - The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they come in by that side.
 - Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
@@ -154,34 +155,49 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
     },
     Opcode.SEND: _HEADER
     | {
-        "word_wait": (SEMAPHORES, "semaphores taken before each word is read"),
+        "word_wait": (SEMAPHORES, "semaphores taken before each word behind the `own` chunks is read"),
         "side": (2, "side that it leaves by: 0 north, 1 east, 2 south, 3 west"),
-        "forward": (
-            1,
-            "1: send what the opposite side's receive unit forwards; 0: what is in the exchange buffer",
+        "own": (
+            COUNT_BITS,
+            "chunks, the first ones, that are in the exchange buffer whatever `forward` says",
         ),
+        "ahead": (1, "1: the words of these may be read before the semaphores of `wait` are taken"),
+        "forward": (1, "1: send what a receive unit forwards; 0: what is in the exchange buffer"),
+        "turn": (1, "1: that of the same side forwards; 0: that of the opposite side"),
         "copy": (1, "1: the dies on the way take a copy"),
         "target": (8, "column (east, west) or row (north, south) of the die that it goes to"),
         "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
         "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
+        "lap": (COUNT_BITS, "chunks, behind which `wrap` is added to the address as well; 0: nowhere"),
+        "wrap": (_BUFFER, "words, modulo 2^20"),
         "chunks": (COUNT_BITS, "chunks, each a packet"),
         "flits": (COUNT_BITS, "flits of a chunk"),
     },
     Opcode.RECEIVE: _HEADER
     | {
         "word_wait": (SEMAPHORES, "semaphores taken before each word to be added to is read"),
-        "word_post": (SEMAPHORES, "semaphores posted when a word has been written"),
+        "word_post": (
+            SEMAPHORES,
+            "semaphores posted when a word has been written; with `keep` a word of what is forwarded",
+        ),
         "side": (2, "side that it comes in by, as in SEND"),
         "add": (1, "1: add what is in the exchange buffer, in 32-bit sums; 0: take it as it is"),
         "by_source": (
             1,
-            "1: `base` is that of sender 0, and `pitch` from one sender to the next; 0: of one chunk",
+            "1: `base` is that of sender 0, and `pitch` from one sender to the next; 0: of one chunk. Not with `add`",
         ),
         "hand": (1, "1: hand what is not forwarded to the opposite side's receive unit; 0: write it"),
         "join": (1, "1: add what is not forwarded to what the opposite side's receive unit hands over"),
-        "forwarded": (COUNT_BITS, "chunks, the first ones, that go to the send unit of the opposite side"),
+        "forwarded": (COUNT_BITS, "chunks, the first ones, that are forwarded to a send unit"),
+        "keep": (
+            2,
+            "what is forwarded is 0: not written; 1: written, too; 2: only written, for a SEND with `word_wait`",
+        ),
+        "turn": (1, "1: it goes to the send unit of the same side; 0: to that of the opposite side"),
         "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
         "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
+        "lap": (COUNT_BITS, "chunks, behind which `wrap` is added to the address as well; 0: nowhere"),
+        "wrap": (_BUFFER, "words, modulo 2^20"),
         "chunks": (COUNT_BITS, "chunks, each a packet"),
         "flits": (COUNT_BITS, "flits of a chunk"),
     },

@@ -18,6 +18,8 @@ class Queue(Block):
         Bits of an entry.
     depth : int
         Entries held.
+    renews : bool
+        Whether a full queue takes an entry in the cycle in which one leaves; its ready then depends on that of ``o``.
 
     Members
     -------
@@ -27,15 +29,15 @@ class Queue(Block):
         The oldest entry.
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
+    def __init__(self, *, width: int, depth: int, renews: bool = False) -> None:
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
-        self._width, self._depth = width, depth
+        self._width, self._depth, self._renews = width, depth, renews
         super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))})
 
     @property
     def block_name(self) -> str:
-        return f"queue_{self._depth}x{self._width}"
+        return f"queue_{self._depth}x{self._width}" + ("_renews" if self._renews else "")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -47,7 +49,7 @@ class Queue(Block):
         put = Signal()
         take = Signal()
         m.d.comb += [
-            self.i.ready.eq(level != depth),
+            self.i.ready.eq((level != depth) | (self.o.ready if self._renews else 0)),
             self.o.valid.eq(level != 0),
             put.eq(self.i.valid & self.i.ready),
             take.eq(self.o.valid & self.o.ready),

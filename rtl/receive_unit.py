@@ -1,4 +1,4 @@
-"""Receive unit: what comes in by one side, into the exchange buffer or on to the opposite side, added to if asked."""
+"""Receive unit: what comes in by one side, into the exchange buffer, on to a send unit, or both, added to if asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec
+from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.delay import Delay
 from rtl.exchange import address_bits
@@ -14,17 +14,24 @@ from rtl.flit import flit_layout
 from rtl.isa import COUNT_BITS, RECEIVE, SEMAPHORES
 from rtl.mac import Adder
 from rtl.queue import Queue
-from rtl.word_reader import WordReader, exchange_depth, flits_per_word
+from rtl.word_reader import WordReader, exchange_depth
+from rtl.word_writer import WordWriter
 
-__all__ = ["ReceiveUnit"]
+__all__ = ["QUEUED_FLITS", "ReceiveUnit"]
+
+QUEUED_FLITS = 16
+"""Flits that wait in a receive unit to go on. A chunk of no more than these never holds up the link that it came by.
+Longer ones last longer than a way through the exchange buffer."""
 
 
 class ReceiveUnit(Block):
     """A link to the exchange buffer. Each side of the die has one.
 
-    A flit that is added to meets its own sums, which were read ahead, in the adders, one for each 32 bits; what comes
-    out goes on in the next cycle, so a sum that walks along a row stays at each die for the adders' stages only. Sums
-    that come to a die from both sides meet in one of its receive units, to which the other one hands its own.
+    What comes can go on in the cycle in which it comes. A flit that is added to meets its own sums, which were read
+    ahead, in the adders, one for each 32 bits, and what comes out goes on at once: so a sum that walks from die to die
+    stays at each for the adders' stages only. Sums that come to a die from both sides meet in one of its receive units,
+    to which the other one hands its own. What cannot go on at once waits in a queue, and holds up nothing that is
+    written. A command begins when all that the ones before it forward has left.
 
     Parameters
     ----------
@@ -45,8 +52,8 @@ class ReceiveUnit(Block):
         Read port of the exchange buffer.
     write_valid, write_address, write_strobe, write_data, write_ready
         Write port of the exchange buffer.
-    forward : Out(stream)
-        Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side.
+    forward, turn : Out(stream)
+        Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side, and of this side.
     hand : Out(stream), join : In(stream)
         The same, to and from the receive unit of the opposite side.
     idle : Out(1)
@@ -57,8 +64,8 @@ class ReceiveUnit(Block):
 
     def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
         self._die, self._nop, self._memory = die, nop, memory
-        self._per_word = flits_per_word(nop, memory)
         address = address_bits(exchange_depth(nop, memory))
+        onward = stream.Signature(nop.flit_bits + 1)
         super().__init__(
             {
                 "command": In(stream.Signature(RECEIVE.size)),
@@ -76,9 +83,10 @@ class ReceiveUnit(Block):
                 "write_strobe": Out(memory.word_bytes // 4),
                 "write_data": Out(8 * memory.word_bytes),
                 "write_ready": In(1),
-                "forward": Out(stream.Signature(nop.flit_bits + 1)),
-                "hand": Out(stream.Signature(nop.flit_bits + 1)),
-                "join": In(stream.Signature(nop.flit_bits + 1)),
+                "forward": Out(onward),
+                "turn": Out(onward),
+                "hand": Out(onward),
+                "join": In(onward),
                 "idle": Out(1),
                 "active": Out(1),
                 "stall_semaphore": Out(1),
@@ -103,72 +111,97 @@ class ReceiveUnit(Block):
         go, over = Signal(), Signal()
         chunks = Signal(COUNT_BITS)  # that are not whole yet
         forwarded = Signal(COUNT_BITS)  # of these, how many go on
-        flit = flit_layout(self._nop)(self.i.payload)
-
-        # What goes on: the flit as it came, or its sum.
-        value = Signal(self._nop.flit_bits + 1)
-        valid, ready, forwards = Signal(), Signal(), Signal()
-        last = Signal()
-        reader = WordReader(nop=self._nop, memory=self._memory)
-        place(m, platform, "reader", reader)
-        sums = Queue(width=self._nop.flit_bits + 1, depth=self._die.stages + 2)
-        place(m, platform, "sums", sums)
-        adding = Signal()
         to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
         to_add = Signal(COUNT_BITS)  # of these, how many go on
-        more = Signal()  # a chunk has still to come
+        flit = flit_layout(self._nop)(self.i.payload)
+        reader = WordReader(nop=self._nop, memory=self._memory)
+        place(m, platform, "reader", reader)
+
+        # What goes on: the flit as it came, or its sum; and whether it ends a chunk.
+        value = Signal(self._nop.flit_bits + 1)
+        valid, ready, last, final = Signal(), Signal(), Signal(), Signal()
+        adding, more = Signal(), Signal()
         joins = Signal()  # the chunk that comes is added to what is handed over
-        may_add, summed = self._elaborate_adders(m, platform, reader, sums, adding, more, joins, ready)
-        passes = Signal()  # the chunk goes to the opposite side
-        final_post = Mux(value[-1] & (chunks == 1), command.post, 0)
-        writer_ready, written, written_post = self._elaborate_writer(
-            m, command, go, last, value, valid & ~passes, command.word_post | final_post
+        may_add, summed = self._elaborate_adders(m, platform, reader, adding, more, joins, ready)
+        forwards, sends, hands, writes = Signal(), Signal(), Signal(), Signal()
+        onward_valid = Signal()
+        onward_ready, onward_over, onward_empty = self._elaborate_onward(
+            m, platform, Cat(value, hands, command.turn), onward_valid
         )
-        with m.If(go):
-            m.d.sync += [to_come.eq(command.chunks), to_add.eq(command.forwarded)]
-        with m.Elif(self.i.valid & self.i.ready & flit.tail):
-            m.d.sync += [to_come.eq(to_come - 1), to_add.eq(to_add - ~joins)]
+        writer = WordWriter(nop=self._nop, memory=self._memory)
+        place(m, platform, "writer", writer)
+        m.d.comb += [
+            writer.load.eq(go),
+            *(
+                getattr(writer, name).eq(command[name])
+                for name in ("base", "pitch", "lap", "wrap", "by_source")
+            ),
+            writer.source.eq(flit.source),
+            writer.i.payload.eq(value),
+            writer.post.eq(
+                Mux(forwards | (command.keep == 0), command.word_post, 0) | Mux(final, command.post, 0)
+            ),
+            writer.chunk.eq(last),
+            *(
+                getattr(self, f"write_{name}").eq(getattr(writer, f"write_{name}"))
+                for name in ("valid", "address", "strobe", "data")
+            ),
+            writer.write_ready.eq(self.write_ready),
+        ]
         m.d.comb += [
             joins.eq(command.join & (to_add == 0)),
             adding.eq(started & (chunks != 0) & command.add),
             more.eq(to_come != 0),
             value.eq(Mux(command.add, summed[1:], Cat(flit.data, flit.tail))),
-            valid.eq(started & (chunks != 0) & Mux(command.add, summed[0], self.i.valid)),
+            # What was written last is posted with its word, and no other post may come in that cycle.
+            valid.eq(
+                started
+                & (chunks != 0)
+                & Mux(command.add, summed[0], self.i.valid)
+                & ~(final & ~writes & self.write_valid)
+            ),
             self.i.ready.eq(started & (chunks != 0) & Mux(command.add, may_add, ready)),
-            last.eq(valid & ready & value[-1]),
             forwards.eq(forwarded != 0),
-            self.forward.payload.eq(value),
-            self.forward.valid.eq(valid & forwards),
-            self.hand.payload.eq(value),
-            self.hand.valid.eq(valid & ~forwards & command.hand),
-            ready.eq(Mux(forwards, self.forward.ready, Mux(command.hand, self.hand.ready, writer_ready))),
+            sends.eq(forwards & (command.keep != 2)),
+            hands.eq(~forwards & command.hand),
+            writes.eq(~hands & (~forwards | (command.keep != 0))),
+            onward_valid.eq(valid & (sends | hands) & (~writes | writer.i.ready)),
+            writer.i.valid.eq(valid & writes & (~sends | onward_ready)),
+            ready.eq(
+                (~(sends | hands) | onward_ready)
+                & (~writes | writer.i.ready)
+                & ~(final & ~writes & self.write_valid)
+            ),
+            final.eq(value[-1] & (chunks == 1)),
+            last.eq(valid & ready & value[-1]),
+            over.eq(last & final),
             self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
-            reader.free.eq(command.forwarded),
-            # A word of the last command that still waits has a post of its own.
-            go.eq(active & ~started & self.needs_ok & (~self.write_valid | self.write_ready)),
+            go.eq(active & ~started & self.needs_ok & onward_over),
             self.take.eq(go | reader.word_take),
             reader.load.eq(go & command.add),
             reader.base.eq(command.base),
             reader.pitch.eq(command.pitch),
+            reader.lap.eq(command.lap),
+            reader.wrap.eq(command.wrap),
             reader.chunks.eq(Mux(command.join, command.forwarded, command.chunks)),
             reader.flits.eq(command.flits),
+            reader.free.eq(command.forwarded),
             reader.word_ok.eq(started & self.needs_ok),
             self.read_valid.eq(reader.read_valid),
             self.read_address.eq(reader.read_address),
             reader.read_ready.eq(self.read_ready),
             reader.read_data.eq(self.read_data),
-            over.eq(last & (chunks == 1)),
-            passes.eq(forwards | command.hand),
-            # What was written last is posted with its word, which may be after the next command has come.
-            self.post.eq(Mux(written, written_post, 0) | Mux(over & passes, command.post, 0)),
+            self.post.eq(Mux(writer.written, writer.written_post, 0) | Mux(over & ~writes, command.post, 0)),
             self.command.ready.eq(~active | over),
-            self.idle.eq(~active & ~self.write_valid),
+            self.idle.eq(~active & ~self.write_valid & onward_empty),
             self.active.eq(active),
             self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.needs_ok),
             self.flits.eq(self.i.valid & self.i.ready),
         ]
         with m.If(go):
-            m.d.sync += started.eq(1)
+            m.d.sync += [started.eq(1), to_come.eq(command.chunks), to_add.eq(command.forwarded)]
+        with m.Elif(self.i.valid & self.i.ready & flit.tail):
+            m.d.sync += [to_come.eq(to_come - 1), to_add.eq(to_add - (to_add != 0))]
         with m.If(last):
             m.d.sync += [chunks.eq(chunks - 1), forwarded.eq(forwarded - forwards)]
         with m.If(over):
@@ -189,7 +222,6 @@ class ReceiveUnit(Block):
         m: Module,
         platform: object,
         reader: WordReader,
-        sums: Queue,
         adding: Signal,
         more: Signal,
         joins: Signal,
@@ -207,6 +239,8 @@ class ReceiveUnit(Block):
         take, given = Signal(), Signal()
         kind = Delay(width=2, cycles=stages, reset_less=False)
         place(m, platform, "kind", kind)
+        sums = Queue(width=self._nop.flit_bits + 1, depth=most)
+        place(m, platform, "sums", sums)
         results = []
         for n in range(self._nop.flit_bits // 32):
             adder = Adder(dtype=self._die.dtype, stages=stages)
@@ -233,57 +267,29 @@ class ReceiveUnit(Block):
         m.d.sync += held.eq(held + take - given)
         return may_add, Cat(comes | sums.o.valid, Mux(sums.o.valid, sums.o.payload, result))
 
-    def _elaborate_writer(
-        self, m: Module, command: Signal, go: Signal, last: Signal, value: Signal, valid: Value, post: Value
-    ) -> tuple[Signal, Signal, Signal]:
-        """Collect flits in words; return whether a flit can come, whether a word is written now, and what it posts."""
-        nop, per_word = self._nop, self._per_word
-        chunk = Signal(BUFFER_ADDRESS_BITS)  # address of the chunk, when they come one after the other
-        following = Signal(BUFFER_ADDRESS_BITS)  # address of the next word of this chunk
-        address = Signal(BUFFER_ADDRESS_BITS)
-        in_chunk = Signal()
-        index = Signal(range(max(per_word, 2)))
-        collected = Signal(8 * self._memory.word_bytes, reset_less=True)
-        word = Signal.like(collected)
-        ready, accept, whole, written = Signal(name="writer_ready"), Signal(), Signal(), Signal()
-        write_post = Signal(SEMAPHORES)
-        flit = flit_layout(nop)(self.i.payload)
-        first = Mux(command.by_source, command.base + flit.source * command.pitch, chunk)
-        tail = value[-1]
+    def _elaborate_onward(
+        self, m: Module, platform: object, entry: Value, valid: Signal
+    ) -> tuple[Value, Value, Value]:
+        """Pass on flits, each with whether it is handed over and whether it turns; return whether one can come, whether
+        none waits that is sent on, and whether none waits.
+        """
+        queue = Queue(width=len(entry), depth=QUEUED_FLITS)
+        place(m, platform, "onward", queue)
+        first = Signal(len(entry), name="onward_first")
+        there, taken = Signal(name="onward_there"), Signal(name="onward_taken")
+        hands, turns = first[-2], first[-1]
         m.d.comb += [
-            ready.eq(~self.write_valid | self.write_ready),
-            accept.eq(valid & ready),
-            whole.eq(tail | (index == per_word - 1)),
-            address.eq(Mux(in_chunk, following, first)),
-            written.eq(self.write_valid & self.write_ready),
-            word.eq(
-                Cat(
-                    Mux(index == n, value[:-1], collected.word_select(n, nop.flit_bits))
-                    for n in range(per_word)
-                )
-            ),
+            # What goes on waits only if it is not taken at once.
+            first.eq(Mux(queue.o.valid, queue.o.payload, entry)),
+            there.eq(queue.o.valid | valid),
+            queue.i.payload.eq(entry),
+            queue.i.valid.eq(valid & (queue.o.valid | ~taken)),
+            queue.o.ready.eq(taken),
+            *(port.payload.eq(first[:-2]) for port in (self.forward, self.turn, self.hand)),
+            self.hand.valid.eq(there & hands),
+            self.turn.valid.eq(there & ~hands & turns),
+            self.forward.valid.eq(there & ~hands & ~turns),
+            taken.eq(Mux(hands, self.hand.ready, Mux(turns, self.turn.ready, self.forward.ready))),
         ]
-        with m.If(written):
-            m.d.sync += self.write_valid.eq(0)
-        with m.If(accept):
-            m.d.sync += [
-                collected.eq(word),
-                in_chunk.eq(~tail),
-                following.eq(address + whole),
-                index.eq(Mux(whole, 0, index + 1)),
-            ]
-            with m.If(whole):
-                m.d.sync += [
-                    self.write_valid.eq(1),
-                    write_post.eq(post),
-                    self.write_address.eq(address),
-                    self.write_data.eq(word),
-                    self.write_strobe.eq(
-                        Cat((index >= n).replicate(nop.flit_bits // 32) for n in range(per_word))
-                    ),
-                ]
-        with m.If(go):
-            m.d.sync += chunk.eq(command.base)
-        with m.Elif(last):
-            m.d.sync += chunk.eq(chunk + command.pitch)
-        return ready, written, write_post
+        # What is handed over comes behind all that is sent on.
+        return queue.i.ready, ~queue.o.valid | hands, ~queue.o.valid

@@ -1,4 +1,4 @@
-"""Send unit: one side's packets, out of the exchange buffer or straight from what the opposite side receives."""
+"""Send unit: one side's packets, out of the exchange buffer or straight from what a receive unit forwards."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class SendUnit(Block):
         Semaphores, as in the array unit.
     read_valid, read_address, read_ready, read_data
         Read port of the exchange buffer.
-    forward : In(stream)
-        Data of a flit, and above it whether it ends a chunk, from the receive unit of the opposite side.
+    forward, turn : In(stream)
+        Data of a flit, and above it whether it ends a chunk, from the receive unit of the opposite side, and of this
+        one.
     o : Out(stream)
         To the router's output of this side.
     idle : Out(1)
@@ -62,6 +63,7 @@ class SendUnit(Block):
                 "read_ready": In(1),
                 "read_data": In(8 * memory.word_bytes),
                 "forward": In(stream.Signature(nop.flit_bits + 1)),
+                "turn": In(stream.Signature(nop.flit_bits + 1)),
                 "o": Out(stream.Signature(flit_layout(nop).size)),
                 "idle": Out(1),
                 "active": Out(1),
@@ -88,7 +90,10 @@ class SendUnit(Block):
         place(m, platform, "reader", reader)
         command = Signal(SEND)
         active, started = Signal(), Signal()
+        loaded = Signal()  # the reader has begun
         chunks = Signal(COUNT_BITS)  # that have not left yet
+        own_left = Signal(COUNT_BITS)  # of these, how many are in the buffer whatever the others are
+        forwards, coming, coming_ready = Signal(), Signal(), Signal()  # the chunk is one that is forwarded
         go, sent, over = Signal(), Signal(), Signal()
         flit = flit_layout(self._nop)
         own, ahead = (self.col, self.row) if self._along_row else (self.row, self.col)
@@ -97,14 +102,16 @@ class SendUnit(Block):
         source = Signal(self._nop.flit_bits + 1)
         m.d.comb += [
             # The semaphores of the command first, then those of each word.
-            self.needs.eq(Mux(started, command.word_wait, command.wait)),
-            reader.free.eq(0),
+            self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
             go.eq(active & ~started & self.needs_ok),
             self.take.eq(go | reader.word_take),
-            reader.load.eq(go & ~command.forward),
+            reader.load.eq(active & ~loaded & (go | command.ahead)),
             reader.base.eq(command.base),
             reader.pitch.eq(command.pitch),
-            reader.chunks.eq(command.chunks),
+            reader.lap.eq(command.lap),
+            reader.wrap.eq(command.wrap),
+            reader.chunks.eq(Mux(command.forward, command.own, command.chunks)),
+            reader.free.eq(command.own),
             reader.flits.eq(command.flits),
             reader.word_ok.eq(started & self.needs_ok),
             self.read_valid.eq(reader.read_valid),
@@ -112,7 +119,10 @@ class SendUnit(Block):
             reader.read_ready.eq(self.read_ready),
             reader.read_data.eq(self.read_data),
             target.eq(command.target),
-            source.eq(Mux(command.forward, self.forward.payload, reader.o.payload)),
+            forwards.eq(command.forward & (own_left == 0)),
+            source.eq(
+                Mux(forwards, Mux(command.turn, self.turn.payload, self.forward.payload), reader.o.payload)
+            ),
             outgoing.data.eq(source),
             outgoing.row.eq(ahead if self._along_row else target),
             outgoing.col.eq(target if self._along_row else ahead),
@@ -121,9 +131,12 @@ class SendUnit(Block):
             outgoing.engine.eq(1),
             outgoing.tail.eq(source[-1]),
             self.o.payload.eq(outgoing),
-            self.o.valid.eq(started & Mux(command.forward, self.forward.valid, reader.o.valid)),
-            self.forward.ready.eq(started & command.forward & self.o.ready),
-            reader.o.ready.eq(started & ~command.forward & self.o.ready),
+            coming.eq(Mux(command.turn, self.turn.valid, self.forward.valid)),
+            self.o.valid.eq(started & Mux(forwards, coming, reader.o.valid)),
+            coming_ready.eq(started & forwards & self.o.ready),
+            self.forward.ready.eq(coming_ready & ~command.turn),
+            self.turn.ready.eq(coming_ready & command.turn),
+            reader.o.ready.eq(started & ~forwards & self.o.ready),
             sent.eq(self.o.valid & self.o.ready),
             over.eq(sent & source[-1] & (chunks == 1)),
             self.post.eq(Mux(over, command.post, 0)),
@@ -136,11 +149,20 @@ class SendUnit(Block):
         ]
         with m.If(go):
             m.d.sync += started.eq(1)
+        with m.If(reader.load):
+            m.d.sync += loaded.eq(1)
         with m.If(sent & source[-1]):
-            m.d.sync += chunks.eq(chunks - 1)
+            m.d.sync += [chunks.eq(chunks - 1), own_left.eq(own_left - (own_left != 0))]
         with m.If(over):
             m.d.sync += [active.eq(0), started.eq(0)]
         with m.If(self.command.valid & self.command.ready):
             incoming = SEND(self.command.payload)
-            m.d.sync += [command.eq(incoming), active.eq(1), started.eq(0), chunks.eq(incoming.chunks)]
+            m.d.sync += [
+                command.eq(incoming),
+                active.eq(1),
+                started.eq(0),
+                loaded.eq(0),
+                chunks.eq(incoming.chunks),
+                own_left.eq(incoming.own),
+            ]
         return m

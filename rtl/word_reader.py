@@ -44,10 +44,13 @@ def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
 class WordReader(Block):
     """``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
 
+    Behind the first ``lap`` chunks the addresses go on ``wrap`` further; with a ``lap`` of 0 they never do.
+
     Members
     -------
-    load : In(1), base, pitch, chunks, flits, free : In
-        Begin. The words of the first ``free`` chunks are read without asking.
+    load : In(1), base, pitch, lap, wrap, chunks, flits, free : In
+        Begin, when all words of the chunks before have been read. The words of the first ``free`` chunks are read
+        without asking.
     asks : Out(1), word_ok : In(1), word_take : Out(1)
         The next word is not one of these; it may be read; it is.
     read_valid, read_address, read_ready, read_data
@@ -66,6 +69,8 @@ class WordReader(Block):
                 "load": In(1),
                 "base": In(BUFFER_ADDRESS_BITS),
                 "pitch": In(BUFFER_ADDRESS_BITS),
+                "lap": In(COUNT_BITS),
+                "wrap": In(BUFFER_ADDRESS_BITS),
                 "chunks": In(COUNT_BITS),
                 "flits": In(COUNT_BITS),
                 "free": In(COUNT_BITS),
@@ -90,6 +95,7 @@ class WordReader(Block):
         m = Module()
         per_word = self._per_word
         pitch, flits = Signal(BUFFER_ADDRESS_BITS), Signal(COUNT_BITS)
+        lap, wrap = Signal(COUNT_BITS), Signal(BUFFER_ADDRESS_BITS)
         chunk_address, address = Signal(BUFFER_ADDRESS_BITS), Signal(BUFFER_ADDRESS_BITS)
         chunks, left, free = Signal(COUNT_BITS), Signal(COUNT_BITS), Signal(COUNT_BITS)
         count = Signal(range(per_word + 1))
@@ -101,7 +107,7 @@ class WordReader(Block):
         m.d.comb += [
             last_word.eq(left <= per_word),
             count.eq(Mux(last_word, left, per_word)),
-            next_chunk.eq(chunk_address + pitch),
+            next_chunk.eq(chunk_address + pitch + Mux(lap == 1, wrap, 0)),
             self.waiting.eq((chunks != 0) & (held != AHEAD)),
             self.asks.eq(free == 0),
             self.read_valid.eq(self.waiting & (self.word_ok | ~self.asks)),
@@ -113,6 +119,8 @@ class WordReader(Block):
         with m.If(self.load):
             m.d.sync += [
                 pitch.eq(self.pitch),
+                lap.eq(self.lap),
+                wrap.eq(self.wrap),
                 flits.eq(self.flits),
                 chunk_address.eq(self.base),
                 address.eq(self.base),
@@ -127,7 +135,8 @@ class WordReader(Block):
                     address.eq(next_chunk),
                     chunk_address.eq(next_chunk),
                     chunks.eq(chunks - 1),
-                    free.eq(free - ~self.asks),
+                    lap.eq(lap - (lap != 0)),
+                    free.eq(free - (free != 0)),
                     left.eq(flits),
                 ]
 

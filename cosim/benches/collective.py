@@ -15,7 +15,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
 from cosim.benches.observer import Observer
-from cosim.collective_job import CollectiveJob, exchange_path, result_path, save_counters
+from cosim.collective_job import CollectiveJob, exchange_path, save_counters, save_result
 from cosim.job import CLOCK_NS, FOLDER_VARIABLE, save_changes
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
@@ -92,13 +92,7 @@ async def run_collective(dut: Any) -> None:
             low = await _read(dut, node, counter_address(name))
             values[name] = await _read(dut, node, counter_address(name) + 1) << 32 | low
         counters.append(values)
-        words = [part.value for part in _parts(dut, node, job)]
-        result_path(folder, node).write_bytes(
-            b"".join(
-                (word.to_unsigned() if word.is_resolvable else 0xFFFFFFFF).to_bytes(4, "little")
-                for word in words
-            )
-        )
+        save_result(folder, node, [part.value for part in _parts(dut, node, job)])
     of_links: list[dict[str, int]] = []
     for link in range(links.links if links else 0):
         dut.link.value = link

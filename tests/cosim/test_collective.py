@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
-from cosim import collective
+from cosim import collective, collective_program
 from cosim.backends.base import SimulationError
 from cosim.collective import prepare, run_collective
 from cosim.collective_record import CollectiveRecord, collective_request
 from nop.collectives import ALGORITHMS, Algorithm
 from nop.floor import OPS, LineOp
+from rtl.receive_unit import QUEUED_FLITS
 
 LONG = 64
 """Flits of a chunk that fits no buffer on the way."""
+SLOW_ADDERS = {"die": DieSpec(stages=3)}
 
 
 @cache
@@ -61,37 +63,48 @@ def test_rows_and_columns_at_once_with_long_packets(op: LineOp, algorithm: Algor
     both = run(op, algorithm, "2x3", "both", LONG)
     alone = [run(op, algorithm, "2x3", axis, LONG) for axis in ("row", "column")]
     assert [record.mismatches for record in (both, *alone)] == [0, 0, 0]
-    assert both.cycles <= max(record.cycles for record in alone) + 8
+    assert both.cycles <= 1.03 * max(record.cycles for record in alone)
 
 
-@pytest.mark.parametrize("flits", [1, 9, LONG])
+@pytest.mark.parametrize("flits", [1, 2, 3])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
+def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algorithm, flits: int) -> None:
+    """Each flit has a word of its own, or half of one: banks have the most to do, and nobody waits for them."""
+    record = run(op, algorithm, "2x3", "both", flits)
+    assert record.mismatches == 0
+    assert record.cycles == record.predicted_cycles == record.floor_cycles
+
+
+@pytest.mark.parametrize("flits", [1, 4, QUEUED_FLITS, QUEUED_FLITS + 1, LONG])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("op", OPS)
 def test_lines_of_five_dies(op: LineOp, algorithm: Algorithm, flits: int) -> None:
     # A reduce-scatter by the chain with 64 flits stood still as long as every die handed over its own chunk.
-    record = run(op, algorithm, "1x5", "row", flits)
+    record = run(op, algorithm, "1x5", "row", flits, **SLOW_ADDERS)
     assert record.mismatches == 0
-    assert abs(record.cycles - record.predicted_cycles) <= 4
+    assert abs(record.cycles - record.predicted_cycles) <= 0.03 * record.cycles
+    assert record.utilization == record.floor_cycles / record.cycles
+    if op != "all-reduce":
+        assert record.floor_cycles <= record.cycles <= 1.05 * record.floor_cycles
 
 
 @pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
-def test_the_chain_is_at_its_floor(op: LineOp) -> None:
-    record = run(op, "chain", "1x5", "row", LONG)
-    assert 4 * LONG <= record.cycles <= 1.05 * record.floor_cycles
-    assert record.utilization == record.floor_cycles / record.cycles
+def test_long_chunks_that_go_straight_on_around_a_ring_would_stand_still(
+    op: LineOp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule of :func:`nop.carriage.carriage`: what fits no queue goes through the exchange buffer."""
+    request = run(op, "ring", "1x5", "row", LONG, **SLOW_ADDERS).request
+    monkeypatch.setattr(collective_program, "QUEUED_FLITS", LONG)
+    with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
+        run_collective(request)
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_a_line_of_one_die_has_nothing_to_do(op: LineOp) -> None:
-    record = run(op, "chain", "1x5", "column", 3)
+    record = run(op, "chain", "1x5", "column", 3, **SLOW_ADDERS)
     assert (record.mismatches, record.cycles, record.floor_cycles, record.utilization) == (0, 0, 0, 1.0)
     assert not any(moved(record).values())
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("op", OPS)
-def test_four_dies_with_adders_of_three_stages(op: LineOp, algorithm: Algorithm) -> None:
-    assert run(op, algorithm, "4x1", "column", 13, die=DieSpec(stages=3)).mismatches == 0
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -104,14 +117,18 @@ def test_flits_of_any_part_of_a_word_and_integer_sums(
         "nop": NopSpec(flit_bits=flit_bits),
         "memory": MemorySpec(word_bytes=word_bytes),
     }
-    assert run("all-reduce", algorithm, "1x3", "row", flits, **specs).mismatches == 0
+    assert run("all-reduce", algorithm, "1x3", "row", flits, sim="icarus", **specs).mismatches == 0
 
 
-@pytest.mark.parametrize(("flits", "seed"), [(1, 1), (2, 7), (9, 2)])
-def test_dies_that_begin_late_and_slow_adders(flits: int, seed: int) -> None:
-    """Copies of the all-gather must not come before sums of the reduce-scatter that are still in an adder: seed 7."""
-    late = {"die": DieSpec(stages=4), "stall": 0.7, "seed": seed}
-    record = run("all-reduce", "chain", "1x8", "row", flits, **late)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("flits", "seed"), [(1, 1), (2, 7), (QUEUED_FLITS, 2), (LONG, 3)])
+@pytest.mark.parametrize(("mesh", "stages"), [("1x5", 3), pytest.param("1x8", 4, marks=pytest.mark.slow)])
+def test_dies_that_begin_late_and_slow_adders(
+    mesh: str, stages: int, flits: int, seed: int, algorithm: Algorithm
+) -> None:
+    """Copies of the all-gather must not come before sums of the reduce-scatter that are still in an adder."""
+    late = {"die": DieSpec(stages=stages), "stall": 0.7, "seed": seed}
+    record = run("all-reduce", algorithm, mesh, "row", flits, **late)
     assert record.mismatches == 0
     begins = [die["nop_first"] for die in record.counters]
     assert max(begins) > min(begins)

@@ -17,8 +17,8 @@ from cosim.collective_record import collective_request
 from cosim.numerics import fp32_add
 from nop.collectives import ALGORITHMS, Algorithm, line
 from nop.floor import OPS, LineOp
-from rtl.engine import HANDED_FLITS
 from rtl.isa import Opcode, Side, decode
+from rtl.receive_unit import QUEUED_FLITS
 
 LINES = {
     "algorithm": st.sampled_from(ALGORITHMS),
@@ -123,7 +123,7 @@ def test_what_is_sent_is_received(
     opposite = {Side.EAST: Side.WEST, Side.WEST: Side.EAST, Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH}
     arriving: Counter[tuple[int, Side]] = Counter()
     for place, found in enumerate(dies):
-        forwarded: Counter[Side] = Counter()
+        forwarded: Counter[tuple[Side, bool]] = Counter()
         for opcode, fields in found:
             side = Side(fields["side"])
             assert side in AXES[axis][:2]
@@ -134,22 +134,25 @@ def test_what_is_sent_is_received(
                 reached = range(place, fields["target"], 1 if up else -1)
                 for step in reached if fields["copy"] else (fields["target"] - (1 if up else -1),):
                     arriving[step + (1 if up else -1), opposite[side]] += fields["chunks"]
-                forwarded[side] -= fields["chunks"] * fields["forward"]
+                passed = (fields["chunks"] - fields["own"]) * fields["forward"]
+                forwarded[opposite[side] if not fields["turn"] else side, bool(fields["turn"])] -= passed
             else:
                 arriving[place, side] -= fields["chunks"]
-                forwarded[opposite[side]] += fields["forwarded"]
+                assert fields["forwarded"] < fields["chunks"] or fields["keep"] == 1
+                if fields["keep"] != 2:
+                    forwarded[side, bool(fields["turn"])] += fields["forwarded"]
         assert not any(forwarded.values())
     assert not any(arriving.values())
 
 
 @pytest.mark.parametrize("nodes", range(2, 10))
-@pytest.mark.parametrize("flits", [HANDED_FLITS, HANDED_FLITS + 1])
+@pytest.mark.parametrize("flits", [QUEUED_FLITS, QUEUED_FLITS + 1])
 def test_long_chunks_are_handed_over_by_the_middle_die_only(nodes: int, flits: int) -> None:
     """A unit that hands over more than fits the queue waits for the other one: then five dies stood still."""
     for place, found in enumerate(commands(Line("reduce-scatter", "chain", nodes, flits, 0, flits))):
         received = [fields for opcode, fields in found if opcode == Opcode.RECEIVE]
         inner = 0 < place < nodes - 1
-        hands = inner and (flits <= HANDED_FLITS or 2 * place == nodes - 1)
+        hands = inner and (flits <= QUEUED_FLITS or 2 * place == nodes - 1)
         assert sum(fields["hand"] for fields in received) == hands
         assert sum(fields["join"] for fields in received) == hands
         words = [(fields["word_post"] > 0, fields["word_wait"] > 0) for fields in received]

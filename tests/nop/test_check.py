@@ -105,8 +105,14 @@ def test_an_all_reduce_is_its_reduce_scatter_and_the_way_back(nodes: int) -> Non
     assert whole.parts() == (scatter, scatter.mirrored())
     assert whole.steps == 2 * scatter.steps
     assert whole.mirrored() == whole
+    gather = line("all-gather", nodes, "ring")
+    assert all_reduce(scatter, gather).parts() == (scatter, gather)
     with pytest.raises(ValueError, match="^all-reduce of a schedule for all-gather: must be one for"):
-        all_reduce(scatter.mirrored())
+        all_reduce(gather)
+    with pytest.raises(ValueError, match="^all-reduce of a schedule for reduce-scatter: must be one for"):
+        all_reduce(scatter, scatter)
+    with pytest.raises(ValueError, match=f"^all-reduce of {nodes} nodes: all-gather has {nodes + 1}$"):
+        all_reduce(scatter, line("all-gather", nodes + 1, "ring"))
 
 
 def test_an_all_reduce_without_its_last_transfer_is_found() -> None:

@@ -64,6 +64,15 @@ def test_flat_rings_through_a_mesh(rows: int, cols: int, bidirectional: bool) ->
     assert gather.steps == (mesh.nodes // 2 if bidirectional else mesh.nodes - 1)
 
 
+@given(nodes=st.integers(2, 17))
+def test_both_parts_go_the_same_way_around_a_ring(nodes: int) -> None:
+    """A node receives from one other, and sends to one: nothing of the second part can overtake the first."""
+    order = folded_ring(nodes)
+    follows = {(one, order[(place + 1) % nodes]) for place, one in enumerate(order)}
+    for op in ("reduce-scatter", "all-gather", "all-reduce"):
+        assert {(t.sender, t.receiver) for t in line(op, nodes, "ring").transfers} == follows
+
+
 @given(nodes=st.integers(1, 33), data=st.data())
 def test_tree_broadcast_reaches_all_in_logarithmic_time(nodes: int, data: st.DataObject) -> None:
     root = data.draw(st.integers(min_value=0, max_value=nodes - 1))

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
-from rtl.engine import ENGINE_UNITS, HANDED_FLITS, Engine
+from rtl.engine import ENGINE_UNITS, Engine
 from rtl.flit import SIDES, Port, flit_layout, opposite
 from rtl.isa import Opcode, encode
+from rtl.receive_unit import QUEUED_FLITS
 from tests.rtl.harness import get, put, simulate
 
 NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=3), MemorySpec(word_bytes=4)
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("flits", [1, HANDED_FLITS])
+@pytest.mark.parametrize("flits", [1, QUEUED_FLITS])
 def test_a_die_in_the_middle_of_a_reduce_scatter(side: Port, flits: int) -> None:
     """From ``side`` come a chunk that goes on and one that stays; from the other side another part of that one."""
     dut = Engine(die=DieSpec(dtype="int8"), nop=NOP, memory=MEMORY)
@@ -76,7 +77,7 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: Port, flits: int) -> None
             along_row = side in (Port.EAST, Port.WEST)
             assert (flit.row, flit.col, flit.source) == ((row, 5, col) if along_row else (5, col, row))
             assert (flit.engine, flit.copy) == (1, 0)
-        for _ in range(40):
+        for _ in range(100):
             await ctx.tick()
         assert ctx.get(dut.idle)
 
@@ -89,6 +90,61 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: Port, flits: int) -> None
     )
     assert written == {flits + n: 1000 * (flits + n) + 200 + n + 300 + n for n in range(flits)}
     assert posts == [f"receive_{opposite(side).text}"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_chunk_that_is_kept_and_goes_on_behind_the_own_one(side: Port, turn: int) -> None:
+    """A die of a ring in an all-gather: a flit that comes leaves in the same cycle once the own chunk has left."""
+    dut = Engine(die=DieSpec(), nop=NOP, memory=MEMORY)
+    layout = flit_layout(NOP)
+    leaves = side if turn else opposite(side)
+    here, there = SIDES.index(side), SIDES.index(leaves)
+    flits = 3
+    send = encode(
+        Opcode.SEND, side=there, own=1, forward=1, turn=turn, base=9, chunks=2, flits=flits, target=1
+    )
+    receive = encode(
+        Opcode.RECEIVE, side=here, forwarded=1, keep=1, turn=turn, chunks=2, flits=flits, base=20, pitch=flits
+    )
+    coming = [layout.const({"data": 50 + n, "tail": n % flits == flits - 1}).as_bits() for n in range(6)]
+    written: dict[int, int] = {}
+    left: list[tuple[int, int]] = []
+    came: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        for unit in ENGINE_UNITS:
+            ctx.set(getattr(dut, f"{unit}_ok"), 1)
+        for n in range(len(ENGINE_UNITS)):
+            ctx.set(getattr(dut, f"read_{n}_ready"), 1)
+        for n in range(len(SIDES)):
+            ctx.set(getattr(dut, f"write_{n}_ready"), 1)
+        await put(ctx, dut.send, [send])
+        await put(ctx, dut.receive, [receive])
+        inside, outside = getattr(dut, f"{side.text}_in"), getattr(dut, f"{leaves.text}_out")
+        ctx.set(outside.ready, 1)
+        number = 0
+        for cycle in range(40):
+            ctx.set(inside.valid, cycle >= 8 and number < len(coming))
+            ctx.set(inside.payload, coming[min(number, len(coming) - 1)])
+            taken = bool(ctx.get(inside.valid) and ctx.get(inside.ready))
+            if taken:
+                number += 1
+                came.append(cycle)
+            if ctx.get(outside.valid):
+                left.append((cycle, layout.from_bits(ctx.get(outside.payload)).data))
+            if ctx.get(getattr(dut, f"write_{here}_valid")):
+                where = ctx.get(getattr(dut, f"write_{here}_address"))
+                written[where] = ctx.get(getattr(dut, f"write_{here}_data"))
+            read = ctx.get(getattr(dut, f"read_{ENGINE_UNITS.index(f'send_{leaves.text}')}_address"))
+            await ctx.tick()
+            ctx.set(getattr(dut, f"read_{ENGINE_UNITS.index(f'send_{leaves.text}')}_data"), 1000 + read)
+        assert ctx.get(dut.idle)
+
+    simulate(dut, bench)
+    assert [data for _, data in left] == [1009, 1010, 1011, 50, 51, 52]
+    assert [cycle for cycle, _ in left[3:]] == came[:3]
+    assert written == {20 + n: 50 + n for n in range(6)}
 
 
 def test_each_side_has_a_queue_of_its_own() -> None:

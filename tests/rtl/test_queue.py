@@ -12,9 +12,10 @@ from rtl.queue import Queue
 from tests.rtl.harness import get, put, simulate
 
 
+@pytest.mark.parametrize("renews", [False, True])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 7])
-def test_every_cycle_matches_a_deque(depth: int) -> None:
-    dut = Queue(width=9, depth=depth)
+def test_every_cycle_matches_a_deque(depth: int, renews: bool) -> None:
+    dut = Queue(width=9, depth=depth, renews=renews)
     coin = Random(depth)
     model: deque[int] = deque()
     levels = set()
@@ -28,11 +29,11 @@ def test_every_cycle_matches_a_deque(depth: int) -> None:
             ctx.set(dut.i.valid, offer)
             ctx.set(dut.i.payload, payload)
             ctx.set(dut.o.ready, take)
-            assert ctx.get(dut.i.ready) == (len(model) < depth)
+            room = len(model) < depth or (renews and take)
+            assert ctx.get(dut.i.ready) == room
             assert ctx.get(dut.o.valid) == bool(model)
             if model:
                 assert ctx.get(dut.o.payload) == model[0]
-            room = len(model) < depth
             if model and take:
                 model.popleft()
             if offer and room:

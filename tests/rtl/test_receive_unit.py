@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chiplet.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec
 from rtl.flit import flit_layout
 from rtl.isa import SEMAPHORES, Opcode, encode
 from rtl.receive_unit import ReceiveUnit
@@ -35,6 +35,7 @@ def test_random_commands(stages: int, seed: int) -> None:
     commands: list[int] = []
     flits: list[int] = []
     forward: list[int] = []
+    turned: list[int] = []
     hand: list[int] = []
     join: list[int] = []
     posts: Counter[int] = Counter()
@@ -44,7 +45,9 @@ def test_random_commands(stages: int, seed: int) -> None:
         kind = coin.choice(("write", "hand", "join")) if add else coin.choice(("write", "hand"))
         forwarded = coin.randint(0, chunks)
         pitch = coin.randint(3, 5)
-        base = coin.randrange(DEPTH - 8 * pitch)
+        keep, turn, lap = coin.randint(0, 2), coin.getrandbits(1), coin.randint(0, 3)
+        wrap = coin.choice((0, 9, -2 * pitch))
+        base = coin.randrange(2 * pitch, DEPTH - 8 * pitch - 9)
         fields = {
             **{name: coin.getrandbits(SEMAPHORES) for name in ("wait", "post", "word_wait", "word_post")},
             "add": add,
@@ -52,6 +55,10 @@ def test_random_commands(stages: int, seed: int) -> None:
             "forwarded": forwarded,
             "base": base,
             "pitch": pitch,
+            "lap": lap,
+            "wrap": wrap % (1 << BUFFER_ADDRESS_BITS),
+            "keep": keep,
+            "turn": turn,
             "chunks": chunks,
             "flits": length,
             "hand": int(kind == "hand"),
@@ -61,7 +68,9 @@ def test_random_commands(stages: int, seed: int) -> None:
         written = False
         for chunk in range(chunks):
             source = coin.randrange(8)
-            start = base + (source if by_source else chunk) * pitch
+            start = base + chunk * pitch + (wrap if lap and chunk >= lap else 0)
+            if by_source:
+                start = base + source * pitch
             goes = chunk < forwarded
             for number in range(length):
                 tail = number == length - 1
@@ -74,17 +83,18 @@ def test_random_commands(stages: int, seed: int) -> None:
                     other = coin.getrandbits(64)
                     join.append(tail << 64 | other)
                     value = added(value, other)
-                if goes:
-                    forward.append(tail << 64 | value)
-                elif kind == "hand":
+                if goes and keep != 2:
+                    (turned if turn else forward).append(tail << 64 | value)
+                elif not goes and kind == "hand":
                     hand.append(tail << 64 | value)
-                else:
+                if (goes and keep) or (not goes and kind != "hand"):
                     model[where] = model[where] & ~((1 << 64) - 1 << shift) | value << shift
                     if tail or number % PER_WORD == PER_WORD - 1:
                         last = tail and chunk == chunks - 1
                         written |= last
                         for bit in range(SEMAPHORES):
-                            posts[bit] += (fields["word_post"] | fields["post"] * last) >> bit & 1
+                            word_post = fields["word_post"] if goes or not keep else 0
+                            posts[bit] += (word_post | fields["post"] * last) >> bit & 1
         if not written:
             for bit in range(SEMAPHORES):
                 posts[bit] += fields["post"] >> bit & 1
@@ -147,7 +157,7 @@ def test_random_commands(stages: int, seed: int) -> None:
     simulate(
         dut,
         *(command, sender("i", flits), sender("join", join)),
-        *(taker("forward", forward), taker("hand", hand), end),
+        *(taker("forward", forward), taker("turn", turned), taker("hand", hand), end),
         background=[serve],
     )
     assert words == model

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chiplet.specs import MemorySpec, NopSpec
+from chiplet.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
 from rtl.flit import flit_layout
 from rtl.isa import SEMAPHORES, Opcode, encode
 from rtl.send_unit import SendUnit
@@ -24,11 +24,16 @@ ROW, COL = 3, 5
 class Send:
     """A SEND command."""
 
+    own: int
+    ahead: bool
     forward: bool
+    turn: bool
     copy: bool
     target: int
     base: int
     pitch: int
+    lap: int
+    wrap: int
     chunks: int
     flits: int
     wait: int
@@ -43,12 +48,17 @@ class Send:
 def some_sends(coin: Random, count: int) -> list[Send]:
     return [
         Send(
-            forward=coin.random() < 0.4,
+            own=coin.randint(0, 3),
+            ahead=coin.random() < 0.5,
+            forward=coin.random() < 0.6,
+            turn=coin.random() < 0.5,
             copy=coin.random() < 0.5,
             target=coin.randrange(16),
             base=coin.randrange(DEPTH // 2),
             pitch=coin.randint(5, 10),
-            chunks=coin.randint(1, 4),
+            lap=coin.randint(0, 3),
+            wrap=coin.choice((0, 11, (1 << BUFFER_ADDRESS_BITS) - 9)),
+            chunks=coin.randint(3, 6),
             flits=coin.randint(1, 9),
             wait=coin.getrandbits(SEMAPHORES),
             post=coin.getrandbits(SEMAPHORES),
@@ -66,17 +76,20 @@ def test_random_commands(along_row: bool, seed: int) -> None:
     words = [coin.getrandbits(64) for _ in range(DEPTH)]
     sends = some_sends(coin, 25)
     layout = flit_layout(NOP)
-    coming, expected, takes = [], [], []
+    coming: dict[bool, list[int]] = {False: [], True: []}
+    expected, takes = [], []
     for send in sends:
         takes.append(send.wait)
         for chunk in range(send.chunks):
             for flit in range(send.flits):
                 tail = flit == send.flits - 1
-                word = words[(send.base + chunk * send.pitch + flit // PER_WORD) % DEPTH]
-                data = coin.getrandbits(32) if send.forward else word >> 32 * (flit % PER_WORD) & 0xFFFF_FFFF
-                if send.forward:
-                    coming.append(tail << 32 | data)
-                elif flit % PER_WORD == 0:
+                start = send.base + chunk * send.pitch + (send.wrap if send.lap and chunk >= send.lap else 0)
+                word = words[(start + flit // PER_WORD) % (1 << BUFFER_ADDRESS_BITS) % DEPTH]
+                comes = send.forward and chunk >= send.own
+                data = coin.getrandbits(32) if comes else word >> 32 * (flit % PER_WORD) & 0xFFFF_FFFF
+                if comes:
+                    coming[send.turn].append(tail << 32 | data)
+                elif flit % PER_WORD == 0 and chunk >= send.own:
                     takes.append(send.word_wait)
                 row, col = (ROW, send.target) if along_row else (send.target, COL)
                 source = COL if along_row else ROW
@@ -104,14 +117,17 @@ def test_random_commands(along_row: bool, seed: int) -> None:
         await put(ctx, dut.command, [send.bits for send in sends], chance=0.5, seed=seed)
 
     async def forward(ctx: Any) -> None:
-        await put(ctx, dut.forward, coming, chance=0.8, seed=seed + 1)
+        await put(ctx, dut.forward, coming[False], chance=0.8, seed=seed + 1)
+
+    async def turn(ctx: Any) -> None:
+        await put(ctx, dut.turn, coming[True], chance=0.8, seed=seed + 2)
 
     async def link(ctx: Any) -> None:
         assert await get(ctx, dut.o, len(expected), chance=0.8, seed=seed) == expected
         await ctx.tick()
         assert ctx.get(dut.idle)
 
-    simulate(dut, command, forward, link, background=[serve])
+    simulate(dut, command, forward, turn, link, background=[serve])
     assert taken == takes
     assert posts == [send.post for send in sends if send.post]
 
@@ -133,3 +149,27 @@ def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
         assert ctx.get(dut.idle)
 
     simulate(dut, bench)
+
+
+def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores() -> None:
+    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=True)
+    waits = {}
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.read_ready, 1)
+        ctx.set(dut.o.ready, 1)
+        for ahead in (0, 1):
+            ctx.set(dut.needs_ok, 0)
+            await put(ctx, dut.command, [encode(Opcode.SEND, wait=1, own=1, ahead=ahead, chunks=1, flits=3)])
+            for _ in range(6):
+                assert not ctx.get(dut.o.valid)
+                await ctx.tick()
+            ctx.set(dut.needs_ok, 1)
+            waits[ahead] = 0
+            while not ctx.get(dut.o.valid):
+                waits[ahead] += 1
+                await ctx.tick()
+            await ctx.tick().until(dut.idle)
+
+    simulate(dut, bench)
+    assert waits == {0: 3, 1: 1}

@@ -11,6 +11,8 @@ from chiplet.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
 from rtl.word_reader import AHEAD, WordReader, exchange_depth, flits_per_word
 from tests.rtl.harness import get, simulate
 
+MODULUS = 1 << BUFFER_ADDRESS_BITS
+
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("flit_bits", "word_bytes"), [(32, 4), (64, 32), (32, 16), (256, 32)])
@@ -26,7 +28,8 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
         length = -(-flits // per_word)
         pitch = coin.choice((length, length + 2, -length))
         base = coin.randrange(chunks * (length + 2), depth - chunks * (length + 2))
-        loads.append((base, pitch, chunks, flits, coin.randint(0, chunks)))
+        lap, wrap = coin.randint(0, chunks), coin.choice((0, 7, -chunks * pitch))
+        loads.append((base, pitch, lap, wrap, chunks, flits, coin.randint(0, chunks)))
     taken = 0
 
     async def serve(ctx: Any) -> None:
@@ -43,11 +46,11 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
             ctx.set(dut.read_data, words[address] if asked and ready else coin.getrandbits(32))
 
     async def bench(ctx: Any) -> None:
-        for base, pitch, chunks, flits, free in loads:
+        for base, pitch, lap, wrap, chunks, flits, free in loads:
             before = taken
             for name, value in zip(
-                ("base", "pitch", "chunks", "flits", "free"),
-                (base, pitch % (1 << BUFFER_ADDRESS_BITS), chunks, flits, free),
+                ("base", "pitch", "lap", "wrap", "chunks", "flits", "free"),
+                (base, pitch % MODULUS, lap, wrap % MODULUS, chunks, flits, free),
                 strict=True,
             ):
                 ctx.set(getattr(dut, name), value)
@@ -58,7 +61,8 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
             expected = []
             for chunk in range(chunks):
                 for flit in range(flits):
-                    word = words[base + chunk * pitch + flit // per_word]
+                    further = wrap if lap and chunk >= lap else 0
+                    word = words[(base + chunk * pitch + further + flit // per_word) % depth]
                     data = word >> flit % per_word * flit_bits & (1 << flit_bits) - 1
                     expected.append((flit == flits - 1) << flit_bits | data)
             assert found == expected
