@@ -179,7 +179,6 @@ def calibrate(setup: Setup) -> Part:
             progress=advance,
         )
     found, rows_nop = nop_calibration.with_network(found, setup.plan.nop_samples, collectives)
-    assert found.nop is not None
     write_atomic(setup.calibration, found.model_dump_json(indent=2) + "\n")
     error = found.provenance["holdout_max_relative_error"]
     checks = _checks(setup.cosimulated, found)
@@ -202,9 +201,9 @@ def calibrate(setup: Setup) -> Part:
         f"![predicted over measured cycles](calibration.png)\n\n{_prediction_table([*rows, *checks])}\n"
         + markdown(calibration.fits(found.terms), ["term", "value", "design", "unit"])
         + "\nCollectives on rows of dies, and the terms of the network-on-package fitted to them.\n\n"
-        + markdown(rows_nop, ["op", "algorithm", "dies", "flits", "use", "cycles", "predicted_cycles"])
+        + markdown(rows_nop, ["op", "algorithm", "mesh", "flits", "use", "cycles", "predicted_cycles"])
         + "\n"
-        + markdown(nop_calibration.nop_fits(found.nop, found.die), ["term", "value", "design", "unit"])
+        + markdown(nop_calibration.nop_fits(found), ["term", "value", "design", "unit", "use"])
     )
     figures |= {
         "holdout_max_relative_error": error,

@@ -63,7 +63,6 @@ def calibrate(
             records_nop = nop_calibration.measure(requests_nop, workers=workers, progress=advance)
         found, rows = calibration.to_calibration(system, chosen, records)
         found, rows_nop = nop_calibration.with_network(found, chosen_nop, records_nop)
-        assert found.nop is not None
         write_atomic(output, found.model_dump_json(indent=2) + "\n")
         error = found.provenance["holdout_max_relative_error"]
         error_nop = found.provenance["nop_holdout_max_relative_error"]
@@ -71,7 +70,7 @@ def calibrate(
             "fits": list(calibration.fits(found.terms)),
             "holdout_max_relative_error": error,
             "samples": rows,
-            "nop_fits": list(nop_calibration.nop_fits(found.nop, found.die)),
+            "nop_fits": list(nop_calibration.nop_fits(found)),
             "nop_holdout_max_relative_error": error_nop,
             "nop_samples": rows_nop,
             "die": found.die.model_dump(),
@@ -83,7 +82,7 @@ def calibrate(
         array = columns(rows, ["array", "m", "k", "n", "form", *tail], title=f"GEMMs: {apart} {error:.3%}")
         network = columns(
             rows_nop,
-            ["op", "algorithm", "dies", "flits", *tail],
+            ["op", "algorithm", "mesh", "flits", *tail],
             title=f"Collectives: {apart} {error_nop:.3%}",
         )
         out.result(data, Group(array, network))

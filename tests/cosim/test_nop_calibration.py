@@ -51,7 +51,9 @@ def test_other_lines_and_lengths_are_kept_apart(quick: bool) -> None:
         {"hop_cycles": 3.0, "bypass_cycles": 3.0},
         {"add_cycles": 3.0},
         {"store_cycles": 6.0},
-        {"hop_cycles": 2.0, "store_cycles": 7.0},
+        {"send_cycles": 6.0},
+        {"bypass_cycles": 2.0, "add_cycles": 2.0},
+        {"hop_cycles": 2.0, "post_cycles": 7.0},
     ],
 )
 def test_terms_of_other_hardware_are_found(quick: bool, changed: dict[str, float]) -> None:
@@ -63,6 +65,29 @@ def test_terms_of_other_hardware_are_found(quick: bool, changed: dict[str, float
     assert all(row["relative_error"] < 0.03 for row in rows)
     assert found.nop is not None
     assert found.nop.hop_cycles == pytest.approx(hidden.hop_cycles, abs=0.05)
+    held = found.provenance["nop_held"]
+    assert held
+    assert all(getattr(found.nop, name) == getattr(design_terms(SYSTEM.die), name) for name in held)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_terms_that_are_not_told_apart_are_held_and_named(quick: bool) -> None:
+    """A sum is posted and then sent in all runs: the time of both is fitted as that of the first."""
+    chosen = nop_samples(quick=quick)
+    changed = replace(design_terms(SYSTEM.die), send_cycles=6.0)
+    fitted, found = with_network(
+        Calibration(die=SYSTEM.die), chosen, [_as_if(sample, changed) for sample in chosen]
+    )
+    assert fitted.nop is not None
+    assert 3.0 < fitted.nop.post_cycles < 5.1
+    rows = {row["term"]: row for row in nop_fits(fitted)}
+    assert (
+        rows["nop.send_cycles"] | {"value": 3.0, "use": "held", "like": ["post_cycles"]}
+        == rows["nop.send_cycles"]
+    )
+    assert rows["nop.hop_cycles"]["use"] == "fit"
+    assert rows["nop.store_cycles"] | {"use": "held", "like": []} == rows["nop.store_cycles"]
+    assert max(row["relative_error"] for row in found) < 0.03
 
 
 def test_the_generated_dies_have_the_terms_of_the_design() -> None:
@@ -75,7 +100,6 @@ def test_the_generated_dies_have_the_terms_of_the_design() -> None:
     fitted = fit_nop_terms(records[:2])
     assert fitted == design_terms(SYSTEM.die)
     assert nop_error(records[2], fitted) == (records[2].cycles, 0.0)
-    assert all(row["value"] == row["design"] for row in nop_fits(fitted, SYSTEM.die))
 
 
 def test_a_record_says_what_was_predicted() -> None:
