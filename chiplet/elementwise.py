@@ -7,7 +7,7 @@ Arithmetic works on both by itself; these are the operations that do not. Arrays
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
@@ -52,6 +52,24 @@ def choose(condition: Any, first: Number, second: Number) -> Number:
     import numpy as np
 
     return np.where(condition, first, second)
+
+
+def first_largest(values: Sequence[Number]) -> Number:
+    """The place of the largest of ``values``, the first of several."""
+    place, most = 0, values[0]
+    for number, value in enumerate(values[1:], start=1):
+        place, most = choose(value > most, number, place), larger(most, value)
+    return place
+
+
+def one_of(values: Sequence[Number], place: Number) -> Number:
+    """That of ``values`` at ``place``."""
+    if not is_array(place):
+        return values[place]
+    found = values[0]
+    for number, value in enumerate(values[1:], start=1):
+        found = choose(place == number, value, found)
+    return found
 
 
 def anywhere(condition: Any) -> bool:

@@ -6,7 +6,8 @@ Sizes are linear in the tokens of a mini-batch, so the largest mini-batch that f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -189,6 +190,10 @@ class DramNeed:
     state: int
     saved: Number
     sequences: int | None = None
+
+    def select(self, rows: Callable[[Number], Number]) -> DramNeed:
+        """Of many machines those that ``rows`` picks out of an array."""
+        return replace(self, saved=rows(self.saved))
 
 
 def dram_state_bytes(model: Llm, optimizer: Optimizer, element_bytes: int) -> int:

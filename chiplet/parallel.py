@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chiplet.elementwise import Number, choose, one_of
 from chiplet.energy import PICO, joules
 from chiplet.memory import DoesNotFitError, Optimizer
 from chiplet.methods.base import Method
@@ -56,41 +57,54 @@ def account_parallel(
             continue
         whole = account_step(method, machine, schedule, work.batch, optimizer)
         account = work.account(whole, schedule, fullest)
-        step = _step(work, whole, account)
+        step = step_of_all(work, whole, account)
         if best is None or step.seconds < best[0].seconds:
             best = step, whole, account, schedule
     if best is None:
         assert refusal is not None
         raise refusal
     step, whole, account, schedule = best
-    step = replace(step, events=work.events(whole, schedule))
+    less = account_step(method, machine, schedule, work.batch - 1, optimizer) if work.shorter else whole
+    step = replace(step, events=work.events(whole, less))
     found = summarize(step, method, machine, schedule, global_batch, optimizer, calibration)
     return _of_all(found, work, step, account), step, account
 
 
-def _step(work: Replicas, whole: StepAccount, account: ParallelAccount) -> StepAccount:
-    """The step of the stage that sets the pace."""
-    pace, last = account.pace, account.done_last
-    ending, early = account.endings[last.number], account.early[last.number]
-    traffic, vector = work.update(last)
+def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) -> StepAccount:
+    """The step of the stage that sets the pace; of many machines each has its own."""
+    pace, last = account.pace_number, account.last_number
+    updates = [work.update(stage) for stage in work.stages]
+    moved = one_of([traffic.dram for traffic, _ in updates], last)
+    traffic = Traffic(moved, moved / work.method.mesh.nodes)
+    endings = account.endings
     return replace(
         whole,
         passes=work.passes(whole, pace),
-        embedding=whole.embedding if pace.first else Traffic(),
-        embedding_seconds=whole.embedding_seconds if pace.first else 0.0,
+        embedding=whole.embedding * choose(pace == 0, 1, 0),
+        embedding_seconds=choose(pace == 0, whole.embedding_seconds, 0.0),
         update=traffic,
         update_dram=traffic.seconds(work.system, work.method.mesh),
-        update_vector=vector,
-        bubble=account.time.bubble - early,
-        fabric=account.time.transfers + account.time.fill + ending.seconds - ending.update,
+        update_vector=one_of([vector for _, vector in updates], last),
+        bubble=account.time.bubble - one_of(account.early, last),
+        fabric=account.time.transfers
+        + account.time.fill
+        + one_of([ending.seconds for ending in endings], last)
+        - one_of([ending.update for ending in endings], last),
     )
+
+
+def energy_of_all(work: Replicas, step: StepAccount, account: ParallelAccount) -> dict[str, Number]:
+    """Energy of all packages by part, joules."""
+    system = work.system
+    energy = joules(step.events, system, work.method.mesh.nodes * work.spec.packages, step.seconds)
+    energy["fabric"] = 8 * account.fabric_bytes * system.fabric.pj_per_bit * PICO
+    return energy
 
 
 def _of_all(found: Projection, work: Replicas, step: StepAccount, account: ParallelAccount) -> Projection:
     """``found``, a projection of the pace-setting stage, for all packages."""
-    spec, system, dies = work.spec, work.system, work.method.mesh.nodes
-    energy = joules(step.events, system, dies * spec.packages, step.seconds)
-    energy["fabric"] = 8 * account.fabric_bytes * system.fabric.pj_per_bit * PICO
+    spec, dies = work.spec, work.method.mesh.nodes
+    energy = energy_of_all(work, step, account)
     last = account.done_last
     ending = account.endings[last.number]
     fullest = account.fullest.parameters

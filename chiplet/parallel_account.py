@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 
-from chiplet.elementwise import Number
+from chiplet.elementwise import Number, first_largest, is_array, larger, one_of
 from chiplet.energy import Events, traffic_events
 from chiplet.llm import Llm
 from chiplet.memory import (
@@ -21,7 +22,7 @@ from chiplet.methods.base import Method
 from chiplet.parallel_pipeline import PipelineTime, in_flight, pipeline_time, ring_seconds, stage_layers
 from chiplet.parallel_specs import ParallelSpec
 from chiplet.schedule import Schedule, make_schedule
-from chiplet.step import PassAccount, StepAccount, account_step
+from chiplet.step import PassAccount, StepAccount
 from chiplet.timeline import Machine
 from chiplet.traffic import Traffic
 
@@ -48,14 +49,14 @@ class Ending:
     (``gather``).
     """
 
-    gradients: float
-    exposed: float
-    tied: float
-    update: float
-    gather: float
+    gradients: Number
+    exposed: Number
+    tied: Number
+    update: Number
+    gather: Number
 
     @property
-    def seconds(self) -> float:
+    def seconds(self) -> Number:
         """All that is not hidden."""
         return self.exposed + self.tied + self.update + self.gather
 
@@ -70,30 +71,40 @@ class ParallelAccount:
     """
 
     stages: tuple[Stage, ...]
-    seconds: tuple[float, ...]
-    micro_batch: int
-    micro_batches: int
-    crossing_bytes: float
-    crossing: float
+    seconds: tuple[Number, ...]
+    micro_batch: Number
+    micro_batches: Number
+    crossing_bytes: Number
+    crossing: Number
     time: PipelineTime
     endings: tuple[Ending, ...]
-    early: tuple[float, ...]
+    early: tuple[Number, ...]
     fullest: Stage
     state: float
     saved: int
     fabric_bytes: float
 
+    @cached_property
+    def pace_number(self) -> Number:
+        """The number of the slowest stage."""
+        return first_largest(self.seconds)
+
+    @cached_property
+    def last_number(self) -> Number:
+        """The number of the stage that is done last."""
+        return first_largest(
+            [ending.seconds - early for ending, early in zip(self.endings, self.early, strict=True)]
+        )
+
     @property
     def pace(self) -> Stage:
         """The slowest stage."""
-        return max(self.stages, key=lambda stage: self.seconds[stage.number])
+        return self.stages[self.pace_number]
 
     @property
     def done_last(self) -> Stage:
         """The stage that is done last."""
-        return max(
-            self.stages, key=lambda stage: self.endings[stage.number].seconds - self.early[stage.number]
-        )
+        return self.stages[self.last_number]
 
 
 class Replicas:
@@ -110,7 +121,7 @@ class Replicas:
         global_batch: int,
         length: int,
         optimizer: Optimizer,
-        mini_batch: int | None,
+        mini_batch: Number | None,
     ) -> None:
         self.method, self.machine, self.system = method, machine, machine.system
         self.global_batch, self.length = global_batch, length
@@ -185,6 +196,20 @@ class Replicas:
 
     def schedule(self, size: int | None) -> tuple[Schedule, Stage]:
         """The schedule of a package with micro-batches of ``size`` sequences, and the fullest stage."""
+        need, fullest = self.need(size)
+        found = make_schedule(
+            self.method,
+            self.system,
+            global_batch=self.batch,
+            length=self.length,
+            optimizer=self.optimizer,
+            mini_batch=self.mini_batch,
+            dram=need,
+        )
+        return found, fullest
+
+    def need(self, size: int | None) -> tuple[DramNeed, Stage]:
+        """What DRAM holds of the fullest stage with micro-batches of ``size`` sequences, and that stage."""
         count = 1 if size is None else ceil(self.batch / size)
 
         def need(stage: Stage) -> DramNeed:
@@ -201,39 +226,33 @@ class Replicas:
             return need(stage).state + need(stage).saved * (size or 1)
 
         fullest = max(self.stages, key=held)
-        found = make_schedule(
-            self.method,
-            self.system,
-            global_batch=self.batch,
-            length=self.length,
-            optimizer=self.optimizer,
-            mini_batch=self.mini_batch,
-            dram=need(fullest),
-        )
-        return found, fullest
+        return need(fullest), fullest
 
-    def passes(self, whole: StepAccount, stage: Stage) -> tuple[PassAccount, ...]:
-        """The passes of ``whole`` over the layers of ``stage``."""
-        return tuple(
-            each if each.block == "head" else replace(each, layers=stage.layers)
-            for each in whole.passes
-            if stage.last or each.block != "head"
-        )
+    def passes(self, whole: StepAccount, number: Number) -> tuple[PassAccount, ...]:
+        """The passes of ``whole`` over the layers of stage ``number``: only the last has the output head."""
+        layers = one_of([stage.layers for stage in self.stages], number)
+        heads = one_of([int(stage.last) for stage in self.stages], number)
+        found = (replace(each, layers=heads if each.block == "head" else layers) for each in whole.passes)
+        return tuple(each for each in found if is_array(each.layers) or each.layers)
 
     def account(self, whole: StepAccount, schedule: Schedule, fullest: Stage) -> ParallelAccount:
         """The step on all packages, out of the account of a replica as if on one package."""
         spec, fabric, count = self.spec, self.system.fabric, schedule.rounds
-        forward: list[float] = []
-        backward: list[float] = []
+        forward: list[Number] = []
+        backward: list[Number] = []
         for stage in self.stages:
-            own = self.passes(whole, stage)
             embedding = whole.embedding_seconds if stage.first else 0.0
             for direction, found, share in (("forward", forward, 1 / 3), ("backward", backward, 2 / 3)):
-                seconds = sum(each.seconds for each in own if each.direction == direction)
+                seconds = sum(
+                    each.layer_seconds * (1 if each.block == "head" else stage.layers)
+                    for each in whole.passes
+                    if each.direction == direction and (stage.last or each.block != "head")
+                )
                 found.append((seconds + embedding * share) / count)
-        crossing_bytes = crossing = 0.0
+        crossing_bytes: Number = 0.0
+        crossing: Number = 0.0
         if len(self.stages) > 1:
-            crossing_bytes = float(schedule.sequences * self.length * self.model.hidden * self.element)
+            crossing_bytes = 1.0 * schedule.sequences * self.length * self.model.hidden * self.element
             crossing = crossing_bytes / fabric.bytes_per_second + fabric.latency_seconds
         seconds = tuple(map(sum, zip(forward, backward, strict=True)))
         time = pipeline_time(
@@ -263,7 +282,7 @@ class Replicas:
             self._fabric_bytes(),
         )
 
-    def update(self, stage: Stage) -> tuple[Traffic, float]:
+    def update(self, stage: Stage) -> tuple[Traffic, Number]:
         """DRAM traffic of a stage's weight update, and its time on the vector units."""
         share = 1 / self.spec.data if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
@@ -274,14 +293,14 @@ class Replicas:
             operations / nodes / self.machine.vector_operations_per_second,
         )
 
-    def ring(self, data_bytes: float, packages: int) -> float:
+    def ring(self, data_bytes: float, packages: int) -> Number:
         """Time of a reduce-scatter or all-gather of ``data_bytes`` over ``packages``."""
         fabric = self.system.fabric
         return ring_seconds(
             packages, data_bytes, rate=fabric.bytes_per_second, latency=fabric.latency_seconds
         )
 
-    def _ending(self, stage: Stage, backward: float) -> Ending:
+    def _ending(self, stage: Stage, backward: Number) -> Ending:
         """``backward``: seconds of a micro-batch's backward pass on ``stage``."""
         spec = self.spec
         ring = self.ring(stage.parameters * self.gradient_size, spec.data)
@@ -290,14 +309,14 @@ class Replicas:
         if spec.overlap:
             # A layer's gradients leave behind the backward pass of the layers before it.
             hidden = backward * (stage.layers - 1) / stage.layers
-            exposed = max(gradients / stage.layers, gradients - hidden)
-        tied = 0.0
+            exposed = larger(gradients / stage.layers, gradients - hidden)
+        tied: Number = 0.0
         if self.model.tied and len(self.stages) > 1 and (stage.first or stage.last):
             tied = 2 * self.ring(self.model.vocab * self.model.hidden * self.gradient_size, 2)
         traffic, vector = self.update(stage)
         gather = self.ring(stage.parameters * self.element, spec.data) if spec.shard_optimizer else 0.0
         dram = traffic.seconds(self.system, self.method.mesh)
-        return Ending(gradients, exposed, tied, max(dram, vector), gather)
+        return Ending(gradients, exposed, tied, larger(dram, vector), gather)
 
     def _fabric_bytes(self) -> float:
         """Bytes that all packages send to others in a step."""
@@ -313,14 +332,18 @@ class Replicas:
                 total += 2.0 * spec.data * model.vocab * model.hidden * self.gradient_size
         return total
 
-    def events(self, whole: StepAccount, schedule: Schedule) -> Events:
-        """Events of all packages: those of every replica, and DRAM that sends and receives between packages."""
+    @property
+    def shorter(self) -> int:
+        """Replicas that have a sequence less than the others."""
+        return self.spec.data * self.batch - self.global_batch
+
+    def events(self, whole: StepAccount, less: StepAccount) -> Events:
+        """Events of all packages: those of every replica, and DRAM that sends and receives between packages.
+
+        ``less`` is the account of a replica that is :attr:`shorter`.
+        """
         spec = self.spec
-        fewer = spec.data * self.batch - self.global_batch
-        total = whole.events * (spec.data - fewer)
-        if fewer:
-            less = account_step(self.method, self.machine, schedule, self.batch - 1, self.optimizer)
-            total += less.events * fewer
+        total = whole.events * (spec.data - self.shorter) + less.events * self.shorter
         if spec.shard_optimizer:
             traffic = self.model.parameters * UPDATE_BYTES[self.optimizer]
             update = traffic_events(

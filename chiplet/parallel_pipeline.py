@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiplet.elementwise import Number, larger, rounded_down
 from nop.cost import line_cost
 
 
@@ -17,19 +18,19 @@ class PipelineTime:
     and, once a step, filling and draining: other stages at work (``bubble``) and transfers (``fill``).
     """
 
-    working: float
-    transfers: float
-    bubble: float
-    fill: float
+    working: Number
+    transfers: Number
+    bubble: Number
+    fill: Number
 
     @property
-    def total(self) -> float:
+    def total(self) -> Number:
         """Time from the first micro-batch in to the last one out."""
         return self.working + self.transfers + self.bubble + self.fill
 
 
 def pipeline_time(
-    stages: Sequence[float], *, micro_batches: int, interleave: int, crossing: float, overlap: bool
+    stages: Sequence[Number], *, micro_batches: Number, interleave: int, crossing: Number, overlap: bool
 ) -> PipelineTime:
     """Time of ``micro_batches`` that each take ``stages`` seconds on the stages, forward and backward.
 
@@ -41,14 +42,15 @@ def pipeline_time(
     as many micro-batches as there are stages wait once for the way to the last stage and back. Beyond that a
     stage's transfers take as long as its ports need.
     """
-    slowest, last = max(stages), len(stages) - 1
+    slowest, last = larger(*stages), len(stages) - 1
     moving = 2 * interleave * crossing
     if not overlap:
         transfers, fill = micro_batches * moving, 2 * last * crossing
     else:
-        rounds, rest = divmod(max(0, micro_batches - 2), len(stages)) if interleave == 1 and last else (0, 0)
-        waited = 2 * crossing * (last * rounds + rest)
-        transfers = max(waited, micro_batches * (moving - slowest))
+        ahead = larger(0, micro_batches - 2) if interleave == 1 and last else 0
+        rounds = rounded_down(ahead / len(stages))
+        waited = 2 * crossing * (last * rounds + ahead - rounds * len(stages))
+        transfers = larger(waited, micro_batches * (moving - slowest))
         fill = 2 * (len(stages) * interleave - 1) * crossing
     return PipelineTime(
         working=micro_batches * slowest,
@@ -76,7 +78,7 @@ def stage_layers(layers: int, stages: int) -> list[int]:
     return [each + 1] * rest + [each] * (stages - rest)
 
 
-def ring_seconds(nodes: int, data_bytes: float, *, rate: float, latency: float) -> float:
+def ring_seconds(nodes: int, data_bytes: float, *, rate: Number, latency: Number) -> Number:
     """Time of a reduce-scatter or an all-gather of ``data_bytes`` around a ring of ``nodes``, whose neighbours
     are all one hop apart: (nodes - 1) (data_bytes / nodes / rate + latency).
     """

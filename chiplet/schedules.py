@@ -6,13 +6,14 @@ Machines whose blocks run in the same parts share one :class:`chiplet.schedule.S
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chiplet.elementwise import Number
 from chiplet.fit import Fit, Work, fit_block, lacking
-from chiplet.memory import BufferUse, Optimizer
+from chiplet.memory import BufferUse, DramNeed, Optimizer
 from chiplet.meshes import Meshes
 from chiplet.methods.base import Method
 from chiplet.schedule import (
@@ -67,10 +68,11 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Decided:
-    """How machines number ``rows`` run: ``sequences`` a round, and how each block fits."""
+    """How machines number ``rows`` run: what DRAM holds, ``sequences`` a round, and how each block fits."""
 
     rows: NDArray[np.intp]
     jobs: Jobs
+    need: DramNeed
     sequences: Number
     fits: tuple[Fit, ...]
 
@@ -80,6 +82,7 @@ class Decided:
         return Decided(
             self.rows[places],
             self.jobs.select(rows),
+            self.need.select(partial(_rows, rows=rows)),
             _rows(self.sequences, rows),
             tuple(Fit(fit.parts, _rows(fit.slices, rows), _rows(fit.size, rows)) for fit in self.fits),
         )
@@ -88,23 +91,21 @@ class Decided:
         """Their schedules."""
         jobs = self.jobs
         work = Work(jobs.method, jobs.system.die, self.sequences, jobs.length, jobs.mini_batch)
-        dram = dram_use(
-            jobs.method,
-            jobs.system,
-            whole_model(jobs.method, jobs.length, jobs.optimizer),
-            self.sequences,
-        )
+        dram = dram_use(jobs.method, jobs.system, self.need, self.sequences)
         return assemble(work, self.fits, (), jobs.global_batch, dram)
 
 
-def decide(jobs: Jobs) -> tuple[list[Decided], dict[int, str]]:
+def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dict[int, str]]:
     """How the machines of ``jobs`` run, by what they have in common, and for those that do not fit the message of
-    :func:`chiplet.schedule.make_schedule`.
+    :func:`chiplet.schedule.make_schedule`, which has ``dram`` as well.
     """
     method, system = jobs.method, jobs.system
-    need = whole_model(method, jobs.length, jobs.optimizer)
-    least = dram_use(method, system, need, 1)
-    sequences = round_sequences(method, system, need, jobs.global_batch)
+    need = dram or whole_model(method, jobs.length, jobs.optimizer)
+    least = dram_use(method, system, need, need.sequences or 1)
+    if need.sequences is None:
+        sequences = round_sequences(method, system, need, jobs.global_batch)
+    else:
+        sequences = np.full((jobs.count, 1), float(need.sequences))
     work = Work(method, system.die, sequences, jobs.length, jobs.mini_batch)
     blocks = method.blocks()
     fits = [fit_block(work, block, fused=True) for block in blocks]
@@ -115,7 +116,9 @@ def decide(jobs: Jobs) -> tuple[list[Decided], dict[int, str]]:
     if lacks.any():
         uses_of_dram = _each(least, jobs.count)
         for row in np.flatnonzero(lacks).tolist():
-            refused[row] = str(dram_refusal(method.model.name, int(dies[row]), uses_of_dram[row], None))
+            refused[row] = str(
+                dram_refusal(method.model.name, int(dies[row]), uses_of_dram[row], need.sequences)
+            )
     key = np.zeros(jobs.count, dtype=np.int64)
     for number, fit in enumerate(fits):
         without = np.flatnonzero((_column(fit.size, jobs.count) == 0) & ~lacks)
@@ -146,7 +149,8 @@ def decide(jobs: Jobs) -> tuple[list[Decided], dict[int, str]]:
             Fit(part >> 1, _rows(fit.slices, rows) if part & 1 else 1, _rows(fit.size, rows))
             for part, fit in zip(parts, fits, strict=True)
         )
-        found.append(Decided(rows, jobs.select(rows), _rows(sequences, rows), chosen))
+        part = need.select(partial(_rows, rows=rows))
+        found.append(Decided(rows, jobs.select(rows), part, _rows(sequences, rows), chosen))
     return found, refused
 
 

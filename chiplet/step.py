@@ -36,7 +36,7 @@ class PassAccount:
     block: BlockName
     direction: str
     operations: tuple[Operation, ...]
-    layers: int
+    layers: Number
     runs: Number
     tokens: Number
     tile: Number
@@ -58,9 +58,14 @@ class PassAccount:
         return larger(0.0, self.memory_seconds - self.on_package.elapsed) + self.waiting
 
     @cached_property
+    def layer_seconds(self) -> Number:
+        """Time of one layer's pass."""
+        return self.on_package.elapsed + self.dram_exposed
+
+    @cached_property
     def seconds(self) -> Number:
         """Time of the pass over all layers."""
-        return (self.on_package.elapsed + self.dram_exposed) * self.layers
+        return self.layer_seconds * self.layers
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,27 @@ that is a number as arrays with one row for each combination, so that a schedule
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chiplet.constraints import Constraint
 from chiplet.cost import account_cost
+from chiplet.elementwise import Number
 from chiplet.figures import figures
 from chiplet.llm import load_model
 from chiplet.memory import STATE_BYTES
 from chiplet.methods.registry import method_type
+from chiplet.parallel import energy_of_all, step_of_all
+from chiplet.parallel_account import Replicas, Stage
 from chiplet.plan import plan_step
-from chiplet.projection import project
-from chiplet.schedules import Decided, decide
+from chiplet.schedule import Schedule
+from chiplet.schedules import Decided, Jobs, decide
 from chiplet.specs import SystemSpec
-from chiplet.step import account_plan
-from chiplet.sweep_columns import COLUMNS, columns_of, of_projection
+from chiplet.step import StepAccount, account_plan
+from chiplet.sweep_columns import COLUMNS, columns_of
 from chiplet.sweep_machines import Kind, Rows, mesh_of, varied
 from chiplet.timeline import Machine
 from chiplet.timing import Calibration
@@ -138,16 +141,9 @@ class _Part:
         self.reason = np.zeros(shape, dtype=np.int32)
         self.results = {name: np.full(shape, np.nan) for name in COLUMNS}
         for kind in rows.kinds(wanted, arrays):
-            if kind.jobs is None:
-                self._one_by_one(rows, kind, arrays)
-                continue
-            decided, refused = decide(kind.jobs)
-            for row, text in refused.items():
+            evaluated = self._several if kind.jobs.system.parallel.packages > 1 else self._single
+            for row, text in evaluated(kind).items():
                 rows.refused[int(kind.rows[row])] = text
-            step = max(1, CHUNK // max(1, len(self.inner)))
-            for each in decided:
-                for start in range(0, len(each.rows), step):
-                    self._fill(kind, each.select(slice(start, start + step)))
         for row, text in rows.refused.items():
             if wanted[row]:
                 self.reason[row] = self._code(text)
@@ -158,40 +154,93 @@ class _Part:
                 if short.any():
                     self.reason[short] = self._code(f"falls short of {constraint.text}")
 
-    def _fill(self, kind: Kind, decided: Decided) -> None:
-        jobs = decided.jobs
-        plan = plan_step(
-            jobs.method, jobs.system.die, jobs.terms, decided.schedule(), jobs.global_batch, jobs.optimizer
-        )
-        machine = Machine(jobs.system, jobs.terms)
-        account = account_plan(plan, jobs.method, machine)
-        cost = account_cost(jobs.system, jobs.method.mesh)
-        found = figures(account, jobs.method, machine, jobs.global_batch, jobs.length)
-        rows = kind.rows[decided.rows]
-        for name, column in columns_of(found, cost, plan.layer_elements).items():
-            self.results[name][rows] = column
+    def _single(self, kind: Kind) -> dict[int, str]:
+        """One package: fill in results; returns the machines that do not fit, and why."""
+        decided, refused = decide(kind.jobs)
+        for each in self._chunks(decided):
+            jobs = each.jobs
+            machine = Machine(jobs.system, jobs.terms)
+            account = _account(each, machine, each.schedule(), jobs.global_batch)
+            cost = account_cost(jobs.system, jobs.method.mesh)
+            found = figures(account, jobs.method, machine, jobs.global_batch, jobs.length)
+            rows = kind.rows[each.rows]
+            for name, column in columns_of(found, cost, account.layer_elements).items():
+                self.results[name][rows] = column
+        return refused
 
-    def _one_by_one(self, rows: Rows, kind: Kind, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Several packages: micro-batches and stages are compared with each other, one point after the other."""
-        columns = [column.tolist() for column in arrays.values()]
-        for row, system in zip(kind.rows.tolist(), kind.systems, strict=True):
-            calibration = self.calibration
-            if calibration is not None and rows.asks("link.router_cycles", arrays):
-                calibration = calibration.model_copy(update={"nop": None})
-            for place in np.flatnonzero(self.keep[row]).tolist():
-                chosen = {name: column[place] for name, column in zip(arrays, columns, strict=True)}
-                try:
-                    found = of_projection(
-                        project(system=varied(system, chosen), calibration=calibration, **rows.arguments(row))
-                    )
-                except ValueError as refusal:
-                    self.reason[row, place] = self._code(str(refusal))
-                    continue
-                for name, value in found.items():
-                    self.results[name][row, place] = value
+    def _several(self, kind: Kind) -> dict[int, str]:
+        """Several packages: every micro-batch is tried, and each point has the results of its quickest."""
+        jobs = kind.jobs
+        refused: dict[int, str] = {}
+        fitting: set[int] = set()
+        try:
+            work = _replicas(jobs)
+            sizes = list(work.micro_batches())
+        except ValueError as refusal:
+            return dict.fromkeys(range(jobs.count), str(refusal))
+        for size in sizes:
+            share = replace(jobs, global_batch=work.batch)
+            need, fullest = work.need(size)
+            decided, lacking = decide(share, need)
+            refused = lacking | refused
+            for each in self._chunks(decided):
+                fitting |= set(each.rows.tolist())
+                self._quicker(kind.rows[each.rows], each, fullest, jobs.global_batch)
+        return {row: text for row, text in refused.items() if row not in fitting}
+
+    def _quicker(self, rows: NDArray[np.intp], decided: Decided, fullest: Stage, global_batch: int) -> None:
+        """Fill in results where they are quicker than what is there."""
+        jobs = decided.jobs
+        work = _replicas(replace(jobs, global_batch=global_batch))
+        schedule = decided.schedule()
+        machine = work.machine
+        whole = _account(decided, machine, schedule, work.batch)
+        account = work.account(whole, schedule, fullest)
+        step = step_of_all(work, whole, account)
+        fewer = _account(decided, machine, schedule, work.batch - 1) if work.shorter else whole
+        step = replace(step, events=work.events(whole, fewer))
+        cost = account_cost(jobs.system, jobs.method.mesh)
+        cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
+        found = figures(step, jobs.method, machine, global_batch, jobs.length)
+        energy = energy_of_all(work, step, account)
+        found = replace(
+            found,
+            mfu=found.mfu / work.spec.packages,
+            energy=energy,
+            energy_joules=sum(energy.values()),
+        )
+        old = self.results["step_seconds"][rows]
+        better = ~(old <= found.step_seconds)  # NaN is slower than anything
+        for name, column in columns_of(found, cost, step.layer_elements).items():
+            self.results[name][rows] = np.where(better, column, self.results[name][rows])
+
+    def _chunks(self, decided: Iterable[Decided]) -> Iterator[Decided]:
+        step = max(1, CHUNK // max(1, len(self.inner)))
+        for each in decided:
+            for start in range(0, len(each.rows), step):
+                yield each.select(slice(start, start + step))
 
     def _code(self, text: str) -> int:
         return self.codes.setdefault(text, len(self.codes))
+
+
+def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
+    """The step of ``global_batch`` sequences on one package."""
+    jobs = decided.jobs
+    plan = plan_step(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
+    return account_plan(plan, jobs.method, machine)
+
+
+def _replicas(jobs: Jobs) -> Replicas:
+    """The workload of several packages."""
+    return Replicas(
+        jobs.method,
+        Machine(jobs.system, jobs.terms),
+        global_batch=jobs.global_batch,
+        length=jobs.length,
+        optimizer=jobs.optimizer,
+        mini_batch=jobs.mini_batch,
+    )
 
 
 def point_job(sweep: Sweep, point: int) -> tuple[SystemSpec, dict[str, Any]]:

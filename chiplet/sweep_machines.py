@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_batch", "optimizer")
 """What varies beside configuration keys and switches."""
 
+NUMBERS = ("global_batch", "sequence_length", "mini_batch")
+"""Numbers of the job, which may be left out. Those of several packages make jobs different in kind."""
+
 KINDS = ("die.stages",)
 """Numbers that make machines different in kind."""
 
@@ -57,14 +60,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """Rows that differ in numbers alone: ``chosen`` is what they have in common, ``jobs`` are their machines.
-
-    With several packages there are no ``jobs``, but ``systems``, one for each row.
-    """
+    """Rows that differ in numbers alone, and their machines."""
 
     rows: NDArray[np.intp]
-    jobs: Jobs | None
-    systems: tuple[SystemSpec, ...]
+    jobs: Jobs
 
 
 class Rows:
@@ -124,7 +123,9 @@ class Rows:
         rows = np.flatnonzero(keep)
         for some in self._alike(rows):
             try:
-                yield self._kind(some, inner)
+                fitting = self._calibrated(some)
+                if len(fitting):
+                    yield self._kind(fitting, inner)
             except ValueError as refusal:
                 self.refused.update(dict.fromkeys(some.tolist(), str(refusal)))
 
@@ -194,9 +195,9 @@ class Rows:
         for name, column in (self.columns | self._keys).items():
             if name == "mesh" or (len(column.values) == 1):
                 continue
-            if name in ("global_batch", "sequence_length", "mini_batch"):
+            if name in NUMBERS and not self._sweep.several_packages:
                 kinds: list[Any] = [value is None for value in column.values]
-            elif name in KINDS or name.startswith("parallel.") or not _numbers(column.values):
+            elif name in NUMBERS or self._of_kind(name, column):
                 kinds = list(map(str, column.values))
             else:
                 continue
@@ -205,25 +206,24 @@ class Rows:
         for number in range(int(key.max()) + 1 if len(key) else 0):
             yield rows[key == number]
 
+    @staticmethod
+    def _of_kind(name: str, column: Column) -> bool:
+        """Whether other values of it make machines different in kind."""
+        return name in KINDS or name.startswith("parallel.") or not _numbers(column.values)
+
     def _kind(self, rows: NDArray[np.intp], inner: Mapping[str, Any]) -> Kind:
         row = int(rows[0])
         system, calibration = self._sweep.base, self._calibration
-        if calibration is not None:
-            rows = self._calibrated(rows)
-            if not len(rows):
-                return Kind(rows, None, ())
-            if self.asks("link.router_cycles", inner):  # what the sweep asks for, not what was measured
-                calibration = calibration.model_copy(update={"nop": None})
-            row = int(rows[0])
+        if calibration is not None and self.asks("link.router_cycles", inner):
+            # What the sweep asks for, not what was measured.
+            calibration = calibration.model_copy(update={"nop": None})
         first = system.model_copy(update={name: column.at(row) for name, column in self._specs.items()})
-        if first.parallel.packages > 1:
-            return Kind(rows, None, tuple(self.system(int(each)) for each in rows))
         if calibration is not None:
             first = calibration.applied(first)
         arrays = {
             name: column.array()[rows]
             for name, column in self._keys.items()
-            if name not in KINDS and _numbers(column.values)
+            if not self._of_kind(name, column)
         }
         system = varied(first, {**arrays, **inner})
         model = load_model(self.columns["model"].at(row))
@@ -245,12 +245,12 @@ class Rows:
                 self._number("mini_batch", rows, None),
                 self.columns["optimizer"].at(row),
             ),
-            (),
         )
 
     def _calibrated(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Those of ``rows`` whose dies the calibration was made for; the others are refused."""
-        assert self._calibration is not None
+        if self._calibration is None:
+            return rows
         dies = self._specs.get("die", Column((self._sweep.base.die,), np.zeros(self.count, dtype=np.intp)))
         keep = np.full(len(rows), True)
         for number, die in enumerate(dies.values):
@@ -266,8 +266,9 @@ class Rows:
 
     def _number(self, name: str, rows: NDArray[np.intp], default: int | None) -> Any:
         column = self.columns[name]
-        if column.at(int(rows[0])) is None:
-            return default
+        first = column.at(int(rows[0]))
+        if first is None or self._sweep.several_packages:
+            return default if first is None else first
         return Column(tuple(value or 0 for value in column.values), column.place[rows]).array()
 
     def _switches(self, row: int) -> dict[str, Any]:

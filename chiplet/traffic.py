@@ -28,6 +28,9 @@ class Traffic:
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(self.dram + other.dram, self.per_die + other.per_die)
 
+    def __mul__(self, times: Number) -> Traffic:
+        return Traffic(self.dram * times, self.per_die * times)
+
     def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
         """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is
         slowest.

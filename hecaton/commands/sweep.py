@@ -26,8 +26,11 @@ TASK_POINTS = 65_536
 TASKS = 4
 """Tasks that a sweep is cut into at least, to keep several processes busy to the end."""
 
-GROUP_SECONDS, POINT_SECONDS, SINGLE_SECONDS = 3e-5, 5e-6, 1e-2
-"""About what a group of points takes for its schedules, a point, and a point with several packages."""
+GROUP_SECONDS, POINT_SECONDS = 3e-5, 5e-6
+"""About what a group of points takes for its schedules, and a point."""
+
+TRIED = 16
+"""About so many micro-batches are tried for several packages."""
 
 SMALL_SECONDS = 2.0
 """A sweep that takes less is done before other processes would have started."""
@@ -133,17 +136,13 @@ def _ranges(sweep: Sweep) -> list[tuple[int, int]]:
         size = TASK_POINTS
     else:
         size = min(TASK_POINTS // sweep.group_points, -(-sweep.groups // TASKS)) * sweep.group_points
-    if sweep.several_packages:
-        size = min(size, -(-total // TASKS), int(SMALL_SECONDS / SINGLE_SECONDS))
     return [(first, min(first + size, total)) for first in range(0, total, size)]
 
 
 def _seconds(sweep: Sweep) -> float:
     """About what the sweep takes on one core."""
-    points = sweep.groups * sweep.group_points
-    if sweep.several_packages:
-        return points * SINGLE_SECONDS
-    return sweep.groups * GROUP_SECONDS + points * POINT_SECONDS
+    seconds = sweep.groups * (GROUP_SECONDS + sweep.group_points * POINT_SECONDS)
+    return seconds * TRIED if sweep.several_packages else seconds
 
 
 def _run(

@@ -287,12 +287,48 @@ def test_a_memory_preset_brings_its_values() -> None:
         )
 
 
-def test_several_packages_are_projected_one_by_one() -> None:
-    base = package("parallel.data=2")
-    sweep, found = run(base, model="tinyllama-1.1b", dies=16, vary={"link.lanes": (16, 32)})
-    for row in range(2):
-        expected = single(sweep, row, base)
-        assert {name: found.results[name][row] for name in COLUMNS} == expected
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_several_packages_have_the_numbers_of_single_projections(data: st.DataObject, model: str) -> None:
+    base = small_package(
+        f"memory.channel_bytes={data.draw(st.sampled_from([40_000, 300_000, 10**9]))}",
+        f"fabric.ports={data.draw(st.integers(1, 8))}",
+    )
+    sweep, found = run(
+        base,
+        model=model,
+        method=data.draw(st.sampled_from(sorted(METHODS))),
+        mesh=("1x1", "2x3", "4x2"),
+        global_batch=tuple(data.draw(st.lists(st.integers(1, 30), min_size=1, max_size=2, unique=True))),
+        sequence_length=data.draw(st.integers(1, 40)),
+        mini_batch=data.draw(st.sampled_from([(), 1, 3])),
+        vary={
+            "parallel.data": (1, 2, 3),
+            "parallel.pipeline": (1, 2),
+            "parallel.interleave": data.draw(st.sampled_from([1, (1, 2)])),
+            "parallel.micro_batch": data.draw(st.sampled_from([0, 2])),
+            "parallel.shard_optimizer": data.draw(st.booleans()),
+            "parallel.overlap": data.draw(st.booleans()),
+            "die.rows": (4, 8),
+            "link.lane_rate": (1e9, 32e9),
+            "fabric.port_bytes_per_second": (1e6, 1e9, 50e9),
+        },
+    )
+    count = len(found.index)
+    agree(sweep, found, base, data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=25)))
+
+
+def test_a_pipeline_of_a_large_model_with_many_links_and_replicas() -> None:
+    base = package("parallel.pipeline=4", "memory.preset=hbm3")
+    sweep, found = run(
+        base,
+        model="llama2-70b",
+        method=("hecaton", "flat-ring"),
+        dies=(256, 300),
+        global_batch=(500, 512),
+        vary={"parallel.data": (1, 3), "parallel.interleave": (1, 2), "link.lanes": (4, 16, 64)},
+    )
+    assert agree(sweep, found, base, range(len(found.index))) > 20
 
 
 def test_parts_of_a_sweep_are_the_whole() -> None:
@@ -307,7 +343,7 @@ def test_parts_of_a_sweep_are_the_whole() -> None:
 
 
 @given(key=st.sampled_from([key for key in CONTINUOUS if not key.startswith(("area.", "cost."))]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_counts_as_continuous_changes_no_schedule(key: str) -> None:
     """Twice or half of it leaves the memory of a projection as it is, but for the token tiles."""
     section, name = key.split(".")
