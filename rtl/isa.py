@@ -16,6 +16,8 @@ What a program has to keep:
   chunks of as many flits. It forwards at least one chunk, or has at least one of its own.
 - What a RECEIVE hands over is what one RECEIVE of the opposite side joins; both add.
 - The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they come in by that side.
+- A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a semaphore of that one, as the
+  load unit asks for words ahead. What it reads there and what it writes there do not overlap.
 - Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
   one sum then never comes back to the adder of its column while it is still in it.
 """

@@ -1,17 +1,19 @@
 """Random programs of a die that are right in program order, with just the semaphores that they need.
 
 Blocks lie anywhere, memory is read and overwritten, sums are stored while others are made: whatever two commands of
-different units share orders them by a semaphore, and nothing else does.
+different units share orders them by a semaphore, and nothing else does. With an exchange buffer, words and sums go
+through it, too; what a LOAD has put there no later LOAD reads, as it would have to wait for the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from itertools import product
 from random import Random
 
 from chiplet.specs import DieSpec, MemorySpec
+from rtl.exchange_port import EXCHANGE_ADDRESS
 from rtl.isa import Opcode, Target, encode
 
 UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
@@ -75,6 +77,76 @@ class Programmer:
     blocks: list[Stored] = field(default_factory=list)
     sums: list[Panels] = field(default_factory=list)
     slot: int = 0
+    exchange: int = 0  # words of the exchange buffer
+    loaded: set[int] = field(default_factory=set)  # those that a LOAD has written last
+
+    def _anywhere(
+        self, offsets: list[int], *, reads: bool, avoid: Set[int] = frozenset()
+    ) -> tuple[int, Places]:
+        """An address in the memory or the exchange buffer, and the words at ``offsets`` from there."""
+        coin, size = self.coin, max(offsets) + 1
+        if size <= self.exchange and coin.random() < 0.4:
+            first = coin.randrange(self.exchange - size + 1)
+            places = {first + offset for offset in offsets}
+            if not (reads and places & (self.loaded | avoid)):
+                if not reads:
+                    self.loaded -= places
+                return EXCHANGE_ADDRESS + first, frozenset(("exchange", place) for place in places)
+        first = coin.randrange(self.words - size + 1)
+        return first, frozenset(("memory", first + offset) for offset in offsets)
+
+    def words_in(self) -> None:
+        """Copy rows of words into the exchange buffer."""
+        coin = self.coin
+        words = coin.randint(1, min(5, self.exchange))
+        pitch = words + coin.randrange(2)
+        rows = coin.randint(1, 1 + (self.exchange - words) // pitch)
+        base = coin.randrange(self.exchange - (rows - 1) * pitch - words + 1)
+        per_word = self.memory.word_bytes // self.die.element_bytes
+        memory_pitch = coin.choice((0, words))
+        places = {base + row * pitch + word for row in range(rows) for word in range(words)}
+        address, reads = self._anywhere(
+            [row * memory_pitch + word for row in range(rows) for word in range(words)],
+            reads=True,
+            avoid=places,
+        )
+        self.loaded |= places
+        fields = {
+            "exchange": 1,
+            "base": base,
+            "pitch": pitch,
+            "rows": rows,
+            "cols": words * per_word - coin.randrange(per_word),
+            "words": words,
+            "address": address,
+            "memory_pitch": memory_pitch,
+        }
+        writes = frozenset(("exchange", place) for place in places)
+        self.commands.append(Command(Opcode.LOAD, fields, reads, writes))
+
+    def words_out(self) -> None:
+        """Copy rows of words from the exchange buffer to memory."""
+        coin = self.coin
+        words = coin.randint(1, min(5, self.exchange))
+        step = words + coin.randrange(2)
+        rows = coin.randint(1, 1 + (self.exchange - words) // step)
+        base = coin.randrange(self.exchange - (rows - 1) * step - words + 1)
+        pitch = words + coin.randrange(2)
+        address = coin.randrange(self.words - (rows - 1) * pitch - words + 1)
+        fields = {
+            "exchange": 1,
+            "base": base,
+            "step": step,
+            "rows": words,
+            "panels": rows,
+            "last_cols": 1,
+            "address": address,
+            "memory_pitch": pitch,
+        }
+        inside = [(row, word) for row in range(rows) for word in range(words)]
+        reads = frozenset(("exchange", base + row * step + word) for row, word in inside)
+        writes = frozenset(("memory", address + row * pitch + word) for row, word in inside)
+        self.commands.append(Command(Opcode.STORE, fields, reads, writes))
 
     def lanes(self, target: Target) -> int:
         return self.die.rows if target == Target.ACTIVATION else self.die.cols
@@ -102,12 +174,11 @@ class Programmer:
         base = coin.randrange(self.depth(target) - size + 1)
         words = -(-cols // per_word)
         memory_pitch = coin.choice((0, 1, words, words + 2))
-        address = coin.randrange(self.words - (rows - 1) * memory_pitch - words + 1)
-        places = self.block_places(target, base, pitch, rows, cols)
         # The last word is read whole.
-        read = frozenset(
-            ("memory", address + i * memory_pitch + word) for i in range(rows) for word in range(words)
+        address, read = self._anywhere(
+            [i * memory_pitch + word for i in range(rows) for word in range(words)], reads=True
         )
+        places = self.block_places(target, base, pitch, rows, cols)
         self.blocks = [block for block in self.blocks if not block.places & places]
         self.blocks.append(Stored(target, base, pitch, rows, cols, places))
         fields = {
@@ -220,9 +291,8 @@ class Programmer:
         columns = (made.panels - 1) * self.die.cols + made.last_cols
         words = -(-columns // per_word)
         pitch = words + coin.randrange(3)
-        address = coin.randrange(self.words - (made.m - 1) * pitch - words + 1)
-        written = frozenset(
-            ("memory", address + i * pitch + word) for i in range(made.m) for word in range(words)
+        address, written = self._anywhere(
+            [i * pitch + word for i in range(made.m) for word in range(words)], reads=False
         )
         fields = {
             "base": made.base,
@@ -244,7 +314,9 @@ class Programmer:
         """Write ``count`` commands or a few more, and store all sums that are left."""
         while len(self.commands) < count:
             kind = self.coin.random()
-            if kind < 0.4:
+            if self.exchange and self.coin.random() < 0.3:
+                (self.words_in if self.coin.getrandbits(1) else self.words_out)()
+            elif kind < 0.4:
                 self.load()
             elif kind < 0.85:
                 self.gemm()

@@ -14,12 +14,13 @@ from typing import Any, Literal
 
 import pytest
 
-from chiplet.specs import DieSpec, Dtype, MemorySpec
+from chiplet.specs import DieSpec, Dtype, MemorySpec, NopSpec
 from cosim.interpreter import Interpreter
 from rtl.die import Die, die_map
 from rtl.emit import Emitted, emit
-from rtl.isa import decode
+from rtl.isa import Opcode, decode, encode
 from rtl.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
+from rtl.word_reader import exchange_depth
 from tests.rtl.harness import PythonMemory, simulate
 from tests.rtl.programs import Programmer
 
@@ -45,12 +46,22 @@ def die_spec(rows: int, cols: int, dtype: Dtype, stages: int, *, queue_depth: in
 class Host:
     """Software that runs programs on a die, one after the other, and keeps the functional model in step."""
 
-    def __init__(self, die: DieSpec, memory: MemorySpec, *, stall: float, latency: int, seed: int) -> None:
+    def __init__(
+        self,
+        die: DieSpec,
+        memory: MemorySpec,
+        *,
+        stall: float,
+        latency: int,
+        seed: int,
+        nop: NopSpec | None = None,
+    ) -> None:
         self.die, self.memory, self.coin = die, memory, Random(seed)
-        self.dut = Die(die=die, memory=memory)
+        self.dut = Die(die=die, memory=memory, nop=nop)
+        self.exchange_words = exchange_depth(nop, memory) if nop else 0
         word = memory.word_bytes
         self.words = {address: self.coin.getrandbits(8 * word) for address in range(DATA_WORDS)}
-        self.model = Interpreter(die=die, memory=memory, words=DATA_WORDS)
+        self.model = Interpreter(die=die, memory=memory, words=DATA_WORDS, exchange_words=self.exchange_words)
         for address, value in self.words.items():
             self.model.write_memory(address, value.to_bytes(word, "little"))
         self.port = PythonMemory(self.words, word_bytes=word, stall=stall, latency=latency, seed=seed)
@@ -151,6 +162,39 @@ def test_random_programs(
             host.check(await host.counters(ctx))
 
     host.run(bench)
+
+
+ENGINES = [(3, 2, "bf16", 8, 0.0), (1, 1, "int8", 4, 0.3), (2, 3, "int8", 32, 0.3), (4, 4, "bf16", 16, 0.0)]
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "word_bytes", "stall"), ENGINES)
+def test_random_programs_with_an_exchange_buffer(
+    rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float
+) -> None:
+    """Words and sums go through it; in the end all of it is stored."""
+    die = die_spec(rows, cols, dtype, 1)
+    memory = MemorySpec(word_bytes=word_bytes, outstanding=4)
+    nop = NopSpec(flit_bits=32, exchange_bytes=512)
+    host = Host(die, memory, stall=stall, latency=4, seed=rows * 10 + word_bytes, nop=nop)
+    depth = host.exchange_words
+    per_word = word_bytes // die.element_bytes
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(2):
+            programmer = Programmer(die, memory, DATA_WORDS, host.coin, exchange=depth)
+            whole = {"exchange": 1, "rows": depth, "address": 3}
+            loading = [encode(Opcode.LOAD, **whole, pitch=1, cols=per_word, words=1, memory_pitch=1)]
+            programmer.write(30)
+            storing = [encode(Opcode.STORE, **whole, panels=1, last_cols=1)]
+            for program in (loading, programmer.program(), storing):
+                host.model.counters.clear()
+                await host.start(ctx, program)
+                await ctx.tick().until(host.dut.done)
+                assert await host.read(ctx, STATUS) == 2
+                host.model.run([decode(command) for command in program])
+                host.check(await host.counters(ctx))
+
+    host.run(bench, cycles=200_000)
 
 
 def test_a_word_that_is_no_command_stops_the_die() -> None:
