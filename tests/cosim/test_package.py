@@ -4,6 +4,8 @@ memories do."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from chiplet.specs import DieSpec, Dtype, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim import golden
 from cosim.backends.base import SimulationError
+from cosim.job import save_image
 from cosim.package import PackageGemmRecord, package_gemm_request, prepare, run_package_gemm
 from rtl.register_map import SIDES
 
@@ -114,12 +117,11 @@ def test_a_wrong_bit_is_a_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cleared(lines: object, row: int, col: int, *, opened: bool) -> tuple[list[int], int]:
-        return [0, 0], 0
+    def cleared(folder: Path, segments: Mapping[int, bytes]) -> None:
+        save_image(folder, {address: bytes(len(content)) for address, content in segments.items()})
 
-    monkeypatch.setattr("cosim.package_plan.line_program", cleared)
-    monkeypatch.setattr("cosim.package_run._cycles", lambda *_: 0)
-    with pytest.raises(SimulationError, match="gather: die 0 met a word that is no command"):
+    monkeypatch.setattr("cosim.package_run.save_image", cleared)
+    with pytest.raises(SimulationError, match="load: die 0 met a word that is no command"):
         run(system(1, 2), 4, 5, 7, direct=True)
 
 
