@@ -56,7 +56,7 @@ class PackageCollectiveRecord(CollectiveRecord):
 
 
 def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequest:
-    """The request with the links of ``system``, as the package has them.
+    """The request with the links of ``system``, as the package has them: adapters, and wires without flight.
 
     Raises
     ------
@@ -64,11 +64,12 @@ def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequ
         If it asks for faults: the wires of a package have none.
     """
     clean = TrafficLinks.of(system)
-    if request.links not in (None, clean):
+    direct = clean.model_copy(update={"flight_cycles": 0})
+    if request.links not in (None, clean, direct):
         raise ValueError(
             "a package has no faulty wires: leave out --flips, --burst, --stalls and --dead-link"
         )
-    return request.model_copy(update={"links": clean})
+    return request.model_copy(update={"links": direct})
 
 
 def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:

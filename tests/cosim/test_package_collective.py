@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from chiplet.specs import DieSpec, MemorySpec, NopSpec, SystemSpec
+from chiplet.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, SystemSpec
 from cosim.collective import run_collective
 from cosim.collective_record import CollectiveRequest, collective_request
 from cosim.package_collective import on_package, run_package_collective
@@ -87,3 +87,13 @@ def test_a_package_has_no_faults() -> None:
     with pytest.raises(ValueError, match="^a package has no faulty wires"):
         on_package(faulty, SYSTEM)
     assert on_package(request.model_copy(update={"links": None}), SYSTEM) == request
+
+
+def test_the_wires_of_a_package_have_no_flight() -> None:
+    far = SYSTEM.model_copy(update={"link": LinkSpec(latency_seconds=7e-9)})
+    request = request_of("all-gather", 1, 2, "row", "chain", 1)
+    links = TrafficLinks.of(far)
+    assert links.flight_cycles == 5
+    found = on_package(request.model_copy(update={"links": links}), far)
+    assert found.links == links.model_copy(update={"flight_cycles": 0})
+    assert on_package(found, far) == found
