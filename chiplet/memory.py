@@ -7,7 +7,7 @@ Sizes are linear in the tokens of a mini-batch, so the largest mini-batch that f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -187,13 +187,13 @@ class DramNeed:
     ``sequences`` fixes how many are in work at a time; else as many as fit.
     """
 
-    state: int
+    state: Number
     saved: Number
-    sequences: int | None = None
+    sequences: Number | None = None
 
     def select(self, rows: Callable[[Number], Number]) -> DramNeed:
         """Of many machines those that ``rows`` picks out of an array."""
-        return replace(self, saved=rows(self.saved))
+        return DramNeed(rows(self.state), rows(self.saved), rows(self.sequences))
 
 
 def dram_state_bytes(model: Llm, optimizer: Optimizer, element_bytes: int) -> int:

@@ -101,11 +101,11 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
     """
     method, system = jobs.method, jobs.system
     need = dram or whole_model(method, jobs.length, jobs.optimizer)
-    least = dram_use(method, system, need, need.sequences or 1)
-    if need.sequences is None:
+    given = need.sequences
+    least = dram_use(method, system, need, 1 if given is None else given)
+    sequences = given
+    if given is None:
         sequences = round_sequences(method, system, need, jobs.global_batch)
-    else:
-        sequences = np.full((jobs.count, 1), float(need.sequences))
     work = Work(method, system.die, sequences, jobs.length, jobs.mini_batch)
     blocks = method.blocks()
     fits = [fit_block(work, block, fused=True) for block in blocks]
@@ -114,11 +114,10 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
     dies = _column(method.mesh.nodes, jobs.count)
     lacks = ~_column(least.fits, jobs.count).astype(bool)
     if lacks.any():
-        uses_of_dram = _each(least, jobs.count)
+        uses_of_dram, held = _each(least, jobs.count), _integers(given, jobs.count)
         for row in np.flatnonzero(lacks).tolist():
-            refused[row] = str(
-                dram_refusal(method.model.name, int(dies[row]), uses_of_dram[row], need.sequences)
-            )
+            use = uses_of_dram[row]
+            refused[row] = str(dram_refusal(method.model.name, int(dies[row]), use, held[row]))
     key = np.zeros(jobs.count, dtype=np.int64)
     for number, fit in enumerate(fits):
         without = np.flatnonzero((_column(fit.size, jobs.count) == 0) & ~lacks)
@@ -129,11 +128,9 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
                 Work(some.method, some.system.die, _rows(sequences, without), some.length, some.mini_batch),
                 some.method.blocks()[number],
             )
-            given = [None] * len(without)
-            if some.mini_batch is not None:
-                given = _column(some.mini_batch, len(without)).astype(int).tolist()
+            sizes = _integers(some.mini_batch, len(without))
             uses = zip(*(_each(use, len(without)) for use in asked), strict=True)
-            for row, buffers, size in zip(without.tolist(), uses, given, strict=True):
+            for row, buffers, size in zip(without.tolist(), uses, sizes, strict=True):
                 refusal = block_refusal(
                     method.model.name, int(dies[row]), method.name, blocks[number].name, buffers, size
                 )
@@ -174,6 +171,11 @@ def _some_systems(system: SystemSpec, rows: NDArray[np.intp]) -> SystemSpec:
 def _column(value: Number, count: int) -> NDArray[Any]:
     """One number for each machine."""
     return np.broadcast_to(value, (count, 1))[:, 0]
+
+
+def _integers(value: Number | None, count: int) -> list[int | None]:
+    """One number for each machine, or None."""
+    return [None] * count if value is None else _column(value, count).astype(np.int64).tolist()
 
 
 def _each(use: BufferUse, count: int) -> list[BufferUse]:

@@ -18,10 +18,10 @@ from chiplet.cost import account_cost
 from chiplet.elementwise import Number
 from chiplet.figures import figures
 from chiplet.llm import load_model
-from chiplet.memory import STATE_BYTES
+from chiplet.memory import STATE_BYTES, DramNeed
 from chiplet.methods.registry import method_type
 from chiplet.parallel import energy_of_all, step_of_all
-from chiplet.parallel_account import Replicas, Stage
+from chiplet.parallel_account import Replicas
 from chiplet.plan import plan_step
 from chiplet.schedule import Schedule
 from chiplet.schedules import Decided, Jobs, decide
@@ -178,41 +178,30 @@ class _Part:
             sizes = list(work.micro_batches())
         except ValueError as refusal:
             return dict.fromkeys(range(jobs.count), str(refusal))
-        for size in sizes:
-            share = replace(jobs, global_batch=work.batch)
-            need, fullest = work.need(size)
-            decided, lacking = decide(share, need)
-            refused = lacking | refused
-            for each in self._chunks(decided):
-                fitting |= set(each.rows.tolist())
-                self._quicker(kind.rows[each.rows], each, fullest, jobs.global_batch)
+        # Every machine once for each micro-batch.
+        count = len(sizes)
+        every = jobs.select(np.repeat(np.arange(jobs.count), count))
+        needs = [work.need(size)[0] for size in sizes]
+        need = needs[0]
+        if sizes != [None]:
+            columns = zip(*((each.state, each.saved, each.sequences) for each in needs), strict=True)
+            need = DramNeed(*(np.tile(np.array(column, float), jobs.count)[:, None] for column in columns))
+        decided, lacking = decide(replace(every, global_batch=work.batch), need)
+        quickest = _Quickest(jobs.count, len(self.inner))
+        for each in self._chunks(decided):
+            columns_found = _of_several(each, jobs.global_batch)
+            fitting |= set((each.rows // count).tolist())
+            for number in np.unique(each.rows % count).tolist():
+                some = each.rows % count == number
+                rows = each.rows[some] // count
+                better = quickest.take(rows, number, columns_found["step_seconds"][some])
+                places = kind.rows[rows]
+                for name, column in columns_found.items():
+                    old = self.results[name][places]
+                    self.results[name][places] = np.where(better, column[some], old)
+        for row in sorted(lacking):
+            refused.setdefault(row // count, lacking[row])
         return {row: text for row, text in refused.items() if row not in fitting}
-
-    def _quicker(self, rows: NDArray[np.intp], decided: Decided, fullest: Stage, global_batch: int) -> None:
-        """Fill in results where they are quicker than what is there."""
-        jobs = decided.jobs
-        work = _replicas(replace(jobs, global_batch=global_batch))
-        schedule = decided.schedule()
-        machine = work.machine
-        whole = _account(decided, machine, schedule, work.batch)
-        account = work.account(whole, schedule, fullest)
-        step = step_of_all(work, whole, account)
-        fewer = _account(decided, machine, schedule, work.batch - 1) if work.shorter else whole
-        step = replace(step, events=work.events(whole, fewer))
-        cost = account_cost(jobs.system, jobs.method.mesh)
-        cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
-        found = figures(step, jobs.method, machine, global_batch, jobs.length)
-        energy = energy_of_all(work, step, account)
-        found = replace(
-            found,
-            mfu=found.mfu / work.spec.packages,
-            energy=energy,
-            energy_joules=sum(energy.values()),
-        )
-        old = self.results["step_seconds"][rows]
-        better = ~(old <= found.step_seconds)  # NaN is slower than anything
-        for name, column in columns_of(found, cost, step.layer_elements).items():
-            self.results[name][rows] = np.where(better, column, self.results[name][rows])
 
     def _chunks(self, decided: Iterable[Decided]) -> Iterator[Decided]:
         step = max(1, CHUNK // max(1, len(self.inner)))
@@ -222,6 +211,47 @@ class _Part:
 
     def _code(self, text: str) -> int:
         return self.codes.setdefault(text, len(self.codes))
+
+
+class _Quickest:
+    """The quickest step of each point so far, and which of what is tried it is."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._seconds = np.full((rows, columns), np.inf)
+        self._number = np.full((rows, columns), np.iinfo(np.int64).max)
+
+    def take(self, rows: NDArray[np.intp], number: int, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Take ``seconds`` of what is tried as ``number`` where they are less; returns where. Of equals the first
+        number counts.
+        """
+        old = self._seconds[rows]
+        better: NDArray[np.bool_] = (seconds < old) | ((seconds == old) & (number < self._number[rows]))
+        self._seconds[rows] = np.where(better, seconds, old)
+        self._number[rows] = np.where(better, number, self._number[rows])
+        return better
+
+
+def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.float64]]:
+    """The columns of a step of ``global_batch`` sequences on several packages: arrays of rows x columns."""
+    jobs = decided.jobs
+    work = _replicas(replace(jobs, global_batch=global_batch))
+    schedule = decided.schedule()
+    machine = work.machine
+    whole = _account(decided, machine, schedule, work.batch)
+    account = work.account(whole, schedule, work.stages[0])  # the fullest stage is in no column
+    step = step_of_all(work, whole, account)
+    fewer = _account(decided, machine, schedule, work.batch - 1) if work.shorter else whole
+    step = replace(step, events=work.events(whole, fewer))
+    cost = account_cost(jobs.system, jobs.method.mesh)
+    cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
+    found = figures(step, jobs.method, machine, global_batch, jobs.length)
+    energy = energy_of_all(work, step, account)
+    found = replace(
+        found, mfu=found.mfu / work.spec.packages, energy=energy, energy_joules=sum(energy.values())
+    )
+    columns = columns_of(found, cost, step.layer_elements)
+    shape = columns["step_seconds"].shape
+    return {name: np.broadcast_to(column, shape) for name, column in columns.items()}
 
 
 def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
