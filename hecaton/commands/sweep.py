@@ -29,7 +29,7 @@ TASKS = 4
 GROUP_SECONDS, POINT_SECONDS = 3e-5, 5e-6
 """About what a group of points takes for its schedules, and a point."""
 
-TRIED = 16
+TRIED = 8
 """About so many micro-batches are tried for several packages."""
 
 SMALL_SECONDS = 2.0
