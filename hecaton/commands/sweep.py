@@ -132,10 +132,11 @@ def sweep(
 def _ranges(sweep: Sweep) -> list[tuple[int, int]]:
     """The points of each task."""
     total = sweep.groups * sweep.group_points
-    if sweep.group_points >= TASK_POINTS:
-        size = TASK_POINTS
+    most = TASK_POINTS // TRIED if sweep.several_packages else TASK_POINTS
+    if sweep.group_points >= most:
+        size = most
     else:
-        size = min(TASK_POINTS // sweep.group_points, -(-sweep.groups // TASKS)) * sweep.group_points
+        size = min(most // sweep.group_points, -(-sweep.groups // TASKS)) * sweep.group_points
     return [(first, min(first + size, total)) for first in range(0, total, size)]
 
 

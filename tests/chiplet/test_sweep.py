@@ -21,6 +21,7 @@ from chiplet.sweep import Points, Task, evaluate, inner_values
 from chiplet.sweep_columns import COLUMNS, of_projection
 from chiplet.sweep_machines import JOB_KEYS, has_switch, mesh_of
 from chiplet.timing import Calibration, DieTerms, GemmTerms
+from nop.timing import NopTerms
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 SPEEDS = {
@@ -251,6 +252,18 @@ def test_a_calibration_counts_for_its_die_alone() -> None:
     )
     expected = single(sweep, 1, PACKAGE, calibration)
     assert found.results["step_seconds"][1] == expected["step_seconds"]
+
+
+@pytest.mark.parametrize("key", ["link.lanes", "link.router_cycles", "parallel.data"])
+def test_measured_cycles_of_a_hop_count_unless_the_sweep_asks_for_others(key: str) -> None:
+    calibration = Calibration(die=PACKAGE.die, nop=NopTerms(hop_cycles=300.0))
+    values = {"link.lanes": (8, 64), "link.router_cycles": (1.0, 7.0), "parallel.data": (1, 2)}
+    asked = calibration.model_copy(update={"nop": None}) if key == "link.router_cycles" else calibration
+    sweep, found = run(PACKAGE, calibration, model="tinyllama-1.1b", dies=(6, 16), vary={key: values[key]})
+    assert found.reasons == ("",)
+    for row in range(4):
+        expected = single(sweep, row, PACKAGE, asked)
+        assert {name: found.results[name][row] for name in COLUMNS} == pytest.approx(expected, rel=1e-12)
 
 
 def test_constraints_leave_points_out_or_say_what_they_fall_short_of() -> None:
