@@ -18,7 +18,7 @@ from nop.topology import Mesh
 from tests.chiplet.machines import small_model
 from tests.chiplet.methods.dies import Dies, Held, Matrix, at_once
 
-MESHES = [(1, 1), (2, 2), (2, 4), (4, 4)]
+MESHES = [(1, 1), (2, 2), (2, 4), (4, 4), (5, 1), (3, 5)]
 CASES = [
     ("hecaton", {"collective": "ring"}),
     ("hecaton", {"collective": "chain"}),
