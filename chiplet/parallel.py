@@ -14,7 +14,8 @@ from chiplet.elementwise import Number, choose, one_of
 from chiplet.energy import PICO, joules
 from chiplet.memory import DoesNotFitError, Optimizer
 from chiplet.methods.base import Method
-from chiplet.parallel_account import ParallelAccount, Replicas
+from chiplet.parallel_account import Replicas
+from chiplet.parallel_stages import ParallelAccount
 from chiplet.results import Parallel, Projection
 from chiplet.schedule import Schedule
 from chiplet.step import StepAccount, account_step, summarize

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from chiplet.parallel_account import ParallelAccount
 from chiplet.parallel_specs import ParallelSpec
+from chiplet.parallel_stages import ParallelAccount
 from chiplet.results import Operand
 
 

@@ -15,7 +15,7 @@ from chiplet.memory import STATE_BYTES, DoesNotFitError, Optimizer
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.parallel import account_parallel
-from chiplet.parallel_account import ParallelAccount
+from chiplet.parallel_stages import ParallelAccount
 from chiplet.published import CLAIMS
 from chiplet.results import Comparison, LeftOut, MethodResult, Projection
 from chiplet.schedule import make_schedule
