@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chiplet.specs import DieSpec
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
-from cosim.collective_job import SUMS, CollectiveJob, exchange_path, load_counters, load_result
+from cosim.collective_job import CollectiveJob, exchange_path, load_counters, load_result
 from cosim.collective_program import AXES, Line, gate_command, line_commands, sum_order
 from cosim.collective_record import CollectiveRecord, CollectiveRequest, collective_request
 from cosim.collective_timing import floor_collective, predict_collective
@@ -26,6 +26,7 @@ from cosim.traffic_links import LinkTotals
 from nop.carriage import parts, slots
 from nop.collectives import line
 from rtl.bench.collective import CollectiveMesh
+from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.emit import Emitted
 from rtl.isa import SEMAPHORES, Opcode, decode, encode
 from rtl.register_map import SIDES
@@ -40,6 +41,7 @@ __all__ = [
     "run_collective",
 ]
 
+SUMS = np.dtype("<u4")
 MOST_COMMANDS = 64
 MOST_DIES = 256
 """Larger meshes take hours to build, and show nothing that smaller ones do not."""
@@ -173,13 +175,13 @@ def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) ->
 
 
 def _mismatches(
-    results: list[tuple[NDArray[np.uint32], NDArray[np.bool_]]],
+    results: list[tuple[bytes, bytes]],
     expected: NDArray[np.uint32],
     defined: NDArray[np.bool_],
 ) -> int:
     """Words that are not as expected, where something is: those with an undefined bit never are."""
-    found = np.array([values for values, _ in results])
-    known = np.array([defined_bits for _, defined_bits in results])
+    found = np.array([np.frombuffer(values, SUMS) for values, _ in results])
+    known = np.array([np.frombuffer(flags, bool) for _, flags in results])
     return int(np.count_nonzero(((found != expected) | ~known) & defined))
 
 
@@ -259,6 +261,7 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
             seed=request.seed % ((1 << 31) - 1) + 1,
             most_cycles=most,
             link_job=link_job,
+            link_counters=list(LINK_COUNTERS),
             observed=observation.signals(observed),
         ).save(folder)
         for die, values in enumerate(contents):

@@ -1,4 +1,7 @@
-"""What a bench of a collective is asked to do, and what it found: files in the folder of the run."""
+"""What a bench of a collective is asked to do, and what it found: files in the folder of the run.
+
+The bench is started for each run, so what it imports, such as this module, needs nothing that takes long to import.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cosim.traffic_job import LinkJob
 
@@ -21,8 +21,6 @@ __all__ = [
     "save_counters",
     "save_result",
 ]
-
-SUMS = np.dtype("<u4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +43,8 @@ class CollectiveJob:
         When to give up.
     link_job
         Links with adapters, or None if they are wires.
+    link_counters
+        Names of the counters of such a link, in the order of their numbers.
     observed
         Hierarchical names of signals whose changes are to be kept.
     """
@@ -59,6 +59,7 @@ class CollectiveJob:
     seed: int
     most_cycles: int
     link_job: LinkJob | None = None
+    link_counters: list[str] = field(default_factory=list)
     observed: list[str] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
@@ -95,14 +96,13 @@ def save_result(folder: Path, node: int, words: Sequence[Word]) -> None:
     """Write the 32-bit words that the exchange buffer of a die holds in the end, and which of them are defined."""
     known = [word.is_resolvable for word in words]
     values = [word.to_unsigned() if defined else 0 for word, defined in zip(words, known, strict=True)]
-    (folder / f"result_{node}.bin").write_bytes(np.array(values, SUMS).tobytes())
-    (folder / f"known_{node}.bin").write_bytes(np.array(known, bool).tobytes())
+    (folder / f"result_{node}.bin").write_bytes(b"".join(value.to_bytes(4, "little") for value in values))
+    (folder / f"known_{node}.bin").write_bytes(bytes(known))
 
 
-def load_result(folder: Path, node: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """Read these words, and whether each is defined: one with an undefined bit is equal to nothing."""
-    values = np.frombuffer((folder / f"result_{node}.bin").read_bytes(), SUMS)
-    return values, np.frombuffer((folder / f"known_{node}.bin").read_bytes(), bool)
+def load_result(folder: Path, node: int) -> tuple[bytes, bytes]:
+    """Read these words, and a byte for each: 1 if it is defined. One with an undefined bit is equal to nothing."""
+    return (folder / f"result_{node}.bin").read_bytes(), (folder / f"known_{node}.bin").read_bytes()
 
 
 def save_counters(

@@ -17,7 +17,6 @@ from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 from cosim.benches.observer import Observer
 from cosim.collective_job import CollectiveJob, exchange_path, save_counters, save_result
 from cosim.job import CLOCK_NS, FOLDER_VARIABLE, save_changes
-from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
 
 
@@ -97,7 +96,7 @@ async def run_collective(dut: Any) -> None:
     for link in range(links.links if links else 0):
         dut.link.value = link
         of_links.append({})
-        for number, name in enumerate(LINK_COUNTERS):
+        for number, name in enumerate(job.link_counters):
             dut.select.value = number
             await RisingEdge(dut.clk)
             await ReadOnly()

@@ -49,9 +49,8 @@ def test_lines_of_three_dies_along_rows(op: LineOp, algorithm: Algorithm) -> Non
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("op", OPS)
-def test_lines_of_two_dies_along_columns(op: LineOp, algorithm: Algorithm) -> None:
-    record = run(op, algorithm, "2x3", "column", 1)
+def test_lines_of_two_dies_along_columns(algorithm: Algorithm) -> None:
+    record = run("all-reduce", algorithm, "2x3", "column", 1)
     assert record.mismatches == 0
     assert moved(record)["east"] == moved(record)["west"] == 0 < moved(record)["south"]
 
@@ -60,13 +59,13 @@ def test_lines_of_two_dies_along_columns(op: LineOp, algorithm: Algorithm) -> No
 @pytest.mark.parametrize("op", OPS)
 def test_rows_and_columns_at_once_with_long_packets(op: LineOp, algorithm: Algorithm) -> None:
     """Everything that the network and the engines can do at the same time: what could be a deadlock would be one."""
-    both = run(op, algorithm, "2x3", "both", LONG)
-    alone = [run(op, algorithm, "2x3", axis, LONG) for axis in ("row", "column")]
-    assert [record.mismatches for record in (both, *alone)] == [0, 0, 0]
-    assert both.cycles <= 1.03 * max(record.cycles for record in alone)
+    record = run(op, algorithm, "2x3", "both", LONG)
+    assert record.mismatches == 0
+    # What rows take alone: columns do not hold them up.
+    assert abs(record.cycles - record.predicted_cycles) <= 0.03 * record.predicted_cycles
 
 
-@pytest.mark.parametrize("flits", [1, 2, 3])
+@pytest.mark.parametrize("flits", [1, *(pytest.param(flits, marks=pytest.mark.slow) for flits in (2, 3))])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
 def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algorithm, flits: int) -> None:
@@ -76,7 +75,13 @@ def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algo
     assert record.cycles == record.predicted_cycles == record.floor_cycles
 
 
-@pytest.mark.parametrize("flits", [1, 4, QUEUED_FLITS, QUEUED_FLITS + 1, LONG])
+@pytest.mark.parametrize(
+    "flits",
+    [
+        *(1, QUEUED_FLITS, LONG),
+        *(pytest.param(flits, marks=pytest.mark.slow) for flits in (4, QUEUED_FLITS + 1)),
+    ],
+)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("op", OPS)
 def test_lines_of_five_dies(op: LineOp, algorithm: Algorithm, flits: int) -> None:
@@ -121,7 +126,13 @@ def test_flits_of_any_part_of_a_word_and_integer_sums(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("flits", "seed"), [(1, 1), (2, 7), (QUEUED_FLITS, 2), (LONG, 3)])
+@pytest.mark.parametrize(
+    ("flits", "seed"),
+    [
+        *((2, 7), (QUEUED_FLITS, 2)),
+        *(pytest.param(flits, seed, marks=pytest.mark.slow) for flits, seed in ((1, 1), (LONG, 3))),
+    ],
+)
 @pytest.mark.parametrize(("mesh", "stages"), [("1x5", 3), pytest.param("1x8", 4, marks=pytest.mark.slow)])
 def test_dies_that_begin_late_and_slow_adders(
     mesh: str, stages: int, flits: int, seed: int, algorithm: Algorithm

@@ -16,7 +16,9 @@ from nop.floor import line_floor
 SYSTEM = load_system(None, [], preset="bench")
 
 
-def run(op: str, algorithm: str, flits: int, seed: int = 9, **faults: Any) -> CollectiveRecord:
+def run(
+    op: str, algorithm: str, flits: int, seed: int = 9, stall_cycles: int = 16, **faults: Any
+) -> CollectiveRecord:
     """On 1x3 dies: one model for all of these tests."""
     return run_collective(
         collective_request(
@@ -26,7 +28,7 @@ def run(op: str, algorithm: str, flits: int, seed: int = 9, **faults: Any) -> Co
             axis="row",
             algorithm=algorithm,
             flits=flits,
-            links=TrafficLinks.of(SYSTEM, **faults),
+            links=TrafficLinks.of(SYSTEM, **faults).model_copy(update={"stall_cycles": stall_cycles}),
             operands="special",
             seed=seed,
             sim="cxxrtl",
