@@ -63,6 +63,7 @@ class TrafficLinks(_Model):
         flips: float = 0.0,
         burst: int = 0,
         stalls: float = 0.0,
+        stall_cycles: int = 16,
         death: Death | None = None,
     ) -> Self:
         """Links of ``system`` with faults. Raises pydantic's ValidationError for a value that is out of range."""
@@ -73,6 +74,7 @@ class TrafficLinks(_Model):
             flips=flips,
             burst=burst,
             stalls=stalls,
+            stall_cycles=stall_cycles,
             death=death,
         )
 
