@@ -39,9 +39,9 @@ elements of a block lie is in [architecture.md](architecture.md#operand-buffers)
 
 SEND and RECEIVE are carried out by the engine, which a die of a package has; a die that stands alone takes them for no
 command. LOAD and STORE reach the exchange buffer as memory: its words are those from address
-2^{isa.MEMORY_ADDRESS_BITS - 1} on ([network.md](network.md#engine)). With `exchange` they copy whole words between it and
-memory as they are. A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a semaphore of
-that one, as the load unit asks for words ahead; and what it reads there it does not write.
+2^{isa.MEMORY_ADDRESS_BITS - 1} on ([network.md](network.md#engine)). With `exchange` they copy whole words between it
+and memory as they are. A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a
+semaphore of that one, as the load unit asks for words ahead; and what it reads there it does not write.
 
 Fields that a command does not need are 0. Counts (`rows`, `cols`, `words`, `m`, `k_tiles`, `last_k`, `panels`,
 `last_cols`, `chunks`, `flits`) are at least 1. The hardware checks the opcode and nothing else: a word that is no
