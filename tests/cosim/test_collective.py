@@ -158,6 +158,7 @@ def test_simulators_agree() -> None:
 
 
 def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
     golden = collective.golden
 
     def wrong(*arguments: Any) -> Any:
@@ -167,11 +168,11 @@ def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(collective, "golden", wrong)
-    request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
     assert run_collective(request).mismatches == 2 * 3
 
 
 def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
     programs = collective._programs
 
     def shorter(*arguments: Any) -> Any:
@@ -180,7 +181,6 @@ def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(collective, "_programs", shorter)
-    request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
     with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
         run_collective(request)
 
