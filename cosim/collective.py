@@ -33,21 +33,26 @@ from rtl.register_map import SIDES
 from rtl.word_reader import exchange_depth, flits_per_word
 
 __all__ = [
+    "SUMS",
     "CollectiveRecord",
     "CollectiveRequest",
+    "bench_die",
     "collective_request",
+    "exchange_buffers",
     "golden",
     "prepare",
     "run_collective",
 ]
 
 SUMS = np.dtype("<u4")
+"""32-bit words as the memories have them."""
 MOST_COMMANDS = 64
 MOST_DIES = 256
 """Larger meshes take hours to build, and show nothing that smaller ones do not."""
 
 
-def _bench_die(die: DieSpec) -> DieSpec:
+def bench_die(die: DieSpec) -> DieSpec:
+    """The die with an array of one PE and small buffers, which no collective touches."""
     element = die.element_bytes
     return die.model_copy(
         update={
@@ -65,7 +70,7 @@ def _emit(request: CollectiveRequest) -> Emitted:
     memory = request.memory
     return emitted_once(
         CollectiveMesh,
-        die=_bench_die(request.die),
+        die=bench_die(request.die),
         nop=request.nop,
         memory=memory,
         memory_depth=MOST_COMMANDS * memory.command_words,
@@ -174,6 +179,34 @@ def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) ->
     return found
 
 
+def exchange_buffers(
+    request: CollectiveRequest, lines: dict[str, Line]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
+    """(dies, sums) of the exchange buffers before and after, and what of the latter the op promises."""
+    rng = np.random.default_rng(request.seed)
+    word_sums = request.memory.word_bytes // 4
+    sums = request.flits * request.nop.flit_bits // 32
+    words = sum(work.nodes * work.pitch for work in lines.values())
+    before = rng.integers(0, 1 << 32, (request.rows * request.cols, words * word_sums), np.uint32)
+    after, promised = before.copy(), np.zeros(before.shape, bool)
+    numbers = np.arange(request.rows * request.cols).reshape(request.rows, request.cols)
+    for axis, work in lines.items():
+        slot = slots(work.algorithm, work.nodes)
+        for dies in numbers if axis == "row" else numbers.T:
+            given = _operands(request, rng, (work.nodes, work.nodes, sums))
+            result = golden(request, work, given)
+            for place, die in enumerate(dies):
+                for chunk in range(work.nodes):
+                    start = (work.base + slot[chunk] * work.pitch) * word_sums
+                    where = slice(start, start + sums)
+                    if work.op != "all-gather" or chunk == place:
+                        before[die, where] = given[place, chunk]
+                    if work.op != "reduce-scatter" or chunk == place:
+                        after[die, where] = result[place, chunk]
+                        promised[die, where] = True
+    return before, after, promised
+
+
 def _mismatches(
     results: list[tuple[bytes, bytes]],
     expected: NDArray[np.uint32],
@@ -204,32 +237,8 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
     memory, nop = request.memory, request.nop
     emitted = _emit(request)
     model = simulator.build(emitted)
-    word_sums = memory.word_bytes // 4
-    sums = request.flits * nop.flit_bits // 32  # of a chunk
-    rng = np.random.default_rng(request.seed)
-    words = sum(work.nodes * work.pitch for work in lines.values())
+    contents, expected, defined = exchange_buffers(request, lines)
     places = [(row, col) for row in range(request.rows) for col in range(request.cols)]
-    contents = rng.integers(0, 1 << 32, (len(places), words * word_sums), dtype=np.uint32)
-    expected, defined = contents.copy(), np.zeros(contents.shape, bool)
-    for axis, work in lines.items():
-        start, span = work.base * word_sums, work.pitch * word_sums
-        slot = slots(work.algorithm, work.nodes)
-        across = request.rows if axis == "row" else request.cols
-        for number in range(across):
-            dies = [
-                number * request.cols + place if axis == "row" else place * request.cols + number
-                for place in range(work.nodes)
-            ]
-            given = _operands(request, rng, (work.nodes, work.nodes, sums))
-            result = golden(request, work, given)
-            for place, die in enumerate(dies):
-                for chunk in range(work.nodes):
-                    where = slice(start + slot[chunk] * span, start + slot[chunk] * span + sums)
-                    if work.op != "all-gather" or chunk == place:
-                        contents[die, where] = given[place, chunk]
-                    if work.op != "reduce-scatter" or chunk == place:
-                        expected[die, where] = result[place, chunk]
-                        defined[die, where] = True
     programs = _programs(request, lines)
     observed = [
         ObservedDie(
@@ -255,7 +264,7 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
             banks=nop.exchange_banks(memory.word_bytes),
             programs=programs,
             command_words=memory.command_words,
-            words=words,
+            words=contents.shape[1] * 4 // memory.word_bytes,
             latency=memory.latency_cycles,
             stall=round(request.stall * 65536),
             seed=request.seed % ((1 << 31) - 1) + 1,

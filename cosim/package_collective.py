@@ -10,12 +10,10 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chiplet.specs import PackageSpec, SystemSpec
 from cosim.backends.registry import backend
-from cosim.collective import golden, prepare
-from cosim.collective_program import Line
+from cosim.collective import SUMS, bench_die, exchange_buffers, prepare
 from cosim.collective_record import CollectiveRecord, CollectiveRequest
 from cosim.collective_timing import floor_collective, predict_collective
 from cosim.observation import NOTHING, Observation
@@ -23,7 +21,6 @@ from cosim.package_job import Region
 from cosim.package_lines import line_program
 from cosim.package_run import DieWork, Places, io_die_of, run_phases
 from cosim.traffic_links import TrafficLinks
-from nop.carriage import slots
 from rtl.isa import Opcode, encode
 from rtl.register_map import SIDES
 
@@ -31,8 +28,6 @@ __all__ = ["PackageCollectiveRecord", "on_package", "run_package_collective"]
 
 PHASES = ("load", "collective", "store")
 MOST_ROWS = (1 << 16) - 1
-SUMS = np.dtype("<u4")
-SPECIAL = np.array([0, 1 << 31, 1, 0x7F800000, 0xFF800000, 0x7FC00001, 0x7F7FFFFF], np.uint32)
 
 
 class PackageCollectiveRecord(CollectiveRecord):
@@ -74,59 +69,10 @@ def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequ
 
 def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:
     """The package of the request; arrays of one PE and small buffers, which no collective touches."""
-    die, element = request.die, request.die.element_bytes
-    small = die.model_copy(
-        update={
-            "rows": 1,
-            "cols": 1,
-            "weight_bytes": 16 * element,
-            "activation_bytes": 16 * element,
-            "accumulator_bytes": 64,
-        }
-    )
     shape = PackageSpec(rows=request.rows, cols=request.cols, io=system.package.io)
     return system.model_copy(
-        update={"die": small, "package": shape, "nop": request.nop, "memory": request.memory}
+        update={"die": bench_die(request.die), "package": shape, "nop": request.nop, "memory": request.memory}
     )
-
-
-def _exchange_buffers(
-    request: CollectiveRequest, lines: dict[str, Line]
-) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
-    """(dies, sums) of the exchange buffers before and after, and what of the latter the op promises."""
-    rng = np.random.default_rng(request.seed)
-    word_sums = request.memory.word_bytes // 4
-    sums = request.flits * request.nop.flit_bits // 32
-    words = sum(work.nodes * work.pitch for work in lines.values())
-    before = rng.integers(0, 1 << 32, (request.rows * request.cols, words * word_sums), np.uint32)
-    after, promised = before.copy(), np.zeros(before.shape, bool)
-    numbers = np.arange(request.rows * request.cols).reshape(request.rows, request.cols)
-    for axis, work in lines.items():
-        slot = slots(work.algorithm, work.nodes)
-        for dies in numbers if axis == "row" else numbers.T:
-            given = _operands(request, rng, (work.nodes, work.nodes, sums))
-            result = golden(request, work, given)
-            for place, die in enumerate(dies):
-                for chunk in range(work.nodes):
-                    start = (work.base + slot[chunk] * work.pitch) * word_sums
-                    where = slice(start, start + sums)
-                    if work.op != "all-gather" or chunk == place:
-                        before[die, where] = given[place, chunk]
-                    if work.op != "reduce-scatter" or chunk == place:
-                        after[die, where] = result[place, chunk]
-                        promised[die, where] = True
-    return before, after, promised
-
-
-def _operands(
-    request: CollectiveRequest, rng: np.random.Generator, shape: tuple[int, ...]
-) -> NDArray[np.uint32]:
-    if request.op == "all-gather" or request.die.dtype == "int8":
-        return rng.integers(0, 1 << 32, shape, np.uint32)
-    values = rng.standard_normal(shape, np.float32).view(np.uint32)
-    if request.operands == "special":
-        values = np.where(rng.random(shape) < 0.3, rng.choice(SPECIAL, shape), values)
-    return values
 
 
 def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[int]:
@@ -177,7 +123,7 @@ def run_package_collective(
     simulator = backend(request.sim)
     package = _package(request, system)
     word_bytes = request.memory.word_bytes
-    before, after, promised = _exchange_buffers(request, lines)
+    before, after, promised = exchange_buffers(request, lines)
     words = before.shape[1] * 4 // word_bytes
     places = Places()
     work = []
