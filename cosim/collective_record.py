@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from chiplet.specs import DieSpec, MemorySpec, NopSpec
 from cosim.operands import Operands
+from cosim.requests import checked
 from cosim.traffic_links import LinkTotals, TrafficLinks
 from nop.collectives import Algorithm
 from nop.floor import LineOp
@@ -58,12 +59,7 @@ class CollectiveRequest(_Model):
 
 def collective_request(**fields: Any) -> CollectiveRequest:
     """Return a request. Raises ValueError of one line if a field is out of range."""
-    try:
-        return CollectiveRequest(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+    return checked(CollectiveRequest, fields)
 
 
 class CollectiveRecord(_Model):

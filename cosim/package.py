@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from chiplet.specs import Dtype, SystemSpec
 from cosim.backends.registry import backend
@@ -16,6 +16,7 @@ from cosim.observation import NOTHING, Observation
 from cosim.operands import Operands, random_operand
 from cosim.package_plan import PHASES, DiePart, plan_gemm
 from cosim.package_run import Places, run_phases
+from cosim.requests import checked
 from cosim.tiling import Form, Shape
 from nop.collectives import Algorithm
 from rtl.register_map import SIDES
@@ -61,12 +62,7 @@ class PackageGemmRequest(_Model):
 
 def package_gemm_request(**fields: Any) -> PackageGemmRequest:
     """Return a request. Raises ValueError of one line if a field is out of range."""
-    try:
-        return PackageGemmRequest(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+    return checked(PackageGemmRequest, fields)
 
 
 class PhaseResult(_Model):

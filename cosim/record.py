@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from chiplet.specs import DieSpec, Dtype, MemorySpec
 from cosim.operands import Operands
+from cosim.requests import checked
 from cosim.tiling import Form
 
 __all__ = ["GemmRecord", "GemmRequest", "gemm_request", "record_file_name"]
@@ -40,12 +41,7 @@ class GemmRequest(_Model):
 
 def gemm_request(**fields: Any) -> GemmRequest:
     """Return a request. Raises ValueError, in one line, for a value that is out of range."""
-    try:
-        return GemmRequest(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+    return checked(GemmRequest, fields)
 
 
 class GemmRecord(_Model):

@@ -10,12 +10,13 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from chiplet.specs import NopSpec
 from cosim.backends.registry import backend
 from cosim.designs import emitted_once
 from cosim.job import FOLDER_VARIABLE
+from cosim.requests import checked
 from cosim.traffic_job import TrafficJob, load_counters
 from cosim.traffic_links import LinkTotals, TrafficLinks
 from rtl.bench.mesh import MeshLinks
@@ -60,12 +61,7 @@ class TrafficRequest(_Model):
 
 def traffic_request(**fields: Any) -> TrafficRequest:
     """Return a request. Raises ValueError, in one line, for a value that is out of range."""
-    try:
-        return TrafficRequest(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+    return checked(TrafficRequest, fields)
 
 
 class TrafficRecord(_Model):
