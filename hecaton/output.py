@@ -85,6 +85,19 @@ class Output:
             task = bar.add_task(label, total=total)
             yield lambda steps=1: bar.advance(task, steps)
 
+    @contextmanager
+    def share(self, label: str) -> Iterator[Callable[[float], None]]:
+        """A progress bar like :meth:`progress`; call what it gives with the part that is over, from 0 to 1."""
+        with self.progress(label, 1.0) as advance:
+            shown = 0.0
+
+            def show(part: float) -> None:
+                nonlocal shown
+                advance(part - shown)
+                shown = part
+
+            yield show
+
 
 def as_text(view: RenderableType) -> str:
     """``view`` as a file or a pipe gets it: as wide as it needs to be; rich would cut it to 80 columns."""

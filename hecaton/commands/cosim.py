@@ -131,14 +131,7 @@ def gemm(
         out.note(
             f"simulating {m}x{k}x{n} ({form}) on a {system.die.rows}x{system.die.cols} die with {sim} ..."
         )
-        with out.progress("cycles", 1.0) as advance:
-            shown = 0.0
-
-            def progress(part: float) -> None:
-                nonlocal shown
-                advance(part - shown)
-                shown = part
-
+        with out.share("cycles") as progress:
             record = run_gemm(request, terms, progress, observation)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))

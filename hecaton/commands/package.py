@@ -134,14 +134,7 @@ def package(
         observation.prepare(backend(sim))
         dies = f"{system.package.rows}x{system.package.cols}"
         out.note(f"simulating {m}x{k}x{n} ({form}) on a package of {dies} dies with {sim} ...")
-        with out.progress("phases", 1.0) as advance:
-            shown = 0.0
-
-            def progress(part: float) -> None:
-                nonlocal shown
-                advance(part - shown)
-                shown = part
-
+        with out.share("phases") as progress:
             record = run_package_gemm(request, progress, observation)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
