@@ -17,7 +17,7 @@ from chiplet.specs import DieSpec, MemorySpec, SystemSpec
 from chiplet.timing import Calibration, DieTerms
 from cosim.gemm import run_gemm
 from cosim.least_squares import fit
-from cosim.pool import run_all
+from cosim.measurement import measured
 from cosim.record import GemmRecord, GemmRequest
 from cosim.scheduler import schedule_gemm
 from cosim.tiling import Form, Shape
@@ -118,16 +118,13 @@ def measure(
     ValueError
         If a run has mismatches: its cycles mean nothing.
     """
-    records: dict[int, GemmRecord] = {}
-    for index, record in run_all(run_gemm, requests, workers=workers):
-        if record.mismatches:
-            raise ValueError(
-                f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols} has {record.mismatches} "
-                "mismatches: cycles of wrong results are no measurement"
-            )
-        records[index] = record
-        progress()
-    return [records[index] for index in range(len(requests))]
+    return measured(
+        run_gemm,
+        requests,
+        lambda record: f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols}",
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _with_terms(terms: DieTerms, values: NDArray[Any]) -> DieTerms:

@@ -20,7 +20,7 @@ from cosim.collective import prepare, run_collective
 from cosim.collective_record import CollectiveRecord, CollectiveRequest, collective_request
 from cosim.collective_timing import design_terms, predict_collective
 from cosim.least_squares import dependent, fit
-from cosim.pool import run_all
+from cosim.measurement import measured
 from nop.collectives import Algorithm
 from nop.floor import LineOp
 from nop.timing import NopTerms
@@ -126,16 +126,13 @@ def measure(
     ValueError
         If a run has mismatches: its cycles mean nothing.
     """
-    records: dict[int, CollectiveRecord] = {}
-    for index, record in run_all(run_collective, requests, workers=workers):
-        if record.mismatches:
-            raise ValueError(
-                f"{record.op} on {record.mesh} dies has {record.mismatches} mismatches: cycles of wrong results are "
-                "no measurement"
-            )
-        records[index] = record
-        progress()
-    return [records[index] for index in range(len(requests))]
+    return measured(
+        run_collective,
+        requests,
+        lambda record: f"{record.op} on {record.mesh} dies",
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _predicted(record: CollectiveRecord, terms: NopTerms) -> float:

@@ -113,6 +113,6 @@ def test_a_record_says_what_was_predicted() -> None:
 
 def test_wrong_results_are_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = CollectiveRecord.model_construct(op="all-gather", mesh="1x2", mismatches=3)
-    monkeypatch.setattr("cosim.nop_calibration.run_all", lambda *_args, **_more: iter([(0, wrong)]))
+    monkeypatch.setattr("cosim.measurement.run_all", lambda *_args, **_more: iter([(0, wrong)]))
     with pytest.raises(ValueError, match="^all-gather on 1x2 dies has 3 mismatches: cycles of wrong"):
         measure([request_for(nop_samples()[0], SYSTEM, seed=0, sim="icarus")])
