@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cxxrtl import Cxxrtl, compile_cxx, runtime
-from cosim.job import Job
-from rtl.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, counter_address
+from cosim.jobs.die import Job
+from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, counter_address
 
 __all__ = ["Bare"]
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from benchmarks.report import RESULTS, machine, write_report
 from benchmarks.stock import stock_verilog
-from chiplet.specs import DieSpec, MemorySpec
-from hecaton.plots import saved_figure
-from rtl.die import Die
-from rtl.emit import emit
+from chiplet.machine.specs import DieSpec, MemorySpec
+from hecaton.plots.figure import saved_figure
+from rtl.die.die import Die
+from rtl.emit.emitter import emit
 
 __all__ = ["die_of", "growth", "main"]
 

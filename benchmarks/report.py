@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cosim.pool import cores
-from hecaton.files import write_atomic
-from hecaton.output import to_json
+from cosim.workers.pool import cores
+from hecaton.terminal.files import write_atomic
+from hecaton.terminal.output import to_json
 from hecaton.version import VERSION
 
 __all__ = ["RESULTS", "machine", "markdown", "write_report"]

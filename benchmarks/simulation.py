@@ -22,13 +22,13 @@ from benchmarks.bare import Bare
 from benchmarks.report import RESULTS, machine, write_report
 from benchmarks.start import start_seconds
 from benchmarks.stock import Stock
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.registry import BACKENDS
-from cosim.gemm import die_bench, prepare, run_gemm
-from cosim.job import Outcome
-from cosim.record import GemmRequest
-from hecaton.plots import saved_figure
+from cosim.jobs.die import Outcome
+from cosim.records.gemm import GemmRequest
+from cosim.run.gemm import die_bench, prepare, run_gemm
+from hecaton.plots.figure import saved_figure
 
 __all__ = ["main", "measure"]
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
 
 __all__ = ["start_seconds"]
@@ -20,7 +20,7 @@ __all__ = ["start_seconds"]
 COMMAND = """
 import sys
 
-from cosim.job import Outcome
+from cosim.jobs.die import Outcome
 from hecaton.cli import main
 
 load = Outcome.load

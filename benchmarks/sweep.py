@@ -24,12 +24,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.report import RESULTS, machine, write_report
-from chiplet.config import load_system
-from chiplet.projection import project
-from chiplet.space import Sweep, load_space, plan_sweep
-from chiplet.sweep import Task, evaluate, point_job
-from chiplet.sweep_columns import COLUMNS, of_projection
-from hecaton.plots import saved_figure
+from chiplet.machine.config import load_system
+from chiplet.projection.project import project
+from chiplet.sweep.columns import COLUMNS, of_projection
+from chiplet.sweep.evaluate import Task, evaluate, point_job
+from chiplet.sweep.space import Sweep, load_space, plan_sweep
+from hecaton.plots.figure import saved_figure
 
 __all__ = ["SweepError", "check", "main"]
 
@@ -142,7 +142,7 @@ def _projection_seconds() -> float:
 
 
 def _import_seconds() -> float:
-    code = "import time; t = time.perf_counter(); import chiplet.projection; print(time.perf_counter() - t)"
+    code = "import time; t = time.perf_counter(); import chiplet.projection.project; print(time.perf_counter() - t)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
@@ -193,12 +193,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _plot(options.output / "sweep.png", rows)
     largest = f"{LARGEST[0]} on {LARGEST[1]} dies"
     rows.append(_row(largest, "one projection", 1, 1, _projection_seconds()))
-    rows.append(_row("chiplet.projection", "import", 1, None, min(_import_seconds() for _ in range(runs))))
+    rows.append(
+        _row("chiplet.projection.project", "import", 1, None, min(_import_seconds() for _ in range(runs)))
+    )
     notes = (
         "`seconds` of a sweep are those of its JSON output: evaluated and written, start of the processes included, on "
         f"all cores, the best of {runs}. `schedules` are the groups of points that share one. The baseline is a sample "
-        "of the same points, one `chiplet.projection.project` after the other on one core; all its numbers agree with "
-        f"those of the sweep to {TOLERANCE}. One core: `chiplet.sweep.evaluate` alone, in seconds of the processor, "
+        "of the same points, one `chiplet.projection.project.project` after the other on one core; all its numbers agree with "
+        f"those of the sweep to {TOLERANCE}. One core: `chiplet.sweep.evaluate.evaluate` alone, in seconds of the processor, "
         "which other jobs do not lengthen. Projection and import are the best of several, imports in new processes."
     )
     title = "Sweeps of design spaces"

@@ -14,27 +14,12 @@ from typing import Annotated
 
 import typer
 
-from hecaton.commands import (
-    cache,
-    calibrate,
-    collective,
-    compare,
-    config,
-    cosim,
-    demo,
-    doctor,
-    export,
-    package,
-    project,
-    scaling,
-    schema,
-    sweep,
-    traffic,
-    validate,
-    verilog,
-)
-from hecaton.errors import INTERRUPTED, explain
-from hecaton.options import examples
+from hecaton.commands import cache, calibrate, config, demo, doctor, export, project, schema, verilog
+from hecaton.commands.cosim import collective, package, traffic
+from hecaton.commands.cosim import gemm as cosim
+from hecaton.commands.studies import compare, scaling, sweep, validate
+from hecaton.terminal.errors import INTERRUPTED, explain
+from hecaton.terminal.options import examples
 from hecaton.version import VERSION
 
 app = typer.Typer(

@@ -51,7 +51,7 @@ class Block(wiring.Component):
 
     @property
     def clocked(self) -> bool:
-        """Whether the logic that only registers read is written inside their clocked block, see :mod:`rtl.clocked`.
+        """Whether the logic that only registers read is written inside their clocked block, see :mod:`rtl.rewrite.clocked`.
 
         It pays for a module whose logic works in every cycle, and its wires are local variables there: not for one
         inside which benches look.

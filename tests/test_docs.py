@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-import rtl.array
-from chiplet.keys import known_keys
+import rtl.compute.array
+from chiplet.machine.configuration_keys import known_keys
 from hecaton.cli import app
-from rtl.array import Array
-from rtl.pe import PE
+from rtl.compute.array import Array
+from rtl.compute.pe import PE
 from tests.rtl.harness import simulate
 from tools.pictures import Slot, wavefront_slots
 
@@ -188,7 +188,7 @@ def test_the_wavefront_is_that_of_the_array(
             super().__init__(**parameters)
             pes.append(self)
 
-    monkeypatch.setattr(rtl.array, "PE", Seen)
+    monkeypatch.setattr(rtl.compute.array, "PE", Seen)
     array = Array(rows=rows, cols=1, dtype="int8", stages=stages)
     top = {(slot.cycle, slot.weight is None): slot for slot in expected if slot.row == 0}
     found = set()

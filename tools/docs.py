@@ -17,8 +17,8 @@ from pictures import PICTURES
 from rich.text import Text
 from typer.main import get_command
 
-from chiplet.config import memory_preset_names, preset_names, read_memory_preset
-from chiplet.keys import known_keys, section_names, to_toml_value
+from chiplet.machine.config import memory_preset_names, preset_names, read_memory_preset
+from chiplet.machine.configuration_keys import known_keys, section_names, to_toml_value
 from hecaton.cli import app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

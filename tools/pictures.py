@@ -67,9 +67,9 @@ class Drawing:
 def die() -> str:
     """The compute die: units, buffers, and what flows between them."""
     d = Drawing(960, 840, "Compute die: units, buffers, data and commands")
-    d.box(20, 20, 170, 110, ("registers", "start, status, counters", "rtl/counters.py"), fill=UNIT)
+    d.box(20, 20, 170, 110, ("registers", "start, status, counters", "rtl/control/counters.py"), fill=UNIT)
     d.box(230, 20, 710, 110, fill=UNIT)
-    d.text(585, 40, "command processor (rtl/command.py)", bold=True)
+    d.text(585, 40, "command processor (rtl/control/command_processor.py)", bold=True)
     for x, lines in (
         (245, ("fetch", "4 commands ahead")),
         (390, ("load queue",)),
@@ -83,7 +83,7 @@ def die() -> str:
         210,
         150,
         290,
-        ("load unit", "reads blocks,", "spreads them over banks", "rtl/load_unit.py"),
+        ("load unit", "reads blocks,", "spreads them over banks", "rtl/memory/load_unit.py"),
         fill=UNIT,
     )
     d.box(
@@ -91,7 +91,7 @@ def die() -> str:
         210,
         430,
         54,
-        ("array unit", "weight loader and activation streamer: rtl/array_unit.py"),
+        ("array unit", "weight loader and activation streamer: rtl/compute/array_unit.py"),
         fill=UNIT,
     )
     d.box(
@@ -99,14 +99,23 @@ def die() -> str:
         210,
         150,
         290,
-        ("store unit", "reads rows of sums,", "writes them side by side", "rtl/store_unit.py"),
+        ("store unit", "reads rows of sums,", "writes them side by side", "rtl/memory/store_unit.py"),
         fill=UNIT,
     )
-    d.box(250, 310, 170, 60, ("weight buffer", "C banks: rtl/buffer.py"), fill=STORAGE)
-    d.box(250, 410, 170, 60, ("activation buffer", "R banks: rtl/buffer.py"), fill=STORAGE)
-    d.box(510, 310, 170, 100, ("array", "R x C PEs", "skew inside", "rtl/array.py, rtl/pe.py"), fill=UNIT)
-    d.box(510, 450, 170, 50, ("accumulator buffer", "rtl/accumulator.py"), fill=STORAGE)
-    d.box(20, 560, 920, 40, ("arbiter: fetch first, load and store in turn (rtl/memory_port.py)",), fill=UNIT)
+    d.box(250, 310, 170, 60, ("weight buffer", "C banks: rtl/compute/operand_buffer.py"), fill=STORAGE)
+    d.box(250, 410, 170, 60, ("activation buffer", "R banks: rtl/compute/operand_buffer.py"), fill=STORAGE)
+    d.box(
+        510,
+        310,
+        170,
+        100,
+        ("array", "R x C PEs", "skew inside", "rtl/compute/array.py, rtl/compute/pe.py"),
+        fill=UNIT,
+    )
+    d.box(510, 450, 170, 50, ("accumulator buffer", "rtl/compute/accumulator.py"), fill=STORAGE)
+    d.box(
+        20, 560, 920, 40, ("arbiter: fetch first, load and store in turn (rtl/memory/arbiter.py)",), fill=UNIT
+    )
     d.arrow((190, 75), (230, 75))
     d.text(210, 68, "start", size=11)
     # Commands and semaphores.
@@ -145,11 +154,23 @@ def die() -> str:
     d.text(490, 628, "memory port: requests, and words of reads in order", size=12, anchor="start")
     # On a die of a package only.
     d.box(
-        20, 645, 920, 40, ("exchange port: memory, or the exchange buffer (rtl/exchange_port.py)",), fill=UNIT
+        20,
+        645,
+        920,
+        40,
+        ("exchange port: memory, or the exchange buffer (rtl/engine/exchange_port.py)",),
+        fill=UNIT,
     )
-    d.box(110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/exchange.py"), fill=STORAGE)
     d.box(
-        450, 730, 490, 60, ("NoP engine", "a send and a receive unit on each side: rtl/engine.py"), fill=UNIT
+        110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/engine/exchange_buffer.py"), fill=STORAGE
+    )
+    d.box(
+        450,
+        730,
+        490,
+        60,
+        ("NoP engine", "a send and a receive unit on each side: rtl/engine/engine.py"),
+        fill=UNIT,
     )
     d.arrow((230, 685), (230, 730), both=True)
     d.arrow((350, 760), (450, 760), both=True)
@@ -163,20 +184,20 @@ def die() -> str:
 
 
 FLOW_BOXES: dict[str, tuple[int, int, Sequence[str], str]] = {
-    "toml": (20, 30, ("configuration", "TOML, -P", "chiplet/config.py"), SIDE),
-    "specs": (200, 30, ("specifications", "frozen, validated", "chiplet/specs.py"), PLAIN),
-    "die": (380, 30, ("die", "Amaranth", "rtl/die.py"), UNIT),
-    "emit": (560, 30, ("Verilog", "a module a block", "rtl/emit.py"), UNIT),
+    "toml": (20, 30, ("configuration", "TOML, -P", "chiplet/machine/config.py"), SIDE),
+    "specs": (200, 30, ("specifications", "frozen, validated", "chiplet/machine/specs.py"), PLAIN),
+    "die": (380, 30, ("die", "Amaranth", "rtl/die/die.py"), UNIT),
+    "emit": (560, 30, ("Verilog", "a module a block", "rtl/emit/emitter.py"), UNIT),
     "bench": (740, 150, ("bench", "Icarus, cocotb", "cosim/benches/die.py"), SIDE),
-    "shape": (20, 150, ("GEMM", "M, K, N, form", "cosim/tiling.py"), SIDE),
-    "scheduler": (200, 150, ("scheduler", "blocks, program", "cosim/scheduler.py"), PLAIN),
-    "job": (560, 150, ("job", "program, memory", "cosim/job.py"), PLAIN),
-    "golden": (200, 270, ("golden model", "numpy, bit for bit", "cosim/golden.py"), PLAIN),
-    "timeline": (380, 270, ("timeline", "predicted cycles", "cosim/timeline.py"), PLAIN),
-    "record": (740, 270, ("record", "cycles, mismatches", "cosim/record.py"), STORAGE),
-    "calibration": (560, 390, ("calibration", "fits the terms", "cosim/calibration.py"), PLAIN),
-    "terms": (380, 390, ("terms of the die", "JSON", "chiplet/timing.py"), STORAGE),
-    "projection": (200, 390, ("projection", "a training step", "chiplet/projection.py"), PLAIN),
+    "shape": (20, 150, ("GEMM", "M, K, N, form", "cosim/program/tiling.py"), SIDE),
+    "scheduler": (200, 150, ("scheduler", "blocks, program", "cosim/program/gemm.py"), PLAIN),
+    "job": (560, 150, ("job", "program, memory", "cosim/jobs/die.py"), PLAIN),
+    "golden": (200, 270, ("golden model", "numpy, bit for bit", "cosim/golden/gemm.py"), PLAIN),
+    "timeline": (380, 270, ("timeline", "predicted cycles", "cosim/predict/die.py"), PLAIN),
+    "record": (740, 270, ("record", "cycles, mismatches", "cosim/records/gemm.py"), STORAGE),
+    "calibration": (560, 390, ("calibration", "fits the terms", "cosim/calibrate/die.py"), PLAIN),
+    "terms": (380, 390, ("terms of the die", "JSON", "chiplet/machine/terms.py"), STORAGE),
+    "projection": (200, 390, ("projection", "a training step", "chiplet/projection/project.py"), PLAIN),
 }
 """Steps from a configuration to a projection: place, lines, fill."""
 

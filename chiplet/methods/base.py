@@ -13,9 +13,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from chiplet.elementwise import Number, ceil_div, larger, smaller
-from chiplet.llm import Llm
-from chiplet.methods.work import (
+from chiplet.machine.base import Spec
+from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
+from chiplet.workload.llm import Llm
+from chiplet.workload.operations import (
     Batch,
     Block,
     BlockPlan,
@@ -29,8 +30,7 @@ from chiplet.methods.work import (
     repeated,
     sliced,
 )
-from chiplet.spec import Spec
-from nop.cost import CollectiveCost
+from nop.collective_cost import CollectiveCost
 from nop.topology import Mesh
 
 Recompute = Literal["none", "selective", "full"]
@@ -76,7 +76,7 @@ class Switches(Spec):
 
 
 class Method(ABC):
-    """A distribution method for one model on one mesh, or on many (:class:`chiplet.meshes.Meshes`).
+    """A distribution method for one model on one mesh, or on many (:class:`chiplet.vectorized.meshes.Meshes`).
 
     ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's, as ``switches``
     say.

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chiplet.meshes import mesh_cost
 from chiplet.methods.ring import RingSwitches, TensorParallel
-from nop.cost import CollectiveCost, flat_ring_cost
+from chiplet.vectorized.meshes import mesh_cost
+from nop.collective_cost import CollectiveCost, flat_ring_cost
 
 
 class FlatRingSwitches(RingSwitches):

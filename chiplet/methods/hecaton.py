@@ -17,11 +17,11 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from chiplet.elementwise import Number, anywhere, ceil_div, larger, tabulated
 from chiplet.methods.base import Method, Switches
-from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
+from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, tabulated
+from chiplet.workload.operations import Block, CommStep, GemmStep, Linear, Operation
+from nop.collective_cost import CollectiveCost, line_cost
 from nop.collectives import Algorithm
-from nop.cost import CollectiveCost, line_cost
 
 
 class HecatonSwitches(Switches):

@@ -15,10 +15,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chiplet.elementwise import Number, anywhere, ceil_div, larger, tabulated
 from chiplet.methods.base import Method, Switches
-from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
-from nop.cost import Broadcast, CollectiveCost, broadcasts_cost, line_cost
+from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, tabulated
+from chiplet.workload.operations import Block, CommStep, GemmStep, Linear, Operation
+from nop.collective_cost import Broadcast, CollectiveCost, broadcasts_cost, line_cost
 
 
 class OptimusSwitches(Switches):

@@ -16,10 +16,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chiplet.elementwise import Number, anywhere, ceil_div, larger, smaller
 from chiplet.methods.base import Method, Switches
-from chiplet.methods.work import Block, CommStep, GemmStep, Linear, Operation
-from nop.cost import CollectiveCost
+from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, smaller
+from chiplet.workload.operations import Block, CommStep, GemmStep, Linear, Operation
+from nop.collective_cost import CollectiveCost
 
 
 class RingSwitches(Switches):

@@ -18,7 +18,7 @@ class SimulationError(Exception):
 
 
 class Design(Protocol):
-    """What a backend builds: a design as :class:`rtl.emit.Emitted` holds it."""
+    """What a backend builds: a design as :class:`rtl.emit.emitter.Emitted` holds it."""
 
     @property
     def top(self) -> str:

@@ -22,12 +22,12 @@ from pathlib import Path
 import cocotb_tools.config
 import find_libpython
 
-from cosim.backends import edges
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import last_line, run_simulator, shared_python
-from rtl.netlist import keep_hierarchy
+from cosim.backends.rewrite import idle_evaluation as edges
+from rtl.emit.rtlil import keep_hierarchy
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 

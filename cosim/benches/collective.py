@@ -1,6 +1,6 @@
 """Bench of a mesh of dies with engines: fill programs and exchange buffers, start all in one cycle, read the results.
 
-Python is not in the cycle loop. What to do comes as a :class:`cosim.collective_job.CollectiveJob`.
+Python is not in the cycle loop. What to do comes as a :class:`cosim.jobs.collective.CollectiveJob`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
 from cosim.benches.observer import Observer
-from cosim.collective_job import CollectiveJob, exchange_path, save_counters, save_result
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE, save_changes
-from rtl.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
+from cosim.jobs.collective import CollectiveJob, exchange_path, save_counters, save_result
+from cosim.jobs.die import CLOCK_NS, FOLDER_VARIABLE, save_changes
+from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
 
 
 @cocotb.test()

@@ -1,6 +1,6 @@
 """Bench of one die: load memory and program by the back door, start, wait for done, read counters and result.
 
-Python is not in the cycle loop. What to do comes as a :class:`cosim.job.Job` in the folder of the run.
+Python is not in the cycle loop. What to do comes as a :class:`cosim.jobs.die.Job` in the folder of the run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
 from cosim.benches.host import read_counters, read_words, state_of, write_register
 from cosim.benches.observer import Observer
-from cosim.job import (
+from cosim.jobs.die import (
     CLOCK_NS,
     FOLDER_VARIABLE,
     PROGRESS_CYCLES,
@@ -26,7 +26,7 @@ from cosim.job import (
     save_changes,
     save_progress,
 )
-from rtl.register_map import COMMANDS, CONTROL, PROGRAM
+from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM
 
 
 @cocotb.test()

@@ -7,7 +7,7 @@ from typing import Any
 from cocotb.triggers import ReadOnly, RisingEdge
 from cocotb.types import LogicArray
 
-from rtl.register_map import COUNTERS, ENGINE_COUNTERS, STATUS, counter_address
+from rtl.interface.register_map import COUNTERS, ENGINE_COUNTERS, STATUS, counter_address
 
 __all__ = ["read_counters", "read_register", "read_words", "state_of", "write_register"]
 

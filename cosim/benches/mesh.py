@@ -1,6 +1,6 @@
 """Bench of a mesh under random traffic: seed the nodes, start, wait until every flit has arrived, read counters.
 
-Python is not in the cycle loop. What to do comes as a :class:`cosim.traffic.TrafficJob` in the folder of the run.
+Python is not in the cycle loop. What to do comes as a :class:`cosim.run.traffic.TrafficJob` in the folder of the run.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE
-from cosim.traffic_job import STUCK_CYCLES, TrafficJob, save_counters
+from cosim.jobs.die import CLOCK_NS, FOLDER_VARIABLE
+from cosim.jobs.traffic import STUCK_CYCLES, TrafficJob, save_counters
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.bench.traffic import TRAFFIC_COUNTERS
 

@@ -10,7 +10,7 @@ import cocotb
 from cocotb.triggers import ReadOnly, ValueChange
 from cocotb.utils import get_sim_steps, get_sim_time
 
-from cosim.job import CLOCK_NS
+from cosim.jobs.die import CLOCK_NS
 
 __all__ = ["Observer"]
 

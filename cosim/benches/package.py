@@ -1,6 +1,6 @@
 """Bench of a package: load memories by the back door, run phases on all dies at once, read counters and results.
 
-Python is not in the cycle loop. What to do comes as a :class:`cosim.package_job.PackageJob` in the folder of the run.
+Python is not in the cycle loop. What to do comes as a :class:`cosim.jobs.package.PackageJob` in the folder of the run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
 from cosim.benches.host import read_counters, read_words, state_of, write_register
 from cosim.benches.observer import Observer
-from cosim.job import CLOCK_NS, FOLDER_VARIABLE, image_words, save_changes, save_progress
-from cosim.package_job import PackageJob, PackageOutcome, Phase, PhaseOutcome
-from rtl.register_map import COMMANDS, CONTROL, POST, PROGRAM
+from cosim.jobs.die import CLOCK_NS, FOLDER_VARIABLE, image_words, save_changes, save_progress
+from cosim.jobs.package import PackageJob, PackageOutcome, Phase, PhaseOutcome
+from rtl.interface.register_map import COMMANDS, CONTROL, POST, PROGRAM
 
 
 @cocotb.test()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from hecaton.options import AsJson, examples
-from hecaton.output import Output
+from hecaton.terminal.options import AsJson, examples
+from hecaton.terminal.output import Output
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def show(as_json: AsJson = False) -> None:
     from datetime import datetime
 
     from cosim.backends.cache import cache_bytes, cache_dir, entries
-    from hecaton.tables import columns, quantity
+    from hecaton.terminal.tables import columns, quantity
 
     with Output(as_json) as out:
         found = entries()
@@ -56,7 +56,7 @@ def clear(as_json: AsJson = False) -> None:
     JSON keys: folder, removed, bytes (freed), kept.
     """
     from cosim.backends import cache
-    from hecaton.tables import quantity
+    from hecaton.terminal.tables import quantity
 
     with Output(as_json) as out:
         removed, freed = cache.clear()

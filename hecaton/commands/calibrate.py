@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer
-from hecaton.output import Output
+from hecaton.terminal.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer
+from hecaton.terminal.output import Output
 
 app = typer.Typer()
 
@@ -45,10 +45,11 @@ def calibrate(
     """
     from rich.console import Group
 
-    from chiplet.config import load_system
-    from cosim import calibration, nop_calibration
-    from hecaton.files import write_atomic
-    from hecaton.tables import columns
+    from chiplet.machine.config import load_system
+    from cosim.calibrate import die as calibration
+    from cosim.calibrate import network as nop_calibration
+    from hecaton.terminal.files import write_atomic
+    from hecaton.terminal.tables import columns
 
     with Output(as_json) as out:
         system = load_system(config, override or [], preset="package")

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hecaton.options import AsJson, ConfigFile, Overrides, examples
-from hecaton.output import Output
+from hecaton.terminal.options import AsJson, ConfigFile, Overrides, examples
+from hecaton.terminal.output import Output
 
 app = typer.Typer(help="Look at the configuration.")
 
@@ -29,7 +29,7 @@ def show(
 
     JSON keys: preset, config (sections of keys), sources (for each key the layer that its value comes from).
     """
-    from chiplet.config import dump_toml, load_configuration
+    from chiplet.machine.config import dump_toml, load_configuration
 
     with Output(as_json) as out:
         found = load_configuration(config, override or [], preset=preset)
@@ -50,8 +50,8 @@ def memory(as_json: AsJson = False) -> None:
 
     JSON keys: presets (preset, kind, channels_per_edge_die, channel_bytes_per_second, channel_bytes, pj_per_bit).
     """
-    from chiplet.config import memory_preset_names, read_memory_preset
-    from hecaton.tables import columns
+    from chiplet.machine.config import memory_preset_names, read_memory_preset
+    from hecaton.terminal.tables import columns
 
     with Output(as_json) as out:
         rows = [

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hecaton.errors import CheckFailed
-from hecaton.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer
-from hecaton.output import Output
+from hecaton.terminal.errors import CheckFailed
+from hecaton.terminal.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer
+from hecaton.terminal.output import Output
 
 app = typer.Typer()
 
@@ -50,8 +50,8 @@ def demo(
     runs, reused, utilization, cycles_per_second, samples, samples_reused, speedup, energy_ratio, step_seconds, scaling,
     files.
     """
-    from hecaton.demo import run_demo
-    from hecaton.demo_plan import FULL
+    from hecaton.demo.plan import FULL
+    from hecaton.demo.run import run_demo
 
     with Output(as_json) as out:
         done = run_demo(

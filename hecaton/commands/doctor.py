@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hecaton.errors import CheckFailed
-from hecaton.options import AsJson, examples
-from hecaton.output import Output
+from hecaton.terminal.errors import CheckFailed
+from hecaton.terminal.options import AsJson, examples
+from hecaton.terminal.output import Output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cosim.installation import Part
+    from cosim.backends.installation import Part
 
 app = typer.Typer()
 
@@ -32,7 +32,7 @@ def doctor(as_json: AsJson = False) -> None:
     """
     import platform
 
-    from cosim import installation
+    from cosim.backends import installation
     from cosim.backends.cache import cache_bytes, cache_dir, entries
     from hecaton.version import VERSION
 
@@ -65,7 +65,7 @@ def doctor(as_json: AsJson = False) -> None:
 def _view(kinds: Mapping[str, Sequence[Part]], cache: Mapping[str, object]) -> RenderableType:
     from rich.console import Group
 
-    from hecaton.tables import columns, pairs
+    from hecaton.terminal.tables import columns, pairs
 
     names = ["name", "works", "version", "path", "needs"]
     tables = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hecaton.options import (
+from hecaton.terminal.options import (
     AsJson,
     CalibrationFile,
     ConfigFile,
@@ -23,13 +23,13 @@ from hecaton.options import (
     parse_assignments,
     parse_mesh,
 )
-from hecaton.output import Output
+from hecaton.terminal.output import Output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from chiplet.export_trace import Node
-    from chiplet.projection import Accounted
+    from chiplet.export.layer_graph import Node
+    from chiplet.projection.project import Accounted
 
 app = typer.Typer(
     help="Write one layer of a projection as inputs of other tools: see docs/export.md.", no_args_is_help=True
@@ -122,7 +122,7 @@ def astra_sim(
     JSON keys: directory, files, npus, nodes, tokens, received_bytes_per_die, collective_seconds,
     compute_seconds.
     """
-    from chiplet.export_astra_sim import input_files
+    from chiplet.export.astra_sim import input_files
 
     with Output(as_json) as out:
         found = _account(
@@ -161,9 +161,9 @@ def scale_sim(
     """
     from dataclasses import asdict
 
-    from chiplet.export_scale_sim import config_cfg, gemm_rows, topology_csv
-    from chiplet.export_trace import layer_sequences
-    from hecaton.tables import columns
+    from chiplet.export.layer_graph import layer_sequences
+    from chiplet.export.scale_sim import config_cfg, gemm_rows, topology_csv
+    from hecaton.terminal.tables import columns
 
     with Output(as_json) as out:
         found = _account(
@@ -196,9 +196,9 @@ def _account(
     config: Path | None,
     override: list[str] | None,
 ) -> Accounted:
-    from chiplet import projection
-    from chiplet.config import load_system
-    from chiplet.timing import Calibration
+    from chiplet.machine.config import load_system
+    from chiplet.machine.terms import Calibration
+    from chiplet.projection import project as projection
 
     return projection.account(
         model,
@@ -218,10 +218,10 @@ def _traces(
 ) -> tuple[dict[str, Any], RenderableType]:
     import json
 
-    from chiplet.export_chakra import groups, messages, trace_files
-    from chiplet.export_trace import layer_sequences, layer_trace
-    from hecaton.files import write_atomic
-    from hecaton.tables import pairs
+    from chiplet.export.chakra import groups, messages, trace_files
+    from chiplet.export.layer_graph import layer_sequences, layer_trace
+    from hecaton.terminal.files import write_atomic
+    from hecaton.terminal.tables import pairs
 
     messages()  # refuses before anything is written
     count = layer_sequences(found, sequences)
@@ -249,7 +249,7 @@ def _seconds(nodes: list[Node], *, collectives: bool) -> float:
 
 
 def _write(output: Path, files: Mapping[str, str]) -> list[str]:
-    from hecaton.files import write_atomic
+    from hecaton.terminal.files import write_atomic
 
     for name, content in files.items():
         write_atomic(output / name, content)

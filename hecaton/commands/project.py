@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.options import (
+from hecaton.terminal.options import (
     AsJson,
     CalibrationFile,
     ConfigFile,
@@ -22,12 +22,12 @@ from hecaton.options import (
     parse_assignments,
     parse_mesh,
 )
-from hecaton.output import Output
+from hecaton.terminal.output import Output
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from chiplet.results import Projection, Term
+    from chiplet.projection.results import Projection, Term
 
 app = typer.Typer()
 
@@ -108,10 +108,10 @@ def project(
     """
     from rich.console import Group
 
-    from chiplet import projection
-    from chiplet.config import load_system
-    from chiplet.memory import Optimizer
-    from chiplet.timing import Calibration
+    from chiplet.machine.config import load_system
+    from chiplet.machine.terms import Calibration
+    from chiplet.projection import project as projection
+    from chiplet.schedule.buffers import Optimizer
 
     with Output(as_json) as out:
         packages = {"parallel.data": data_parallel, "parallel.pipeline": pipeline_parallel}
@@ -133,15 +133,15 @@ def project(
         data = found.model_dump()
         view: list[RenderableType] = [_view(found)]
         if explain:
-            from chiplet.cost_explain import explain_cost
-            from chiplet.explain import explain as terms_of
+            from chiplet.explain.cost import explain_cost
+            from chiplet.explain.step import explain as terms_of
 
             terms = terms_of(accounted) + explain_cost(found)
             data["terms"] = [term.model_dump() for term in terms]
             view.append(_terms(terms))
         if ablate:
-            from chiplet.ablation import ablate as rows_of
-            from hecaton.tables import columns
+            from chiplet.studies.ablation import ablate as rows_of
+            from hecaton.terminal.tables import columns
 
             rows, left_out = rows_of(accounted)
             data["ablation"] = [row.model_dump() for row in rows]
@@ -153,7 +153,7 @@ def project(
 
 
 def _terms(terms: list[Term]) -> RenderableType:
-    from hecaton.tables import cell, columns
+    from hecaton.terminal.tables import cell, columns
 
     rows = [
         {
@@ -175,7 +175,7 @@ def _terms(terms: list[Term]) -> RenderableType:
 def _view(found: Projection) -> RenderableType:
     from rich.console import Group
 
-    from hecaton.tables import cell, columns, pairs, quantity
+    from hecaton.terminal.tables import cell, columns, pairs, quantity
 
     step = found.step_seconds
     summary = {

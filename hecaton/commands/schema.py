@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hecaton.files import write_atomic
-from hecaton.options import AsJson, ConfigFile, Overrides, examples
-from hecaton.output import Output
+from hecaton.terminal.files import write_atomic
+from hecaton.terminal.options import AsJson, ConfigFile, Overrides, examples
+from hecaton.terminal.output import Output
 
 app = typer.Typer()
 
@@ -31,7 +31,7 @@ def schema(
     """
     import json
 
-    from chiplet.config import load_system, system_schema
+    from chiplet.machine.config import load_system, system_schema
 
     with Output(as_json) as out:
         load_system(config, override or [], preset="bench")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.options import AsJson, ConfigFile, Overrides, examples
-from hecaton.output import Output
+from hecaton.terminal.options import AsJson, ConfigFile, Overrides, examples
+from hecaton.terminal.output import Output
 
 if TYPE_CHECKING:
     from rtl.block import Block
@@ -48,14 +48,14 @@ def verilog(
 
     JSON keys: top, files, modules, bytes, seconds, map, file_list.
     """
-    from chiplet.config import load_system
-    from rtl.die import Die, die_map
-    from rtl.emit import emit
+    from chiplet.machine.config import load_system
+    from rtl.die.die import Die, die_map
+    from rtl.emit.emitter import emit
 
     with Output(as_json) as out:
         system = load_system(config, override or [], preset="bench")
         if package:
-            from rtl.package import Package, package_map
+            from rtl.package.package import Package, package_map
 
             top: Block = Package(system=system)
             sections = PACKAGE_SECTIONS

@@ -7,13 +7,13 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
-from chiplet.specs import MemorySpec, NopSpec
-from rtl.axi import subordinate_members
+from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.bench.memory import SETTINGS, BenchMemory
 from rtl.block import Block, place
-from rtl.memory_plane import COMMAND_READS
-from rtl.memory_port import request_layout, response_layout
-from rtl.queue import Queue
+from rtl.interface.axi import subordinate_members
+from rtl.lib.queue import Queue
+from rtl.memory.arbiter import request_layout, response_layout
+from rtl.package.memory_plane import COMMAND_READS
 
 __all__ = ["AxiBenchMemory"]
 
@@ -36,7 +36,7 @@ class AxiBenchMemory(Block):
     Members
     -------
     s_axi_*
-        AXI4 subordinate port, see :data:`rtl.axi.CHANNELS`.
+        AXI4 subordinate port, see :data:`rtl.interface.axi.CHANNELS`.
     latency, interval, stall, seed, reseed : In
         As those of the bench memory.
     """

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.bench.xorshift import next_random
 from rtl.block import Block, check_integers, place
-from rtl.delay import Delay
+from rtl.lib.delay import Delay
 
 __all__ = ["BURST_BITS", "CHANCE_BITS", "STALL_BITS", "Channel"]
 

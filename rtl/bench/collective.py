@@ -6,15 +6,15 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.bench.die import HOST, MEMORY
 from rtl.bench.memory import BenchMemory
-from rtl.bench.mesh import MeshLinks, RouterMesh, fault_members
+from rtl.bench.router_mesh import MeshLinks, RouterMesh, fault_members
 from rtl.block import Block, place
-from rtl.die import Die
-from rtl.flit import SIDES, flit_layout
-from rtl.register_map import ADDRESS_BITS
-from rtl.streams import joined
+from rtl.die.die import Die
+from rtl.interface.flit import SIDES, flit_layout
+from rtl.interface.register_map import ADDRESS_BITS
+from rtl.lib.streams import joined
 
 __all__ = ["CollectiveMesh", "CollectiveNode"]
 
@@ -27,7 +27,7 @@ class CollectiveNode(Block):
     Parameters
     ----------
     die, nop, memory : DieSpec, NopSpec, MemorySpec
-        As for :class:`rtl.die.Die`.
+        As for :class:`rtl.die.die.Die`.
     memory_depth : int
         Words of the memory.
 
@@ -119,13 +119,13 @@ class CollectiveMesh(Block):
     host_all : In(1)
         Writes go to all nodes, so that they start in the same cycle.
     host_address, host_write, host_write_data, host_read, host_read_data
-        Registers, see :mod:`rtl.counters`.
+        Registers, see :mod:`rtl.control.counters`.
     done, error : Out(1)
         All dies are done; one has met an error.
     memory_* : In
         Settings of the memories. Each adds its number to ``memory_seed``.
     flip_rate, burst, stall_rate, stall_mask, link, seed, reseed, cut_link, cut, dead, select, value
-        Only with adapters, see :class:`rtl.bench.mesh.RouterMesh`.
+        Only with adapters, see :class:`rtl.bench.router_mesh.RouterMesh`.
     """
 
     def __init__(

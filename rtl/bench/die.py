@@ -3,11 +3,11 @@
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.bench.memory import BenchMemory
 from rtl.block import Block, place
-from rtl.die import Die
-from rtl.register_map import ADDRESS_BITS
+from rtl.die.die import Die
+from rtl.interface.register_map import ADDRESS_BITS
 
 __all__ = ["DieBench"]
 
@@ -21,7 +21,7 @@ class DieBench(Block):
     Parameters
     ----------
     die, memory : DieSpec, MemorySpec
-        As for :class:`rtl.die.Die`.
+        As for :class:`rtl.die.die.Die`.
     memory_depth : int
         Words of the memory.
 

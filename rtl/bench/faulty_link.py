@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS, Channel
 from rtl.block import Block, place
-from rtl.link import LinkPort
-from rtl.link_shape import LinkShape
-from rtl.streams import joined
+from rtl.interface.link_shape import LinkShape
+from rtl.lib.streams import joined
+from rtl.network.link import LinkPort
 
 __all__ = ["FAULT_REGISTERS", "LINK_COUNTERS", "FaultyLink"]
 

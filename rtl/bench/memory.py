@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rtl.block import Block
-from rtl.memory_plane import COMMAND_READS
-from rtl.memory_port import request_layout, response_layout
+from rtl.memory.arbiter import request_layout, response_layout
+from rtl.package.memory_plane import COMMAND_READS
 
 __all__ = ["SETTINGS", "BenchMemory"]
 
@@ -34,7 +34,7 @@ class BenchMemory(Block):
     Members
     -------
     request : In(stream), response : Out(stream)
-        Memory port, see :mod:`rtl.memory_port`.
+        Memory port, see :mod:`rtl.memory.arbiter`.
     latency : In(16)
         Cycles from a read to its word, at least 2.
     interval : In(16)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 
-from chiplet.specs import SystemSpec
-from rtl.axi import connect_axi
+from chiplet.machine.specs import SystemSpec
 from rtl.bench.axi_memory import AxiBenchMemory
 from rtl.bench.memory import CONTENTS, SETTINGS
 from rtl.block import Block, place
-from rtl.package import Package, host_widths, io_die_names
+from rtl.interface.axi import connect_axi
+from rtl.package.package import Package, host_widths, io_die_names
 
 __all__ = ["AXI_COUNTERS", "PackageBench", "contents_name"]
 
@@ -29,7 +29,7 @@ class PackageBench(Block):
     Parameters
     ----------
     system : SystemSpec
-        As for :class:`rtl.package.Package`.
+        As for :class:`rtl.package.package.Package`.
     memory_depth : int
         Words of each memory.
     direct : bool

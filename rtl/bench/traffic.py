@@ -6,10 +6,10 @@ from amaranth.hdl import Array, Cat, Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.specs import NopSpec
+from chiplet.machine.specs import NopSpec
 from rtl.bench.xorshift import next_random
 from rtl.block import Block
-from rtl.flit import flit_layout
+from rtl.interface.flit import flit_layout
 
 __all__ = ["TRAFFIC_COUNTERS", "TrafficNode", "traffic_layout"]
 

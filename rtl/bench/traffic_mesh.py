@@ -8,9 +8,9 @@ from operator import add
 from amaranth.hdl import Array, Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from chiplet.specs import NopSpec
+from chiplet.machine.specs import NopSpec
 from rtl.bench.faulty_link import FAULT_REGISTERS
-from rtl.bench.mesh import MeshLinks, RouterMesh
+from rtl.bench.router_mesh import MeshLinks, RouterMesh
 from rtl.bench.traffic import TrafficNode
 from rtl.block import Block, place
 
@@ -25,7 +25,7 @@ class TrafficMesh(Block):
     nop : NopSpec
         As for the routers; ValueError if its flits are too narrow for traffic.
     rows, cols : int
-        Sides of the mesh; ValueError as for :class:`rtl.bench.mesh.RouterMesh`.
+        Sides of the mesh; ValueError as for :class:`rtl.bench.router_mesh.RouterMesh`.
     links : MeshLinks, optional
         Adapters and faulty wires; without them links are wires.
 
@@ -47,7 +47,7 @@ class TrafficMesh(Block):
         Cycle ``last`` has come, and as many flits were received as generated.
     flip_rate, burst, stall_rate, stall_mask : In, link : In(16), seed_link : In(1), cut_link : In(16)
         Only with links, as all the following: faults, a link, the strobe that takes ``seed`` for it, and the link that
-        dies; see :class:`rtl.bench.mesh.RouterMesh`.
+        dies; see :class:`rtl.bench.router_mesh.RouterMesh`.
     cut : In(1), cut_cycle : In(32)
         Whether a link dies, and the cycle from which it is dead.
     dead : Out(1)

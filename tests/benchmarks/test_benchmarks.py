@@ -11,12 +11,12 @@ import pytest
 
 from benchmarks import generation, simulation, sweep
 from benchmarks.report import markdown
-from chiplet.results import Projection
-from chiplet.sweep_columns import of_projection
+from chiplet.projection.results import Projection
+from chiplet.sweep.columns import of_projection
 from cosim.backends.base import SimulationError
 from cosim.backends.icarus import Icarus
-from cosim.gemm import run_gemm
-from cosim.record import GemmRecord
+from cosim.records.gemm import GemmRecord
+from cosim.run.gemm import run_gemm
 
 
 def report(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -113,7 +113,7 @@ def test_sweep(tmp_path: Path) -> None:
         ("quick", "one core"),
         ("quick", "hecaton sweep"),
         ("llama3.1-405b on 1024 dies", "one projection"),
-        ("chiplet.projection", "import"),
+        ("chiplet.projection.project", "import"),
     ]
     assert [row["points"] for row in rows] == [5, 18, 18, 1, 1]
     for row in rows[1:3]:

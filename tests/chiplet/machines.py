@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chiplet.config import load_system
-from chiplet.llm import Llm
-from chiplet.specs import SystemSpec
+from chiplet.machine.config import load_system
+from chiplet.machine.specs import SystemSpec
+from chiplet.workload.llm import Llm
 
 PACKAGE: SystemSpec = load_system(None, [], preset="package")
 """The package preset."""

@@ -10,10 +10,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chiplet.specs import DieSpec, Dtype, MemorySpec
-from cosim.operands import Operands, random_operand
-from cosim.scheduler import GemmProgram, schedule_gemm
-from cosim.tiling import FORMS, Shape
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
+from cosim.golden.operands import Operands, random_operand
+from cosim.program.gemm import GemmProgram, schedule_gemm
+from cosim.program.tiling import FORMS, Shape
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,10 @@ COMMAND = """
 import os, sys, time
 import typer
 from hecaton import cli
-from hecaton.errors import CheckFailed
-from hecaton.options import AsJson
-from hecaton.output import Output
-from hecaton.tables import pairs
+from hecaton.terminal.errors import CheckFailed
+from hecaton.terminal.options import AsJson
+from hecaton.terminal.output import Output
+from hecaton.terminal.tables import pairs
 
 @cli.app.command()
 def work(end: str, as_json: AsJson = False) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nop.check import check
 from nop.collectives import ALGORITHMS, Algorithm, Schedule, chain, line, ring, tree_broadcast
+from nop.proof.delivery import check
 from nop.topology import Mesh, folded_ring
 
 NODES = st.integers(min_value=1, max_value=17)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from chiplet.specs import MemorySpec
-from rtl.axi import ADDRESS, CHANNELS
+from chiplet.machine.specs import MemorySpec
+from rtl.interface.axi import ADDRESS, CHANNELS
 from tests.rtl.harness import Bench
 
 

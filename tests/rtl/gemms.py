@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chiplet.specs import DieSpec
-from rtl.isa import Opcode, encode
+from chiplet.machine.specs import DieSpec
+from rtl.interface.isa import Opcode, encode
 
 Vector = tuple[tuple[int, int] | None, ...]
 

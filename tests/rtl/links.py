@@ -9,8 +9,8 @@ from typing import Any
 from amaranth.hdl import Module
 
 from rtl.bench.channel import CHANCE_BITS, Channel
-from rtl.link import LinkPort
-from rtl.link_shape import LinkShape
+from rtl.interface.link_shape import LinkShape
+from rtl.network.link import LinkPort
 from tests.rtl.harness import get, put, simulate
 
 SIDES = (0, 1)

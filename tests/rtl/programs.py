@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import product
 from random import Random
 
-from chiplet.specs import DieSpec, MemorySpec
-from rtl.exchange_port import EXCHANGE_ADDRESS
-from rtl.isa import Opcode, Target, encode
+from chiplet.machine.specs import DieSpec, MemorySpec
+from rtl.engine.exchange_port import EXCHANGE_ADDRESS
+from rtl.interface.isa import Opcode, Target, encode
 
 UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
 PAIRS = {pair: n for n, pair in enumerate((u, v) for u, v in product(UNITS, UNITS) if u != v)}

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from nop.collective_cost import Broadcast
 from nop.collectives import Schedule, Transfer, tree_broadcast
-from nop.cost import Broadcast
 
 Matrix = np.ndarray
 Held = dict[int, dict[int, Matrix]]

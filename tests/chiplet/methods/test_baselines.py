@@ -10,7 +10,7 @@ import pytest
 
 from chiplet.methods.base import Method
 from chiplet.methods.registry import METHODS, make_switches, method_type
-from chiplet.methods.work import Batch, Operation
+from chiplet.workload.operations import Batch, Operation
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model
 

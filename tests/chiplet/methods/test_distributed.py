@@ -12,7 +12,7 @@ import pytest
 
 from chiplet.methods.base import Method
 from chiplet.methods.registry import make_switches, method_type
-from chiplet.methods.work import CommStep, Linear
+from chiplet.workload.operations import CommStep, Linear
 from nop.collectives import Op, line, ring
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model

@@ -9,7 +9,7 @@ import pytest
 
 from chiplet.methods.base import Method
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
-from chiplet.methods.work import Batch, Linear
+from chiplet.workload.operations import Batch, Linear
 from nop.collectives import ALGORITHMS, Algorithm, line
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
 from cosim.backends.cxxrtl import Cxxrtl
-from cosim.gemm import emit_bench, run_gemm
-from cosim.record import GemmRequest
-from cosim.tiling import Form
+from cosim.program.tiling import Form
+from cosim.records.gemm import GemmRequest
+from cosim.run.gemm import emit_bench, run_gemm
 
 DIE = DieSpec(rows=3, cols=2)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.partition import MOST_STATEMENTS, SMALL, kept_modules
-from cosim.gemm import emit_bench
+from cosim.run.gemm import emit_bench
 
 
 def netlist(modules: Mapping[str, tuple[int, Mapping[str, int]]]) -> str:

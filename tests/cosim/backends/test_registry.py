@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
-from chiplet.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import BACKENDS, backend
-from cosim.gemm import run_gemm
-from cosim.record import GemmRequest
+from cosim.records.gemm import GemmRequest
+from cosim.run.gemm import run_gemm
 
 
 def test_names() -> None:

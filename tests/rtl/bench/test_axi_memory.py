@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chiplet.specs import MemorySpec, NopSpec
-from rtl.axi import CHANNELS
+from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.bench.axi_memory import AxiBenchMemory
+from rtl.interface.axi import CHANNELS
 from tests.rtl.harness import simulate
 
 NOP = NopSpec(coordinate_bits=3)

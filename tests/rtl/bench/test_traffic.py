@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chiplet.specs import NopSpec
+from chiplet.machine.specs import NopSpec
 from rtl.bench.traffic import TRAFFIC_COUNTERS, TrafficNode, traffic_layout
-from rtl.flit import flit_layout
+from rtl.interface.flit import flit_layout
 from tests.rtl.harness import simulate
 
 NOP = NopSpec(flit_bits=48, coordinate_bits=3)

@@ -1,0 +1,1 @@
+"""Area, yield and manufacturing cost of dies and packages."""

@@ -1,0 +1,84 @@
+"""Area of a die: transistors of the generated hardware, bits of its buffers, PHYs of its links.
+
+Transistors are counted by synthesis of generated dies of several sizes (``tools/area.py``); terms for the
+constant part, each row, each column and each PE follow from them. What is not generated yet, the vector unit, is
+assumed. Sizes may be arrays: many dies at once.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
+from chiplet.vectorized.elementwise import Number
+
+SUM_BITS = 32
+"""Bits of a sum in the accumulator buffer."""
+
+SIDES = 4
+"""Links of a die, one to each neighbour."""
+
+
+def die_area(system: SystemSpec) -> dict[str, Number]:
+    """Area of a compute die by part, mm2: ``logic``, ``vector``, ``router``, ``sram``, ``phy``, ``overhead``.
+
+    Logic: transistors / density / utilization. SRAM: bits x bit cell / share of bit cells. PHY: bandwidth of
+    four links, both directions, over what a mm2 carries. Overhead is a share of all these.
+    """
+    die, spec = system.die, system.area
+    density = spec.transistors_per_mm2 * spec.utilization
+    parts: dict[str, Number] = {
+        "logic": die_transistors(die) / density,
+        "vector": die.cols * spec.vector_transistors / density,
+        "router": router_transistors(system.nop.flit_bits) / density,
+        "sram": sram_bits(die) * spec.bitcell_um2 / spec.sram_efficiency * 1e-6,
+        "phy": 2 * SIDES * system.link.bytes_per_second / spec.phy_bytes_per_second_per_mm2,
+    }
+    parts["overhead"] = sum(parts.values()) * spec.overhead
+    return parts
+
+
+def sram_bits(die: DieSpec) -> Number:
+    """Bits of the banks of a die's buffers."""
+    operands = die.cols * die.weight_depth + die.rows * die.activation_depth
+    return operands * die.element_bits + die.cols * die.accumulator_depth * SUM_BITS
+
+
+def die_transistors(die: DieSpec) -> Number:
+    """Transistors of a generated die apart from its SRAMs: array, units, queues, control."""
+    terms = transistor_terms(die.dtype, die.stages)
+    return (
+        terms["constant"]
+        + terms["per_row"] * die.rows
+        + terms["per_col"] * die.cols
+        + terms["per_pe"] * die.rows * die.cols
+    )
+
+
+def router_transistors(flit_bits: Number) -> Number:
+    """Transistors of a generated router."""
+    terms = _counted()["router"]
+    return terms["constant"] + terms["per_flit_bit"] * flit_bits
+
+
+def transistor_terms(dtype: Dtype, stages: int) -> dict[str, float]:
+    """Counted transistors of dies with that data type and that many adder stages: ``constant``, ``per_row``,
+    ``per_col``, ``per_pe``.
+    """
+    found = next(row for row in _counted()["dies"] if (row["dtype"], row["stages"]) == (dtype, stages))
+    return {name: float(found[name]) for name in ("constant", "per_row", "per_col", "per_pe")}
+
+
+def counted_by() -> str:
+    """How the transistors were counted."""
+    return str(_counted()["tool"])
+
+
+@cache
+def _counted() -> dict[str, Any]:
+    text = (resources.files("chiplet") / "presets" / "area.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found

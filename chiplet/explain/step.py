@@ -1,0 +1,302 @@
+"""Every number of a projection as a term: its formula, what goes into it, units, and how well it is known.
+
+Terms form a tree whose leaves are inputs and sizes of the workload. A term is the sum or the product of its
+operands, or follows from them by its formula; sums and products add up to the result. A term is known as well
+as its weakest operand: measured, else published, else assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chiplet.explain.packages import add_between
+from chiplet.explain.result import add_breakdown, add_memory, add_packages
+from chiplet.machine.sources import Status
+from chiplet.projection.project import Accounted
+from chiplet.projection.results import Operand, Term
+from chiplet.step.account import PassAccount
+from chiplet.step.dram_traffic import Traffic
+from chiplet.step.overlap import gemm_seconds, operation_busy
+from chiplet.workload.operations import CommStep, Operation
+
+How = Literal["sum", "product", "formula"]
+_ORDER: tuple[Status, ...] = ("measured", "published", "assumed")
+
+_ENERGY: dict[str, tuple[str, str, str]] = {
+    "array": ("macs", "multiply-adds", "energy.mac_pj"),
+    "vector": ("vector_operations", "vector operations", "energy.vector_pj"),
+    "sram": ("sram_bytes", "bytes in and out of buffers", "energy.sram_pj_per_byte"),
+    "nop": ("nop_bit_hops", "bits x hops of collectives", "link.pj_per_bit"),
+    "memory_nop": ("memory_bit_hops", "bits x hops of memory traffic", "link.pj_per_bit"),
+    "dram": ("dram_bits", "bits to and from DRAM", "memory.pj_per_bit"),
+}
+
+
+def explain(found: Accounted) -> list[Term]:
+    """The terms of ``found``, each result followed by what it is made of."""
+    return _Explanation(found).terms
+
+
+@dataclass
+class _Explanation:
+    """Collects the terms of one projection."""
+
+    found: Accounted
+    terms: list[Term] = field(default_factory=list)
+    _between: list[Operand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        result = self.found.projection
+        self._inputs = {entry.name: entry for entry in [*result.measured_inputs, *result.assumed_inputs]}
+        found, model = self.found, self.found.method.model
+        system = found.machine.system
+        self._cycle = self.add(
+            "seconds a cycle",
+            1 / system.die.clock_hz,
+            "s",
+            "formula",
+            "1 / clock",
+            [self.given("die.clock_hz")],
+        )
+        rate = [self.given("link.lanes"), self.given("link.lane_rate")]
+        formula = "8 / (lanes x lane rate)"
+        self._byte = self.add(
+            "seconds a byte", 1 / system.link.bytes_per_second, "s/byte", "formula", formula, rate
+        )
+        delay = [self.given(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
+        formula = "latency + router cycles / clock"
+        self._hop = self.add("hop", system.hop_seconds, "s", "formula", formula, delay)
+        tokens = float(result.global_batch * result.sequence_length)
+        sizes = [
+            self.count("global_batch", float(result.global_batch), "", "assumed"),
+            self.count("sequence_length", float(result.sequence_length), "tokens", "assumed"),
+        ]
+        batch = self.add("tokens", tokens, "tokens", "product", "sequences x tokens of a sequence", sizes)
+        step = self._step()
+        self.add(
+            "tokens_per_second", result.tokens_per_second, "1/s", "formula", "tokens / step", [batch, step]
+        )
+        flops = 3 * model.forward_flops(int(tokens), result.sequence_length)
+        work = self.count("floating-point operations", float(flops), "", "published")
+        die = [self.given(name) for name in ("die.rows", "die.cols", "die.clock_hz")]
+        dies = self.count("dies", float(result.dies * result.packages), "dies", "assumed")
+        formula = "operations / (step x 2 rows cols clock dies)"
+        self.add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
+        self._energy(step, dies)
+        compute = self._total(
+            "array time", [each.on_package.compute * each.layers for each in found.step.passes]
+        )
+        nop = self._total("NoP time", [each.on_package.nop * each.layers for each in found.step.passes])
+        self.add(
+            "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
+        )
+        self._elements()
+        add_breakdown(self, found, self._named(compute, nop))
+        add_memory(self, found)
+        add_packages(self, found)
+
+    def given(self, name: str) -> Operand:
+        """An input of the machine."""
+        entry = self._inputs[name]
+        return Operand(name=name, value=entry.value, unit=entry.unit, status=entry.status)
+
+    def count(self, name: str, value: float, unit: str = "", status: Status = "published") -> Operand:
+        """A size of the workload, or what follows from sizes."""
+        return Operand(name=name, value=value, unit=unit, status=status)
+
+    def add(
+        self, name: str, value: float, unit: str, how: How, formula: str, operands: Sequence[Operand]
+    ) -> Operand:
+        """Write a term, and return it as an operand of others."""
+        status = _ORDER[max((_ORDER.index(each.status) for each in operands), default=0)]
+        self.terms.append(
+            Term(
+                name=name,
+                value=value,
+                unit=unit,
+                how=how,
+                formula=formula,
+                operands=list(operands),
+                status=status,
+            )
+        )
+        return Operand(name=name, value=value, unit=unit, status=status)
+
+    def _total(self, name: str, parts: Sequence[float]) -> Operand:
+        operands = [
+            self.count(f"{name} of {each.block} {each.direction}", seconds, "s", "assumed")
+            for each, seconds in zip(self.found.step.passes, parts, strict=True)
+        ]
+        return self.add(name, sum(parts), "s", "sum", "sum over passes", operands)
+
+    def _step(self) -> Operand:
+        account = self.found.step
+        parts = [self._pass(each) for each in account.passes]
+        parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
+        update = self._traffic("optimizer DRAM", account.update, account.update_dram)
+        lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
+        formula = "operations of the update / dies / lanes x cycles of one x seconds a cycle"
+        vector = self.add("optimizer vector", account.update_vector, "s", "formula", formula, lanes)
+        formula = "max(DRAM time, vector time) of the update"
+        parts.append(
+            self.add("optimizer", float(account.update_seconds), "s", "formula", formula, [update, vector])
+        )
+        formula = "passes + embedding + optimizer"
+        if self.found.parallel is not None:
+            self._between = add_between(self, self.found.parallel, self.found.machine.system.parallel)
+            parts += self._between
+            formula += " + pipeline bubble + traffic between packages"
+        return self.add("step", account.seconds, "s", "sum", formula, parts)
+
+    def _named(self, *operands: Operand) -> dict[str, Operand]:
+        """Terms that the parts of the step follow from, by name."""
+        names = ("embedding", "optimizer", "optimizer DRAM", "optimizer vector")
+        terms = {term.name: term for term in self.terms}
+        found = {operand.name: operand for operand in operands}
+        for name in names:
+            found[name] = self.count(name, terms[name].value, "s", terms[name].status)
+        for operand in self._between:
+            found[operand.name if operand.name == "pipeline bubble" else f"between: {operand.name}"] = operand
+        return found
+
+    def _pass(self, each: PassAccount) -> Operand:
+        name = f"{each.block} {each.direction}"
+        layers = self.count("layers", float(each.layers), "layers")
+        runs = self.count("mini-batches", float(each.runs), "", "assumed")
+        batch: dict[str, list[Operand]] = {"array": [], "NoP exposed": [], "vector exposed": []}
+        for position, operation in enumerate(each.operations, start=1):
+            place = f"{name}: {position} {operation.name}"
+            for kind, operand in zip(batch, self._operation(place, operation, each), strict=True):
+                batch[kind].append(self._times(operand, operation))
+        values = (each.busy.compute, each.busy.nop_exposed, each.busy.vector_exposed)
+        parts = []
+        for (kind, operands), value in zip(batch.items(), values, strict=True):
+            formula = "sum over the operations of a mini-batch"
+            one = self.add(f"{name}: {kind} a mini-batch", value, "s", "sum", formula, operands)
+            formula = "layers x mini-batches x seconds"
+            total = value * each.runs * each.layers
+            parts.append(self.add(f"{name}: {kind}", total, "s", "product", formula, [layers, runs, one]))
+        if each.once.elapsed:
+            once = self.count("replicated weights a layer", each.once.elapsed, "s", "assumed")
+            value = each.once.elapsed * each.layers
+            label = f"{name}: NoP once a step"
+            parts.append(self.add(label, value, "s", "product", "layers x seconds", [layers, once]))
+        memory = self._traffic(f"{name}: DRAM", each.traffic, each.memory_seconds)
+        waiting = self.count("waiting for weights and gradients", each.waiting, "s", "assumed")
+        package = self.count("time without DRAM", each.on_package.elapsed, "s", "assumed")
+        formula = "layers x (max(0, DRAM - time without DRAM) + waiting)"
+        exposed = each.dram_exposed * each.layers
+        label = f"{name}: DRAM exposed"
+        parts.append(self.add(label, exposed, "s", "formula", formula, [layers, memory, package, waiting]))
+        return self.add(name, each.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts)
+
+    def _times(self, one: Operand, operation: Operation) -> Operand:
+        """The time of an operation in a mini-batch out of that of one time."""
+        if operation.times == 1:
+            return one
+        times = self.count("slices alike", float(operation.times), "", "assumed")
+        value = one.value * operation.times
+        return self.add(
+            f"{one.name}, all slices alike", value, "s", "product", "slices x seconds", [times, one]
+        )
+
+    def _operation(
+        self, place: str, operation: Operation, each: PassAccount
+    ) -> tuple[Operand, Operand, Operand]:
+        machine, method = self.found.machine, self.found.method
+        busy = operation_busy(operation, machine, method, each.tokens, each.tile)
+        clock = machine.system.die.clock_hz
+        cycles_of = [self.given(name) for name in self._inputs if name.startswith("gemm.")]
+        gemms = []
+        for step in operation.gemms:
+            seconds = gemm_seconds(step, machine, each.tile)
+            formula = (
+                f"{step.count} x cycles of {step.m} x {step.k} x {step.n}, tiles of {each.tile}: timing.py"
+            )
+            name = f"{place}: {step.name}"
+            cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)
+            operands = [cycles, self._cycle]
+            gemms.append(self.add(name, seconds, "s", "product", "cycles x seconds a cycle", operands))
+        array = self.add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
+        repeats = method.tile_count(each.tokens, each.tile) if method.token_tiled else 1
+        nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
+        lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
+        formula = "operations / lanes x cycles of one x seconds a cycle"
+        vector = self.add(f"{place}: vector unit", busy.vector, "s", "formula", formula, lanes)
+        tiles = self.count("overlapping tiles", float(repeats), "", "assumed")
+        formula = "busiest + (sum - busiest) / tiles, or the sum without overlap; less array and vector parts"
+        first = self.add(
+            f"{place}: NoP exposed", busy.nop_exposed, "s", "formula", formula, [array, *nop, vector, tiles]
+        )
+        formula = "what the vector unit adds beyond the array when it is busier than the NoP"
+        second = self.add(
+            f"{place}: vector exposed", busy.vector_exposed, "s", "formula", formula, [array, *nop, vector]
+        )
+        return array, first, second
+
+    def _comm(self, place: str, step: CommStep, repeats: int) -> Operand:
+        system = self.found.machine.system
+        name = f"{place}: {step.name}"
+        elements = self.count("elements over the busiest link", step.serial_elements, "elements")
+        size = self.count("bytes an element", float(step.element_bytes), "bytes", "assumed")
+        data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
+        formula = "elements x bytes x seconds a byte"
+        first = self.add(f"{name}, data", data, "s", "product", formula, [elements, size, self._byte])
+        counts = [
+            self.count("token tiles", float(repeats), "", "assumed"),
+            self.count("steps", float(step.steps), "steps"),
+            self.count("hops a step", float(step.hops), "hops"),
+        ]
+        seconds = repeats * step.steps * step.hops * system.hop_seconds
+        formula = "token tiles x steps x hops x hop"
+        second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, self._hop])
+        return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
+
+    def _traffic(self, name: str, traffic: Traffic, seconds: float) -> Operand:
+        mesh, system = self.found.method.mesh, self.found.machine.system
+        operands = [
+            self.count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
+            self.count("bytes into a die", traffic.per_die, "bytes", "assumed"),
+            self.count("channels", float(system.memory.package_channels(mesh.edge_links)), "", "assumed"),
+            self.count("links into the mesh", float(mesh.edge_links), "", "assumed"),
+            self.given("memory.channel_bytes_per_second"),
+            self.given("link.lanes"),
+            self.given("link.lane_rate"),
+        ]
+        formula = (
+            "max(bytes / channels / bandwidth, bytes / edge links / link rate, bytes into a die / link rate)"
+        )
+        return self.add(name, seconds, "s", "formula", formula, operands)
+
+    def _energy(self, step: Operand, dies: Operand) -> None:
+        result, events = self.found.projection, self.found.step.events
+        pico = self.count("joules a picojoule", 1e-12, "J/pJ", "measured")
+        parts = []
+        for part, (attribute, unit, key) in _ENERGY.items():
+            count = self.count(unit, getattr(events, attribute), unit, "assumed")
+            operands = [count, self.given(key), pico]
+            formula = "counted events x energy of one"
+            name = f"energy of {part.replace('_', ' ')}"
+            parts.append(self.add(name, result.energy[part], "J", "product", formula, operands))
+        if self.found.parallel is not None:
+            sent = self.count(
+                "bits between packages", 8 * self.found.parallel.fabric_bytes, "bits", "assumed"
+            )
+            operands = [sent, self.given("fabric.pj_per_bit"), pico]
+            value, formula = result.energy["fabric"], "bits x energy of one"
+            parts.append(self.add("energy of fabric", value, "J", "product", formula, operands))
+        operands = [self.given("energy.static_watts"), dies, step]
+        static = result.energy["static"]
+        parts.append(
+            self.add("energy of static", static, "J", "product", "power of a die x dies x step", operands)
+        )
+        self.add("energy", result.energy_joules, "J", "sum", "sum of the parts", parts)
+
+    def _elements(self) -> None:
+        result = self.found.projection
+        value = result.nop_elements_per_die_per_layer
+        formula = "received by a die for one layer, both passes, global batch: docs/method.md"
+        operands = [self.count("dies", float(result.dies)), self.count("batch", float(result.global_batch))]
+        self.add("nop_elements_per_die_per_layer", value, "elements", "formula", formula, operands)

@@ -1,0 +1,1 @@
+"""One layer of a projection as input of other simulators."""

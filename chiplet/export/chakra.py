@@ -1,0 +1,202 @@
+"""Chakra execution traces: the schema of MLCommons Chakra 0.0.4, one file for each NPU (die).
+
+A trace is a sequence of length-delimited messages, a ``GlobalMetadata`` and then a ``Node`` for each step, of the
+package ``ChakraProtoMsg`` in mlcommons/chakra, schema/protobuf/et_def.proto. The messages are built here when
+they are needed, with the same field numbers, so that nobody needs protoc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+from chiplet.export.layer_graph import Line, Node
+from nop.topology import Mesh
+
+SCHEMA_VERSION = "0.0.4"
+COMP_NODE, COMM_COLL_NODE = 4, 7
+COLLECTIVES = {"all-gather": 2, "reduce-scatter": 7}
+"""Values of the schema's ``NodeType`` and ``CollectiveCommType``."""
+
+_FIELDS: Mapping[str, Sequence[tuple[str, int, str]]] = {
+    "AttributeProto": (
+        ("name", 1, "string"),
+        ("doc_string", 2, "string"),
+        ("int64_val", 9, "int64"),
+        ("uint64_val", 13, "uint64"),
+        ("bool_val", 27, "bool"),
+        ("string_val", 29, "string"),
+    ),
+    "GlobalMetadata": (("version", 1, "string"), ("attr", 2, "AttributeProto*")),
+    "Node": (
+        ("id", 1, "uint64"),
+        ("name", 2, "string"),
+        ("type", 3, "int32"),
+        ("ctrl_deps", 4, "uint64*"),
+        ("data_deps", 5, "uint64*"),
+        ("start_time_micros", 6, "uint64"),
+        ("duration_micros", 7, "uint64"),
+        ("attr", 10, "AttributeProto*"),
+    ),
+}
+"""The fields of the schema that are written: name, number, type; a star repeats. Enumerations are written as the
+integers that they are on the wire."""
+
+_VALUES = ("int64_val", "uint64_val", "bool_val", "string_val")
+"""Fields of which an attribute has one."""
+
+
+@lru_cache(maxsize=1)
+def messages() -> dict[str, Any]:
+    """The classes of the schema's messages by name. Raises ``ValueError`` of one line without protobuf."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    except ImportError:
+        raise ValueError(
+            "Chakra traces need protobuf: install hecaton with its extra export (pip install 'hecaton[export]')"
+        ) from None
+    package = "ChakraProtoMsg"
+    file = descriptor_pb2.FileDescriptorProto(name="hecaton/et_def.proto", package=package, syntax="proto3")
+    field_type = descriptor_pb2.FieldDescriptorProto
+    for message_name, fields in _FIELDS.items():
+        message = file.message_type.add(name=message_name)
+        for name, number, kind in fields:
+            one = message.field.add(name=name, number=number)
+            one.label = field_type.LABEL_REPEATED if kind.endswith("*") else field_type.LABEL_OPTIONAL
+            scalar = kind.rstrip("*")
+            if scalar in _FIELDS:
+                one.type, one.type_name = field_type.TYPE_MESSAGE, f".{package}.{scalar}"
+            else:
+                one.type = field_type.Type.Value(f"TYPE_{scalar.upper()}")
+            if message_name == "AttributeProto" and name in _VALUES:
+                one.oneof_index = 0
+        if message_name == "AttributeProto":
+            message.oneof_decl.add(name="value")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+        for name in _FIELDS
+    }
+
+
+def groups(nodes: Sequence[Node], mesh: Mesh) -> dict[str, list[int]]:
+    """Communicator groups of ``nodes`` by name, "1" and on: NPU numbers. All dies together need none.
+
+    An NPU is a die, numbered row by row; on a ring through all dies, in the order of the ring.
+    """
+    lines = {node.line for node in nodes if node.line is not None and node.line.size < mesh.nodes}
+    found: list[list[int]] = []
+    for line in sorted(lines, key=lambda line: (line.axis, line.size)):
+        found += [members for members in _members(line, mesh) if members not in found]
+    return {str(number): members for number, members in enumerate(found, start=1)}
+
+
+def _members(line: Line, mesh: Mesh) -> Iterator[list[int]]:
+    """Each group of ``line``: consecutive dies of a row, of a column, or of all dies."""
+    rows, cols = mesh.rows, mesh.cols
+    if line.axis == "row":
+        lines = [[row * cols + col for col in range(cols)] for row in range(rows)]
+    elif line.axis == "column":
+        lines = [[row * cols + col for row in range(rows)] for col in range(cols)]
+    else:
+        lines = [list(range(mesh.nodes))]
+    for dies in lines:
+        yield from (dies[start : start + line.size] for start in range(0, len(dies), line.size))
+
+
+def comm_size(node: Node, members: int) -> int:
+    """``comm_size`` of a collective among ``members`` dies as ASTRA-sim reads it: what a die contributes to an
+    all-gather, the whole that a reduce-scatter starts from; in whole bytes a chunk.
+    """
+    chunk = ceil(node.chunk_bytes)
+    return chunk if node.op == "all-gather" else chunk * members
+
+
+def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the trace of each NPU: ``<name>.<npu>.et``.
+
+    Attributes and their types are those that ASTRA-sim's feeder reads. Raises ``ValueError`` without protobuf.
+    """
+    kinds = messages()
+    names = {tuple(members): number for number, members in groups(nodes, mesh).items()}
+    everyone = (mesh.nodes, "")
+    own: dict[tuple[Line, int], tuple[int, str]] = {}
+    for line in {node.line for node in nodes if node.line is not None}:
+        for members in _members(line, mesh):
+            for npu in members:
+                group = (len(members), names[tuple(members)]) if len(members) < mesh.nodes else everyone
+                own[line, npu] = group
+    head = _delimited(kinds["GlobalMetadata"](version=SCHEMA_VERSION))
+    encoded: dict[tuple[int, tuple[int, str]], bytes] = {}
+    for npu in range(mesh.nodes):
+        parts = [head]
+        for node in nodes:
+            group = own[node.line, npu] if node.line else everyone
+            if (node.number, group) not in encoded:
+                encoded[node.number, group] = _delimited(_message(kinds, node, *group))
+            parts.append(encoded[node.number, group])
+        yield f"{name}.{npu}.et", b"".join(parts)
+
+
+def read_trace(content: bytes) -> tuple[Any, list[Any]]:
+    """The ``GlobalMetadata`` and the ``Node`` messages of a trace. Raises ``ValueError`` for half a message."""
+    kinds = messages()
+    found: list[Any] = []
+    position = 0
+    while position < len(content):
+        size = shift = 0
+        while True:
+            if position >= len(content):
+                raise ValueError("a trace ends inside the length of a message")
+            byte = content[position]
+            position += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        if position + size > len(content):
+            raise ValueError("a trace ends inside a message")
+        kind = kinds["Node"] if found else kinds["GlobalMetadata"]
+        found.append(kind.FromString(content[position : position + size]))
+        position += size
+    return found[0], found[1:]
+
+
+def _message(kinds: Mapping[str, Any], node: Node, members: int, group: str) -> Any:
+    """A node of the trace of a die that is one of ``members``; alone it has nothing to communicate."""
+    attribute = kinds["AttributeProto"]
+    attributes = [attribute(name="is_cpu_op", bool_val=False)]
+    talks = node.op is not None and members > 1
+    if talks:
+        attributes += [
+            attribute(name="comm_type", int64_val=COLLECTIVES[str(node.op)]),
+            attribute(name="comm_size", int64_val=comm_size(node, members)),
+        ]
+        attributes += [attribute(name="pg_name", string_val=group)] if group else []
+    else:
+        attributes += [
+            attribute(name="num_ops", int64_val=round(node.operations)),
+            attribute(name="tensor_size", uint64_val=round(node.tensor_bytes)),
+        ]
+    return kinds["Node"](
+        id=node.number,
+        name=node.name,
+        type=COMM_COLL_NODE if talks else COMP_NODE,
+        data_deps=node.after,
+        duration_micros=max(1, round(node.seconds * 1e6)) if talks or node.op is None else 0,
+        attr=attributes,
+    )
+
+
+def _delimited(message: Any) -> bytes:
+    """A message after its length, seven bits a byte, low ones first."""
+    data: bytes = message.SerializeToString(deterministic=True)
+    size, prefix = len(data), bytearray()
+    while size > 0x7F:
+        prefix.append(size & 0x7F | 0x80)
+        size >>= 7
+    prefix.append(size)
+    return bytes(prefix) + data

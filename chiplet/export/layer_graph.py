@@ -1,0 +1,327 @@
+"""One layer's forward and backward pass as a graph of compute and collectives: what the exports are written from.
+
+All dies do the same, each with the others of its row, its column or the whole mesh, so one graph stands for all.
+The layer runs one mini-batch of the attention, and the FFN on the same tokens in mini-batches of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Literal
+
+from chiplet.methods.base import Method
+from chiplet.projection.project import Accounted
+from chiplet.step.overlap import Machine, gemm_seconds
+from chiplet.workload.operations import Batch, CommStep, GemmStep, Operation, VectorStep
+
+Collective = Literal["all-gather", "reduce-scatter"]
+
+SAME_AS: dict[str, Collective] = {
+    "all-gather": "all-gather",
+    "broadcast": "all-gather",
+    "reduce-scatter": "reduce-scatter",
+    "reduce": "reduce-scatter",
+}
+"""The collective that leaves the same data in the same places: a sweep of broadcasts, one from each die, is an
+all-gather, and a sweep of reductions a reduce-scatter."""
+
+NEEDED_BY: dict[str, tuple[str, ...]] = {
+    "gather X again": ("X^T dY",),
+    "broadcast X": ("XW", "X^T dY"),
+    "broadcast W": ("XW", "dY W^T"),
+}
+"""GEMMs that wait for a collective, by what it carries; all GEMMs of the operation for others."""
+
+RESULT_OF: dict[str, str] = {"scatter dX": "dY W^T", "reduce dX": "dY W^T", "reduce dW": "X^T dY"}
+"""The GEMM whose sums a collective carries; the last one of the operation for others."""
+
+NORM = "norm sums"
+"""How the collectives of a norm's feature sums are called."""
+
+SUM_BYTES = 4
+"""Bytes of a sum in the accumulator buffer, and of an operand of the vector unit."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """The dies of a collective: consecutive ones, ``size`` at a time, along ``axis`` (row, column, ring, torus)."""
+
+    axis: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step of every die: a collective among the dies of ``line``, or compute if that is ``None``.
+
+    A collective has ``chunk_bytes`` for each die of the line: what it contributes to an all-gather, or ends up
+    with after a reduce-scatter. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``.
+    ``seconds`` are ours, ``after`` the numbers of earlier nodes that it waits for.
+    """
+
+    number: int
+    name: str
+    seconds: float
+    after: tuple[int, ...]
+    line: Line | None = None
+    op: Collective | None = None
+    chunk_bytes: float = 0.0
+    operations: float = 0.0
+    tensor_bytes: float = 0.0
+    gemm: GemmStep | None = None
+
+    @property
+    def received_bytes(self) -> float:
+        """Bytes that a die receives in a collective."""
+        return self.chunk_bytes * (self.line.size - 1) if self.line else 0.0
+
+
+def layer_trace(found: Accounted, *, sequences: int | None = None, token_tiles: bool = False) -> list[Node]:
+    """The nodes of one layer of ``found``, each after those that it waits for.
+
+    The layer works on ``sequences`` sequences: by default on as many as give every die work in the attention,
+    if its mini-batch has so many. With ``token_tiles`` each operation is cut into the token tiles of the
+    schedule, so that the communication of one can run behind the GEMM of another; else it is one collective,
+    GEMM and collective after the other. Raises ``ValueError`` for more sequences than the mini-batch has.
+    """
+    return _Trace(found, layer_sequences(found, sequences), token_tiles).nodes
+
+
+def layer_sequences(found: Accounted, sequences: int | None = None) -> int:
+    """Sequences that the trace of a layer works on; arguments and errors as :func:`layer_trace`."""
+    most: int = found.projection.memory.mini_batch_tokens["attention"] // found.projection.sequence_length
+    if sequences is None:
+        return min(most, int(found.method.sequence_groups))
+    if not 1 <= sequences <= most:
+        raise ValueError(f"sequences = {sequences}: must be from 1 to the {most} of a mini-batch")
+    return sequences
+
+
+def layer_operations(found: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
+    """Block, direction, operation, tokens and token tile of everything that one layer does, in order."""
+    memory, method = found.projection.memory, found.method
+    attention, ffn, _ = method.blocks()
+    length = found.projection.sequence_length
+    tokens, limit = sequences * length, memory.mini_batch_tokens["ffn"]
+    parts = [limit] * (tokens // limit) + [tokens % limit] * bool(tokens % limit)
+    plans = [(attention, Batch(tokens, sequences, length))]
+    plans += [(ffn, Batch(part, ceil(part / length), length)) for part in parts]
+    made = [(batch, method.plan(block, batch, memory.slices[block.name])) for block, batch in plans]
+    for batch, plan in made:
+        tile = memory.token_tiles[plan.block.name]["forward"]
+        for operation in plan.forward:
+            for _ in range(operation.times):
+                yield plan.block.name, "forward", operation, batch.tokens, tile
+    for batch, plan in reversed(made):
+        tile = memory.token_tiles[plan.block.name]["backward"]
+        again = len(plan.forward) if method.switches.recompute == "full" else 0
+        for place, operation in enumerate(plan.backward):
+            direction = "forward again" if place < again else "backward"
+            for _ in range(operation.times):
+                yield plan.block.name, direction, operation, batch.tokens, tile
+    for step in made[0][1].once:
+        yield attention.name, "backward", Operation("weights", (step,)), tokens, tokens
+
+
+@dataclass
+class _Trace:
+    """Collects the nodes of a layer."""
+
+    found: Accounted
+    sequences: int
+    token_tiles: bool
+    nodes: list[Node] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ends: tuple[int, ...] = ()
+        for block, direction, operation, tokens, tile in layer_operations(self.found, self.sequences):
+            label = f"{block} {direction}"
+            ends = self._operation(label, direction, operation, tokens, tile, ends) or ends
+
+    @property
+    def _machine(self) -> Machine:
+        return self.found.machine
+
+    @property
+    def _method(self) -> Method:
+        return self.found.method
+
+    def _add(self, name: str, seconds: float, after: Iterable[int], **values: object) -> int:
+        number = len(self.nodes)
+        self.nodes.append(Node(number, name, seconds, tuple(sorted(set(after))), **values))  # type: ignore[arg-type]
+        return number
+
+    def _operation(
+        self, name: str, direction: str, operation: Operation, tokens: int, tile: int, before: tuple[int, ...]
+    ) -> tuple[int, ...]:
+        """Add one operation after the nodes ``before``; returns the nodes that end it."""
+        cut = self.token_tiles and self._method.token_tiled and not operation.strip_rows and tile < tokens
+        sizes = [tile] * (tokens // tile) + [tokens % tile] * bool(tokens % tile) if cut else [tokens]
+        first, start = len(self.nodes), before
+        last: dict[str, int] = {}
+        for place, size in enumerate(sizes):
+            label = f"{name}, tile {place + 1}" if cut else name
+            self._tile(label, direction, operation, size, tokens, tile, start, last)
+            if not self._method.switches.overlap:
+                start = self._ends(first) or before
+        return self._ends(first)
+
+    def _ends(self, first: int) -> tuple[int, ...]:
+        """The nodes from number ``first`` on that none waits for."""
+        waited = {number for node in self.nodes[first:] for number in node.after}
+        return tuple(number for number in range(first, len(self.nodes)) if number not in waited)
+
+    def _tile(
+        self,
+        label: str,
+        direction: str,
+        operation: Operation,
+        size: int,
+        tokens: int,
+        tile: int,
+        start: tuple[int, ...],
+        last: dict[str, int],
+    ) -> None:
+        """Add the part of an operation for ``size`` tokens; ``last`` has the tile before, by name."""
+        first_tile = not last
+        comms = [step for step in _merged(operation.comms) if first_tile or not step.weights]
+        late = [step for step in comms if _is_late(step, direction)]
+        waits: dict[str, list[int]] = {}
+        sums: list[int] = []
+        for step in comms:
+            if step not in late:
+                number = self._comm(label, step, size / tokens, sums or start, last)
+                if number is not None:
+                    sums = [number] if NORM in step.name else sums
+                    for gemm in NEEDED_BY.get(_carried(step), tuple(each.name for each in operation.gemms)):
+                        waits.setdefault(gemm, []).append(number)
+        done: dict[str, int] = {}
+        final = -1
+        for work in _in_order(operation, direction):
+            after = [*waits.get(work.name, []), *([final] if done else [])] or list(start)
+            after += [last[work.name]] if work.name in last else []
+            final = (
+                self._gemm(f"{label}: {operation.name}", work, size, tokens, tile, after)
+                if isinstance(work, GemmStep)
+                else self._vector(f"{label}: {operation.name}", work, size / tokens, after)
+            )
+            done[work.name] = last[work.name] = final
+        sums = []
+        for step in late:
+            after = sums or [done.get(RESULT_OF.get(_carried(step), ""), final)] if done else list(start)
+            number = self._comm(label, step, size / tokens, after, last)
+            if number is not None and NORM in step.name:
+                sums = [number]
+
+    def _gemm(
+        self, label: str, step: GemmStep, size: int, tokens: int, tile: int, after: Iterable[int]
+    ) -> int:
+        machine, element = self._machine, self._method.element_bytes
+        part = _share(step, size, tokens)
+        m, k, n = part.m, part.k, part.n
+        return self._add(
+            f"{label}: {step.name}",
+            float(gemm_seconds(part, machine, min(tile, size))),
+            after,
+            operations=2.0 * m * k * n * step.count,
+            tensor_bytes=float(step.count * (element * (m * k + k * n) + SUM_BYTES * m * n)),
+            gemm=part,
+        )
+
+    def _vector(self, label: str, step: VectorStep, share: float, after: Iterable[int]) -> int:
+        operations = step.elements * step.operations * share
+        return self._add(
+            f"{label}: {step.name}",
+            operations / float(self._machine.vector_operations_per_second),
+            after,
+            operations=operations,
+            tensor_bytes=3 * SUM_BYTES * step.elements * share,
+        )
+
+    def _comm(
+        self, label: str, step: CommStep, share: float, after: Iterable[int], last: dict[str, int]
+    ) -> int | None:
+        """Add a collective after the same one of the tile before; ``None`` if a line has one die only."""
+        if step.group == 1:
+            return None
+        system = self._machine.system
+        share = 1.0 if step.weights else share
+        data = step.serial_elements * step.element_bytes * share / system.link.bytes_per_second
+        before = [last[step.name]] if step.name in last else []
+        last[step.name] = self._add(
+            f"{label}: {step.name}",
+            data + step.steps * step.hops * system.hop_seconds,
+            [*after, *before],
+            line=Line(step.axis, step.group),
+            op=SAME_AS[step.op],
+            chunk_bytes=step.elements * step.element_bytes * share / (step.group - 1),
+        )
+        return last[step.name]
+
+
+def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:
+    """``step`` as the array runs it, one GEMM for each token tile of ``tile``: their shapes, and how often."""
+    if step.split is None:
+        return [(step, 1)]
+    whole, rest = divmod(step.m if step.split == "m" else step.k, tile)
+    tokens = whole * tile + rest
+    found = [(_share(step, tile, tokens), whole)] if whole else []
+    return found + ([(_share(step, rest, tokens), 1)] if rest else [])
+
+
+def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
+    """The part of ``step`` for ``size`` of ``tokens`` tokens, rounded up where dies share the tokens out."""
+    if step.split is None:
+        return step
+    own = ceil((step.m if step.split == "m" else step.k) * size / tokens)
+    m, k = (own, step.k) if step.split == "m" else (step.m, own)
+    return replace(step, m=m, k=k, macs=step.macs * size / tokens)
+
+
+def _carried(step: CommStep) -> str:
+    """What a collective carries: ``gather X`` of ``QKV: gather X``."""
+    return step.name.rpartition(": ")[2]
+
+
+def _is_late(step: CommStep, direction: str) -> bool:
+    """Whether a collective follows the GEMMs: sums do, but for those of a norm before a linear."""
+    if NORM in step.name and step.steps:
+        return direction == "backward"
+    return SAME_AS[step.op] == "reduce-scatter"
+
+
+def _merged(comms: tuple[CommStep, ...]) -> list[CommStep]:
+    """``comms`` with what travels in the packets of another step added to that step."""
+    found: list[CommStep] = []
+    riders = [step for step in comms if not step.steps and step.group > 1]
+    for step in [step for step in comms if step not in riders]:
+        for rider in riders:
+            if (rider.op, rider.axis, rider.group) == (step.op, step.axis, step.group):
+                extra, hops = rider.elements + step.elements, rider.element_hops + step.element_hops
+                serial = rider.serial_elements + step.serial_elements
+                found.append(replace(step, elements=extra, serial_elements=serial, element_hops=hops))
+                riders.remove(rider)
+                break
+        else:
+            found.append(step)
+    return found + riders
+
+
+def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorStep]:
+    """GEMMs and vector work of an operation in the order that data flows."""
+    gemms, vectors = list(operation.gemms), list(operation.vectors)
+    if operation.strip_rows:
+        # Softmax lies between scores and values, its gradient between dP and dQ.
+        found: list[GemmStep | VectorStep] = []
+        for gemm in gemms:
+            found.append(gemm)
+            if gemm.name in ("scores", "dP"):
+                found.append(vectors.pop(0))
+        return [*found, *vectors]
+    norms: list[GemmStep | VectorStep] = [each for each in vectors if each.name == "norm"]
+    others = [each for each in vectors if each.name != "norm"]
+    if direction == "backward":
+        return [*gemms, *others, *norms]
+    return [*norms, *gemms, *others]

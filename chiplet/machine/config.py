@@ -1,0 +1,290 @@
+"""Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, made into one ``SystemSpec``.
+
+Later layers win key by key. A layer that sets ``memory.preset`` brings the values of that preset with it.
+Whatever is wrong is refused with a :class:`ConfigError` of one line that says where it stands, what it is and
+what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from chiplet.machine.configuration_keys import known_keys, nearest, section_names, show_value, to_toml_value
+from chiplet.machine.specs import SystemSpec
+
+_TOML_POSITION = re.compile(
+    r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.S
+)
+
+_BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of configuration values.
+
+    ``name`` says in messages where a value stands; ``values`` holds nested tables; ``text`` is the TOML that
+    they were read from, kept for line numbers, and empty for an override.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    text: str = ""
+
+    def holds(self, path: Sequence[str]) -> bool:
+        """Whether this layer sets the key or section ``path``."""
+        return _holds(self.values, path)
+
+    def where(self, path: Sequence[str]) -> str:
+        """The place of ``path`` in this layer: ``file:line`` when there is a text, else the layer's name."""
+        lines = self.text.split("\n") if self.text else []
+        for count in range(1, len(lines) + 1):
+            # The shortest prefix of the document that parses and has the key ends on the key's line.
+            try:
+                values = tomllib.loads("\n".join(lines[:count]))
+            except ValueError:
+                continue
+            if _holds(values, path):
+                return f"{self.name}:{count}"
+        return self.name
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A loaded configuration: the ``system``, and for each dotted key the name of the layer that set it."""
+
+    system: SystemSpec
+    sources: Mapping[str, str]
+
+
+def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -> SystemSpec:
+    """The machine that ``preset``, the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` make together.
+
+    Raises :class:`ConfigError` with one line for anything that is missing, unknown, misspelt, of the wrong
+    type, out of range or impossible in combination.
+    """
+    return load_configuration(config, overrides, preset=preset).system
+
+
+def load_configuration(config: Path | None, overrides: Sequence[str], *, preset: str) -> Configuration:
+    """Like :func:`load_system`, and says for every key which layer its value comes from."""
+    layers = [read_preset(preset)]
+    if config is not None:
+        layers.append(read_file(config))
+    layers += [read_override(override) for override in overrides]
+    for layer in layers:
+        _check_keys(layer)
+    layers = [each for layer in layers for each in (*_memory_preset(layer), layer)]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        _merge(values, layer.values)
+    try:
+        system = SystemSpec.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error, layers)) from None
+    sources = {
+        key: next((layer.name for layer in reversed(layers) if layer.holds(key.split("."))), "default")
+        for key in known_keys()
+    }
+    return Configuration(system=system, sources=sources)
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package, sorted."""
+    folder = resources.files("chiplet") / "presets"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def read_preset(name: str) -> Layer:
+    """The layer of the preset called ``name``. Raises :class:`ConfigError` when there is none."""
+    names = preset_names()
+    if name not in names:
+        raise ConfigError(f"unknown preset {name!r}: must be one of {', '.join(names)}")
+    text = (resources.files("chiplet") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    return Layer(name=f"preset {name}", values=_parse(text, f"preset {name}"), text=text)
+
+
+def memory_preset_names() -> list[str]:
+    """Names of the memory presets, sorted: values of ``memory.preset``."""
+    folder = resources.files("chiplet") / "presets" / "memory"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def read_memory_preset(name: str) -> Layer:
+    """The layer of the memory preset called ``name``, one of :func:`memory_preset_names`."""
+    text = (resources.files("chiplet") / "presets" / "memory" / f"{name}.toml").read_text(encoding="utf-8")
+    return Layer(name=f"memory preset {name}", values=_parse(text, f"memory preset {name}"), text=text)
+
+
+def _memory_preset(layer: Layer) -> list[Layer]:
+    """The memory preset that ``layer`` names comes right before it: the layer's own keys win over it. A name that
+    is none is left to the specification to refuse.
+    """
+    memory = layer.values.get("memory")
+    name = memory.get("preset") if isinstance(memory, dict) else None
+    return [read_memory_preset(name)] if name and name in memory_preset_names() else []
+
+
+def read_file(path: Path) -> Layer:
+    """The layer of the TOML file at ``path``; :class:`ConfigError` when it cannot be read or is no TOML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration file: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file: byte {error.start} is not UTF-8") from None
+    return Layer(name=str(path), values=_parse(text, str(path)), text=text)
+
+
+def read_override(override: str) -> Layer:
+    """The layer of one ``KEY=VALUE``; the value is TOML, and what is no TOML is taken as a string.
+
+    Raises :class:`ConfigError` when there is no ``=``, no key or no value.
+    """
+    name = f"-P {override if override.isprintable() and len(override) <= 60 else show_value(override)}"
+    key, equals, value = (part.strip() for part in override.partition("="))
+    path = key.split(".")
+    if not equals or not value or not all(path):
+        raise ConfigError(f"{name}: must be KEY=VALUE, as in -P die.rows=16")
+    values = parse_value(value)
+    for part in reversed(path):
+        values = {part: values}
+    return Layer(name=name, values=values)
+
+
+def parse_value(text: str) -> Any:
+    """``text`` as a TOML value, or as the string that it is when it is none."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if parsed.keys() == {"value"} else text
+
+
+def dump_toml(system: SystemSpec) -> str:
+    """``system`` as a TOML document that loads back to the same machine."""
+    lines: list[str] = []
+    section = ""
+    values = system.model_dump()
+    for key in known_keys():
+        head, _, tail = key.rpartition(".")
+        if head != section:
+            lines += ["", f"[{head}]"] if lines else [f"[{head}]"]
+            section = head
+        lines.append(f"{tail} = {to_toml_value(_lookup(values, key.split('.')))}")
+    return "\n".join(lines) + "\n"
+
+
+def system_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the configuration file, for editors and validators."""
+    schema = SystemSpec.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Hecaton configuration",
+    }
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        match = _TOML_POSITION.match(str(error))
+        if match is None:
+            raise ConfigError(f"{name}: not valid TOML: {error}") from None
+        line = match["line"] or str(text.count("\n") + 1)
+        column = match["column"] or str(len(text) - text.rfind("\n"))
+        raise ConfigError(f"{name}:{line}:{column}: not valid TOML: {match['what']}") from None
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, endless brackets
+        raise ConfigError(f"{name}: not a usable TOML document: {error}") from None
+
+
+def _check_keys(layer: Layer) -> None:
+    """Refuse unknown keys, values where a section belongs, and numbers that are not finite."""
+    keys, sections = known_keys(), section_names()
+    for path, value in _leaves(layer.values, ()):
+        dotted = ".".join(part if _BARE_KEY.match(part) else show_value(part) for part in path)
+        if dotted in keys:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(_refusal(layer, path, value))
+        elif dotted in sections:
+            if value != {}:
+                example = next(key for key in keys if key.startswith(f"{dotted}."))
+                allowed = f"a section of keys such as {example}"
+                raise ConfigError(f"{layer.where(path)}: {dotted} must be {allowed}, not {show_value(value)}")
+        else:
+            for key in keys:
+                if dotted.startswith(f"{key}."):  # a table where a value belongs
+                    inner = key.split(".")
+                    raise ConfigError(_refusal(layer, inner, _lookup(layer.values, inner)))
+            best = nearest(dotted, sections if value == {} else keys)
+            where = layer.where(path)
+            raise ConfigError(f"{where}: unknown key {dotted[:60]}: the nearest known one is {best}")
+
+
+def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
+    """The first error of ``error`` as one line: where, what, and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    dotted = ".".join(path)
+    if dotted in known_keys():
+        layer = next((layer for layer in reversed(layers) if layer.holds(path)), None)
+        if layer is not None:
+            return _refusal(layer, path, first["input"])
+        return f"{dotted} is missing: must be {known_keys()[dotted].allowed}"
+    reason = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+    # A combination is the work of every layer that touches the section; a preset alone is consistent.
+    touching = [layer.name for layer in layers[1:] if layer.holds(path)] or [layers[0].name]
+    return ": ".join(part for part in (", ".join(touching), dotted, reason) if part)
+
+
+def _refusal(layer: Layer, path: Sequence[str], value: object) -> str:
+    dotted = ".".join(path)
+    return f"{layer.where(path)}: {dotted} must be {known_keys()[dotted].allowed}, not {show_value(value)}"
+
+
+def _leaves(values: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*prefix, name))
+        else:
+            yield (*prefix, name), value
+
+
+def _lookup(values: Mapping[str, Any], path: Sequence[str]) -> Any:
+    found: Any = values
+    for part in path:
+        found = found[part]
+    return found
+
+
+def _holds(values: Mapping[str, Any], path: Sequence[str]) -> bool:
+    found: Any = values
+    for part in path:
+        if not isinstance(found, dict) or part not in found:
+            return False
+        found = found[part]
+    return True
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _merge(into.setdefault(name, {}), value)
+        else:
+            into[name] = value

@@ -1,0 +1,121 @@
+"""The configuration keys: names, defaults and allowed values, read off the specification models.
+
+The loader's error messages, the reference page and the completion of misspelt names all come from here, so
+they cannot disagree with the models.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from chiplet.machine.specs import SystemSpec
+
+
+@dataclass(frozen=True)
+class Key:
+    """One configuration key; ``name`` is dotted, ``allowed`` says in words which values it takes."""
+
+    name: str
+    default: Any
+    allowed: str
+    description: str
+
+
+def known_keys(model: type[BaseModel] = SystemSpec) -> dict[str, Key]:
+    """Every configuration key by its dotted name, in the order of the models.
+
+    ``model`` is the root of the specification; a field that is itself a model is a section.
+    """
+    return {key.name: key for key in _walk(model, "")}
+
+
+def section_names(model: type[BaseModel] = SystemSpec) -> dict[str, str]:
+    """Every section (TOML table) by its dotted name, with the first line of its model's documentation."""
+    return dict(_sections(model, ""))
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """The candidate that reads most like ``name``; the first of ``candidates`` when nothing resembles it."""
+    names = list(candidates)
+    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+    return matches[0] if matches else names[0]
+
+
+def show_value(value: object) -> str:
+    """``value`` as TOML writes it, on one line and cut to 60 characters: for messages."""
+    text = to_toml_value(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def to_toml_value(value: object) -> str:
+    """A scalar, list or table as a TOML value on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, str):
+        return '"' + "".join(_escape(character) for character in value) + '"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(to_toml_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {to_toml_value(item)}" for key, item in value.items()) + "}"
+    return str(value)
+
+
+def _escape(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04X}" if ord(character) < 0x10000 else f"\\U{ord(character):08X}"
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Iterable[Key]:
+    for name, field in model.model_fields.items():
+        inner = _submodel(field)
+        if inner is not None:
+            yield from _walk(inner, f"{prefix}{name}.")
+        else:
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            yield Key(f"{prefix}{name}", default, _allowed(field), field.description or "")
+
+
+def _sections(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        inner = _submodel(field)
+        if inner is not None:
+            yield f"{prefix}{name}", (inner.__doc__ or "").strip().split("\n")[0]
+            yield from _sections(inner, f"{prefix}{name}.")
+
+
+def _submodel(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _allowed(field: FieldInfo) -> str:
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(to_toml_value(choice) for choice in get_args(kind))
+    if kind is bool:
+        return "true or false"
+    nouns: dict[Any, str] = {int: "an integer", float: "a finite number", str: "a string"}
+    noun = nouns.get(kind, f"of type {kind}")
+    limits = {
+        bound: getattr(item, bound)
+        for item in field.metadata
+        for bound in ("ge", "gt", "le", "lt")
+        if hasattr(item, bound)
+    }
+    if limits.keys() == {"ge", "le"}:
+        return f"{noun} from {limits['ge']} to {limits['le']}"
+    words = {"ge": "of at least", "gt": "greater than", "le": "of at most", "lt": "less than"}
+    bounds = " and ".join(f"{words[bound]} {limit}" for bound, limit in limits.items())
+    return f"{noun} {bounds}" if bounds else noun

@@ -1,0 +1,136 @@
+"""Where each input of a projection comes from: measured by co-simulation, published, or assumed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from chiplet.machine.base import Spec
+from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import Calibration, GemmTerms
+
+Status = Literal["measured", "published", "assumed"]
+"""How well a number is known, best first."""
+
+UCIE = "Das Sharma, Hot Interconnects 2025 (arXiv 2510.06513), table 1"
+JOUPPI = "Jouppi et al., ISCA 2021, 7 nm"
+
+PUBLISHED: dict[str, dict[float, str]] = {
+    "link.lanes": {16: f"UCIe standard-package module: {UCIE}", 64: f"UCIe advanced-package module: {UCIE}"},
+    "link.lane_rate": {rate * 1e9: f"UCIe: {UCIE}" for rate in (4, 8, 12, 16, 24, 32)},
+    "link.latency_seconds": {2.0e-9: "UCIe specification: at most 2 ns for adapter and PHY"},
+    "link.pj_per_bit": {
+        0.25: f"UCIe advanced package up to 16 GT/s: {UCIE}",
+        0.3: f"UCIe advanced package above 16 GT/s: {UCIE}",
+        0.5: f"UCIe standard package up to 16 GT/s: {UCIE}",
+        0.6: f"UCIe standard package above 16 GT/s: {UCIE}",
+        1.17: "NVIDIA GRS, 16 nm: Simba and GRS papers",
+    },
+    "memory.channel_bytes_per_second": {
+        51.2e9: "DDR5-6400, 64 bits",
+        25.6e9: "LPDDR5-6400, 32 bits",
+        410.0e9: "HBM2e stack",
+        460.0e9: "HBM2e stack",
+        819.0e9: "HBM3 stack",
+    },
+    "memory.pj_per_bit": {
+        3.9: "HBM2e: O'Connor et al., MICRO 2017",
+        4.5: "LPDDR5-6400: vendor data, approximate",
+        3.97: "HBM3: same calibration as O'Connor et al., MICRO 2017",
+        11.8: "DDR5-6400: DRAMsim3-based studies, uncalibrated",
+    },
+    "fabric.port_bytes_per_second": {25.0e9: "HDR InfiniBand port", 50.0e9: "NDR InfiniBand port"},
+    "fabric.pj_per_bit": {45.0: "two transceivers of 9 W at 400 Gb/s: NVIDIA MMS4X00-NS400 data sheet"},
+    "energy.mac_pj": {0.59: f"bf16 multiply and fp32 add: {JOUPPI}"},
+    "energy.vector_pj": {1.31: f"fp32 multiply: {JOUPPI}", 0.38: f"fp32 add: {JOUPPI}"},
+    "energy.sram_pj_per_byte": {1.75: f"1 MB bank, 14 pJ per 64 bits: {JOUPPI}"},
+}
+"""Published values of specification keys, each with its source."""
+
+UNITS: dict[str, str] = {
+    "die.rows": "PEs",
+    "die.cols": "PEs",
+    "die.stages": "cycles",
+    "die.weight_bytes": "bytes",
+    "die.activation_bytes": "bytes",
+    "die.accumulator_bytes": "bytes",
+    "die.clock_hz": "Hz",
+    "link.lanes": "lanes",
+    "link.lane_rate": "1/s",
+    "link.latency_seconds": "s",
+    "link.router_cycles": "cycles",
+    "link.pj_per_bit": "pJ/bit",
+    "memory.channels": "channels",
+    "memory.channels_per_edge_die": "channels",
+    "memory.channel_bytes_per_second": "bytes/s",
+    "memory.channel_bytes": "bytes",
+    "memory.pj_per_bit": "pJ/bit",
+    "energy.mac_pj": "pJ",
+    "energy.vector_pj": "pJ",
+    "energy.sram_pj_per_byte": "pJ/byte",
+    "energy.static_watts": "W",
+}
+"""The keys that a projection depends on, with their units."""
+
+FABRIC_UNITS: dict[str, str] = {
+    "fabric.ports": "ports",
+    "fabric.port_bytes_per_second": "bytes/s",
+    "fabric.latency_seconds": "s",
+    "fabric.pj_per_bit": "pJ/bit",
+}
+"""Further keys that a projection of several packages depends on."""
+
+
+class Input(Spec):
+    """One input of a projection and where it comes from."""
+
+    name: str
+    value: float
+    unit: str
+    status: Status
+    source: str
+
+
+def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple[list[Input], list[Input]]:
+    """The measured inputs, and the published and assumed ones."""
+    terms = calibration.terms.gemm if calibration is not None else GemmTerms()
+    source = "follows from the design's pipeline, not measured"
+    if calibration is not None:
+        facts = ", ".join(f"{key} {value}" for key, value in calibration.provenance.items())
+        source = f"co-simulation{f': {facts}' if facts else ''}"
+    gemm = [
+        Input(
+            name=f"gemm.{name}",
+            value=getattr(terms, name),
+            unit="cycles",
+            status="assumed" if calibration is None else "measured",
+            source=source,
+        )
+        for name in GemmTerms.model_fields
+    ]
+    units = UNITS | (FABRIC_UNITS if system.parallel.packages > 1 else {})
+    if calibration is not None and calibration.nop is not None:
+        name = "link.router_cycles"
+        hop = Input(
+            name=name, value=calibration.nop.hop_cycles, unit=units[name], status="measured", source=source
+        )
+        gemm.append(hop)
+        units = {key: unit for key, unit in units.items() if key != name}
+    rest = [_specified(name, unit, system) for name, unit in units.items()]
+    rest += [
+        Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")
+        for name, value, unit in (
+            ("vector.lanes", float(system.die.cols), "lanes"),
+            ("vector.cycles_per_operation", 1.0, "cycles"),
+            ("nop.link_efficiency", 1.0, "payload bits per bit"),
+            ("memory.efficiency", 1.0, "share of peak bandwidth"),
+        )
+    ]
+    return ([], gemm + rest) if calibration is None else (gemm, rest)
+
+
+def _specified(name: str, unit: str, system: SystemSpec) -> Input:
+    section, key = name.split(".")
+    value = float(getattr(getattr(system, section), key))
+    source = PUBLISHED.get(name, {}).get(value)
+    status: Status = "assumed" if source is None else "published"
+    return Input(name=name, value=value, unit=unit, status=status, source=source or "configuration")

@@ -1,0 +1,298 @@
+"""What the machine is: die, link, memory, package, as frozen and validated models.
+
+These models are the one description that the hardware generator, the golden model, the scheduler and the system
+model all read. A model refuses unknown keys and impossible combinations when it is made, so nothing behind it has
+to check again. Quantities derived from the fields are properties here and nowhere else. What only the projection
+reads of several packages, areas and prices is in ``chiplet.machine.parallel_specs`` and ``chiplet.machine.cost_specs``.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from chiplet.machine.base import Spec
+from chiplet.machine.cost_specs import AreaSpec, CostSpec
+from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
+from chiplet.vectorized.elementwise import Number, choose, larger, rounded
+
+Dtype = Literal["bf16", "int8"]
+
+MemoryPreset = Literal["", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"]
+"""Names of the memory presets; empty for none."""
+
+COMMAND_BYTES = 32
+"""Size of one command of a die's program, in bytes."""
+
+BUFFER_ADDRESS_BITS = 20
+"""Width of a buffer address in a command: no bank is deeper than 2 ** 20 words."""
+
+
+class DieSpec(Spec):
+    """One compute die: systolic array, buffers, queues.
+
+    The array is weight-stationary: ``rows`` run along the summed dimension K, ``cols`` along N. Buffer sizes are
+    payload bytes; a buffer whose size is no multiple of one row of banks is rounded down to it.
+    """
+
+    rows: Annotated[int, Field(ge=1, le=512, description="PE rows of the array (summed dimension K)")] = 8
+    cols: Annotated[int, Field(ge=1, le=512, description="PE columns of the array (dimension N)")] = 8
+    dtype: Annotated[
+        Dtype, Field(description="operand type: bf16 with fp32 sums, or int8 with int32 sums")
+    ] = "bf16"
+    stages: Annotated[
+        int, Field(ge=1, le=4, description="pipeline stages P of the adder in a PE: latency of one array row")
+    ] = 1
+    weight_bytes: Annotated[int, Field(ge=1, description="weight buffer (stationary operand), bytes")] = (
+        262_144
+    )
+    activation_bytes: Annotated[
+        int, Field(ge=1, description="activation buffer (streamed operand), bytes")
+    ] = 131_072
+    accumulator_bytes: Annotated[int, Field(ge=1, description="accumulator buffer (32-bit sums), bytes")] = (
+        131_072
+    )
+    queue_depth: Annotated[int, Field(ge=2, le=64, description="commands that each queue holds")] = 4
+    clock_hz: Annotated[float, Field(gt=0, description="clock of array, buffers and router, Hz")] = 1.0e9
+    sram: Annotated[
+        Literal["inferred", "macro"],
+        Field(description="buffers as memories inferred from Verilog, or as named black-box macros"),
+    ] = "inferred"
+
+    @model_validator(mode="after")
+    def _buffers_hold_a_tile(self) -> Self:
+        element = self.element_bytes
+        for name, have, need, why in (
+            ("weight_bytes", self.weight_bytes, self.rows * self.cols * element, "one rows x cols tile"),
+            (
+                "activation_bytes",
+                self.activation_bytes,
+                self.rows * self.rows * element,
+                "rows vectors of rows elements",
+            ),
+            ("accumulator_bytes", self.accumulator_bytes, 2 * self.cols * 4, "two rows of cols 32-bit sums"),
+        ):
+            if have < need:
+                raise ValueError(f"{name} = {have} is smaller than {why}: must be at least {need}")
+        for name, depth in (
+            ("weight_bytes", self.weight_depth),
+            ("activation_bytes", self.activation_depth),
+            ("accumulator_bytes", self.accumulator_depth),
+        ):
+            if depth > 1 << BUFFER_ADDRESS_BITS:
+                raise ValueError(
+                    f"{name} = {getattr(self, name)} makes banks of {depth} words: "
+                    f"must be at most {1 << BUFFER_ADDRESS_BITS} words"
+                )
+        return self
+
+    @property
+    def element_bytes(self) -> int:
+        """Bytes of one operand element."""
+        return 2 if self.dtype == "bf16" else 1
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of one operand element."""
+        return 8 * self.element_bytes
+
+    @property
+    def weight_depth(self) -> int:
+        """Words of each of the ``cols`` weight banks."""
+        return self.weight_bytes // (self.cols * self.element_bytes)
+
+    @property
+    def activation_depth(self) -> int:
+        """Words of each of the ``rows`` activation banks."""
+        return self.activation_bytes // (self.rows * self.element_bytes)
+
+    @property
+    def accumulator_depth(self) -> int:
+        """Rows of ``cols`` sums in the accumulator buffer: always even, for its two bank groups."""
+        return self.accumulator_bytes // (self.cols * 4) // 2 * 2
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-adds that the whole array starts in a cycle."""
+        return self.rows * self.cols
+
+
+class LinkSpec(Spec):
+    """One direction of a die-to-die link between neighbours."""
+
+    lanes: Annotated[int, Field(ge=1, description="data lanes in one direction")] = 64
+    lane_rate: Annotated[float, Field(gt=0, description="transfers per second of a lane, 1/s")] = 16.0e9
+    latency_seconds: Annotated[float, Field(ge=0, description="adapter and PHY latency of one hop, s")] = (
+        2.0e-9
+    )
+    router_cycles: Annotated[
+        float, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
+    ] = 1.0
+    timeout_cycles: Annotated[
+        int,
+        Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead"),
+    ] = 1000
+    pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit over one hop, pJ")] = 0.25
+
+    @property
+    def bytes_per_second(self) -> float:
+        """Bandwidth of one direction, bytes/s."""
+        return self.lanes * self.lane_rate / 8
+
+
+class NopSpec(Spec):
+    """Routers of the network-on-package: one a die, and a flit is what crosses a link in one of its cycles."""
+
+    flit_bits: Annotated[int, Field(ge=16, le=4096, description="data bits of a flit")] = 64
+    buffer_flits: Annotated[
+        int, Field(ge=1, le=16, description="flits that each input port of a router buffers")
+    ] = 4
+    coordinate_bits: Annotated[
+        int, Field(ge=1, le=8, description="bits of a die's row, and of its column, in a packet's head")
+    ] = 6
+
+    exchange_bytes: Annotated[
+        int,
+        Field(
+            ge=64,
+            le=2**28,
+            description="exchange buffer of a die, between its links and its memory port, bytes",
+        ),
+    ] = 65_536
+
+    def exchange_banks(self, word_bytes: int) -> int:
+        """Banks of the exchange buffer, of words of ``word_bytes``: a power of two.
+
+        Links of all four sides want four flits a cycle from it and bring four; twice as many words are there.
+        """
+        words = -(-8 * self.flit_bits // (8 * word_bytes))
+        return int(1 << (words - 1).bit_length())
+
+    @property
+    def longest_side(self) -> int:
+        """Dies of the longest row or column that a packet's head can address."""
+        return int(2**self.coordinate_bits)
+
+
+class MemorySpec(Spec):
+    """Memory behind a die's memory port, and the DRAM channels of a package behind its IO dies."""
+
+    word_bytes: Annotated[
+        int, Field(ge=4, le=256, description="width of a die's memory port, bytes (power of two)")
+    ] = 32
+    latency_cycles: Annotated[int, Field(ge=2, le=1024, description="read latency seen by a die, cycles")] = (
+        20
+    )
+    outstanding: Annotated[int, Field(ge=1, le=256, description="reads that a die keeps in flight")] = 32
+    bench_bytes: Annotated[
+        int, Field(ge=4096, le=2**30, description="most bytes of a workload in co-simulation")
+    ] = 2**26
+    preset: Annotated[
+        MemoryPreset,
+        Field(description="DRAM whose values hold where no other key of the same layer sets them"),
+    ] = ""
+    kind: Annotated[str, Field(description="name of the DRAM technology")] = "HBM2e"
+    channels: Annotated[int, Field(ge=1, description="channels (or stacks) of the package")] = 8
+    channels_per_edge_die: Annotated[
+        float,
+        Field(
+            ge=0, description="channels for each die side on the package's edge; 0: as many as channels says"
+        ),
+    ] = 0.0
+    channel_bytes_per_second: Annotated[
+        float, Field(gt=0, description="bandwidth of one channel, bytes/s")
+    ] = 460.0e9
+    channel_bytes: Annotated[int, Field(ge=1, description="capacity of one channel, bytes")] = 16 * 2**30
+    pj_per_bit: Annotated[float, Field(ge=0, description="energy of one transferred bit, pJ")] = 3.9
+
+    @model_validator(mode="after")
+    def _power_of_two_word(self) -> Self:
+        if self.word_bytes & (self.word_bytes - 1):
+            raise ValueError(
+                f"word_bytes = {self.word_bytes} is no power of two: must be one of 4, 8, 16, ... 256"
+            )
+        return self
+
+    def package_channels(self, edge_sides: Number) -> Number:
+        """Channels of a package whose mesh has ``edge_sides`` die sides on its edge: at least one."""
+        by_edge = larger(1, rounded(self.channels_per_edge_die * edge_sides))
+        return choose(self.channels_per_edge_die > 0, by_edge, self.channels)
+
+    @property
+    def command_words(self) -> int:
+        """Memory words that one command takes."""
+        return max(1, COMMAND_BYTES // self.word_bytes)
+
+
+class EnergySpec(Spec):
+    """Energy of counted events of the die."""
+
+    mac_pj: Annotated[float, Field(ge=0, description="one multiply-add, pJ")] = 0.59
+    vector_pj: Annotated[float, Field(ge=0, description="one operation of a vector lane, pJ")] = 1.31
+    sram_pj_per_byte: Annotated[
+        float, Field(ge=0, description="one byte read or written in a buffer, pJ")
+    ] = 1.75
+    static_watts: Annotated[float, Field(ge=0, description="static power of one die, W")] = 0.0
+
+
+class PackageSpec(Spec):
+    """A mesh of compute dies, with an IO die at one end or both ends of each row."""
+
+    rows: Annotated[int, Field(ge=1, description="die rows of the mesh")] = 4
+    cols: Annotated[int, Field(ge=1, description="die columns of the mesh")] = 4
+    io: Annotated[
+        Literal["west", "east", "both"],
+        Field(
+            description="ends of the die rows that have an IO die; with both, each serves the dies nearer to it, "
+            "and the western one a die in the middle"
+        ),
+    ] = "both"
+
+    @property
+    def dies(self) -> int:
+        """Compute dies on the package."""
+        return self.rows * self.cols
+
+    def io_side(self, col: int) -> Literal["west", "east"]:
+        """End of the row whose IO die serves the die in column ``col``, counted from 0."""
+        if self.io == "both":
+            return "west" if col <= self.cols - 1 - col else "east"
+        return self.io
+
+    @property
+    def io_sides(self) -> tuple[Literal["west", "east"], ...]:
+        """Ends of the rows whose IO dies serve any die: with a single column only one."""
+        served = {self.io_side(col) for col in range(self.cols)}
+        return tuple(side for side in ("west", "east") if side in served)
+
+
+class SystemSpec(Spec):
+    """The whole machine, one section a part: what a TOML configuration describes."""
+
+    die: DieSpec = Field(default_factory=DieSpec)
+    link: LinkSpec = Field(default_factory=LinkSpec)
+    nop: NopSpec = Field(default_factory=NopSpec)
+    memory: MemorySpec = Field(default_factory=MemorySpec)
+    energy: EnergySpec = Field(default_factory=EnergySpec)
+    package: PackageSpec = Field(default_factory=PackageSpec)
+    area: AreaSpec = Field(default_factory=AreaSpec)
+    cost: CostSpec = Field(default_factory=CostSpec)
+    fabric: FabricSpec = Field(default_factory=FabricSpec)
+    parallel: ParallelSpec = Field(default_factory=ParallelSpec)
+
+    @property
+    def link_phit_bits(self) -> int:
+        """Bits that a link carries in a cycle of the die: all of its lanes together, at least 1."""
+        return max(1, floor(self.link.lanes * self.link.lane_rate / self.die.clock_hz + 1e-9))
+
+    @property
+    def link_cycles(self) -> int:
+        """Latency of a link in cycles of the die, rounded up."""
+        return ceil(self.link.latency_seconds * self.die.clock_hz - 1e-9)
+
+    @property
+    def hop_seconds(self) -> float:
+        """Latency of one hop: the link's adapters and PHYs, and the router behind it, s."""
+        return self.link.latency_seconds + self.link.router_cycles / self.die.clock_hz

@@ -1,0 +1,195 @@
+"""Cycles of the die, out of mechanistic terms: those of the design, or what a calibration measured.
+
+A :class:`Calibration` belongs to the die that it was made for and refuses any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError
+
+from chiplet.machine.base import Spec
+from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.vectorized.elementwise import Number, ceil_div, larger
+from nop.line_model import NopTerms
+
+
+def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
+    """The design's floor for an m x k by k x n GEMM out of the buffers: R + T max(m, R, P) + R P + C - 2.
+
+    That is: load the first stationary tile (R), one of T tiles after the other without a bubble, each taking as
+    long as its m rows but no less than the shadow load of the next tile (R) or the adder's latency (P), and the
+    way of the last row through R rows of P stages and C columns of skew. (With m < R the last tile can end R - m
+    cycles sooner.)
+    """
+    return int(rows + _tiles(rows, cols, k, n) * max(m, rows, stages) + rows * stages + cols - 2)
+
+
+def _tiles(rows: Number, cols: Number, k: Number, n: Number) -> Number:
+    """Stationary tiles of a GEMM."""
+    return ceil_div(k, rows) * ceil_div(n, cols)
+
+
+class GemmTerms(Spec):
+    """Terms of the array cycles of one GEMM out of the buffers; the defaults follow from the pipeline.
+
+    The array takes ``fill_per_row`` R cycles for the first stationary tile; then T tiles of ``per_row``
+    max(m, R, P) + ``per_tile`` cycles, the last of which ends with its m rows; and the last row leaves after
+    ``drain_per_row`` R P + ``drain_per_col`` C + ``drain_per_stage`` P cycles, the accumulator adder included.
+    """
+
+    constant: Annotated[float, Field(description="cycles of every GEMM")] = -1.0
+    fill_per_row: Annotated[
+        float, Field(description="cycles for each array row while the first weights enter")
+    ] = 1.0
+    per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = (
+        1.0
+    )
+    per_tile: Annotated[float, Field(description="cycles for each stationary tile besides its rows")] = 0.0
+    drain_per_row: Annotated[
+        float, Field(description="cycles for each array row and adder stage at the end")
+    ] = 1.0
+    drain_per_col: Annotated[float, Field(description="cycles for each array column at the end")] = 1.0
+    drain_per_stage: Annotated[
+        float, Field(description="cycles for each stage of the accumulator adder at the end")
+    ] = 1.0
+
+    def tile_cycles(self, *, rows: int, stages: int, m: int) -> float:
+        """Cycles from one stationary tile to the next."""
+        return self.per_row * max(m, rows, stages) + self.per_tile
+
+    def drain_cycles(self, *, rows: Number, cols: Number, stages: int) -> Number:
+        """Cycles from the last row into the array to its sums out of the accumulator adders."""
+        return (
+            self.constant
+            + self.drain_per_row * rows * stages
+            + self.drain_per_col * cols
+            + self.drain_per_stage * stages
+        )
+
+    def array_cycles(self, *, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> float:
+        """Cycles of an m x k by k x n GEMM on a ``rows`` x ``cols`` array, first operand row in to last
+        result out.
+
+        ``stages`` are the pipeline stages P of the adder. Raises ``ValueError`` when a size is below 1.
+        """
+        if min(rows, cols, stages, m, k, n) < 1:
+            sizes = {"rows": rows, "cols": cols, "stages": stages, "m": m, "k": k, "n": n}
+            name, value = next((name, value) for name, value in sizes.items() if value < 1)
+            raise ValueError(f"{name} = {value}: must be at least 1")
+        return float(self.counter(rows=rows, cols=cols, stages=stages)(m, k, n))
+
+    def counter(
+        self, *, rows: Number, cols: Number, stages: int
+    ) -> Callable[[Number, Number, Number], Number]:
+        """:meth:`array_cycles` of an array as a function of m, k and n, for many GEMMs; sizes are not checked."""
+        fill, per_row, per_tile = self.fill_per_row * rows, self.per_row, self.per_tile
+        drain = self.drain_cycles(rows=rows, cols=cols, stages=stages)
+        least = larger(rows, stages)
+
+        def cycles(m: Number, k: Number, n: Number) -> Number:
+            tile = per_row * larger(m, least) + per_tile
+            return fill + (_tiles(rows, cols, k, n) - 1) * tile + per_row * m + drain
+
+        return cycles
+
+    def on(self, die: DieSpec, m: int, k: int, n: int) -> float:
+        """:meth:`array_cycles` on the array of ``die``."""
+        return self.array_cycles(rows=die.rows, cols=die.cols, stages=die.stages, m=m, k=k, n=n)
+
+
+class DieTerms(Spec):
+    """Terms of a whole program on a die: the array's, and the constants of command, load and store units.
+
+    The defaults follow from the pipeline of the units; a calibration fits them to measured runs.
+    """
+
+    gemm: GemmTerms = Field(default_factory=GemmTerms)
+    fetch: Annotated[float, Field(description="cycles from start to the first command, without memory")] = 2.0
+    load_command: Annotated[float, Field(description="cycles of every load besides its words")] = 1.0
+    round_trip: Annotated[float, Field(description="cycles from a read to its word, without memory")] = 1.0
+    load_latency: Annotated[
+        float, Field(description="cycles from the last word to the semaphore of a load")
+    ] = 4.0
+    gemm_command: Annotated[
+        float, Field(description="cycles from a GEMM command to its first operand read")
+    ] = 2.0
+    operand_read: Annotated[
+        float, Field(description="cycles from the read of an operand row to the array")
+    ] = 2.0
+    handover: Annotated[
+        float, Field(description="least cycles from the first weights of a command to its first activations")
+    ] = 2.0
+    panel_post: Annotated[
+        float, Field(description="cycles from the last sum to the semaphore of its panel")
+    ] = 2.0
+    store_panel: Annotated[
+        float, Field(description="cycles from the semaphore of a panel to its first row")
+    ] = 1.0
+    store_next: Annotated[float, Field(description="cycles from one panel stored to the next")] = 1.0
+    store_row: Annotated[
+        float, Field(description="cycles from the read of a row of sums to its first word")
+    ] = 2.0
+    store_post: Annotated[
+        float, Field(description="cycles from the last word of a panel to its semaphore")
+    ] = 1.0
+    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 3.0
+
+
+class Calibration(Spec):
+    """Measured terms, the die that they were measured on, and how.
+
+    ``nop`` are the terms of the network-on-package, None if it was not measured.
+
+    ``provenance`` says simulator, version, number of samples, seeds and the error on shapes that were not
+    fitted; ``extra`` holds further terms by name.
+    """
+
+    die: DieSpec
+    terms: DieTerms = Field(default_factory=DieTerms)
+    nop: NopTerms | None = None
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    extra: dict[str, float] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a calibration from a JSON file. Raises ``ValueError`` of one line when it is missing or
+        broken.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"{path}: cannot read the calibration: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not a calibration: byte {error.start} is not UTF-8") from None
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            what = " ".join(first["msg"].split())
+            raise ValueError(f"{path}: not a calibration: {f'{place}: ' if place else ''}{what}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the calibration as a JSON file."""
+        Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def applied(self, system: SystemSpec) -> SystemSpec:
+        """``system`` with the measured cycles of a hop in place of ``link.router_cycles``, if they were measured."""
+        if self.nop is None:
+            return system
+        link = system.link.model_copy(update={"router_cycles": self.nop.hop_cycles})
+        return system.model_copy(update={"link": link})
+
+    def check_die(self, die: DieSpec) -> None:
+        """Raise ``ValueError``, naming the first field that differs and both values, if made for another die."""
+        for field in DieSpec.model_fields:
+            made_for, asked_for = getattr(self.die, field), getattr(die, field)
+            if made_for != asked_for:
+                raise ValueError(
+                    f"the calibration was made for a die with die.{field} = {made_for}, not {asked_for}: "
+                    f"calibrate this die (hecaton calibrate -P die.{field}={asked_for}) or project that one"
+                )

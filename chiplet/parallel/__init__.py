@@ -1,0 +1,1 @@
+"""A training step on several packages: pipeline, replicas, and the traffic between packages."""

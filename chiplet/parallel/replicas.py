@@ -1,0 +1,282 @@
+"""The workload of a step on several packages, and its account: micro-batches, memory, traffic, and their times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil
+
+from chiplet.machine.parallel_specs import ParallelSpec
+from chiplet.methods.base import Method
+from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_layers
+from chiplet.parallel.stages import Ending, ParallelAccount, Stage
+from chiplet.schedule.buffers import (
+    STATE_BYTES,
+    UPDATE_BYTES,
+    UPDATE_OPS,
+    DramNeed,
+    Optimizer,
+    saved_bytes_per_token,
+)
+from chiplet.schedule.schedule import Schedule, make_schedule
+from chiplet.step.account import PassAccount, StepAccount
+from chiplet.step.dram_traffic import Traffic
+from chiplet.step.energy import Events, traffic_events
+from chiplet.step.overlap import Machine
+from chiplet.vectorized.elementwise import Number, is_array, larger, one_of
+from chiplet.workload.llm import Llm
+
+
+class Replicas:
+    """The workload and machine of a step on several packages.
+
+    Raises ``ValueError`` of one line when there are more replicas than sequences or more chunks than layers.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        machine: Machine,
+        *,
+        global_batch: int,
+        length: int,
+        optimizer: Optimizer,
+        mini_batch: Number | None,
+    ) -> None:
+        self.method, self.machine, self.system = method, machine, machine.system
+        self.global_batch, self.length = global_batch, length
+        self.optimizer, self.mini_batch = optimizer, mini_batch
+        self.spec: ParallelSpec = machine.system.parallel
+        self.model: Llm = method.model
+        if self.spec.data > global_batch:
+            raise ValueError(
+                f"parallel.data = {self.spec.data}: must be at most the {global_batch} sequences of the "
+                f"global batch"
+            )
+        chunks = self.spec.pipeline * self.spec.interleave
+        if chunks > self.model.layers:
+            raise ValueError(
+                f"parallel.pipeline x parallel.interleave = {chunks}: must be at most the {self.model.layers} "
+                f"layers of {self.model.name}"
+            )
+        self.batch = ceil(global_batch / self.spec.data)
+        self.stages = self._stages()
+        self.element = method.element_bytes
+        self.gradient_size = 4 if self.spec.gradients == "32-bit" else self.element
+
+    def _stages(self) -> tuple[Stage, ...]:
+        model, count = self.model, self.spec.pipeline
+        if count == 1:
+            return (Stage(0, model.layers, True, model.parameters),)
+        layers = stage_layers(model.layers, count)
+        table = model.vocab * model.hidden
+        norm = model.hidden * (1 if model.norm == "rmsnorm" else 2)
+        extra = [0] * count
+        extra[0] += table + model.learned_positions * model.hidden
+        extra[-1] += table + norm
+        return tuple(
+            Stage(number, own, number == count - 1, own * model.layer_parameters + more)
+            for number, (own, more) in enumerate(zip(layers, extra, strict=True))
+        )
+
+    @property
+    def state_size(self) -> float:
+        """DRAM bytes of a parameter: operand copy, 32-bit gradient, and master and moments or a share of them."""
+        kept = STATE_BYTES[self.optimizer] - 4
+        return self.element + 4 + (kept / self.spec.data if self.spec.shard_optimizer else kept)
+
+    def saved_size(self, stage: Stage) -> int:
+        """DRAM bytes of the activations that one token leaves behind on ``stage``."""
+        recompute = self.method.switches.recompute
+        whole: int = saved_bytes_per_token(self.model, self.length, recompute, self.element)
+        return whole // self.model.layers * stage.layers
+
+    def micro_batches(self) -> Iterator[int | None]:
+        """Micro-batches to try; ``None`` for as many sequences as fit."""
+        spec, given = self.spec, self.spec.micro_batch
+        if spec.pipeline == 1 and not given:
+            yield None
+            return
+        sizes = [given] if given else _sizes(self.batch, spec.pipeline)
+        found = False
+        for size in sizes:
+            if size > self.batch:
+                raise ValueError(
+                    f"parallel.micro_batch = {size}: must be at most the {self.batch} sequences of a replica"
+                )
+            if spec.interleave == 1 or ceil(self.batch / size) % spec.pipeline == 0:
+                found = True
+                yield size
+        if not found:
+            what = f" of {given}" if given else ""
+            raise ValueError(
+                f"parallel.interleave = {spec.interleave}: the {self.batch} sequences of a replica make no "
+                f"multiple of {spec.pipeline} micro-batches{what}"
+            )
+
+    def schedule(self, size: int | None) -> tuple[Schedule, Stage]:
+        """The schedule of a package with micro-batches of ``size`` sequences, and the fullest stage."""
+        need, fullest = self.need(size)
+        found = make_schedule(
+            self.method,
+            self.system,
+            global_batch=self.batch,
+            length=self.length,
+            optimizer=self.optimizer,
+            mini_batch=self.mini_batch,
+            dram=need,
+        )
+        return found, fullest
+
+    def need(self, size: int | None) -> tuple[DramNeed, Stage]:
+        """What DRAM holds of the fullest stage with micro-batches of ``size`` sequences, and that stage."""
+        count = 1 if size is None else ceil(self.batch / size)
+
+        def need(stage: Stage) -> DramNeed:
+            live = in_flight(
+                stage.number,
+                stages=len(self.stages),
+                micro_batches=count,
+                interleave=self.spec.interleave,
+            )
+            saved = ceil(self.saved_size(stage) * self.length * live)
+            return DramNeed(ceil(stage.parameters * self.state_size), saved, size)
+
+        def held(stage: Stage) -> Number:
+            return need(stage).state + need(stage).saved * (size or 1)
+
+        fullest = max(self.stages, key=held)
+        return need(fullest), fullest
+
+    def passes(self, whole: StepAccount, number: Number) -> tuple[PassAccount, ...]:
+        """The passes of ``whole`` over the layers of stage ``number``: only the last has the output head."""
+        layers = one_of([stage.layers for stage in self.stages], number)
+        heads = one_of([int(stage.last) for stage in self.stages], number)
+        found = (replace(each, layers=heads if each.block == "head" else layers) for each in whole.passes)
+        return tuple(each for each in found if is_array(each.layers) or each.layers)
+
+    def account(self, whole: StepAccount, schedule: Schedule, fullest: Stage) -> ParallelAccount:
+        """The step on all packages, out of the account of a replica as if on one package."""
+        spec, fabric, count = self.spec, self.system.fabric, schedule.rounds
+        forward: list[Number] = []
+        backward: list[Number] = []
+        for stage in self.stages:
+            embedding = whole.embedding_seconds if stage.first else 0.0
+            for direction, found, share in (("forward", forward, 1 / 3), ("backward", backward, 2 / 3)):
+                seconds = sum(
+                    each.layer_seconds * (1 if each.block == "head" else stage.layers)
+                    for each in whole.passes
+                    if each.direction == direction and (stage.last or each.block != "head")
+                )
+                found.append((seconds + embedding * share) / count)
+        crossing_bytes: Number = 0.0
+        crossing: Number = 0.0
+        if len(self.stages) > 1:
+            crossing_bytes = 1.0 * schedule.sequences * self.length * self.model.hidden * self.element
+            crossing = crossing_bytes / fabric.bytes_per_second + fabric.latency_seconds
+        seconds = tuple(map(sum, zip(forward, backward, strict=True)))
+        time = pipeline_time(
+            seconds,
+            micro_batches=count,
+            interleave=spec.interleave,
+            crossing=crossing,
+            overlap=spec.overlap,
+        )
+        # The last backward pass reaches one stage after the other, the first stage last.
+        early = tuple(
+            sum(backward[: stage.number]) / spec.interleave + stage.number * crossing for stage in self.stages
+        )
+        return ParallelAccount(
+            self.stages,
+            seconds,
+            schedule.sequences,
+            count,
+            crossing_bytes,
+            crossing,
+            time,
+            tuple(self._ending(stage, backward[stage.number]) for stage in self.stages),
+            early,
+            fullest,
+            self.state_size,
+            self.saved_size(fullest),
+            self._fabric_bytes(),
+        )
+
+    def update(self, stage: Stage) -> tuple[Traffic, Number]:
+        """DRAM traffic of a stage's weight update, and its time on the vector units."""
+        share = 1 / self.spec.data if self.spec.shard_optimizer else 1.0
+        nodes = self.method.mesh.nodes
+        moved = stage.parameters * (UPDATE_BYTES[self.optimizer] * share + self.element)
+        operations = stage.parameters * UPDATE_OPS[self.optimizer] * share
+        return (
+            Traffic(moved, moved / nodes),
+            operations / nodes / self.machine.vector_operations_per_second,
+        )
+
+    def ring(self, data_bytes: float, packages: int) -> Number:
+        """Time of a reduce-scatter or all-gather of ``data_bytes`` over ``packages``."""
+        fabric = self.system.fabric
+        return ring_seconds(
+            packages, data_bytes, rate=fabric.bytes_per_second, latency=fabric.latency_seconds
+        )
+
+    def _ending(self, stage: Stage, backward: Number) -> Ending:
+        """``backward``: seconds of a micro-batch's backward pass on ``stage``."""
+        spec = self.spec
+        ring = self.ring(stage.parameters * self.gradient_size, spec.data)
+        gradients = ring if spec.shard_optimizer else 2 * ring
+        exposed = gradients
+        if spec.overlap:
+            # A layer's gradients leave behind the backward pass of the layers before it.
+            hidden = backward * (stage.layers - 1) / stage.layers
+            exposed = larger(gradients / stage.layers, gradients - hidden)
+        tied: Number = 0.0
+        if self.model.tied and len(self.stages) > 1 and (stage.first or stage.last):
+            tied = 2 * self.ring(self.model.vocab * self.model.hidden * self.gradient_size, 2)
+        traffic, vector = self.update(stage)
+        gather = self.ring(stage.parameters * self.element, spec.data) if spec.shard_optimizer else 0.0
+        dram = traffic.seconds(self.system, self.method.mesh)
+        return Ending(gradients, exposed, tied, larger(dram, vector), gather)
+
+    def _fabric_bytes(self) -> float:
+        """Bytes that all packages send to others in a step."""
+        spec, model = self.spec, self.model
+        parameters = sum(stage.parameters for stage in self.stages)
+        summed = self.gradient_size * (1 if spec.shard_optimizer else 2)
+        gathered = self.element if spec.shard_optimizer else 0
+        total = (spec.data - 1) * parameters * float(summed + gathered)
+        if len(self.stages) > 1:
+            boundaries = spec.pipeline * spec.interleave - 1
+            total += 2.0 * boundaries * self.global_batch * self.length * model.hidden * self.element
+            if model.tied:
+                total += 2.0 * spec.data * model.vocab * model.hidden * self.gradient_size
+        return total
+
+    @property
+    def shorter(self) -> int:
+        """Replicas that have a sequence less than the others."""
+        return self.spec.data * self.batch - self.global_batch
+
+    def events(self, whole: StepAccount, less: StepAccount) -> Events:
+        """Events of all packages: those of every replica, and DRAM that sends and receives between packages.
+
+        ``less`` is the account of a replica that is :attr:`shorter`.
+        """
+        spec = self.spec
+        total = whole.events * (spec.data - self.shorter) + less.events * self.shorter
+        if spec.shard_optimizer:
+            traffic = self.model.parameters * UPDATE_BYTES[self.optimizer]
+            update = traffic_events(
+                Traffic(traffic, traffic / self.method.mesh.nodes), self.method.mesh
+            ) + Events(
+                vector_operations=self.model.parameters * UPDATE_OPS[self.optimizer],
+                sram_bytes=8 * self.model.parameters,
+            )
+            total += update * (1 - spec.data)
+        return total + Events(dram_bits=2 * 8 * self._fabric_bytes())
+
+
+def _sizes(batch: int, stages: int) -> list[int]:
+    """Micro-batches worth trying: powers of two, and equal parts that are a power of two times the stages."""
+    powers = {1 << power for power in range(batch.bit_length())}
+    return sorted(powers | {ceil(batch / (stages * power)) for power in powers if stages * power <= batch})

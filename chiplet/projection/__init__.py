@@ -1,0 +1,1 @@
+"""The projection: from a request to a result."""

@@ -1,0 +1,1 @@
+"""The schedule of a training step: what fits the buffers, and in which order it runs."""

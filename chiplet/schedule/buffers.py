@@ -1,0 +1,206 @@
+"""What the buffers of a die and the DRAM of the package must hold, in bytes.
+
+Sizes are linear in the tokens of a mini-batch, so the largest mini-batch that fits follows in closed form
+(``chiplet.schedule.schedule``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.methods.base import Method, Recompute
+from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
+from chiplet.workload.llm import Llm
+from chiplet.workload.operations import Block, Linear, largest_slice, linears
+
+Optimizer = Literal["sgd", "adam"]
+
+STATE_BYTES: dict[Optimizer, int] = {"sgd": 8, "adam": 16}
+"""DRAM bytes of a parameter beside the operand copy: 32-bit master and gradient, and two moments for Adam."""
+
+UPDATE_BYTES: dict[Optimizer, int] = {"sgd": 12, "adam": 28}
+"""DRAM traffic of updating a parameter: reads gradient, master and moments, writes master and moments; the
+operand copy that is written beside them is not counted here."""
+
+UPDATE_OPS: dict[Optimizer, int] = {"sgd": 2, "adam": 12}
+"""Vector operations of updating a parameter."""
+
+
+class DoesNotFitError(ValueError):
+    """A buffer is too small; the message is one line."""
+
+
+@dataclass(frozen=True)
+class BufferUse:
+    """Bytes that a buffer must hold, and that it has."""
+
+    name: str
+    needed: Number
+    available: Number
+
+    @property
+    def fits(self) -> Any:
+        """Whether the buffer holds what it must, a bool."""
+        return self.needed <= self.available
+
+    def refusal(self, what: str) -> DoesNotFitError:
+        """The error that ``what`` does not fit: the buffer, the bytes needed and the bytes there."""
+        return DoesNotFitError(
+            f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}"
+        )
+
+
+@dataclass(frozen=True)
+class BlockMemory:
+    """Buffer contents of one block under one method, with sequences of ``length`` tokens.
+
+    ``parts`` says how the block runs: 1 fused; 2 split before its second linear; 3 (attention only) its
+    middle by itself as well, one head of one sequence after the other. Between parts activations go through
+    DRAM. ``slices`` cuts each linear by output columns; all mini-batches run through a slice before the next.
+    """
+
+    method: Method
+    block: Block
+    die: DieSpec
+    length: int
+    parts: int
+    slices: Number = 1
+
+    @cached_property
+    def units(self) -> tuple[Number, ...]:
+        """Weights of a die that are resident together, in the order that they are used: all of a fused block,
+        or those of each linear; of a sliced one its largest slice, twice as one follows another.
+        """
+        whole = self.method.weights_per_die(self.block)
+        cut = is_array(self.slices) or self.slices > 1
+        if self.parts == 1 and not cut:
+            return (whole,)
+        parts = linears(self.block)
+        total = sum(linear.h_in * linear.h_out for linear in parts)
+        sizes = [linear.h_in * largest_slice(linear, self.slices).h_out for linear in parts]
+        return tuple(whole * size / total for size in sizes for _ in range(1 + cut))
+
+    @cached_property
+    def _linears(self) -> list[Linear]:
+        """The largest slice of each linear."""
+        return [largest_slice(linear, self.slices) for linear in linears(self.block)]
+
+    @cached_property
+    def passing_bytes(self) -> Number:
+        """Weights of other dies on their way through: two stationary tiles, or none."""
+        die = self.die
+        return 2 * die.rows * die.cols * die.element_bytes if self.method.weights_travel else 0
+
+    @cached_property
+    def weight_bytes(self) -> Number:
+        """Weights of the largest part, and those that pass through."""
+        return larger(*self.units) * self.die.element_bytes + self.passing_bytes
+
+    @cached_property
+    def gradient_bytes(self) -> Number:
+        """Weight gradients of the largest part, 32 bits each."""
+        return larger(*self.units) * 4
+
+    @cached_property
+    def strip_bytes(self) -> Number:
+        """Attention scores of one strip of rows, 32 bits each; as operands half as much is held, twice."""
+        return self.die.rows * self.length * 4 if self.block.name == "attention" else 0
+
+    @cached_property
+    def tile_operand_bytes(self) -> Number:
+        """Operands for each token of a token tile, double-buffered: gathered ones, and the tile's own inputs
+        and outputs where no mini-batch is kept.
+        """
+        largest = larger(*(self.method.tile_operands(linear) for linear in self._linears))
+        if self.parts == 3:
+            features = larger(*(2 * (linear.h_in + linear.h_out) for linear in self._linears))
+            largest = largest + features / self.method.mesh.nodes
+        return 2 * largest * self.die.element_bytes
+
+    @cached_property
+    def tile_sum_bytes(self) -> Number:
+        """Partial sums for each token of a token tile, double-buffered, 32 bits each."""
+        return 2 * larger(*(self.method.tile_sums(linear) for linear in self._linears)) * 4
+
+    @cached_property
+    def edge_features(self) -> int:
+        """Features of block inputs, outputs and their gradients that are live for a token: three,
+        double-buffered.
+        """
+        hidden = self.method.model.hidden
+        if self.block.contract is None:
+            return 4 * hidden
+        return 6 * hidden
+
+    def activation_bytes(self, tokens: Number, sequences: Number) -> Number:
+        """Activations of a mini-batch on the busiest die; in the attention it has whole heads of whole
+        sequences.
+
+        Features inside the block that were saved are double-buffered, and their gradients are live beside
+        them.
+        """
+        method, model, element = self.method, self.method.model, self.die.element_bytes
+        dies = method.mesh.nodes
+        edge = self.edge_features * tokens / dies
+        if self.block.contract is None:
+            return (edge + 2 * self.block.expand.h_out * tokens / dies) * element
+        if self.block.name == "ffn":
+            return (
+                edge + self._inner(self.block.expand.h_out, self.block.contract.h_in) * tokens / dies
+            ) * element
+        if (
+            self.parts == 3
+        ):  # Q, K, V, output and their gradients of one head; the linears keep token tiles only
+            return 3 * 4 * model.head_dim * self.length * element + self.strip_bytes
+        query = ceil_div(model.heads, method.head_groups) * model.head_dim
+        key = ceil_div(method.kv_heads, method.head_groups) * model.head_dim
+        local = ceil_div(sequences, method.sequence_groups) * self.length
+        return (edge + self._inner(query + 2 * key, query) * local) * element + self.strip_bytes
+
+    def _inner(self, first: Number, second: Number) -> Number:
+        """Live features for a token: ``first`` after the first linear, ``second`` before the second."""
+        return 3 * (first + second) if self.parts == 1 else larger(2 * first + 3 * second, 4 * second)
+
+
+def saved_bytes_per_token(model: Llm, length: Number, recompute: Recompute, element_bytes: int) -> Number:
+    """DRAM bytes that one token leaves behind in all layers for the backward pass.
+
+    Beside that of Korthikanti et al. (arXiv 2205.05198), whose counts include dropout masks that these models
+    lack.
+    """
+    parts = model.saved_features(length)
+    if recompute != "none":
+        del parts["probabilities"]
+    if recompute == "full":
+        del parts["attention"], parts["ffn"]
+    return model.layers * sum(parts.values()) * element_bytes
+
+
+@dataclass(frozen=True)
+class DramNeed:
+    """What the DRAM of a package holds: ``state`` bytes, and ``saved`` bytes for each sequence in work.
+
+    ``sequences`` fixes how many are in work at a time; else as many as fit.
+    """
+
+    state: Number
+    saved: Number
+    sequences: Number | None = None
+
+    def select(self, rows: Callable[[Number], Number]) -> DramNeed:
+        """Of many machines those that ``rows`` picks out of an array."""
+        return DramNeed(rows(self.state), rows(self.saved), rows(self.sequences))
+
+
+def dram_state_bytes(model: Llm, optimizer: Optimizer, element_bytes: int) -> int:
+    """DRAM bytes of parameters, gradients and optimizer state."""
+    return model.parameters * (element_bytes + STATE_BYTES[optimizer])
+
+
+def dram_capacity(system: SystemSpec, edge_sides: Number) -> Number:
+    """DRAM bytes of the package."""
+    return system.memory.package_channels(edge_sides) * system.memory.channel_bytes

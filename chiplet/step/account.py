@@ -1,0 +1,235 @@
+"""One training step of a method under a schedule: the account of its time and energy over all blocks and passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from chiplet.cost.manufacturing import account_cost
+from chiplet.cost.sources import cost_inputs
+from chiplet.machine.sources import collect_inputs
+from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import Calibration
+from chiplet.methods.base import Method
+from chiplet.projection.results import Breakdown, Buffer, Cost, Memory, Projection
+from chiplet.schedule.buffers import STATE_BYTES, BufferUse, Optimizer
+from chiplet.schedule.schedule import Schedule
+from chiplet.step.demand import StepPlan, plan_step
+from chiplet.step.dram_traffic import Traffic
+from chiplet.step.energy import Events
+from chiplet.step.overlap import Busy, Machine, comm_seconds, pass_busy, pick
+from chiplet.step.totals import figures
+from chiplet.vectorized.elementwise import Number, larger
+from chiplet.workload.operations import BlockName, CommStep, Operation
+from nop.topology import Mesh
+
+
+@dataclass(frozen=True)
+class PassAccount:
+    """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
+
+    ``busy`` is the time of one of ``runs`` mini-batches in token tiles of ``tile``, ``once`` what is
+    communicated once a step, ``memory_seconds`` the time of ``traffic``, and ``waiting`` how long the block
+    waits for weights to come or gradients to leave.
+    """
+
+    block: BlockName
+    direction: str
+    operations: tuple[Operation, ...]
+    layers: Number
+    runs: Number
+    tokens: Number
+    tile: Number
+    busy: Busy
+    once: Busy
+    traffic: Traffic
+    memory_seconds: Number
+    waiting: Number
+
+    @cached_property
+    def on_package(self) -> Busy:
+        """Time of one layer's pass without DRAM."""
+        found: Busy = self.busy * self.runs + self.once
+        return found
+
+    @cached_property
+    def dram_exposed(self) -> Number:
+        """Seconds that DRAM adds to one layer's pass."""
+        return larger(0.0, self.memory_seconds - self.on_package.elapsed) + self.waiting
+
+    @cached_property
+    def layer_seconds(self) -> Number:
+        """Time of one layer's pass."""
+        return self.on_package.elapsed + self.dram_exposed
+
+    @cached_property
+    def seconds(self) -> Number:
+        """Time of the pass over all layers."""
+        return self.layer_seconds * self.layers
+
+
+@dataclass(frozen=True)
+class StepAccount:
+    """All that a step is made of: its passes, what runs beside the layers, and the events of everything.
+
+    ``embedding`` and ``update`` are the traffic of the embedding's rows and of the optimizer; the latter works
+    ``update_vector`` seconds on the vector units. ``bubble`` and ``fabric`` are seconds that several packages
+    add. Times are numbers or, for many machines, arrays.
+    """
+
+    passes: tuple[PassAccount, ...]
+    embedding: Traffic
+    embedding_seconds: Number
+    update: Traffic
+    update_dram: Number
+    update_vector: Number
+    events: Events
+    layer_elements: Number
+    bubble: Number = 0.0
+    fabric: Number = 0.0
+
+    @property
+    def update_seconds(self) -> Number:
+        """Time of the weight update."""
+        return larger(self.update_dram, self.update_vector)
+
+    @property
+    def seconds(self) -> Number:
+        """Time of the step."""
+        passes = self.direction_seconds("forward") + self.direction_seconds("backward")
+        return passes + self.embedding_seconds + self.update_seconds + self.bubble + self.fabric
+
+    def direction_seconds(self, direction: str) -> Number:
+        """Time of all passes of ``direction``."""
+        return sum((each.seconds for each in self.passes if each.direction == direction), 0.0)
+
+
+def account_plan(plan: StepPlan, method: Method, machine: Machine) -> StepAccount:
+    """Account of ``plan`` on ``machine``, or on as many machines as arrays in it have elements."""
+    system, mesh = machine.system, method.mesh
+    passes = []
+    events = plan.events
+    for each in plan.passes:
+        busy, choice = pass_busy(each.loads, machine, method.switches.overlap)
+        waiting = sum((wait.seconds(system, mesh) * times for times, wait in each.waits), 0.0)
+        account = PassAccount(
+            each.block,
+            each.direction,
+            each.operations,
+            each.layers,
+            each.runs,
+            each.tokens,
+            pick(each.loads.tiles, choice),
+            busy,
+            _once(each.once, system),
+            each.traffic,
+            each.traffic.seconds(system, mesh),
+            waiting,
+        )
+        passes.append(account)
+        events += each.events + Events(sram_bytes=pick(each.stationary_bytes, choice))
+    return StepAccount(
+        tuple(passes),
+        plan.embedding,
+        plan.embedding.seconds(system, mesh),
+        plan.update,
+        plan.update.seconds(system, mesh),
+        plan.update_operations / mesh.nodes / machine.vector_operations_per_second,
+        events,
+        plan.layer_elements,
+    )
+
+
+def account_step(
+    method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
+) -> StepAccount:
+    """Account of one training step of ``global_batch`` sequences run as ``schedule`` says."""
+    plan = plan_step(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
+    return account_plan(plan, method, machine)
+
+
+def _once(steps: tuple[CommStep, ...], system: SystemSpec) -> Busy:
+    """Time of what is communicated once a step; nothing hides it."""
+    seconds = sum((comm_seconds(step, system) for step in steps), 0.0)
+    return Busy(elapsed=seconds, nop_exposed=seconds, nop=seconds)
+
+
+def summarize(
+    account: StepAccount,
+    method: Method,
+    machine: Machine,
+    schedule: Schedule,
+    global_batch: int,
+    optimizer: Optimizer,
+    calibration: Calibration | None,
+) -> Projection:
+    """The projection that ``account`` amounts to."""
+    found = figures(account, method, machine, global_batch, schedule.length)
+    measured, assumed = collect_inputs(machine.system, calibration)
+    tiles: dict[str, dict[str, int]] = {}
+    for each in account.passes:
+        tiles.setdefault(each.block, {})[each.direction] = int(each.tile)
+    return Projection(
+        model=method.model.name,
+        dies=method.mesh.nodes,
+        mesh=str(method.mesh),
+        method=method.name,
+        switches=method.switches.model_dump(),
+        optimizer=optimizer,
+        global_batch=global_batch,
+        sequence_length=schedule.length,
+        step_seconds=float(found.step_seconds),
+        tokens_per_second=float(found.tokens_per_second),
+        mfu=float(found.mfu),
+        energy_joules=float(found.energy_joules),
+        energy={name: float(part) for name, part in found.energy.items()},
+        breakdown=Breakdown.model_validate(found.breakdown),
+        memory=_memory(method, schedule, optimizer, tiles),
+        nop_elements_per_die_per_layer=account.layer_elements,
+        compute_to_nop=float(found.compute_to_nop),
+        cost=_cost(machine.system, method.mesh),
+        measured_inputs=measured,
+        assumed_inputs=assumed,
+    )
+
+
+def _cost(system: SystemSpec, mesh: Mesh) -> Cost:
+    """Cost of all packages."""
+    account, packages = account_cost(system, mesh), system.parallel.packages
+    return Cost(
+        dollars=account.dollars * packages,
+        parts={name: float(part) * packages for name, part in account.parts.items()},
+        die_mm2=account.die_mm2,
+        die_area=account.die_parts,
+        die_yield=account.die_yield,
+        dies_per_wafer=account.dies_per_wafer,
+        good_die_dollars=account.good_die,
+        substrates=account.substrates * packages,
+        assembly_yield=account.assembly_yield,
+        inputs=cost_inputs(system),
+    )
+
+
+def _memory(
+    method: Method, schedule: Schedule, optimizer: Optimizer, tiles: dict[str, dict[str, int]]
+) -> Memory:
+    names = [use.name for use in schedule.blocks[0].buffers]
+    fullest: dict[str, BufferUse] = {
+        name: max((part.buffers[place] for part in schedule.blocks), key=lambda use: use.needed)
+        for place, name in enumerate(names)
+    }
+    model, dies, element = method.model, method.mesh.nodes, method.element_bytes
+    return Memory(
+        buffers={
+            name.replace(" ", "_"): Buffer(needed_bytes=use.needed, available_bytes=use.available)
+            for name, use in fullest.items()
+        },
+        dram=Buffer(needed_bytes=schedule.dram.needed, available_bytes=schedule.dram.available),
+        weight_bytes_per_die=model.parameters * element / dies,
+        state_bytes_per_die=model.parameters * (element + STATE_BYTES[optimizer]) / dies,
+        mini_batch_tokens={part.block.name: part.batch.tokens for part in schedule.blocks},
+        token_tiles=tiles,
+        parts={part.block.name: part.parts for part in schedule.blocks},
+        slices={part.block.name: part.slices for part in schedule.blocks},
+        rounds=schedule.rounds,
+    )

@@ -1,0 +1,190 @@
+"""What one training step is made of, before any time: passes, loads, traffic, counted events.
+
+It depends on the model, the method, the schedule and the shape of the dies, not on clocks, bandwidths,
+latencies or prices: one plan serves all machines that differ in these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chiplet.machine.specs import DieSpec
+from chiplet.machine.terms import GemmTerms
+from chiplet.methods.base import Method
+from chiplet.schedule.buffers import UPDATE_BYTES, UPDATE_OPS, Optimizer
+from chiplet.schedule.schedule import BlockSchedule, Schedule, tile_choices
+from chiplet.step.dram_traffic import Traffic, activation_traffic, weight_bytes
+from chiplet.step.energy import Events, comm_events, operation_events, stationary_bytes, traffic_events
+from chiplet.step.overlap import Loads, pass_loads
+from chiplet.vectorized.elementwise import Number, choose, is_array
+from chiplet.workload.operations import BlockName, BlockPlan, CommStep, Operation
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
+
+    Each of ``runs`` mini-batches of ``tokens`` asks ``loads`` of the machine; ``once`` is communicated once a
+    step. ``traffic`` goes to and from memory; for each of ``waits``, so often as it says, the block waits
+    until that traffic is over. ``events`` are those of all layers, without what depends on the token tile:
+    ``stationary_bytes`` have one number, or row of an array, for each choice of it.
+    """
+
+    block: BlockName
+    direction: str
+    operations: tuple[Operation, ...]
+    layers: int
+    runs: Number
+    tokens: Number
+    loads: Loads
+    once: tuple[CommStep, ...]
+    traffic: Traffic
+    waits: tuple[tuple[Number, Traffic], ...]
+    events: Events
+    stationary_bytes: Number
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What a step is made of, before any time: its passes, and what runs beside the layers.
+
+    ``embedding`` and ``update`` are the traffic of the embedding's rows and of the optimizer, whose vector
+    operations are ``update_operations``; ``events`` are theirs.
+    """
+
+    passes: tuple[PassPlan, ...]
+    embedding: Traffic
+    update: Traffic
+    update_operations: int
+    events: Events
+    layer_elements: Number
+
+
+def plan_step(
+    method: Method,
+    die: DieSpec,
+    terms: GemmTerms,
+    schedule: Schedule,
+    global_batch: Number,
+    optimizer: Optimizer,
+) -> StepPlan:
+    """Plan of one training step of ``global_batch`` sequences run as ``schedule`` says."""
+    model, mesh = method.model, method.mesh
+    tokens = global_batch * schedule.length
+    layer_elements: Number = 0.0
+    passes = []
+    for part in schedule.blocks:
+        layers = 1 if part.block.contract is None else model.layers
+        plan = method.plan(part.block, part.batch, part.slices)
+        traffics = _pass_traffic(plan, part, method, schedule, global_batch)
+        runs = schedule.rounds * part.batches
+        batches = tokens / part.batch.tokens
+        tiles = _tiles(part, method, die)
+        for direction, traffic, operations in zip(
+            ("forward", "backward"), traffics, (plan.forward, plan.backward), strict=True
+        ):
+            times = schedule.rounds if part.resident else runs
+            once = plan.once if direction == "backward" else ()
+            events = _events(operations, method, die, batches, runs) + traffic_events(traffic, mesh)
+            for step in once:
+                events += comm_events(step, mesh.nodes)
+            stationary = [
+                sum(stationary_bytes(each, die, tile) * each.times for each in operations) * batches * layers
+                for tile in (tiles if isinstance(tiles, list) else (tiles,))
+            ]
+            passes.append(
+                PassPlan(
+                    part.block.name,
+                    direction,
+                    operations,
+                    layers,
+                    runs,
+                    part.batch.tokens,
+                    pass_loads(operations, die, terms, method, part.batch.tokens, tiles),
+                    once,
+                    traffic,
+                    tuple((times * share, wait) for share, wait in _unhidden(plan, part, method, direction)),
+                    events * layers,
+                    stationary if isinstance(tiles, list) else stationary[0],
+                )
+            )
+            if part.block.contract is not None:
+                layer_elements += _elements(operations, batches, runs)
+            layer_elements += sum(step.elements for step in once)
+    # Beside the layers: table rows in and out for the embedding, and the update of every parameter.
+    element = die.element_bytes
+    embedding_bytes = tokens * model.hidden * (3 * element + 2 * 4)
+    update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
+    embedding = Traffic(embedding_bytes, embedding_bytes / mesh.nodes)
+    update = Traffic(update_bytes, update_bytes / mesh.nodes)
+    operations_of_update = model.parameters * UPDATE_OPS[optimizer]
+    return StepPlan(
+        tuple(passes),
+        embedding,
+        update,
+        operations_of_update,
+        traffic_events(embedding, mesh)
+        + traffic_events(update, mesh)
+        + Events(vector_operations=operations_of_update, sram_bytes=8 * model.parameters),
+        layer_elements,
+    )
+
+
+def _tiles(part: BlockSchedule, method: Method, die: DieSpec) -> Number:
+    """Token tiles to choose from."""
+    if method.token_tiled:
+        return tile_choices(part.tile_limit, die.rows)
+    tokens: Number = part.batch.tokens
+    return tokens[None] if is_array(tokens) else [tokens]
+
+
+def _pass_traffic(
+    plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: Number
+) -> tuple[Traffic, Traffic]:
+    """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round, or each
+    mini-batch where they do not stay.
+    """
+    forward, backward = activation_traffic(plan, part, method, global_batch * schedule.length)
+    stored, per_die = weight_bytes(plan, method)
+    rounds = schedule.rounds * (1 if part.resident else part.batches)
+    load = Traffic(stored * rounds, per_die * rounds)
+    # Gradients are written in 32 bits each round, and from the second round on read before.
+    gradient = 4 / method.element_bytes * (2 * rounds - 1)
+    store = Traffic(stored * gradient, stored * gradient / method.mesh.nodes)
+    if plan.block.contract is None:  # forward and backward share one load
+        return forward + load, backward + store
+    return forward + load, backward + load + store
+
+
+def _unhidden(
+    plan: BlockPlan, part: BlockSchedule, method: Method, direction: str
+) -> Iterator[tuple[Number, Traffic]]:
+    """What a block waits for each round, 1 or 0 times: its weights to come, or its gradients to leave."""
+    stored, per_die = weight_bytes(plan, method)
+    if not (direction == "backward" and plan.block.contract is None):
+        yield choose(part.weights_ahead, 0, 1), Traffic(stored, per_die)
+    if direction == "backward":
+        gradient = stored * 4 / method.element_bytes
+        yield choose(part.gradients_behind, 0, 1), Traffic(gradient, gradient / method.mesh.nodes)
+
+
+def _elements(operations: tuple[Operation, ...], batches: Number, runs: Number) -> Number:
+    """Elements that a die receives in ``batches`` mini-batches of tokens; weights travel in every run."""
+    return sum(
+        step.elements * (runs if step.weights else batches) * operation.times
+        for operation in operations
+        for step in operation.comms
+    )
+
+
+def _events(
+    operations: tuple[Operation, ...], method: Method, die: DieSpec, batches: Number, runs: Number
+) -> Events:
+    total = Events()
+    for operation in operations:
+        found = operation_events(operation, die) * batches
+        for step in operation.comms:
+            found += comm_events(step, method.mesh.nodes) * (runs if step.weights else batches)
+        total += found * operation.times
+    return total

@@ -1,0 +1,103 @@
+"""What a block reads from and writes to DRAM, and what memory delivers to the dies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chiplet.machine.specs import SystemSpec
+from chiplet.methods.base import Method
+from chiplet.schedule.schedule import BlockSchedule
+from chiplet.vectorized.elementwise import Number, choose, larger
+from chiplet.workload.operations import BlockPlan, linears, slice_count
+from nop.topology import Mesh
+
+SUM_BYTES = 4
+"""Bytes of a partial sum."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of a pass over one block: through the DRAM channels, and into one die over its links.
+
+    They differ where memory multicasts the same bytes to several dies.
+    """
+
+    dram: Number = 0.0
+    per_die: Number = 0.0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.dram + other.dram, self.per_die + other.per_die)
+
+    def __mul__(self, times: Number) -> Traffic:
+        return Traffic(self.dram * times, self.per_die * times)
+
+    def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
+        """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is
+        slowest.
+        """
+        channels = system.memory.package_channels(mesh.edge_links)
+        link = system.link.bytes_per_second
+        return larger(
+            self.dram / (channels * system.memory.channel_bytes_per_second),
+            self.dram / (mesh.edge_links * link),
+            self.per_die / link,
+        )
+
+
+def activation_traffic(
+    plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: Number
+) -> tuple[Traffic, Traffic]:
+    """Activations of ``tokens`` tokens through one block, forward and backward.
+
+    A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split
+    into its linears it writes and reads what lies between them as well, and reads once more what the residual
+    path needs. Every further slice of a linear reads its input again, and backward reads and writes the
+    partial sums of dX; a sliced head leaves its logits in DRAM between the passes.
+    """
+    block, model, recompute = plan.block, method.model, method.switches.recompute
+    element, hidden = method.element_bytes, method.model.hidden
+    forward: Number = float(hidden)  # input
+    backward: Number = float(hidden)  # gradient of the input
+    copies = method.gathered_copies(block.expand) * block.expand.h_in
+    if block.contract is not None:
+        middle = block.contract.h_in
+        saved = 0
+        if recompute != "full":
+            features = model.saved_features(schedule.batch.length)
+            saved = features[block.name]
+            if block.name == "attention" and recompute == "none":
+                saved += features["probabilities"]
+        forward += hidden + saved
+        backward += 2 * hidden + saved
+        # Between parts: read, and written unless saved anyway; their gradients written and read.
+        between = (
+            [middle, model.qkv_features()][: schedule.parts - 1] if block.name == "attention" else [middle]
+        )
+        if schedule.parts > 1:
+            again = hidden + sum(between) * (1 if recompute != "full" else 2)
+            forward += again
+            backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
+        copies += method.gathered_copies(block.contract) * block.contract.h_in
+    repeated = sum((slice_count(each, schedule.slices) - 1) * each.h_in for each in linears(block))
+    if block.contract is None:
+        logits = choose(repeated > 0, block.expand.h_out, 0)
+        forward, backward = forward + logits, backward + logits
+    forward = forward + repeated
+    backward = backward + repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
+    copies = copies * schedule.slices
+    dies = method.mesh.nodes
+    return (
+        Traffic(tokens * forward * element, tokens * forward * element / dies),
+        Traffic(tokens * backward * element, tokens * (backward + copies) * element / dies),
+    )
+
+
+def weight_bytes(plan: BlockPlan, method: Method) -> tuple[float, Number]:
+    """Bytes of a block's weights: in DRAM, where each is stored once, and on one die, replicas included."""
+    block, model = plan.block, method.model
+    stored = {
+        "attention": model.attention_weights,
+        "ffn": model.ffn_weights,
+        "head": sum(linear.h_in * linear.h_out for linear in linears(block)),
+    }[block.name]
+    return float(stored * method.element_bytes), method.weights_per_die(block) * method.element_bytes

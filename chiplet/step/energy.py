@@ -1,0 +1,116 @@
+"""Energy out of counted events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.step.dram_traffic import Traffic
+from chiplet.vectorized.elementwise import Number, ceil_div, smaller
+from chiplet.workload.operations import CommStep, Operation
+from nop.topology import Mesh
+
+SUM_BYTES = 4
+"""Bytes of a partial sum in the accumulator buffer and of an operand of the vector unit."""
+
+PICO = 1e-12
+
+
+@dataclass(frozen=True)
+class Events:
+    """Countable events on all dies: multiply-adds, vector operations, bytes in buffers, bits times hops, DRAM
+    bits.
+    """
+
+    macs: Number = 0.0
+    vector_operations: Number = 0.0
+    sram_bytes: Number = 0.0
+    nop_bit_hops: Number = 0.0
+    memory_bit_hops: Number = 0.0
+    dram_bits: Number = 0.0
+
+    def __add__(self, other: Events) -> Events:
+        return Events(
+            self.macs + other.macs,
+            self.vector_operations + other.vector_operations,
+            self.sram_bytes + other.sram_bytes,
+            self.nop_bit_hops + other.nop_bit_hops,
+            self.memory_bit_hops + other.memory_bit_hops,
+            self.dram_bits + other.dram_bits,
+        )
+
+    def __mul__(self, times: Number) -> Events:
+        return Events(
+            self.macs * times,
+            self.vector_operations * times,
+            self.sram_bytes * times,
+            self.nop_bit_hops * times,
+            self.memory_bit_hops * times,
+            self.dram_bits * times,
+        )
+
+
+def operation_events(operation: Operation, die: DieSpec) -> Events:
+    """Events of ``operation`` for one mini-batch, apart from communication and :func:`stationary_bytes`.
+
+    Buffer accesses of an m x k x n GEMM: its streamed rows once for each of ceil(n / C) column tiles, and
+    each sum read and written once for each of ceil(k / R) row tiles. A vector operation reads two operands
+    and writes one, of which chains of operations keep two in registers.
+    """
+    element = die.element_bytes
+    total = Events()
+    for gemm in operation.gemms:
+        # Per multiply-add, so that dies without work count nothing.
+        per_mac = (
+            element * ceil_div(gemm.n, die.cols) / gemm.n
+            + 2 * SUM_BYTES * ceil_div(gemm.k, die.rows) / gemm.k
+        )
+        total += Events(macs=gemm.macs, sram_bytes=gemm.macs * per_mac)
+    for vector in operation.vectors:
+        total += Events(
+            vector_operations=vector.total * vector.operations, sram_bytes=2 * SUM_BYTES * vector.total
+        )
+    return total
+
+
+def stationary_bytes(operation: Operation, die: DieSpec, tile: Number) -> Number:
+    """Bytes that the stationary operands of ``operation`` take out of buffers for one mini-batch: each once
+    for each token tile of ``tile``.
+    """
+    return sum(
+        gemm.macs * die.element_bytes * (ceil_div(gemm.m, tile) if gemm.split == "m" else 1) / gemm.m
+        for gemm in operation.gemms
+    )
+
+
+def comm_events(step: CommStep, dies: Number) -> Events:
+    """Events of one collective: what is received goes into a buffer and out of one; every bit pays for every
+    hop.
+    """
+    received = step.elements * step.element_bytes * dies
+    return Events(sram_bytes=2 * received, nop_bit_hops=8 * step.element_hops * step.element_bytes * dies)
+
+
+def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
+    """Events of memory traffic: to the nearest edge over the mesh; multicast copies take one hop a die."""
+    unique = smaller(traffic.dram, traffic.per_die * mesh.nodes)
+    copies = traffic.per_die * mesh.nodes - unique
+    return Events(
+        sram_bytes=unique + copies,
+        memory_bit_hops=8 * (unique * mesh.mean_edge_hops + copies),
+        dram_bits=8 * traffic.dram,
+    )
+
+
+def joules(events: Events, system: SystemSpec, dies: Number, seconds: Number) -> dict[str, Number]:
+    """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``."""
+    energy, link = system.energy, system.link
+    return {
+        "array": events.macs * energy.mac_pj * PICO,
+        "vector": events.vector_operations * energy.vector_pj * PICO,
+        "sram": events.sram_bytes * energy.sram_pj_per_byte * PICO,
+        "nop": events.nop_bit_hops * link.pj_per_bit * PICO,
+        "memory_nop": events.memory_bit_hops * link.pj_per_bit * PICO,
+        "dram": events.dram_bits * system.memory.pj_per_bit * PICO,
+        "static": energy.static_watts * dies * seconds,
+    }

@@ -1,0 +1,263 @@
+"""Time of one operation, one block and one pass, out of what the machine's resources are busy with.
+
+A die's array, its vector unit, the links along each axis of the mesh and the DRAM work at the same time.
+Within an operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and
+one tile's way through all others is the start and end that nothing hides. Without overlap the times add up.
+
+What an operation asks of the resources (:class:`Load`) depends on shapes alone; its time depends on rates of
+the machine as well, which may be arrays: many machines at once, by the same formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.terms import GemmTerms
+from chiplet.methods.base import Method
+from chiplet.vectorized.elementwise import (
+    Number,
+    anywhere,
+    ceil_div,
+    choose,
+    is_array,
+    larger,
+    rounded_down,
+    smaller,
+)
+from chiplet.workload.operations import CommStep, GemmStep, Operation
+
+ArrayCycles = Callable[[Number, Number, Number], Number]
+"""Cycles of an m x k x n GEMM on an array, as a function of m, k and n."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The specification with the terms of its array."""
+
+    system: SystemSpec
+    terms: GemmTerms
+
+    @property
+    def vector_operations_per_second(self) -> Number:
+        """Operations of a die's vector unit in a second: one lane for each array column, one operation a
+        cycle.
+        """
+        return self.system.die.cols * self.system.die.clock_hz
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Seconds of a stretch of the schedule: elapsed, and how they come about.
+
+    ``compute`` is the array's own time; ``nop_exposed`` and ``vector_exposed`` are what the others add beyond
+    it, so these three add up to ``elapsed``. ``vector`` and ``nop`` are the busy times of vector unit and
+    busiest axis.
+    """
+
+    elapsed: Number = 0.0
+    compute: Number = 0.0
+    nop_exposed: Number = 0.0
+    vector_exposed: Number = 0.0
+    vector: Number = 0.0
+    nop: Number = 0.0
+
+    def __add__(self, other: Busy) -> Busy:
+        return Busy(
+            self.elapsed + other.elapsed,
+            self.compute + other.compute,
+            self.nop_exposed + other.nop_exposed,
+            self.vector_exposed + other.vector_exposed,
+            self.vector + other.vector,
+            self.nop + other.nop,
+        )
+
+    def __mul__(self, times: Number) -> Busy:
+        return Busy(
+            self.elapsed * times,
+            self.compute * times,
+            self.nop_exposed * times,
+            self.vector_exposed * times,
+            self.vector * times,
+            self.nop * times,
+        )
+
+
+def _fields(busy: Busy) -> tuple[Number, ...]:
+    return busy.elapsed, busy.compute, busy.nop_exposed, busy.vector_exposed, busy.vector, busy.nop
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one operation asks of each resource for a mini-batch, cut into token tiles of one size.
+
+    ``cycles`` of the array, ``vector_operations`` of the busiest die's vector unit, and for each set of links
+    in use (``axes``) bytes over the busiest one and hop latencies that are paid; ``parts`` overlap one another.
+    """
+
+    cycles: Number
+    vector_operations: Number
+    axes: tuple[tuple[Number, Number], ...]
+    parts: Number
+
+
+def comm_seconds(step: CommStep, system: SystemSpec, repeats: Number = 1) -> Number:
+    """Time of one collective whose data is sent in ``repeats`` equal parts, each with the latency of all
+    steps.
+    """
+    data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
+    return data + repeats * step.steps * step.hops * system.hop_seconds
+
+
+def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
+    """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``, on an array that takes ``array(m, k, n)``
+    for one.
+    """
+    if step.split is None:
+        return step.count * array(step.m, step.k, step.n)
+    tokens = step.m if step.split == "m" else step.k
+    whole = rounded_down(tokens / tile)
+    rest = tokens - whole * tile
+
+    def cycles(size: Number, there: Any) -> Number:
+        if not anywhere(there):
+            return 0.0
+        found = array(size, step.k, step.n) if step.split == "m" else array(step.m, size, step.n)
+        return choose(there, found, 0.0)
+
+    return step.count * (whole * cycles(tile, whole > 0) + cycles(rest, rest > 0))
+
+
+def array_of(die: DieSpec, terms: GemmTerms) -> ArrayCycles:
+    """Cycles of an m x k x n GEMM on the array of ``die``, as a function of m, k and n."""
+    return terms.counter(rows=die.rows, cols=die.cols, stages=die.stages)
+
+
+def gemm_seconds(step: GemmStep, machine: Machine, tile: Number) -> Number:
+    """Time of :func:`gemm_cycles`."""
+    die = machine.system.die
+    return gemm_cycles(step, array_of(die, machine.terms), tile) / die.clock_hz
+
+
+def operation_load(
+    operation: Operation,
+    array: ArrayCycles,
+    rows: Number,
+    method: Method,
+    tokens: Number,
+    tile: Number,
+) -> Load:
+    """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``, on an
+    array of ``rows`` rows with the cycles of :func:`array_of`.
+    """
+    parts = method.tile_count(tokens, tile)
+    repeats = parts if method.token_tiled else 1
+    axes: dict[str, tuple[Number, Number]] = {}
+    for step in operation.comms:
+        data, hops = axes.get(step.axis, (0.0, 0))
+        axes[step.axis] = (
+            data + step.serial_elements * step.element_bytes,
+            hops + (1 if step.weights else repeats) * step.steps * step.hops,
+        )
+    if operation.strip_rows is not None:
+        parts = ceil_div(operation.strip_rows, rows)
+    return Load(
+        sum(gemm_cycles(step, array, tile) for step in operation.gemms),
+        sum(step.elements * step.operations for step in operation.vectors),
+        tuple(axes.values()),
+        parts,
+    )
+
+
+def load_busy(load: Load, machine: Machine, overlap: bool) -> Busy:
+    """Time that ``load`` takes, its resources working at the same time if they ``overlap``."""
+    system = machine.system
+    rate, hop = system.link.bytes_per_second, system.hop_seconds
+    compute = load.cycles / system.die.clock_hz
+    vector = load.vector_operations / machine.vector_operations_per_second
+    axes = [data / rate + hops * hop for data, hops in load.axes]
+    nop = larger(0.0, *axes)
+    beyond = sum(axes, vector)
+    if overlap:
+        busiest = larger(compute, vector, nop)
+        total = busiest + (compute + beyond - busiest) / load.parts
+        beyond = total - compute
+        vector_exposed = choose(vector > nop, smaller(beyond, vector), 0.0)
+    else:
+        total = compute + beyond
+        vector_exposed = vector
+    return Busy(total, compute, beyond - vector_exposed, vector_exposed, vector, nop)
+
+
+def operation_busy(operation: Operation, machine: Machine, method: Method, tokens: int, tile: int) -> Busy:
+    """Time of ``operation`` for a mini-batch of ``tokens`` in token tiles of ``tile``."""
+    die = machine.system.die
+    load = operation_load(operation, array_of(die, machine.terms), die.rows, method, tokens, tile)
+    return load_busy(load, machine, method.switches.overlap)
+
+
+@dataclass(frozen=True)
+class Loads:
+    """The loads of a pass over a mini-batch: ``rows[i][j]`` is that of operation j in token tiles of
+    ``tiles[i]``, and ``times[j]`` how often it runs.
+
+    For many machines ``tiles`` is an array of tiles x machines, as are loads, which have one row then.
+    """
+
+    tiles: Number
+    rows: tuple[tuple[Load, ...], ...]
+    times: tuple[Number, ...]
+
+
+def pass_loads(
+    operations: Sequence[Operation],
+    die: DieSpec,
+    terms: GemmTerms,
+    method: Method,
+    tokens: Number,
+    tiles: Number,
+) -> Loads:
+    """The loads of ``operations`` for every choice of the token tile."""
+    array = array_of(die, terms)
+    return Loads(
+        tiles,
+        tuple(
+            tuple(operation_load(each, array, die.rows, method, tokens, tile) for each in operations)
+            for tile in (tiles if isinstance(tiles, list) else (tiles,))
+        ),
+        tuple(operation.times for operation in operations),
+    )
+
+
+def pass_busy(loads: Loads, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
+    """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
+    times = []
+    for row in loads.rows:
+        total = Busy()
+        for load, count in zip(row, loads.times, strict=True):
+            one = load_busy(load, machine, overlap)
+            total += one if not is_array(count) and count == 1 else one * count
+        times.append(total)
+    if not isinstance(loads.tiles, list):
+        import numpy as np
+
+        (every,) = times
+        shape = np.broadcast_shapes(every.elapsed.shape, loads.tiles.shape)
+        choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
+        return Busy(*(pick(value, choice) for value in _fields(every))), choice
+    choice = min(range(len(times)), key=lambda index: times[index].elapsed)
+    return times[choice], choice
+
+
+def pick(values: Number, choice: Number) -> Number:
+    """What of ``values``, one for each token tile, belongs to the one that was chosen."""
+    if not is_array(choice):
+        return values[choice]
+    if not is_array(values) or values.ndim <= choice.ndim:  # the same for every token tile
+        return values
+    import numpy as np
+
+    lanes = np.broadcast_to(values, (len(values), *choice.shape))
+    return np.take_along_axis(lanes, choice[None], axis=0)[0]

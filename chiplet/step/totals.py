@@ -1,0 +1,73 @@
+"""The numbers of a result, out of the account of a step: of one machine, or of many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chiplet.methods.base import Method
+from chiplet.step.energy import joules
+from chiplet.step.overlap import Busy, Machine
+from chiplet.vectorized.elementwise import Number, anywhere, choose
+
+if TYPE_CHECKING:
+    from chiplet.step.account import StepAccount
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Numbers of one training step, or arrays with one element a machine.
+
+    ``energy`` and ``breakdown`` have the parts by name: joules, and seconds as
+    :class:`chiplet.projection.results.Breakdown` has them.
+    """
+
+    step_seconds: Number
+    tokens_per_second: Number
+    mfu: Number
+    energy_joules: Number
+    energy: dict[str, Number]
+    breakdown: dict[str, Number]
+    compute_to_nop: Number
+
+
+def figures(
+    account: StepAccount, method: Method, machine: Machine, global_batch: Number, length: Number
+) -> Figures:
+    """The numbers that ``account`` amounts to for ``global_batch`` sequences of ``length`` tokens."""
+    model, mesh, system = method.model, method.mesh, machine.system
+    tokens = global_batch * length
+    busy = sum((each.on_package * each.layers for each in account.passes), Busy())
+    step, embedding = account.seconds, account.embedding_seconds
+    energy = joules(account.events, system, mesh.nodes, step)
+    flops = model.forward_flops(tokens, length) + model.backward_flops(tokens, length)
+    peak = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
+    dram_exposed = sum((each.dram_exposed * each.layers for each in account.passes), 0.0)
+    dram_busy = sum((each.memory_seconds * each.layers for each in account.passes), 0.0)
+    breakdown: dict[str, Number] = {
+        "compute": busy.compute,
+        "nop_exposed": busy.nop_exposed,
+        "vector_exposed": busy.vector_exposed,
+        "dram_exposed": dram_exposed + embedding,
+        "optimizer": account.update_seconds,
+        "vector_busy": busy.vector + account.update_vector,
+        "nop_busy": busy.nop,
+        "dram_busy": dram_busy + embedding + account.update_dram,
+        "forward": account.direction_seconds("forward") + embedding / 3,
+        "backward": account.direction_seconds("backward") + embedding * 2 / 3,
+        "optimizer_step": account.update_seconds,
+        "pipeline_bubble": account.bubble,
+        "fabric_exposed": account.fabric,
+    }
+    # A single die has no communication.
+    communicates = mesh.nodes > 1
+    ratio = busy.compute / busy.nop if anywhere(communicates) else 0.0
+    return Figures(
+        step,
+        tokens / step,
+        flops / (step * peak),
+        sum(energy.values(), 0.0),
+        energy,
+        breakdown,
+        choose(communicates, ratio, 0.0),
+    )

@@ -1,0 +1,1 @@
+"""Studies made of many projections, and published results to compare them with."""

@@ -1,0 +1,61 @@
+"""What each rule of the schedule saves: the same step with one rule off at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chiplet.methods.registry import method_type
+from chiplet.projection.project import Accounted
+from chiplet.projection.results import AblationRow, LeftOut
+from chiplet.schedule.buffers import DoesNotFitError
+from chiplet.schedule.schedule import RULES, Rule, make_schedule
+from chiplet.step.account import account_step
+
+
+def ablate(found: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
+    """The step of ``found`` with all rules, and with each of :data:`chiplet.schedule.schedule.RULES` off.
+
+    Without ``fusion`` every block runs split into its linears. Without ``residence`` weights are loaded, and
+    gradients stored and read again, for every mini-batch. Without ``overlap`` communication waits for
+    computation, and weights and gradients are not moved behind the last block. Rows have DRAM bytes and the
+    step's time, and how many times those of the first. Raises ``ValueError`` for several packages.
+    """
+    if found.parallel is not None:
+        raise ValueError("rules of the schedule are left out on one package only, not on several")
+    rows: list[AblationRow] = []
+    left_out: list[LeftOut] = []
+    for without in ((), *((rule,) for rule in RULES)):
+        label = ", ".join(without) or "nothing"
+        try:
+            rows.append(_row(found, without, label, rows[0] if rows else None))
+        except DoesNotFitError as refusal:
+            left_out.append(LeftOut(method=f"without {label}", reason=str(refusal)))
+    return rows, left_out
+
+
+def _row(found: Accounted, without: Sequence[Rule], label: str, first: AblationRow | None) -> AblationRow:
+    result, machine = found.projection, found.machine
+    switches = found.method.switches
+    if "overlap" in without:
+        switches = switches.model_copy(update={"overlap": False})
+    method = method_type(result.method)(
+        found.method.model, found.method.mesh, switches, found.method.element_bytes
+    )
+    schedule = make_schedule(
+        method,
+        machine.system,
+        global_batch=result.global_batch,
+        length=result.sequence_length,
+        optimizer=result.optimizer,
+        mini_batch=found.mini_batch,
+        without=tuple(without),
+    )
+    account = account_step(method, machine, schedule, result.global_batch, result.optimizer)
+    dram = account.events.dram_bits / 8
+    return AblationRow(
+        without=label,
+        dram_bytes=dram,
+        step_seconds=account.seconds,
+        dram_ratio=1.0 if first is None else dram / first.dram_bytes,
+        step_ratio=1.0 if first is None else account.seconds / first.step_seconds,
+    )

@@ -1,0 +1,259 @@
+"""Published training steps of Megatron-LM, predicted: what gives the flat-ring baseline its standing.
+
+The work of a layer (GEMM sizes, collectives and their volume) is that of :class:`chiplet.methods.flat_ring.
+FlatRing` on the GPUs of one node; the cost of a ring is that of ``nop.collective_cost``. The machine is a
+:class:`chiplet.studies.gpu_cluster.ClusterSpec`. Nothing overlaps inside a micro-batch, as in the published system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chiplet.machine.base import Spec
+from chiplet.methods.flat_ring import FlatRing
+from chiplet.methods.registry import make_switches
+from chiplet.parallel.pipeline import pipeline_time
+from chiplet.schedule.buffers import UPDATE_BYTES
+from chiplet.studies.gpu_cluster import ClusterSpec
+from chiplet.studies.published import (
+    MEGATRON_FITTED,
+    MEGATRON_LENGTH,
+    MEGATRON_RUNS,
+    MEGATRON_VOCABULARY,
+    MegatronRun,
+)
+from chiplet.workload.llm import Llm
+from chiplet.workload.operations import Batch, GemmStep, Operation
+from nop.topology import most_square
+
+ELEMENT_BYTES = 2
+"""Bytes of an operand: bf16 or fp16."""
+
+MAIN_GRADIENT_BYTES = 8
+"""A weight gradient is added to a 32-bit sum: read and written."""
+
+POINTWISE_BYTES = {"forward": 22, "backward": 34}
+"""Bytes of memory traffic for each feature of the residual stream in a layer, beside its GEMMs.
+
+Forward, twice: norm (read 2, write 2), bias, dropout and residual (read 4, write 2, mask 1). Backward, twice:
+norm (read 4, write 2), dropout (read 2, mask 1, write 2), sum with the residual's gradient (read 4, write 2).
+"""
+
+ACTIVATION_BYTES = {"forward": 4, "backward": 6}
+"""The same for each inner feature of the FFN: GELU reads and writes; its gradient reads two and writes one."""
+
+SOFTMAX_BYTES = {"forward": 9, "backward": 11}
+"""For each attention score: softmax (read 2, write 2) and dropout (read 2, write 2, mask 1); backward read 4, write
+2, and read 2, mask 1, write 2."""
+
+LOSS_BYTES = 24
+"""For each logit: cast to 32 bits, maximum, exponential and sum, gradient: 2 + 4 x 5 + 2."""
+
+
+class Prediction(Spec):
+    """One published step, predicted, seconds; the parts add up to ``predicted_seconds``."""
+
+    run: MegatronRun
+    predicted_seconds: float
+    error: float
+    fitted: bool
+    parts: dict[str, float]
+
+
+class Validation(Spec):
+    """All published steps against the model; errors are relative to the measurement."""
+
+    machine: ClusterSpec
+    predictions: list[Prediction]
+    mean_error: float
+    max_error: float
+    mean_error_not_fitted: float
+    max_error_not_fitted: float
+
+
+def validate(machine: ClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> Validation:
+    """Predict every one of ``runs`` on ``machine``."""
+    found = [predict(run, machine) for run in runs]
+    errors = [abs(each.error) for each in found]
+    others = [abs(each.error) for each in found if not each.fitted] or [0.0]
+    return Validation(
+        machine=machine,
+        predictions=found,
+        mean_error=sum(errors) / len(errors),
+        max_error=max(errors),
+        mean_error_not_fitted=sum(others) / len(others),
+        max_error_not_fitted=max(others),
+    )
+
+
+def model_of(run: MegatronRun) -> Llm:
+    """The GPT model of ``run``."""
+    return Llm(
+        name=run.name,
+        layers=run.layers,
+        hidden=run.hidden,
+        heads=run.heads,
+        kv_heads=run.heads,
+        head_dim=run.hidden // run.heads,
+        ffn=4 * run.hidden,
+        gated=False,
+        vocab=MEGATRON_VOCABULARY,
+        norm="layernorm",
+        qkv_bias=True,
+        linear_bias=True,
+        learned_positions=MEGATRON_LENGTH,
+        max_positions=MEGATRON_LENGTH,
+        tied=True,
+    )
+
+
+def predict(run: MegatronRun, machine: ClusterSpec) -> Prediction:
+    """The step time of ``run`` on ``machine``.
+
+    A stage works on micro-batches one after the other, forward and backward; the last one has the output head
+    besides and sets the pace (:func:`chiplet.parallel.pipeline.pipeline_time`, without overlap). Between stages
+    a GPU sends its share of a micro-batch.
+    """
+    model = model_of(run)
+    tensor = machine.gpus_per_node
+    gemm, nop, memory = _layer_seconds(run, model, machine)
+    head = _head_seconds(run, model, machine)
+    layers = run.layers / run.pipeline
+    stage = layers * (gemm + nop + memory)
+    micro_batches = run.global_batch // run.micro_batch
+    time = pipeline_time(
+        [stage] * (run.pipeline - 1) + [stage + head],
+        micro_batches=micro_batches,
+        interleave=run.interleave,
+        crossing=_crossing_seconds(run, machine) if run.pipeline > 1 else 0.0,
+        overlap=False,
+    )
+    bytes_ = model.parameters / (tensor * run.pipeline) * (UPDATE_BYTES["adam"] + ELEMENT_BYTES)
+    parts = {
+        "gemm": micro_batches * layers * gemm,
+        "collectives": micro_batches * layers * nop,
+        "pointwise": micro_batches * layers * memory,
+        "head": micro_batches * head,
+        "between stages": time.transfers,
+        "pipeline bubble": time.bubble + time.fill,
+        "optimizer": bytes_ / machine.memory_rate,
+    }
+    seconds = sum(parts.values())
+    return Prediction(
+        run=run,
+        predicted_seconds=seconds,
+        error=seconds / run.seconds - 1,
+        fitted=(run.name, run.recompute) in MEGATRON_FITTED,
+        parts=parts,
+    )
+
+
+def activation_bytes(model: Llm, *, length: int, micro_batch: int, tensor: int) -> float:
+    """Activations that one layer keeps for the backward pass without recomputation or sequence parallelism,
+    bytes on one GPU: s b h (10 + 24 / t + 5 a s / (h t)) for a plain FFN of 4 h (arXiv 2205.05198).
+    """
+    tokens, hidden, inner = length * micro_batch, model.hidden, model.ffn
+    scores = model.heads * length * tokens
+    whole = (
+        2 * (2 * hidden)  # inputs of both norms
+        + 2 * hidden  # input of Q, K, V
+        + 2 * hidden  # input of the FFN
+        + 2 * hidden  # masks of both dropouts, a byte each
+    )
+    shared = (
+        2 * model.qkv_features()  # Q, K, V
+        + 2 * model.query_features  # input of O
+        + 2 * model.ffn_in_features  # input of the activation
+        + 2 * inner  # input of the second linear
+    )
+    softmax = 2 + 1 + 2  # output of the softmax, mask and output of its dropout
+    return tokens * whole + (tokens * shared + scores * softmax) / tensor
+
+
+def _method(model: Llm, run: MegatronRun, machine: ClusterSpec) -> FlatRing:
+    switches = make_switches(
+        "flat-ring",
+        {
+            "overlap": False,
+            "direction": "one",
+            "sums": "operand",
+            # Selective recomputation repeats the whole attention core, which the caller adds.
+            "recompute": "full" if run.recompute == "full" else "none",
+        },
+    )
+    return FlatRing(model, most_square(machine.gpus_per_node), switches, ELEMENT_BYTES)
+
+
+def _layer_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> tuple[float, float, float]:
+    """GEMM, collective and memory-bound time of a layer for one micro-batch, both passes."""
+    method = _method(model, run, machine)
+    tokens = run.micro_batch * MEGATRON_LENGTH
+    batch = Batch(tokens, run.micro_batch, MEGATRON_LENGTH)
+    attention, ffn, _ = method.blocks()
+    plan, other = method.plan(attention, batch), method.plan(ffn, batch)
+    operations = [*plan.forward, *plan.backward, *other.forward, *other.backward]
+    if run.recompute == "selective":
+        operations.append(plan.forward[1])
+    gemm, nop = _gemm_seconds(operations, machine), _ring_seconds(operations, machine)
+    tensor = machine.gpus_per_node
+    # Without sequence parallelism every GPU of the node works on all tokens' norms and dropouts.
+    copies = tensor if run.recompute == "full" else 1
+    scores = model.heads * MEGATRON_LENGTH
+
+    def moved(direction: str) -> float:
+        features = (
+            POINTWISE_BYTES[direction] * model.hidden * copies + ACTIVATION_BYTES[direction] * model.ffn
+        )
+        return tokens * (features + SOFTMAX_BYTES[direction] * scores) / tensor
+
+    again = (
+        moved("forward") if run.recompute == "full" else tokens * SOFTMAX_BYTES["forward"] * scores / tensor
+    )
+    return gemm, nop, (moved("forward") + moved("backward") + again) / machine.memory_rate
+
+
+def _head_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> float:
+    """Time of the output head and the loss for one micro-batch, both passes."""
+    method = _method(model, run, machine)
+    tokens = run.micro_batch * MEGATRON_LENGTH
+    plan = method.plan(method.blocks()[2], Batch(tokens, run.micro_batch, MEGATRON_LENGTH))
+    operations = [*plan.forward, *plan.backward]
+    moved = tokens * model.vocab / machine.gpus_per_node * LOSS_BYTES
+    return (
+        _gemm_seconds(operations, machine) + _ring_seconds(operations, machine) + moved / machine.memory_rate
+    )
+
+
+def _crossing_seconds(run: MegatronRun, machine: ClusterSpec) -> float:
+    """Time to send one micro-batch's activations to the next stage; each GPU sends its share, which without
+    sequence parallelism is gathered again in the node.
+    """
+    tensor = machine.gpus_per_node
+    share = run.micro_batch * MEGATRON_LENGTH * run.hidden * ELEMENT_BYTES / tensor
+    seconds = share / machine.cluster_rate
+    if run.recompute == "full":
+        seconds += (tensor - 1) * share / machine.node_rate
+    return seconds
+
+
+def _gemm_seconds(operations: Sequence[Operation], machine: ClusterSpec) -> float:
+    return sum(_gemm(step, machine) for operation in operations for step in operation.gemms)
+
+
+def _gemm(step: GemmStep, machine: ClusterSpec) -> float:
+    """Time of a GEMM: arithmetic at the efficiency of its smallest side, or memory traffic if that is slower."""
+    m, k, n = step.m, step.k, step.n
+    efficiency = machine.gemm_efficiency / (1 + machine.gemm_half / min(m, k, n))
+    written = MAIN_GRADIENT_BYTES if step.name == "X^T dY" else ELEMENT_BYTES
+    moved = ELEMENT_BYTES * (m * k + k * n) + written * m * n
+    one = max(2 * m * k * n / (machine.peak_flops * efficiency), moved / machine.memory_rate)
+    return step.count * one
+
+
+def _ring_seconds(operations: Sequence[Operation], machine: ClusterSpec) -> float:
+    """Time of the collectives: busiest link's bytes over bandwidth, and the latency of every step."""
+    return sum(
+        step.serial_elements * step.element_bytes / machine.node_rate + step.steps * machine.step_seconds
+        for operation in operations
+        for step in operation.comms
+    )

@@ -1,0 +1,92 @@
+"""The two fitted efficiencies of the machine from every pair of published runs, and what each pair says of the others.
+
+Predicted times are linear in 1 / efficiency and half / efficiency, but for GEMMs that memory bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from chiplet.machine.base import Spec
+from chiplet.studies.gpu_cluster import ClusterSpec
+from chiplet.studies.megatron import predict, validate
+from chiplet.studies.published import MEGATRON_RUNS, MegatronRun
+
+ROUNDS = 50
+"""Newton steps at most; a handful is enough where there is a solution."""
+
+CLOSE = 1e-9
+"""Relative error of a fitted run's time that is as good as none."""
+
+
+class PairFit(Spec):
+    """Efficiencies that meet both runs of ``pair`` exactly, and the errors of all others; ``None`` where no
+    efficiency from 0 to 1 with a half of at least 0 meets both.
+    """
+
+    pair: tuple[str, str]
+    gemm_efficiency: float | None
+    gemm_half: float | None
+    mean_error_others: float | None
+    max_error_others: float | None
+
+
+def pair_fits(machine: ClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> list[PairFit]:
+    """A fit to every pair of ``runs``; other inputs of ``machine`` stay as they are."""
+    return [_fit(machine, first, second, runs) for first, second in combinations(runs, 2)]
+
+
+def _fit(
+    machine: ClusterSpec, first: MegatronRun, second: MegatronRun, runs: Sequence[MegatronRun]
+) -> PairFit:
+    pair = (_name(first), _name(second))
+    fitted = _solve(machine, first, second)
+    if fitted is None:
+        return PairFit(
+            pair=pair, gemm_efficiency=None, gemm_half=None, mean_error_others=None, max_error_others=None
+        )
+    found = validate(fitted, [run for run in runs if run not in (first, second)])
+    return PairFit(
+        pair=pair,
+        gemm_efficiency=fitted.gemm_efficiency,
+        gemm_half=fitted.gemm_half,
+        mean_error_others=found.mean_error,
+        max_error_others=found.max_error,
+    )
+
+
+def _name(run: MegatronRun) -> str:
+    return f"{run.name} {run.recompute}"
+
+
+def _solve(machine: ClusterSpec, first: MegatronRun, second: MegatronRun) -> ClusterSpec | None:
+    """Newton's method on 1 / efficiency and half / efficiency."""
+    inverse, slope = 1 / machine.gemm_efficiency, machine.gemm_half / machine.gemm_efficiency
+    goal = (first.seconds, second.seconds)
+
+    def seconds(x: float, y: float) -> tuple[float, float]:
+        # Outside of what a machine may have as well, on the way.
+        trial = machine.model_copy(update={"gemm_efficiency": 1 / x, "gemm_half": y / x})
+        return predict(first, trial).predicted_seconds, predict(second, trial).predicted_seconds
+
+    for _ in range(ROUNDS):
+        now = seconds(inverse, slope)
+        off = [have - want for have, want in zip(now, goal, strict=True)]
+        if all(abs(each) <= CLOSE * want for each, want in zip(off, goal, strict=True)):
+            efficiency, half = 1 / inverse, slope / inverse
+            if not (0 < efficiency <= 1 and half >= 0):
+                return None
+            return machine.model_copy(update={"gemm_efficiency": efficiency, "gemm_half": half})
+        step = (1e-6 * inverse, 1e-6 * max(abs(slope), 1.0))
+        along_x, along_y = seconds(inverse + step[0], slope), seconds(inverse, slope + step[1])
+        a, c = ((moved - have) / step[0] for moved, have in zip(along_x, now, strict=True))
+        b, d = ((moved - have) / step[1] for moved, have in zip(along_y, now, strict=True))
+        determinant = a * d - b * c
+        if determinant == 0:
+            return None
+        inverse -= (d * off[0] - b * off[1]) / determinant
+        slope -= (a * off[1] - c * off[0]) / determinant
+        if inverse <= 0:
+            return None
+    return None

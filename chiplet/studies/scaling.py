@@ -1,0 +1,340 @@
+"""How the methods scale: model and package growing together, one model on more dies, and the machine's own
+parameters.
+
+Weak scaling runs over the four pairs of model and package that the Hecaton system was published with
+(arXiv 2407.05784). A method that does not fit a machine is left out and named, with the buffer that it lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import Calibration
+from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.projection.project import project
+from chiplet.projection.results import (
+    ClaimBeside,
+    LeftOut,
+    Projection,
+    ScalingRow,
+    ScalingTerms,
+    SensitivityRow,
+)
+from chiplet.schedule.buffers import DoesNotFitError
+from chiplet.step.overlap import comm_seconds
+from chiplet.studies.published import CLAIMS
+from chiplet.workload.llm import Llm, load_model
+from chiplet.workload.operations import CommStep
+from nop.topology import Mesh
+
+PAIRS: tuple[tuple[str, int], ...] = (
+    ("tinyllama-1.1b", 16),
+    ("llama2-7b", 64),
+    ("llama2-70b", 256),
+    ("llama3.1-405b", 1024),
+)
+"""Models and numbers of dies that grow together, as published."""
+
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""What a parameter of the machine is multiplied with."""
+
+BASELINE = "flat-ring"
+"""The method that speed and energy are held against."""
+
+_PARAMETERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "link bandwidth": ("link", ("lane_rate",)),
+    "link latency": ("link", ("latency_seconds",)),
+    "DRAM bandwidth": ("memory", ("channel_bytes_per_second",)),
+    "SRAM size": ("die", ("weight_bytes", "activation_bytes", "accumulator_bytes")),
+    "array": ("die", ("rows", "cols")),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all projections of a study share."""
+
+    system: SystemSpec
+    calibration: Calibration | None = None
+    global_batch: int | None = None
+    sequence_length: int | None = None
+
+
+def weak_scaling(
+    setting: Setting,
+    *,
+    pairs: Sequence[tuple[str, int]] = PAIRS,
+    methods: Iterable[str] = tuple(METHODS),
+) -> tuple[list[ScalingRow], list[LeftOut]]:
+    """All ``methods`` on all ``pairs`` of model and number of dies. Errors as :func:`chiplet.projection.project.project`."""
+    return _rows(setting, [(load_model(model), dies) for model, dies in pairs], tuple(methods))
+
+
+def strong_scaling(
+    model: Llm | str, dies: Sequence[int], setting: Setting, *, methods: Iterable[str] = tuple(METHODS)
+) -> tuple[list[ScalingRow], list[LeftOut]]:
+    """All ``methods`` for one ``model`` on each number of ``dies``."""
+    llm = load_model(model) if isinstance(model, str) else model
+    return _rows(setting, [(llm, count) for count in dies], tuple(methods))
+
+
+def sensitivity(
+    model: Llm | str, dies: int, setting: Setting, *, methods: Iterable[str] = tuple(METHODS)
+) -> tuple[list[SensitivityRow], list[LeftOut]]:
+    """Each of the machine's parameters multiplied with :data:`FACTORS`, every switch of every method at each of
+    its other values, and every shape of the mesh, one at a time.
+
+    Speed and energy are held against the flat ring with its default switches on the same machine; a flat ring
+    that does not fit leaves them out. A changed die is not the one that a calibration measured, so it has the
+    terms of the design.
+    """
+    llm = load_model(model) if isinstance(model, str) else model
+    names = tuple(methods)
+    found: list[SensitivityRow] = []
+    left_out: list[LeftOut] = []
+
+    def study(parameter: str, value: str, run: Callable[[str], Projection | None]) -> None:
+        base = run(BASELINE)
+        for name in names:
+            result = base if name == BASELINE else run(name)
+            if result is not None:
+                found.append(_sensitivity_row(parameter, value, result, base))
+
+    for parameter, (section, keys) in _PARAMETERS.items():
+        for factor in FACTORS:
+            changed = _scaled(setting.system, section, keys, factor)
+            if changed is not None:
+                other = Setting(
+                    changed,
+                    setting.calibration if section != "die" else None,
+                    setting.global_batch,
+                    setting.sequence_length,
+                )
+                label = f"{parameter} x {factor:g}"
+                study(parameter, f"{factor:g}", _runner(llm, dies, None, other, left_out, label))
+    for rows in (rows for rows in range(1, dies + 1) if dies % rows == 0):
+        mesh = Mesh(rows, dies // rows)
+        study("mesh", str(mesh), _runner(llm, None, mesh, setting, left_out, f"mesh {mesh}"))
+    base = _try(llm, setting, BASELINE, dies=dies)
+    for name in names:
+        for switch, value in _other_values(name):
+            label = f"{name} with {switch} = {value}"
+            changed_run = _try(llm, setting, name, dies=dies, switches={switch: value})
+            if isinstance(changed_run, LeftOut):
+                left_out.append(LeftOut(method=label, reason=changed_run.reason))
+            else:
+                flat = None if isinstance(base, LeftOut) else base
+                found.append(_sensitivity_row(f"switch {switch}", str(value), changed_run, flat))
+    return found, left_out
+
+
+def published_beside(rows: Sequence[ScalingRow]) -> list[ClaimBeside]:
+    """The published claims with our figures for the same model and dies, where ``rows`` have them."""
+    ours = {(row.model, row.dies): row for row in rows if row.method == "hecaton"}
+    return [
+        ClaimBeside(
+            **claim.model_dump(),
+            our_speedup=ours[key].speedup,
+            our_energy_ratio=ours[key].energy_ratio,
+        )
+        for claim in CLAIMS
+        if (key := (claim.model, claim.dies)) in ours
+    ]
+
+
+def spread(rows: Sequence[ScalingRow], method: str = "hecaton") -> float:
+    """Largest deviation of computation over communication from the middle of its range, as a share of it."""
+    ratios = [row.compute_to_nop for row in rows if row.method == method]
+    if not ratios:
+        return 0.0
+    low, high = min(ratios), max(ratios)
+    return (high - low) / (high + low) if high else 0.0
+
+
+def _rows(
+    setting: Setting, cases: Sequence[tuple[Llm, int]], methods: tuple[str, ...]
+) -> tuple[list[ScalingRow], list[LeftOut]]:
+    for name in methods:
+        method_type(name)
+    found: list[ScalingRow] = []
+    left_out: list[LeftOut] = []
+    for model, dies in cases:
+        runs = {name: _try(model, setting, name, dies=dies) for name in dict.fromkeys((*methods, BASELINE))}
+        base = runs[BASELINE]
+        for name in methods:
+            run = runs[name]
+            if isinstance(run, LeftOut):
+                left_out.append(run)
+            else:
+                found.append(_scaling_row(model, setting, run, None if isinstance(base, LeftOut) else base))
+    return found, left_out
+
+
+def _try(
+    model: Llm,
+    setting: Setting,
+    method: str,
+    *,
+    dies: int | None = None,
+    mesh: Mesh | None = None,
+    switches: Mapping[str, Any] | None = None,
+) -> Projection | LeftOut:
+    try:
+        return project(
+            model,
+            setting.system,
+            dies=dies,
+            mesh=mesh,
+            method=method,
+            switches=switches,
+            calibration=setting.calibration,
+            global_batch=setting.global_batch,
+            sequence_length=setting.sequence_length,
+        )
+    except DoesNotFitError as refusal:
+        return LeftOut(method=method, reason=str(refusal))
+
+
+def _runner(
+    model: Llm,
+    dies: int | None,
+    mesh: Mesh | None,
+    setting: Setting,
+    left_out: list[LeftOut],
+    label: str,
+) -> Callable[[str], Projection | None]:
+    def run(method: str) -> Projection | None:
+        found = _try(model, setting, method, dies=dies, mesh=mesh)
+        if isinstance(found, LeftOut):
+            left_out.append(LeftOut(method=f"{method}, {label}", reason=found.reason))
+            return None
+        return found
+
+    return run
+
+
+def _scaled(system: SystemSpec, section: str, keys: tuple[str, ...], factor: float) -> SystemSpec | None:
+    """The machine with ``keys`` of ``section`` multiplied; ``None`` where the result is no valid machine."""
+    part = getattr(system, section)
+    values = part.model_dump()
+    for key in keys:
+        values[key] = type(values[key])(values[key] * factor)
+    try:
+        return system.model_copy(update={section: type(part).model_validate(values)})
+    except ValueError:
+        return None
+
+
+def _other_values(method: str) -> list[tuple[str, Any]]:
+    """Every switch of ``method`` with every value that is not its default."""
+    kind = method_type(method).switches_type
+    defaults = make_switches(method).model_dump()
+    found = []
+    for name, field in kind.model_fields.items():
+        values = (False, True) if field.annotation is bool else get_args(field.annotation)
+        found += [(name, value) for value in values if value != defaults[name]]
+    return found
+
+
+def _gains(result: Projection, base: Projection | None) -> tuple[float | None, float | None]:
+    if base is None:
+        return None, None
+    return base.step_seconds / result.step_seconds, base.energy_joules / result.energy_joules
+
+
+def _sensitivity_row(
+    parameter: str, value: str, result: Projection, base: Projection | None
+) -> SensitivityRow:
+    speedup, energy_ratio = _gains(result, base)
+    return SensitivityRow(
+        parameter=parameter,
+        value=value,
+        model=result.model,
+        dies=result.dies,
+        mesh=result.mesh,
+        method=result.method,
+        step_seconds=result.step_seconds,
+        energy_joules=result.energy_joules,
+        mfu=result.mfu,
+        speedup=speedup,
+        energy_ratio=energy_ratio,
+    )
+
+
+def _scaling_row(model: Llm, setting: Setting, result: Projection, base: Projection | None) -> ScalingRow:
+    speedup, energy_ratio = _gains(result, base)
+    tokens = result.global_batch * result.sequence_length
+    return ScalingRow(
+        model=result.model,
+        dies=result.dies,
+        mesh=result.mesh,
+        method=result.method,
+        global_batch=result.global_batch,
+        sequence_length=result.sequence_length,
+        compute_to_nop=result.compute_to_nop,
+        compute_seconds_per_token=result.breakdown.compute / tokens,
+        nop_seconds_per_token=result.breakdown.nop_busy / tokens,
+        step_seconds=result.step_seconds,
+        mfu=result.mfu,
+        energy_joules=result.energy_joules,
+        speedup=speedup,
+        energy_ratio=energy_ratio,
+        sram_bytes={name: use.needed_bytes for name, use in result.memory.buffers.items()},
+        switches=result.switches,
+        breakdown=result.breakdown,
+        terms=_terms(model, setting.system, result)
+        if result.method == "hecaton" and result.packages == 1
+        else None,
+    )
+
+
+def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms | None:
+    """Computation over communication as a product: what the shape of the model gives on endless lines of
+    dies, and what multiplies it. ``None`` on a single die, which has no communication.
+    """
+    rows, cols = (int(side) for side in result.mesh.split("x"))
+    mesh = Mesh(rows, cols)
+    tokens = result.global_batch * result.sequence_length
+    method = method_type(result.method)(
+        model, mesh, make_switches(result.method, result.switches), system.die.element_bytes
+    )
+    attention, ffn, _ = method.blocks()
+    data = endless = 0.0
+    for block in (attention, ffn):
+        for linear in (block.expand, block.contract):
+            if linear is not None:
+                for operation in (
+                    method.linear_forward(linear, tokens),
+                    method.linear_backward(linear, tokens),
+                ):
+                    data += _busiest(operation.comms, system, endless=False)
+                    endless += _busiest(operation.comms, system, endless=True)
+    if not data:
+        return None
+    data, endless = data * model.layers, endless * model.layers
+    rate = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
+    linears = model.layers * 6 * tokens * (model.attention_weights + model.ffn_weights) / rate
+    layers = model.layers * 3 * model.layer_forward_flops(tokens, result.sequence_length) / rate
+    whole = 3 * model.forward_flops(tokens, result.sequence_length) / rate
+    return ScalingTerms(
+        shape=linears / endless,
+        borders=endless / data,
+        attention=layers / linears,
+        head=whole / layers,
+        array=result.breakdown.compute / whole,
+        nop_rest=data / result.breakdown.nop_busy,
+    )
+
+
+def _busiest(comms: Iterable[CommStep], system: SystemSpec, *, endless: bool) -> float:
+    """Data time of the busiest axis; on ``endless`` lines a die receives the whole of what a line has."""
+    axes: dict[str, float] = {}
+    for step in comms:
+        seconds = comm_seconds(step, system, 0)
+        if endless and step.group > 1:
+            seconds *= step.group / (step.group - 1)
+        axes[step.axis] = axes.get(step.axis, 0.0) + seconds
+    return max(axes.values(), default=0.0)

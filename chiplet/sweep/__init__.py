@@ -1,0 +1,1 @@
+"""Design spaces: thousands of points, evaluated as arrays."""

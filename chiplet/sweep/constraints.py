@@ -1,0 +1,107 @@
+"""Constraints of a design space: comparisons of what is varied and of results, as ``die_mm2 <= 100``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from chiplet.machine.configuration_keys import nearest
+
+_OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.Mod: lambda a, b: a % b,
+    ast.Pow: lambda a, b: a**b,
+}
+
+_COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+    ast.Eq: lambda a, b: a == b,
+    ast.NotEq: lambda a, b: a != b,
+}
+
+MAX_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A comparison of two sums, differences, products, quotients, remainders or powers of names and numbers."""
+
+    text: str
+    names: tuple[str, ...]
+    of_inputs: bool
+    """Whether it speaks of what is varied alone, and so is known before a projection."""
+
+    @classmethod
+    def parse(cls, text: str, known: Collection[str], inputs: Collection[str]) -> Constraint:
+        """The constraint that ``text`` says. Raises ``ValueError`` of one line for anything else, and for a name
+        that is not among ``known``.
+        """
+        shown = text if len(text) <= 60 else text[:57] + "..."
+        try:
+            if len(text) > MAX_CHARACTERS:
+                raise ValueError
+            names = tuple(dict.fromkeys(_names(_comparison(text))))
+        except (SyntaxError, ValueError, RecursionError):
+            raise ValueError(
+                f"constraint {shown!r}: must compare two expressions of names, numbers and + - * / % **, as in "
+                "'die_mm2 <= 100'"
+            ) from None
+        for name in names:
+            if name not in known:
+                best = nearest(name, known)
+                raise ValueError(
+                    f"constraint {shown!r}: unknown name {name}: the nearest known one is {best}"
+                )
+        return cls(text, names, all(name in inputs for name in names))
+
+    @cached_property
+    def _tree(self) -> ast.Compare:
+        return _comparison(self.text)
+
+    def holds(self, values: Mapping[str, Any]) -> Any:
+        """Whether it holds for ``values``, element by element where these are arrays."""
+        tree = self._tree
+        compare = _COMPARISONS[type(tree.ops[0])]
+        return compare(_value(tree.left, values), _value(tree.comparators[0], values))
+
+
+def _comparison(text: str) -> ast.Compare:
+    tree = ast.parse(text.strip(), mode="eval").body
+    if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in _COMPARISONS:
+        raise ValueError
+    return tree
+
+
+def _names(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Compare):
+        return _names(node.left) + _names(node.comparators[0])
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _names(node.left) + _names(node.right)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return _names(node.operand)
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)):
+        return []
+    dotted = ast.unparse(node)
+    if isinstance(node, (ast.Name, ast.Attribute)) and re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", dotted):
+        return [dotted]
+    raise ValueError
+
+
+def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
+    if isinstance(node, ast.BinOp):
+        return _OPERATORS[type(node.op)](_value(node.left, values), _value(node.right, values))
+    if isinstance(node, ast.UnaryOp):
+        return -_value(node.operand, values)
+    if isinstance(node, ast.Constant):
+        return node.value
+    return values[ast.unparse(node)]

@@ -1,0 +1,321 @@
+"""Design points by the thousand, as arrays.
+
+The functions are those of a single projection. What a point's schedule does not depend on (clock, links,
+energies, prices: :data:`chiplet.sweep.space.CONTINUOUS`) goes into them as arrays with one column a value; everything else
+that is a number as arrays with one row for each combination, so that a schedule is worked out once for its points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chiplet.cost.manufacturing import account_cost
+from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import Calibration
+from chiplet.methods.registry import method_type
+from chiplet.parallel.replicas import Replicas
+from chiplet.parallel.step import energy_of_all, step_of_all
+from chiplet.schedule.buffers import STATE_BYTES, DramNeed
+from chiplet.schedule.schedule import Schedule
+from chiplet.step.account import StepAccount, account_plan
+from chiplet.step.demand import plan_step
+from chiplet.step.overlap import Machine
+from chiplet.step.totals import figures
+from chiplet.sweep.columns import COLUMNS, columns_of
+from chiplet.sweep.constraints import Constraint
+from chiplet.sweep.jobs import Decided, Jobs, decide
+from chiplet.sweep.machines import Kind, Rows, mesh_of, varied
+from chiplet.vectorized.elementwise import Number
+from chiplet.workload.llm import load_model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from chiplet.sweep.space import Sweep
+
+COMMON = ("dies",)
+"""What every point has beside what is varied."""
+
+CHUNK = 4096
+"""Points at a time: what is worked out for them stays in a core's cache."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Evaluated points: their numbers in the space, results by column, and why a point has none or falls short.
+
+    ``reason`` is a place in ``reasons``, whose first is empty: nothing is wrong. ``excluded`` points of the range
+    violate a constraint on what is varied.
+    """
+
+    index: NDArray[np.int64]
+    results: dict[str, NDArray[np.float64]]
+    reason: NDArray[np.int32]
+    reasons: tuple[str, ...]
+    excluded: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """The points ``start`` up to ``stop`` (not included) of a sweep."""
+
+    sweep: Sweep
+    start: int
+    stop: int
+    calibration: Calibration | None = None
+
+
+def evaluate(task: Task) -> Points:
+    """Evaluate a range of points. What does not fit is a point with a reason, not an error."""
+    sweep, size = task.sweep, task.sweep.group_points
+    codes = {"": 0}
+    parts = []
+    for first, stop, low, high in _rectangles(task.start, task.stop, size):
+        part = _Part(sweep, first, stop, np.arange(low, high), task.calibration, codes)
+        with np.errstate(all="ignore"):  # NaN for dies that fit no wafer, and for what does not fit
+            part.evaluate()
+        parts.append(part)
+    index = np.concatenate([part.index for part in parts])
+    return Points(
+        index,
+        {name: np.concatenate([part.kept(name) for part in parts]) for name in COLUMNS},
+        np.concatenate([part.reason[part.keep] for part in parts]),
+        tuple(codes),
+        task.stop - task.start - len(index),
+    )
+
+
+def _rectangles(start: int, stop: int, size: int) -> Iterator[tuple[int, int, int, int]]:
+    """The range as rows ``first`` to ``stop`` times columns ``low`` to ``high`` of a table of ``size`` columns."""
+    while start < stop:
+        row, column = divmod(start, size)
+        last = stop // size
+        if column or last == row:
+            high = min(size, column + stop - start)
+            yield row, row + 1, column, high
+            start += high - column
+        else:
+            yield row, last, 0, size
+            start = last * size
+
+
+@dataclass
+class _Part:
+    """Rows ``first`` to ``stop`` of a sweep's outer axes times the combinations ``inner`` of its inner ones."""
+
+    sweep: Sweep
+    first: int
+    stop: int
+    inner: NDArray[np.int64]
+    calibration: Calibration | None
+    codes: dict[str, int]
+    keep: NDArray[np.bool_] = field(init=False)
+    reason: NDArray[np.int32] = field(init=False)
+    results: dict[str, NDArray[np.float64]] = field(init=False)
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """Numbers of the points that are kept."""
+        rows = np.arange(self.first, self.stop)[:, None]
+        return (rows * self.sweep.group_points + self.inner)[self.keep]
+
+    def kept(self, name: str) -> NDArray[np.float64]:
+        """A column of the points that are kept."""
+        return self.results[name][self.keep]
+
+    def evaluate(self) -> None:
+        """Fill in the results and reasons."""
+        rows = Rows(self.sweep, self.first, self.stop, self.calibration)
+        shape = (rows.count, len(self.inner))
+        arrays = inner_values(self.sweep, self.inner)
+        values = {**rows.values, **arrays}
+        self.keep = np.broadcast_to(rows.wanted()[:, None], shape)
+        for constraint in self.sweep.constraints:
+            if constraint.of_inputs and self.keep.any():
+                self.keep = self.keep & _holds(constraint, values)
+        wanted: NDArray[np.bool_] = np.any(self.keep, axis=1)
+        self.reason = np.zeros(shape, dtype=np.int32)
+        self.results = {name: np.full(shape, np.nan) for name in COLUMNS}
+        for kind in rows.kinds(wanted, arrays):
+            evaluated = self._several if kind.jobs.system.parallel.packages > 1 else self._single
+            for row, text in evaluated(kind).items():
+                rows.refused[int(kind.rows[row])] = text
+        for row, text in rows.refused.items():
+            if wanted[row]:
+                self.reason[row] = self._code(text)
+        for constraint in self.sweep.constraints:
+            if not constraint.of_inputs:
+                good = np.broadcast_to(_holds(constraint, {**values, **self.results}), shape)
+                short = ~good & (self.reason == 0) & self.keep
+                if short.any():
+                    self.reason[short] = self._code(f"falls short of {constraint.text}")
+
+    def _single(self, kind: Kind) -> dict[int, str]:
+        """One package: fill in results; returns the machines that do not fit, and why."""
+        decided, refused = decide(kind.jobs)
+        for each in self._chunks(decided):
+            jobs = each.jobs
+            machine = Machine(jobs.system, jobs.terms)
+            account = _account(each, machine, each.schedule(), jobs.global_batch)
+            cost = account_cost(jobs.system, jobs.method.mesh)
+            found = figures(account, jobs.method, machine, jobs.global_batch, jobs.length)
+            rows = kind.rows[each.rows]
+            for name, column in columns_of(found, cost, account.layer_elements).items():
+                self.results[name][rows] = column
+        return refused
+
+    def _several(self, kind: Kind) -> dict[int, str]:
+        """Several packages: every micro-batch is tried, and each point has the results of its quickest."""
+        jobs = kind.jobs
+        refused: dict[int, str] = {}
+        fitting: set[int] = set()
+        try:
+            work = _replicas(jobs)
+            sizes = list(work.micro_batches())
+        except ValueError as refusal:
+            return dict.fromkeys(range(jobs.count), str(refusal))
+        # Every machine once for each micro-batch.
+        count = len(sizes)
+        every = jobs.select(np.repeat(np.arange(jobs.count), count))
+        needs = [work.need(size)[0] for size in sizes]
+        need = needs[0]
+        if sizes != [None]:
+            columns = zip(*((each.state, each.saved, each.sequences) for each in needs), strict=True)
+            need = DramNeed(*(np.tile(np.array(column, float), jobs.count)[:, None] for column in columns))
+        decided, lacking = decide(replace(every, global_batch=work.batch), need)
+        quickest = _Quickest(jobs.count, len(self.inner))
+        for each in self._chunks(decided):
+            columns_found = _of_several(each, jobs.global_batch)
+            fitting |= set((each.rows // count).tolist())
+            for number in np.unique(each.rows % count).tolist():
+                some = each.rows % count == number
+                rows = each.rows[some] // count
+                better = quickest.take(rows, number, columns_found["step_seconds"][some])
+                places = kind.rows[rows]
+                for name, column in columns_found.items():
+                    old = self.results[name][places]
+                    self.results[name][places] = np.where(better, column[some], old)
+        for row in sorted(lacking):
+            refused.setdefault(row // count, lacking[row])
+        return {row: text for row, text in refused.items() if row not in fitting}
+
+    def _chunks(self, decided: Iterable[Decided]) -> Iterator[Decided]:
+        step = max(1, CHUNK // max(1, len(self.inner)))
+        for each in decided:
+            for start in range(0, len(each.rows), step):
+                yield each.select(slice(start, start + step))
+
+    def _code(self, text: str) -> int:
+        return self.codes.setdefault(text, len(self.codes))
+
+
+class _Quickest:
+    """The quickest step of each point so far, and which of what is tried it is."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._seconds = np.full((rows, columns), np.inf)
+        self._number = np.full((rows, columns), np.iinfo(np.int64).max)
+
+    def take(self, rows: NDArray[np.intp], number: int, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Take ``seconds`` of what is tried as ``number`` where they are less; returns where. Of equals the first
+        number counts.
+        """
+        old = self._seconds[rows]
+        better: NDArray[np.bool_] = (seconds < old) | ((seconds == old) & (number < self._number[rows]))
+        self._seconds[rows] = np.where(better, seconds, old)
+        self._number[rows] = np.where(better, number, self._number[rows])
+        return better
+
+
+def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.float64]]:
+    """The columns of a step of ``global_batch`` sequences on several packages: arrays of rows x columns."""
+    jobs = decided.jobs
+    work = _replicas(replace(jobs, global_batch=global_batch))
+    schedule = decided.schedule()
+    machine = work.machine
+    whole = _account(decided, machine, schedule, work.batch)
+    account = work.account(whole, schedule, work.stages[0])  # the fullest stage is in no column
+    step = step_of_all(work, whole, account)
+    fewer = _account(decided, machine, schedule, work.batch - 1) if work.shorter else whole
+    step = replace(step, events=work.events(whole, fewer))
+    cost = account_cost(jobs.system, jobs.method.mesh)
+    cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
+    found = figures(step, jobs.method, machine, global_batch, jobs.length)
+    energy = energy_of_all(work, step, account)
+    found = replace(
+        found, mfu=found.mfu / work.spec.packages, energy=energy, energy_joules=sum(energy.values())
+    )
+    columns = columns_of(found, cost, step.layer_elements)
+    shape = columns["step_seconds"].shape
+    return {name: np.broadcast_to(column, shape) for name, column in columns.items()}
+
+
+def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
+    """The step of ``global_batch`` sequences on one package."""
+    jobs = decided.jobs
+    plan = plan_step(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
+    return account_plan(plan, jobs.method, machine)
+
+
+def _replicas(jobs: Jobs) -> Replicas:
+    """The workload of several packages."""
+    return Replicas(
+        jobs.method,
+        Machine(jobs.system, jobs.terms),
+        global_batch=jobs.global_batch,
+        length=jobs.length,
+        optimizer=jobs.optimizer,
+        mini_batch=jobs.mini_batch,
+    )
+
+
+def point_job(sweep: Sweep, point: int) -> tuple[SystemSpec, dict[str, Any]]:
+    """The machine of one point, and its job as :func:`chiplet.projection.project.project` takes it.
+
+    Raises ``ValueError`` of one line when there is no such machine.
+    """
+    row, column = divmod(point, sweep.group_points)
+    rows = Rows(sweep, row, row + 1, None)
+    if rows.refused:
+        raise ValueError(rows.refused[0])
+    arrays = inner_values(sweep, np.array([column]))
+    chosen = {name: values.tolist()[0] for name, values in arrays.items()}
+    return varied(rows.system(0), chosen), rows.arguments(0)
+
+
+def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """Values of the inner axes, the last one running fastest."""
+    found: dict[str, NDArray[Any]] = {}
+    rest = inner
+    for axis in reversed(sweep.inner):
+        rest, place = np.divmod(rest, len(axis.values))
+        columns = zip(*axis.values, strict=True)
+        for name, values in zip(axis.names, columns, strict=True):
+            found[name] = np.array(values)[place]
+    return found
+
+
+def _holds(constraint: Constraint, values: Mapping[str, Any]) -> Any:
+    try:
+        return constraint.holds(values)
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"constraint {constraint.text!r}: {error}") from None
+
+
+def check_job(name: str, value: Any) -> None:
+    """Raise ``ValueError`` of one line for a model, method, mesh, batch, length or optimizer that cannot be."""
+    if name == "model":
+        load_model(str(value))
+    elif name == "method":
+        method_type(str(value))
+    elif name == "mesh":
+        mesh_of(value)
+    elif name == "optimizer":
+        if value not in STATE_BYTES:
+            raise ValueError(f"optimizer {value!r}: must be one of {', '.join(STATE_BYTES)}")
+    elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"{name} = {value}: must be an integer of at least 1")

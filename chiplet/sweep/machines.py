@@ -1,0 +1,316 @@
+"""What the outer axes of a sweep make of the machine and the job: one row for each combination.
+
+Rows that differ in numbers alone become one :class:`chiplet.sweep.jobs.Jobs` of arrays. What differs in kind (model,
+method, switches, data type, package) goes into another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from chiplet.machine.config import read_memory_preset
+from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.terms import Calibration
+from chiplet.methods.registry import make_switches, method_type
+from chiplet.projection.project import DEFAULT_GLOBAL_BATCH, check_length, default_length, gemm_terms
+from chiplet.sweep.jobs import Jobs
+from chiplet.vectorized.meshes import Meshes
+from chiplet.workload.llm import load_model
+from nop.topology import most_square
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from chiplet.sweep.space import Sweep
+
+JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_batch", "optimizer")
+"""What varies beside configuration keys and switches."""
+
+NUMBERS = ("global_batch", "sequence_length", "mini_batch")
+"""Numbers of the job, which may be left out. Those of several packages make jobs different in kind."""
+
+KINDS = ("die.stages",)
+"""Numbers that make machines different in kind."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Values of one name: row i has ``values[place[i]]``."""
+
+    values: tuple[Any, ...]
+    place: NDArray[np.intp]
+
+    def array(self) -> NDArray[Any]:
+        """The values as an array of one column: floats, or objects where some are no numbers."""
+        numbers = all(isinstance(value, (int, float)) for value in self.values)
+        distinct = np.empty(len(self.values), dtype=np.float64 if numbers else object)
+        distinct[:] = self.values
+        return distinct[self.place][:, None]
+
+    def at(self, row: int) -> Any:
+        """The value of one row."""
+        return self.values[self.place[row]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Rows that differ in numbers alone, and their machines."""
+
+    rows: NDArray[np.intp]
+    jobs: Jobs
+
+
+class Rows:
+    """The combinations number ``first`` up to ``stop``, not included, of the outer axes of ``sweep``."""
+
+    def __init__(self, sweep: Sweep, first: int, stop: int, calibration: Calibration | None) -> None:
+        self._sweep, self._calibration = sweep, calibration
+        self.count = stop - first
+        self.columns: dict[str, Column] = {}
+        rest = np.arange(first, stop)
+        for axis in reversed(sweep.outer):
+            rest, place = np.divmod(rest, len(axis.values))
+            for name, values in zip(axis.names, zip(*axis.values, strict=True), strict=True):
+                self.columns[name] = Column(tuple(values), place)
+        self.refused: dict[int, str] = {}
+        """Rows without a machine, and why."""
+        self._specs: dict[str, Column] = {}
+        self._keys: dict[str, Column] = {}
+        for section in SystemSpec.model_fields:
+            self._section(section)
+        meshes = self.columns["mesh"]
+        self._meshes = Column(tuple(map(mesh_of, meshes.values)), meshes.place)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Everything that constraints may speak of: arrays of one column, or what all rows have in common."""
+        found: dict[str, Any] = {
+            f"{section}.{key}": value
+            for section, keys in self._sweep.base.model_dump().items()
+            for key, value in keys.items()
+        }
+        dies = Column(tuple(rows * cols for rows, cols in self._meshes.values), self._meshes.place)
+        columns = {**self._keys, "dies": dies, **self.columns}
+        return found | {
+            name: column.values[0] if len(column.values) == 1 else column.array()
+            for name, column in columns.items()
+        }
+
+    def wanted(self) -> NDArray[np.bool_]:
+        """Rows that are no repetitions: other values of a switch that the method does not have."""
+        found = np.full(self.count, True)
+        methods = self.columns["method"]
+        for axis in self._sweep.outer:
+            for number, name in enumerate(axis.names):
+                if name.startswith("switches."):
+                    there = np.array([has_switch(method, name) for method in methods.values])
+                    first = np.array([value[number] == axis.values[0][number] for value in axis.values])
+                    found &= there[methods.place] | first[self.columns[name].place]
+        return found
+
+    def kinds(self, wanted: NDArray[np.bool_], inner: Mapping[str, Any]) -> Iterator[Kind]:
+        """The ``wanted`` rows that have a machine; arrays ``inner`` stand in place of the keys they are named for."""
+        for row in self._lengths_refused():
+            self.refused.setdefault(*row)
+        keep = wanted.copy()
+        keep[list(self.refused)] = False
+        rows = np.flatnonzero(keep)
+        for some in self._alike(rows):
+            try:
+                fitting = self._calibrated(some)
+                if len(fitting):
+                    yield self._kind(fitting, inner)
+            except ValueError as refusal:
+                self.refused.update(dict.fromkeys(some.tolist(), str(refusal)))
+
+    def system(self, row: int) -> SystemSpec:
+        """The machine of one row."""
+        return self._sweep.base.model_copy(
+            update={name: column.at(row) for name, column in self._specs.items()}
+        )
+
+    def asks(self, key: str, inner: Mapping[str, Any]) -> bool:
+        """Whether the configuration key varies."""
+        return key in self._keys or key in inner
+
+    def arguments(self, row: int) -> dict[str, Any]:
+        """The job of one row, as :func:`chiplet.projection.project.project` takes it."""
+        chosen = {name: self.columns[name].at(row) for name in JOB_KEYS}
+        return {**chosen, "mesh": self._meshes.at(row), "switches": self._switches(row)}
+
+    def _section(self, section: str) -> None:
+        """Check every combination of the section's keys that there is."""
+        columns = {
+            name: column
+            for name, column in self.columns.items()
+            if name.partition(".")[0] == section and name not in JOB_KEYS
+        }
+        if not columns:
+            return
+        key = np.zeros(self.count, dtype=np.int64)
+        for column in columns.values():
+            _, key = np.unique(key * len(column.values) + column.place, return_inverse=True)
+        _, first, place = np.unique(key, return_index=True, return_inverse=True)
+        base = getattr(self._sweep.base, section)
+        found: list[Any] = []
+        given: list[dict[str, Any]] = []
+        for row in first.tolist():
+            keys = {name.partition(".")[2]: column.at(row) for name, column in columns.items()}
+            if keys.get("preset"):
+                keys = {**read_memory_preset(keys["preset"]).values["memory"], **keys}
+            given.append(keys)
+            try:
+                found.append(type(base).model_validate({**vars(base), **keys}))
+            except ValidationError as error:
+                what = error.errors(include_url=False)[0]
+                found.append(str(what.get("ctx", {}).get("error", what["msg"])))
+        for number, spec in enumerate(found):
+            if isinstance(spec, str):
+                for row in np.flatnonzero(place == number).tolist():
+                    self.refused.setdefault(row, spec)
+        self._specs[section] = Column(tuple(found), place)
+        for name in dict.fromkeys(name for keys in given for name in keys):
+            values = tuple(keys.get(name, getattr(base, name)) for keys in given)
+            self._keys[f"{section}.{name}"] = Column(values, place)
+
+    def _lengths_refused(self) -> Iterator[tuple[int, str]]:
+        models, lengths = self.columns["model"], self.columns["sequence_length"]
+        for number, model in enumerate(models.values):
+            for place, length in enumerate(lengths.values):
+                try:
+                    check_length(load_model(model), length)
+                except ValueError as refusal:
+                    same = (models.place == number) & (lengths.place == place)
+                    yield from ((row, str(refusal)) for row in np.flatnonzero(same).tolist())
+
+    def _alike(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+        """The rows by what makes them different in kind."""
+        key = np.zeros(len(rows), dtype=np.int64)
+        for name, column in (self.columns | self._keys).items():
+            if name == "mesh" or (len(column.values) == 1):
+                continue
+            if name in NUMBERS and not self._sweep.several_packages:
+                kinds: list[Any] = [value is None for value in column.values]
+            elif name in NUMBERS or self._of_kind(name, column):
+                kinds = list(map(str, column.values))
+            else:
+                continue
+            _, label = np.unique(kinds, return_inverse=True)
+            _, key = np.unique(key * len(kinds) + label[column.place[rows]], return_inverse=True)
+        for number in range(int(key.max()) + 1 if len(key) else 0):
+            yield rows[key == number]
+
+    @staticmethod
+    def _of_kind(name: str, column: Column) -> bool:
+        """Whether other values of it make machines different in kind."""
+        return name in KINDS or name.startswith("parallel.") or not _numbers(column.values)
+
+    def _kind(self, rows: NDArray[np.intp], inner: Mapping[str, Any]) -> Kind:
+        row = int(rows[0])
+        system, calibration = self._sweep.base, self._calibration
+        if calibration is not None and self.asks("link.router_cycles", inner):
+            # What the sweep asks for, not what was measured.
+            calibration = calibration.model_copy(update={"nop": None})
+        first = system.model_copy(update={name: column.at(row) for name, column in self._specs.items()})
+        if calibration is not None:
+            first = calibration.applied(first)
+        arrays = {
+            name: column.array()[rows]
+            for name, column in self._keys.items()
+            if not self._of_kind(name, column)
+        }
+        system = varied(first, {**arrays, **inner})
+        model = load_model(self.columns["model"].at(row))
+        method = method_type(self.columns["method"].at(row))
+        sides = np.array(self._meshes.values, dtype=np.float64)[self._meshes.place[rows]]
+        meshes = Meshes(sides[:, :1], sides[:, 1:])
+        instance = method(
+            model, meshes, make_switches(method.name, self._switches(row)), first.die.element_bytes
+        )
+        return Kind(
+            rows,
+            Jobs(
+                len(rows),
+                instance,
+                system,
+                gemm_terms(calibration),
+                self._number("global_batch", rows, DEFAULT_GLOBAL_BATCH),
+                self._number("sequence_length", rows, default_length(model)),
+                self._number("mini_batch", rows, None),
+                self.columns["optimizer"].at(row),
+            ),
+        )
+
+    def _calibrated(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of ``rows`` whose dies the calibration was made for; the others are refused."""
+        if self._calibration is None:
+            return rows
+        dies = self._specs.get("die", Column((self._sweep.base.die,), np.zeros(self.count, dtype=np.intp)))
+        keep = np.full(len(rows), True)
+        for number, die in enumerate(dies.values):
+            if isinstance(die, DieSpec):
+                try:
+                    self._calibration.check_die(die)
+                except ValueError as refusal:
+                    other = dies.place[rows] == number
+                    keep &= ~other
+                    self.refused.update(dict.fromkeys(rows[other].tolist(), str(refusal)))
+        kept: NDArray[np.intp] = rows[keep]
+        return kept
+
+    def _number(self, name: str, rows: NDArray[np.intp], default: int | None) -> Any:
+        column = self.columns[name]
+        first = column.at(int(rows[0]))
+        if first is None or self._sweep.several_packages:
+            return default if first is None else first
+        return Column(tuple(value or 0 for value in column.values), column.place[rows]).array()
+
+    def _switches(self, row: int) -> dict[str, Any]:
+        """The switches that the method of that row has."""
+        method = self.columns["method"].at(row)
+        return {
+            name.rpartition(".")[2]: column.at(row)
+            for name, column in self.columns.items()
+            if name.startswith("switches.") and has_switch(method, name)
+        }
+
+
+def _numbers(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+
+def varied(system: SystemSpec, arrays: Mapping[str, Any]) -> SystemSpec:
+    """``system`` with arrays in place of the keys that they are named for: as many machines as they have elements.
+
+    Values are not checked again.
+    """
+    update: dict[str, Any] = {}
+    for name, values in arrays.items():
+        section, _, key = name.partition(".")
+        update.setdefault(section, {})[key] = values
+    return system.model_copy(
+        update={section: getattr(system, section).model_copy(update=keys) for section, keys in update.items()}
+    )
+
+
+def mesh_of(text: str | int) -> tuple[int, int]:
+    """Rows and columns of a mesh given as ``RxC`` or as a number of dies."""
+    if isinstance(text, int):
+        mesh = most_square(text)
+        return mesh.rows, mesh.cols
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(text), re.ASCII)
+    if match is None:
+        raise ValueError(f"mesh {text!r}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
+    return int(match[1]), int(match[2])
+
+
+def has_switch(method: str, name: str) -> bool:
+    """Whether the axis ``name``, of a switch, is one of that method."""
+    owner, _, switch = name.removeprefix("switches.").rpartition(".")
+    return owner in ("", method) and switch in method_type(method).switches_type.model_fields

@@ -1,0 +1,334 @@
+"""Design spaces: which machines, models and methods a sweep projects, out of a TOML file.
+
+Axes are crossed: every value of one with every value of the others. Keys of ``[together]`` tables vary in step
+instead. ``constraints`` on what is varied leave points out; constraints on results keep a point and say that it
+falls short.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chiplet.machine.configuration_keys import known_keys, nearest, show_value
+from chiplet.machine.specs import SystemSpec
+from chiplet.methods.registry import METHODS, method_type
+from chiplet.sweep.columns import COLUMNS
+from chiplet.sweep.constraints import Constraint
+from chiplet.sweep.evaluate import COMMON, check_job
+from chiplet.sweep.machines import JOB_KEYS
+
+CONTINUOUS = (
+    "die.clock_hz",
+    "link.lanes",
+    "link.lane_rate",
+    "link.latency_seconds",
+    "link.router_cycles",
+    "link.pj_per_bit",
+    "memory.channel_bytes_per_second",
+    "memory.pj_per_bit",
+    *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area")),
+    *(
+        key
+        for key in known_keys()
+        if key.startswith("cost.") and key not in ("cost.package", "cost.dies_per_substrate")
+    ),
+)
+"""Configuration keys that no schedule depends on: points that differ in these alone share one."""
+
+Value = str | int | float | bool
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Range(_Model):
+    """Values from ``start`` to ``stop``, both included: ``count`` of them, evenly spaced or (``log``) by a factor,
+    or every ``step``.
+    """
+
+    start: float
+    stop: float
+    count: Annotated[int | None, Field(ge=1)] = None
+    step: Annotated[float | None, Field(gt=0)] = None
+    scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Range:
+        if (self.count is None) == (self.step is None):
+            raise ValueError("give one of count and step")
+        if self.step is not None and self.scale == "log":
+            raise ValueError("scale = log needs count")
+        if self.scale == "log" and min(self.start, self.stop) <= 0:
+            raise ValueError("scale = log needs start and stop above 0")
+        if self.stop < self.start:
+            raise ValueError("stop must be at least start")
+        return self
+
+    def values(self) -> tuple[float, ...]:
+        """The values, ascending."""
+        if self.step is not None:
+            count = int((self.stop - self.start) / self.step * (1 + 1e-12)) + 1
+            return tuple(self.start + index * self.step for index in range(count))
+        last = max(1, (self.count or 1) - 1)
+        if self.scale == "log":
+            ratio = self.stop / self.start
+            return tuple(self.start * ratio ** (index / last) for index in range(self.count or 1))
+        return tuple(self.start + (self.stop - self.start) * index / last for index in range(self.count or 1))
+
+
+Values = Value | tuple[Value, ...] | Range
+
+
+class Space(_Model):
+    """A design space as its file says it.
+
+    ``vary`` has configuration keys, ``switches`` switches of the methods (``name``, or ``method.name`` for one of
+    them), ``together`` tables of keys and switches whose lists are equally long. One value or a list is allowed
+    everywhere. ``objectives`` are columns of the result: smaller is better but for those of
+    :data:`chiplet.sweep.pareto.LARGER_IS_BETTER`.
+    """
+
+    model: Values
+    method: Values = "hecaton"
+    mesh: Values = ()
+    dies: Values = ()
+    global_batch: Values = ()
+    sequence_length: Values = ()
+    mini_batch: Values = ()
+    optimizer: Values = "adam"
+    vary: dict[str, Values] = Field(default_factory=dict)
+    switches: dict[str, Values] = Field(default_factory=dict)
+    together: tuple[dict[str, tuple[Value, ...]], ...] = ()
+    constraints: tuple[str, ...] = ()
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "step_seconds",
+        "energy_joules",
+        "cost_dollars",
+    )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Names that vary in step, and their values: one tuple a step."""
+
+    names: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+
+    @property
+    def continuous(self) -> bool:
+        """Whether no schedule depends on it."""
+        return all(name in CONTINUOUS for name in self.names)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked space: ``outer`` axes, of which every combination has its schedule, and ``inner`` ones, all of
+    whose combinations share it.
+    """
+
+    base: SystemSpec
+    outer: tuple[Axis, ...]
+    inner: tuple[Axis, ...]
+    constraints: tuple[Constraint, ...]
+    objectives: tuple[str, ...]
+
+    @property
+    def groups(self) -> int:
+        """Combinations of the outer axes."""
+        return prod(len(axis.values) for axis in self.outer)
+
+    @property
+    def group_points(self) -> int:
+        """Combinations of the inner axes."""
+        return prod(len(axis.values) for axis in self.inner)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that is varied or chosen, outer axes first."""
+        return tuple(name for axis in (*self.outer, *self.inner) for name in axis.names)
+
+    @property
+    def several_packages(self) -> bool:
+        """Whether some points have several packages."""
+        return self.base.parallel.packages > 1 or any(
+            name in ("parallel.data", "parallel.pipeline") for name in self.names
+        )
+
+    def group(self, index: int) -> dict[str, Any]:
+        """Values of the outer axes of group ``index``, the last axis running fastest."""
+        found: dict[str, Any] = {}
+        for axis in reversed(self.outer):
+            index, place = divmod(index, len(axis.values))
+            found = dict(zip(axis.names, axis.values[place], strict=True)) | found
+        return found
+
+
+def load_space(path: Path) -> Space:
+    """Read a space from a TOML file. Raises ``ValueError`` of one line for whatever is wrong with it."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a TOML file: byte {error.start} is not UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid TOML: {error}") from None
+    try:
+        return Space.model_validate(_prepared(values))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_refusal(error)}") from None
+
+
+def plan_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
+    """The axes of ``space`` around the machine ``base``; ``source`` says in messages where it stands.
+
+    Raises ``ValueError`` of one line for an unknown key, method, switch, constraint or objective, a value that a
+    key does not allow, or lists of unequal length.
+    """
+    try:
+        return _plan(space, base)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
+
+
+def _plan(space: Space, base: SystemSpec) -> Sweep:
+    if space.mesh and space.dies:
+        raise ValueError("mesh and dies exclude each other")
+    axes = []
+    for name in JOB_KEYS:
+        values = _listed(getattr(space, name))
+        if name == "mesh" and not values:
+            values = _listed(space.dies) or (f"{base.package.rows}x{base.package.cols}",)
+        unset = (None,) if name not in ("model", "method", "optimizer") else ()
+        axes.append(Axis((name,), tuple((value,) for value in values or unset)))
+    for axis in axes:
+        for (value,) in axis.values:
+            check_job(axis.names[0], value)
+    for name, given in space.vary.items():
+        axes.append(Axis((name,), tuple((_checked(name, value),) for value in _listed(given))))
+    for name, given in space.switches.items():
+        axes.append(Axis((f"switches.{name}",), tuple((value,) for value in _listed(given))))
+    axes += [_together(table) for table in space.together]
+    names = [name for axis in axes for name in axis.names]
+    for axis in axes:
+        if not axis.values:
+            raise ValueError(f"{', '.join(axis.names)}: no values")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is varied twice")
+        if name not in JOB_KEYS and not name.startswith("switches."):
+            _known(name)
+        elif name.startswith("switches."):
+            _known_switch(name.removeprefix("switches."))
+    inputs = dict.fromkeys((*names, *COMMON, *known_keys()))
+    constraints = tuple(Constraint.parse(text, (*inputs, *COLUMNS), inputs) for text in space.constraints)
+    for name in space.objectives:
+        if name not in COLUMNS:
+            raise ValueError(f"unknown objective {name!r}: the nearest known one is {nearest(name, COLUMNS)}")
+    return Sweep(
+        base,
+        tuple(axis for axis in axes if not axis.continuous),
+        tuple(axis for axis in axes if axis.continuous),
+        constraints,
+        space.objectives,
+    )
+
+
+def _together(table: Mapping[str, Sequence[Value]]) -> Axis:
+    lengths = {len(values) for values in table.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"together {', '.join(table)}: lists must be equally long")
+    columns = [
+        [value if name.startswith("switches.") else _checked(name, value) for value in values]
+        for name, values in table.items()
+    ]
+    return Axis(tuple(table), tuple(zip(*columns, strict=True)))
+
+
+def _listed(values: Values) -> tuple[Any, ...]:
+    if isinstance(values, Range):
+        return values.values()
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _known(name: str) -> None:
+    if name not in known_keys():
+        raise ValueError(f"unknown key {name[:60]}: the nearest known one is {nearest(name, known_keys())}")
+    if name in ("package.rows", "package.cols"):
+        raise ValueError(f"{name}: give mesh or dies instead")
+
+
+def _known_switch(name: str) -> None:
+    method, dot, inner = name.rpartition(".")
+    if dot:
+        method_type(method)
+    kinds = [METHODS[method]] if dot else list(METHODS.values())
+    known = dict.fromkeys(key for kind in kinds for key in kind.switches_type.model_fields)
+    if inner not in known:
+        raise ValueError(f"unknown switch {name[:60]}: the nearest known one is {nearest(inner, known)}")
+
+
+def _checked(name: str, value: Any) -> Any:
+    """``value`` as the configuration key takes it."""
+    _known(name)
+    section, key = name.split(".")
+    kind = type(known_keys()[name].default)
+    if isinstance(value, float) and kind is int and value.is_integer():
+        value = int(value)  # a range of integers
+    spec = SystemSpec.model_fields[section].annotation
+    assert spec is not None
+    try:
+        spec.model_validate({key: value})
+    except ValidationError as error:
+        # A combination with other keys may be impossible: that is for the points to say.
+        if any(item["loc"] == (key,) for item in error.errors(include_url=False)):
+            allowed = known_keys()[name].allowed
+            raise ValueError(f"{name} must be {allowed}, not {show_value(value)}") from None
+    return float(value) if kind is float else value
+
+
+def _prepared(value: Any, path: tuple[str, ...] = ()) -> Any:
+    """Tuples for lists, dotted keys for tables under ``vary`` and ``switches``: strict models take no others."""
+    if isinstance(value, Mapping):
+        flat = path[:1] in (("vary",), ("switches",), ("together",))
+        found = {name: _prepared(item, (*path, name)) for name, item in value.items()}
+        return dict(_flattened(found)) if flat else found
+    return tuple(_prepared(item, path) for item in value) if isinstance(value, list) else value
+
+
+def _flattened(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, item in table.items():
+        if isinstance(item, Mapping) and not item.keys() & {"start", "stop"}:
+            yield from ((f"{name}.{inner}", value) for inner, value in _flattened(item))
+        else:
+            yield name, item
+
+
+def _refusal(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden" and len(path) == 1:
+        return (
+            f"unknown key {path[-1][:60]}: the nearest known one is {nearest(path[-1], Space.model_fields)}"
+        )
+    place = ".".join(part for part in path[:2] if part not in ("str", "int", "float", "bool"))
+    if first["type"] == "missing" and len(path) == 1:
+        return f"{place} is missing"
+    ranges = [
+        item for item in error.errors(include_url=False) if any("Range" in str(part) for part in item["loc"])
+    ]
+    for item in ranges:
+        if item["type"] == "value_error":
+            return f"{place}: {item['ctx']['error']}"
+        if item["type"] == "extra_forbidden":
+            inner = str(item["loc"][-1])
+            return (
+                f"unknown key {place}.{inner}: the nearest known one is {nearest(inner, Range.model_fields)}"
+            )
+    return f"{place}: must be a value, a list of values, or a table with start, stop, and count or step"

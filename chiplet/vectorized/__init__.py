@@ -1,0 +1,1 @@
+"""Formulas that hold for one machine, or for arrays of machines."""

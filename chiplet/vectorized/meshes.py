@@ -1,0 +1,44 @@
+"""Meshes of many machines at once: sides and sizes as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from chiplet.vectorized.elementwise import Number, tabulated
+from nop.collective_cost import CollectiveCost
+from nop.topology import Mesh
+
+
+@dataclass(frozen=True)
+class Meshes(Mesh):
+    """As many meshes as ``rows`` and ``cols`` have elements. Sides are not checked again."""
+
+    rows: Number
+    cols: Number
+
+    def __post_init__(self) -> None:
+        """Accept any sides."""
+
+    @cached_property
+    def nodes(self) -> Number:
+        """Numbers of dies."""
+        return self.rows * self.cols
+
+    @cached_property
+    def mean_edge_hops(self) -> Number:
+        """As for one mesh."""
+        return tabulated(_mean_edge_hops, self.rows, self.cols)
+
+
+def mesh_cost(cost: Callable[[Mesh, bool], CollectiveCost], mesh: Mesh, both: bool) -> CollectiveCost:
+    """What a collective costs on ``mesh``, both ways at once or not."""
+    if not isinstance(mesh, Meshes):
+        return cost(mesh, both)
+    found: CollectiveCost = tabulated(lambda rows, cols: cost(Mesh(rows, cols), both), mesh.rows, mesh.cols)
+    return found
+
+
+def _mean_edge_hops(rows: int, cols: int) -> float:
+    return Mesh(rows, cols).mean_edge_hops

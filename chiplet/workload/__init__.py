@@ -1,0 +1,1 @@
+"""The workload: language models, and the operations of their layers."""

@@ -1,0 +1,166 @@
+"""The work of one fused block under a distribution method: communication, GEMMs and vector operations.
+
+All element counts are those of one die and one mini-batch; what differs between dies is the mean, and the
+sizes of GEMMs are those of the busiest die. Sizes and counts may be arrays with one element a machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from chiplet.vectorized.elementwise import Number, ceil_div, is_array
+
+BlockName = Literal["attention", "ffn", "head"]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear layer Y = X W of ``h_in`` x ``h_out``.
+
+    ``expand`` says that it is the first of its block; ``by_heads`` that the features between are attention
+    heads.
+    """
+
+    name: str
+    h_in: int
+    h_out: int
+    expand: bool
+    by_heads: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fused block: a linear, something local in its middle, and (not for the head) a second linear."""
+
+    name: BlockName
+    expand: Linear
+    contract: Linear | None
+
+
+@dataclass(frozen=True)
+class CommStep:
+    """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
+
+    ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time;
+    ``element_hops``: elements times hops that a die sends; ``steps`` times ``hops`` hop latencies are paid.
+    ``axis`` is the set of links in use: steps on different axes can run at the same time. ``weights`` marks
+    what does not grow with the tokens.
+    """
+
+    name: str
+    op: str
+    axis: str
+    group: int
+    elements: float
+    serial_elements: float
+    element_hops: float
+    steps: int
+    hops: int
+    element_bytes: int
+    weights: bool = False
+
+
+@dataclass(frozen=True)
+class GemmStep:
+    """``count`` GEMMs of m x k by k x n on the busiest die; ``macs`` multiply-adds on all dies together."""
+
+    name: str
+    m: int
+    k: int
+    n: int
+    count: int
+    macs: float
+    split: Literal["m", "k"] | None
+    """The dimension that token tiles cut: rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
+
+
+@dataclass(frozen=True)
+class VectorStep:
+    """``elements`` on the busiest die, each with ``operations`` vector operations; ``total`` on all dies."""
+
+    name: str
+    elements: float
+    operations: int
+    total: float
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Steps of one linear or of one block's middle, which may run at once for different token tiles."""
+
+    name: str
+    comms: tuple[CommStep, ...] = ()
+    gemms: tuple[GemmStep, ...] = ()
+    vectors: tuple[VectorStep, ...] = ()
+    strip_rows: Number | None = None
+    """Rows that are worked on in strips as high as the array, one strip's vector work behind the next one's
+    GEMM; None for token tiles.
+    """
+    times: Number = 1
+    """How often it runs in a mini-batch."""
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Both passes of one block for one mini-batch, and what is sent once a step instead."""
+
+    block: Block
+    forward: tuple[Operation, ...]
+    backward: tuple[Operation, ...]
+    once: tuple[CommStep, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens."""
+
+    tokens: int
+    sequences: int
+    length: int
+
+
+def joined(operation: Operation, other: Operation) -> Operation:
+    """Both operations as one: their steps stream through the same token tiles."""
+    return Operation(
+        operation.name,
+        operation.comms + other.comms,
+        operation.gemms + other.gemms,
+        operation.vectors + other.vectors,
+        times=operation.times,
+    )
+
+
+def repeated(operation: Operation, times: Number) -> Operation:
+    """``operation`` so many times in a mini-batch."""
+    return operation if not is_array(times) and times == 1 else replace(operation, times=times)
+
+
+def slice_count(linear: Linear, slices: Number) -> Number:
+    """Parts of equal width, but for the last, that ``linear`` is cut into by output columns: at most ``slices``."""
+    return ceil_div(linear.h_out, ceil_div(linear.h_out, slices))
+
+
+def sliced(linear: Linear, slices: Number) -> list[tuple[Linear, Number]]:
+    """The parts of ``linear``, each with how often there is one like it: the first, those between if there are any,
+    and the last. Of many machines some may have none between.
+    """
+    if not is_array(slices) and slices == 1:
+        return [(linear, 1)]
+    first, count = largest_slice(linear, slices), slice_count(linear, slices)
+    last = replace(linear, h_out=linear.h_out - (count - 1) * first.h_out)
+    if is_array(count):
+        return [(first, 1), (first, count - 2), (last, 1)]
+    return [(first, 1)] * (count > 1) + [(first, count - 2)] * (count > 2) + [(last, 1)]
+
+
+def largest_slice(linear: Linear, slices: Number) -> Linear:
+    """The first of :func:`sliced`, which no other is wider than."""
+    if not is_array(slices) and slices == 1:
+        return linear
+    return replace(linear, h_out=ceil_div(linear.h_out, slices))
+
+
+def linears(block: Block) -> tuple[Linear, ...]:
+    """The linear layers of ``block``."""
+    return (block.expand,) if block.contract is None else (block.expand, block.contract)

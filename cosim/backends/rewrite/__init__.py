@@ -1,0 +1,1 @@
+"""Rewriters of the C++ that CXXRTL writes."""

@@ -1,0 +1,226 @@
+"""Calibration: fit the terms of the die's timeline to measured runs, and tell the error on runs kept apart.
+
+The terms are fitted on small arrays of the die's kind (same operand type, pipeline, queues and memory), since every
+term is a cost per row, column, tile, word or command. The error is taken on other array sizes and other shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec
+from chiplet.machine.terms import Calibration, DieTerms
+from cosim.calibrate.least_squares import fit
+from cosim.calibrate.sample_runs import measured
+from cosim.predict.die import predict
+from cosim.program.gemm import schedule_gemm
+from cosim.program.tiling import Form, Shape
+from cosim.records.gemm import GemmRecord, GemmRequest
+from cosim.run.gemm import run_gemm
+
+__all__ = ["FITTED_TERMS", "Sample", "fit_terms", "measure", "prediction_error", "samples", "to_calibration"]
+
+FITTED_TERMS = (
+    "gemm.constant",
+    "gemm.fill_per_row",
+    "gemm.per_row",
+    "gemm.per_tile",
+    "gemm.drain_per_row",
+    "gemm.drain_per_col",
+    "load_latency",
+    "load_command",
+    "store_panel",
+    "store_next",
+    "store_row",
+    "finish",
+)
+"""Terms that are fitted. Terms that the runs cannot tell apart share what differs from the design evenly."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run of the calibration: an array size and a GEMM; ``holdout`` keeps it out of the fit."""
+
+    rows: int
+    cols: int
+    m: int
+    k: int
+    n: int
+    form: Form
+    holdout: bool
+
+
+_FIT = (
+    (4, 4, 5, 32, 3, "nn"),
+    (4, 4, 16, 16, 16, "nt"),
+    (4, 4, 9, 4, 30, "tn"),
+    (4, 4, 24, 8, 4, "nn"),
+    (8, 8, 16, 16, 16, "nn"),
+    (8, 8, 31, 32, 31, "tn"),
+    (4, 8, 20, 12, 40, "nn"),
+    (8, 4, 20, 40, 12, "nt"),
+    (5, 3, 7, 11, 13, "nn"),
+    (2, 3, 12, 9, 10, "tn"),
+)
+_HOLDOUT = (
+    (4, 4, 37, 53, 29, "nn"),
+    (8, 8, 24, 40, 24, "nt"),
+    (6, 7, 20, 24, 50, "tn"),
+    (3, 5, 31, 17, 23, "nn"),
+    (7, 2, 1, 29, 5, "nt"),
+    (5, 3, 31, 32, 31, "tn"),
+)
+
+
+def samples(*, quick: bool = False) -> list[Sample]:
+    """Return the runs of a calibration. ``quick`` takes half of them, the small ones first."""
+    chosen = []
+    for group, holdout in ((_FIT, False), (_HOLDOUT, True)):
+        ordered = sorted(group, key=lambda sample: sample[2] * sample[3] * sample[4])
+        for rows, cols, m, k, n, form in ordered[: len(ordered) // 2] if quick else ordered:
+            chosen.append(Sample(rows, cols, m, k, n, form, holdout))  # type: ignore[arg-type]
+    return chosen
+
+
+def request_for(sample: Sample, system: SystemSpec, *, seed: int, sim: str) -> GemmRequest:
+    """Return the run of ``sample`` on an array of the kind of ``system.die``.
+
+    Buffer sizes are the defaults: they decide what fits, not how long it takes.
+    """
+    kind = {name: getattr(system.die, name) for name in ("dtype", "stages", "queue_depth", "clock_hz")}
+    return GemmRequest(
+        m=sample.m,
+        k=sample.k,
+        n=sample.n,
+        form=sample.form,
+        die=DieSpec(rows=sample.rows, cols=sample.cols, **kind),
+        memory=system.memory,
+        seed=seed,
+        sim=sim,
+    )
+
+
+def measure(
+    requests: Sequence[GemmRequest],
+    *,
+    workers: int | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> list[GemmRecord]:
+    """Run all requests, on all cores unless ``workers`` says otherwise; return their records in order.
+
+    Raises
+    ------
+    ValueError
+        If a run has mismatches: its cycles mean nothing.
+    """
+    return measured(
+        run_gemm,
+        requests,
+        lambda record: f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols}",
+        workers=workers,
+        progress=progress,
+    )
+
+
+def _with_terms(terms: DieTerms, values: NDArray[Any]) -> DieTerms:
+    changed: dict[str, Any] = {}
+    gemm: dict[str, float] = {}
+    for name, value in zip(FITTED_TERMS, values, strict=True):
+        (gemm if name.startswith("gemm.") else changed)[name.removeprefix("gemm.")] = float(value)
+    return terms.model_copy(update={**changed, "gemm": terms.gemm.model_copy(update=gemm)})
+
+
+def _values(terms: DieTerms) -> NDArray[Any]:
+    return np.array(
+        [
+            getattr(terms.gemm, name.removeprefix("gemm."))
+            if name.startswith("gemm.")
+            else getattr(terms, name)
+            for name in FITTED_TERMS
+        ]
+    )
+
+
+def _predicted(record: GemmRecord, terms: DieTerms) -> tuple[float, float]:
+    request = record.request
+    shape = Shape(m=record.m, k=record.k, n=record.n, form=record.form)
+    program = schedule_gemm(request.die, request.memory, shape)
+    timeline = predict(program, request.die, request.memory, terms, interval=request.interval)
+    return timeline.array_cycles, timeline.cycles
+
+
+def fit_terms(records: Sequence[GemmRecord], start: DieTerms | None = None) -> DieTerms:
+    """Fit the terms to measured array cycles and cycles by Gauss-Newton steps from the design's terms.
+
+    Terms that the records cannot tell apart move together, see :func:`cosim.calibrate.least_squares.fit`.
+    """
+    start = start or DieTerms()
+    measured = np.array([[record.array_cycles, record.cycles] for record in records], dtype=float).ravel()
+
+    def residual(values: NDArray[Any]) -> NDArray[Any]:
+        terms = _with_terms(start, values)
+        predicted = np.array([_predicted(record, terms) for record in records])
+        difference: NDArray[Any] = measured - predicted.ravel()
+        return difference
+
+    return _with_terms(start, fit(residual, _values(start)))
+
+
+def prediction_error(record: GemmRecord, terms: DieTerms) -> tuple[float, float]:
+    """Return predicted cycles and their relative error on one record."""
+    cycles = _predicted(record, terms)[1]
+    return cycles, abs(cycles - record.cycles) / record.cycles
+
+
+def to_calibration(
+    system: SystemSpec, chosen: Sequence[Sample], records: Sequence[GemmRecord]
+) -> tuple[Calibration, list[dict[str, Any]]]:
+    """Fit on the samples that are not held out; return the calibration and a row for each sample."""
+    fitted = fit_terms([record for sample, record in zip(chosen, records, strict=True) if not sample.holdout])
+    rows: list[dict[str, Any]] = []
+    for sample, record in zip(chosen, records, strict=True):
+        predicted, error = prediction_error(record, fitted)
+        rows.append(
+            {
+                "array": f"{sample.rows}x{sample.cols}",
+                "m": sample.m,
+                "k": sample.k,
+                "n": sample.n,
+                "form": sample.form,
+                "use": "holdout" if sample.holdout else "fit",
+                "cycles": record.cycles,
+                "predicted_cycles": predicted,
+                "relative_error": error,
+                "array_cycles": record.array_cycles,
+            }
+        )
+    holdout = [row for row in rows if row["use"] == "holdout"]
+    provenance = {
+        "simulator": records[0].sim,
+        "simulator_version": records[0].simulator_version,
+        "hecaton_version": records[0].hecaton_version,
+        "seed": records[0].seed,
+        "memory": _memory(system.memory),
+        "samples": len(rows),
+        "fitted_samples": len(rows) - len(holdout),
+        "holdout_samples": len(holdout),
+        "holdout_max_relative_error": max(row["relative_error"] for row in holdout),
+        "arrays": sorted({row["array"] for row in rows}),
+    }
+    return Calibration(die=system.die, terms=fitted, provenance=provenance), rows
+
+
+def fits(terms: DieTerms) -> Iterator[dict[str, Any]]:
+    """Each fitted term with its value and that of the design."""
+    design = _values(DieTerms())
+    for name, value, expected in zip(FITTED_TERMS, _values(terms), design, strict=True):
+        yield {"term": name, "value": float(value), "design": float(expected), "unit": "cycles"}
+
+
+def _memory(memory: MemorySpec) -> dict[str, Any]:
+    return {name: getattr(memory, name) for name in ("word_bytes", "latency_cycles", "outstanding")}

@@ -1,0 +1,1 @@
+"""Golden results in numpy, bit for bit."""

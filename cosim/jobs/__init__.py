@@ -1,0 +1,1 @@
+"""The files through which a host and its bench talk."""

@@ -1,0 +1,150 @@
+"""What a run leaves behind for its reader besides the record: a trace, waveforms and how to view them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosim.backends.base import WAVES, Backend, Design
+from cosim.jobs.die import load_changes
+from cosim.observe.trace import Change, die_events, trace_json
+from cosim.observe.units import observed_signals, units
+from cosim.observe.waves import gtkwave_view, surfer_view, unit_groups
+from cosim.program.gemm import Command
+
+__all__ = ["NOTHING", "Observation", "ObservedDie"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedDie:
+    """A die of a bench.
+
+    Attributes
+    ----------
+    path
+        Its hierarchical name in the bench.
+    commands
+        Its program.
+    name
+        For readers; what the names of its groups in a view begin with.
+    engine
+        Whether it has a NoP engine.
+    """
+
+    path: str
+    commands: Sequence[Command]
+    name: str = "die"
+    engine: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """Files that a run writes; None is not written, and costs nothing.
+
+    Attributes
+    ----------
+    trace
+        Trace of the units, see :mod:`cosim.observe.trace`.
+    waves
+        Waveform of every signal. Beside it ``.gtkw`` and ``.sucl`` files, which show the units in GTKWave and Surfer.
+    """
+
+    trace: Path | None = None
+    waves: Path | None = None
+
+    def prepare(self, backend: Backend) -> Backend:
+        """Return the backend with the waveforms that are wanted, and see that the files have a place.
+
+        Raises
+        ------
+        ValueError
+            If the backend does not write such waveforms, or something else than a file has the name of one.
+        OSError
+            If a folder cannot be made.
+        """
+        for option, path in (("--trace", self.trace), ("--waves", self.waves)):
+            if path is not None:
+                if path.exists() and not path.is_file():
+                    raise ValueError(f"{option} {path}: is no file")
+                path.parent.mkdir(parents=True, exist_ok=True)
+        if self.waves is None:
+            return backend
+        try:
+            return backend.with_waves(self.waves.suffix)
+        except ValueError as error:
+            raise ValueError(f"--waves {self.waves}: {error}") from None
+
+    def signals(self, dies: Sequence[ObservedDie]) -> list[str]:
+        """Signals of the bench whose changes the run has to keep."""
+        if self.trace is None:
+            return []
+        return [f"{die.path}.{name}" for die in dies for name in observed_signals(engine=die.engine)]
+
+    def keep(
+        self,
+        folder: Path,
+        simulator: Backend,
+        design: Design,
+        dies: Sequence[ObservedDie],
+        *,
+        command_words: int,
+        title: str,
+    ) -> None:
+        """Make the files out of what a run left in ``folder``. Raises OSError if they cannot be written."""
+        if self.trace is not None:
+            made = folder / "trace.json"
+            made.write_text(trace_json(_events(folder, dies, command_words), title=title))
+            _move(made, self.trace)
+        if self.waves is not None:
+            _move(folder / f"{WAVES}{self.waves.suffix}", self.waves)
+            groups = unit_groups(
+                design.text,
+                design.top,
+                dies={die.path: f"{die.name}_".replace(" ", "_") if len(dies) > 1 else "" for die in dies},
+                engine=dies[0].engine,
+                scope=design.top if simulator.waves_have_top else "",
+            )
+            for suffix, view in ((".gtkw", gtkwave_view), (".sucl", surfer_view)):
+                made = folder / f"view{suffix}"
+                made.write_text(view(self.waves, groups))
+                _move(made, self.waves.with_suffix(suffix))
+
+
+NOTHING = Observation()
+"""Keeps nothing but the record."""
+
+
+def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> list[dict[str, Any]]:
+    changes: dict[str, list[Change]] = {die.path: [] for die in dies}
+    wanted = {
+        f"{die.path}.{name}": (die.path, name) for die in dies for name in observed_signals(engine=die.engine)
+    }
+    for cycle, signal, value in load_changes(folder):
+        path, name = wanted[signal]
+        changes[path].append((cycle, name, value))
+    return [
+        event
+        for pid, die in enumerate(dies)
+        for event in die_events(
+            changes[die.path],
+            die.commands,
+            command_words=command_words,
+            units=units(engine=die.engine),
+            pid=pid,
+            die=die.name,
+        )
+    ]
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file to where it is wanted, which may be another file system: whole or not at all."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.move(source, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

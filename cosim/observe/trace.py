@@ -1,0 +1,239 @@
+"""Traces: what each unit of a die did when, as trace events for Perfetto (ui.perfetto.dev) or chrome://tracing.
+
+A cycle is shown as a microsecond, because the format has no other unit. The format is the JSON of the "Trace Event
+Format": complete events (``X``) on a track (``tid``) for each unit, a process (``pid``) for each die.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from cosim.observe.units import FETCH, RUNNING, UNITS, Unit
+from cosim.program.gemm import Command
+from rtl.interface.isa import Opcode, Side, Target
+
+__all__ = ["Change", "Interval", "die_events", "high", "trace_json"]
+
+Change: TypeAlias = tuple[int, str, int]
+"""In this cycle, the signal takes this value. Of several in one cycle, the last counts."""
+
+Interval: TypeAlias = tuple[int, int]
+"""Cycles from the first to before the second."""
+
+PROCESSOR = "command processor"
+
+
+def high(changes: Iterable[Change], end: int) -> dict[str, list[Interval]]:
+    """Return when each signal is 1, up to cycle ``end``: intervals in order, none touching the next."""
+    values: dict[str, dict[int, int]] = {}
+    for cycle, signal, value in changes:
+        values.setdefault(signal, {})[cycle] = value
+    found = {}
+    for signal, steps in values.items():
+        times = [*sorted(steps), end]
+        intervals: list[Interval] = []
+        for start, stop in pairwise(times):
+            if steps[start] and start < stop:
+                if intervals and intervals[-1][1] == start:
+                    start = intervals.pop()[0]
+                intervals.append((start, stop))
+        found[signal] = intervals
+    return found
+
+
+def _both(first: Sequence[Interval], second: Sequence[Interval]) -> list[Interval]:
+    """When both are high."""
+    found = []
+    i = j = 0
+    while i < len(first) and j < len(second):
+        start, stop = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
+        if start < stop:
+            found.append((start, stop))
+        if first[i][1] < second[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _without(first: Sequence[Interval], second: Sequence[Interval], end: int) -> list[Interval]:
+    """When the first is high and the second is not."""
+    edges = [0, *(edge for interval in second for edge in interval), end]
+    gaps = [(edges[n], edges[n + 1]) for n in range(0, len(edges), 2)]
+    return _both(first, [gap for gap in gaps if gap[0] < gap[1]])
+
+
+def _cycles(intervals: Iterable[Interval]) -> list[int]:
+    return [cycle for start, stop in intervals for cycle in range(start, stop)]
+
+
+def _cut(intervals: Iterable[Interval], edges: Sequence[int]) -> list[Interval]:
+    """The same cycles, in pieces that do not reach over any of the edges."""
+    ends = [(edge, 1 << 62) for edge in edges]
+    windows = [(0, edges[0]), *pairwise(edges), ends[-1]] if edges else [(0, 1 << 62)]
+    return _both(list(intervals), [window for window in windows if window[0] < window[1]])
+
+
+@dataclass(frozen=True)
+class _Track:
+    """Makes the events of one unit."""
+
+    pid: int
+    tid: int
+    name: str
+
+    def head(self) -> list[dict[str, Any]]:
+        def about(what: str, **arguments: Any) -> dict[str, Any]:
+            return {"ph": "M", "pid": self.pid, "tid": self.tid, "name": what, "args": arguments}
+
+        return [about("thread_name", name=self.name), about("thread_sort_index", sort_index=self.tid)]
+
+    def span(self, kind: str, name: str, interval: Interval, **arguments: Any) -> dict[str, Any]:
+        start, stop = interval
+        return {
+            "ph": "X",
+            "pid": self.pid,
+            "tid": self.tid,
+            "name": name,
+            "cat": kind,
+            "ts": start,
+            "dur": stop - start,
+            "args": arguments,
+        }
+
+
+def die_events(
+    changes: Sequence[Change],
+    commands: Sequence[Command],
+    *,
+    command_words: int,
+    units: Sequence[Unit] = UNITS,
+    pid: int = 0,
+    die: str = "die",
+) -> list[dict[str, Any]]:
+    """Return the trace events of one die.
+
+    A unit's track has a span for each command, from the cycle in which the unit has it to the last in which it did
+    something for it or the next one came; inside it those of category ``busy`` and ``stall``. Their cycles are
+    those that the counters of the same name count. The command processor's track shows the reads of the program.
+
+    Parameters
+    ----------
+    changes
+        Of the signals of :func:`cosim.observe.units.observed_signals`. Cycle 0 may be any.
+    commands
+        The program, in order.
+    command_words
+        Memory words of a command.
+    units
+        Units of the die.
+    pid, die
+        Number and name of the die.
+    """
+    # Cycle 0 of the trace is the first one that the counters count.
+    last = max((cycle for cycle, _, _ in changes), default=0) + 1
+    runs = high((change for change in changes if change[1] == RUNNING), last)[RUNNING]
+    begin, end = (runs[0][0], runs[-1][1]) if runs else (0, 0)
+    signals = {
+        signal: [(start - begin, stop - begin) for start, stop in _both(intervals, runs)]
+        for signal, intervals in high(changes, last).items()
+    }
+    end -= begin
+    numbered = [(index, command) for index, command in enumerate(commands)]
+
+    processor = _Track(pid, 0, PROCESSOR)
+    events = [{"ph": "M", "pid": pid, "name": "process_name", "args": {"name": die}}, *processor.head()]
+    events += _fetches(processor, signals, numbered, command_words, end)
+    for tid, unit in enumerate(units, start=1):
+        track = _Track(pid, tid, unit.name)
+        mine = [
+            (index, command)
+            for index, command in numbered
+            if unit.carries_out(command.opcode, command.all_fields)
+        ]
+        events += track.head() + _spans(track, unit, signals, mine)
+    return events
+
+
+def _fetches(
+    track: _Track,
+    signals: Mapping[str, list[Interval]],
+    commands: Sequence[tuple[int, Command]],
+    command_words: int,
+    end: int,
+) -> list[dict[str, Any]]:
+    """A span for the reads of each command, and one wherever a read waits."""
+    asked, ready = signals[f"{FETCH}__valid"], signals[f"{FETCH}__ready"]
+    reads = _cycles(_both(asked, ready))
+    events = []
+    for index, command in commands:
+        words = reads[index * command_words : (index + 1) * command_words]
+        if len(words) == command_words:
+            events.append(
+                track.span("fetch", f"fetch {_name(index, command)}", (words[0], words[-1] + 1), index=index)
+            )
+    stalls = _without(asked, ready, end)
+    return events + [track.span("stall", "stalled: memory request", stall) for stall in stalls]
+
+
+def _spans(
+    track: _Track,
+    unit: Unit,
+    signals: Mapping[str, list[Interval]],
+    commands: Sequence[tuple[int, Command]],
+) -> list[dict[str, Any]]:
+    # A command that is taken in one cycle is worked on from the next on.
+    taken = _cycles(_both(signals[f"{unit.commands}__valid"], signals[f"{unit.commands}__ready"]))
+    starts = [cycle + 1 for cycle in taken]
+    parts = [
+        ("busy", "busy", unit.busy),
+        *(("stall", f"stalled: {why}", signal) for why, signal in unit.stalls.items()),
+    ]
+    pieces = [
+        track.span(kind, name, piece)
+        for kind, name, signal in parts
+        for piece in _cut(signals[signal], starts)
+    ]
+    ends = sorted((piece["ts"], piece["ts"] + piece["dur"]) for piece in pieces)
+    spans = []
+    position = 0
+    for (index, command), start, following in zip(commands, starts, [*starts[1:], 1 << 62], strict=False):
+        stop = start + 1
+        while position < len(ends) and ends[position][0] < following:
+            stop = max(stop, ends[position][1])
+            position += 1
+        spans.append(
+            track.span("command", _name(index, command), (start, stop), index=index, **_arguments(command))
+        )
+    return spans + pieces
+
+
+def _name(index: int, command: Command) -> str:
+    return f"{command.opcode.name} {index}"
+
+
+def _arguments(command: Command) -> dict[str, Any]:
+    """The fields of a command; those that name something, by name."""
+    fields: dict[str, Any] = dict(command.all_fields)
+    if command.opcode == Opcode.LOAD:
+        fields["target"] = Target(fields["target"]).name.lower()
+    if "side" in fields:
+        fields["side"] = Side(fields["side"]).name.lower()
+    for name in fields.keys() & {"wait", "post", "panel_wait", "panel_post", "word_wait", "word_post"}:
+        fields[name] = [bit for bit in range(fields[name].bit_length()) if fields[name] >> bit & 1]
+    return fields
+
+
+def trace_json(events: Sequence[Mapping[str, Any]], **about: Any) -> str:
+    """Return the trace as JSON; ``about`` is what a reader should know of it."""
+    return json.dumps(
+        {
+            "traceEvents": list(events),
+            "displayTimeUnit": "ms",
+            "otherData": {"time": "1 us shown is 1 clock cycle; 0 is the start of the program", **about},
+        }
+    )

@@ -1,0 +1,127 @@
+"""The units of a die as a reader of a run sees them: what each is called, and the signals that tell what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rtl.interface.isa import Opcode, Side
+
+__all__ = ["ENGINE_UNITS", "FETCH", "RUNNING", "UNITS", "Unit", "counter_signal", "observed_signals", "units"]
+
+RUNNING = "registers.running"
+"""High from the cycle after the start to the end of the program, in step with the counter ``cycles``."""
+
+FETCH = "command_processor.request"
+"""Stream on which the command processor asks for the words of the program."""
+
+
+def counter_signal(counter: str) -> str:
+    """The signal that a counter counts."""
+    return f"registers.{counter}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit of the die.
+
+    Attributes
+    ----------
+    name
+        For readers.
+    path
+        Hierarchical name of its module inside the die.
+    opcode, side
+        The commands that it carries out; it takes them from its port ``command``. A unit of the engine has a side.
+    busy
+        Signal inside the die that is high in its busy cycles.
+    stalls
+        Signals of its stalled cycles, by what it waits for. Cycles of the units that are busy from their command's
+        begin to its end are busy ones too.
+    """
+
+    name: str
+    path: str
+    opcode: Opcode
+    busy: str
+    stalls: Mapping[str, str] = field(default_factory=dict)
+    side: Side | None = None
+
+    def carries_out(self, opcode: Opcode, fields: Mapping[str, int]) -> bool:
+        """Whether a command is for this unit."""
+        return opcode == self.opcode and (self.side is None or fields["side"] == self.side)
+
+    @property
+    def commands(self) -> str:
+        """Stream of its commands."""
+        return f"{self.path}.command"
+
+
+UNITS = (
+    Unit(
+        name="weight loader",
+        path="array_unit.weight_loader",
+        opcode=Opcode.GEMM,
+        busy=counter_signal("weight_reads"),
+        stalls={"semaphore": counter_signal("array_stall_semaphore")},
+    ),
+    Unit(
+        name="activation streamer",
+        path="array_unit.activation_streamer",
+        opcode=Opcode.GEMM,
+        busy=counter_signal("array_busy"),
+        stalls={"weights": counter_signal("array_stall_weights")},
+    ),
+    Unit(
+        name="load unit",
+        path="load_unit",
+        opcode=Opcode.LOAD,
+        busy=counter_signal("load_busy"),
+        stalls={
+            "semaphore": counter_signal("load_stall_semaphore"),
+            "memory request": counter_signal("load_stall_request"),
+        },
+    ),
+    Unit(
+        name="store unit",
+        path="store_unit",
+        opcode=Opcode.STORE,
+        busy=counter_signal("store_busy"),
+        stalls={
+            "semaphore": counter_signal("store_stall_semaphore"),
+            "memory request": counter_signal("store_stall_request"),
+        },
+    ),
+)
+"""The units of every die that carry out commands, in the order in which they are shown."""
+
+
+def _engine_unit(opcode: Opcode, side: Side) -> Unit:
+    kind, way = opcode.name.lower(), side.name.lower()
+    signal = f"engine.{kind}_{way}"
+    waits = {"semaphore": f"{signal}_stall_semaphore"}
+    if opcode == Opcode.SEND:
+        waits["link"] = f"{signal}_stall_link"
+    return Unit(
+        name=f"{kind} {way}", path=signal, opcode=opcode, busy=f"{signal}_flits", stalls=waits, side=side
+    )
+
+
+ENGINE_UNITS = tuple(_engine_unit(opcode, side) for opcode in (Opcode.SEND, Opcode.RECEIVE) for side in Side)
+"""Those that a die with an engine has besides. They are busy when a flit leaves or enters them."""
+
+
+def units(*, engine: bool) -> tuple[Unit, ...]:
+    """The units of a die with or without an engine."""
+    return UNITS + ENGINE_UNITS if engine else UNITS
+
+
+def observed_signals(*, engine: bool) -> list[str]:
+    """Signals inside a die, of one bit each, that tell all that a trace shows."""
+    found = units(engine=engine)
+    streams = [FETCH, *(unit.commands for unit in found)]
+    return [
+        RUNNING,
+        *(signal for unit in found for signal in (unit.busy, *unit.stalls.values())),
+        *(f"{stream}__{wire}" for stream in streams for wire in ("valid", "ready")),
+    ]

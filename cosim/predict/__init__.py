@@ -1,0 +1,1 @@
+"""Predicted cycles of programs, collectives and traffic."""

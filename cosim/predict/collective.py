@@ -1,0 +1,113 @@
+"""Predicted cycles of a collective on a mesh: each line as :mod:`nop.line_model` has it, and when its commands come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.terms import DieTerms
+from cosim.program.collective import AXES, Line, gate_command, line_commands
+from cosim.records.collective import CollectiveRequest
+from nop.line_model import NopTerms, predict_line
+from nop.lower_bound import line_floor
+from rtl.control.command_processor import COMMANDS_AHEAD
+from rtl.engine.chunk_reader import flits_per_word
+from rtl.engine.receive_unit import QUEUED_FLITS
+
+__all__ = ["design_terms", "floor_collective", "predict_collective"]
+
+
+def design_terms(die: DieSpec) -> NopTerms:
+    """The terms that follow from the design of ``die``."""
+    return NopTerms(add_cycles=die.stages)
+
+
+def floor_collective(request: CollectiveRequest, lines: Mapping[str, Line]) -> int:
+    """Cycles that the collective on the lines of each axis cannot go below, see :func:`nop.lower_bound.line_floor`."""
+    frame, hop = 1, 1
+    if request.links is not None:
+        frame = request.links.mesh_links(request.nop).shape.frame_cycles
+        hop += request.links.hop_cycles(request.nop)
+    return max(
+        line_floor(
+            work.op,
+            work.nodes,
+            work.algorithm,
+            work.flits,
+            hop_cycles=hop,
+            add_cycles=request.die.stages,
+            link_cycles=frame,
+        )
+        for work in lines.values()
+    )
+
+
+def predict_collective(
+    request: CollectiveRequest, lines: Mapping[str, Line], terms: NopTerms | None = None
+) -> float:
+    """Cycles of a collective, counted as in its record, with the ``terms`` of the design unless given.
+
+    Random stalls of the memories and faults of links are not predicted. Lines of two axes do not wait for each other
+    but for the commands that come first.
+
+    Parameters
+    ----------
+    lines
+        The line of each axis, see :func:`cosim.run.collective.prepare`.
+    """
+    terms = terms or design_terms(request.die)
+    if request.links is not None:
+        way = request.links.hop_cycles(request.nop)
+        terms = replace(
+            terms,
+            hop_cycles=terms.hop_cycles + way,
+            bypass_cycles=terms.bypass_cycles + way,
+            link_cycles=max(terms.link_cycles, request.links.mesh_links(request.nop).shape.frame_cycles),
+        )
+    per_word = flits_per_word(request.nop, request.memory)
+    first, later = 0, {}
+    for axis, work in lines.items():
+        found = [line_commands(work, AXES[axis], place)[0] for place in range(work.nodes)]
+        first += max(len(commands[0]) for commands in found)
+        later[axis] = max(sum(map(len, commands[1:])) for commands in found)
+    handed = _handed(request.memory, gate_command([first]), sum(later.values()), -terms.pass_cycles - 1)
+    cycles, before = 0.0, 0
+    for axis, work in lines.items():
+        start = before
+
+        def at(_place: int, number: int, start: int = start) -> float:
+            return handed[start + number]
+
+        cycles = max(
+            cycles,
+            predict_line(
+                work.op,
+                work.nodes,
+                work.algorithm,
+                work.flits,
+                per_word,
+                terms,
+                handed=at,
+                queued_flits=QUEUED_FLITS,
+            ),
+        )
+        before += later[axis]
+    return cycles
+
+
+def _handed(memory: MemorySpec, first: int, later: int, opened: float) -> list[float]:
+    """When the commands behind the one that opens the gates are handed out; that one is, at ``opened``.
+
+    ``first`` commands come before it, ``later`` behind it. No more are asked for than the command processor has room
+    for.
+    """
+    words = memory.command_words
+    delay = DieTerms().fetch + memory.latency_cycles
+    asked, out = 0.0, list[float]()
+    for number in range(first + 1 + later):
+        room = out[number - COMMANDS_AHEAD] + 1 if number >= COMMANDS_AHEAD else 0.0
+        asked = max(asked, room) + words
+        before = out[-1] + 1 if out else 0.0
+        out.append(max(asked - 1 + delay, before))
+    return [time - out[first] + opened for time in out[first + 1 :]]

@@ -1,0 +1,149 @@
+"""A GEMM spread over the dies of a package: which die has what, and its programs, phase by phase.
+
+Every operand and every result is in memory once, and is read or written once. The rows of an operand that are *tokens*
+are cut into tiles, one for each die of a line; a collective on the line brings them together on all of its dies. Die
+(i, j) of a package of R x C dies:
+
+| form | tokens | gathers | multiplies with | result |
+|---|---|---|---|---|
+| ``nn``: X W | M | block i of K of X along its row | W block (i, j) of (K, N) | sums over the column |
+| ``nt``: dY W^T | M | block j of K of dY along its column | W block (i, j) of (N, K) | sums over the row |
+| ``tn``: X^T dY | K | block i of M of X along its row, block j of N of dY along its column | | its own block |
+
+Blocks differ by at most one row or column. Where there are more dies than rows or columns, a block is one of zeros.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.machine.specs import PackageSpec
+from cosim.golden.numerics import fp32_add
+from cosim.program.collective import sum_order
+from cosim.program.tiling import Shape
+from nop.collectives import Algorithm, line
+from nop.forwarding import slots
+
+__all__ = ["Share", "Tiles", "cut", "macs_of", "share_of", "summed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """Tokens on the dies of a line, in tiles of one size; the last ones are filled up with zeros.
+
+    The tiles lie in the order of the collective's chunks.
+    """
+
+    axis: str
+    tokens: int
+    nodes: int
+    place: int
+    algorithm: Algorithm
+
+    @property
+    def size(self) -> int:
+        """Tokens of a tile."""
+        return -(-self.tokens // self.nodes)
+
+    @property
+    def slot(self) -> int:
+        """Number of the die's own tile."""
+        return slots(self.algorithm, self.nodes)[self.place]
+
+    def rows(self, place: int) -> range:
+        """Tokens of the die at ``place``."""
+        first = replace(self, place=place).slot * self.size
+        return range(min(first, self.tokens), min(first + self.size, self.tokens))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What a die has: rows and columns of the stored operands that it multiplies, and of the result.
+
+    ``a_tiles`` and ``b_tiles`` are the tokens of an operand that is gathered, ``y_tiles`` those of a result that is
+    summed up.
+    """
+
+    a: tuple[range, range]
+    b: tuple[range, range]
+    y: tuple[range, range]
+    a_tiles: Tiles
+    b_tiles: Tiles | None = None
+    y_tiles: Tiles | None = None
+
+
+def _blocks(size: int, count: int) -> list[range]:
+    """``count`` blocks of ``size``, whose lengths differ by at most one."""
+    ends = [size * number // count for number in range(count + 1)]
+    return [range(start, end) for start, end in pairwise(ends)]
+
+
+def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int, col: int) -> Share:
+    """What the die in ``row`` and ``col``, counted from 0, has."""
+    tokens = shape.k if shape.form == "tn" else shape.m
+    along_row = Tiles(axis="row", tokens=tokens, nodes=package.cols, place=col, algorithm=algorithm)
+    along_column = Tiles(axis="column", tokens=tokens, nodes=package.rows, place=row, algorithm=algorithm)
+    everything = range(tokens)
+    if shape.form == "tn":
+        m_block, n_block = _blocks(shape.m, package.rows)[row], _blocks(shape.n, package.cols)[col]
+        return Share(
+            a=(everything, m_block),
+            b=(everything, n_block),
+            y=(m_block, n_block),
+            a_tiles=along_row,
+            b_tiles=along_column,
+        )
+    if shape.form == "nn":
+        gathered, scattered = along_row, along_column
+        k_block, n_block = _blocks(shape.k, package.rows)[row], _blocks(shape.n, package.cols)[col]
+        b = (k_block, n_block)
+    else:
+        gathered, scattered = along_column, along_row
+        k_block, n_block = _blocks(shape.k, package.cols)[col], _blocks(shape.n, package.rows)[row]
+        b = (n_block, k_block)
+    y = (scattered.rows(scattered.place), n_block)
+    return Share(a=(everything, k_block), b=b, y=y, a_tiles=gathered, y_tiles=scattered)
+
+
+def cut(values: NDArray[Any], block: tuple[range, range]) -> NDArray[Any]:
+    """The block of ``values``; a row or column of zeros if it has none."""
+    rows, cols = block
+    found = values[rows.start : rows.stop, cols.start : cols.stop]
+    return np.pad(found, ((0, not rows), (0, not cols)))
+
+
+def macs_of(shape: Shape, share: Share) -> int:
+    """Multiply-adds of the whole GEMM that a die does."""
+    if shape.form == "tn":
+        return shape.k * len(share.y[0]) * len(share.y[1])
+    return shape.m * len(share.a[1]) * len(share.y[1])
+
+
+def summed(
+    shares: list[Share], dies: list[tuple[int, int]], partials: list[NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """What each die has in the end of the partial results of all."""
+    lines = defaultdict(list)
+    for number, (share, (row, col)) in enumerate(zip(shares, dies, strict=True)):
+        if share.y_tiles is not None:
+            lines[col if share.y_tiles.axis == "column" else row].append(number)
+    found = list(partials)
+    for numbers in lines.values():
+        tiles = shares[numbers[0]].y_tiles
+        assert tiles is not None
+        cuts = [tiles.rows(place) for place in range(tiles.nodes)]
+        sums = [[partials[number][cut.start : cut.stop] for cut in cuts] for number in numbers]
+        if tiles.nodes > 1:
+            schedule = line("reduce-scatter", tiles.nodes, tiles.algorithm)
+            for _, sender, receiver, chunk in sum_order(tiles.algorithm, schedule):
+                sent, own = sums[sender][chunk], sums[receiver][chunk]
+                sums[receiver][chunk] = sent + own if sent.dtype == np.int32 else fp32_add(sent, own)
+        for place, number in enumerate(numbers):
+            found[number] = sums[place][place]
+    return found

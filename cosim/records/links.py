@@ -1,0 +1,177 @@
+"""Links of a mesh under traffic: their adapters, the faults of their wires, and what was counted of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chiplet.machine.specs import NopSpec, SystemSpec
+from cosim.jobs.traffic import LinkJob
+from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
+from rtl.bench.router_mesh import MeshLinks, mesh_links
+from rtl.interface.flit import flit_layout
+from rtl.interface.link_shape import LinkShape
+
+__all__ = ["Death", "LinkTotals", "TrafficLinks"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Death(_Model):
+    """A link, by the numbers of its nodes, that dies in a cycle, or is found dead by its target in that cycle."""
+
+    source: Annotated[int, Field(ge=0)]
+    target: Annotated[int, Field(ge=0)]
+    cycle: Annotated[int, Field(ge=0, lt=1 << 32)]
+
+
+class TrafficLinks(_Model):
+    """Links between the routers: adapters and faulty wires.
+
+    Attributes
+    ----------
+    phit_bits, timeout_cycles
+        As of :class:`rtl.interface.link_shape.LinkShape`.
+    flight_cycles
+        Cycles from adapter to adapter.
+    flips
+        Chance that bits of a frame flip: one, and each of the ``burst`` wires above it with chance 1/2.
+    stalls
+        Chance that in a cycle the wires go blank, for 1 to ``stall_cycles`` cycles, a power of two.
+    death
+        A link that dies.
+    """
+
+    phit_bits: Annotated[int, Field(ge=1)]
+    flight_cycles: Annotated[int, Field(ge=0)]
+    timeout_cycles: Annotated[int, Field(ge=1)]
+    flips: Annotated[float, Field(ge=0, le=1)] = 0.0
+    burst: Annotated[int, Field(ge=0, le=BURST_BITS)] = 0
+    stalls: Annotated[float, Field(ge=0, le=1)] = 0.0
+    stall_cycles: Annotated[int, Field(ge=1, le=1 << STALL_BITS - 1)] = 16
+    death: Death | None = None
+
+    @classmethod
+    def of(
+        cls,
+        system: SystemSpec,
+        *,
+        flips: float = 0.0,
+        burst: int = 0,
+        stalls: float = 0.0,
+        stall_cycles: int = 16,
+        death: Death | None = None,
+    ) -> Self:
+        """Links of ``system`` with faults. Raises pydantic's ValidationError for a value that is out of range."""
+        return cls(
+            phit_bits=system.link_phit_bits,
+            flight_cycles=LinkShape.flight_cycles(system),
+            timeout_cycles=system.link.timeout_cycles,
+            flips=flips,
+            burst=burst,
+            stalls=stalls,
+            stall_cycles=stall_cycles,
+            death=death,
+        )
+
+    def mesh_links(self, nop: NopSpec) -> MeshLinks:
+        """The adapters for flits of ``nop``. Raises ValueError if they cannot be made."""
+        shape = LinkShape.fit(
+            width=flit_layout(nop).size,
+            phit_bits=self.phit_bits,
+            flight_cycles=self.flight_cycles,
+            timeout_cycles=self.timeout_cycles,
+        )
+        return MeshLinks(shape=shape, flight_cycles=self.flight_cycles)
+
+    def hop_cycles(self, nop: NopSpec) -> int:
+        """Cycles of a hop without the router's, and without waiting for the start of a frame."""
+        return self.mesh_links(nop).shape.latency_cycles(self.flight_cycles)
+
+    def job(self, nop: NopSpec, rows: int, cols: int) -> LinkJob:
+        """What the bench has to do.
+
+        Raises
+        ------
+        ValueError
+            If the link that dies is none of the mesh, or the time-out too short for the links.
+        """
+        links = mesh_links(rows, cols)
+        shape = self.mesh_links(nop).shape
+        if self.death is not None and (self.death.source, self.death.target) not in links:
+            raise ValueError(
+                f"link {self.death.source}:{self.death.target} is none of the mesh: must join two neighbours of "
+                f"nodes 0 to {rows * cols - 1}, numbered row by row"
+            )
+        registers = {
+            "flip_rate": _register(self.flips / shape.frame_cycles),
+            "burst": (1 << self.burst) - 1,
+            "stall_rate": _register(self.stalls),
+            "stall_mask": (1 << (self.stall_cycles - 1).bit_length()) - 1,
+        }
+        return LinkJob(
+            links=len(links),
+            registers=registers,
+            cut_link=None if self.death is None else links.index((self.death.source, self.death.target)),
+            cut_cycle=0 if self.death is None else self.death.cycle,
+            dead_cycles=shape.dead_cycles(self.flight_cycles),
+        )
+
+
+def _register(chance: float) -> int:
+    return min(round(chance * (1 << CHANCE_BITS)), (1 << CHANCE_BITS) - 1)
+
+
+class LinkTotals(_Model):
+    """What was counted on all links together.
+
+    Attributes
+    ----------
+    frame_bits, frame_cycles, latency_cycles
+        Of a frame; cycles from adapter to adapter.
+    dead_cycles
+        Most cycles from the death of a link to its being known at both ends.
+    sent, received
+        Flits, each time that one crosses a link; replays do not count.
+    replayed, crc_errors, flips, stalls
+        Flits sent again, bad frames, cycles with flipped bits, stalls.
+    deaths
+        Links that their target has found dead, the first one first.
+    """
+
+    frame_bits: int
+    frame_cycles: int
+    latency_cycles: int
+    dead_cycles: int
+    sent: int
+    received: int
+    replayed: int
+    crc_errors: int
+    flips: int
+    stalls: int
+    deaths: tuple[Death, ...]
+
+    @classmethod
+    def count(
+        cls, links: TrafficLinks, nop: NopSpec, rows: int, cols: int, counters: Sequence[dict[str, int]]
+    ) -> Self:
+        """Totals of the counters of each link, numbered as in :func:`rtl.bench.router_mesh.mesh_links`."""
+        shape = links.mesh_links(nop).shape
+        deaths = [
+            Death(source=source, target=target, cycle=found["dead_cycle"])
+            for (source, target), found in zip(mesh_links(rows, cols), counters, strict=True)
+            if found["dead"]
+        ]
+        names = ("sent", "received", "replayed", "crc_errors", "flips", "stalls")
+        return cls(
+            frame_bits=shape.frame_bits,
+            frame_cycles=shape.frame_cycles,
+            latency_cycles=shape.latency_cycles(links.flight_cycles),
+            dead_cycles=shape.dead_cycles(links.flight_cycles),
+            **{name: sum(found[name] for found in counters) for name in names},
+            deaths=tuple(sorted(deaths, key=lambda death: death.cycle)),
+        )

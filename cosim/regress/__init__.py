@@ -1,0 +1,1 @@
+"""Regressions: many runs out of a file, each held to its bounds."""

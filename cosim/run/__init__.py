@@ -1,0 +1,1 @@
+"""Runs of benches: from a request to a record."""

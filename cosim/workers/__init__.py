@@ -1,0 +1,1 @@
+"""Independent runs on all cores, or on a cluster."""

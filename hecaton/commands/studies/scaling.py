@@ -1,0 +1,164 @@
+"""``hecaton scaling``: model and package growing together, one model on more dies, and what a result hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hecaton.terminal.options import (
+    MAX_DIES,
+    AsJson,
+    CalibrationFile,
+    ConfigFile,
+    GlobalBatch,
+    Overrides,
+    SequenceLength,
+    examples,
+    integer,
+)
+from hecaton.terminal.output import Output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from chiplet.projection.results import ScalingRow
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=examples(
+        "hecaton scaling",
+        "hecaton scaling -o scaling --json",
+        "hecaton scaling --strong llama2-70b --dies-list 64,256,1024",
+    )
+)
+def scaling(
+    strong: Annotated[
+        str | None,
+        typer.Option("--strong", metavar="MODEL", help="Scale this model over --dies-list as well."),
+    ] = None,
+    dies_list: Annotated[
+        str, typer.Option("--dies-list", metavar="N,N,...", help="Numbers of dies for --strong.")
+    ] = "64,256,1024",
+    calibration: CalibrationFile = None,
+    global_batch: GlobalBatch = None,
+    sequence_length: SequenceLength = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Directory for plots.")
+    ] = None,
+    config: ConfigFile = None,
+    override: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Scale model and package together over the four published pairs with all methods, and vary the machine.
+
+    Weak scaling, with the published figures beside ours; strong scaling of one model; and for the largest pair
+    the sensitivity to link bandwidth and latency, DRAM bandwidth, SRAM, array size, mesh shape and switches.
+    The configuration starts from the preset package.
+
+    JSON keys: rows (terms are the factors of compute_to_nop), spread, strong, sensitivity, published, left_out,
+    files.
+    """
+    from chiplet.machine.config import load_system
+    from chiplet.machine.terms import Calibration
+    from chiplet.studies import scaling as study
+    from chiplet.workload.llm import load_model
+
+    with Output(as_json) as out:
+        counts = _counts(dies_list)
+        model = None if strong is None else load_model(strong)
+        setting = study.Setting(
+            load_system(config, override or [], preset="package"),
+            None if calibration is None else Calibration.load(calibration),
+            global_batch,
+            sequence_length,
+        )
+        rows, left_out = study.weak_scaling(setting)
+        more: list[ScalingRow] = []
+        if model is not None:
+            more, lacking = study.strong_scaling(model, counts, setting)
+            left_out += lacking
+        varied, lacking = study.sensitivity(*study.PAIRS[-1], setting)
+        left_out += lacking
+        data: dict[str, Any] = {
+            "rows": rows,
+            "spread": study.spread(rows),
+            "strong": more,
+            "sensitivity": varied,
+            "published": study.published_beside(rows),
+            "left_out": left_out,
+            "files": [],
+        }
+        if output is not None:
+            from hecaton.plots.scaling import plot_scaling, plot_sensitivity
+
+            output.mkdir(parents=True, exist_ok=True)
+            paths = [output / "scaling.png", output / "sensitivity.png"]
+            plot_scaling(rows, paths[0])
+            plot_sensitivity(varied, paths[1])
+            if more:
+                paths.append(output / "strong.png")
+                plot_scaling(more, paths[-1], "Strong scaling: one model on more dies")
+            data["files"] = [str(path) for path in paths]
+        out.result(data, _view(data))
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        return [integer(1, MAX_DIES)(part.strip()) for part in text.split(",")]
+    except typer.BadParameter:
+        raise ValueError(
+            f"--dies-list {text[:60]}: must be integers from 1 to {MAX_DIES} separated by commas"
+        ) from None
+
+
+def _view(data: dict[str, Any]) -> RenderableType:
+    from rich.console import Group
+
+    from hecaton.terminal.tables import columns, pairs
+
+    parts: list[RenderableType] = [_table(data["rows"], "Weak scaling: model and package grow together")]
+    terms = [
+        {"model": row.model, "array over NoP": row.compute_to_nop, **row.terms.model_dump()}
+        for row in data["rows"]
+        if row.terms is not None
+    ]
+    if terms:
+        title = f"What array over NoP of hecaton is the product of (it stays within ±{data['spread']:.1%})"
+        parts.append(columns(terms, list(terms[0]), title=title))
+    if data["strong"]:
+        parts.append(_table(data["strong"], "Strong scaling: one model on more dies"))
+    varied = [row.model_dump() for row in data["sensitivity"]]
+    if varied:
+        names = ["parameter", "value", "method", "step_seconds", "mfu", "speedup", "energy_ratio"]
+        title = f"Sensitivity: {varied[0]['model']} on {varied[0]['dies']} dies"
+        parts.append(columns(varied, names, title=title))
+    parts += [pairs(claim.model_dump(), title="Published, beside ours") for claim in data["published"]]
+    parts += [f"Left out: {each.method}: {each.reason}" for each in data["left_out"]]
+    parts += [f"Written: {path}" for path in data["files"]]
+    return Group(*parts)
+
+
+def _table(rows: Sequence[ScalingRow], title: str) -> RenderableType:
+    from hecaton.terminal.tables import columns, quantity
+
+    shown = [
+        {
+            "model": row.model,
+            "dies": row.dies,
+            "method": row.method,
+            "array over NoP": row.compute_to_nop,
+            "step s": row.step_seconds,
+            "MFU": f"{row.mfu:.1%}",
+            "energy J": row.energy_joules,
+            "speedup": row.speedup,
+            "energy ratio": row.energy_ratio,
+            "SRAM of a die": quantity(sum(row.sram_bytes.values()), "B"),
+        }
+        for row in rows
+    ]
+    return columns(shown, list(shown[0]) if shown else ["model"], title=title)

@@ -1,0 +1,1 @@
+"""The demo: every stage from Verilog to projection."""

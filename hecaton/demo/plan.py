@@ -1,0 +1,88 @@
+"""What the demo runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
+from cosim.calibrate.die import Sample, samples
+from cosim.calibrate.network import NopSample, nop_samples
+from cosim.golden.operands import Operands
+from cosim.program.tiling import Form
+from cosim.records.gemm import GemmRequest, gemm_request
+
+
+@dataclass(frozen=True)
+class Case:
+    """One co-simulated GEMM: its shape and, unless it runs on the configured die, the ``array`` (rows, columns) and
+    the operand type of a die of the same kind.
+    """
+
+    m: int
+    k: int
+    n: int
+    form: Form = "nn"
+    array: tuple[int, int] | None = None
+    dtype: Dtype = "bf16"
+    stall: float = 0.0
+    operands: Operands = "normal"
+
+    def request(self, system: SystemSpec, *, seed: int, sim: str) -> GemmRequest:
+        """The run of this case on ``system``. Buffers of a die that is not the configured one have their default
+        sizes.
+        """
+        die = system.die
+        if self.array is not None:
+            kind = {name: getattr(die, name) for name in ("stages", "queue_depth", "clock_hz")}
+            die = DieSpec(rows=self.array[0], cols=self.array[1], dtype=self.dtype, **kind)
+        return gemm_request(
+            m=self.m,
+            k=self.k,
+            n=self.n,
+            form=self.form,
+            die=die,
+            memory=system.memory,
+            seed=seed,
+            stall=self.stall,
+            operands=self.operands,
+            sim=sim,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work of a demo.
+
+    ``cases`` are co-simulated, ``samples`` and ``nop_samples`` calibrated with; ``model`` on ``dies`` dies is compared
+    by all methods, and ``scaling`` (models and numbers of dies) by ``scaling_methods``.
+    """
+
+    cases: tuple[Case, ...]
+    samples: tuple[Sample, ...]
+    nop_samples: tuple[NopSample, ...]
+    model: str
+    dies: int
+    scaling: tuple[tuple[str, int], ...]
+    scaling_methods: tuple[str, ...]
+
+
+_FORMS: tuple[Form, ...] = ("nn", "nt", "tn")
+_DTYPES: tuple[Dtype, ...] = ("bf16", "int8")
+
+FULL = Plan(
+    cases=(
+        # The longest run first, so that the others fill the other cores meanwhile.
+        Case(128, 64, 64),
+        Case(31, 32, 31, array=(5, 3), stall=0.3),
+        *(Case(16, 24, 20, form, (4, 4), dtype) for dtype in _DTYPES for form in _FORMS),
+        *(Case(13, 17, 19, form, (5, 3), dtype) for dtype in _DTYPES for form in _FORMS),
+        Case(9, 10, 11, array=(4, 4), operands="special"),
+    ),
+    samples=tuple(samples(quick=True)),
+    nop_samples=tuple(nop_samples(quick=True)),
+    model="llama3.1-405b",
+    dies=1024,
+    scaling=(("tinyllama-1.1b", 16), ("llama2-7b", 64), ("llama2-70b", 256), ("llama3.1-405b", 1024)),
+    scaling_methods=("hecaton", "flat-ring"),
+)
+"""The demo of ``hecaton demo``."""

@@ -1,0 +1,108 @@
+"""The main job in one go: Verilog, co-simulation, calibration, projection, with an index of what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from chiplet.machine.config import load_system
+from cosim.backends.registry import backend
+from cosim.run.gemm import prepare
+from hecaton.demo.index import Part, Stage, demo_command, write_index
+from hecaton.demo.plan import Plan
+from hecaton.demo.stages import Setup, calibrate, compare, cosimulate, scale, write_verilog
+from hecaton.terminal.output import Output
+
+STAGES: tuple[tuple[str, Callable[[Setup], Part]], ...] = (
+    ("Verilog", write_verilog),
+    ("Co-simulation", cosimulate),
+    ("Calibration", calibrate),
+    ("Comparison", compare),
+    ("Weak scaling", scale),
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo found: ``data`` as for ``--json`` (and in ``index.json``), ``text`` as in ``index.md``."""
+
+    data: dict[str, Any]
+    text: str
+
+
+def run_demo(
+    folder: Path,
+    out: Output,
+    *,
+    plan: Plan,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    workers: int | None = None,
+    seed: int = 0,
+    sim: str = "icarus",
+) -> Demo:
+    """Run ``plan`` and write everything into ``folder``, progress going to ``out``.
+
+    ``config`` and ``overrides`` apply to the preset bench, which Verilog and co-simulation start from, and to the
+    preset package, which calibration and projections start from. Every file appears complete or not at all. A
+    GEMM that ``folder`` has a record of, on the same Verilog, is not run again. After a mismatch the stages that
+    build on measurements are left out.
+
+    Raises
+    ------
+    ValueError
+        If something is out of range or does not fit, before anything runs.
+    SimulationError
+        If the simulator is missing or fails.
+    """
+    options = [*(() if config is None else ("--config", str(config)))]
+    for override in overrides:
+        options += ["-P", override]
+    setup = Setup(
+        folder=folder,
+        out=out,
+        plan=plan,
+        bench=load_system(config, overrides, preset="bench"),
+        package=load_system(config, overrides, preset="package"),
+        options=tuple(options),
+        workers=workers,
+        seed=seed,
+        sim=sim,
+    )
+    simulator_version = backend(sim).version()
+    _check(setup)
+    folder.mkdir(parents=True, exist_ok=True)
+    stages: list[Stage] = []
+    for number, (name, run) in enumerate(STAGES, start=1):
+        out.note(f"[{number}/{len(STAGES)}] {name}")
+        start = time.perf_counter()
+        part = run(setup)
+        stages.append(Stage(name, part, time.perf_counter() - start))
+        out.note(f"      {part.summary} ({stages[-1].seconds:.1f} s)")
+        if part.mismatches:
+            break
+    data, text = write_index(
+        folder,
+        stages,
+        made_by=demo_command(folder, seed=seed, sim=sim, options=options),
+        versions={
+            "sim": sim,
+            "simulator_version": simulator_version,
+            "hecaton_version": version("hecaton"),
+            "seed": seed,
+        },
+        left_out=[name for name, _ in STAGES[len(stages) :]],
+    )
+    return Demo(data, text)
+
+
+def _check(setup: Setup) -> None:
+    """Refuse now what would be refused after minutes. Projections take no time, so they are made for it."""
+    for request in [*setup.case_requests(), *setup.sample_requests()]:
+        prepare(request)
+    setup.compared(None)
+    setup.scaled(None)

@@ -1,0 +1,372 @@
+"""The stages of the demo, each of which writes its files and says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import Calibration
+from chiplet.projection import project as projection
+from chiplet.projection.results import Comparison, MethodResult, Projection
+from cosim.calibrate import die as calibration
+from cosim.calibrate import network as nop_calibration
+from cosim.records.gemm import GemmRequest
+from hecaton.commands.studies import compare as compare_command
+from hecaton.demo.index import Entry, Part, demo_command
+from hecaton.demo.plan import Plan
+from hecaton.plots.calibration import plot_calibration
+from hecaton.plots.projection import TIME_PARTS, plot_comparison
+from hecaton.plots.scaling import plot_scaling
+from hecaton.results.records import Run, run_gemms
+from hecaton.results.reproduce import command, gemm_command
+from hecaton.terminal.files import write_atomic
+from hecaton.terminal.output import Output, as_text, to_json
+from hecaton.terminal.tables import markdown, quantity
+from rtl.die.die import Die, die_map
+from rtl.emit.emitter import emit
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the stages share: where files go, what to run, on which machines.
+
+    ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections;
+    ``options`` are the words of the command that made them so. ``cosimulated`` are the runs of the co-simulation,
+    which the calibration is held against besides its own.
+    """
+
+    folder: Path
+    out: Output
+    plan: Plan
+    bench: SystemSpec
+    package: SystemSpec
+    options: tuple[str, ...]
+    workers: int | None
+    seed: int
+    sim: str
+    cosimulated: list[Run] = field(default_factory=list)
+
+    @property
+    def records(self) -> Path:
+        """Folder of the measurement records."""
+        return self.folder / "records"
+
+    @property
+    def calibration(self) -> Path:
+        """File of the calibration."""
+        return self.folder / "calibration.json"
+
+    @property
+    def command(self) -> str:
+        """The command of the whole demo."""
+        return demo_command(self.folder, seed=self.seed, sim=self.sim, options=self.options)
+
+    def case_requests(self) -> list[GemmRequest]:
+        """The co-simulated GEMMs."""
+        return [case.request(self.bench, seed=self.seed, sim=self.sim) for case in self.plan.cases]
+
+    def sample_requests(self) -> list[GemmRequest]:
+        """The GEMMs of the calibration."""
+        return [
+            calibration.request_for(sample, self.package, seed=self.seed, sim=self.sim)
+            for sample in self.plan.samples
+        ]
+
+    def compared(self, measured: Calibration | None) -> Comparison:
+        """All methods for the plan's model."""
+        return projection.compare(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
+
+    def scaled(self, measured: Calibration | None) -> list[Projection]:
+        """The projections of weak scaling."""
+        return [
+            projection.project(model, self.package, dies=dies, method=method, calibration=measured)
+            for model, dies in self.plan.scaling
+            for method in self.plan.scaling_methods
+        ]
+
+    def run(self, label: str, requests: Sequence[GemmRequest]) -> list[Run]:
+        """Run GEMMs, telling of each that ends."""
+        with self.out.progress(label, len(requests)) as advance:
+
+            def told(run: Run) -> None:
+                record = run.record
+                how = "same run found" if run.reused else f"{record.wall_seconds:.1f} s"
+                self.out.note(
+                    f"      {_array(run)} {_shape(run)}: {record.mismatches} mismatches, "
+                    f"{record.cycles} cycles ({how})"
+                )
+                advance()
+
+            return run_gemms(requests, self.records, workers=self.workers, each=told)
+
+
+def write_verilog(setup: Setup) -> Part:
+    """Emit the configured die."""
+    die, memory = setup.bench.die, setup.bench.memory
+    folder = setup.folder / "verilog"
+    emitted = emit(
+        Die(die=die, memory=memory),
+        folder,
+        configuration={"die": die.model_dump(), "memory": memory.model_dump()},
+        map=die_map(die, memory),
+    )
+    made_by = command("verilog", "-o", folder, *setup.options)
+    named = {
+        f"{emitted.top}.f": "the modules in the order of their use",
+        f"{emitted.top}.json": "ports, registers, counters, commands and signals by name",
+    }
+    files = [Entry(f"verilog/{name}.v", f"module {name}", made_by) for name in reversed(emitted.modules)]
+    files += [Entry(f"verilog/{name}", what, made_by) for name, what in named.items()]
+    figures = {"top": emitted.top, "modules": len(emitted.modules), "bytes": emitted.bytes}
+    summary = f"{emitted.top}: {len(emitted.modules)} modules, {emitted.bytes:,} bytes"
+    text = f"{summary}. File list: [{emitted.top}.f](verilog/{emitted.top}.f).\n"
+    return Part(summary, text, files, {"verilog": {**figures, "seconds": round(emitted.seconds, 3)}})
+
+
+def cosimulate(setup: Setup) -> Part:
+    """Run the plan's GEMMs on dies of several sizes and compare every bit."""
+    runs = setup.run("co-simulation", setup.case_requests())
+    setup.cosimulated[:] = runs
+    wrong = sum(run.record.mismatches for run in runs)
+    best = max(run.record.utilization for run in runs)
+    rows = [
+        {
+            "die": _array(run),
+            "GEMM": _shape(run),
+            "mismatches": run.record.mismatches,
+            "cycles": run.record.cycles,
+            "array cycles": run.record.array_cycles,
+            "floor": run.record.floor_cycles,
+            "utilization": f"{run.record.utilization:.2%}",
+        }
+        for run in runs
+    ]
+    text = (
+        "Random operands go through the generated Verilog; every bit of the result is compared with the golden "
+        "model. Array cycles go from the first operand row into the array to the last result out of it. The floor "
+        "is what the design cannot beat; utilization is M K N / (rows x columns) over array cycles.\n\n"
+        + markdown(rows, list(rows[0]))
+    )
+    seconds = sum(run.record.wall_seconds for run in runs)
+    figures = {
+        "runs": len(runs),
+        "reused": sum(run.reused for run in runs),
+        "utilization": best,
+        "cycles_per_second": round(sum(run.record.cycles for run in runs) / seconds, 1),
+    }
+    summary = f"{len(runs)} GEMMs, {wrong} mismatches, utilization up to {best:.2%}"
+    return Part(summary, text, _record_files(setup, runs), figures, wrong)
+
+
+def calibrate(setup: Setup) -> Part:
+    """Fit the cycle terms of the package's die, and hold them against runs that were not fitted."""
+    runs = setup.run("calibration", setup.sample_requests())
+    files = _record_files(setup, runs)
+    wrong = sum(run.record.mismatches for run in runs)
+    figures: dict[str, Any] = {"samples": len(runs), "samples_reused": sum(run.reused for run in runs)}
+    if wrong:
+        return Part(f"{len(runs)} GEMMs, {wrong} mismatches: no calibration", "", files, figures, wrong)
+    found, rows = calibration.to_calibration(setup.package, setup.plan.samples, [run.record for run in runs])
+    with setup.out.progress("network", len(setup.plan.nop_samples)) as advance:
+        collectives = nop_calibration.measure(
+            [
+                nop_calibration.request_for(sample, setup.package, seed=setup.seed, sim=setup.sim)
+                for sample in setup.plan.nop_samples
+            ],
+            workers=setup.workers,
+            progress=advance,
+        )
+    found, rows_nop = nop_calibration.with_network(found, setup.plan.nop_samples, collectives)
+    write_atomic(setup.calibration, found.model_dump_json(indent=2) + "\n")
+    error = found.provenance["holdout_max_relative_error"]
+    checks = _checks(setup.cosimulated, found)
+    picture = setup.folder / "calibration.png"
+    title = f"Cycles of GEMMs from start to done, {found.die.dtype}, {setup.sim}"
+    plot_calibration([*rows, *checks], title, picture)
+    words = ["--seed", setup.seed] if setup.seed else []
+    words += ["--sim", setup.sim] if setup.sim != "icarus" else []
+    made_by = command("calibrate", "--quick", "-o", setup.calibration, *words, *setup.options)
+    files = [
+        Entry("calibration.json", "measured cycle terms of the package's die", made_by),
+        Entry("calibration.png", "predicted over measured cycles", setup.command),
+        *files,
+    ]
+    fitted, apart = (sum(row["use"] == use for row in rows) for use in ("fit", "holdout"))
+    text = (
+        f"Terms of {found.die.rows}x{found.die.cols} {found.die.dtype} dies, each a cost per row, column, tile, "
+        "word or command, fitted to small arrays of the same kind. Runs of the use holdout were kept apart: other "
+        "arrays, other shapes. Those of the use check are the co-simulated ones above, with another memory.\n\n"
+        f"![predicted over measured cycles](calibration.png)\n\n{_prediction_table([*rows, *checks])}\n"
+        + markdown(calibration.fits(found.terms), ["term", "value", "design", "unit"])
+        + "\nCollectives on rows of dies, and the terms of the network-on-package fitted to them.\n\n"
+        + markdown(rows_nop, ["op", "algorithm", "mesh", "flits", "use", "cycles", "predicted_cycles"])
+        + "\n"
+        + markdown(nop_calibration.nop_fits(found), ["term", "value", "design", "unit", "use"])
+    )
+    figures |= {
+        "holdout_max_relative_error": error,
+        "nop_holdout_max_relative_error": found.provenance["nop_holdout_max_relative_error"],
+        "check_max_relative_error": max((row["relative_error"] for row in checks), default=None),
+    }
+    summary = f"{fitted} runs fitted, {apart} kept apart: largest error on these {error:.3%}"
+    return Part(summary, text, files, figures)
+
+
+def _checks(runs: Sequence[Run], found: Calibration) -> list[dict[str, Any]]:
+    """Rows of runs that have no part in the calibration, where its terms hold: without random stalls."""
+    rows = []
+    for run in runs:
+        record = run.record
+        if record.dtype == found.die.dtype and not record.request.stall:
+            predicted, error = calibration.prediction_error(record, found.terms)
+            rows.append(
+                {
+                    "array": f"{record.rows}x{record.cols}",
+                    **{name: getattr(record, name) for name in ("m", "k", "n", "form", "cycles")},
+                    "use": "check",
+                    "predicted_cycles": predicted,
+                    "relative_error": error,
+                }
+            )
+    return rows
+
+
+def _prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = ["array", "m", "k", "n", "form", "use", "cycles", "predicted", "error"]
+    shown = [
+        {
+            **row,
+            "predicted": f"{row['predicted_cycles']:.8g}",
+            "error": f"{row['relative_error']:.3%}",
+        }
+        for row in rows
+    ]
+    return markdown(shown, names)
+
+
+def compare(setup: Setup) -> Part:
+    """Compare all distribution methods with the measured terms."""
+    found = setup.compared(Calibration.load(setup.calibration))
+    words = ["compare", "--model", setup.plan.model, "--dies", setup.plan.dies]
+    words += ["--calibration", setup.calibration, *setup.options]
+    json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
+    write_atomic(json_file, to_json(found.model_dump()) + "\n")
+    write_atomic(text_file, as_text(compare_command.view(found)))
+    plot_comparison(found, setup.folder / "comparison.png")
+    files = [
+        Entry(
+            "comparison.json", "all methods on the same machine", command(*words, "--json", into=json_file)
+        ),
+        Entry("comparison.txt", "the same as tables", command(*words, into=text_file)),
+        Entry("comparison.png", "time and energy of a step by part and method", setup.command),
+    ]
+    names = ["method", "step", "speedup", "energy", "energy ratio", "MFU", "switches"]
+    claims = "".join(
+        f"Published for {claim.model} on {claim.dies} dies: {claim.speedup}x the speed, 1/{claim.energy_ratio} of "
+        f"the energy ({claim.source}), in settings that are not public. All other figures are our own.\n\n"
+        for claim in found.published
+    )
+    measured = ", ".join(entry.name for entry in found.measured_inputs)
+    text = (
+        f"{found.model} on {found.dies} dies ({found.mesh}), {found.global_batch} sequences of "
+        f"{found.sequence_length} tokens a step. Speed and energy are against the flat ring.\n\n"
+        f"![time and energy of a step](comparison.png)\n\n{markdown(_method_rows(found.methods), names)}\n"
+        "What hecaton gains over flat rings with these switches:\n\n"
+        f"{markdown(_method_rows(found.baselines), names)}\n{claims}"
+        f"Measured inputs: {measured}. Published or assumed: {len(found.assumed_inputs)}, listed in "
+        "[comparison.json](comparison.json).\n"
+    )
+    ours = next(row for row in found.methods if row.method == "hecaton")
+    summary = (
+        f"{found.model} on {found.dies} dies: {ours.speedup:.2f}x the speed and 1/{ours.energy_ratio:.2f} of the "
+        "energy of the flat ring"
+    )
+    figures = {"speedup": ours.speedup, "energy_ratio": ours.energy_ratio, "step_seconds": ours.step_seconds}
+    return Part(summary, text, files, figures)
+
+
+def scale(setup: Setup) -> Part:
+    """Project models that grow with their packages."""
+    found = setup.scaled(Calibration.load(setup.calibration))
+    files = []
+    for each in found:
+        name = f"projections/{each.model}_{each.dies}_{each.method}.json"
+        path = setup.folder / name
+        write_atomic(path, to_json(each.model_dump()) + "\n")
+        words = ["project", "--model", each.model, "--dies", each.dies, "--method", each.method]
+        words += ["--calibration", setup.calibration, *setup.options, "--json"]
+        files.append(
+            Entry(name, f"{each.model} on {each.dies} dies, {each.method}", command(*words, into=path))
+        )
+    plot_scaling(found, setup.folder / "scaling.png")
+    files.append(Entry("scaling.png", "shares of a step, and computation over communication", setup.command))
+    rows = [_scaling_row(each) for each in found]
+    ours = [row["compute_to_nop"] for row in rows if row["method"] == "hecaton"]
+    summary = f"computation over communication of hecaton from {max(ours):.2f} to {min(ours):.2f}"
+    names = {"compute_to_nop": "array over NoP time", "step_seconds": "step s", "mfu": "MFU"}
+    shown = [
+        {
+            names.get(key, key): f"{value:.1%}" if key == "mfu" or key in _TIME_LABELS else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+    text = (
+        "Model and package grow together. Array over NoP time is computation over communication, whether hidden or "
+        "not; the other columns are shares of a step.\n\n"
+        f"![weak scaling](scaling.png)\n\n{markdown(shown, list(shown[0]))}"
+    )
+    return Part(summary, text, files, {"scaling": rows})
+
+
+_TIME_LABELS = [label for label, _ in TIME_PARTS.values()]
+
+
+def _scaling_row(found: Projection) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: getattr(found, name)
+        for name in ("model", "dies", "method", "compute_to_nop", "step_seconds", "mfu")
+    }
+    for part, (label, _) in TIME_PARTS.items():
+        row[label] = getattr(found.breakdown, part) / found.step_seconds
+    return row
+
+
+def _method_rows(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
+    return [
+        {
+            "method": result.method,
+            "step": f"{result.step_seconds:.4g} s",
+            "speedup": result.speedup,
+            "energy": quantity(result.energy_joules, "J"),
+            "energy ratio": result.energy_ratio,
+            "MFU": f"{result.mfu:.1%}",
+            "switches": result.switches,
+        }
+        for result in results
+    ]
+
+
+def _record_files(setup: Setup, runs: Sequence[Run]) -> list[Entry]:
+    return [
+        Entry(
+            f"{setup.records.name}/{run.path.name}",
+            f"record of {_shape(run)} on {_array(run)}",
+            gemm_command(run.record.request, setup.records),
+        )
+        for run in runs
+    ]
+
+
+def _array(run: Run) -> str:
+    return f"{run.record.rows}x{run.record.cols} {run.record.dtype}"
+
+
+def _shape(run: Run) -> str:
+    request = run.record.request
+    extra = [f"stall {request.stall:g}"] if request.stall else []
+    extra += [f"{request.operands} operands"] if request.operands != "normal" else []
+    return ", ".join([f"{request.m}x{request.k}x{request.n} {request.form}", *extra])

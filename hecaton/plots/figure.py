@@ -1,0 +1,104 @@
+"""What all plots share: one look, units with prefixes, files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hecaton.terminal.files import write_atomic
+from hecaton.terminal.tables import PREFIXES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE: dict[Any, Any] = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "hecaton",  # ids in SVG files depend on it, and are random without
+}
+
+COLOURS = {
+    "array": "#0072b2",
+    "vector": "#009e73",
+    "sram": "#56b4e9",
+    "nop": "#d55e00",
+    "memory_nop": "#e69f00",
+    "dram": "#cc79a7",
+    "optimizer": "#999999",
+    "static": "#444444",
+}
+"""Colours by what time or energy goes to (Okabe and Ito, which most colour-blind readers can tell apart)."""
+
+
+@contextmanager
+def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """A figure of ``width`` x ``height`` inches to draw on, written to ``path`` (png, pdf or svg) at the end.
+
+    Raises ``ValueError`` when the format is unknown, ``OSError`` when the place cannot be written.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure: Figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        content = io.BytesIO()
+        try:
+            figure.savefig(content, format=path.suffix.removeprefix(".") or "png")
+        except ValueError as error:
+            raise ValueError(f"{path}: cannot write the plot: {error}") from None
+    write_atomic(path, content.getvalue())
+
+
+def prefixed(largest: float, unit: str) -> tuple[float, str]:
+    """Factor and unit that bring values of at most ``largest`` into a readable range: ``(1e6, "MJ")``.
+
+    Seconds get no prefix above one: nobody reads kiloseconds.
+    """
+    if largest <= 0 or not math.isfinite(largest):
+        return 1.0, unit
+    exponent = min(max(3 * math.floor(math.log10(largest) / 3), min(PREFIXES)), max(PREFIXES))
+    if unit == "s":
+        exponent = min(exponent, 0)
+    return 10.0**exponent, PREFIXES[exponent] + unit
+
+
+def stacked_bars(
+    axes: Axes,
+    names: Sequence[str],
+    parts: Mapping[str, Sequence[float]],
+    colours: Mapping[str, str],
+    totals: Sequence[str],
+) -> None:
+    """Draw one horizontal bar for each of ``names``, stacked of ``parts`` (label to a value a name).
+
+    Parts that are zero everywhere are left out. ``totals`` stand at the ends of the bars.
+    """
+    start = [0.0] * len(names)
+    for part, values in parts.items():
+        if any(values):
+            axes.barh(range(len(names)), values, left=start, label=part, color=colours[part], height=0.7)
+        start = [begin + value for begin, value in zip(start, values, strict=True)]
+    for row, (end, text) in enumerate(zip(start, totals, strict=True)):
+        axes.annotate(
+            text, (end, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize="small"
+        )
+    axes.set_xlim(0, (max(start) or 1.0) * 1.15)
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False, axis="y")
+    if not any(start):
+        return
+    # Below tick labels and axis label, which take about four lines of the legend's font.
+    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.6, ncols=3)

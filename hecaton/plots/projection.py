@@ -1,0 +1,93 @@
+"""Plots of projections and comparisons, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hecaton.plots.figure import COLOURS, prefixed, saved_figure, stacked_bars
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from chiplet.projection.results import Breakdown, Comparison, MethodResult, Projection
+
+TIME_PARTS = {
+    "compute": ("array", "array"),
+    "nop_exposed": ("NoP, exposed", "nop"),
+    "vector_exposed": ("vector unit, exposed", "vector"),
+    "dram_exposed": ("DRAM, exposed", "dram"),
+    "optimizer": ("optimizer", "optimizer"),
+}
+"""Parts of a step that add up to it, with their labels and what their colours are called."""
+
+ENERGY_PARTS = {
+    "array": ("array", "array"),
+    "vector": ("vector unit", "vector"),
+    "sram": ("SRAM", "sram"),
+    "nop": ("NoP, collectives", "nop"),
+    "memory_nop": ("NoP, memory traffic", "memory_nop"),
+    "dram": ("DRAM", "dram"),
+    "static": ("static", "static"),
+}
+"""Parts of the energy, likewise."""
+
+
+def plot_projection(found: Projection, path: Path) -> None:
+    """Time and energy of one step by part, as horizontal bars, written to ``path`` (png, pdf or svg)."""
+    label = f"{found.model}, {found.dies} dies, {found.method}"
+    _stacks([found.method], [found.breakdown], [found.energy], label, path)
+
+
+def plot_comparison(found: Comparison, path: Path) -> None:
+    """Time and energy of one step by part, for every method and for flat rings with other switches."""
+    methods = [row.switches for row in found.methods if row.method == "flat-ring"]
+    others = [row for row in found.baselines if row.switches not in methods]
+    rows: list[MethodResult] = [*found.methods, *others]
+    names = [row.method for row in found.methods] + [
+        f"{row.method}, {row.switches['direction']} way{'' if row.switches['direction'] == 'one' else 's'}"
+        f"{'' if row.switches['overlap'] else ', no overlap'}"
+        for row in others
+    ]
+    label = f"{found.model}, {found.dies} dies ({found.mesh})"
+    claims = "; ".join(
+        f"published: {claim.speedup}x speed, 1/{claim.energy_ratio} energy" for claim in found.published
+    )
+    _stacks(names, [row.breakdown for row in rows], [row.energy for row in rows], label, path, claims)
+
+
+def _stacks(
+    names: Sequence[str],
+    times: Sequence[Breakdown],
+    energies: Sequence[dict[str, float]],
+    title: str,
+    path: Path,
+    note: str = "",
+) -> None:
+    with saved_figure(path, 12, 2.6 + 0.42 * len(names)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        seconds = {
+            text: [float(getattr(each, part)) for each in times] for part, (text, _) in TIME_PARTS.items()
+        }
+        joules = {text: [each[part] for each in energies] for part, (text, _) in ENERGY_PARTS.items()}
+        _bars(left, names, seconds, dict(TIME_PARTS.values()), "time of a step", "s")
+        _bars(right, names, joules, dict(ENERGY_PARTS.values()), "energy of a step", "J")
+        left.invert_yaxis()
+        figure.suptitle(f"{title}\n{note}" if note else title)
+
+
+def _bars(
+    axes: Axes,
+    names: Sequence[str],
+    parts: dict[str, list[float]],
+    colours: dict[str, str],
+    label: str,
+    unit: str,
+) -> None:
+    sums = [sum(values) for values in zip(*parts.values(), strict=True)]
+    factor, shown = prefixed(max(sums), unit)
+    scaled = {name: [value / factor for value in values] for name, values in parts.items()}
+    totals = [f"{total / factor:.4g}" for total in sums]
+    stacked_bars(axes, names, scaled, {name: COLOURS[key] for name, key in colours.items()}, totals)
+    axes.set_xlabel(f"{label} ({shown})")

@@ -1,0 +1,84 @@
+"""Plot of weak scaling: model and package grow together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hecaton.plots.figure import COLOURS, saved_figure, stacked_bars
+from hecaton.plots.projection import TIME_PARTS
+
+if TYPE_CHECKING:
+    from chiplet.projection.results import Projection, ScalingRow, SensitivityRow
+
+
+def plot_scaling(
+    found: Sequence[Projection] | Sequence[ScalingRow],
+    path: Path,
+    title: str = "Weak scaling: model and package grow together",
+) -> None:
+    """Shares of a step by part, and computation over communication, for every model and method of ``found``;
+    written to ``path``.
+    """
+    methods = list(dict.fromkeys(each.method for each in found))
+    cases = list(dict.fromkeys((each.model, each.dies) for each in found))
+    parts = {
+        text: [100 * getattr(each.breakdown, part) / each.step_seconds for each in found]
+        for part, (text, _) in TIME_PARTS.items()
+    }
+    with saved_figure(path, 13, 2.2 + 0.45 * len(found)) as figure:
+        left, right = figure.subplots(1, 2, width_ratios=(4, 3))
+        stacked_bars(
+            left,
+            [f"{each.model}, {each.dies} dies, {each.method}" for each in found],
+            parts,
+            {text: COLOURS[key] for text, key in TIME_PARTS.values()},
+            [f"{each.step_seconds:.4g} s" for each in found],
+        )
+        left.invert_yaxis()
+        left.set_xticks(range(0, 101, 20))
+        left.set_xlabel("share of a step (%), and its seconds")
+        for method, mark in zip(methods, "os^Dv", strict=False):
+            ratios = {(each.model, each.dies): each.compute_to_nop for each in found if each.method == method}
+            right.plot(
+                [index for index, case in enumerate(cases) if case in ratios],
+                [ratios[case] for case in cases if case in ratios],
+                marker=mark,
+                label=method,
+            )
+        right.set_xticks(
+            range(len(cases)), [f"{model}\n{dies} dies" for model, dies in cases], fontsize="small"
+        )
+        right.set_ylim(bottom=0)
+        right.margins(x=0.12)
+        right.set_ylabel("array time over NoP time")
+        right.legend()
+        figure.suptitle(title)
+
+
+def plot_sensitivity(found: Sequence[SensitivityRow], path: Path) -> None:
+    """Step time over a parameter of the machine, one panel a parameter that has numbers as values; written to
+    ``path``.
+    """
+    rows = [row for row in found if not row.parameter.startswith(("switch", "mesh"))]
+    parameters = list(dict.fromkeys(row.parameter for row in rows))
+    methods = list(dict.fromkeys(row.method for row in rows))
+    with saved_figure(path, 3.2 * max(1, len(parameters)), 4) as figure:
+        panels = figure.subplots(1, max(1, len(parameters)), sharey=True, squeeze=False)[0]
+        for axes, parameter in zip(panels, parameters, strict=False):
+            for method, mark in zip(methods, "os^Dv", strict=False):
+                line = [row for row in rows if (row.parameter, row.method) == (parameter, method)]
+                axes.plot(
+                    [float(row.value) for row in line],
+                    [row.step_seconds for row in line],
+                    marker=mark,
+                    label=method,
+                )
+            axes.set_xscale("log", base=2)
+            axes.set_xlabel(f"{parameter} (times)")
+            axes.set_ylim(bottom=0)
+        panels[0].set_ylabel("step (s)")
+        panels[-1].legend(fontsize="small")
+        if rows:
+            figure.suptitle(f"Sensitivity: {rows[0].model} on {rows[0].dies} dies")

@@ -1,0 +1,58 @@
+"""Plot of a sweep: all points over two objectives, the Pareto front among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hecaton.plots.figure import COLOURS, saved_figure
+
+UNITS = {"step_seconds": "s", "energy_joules": "J", "cost_dollars": "$", "die_mm2": "mm2"}
+MAX_POINTS = 200_000
+"""Points drawn at most: evenly chosen ones, all of the front."""
+
+
+def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path) -> None:
+    """Scatter of the rows of ``result`` over the first two of ``objectives``, coloured by the third, the front
+    in front; written to ``path`` (png, pdf or svg).
+    """
+    import pyarrow.parquet as pq
+
+    first, *others = objectives
+    second = others[0] if others else first
+    names = list(dict.fromkeys((first, second, *others[1:2])))
+    table = pq.read_table(result, columns=[*names, "pareto", "reason"])
+    columns = {name: table[name].to_numpy() for name in names}
+    good = np.asarray(table["reason"].to_pylist(), dtype=object) == ""
+    front = table["pareto"].to_numpy() & good
+    rest = np.flatnonzero(good & ~front)
+    rest = rest[:: max(1, len(rest) // MAX_POINTS)]
+    with saved_figure(path, 9, 6) as figure:
+        axes = figure.subplots()
+        style: dict[str, Any] = {"rasterized": True, "linewidths": 0}
+        axes.scatter(columns[first][rest], columns[second][rest], s=4, color="0.8", label="points", **style)
+        colour = columns[names[2]][front] if len(names) > 2 else COLOURS["nop"]
+        marks = axes.scatter(
+            columns[first][front],
+            columns[second][front],
+            s=18,
+            c=colour,
+            cmap="viridis",
+            label="Pareto front",
+        )
+        if len(names) > 2:
+            figure.colorbar(marks, label=_label(names[2]))
+        for axis, name in (("x", first), ("y", second)):
+            values = columns[name][good]
+            if len(values) and np.nanmin(values) > 0 and np.nanmax(values) > 20 * np.nanmin(values):
+                getattr(axes, f"set_{axis}scale")("log")
+            getattr(axes, f"set_{axis}label")(_label(name))
+        axes.legend(loc="best")
+        figure.suptitle(title)
+
+
+def _label(name: str) -> str:
+    unit = UNITS.get(name)
+    return name.replace("_", " ") if unit is None else f"{name.rpartition('_')[0].replace('_', ' ')} ({unit})"

@@ -1,0 +1,50 @@
+"""Plot of traffic on the network-on-package: latency over load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hecaton.plots.figure import COLOURS, saved_figure
+
+if TYPE_CHECKING:
+    from cosim.run.traffic import TrafficRecord
+
+LATENCY_SHOWN = 12
+"""Highest latency of the plot, in latencies at zero load: above saturation it only tells how long the run was."""
+
+
+def plot_latency(records: Sequence[TrafficRecord], path: Path) -> None:
+    """Latency and throughput over the offered load of ``records``, of one mesh; written to ``path``."""
+    ordered = sorted(
+        (record for record in records if record.latency_mean is not None), key=lambda record: record.offered
+    )
+    offered = [record.offered for record in ordered]
+    with saved_figure(path, 11, 4.4) as figure:
+        left, right = figure.subplots(1, 2)
+        for label, name, colour in (
+            ("from generation", "latency_mean", "nop"),
+            ("in the network", "network_latency_mean", "array"),
+        ):
+            values = [getattr(record, name) for record in ordered]
+            left.plot(offered, values, marker="o", label=label, color=COLOURS[colour])
+        if ordered:
+            zero_load = ordered[0].zero_load_latency
+            left.axhline(zero_load, color=COLOURS["static"], linestyle=":", label="at zero load")
+            left.set_ylim(0, LATENCY_SHOWN * zero_load)
+        left.set_xlabel("offered load (flits/node/cycle)")
+        left.set_ylabel("mean latency (cycles)")
+        left.legend()
+        right.plot(offered, [record.throughput for record in ordered], marker="o", color=COLOURS["nop"])
+        right.plot(offered, offered, color=COLOURS["static"], linestyle=":", label="all that is offered")
+        right.set_xlabel("offered load (flits/node/cycle)")
+        right.set_ylabel("throughput (flits/node/cycle)")
+        right.set_ylim(bottom=0)
+        right.legend()
+        if records:
+            request = records[0].request
+            figure.suptitle(
+                f"Uniform random traffic on {request.rows}x{request.cols} routers, "
+                f"{request.nop.buffer_flits} flits a buffer"
+            )

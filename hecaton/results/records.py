@@ -1,0 +1,81 @@
+"""GEMM runs that are kept on disk: what ran before on the same design is not run again."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from cosim.records.gemm import GemmRecord, GemmRequest, record_file_name
+from cosim.regress import reuse as runs
+from cosim.workers.pool import run_all
+from hecaton.terminal.files import write_atomic
+
+
+@dataclass(frozen=True)
+class Run:
+    """A measured GEMM, the file of its record, and whether the record was there before."""
+
+    record: GemmRecord
+    path: Path
+    reused: bool
+
+
+def run_gemms(
+    requests: Sequence[GemmRequest],
+    folder: Path,
+    *,
+    each: Callable[[Run], None],
+    workers: int | None = None,
+) -> list[Run]:
+    """Run all ``requests``, as many at a time as there are cores or ``workers``; their runs in order.
+
+    Each record is written into ``folder`` as soon as its run ends, and ``each`` is told. Errors are those of
+    :func:`cosim.run.gemm.run_gemm`.
+    """
+    found: dict[int, Run] = {}
+    for index, run in run_all(partial(run_or_reuse, folder=folder), requests, workers=workers):
+        found[index] = run
+        each(run)
+    return [found[index] for index in range(len(requests))]
+
+
+def run_or_reuse(request: GemmRequest, *, folder: Path) -> Run:
+    """Run ``request`` and write its record, unless ``folder`` has one that :func:`cosim.regress.reuse.run_or_reuse` takes."""
+    record, reused = runs.run_or_reuse(request, known_records(request, folder))
+    return Run(record, folder / record.file_name if reused else save_record(record, folder), reused)
+
+
+def known_records(request: GemmRequest, folder: Path) -> list[GemmRecord]:
+    """Records of ``request`` in ``folder``, on whatever design; what is no record is passed over."""
+    start = record_file_name(request, "").rpartition("_")[0]
+    found = []
+    for path in sorted(folder.glob(f"{glob.escape(start)}_*.json")):
+        try:
+            record = GemmRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if record.request == request:
+            found.append(record)
+    return found
+
+
+class Record(Protocol):
+    """A measurement with a file of its own."""
+
+    @property
+    def file_name(self) -> str: ...
+
+    def model_dump_json(self, *, indent: int) -> str: ...
+
+
+def save_record(record: Record, folder: Path) -> Path:
+    """Write ``record`` into ``folder``, which is made if missing; return the file."""
+    path = folder / record.file_name
+    write_atomic(path, record.model_dump_json(indent=2) + "\n")
+    return path

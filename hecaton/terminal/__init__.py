@@ -1,0 +1,1 @@
+"""Options, tables, messages and files that subcommands share."""

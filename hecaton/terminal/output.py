@@ -1,0 +1,145 @@
+"""Where a subcommand's words go: its result to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from hecaton.terminal.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Output:
+    """The output of one subcommand, as a context.
+
+    With ``as_json`` the result becomes exactly one JSON object on stdout, and whatever else is printed
+    meanwhile, by this process or by a program that it starts, goes to stderr. Otherwise the result is shown
+    as a table. The result is printed when the context ends, also when it ends in a failed check; any other
+    error prints none.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._data: Mapping[str, Any] | None = None
+        self._view: RenderableType = ""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._as_json:
+            self._stack.enter_context(_stdout_to_stderr())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        if self._data is None or (kind is not None and not issubclass(kind, CheckFailed)):
+            return
+        if self._as_json:
+            sys.stdout.write(to_json(self._data) + "\n")
+        elif isinstance(self._view, str):
+            sys.stdout.write(self._view + "\n")
+        else:
+            from rich.console import Console
+
+            if sys.stdout.isatty():
+                Console(highlight=False).print(self._view)
+            else:
+                sys.stdout.write(as_text(self._view))
+        sys.stdout.flush()
+
+    def result(self, data: Mapping[str, Any], view: RenderableType) -> None:
+        """Set the result: ``data`` for ``--json``, ``view`` (text or a rich table) for a reader."""
+        self._data = data
+        self._view = view
+
+    def note(self, text: str) -> None:
+        """Tell the reader ``text`` on stderr; silent with ``--json``."""
+        if not self._as_json:
+            print(text, file=sys.stderr)  # noqa: T201
+
+    @contextmanager
+    def progress(self, label: str, total: float) -> Iterator[Callable[..., None]]:
+        """A progress bar on stderr for ``total`` steps.
+
+        Call what it gives after each step, or with a number of steps.
+
+        Silent with ``--json`` and when stderr is no terminal.
+        """
+        from rich.console import Console
+        from rich.progress import Progress
+
+        silent = self._as_json or not sys.stderr.isatty()
+        with Progress(console=Console(file=sys.stderr), transient=True, disable=silent) as bar:
+            task = bar.add_task(label, total=total)
+            yield lambda steps=1: bar.advance(task, steps)
+
+    @contextmanager
+    def share(self, label: str) -> Iterator[Callable[[float], None]]:
+        """A progress bar like :meth:`progress`; call what it gives with the part that is over, from 0 to 1."""
+        with self.progress(label, 1.0) as advance:
+            shown = 0.0
+
+            def show(part: float) -> None:
+                nonlocal shown
+                advance(part - shown)
+                shown = part
+
+            yield show
+
+
+def as_text(view: RenderableType) -> str:
+    """``view`` as a file or a pipe gets it: as wide as it needs to be; rich would cut it to 80 columns."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=240, force_terminal=False, color_system=None).print(view)
+    return text.getvalue()
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """``data`` as one JSON object on one line; a number that is not finite becomes null."""
+    return json.dumps(_plain(data), allow_nan=False, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if hasattr(value, "model_dump"):  # a pydantic model
+        return _plain(value.model_dump())
+    if hasattr(value, "tolist"):  # a numpy scalar or array
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+@contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """Send stdout to stderr: this process's prints, and the file descriptor that child processes inherit."""
+    with ExitStack() as stack:
+        with suppress(OSError, ValueError):  # without a real stdout there is nothing for children to write to
+            sys.stdout.flush()
+            saved = os.dup(1)
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, 1)
+            os.dup2(2, 1)
+        stack.enter_context(redirect_stdout(sys.stderr))
+        yield

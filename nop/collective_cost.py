@@ -1,0 +1,120 @@
+"""Cost of collectives in closed form: what a schedule costs without building it.
+
+Everything is counted in chunks, a chunk being what one node owns (1/n of the tensor). Time follows the usual
+latency-bandwidth model: ``serial_chunks * chunk_bytes / bandwidth + steps * hops * hop_seconds``, where the
+bandwidth is that of one direction of one link. A ring all-gather gives (n - 1)(chunk / bandwidth + latency),
+as the analytical backend of ASTRA-sim has it. ``nop.proof.delivery`` measures the same numbers on the explicit
+schedules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, log2
+from typing import Literal
+
+from nop.collectives import ALGORITHMS, Algorithm, tree_broadcast
+from nop.topology import Mesh
+
+Broadcast = Literal["tree", "pipelined"]
+
+
+@dataclass(frozen=True)
+class CollectiveCost:
+    """Cost of an all-gather or, equally, of the mirrored reduce-scatter.
+
+    ``steps``: serial steps, each of which pays the latency of ``hops`` hops; ``received``: chunks that a die
+    receives (mean over the dies); ``serial_chunks``: chunks over the busiest link; ``chunk_hops``: chunks
+    times hops that a die sends (mean).
+    """
+
+    steps: int
+    hops: int
+    received: float
+    serial_chunks: float
+    chunk_hops: float
+
+    def seconds(self, chunk_bytes: float, bytes_per_second: float, hop_seconds: float) -> float:
+        """Time of the collective, seconds."""
+        return self.serial_chunks * chunk_bytes / bytes_per_second + self.steps * self.hops * hop_seconds
+
+
+@lru_cache(maxsize=1024)
+def line_cost(nodes: int, algorithm: Algorithm) -> CollectiveCost:
+    """All-gather on a line of ``nodes`` dies.
+
+    The folded ring uses every direction of every link once a step, for steps of up to two hops. The two-way
+    chain has one hop a step and the same time on the busiest link, the one at the end of the line.
+    """
+    last = nodes - 1
+    if algorithm == "ring":
+        return CollectiveCost(last, min(2, last), last, last, 2 * last * last / nodes)
+    if algorithm == "chain":
+        return CollectiveCost(last, min(1, last), last, last, last)
+    raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
+
+
+@lru_cache(maxsize=1024)
+def flat_ring_cost(mesh: Mesh, bidirectional: bool) -> CollectiveCost:
+    """All-gather around one ring through all dies of the mesh.
+
+    With a one-hop cycle the two directions are independent. Without one the ring is folded over the
+    serpentine path: it already uses both directions of its links, so the second direction saves steps but no
+    time on a link.
+    """
+    nodes = mesh.nodes
+    last = nodes - 1
+    steps = nodes // 2 if bidirectional else last
+    if mesh.has_cycle:
+        return CollectiveCost(steps, min(1, last), last, steps, last)
+    # Two opposite rings share every link; with an odd number of steps to share, the last one has a direction
+    # only.
+    return CollectiveCost(steps, min(2, last), last, last, 2 * last * last / nodes)
+
+
+@lru_cache(maxsize=1024)
+def torus_ring_cost(mesh: Mesh, both: bool) -> CollectiveCost:
+    """All-gather over the mesh by rings along its two dimensions, each folded.
+
+    One dimension at a time: down the columns with one chunk a die, then along the rows with ``rows`` chunks a
+    die. With ``both`` one half of every chunk goes columns first while the other half goes rows first.
+    """
+    down, along = line_cost(mesh.rows, "ring"), line_cost(mesh.cols, "ring")
+    hops = max(down.hops, along.hops)
+    columns_first = (down.serial_chunks, mesh.rows * along.serial_chunks)
+    rows_first = (along.serial_chunks, mesh.cols * down.serial_chunks)
+    hops_columns_first = down.chunk_hops + mesh.rows * along.chunk_hops
+    hops_rows_first = along.chunk_hops + mesh.cols * down.chunk_hops
+    received = mesh.nodes - 1
+    if not both:
+        return CollectiveCost(
+            down.steps + along.steps, hops, received, sum(columns_first), hops_columns_first
+        )
+    serial = sum(max(pair) for pair in zip(columns_first, rows_first, strict=True)) / 2
+    steps = 2 * max(down.steps, along.steps)
+    return CollectiveCost(steps, hops, received, serial, (hops_columns_first + hops_rows_first) / 2)
+
+
+@lru_cache(maxsize=1024)
+def broadcasts_cost(nodes: int, kind: Broadcast) -> CollectiveCost:
+    """One broadcast from each of the ``nodes`` dies of a line in turn: the communication of a SUMMA sweep.
+
+    A tree sends the whole chunk ceil(log2(nodes)) times in a row. Pipelined, the chunk streams through the
+    line flit by flit (cut-through), so it takes one chunk time and the latency of the line. A die receives
+    nodes - 1 chunks in both.
+    """
+    last = nodes - 1
+    if kind == "pipelined":
+        return CollectiveCost(nodes if last else 0, last, last, nodes if last else 0, last)
+    if kind == "tree":
+        depth = ceil(log2(nodes))
+        lengths = [
+            abs(transfer.sender - transfer.receiver)
+            for root in range(nodes)
+            for transfer in tree_broadcast(nodes, root).transfers
+        ]
+        return CollectiveCost(
+            nodes * depth, max(lengths, default=0), last, nodes * depth, sum(lengths) / nodes
+        )
+    raise ValueError(f"broadcast {kind!r}: must be tree or pipelined")

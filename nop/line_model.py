@@ -1,0 +1,389 @@
+"""Cycles of a collective on a line of dies, found by playing its schedule on the links and the dies' engines.
+
+What moves is a stream: the flits of one chunk over one link. A stream is a first and a last cycle, at no more than one
+flit a cycle. As every place that it passes hands on a flit a cycle, that is enough to be exact: it leaves a place from
+``first`` on, and its end leaves when its end has come and ``flits`` cycles have gone by. A link belongs to a packet
+from its head to its tail; the die's own packets and those that pass take turns. Buffers are taken to have room.
+
+The commands of the dies, their order, and what waits for what are those of :mod:`nop.forwarding`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from math import inf
+from typing import ClassVar, NamedTuple
+
+from nop.collectives import ALGORITHMS, Algorithm, Schedule, line
+from nop.forwarding import QUEUED_FLITS, Carriage, carriage, first_up, hands_over, parts
+from nop.lower_bound import OPS, LineOp
+
+__all__ = ["NopTerms", "predict_line"]
+
+
+@dataclass(frozen=True)
+class NopTerms:
+    """Cycles of the network-on-package's parts. The defaults follow from the design with adders of one stage.
+
+    Attributes
+    ----------
+    hop_cycles
+        From a flit's departure by a link to its arrival at the engine at the other end: a link and a router.
+    bypass_cycles
+        From its departure by a link to its departure by the next one, straight through the router in between,
+        if it leaves no copy.
+    copy_cycles
+        From the arrival of a flit's copy at the engine to its departure by the next link.
+    link_cycles
+        That a flit takes a link.
+    add_cycles
+        That a flit stays longer at a die where its sum is made: the stages of the adders.
+    store_cycles
+        From the arrival of a word's last flit to the departure of its first one, through the exchange buffer.
+    post_cycles
+        From the arrival of a chunk's last flit in the exchange buffer to the semaphore of who waits for it.
+    command_cycles
+        From the last flit of a unit's command to its next command, which waits for its semaphores.
+    send_cycles
+        From the semaphores of a command that sends to its first flit, out of the exchange buffer.
+    pass_cycles
+        From the semaphores of a command to the first flit that it takes from a router or passes on.
+    hand_cycles
+        From a sum to its arrival at the die's other receive unit.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    hop_cycles: float = 1.0
+    bypass_cycles: float = 1.0
+    copy_cycles: float = 1.0
+    link_cycles: float = 1.0
+    add_cycles: float = 1.0
+    store_cycles: float = 4.0
+    post_cycles: float = 2.0
+    command_cycles: float = 1.0
+    send_cycles: float = 3.0
+    pass_cycles: float = 1.0
+    hand_cycles: float = 0.0
+
+
+class _Stream(NamedTuple):
+    """Cycles of the first and the last flit of a chunk at some place."""
+
+    first: float
+    last: float
+
+
+class _Task(NamedTuple):
+    """One chunk in the commands of a unit.
+
+    ``chunk`` is None for whatever comes. ``begins``: it is the first one of a command, which the unit is handed at
+    ``handed``. Of a send unit: the ``target``, whether dies on the way take a ``copy``, and whether the chunk ``comes``
+    from another die.
+    """
+
+    part: int
+    chunk: int | None
+    begins: bool
+    handed: float
+    target: int = -1
+    copy: bool = False
+    comes: bool = False
+
+
+@dataclass
+class _Unit:
+    """A send or receive unit: its tasks, the next one, when it is free for it, and for the next command.
+
+    ``came``: what waits at a receive unit. ``asked``: the send unit has offered its next chunk to the link.
+    """
+
+    tasks: list[_Task] = field(default_factory=list)
+    number: int = 0
+    free: float = -inf
+    over: float = -inf
+    came: deque[_Packet] = field(default_factory=deque)
+    asked: bool = False
+
+    @property
+    def task(self) -> _Task | None:
+        """The next task."""
+        return self.tasks[self.number] if self.number < len(self.tasks) else None
+
+
+class _Packet(NamedTuple):
+    """A chunk that waits for a link, and from when on its flits are there."""
+
+    task: _Task
+    chunk: int
+    ready: _Stream
+
+
+@dataclass
+class _Link:
+    """Output of a router: packets of the die's engine and packets that pass, and when it is free."""
+
+    own: deque[_Packet] = field(default_factory=deque)
+    through: deque[_Packet] = field(default_factory=deque)
+    free: float = 0.0
+    served_own: bool = True
+
+
+Side = tuple[int, bool]
+"""Place of a die, and whether towards higher places."""
+
+
+def predict_line(
+    op: LineOp,
+    nodes: int,
+    algorithm: Algorithm,
+    flits: int,
+    per_word: int,
+    terms: NopTerms | None = None,
+    *,
+    handed: Callable[[int, int], float] | None = None,
+    queued_flits: int = QUEUED_FLITS,
+) -> float:
+    """Cycles from the first flit that leaves an engine to the last one that enters one; 0 for one die.
+
+    Parameters
+    ----------
+    op, algorithm
+        What is done, and how.
+    nodes, flits
+        Dies of the line, flits of a chunk, at least 1.
+    per_word
+        Flits in a word of the exchange buffer.
+    terms
+        Cycles of the parts; those of the design unless given.
+    handed
+        When a unit is handed a command of an all-reduce's second part, counted from the first flit: a function of the
+        die's place and the command's number there, both from 0. In time unless given.
+    queued_flits
+        Flits that wait in a receive unit.
+
+    Raises
+    ------
+    ValueError
+        For an unknown op or algorithm, or a size below 1.
+    """
+    if op not in OPS:
+        raise ValueError(f"collective op {op!r}: must be one of {', '.join(OPS)}")
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
+    for name, value in (("nodes", nodes), ("flits", flits), ("per_word", per_word)):
+        if value < 1:
+            raise ValueError(f"{name} = {value}: must be at least 1")
+    if nodes == 1:
+        return 0.0
+    play = _Play(nodes, flits, per_word, terms or NopTerms(), queued_flits)
+    for number, part in enumerate(parts(op)):
+        kind = carriage(op, part, algorithm, flits, queued_flits)
+        play.add_part(line(part, nodes, algorithm), kind, handed if number else None)
+    return play.run()
+
+
+class _Play:
+    """The dies and links of one line, at work."""
+
+    def __init__(self, nodes: int, flits: int, per_word: int, terms: NopTerms, queued_flits: int) -> None:
+        self._nodes, self._flits, self._terms = nodes, flits, terms
+        self._queued_flits = queued_flits
+        # From the first to the last flit of a chunk, of its first word, and of its last one.
+        self._span = (flits - 1) * terms.link_cycles
+        self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
+        self._last_word = (flits - 1) % per_word * terms.link_cycles
+        self._kinds: list[Carriage] = []
+        self._adds: list[bool] = []
+        sides: list[Side] = [(place, up) for place in range(nodes) for up in (True, False)]
+        self._links = {side: _Link() for side in sides}
+        self._senders = {side: _Unit() for side in sides}
+        self._receivers = {side: _Unit() for side in sides}
+        self._there: dict[
+            tuple[int, int, int], _Stream
+        ] = {}  # by part, die, chunk: what came and can be sent on
+        self._whole: dict[int, float] = {}  # by die: when the sum of its own chunk is known to be whole
+        self._between: set[int] = set()  # dies to which sums come from both sides
+        self._meeting: dict[int, _Stream] = {}  # by die: the sum from one side, which the other is added to
+        self._events: list[tuple[float, bool, int, Callable[[float], None]]] = []
+        self._numbers = count()
+        self._last = 0.0
+
+    def add_part(
+        self, schedule: Schedule, kind: Carriage, handed: Callable[[int, int], float] | None
+    ) -> None:
+        """Give all units their commands for a schedule, which begins when those before are over."""
+        part = len(self._kinds)
+        self._kinds.append(kind)
+        self._adds.append(schedule.op == "reduce-scatter")
+        for place in range(self._nodes):
+            leaving = [t for t in schedule.transfers if t.sender == place]
+            coming = [t for t in schedule.transfers if t.receiver == place]
+            comes = {t.chunk for t in coming}
+            if len({t.sender for t in coming}) > 1:
+                self._between.add(place)
+            commands = count()
+
+            def at(place: int = place, commands: count[int] = commands) -> float:
+                return -inf if handed is None else handed(place, next(commands))
+
+            for up in (True, False):
+                ways = [t for t in leaving if (t.receiver > place) == up]
+                tasks = self._senders[place, up].tasks
+                if kind == "copied":
+                    targets = [
+                        t.receiver
+                        for t in schedule.transfers
+                        if t.chunk == place and (t.receiver > place) == up
+                    ]
+                    if targets:
+                        target = max(targets) if up else min(targets)
+                        tasks.append(_Task(part, place, True, at(), target, True))
+                    continue
+                for number, transfer in enumerate(ways):
+                    chunk, target = transfer.chunk, transfer.receiver
+                    given = -inf if number else at()
+                    tasks.append(_Task(part, chunk, not number, given, target, False, chunk in comes))
+            for up in (True, False):
+                chunks = [t.chunk for t in coming if (t.sender < place) == up]
+                tasks = self._receivers[place, up].tasks
+                for number, chunk in enumerate(chunks):
+                    known = None if kind == "copied" else chunk
+                    tasks.append(_Task(part, known, not number, -inf if number else at()))
+
+    def run(self) -> float:
+        """Play; return the last cycle in which a flit came."""
+        for side in self._senders:
+            self._offer(side)
+        while self._events:
+            now, _, _, what = heapq.heappop(self._events)
+            what(now)
+        return self._last
+
+    def _at(self, time: float, what: Callable[[float], None], *, late: bool = False) -> None:
+        """Do something at a time; what is late comes after all else of that cycle."""
+        heapq.heappush(self._events, (time, late, next(self._numbers), what))
+
+    def _go(self, unit: _Unit, task: _Task) -> float:
+        """When the command that a task begins asks for its semaphores."""
+        return max(unit.over, task.handed + 1) + self._terms.command_cycles
+
+    def _offer(self, side: Side) -> None:
+        """Let a send unit ask for its link, if its next chunk is there."""
+        unit, terms = self._senders[side], self._terms
+        task = unit.task
+        if task is None or unit.asked:
+            return
+        place = side[0]
+        assert task.chunk is not None
+        ready = _Stream(0.0, 0.0)
+        if task.comes:
+            if (task.part, place, task.chunk) not in self._there:
+                return
+            ready = self._there[task.part, place, task.chunk]
+        first = unit.free
+        if task.begins:
+            go = self._go(unit, task)
+            if task.part and not task.comes:
+                if place not in self._whole:
+                    return
+                go = max(go, self._whole[place])
+            passes = task.comes and self._kinds[task.part] == "passed"
+            first = go + (terms.pass_cycles if passes else terms.send_cycles)
+        unit.asked = True
+        first = max(first, ready.first)
+        packet = _Packet(task, task.chunk, _Stream(first, max(ready.last, first + self._span)))
+        self._at(first, lambda _: self._ask(side, self._links[side].own, packet))
+
+    def _ask(self, side: Side, queue: deque[_Packet], packet: _Packet) -> None:
+        queue.append(packet)
+        self._at(packet.ready.first, lambda now: self._grant(side, now), late=True)
+
+    def _grant(self, side: Side, now: float) -> None:
+        """Give a link that is free to the next packet: own ones and those that pass take turns."""
+        link = self._links[side]
+        if link.free > now or not (link.own or link.through):
+            return
+        own = bool(link.own) and not (link.through and link.served_own)
+        packet = (link.own if own else link.through).popleft()
+        link.served_own = own
+        sent = _Stream(now, max(packet.ready.last, now + self._span))
+        link.free = sent.last + self._terms.link_cycles
+        self._at(link.free, lambda now: self._grant(side, now), late=True)
+        place, up = side
+        if own:
+            unit = self._senders[side]
+            unit.free, unit.over, unit.asked = link.free, sent.last, False
+            unit.number += 1
+            self._offer(side)
+        place += 1 if up else -1
+        came = _Stream(sent.first + self._terms.hop_cycles, sent.last + self._terms.hop_cycles)
+        if packet.task.copy or place == packet.task.target:
+            self._receivers[place, up].came.append(packet._replace(ready=came))
+            while self._take((place, up)):
+                pass
+        else:
+            bypass = self._terms.bypass_cycles
+            self._onward((place, up), packet, _Stream(sent.first + bypass, sent.last + bypass))
+
+    def _onward(self, side: Side, packet: _Packet, ready: _Stream) -> None:
+        """Let a packet that passes ask for its next link."""
+        onward = packet._replace(ready=ready)
+        self._at(ready.first, lambda _: self._ask(side, self._links[side].through, onward))
+
+    def _take(self, side: Side) -> bool:
+        """Let a receive unit take the next chunk that has come; return whether it could."""
+        unit, terms = self._receivers[side], self._terms
+        task = unit.task
+        if task is None or not unit.came:
+            return False
+        place, up = side
+        packet = unit.came[0]
+        chunk, came = packet.chunk, packet.ready
+        adds = self._adds[task.part]
+        ready = unit.free
+        if task.begins:
+            ready = self._go(unit, task) + (terms.send_cycles if adds else terms.pass_cycles)
+        first, last = max(came.first, ready), came.last
+        # Sums of the die's own chunk that come from both sides.
+        meets = adds and chunk == place and place in self._between
+        second = meets and up != first_up(place, self._nodes)
+        if second:
+            if place not in self._meeting:
+                return False
+            first, last = max(first, self._meeting[place].first), max(last, self._meeting[place].last)
+        last = max(last, first + self._span)
+        self._last = max(self._last, last)
+        added = terms.add_cycles if adds else 0.0
+        unit.came.popleft()
+        unit.number += 1
+        if place != packet.task.target:
+            self._onward(side, packet, _Stream(first + terms.copy_cycles, last + terms.copy_cycles))
+        unit.free, unit.over = last + terms.link_cycles, last + added
+        out = _Stream(first + added, last + added)
+        if meets and not second:
+            self._meeting[place] = self._met(place, out)
+            self._take((place, not up))
+        elif adds and chunk == place:
+            self._whole[place] = out.last + terms.post_cycles
+        else:
+            passes = self._kinds[task.part] == "passed"
+            self._there[task.part, place, chunk] = out if passes else self._stored(out)
+        for way in (True, False):
+            self._offer((place, way))
+        return True
+
+    def _met(self, place: int, out: _Stream) -> _Stream:
+        """When a sum from one side is there for that from the other one."""
+        if not hands_over(place, self._nodes, self._flits, self._queued_flits):
+            return self._stored(out)
+        return _Stream(out.first + self._terms.hand_cycles, out.last + self._terms.hand_cycles)
+
+    def _stored(self, out: _Stream) -> _Stream:
+        """When a chunk is there again that goes into the exchange buffer."""
+        store = self._terms.store_cycles
+        return _Stream(out.first + self._first_word + store, out.last + store + self._last_word)

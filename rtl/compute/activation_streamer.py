@@ -1,0 +1,220 @@
+"""Activation streamer: sends the activation vectors of each tile, and says what becomes of their sums."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from chiplet.machine.specs import DieSpec
+from rtl.block import Block, place
+from rtl.compute.accumulator import accumulate_layout
+from rtl.compute.operand_buffer import READ_LATENCY, read_port
+from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
+from rtl.lib.delay import Delay
+from rtl.lib.queue import Queue
+
+__all__ = ["ActivationStreamer"]
+
+
+class ActivationStreamer(Block):
+    """Second half of the array unit: begins a tile when its weights stand and the one before is over.
+
+    A tile takes max(m, R, P) cycles: m for its activations, at least R so that the next weights can follow, at
+    least P so that two sums for one address never overtake each other in the adder.
+
+    Members
+    -------
+    command : In(stream)
+        GEMM commands, in step with their weights.
+    loaded : In(1), starts : Out(1)
+        The weights of the next tile are in the shadow registers; the tile begins in this cycle.
+    read_* : Out
+        Read port of the activation buffer.
+    swap : Out(1)
+        Control of the array, in step with the vectors.
+    control : Out; panel_end, command_end : In(1)
+        To and from the accumulator buffer.
+    post : Out(SEMAPHORES)
+        Semaphores posted in this cycle.
+    busy, macs, waits, idle : Out
+        A vector is read, and the multiply-adds that it makes; the weights of the next tile are on their way;
+        no command is here.
+    """
+
+    def __init__(self, *, die: DieSpec) -> None:
+        self._die = die
+        self._layout = accumulate_layout(die.accumulator_depth)
+        super().__init__(
+            {
+                "command": In(stream.Signature(GEMM.size)),
+                "loaded": In(1),
+                "starts": Out(1),
+                **{f"read_{name}": port for name, port in read_port(die.rows, die.activation_depth).items()},
+                "swap": Out(1),
+                "control": Out(self._layout.size),
+                "panel_end": In(1),
+                "command_end": In(1),
+                "post": Out(SEMAPHORES),
+                "busy": Out(1),
+                "macs": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "waits": Out(1),
+                "idle": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        die = self._die
+        return (
+            f"activation_streamer_{die.rows}x{die.cols}_p{die.stages}"
+            f"_{die.activation_depth}_{die.accumulator_depth}"
+        )
+
+    @property
+    def observed(self) -> bool:
+        return True
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rows, cols, stages = self._die.rows, self._die.cols, self._die.stages
+        incoming = GEMM(self.command.payload)
+        taken = Signal()  # a command is taken in this cycle
+        command = Signal(GEMM)
+        active = Signal()
+        panel = Signal(COUNT_BITS)
+        tile = Signal(COUNT_BITS)
+        slot = Signal(COUNT_BITS + 1)
+        vector_address = Signal.like(self.read_address)
+        tile_address = Signal.like(self.read_address)
+        rotate = Signal.like(self.read_rotate)
+        accumulator = Signal(self._layout.members["address"])  # of the panel
+
+        running = Signal()  # inside a tile
+        now = Signal.like(slot)
+        valid = Signal()
+        last_slot = Signal()
+        last_vector = Signal()
+        last_tile = Signal()
+        last_panel = Signal()
+        finish = Signal()
+        m.d.comb += [
+            self.starts.eq(active & self.loaded & ~running),
+            now.eq(Mux(running, slot, 0)),
+            valid.eq((self.starts | running) & (now < command.m)),
+            last_vector.eq(now == command.m - 1),
+            last_slot.eq((self.starts | running) & (now + 1 >= command.m) & (now + 1 >= max(rows, stages))),
+            last_tile.eq(tile == command.k_tiles - 1),
+            last_panel.eq(panel == command.panels - 1),
+            finish.eq(last_slot & last_tile & last_panel),
+            self.waits.eq(active & ~self.loaded & ~running),
+        ]
+        m.d.sync += running.eq((self.starts | running) & ~last_slot)
+        with m.If(self.starts | running):
+            m.d.sync += slot.eq(now + 1)
+
+        next_tile = Signal.like(tile_address)
+        next_accumulator = Signal.like(accumulator)
+        following = Signal(GEMM["accumulator_base"].width)
+        m.d.comb += [
+            next_tile.eq(tile_address + Mux(command.activation_column, rows, command.activation_pitch)),
+            following.eq(accumulator + command.accumulator_step),
+            next_accumulator.eq(Mux(following == command.accumulator_wrap, 0, following)),
+        ]
+        with m.If(valid):
+            m.d.sync += rotate.eq(Mux(rotate == rows - 1, 0, rotate + 1))
+            with m.If(~command.activation_column):
+                m.d.sync += vector_address.eq(vector_address + 1)
+            with m.Elif(rotate == rows - 1):
+                m.d.sync += vector_address.eq(vector_address + command.activation_pitch)
+        with m.If(last_slot):
+            m.d.sync += [
+                rotate.eq(0),
+                tile.eq(tile + 1),
+                vector_address.eq(next_tile),
+                tile_address.eq(next_tile),
+            ]
+            with m.If(last_tile):
+                m.d.sync += [
+                    tile.eq(0),
+                    panel.eq(panel + 1),
+                    vector_address.eq(command.activation_base),
+                    tile_address.eq(command.activation_base),
+                    accumulator.eq(next_accumulator),
+                ]
+        with m.If(finish):
+            m.d.sync += active.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                command.eq(incoming),
+                active.eq(1),
+                panel.eq(0),
+                tile.eq(0),
+                rotate.eq(0),
+                vector_address.eq(incoming.activation_base),
+                tile_address.eq(incoming.activation_base),
+                accumulator.eq(incoming.accumulator_base),
+            ]
+
+        # What a command posts waits until its sums have passed the last column.
+        posts = Queue(width=2 * SEMAPHORES, depth=4)
+        place(m, platform, "posts", posts)
+        m.d.comb += [
+            self.command.ready.eq((~active | finish) & posts.i.ready),
+            taken.eq(self.command.valid & self.command.ready),
+            posts.i.valid.eq(taken),
+            posts.i.payload.eq(Cat(incoming.panel_post, incoming.post)),
+            posts.o.ready.eq(self.command_end),
+            self.post.eq(
+                Mux(self.panel_end, posts.o.payload[:SEMAPHORES], 0)
+                | Mux(self.command_end, posts.o.payload[SEMAPHORES:], 0)
+            ),
+            self.idle.eq(~active & ~posts.o.valid),
+        ]
+
+        m.d.comb += [
+            self.read_enable.eq(valid),
+            self.read_address.eq(vector_address),
+            self.read_rotate.eq(rotate),
+            self.read_column.eq(command.activation_column),
+            self.read_count.eq(Mux(last_tile, command.last_k, rows)),
+            self.busy.eq(valid),
+            self.macs.eq(self.read_count * Mux(last_panel, command.last_cols, cols)),
+        ]
+        swap = Delay(width=1, cycles=READ_LATENCY, reset_less=False)
+        place(m, platform, "swap_delay", swap)
+        m.d.comb += [swap.i.eq(self.starts), self.swap.eq(swap.o)]
+
+        sum_address = Signal.like(accumulator)
+        row = Signal(self._layout)
+        away = READ_LATENCY + rows * stages  # cycles from a read to the accumulator buffer
+        travel = Delay(width=self._layout.size, cycles=away, reset_less=False)
+        place(m, platform, "control_delay", travel)
+        control = Signal(self._layout)
+        m.d.comb += [
+            sum_address.eq(accumulator + now),
+            row.valid.eq(valid),
+            row.first.eq((tile == 0) & ~command.accumulate),
+            row.panel_end.eq(last_vector & last_tile),
+            row.command_end.eq(last_vector & last_tile & last_panel),
+            row.address.eq(sum_address),
+            travel.i.eq(row),
+            control.eq(travel.o),
+            self.control.eq(control),
+        ]
+        if rows <= stages + 1:
+            # Only tiles this short come back to an address before its sum can be read again.
+            sums_before = [
+                Signal(1 + len(sum_address), name=f"sum_before_{n + 1}") for n in range(stages + 1)
+            ]
+            m.d.sync += [
+                later.eq(sooner)
+                for later, sooner in zip(
+                    sums_before, [Cat(valid, sum_address), *sums_before[:-1]], strict=True
+                )
+            ]
+            near, far = (before[0] & (before[1:] == sum_address) for before in sums_before[-2:])
+            # Beside the rest, not in one vector with the address that they are made from.
+            flags = Delay(width=2, cycles=away, reset_less=False)
+            place(m, platform, "flags_delay", flags)
+            m.d.comb += [flags.i.eq(Cat(near, far)), Cat(control.near, control.far).eq(flags.o)]
+        return m

@@ -1,0 +1,1 @@
+"""Command processor, registers and counters of a die."""

@@ -1,0 +1,281 @@
+"""Command processor: reads a die's program from memory, hands commands to the queues, keeps the semaphores.
+
+Commands are handed out in program order, and each unit takes its own in that order. A program that is right when it
+runs one command after the other can therefore not block: whatever a command waits for is posted by one before it,
+which has been handed out already.
+"""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import MemorySpec
+from rtl.block import Block, place
+from rtl.interface.isa import (
+    COMMAND_BITS,
+    COUNT_BITS,
+    HEADER,
+    LAYOUTS,
+    MEMORY_ADDRESS_BITS,
+    SEMAPHORE_BITS,
+    SEMAPHORES,
+    SET,
+    Opcode,
+)
+from rtl.lib.queue import Queue
+from rtl.memory.arbiter import request_layout
+
+__all__ = ["COMMANDS_AHEAD", "ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
+
+UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
+"""Units with a queue here, and the command that each takes."""
+
+ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
+"""Commands of the engine, which has a queue for each of its units."""
+
+COMMANDS_AHEAD = 4
+"""Commands that are asked for, or wait to be handed out."""
+
+
+class Semaphores(Block):
+    """Counting semaphores. Each may have any number of posters, but only one unit that waits on it.
+
+    Parameters
+    ----------
+    units : tuple of str
+        Those that wait and post.
+    posters : tuple of str
+        Those that only post.
+
+    Members
+    -------
+    set, set_{n}
+        Semaphores that are given a value, and the value of each.
+    {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
+        Semaphores that a unit wants, whether all are above zero, that it takes one of each, and those it posts.
+    {poster}_post
+        Semaphores that one posts who waits for none.
+    """
+
+    def __init__(self, units: tuple[str, ...], posters: tuple[str, ...] = ()) -> None:
+        self._units, self._posters = units, posters
+        super().__init__(
+            {
+                "set": In(SEMAPHORES),
+                **{f"set_{s}": In(SEMAPHORE_BITS) for s in range(SEMAPHORES)},
+                **{f"{unit}_{name}": In(SEMAPHORES) for unit in units for name in ("wait", "post")},
+                **{f"{unit}_take": In(1) for unit in units},
+                **{f"{unit}_ok": Out(1) for unit in units},
+                **{f"{poster}_post": In(SEMAPHORES) for poster in posters},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        name = f"semaphores_{len(self._units)}"
+        return f"{name}_{len(self._posters)}" if self._posters else name
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        empty = Signal(SEMAPHORES)
+        values = [Signal(SEMAPHORE_BITS, name=f"value_{s}") for s in range(SEMAPHORES)]
+        m.d.comb += empty.eq(Cat(value == 0 for value in values))
+        for unit in self._units:
+            m.d.comb += getattr(self, f"{unit}_ok").eq(~(getattr(self, f"{unit}_wait") & empty).any())
+        for s, value in enumerate(values):
+            posts = sum(
+                (getattr(self, f"{name}_post")[s] for name in (*self._units, *self._posters)), start=0
+            )
+            takes = Cat(
+                getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in self._units
+            ).any()
+            with m.If(self.set[s]):
+                m.d.sync += value.eq(getattr(self, f"set_{s}"))
+            with m.Else():
+                m.d.sync += value.eq(value + posts - takes)
+        return m
+
+
+class CommandProcessor(Block):
+    """Fetch, dispatch and semaphores.
+
+    Parameters
+    ----------
+    memory : MemorySpec
+        The memory that holds the program.
+    queue_depth : int
+        Commands that each unit's queue holds.
+    engine_units : tuple of str
+        Units of the engine, which have queues of their own; none without an engine.
+
+    Members
+    -------
+    start, address, commands
+        Begin a program: memory word of its first command, and how many there are.
+    running, done, error : Out(1)
+        A program is in work; one has ended; it met something that is no command, and stopped there.
+    units_idle : In(1)
+        No unit has a command.
+    request : Out(stream), response : In(stream)
+        Reads of the program, and the words read.
+    {unit} : Out(stream)
+        Commands of each unit.
+    send, receive : Out(stream)
+        Commands of the engine; only if there is one.
+    {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
+        Semaphores, see :class:`Semaphores`.
+    host_post : In(SEMAPHORES)
+        Semaphores that software posts; only if there is an engine.
+    """
+
+    def __init__(self, *, memory: MemorySpec, queue_depth: int, engine_units: tuple[str, ...] = ()) -> None:
+        self._memory, self._queue_depth = memory, queue_depth
+        self._engine = ENGINE if engine_units else {}
+        self._waiting = (*UNITS, *engine_units)
+        self._posters = ("host",) if engine_units else ()
+        super().__init__(
+            {
+                "start": In(1),
+                "address": In(MEMORY_ADDRESS_BITS),
+                "commands": In(COUNT_BITS),
+                "running": Out(1),
+                "done": Out(1),
+                "error": Out(1),
+                "units_idle": In(1),
+                "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
+                "response": In(stream.Signature(8 * memory.word_bytes)),
+                **{
+                    name: Out(stream.Signature(LAYOUTS[opcode].size))
+                    for name, opcode in {**UNITS, **self._engine}.items()
+                },
+                **{f"{unit}_{name}": In(SEMAPHORES) for unit in self._waiting for name in ("wait", "post")},
+                **{f"{unit}_take": In(1) for unit in self._waiting},
+                **{f"{unit}_ok": Out(1) for unit in self._waiting},
+                **{f"{poster}_post": In(SEMAPHORES) for poster in self._posters},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        name = f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
+        return f"{name}_engine" if self._engine else name
+
+    @property
+    def observed(self) -> bool:
+        return True
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = self._memory.command_words
+
+        # Ask for the program, as far ahead as the queue of fetched commands has room.
+        ahead = COMMANDS_AHEAD
+        fetched = Queue(width=COMMAND_BITS, depth=ahead)
+        place(m, platform, "fetched", fetched)
+        fetch_address = Signal(MEMORY_ADDRESS_BITS)
+        to_ask = Signal(COUNT_BITS)  # commands
+        to_do = Signal(COUNT_BITS)
+        ask_word = Signal(range(max(words, 2)))
+        got_word = Signal(range(max(words, 2)))
+        asked = Signal(range(ahead + 1))  # commands on their way or in the queue
+        request = Signal(request_layout(self._memory.word_bytes))
+        sent = Signal()
+        command_asked = Signal()
+        command_done = Signal()
+        m.d.comb += [
+            request.tag.eq(1),
+            request.address.eq(fetch_address),
+            self.request.payload.eq(request),
+            self.request.valid.eq((to_ask != 0) & (asked != ahead)),
+            sent.eq(self.request.valid & self.request.ready),
+            command_asked.eq(sent & (ask_word == words - 1)),
+        ]
+        m.d.sync += asked.eq(asked + command_asked - command_done)
+        with m.If(sent):
+            m.d.sync += [
+                fetch_address.eq(fetch_address + 1),
+                ask_word.eq(Mux(command_asked, 0, ask_word + 1)),
+            ]
+        with m.If(command_asked):
+            m.d.sync += to_ask.eq(to_ask - 1)
+
+        # Words come in order: the last one completes the command.
+        parts = [Signal(8 * self._memory.word_bytes, name=f"part_{n}") for n in range(words - 1)]
+        m.d.comb += [
+            self.response.ready.eq(1),
+            fetched.i.valid.eq(self.response.valid & (got_word == words - 1)),
+            fetched.i.payload.eq(Cat(*parts, self.response.payload)),
+        ]
+        with m.If(self.response.valid):
+            m.d.sync += got_word.eq(Mux(got_word == words - 1, 0, got_word + 1))
+            if parts:
+                with m.If(got_word != words - 1):
+                    m.d.sync += Array(parts)[got_word].eq(self.response.payload)
+
+        semaphores = Semaphores(self._waiting, self._posters)
+        place(m, platform, "semaphores", semaphores)
+        command = fetched.o.payload
+        opcode = HEADER(command[: HEADER.size]).opcode
+        setting = SET(command[: SET.size])
+        is_set = Signal()
+        known = [is_set]
+        accepted = [is_set]
+        queues_idle = []
+        m.d.comb += [
+            is_set.eq(self.running & fetched.o.valid & (opcode == Opcode.SET)),
+            semaphores.set.eq(Mux(is_set, setting.mask, 0)),
+            *(getattr(semaphores, f"set_{s}").eq(setting[f"value_{s}"]) for s in range(SEMAPHORES)),
+        ]
+        for unit, code in UNITS.items():
+            layout = LAYOUTS[code]
+            queue = Queue(width=layout.size, depth=self._queue_depth)
+            place(m, platform, f"{unit}_queue", queue)
+            mine = Signal(name=f"{unit}_mine")
+            outgoing = getattr(self, unit)
+            m.d.comb += [
+                mine.eq(self.running & fetched.o.valid & (opcode == code)),
+                queue.i.valid.eq(mine),
+                queue.i.payload.eq(command[: layout.size]),
+                outgoing.payload.eq(queue.o.payload),
+                outgoing.valid.eq(queue.o.valid),
+                queue.o.ready.eq(outgoing.ready),
+            ]
+            known.append(mine)
+            accepted.append(mine & queue.i.ready)
+            queues_idle.append(~queue.o.valid)
+        for name, code in self._engine.items():
+            mine = Signal(name=f"{name}_mine")
+            outgoing = getattr(self, name)
+            m.d.comb += [
+                mine.eq(self.running & fetched.o.valid & (opcode == code)),
+                outgoing.valid.eq(mine),
+                outgoing.payload.eq(command[: LAYOUTS[code].size]),
+            ]
+            known.append(mine)
+            accepted.append(mine & outgoing.ready)
+        for unit in self._waiting:
+            for name in ("wait", "take", "post"):
+                m.d.comb += getattr(semaphores, f"{unit}_{name}").eq(getattr(self, f"{unit}_{name}"))
+            m.d.comb += getattr(self, f"{unit}_ok").eq(getattr(semaphores, f"{unit}_ok"))
+        for poster in self._posters:
+            m.d.comb += getattr(semaphores, f"{poster}_post").eq(getattr(self, f"{poster}_post"))
+        m.d.comb += [command_done.eq(Cat(accepted).any()), fetched.o.ready.eq(command_done)]
+
+        finished = Signal()
+        m.d.comb += finished.eq((to_do == 0) & Cat(queues_idle).all() & self.units_idle)
+        with m.If(command_done):
+            m.d.sync += to_do.eq(to_do - 1)
+        with m.If(self.running):
+            with m.If(fetched.o.valid & ~Cat(known).any()):
+                m.d.sync += [self.error.eq(1), self.running.eq(0)]
+            with m.Elif(finished):
+                m.d.sync += [self.done.eq(1), self.running.eq(0)]
+        with m.Elif(self.start & ~self.error):
+            m.d.sync += [
+                self.running.eq(1),
+                self.done.eq(0),
+                fetch_address.eq(self.address),
+                to_ask.eq(self.commands),
+                to_do.eq(self.commands),
+            ]
+        return m

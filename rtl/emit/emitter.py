@@ -1,0 +1,305 @@
+"""From blocks to Verilog: each distinct block is converted once, the rest are instances of it.
+
+Amaranth's own conversion writes one module for each use of a component; here the blocks under a top are
+converted to RTLIL one by one (:class:`Emitter`), the texts are joined, and Yosys turns them into Verilog in
+one run. Memories carry no initial contents: an SRAM powers up undefined, so nothing may rely on them.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value
+from amaranth.hdl._ir import PortDirection
+from amaranth.lib.memory import Memory
+
+from rtl.block import Block, BlockPlatform, Port, port_values
+from rtl.emit.rtlil import CLOCKING, MARKER, keep_hierarchy, module_names, ports_of, tidy, to_verilog
+from rtl.rewrite.clocked import clocked
+
+
+class EmitError(Exception):
+    """A design cannot be written as Verilog."""
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A design as Verilog text.
+
+    Attributes
+    ----------
+    top
+        Name of the top module.
+    files
+        Verilog files, a module each, used modules before their users; empty if no directory was given.
+    modules
+        Names of the modules, in the order of ``files``.
+    bytes
+        Size of the Verilog text.
+    seconds
+        Wall-clock time that elaboration, conversion and writing took.
+    text
+        All modules in one text.
+    rtlil
+        The design before Yosys, for other backends than Verilog.
+    """
+
+    top: str
+    files: tuple[Path, ...]
+    modules: tuple[str, ...]
+    bytes: int
+    seconds: float
+    text: str = field(repr=False)
+    rtlil: str = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text, which tells designs apart."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A block after its only conversion: its kind, to compare later uses with, and its RTLIL."""
+
+    kind: type[Block]
+    ports: tuple[Port, ...]
+    macro: bool
+    clocked: bool
+    clocking: tuple[str, ...]
+    rtlil: str
+
+
+class Emitter(BlockPlatform):
+    """Elaboration platform that converts every distinct block once, the blocks inside it first."""
+
+    def __init__(self) -> None:
+        self._converted: dict[str, _Converted] = {}
+        self._open: list[str] = []
+
+    @property
+    def rtlil(self) -> str:
+        """RTLIL of all blocks converted so far, used blocks before their users."""
+        return "\n".join(block.rtlil for block in self._converted.values())
+
+    @property
+    def macros(self) -> frozenset[str]:
+        """Names of the blocks that are hard macros."""
+        return frozenset(name for name, block in self._converted.items() if block.macro)
+
+    @property
+    def clocked(self) -> tuple[str, ...]:
+        """Names of the blocks whose logic is to be inside their clocked block."""
+        return tuple(name for name, block in self._converted.items() if block.clocked)
+
+    def ports(self, name: str) -> tuple[Port, ...]:
+        """Ports of the converted block ``name``: clock and reset if it has them, then as declared."""
+        block = self._converted[name]
+        return (*(Port(port, 1, "input") for port in block.clocking), *block.ports)
+
+    def instance(self, name: str, block: Block) -> Instance:
+        """Convert ``block`` unless done before; return an instance connected to its signals.
+
+        The signals belong to the user from now on, and are named after the instance: port ``o`` of ``pe_3``
+        becomes the wire ``pe_3__o``, whatever else the user holds.
+
+        Raises
+        ------
+        EmitError
+            If another kind of block, or one with other ports, was converted under the same name before.
+        """
+        converted = self.convert(block)
+        connections: dict[str, Value] = {}
+        for port, signal in port_values(block).values():
+            signal.name = f"{name}__{port.name}"
+            connections[f"{port.direction[0]}_{port.name}"] = signal
+        for port_name, signal in zip(CLOCKING, (ClockSignal(), ResetSignal()), strict=True):
+            if port_name in converted.clocking:
+                connections[f"i_{port_name}"] = signal
+        return Instance(block.block_name, **connections)
+
+    def get_memory(self, memory: Memory) -> Elaboratable:
+        """Amaranth's hook for memories: without initial contents, which would take minutes to write.
+
+        Raises
+        ------
+        EmitError
+            If contents other than zero were asked for.
+        """
+        contents = memory.data.init._raw
+        if any(contents):
+            raise EmitError(f"a memory in block {self._open[-1]} has initial contents: must have none")
+        contents.clear()
+        return memory.elaborate(None)
+
+    def convert(self, block: Block) -> _Converted:
+        """Convert ``block`` unless a block of its name was converted before; errors as :meth:`instance`."""
+        name = block.block_name
+        ports = tuple(port for port, _ in port_values(block).values())
+        known = self._converted.get(name)
+        if known is None:
+            if name in self._open:
+                raise EmitError(f"block {name} contains itself: {' -> '.join([*self._open, name])}")
+            self._open.append(name)
+            known = self._converted[name] = self._convert(block)
+            self._open.pop()
+        elif (known.kind, known.ports, known.macro) != (type(block), ports, block.macro):
+            raise EmitError(
+                f"two different blocks are named {name} ({known.kind.__name__} and {type(block).__name__}): "
+                "blocks of one name must be of one class and have the same ports"
+            )
+        return known
+
+    def _convert(self, block: Block) -> _Converted:
+        name = block.block_name
+        values = port_values(block)
+        for port in values.keys() & CLOCKING:
+            raise EmitError(f"block {name}: port name {port} is reserved for the clock domain")
+        fragment = Fragment.get(block, self)
+        # Amaranth takes a module without cells for a black box and leaves it out; the marker keeps it.
+        fragment.add_subfragment(Instance(MARKER), MARKER)
+        directions = {"input": PortDirection.Input, "output": PortDirection.Output}
+        raw = rtlil.convert(
+            fragment,
+            name=name,
+            ports={port.name: (value, directions[port.direction]) for port, value in values.values()},
+            emit_src=False,
+        )
+        text = tidy(raw, order=(*CLOCKING, *values), black_box=block.macro)
+        if block.observed:
+            text = keep_hierarchy(text, name)
+        clocking = tuple(port for port in ports_of(text, name) if port in CLOCKING)
+        return _Converted(
+            type(block),
+            tuple(port for port, _ in values.values()),
+            block.macro,
+            block.clocked,
+            clocking,
+            text,
+        )
+
+
+def emit(
+    top: Block,
+    out_dir: Path | None,
+    *,
+    configuration: Mapping[str, Any] | None = None,
+    map: Mapping[str, Any] | None = None,  # noqa: A002
+) -> Emitted:
+    """Write ``top`` and all blocks under it as Verilog, a module a file.
+
+    Instances, memories, ports and registers keep their names; a wire keeps its name where something reads it.
+    A signal that a bench looks at is kept, whatever becomes of it, by ``attrs={"keep": 1}``.
+
+    Parameters
+    ----------
+    top
+        The top module.
+    out_dir
+        Directory for ``<module>.v``, the file list ``<top>.f`` and the map ``<top>.json``; made if missing.
+        Every file appears complete or not at all. None writes nothing.
+    configuration
+        What the design was made from, as JSON values: goes into the map, its hash into the head of every
+        file.
+    map
+        Further entries of the map, e.g. counters and their addresses.
+
+    Returns
+    -------
+    The text and where it is. Equal arguments give equal bytes.
+
+    Raises
+    ------
+    EmitError
+        If two different blocks share a name, a block contains itself, a memory has initial contents, or an
+        entry of ``map`` is a reserved one.
+    ValueError
+        If a block or a port has a name that is no Verilog identifier, or a port has no bits.
+    YosysError
+        If a name is a keyword of Verilog.
+    OSError
+        If the directory cannot be written.
+    """
+    start = time.perf_counter()
+    emitter = Emitter()
+    with _collector_paused():
+        emitter.convert(top)
+    name = top.block_name
+    settings = dict(configuration or {})
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    head = f"// Generated by Hecaton; configuration {digest[:16]}\n"
+    netlist = emitter.rtlil
+    verilog = to_verilog(netlist, top=name, narrow=emitter.clocked)
+    for module in emitter.clocked:
+        verilog[module] = clocked(verilog[module])
+    text = {}
+    for module in module_names(netlist):
+        attribute = "(* blackbox *)\n" if module in emitter.macros else ""
+        text[module] = head + attribute + verilog[module]
+    description = {
+        "top": name,
+        "configuration": settings,
+        "modules": [
+            {"name": module, "file": f"{module}.v", "macro": module in emitter.macros} for module in text
+        ],
+        "ports": [asdict(port) for port in emitter.ports(name)],
+    }
+    for key in sorted(description.keys() & (map or {}).keys()):
+        raise EmitError(f"map entry {key!r} is reserved: must be none of {', '.join(description)}")
+    files: tuple[Path, ...] = ()
+    if out_dir is not None:
+        contents = {f"{module}.v": body for module, body in text.items()}
+        contents[f"{name}.f"] = "".join(f"{module}.v\n" for module in text)
+        contents[f"{name}.json"] = _json({**description, **(map or {})})
+        _write(out_dir, contents)
+        files = tuple(out_dir / f"{module}.v" for module in text)
+    whole = "\n".join(text.values())
+    return Emitted(
+        top=name,
+        files=files,
+        modules=tuple(text),
+        bytes=sum(len(body.encode()) for body in text.values()),
+        seconds=time.perf_counter() - start,
+        text=whole,
+        rtlil=netlist,
+    )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let Python not look for garbage: it would go over millions of nets, all in use, time and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _write(out_dir: Path, contents: Mapping[str, str]) -> None:
+    """Write all files under temporary names, then rename them, so that none is ever seen half-written."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    temporary = {name: out_dir / f".{name}.{os.getpid()}" for name in contents}
+    try:
+        for name, path in temporary.items():
+            path.write_text(contents[name], encoding="utf-8", newline="\n")
+        for name, path in temporary.items():
+            path.replace(out_dir / name)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)

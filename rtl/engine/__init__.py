@@ -1,0 +1,1 @@
+"""NoP engine: send and receive units between the links and the exchange buffer."""

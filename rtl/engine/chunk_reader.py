@@ -1,0 +1,169 @@
+"""Reads chunks out of the exchange buffer ahead of time and gives their flits one by one."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.engine.exchange_buffer import address_bits
+from rtl.interface.isa import COUNT_BITS
+from rtl.lib.queue import Queue
+
+__all__ = ["WordReader", "exchange_depth", "flits_per_word"]
+
+AHEAD = 4
+"""Words read ahead: one is given, one comes, and two hide that the bank was somebody else's."""
+
+
+def exchange_depth(nop: NopSpec, memory: MemorySpec) -> int:
+    """Words of the exchange buffer: whole words of every bank."""
+    banks = nop.exchange_banks(memory.word_bytes)
+    return nop.exchange_bytes // (memory.word_bytes * banks) * banks
+
+
+def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
+    """Flits that one word of the exchange buffer holds.
+
+    Raises
+    ------
+    ValueError
+        If a word does not hold a whole number of flits, or a flit not a whole number of sums.
+    """
+    bits = 8 * memory.word_bytes
+    if nop.flit_bits % 32 or bits % nop.flit_bits:
+        raise ValueError(
+            f"nop.flit_bits = {nop.flit_bits}: must be a multiple of 32 that divides a memory word of {bits} bits, "
+            "for a die with an engine"
+        )
+    return bits // nop.flit_bits
+
+
+class WordReader(Block):
+    """``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
+
+    Behind the first ``lap`` chunks the addresses go on ``wrap`` further; with a ``lap`` of 0 they never do.
+
+    Members
+    -------
+    load : In(1), base, pitch, lap, wrap, chunks, flits, free : In
+        Begin, when all words of the chunks before have been read. The words of the first ``free`` chunks are read
+        without asking.
+    asks : Out(1), word_ok : In(1), word_take : Out(1)
+        The next word is not one of these; it may be read; it is.
+    read_valid, read_address, read_ready, read_data
+        Read port of the exchange buffer.
+    o : Out(stream)
+        Data of a flit, and above it whether it is the last one of its chunk.
+    waiting : Out(1)
+        There is a next word, and room for it.
+    """
+
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
+        self._nop, self._memory = nop, memory
+        self._per_word = flits_per_word(nop, memory)
+        super().__init__(
+            {
+                "load": In(1),
+                "base": In(BUFFER_ADDRESS_BITS),
+                "pitch": In(BUFFER_ADDRESS_BITS),
+                "lap": In(COUNT_BITS),
+                "wrap": In(BUFFER_ADDRESS_BITS),
+                "chunks": In(COUNT_BITS),
+                "flits": In(COUNT_BITS),
+                "free": In(COUNT_BITS),
+                "asks": Out(1),
+                "word_ok": In(1),
+                "word_take": Out(1),
+                "read_valid": Out(1),
+                "read_address": Out(address_bits(exchange_depth(nop, memory))),
+                "read_ready": In(1),
+                "read_data": In(8 * memory.word_bytes),
+                "o": Out(stream.Signature(nop.flit_bits + 1)),
+                "waiting": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        depth = exchange_depth(self._nop, self._memory)
+        return f"word_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        per_word = self._per_word
+        pitch, flits = Signal(BUFFER_ADDRESS_BITS), Signal(COUNT_BITS)
+        lap, wrap = Signal(COUNT_BITS), Signal(BUFFER_ADDRESS_BITS)
+        chunk_address, address = Signal(BUFFER_ADDRESS_BITS), Signal(BUFFER_ADDRESS_BITS)
+        chunks, left, free = Signal(COUNT_BITS), Signal(COUNT_BITS), Signal(COUNT_BITS)
+        count = Signal(range(per_word + 1))
+        last_word = Signal()
+        next_chunk = Signal(BUFFER_ADDRESS_BITS)
+        taken = Signal()
+        held = Signal(range(AHEAD + 1))  # words read, or on their way, that are not given yet
+        given = Signal()
+        m.d.comb += [
+            last_word.eq(left <= per_word),
+            count.eq(Mux(last_word, left, per_word)),
+            next_chunk.eq(chunk_address + pitch + Mux(lap == 1, wrap, 0)),
+            self.waiting.eq((chunks != 0) & (held != AHEAD)),
+            self.asks.eq(free == 0),
+            self.read_valid.eq(self.waiting & (self.word_ok | ~self.asks)),
+            self.read_address.eq(address),
+            taken.eq(self.read_valid & self.read_ready),
+            self.word_take.eq(taken & self.asks),
+        ]
+        m.d.sync += held.eq(held + taken - given)
+        with m.If(self.load):
+            m.d.sync += [
+                pitch.eq(self.pitch),
+                lap.eq(self.lap),
+                wrap.eq(self.wrap),
+                flits.eq(self.flits),
+                chunk_address.eq(self.base),
+                address.eq(self.base),
+                chunks.eq(self.chunks),
+                left.eq(self.flits),
+                free.eq(self.free),
+            ]
+        with m.Elif(taken):
+            m.d.sync += [address.eq(address + 1), left.eq(left - per_word)]
+            with m.If(last_word):
+                m.d.sync += [
+                    address.eq(next_chunk),
+                    chunk_address.eq(next_chunk),
+                    chunks.eq(chunks - 1),
+                    lap.eq(lap - (lap != 0)),
+                    free.eq(free - (free != 0)),
+                    left.eq(flits),
+                ]
+
+        words = Queue(width=8 * self._memory.word_bytes + len(count) + 1, depth=AHEAD)
+        place(m, platform, "words", words)
+        coming = Signal()
+        coming_kind = Signal(len(count) + 1)
+        m.d.sync += [coming.eq(taken), coming_kind.eq(Cat(count, last_word))]
+        m.d.comb += [
+            words.i.valid.eq(coming),
+            words.i.payload.eq(Cat(self.read_data, coming_kind)),
+        ]
+        bits = 8 * self._memory.word_bytes
+        word, word_count, word_last = (
+            words.o.payload[:bits],
+            words.o.payload[bits : bits + len(count)],
+            words.o.payload[-1],
+        )
+        index = Signal(range(max(per_word, 2)))
+        over = Signal()  # the word's last flit is offered
+        m.d.comb += [
+            over.eq(index == word_count - 1),
+            self.o.valid.eq(words.o.valid),
+            self.o.payload.eq(Cat(word.word_select(index, self._nop.flit_bits), over & word_last)),
+            words.o.ready.eq(self.o.ready & over),
+            given.eq(words.o.valid & words.o.ready),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += index.eq(Mux(over, 0, index + 1))
+        return m

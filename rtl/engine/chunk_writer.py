@@ -1,0 +1,134 @@
+"""Collects the flits of chunks in words and writes them to the exchange buffer."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.engine.chunk_reader import exchange_depth, flits_per_word
+from rtl.engine.exchange_buffer import address_bits
+from rtl.interface.isa import COUNT_BITS, SEMAPHORES
+from rtl.lib.queue import Queue
+
+__all__ = ["WordWriter"]
+
+WAITING = 4
+"""Words that wait for their banks. A word that found its bank taken makes those behind it late, too, and holds up
+no flit."""
+
+
+class WordWriter(Block):
+    """Writes chunks; each begins with a word, at addresses as those of :class:`rtl.engine.chunk_reader.WordReader`.
+
+    Members
+    -------
+    load : In(1)
+        Begin with the chunk at ``base``.
+    base, pitch, lap, wrap : In
+        As for the reader; those that are not written count as well. They hold while the chunks come.
+    by_source, source : In
+        The chunk lies at ``base`` + ``source`` x ``pitch`` instead.
+    i : In(stream)
+        Data of a flit, and above it whether it ends a chunk.
+    post : In(SEMAPHORES)
+        What the word of the flit posts.
+    chunk : In(1)
+        A chunk is over, written or not.
+    written : Out(1), written_post : Out(SEMAPHORES)
+        A word is written, and what it posts.
+    write_valid, write_address, write_strobe, write_data, write_ready
+        Write port of the exchange buffer.
+    """
+
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
+        self._nop, self._memory = nop, memory
+        self._per_word = flits_per_word(nop, memory)
+        super().__init__(
+            {
+                "load": In(1),
+                "base": In(BUFFER_ADDRESS_BITS),
+                "pitch": In(BUFFER_ADDRESS_BITS),
+                "lap": In(COUNT_BITS),
+                "wrap": In(BUFFER_ADDRESS_BITS),
+                "by_source": In(1),
+                "source": In(nop.coordinate_bits),
+                "i": In(stream.Signature(nop.flit_bits + 1)),
+                "post": In(SEMAPHORES),
+                "chunk": In(1),
+                "written": Out(1),
+                "written_post": Out(SEMAPHORES),
+                "write_valid": Out(1),
+                "write_address": Out(address_bits(exchange_depth(nop, memory))),
+                "write_strobe": Out(memory.word_bytes // 4),
+                "write_data": Out(8 * memory.word_bytes),
+                "write_ready": In(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        nop = self._nop
+        size = f"{exchange_depth(nop, self._memory)}x{self._memory.word_bytes}"
+        return f"word_writer_{size}_{nop.flit_bits}_c{nop.coordinate_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        nop, per_word = self._nop, self._per_word
+        start = Signal(BUFFER_ADDRESS_BITS)  # address of the chunk, when they come one after the other
+        lap = Signal(COUNT_BITS)
+        following = Signal(BUFFER_ADDRESS_BITS)  # address of the next word of this chunk
+        in_chunk = Signal()
+        index = Signal(range(max(per_word, 2)))
+        collected = Signal(8 * self._memory.word_bytes, reset_less=True)
+        whole = Signal()
+        tail = self.i.payload[-1]
+        request = data.StructLayout(
+            {
+                "data": len(collected),
+                "strobe": len(self.write_strobe),
+                "address": BUFFER_ADDRESS_BITS,
+                "post": SEMAPHORES,
+            }
+        )
+        words = Queue(width=request.size, depth=WAITING, renews=True)
+        place(m, platform, "words", words)
+        put, given = Signal(request), request(words.o.payload)
+        first = Mux(self.by_source, self.base + self.source * self.pitch, start)
+        m.d.comb += [
+            whole.eq(tail | (index == per_word - 1)),
+            put.data.eq(
+                Cat(
+                    Mux(index == n, self.i.payload[:-1], collected.word_select(n, nop.flit_bits))
+                    for n in range(per_word)
+                )
+            ),
+            put.strobe.eq(Cat((index >= n).replicate(nop.flit_bits // 32) for n in range(per_word))),
+            put.address.eq(Mux(in_chunk, following, first)),
+            put.post.eq(self.post),
+            words.i.payload.eq(put),
+            words.i.valid.eq(self.i.valid & whole),
+            self.i.ready.eq(~whole | words.i.ready),
+            self.write_valid.eq(words.o.valid),
+            words.o.ready.eq(self.write_ready),
+            *(getattr(self, f"write_{name}").eq(given[name]) for name in ("data", "strobe", "address")),
+            self.written.eq(self.write_valid & self.write_ready),
+            self.written_post.eq(given.post),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [
+                collected.eq(put.data),
+                in_chunk.eq(~tail),
+                following.eq(put.address + whole),
+                index.eq(Mux(whole, 0, index + 1)),
+            ]
+        with m.If(self.load):
+            m.d.sync += [start.eq(self.base), lap.eq(self.lap)]
+        with m.Elif(self.chunk):
+            m.d.sync += [
+                start.eq(start + self.pitch + Mux(lap == 1, self.wrap, 0)),
+                lap.eq(lap - (lap != 0)),
+            ]
+        return m

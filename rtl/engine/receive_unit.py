@@ -1,0 +1,295 @@
+"""Receive unit: what comes in by one side, into the exchange buffer, on to a send unit, or both, added to if asked."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.compute.mac import Adder
+from rtl.engine.chunk_reader import WordReader, exchange_depth
+from rtl.engine.chunk_writer import WordWriter
+from rtl.engine.exchange_buffer import address_bits
+from rtl.interface.flit import flit_layout
+from rtl.interface.isa import COUNT_BITS, RECEIVE, SEMAPHORES
+from rtl.lib.delay import Delay
+from rtl.lib.queue import Queue
+
+__all__ = ["QUEUED_FLITS", "ReceiveUnit"]
+
+QUEUED_FLITS = 16
+"""Flits that wait in a receive unit to go on. A chunk of no more than these never holds up the link that it came by.
+Longer ones last longer than a way through the exchange buffer."""
+
+
+class ReceiveUnit(Block):
+    """A link to the exchange buffer. Each side of the die has one.
+
+    What comes can go on in the cycle in which it comes. A flit that is added to meets its own sums, which were read
+    ahead, in the adders, one for each 32 bits, and what comes out goes on at once: so a sum that walks from die to die
+    stays at each for the adders' stages only. Sums that come to a die from both sides meet in one of its receive units,
+    to which the other one hands its own. What cannot go on at once waits in a queue, and holds up nothing that is
+    written. A command begins when all that the ones before it forward has left.
+
+    Parameters
+    ----------
+    die : DieSpec
+        Type of the sums, stages of the adders.
+    nop, memory : NopSpec, MemorySpec
+        Flits, and words of the exchange buffer.
+
+    Members
+    -------
+    command : In(stream)
+        RECEIVE commands for this side.
+    needs, needs_ok, take, post
+        Semaphores, as in the array unit.
+    i : In(stream)
+        From the router's input of this side.
+    read_valid, read_address, read_ready, read_data
+        Read port of the exchange buffer.
+    write_valid, write_address, write_strobe, write_data, write_ready
+        Write port of the exchange buffer.
+    forward, turn : Out(stream)
+        Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side, and of this side.
+    hand : Out(stream), join : In(stream)
+        The same, to and from the receive unit of the opposite side.
+    idle : Out(1)
+        No command is here.
+    active, stall_semaphore, flits : Out(1)
+        For the counters: a command is here; it waits for semaphores; a flit comes.
+    """
+
+    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
+        self._die, self._nop, self._memory = die, nop, memory
+        address = address_bits(exchange_depth(nop, memory))
+        onward = stream.Signature(nop.flit_bits + 1)
+        super().__init__(
+            {
+                "command": In(stream.Signature(RECEIVE.size)),
+                "needs": Out(SEMAPHORES),
+                "needs_ok": In(1),
+                "take": Out(1),
+                "post": Out(SEMAPHORES),
+                "i": In(stream.Signature(flit_layout(nop).size)),
+                "read_valid": Out(1),
+                "read_address": Out(address),
+                "read_ready": In(1),
+                "read_data": In(8 * memory.word_bytes),
+                "write_valid": Out(1),
+                "write_address": Out(address),
+                "write_strobe": Out(memory.word_bytes // 4),
+                "write_data": Out(8 * memory.word_bytes),
+                "write_ready": In(1),
+                "forward": Out(onward),
+                "turn": Out(onward),
+                "hand": Out(onward),
+                "join": In(onward),
+                "idle": Out(1),
+                "active": Out(1),
+                "stall_semaphore": Out(1),
+                "flits": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        die, nop = self._die, self._nop
+        size = f"{exchange_depth(nop, self._memory)}x{self._memory.word_bytes}"
+        return f"receive_unit_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
+
+    @property
+    def observed(self) -> bool:
+        return True
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        command = Signal(RECEIVE)
+        active, started = Signal(), Signal()
+        go, over = Signal(), Signal()
+        chunks = Signal(COUNT_BITS)  # that are not whole yet
+        forwarded = Signal(COUNT_BITS)  # of these, how many go on
+        to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
+        to_add = Signal(COUNT_BITS)  # of these, how many go on
+        flit = flit_layout(self._nop)(self.i.payload)
+        reader = WordReader(nop=self._nop, memory=self._memory)
+        place(m, platform, "reader", reader)
+
+        # What goes on: the flit as it came, or its sum; and whether it ends a chunk.
+        value = Signal(self._nop.flit_bits + 1)
+        valid, ready, last, final = Signal(), Signal(), Signal(), Signal()
+        adding, more = Signal(), Signal()
+        joins = Signal()  # the chunk that comes is added to what is handed over
+        may_add, summed = self._elaborate_adders(m, platform, reader, adding, more, joins, ready)
+        forwards, sends, hands, writes = Signal(), Signal(), Signal(), Signal()
+        onward_valid = Signal()
+        onward_ready, onward_over, onward_empty = self._elaborate_onward(
+            m, platform, Cat(value, hands, command.turn), onward_valid
+        )
+        writer = WordWriter(nop=self._nop, memory=self._memory)
+        place(m, platform, "writer", writer)
+        m.d.comb += [
+            writer.load.eq(go),
+            *(
+                getattr(writer, name).eq(command[name])
+                for name in ("base", "pitch", "lap", "wrap", "by_source")
+            ),
+            writer.source.eq(flit.source),
+            writer.i.payload.eq(value),
+            writer.post.eq(
+                Mux(forwards | (command.keep == 0), command.word_post, 0) | Mux(final, command.post, 0)
+            ),
+            writer.chunk.eq(last),
+            *(
+                getattr(self, f"write_{name}").eq(getattr(writer, f"write_{name}"))
+                for name in ("valid", "address", "strobe", "data")
+            ),
+            writer.write_ready.eq(self.write_ready),
+        ]
+        m.d.comb += [
+            joins.eq(command.join & (to_add == 0)),
+            adding.eq(started & (chunks != 0) & command.add),
+            more.eq(to_come != 0),
+            value.eq(Mux(command.add, summed[1:], Cat(flit.data, flit.tail))),
+            # What was written last is posted with its word, and no other post may come in that cycle.
+            valid.eq(
+                started
+                & (chunks != 0)
+                & Mux(command.add, summed[0], self.i.valid)
+                & ~(final & ~writes & self.write_valid)
+            ),
+            self.i.ready.eq(started & (chunks != 0) & Mux(command.add, may_add, ready)),
+            forwards.eq(forwarded != 0),
+            sends.eq(forwards & (command.keep != 2)),
+            hands.eq(~forwards & command.hand),
+            writes.eq(~hands & (~forwards | (command.keep != 0))),
+            onward_valid.eq(valid & (sends | hands) & (~writes | writer.i.ready)),
+            writer.i.valid.eq(valid & writes & (~sends | onward_ready)),
+            ready.eq(
+                (~(sends | hands) | onward_ready)
+                & (~writes | writer.i.ready)
+                & ~(final & ~writes & self.write_valid)
+            ),
+            final.eq(value[-1] & (chunks == 1)),
+            last.eq(valid & ready & value[-1]),
+            over.eq(last & final),
+            self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
+            go.eq(active & ~started & self.needs_ok & onward_over),
+            self.take.eq(go | reader.word_take),
+            reader.load.eq(go & command.add),
+            reader.base.eq(command.base),
+            reader.pitch.eq(command.pitch),
+            reader.lap.eq(command.lap),
+            reader.wrap.eq(command.wrap),
+            reader.chunks.eq(Mux(command.join, command.forwarded, command.chunks)),
+            reader.flits.eq(command.flits),
+            reader.free.eq(command.forwarded),
+            reader.word_ok.eq(started & self.needs_ok),
+            self.read_valid.eq(reader.read_valid),
+            self.read_address.eq(reader.read_address),
+            reader.read_ready.eq(self.read_ready),
+            reader.read_data.eq(self.read_data),
+            self.post.eq(Mux(writer.written, writer.written_post, 0) | Mux(over & ~writes, command.post, 0)),
+            self.command.ready.eq(~active | over),
+            self.idle.eq(~active & ~self.write_valid & onward_empty),
+            self.active.eq(active),
+            self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.needs_ok),
+            self.flits.eq(self.i.valid & self.i.ready),
+        ]
+        with m.If(go):
+            m.d.sync += [started.eq(1), to_come.eq(command.chunks), to_add.eq(command.forwarded)]
+        with m.Elif(self.i.valid & self.i.ready & flit.tail):
+            m.d.sync += [to_come.eq(to_come - 1), to_add.eq(to_add - (to_add != 0))]
+        with m.If(last):
+            m.d.sync += [chunks.eq(chunks - 1), forwarded.eq(forwarded - forwards)]
+        with m.If(over):
+            m.d.sync += [active.eq(0), started.eq(0)]
+        with m.If(self.command.valid & self.command.ready):
+            incoming = RECEIVE(self.command.payload)
+            m.d.sync += [
+                command.eq(incoming),
+                active.eq(1),
+                started.eq(0),
+                chunks.eq(incoming.chunks),
+                forwarded.eq(incoming.forwarded),
+            ]
+        return m
+
+    def _elaborate_adders(
+        self,
+        m: Module,
+        platform: object,
+        reader: WordReader,
+        adding: Signal,
+        more: Signal,
+        joins: Signal,
+        ready: Signal,
+    ) -> tuple[Signal, Value]:
+        """Add; return whether a flit can come, and the sum: whether there is one, its bits, whether it is a tail.
+
+        The sum is that of this cycle if none waits.
+        """
+        stages = self._die.stages
+        flit = flit_layout(self._nop)(self.i.payload)
+        most = stages + 2
+        held = Signal(range(most + 1))  # sums that are in the adders, or wait behind them
+        may_add = Signal()
+        take, given = Signal(), Signal()
+        kind = Delay(width=2, cycles=stages, reset_less=False)
+        place(m, platform, "kind", kind)
+        sums = Queue(width=self._nop.flit_bits + 1, depth=most)
+        place(m, platform, "sums", sums)
+        results = []
+        for n in range(self._nop.flit_bits // 32):
+            adder = Adder(dtype=self._die.dtype, stages=stages)
+            place(m, platform, f"adder_{n}", adder)
+            m.d.comb += [
+                adder.a.eq(flit.data.word_select(n, 32)),
+                adder.b.eq(Mux(joins, self.join.payload, reader.o.payload).word_select(n, 32)),
+            ]
+            results.append(adder.o)
+        comes = kind.o[0]
+        result = Cat(*results, kind.o[1])
+        m.d.comb += [
+            # Apart from the unit's ready, which may depend on that of who takes the sums.
+            may_add.eq(more & Mux(joins, self.join.valid, reader.o.valid) & (held != most)),
+            take.eq(adding & self.i.valid & may_add),
+            reader.o.ready.eq(take & ~joins),
+            self.join.ready.eq(take & joins),
+            kind.i.eq(Cat(take, flit.tail)),
+            sums.i.payload.eq(result),
+            sums.i.valid.eq(comes & ~(ready & ~sums.o.valid)),
+            sums.o.ready.eq(adding & ready),
+            given.eq(adding & ready & (comes | sums.o.valid)),
+        ]
+        m.d.sync += held.eq(held + take - given)
+        return may_add, Cat(comes | sums.o.valid, Mux(sums.o.valid, sums.o.payload, result))
+
+    def _elaborate_onward(
+        self, m: Module, platform: object, entry: Value, valid: Signal
+    ) -> tuple[Value, Value, Value]:
+        """Pass on flits, each with whether it is handed over and whether it turns; return whether one can come, whether
+        none waits that is sent on, and whether none waits.
+        """
+        queue = Queue(width=len(entry), depth=QUEUED_FLITS)
+        place(m, platform, "onward", queue)
+        first = Signal(len(entry), name="onward_first")
+        there, taken = Signal(name="onward_there"), Signal(name="onward_taken")
+        hands, turns = first[-2], first[-1]
+        m.d.comb += [
+            # What goes on waits only if it is not taken at once.
+            first.eq(Mux(queue.o.valid, queue.o.payload, entry)),
+            there.eq(queue.o.valid | valid),
+            queue.i.payload.eq(entry),
+            queue.i.valid.eq(valid & (queue.o.valid | ~taken)),
+            queue.o.ready.eq(taken),
+            *(port.payload.eq(first[:-2]) for port in (self.forward, self.turn, self.hand)),
+            self.hand.valid.eq(there & hands),
+            self.turn.valid.eq(there & ~hands & turns),
+            self.forward.valid.eq(there & ~hands & ~turns),
+            taken.eq(Mux(hands, self.hand.ready, Mux(turns, self.turn.ready, self.forward.ready))),
+        ]
+        # What is handed over comes behind all that is sent on.
+        return queue.i.ready, ~queue.o.valid | hands, ~queue.o.valid

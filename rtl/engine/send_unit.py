@@ -1,0 +1,168 @@
+"""Send unit: one side's packets, out of the exchange buffer or straight from what a receive unit forwards."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.engine.chunk_reader import WordReader, exchange_depth
+from rtl.engine.exchange_buffer import address_bits
+from rtl.interface.flit import flit_layout
+from rtl.interface.isa import COUNT_BITS, SEMAPHORES, SEND
+
+__all__ = ["SendUnit"]
+
+
+class SendUnit(Block):
+    """Exchange buffer to a link. Each side of the die has one, told apart by ``along_row``.
+
+    Parameters
+    ----------
+    nop, memory : NopSpec, MemorySpec
+        Flits, and words of the exchange buffer.
+    along_row : bool
+        Whether it is the east's or the west's: targets are columns then, otherwise rows.
+
+    Members
+    -------
+    row, col : In(nop.coordinate_bits)
+        Place of the die.
+    command : In(stream)
+        SEND commands for this side.
+    needs, needs_ok, take, post
+        Semaphores, as in the array unit.
+    read_valid, read_address, read_ready, read_data
+        Read port of the exchange buffer.
+    forward, turn : In(stream)
+        Data of a flit, and above it whether it ends a chunk, from the receive unit of the opposite side, and of this
+        one.
+    o : Out(stream)
+        To the router's output of this side.
+    idle : Out(1)
+        No command is here.
+    active, stall_semaphore, stall_link, flits : Out(1)
+        For the counters: a command is here; it waits for semaphores; a flit is not taken; a flit leaves.
+    """
+
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec, along_row: bool) -> None:
+        self._nop, self._memory, self._along_row = nop, memory, along_row
+        super().__init__(
+            {
+                "row": In(nop.coordinate_bits),
+                "col": In(nop.coordinate_bits),
+                "command": In(stream.Signature(SEND.size)),
+                "needs": Out(SEMAPHORES),
+                "needs_ok": In(1),
+                "take": Out(1),
+                "post": Out(SEMAPHORES),
+                "read_valid": Out(1),
+                "read_address": Out(address_bits(exchange_depth(nop, memory))),
+                "read_ready": In(1),
+                "read_data": In(8 * memory.word_bytes),
+                "forward": In(stream.Signature(nop.flit_bits + 1)),
+                "turn": In(stream.Signature(nop.flit_bits + 1)),
+                "o": Out(stream.Signature(flit_layout(nop).size)),
+                "idle": Out(1),
+                "active": Out(1),
+                "stall_semaphore": Out(1),
+                "stall_link": Out(1),
+                "flits": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        nop = self._nop
+        kind = "row" if self._along_row else "column"
+        depth = exchange_depth(nop, self._memory)
+        return f"send_unit_{kind}_{depth}x{self._memory.word_bytes}_{nop.flit_bits}_c{nop.coordinate_bits}"
+
+    @property
+    def observed(self) -> bool:
+        return True
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        reader = WordReader(nop=self._nop, memory=self._memory)
+        place(m, platform, "reader", reader)
+        command = Signal(SEND)
+        active, started = Signal(), Signal()
+        loaded = Signal()  # the reader has begun
+        chunks = Signal(COUNT_BITS)  # that have not left yet
+        own_left = Signal(COUNT_BITS)  # of these, how many are in the buffer whatever the others are
+        forwards, coming, coming_ready = Signal(), Signal(), Signal()  # the chunk is one that is forwarded
+        go, sent, over = Signal(), Signal(), Signal()
+        flit = flit_layout(self._nop)
+        own, ahead = (self.col, self.row) if self._along_row else (self.row, self.col)
+        target = Signal.like(own)
+        outgoing = Signal(flit)
+        source = Signal(self._nop.flit_bits + 1)
+        m.d.comb += [
+            # The semaphores of the command first, then those of each word.
+            self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
+            go.eq(active & ~started & self.needs_ok),
+            self.take.eq(go | reader.word_take),
+            reader.load.eq(active & ~loaded & (go | command.ahead)),
+            reader.base.eq(command.base),
+            reader.pitch.eq(command.pitch),
+            reader.lap.eq(command.lap),
+            reader.wrap.eq(command.wrap),
+            reader.chunks.eq(Mux(command.forward, command.own, command.chunks)),
+            reader.free.eq(command.own),
+            reader.flits.eq(command.flits),
+            reader.word_ok.eq(started & self.needs_ok),
+            self.read_valid.eq(reader.read_valid),
+            self.read_address.eq(reader.read_address),
+            reader.read_ready.eq(self.read_ready),
+            reader.read_data.eq(self.read_data),
+            target.eq(command.target),
+            forwards.eq(command.forward & (own_left == 0)),
+            source.eq(
+                Mux(forwards, Mux(command.turn, self.turn.payload, self.forward.payload), reader.o.payload)
+            ),
+            outgoing.data.eq(source),
+            outgoing.row.eq(ahead if self._along_row else target),
+            outgoing.col.eq(target if self._along_row else ahead),
+            outgoing.source.eq(own),
+            outgoing.copy.eq(command.copy),
+            outgoing.engine.eq(1),
+            outgoing.tail.eq(source[-1]),
+            self.o.payload.eq(outgoing),
+            coming.eq(Mux(command.turn, self.turn.valid, self.forward.valid)),
+            self.o.valid.eq(started & Mux(forwards, coming, reader.o.valid)),
+            coming_ready.eq(started & forwards & self.o.ready),
+            self.forward.ready.eq(coming_ready & ~command.turn),
+            self.turn.ready.eq(coming_ready & command.turn),
+            reader.o.ready.eq(started & ~forwards & self.o.ready),
+            sent.eq(self.o.valid & self.o.ready),
+            over.eq(sent & source[-1] & (chunks == 1)),
+            self.post.eq(Mux(over, command.post, 0)),
+            self.command.ready.eq(~active | over),
+            self.idle.eq(~active),
+            self.active.eq(active),
+            self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.needs_ok),
+            self.stall_link.eq(self.o.valid & ~self.o.ready),
+            self.flits.eq(sent),
+        ]
+        with m.If(go):
+            m.d.sync += started.eq(1)
+        with m.If(reader.load):
+            m.d.sync += loaded.eq(1)
+        with m.If(sent & source[-1]):
+            m.d.sync += [chunks.eq(chunks - 1), own_left.eq(own_left - (own_left != 0))]
+        with m.If(over):
+            m.d.sync += [active.eq(0), started.eq(0)]
+        with m.If(self.command.valid & self.command.ready):
+            incoming = SEND(self.command.payload)
+            m.d.sync += [
+                command.eq(incoming),
+                active.eq(1),
+                started.eq(0),
+                loaded.eq(0),
+                chunks.eq(incoming.chunks),
+                own_left.eq(incoming.own),
+            ]
+        return m

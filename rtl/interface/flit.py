@@ -1,0 +1,62 @@
+"""Flits of the network-on-package: what crosses a link in a cycle."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from amaranth.lib import data
+
+from chiplet.machine.specs import NopSpec
+
+__all__ = ["PORTS", "SIDES", "Port", "flit_layout", "opposite"]
+
+
+class Port(IntEnum):
+    """Port of a router. Row 0 of the mesh is its northern edge, column 0 its western one."""
+
+    LOCAL = 0
+    NORTH = 1
+    EAST = 2
+    SOUTH = 3
+    WEST = 4
+
+    @property
+    def text(self) -> str:
+        """Name in the names of Verilog ports."""
+        return self.name.lower()
+
+
+PORTS = tuple(Port)
+
+SIDES = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+"""Ports to the neighbours."""
+
+_OPPOSITE = {Port.NORTH: Port.SOUTH, Port.EAST: Port.WEST, Port.SOUTH: Port.NORTH, Port.WEST: Port.EAST}
+
+
+def opposite(port: Port) -> Port:
+    """The port at the other end of the link of ``port``. Raises KeyError for the local port, which has none."""
+    return _OPPOSITE[port]
+
+
+def flit_layout(nop: NopSpec) -> data.StructLayout:
+    """A flit: its data, and beside them where its packet goes, in every flit of the packet alike.
+
+    - ``col``, ``row``: place of the target's router.
+    - ``source``: place of the sender along the row or column that the packet follows; routers do not read it.
+    - ``copy``: the engines of the dies on the way take a copy. Only for packets that follow one row or column.
+    - ``engine``: the packet leaves for the engine of the die, not by the local port.
+    - ``tail``: the last flit of its packet. The flit after a tail is the first of another one, its head.
+    """
+    place = nop.coordinate_bits
+    return data.StructLayout(
+        {
+            "data": nop.flit_bits,
+            "col": place,
+            "row": place,
+            "source": place,
+            "copy": 1,
+            "engine": 1,
+            "tail": 1,
+        }
+    )

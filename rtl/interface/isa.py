@@ -1,0 +1,262 @@
+"""Command layouts of a die's program: the only place that knows bits.
+
+A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
+each to the queue of its unit (array, load, store, engine); SET is carried out by the processor itself. Units run at
+the same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is
+above zero (and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen
+by others.
+
+What a program has to keep:
+
+- Counts are at least 1, which :func:`encode` sees to: a unit never ends a command that has nothing to do.
+- Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
+  apply; posts likewise. A semaphore counts to 65535.
+- A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
+- What a SEND forwards is what one RECEIVE, of the opposite side or with `turn` of the same one, forwards: as many
+  chunks of as many flits. It forwards at least one chunk, or has at least one of its own.
+- What a RECEIVE hands over is what one RECEIVE of the opposite side joins; both add.
+- The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they come in by that side.
+- A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a semaphore of that one, as the
+  load unit asks for words ahead. What it reads there and what it writes there do not overlap.
+- Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
+  one sum then never comes back to the adder of its column while it is still in it.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from amaranth.hdl import Const
+from amaranth.lib import data
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES
+
+__all__ = [
+    "COMMAND_BITS",
+    "COUNT_BITS",
+    "FIELDS",
+    "GEMM",
+    "HEADER",
+    "LAYOUTS",
+    "LOAD",
+    "MEMORY_ADDRESS_BITS",
+    "RECEIVE",
+    "SEMAPHORES",
+    "SEMAPHORE_BITS",
+    "SEND",
+    "SET",
+    "STORE",
+    "USES",
+    "Opcode",
+    "Side",
+    "Target",
+    "decode",
+    "encode",
+]
+
+COMMAND_BITS = 8 * COMMAND_BYTES
+SEMAPHORES = 8
+SEMAPHORE_BITS = 16
+COUNT_BITS = 16
+MEMORY_ADDRESS_BITS = 32
+PITCH_BITS = 24
+_COUNTS = frozenset(
+    {"rows", "cols", "words", "panels", "last_cols", "m", "k_tiles", "last_k", "chunks", "flits"}
+)
+
+
+class Opcode(IntEnum):
+    """What a command does. Zero is no command, so that a cleared memory is an error and not a program."""
+
+    SET = 1
+    LOAD = 2
+    STORE = 3
+    GEMM = 4
+    SEND = 5
+    RECEIVE = 6
+
+
+class Side(IntEnum):
+    """Side of the die where the engine sends or receives."""
+
+    NORTH = 0
+    EAST = 1
+    SOUTH = 2
+    WEST = 3
+
+
+class Target(IntEnum):
+    """Buffer that a load fills."""
+
+    ACTIVATION = 0
+    WEIGHT = 1
+
+
+_BUFFER = BUFFER_ADDRESS_BITS
+
+_HEADER = {
+    "opcode": (4, "the command, see above"),
+    "wait": (SEMAPHORES, "semaphores taken before the command starts, one bit each"),
+    "post": (SEMAPHORES, "semaphores posted when all of its effect can be seen, one bit each"),
+}
+
+FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
+    Opcode.SET: _HEADER
+    | {"mask": (SEMAPHORES, "semaphores that are set, one bit each")}
+    | {f"value_{s}": (SEMAPHORE_BITS, f"value of semaphore {s}") for s in range(SEMAPHORES)},
+    Opcode.LOAD: _HEADER
+    | {
+        "target": (1, "buffer: 0 activation, 1 weight"),
+        "base": (_BUFFER, "first buffer address"),
+        "pitch": (_BUFFER, "buffer addresses from one panel of B columns to the next, at least `rows`"),
+        "rows": (COUNT_BITS, "rows of the block"),
+        "cols": (COUNT_BITS, "elements of a row"),
+        "words": (COUNT_BITS, "memory words of a row: `cols` elements in whole words"),
+        "address": (MEMORY_ADDRESS_BITS, "memory word of the first element"),
+        "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
+        "exchange": (
+            1,
+            "1: whole words to the exchange buffer's word `base`, rows `pitch` apart (`target` means nothing)",
+        ),
+    },
+    Opcode.STORE: _HEADER
+    | {
+        "panel_wait": (SEMAPHORES, "semaphores taken before each panel"),
+        "panel_post": (SEMAPHORES, "semaphores posted when a panel has left the accumulator buffer"),
+        "base": (_BUFFER, "accumulator address of the first panel"),
+        "step": (_BUFFER, "accumulator addresses from one panel to the next"),
+        "wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
+        "rows": (COUNT_BITS, "rows of a panel"),
+        "panels": (COUNT_BITS, "panels of up to C columns"),
+        "last_cols": (COUNT_BITS, "columns of the last panel, 1 to C"),
+        "address": (MEMORY_ADDRESS_BITS, "memory word of the first sum"),
+        "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
+        "exchange": (
+            1,
+            "1: whole words of the exchange buffer, `rows` in a panel, a row of memory (`last_cols` means nothing)",
+        ),
+    },
+    Opcode.GEMM: _HEADER
+    | {
+        "panel_wait": (SEMAPHORES, "semaphores taken before the weights of each panel enter the array"),
+        "panel_post": (SEMAPHORES, "semaphores posted when the sums of a panel can be read"),
+        "accumulate": (1, "1: add to the sums that are there; 0: replace them"),
+        "activation_column": (1, "1: activation vectors are columns of the stored block (X^T dY)"),
+        "weight_column": (1, "1: weight vectors are columns of the stored block (dY W^T)"),
+        "activation_base": (_BUFFER, "buffer address of the activation block"),
+        "activation_pitch": (_BUFFER, "its `pitch`, as in LOAD"),
+        "weight_base": (_BUFFER, "buffer address of the weight block"),
+        "weight_pitch": (_BUFFER, "its `pitch`, as in LOAD"),
+        "accumulator_base": (_BUFFER, "accumulator address of the first panel"),
+        "accumulator_step": (_BUFFER, "accumulator addresses from one panel to the next"),
+        "accumulator_wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
+        "m": (COUNT_BITS, "rows of the streamed operand"),
+        "k_tiles": (COUNT_BITS, "tiles of R along K"),
+        "last_k": (10, "summed elements of the last K tile, 1 to R"),
+        "panels": (COUNT_BITS, "panels of C columns along N"),
+        "last_cols": (10, "columns of the last panel, 1 to C"),
+    },
+    Opcode.SEND: _HEADER
+    | {
+        "word_wait": (SEMAPHORES, "semaphores taken before each word behind the `own` chunks is read"),
+        "side": (2, "side that it leaves by: 0 north, 1 east, 2 south, 3 west"),
+        "own": (
+            COUNT_BITS,
+            "chunks, the first ones, that are in the exchange buffer whatever `forward` says",
+        ),
+        "ahead": (1, "1: the words of these may be read before the semaphores of `wait` are taken"),
+        "forward": (1, "1: send what a receive unit forwards; 0: what is in the exchange buffer"),
+        "turn": (1, "1: that of the same side forwards; 0: that of the opposite side"),
+        "copy": (1, "1: the dies on the way take a copy"),
+        "target": (8, "column (east, west) or row (north, south) of the die that it goes to"),
+        "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
+        "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
+        "lap": (COUNT_BITS, "chunks, behind which `wrap` is added to the address as well; 0: nowhere"),
+        "wrap": (_BUFFER, "words, modulo 2^20"),
+        "chunks": (COUNT_BITS, "chunks, each a packet"),
+        "flits": (COUNT_BITS, "flits of a chunk"),
+    },
+    Opcode.RECEIVE: _HEADER
+    | {
+        "word_wait": (SEMAPHORES, "semaphores taken before each word to be added to is read"),
+        "word_post": (
+            SEMAPHORES,
+            "semaphores posted when a word has been written; with `keep` a word of what is forwarded",
+        ),
+        "side": (2, "side that it comes in by, as in SEND"),
+        "add": (1, "1: add what is in the exchange buffer, in 32-bit sums; 0: take it as it is"),
+        "by_source": (
+            1,
+            "1: `base` is that of sender 0, and `pitch` from one sender to the next; 0: of one chunk. Not with `add`",
+        ),
+        "hand": (1, "1: hand what is not forwarded to the opposite side's receive unit; 0: write it"),
+        "join": (1, "1: add what is not forwarded to what the opposite side's receive unit hands over"),
+        "forwarded": (COUNT_BITS, "chunks, the first ones, that are forwarded to a send unit"),
+        "keep": (
+            2,
+            "what is forwarded is 0: not written; 1: written, too; 2: only written, for a SEND with `word_wait`",
+        ),
+        "turn": (1, "1: it goes to the send unit of the same side; 0: to that of the opposite side"),
+        "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
+        "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
+        "lap": (COUNT_BITS, "chunks, behind which `wrap` is added to the address as well; 0: nowhere"),
+        "wrap": (_BUFFER, "words, modulo 2^20"),
+        "chunks": (COUNT_BITS, "chunks, each a packet"),
+        "flits": (COUNT_BITS, "flits of a chunk"),
+    },
+}
+"""Fields of each command from bit 0 up: width in bits, and meaning."""
+
+USES: Mapping[Opcode, str] = {
+    Opcode.SET: "sets semaphores, before any later command is handed out; `wait` and `post` mean nothing",
+    Opcode.LOAD: "copies a `rows` x `cols` block of operands from memory into an operand buffer of B banks; "
+    "with an engine also as it is into the exchange buffer",
+    Opcode.STORE: "copies panels of 32-bit sums from the accumulator buffer to memory, side by side in a row; "
+    "with an engine also words of the exchange buffer",
+    Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
+    Opcode.SEND: "sends chunks along a row or column, as a packet each; only on a die with an engine",
+    Opcode.RECEIVE: "takes chunks that come in by one side, and may add to them; only on a die with an engine",
+}
+"""What each command does."""
+
+
+def _layout(fields: Mapping[str, tuple[int, str]]) -> data.StructLayout:
+    return data.StructLayout({name: width for name, (width, _) in fields.items()})
+
+
+HEADER = _layout(_HEADER)
+"""Fields that every command has."""
+
+LAYOUTS: Mapping[Opcode, data.StructLayout] = {opcode: _layout(fields) for opcode, fields in FIELDS.items()}
+"""Layout of each command, to make and to read its bits."""
+
+SET, LOAD, STORE, GEMM, SEND, RECEIVE = (LAYOUTS[opcode] for opcode in Opcode)
+
+
+def encode(opcode: Opcode, **fields: int) -> int:
+    """Return a command as a number of ``COMMAND_BITS`` bits. Fields not given are 0, which no count may be.
+
+    Raises ValueError for a field that the command does not have, or a value that is out of its range.
+    """
+    widths = {name: width for name, (width, _) in FIELDS[opcode].items() if name != "opcode"}
+    for name in sorted(fields.keys() - widths.keys()):
+        raise ValueError(f"command {opcode.name} has no field {name}: has {', '.join(widths)}")
+    for name, width in widths.items():
+        value, least, most = fields.get(name, 0), int(name in _COUNTS), (1 << width) - 1
+        if not least <= value <= most:
+            raise ValueError(f"{opcode.name}.{name} = {value} is out of range: must be {least} to {most}")
+    return Const.cast(LAYOUTS[opcode].const({"opcode": opcode.value, **fields})).value
+
+
+def decode(command: int) -> tuple[Opcode, dict[str, int]]:
+    """Return opcode and fields of an encoded command. Raises ValueError for a number that is no command."""
+    try:
+        opcode = Opcode(command & (1 << HEADER["opcode"].width) - 1)
+    except ValueError:
+        raise ValueError(
+            f"no command: opcode {command & 15} is none of {[o.value for o in Opcode]}"
+        ) from None
+    fields = {}
+    for name, field in LAYOUTS[opcode]:
+        fields[name] = command >> field.offset & (1 << field.width) - 1
+    del fields["opcode"]
+    return opcode, fields

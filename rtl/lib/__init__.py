@@ -1,0 +1,1 @@
+"""Parts that every unit uses: queues, delays, SRAM, CRC, round-robin."""

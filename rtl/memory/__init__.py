@@ -1,0 +1,1 @@
+"""The memory port of a die: arbiter, load unit and store unit."""

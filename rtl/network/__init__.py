@@ -1,0 +1,1 @@
+"""Routers, link adapters and packets of the network-on-package."""

@@ -1,0 +1,165 @@
+"""Input port of a router: its flit buffer, from which each output takes its own oldest flit."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import NopSpec
+from rtl.block import Block
+from rtl.interface.flit import Port, flit_layout
+
+__all__ = ["TURNS", "RouterInput"]
+
+TURNS: dict[Port, tuple[Port, ...]] = {
+    Port.LOCAL: (Port.LOCAL, Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST),
+    Port.NORTH: (Port.LOCAL, Port.SOUTH),
+    Port.EAST: (Port.LOCAL, Port.NORTH, Port.SOUTH, Port.WEST),
+    Port.SOUTH: (Port.LOCAL, Port.NORTH),
+    Port.WEST: (Port.LOCAL, Port.NORTH, Port.EAST, Port.SOUTH),
+}
+"""Outputs that a flit from each input can go to: first along its row, then along its column, never back."""
+
+
+class RouterInput(Block):
+    """Buffer of one input port.
+
+    The flits share the slots of the buffer, and leave it in order for each output, not altogether: a flit whose
+    output is taken does not hold up those behind it that go elsewhere, and flits for several outputs can leave in one
+    cycle. Slots are not shifted, so a flit's data is written once and read once; which slot is older than which is kept
+    in a bit for each pair of slots.
+
+    A flit of which the engine takes a copy goes on when the engine has it, a cycle later at the earliest. So it never
+    comes before what the engine makes of earlier packets, such as sums that are still in its adders.
+
+    Parameters
+    ----------
+    nop : NopSpec
+        Width of a flit, slots, width of coordinates.
+    port : Port
+        Which input this is: it decides the outputs.
+
+    Members
+    -------
+    row, col : In(nop.coordinate_bits)
+        Place of the router.
+    i : In(stream)
+        Flits of whole packets, one packet after the other; ready while a slot is free.
+    <port>_o : Out(stream)
+        For each of the ports in ``TURNS[port]``, the oldest flit that goes there.
+    engine_o : Out(stream)
+        The oldest flit for the die's engine; only where flits come from a neighbour.
+    """
+
+    def __init__(self, *, nop: NopSpec, port: Port) -> None:
+        self._nop, self._port = nop, port
+        self._goals = [turn.text for turn in TURNS[port]]
+        if port is not Port.LOCAL:
+            self._goals.append("engine")
+        flit = stream.Signature(flit_layout(nop).size)
+        super().__init__(
+            {
+                "row": In(nop.coordinate_bits),
+                "col": In(nop.coordinate_bits),
+                "i": In(flit),
+                **{f"{goal}_o": Out(flit) for goal in self._goals},
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        nop = self._nop
+        size = f"{nop.flit_bits}x{nop.buffer_flits}_c{nop.coordinate_bits}"
+        return f"router_{self._port.text}_input_{size}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        depth = self._nop.buffer_flits
+        flit = flit_layout(self._nop)
+        slots = [Signal(flit.size, name=f"slot_{n}", reset_less=True) for n in range(depth)]
+        # The outputs that each slot's flit has still to go to: none in an empty slot.
+        goals = [Signal(len(self._goals), name=f"goal_{n}") for n in range(depth)]
+        older = {
+            (a, b): Signal(name=f"older_{a}_{b}", reset_less=True) for b in range(depth) for a in range(b)
+        }
+
+        def is_older(a: int, b: int) -> Value:
+            return older[a, b] if a < b else ~older[b, a]
+
+        incoming = flit(self.i.payload)
+        in_packet = Signal()  # of a packet: the next flit is no head
+        route = Signal(len(self._goals))
+        path = Signal(len(self._goals))
+        m.d.comb += [
+            route.eq(Mux(in_packet, path, self._route())),
+            self.i.ready.eq(~reduce(lambda a, b: a & b, (goal.any() for goal in goals))),
+        ]
+        take = Signal()
+        m.d.comb += take.eq(self.i.valid & self.i.ready)
+        with m.If(take):
+            m.d.sync += [in_packet.eq(~incoming.tail), path.eq(route)]
+
+        leaving: list[list[Value]] = [[] for _ in range(depth)]  # of each slot, for each goal
+        for number, name in enumerate(self._goals):
+            output: Any = getattr(self, f"{name}_o")
+            wants = [goal[number] for goal in goals]
+            first = Signal(depth, name=f"{name}_first")
+            m.d.comb += [
+                first[slot].eq(
+                    reduce(
+                        lambda a, b: a & b,
+                        (~(wants[other] & is_older(other, slot)) for other in range(depth) if other != slot),
+                        wants[slot],
+                    )
+                )
+                for slot in range(depth)
+            ]
+            # What waits for the engine is not overtaken by what is behind it: that may be of the same packet.
+            after_engine = self._goals[-1] == "engine" and name != "engine"
+            free = [first[slot] & ~goals[slot][-1] if after_engine else first[slot] for slot in range(depth)]
+            m.d.comb += [
+                output.valid.eq(Cat(free).any()),
+                output.payload.eq(reduce(or_, (Mux(first[slot], slots[slot], 0) for slot in range(depth)))),
+            ]
+            for slot in range(depth):
+                leaving[slot].append(free[slot] & output.ready)
+
+        writes: Value = take  # a flit to write, and no free slot before this one
+        for slot in range(depth):
+            empty = ~goals[slot].any()
+            write = Signal(name=f"write_{slot}")
+            m.d.comb += write.eq(writes & empty)
+            writes = writes & ~empty
+            with m.If(write):
+                m.d.sync += [goals[slot].eq(route), slots[slot].eq(self.i.payload)]
+                m.d.sync += [older[a, b].eq(b == slot) for a, b in older if slot in (a, b)]
+            with m.Else():
+                m.d.sync += goals[slot].eq(goals[slot] & ~Cat(leaving[slot]))
+        return m
+
+    def _route(self) -> Value:
+        """Outputs of a head, one bit for each goal: along the row until the column is right."""
+        head = flit_layout(self._nop)(self.i.payload)
+        on_col, on_row = head.col == self.col, head.row == self.row
+        here = on_col & on_row
+        if self._port in (Port.NORTH, Port.SOUTH):
+            # A packet that goes along a column is in the right one, and what does not stop goes straight on.
+            here = on_row
+            going = {Port.NORTH: ~on_row, Port.SOUTH: ~on_row}
+        else:
+            going = {
+                Port.NORTH: on_col & (head.row < self.row),
+                Port.SOUTH: on_col & (head.row > self.row),
+                Port.EAST: ~on_col if self._port is Port.WEST else head.col > self.col,
+                Port.WEST: ~on_col if self._port is Port.EAST else head.col < self.col,
+            }
+        if self._port is Port.LOCAL:
+            going[Port.LOCAL] = here
+            return Cat(going[turn] for turn in TURNS[self._port])
+        going[Port.LOCAL] = here & ~head.engine
+        return Cat(*(going[turn] for turn in TURNS[self._port]), head.engine & (here | head.copy))

@@ -1,0 +1,192 @@
+"""IO die: requests of dies over the memory plane become reads and writes at an AXI4 manager port."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from chiplet.machine.specs import MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.interface.axi import BURST_INCREMENT, CACHE_BUFFERABLE, manager_members
+from rtl.interface.isa import MEMORY_ADDRESS_BITS
+from rtl.interface.link_shape import LinkShape
+from rtl.lib.queue import Queue
+from rtl.lib.streams import joined
+from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
+from rtl.network.router_output import RouterOutput
+from rtl.network.side import attach, side_members
+from rtl.package.memory_plane import Answer, message_layout
+from rtl.package.write_table import WriteTable
+
+__all__ = ["WRITES_IN_FLIGHT", "IoDie"]
+
+WRITES_IN_FLIGHT = 16
+"""Writes of an IO die that have no answer yet, at most."""
+
+_ANSWER_DEPTH = 2  # a word a cycle, without a path from one AXI signal to another within a cycle
+
+
+class IoDie(Block):
+    """End of the memory plane at the edge of the package.
+
+    Requests are served in the order in which they come, one memory word each, with the column of the die as id. So
+    answers need no table to find their die, and memory may serve dies in any order but each die in its own. A read
+    of a word with a write under way waits until the write is answered: AXI does not order the two.
+
+    Parameters
+    ----------
+    nop : NopSpec
+        Flits of the plane; ids have ``coordinate_bits``.
+    memory : MemorySpec
+        Width of a word, which is that of the data bus.
+    link : LinkShape or None
+        Adapter at its link; without one, flits go from stream to stream.
+
+    Members
+    -------
+    row : In(nop.coordinate_bits)
+        Row of the dies that it serves.
+    mem_*
+        Its side of the link to the row, see :func:`rtl.network.side.side_members`.
+    m_axi_*
+        AXI4 manager port, see :data:`rtl.interface.axi.CHANNELS`. Addresses are in bytes.
+    error : Out(1)
+        Memory has answered SLVERR or DECERR, or the link is dead; until reset.
+
+    Raises
+    ------
+    ValueError
+        If a word is wider than an AXI4 data bus.
+    """
+
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec, link: LinkShape | None) -> None:
+        self._nop, self._memory, self._link = nop, memory, link
+        super().__init__(
+            {
+                "row": In(nop.coordinate_bits),
+                **side_members("mem", nop=nop, link=link),
+                **manager_members(nop=nop, memory=memory),
+                "error": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        nop = self._nop
+        return f"io_die_{self._memory.word_bytes}_in_{nop.flit_bits}_c{nop.coordinate_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        side = attach(m, platform, self, "mem", nop=self._nop, link=self._link)
+        self._requests(m, platform, side.inward)
+        self._answers(m, platform, side.outward)
+        refused = Signal()
+        m.d.comb += self.error.eq(refused | side.dead)
+        with m.If(self.m_axi_bvalid & self.m_axi_bready & self.m_axi_bresp[1]):
+            m.d.sync += refused.eq(1)
+        with m.If(self.m_axi_rvalid & self.m_axi_rready & self.m_axi_rresp[1]):
+            m.d.sync += refused.eq(1)
+        return m
+
+    def _requests(self, m: Module, platform: object, inward: Any) -> None:
+        nop, word_bytes = self._nop, self._memory.word_bytes
+        layout = message_layout(word_bytes)
+        unpacker = Unpacker(nop=nop, bits=layout.size)
+        table = WriteTable(
+            entries=WRITES_IN_FLIGHT, address_bits=MEMORY_ADDRESS_BITS, id_bits=nop.coordinate_bits
+        )
+        place(m, platform, "unpacker", unpacker)
+        place(m, platform, "writes", table)
+        received = unpacked_layout(nop, layout.size)(unpacker.o.payload)
+        request = layout(received.data)
+        write = Signal()  # a write is to be sent, and there is room in the table until it is
+        address_sent = Signal()
+        word_sent = Signal()
+        address_done = Signal()
+        word_done = Signal()
+        m.d.comb += [
+            *joined(inward, unpacker.i),
+            write.eq(unpacker.o.valid & request.write & ~table.full),
+            self.m_axi_arvalid.eq(unpacker.o.valid & ~request.write & ~table.hit),
+            self.m_axi_awvalid.eq(write & ~address_sent),
+            self.m_axi_wvalid.eq(write & ~word_sent),
+            address_done.eq(address_sent | self.m_axi_awready),
+            word_done.eq(word_sent | self.m_axi_wready),
+            unpacker.o.ready.eq(
+                (self.m_axi_arvalid & self.m_axi_arready) | (write & address_done & word_done)
+            ),
+            table.address.eq(request.address),
+            table.put.eq(write & address_done & word_done),
+            table.put_address.eq(request.address),
+            table.put_id.eq(received.source),
+            table.done.eq(self.m_axi_bvalid & self.m_axi_bready),
+            table.done_id.eq(self.m_axi_bid),
+        ]
+        with m.If(write):
+            both = address_done & word_done
+            m.d.sync += [address_sent.eq(address_done & ~both), word_sent.eq(word_done & ~both)]
+        size = exact_log2(word_bytes)
+        for channel in ("ar", "aw"):
+            for name, value in {
+                "id": received.source,
+                "addr": Cat(Const(0, size), request.address),
+                "len": 0,
+                "size": size,
+                "burst": BURST_INCREMENT,
+                "cache": CACHE_BUFFERABLE,
+                "prot": 0,
+            }.items():
+                m.d.comb += getattr(self, f"m_axi_{channel}{name}").eq(value)
+        m.d.comb += [
+            self.m_axi_wdata.eq(request.data),
+            self.m_axi_wstrb.eq(Cat(strobe.replicate(4) for strobe in request.strobe)),
+            self.m_axi_wlast.eq(1),
+        ]
+
+    def _answers(self, m: Module, platform: object, outward: Any) -> None:
+        nop = self._nop
+        word_bits = 8 * self._memory.word_bytes
+        read = data.StructLayout({"id": nop.coordinate_bits, "data": word_bits})
+        words = Queue(width=read.size, depth=_ANSWER_DEPTH)
+        written = Queue(width=nop.coordinate_bits, depth=_ANSWER_DEPTH)
+        layout = packed_layout(nop, word_bits)
+        # Words and answers of writes take turns; an arbiter of packets serves messages that are all tails.
+        turns = RouterOutput(width=layout.size + 1, sources=2)
+        packer = Packer(nop=nop, bits=word_bits, short_bits=1)
+        for name, block in {"words": words, "written": written, "turns": turns, "packer": packer}.items():
+            place(m, platform, name, block)
+        word = read(words.o.payload)
+        answers = {
+            "words": (word.id, Answer.WORD, word.data),
+            "written": (written.o.payload, Answer.WRITTEN, 0),
+        }
+        for number, (name, (col, kind, contents)) in enumerate(answers.items()):
+            message = Signal(layout, name=f"{name}_message")
+            queue = (words, written)[number]
+            sink = getattr(turns, f"i_{number}")
+            m.d.comb += [
+                message.data.eq(contents),
+                message.col.eq(col),
+                message.row.eq(self.row),
+                message.source.eq(kind),
+                message.short.eq(kind == Answer.WRITTEN),
+                sink.payload.eq(Cat(message, 1)),
+                sink.valid.eq(queue.o.valid),
+                queue.o.ready.eq(sink.ready),
+            ]
+        m.d.comb += [
+            words.i.payload.eq(Cat(self.m_axi_rid, self.m_axi_rdata)),
+            words.i.valid.eq(self.m_axi_rvalid),
+            self.m_axi_rready.eq(words.i.ready),
+            written.i.payload.eq(self.m_axi_bid),
+            written.i.valid.eq(self.m_axi_bvalid),
+            self.m_axi_bready.eq(written.i.ready),
+            packer.i.payload.eq(turns.o.payload[: layout.size]),
+            packer.i.valid.eq(turns.o.valid),
+            turns.o.ready.eq(packer.i.ready),
+            *joined(packer.o, outward),
+        ]

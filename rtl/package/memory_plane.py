@@ -1,0 +1,154 @@
+"""Memory plane: what dies and IO dies send each other, and the die's end of it.
+
+A die asks the IO die of its row. A request is a packet: the head, and for a write also the strobes and the word.
+An answer is a packet, too: the word of a read, or one flit that says that a write is done. In requests ``source`` is
+the column of the die; in answers it tells the two kinds apart (:class:`Answer`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import MemorySpec, NopSpec
+from rtl.block import Block, place
+from rtl.interface.flit import flit_layout
+from rtl.interface.isa import MEMORY_ADDRESS_BITS
+from rtl.lib.streams import joined
+from rtl.memory.arbiter import request_layout, response_layout
+from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
+
+__all__ = ["COMMAND_READS", "HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
+
+COMMAND_READS = 8
+"""Reads in flight of a command processor, beside those of the load unit."""
+
+HEAD_BITS = 1 + MEMORY_ADDRESS_BITS
+"""Bits of a read request, which a write request begins with."""
+
+
+class Answer(IntEnum):
+    """What an answer is: ``source`` of its flits."""
+
+    WORD = 0
+    WRITTEN = 1
+
+
+def message_layout(word_bytes: int) -> data.StructLayout:
+    """Bits of a write request; a read request ends with the address. Tags stay in the die."""
+    return data.StructLayout(
+        {"write": 1, "address": MEMORY_ADDRESS_BITS, "strobe": word_bytes // 4, "data": 8 * word_bytes}
+    )
+
+
+class MemoryPlanePort(Block):
+    """Between the memory port of a die and the local port of its router in the memory plane.
+
+    Answers come in the order of the reads, so the tags wait here for their words. Their number bounds the reads in
+    flight; the writes without an answer are bounded by as many. Answers are taken whatever becomes of requests.
+
+    Parameters
+    ----------
+    nop : NopSpec
+        Flits of the plane.
+    memory : MemorySpec
+        Width of the memory port, and reads in flight.
+
+    Members
+    -------
+    row, col, io_col : In(nop.coordinate_bits)
+        Place of the die, and column of its IO die; constant while requests are under way.
+    request : In(stream), response : Out(stream)
+        Memory port of the die, see :mod:`rtl.memory.arbiter`.
+    o : Out(stream), i : In(stream)
+        Flits to the router and from it.
+    idle : Out(1)
+        Every write is done, as everybody sees it.
+    """
+
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
+        self._nop, self._memory = nop, memory
+        flit = stream.Signature(flit_layout(nop).size)
+        word = memory.word_bytes
+        super().__init__(
+            {
+                "row": In(nop.coordinate_bits),
+                "col": In(nop.coordinate_bits),
+                "io_col": In(nop.coordinate_bits),
+                "request": In(stream.Signature(request_layout(word).size)),
+                "response": Out(stream.Signature(response_layout(word).size)),
+                "o": Out(flit),
+                "i": In(flit),
+                "idle": Out(1),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        nop, memory = self._nop, self._memory
+        size = f"{memory.word_bytes}_{memory.outstanding}"
+        return f"memory_plane_port_{size}_in_{nop.flit_bits}_c{nop.coordinate_bits}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        nop, word_bytes = self._nop, self._memory.word_bytes
+        word_bits = 8 * word_bytes
+        places = self._memory.outstanding + COMMAND_READS
+        bits = message_layout(word_bytes).size
+        packer = Packer(nop=nop, bits=bits, short_bits=HEAD_BITS)
+        unpacker = Unpacker(nop=nop, bits=word_bits)
+        place(m, platform, "packer", packer)
+        place(m, platform, "unpacker", unpacker)
+
+        request = request_layout(word_bytes)(self.request.payload)
+        message = Signal(message_layout(word_bytes))
+        outgoing = Signal(packed_layout(nop, bits))
+        # In flight, up to ``places`` of each; the tags of the reads with the newest one at bit 0.
+        reads = Signal(range(places + 1))
+        writes = Signal(range(places + 1))
+        tags = Signal(places, reset_less=True)
+        room = Signal()
+        sent = Signal()
+        m.d.comb += [
+            message.write.eq(request.write),
+            message.address.eq(request.address),
+            message.strobe.eq(request.strobe),
+            message.data.eq(request.data),
+            outgoing.data.eq(message),
+            outgoing.row.eq(self.row),
+            outgoing.col.eq(self.io_col),
+            outgoing.source.eq(self.col),
+            outgoing.short.eq(~request.write),
+            # Room does not go before the request has: it is taken with the last flit.
+            room.eq(Mux(request.write, writes, reads) != places),
+            packer.i.payload.eq(outgoing),
+            packer.i.valid.eq(self.request.valid & room),
+            self.request.ready.eq(packer.i.ready & room),
+            sent.eq(self.request.valid & self.request.ready),
+            *joined(packer.o, self.o),
+        ]
+        with m.If(sent & ~request.write):
+            m.d.sync += tags.eq(Cat(request.tag, tags))
+
+        answer = unpacked_layout(nop, word_bits)(unpacker.o.payload)
+        is_word = Signal()
+        taken = Signal()
+        written = Signal()
+        m.d.comb += [
+            *joined(self.i, unpacker.i),
+            is_word.eq(answer.source == Answer.WORD),
+            self.response.payload.eq(Cat(tags.bit_select((reads - 1)[: len(reads)], 1), answer.data)),
+            self.response.valid.eq(unpacker.o.valid & is_word),
+            unpacker.o.ready.eq(~is_word | self.response.ready),
+            taken.eq(self.response.valid & self.response.ready),
+            written.eq(unpacker.o.valid & ~is_word),
+            self.idle.eq(writes == 0),
+        ]
+        m.d.sync += [
+            reads.eq(reads + (sent & ~request.write) - taken),
+            writes.eq(writes + (sent & request.write) - written),
+        ]
+        return m

@@ -1,0 +1,1 @@
+"""Rewriters of the Verilog that Yosys writes."""

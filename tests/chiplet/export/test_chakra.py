@@ -1,0 +1,181 @@
+"""Chakra traces, read back."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import pytest
+
+from chiplet.export import chakra as export_chakra
+from chiplet.export.astra_sim import GIGABYTE, input_files, network, network_yaml
+from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, groups, read_trace, trace_files
+from chiplet.export.layer_graph import Node, layer_trace
+from chiplet.methods.registry import METHODS
+from chiplet.projection.project import Accounted, account
+from nop.topology import Mesh
+from tests.chiplet.machines import small_model, small_package
+
+MODEL = small_model(hidden=128, heads=8, kv_heads=8, head_dim=16, ffn=256)
+GROUPED = small_model(hidden=128, heads=8, kv_heads=2, head_dim=16, ffn=256)
+
+
+def traced(method: str, mesh: tuple[int, int], model: Any = MODEL) -> tuple[Accounted, list[Node]]:
+    found = account(model, small_package(), mesh=mesh, method=method, global_batch=8)
+    return found, layer_trace(found, sequences=8 if found.method.sequence_groups <= 8 else None)
+
+
+def value(node: Any, name: str) -> Any:
+    found = [getattr(each, each.WhichOneof("value")) for each in node.attr if each.name == name]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("mesh", [(1, 1), (2, 2), (2, 4), (3, 5)])
+@pytest.mark.parametrize("method", METHODS)
+def test_traces_say_what_the_graph_says(method: str, mesh: tuple[int, int]) -> None:
+    _, nodes = traced(method, mesh, GROUPED)
+    listed = groups(nodes, Mesh(*mesh))
+    files = dict(trace_files(nodes, Mesh(*mesh), "layer"))
+    assert list(files) == [f"layer.{npu}.et" for npu in range(mesh[0] * mesh[1])]
+    for npu, content in enumerate(files.values()):
+        head, read = read_trace(content)
+        assert head.version == "0.0.4"
+        assert len(read) == len(nodes)
+        seen: set[int] = set()
+        received, own, rounding = 0, 0.0, 0
+        for message, node in zip(read, nodes, strict=True):
+            assert set(message.data_deps) <= seen
+            assert tuple(message.data_deps) == node.after
+            seen.add(message.id)
+            assert message.name == node.name
+            assert value(message, "is_cpu_op") is False
+            if node.line is None:
+                assert message.type == COMP_NODE
+                assert value(message, "num_ops") == round(node.operations)
+                assert value(message, "tensor_size") > 0
+                continue
+            if message.type == COMP_NODE:  # alone in what is left of a line
+                assert (value(message, "num_ops"), value(message, "tensor_size")) == (0, 0)
+                continue
+            assert message.type == COMM_COLL_NODE
+            group = value(message, "pg_name")
+            members = listed[group] if group else list(range(mesh[0] * mesh[1]))
+            assert npu in members
+            own += node.chunk_bytes * (len(members) - 1)
+            rounding += len(members)
+            size = value(message, "comm_size")
+            if value(message, "comm_type") == COLLECTIVES["all-gather"]:
+                received += size * (len(members) - 1)
+            else:
+                received += size // len(members) * (len(members) - 1)
+        # Chunks are whole bytes.
+        assert own - 1e-3 <= received <= own + rounding
+
+
+def test_bytes_are_the_projections_where_chunks_are_whole() -> None:
+    for method in METHODS:
+        found = account(
+            MODEL,
+            small_package(),
+            mesh=(2, 4),
+            method=method,
+            global_batch=8,
+            switches={"sums": "operand"},
+        )
+        nodes = layer_trace(found, sequences=8)
+        total = 0
+        for message in read_trace(dict(trace_files(nodes, Mesh(2, 4), "layer"))["layer.5.et"])[1]:
+            if message.type == COMM_COLL_NODE:
+                node = nodes[message.id]
+                assert node.line is not None
+                size = value(message, "comm_size")
+                total += (size if node.op == "all-gather" else size // node.line.size) * (node.line.size - 1)
+        expected = found.projection.nop_elements_per_die_per_layer * found.method.element_bytes
+        assert total == pytest.approx(expected, rel=1e-12)
+
+
+def test_groups_are_rows_and_columns_of_the_mesh() -> None:
+    _, nodes = traced("hecaton", (2, 4))
+    listed = sorted(groups(nodes, Mesh(2, 4)).values())
+    assert listed == sorted([[0, 4], [1, 5], [2, 6], [3, 7], [0, 1, 2, 3], [4, 5, 6, 7]])
+    _, nodes = traced("flat-ring", (2, 4))
+    assert groups(nodes, Mesh(2, 4)) == {}
+
+
+def test_half_a_trace_is_refused() -> None:
+    _, nodes = traced("hecaton", (2, 2))
+    content = next(trace_files(nodes, Mesh(2, 2), "layer"))[1]
+    with pytest.raises(ValueError, match="ends inside a message"):
+        read_trace(content[:-1])
+    with pytest.raises(ValueError, match="ends inside the length"):
+        read_trace(content + b"\xff")
+
+
+def test_without_protobuf_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name.startswith("google"):
+            raise ImportError(name)
+        return real(name, *arguments, **keywords)
+
+    export_chakra.messages.cache_clear()
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(ValueError, match=r"pip install 'hecaton\[export\]'"):
+        export_chakra.messages()
+
+
+@pytest.mark.parametrize(
+    ("method", "switches", "mesh", "counts", "wider", "latency"),
+    [
+        ("hecaton", {}, (2, 4), [4, 2], 1, [2, 1]),
+        ("hecaton", {"collective": "chain"}, (3, 4), [4, 3], 1, [1, 1]),
+        ("hecaton", {}, (1, 5), [5], 1, [2]),
+        ("optimus", {}, (3, 3), [3, 3], 1, [2, 2]),
+        ("torus-ring", {}, (4, 4), [4, 4], 1, [2, 2]),
+        ("flat-ring", {"direction": "one"}, (2, 4), [8], 1, [1]),
+        ("flat-ring", {"direction": "both"}, (2, 4), [8], 2, [4 / 7]),
+        ("flat-ring", {"direction": "one"}, (3, 3), [9], 1, [2]),
+    ],
+)
+def test_the_network_has_our_bandwidth_and_latency(
+    method: str,
+    switches: dict[str, Any],
+    mesh: tuple[int, int],
+    counts: list[int],
+    wider: int,
+    latency: list[float],
+) -> None:
+    system = small_package()
+    found = account(MODEL, system, mesh=mesh, method=method, switches=switches, global_batch=64)
+    made = network(found.method, system)
+    assert made["npus_count"] == counts
+    rate = wider * system.link.bytes_per_second / GIGABYTE
+    assert made["bandwidth"] == [rate] * len(counts)
+    assert made["latency"] == pytest.approx([hops * system.hop_seconds * 1e9 for hops in latency])
+    text = network_yaml(made)
+    assert text.splitlines()[0] == f"topology: [ {', '.join(['Ring'] * len(counts))} ]"
+    assert set(input_files(found.method, system)) == {"network.yml", "system.json", "memory.json"}
+
+
+@pytest.mark.parametrize("collective", ["ring", "chain"])
+def test_a_ring_of_astra_sim_takes_our_time(collective: str) -> None:
+    """(N - 1) (chunk / bandwidth + latency) of each collective is what our terms say of the same one."""
+    system = small_package()
+    found = account(
+        MODEL, system, mesh=(4, 3), method="hecaton", switches={"collective": collective}, global_batch=8
+    )
+    made = network(found.method, system)
+    for node in layer_trace(found, sequences=8):
+        if node.line is not None:
+            place = 0 if node.line.axis == "row" else 1
+            assert node.line.size == made["npus_count"][place]
+            chunk = node.chunk_bytes / (made["bandwidth"][place] * GIGABYTE)
+            theirs = (node.line.size - 1) * (chunk + made["latency"][place] * 1e-9)
+            assert theirs == pytest.approx(node.seconds)
+
+
+def test_a_single_die_has_no_network() -> None:
+    found, _ = traced("hecaton", (1, 1))
+    with pytest.raises(ValueError, match="ASTRA-sim has no network of a single die: export chakra"):
+        network(found.method, small_package())

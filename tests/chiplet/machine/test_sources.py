@@ -1,0 +1,60 @@
+"""Where inputs come from."""
+
+from __future__ import annotations
+
+from chiplet.machine.configuration_keys import known_keys
+from chiplet.machine.sources import UNITS, collect_inputs
+from chiplet.machine.terms import Calibration, DieTerms, GemmTerms
+from nop.line_model import NopTerms
+from tests.chiplet.machines import PACKAGE, package
+
+
+def test_without_a_calibration_nothing_is_measured() -> None:
+    measured, rest = collect_inputs(PACKAGE, None)
+    assert measured == []
+    assert {item.name for item in rest} >= {"gemm.per_tile", "link.pj_per_bit", "vector.lanes"}
+    assert {item.status for item in rest} == {"assumed", "published"}
+
+
+def test_with_a_calibration_the_terms_are_measured() -> None:
+    calibration = Calibration(
+        die=PACKAGE.die,
+        terms=DieTerms(gemm=GemmTerms(per_tile=0.25)),
+        provenance={"simulator": "icarus", "samples": 9},
+    )
+    measured, rest = collect_inputs(PACKAGE, calibration)
+    assert {item.name for item in measured} == {f"gemm.{name}" for name in GemmTerms.model_fields}
+    assert measured[3].value == 0.25
+    assert measured[3].source == "co-simulation: simulator icarus, samples 9"
+    assert not any(item.name.startswith("gemm.") for item in rest)
+
+
+def test_a_measured_hop_takes_the_place_of_the_configured_one() -> None:
+    calibration = Calibration(die=PACKAGE.die, nop=NopTerms(hop_cycles=3.0), provenance={"simulator": "x"})
+    assert calibration.applied(PACKAGE).link.router_cycles == 3.0
+    assert Calibration(die=PACKAGE.die).applied(PACKAGE) == PACKAGE
+    measured, rest = collect_inputs(calibration.applied(PACKAGE), calibration)
+    hop = next(item for item in measured if item.name == "link.router_cycles")
+    assert (hop.value, hop.unit, hop.status, hop.source) == (
+        3.0,
+        "cycles",
+        "measured",
+        "co-simulation: simulator x",
+    )
+    assert not any(item.name == hop.name for item in rest)
+
+
+def test_a_published_value_names_its_source_and_another_one_is_assumed() -> None:
+    def link_energy(*overrides: str) -> tuple[str, str]:
+        found = next(
+            item for item in collect_inputs(package(*overrides), None)[1] if item.name == "link.pj_per_bit"
+        )
+        return found.status, found.source
+
+    assert link_energy()[0] == "published"
+    assert "2510.06513" in link_energy()[1]
+    assert link_energy("link.pj_per_bit=0.7") == ("assumed", "configuration")
+
+
+def test_every_listed_key_exists() -> None:
+    assert set(UNITS) <= set(known_keys())

@@ -1,0 +1,94 @@
+"""DRAM traffic of blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chiplet.methods.base import Method
+from chiplet.methods.registry import make_switches, method_type
+from chiplet.schedule.schedule import BlockSchedule, make_schedule
+from chiplet.step.dram_traffic import Traffic, activation_traffic, weight_bytes
+from nop.topology import Mesh
+from tests.chiplet.machines import PACKAGE, package, small_model
+
+MODEL = small_model()
+SAVED_FFN = 600
+SAVED_ATTENTION = 96 + 48 + 96
+
+
+def _blocks(
+    name: str = "hecaton", mesh: Mesh | None = None, **switches: Any
+) -> tuple[Method, tuple[BlockSchedule, ...]]:
+    method = method_type(name)(MODEL, mesh or Mesh(2, 2), make_switches(name, switches), 2)
+    schedule = make_schedule(method, PACKAGE, global_batch=4, length=64, optimizer="adam", mini_batch=None)
+    return method, schedule.blocks
+
+
+@pytest.mark.parametrize(
+    ("recompute", "attention", "ffn"),
+    [
+        ("none", SAVED_ATTENTION + 8 * 64, SAVED_FFN),
+        ("selective", SAVED_ATTENTION, SAVED_FFN),
+        ("full", 0, 0),
+    ],
+)
+def test_fused_blocks_touch_dram_with_inputs_outputs_and_what_is_saved(
+    recompute: str, attention: int, ffn: int
+) -> None:
+    method, blocks = _blocks(recompute=recompute)
+    for part, saved in zip(blocks, (attention, ffn, None), strict=True):
+        forward, backward = activation_traffic(method.plan(part.block, part.batch), part, method, 100)
+        if saved is None:  # the head reads its input and writes its gradient
+            assert (forward.dram, backward.dram) == (100 * 2 * 96, 100 * 2 * 96)
+        else:
+            assert forward.dram == 100 * 2 * (2 * 96 + saved)
+            assert backward.dram == 100 * 2 * (3 * 96 + saved)
+
+
+@pytest.mark.parametrize(
+    ("parts", "recompute", "forward", "backward"),
+    [
+        (2, "none", 96 + 96, 96 + 2 * 96),
+        (3, "none", 96 + 96 + 144, 96 + 2 * (96 + 144)),
+        (3, "full", 96 + 2 * (96 + 144), 96 + 2 * (96 + 144) + 96 + 2 * (96 + 144)),
+    ],
+)
+def test_parts_of_a_split_block_exchange_activations_through_dram(
+    parts: int, recompute: str, forward: int, backward: int
+) -> None:
+    method, blocks = _blocks(recompute=recompute)
+    whole = activation_traffic(method.plan(blocks[0].block, blocks[0].batch), blocks[0], method, 100)
+    split = replace(blocks[0], parts=parts)
+    apart = activation_traffic(method.plan(split.block, split.batch), split, method, 100)
+    assert apart[0].dram - whole[0].dram == 100 * 2 * forward
+    assert apart[1].dram - whole[1].dram == 100 * 2 * backward
+
+
+def test_kept_inputs_are_read_once_and_delivered_to_every_die_of_the_line() -> None:
+    method, blocks = _blocks(mesh=Mesh(2, 4), gather_again=False)
+    again, _ = _blocks(mesh=Mesh(2, 4))
+    part = blocks[1]
+    plan = method.plan(part.block, part.batch)
+    kept = activation_traffic(plan, part, method, 100)[1]
+    anew = activation_traffic(plan, part, again, 100)[1]
+    assert kept.dram == anew.dram
+    assert kept.per_die - anew.per_die == pytest.approx(100 * 2 * (4 * 96 + 2 * 200) / 8)
+
+
+def test_weights_are_stored_once_and_replicated_on_dies() -> None:
+    method, blocks = _blocks(mesh=Mesh(2, 4))
+    stored, per_die = weight_bytes(method.plan(blocks[0].block, blocks[0].batch), method)
+    assert stored == 2 * MODEL.attention_weights
+    assert per_die * 8 == 2 * 96 * (96 + 2 * 4 * 12 + 96)
+
+
+def test_the_slowest_way_in_sets_the_time() -> None:
+    mesh = Mesh(2, 2)  # eight sides on the edge, eight DDR5 channels
+    assert Traffic(8e9, 0.0).seconds(PACKAGE, mesh) == pytest.approx(1e9 / 51.2e9)
+    slow_links = package("link.lanes=1")
+    assert Traffic(8e9, 0.0).seconds(slow_links, mesh) == pytest.approx(1e9 / 4e9)
+    assert Traffic(8e9, 8e9).seconds(slow_links, mesh) == pytest.approx(8e9 / 4e9)
+    assert Traffic(1.0, 2.0) + Traffic(3.0, 4.0) == Traffic(4.0, 6.0)

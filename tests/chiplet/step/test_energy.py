@@ -1,0 +1,70 @@
+"""Energy out of counted events."""
+
+from __future__ import annotations
+
+import pytest
+
+from chiplet.step.dram_traffic import Traffic
+from chiplet.step.energy import (
+    Events,
+    comm_events,
+    joules,
+    operation_events,
+    stationary_bytes,
+    traffic_events,
+)
+from chiplet.workload.operations import CommStep, GemmStep, Operation, VectorStep
+from nop.topology import Mesh
+from tests.chiplet.machines import PACKAGE, package
+
+
+def test_every_event_has_its_price() -> None:
+    events = Events(1e12, 2e12, 3e12, 4e12, 5e12, 6e12)
+    assert joules(events, package("energy.static_watts=2.0"), 10, 3.0) == pytest.approx(
+        {
+            "array": 0.59,
+            "vector": 2 * 1.31,
+            "sram": 3 * 1.75,
+            "nop": 4 * 0.6,
+            "memory_nop": 5 * 0.6,
+            "dram": 6 * 11.8,
+            "static": 60.0,
+        }
+    )
+
+
+def test_buffer_accesses_of_a_gemm() -> None:
+    """Rows once a column tile, the stationary operand once a token tile, sums twice a row tile."""
+    m, k, n = 100, 130, 70  # three row tiles and two column tiles of the 64 x 64 array; four token tiles
+    gemm = GemmStep("XW", m, k, n, 1, float(m * k * n), "m")
+    operation = Operation("x", gemms=(gemm,))
+    events = operation_events(operation, PACKAGE.die)
+    assert events.macs == m * k * n
+    assert events.sram_bytes == pytest.approx(2 * m * k * 2 + 2 * 4 * m * n * 3)
+    assert stationary_bytes(operation, PACKAGE.die, 25) == pytest.approx(2 * k * n * 4)
+
+
+def test_vector_work_counts_all_dies() -> None:
+    vector = VectorStep("softmax", 10.0, 5, 80.0)
+    events = operation_events(Operation("x", vectors=(vector,)), PACKAGE.die)
+    assert (events.vector_operations, events.sram_bytes) == (400.0, 640.0)
+
+
+def test_a_collective_pays_for_each_hop() -> None:
+    step = CommStep("gather", "all-gather", "row", 4, 30.0, 30.0, 45.0, 3, 2, 2)
+    events = comm_events(step, 8)
+    assert (events.nop_bit_hops, events.sram_bytes) == (45 * 16 * 8, 2 * 30 * 2 * 8)
+
+
+def test_memory_traffic_pays_for_its_way_in_and_copies_for_a_hop() -> None:
+    mesh = Mesh(3, 3)  # eight dies at one hop, one at two
+    plain = traffic_events(Traffic(900.0, 100.0), mesh)
+    assert plain.memory_bit_hops == pytest.approx(8 * 900 * 10 / 9)
+    assert (plain.dram_bits, plain.sram_bytes) == (7200.0, 900.0)
+    copies = traffic_events(Traffic(900.0, 300.0), mesh)
+    assert copies.memory_bit_hops - plain.memory_bit_hops == pytest.approx(8 * 1800)
+
+
+def test_events_add_and_scale() -> None:
+    one = Events(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    assert one + one == one * 2

@@ -1,0 +1,106 @@
+"""Schedules of many machines at once are those of each."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import GemmTerms
+from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.schedule.schedule import Schedule, make_schedule
+from chiplet.sweep.jobs import Jobs, decide
+from chiplet.sweep.machines import varied
+from chiplet.vectorized.meshes import Meshes
+from nop.topology import Mesh
+from tests.chiplet.machines import small_model, small_package
+
+MACHINE = st.fixed_dictionaries(
+    {
+        "mesh": st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        "global_batch": st.integers(1, 40),
+        "die.rows": st.sampled_from([1, 3, 8, 16]),
+        "die.weight_bytes": st.sampled_from([2_000, 20_000, 200_000, 8_000_000]),
+        "die.activation_bytes": st.sampled_from([4_000, 40_000, 400_000, 8_000_000]),
+        "die.accumulator_bytes": st.sampled_from([3_000, 60_000, 8_000_000]),
+        "memory.channel_bytes": st.sampled_from([500_000, 4_000_000, 10**12]),
+    }
+)
+
+
+def column(machines: list[dict[str, Any]], name: str) -> Any:
+    return np.array([float(machine[name]) for machine in machines])[:, None]
+
+
+def same(many: Any, row: int, one: Any, place: str) -> None:
+    """Every number of a schedule of many machines is, at its row, that of one machine."""
+    if hasattr(one, "__dataclass_fields__"):
+        for field in fields(one):
+            same(getattr(many, field.name), row, getattr(one, field.name), f"{place}.{field.name}")
+    elif isinstance(one, tuple):
+        for number, (first, second) in enumerate(zip(many, one, strict=True)):
+            same(first, row, second, f"{place}.{number}")
+    else:
+        value = many[row, 0] if isinstance(many, np.ndarray) else many
+        assert value == one, place
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted(METHODS)),
+    machines=st.lists(MACHINE, min_size=1, max_size=6),
+    recompute=st.sampled_from(["none", "selective", "full"]),
+    mini_batch=st.sampled_from([None, 1, 3]),
+    length=st.integers(1, 64),
+)
+def test_schedules_of_many_machines_are_those_of_each(
+    name: str, machines: list[dict[str, Any]], recompute: str, mini_batch: int | None, length: int
+) -> None:
+    model, base = small_model(kv_heads=1), small_package()
+    switches = make_switches(name, {"recompute": recompute})
+    rows, cols = (
+        np.array([float(machine["mesh"][side]) for machine in machines])[:, None] for side in (0, 1)
+    )
+    keys = [key for key in machines[0] if "." in key]
+    jobs = Jobs(
+        len(machines),
+        method_type(name)(model, Meshes(rows, cols), switches, 2),
+        varied(base, {key: column(machines, key) for key in keys}),
+        GemmTerms(),
+        column(machines, "global_batch"),
+        length,
+        mini_batch,
+        "adam",
+    )
+    decided, refused = decide(jobs)
+    found: dict[int, tuple[Schedule, int]] = {}
+    for each in decided:
+        schedule = each.schedule()
+        found |= {row: (schedule, place) for place, row in enumerate(each.rows.tolist())}
+    assert sorted([*found, *refused]) == list(range(len(machines)))
+    for row, machine in enumerate(machines):
+        system: SystemSpec = varied(base, {key: machine[key] for key in keys})
+        method = method_type(name)(model, Mesh(*machine["mesh"]), switches, 2)
+
+        def single(method: Any = method, system: Any = system, machine: Any = machine) -> Schedule:
+            return make_schedule(
+                method,
+                system,
+                global_batch=machine["global_batch"],
+                length=length,
+                optimizer="adam",
+                mini_batch=mini_batch,
+            )
+
+        if row in refused:
+            with pytest.raises(ValueError, match="does not fit") as refusal:
+                single()
+            assert str(refusal.value) == refused[row]
+        else:
+            schedule, place = found[row]
+            same(schedule, place, single(), "schedule")

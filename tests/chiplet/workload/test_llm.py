@@ -1,0 +1,151 @@
+"""Models: published sizes, both families of configurations, and refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chiplet.workload.llm import from_config, load_model, model_names
+from tests.chiplet.machines import small_model
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 160,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "vocab_size": 100,
+    "max_position_embeddings": 128,
+}
+
+GPT2 = {
+    "model_type": "gpt2",
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_positions": 1024,
+    "vocab_size": 50257,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("tinyllama-1.1b", 1.10e9),
+        ("llama2-7b", 6.738e9),
+        ("llama2-70b", 68.98e9),
+        ("llama3.1-405b", 405.85e9),
+        ("gpt3-175b", 174.6e9),
+    ],
+)
+def test_presets_have_their_published_sizes(name: str, parameters: float) -> None:
+    assert load_model(name).parameters == pytest.approx(parameters, rel=1e-3)
+    assert name in model_names()
+
+
+def test_gpt2_as_published_has_124_million_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "gpt2.json"
+    path.write_text(json.dumps(GPT2))
+    model = load_model(path)
+    assert model.name == "gpt2"
+    assert model.parameters == 124_439_808
+    assert (model.ffn, model.gated, model.tied, model.norm) == (3072, False, True, "layernorm")
+
+
+def test_llama_parameters_are_the_sum_of_the_matrices(tmp_path: Path) -> None:
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(LLAMA))
+    model = load_model(folder)
+    assert model.name == "my-model"
+    layer = 64 * 64 * 2 + 2 * 64 * 16 + 3 * 64 * 160 + 2 * 64
+    assert model.parameters == 3 * layer + 2 * 100 * 64 + 64
+    assert from_config({**LLAMA, "tie_word_embeddings": True}, name="x", where="x").parameters == (
+        model.parameters - 100 * 64
+    )
+
+
+def test_model_type_follows_from_the_keys() -> None:
+    without = {key: value for key, value in LLAMA.items() if key != "model_type"}
+    assert from_config(without, name="x", where="x").gated
+    without = {key: value for key, value in GPT2.items() if key != "model_type"}
+    assert not from_config(without, name="x", where="x").gated
+
+
+def test_qwen2_has_biases_of_q_k_and_v() -> None:
+    plain, qwen = (
+        from_config({**LLAMA, "model_type": kind}, name="x", where="x") for kind in ("llama", "qwen2")
+    )
+    assert qwen.parameters - plain.parameters == 3 * (64 + 2 * 16)
+
+
+def test_flops_are_those_of_every_product() -> None:
+    model = small_model()
+    tokens, length = 128, 64
+    linears = 96 * (96 + 2 * 24) + 96 * 96 + 3 * 96 * 200
+    attention = 2 * length * 96
+    assert model.layer_forward_flops(tokens, length) == 2 * tokens * (linears + attention)
+    assert model.forward_flops(tokens, length) == 2 * tokens * (2 * (linears + attention) + 96 * 101)
+    assert model.backward_flops(tokens, length) == 2 * model.forward_flops(tokens, length)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("llama2-8b", "unknown model 'llama2-8b': nearest known names are llama2-7b, "),
+        ("zzz", "unknown model 'zzz': nearest known names are tinyllama-1.1b, llama2-7b, "),
+        ("no/such/config.json", "no/such/config.json: no such model configuration"),
+    ],
+)
+def test_unknown_models_are_refused_in_one_line(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as refusal:
+        load_model(name)
+    assert str(refusal.value).startswith(message)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], "c.json: must be a JSON object, not list"),
+        ({}, "c.json: model_type None: must be one of llama, mistral, qwen2, gemma, gpt2"),
+        ({**LLAMA, "model_type": "mixtral"}, "c.json: model_type 'mixtral': must be one of "),
+        ({**LLAMA, "vocab_size": None}, "c.json: vocab_size is missing: must be a positive integer"),
+        ({**LLAMA, "vocab_size": "many"}, "c.json: vocab_size = 'many': must be a positive integer"),
+        ({**LLAMA, "num_hidden_layers": 0}, "c.json: num_hidden_layers = 0: must be a positive integer"),
+        (
+            {**LLAMA, "num_hidden_layers": True},
+            "c.json: num_hidden_layers = True: must be a positive integer",
+        ),
+        ({**LLAMA, "tie_word_embeddings": 1}, "c.json: tie_word_embeddings = 1: must be true or false"),
+        (
+            {**LLAMA, "num_key_value_heads": 3},
+            "c.json: num_attention_heads / num_key_value_heads: 3 does not divide 8",
+        ),
+        (
+            {**LLAMA, "num_attention_heads": 6},
+            "c.json: hidden_size / num_attention_heads: 6 does not divide 64",
+        ),
+        ({**GPT2, "n_head": 5}, "c.json: n_embd / n_head: 5 does not divide 768"),
+    ],
+)
+def test_broken_configurations_are_refused_in_one_line(values: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as refusal:
+        from_config(values, name="c", where="c.json")
+    assert str(refusal.value).startswith(message)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{")
+    with pytest.raises(ValueError, match="config.json: not a JSON document: "):
+        load_model(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match="config.json: not a JSON document: "):
+        load_model(path)

@@ -1,0 +1,250 @@
+"""Interpreter: every program gives the golden result in every order, and what is wrong with a program is seen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiplet.machine.specs import DieSpec, MemorySpec
+from cosim.golden import gemm as golden
+from cosim.golden.interleaving import at_random, in_program_order, loads_first
+from cosim.golden.interpreter import Interpreter, ProgramError, interpret_gemm
+from cosim.program.tiling import Shape
+from rtl.engine.exchange_port import EXCHANGE_ADDRESS
+from rtl.interface.isa import Opcode, Target
+from tests.cosim.machines import Case, case, cases
+
+SMALL = DieSpec(rows=4, cols=4, weight_bytes=1024, activation_bytes=4096, accumulator_bytes=4096)
+"""Needs several blocks in all dimensions of :data:`BLOCKS`, in an order that uses some of them twice."""
+BLOCKS = Shape(m=128, k=32, n=32)
+
+
+def expected(case: Case, a: Any, b: Any) -> Any:
+    logical = golden.gemm_forms(a, b, form=case.shape.form)
+    return golden.gemm(*logical, rows=case.die.rows, dtype=case.die.dtype)
+
+
+@settings(max_examples=100)
+@given(cases(), st.integers(0, 1 << 32))
+def test_every_order_gives_the_golden_result(case: Case, seed: int) -> None:
+    a, b = case.operands(seed)
+    for order in (in_program_order, loads_first, at_random(np.random.default_rng(seed))):
+        found, interpreter = interpret_gemm(case.program, a, b, die=case.die, memory=case.memory, order=order)
+        assert np.array_equal(found, expected(case, a, b))
+        assert interpreter.semaphores == _start(case)
+
+
+def _start(case: Case) -> list[int]:
+    first = case.program.commands[0].all_fields
+    return [first[f"value_{semaphore}"] for semaphore in range(8)]
+
+
+@pytest.mark.parametrize("form", ["nn", "nt", "tn"])
+def test_blocks_that_are_used_twice_are_not_overwritten(form: Any) -> None:
+    found = case(SMALL, MemorySpec(), Shape(m=BLOCKS.m, k=BLOCKS.k, n=BLOCKS.n, form=form))
+    a, b = found.operands()
+    result, _ = interpret_gemm(found.program, a, b, die=SMALL, memory=found.memory, order=loads_first)
+    assert np.array_equal(result, expected(found, a, b))
+
+
+@settings(max_examples=50)
+@given(cases())
+def test_counters(case: Case) -> None:
+    a, b = case.operands()
+    _, interpreter = interpret_gemm(case.program, a, b, die=case.die, memory=case.memory)
+    shape, counters = case.shape, interpreter.counters
+    assert counters["macs"] == shape.m * shape.k * shape.n
+    assert counters["load_words"] == sum(
+        command.fields["rows"] * command.fields["words"]
+        for command in case.program.commands
+        if command.opcode == Opcode.LOAD
+    )
+    assert counters["store_words"] >= case.program.y.rows * case.program.y.pitch
+    assert counters["array_busy"] == counters["sums"]
+
+
+def commands(case: Case) -> list[tuple[Opcode, dict[str, int]]]:
+    return [(command.opcode, command.all_fields) for command in case.program.commands]
+
+
+def loaded(case: Case) -> Interpreter:
+    """An interpreter whose memory holds all-zero operands."""
+    interpreter = Interpreter(die=case.die, memory=case.memory, words=case.program.memory_words)
+    interpreter.write_memory(0, bytes(case.program.b.end * case.memory.word_bytes))
+    return interpreter
+
+
+def of(program: list[tuple[Opcode, dict[str, int]]], opcode: Opcode) -> dict[str, int]:
+    return next(fields for found, fields in program if found == opcode)
+
+
+@pytest.fixture
+def small() -> Case:
+    die = DieSpec(rows=4, cols=4, weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
+    return case(die, MemorySpec(), Shape(m=4, k=8, n=8))
+
+
+@pytest.mark.parametrize(
+    ("opcode", "change", "message"),
+    [
+        (
+            Opcode.LOAD,
+            {"base": 1000},
+            "command 1 (LOAD, panel 0): activation buffer has no address 1007: has 0 to 31",
+        ),
+        (
+            Opcode.LOAD,
+            {"address": 1 << 20},
+            "command 1 (LOAD, panel 0): memory has no address 1048579: has 0 to ",
+        ),
+        (Opcode.LOAD, {"words": 2}, "command 1 (LOAD, panel 0): 2 words are not those of 8 elements"),
+        (Opcode.LOAD, {"rows": 0}, "command 1 (LOAD): LOAD.rows = 0 is out of range: must be 1 to 65535"),
+        (
+            Opcode.LOAD,
+            {"wait": 0x80},
+            "the program blocks: these commands wait for semaphores: command 1 (LOAD",
+        ),
+        (
+            Opcode.GEMM,
+            {"weight_base": 5},
+            "command 3 (GEMM, panel 0): reads a part of the weight buffer that was never",
+        ),
+        (
+            Opcode.GEMM,
+            {"accumulate": 1},
+            "command 3 (GEMM, panel 0): reads a part of the accumulator buffer that was",
+        ),
+        (
+            Opcode.GEMM,
+            {"accumulator_base": 20},
+            "command 3 (GEMM, panel 0): accumulator buffer has no address 23: has",
+        ),
+        (
+            Opcode.STORE,
+            {"base": 8},
+            "command 4 (STORE, panel 0): reads a part of the accumulator buffer that was",
+        ),
+        (Opcode.STORE, {"address": 1 << 30}, "command 4 (STORE, panel 0): memory has no address "),
+    ],
+)
+def test_what_no_program_may_do_is_refused(
+    small: Case, opcode: Opcode, change: dict[str, int], message: str
+) -> None:
+    program = commands(small)
+    of(program, opcode).update(change)
+    with pytest.raises(ProgramError) as caught:
+        loaded(small).run(program)
+    assert str(caught.value).startswith(message)
+
+
+def test_undefined_memory_is_not_read(small: Case) -> None:
+    interpreter = Interpreter(die=small.die, memory=small.memory, words=small.program.memory_words)
+    with pytest.raises(ProgramError, match="reads a part of the memory that was never written"):
+        interpreter.run(commands(small))
+
+
+def test_a_semaphore_does_not_overflow(small: Case) -> None:
+    program = commands(small)
+    of(program, Opcode.SET).update({"mask": 0xFF, "value_7": 65535})
+    of(program, Opcode.LOAD)["post"] |= 0x80
+    with pytest.raises(ProgramError, match="semaphore 7 is posted beyond 65535$"):
+        loaded(small).run(program)
+
+
+def test_a_missing_wait_is_seen_in_some_order() -> None:
+    """The check can fail: without its wait, a load comes too early as soon as the order lets it."""
+    found = case(SMALL, MemorySpec(), BLOCKS)
+    a, b = found.operands(kind="normal")
+    for command in found.program.commands:
+        if command.opcode == Opcode.LOAD and command.fields["target"] == Target.ACTIVATION:
+            command.fields["wait"] = 0
+    right = expected(found, a, b)
+    serial, _ = interpret_gemm(found.program, a, b, die=SMALL, memory=found.memory)
+    assert np.array_equal(serial, right)
+    eager, _ = interpret_gemm(found.program, a, b, die=SMALL, memory=found.memory, order=loads_first)
+    assert not np.array_equal(eager, right)
+
+
+def test_memory_outside_is_refused() -> None:
+    interpreter = Interpreter(die=SMALL, memory=MemorySpec(word_bytes=4), words=2)
+    interpreter.write_memory(1, b"abcd")
+    assert interpreter.read_memory(0, 2) == b"\0\0\0\0abcd"
+    with pytest.raises(ValueError, match=re.escape("memory has no address 2: has 0 to 1")):
+        interpreter.write_memory(1, b"abcdefgh")
+    with pytest.raises(ValueError, match=re.escape("memory has no address 2: has 0 to 1")):
+        interpreter.read_memory(2, 1)
+
+
+def test_a_word_that_is_no_command_is_refused() -> None:
+    interpreter = Interpreter(die=SMALL, memory=MemorySpec(), words=2)
+    with pytest.raises(ValueError, match="no command: opcode 0"):
+        interpreter.fetch(0, 1)
+
+
+def _command(opcode: Opcode, **fields: int) -> tuple[Opcode, dict[str, int]]:
+    return opcode, fields
+
+
+def test_words_go_through_the_exchange_buffer_as_they_are() -> None:
+    """Memory to exchange buffer, part of it to an operand buffer, sums into it, and rows of it to memory."""
+    die, memory = SMALL, MemorySpec(word_bytes=8)
+    interpreter = Interpreter(die=die, memory=memory, words=64, exchange_words=16)
+    content = np.random.default_rng(1).integers(0, 256, 6 * 8, np.uint8).tobytes()
+    interpreter.write_memory(0, content)
+    interpreter.run(
+        [
+            # Rows of 2 words, 2 apart in memory, 3 apart in the exchange buffer.
+            _command(Opcode.LOAD, exchange=1, base=1, pitch=3, rows=3, cols=8, words=2, memory_pitch=2),
+            # Rows 0 and 2 of these, to word 20 and 24.
+            _command(
+                Opcode.STORE,
+                exchange=1,
+                base=1,
+                step=6,
+                rows=2,
+                panels=2,
+                last_cols=1,
+                address=20,
+                memory_pitch=4,
+            ),
+            # The exchange buffer's word 4 (row 1) back into it.
+            _command(
+                Opcode.LOAD,
+                exchange=1,
+                base=15,
+                rows=1,
+                cols=4,
+                words=1,
+                address=EXCHANGE_ADDRESS + 4,
+            ),
+        ]
+    )
+    assert interpreter.read_memory(20, 2) == content[:16]
+    assert interpreter.read_memory(24, 2) == content[32:48]
+    assert interpreter.read_memory(EXCHANGE_ADDRESS + 15, 1) == content[16:24]
+    assert interpreter.counters == {"load_words": 7, "store_words": 4}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"base": 15}, "exchange buffer has no address 16: has 0 to 15"),
+        ({"address": EXCHANGE_ADDRESS + 15}, "exchange buffer has no address 16: has 0 to 15"),
+    ],
+)
+def test_the_exchange_buffer_has_an_end(fields: dict[str, int], message: str) -> None:
+    interpreter = Interpreter(die=SMALL, memory=MemorySpec(word_bytes=8), words=4, exchange_words=16)
+    load = {"exchange": 1, "rows": 1, "cols": 8, "words": 2} | fields
+    with pytest.raises(ProgramError, match=message):
+        interpreter.run([_command(Opcode.LOAD, **load)])
+
+
+def test_a_die_without_engine_has_no_exchange_buffer() -> None:
+    interpreter = Interpreter(die=SMALL, memory=MemorySpec(word_bytes=8), words=4)
+    with pytest.raises(ProgramError, match="exchange buffer has no address 0: has none"):
+        interpreter.run([_command(Opcode.LOAD, exchange=1, rows=1, cols=1, words=1)])

@@ -1,0 +1,133 @@
+"""Traces: spans are what the signals say, cut where commands begin, inside each other and never across."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosim.observe.trace import Change, die_events, high, trace_json
+from cosim.observe.units import FETCH, RUNNING, UNITS, counter_signal, observed_signals
+from cosim.program.gemm import Command
+from rtl.interface.isa import Opcode
+
+Events = list[dict[str, Any]]
+
+
+def spans(events: Events, track: str, kind: str) -> list[tuple[str, int, int]]:
+    """Name, begin and end of the spans of one category on one track."""
+    (tid,) = (e["tid"] for e in events if e["name"] == "thread_name" and e["args"]["name"] == track)
+    return [
+        (e["name"], e["ts"], e["ts"] + e["dur"])
+        for e in events
+        if e["ph"] == "X" and e["tid"] == tid and e["cat"] == kind
+    ]
+
+
+def run(signals: dict[str, str], commands: list[Command], *, words: int = 1, first: int = 0) -> Events:
+    """Events of signals that are drawn as one character a cycle; those not drawn stay low."""
+    changes: list[Change] = [(0, name, 0) for name in observed_signals(engine=False)]
+    for name, drawn in signals.items():
+        changes += [(first + cycle, name, int(mark == "#")) for cycle, mark in enumerate(drawn)]
+        changes.append((first + len(drawn), name, 0))
+    return die_events(sorted(changes, key=lambda change: change[0]), commands, command_words=words)
+
+
+LOAD, STORE = UNITS[2], UNITS[3]
+COMMANDS = [
+    Command(Opcode.LOAD, {"target": 1, "rows": 2, "cols": 3, "words": 1, "wait": 0b101}),
+    Command(Opcode.STORE, {"rows": 2, "panels": 1, "last_cols": 1}),
+    Command(Opcode.LOAD, {"rows": 2, "cols": 3, "words": 1}),
+]
+
+
+def test_high() -> None:
+    changes = [(1, "a", 1), (1, "b", 0), (3, "a", 0), (3, "a", 1), (5, "a", 0), (6, "a", 1)]
+    assert high(changes, 9) == {"a": [(1, 5), (6, 9)], "b": []}
+    # Of a glitch only the end counts, and time after the end is none.
+    assert high([(2, "a", 1), (2, "a", 0), (4, "a", 1)], 4) == {"a": []}
+
+
+def test_commands_and_what_is_done_for_them() -> None:
+    taken = {f"{LOAD.commands}__valid": "..###.....", f"{LOAD.commands}__ready": "..#.#....."}
+    events = run(
+        {
+            RUNNING: "..########",
+            **taken,
+            LOAD.busy: "...#####..",
+            counter_signal("load_stall_semaphore"): "...##.....",
+            counter_signal("load_stall_request"): "......#...",
+        },
+        COMMANDS,
+    )
+    assert spans(events, "load unit", "command") == [("LOAD 0", 1, 3), ("LOAD 2", 3, 6)]
+    assert spans(events, "load unit", "busy") == [("busy", 1, 3), ("busy", 3, 6)]
+    assert spans(events, "load unit", "stall") == [
+        ("stalled: semaphore", 1, 3),
+        ("stalled: memory request", 4, 5),
+    ]
+    (first, second) = (e for e in events if e.get("cat") == "command")
+    assert first["args"].items() >= {"index": 0, "target": "weight", "rows": 2, "wait": [0, 2]}.items()
+    assert second["args"].items() >= {"index": 2, "target": "activation", "post": []}.items()
+
+
+def test_reads_of_the_program() -> None:
+    events = run(
+        {RUNNING: "#######", f"{FETCH}__valid": ".####.##", f"{FETCH}__ready": "##.######"},
+        COMMANDS,
+        words=2,
+        first=5,
+    )
+    assert spans(events, "command processor", "fetch") == [("fetch LOAD 0", 1, 4), ("fetch STORE 1", 4, 7)]
+    assert spans(events, "command processor", "stall") == [("stalled: memory request", 2, 3)]
+
+
+def test_a_program_that_never_ran() -> None:
+    events = run({}, COMMANDS)
+    assert {e["ph"] for e in events} == {"M"}
+    assert [e["args"]["name"] for e in events if e["name"] == "thread_name"] == [
+        "command processor",
+        *(unit.name for unit in UNITS),
+    ]
+
+
+def test_json() -> None:
+    document = json.loads(trace_json(run({}, []), title="one"))
+    assert document["otherData"]["title"] == "one"
+    assert "1 us shown is 1 clock cycle" in document["otherData"]["time"]
+    assert document["traceEvents"][0] == {
+        "ph": "M",
+        "pid": 0,
+        "name": "process_name",
+        "args": {"name": "die"},
+    }
+
+
+MARKS = st.text("#.", min_size=12, max_size=12)
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: MARKS for name in observed_signals(engine=False) if name.startswith(STORE.path)}
+    ),
+    MARKS,
+    MARKS,
+    st.integers(0, 30),
+)
+def test_no_cycle_is_lost_or_told_twice(taken: dict[str, str], busy: str, stall: str, first: int) -> None:
+    signals = {
+        RUNNING: "#" * 12,
+        STORE.busy: busy,
+        counter_signal("store_stall_request"): stall,
+        **taken,
+    }
+    commands = [Command(Opcode.STORE, {"rows": 1, "panels": 1, "last_cols": 1})] * 12
+    events = run(signals, commands, first=first)
+    for kind, drawn in (("busy", busy), ("stall", stall)):
+        cycles = [c for _, start, stop in spans(events, "store unit", kind) for c in range(start, stop)]
+        assert cycles == [cycle for cycle, mark in enumerate(drawn) if mark == "#"]
+    own = spans(events, "store unit", "command")
+    assert all(before[2] <= after[1] for before, after in pairwise(own))

@@ -1,0 +1,167 @@
+"""Plans of a GEMM on a package: every element has one die, and the programs give it, whatever the sizes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
+from cosim.golden import gemm as golden
+from cosim.golden.interpreter import Interpreter
+from cosim.golden.numerics import fp32_add
+from cosim.golden.operands import random_operand
+from cosim.program.collective import Line, sum_order
+from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
+from cosim.program.tiling import FORMS, Shape
+from cosim.run.package import Places
+from nop.collectives import line
+from nop.forwarding import slots
+from rtl.engine.chunk_reader import exchange_depth
+from rtl.engine.exchange_port import EXCHANGE_ADDRESS
+from rtl.interface.isa import decode
+
+SIZES = st.sampled_from([1, 2, 3, 5, 8, 13])
+
+
+@st.composite
+def systems(draw: st.DrawFn) -> SystemSpec:
+    word_bytes = draw(st.sampled_from([4, 8, 32]))
+    return SystemSpec(
+        die=DieSpec(
+            rows=draw(st.integers(1, 4)),
+            cols=draw(st.integers(1, 4)),
+            dtype=draw(st.sampled_from(["bf16", "int8"])),
+            weight_bytes=1024,
+            activation_bytes=1024,
+            accumulator_bytes=1024,
+        ),
+        package=PackageSpec(
+            rows=draw(st.integers(1, 4)),
+            cols=draw(st.integers(1, 4)),
+            io=draw(st.sampled_from(["west", "east", "both"])),
+        ),
+        nop=NopSpec(flit_bits=32),
+        memory=MemorySpec(word_bytes=word_bytes),
+    )
+
+
+@settings(max_examples=60)
+@given(
+    systems(),
+    SIZES,
+    SIZES,
+    SIZES,
+    st.sampled_from(FORMS),
+    st.sampled_from(["chain", "ring"]),
+    st.integers(0, 99),
+)
+def test_the_programs_give_every_element(
+    system: SystemSpec, m: int, k: int, n: int, form: Any, algorithm: Any, seed: int
+) -> None:
+    shape = Shape(m=m, k=k, n=n, form=form)
+    rng = np.random.default_rng(seed)
+    dtype = system.die.dtype
+    a, b = (
+        random_operand(rng, *stored, dtype=dtype, operands="special")
+        for stored in (shape.stored_a, shape.stored_b)
+    )
+    places = Places()
+    parts = plan_gemm(system, shape, a, b, algorithm=algorithm, places=places)
+    assert sum(part.macs for part in parts) == m * k * n
+    covered = np.zeros((m, n), int)
+    for part in parts:
+        covered[part.rows.start : part.rows.stop, part.cols.start : part.cols.stop] += 1
+    assert (covered == 1).all()
+
+    for part, result in zip(parts, carried_out(system, parts, max(places.used.values())), strict=True):
+        found = part.found(result, dtype)
+        assert np.array_equal(found, part.expected)
+        if dtype == "int8":
+            whole = golden.gemm(*golden.gemm_forms(a, b, form=form), rows=1, dtype="int8")
+            rows, cols = part.rows, part.cols
+            assert np.array_equal(found, whole[rows.start : rows.stop, cols.start : cols.stop])
+
+
+def carried_out(system: SystemSpec, parts: list[DiePart], words: int) -> list[bytes]:
+    """Results of the dies: phases on an interpreter each, and the collectives between them in Python."""
+    depth = exchange_depth(system.nop, system.memory)
+    dies = [
+        Interpreter(die=system.die, memory=system.memory, words=words, exchange_words=depth) for _ in parts
+    ]
+    for die, part in zip(dies, parts, strict=True):
+        for address, content in part.work.image.items():
+            die.write_memory(address, content)
+    for number, name in enumerate(PHASES):
+        if name in ("gather", "scatter"):
+            communicate(system, dies, parts, name)
+            continue
+        for die, part in zip(dies, parts, strict=True):
+            die.run([decode(command) for command in part.work.programs[number]])
+    return [
+        die.read_memory(part.work.result.address, part.work.result.words) if part.work.result.words else b""
+        for die, part in zip(dies, parts, strict=True)
+    ]
+
+
+def communicate(system: SystemSpec, dies: list[Interpreter], parts: list[DiePart], name: str) -> None:
+    """Carry out the schedules between the exchange buffers. The same chunk may lie elsewhere in each."""
+    works = [part.gathers if name == "gather" else part.sums for part in parts]
+    lines: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for number, own in enumerate(works):
+        row, col = divmod(number, system.package.cols)
+        for axis in own:
+            lines[axis, row if axis == "row" else col].append(number)
+    for (axis, _), numbers in lines.items():
+        work = works[numbers[0]][axis]
+        if work.nodes == 1:
+            continue
+        op = "all-gather" if name == "gather" else "reduce-scatter"
+        assert work.op == op
+        for _, sender, receiver, chunk in sum_order(work.algorithm, line(op, work.nodes, work.algorithm)):
+            here, there = numbers[sender], numbers[receiver]
+            content = dies[here].read_memory(_address(works[here][axis], chunk), work.pitch)
+            target = _address(works[there][axis], chunk)
+            if name == "scatter":
+                sent, own_sums = (
+                    np.frombuffer(words, np.uint32)
+                    for words in (content, dies[there].read_memory(target, work.pitch))
+                )
+                total = sent + own_sums if system.die.dtype == "int8" else fp32_add(sent, own_sums)
+                content = total.tobytes()
+            dies[there].write_memory(target, content)
+
+
+def _address(work: Line, chunk: int) -> int:
+    return EXCHANGE_ADDRESS + work.base + slots(work.algorithm, work.nodes)[chunk] * work.pitch
+
+
+def test_programs_begin_to_send_only_where_there_are_neighbours() -> None:
+    system = SystemSpec(
+        die=DieSpec(rows=2, cols=2), package=PackageSpec(rows=1, cols=3), nop=NopSpec(), memory=MemorySpec()
+    )
+    shape = Shape(m=4, k=4, n=4)
+    rng = np.random.default_rng(0)
+    a, b = (random_operand(rng, 4, 4, dtype="bf16", operands="normal") for _ in range(2))
+    for part in plan_gemm(system, shape, a, b, algorithm="chain", places=Places()):
+        used = [name for name, program in zip(PHASES, part.work.programs, strict=True) if program]
+        assert "gather" in used
+        assert "scatter" not in used
+
+
+def test_what_does_not_fit_the_exchange_buffer_is_refused() -> None:
+    system = SystemSpec(
+        die=DieSpec(rows=2, cols=2),
+        package=PackageSpec(rows=1, cols=2),
+        nop=NopSpec(exchange_bytes=1024),
+        memory=MemorySpec(),
+    )
+    a, b = (np.zeros((20, 20), np.uint16) for _ in range(2))
+    message = "a block of 20x20x10 (nn) needs 81 words of a die's exchange buffer: must be at most the 32 of "
+    with pytest.raises(ValueError, match=re.escape(message)):
+        plan_gemm(system, Shape(m=20, k=20, n=20), a, b, algorithm="chain", places=Places())

@@ -1,0 +1,31 @@
+"""Requests: what is out of range is said in one line, with where it stands and what is allowed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chiplet.machine.specs import NopSpec
+from cosim.records.base import checked
+from cosim.run.traffic import TrafficRequest
+
+
+def test_what_is_in_range_makes_a_request() -> None:
+    request = checked(TrafficRequest, {"rows": 2, "cols": 3, "rate": 0.5, "nop": NopSpec()})
+    assert (request.rows, request.cols, request.rate) == (2, 3, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rate": 1.5, "nop": NopSpec()}, "rate = 1.5: input should be less than or equal to 1"),
+        (
+            {"rate": 1, "nop": {"buffer_flits": 0}},
+            "nop.buffer_flits = 0: input should be greater than or equal to ",
+        ),
+    ],
+)
+def test_the_first_that_is_not_is_named(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        checked(TrafficRequest, {"rows": 2, "cols": 2, **fields})

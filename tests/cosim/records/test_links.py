@@ -1,0 +1,101 @@
+"""Traffic over links with adapters: whatever the wires do, every flit arrives once and right; deaths are found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chiplet.machine.specs import DieSpec, LinkSpec, NopSpec, SystemSpec
+from cosim.run.traffic import TrafficRecord, run_traffic, traffic_request
+from cosim.records.links import Death, TrafficLinks
+
+NOP = NopSpec(flit_bits=64, coordinate_bits=3)
+
+
+def run(links: TrafficLinks, *, sim: str = "icarus", **fields: Any) -> TrafficRecord:
+    defaults = {"rows": 2, "cols": 2, "rate": 0.5, "cycles": 300, "warmup": 40, "seed": 3}
+    return run_traffic(traffic_request(nop=NOP, links=links, sim=sim, **{**defaults, **fields}))
+
+
+def links(**fields: Any) -> TrafficLinks:
+    return TrafficLinks(**{"phit_bits": 1024, "flight_cycles": 0, "timeout_cycles": 300, **fields})
+
+
+def test_latency_at_low_load_is_that_of_routers_and_links() -> None:
+    for flight_cycles in (0, 4):
+        record = run(links(flight_cycles=flight_cycles), rate=0.03, cycles=500, warmup=0)
+        assert record.links is not None
+        # A hop is the adapters' two cycles, the flight, and the router's one; two nodes are a hop apart on average.
+        assert record.zero_load_latency == 1 + 1.0 * (3 + flight_cycles)
+        hops = record.links.sent / record.received
+        assert record.network_latency_mean == pytest.approx(1 + hops * (3 + flight_cycles), rel=0.03)
+        assert record.links.crc_errors == record.links.replayed == 0
+        assert record.lost == record.wrong == 0
+
+
+def test_links_without_faults_keep_the_throughput_of_wires() -> None:
+    request = traffic_request(rows=1, cols=3, nop=NOP, rate=0.6, cycles=400, warmup=50, seed=1)
+    with_links = run(links(flight_cycles=6), rows=1, cols=3, rate=0.6, cycles=400, warmup=50, seed=1)
+    assert with_links.throughput == pytest.approx(run_traffic(request).throughput, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"flips": 0.02},
+        {"flips": 0.1, "burst": 8, "flight_cycles": 5},
+        {"stalls": 0.005, "flips": 0.01, "phit_bits": 50, "timeout_cycles": 500},
+    ],
+)
+def test_faults_change_cycles_and_no_word(faults: dict[str, Any]) -> None:
+    record = run(links(**faults))
+    assert record.links is not None
+    assert record.links.crc_errors > 0 < record.links.replayed
+    assert record.lost == record.wrong == record.misrouted == 0
+    assert record.same
+    assert record.links.sent == record.links.received > 0
+    assert not record.links.deaths
+
+
+@pytest.mark.parametrize(("source", "target"), [(0, 1), (3, 1)])
+@pytest.mark.parametrize("rate", [0.0, 0.4])
+def test_a_dead_link_is_found_at_both_ends_within_the_bound(source: int, target: int, rate: float) -> None:
+    death = Death(source=source, target=target, cycle=100)
+    record = run(links(death=death), rate=rate)
+    assert record.links is not None
+    found = {(end.source, end.target): end.cycle - 100 for end in record.links.deaths}
+    assert set(found) == {(source, target), (target, source)}
+    assert all(cycles <= record.links.dead_cycles for cycles in found.values())
+    assert found[source, target] <= 301
+    assert record.links.deaths[0].source == source
+
+
+def test_both_simulators_count_the_same() -> None:
+    faulty = links(flips=0.02, stalls=0.001, burst=2)
+    icarus, cxxrtl = (run(faulty, rows=1, cols=2, sim=sim) for sim in ("icarus", "cxxrtl"))
+    assert icarus.counters == cxxrtl.counters
+    assert icarus.link_counters == cxxrtl.link_counters
+
+
+def test_links_follow_from_the_system() -> None:
+    system = SystemSpec(
+        die=DieSpec(clock_hz=2.0e9),
+        link=LinkSpec(lanes=8, lane_rate=16.0e9, latency_seconds=4.0e-9, timeout_cycles=700),
+    )
+    found = TrafficLinks.of(system, flips=0.5)
+    assert found == TrafficLinks(phit_bits=64, flight_cycles=6, timeout_cycles=700, flips=0.5)
+    # A flit, 3 numbers, 3 flags and the CRC.
+    assert found.mesh_links(NOP).shape.frame_bits == 76 + 3 * 5 + 3 + 32
+    assert found.hop_cycles(NOP) == 2 + 1 + 6
+
+
+@pytest.mark.slow
+def test_a_thousandth_of_flips_leaves_a_million_flits_right() -> None:
+    faulty = links(flips=1e-3, burst=3)
+    record = run(faulty, sim="cxxrtl", rows=4, cols=4, rate=0.7, cycles=95_000, warmup=1000)
+    assert record.links is not None
+    assert record.received >= 1_000_000
+    assert record.lost == record.wrong == record.misrouted == 0
+    assert record.same
+    assert abs(record.links.crc_errors - record.links.flips) < 5 < 1000 < record.links.flips

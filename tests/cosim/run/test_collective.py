@@ -1,0 +1,209 @@
+"""Collectives between generated dies: no bit differs, cycles are near the floor, and nothing holds up anything."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from cosim.backends.base import SimulationError
+from cosim.program import collective as collective_program
+from cosim.records.collective import CollectiveRecord, collective_request
+from cosim.run import collective
+from cosim.run.collective import prepare, run_collective
+from nop.collectives import ALGORITHMS, Algorithm
+from nop.lower_bound import OPS, LineOp
+from rtl.engine.receive_unit import QUEUED_FLITS
+
+LONG = 64
+"""Flits of a chunk that fits no buffer on the way."""
+SLOW_ADDERS = {"die": DieSpec(stages=3)}
+
+
+@cache
+def run(
+    op: LineOp, algorithm: Algorithm, mesh: str, axis: str, flits: int, **fields: Any
+) -> CollectiveRecord:
+    rows, cols = map(int, mesh.split("x"))
+    given = {"operands": "special", "sim": "cxxrtl", "seed": flits, **fields}
+    request = collective_request(
+        op=op, algorithm=algorithm, rows=rows, cols=cols, axis=axis, flits=flits, **given
+    )
+    return run_collective(request)
+
+
+def moved(record: CollectiveRecord) -> dict[str, int]:
+    assert record.flits_sent.keys() == record.flits_received.keys()
+    return record.flits_sent
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("op", OPS)
+def test_lines_of_three_dies_along_rows(op: LineOp, algorithm: Algorithm) -> None:
+    record = run(op, algorithm, "2x3", "row", 7)
+    assert record.mismatches == 0
+    assert moved(record)["north"] == moved(record)["south"] == 0 < moved(record)["east"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_lines_of_two_dies_along_columns(algorithm: Algorithm) -> None:
+    record = run("all-reduce", algorithm, "2x3", "column", 1)
+    assert record.mismatches == 0
+    assert moved(record)["east"] == moved(record)["west"] == 0 < moved(record)["south"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("op", OPS)
+def test_rows_and_columns_at_once_with_long_packets(op: LineOp, algorithm: Algorithm) -> None:
+    """Everything that the network and the engines can do at the same time: what could be a deadlock would be one."""
+    record = run(op, algorithm, "2x3", "both", LONG)
+    assert record.mismatches == 0
+    # What rows take alone: columns do not hold them up.
+    assert abs(record.cycles - record.predicted_cycles) <= 0.03 * record.predicted_cycles
+
+
+@pytest.mark.parametrize("flits", [1, *(pytest.param(flits, marks=pytest.mark.slow) for flits in (2, 3))])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
+def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algorithm, flits: int) -> None:
+    """Each flit has a word of its own, or half of one: banks have the most to do, and nobody waits for them."""
+    record = run(op, algorithm, "2x3", "both", flits)
+    assert record.mismatches == 0
+    assert record.cycles == record.predicted_cycles == record.floor_cycles
+
+
+@pytest.mark.parametrize(
+    "flits",
+    [
+        *(1, QUEUED_FLITS, LONG),
+        *(pytest.param(flits, marks=pytest.mark.slow) for flits in (4, QUEUED_FLITS + 1)),
+    ],
+)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("op", OPS)
+def test_lines_of_five_dies(op: LineOp, algorithm: Algorithm, flits: int) -> None:
+    # A reduce-scatter by the chain with 64 flits stood still as long as every die handed over its own chunk.
+    record = run(op, algorithm, "1x5", "row", flits, **SLOW_ADDERS)
+    assert record.mismatches == 0
+    assert abs(record.cycles - record.predicted_cycles) <= 0.03 * record.cycles
+    assert record.utilization == record.floor_cycles / record.cycles
+    if op != "all-reduce":
+        assert record.floor_cycles <= record.cycles <= 1.05 * record.floor_cycles
+
+
+@pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
+def test_long_chunks_that_go_straight_on_around_a_ring_would_stand_still(
+    op: LineOp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule of :func:`nop.forwarding.carriage`: what fits no queue goes through the exchange buffer."""
+    request = run(op, "ring", "1x5", "row", LONG, **SLOW_ADDERS).request
+    monkeypatch.setattr(collective_program, "QUEUED_FLITS", LONG)
+    with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
+        run_collective(request)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_a_line_of_one_die_has_nothing_to_do(op: LineOp) -> None:
+    record = run(op, "chain", "1x5", "column", 3, **SLOW_ADDERS)
+    assert (record.mismatches, record.cycles, record.floor_cycles, record.utilization) == (0, 0, 0, 1.0)
+    assert not any(moved(record).values())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("flit_bits", "word_bytes", "flits"), [(32, 32, 70), (256, 32, 5)])
+def test_flits_of_any_part_of_a_word_and_integer_sums(
+    flit_bits: int, word_bytes: int, flits: int, algorithm: Algorithm
+) -> None:
+    specs = {
+        "die": DieSpec(dtype="int8"),
+        "nop": NopSpec(flit_bits=flit_bits),
+        "memory": MemorySpec(word_bytes=word_bytes),
+    }
+    assert run("all-reduce", algorithm, "1x3", "row", flits, sim="icarus", **specs).mismatches == 0
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("flits", "seed"),
+    [
+        *((2, 7), (QUEUED_FLITS, 2)),
+        *(pytest.param(flits, seed, marks=pytest.mark.slow) for flits, seed in ((1, 1), (LONG, 3))),
+    ],
+)
+@pytest.mark.parametrize(("mesh", "stages"), [("1x5", 3), pytest.param("1x8", 4, marks=pytest.mark.slow)])
+def test_dies_that_begin_late_and_slow_adders(
+    mesh: str, stages: int, flits: int, seed: int, algorithm: Algorithm
+) -> None:
+    """Copies of the all-gather must not come before sums of the reduce-scatter that are still in an adder."""
+    late = {"die": DieSpec(stages=stages), "stall": 0.7, "seed": seed}
+    record = run("all-reduce", algorithm, mesh, "row", flits, **late)
+    assert record.mismatches == 0
+    begins = [die["nop_first"] for die in record.counters]
+    assert max(begins) > min(begins)
+
+
+def test_simulators_agree() -> None:
+    small = {"nop": NopSpec(flit_bits=32), "memory": MemorySpec(word_bytes=8), "stall": 0.3}
+    found = [
+        run("all-reduce", "ring", "1x2", "row", 5, sim=sim, **small).model_dump(
+            exclude={"request", "sim", "simulator_version", "wall_seconds"}
+        )
+        for sim in ("icarus", "cxxrtl")
+    ]
+    assert found[0] == found[1]
+    assert found[0]["mismatches"] == 0
+
+
+def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
+    golden = collective.golden
+
+    def wrong(*arguments: Any) -> Any:
+        found = golden(*arguments)
+        found[1, 1, 2] ^= 1 << 31
+        found[2, 2, :2] += np.uint32(1)
+        return found
+
+    monkeypatch.setattr(collective, "golden", wrong)
+    assert run_collective(request).mismatches == 2 * 3
+
+
+def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
+    programs = collective._programs
+
+    def shorter(*arguments: Any) -> Any:
+        found = programs(*arguments)
+        found[1].pop()  # nobody takes what comes
+        return found
+
+    monkeypatch.setattr(collective, "_programs", shorter)
+    with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
+        run_collective(request)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"flits": 1 << 16}, "flits = 65536: input should be less than or equal to 65535"),
+        ({"seed": -1}, "seed = -1: input should be greater than or equal to 0"),
+        ({"rows": 0}, "rows = 0: input should be greater than or equal to 1"),
+        ({"rows": 20, "cols": 20}, "mesh: 20 x 20 dies: must be at most 256 for a simulation"),
+        (
+            {"cols": 3, "nop": NopSpec(coordinate_bits=1)},
+            "mesh: cols = 3: must be at most 2, which nop.coordinate_bits = 1 can address",
+        ),
+        (
+            {"cols": 3, "flits": 5, "nop": NopSpec(exchange_bytes=128)},
+            "collective: 6 words for the chunks: must be at most the 4 of nop.exchange_bytes = 128",
+        ),
+    ],
+)
+def test_what_cannot_run_is_refused(fields: dict[str, Any], message: str) -> None:
+    asked = {"op": "all-gather", "rows": 1, "cols": 1, "axis": "row", "algorithm": "chain", "flits": 1}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        prepare(collective_request(**(asked | fields)))

@@ -1,0 +1,101 @@
+"""Traffic on generated meshes: nothing lost, latency at zero load, the same figures from both simulators."""
+
+from __future__ import annotations
+
+import pytest
+
+from chiplet.machine.specs import NopSpec
+from cosim.run.traffic import (
+    TrafficRequest,
+    run_traffic,
+    saturation_rate,
+    sweep_rates,
+    traffic_request,
+    zero_load_latency,
+)
+from nop.topology import Mesh
+
+NOP = NopSpec(flit_bits=40, coordinate_bits=3)
+
+
+def request(rows: int, cols: int, rate: float, sim: str = "icarus") -> TrafficRequest:
+    return traffic_request(
+        rows=rows, cols=cols, nop=NOP, rate=rate, cycles=300, warmup=40, seed=rows + cols, sim=sim
+    )
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (3, 1), (2, 2)])
+@pytest.mark.parametrize("rate", [0.05, 1.0])
+def test_nothing_is_lost_and_latency_is_that_of_the_hops(rows: int, cols: int, rate: float) -> None:
+    record = run_traffic(request(rows, cols, rate))
+    assert record.lost == record.misrouted == 0
+    assert record.generated == record.received > 0
+    assert abs(record.offered - rate) < 0.06
+    assert record.latency_mean is not None
+    assert record.network_latency_mean is not None
+    assert record.latency_mean >= record.network_latency_mean
+    if rate == 1.0:
+        assert record.throughput > 0.7
+    else:
+        assert abs(record.throughput - record.offered) < 0.01
+        assert abs(record.latency_mean - record.zero_load_latency) < 0.5
+
+
+def test_a_single_node_delivers_every_flit_in_a_cycle() -> None:
+    record = run_traffic(request(1, 1, 1.0))
+    assert record.throughput == 1.0
+    assert record.latency_mean == record.network_latency_mean == record.zero_load_latency == 1.0
+
+
+def test_no_traffic_has_no_latency() -> None:
+    record = run_traffic(request(1, 1, 0.0))
+    assert (record.generated, record.throughput, record.latency_mean) == (0, 0.0, None)
+
+
+def test_both_simulators_give_the_same_numbers() -> None:
+    icarus, cxxrtl = (run_traffic(request(2, 2, 0.7, sim)) for sim in ("icarus", "cxxrtl"))
+    assert icarus.counters == cxxrtl.counters
+    assert icarus.verilog_sha256 == cxxrtl.verilog_sha256
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 4), (4, 4), (3, 5)])
+def test_zero_load_latency_is_a_cycle_more_than_the_mean_hops(rows: int, cols: int) -> None:
+    mesh = Mesh(rows, cols)
+    pairs = [(a, b) for a in range(mesh.nodes) for b in range(mesh.nodes)]
+    hops = sum(mesh.hops(a, b) for a, b in pairs) / len(pairs)
+    assert zero_load_latency(rows, cols) == pytest.approx(1 + hops, rel=1e-12)
+
+
+def test_saturation_is_where_latency_leaves_zero_load() -> None:
+    record = run_traffic(request(1, 1, 0.05))
+    points = [
+        record.model_copy(update={"request": request(1, 1, rate), "latency_mean": latency})
+        for rate, latency in ((0.1, 1.2), (0.2, 2.9), (0.3, 3.0), (0.4, 1.0))
+    ]
+    assert saturation_rate(points) == 0.2
+    assert saturation_rate(points[2:]) is None
+
+
+def test_a_sweep_ends_at_full_load() -> None:
+    assert sweep_rates(0.05) == pytest.approx([n / 20 for n in range(1, 21)], rel=1e-12)
+    assert sweep_rates(0.4) == pytest.approx([0.4, 0.8, 1.0], rel=1e-12)
+    assert sweep_rates(1.0) == [1.0]
+    assert len(sweep_rates(0.001)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"rate": 1.5}, "rate = 1.5: input should be less than or equal to 1"),
+        ({"cycles": 0}, "cycles = 0: input should be greater than or equal to 1"),
+        ({"rows": 0}, "rows = 0: input should be greater than or equal to 1"),
+    ],
+)
+def test_values_out_of_range_are_refused_in_one_line(fields: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        traffic_request(**{"rows": 1, "cols": 1, "nop": NOP, "rate": 0.1, **fields})
+
+
+def test_a_mesh_that_coordinates_cannot_address_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^mesh: cols = 9: must be at most 8, "):
+        run_traffic(request(1, 9, 0.1))

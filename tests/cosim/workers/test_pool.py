@@ -1,0 +1,122 @@
+"""Runs on all cores: every result once, errors and interrupts end what still runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cosim.workers.pool import cores, run_all
+from tests.hecaton.command import ROOT
+
+
+def square(value: int) -> int:
+    if value < 0:
+        raise ValueError(f"{value}: must be at least 0")
+    return value * value
+
+
+def wait_for_interrupt(path: Path) -> None:
+    """Mark that the work began and, at its end, how it ended; a path of the number 0 fails once 1 began."""
+    if path.name == "0":
+        while not path.with_name("1").exists():
+            time.sleep(0.01)
+        raise ValueError("the first fails")
+    child = subprocess.Popen(["sleep", "60"])
+    path.write_text(str(child.pid))
+    try:
+        child.wait()
+    except KeyboardInterrupt:
+        child.kill()
+        child.wait()
+        path.with_suffix(".interrupted").touch()
+        raise
+
+
+@pytest.mark.parametrize("workers", [1, 2, None])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_every_item_gives_its_result_once(workers: int | None, count: int) -> None:
+    found = sorted(run_all(square, range(count), workers=workers))
+    assert found == [(index, index * index) for index in range(count)]
+
+
+def test_there_is_a_core() -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_workers_have_the_environment_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("before", "after"):
+        monkeypatch.setenv("HECATON_TEST_POOL", value)
+        assert list(run_all(os.getenv, ["HECATON_TEST_POOL"])) == [(0, value)]
+
+
+def test_an_error_interrupts_what_still_runs_and_starts_nothing_else(tmp_path: Path) -> None:
+    paths = [tmp_path / str(index) for index in range(4)]
+    with pytest.raises(ValueError, match="the first fails"):
+        list(run_all(wait_for_interrupt, paths, workers=2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.interrupted"]
+
+
+def test_a_caller_that_stops_asking_ends_the_rest(tmp_path: Path) -> None:
+    results = run_all(square, [3, 4, 5, 6], workers=1)
+    assert next(results) == (0, 9)
+    results.close()
+
+
+def test_an_interrupt_of_the_caller_reaches_the_workers(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import "
+        f"wait_for_interrupt as work; list(run_all(work, [Path({str(tmp_path)!r}) / '1'] * 3, workers=1))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "1").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert err.splitlines()[-1] == "KeyboardInterrupt"
+    assert (tmp_path / "1.interrupted").exists()
+
+
+def test_a_kill_of_the_caller_ends_the_workers(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import "
+        f"wait_for_interrupt as work; list(run_all(work, [Path({str(tmp_path)!r}) / '1'], workers=1))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    mark = tmp_path / "1"
+    while not mark.exists() or not mark.read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30
+    while is_running(int(mark.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there and no zombie that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,23 @@
+"""The plot of weak scaling shows every model and method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chiplet.projection.project import project
+from hecaton.plots.scaling import plot_scaling
+from tests.chiplet.machines import PACKAGE
+
+
+def test_scaling_shows_every_case(tmp_path: Path) -> None:
+    cases = (("tinyllama-1.1b", 16), ("llama2-7b", 64))
+    found = [
+        project(model, PACKAGE, dies=dies, method=method)
+        for model, dies in cases
+        for method in ("hecaton", "flat-ring")
+    ]
+    plot_scaling(found, tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text()
+    for each in found:
+        assert f"<!-- {each.model}, {each.dies} dies, {each.method} -->" in text
+        assert f"<!-- {each.step_seconds:.4g} s -->" in text

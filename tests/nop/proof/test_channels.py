@@ -1,0 +1,112 @@
+"""Deadlock: dimension-ordered routes have no cycle of waits on any mesh, and a cycle is found where there is one."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+from typing import Literal
+
+import pytest
+
+from chiplet.machine.specs import PackageSpec
+from nop.proof.channels import (
+    channel_dependencies,
+    dependency_cycle,
+    engine_dependencies,
+    request_dependencies,
+)
+from nop.topology import Link, Mesh
+
+MESHES = [(1, 1), (1, 2), (1, 7), (5, 1), (2, 2), (2, 3), (3, 2), (4, 4), (5, 3), (8, 8)]
+
+
+@pytest.mark.parametrize(("rows", "cols"), MESHES)
+def test_dimension_ordered_routes_have_no_cycle(rows: int, cols: int) -> None:
+    mesh = Mesh(rows, cols)
+    graph = channel_dependencies(mesh)
+    links = 2 * (rows * (cols - 1) + cols * (rows - 1))
+    assert graph.number_of_nodes() == links + 2 * mesh.nodes
+    assert dependency_cycle(graph) == []
+
+
+def test_a_ring_of_routes_has_a_cycle() -> None:
+    mesh = Mesh(2, 2)
+    ring = [0, 1, 3, 2]
+
+    def clockwise(source: int, target: int) -> list[Link]:
+        start = ring.index(source)
+        steps = (ring.index(target) - start) % len(ring)
+        return [(ring[(start + n) % 4], ring[(start + n + 1) % 4]) for n in range(steps)]
+
+    cycle = dependency_cycle(channel_dependencies(mesh, clockwise))
+    assert sorted(cycle) == [(0, 1, "link"), (1, 3, "link"), (2, 0, "link"), (3, 2, "link")]
+
+
+def test_routes_that_turn_as_they_like_have_a_cycle() -> None:
+    mesh = Mesh(2, 2)
+
+    def mixed(source: int, target: int) -> list[Link]:
+        if (source, target) in {(0, 3), (3, 0)}:
+            return mesh.route(source, target)
+        row, col = divmod(source, 2)
+        target_row, target_col = divmod(target, 2)
+        corner = target_row * 2 + col
+        path = [source, *([corner] if row != target_row else []), *([target] if col != target_col else [])]
+        return list(pairwise(path))
+
+    assert dependency_cycle(channel_dependencies(mesh, mixed))
+
+
+def memory_pairs(package: PackageSpec) -> tuple[Mesh, list[tuple[int, int]]]:
+    """Places of a package with columns of IO dies at both ends, and each die with the IO die that serves it."""
+    mesh = Mesh(package.rows, package.cols + 2)
+    ends = {"west": 0, "east": package.cols + 1}
+    return mesh, [
+        (row * mesh.cols + col + 1, row * mesh.cols + ends[package.io_side(col)])
+        for row in range(package.rows)
+        for col in range(package.cols)
+    ]
+
+
+@pytest.mark.parametrize("io", ["west", "east", "both"])
+@pytest.mark.parametrize(("rows", "cols"), [*product(range(1, 6), repeat=2)])
+def test_requests_and_answers_of_the_memory_plane_have_no_cycle(
+    rows: int, cols: int, io: Literal["west", "east", "both"]
+) -> None:
+    mesh, pairs = memory_pairs(PackageSpec(rows=rows, cols=cols, io=io))
+    graph = request_dependencies(mesh, pairs)
+    assert dependency_cycle(graph) == []
+    # Two local channels for each die and IO die, and two for each link: a row of n dies uses n links, as with IO dies
+    # at both ends the one in the middle is not used.
+    io_dies = len({server for _, server in pairs})
+    assert graph.number_of_nodes() == 2 * (rows * cols + io_dies + rows * cols)
+
+
+def test_a_die_that_serves_its_own_server_makes_a_cycle() -> None:
+    """The graph sees what the memory plane avoids: answers that wait for requests."""
+    assert dependency_cycle(request_dependencies(Mesh(1, 3), [(0, 2), (2, 0)]))
+
+
+def test_answers_in_the_way_of_requests_make_a_cycle() -> None:
+    """Servers in the middle of each other's ways."""
+    assert dependency_cycle(request_dependencies(Mesh(1, 4), [(0, 2), (3, 1)]))
+
+
+@pytest.mark.parametrize(("rows", "cols"), [*MESHES, *product(range(1, 6), repeat=2)])
+def test_packets_of_engines_have_no_cycle(rows: int, cols: int) -> None:
+    mesh = Mesh(rows, cols)
+    graph = engine_dependencies(mesh)
+    assert dependency_cycle(graph) == []
+    links = 2 * (rows * (cols - 1) + cols * (rows - 1))
+    # Each link, the way into it from an engine, and the way out of it into one.
+    assert graph.number_of_nodes() == 3 * links
+    assert len([channel for channel in graph if channel[2] == "link"]) == links
+
+
+def test_engines_that_send_back_what_they_take_make_a_cycle() -> None:
+    graph = engine_dependencies(Mesh(1, 3))
+    graph.add_edge((1, 1, "receive east"), (1, 1, "send west"))
+    graph.add_edge((1, 1, "receive west"), (1, 1, "send east"))
+    assert dependency_cycle(graph) == []  # it comes to the ends
+    graph.add_edge((2, 2, "receive east"), (2, 2, "send west"))
+    graph.add_edge((0, 0, "receive west"), (0, 0, "send east"))
+    assert dependency_cycle(graph)

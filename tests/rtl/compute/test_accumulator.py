@@ -1,0 +1,213 @@
+# amaranth: UnusedElaboratable=no
+"""Accumulator buffer: random sums at any distance, read by the store port at the same time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chiplet.machine.specs import Dtype
+from cosim.golden.numerics import fp32_add
+from rtl.compute.accumulator import AccumulatorBuffer, AccumulatorColumn, accumulate_layout
+from tests.rtl.harness import lanes, simulate, unpack
+
+
+def plus(dtype: Dtype, a: int, b: int) -> int:
+    if dtype == "int8":
+        return a + b & 0xFFFF_FFFF
+    return int(fp32_add(np.array([a], np.uint32), np.array([b], np.uint32))[0])
+
+
+def random_sum(coin: Random, dtype: Dtype) -> int:
+    if dtype == "int8":
+        return coin.getrandbits(32)
+    return coin.getrandbits(1) << 31 | coin.randint(100, 150) << 23 | coin.getrandbits(23)
+
+
+@dataclass
+class Row:
+    """A row of sums that the array sends; None in its place is a cycle without one."""
+
+    address: int
+    first: bool
+    sums: list[int]
+    panel_end: bool = False
+    command_end: bool = False
+
+
+class Bench:
+    """Drives an accumulator buffer row by row, as the array does, and keeps the sums that must be in it."""
+
+    def __init__(self, dut: AccumulatorBuffer, *, cols: int, dtype: Dtype, stages: int, depth: int) -> None:
+        self.dut, self.cols, self.dtype, self.stages = dut, cols, dtype, stages
+        self.layout = accumulate_layout(depth)
+        self.sent: list[Row | None] = []
+        self.sums: dict[int, list[int]] = {}
+        self.last_use: dict[int, int] = {}  # cycle of the last row for an address
+        self.cycle = 0
+
+    def earlier(self, cycles: int) -> Row | None:
+        return self.sent[-cycles] if 0 < cycles <= len(self.sent) else None
+
+    def step(self, ctx: Any, row: Row | None) -> None:
+        """Apply the inputs of one cycle, and check the flags that come out of it."""
+        control = 0
+        if row is not None:
+            at = [
+                earlier is not None and earlier.address == row.address
+                for earlier in (self.earlier(self.stages), self.earlier(self.stages + 1))
+            ]
+            control = self.layout.const(
+                {
+                    "valid": 1,
+                    "first": int(row.first),
+                    "near": int(at[0]),
+                    "far": int(at[1]),
+                    "panel_end": int(row.panel_end),
+                    "command_end": int(row.command_end),
+                    "address": row.address,
+                }
+            ).as_bits()
+            old = [0] * self.cols if row.first else self.sums[row.address]
+            self.sums[row.address] = [plus(self.dtype, a, b) for a, b in zip(old, row.sums, strict=True)]
+            self.last_use[row.address] = self.cycle
+        ctx.set(self.dut.control, control)
+        self.sent.append(row)
+        # Sums come a cycle after their control, those of column c another c cycles later.
+        arriving = [self.earlier(2 + c) for c in range(self.cols)]
+        ctx.set(self.dut.psum, lanes([row.sums[c] if row else 0 for c, row in enumerate(arriving)], 32))
+        complete = self.earlier(1 + self.cols + self.stages)
+        readable = self.earlier(2 + self.cols + self.stages)
+        assert ctx.get(self.dut.result) == (complete is not None)
+        assert ctx.get(self.dut.panel_end) == (readable is not None and readable.panel_end)
+        assert ctx.get(self.dut.command_end) == (readable is not None and readable.command_end)
+        self.cycle += 1
+
+    def readable(self, address: int) -> bool:
+        """Whether all of the last row for ``address`` can be read: from the cycle that shows its ends on."""
+        return self.cycle - self.last_use[address] >= 1 + self.cols + self.stages
+
+    def sendable(self, address: int) -> bool:
+        """Whether a row for ``address`` keeps the distance that the adder needs."""
+        return all(
+            row is None or row.address != address
+            for row in self.sent[-(self.stages - 1) :]
+            if self.stages > 1
+        )
+
+
+CONFIGURATIONS = [
+    (1, "int8", 1),
+    (3, "int8", 2),
+    (2, "int8", 3),
+    (1, "int8", 4),
+    (2, "bf16", 1),
+    (3, "bf16", 4),
+]
+
+
+@pytest.mark.parametrize(("cols", "dtype", "stages"), CONFIGURATIONS)
+@pytest.mark.parametrize("depth", [2, 6])
+def test_random_rows_while_others_are_stored(cols: int, dtype: Dtype, stages: int, depth: int) -> None:
+    dut = AccumulatorBuffer(cols=cols, dtype=dtype, stages=stages, depth=depth)
+    bench = Bench(dut, cols=cols, dtype=dtype, stages=stages, depth=depth)
+    coin = Random(depth * 100 + cols * 10 + stages)
+    stored = 0
+
+    async def run(ctx: Any) -> None:
+        nonlocal stored
+        storing: int | None = None
+        for cycle in range(800):
+            # Phases without rows let the store port at every address.
+            row = None
+            if coin.random() < (0.95 if cycle // 40 % 3 else 0.2):
+                address = coin.randrange(depth)
+                if address != storing and bench.sendable(address):
+                    first = address not in bench.sums or coin.random() < 0.2
+                    sums = [random_sum(coin, dtype) for _ in range(cols)]
+                    row = Row(address, first, sums, coin.random() < 0.3, coin.random() < 0.3)
+            ctx.set(dut.store_start, 0)
+            if storing is None:
+                ready = [a for a in bench.sums if bench.readable(a) and (row is None or row.address != a)]
+                if ready and coin.random() < 0.7:
+                    storing = coin.choice(ready)
+                    ctx.set(dut.store_start, 1)
+                    ctx.set(dut.store_address, storing)
+                    started = cycle
+            elif cycle > started and not ctx.get(dut.store_busy):
+                assert unpack(ctx.get(dut.store_data), cols, 32) == bench.sums[storing]
+                stored += 1
+                storing = None
+            bench.step(ctx, row)
+            await ctx.tick()
+
+    simulate(dut, run)
+    assert stored > 40
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+@pytest.mark.parametrize("beyond", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["int8", "bf16"])
+def test_tiles_that_come_back_as_early_as_they_may(dtype: Dtype, beyond: int, stages: int) -> None:
+    """A tile of P rows takes P cycles: its sums are added to those that leave the adder now or just left it."""
+    cols, tile, tiles = 2, stages + beyond, 7
+    dut = AccumulatorBuffer(cols=cols, dtype=dtype, stages=stages, depth=8)
+    bench = Bench(dut, cols=cols, dtype=dtype, stages=stages, depth=8)
+    coin = Random(stages)
+
+    async def run(ctx: Any) -> None:
+        for n in range(tiles * tile):
+            sums = [random_sum(coin, dtype) for _ in range(cols)]
+            bench.step(ctx, Row(n % tile, n < tile, sums))
+            await ctx.tick()
+        for _ in range(stages + cols + 3):
+            bench.step(ctx, None)
+            await ctx.tick()
+        for address in range(tile):
+            ctx.set(dut.store_start, 1)
+            ctx.set(dut.store_address, address)
+            await ctx.tick()
+            ctx.set(dut.store_start, 0)
+            await ctx.tick().until(~dut.store_busy)
+            assert unpack(ctx.get(dut.store_data), cols, 32) == bench.sums[address]
+
+    simulate(dut, run)
+
+
+@pytest.mark.parametrize("cols", [1, 3])
+def test_a_row_is_stored_every_other_cycle_while_the_array_walks_on(cols: int) -> None:
+    """The array reads ascending addresses: the store port waits at most one cycle for its SRAM."""
+    dut = AccumulatorBuffer(cols=cols, dtype="int8", stages=1, depth=16)
+    bench = Bench(dut, cols=cols, dtype="int8", stages=1, depth=16)
+
+    async def run(ctx: Any) -> None:
+        for n in range(16):
+            bench.step(ctx, Row(n, True, [n * cols + c for c in range(cols)]))
+            await ctx.tick()
+        for _ in range(cols + 4):
+            bench.step(ctx, None)
+            await ctx.tick()
+        address, started = 8, -1
+        for cycle in range(60):
+            if started >= 0 and cycle > started and not ctx.get(dut.store_busy):
+                assert unpack(ctx.get(dut.store_data), cols, 32) == bench.sums[address]
+                address, started = 8 + (address + 1) % 8, -1
+            ctx.set(dut.store_start, started < 0)
+            ctx.set(dut.store_address, address)
+            if started < 0:
+                started = cycle
+            assert cycle - started <= 2 + cols
+            bench.step(ctx, Row(cycle % 8, False, [1] * cols))
+            await ctx.tick()
+
+    simulate(dut, run)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_depths_that_make_no_two_srams_are_refused(depth: int) -> None:
+    with pytest.raises(ValueError, match=rf"^depth must be an even number of at least 2, not {depth}$"):
+        AccumulatorColumn(dtype="int8", stages=1, depth=depth)

@@ -1,0 +1,171 @@
+"""Registers: what software writes and reads, and counters against Python integers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+from amaranth.sim import SimulatorContext
+
+from rtl.control.counters import FIRSTS, LASTS, Registers
+from rtl.interface.register_map import (
+    COMMANDS,
+    CONTROL,
+    COUNTER_BITS,
+    COUNTERS,
+    PROGRAM,
+    STATUS,
+    counter_address,
+)
+from tests.rtl.harness import simulate
+
+MACS_BITS = 9
+EVENTS = [name for name in COUNTERS if name != "cycles"]
+
+
+async def write(ctx: Any, dut: Registers, address: int, value: int) -> None:
+    ctx.set(dut.address, address)
+    ctx.set(dut.write_data, value)
+    ctx.set(dut.write, 1)
+    await ctx.tick()
+    ctx.set(dut.write, 0)
+
+
+async def read(ctx: Any, dut: Registers, address: int) -> int:
+    ctx.set(dut.address, address)
+    ctx.set(dut.read, 1)
+    await ctx.tick()
+    ctx.set(dut.read, 0)
+    value: int = ctx.get(dut.read_data)
+    return value
+
+
+async def read_counter(ctx: Any, dut: Registers, name: str) -> int:
+    return await read(ctx, dut, counter_address(name)) | await read(ctx, dut, counter_address(name) + 1) << 32
+
+
+def run(bench: Callable[[Any, Registers], Awaitable[None]]) -> None:
+    dut = Registers(macs_bits=MACS_BITS)
+
+    async def start(ctx: SimulatorContext) -> None:
+        await bench(ctx, dut)
+
+    simulate(dut, start)
+
+
+def test_addresses_do_not_overlap() -> None:
+    addresses = [CONTROL, STATUS, PROGRAM, COMMANDS]
+    for name in COUNTERS:
+        addresses += [counter_address(name), counter_address(name) + 1]
+    assert len(set(addresses)) == len(addresses)
+    assert max(addresses) < 1 << 8
+
+
+def test_program_and_commands_read_back() -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        await write(ctx, dut, PROGRAM, 0xDEAD_BEEF)
+        await write(ctx, dut, COMMANDS, 0x1234)
+        assert ctx.get(dut.program_address) == await read(ctx, dut, PROGRAM) == 0xDEAD_BEEF
+        assert ctx.get(dut.commands) == await read(ctx, dut, COMMANDS) == 0x1234
+        assert await read(ctx, dut, 0xFF) == 0
+        await ctx.tick()
+        assert ctx.get(dut.read_data) == 0  # holds
+
+    run(bench)
+
+
+@pytest.mark.parametrize(("running", "done", "error"), [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_status(running: int, done: int, error: int) -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        ctx.set(dut.running, running)
+        ctx.set(dut.done, done)
+        ctx.set(dut.error, error)
+        assert await read(ctx, dut, STATUS) == running | done << 1 | error << 2
+
+    run(bench)
+
+
+def test_counters_count_while_a_program_runs_and_clear_at_its_start() -> None:
+    coin = Random(3)
+
+    async def bench(ctx: Any, dut: Registers) -> None:
+        for _ in range(2):
+            expected = dict.fromkeys(COUNTERS, 0)
+            seen_first = False
+            ctx.set(dut.address, CONTROL)
+            ctx.set(dut.write_data, 1)
+            ctx.set(dut.write, 1)
+            assert ctx.get(dut.start)
+            await ctx.tick()
+            ctx.set(dut.write, 0)
+            assert not ctx.get(dut.start)
+            for cycle in range(200):
+                ctx.set(dut.running, running := int(cycle < 150))
+                for name in EVENTS:
+                    most = (1 << MACS_BITS) - 1 if name == "macs" else 1
+                    amount = coin.randint(0, most) if cycle > 5 else 0
+                    ctx.set(getattr(dut, name), amount)
+                    if not running:
+                        continue
+                    if name not in FIRSTS | LASTS:
+                        expected[name] += amount
+                    elif amount and (name == "array_last" or not seen_first):
+                        expected[name] = cycle
+                        seen_first |= name == "array_first"
+                expected["cycles"] += running
+                await ctx.tick()
+            for name in EVENTS:
+                ctx.set(getattr(dut, name), 0)
+            assert {name: await read_counter(ctx, dut, name) for name in COUNTERS} == expected
+
+    run(bench)
+
+
+def test_a_first_event_in_cycle_0_is_kept() -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        await write(ctx, dut, CONTROL, 1)
+        ctx.set(dut.running, 1)
+        ctx.set(dut.array_first, 1)
+        for _ in range(5):
+            await ctx.tick()
+        assert await read_counter(ctx, dut, "array_first") == 0
+
+    run(bench)
+
+
+def test_both_halves_of_a_counter() -> None:
+    """The high half counts: no simulation runs for 2 ** 32 cycles, so large amounts do it."""
+    dut = Registers(macs_bits=40)
+
+    async def bench(ctx: Any) -> None:
+        await write(ctx, dut, CONTROL, 1)
+        ctx.set(dut.running, 1)
+        ctx.set(dut.macs, (1 << 40) - 1)
+        for _ in range(255):
+            await ctx.tick()
+        ctx.set(dut.running, 0)
+        total = 255 * ((1 << 40) - 1)
+        assert total < 1 << COUNTER_BITS
+        assert await read_counter(ctx, dut, "macs") == total
+
+    simulate(dut, bench)
+
+
+def test_a_start_while_a_program_runs_does_nothing() -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        await write(ctx, dut, CONTROL, 1)
+        ctx.set(dut.running, 1)
+        for _ in range(7):
+            await ctx.tick()
+        ctx.set(dut.address, CONTROL)
+        ctx.set(dut.write_data, 1)
+        ctx.set(dut.write, 1)
+        assert not ctx.get(dut.start)
+        await ctx.tick()
+        ctx.set(dut.write, 0)
+        ctx.set(dut.running, 0)
+        assert await read_counter(ctx, dut, "cycles") == 8
+
+    run(bench)

@@ -1,0 +1,351 @@
+# amaranth: UnusedElaboratable=no
+"""Die: random programs against the functional model, and the Verilog of a whole die under other tools."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import pytest
+
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec
+from cosim.golden.interpreter import Interpreter
+from rtl.die.die import Die, die_map
+from rtl.emit.emitter import Emitted, emit
+from rtl.engine.chunk_reader import exchange_depth
+from rtl.interface.isa import Opcode, decode, encode
+from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
+from tests.rtl.harness import PythonMemory, simulate
+from tests.rtl.programs import Programmer
+
+DATA_WORDS = 200
+Sram = Literal["inferred", "macro"]
+
+
+def die_spec(rows: int, cols: int, dtype: Dtype, stages: int, *, queue_depth: int = 2) -> DieSpec:
+    """A die whose buffers hold a few small blocks."""
+    element = 1 if dtype == "int8" else 2
+    return DieSpec(
+        rows=rows,
+        cols=cols,
+        dtype=dtype,
+        stages=stages,
+        queue_depth=queue_depth,
+        activation_bytes=60 * rows * element,
+        weight_bytes=60 * cols * element,
+        accumulator_bytes=40 * cols * 4,
+    )
+
+
+class Host:
+    """Software that runs programs on a die, one after the other, and keeps the functional model in step."""
+
+    def __init__(
+        self,
+        die: DieSpec,
+        memory: MemorySpec,
+        *,
+        stall: float,
+        latency: int,
+        seed: int,
+        nop: NopSpec | None = None,
+    ) -> None:
+        self.die, self.memory, self.coin = die, memory, Random(seed)
+        self.dut = Die(die=die, memory=memory, nop=nop)
+        self.exchange_words = exchange_depth(nop, memory) if nop else 0
+        word = memory.word_bytes
+        self.words = {address: self.coin.getrandbits(8 * word) for address in range(DATA_WORDS)}
+        self.model = Interpreter(die=die, memory=memory, words=DATA_WORDS, exchange_words=self.exchange_words)
+        for address, value in self.words.items():
+            self.model.write_memory(address, value.to_bytes(word, "little"))
+        self.port = PythonMemory(self.words, word_bytes=word, stall=stall, latency=latency, seed=seed)
+
+    def place(self, program: list[int]) -> None:
+        """Put a program behind the data in memory."""
+        word_bits = 8 * self.memory.word_bytes
+        words = self.memory.command_words
+        for n, command in enumerate(program):
+            for part in range(words):
+                value = command >> part * word_bits & (1 << word_bits) - 1
+                self.words[DATA_WORDS + n * words + part] = value
+
+    async def write(self, ctx: Any, address: int, value: int) -> None:
+        ctx.set(self.dut.host_address, address)
+        ctx.set(self.dut.host_write_data, value)
+        ctx.set(self.dut.host_write, 1)
+        await ctx.tick()
+        ctx.set(self.dut.host_write, 0)
+
+    async def read(self, ctx: Any, address: int) -> int:
+        ctx.set(self.dut.host_address, address)
+        ctx.set(self.dut.host_read, 1)
+        await ctx.tick()
+        ctx.set(self.dut.host_read, 0)
+        value: int = ctx.get(self.dut.host_read_data)
+        return value
+
+    async def start(self, ctx: Any, program: list[int]) -> None:
+        self.place(program)
+        await self.write(ctx, PROGRAM, DATA_WORDS)
+        await self.write(ctx, COMMANDS, len(program))
+        await self.write(ctx, CONTROL, 1)
+
+    async def counters(self, ctx: Any) -> dict[str, int]:
+        return {
+            name: await self.read(ctx, counter_address(name))
+            | await self.read(ctx, counter_address(name) + 1) << 32
+            for name in COUNTERS
+        }
+
+    def check(self, counters: dict[str, int]) -> None:
+        """Compare memory and counters with the functional model."""
+        for address in range(DATA_WORDS):
+            expected = int.from_bytes(self.model.read_memory(address, 1), "little")
+            assert self.words[address] == expected, f"word {address}"
+        assert {name: counters[name] for name in self.model.counters} == dict(self.model.counters)
+        assert counters["array_first"] <= counters["array_last"] < counters["cycles"]
+        for unit in ("array", "load", "store"):
+            assert counters[f"{unit}_stall_semaphore"] <= counters["cycles"]
+
+    def run(self, bench: Any, *, cycles: int = 60_000) -> None:
+        dut = self.dut
+        simulate(dut, bench, background=[self.port.serve(dut.request, dut.response)], cycles=cycles)
+
+
+DIES: list[tuple[int, int, Dtype, int]] = [
+    (1, 1, "int8", 1),
+    (1, 3, "int8", 4),
+    (3, 1, "int8", 2),
+    (5, 3, "int8", 3),
+    (2, 3, "int8", 1),
+    (3, 2, "bf16", 1),
+    (1, 2, "bf16", 2),
+    (4, 4, "int8", 1),
+]
+
+
+PORTS = [(4, 0.0, 2, 4, 2), (8, 0.3, 5, 1, 2), (32, 0.0, 20, 32, 4), (64, 0.5, 2, 3, 3)]
+"""Word bytes, chance of a stall, latency, reads in flight, and depth of the command queues."""
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), DIES)
+@pytest.mark.parametrize("ports", [0, 1])
+def test_random_programs(
+    rows: int,
+    cols: int,
+    dtype: Dtype,
+    stages: int,
+    ports: int,
+) -> None:
+    word_bytes, stall, latency, outstanding, queue_depth = PORTS[2 * ports + (rows + cols) % 2]
+    die = die_spec(rows, cols, dtype, stages, queue_depth=queue_depth)
+    memory = MemorySpec(word_bytes=word_bytes, outstanding=outstanding)
+    host = Host(die, memory, stall=stall, latency=latency, seed=rows * 100 + cols * 10 + word_bytes)
+
+    async def bench(ctx: Any) -> None:
+        # The second program finds the die as the first one left it.
+        for _ in range(2):
+            programmer = Programmer(die, memory, DATA_WORDS, host.coin)
+            programmer.write(30)
+            program = programmer.program()
+            host.model.counters.clear()
+            await host.start(ctx, program)
+            await ctx.tick().until(host.dut.done)
+            assert await host.read(ctx, STATUS) == 2
+            host.model.run([decode(command) for command in program])
+            host.check(await host.counters(ctx))
+
+    host.run(bench)
+
+
+ENGINES = [(3, 2, "bf16", 8, 0.0), (1, 1, "int8", 4, 0.3), (2, 3, "int8", 32, 0.3), (4, 4, "bf16", 16, 0.0)]
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "word_bytes", "stall"), ENGINES)
+def test_random_programs_with_an_exchange_buffer(
+    rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float
+) -> None:
+    """Words and sums go through it; in the end all of it is stored."""
+    die = die_spec(rows, cols, dtype, 1)
+    memory = MemorySpec(word_bytes=word_bytes, outstanding=4)
+    nop = NopSpec(flit_bits=32, exchange_bytes=512)
+    host = Host(die, memory, stall=stall, latency=4, seed=rows * 10 + word_bytes, nop=nop)
+    depth = host.exchange_words
+    per_word = word_bytes // die.element_bytes
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(2):
+            programmer = Programmer(die, memory, DATA_WORDS, host.coin, exchange=depth)
+            whole = {"exchange": 1, "rows": depth, "address": 3}
+            loading = [encode(Opcode.LOAD, **whole, pitch=1, cols=per_word, words=1, memory_pitch=1)]
+            programmer.write(30)
+            storing = [encode(Opcode.STORE, **whole, panels=1, last_cols=1)]
+            for program in (loading, programmer.program(), storing):
+                host.model.counters.clear()
+                await host.start(ctx, program)
+                await ctx.tick().until(host.dut.done)
+                assert await host.read(ctx, STATUS) == 2
+                host.model.run([decode(command) for command in program])
+                host.check(await host.counters(ctx))
+
+    host.run(bench, cycles=200_000)
+
+
+def test_a_word_that_is_no_command_stops_the_die() -> None:
+    host = Host(die_spec(2, 2, "int8", 1), MemorySpec(word_bytes=32), stall=0.0, latency=2, seed=1)
+
+    async def bench(ctx: Any) -> None:
+        await host.start(ctx, [0])
+        await ctx.tick().until(host.dut.error)
+        assert await host.read(ctx, STATUS) == 4
+        assert not ctx.get(host.dut.done)
+
+    host.run(bench, cycles=100)
+
+
+def test_a_program_without_commands_is_done() -> None:
+    host = Host(die_spec(2, 2, "int8", 1), MemorySpec(word_bytes=4), stall=0.0, latency=2, seed=1)
+
+    async def bench(ctx: Any) -> None:
+        await host.start(ctx, [])
+        await ctx.tick().until(host.dut.done)
+        assert await host.read(ctx, STATUS) == 2
+        assert await host.read(ctx, counter_address("cycles")) <= 2
+
+    host.run(bench, cycles=20)
+
+
+@cache
+def verilog(rows: int, cols: int, dtype: Dtype, sram: Sram = "inferred", stages: int = 1) -> Emitted:
+    die = DieSpec(rows=rows, cols=cols, dtype=dtype, sram=sram, stages=stages)
+    return emit(Die(die=die, memory=MemorySpec()), None)
+
+
+@pytest.mark.parametrize(("size", "most"), [(16, 400_000), (32, 500_000)])
+def test_the_verilog_does_not_grow_with_the_array(size: int, most: int) -> None:
+    emitted = verilog(size, size, "bf16")
+    assert emitted.bytes <= most
+    assert emitted.top == f"die_{size}x{size}_bf16"
+    assert len(emitted.modules) < 48  # a module more each time that the rows double
+    assert len(re.findall(r"^module pe_", emitted.text, re.MULTILINE)) == 1
+
+
+SHAPES: list[tuple[int, int, Dtype, int]] = [
+    (1, 1, "int8", 1),
+    (5, 3, "bf16", 4),
+    (4, 4, "bf16", 1),
+    (1, 7, "int8", 2),
+]
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES)
+def test_the_text_is_plain_verilog_with_names(rows: int, cols: int, dtype: Dtype, stages: int) -> None:
+    text = verilog(rows, cols, dtype, stages=stages).text
+    assert "always @*" not in text
+    assert "always_comb" not in text
+    assert "[-1:0]" not in text
+    assert "\\" not in text
+    assert not re.search(r"\bsignal(_\d+)?\b", text)
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES)
+def test_icarus_has_nothing_to_say(rows: int, cols: int, dtype: Dtype, stages: int, tmp_path: Path) -> None:
+    source = tmp_path / "die.v"
+    source.write_text(verilog(rows, cols, dtype, stages=stages).text)
+    run = _tool("iverilog", "-g2012", "-Wall", "-o", str(tmp_path / "die"), str(source))
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+VERILATOR_KINDS = {
+    # Yosys drops the zeros in front of numbers and the carry out of sums: operands are as wide as they need be.
+    "WIDTH", "WIDTHEXPAND", "WIDTHTRUNC",
+    # Carries out of sums, and the parts of commands and control words that a module passes on.
+    "UNUSEDSIGNAL",
+    # All modules are in one file here.
+    "DECLFILENAME",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES)
+def test_verilator_finds_nothing_but_widths(
+    rows: int, cols: int, dtype: Dtype, stages: int, tmp_path: Path
+) -> None:
+    source = tmp_path / "die.v"
+    emitted = verilog(rows, cols, dtype, stages=stages)
+    source.write_text(emitted.text)
+    run = _tool("verilator", "--lint-only", "-Wall", "-Wno-fatal", "--top-module", emitted.top, str(source))
+    assert run.returncode == 0
+    assert set(re.findall(r"%(?:Warning-|Error-?)(\w*)", run.stderr)) <= VERILATOR_KINDS
+
+
+@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES[1:3])
+def test_yosys_reads_it_without_a_warning(
+    rows: int, cols: int, dtype: Dtype, stages: int, tmp_path: Path
+) -> None:
+    source = tmp_path / "die.v"
+    emitted = verilog(rows, cols, dtype, stages=stages)
+    source.write_text(emitted.text)
+    script = f"read_verilog {source}; hierarchy -check -top {emitted.top}; proc; check -assert"
+    run = _tool("yosys", "-q", "-p", script)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_macros_are_black_boxes() -> None:
+    emitted = verilog(4, 4, "bf16", "macro")
+    macros = [name for name in emitted.modules if name.startswith("sram_")]
+    assert len(macros) == 3  # activation, weight and accumulator banks
+    for name in macros:
+        body = re.search(
+            rf"\(\* blackbox \*\)\nmodule {name} .*?^endmodule", emitted.text, re.MULTILINE | re.DOTALL
+        )
+        assert body is not None
+        assert "assign" not in body[0]
+        assert "reg" not in body[0]
+    assert " mem [" not in emitted.text
+    assert [name for name in verilog(4, 4, "bf16").modules if name not in macros] == [
+        name for name in emitted.modules if name not in macros
+    ]
+
+
+def test_equal_specifications_give_equal_bytes() -> None:
+    die = Die(die=DieSpec(rows=1, cols=7, stages=2, dtype="int8"), memory=MemorySpec())
+    assert emit(die, None).text == verilog(1, 7, "int8", stages=2).text
+
+
+def test_the_map_names_what_is_in_the_verilog() -> None:
+    die = DieSpec(rows=5, cols=3, stages=4)
+    names = json.loads(json.dumps(die_map(die, MemorySpec())))
+    text = verilog(5, 3, "bf16", stages=4).text
+    assert set(names["counters"]) == set(COUNTERS)
+    assert len({entry["address"] for entry in names["counters"].values()}) == len(COUNTERS)
+    for path in names["signals"].values():
+        for one in [path] if isinstance(path, str) else path:
+            module = "die_5x3_bf16"
+            *instances, last = one.split(".")
+            for instance in instances:
+                module = _module_of(text, module, instance)
+            assert re.search(rf"\b{last}\b", _body(text, module)), one
+
+
+def _body(text: str, module: str) -> str:
+    found = re.search(rf"^module {module} .*?^endmodule", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, module
+    return found[0]
+
+
+def _module_of(text: str, module: str, instance: str) -> str:
+    found = re.search(rf"^  (\w+) {instance} \(", _body(text, module), re.MULTILINE)
+    assert found is not None, f"{module}: {instance}"
+    return found[1]
+
+
+def _tool(*command: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    return subprocess.run(command, capture_output=True, text=True, check=False)

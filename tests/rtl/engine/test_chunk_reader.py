@@ -1,0 +1,100 @@
+"""Word reader: chunks out of a buffer that makes it wait, flit by flit, and no word before it may be read."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
+from rtl.engine.chunk_reader import AHEAD, WordReader, exchange_depth, flits_per_word
+from tests.rtl.harness import get, simulate
+
+MODULUS = 1 << BUFFER_ADDRESS_BITS
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("flit_bits", "word_bytes"), [(32, 4), (64, 32), (32, 16), (256, 32)])
+def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
+    nop, memory = NopSpec(flit_bits=flit_bits, exchange_bytes=4096), MemorySpec(word_bytes=word_bytes)
+    dut = WordReader(nop=nop, memory=memory)
+    coin = Random(seed)
+    depth, per_word = exchange_depth(nop, memory), flits_per_word(nop, memory)
+    words = [coin.getrandbits(8 * word_bytes) for _ in range(depth)]
+    loads = []
+    for _ in range(6):
+        flits, chunks = coin.randint(1, 3 * per_word), coin.randint(1, 4)
+        length = -(-flits // per_word)
+        pitch = coin.choice((length, length + 2, -length))
+        base = coin.randrange(chunks * (length + 2), depth - chunks * (length + 2))
+        lap, wrap = coin.randint(0, chunks), coin.choice((0, 7, -chunks * pitch))
+        loads.append((base, pitch, lap, wrap, chunks, flits, coin.randint(0, chunks)))
+    taken = 0
+
+    async def serve(ctx: Any) -> None:
+        nonlocal taken
+        while True:
+            ctx.set(dut.read_ready, coin.random() < 0.7)
+            ctx.set(dut.word_ok, coin.random() < 0.5)
+            _, _, asked, address, ready, asks, allowed, took = await ctx.tick().sample(
+                dut.read_valid, dut.read_address, dut.read_ready, dut.asks, dut.word_ok, dut.word_take
+            )
+            assert took == (asked and ready and asks)
+            assert allowed or not (asked and asks)
+            taken += took
+            ctx.set(dut.read_data, words[address] if asked and ready else coin.getrandbits(32))
+
+    async def bench(ctx: Any) -> None:
+        for base, pitch, lap, wrap, chunks, flits, free in loads:
+            before = taken
+            for name, value in zip(
+                ("base", "pitch", "lap", "wrap", "chunks", "flits", "free"),
+                (base, pitch % MODULUS, lap, wrap % MODULUS, chunks, flits, free),
+                strict=True,
+            ):
+                ctx.set(getattr(dut, name), value)
+            ctx.set(dut.load, 1)
+            await ctx.tick()
+            ctx.set(dut.load, 0)
+            found = await get(ctx, dut.o, chunks * flits, chance=0.8, seed=coin.getrandbits(20))
+            expected = []
+            for chunk in range(chunks):
+                for flit in range(flits):
+                    further = wrap if lap and chunk >= lap else 0
+                    word = words[(base + chunk * pitch + further + flit // per_word) % depth]
+                    data = word >> flit % per_word * flit_bits & (1 << flit_bits) - 1
+                    expected.append((flit == flits - 1) << flit_bits | data)
+            assert found == expected
+            assert taken - before == (chunks - free) * -(-flits // per_word)
+            assert not ctx.get(dut.o.valid)
+
+    simulate(dut, bench, background=[serve])
+
+
+def test_a_flit_a_cycle() -> None:
+    nop, memory = NopSpec(flit_bits=64), MemorySpec(word_bytes=8)
+    dut = WordReader(nop=nop, memory=memory)
+
+    async def bench(ctx: Any) -> None:
+        for name, value in (("chunks", 2), ("flits", 20), ("pitch", 20), ("load", 1), ("word_ok", 1)):
+            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.read_ready, 1)
+        ctx.set(dut.o.ready, 1)
+        await ctx.tick()
+        ctx.set(dut.load, 0)
+        for cycle in range(45):
+            assert ctx.get(dut.o.valid) == (2 <= cycle < 42)
+            await ctx.tick()
+
+    simulate(dut, bench)
+    assert AHEAD >= 3
+
+
+def test_flits_must_divide_a_word() -> None:
+    for flit_bits in (16, 96, 512):
+        message = (
+            f"nop.flit_bits = {flit_bits}: must be a multiple of 32 that divides a memory word of 256 bits"
+        )
+        with pytest.raises(ValueError, match=message):
+            flits_per_word(NopSpec(flit_bits=flit_bits), MemorySpec())

@@ -1,0 +1,192 @@
+"""Receive unit: what comes is written, forwarded, handed over or joined, added to if asked, and no post is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec
+from rtl.engine.chunk_reader import exchange_depth, flits_per_word
+from rtl.engine.receive_unit import ReceiveUnit
+from rtl.interface.flit import flit_layout
+from rtl.interface.isa import SEMAPHORES, Opcode, encode
+from tests.rtl.harness import get, put, simulate
+
+NOP, MEMORY = NopSpec(flit_bits=64, exchange_bytes=4096, coordinate_bits=3), MemorySpec(word_bytes=32)
+DEPTH, PER_WORD = exchange_depth(NOP, MEMORY), flits_per_word(NOP, MEMORY)
+HALF = 0xFFFF_FFFF
+
+
+def added(a: int, b: int) -> int:
+    return sum(((a >> 32 * n) + (b >> 32 * n) & HALF) << 32 * n for n in range(2))
+
+
+@pytest.mark.parametrize("stages", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_commands(stages: int, seed: int) -> None:
+    dut = ReceiveUnit(die=DieSpec(dtype="int8", stages=stages), nop=NOP, memory=MEMORY)
+    coin = Random(seed)
+    words = [coin.getrandbits(256) for _ in range(DEPTH)]
+    model = list(words)
+    layout = flit_layout(NOP)
+    commands: list[int] = []
+    flits: list[int] = []
+    forward: list[int] = []
+    turned: list[int] = []
+    hand: list[int] = []
+    join: list[int] = []
+    posts: Counter[int] = Counter()
+    for _ in range(25):
+        add, chunks, length = coin.getrandbits(1), coin.randint(1, 3), coin.randint(1, 9)
+        by_source = 0 if add else coin.getrandbits(1)
+        kind = coin.choice(("write", "hand", "join")) if add else coin.choice(("write", "hand"))
+        forwarded = coin.randint(0, chunks)
+        pitch = coin.randint(3, 5)
+        keep, turn, lap = coin.randint(0, 2), coin.getrandbits(1), coin.randint(0, 3)
+        wrap = coin.choice((0, 9, -2 * pitch))
+        base = coin.randrange(2 * pitch, DEPTH - 8 * pitch - 9)
+        fields = {
+            **{name: coin.getrandbits(SEMAPHORES) for name in ("wait", "post", "word_wait", "word_post")},
+            "add": add,
+            "by_source": by_source,
+            "forwarded": forwarded,
+            "base": base,
+            "pitch": pitch,
+            "lap": lap,
+            "wrap": wrap % (1 << BUFFER_ADDRESS_BITS),
+            "keep": keep,
+            "turn": turn,
+            "chunks": chunks,
+            "flits": length,
+            "hand": int(kind == "hand"),
+            "join": int(kind == "join"),
+        }
+        commands.append(encode(Opcode.RECEIVE, **fields))
+        written = False
+        for chunk in range(chunks):
+            source = coin.randrange(8)
+            start = base + chunk * pitch + (wrap if lap and chunk >= lap else 0)
+            if by_source:
+                start = base + source * pitch
+            goes = chunk < forwarded
+            for number in range(length):
+                tail = number == length - 1
+                where, shift = start + number // PER_WORD, 64 * (number % PER_WORD)
+                value = coin.getrandbits(64)
+                flits.append(layout.const({"data": value, "source": source, "tail": tail}).as_bits())
+                if add and (goes or kind != "join"):
+                    value = added(value, model[where] >> shift & (1 << 64) - 1)
+                elif add:
+                    other = coin.getrandbits(64)
+                    join.append(tail << 64 | other)
+                    value = added(value, other)
+                if goes and keep != 2:
+                    (turned if turn else forward).append(tail << 64 | value)
+                elif not goes and kind == "hand":
+                    hand.append(tail << 64 | value)
+                if (goes and keep) or (not goes and kind != "hand"):
+                    model[where] = model[where] & ~((1 << 64) - 1 << shift) | value << shift
+                    if tail or number % PER_WORD == PER_WORD - 1:
+                        last = tail and chunk == chunks - 1
+                        written |= last
+                        for bit in range(SEMAPHORES):
+                            word_post = fields["word_post"] if goes or not keep else 0
+                            posts[bit] += (word_post | fields["post"] * last) >> bit & 1
+        if not written:
+            for bit in range(SEMAPHORES):
+                posts[bit] += fields["post"] >> bit & 1
+    posted: Counter[int] = Counter()
+
+    async def serve(ctx: Any) -> None:
+        while True:
+            ctx.set(dut.read_ready, coin.random() < 0.7)
+            ctx.set(dut.write_ready, coin.random() < 0.4)
+            ctx.set(dut.needs_ok, coin.random() < 0.6)
+            (
+                _,
+                _,
+                ok,
+                take,
+                post,
+                reads,
+                reading,
+                place,
+                writes,
+                writing,
+                where,
+                strobe,
+                data,
+            ) = await ctx.tick().sample(
+                *(dut.needs_ok, dut.take, dut.post, dut.read_valid, dut.read_ready, dut.read_address),
+                *(dut.write_valid, dut.write_ready, dut.write_address, dut.write_strobe, dut.write_data),
+            )
+            assert ok or not take or not ctx.get(dut.needs)
+            for bit in range(SEMAPHORES):
+                posted[bit] += post >> bit & 1
+            ctx.set(dut.read_data, words[place] if reads and reading else coin.getrandbits(256))
+            if writes and writing:
+                mask = sum(HALF << 32 * n for n in range(8) if strobe >> n & 1)
+                words[where] = words[where] & ~mask | data & mask
+
+    async def command(ctx: Any) -> None:
+        # A command may read what the one before writes: programs see to it by semaphores, and this one by waiting.
+        for bits in commands:
+            await ctx.tick().until(dut.idle)
+            await put(ctx, dut.command, [bits])
+            await ctx.tick()
+
+    def sender(name: str, payloads: list[int]) -> Any:
+        async def bench(ctx: Any) -> None:
+            await put(ctx, getattr(dut, name), payloads, chance=0.8, seed=seed)
+
+        return bench
+
+    def taker(name: str, expected: list[int]) -> Any:
+        async def bench(ctx: Any) -> None:
+            port = getattr(dut, name)
+            assert await get(ctx, port, len(expected), chance=0.7, seed=seed) == expected
+
+        return bench
+
+    async def end(ctx: Any) -> None:
+        await ctx.tick().repeat(1000)
+
+    simulate(
+        dut,
+        *(command, sender("i", flits), sender("join", join)),
+        *(taker("forward", forward), taker("turn", turned), taker("hand", hand), end),
+        background=[serve],
+    )
+    assert words == model
+    assert posted == posts
+
+
+def test_no_post_is_lost_when_a_word_still_waits() -> None:
+    dut = ReceiveUnit(die=DieSpec(), nop=NOP, memory=MEMORY)
+    count = 0
+
+    async def bench(ctx: Any) -> None:
+        nonlocal count
+        ctx.set(dut.needs_ok, 1)
+        ctx.set(dut.forward.ready, 1)
+        flit = flit_layout(NOP).const({"tail": 1}).as_bits()
+        for forwarded in (0, 1):
+            await put(
+                ctx, dut.command, [encode(Opcode.RECEIVE, post=1, chunks=1, flits=1, forwarded=forwarded)]
+            )
+            ctx.set(dut.i.valid, 1)
+            ctx.set(dut.i.payload, flit)
+            if not forwarded:
+                await ctx.tick().until(dut.i.ready)
+        ctx.set(dut.write_ready, 1)  # in the cycle in which the forwarded flit could leave
+        for _ in range(4):
+            _, _, post, ready = await ctx.tick().sample(dut.post, dut.i.ready)
+            count += post & 1
+            if ready:
+                ctx.set(dut.i.valid, 0)
+
+    simulate(dut, bench)
+    assert count == 2

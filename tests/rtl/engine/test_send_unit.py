@@ -1,0 +1,175 @@
+"""Send unit: chunks out of the buffer or from the other side, as packets, when semaphores allow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
+from rtl.engine.chunk_reader import exchange_depth, flits_per_word
+from rtl.engine.send_unit import SendUnit
+from rtl.interface.flit import flit_layout
+from rtl.interface.isa import SEMAPHORES, Opcode, encode
+from tests.rtl.harness import get, put, simulate
+
+NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=4), MemorySpec(word_bytes=8)
+DEPTH, PER_WORD = exchange_depth(NOP, MEMORY), flits_per_word(NOP, MEMORY)
+ROW, COL = 3, 5
+
+
+@dataclass(frozen=True)
+class Send:
+    """A SEND command."""
+
+    own: int
+    ahead: bool
+    forward: bool
+    turn: bool
+    copy: bool
+    target: int
+    base: int
+    pitch: int
+    lap: int
+    wrap: int
+    chunks: int
+    flits: int
+    wait: int
+    post: int
+    word_wait: int
+
+    @property
+    def bits(self) -> int:
+        return encode(Opcode.SEND, **{name: int(value) for name, value in vars(self).items()})
+
+
+def some_sends(coin: Random, count: int) -> list[Send]:
+    return [
+        Send(
+            own=coin.randint(0, 3),
+            ahead=coin.random() < 0.5,
+            forward=coin.random() < 0.6,
+            turn=coin.random() < 0.5,
+            copy=coin.random() < 0.5,
+            target=coin.randrange(16),
+            base=coin.randrange(DEPTH // 2),
+            pitch=coin.randint(5, 10),
+            lap=coin.randint(0, 3),
+            wrap=coin.choice((0, 11, (1 << BUFFER_ADDRESS_BITS) - 9)),
+            chunks=coin.randint(3, 6),
+            flits=coin.randint(1, 9),
+            wait=coin.getrandbits(SEMAPHORES),
+            post=coin.getrandbits(SEMAPHORES),
+            word_wait=coin.getrandbits(SEMAPHORES),
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("along_row", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_commands(along_row: bool, seed: int) -> None:
+    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=along_row)
+    coin = Random(seed)
+    words = [coin.getrandbits(64) for _ in range(DEPTH)]
+    sends = some_sends(coin, 25)
+    layout = flit_layout(NOP)
+    coming: dict[bool, list[int]] = {False: [], True: []}
+    expected, takes = [], []
+    for send in sends:
+        takes.append(send.wait)
+        for chunk in range(send.chunks):
+            for flit in range(send.flits):
+                tail = flit == send.flits - 1
+                start = send.base + chunk * send.pitch + (send.wrap if send.lap and chunk >= send.lap else 0)
+                word = words[(start + flit // PER_WORD) % (1 << BUFFER_ADDRESS_BITS) % DEPTH]
+                comes = send.forward and chunk >= send.own
+                data = coin.getrandbits(32) if comes else word >> 32 * (flit % PER_WORD) & 0xFFFF_FFFF
+                if comes:
+                    coming[send.turn].append(tail << 32 | data)
+                elif flit % PER_WORD == 0 and chunk >= send.own:
+                    takes.append(send.word_wait)
+                row, col = (ROW, send.target) if along_row else (send.target, COL)
+                source = COL if along_row else ROW
+                fields = {"data": data, "row": row, "col": col, "source": source, "tail": tail}
+                expected.append(layout.const({**fields, "copy": send.copy, "engine": 1}).as_bits())
+    taken: list[int] = []
+    posts: list[int] = []
+
+    async def serve(ctx: Any) -> None:
+        ctx.set(dut.row, ROW)
+        ctx.set(dut.col, COL)
+        while True:
+            ctx.set(dut.read_ready, coin.random() < 0.7)
+            ctx.set(dut.needs_ok, coin.random() < 0.5)
+            _, _, asked, address, ready, ok, needs, take, post = await ctx.tick().sample(
+                *(dut.read_valid, dut.read_address, dut.read_ready),
+                *(dut.needs_ok, dut.needs, dut.take, dut.post),
+            )
+            assert ok or not take
+            taken.extend([needs] * take)
+            posts.extend([post] * (post != 0))
+            ctx.set(dut.read_data, words[address] if asked and ready else coin.getrandbits(64))
+
+    async def command(ctx: Any) -> None:
+        await put(ctx, dut.command, [send.bits for send in sends], chance=0.5, seed=seed)
+
+    async def forward(ctx: Any) -> None:
+        await put(ctx, dut.forward, coming[False], chance=0.8, seed=seed + 1)
+
+    async def turn(ctx: Any) -> None:
+        await put(ctx, dut.turn, coming[True], chance=0.8, seed=seed + 2)
+
+    async def link(ctx: Any) -> None:
+        assert await get(ctx, dut.o, len(expected), chance=0.8, seed=seed) == expected
+        await ctx.tick()
+        assert ctx.get(dut.idle)
+
+    simulate(dut, command, forward, turn, link, background=[serve])
+    assert taken == takes
+    assert posts == [send.post for send in sends if send.post]
+
+
+def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
+    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=True)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.needs_ok, 1)
+        await put(ctx, dut.command, [encode(Opcode.SEND, forward=1, chunks=1, flits=3, target=1)])
+        await ctx.tick()
+        ctx.set(dut.o.ready, 1)
+        for number in range(3):
+            ctx.set(dut.forward.valid, 1)
+            ctx.set(dut.forward.payload, (number == 2) << 32 | number)
+            assert ctx.get(dut.o.valid)
+            assert ctx.get(dut.forward.ready)
+            await ctx.tick()
+        assert ctx.get(dut.idle)
+
+    simulate(dut, bench)
+
+
+def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores() -> None:
+    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=True)
+    waits = {}
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.read_ready, 1)
+        ctx.set(dut.o.ready, 1)
+        for ahead in (0, 1):
+            ctx.set(dut.needs_ok, 0)
+            await put(ctx, dut.command, [encode(Opcode.SEND, wait=1, own=1, ahead=ahead, chunks=1, flits=3)])
+            for _ in range(6):
+                assert not ctx.get(dut.o.valid)
+                await ctx.tick()
+            ctx.set(dut.needs_ok, 1)
+            waits[ahead] = 0
+            while not ctx.get(dut.o.valid):
+                waits[ahead] += 1
+                await ctx.tick()
+            await ctx.tick().until(dut.idle)
+
+    simulate(dut, bench)
+    assert waits == {0: 3, 1: 1}

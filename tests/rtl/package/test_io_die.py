@@ -1,0 +1,218 @@
+# amaranth: UnusedElaboratable=no
+"""A row of dies and its IO die: every die sees its own requests in order, whatever the memory does."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module
+
+from chiplet.machine.specs import MemorySpec, NopSpec
+from rtl.block import place
+from rtl.interface.axi import address_bits
+from rtl.lib.streams import joined
+from rtl.memory.arbiter import request_layout, response_layout
+from rtl.network.router import Router
+from rtl.package.io_die import WRITES_IN_FLIGHT, IoDie
+from rtl.package.memory_plane import COMMAND_READS, MemoryPlanePort
+from tests.rtl.axi_memory import AxiMemory
+from tests.rtl.harness import put, receive, simulate
+
+ROW = 2
+
+
+class Row:
+    """``dies`` memory-plane ports on routers, and an IO die at the western end."""
+
+    def __init__(self, dies: int, nop: NopSpec, memory: MemorySpec) -> None:
+        self.io_die = IoDie(nop=nop, memory=memory, link=None)
+        self.ports = [MemoryPlanePort(nop=nop, memory=memory) for _ in range(dies)]
+        routers = [Router(nop=nop) for _ in range(dies)]
+        self.module = m = Module()
+        place(m, None, "io_die", self.io_die)
+        m.d.comb += self.io_die.row.eq(ROW)
+        for number, (port, router) in enumerate(zip(self.ports, routers, strict=True)):
+            place(m, None, f"port_{number}", port)
+            place(m, None, f"router_{number}", router)
+            for block in (port, router):
+                m.d.comb += [block.row.eq(ROW), block.col.eq(number + 1)]
+            m.d.comb += [*joined(port.o, router.local_in), *joined(router.local_out, port.i)]
+            if number:
+                west = routers[number - 1]
+                m.d.comb += [*joined(router.west_out, west.east_in), *joined(west.east_out, router.west_in)]
+        m.d.comb += [
+            *joined(routers[0].west_out, self.io_die.mem_in),
+            *joined(self.io_die.mem_out, routers[0].west_in),
+        ]
+
+
+class Die:
+    """What stands for a die: random reads and writes of a few words that no other die uses."""
+
+    def __init__(self, number: int, port: Any, memory: MemorySpec, *, requests: int, chance: float) -> None:
+        self.port, self.chance, self.coin = port, chance, Random(number)
+        self._word_bytes = memory.word_bytes
+        self._requests = request_layout(memory.word_bytes)
+        self._responses = response_layout(memory.word_bytes)
+        self._first, self._count = number * 16, requests
+        self.words: dict[int, int] = {}
+        self.expected: list[tuple[int, int, int]] = []
+        self.received = 0
+
+    async def ask(self, ctx: Any) -> None:
+        ctx.set(self.port.request.valid, 0)
+        for _ in range(self._count):
+            address = self._first + self.coin.randrange(4)
+            if self.coin.random() < 0.5:
+                # A word is written when those who read it before have it: so are programs ordered.
+                while address in [place for place, _, _ in self.expected[self.received :]]:
+                    await ctx.tick()
+                data = self.coin.getrandbits(8 * self._word_bytes)
+                strobe = self.coin.getrandbits(self._word_bytes // 4)
+                mask = sum(0xFFFF_FFFF << 32 * n for n in range(self._word_bytes // 4) if strobe >> n & 1)
+                self.words[address] = self.words.get(address, 0) & ~mask | data & mask
+                fields = {"write": 1, "address": address, "data": data, "strobe": strobe}
+            else:
+                tag = self.coin.getrandbits(1)
+                self.expected.append((address, tag, self.words.get(address, 0)))
+                fields = {"write": 0, "address": address, "tag": tag}
+            await put(ctx, self.port.request, [self._requests.const(fields).as_bits()], chance=self.chance)
+        while not ctx.get(self.port.idle) or self.received < len(self.expected):
+            await ctx.tick()
+
+    async def take(self, ctx: Any) -> None:
+        while True:
+            word = self._responses.from_bits(
+                await receive(ctx, self.port.response, chance=self.chance, seed=self.received)
+            )
+            assert (word.tag, word.data) == self.expected[self.received][1:]
+            self.received += 1
+
+
+def run_row(
+    dies: int, nop: NopSpec, memory: MemorySpec, *, stall: float, chance: float, requests: int = 40
+) -> tuple[Row, AxiMemory]:
+    row = Row(dies, nop, memory)
+    subordinate = AxiMemory({}, memory=memory, stall=stall, seed=dies)
+    ports = [
+        Die(number, port, memory, requests=requests, chance=chance) for number, port in enumerate(row.ports)
+    ]
+
+    simulate(
+        row.module,
+        *(die.ask for die in ports),
+        background=[subordinate.serve(row.io_die), *(die.take for die in ports)],
+    )
+    for die in ports:
+        assert {place: word for place, word in die.words.items() if word} == {
+            place: word
+            for place, word in subordinate.words.items()
+            if die._first <= place < die._first + 16 and word
+        }
+    return row, subordinate
+
+
+@pytest.mark.parametrize(
+    ("flit_bits", "coordinate_bits", "word_bytes"),
+    [(16, 3, 4), (33, 3, 8), (64, 6, 32), (256, 3, 32), (300, 4, 32), (96, 8, 128)],
+)
+@pytest.mark.parametrize(("stall", "chance"), [(0.0, 1.0), (0.7, 0.6)])
+def test_every_die_sees_its_requests_in_order(
+    flit_bits: int, coordinate_bits: int, word_bytes: int, stall: float, chance: float
+) -> None:
+    nop = NopSpec(flit_bits=flit_bits, coordinate_bits=coordinate_bits, buffer_flits=1)
+    run_row(3, nop, MemorySpec(word_bytes=word_bytes, outstanding=4), stall=stall, chance=chance)
+
+
+def test_writes_wait_for_room_and_memory_may_serve_dies_in_any_order() -> None:
+    memory = MemorySpec(word_bytes=4, outstanding=32)
+    nop = NopSpec(flit_bits=80, coordinate_bits=3)
+    _, subordinate = run_row(4, nop, memory, stall=0.9, chance=1.0)
+    assert subordinate.reordered
+    assert subordinate.most_writes <= WRITES_IN_FLIGHT
+
+
+@pytest.mark.parametrize("write", [0, 1])
+def test_a_port_has_so_many_requests_without_answer(write: int) -> None:
+    memory = MemorySpec(word_bytes=4, outstanding=3)
+    dut = MemoryPlanePort(nop=NopSpec(), memory=memory)
+
+    async def bench(ctx: Any) -> None:
+        fields = {"write": write, "strobe": 1}
+        ctx.set(dut.request.valid, 1)
+        ctx.set(dut.request.payload, request_layout(4).const(fields).as_bits())
+        ctx.set(dut.o.ready, 1)
+        taken = 0
+        for _ in range(60):
+            taken += ctx.get(dut.request.ready)
+            await ctx.tick()
+        assert taken == 3 + COMMAND_READS
+        assert ctx.get(dut.idle) == (not write)
+
+    simulate(dut, bench)
+
+
+def test_a_read_flit_and_a_word_of_flits_follow_each_other_without_gaps() -> None:
+    """Reads pass at one in each ``word / flit`` cycles: the answers fill the row."""
+    memory = MemorySpec(word_bytes=32, outstanding=32)
+    row = Row(1, NopSpec(flit_bits=64), memory)
+    subordinate = AxiMemory({}, memory=memory)
+    reads = 100
+
+    async def ask(ctx: Any) -> None:
+        await put(
+            ctx,
+            row.ports[0].request,
+            [request_layout(32).const({"address": n}).as_bits() for n in range(reads)],
+        )
+
+    async def take(ctx: Any) -> None:
+        for _ in range(reads):
+            await receive(ctx, row.ports[0].response)
+
+    simulate(row.module, ask, take, background=[subordinate.serve(row.io_die)], cycles=4 * reads + 20)
+
+
+@pytest.mark.parametrize("write", [0, 1])
+def test_a_refusal_of_memory_is_an_error_and_answers_all_the_same(write: int) -> None:
+    memory = MemorySpec(word_bytes=8)
+    row = Row(1, NopSpec(), memory)
+    subordinate = AxiMemory({}, memory=memory, refused=frozenset({5 * 8}))
+    port = row.ports[0]
+
+    async def bench(ctx: Any) -> None:
+        for address, error in ((4, 0), (5, 1), (6, 1)):
+            fields = {"write": write, "address": address, "strobe": 3}
+            await put(ctx, port.request, [request_layout(8).const(fields).as_bits()])
+            if write:
+                while not ctx.get(port.idle):
+                    await ctx.tick()
+            else:
+                await receive(ctx, port.response)
+            assert ctx.get(row.io_die.error) == error
+
+    simulate(row.module, bench, background=[subordinate.serve(row.io_die)])
+
+
+def test_addresses_reach_the_last_word() -> None:
+    memory = MemorySpec(word_bytes=128)
+    last = (1 << 32) - 1
+    assert address_bits(memory) == 39
+    row = Row(1, NopSpec(), memory)
+    subordinate = AxiMemory({last: 77}, memory=memory)
+
+    async def bench(ctx: Any) -> None:
+        await put(ctx, row.ports[0].request, [request_layout(128).const({"address": last}).as_bits()])
+        word = response_layout(128).from_bits(await receive(ctx, row.ports[0].response))
+        assert word.data == 77
+
+    simulate(row.module, bench, background=[subordinate.serve(row.io_die)])
+
+
+def test_words_wider_than_a_data_bus_are_refused() -> None:
+    message = "memory.word_bytes = 256 is wider than an AXI4 data bus: must be at most 128 with IO dies"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        IoDie(nop=NopSpec(), memory=MemorySpec(word_bytes=256), link=None)

@@ -1,0 +1,267 @@
+# amaranth: UnusedElaboratable=no
+"""Package: sizes and modules of its Verilog, who serves whom, its host port and its errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import networkx as nx
+import pytest
+
+from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
+from nop.proof.channels import dependency_cycle, request_dependencies
+from nop.topology import Mesh
+from rtl.emit.emitter import Emitted, emit
+from rtl.interface.flit import Port, opposite
+from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
+from rtl.network.router_input import TURNS
+from rtl.package.package import Package, io_die_names, package_map
+from tests.rtl.harness import simulate
+
+SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
+
+
+def system(
+    rows: int, cols: int, io: Literal["west", "east", "both"] = "both", *, die: int = 1, **nop: int
+) -> SystemSpec:
+    return SystemSpec(
+        die=DieSpec(rows=die, cols=die, weight_bytes=2048, activation_bytes=2048, accumulator_bytes=2048),
+        package=PackageSpec(rows=rows, cols=cols, io=io),
+        nop=NopSpec(flit_bits=32, **nop),
+        memory=MemorySpec(word_bytes=4),
+    )
+
+
+@cache
+def emitted(rows: int, cols: int, direct: bool = False) -> Emitted:
+    return emit(Package(system=system(rows, cols), direct=direct), None)
+
+
+def test_a_large_package_is_small_and_quick() -> None:
+    start = time.perf_counter()
+    whole = emit(
+        Package(system=SystemSpec(die=DieSpec(rows=4, cols=4), package=PackageSpec(rows=4, cols=4))), None
+    )
+    assert time.perf_counter() - start < 15
+    assert whole.bytes < 1_000_000
+
+
+@pytest.mark.parametrize(("rows", "cols", "direct"), [*((*size, False) for size in SIZES), (2, 3, True)])
+def test_every_size_has_the_same_modules_but_the_top(rows: int, cols: int, direct: bool) -> None:
+    """Nothing but the instances of the top grows with the package."""
+    one, other = emitted(1, 1, direct), emitted(rows, cols, direct)
+    assert other.modules[:-1] == one.modules[:-1]
+    modules = [
+        set(re.findall(r"^module .*?^endmodule$", design.text, re.M | re.S)) for design in (one, other)
+    ]
+    assert len(modules[0] ^ modules[1]) == (0 if (rows, cols) == (1, 1) else 2)
+    top = next(module for module in modules[1] if module.startswith(f"module {other.top} "))
+    assert len(re.findall(r"^  package_die_\w+ die_\d+_\d+ \($", top, re.M)) == rows * cols
+    assert len(re.findall(r"^  io_die_\w+ io_\w+ \($", top, re.M)) == rows * min(2, cols)
+
+
+def wires(design: Emitted) -> set[tuple[str, str, str, str, str]]:
+    """Links of the emitted top: plane, sender and its side, receiver and its side. IO dies have no side."""
+    top = design.text[design.text.index(f"module {design.top} ") :]
+    ends: dict[str, dict[str, list[tuple[str, str, str]]]] = {"tx": {}, "rx": {}}
+    for instance, ports in re.findall(r"^  (?:package_die|io_die)_\w+ (\w+) \((.*?)\);", top, re.M | re.S):
+        for plane, side, way, net in re.findall(r"\.(nop|mem)(_\w+?)?_(tx|rx)\((\w+)\)", ports):
+            ends[way].setdefault(net, []).append((plane, instance, side.removeprefix("_")))
+    found = set()
+    for net, senders in ends["tx"].items():
+        for (plane, sender, side), (other, receiver, where) in product(senders, ends["rx"].get(net, [])):
+            assert plane == other
+            found.add((plane, sender, side, receiver, where))
+    return found
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES)
+def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None:
+    """The links of its Verilog with the turns that its routers take, the ways of the engines, and the memory plane."""
+    links = wires(emitted(rows, cols))
+    graph = nx.DiGraph()
+    collective = {
+        (sender, side): (receiver, where) for plane, sender, side, receiver, where in links if plane == "nop"
+    }
+    for (sender, side), (receiver, where) in collective.items():
+        inward, channel = Port[where.upper()], (sender, side)
+        graph.add_edge(("send", sender, side), channel)  # the engine straight to the output
+        graph.add_edge(channel, ("receive", receiver, where))  # packets for the engine, and copies
+        graph.add_edge(
+            ("receive", receiver, where), ("send", receiver, opposite(inward).text)
+        )  # sums passed on
+        for turn in TURNS[inward]:
+            if (receiver, turn.text) in collective:
+                graph.add_edge(channel, (receiver, turn.text))
+    mesh = Mesh(rows, cols)
+    places = {f"die_{row}_{col}": row * cols + col for row in range(rows) for col in range(cols)}
+    assert {(places[sender], places[receiver]) for (sender, _), (receiver, _) in collective.items()} == {
+        link
+        for source in range(mesh.nodes)
+        for target in range(mesh.nodes)
+        for link in mesh.route(source, target)
+    }
+    assert dependency_cycle(graph) == []
+
+    wide = Mesh(rows, cols + 2)  # with the columns of IO dies
+    memory = {f"die_{row}_{col}": row * wide.cols + col + 1 for row in range(rows) for col in range(cols)}
+    entries = package_map(system(rows, cols))
+    for io_die in entries["io_dies"]:
+        end = 0 if io_die["side"] == "west" else cols + 1
+        memory[io_die["instance"]] = io_die["row"] * wide.cols + end
+    pairs = [(memory[die["instance"]], memory[die["io_die"]]) for die in entries["dies"]]
+    there = {(memory[sender], memory[receiver]) for plane, sender, _, receiver, _ in links if plane == "mem"}
+    used = {link for pair in pairs for ends in (pair, pair[::-1]) for link in wide.route(*ends)}
+    assert used <= there
+    assert dependency_cycle(request_dependencies(wide, pairs)) == []
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES)
+@pytest.mark.parametrize("io", ["west", "east", "both"])
+def test_the_map_says_which_io_die_serves_whom(
+    rows: int, cols: int, io: Literal["west", "east", "both"]
+) -> None:
+    spec = system(rows, cols, io)
+    entries = package_map(spec)
+    assert len(entries["dies"]) == rows * cols
+    for number, die in enumerate(entries["dies"]):
+        assert die["number"] == number == die["row"] * cols + die["col"]
+        west, east = die["col"] + 1, cols - die["col"]  # links to either end
+        side = io if io != "both" else "west" if west <= east else "east"
+        assert die["io_die"] == f"io_{side}_{die['row']}"
+    for io_die in entries["io_dies"]:
+        served = [die["number"] for die in entries["dies"] if die["io_die"] == io_die["instance"]]
+        assert io_die["dies"] == served != []
+    assert sorted(number for io_die in entries["io_dies"] for number in io_die["dies"]) == [
+        *range(rows * cols)
+    ]
+
+
+def test_names_of_the_map_are_names_of_the_verilog(tmp_path: Path) -> None:
+    spec = system(2, 3)
+    whole = emit(Package(system=spec), tmp_path, map=package_map(spec))
+    description = json.loads((tmp_path / f"{whole.top}.json").read_text())
+    top = (tmp_path / f"{whole.top}.v").read_text()
+    ports = [port["name"] for port in description["ports"]]
+    for die in description["dies"]:
+        assert f" {die['instance']} (" in top
+        assert die["die"] == f"{die['instance']}.die"
+    for io_die in description["io_dies"]:
+        assert f" {io_die['instance']} (" in top
+        assert {f"{io_die['axi']}{name}" for name in ("awaddr", "wdata", "bresp", "arid", "rlast")} <= {
+            *ports
+        }
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (2, 3)])
+def test_icarus_has_nothing_to_say(rows: int, cols: int, tmp_path: Path) -> None:
+    (tmp_path / "package.v").write_text(emitted(rows, cols).text)
+    run = subprocess.run(
+        ["iverilog", "-g2005", "-Wall", "-o", "/dev/null", "package.v"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_the_host_port_reaches_one_die_or_all() -> None:
+    dut = Package(system=system(1, 3), direct=True)
+
+    async def write(ctx: Any, die: int, address: int, value: int, *, every: bool = False) -> None:
+        ctx.set(dut.host_die, die)
+        ctx.set(dut.host_all, every)
+        ctx.set(dut.host_address, address)
+        ctx.set(dut.host_write_data, value)
+        ctx.set(dut.host_write, 1)
+        await ctx.tick()
+        ctx.set(dut.host_write, 0)
+
+    async def read(ctx: Any, die: int, address: int) -> int:
+        ctx.set(dut.host_die, die)
+        ctx.set(dut.host_address, address)
+        ctx.set(dut.host_read, 1)
+        await ctx.tick()
+        ctx.set(dut.host_read, 0)
+        return ctx.get(dut.host_read_data)
+
+    async def bench(ctx: Any) -> None:
+        for die in range(3):
+            await write(ctx, die, PROGRAM, 100 + die)
+        assert [await read(ctx, die, PROGRAM) for die in (2, 0, 1, 1)] == [102, 100, 101, 101]
+        await write(ctx, 1, COMMANDS, 7, every=True)
+        # A read is one of the die that it names, also while host_all is up.
+        assert [await read(ctx, die, COMMANDS) for die in range(3)] == [7, 7, 7]
+        assert [await read(ctx, die, STATUS) for die in range(3)] == [0, 0, 0]
+        await write(ctx, 2, CONTROL, 1)
+        assert [await read(ctx, die, STATUS) for die in range(3)] == [0, 0, 1]
+        await write(ctx, 0, CONTROL, 1, every=True)
+        assert [await read(ctx, die, STATUS) for die in range(3)] == [1, 1, 1]
+        assert not ctx.get(dut.done)
+        assert not ctx.get(dut.error)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("response", ["b", "r"])
+def test_an_error_of_any_memory_is_an_error_of_the_package(response: str) -> None:
+    dut = Package(system=system(2, 2), direct=True)
+    axi = f"io_east_1_m_axi_{response}"
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(getattr(dut, f"{axi}resp"), 2)
+        await ctx.tick()
+        assert not ctx.get(dut.error)
+        ctx.set(getattr(dut, f"{axi}valid"), 1)
+        await ctx.tick()
+        ctx.set(getattr(dut, f"{axi}valid"), 0)
+        await ctx.tick()
+        assert ctx.get(dut.error)
+
+    simulate(dut, bench)
+
+
+def test_sides_without_neighbour_are_no_dead_links() -> None:
+    """Their adapters hear nothing, and are dead after the time-out."""
+    spec = system(1, 1).model_copy(update={"link": LinkSpec(timeout_cycles=60)})
+    dut = Package(system=spec)
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(200):
+            await ctx.tick()
+            assert not ctx.get(dut.error)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("rows", "cols", "bits"), [(6, 1, 3), (1, 6, 3), (4, 4, 3), (1, 1, 2), (2, 2, 2)])
+def test_coordinates_number_dies_and_io_dies(rows: int, cols: int, bits: int) -> None:
+    Package(system=system(rows, cols, coordinate_bits=bits))
+    assert len(io_die_names(system(rows, cols))) == rows * min(2, cols)
+    message = (
+        f"nop.coordinate_bits = {bits - 1} does not number a package of {rows} x {cols} dies and its IO dies: "
+        f"must be at least {bits}"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Package(system=system(rows, cols, coordinate_bits=bits - 1))
+
+
+def test_words_without_a_whole_number_of_flits_are_refused() -> None:
+    narrow = system(1, 1).model_copy(update={"nop": NopSpec(flit_bits=64)})
+    with pytest.raises(
+        ValueError, match="nop.flit_bits = 64: must be a multiple of 32 that divides a memory word"
+    ):
+        Package(system=narrow)
+
+
+def test_what_an_axi_port_cannot_carry_is_refused() -> None:
+    wide = system(1, 1).model_copy(update={"memory": MemorySpec(word_bytes=256)})
+    with pytest.raises(ValueError, match="memory.word_bytes = 256 is wider than an AXI4 data bus"):
+        Package(system=wide)
