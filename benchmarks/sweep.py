@@ -26,9 +26,10 @@ import pyarrow.parquet as pq
 from benchmarks.report import RESULTS, machine, write_report
 from chiplet.machine.config import load_system
 from chiplet.projection.project import project
+from chiplet.sweep.axes import Sweep
 from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import Task, evaluate, point_job
-from chiplet.sweep.space import Sweep, load_space, plan_sweep
+from chiplet.sweep.space import load_space, plan_sweep
 from hecaton.plots.figure import saved_figure
 
 __all__ = ["SweepError", "check", "main"]

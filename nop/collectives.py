@@ -21,6 +21,20 @@ from typing import Literal, NamedTuple
 
 from nop.topology import folded_ring
 
+Part = Literal["all-gather", "reduce-scatter"]
+
+
+def parts(op: LineOp) -> tuple[Part, ...]:
+    """The ops that an op consists of, in their order."""
+    return ("reduce-scatter", "all-gather") if op == "all-reduce" else (op,)
+
+
+LineOp = Literal["all-gather", "reduce-scatter", "all-reduce"]
+
+
+OPS: tuple[LineOp, ...] = ("all-gather", "reduce-scatter", "all-reduce")
+
+
 Op = Literal["all-gather", "reduce-scatter", "all-reduce", "broadcast", "reduce"]
 Algorithm = Literal["ring", "chain"]
 

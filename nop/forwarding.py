@@ -17,19 +17,16 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from nop.collectives import Algorithm
-from nop.lower_bound import LineOp
+from nop.collectives import Algorithm, LineOp, Part
 from nop.topology import folded_ring
 
 __all__ = [
     "QUEUED_FLITS",
     "Carriage",
-    "Part",
     "Walk",
     "carriage",
     "first_up",
     "hands_over",
-    "parts",
     "slots",
     "walk",
 ]
@@ -38,7 +35,6 @@ QUEUED_FLITS = 16
 """Flits that wait in a receive unit of the generated design."""
 
 Carriage = Literal["copied", "passed", "stored"]
-Part = Literal["all-gather", "reduce-scatter"]
 
 
 def carriage(
@@ -48,11 +44,6 @@ def carriage(
     if algorithm == "ring":
         return "passed" if flits <= queued_flits else "stored"
     return "copied" if op == "all-reduce" and part == "all-gather" else "passed"
-
-
-def parts(op: LineOp) -> tuple[Part, ...]:
-    """The ops that an op consists of, in their order."""
-    return ("reduce-scatter", "all-gather") if op == "all-reduce" else (op,)
 
 
 def slots(algorithm: Algorithm, nodes: int) -> list[int]:

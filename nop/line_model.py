@@ -16,59 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from math import inf
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
-from nop.collectives import ALGORITHMS, Algorithm, Schedule, line
-from nop.forwarding import QUEUED_FLITS, Carriage, carriage, first_up, hands_over, parts
-from nop.lower_bound import OPS, LineOp
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, Schedule, line, parts
+from nop.forwarding import QUEUED_FLITS, Carriage, carriage, first_up, hands_over
+from nop.terms import NopTerms
 
-__all__ = ["NopTerms", "predict_line"]
-
-
-@dataclass(frozen=True)
-class NopTerms:
-    """Cycles of the network-on-package's parts. The defaults follow from the design with adders of one stage.
-
-    Attributes
-    ----------
-    hop_cycles
-        From a flit's departure by a link to its arrival at the engine at the other end: a link and a router.
-    bypass_cycles
-        From its departure by a link to its departure by the next one, straight through the router in between,
-        if it leaves no copy.
-    copy_cycles
-        From the arrival of a flit's copy at the engine to its departure by the next link.
-    link_cycles
-        That a flit takes a link.
-    add_cycles
-        That a flit stays longer at a die where its sum is made: the stages of the adders.
-    store_cycles
-        From the arrival of a word's last flit to the departure of its first one, through the exchange buffer.
-    post_cycles
-        From the arrival of a chunk's last flit in the exchange buffer to the semaphore of who waits for it.
-    command_cycles
-        From the last flit of a unit's command to its next command, which waits for its semaphores.
-    send_cycles
-        From the semaphores of a command that sends to its first flit, out of the exchange buffer.
-    pass_cycles
-        From the semaphores of a command to the first flit that it takes from a router or passes on.
-    hand_cycles
-        From a sum to its arrival at the die's other receive unit.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
-    hop_cycles: float = 1.0
-    bypass_cycles: float = 1.0
-    copy_cycles: float = 1.0
-    link_cycles: float = 1.0
-    add_cycles: float = 1.0
-    store_cycles: float = 4.0
-    post_cycles: float = 2.0
-    command_cycles: float = 1.0
-    send_cycles: float = 3.0
-    pass_cycles: float = 1.0
-    hand_cycles: float = 0.0
+__all__ = ["predict_line"]
 
 
 class _Stream(NamedTuple):

@@ -28,16 +28,10 @@ the link at the end of a line, around a ring as many as in both parts, and the l
 
 from __future__ import annotations
 
-from typing import Literal
-
-from nop.collectives import ALGORITHMS, Algorithm
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
 from nop.topology import folded_ring
 
-__all__ = ["OPS", "LineOp", "line_floor"]
-
-LineOp = Literal["all-gather", "reduce-scatter", "all-reduce"]
-
-OPS: tuple[LineOp, ...] = ("all-gather", "reduce-scatter", "all-reduce")
+__all__ = ["line_floor"]
 
 
 def line_floor(

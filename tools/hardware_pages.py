@@ -11,8 +11,9 @@ from amaranth.lib import data
 from chiplet.machine.specs import DieSpec, MemorySpec
 from chiplet.machine.terms import DieTerms, GemmTerms
 from cosim.calibrate.die import FITTED_TERMS
-from cosim.program.gemm import Command, Semaphore, schedule_gemm
-from cosim.program.tiling import Shape
+from cosim.program.command import Command
+from cosim.program.gemm import Semaphore, schedule_gemm
+from cosim.program.shape import Shape
 from rtl.control.command_processor import ENGINE, UNITS
 from rtl.control.counters import FIRSTS, LASTS
 from rtl.interface import isa

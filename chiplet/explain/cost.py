@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
+from chiplet.explain.ledger import Operand, Term
 from chiplet.machine.sources import Status
-from chiplet.projection.results import Operand, Projection, Term
+from chiplet.projection.results import Projection
 
 _ORDER: tuple[Status, ...] = get_args(Status)
 

@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
+from chiplet.explain.ledger import Book, Operand
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.parallel.stages import ParallelAccount
-from chiplet.projection.results import Operand
-
-
-class Book(Protocol):
-    """Where terms are written: see :mod:`chiplet.explain.step`."""
-
-    def given(self, name: str) -> Operand:
-        """An input of the machine."""
-
-    def count(self, name: str, value: float, unit: str = "", status: Any = "published") -> Operand:
-        """A size of the workload, or what follows from sizes."""
-
-    def add(
-        self, name: str, value: float, unit: str, how: Any, formula: str, operands: Sequence[Operand]
-    ) -> Operand:
-        """Write a term, and return it as an operand of others."""
 
 
 def add_between(book: Book, account: ParallelAccount, spec: ParallelSpec) -> list[Operand]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from chiplet.explain.packages import Book
+from chiplet.explain.ledger import Book, Operand
 from chiplet.projection.project import Accounted
-from chiplet.projection.results import Operand
 from chiplet.schedule.buffers import STATE_BYTES, saved_bytes_per_token
 from chiplet.step.account import PassAccount
 

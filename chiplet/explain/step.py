@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
+from chiplet.explain.ledger import STATUS_ORDER, How, Operand, Term
 from chiplet.explain.packages import add_between
 from chiplet.explain.result import add_breakdown, add_memory, add_packages
 from chiplet.machine.sources import Status
 from chiplet.projection.project import Accounted
-from chiplet.projection.results import Operand, Term
 from chiplet.step.account import PassAccount
 from chiplet.step.dram_traffic import Traffic
 from chiplet.step.overlap import gemm_seconds, operation_busy
 from chiplet.workload.operations import CommStep, Operation
-
-How = Literal["sum", "product", "formula"]
-_ORDER: tuple[Status, ...] = ("measured", "published", "assumed")
 
 _ENERGY: dict[str, tuple[str, str, str]] = {
     "array": ("macs", "multiply-adds", "energy.mac_pj"),
@@ -110,7 +106,7 @@ class _Explanation:
         self, name: str, value: float, unit: str, how: How, formula: str, operands: Sequence[Operand]
     ) -> Operand:
         """Write a term, and return it as an operand of others."""
-        status = _ORDER[max((_ORDER.index(each.status) for each in operands), default=0)]
+        status = STATUS_ORDER[max((STATUS_ORDER.index(each.status) for each in operands), default=0)]
         self.terms.append(
             Term(
                 name=name,

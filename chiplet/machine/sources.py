@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from chiplet.machine.base import Spec
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import Calibration, GemmTerms
+from chiplet.machine.terms import GemmTerms
 
 Status = Literal["measured", "published", "assumed"]
 """How well a number is known, best first."""

@@ -18,6 +18,30 @@ from chiplet.machine.cost_specs import AreaSpec, CostSpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.vectorized.elementwise import Number, choose, larger, rounded
 
+
+def exchange_depth(nop: NopSpec, memory: MemorySpec) -> int:
+    """Words of the exchange buffer: whole words of every bank."""
+    banks = nop.exchange_banks(memory.word_bytes)
+    return nop.exchange_bytes // (memory.word_bytes * banks) * banks
+
+
+def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
+    """Flits that one word of the exchange buffer holds.
+
+    Raises
+    ------
+    ValueError
+        If a word does not hold a whole number of flits, or a flit not a whole number of sums.
+    """
+    bits = 8 * memory.word_bytes
+    if nop.flit_bits % 32 or bits % nop.flit_bits:
+        raise ValueError(
+            f"nop.flit_bits = {nop.flit_bits}: must be a multiple of 32 that divides a memory word of {bits} bits, "
+            "for a die with an engine"
+        )
+    return bits // nop.flit_bits
+
+
 Dtype = Literal["bf16", "int8"]
 
 MemoryPreset = Literal["", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"]

@@ -6,15 +6,13 @@ A :class:`Calibration` belongs to the die that it was made for and refuses any o
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from chiplet.machine.base import Spec
-from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.specs import DieSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
-from nop.line_model import NopTerms
 
 
 def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
@@ -137,59 +135,3 @@ class DieTerms(Spec):
         float, Field(description="cycles from the last word of a panel to its semaphore")
     ] = 1.0
     finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 3.0
-
-
-class Calibration(Spec):
-    """Measured terms, the die that they were measured on, and how.
-
-    ``nop`` are the terms of the network-on-package, None if it was not measured.
-
-    ``provenance`` says simulator, version, number of samples, seeds and the error on shapes that were not
-    fitted; ``extra`` holds further terms by name.
-    """
-
-    die: DieSpec
-    terms: DieTerms = Field(default_factory=DieTerms)
-    nop: NopTerms | None = None
-    provenance: dict[str, Any] = Field(default_factory=dict)
-    extra: dict[str, float] = Field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a calibration from a JSON file. Raises ``ValueError`` of one line when it is missing or
-        broken.
-        """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"{path}: cannot read the calibration: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not a calibration: byte {error.start} is not UTF-8") from None
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            what = " ".join(first["msg"].split())
-            raise ValueError(f"{path}: not a calibration: {f'{place}: ' if place else ''}{what}") from None
-
-    def save(self, path: str | Path) -> None:
-        """Write the calibration as a JSON file."""
-        Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-    def applied(self, system: SystemSpec) -> SystemSpec:
-        """``system`` with the measured cycles of a hop in place of ``link.router_cycles``, if they were measured."""
-        if self.nop is None:
-            return system
-        link = system.link.model_copy(update={"router_cycles": self.nop.hop_cycles})
-        return system.model_copy(update={"link": link})
-
-    def check_die(self, die: DieSpec) -> None:
-        """Raise ``ValueError``, naming the first field that differs and both values, if made for another die."""
-        for field in DieSpec.model_fields:
-            made_for, asked_for = getattr(self.die, field), getattr(die, field)
-            if made_for != asked_for:
-                raise ValueError(
-                    f"the calibration was made for a die with die.{field} = {made_for}, not {asked_for}: "
-                    f"calibrate this die (hecaton calibrate -P die.{field}={asked_for}) or project that one"
-                )

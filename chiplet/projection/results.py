@@ -4,27 +4,21 @@ output.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from chiplet.machine.sources import Input, Status
+from chiplet.machine.base import Result
+from chiplet.machine.sources import Input
 from chiplet.schedule.buffers import Optimizer
-from chiplet.studies.published import PublishedClaim
 
 
-class _Result(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Buffer(_Result):
+class Buffer(Result):
     """Bytes that a memory must hold, and that it has."""
 
     needed_bytes: int
     available_bytes: int
 
 
-class Memory(_Result):
+class Memory(Result):
     """Memory use: buffers of one die by name (the fullest block), and DRAM of the package.
 
     ``parts`` says how many parts a block runs in, 1 being fused, ``slices`` into how many its linears are cut;
@@ -44,7 +38,7 @@ class Memory(_Result):
     rounds: int
 
 
-class Breakdown(_Result):
+class Breakdown(Result):
     """Parts of the step, seconds. The first five add up to it with the last two, and so do the three before
     these.
 
@@ -69,7 +63,7 @@ class Breakdown(_Result):
     fabric_exposed: float = 0.0
 
 
-class Parallel(_Result):
+class Parallel(Result):
     """How several packages share a step, and their traffic.
 
     ``stage_layers`` are the layers of each package of a pipeline, ``pace_stage`` the slowest of them and
@@ -97,7 +91,7 @@ class Parallel(_Result):
     fabric_bytes: float
 
 
-class Cost(_Result):
+class Cost(Result):
     """Manufacturing cost of all packages, dollars, and the area and yield of their dies.
 
     ``parts`` add up to ``dollars``, ``die_area`` (mm2) to ``die_mm2``. ``assembly_yield`` is that of one of
@@ -117,7 +111,7 @@ class Cost(_Result):
     inputs: list[Input]
 
 
-class Projection(_Result):
+class Projection(Result):
     """One training step. Times in seconds, energies in joules, memory in bytes.
 
     ``dies``, ``mesh`` and ``memory`` are those of one package: the fullest one of a pipeline.
@@ -145,140 +139,3 @@ class Projection(_Result):
     assumed_inputs: list[Input]
     packages: int = 1
     parallel: Parallel | None = None
-
-
-class Operand(_Result):
-    """What goes into a term: an input of the machine, a size of the workload, or another term, by name."""
-
-    name: str
-    value: float
-    unit: str
-    status: Status
-
-
-class Term(_Result):
-    """One number of a result: the sum or product of its operands, or what follows from them by ``formula``."""
-
-    name: str
-    value: float
-    unit: str
-    how: Literal["sum", "product", "formula"]
-    formula: str
-    operands: list[Operand]
-    status: Status
-
-
-class AblationRow(_Result):
-    """A step without one rule of the schedule; ratios are against the step with all of them."""
-
-    without: str
-    dram_bytes: float
-    step_seconds: float
-    dram_ratio: float
-    step_ratio: float
-
-
-class MethodResult(_Result):
-    """One method in a comparison; ``speedup`` and ``energy_ratio`` are against the flat ring."""
-
-    method: str
-    step_seconds: float
-    energy_joules: float
-    speedup: float
-    energy_ratio: float
-    mfu: float
-    nop_elements_per_die_per_layer: float
-    switches: dict[str, Any]
-    breakdown: Breakdown
-    energy: dict[str, float]
-
-
-class LeftOut(_Result):
-    """A method that does not fit the machine, and which buffer it lacks."""
-
-    method: str
-    reason: str
-
-
-class Comparison(_Result):
-    """All methods on the same machine.
-
-    ``baselines`` are flat rings with other switches, and what Hecaton gains against each; ``published`` are
-    the authors' own figures for the same model, where there are some.
-    """
-
-    model: str
-    dies: int
-    mesh: str
-    global_batch: int
-    sequence_length: int
-    methods: list[MethodResult]
-    left_out: list[LeftOut]
-    baselines: list[MethodResult]
-    published: list[PublishedClaim]
-    measured_inputs: list[Input]
-    assumed_inputs: list[Input]
-
-
-class ScalingTerms(_Result):
-    """Factors whose product is a method's computation over communication.
-
-    ``shape``: multiply-adds of the linears over their NoP data, both at peak, on lines of dies without end;
-    ``borders``: n / (n - 1), as a die keeps its own share of what its line gathers; ``attention`` and
-    ``head``: the work of scores and values, and of the output head, on top of the linears; ``array``: array
-    time over that at peak; ``nop_rest``: the linears' data time over all NoP time, which has latencies, norm
-    sums, replicated weights and the head besides.
-    """
-
-    shape: float
-    borders: float
-    attention: float
-    head: float
-    array: float
-    nop_rest: float
-
-
-class ScalingRow(_Result):
-    """One method on one pair of model and package; gains are against the flat ring, if that fits."""
-
-    model: str
-    dies: int
-    mesh: str
-    method: str
-    global_batch: int
-    sequence_length: int
-    compute_to_nop: float
-    compute_seconds_per_token: float
-    nop_seconds_per_token: float
-    step_seconds: float
-    mfu: float
-    energy_joules: float
-    speedup: float | None
-    energy_ratio: float | None
-    sram_bytes: dict[str, int]
-    switches: dict[str, Any]
-    breakdown: Breakdown
-    terms: ScalingTerms | None
-
-
-class SensitivityRow(_Result):
-    """One method with one parameter changed; gains are against the flat ring on the same machine, if it fits."""
-
-    parameter: str
-    value: str
-    model: str
-    dies: int
-    mesh: str
-    method: str
-    step_seconds: float
-    energy_joules: float
-    mfu: float
-    speedup: float | None
-    energy_ratio: float | None
-
-
-class ClaimBeside(PublishedClaim):
-    """A published claim, and our figures for the same model on as many dies."""
-
-    our_speedup: float | None
-    our_energy_ratio: float | None

@@ -5,23 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from chiplet.cost.manufacturing import account_cost
-from chiplet.cost.sources import cost_inputs
-from chiplet.machine.sources import collect_inputs
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import Calibration
 from chiplet.methods.base import Method
-from chiplet.projection.results import Breakdown, Buffer, Cost, Memory, Projection
-from chiplet.schedule.buffers import STATE_BYTES, BufferUse, Optimizer
+from chiplet.schedule.buffers import Optimizer
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.demand import StepPlan, plan_step
 from chiplet.step.dram_traffic import Traffic
 from chiplet.step.energy import Events
 from chiplet.step.overlap import Busy, Machine, comm_seconds, pass_busy, pick
-from chiplet.step.totals import figures
 from chiplet.vectorized.elementwise import Number, larger
 from chiplet.workload.operations import BlockName, CommStep, Operation
-from nop.topology import Mesh
 
 
 @dataclass(frozen=True)
@@ -152,84 +145,3 @@ def _once(steps: tuple[CommStep, ...], system: SystemSpec) -> Busy:
     """Time of what is communicated once a step; nothing hides it."""
     seconds = sum((comm_seconds(step, system) for step in steps), 0.0)
     return Busy(elapsed=seconds, nop_exposed=seconds, nop=seconds)
-
-
-def summarize(
-    account: StepAccount,
-    method: Method,
-    machine: Machine,
-    schedule: Schedule,
-    global_batch: int,
-    optimizer: Optimizer,
-    calibration: Calibration | None,
-) -> Projection:
-    """The projection that ``account`` amounts to."""
-    found = figures(account, method, machine, global_batch, schedule.length)
-    measured, assumed = collect_inputs(machine.system, calibration)
-    tiles: dict[str, dict[str, int]] = {}
-    for each in account.passes:
-        tiles.setdefault(each.block, {})[each.direction] = int(each.tile)
-    return Projection(
-        model=method.model.name,
-        dies=method.mesh.nodes,
-        mesh=str(method.mesh),
-        method=method.name,
-        switches=method.switches.model_dump(),
-        optimizer=optimizer,
-        global_batch=global_batch,
-        sequence_length=schedule.length,
-        step_seconds=float(found.step_seconds),
-        tokens_per_second=float(found.tokens_per_second),
-        mfu=float(found.mfu),
-        energy_joules=float(found.energy_joules),
-        energy={name: float(part) for name, part in found.energy.items()},
-        breakdown=Breakdown.model_validate(found.breakdown),
-        memory=_memory(method, schedule, optimizer, tiles),
-        nop_elements_per_die_per_layer=account.layer_elements,
-        compute_to_nop=float(found.compute_to_nop),
-        cost=_cost(machine.system, method.mesh),
-        measured_inputs=measured,
-        assumed_inputs=assumed,
-    )
-
-
-def _cost(system: SystemSpec, mesh: Mesh) -> Cost:
-    """Cost of all packages."""
-    account, packages = account_cost(system, mesh), system.parallel.packages
-    return Cost(
-        dollars=account.dollars * packages,
-        parts={name: float(part) * packages for name, part in account.parts.items()},
-        die_mm2=account.die_mm2,
-        die_area=account.die_parts,
-        die_yield=account.die_yield,
-        dies_per_wafer=account.dies_per_wafer,
-        good_die_dollars=account.good_die,
-        substrates=account.substrates * packages,
-        assembly_yield=account.assembly_yield,
-        inputs=cost_inputs(system),
-    )
-
-
-def _memory(
-    method: Method, schedule: Schedule, optimizer: Optimizer, tiles: dict[str, dict[str, int]]
-) -> Memory:
-    names = [use.name for use in schedule.blocks[0].buffers]
-    fullest: dict[str, BufferUse] = {
-        name: max((part.buffers[place] for part in schedule.blocks), key=lambda use: use.needed)
-        for place, name in enumerate(names)
-    }
-    model, dies, element = method.model, method.mesh.nodes, method.element_bytes
-    return Memory(
-        buffers={
-            name.replace(" ", "_"): Buffer(needed_bytes=use.needed, available_bytes=use.available)
-            for name, use in fullest.items()
-        },
-        dram=Buffer(needed_bytes=schedule.dram.needed, available_bytes=schedule.dram.available),
-        weight_bytes_per_die=model.parameters * element / dies,
-        state_bytes_per_die=model.parameters * (element + STATE_BYTES[optimizer]) / dies,
-        mini_batch_tokens={part.block.name: part.batch.tokens for part in schedule.blocks},
-        token_tiles=tiles,
-        parts={part.block.name: part.parts for part in schedule.blocks},
-        slices={part.block.name: part.slices for part in schedule.blocks},
-        rounds=schedule.rounds,
-    )

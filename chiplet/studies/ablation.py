@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from chiplet.methods.registry import method_type
 from chiplet.projection.project import Accounted
-from chiplet.projection.results import AblationRow, LeftOut
 from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.schedule.schedule import RULES, Rule, make_schedule
 from chiplet.step.account import account_step
+from chiplet.studies.results import AblationRow, LeftOut
 
 
 def ablate(found: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:

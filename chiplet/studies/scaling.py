@@ -11,21 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import Calibration
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.project import project
-from chiplet.projection.results import (
-    ClaimBeside,
-    LeftOut,
-    Projection,
-    ScalingRow,
-    ScalingTerms,
-    SensitivityRow,
-)
+from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.step.overlap import comm_seconds
 from chiplet.studies.published import CLAIMS
+from chiplet.studies.results import ClaimBeside, LeftOut, ScalingRow, ScalingTerms, SensitivityRow
 from chiplet.workload.llm import Llm, load_model
 from chiplet.workload.operations import CommStep
 from nop.topology import Mesh

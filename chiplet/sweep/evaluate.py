@@ -1,7 +1,7 @@
 """Design points by the thousand, as arrays.
 
 The functions are those of a single projection. What a point's schedule does not depend on (clock, links,
-energies, prices: :data:`chiplet.sweep.space.CONTINUOUS`) goes into them as arrays with one column a value; everything else
+energies, prices: :data:`chiplet.sweep.axes.CONTINUOUS`) goes into them as arrays with one column a value; everything else
 that is a number as arrays with one row for each combination, so that a schedule is worked out once for its points.
 """
 
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chiplet.cost.manufacturing import account_cost
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import Calibration
-from chiplet.methods.registry import method_type
 from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.step import energy_of_all, step_of_all
-from chiplet.schedule.buffers import STATE_BYTES, DramNeed
+from chiplet.schedule.buffers import DramNeed
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount, account_plan
 from chiplet.step.demand import plan_step
@@ -28,17 +27,14 @@ from chiplet.step.totals import figures
 from chiplet.sweep.columns import COLUMNS, columns_of
 from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.jobs import Decided, Jobs, decide
-from chiplet.sweep.machines import Kind, Rows, mesh_of, varied
+from chiplet.sweep.machines import Kind, Rows, varied
 from chiplet.vectorized.elementwise import Number
-from chiplet.workload.llm import load_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from chiplet.sweep.space import Sweep
+    from chiplet.sweep.axes import Sweep
 
-COMMON = ("dies",)
-"""What every point has beside what is varied."""
 
 CHUNK = 4096
 """Points at a time: what is worked out for them stays in a core's cache."""
@@ -304,18 +300,3 @@ def _holds(constraint: Constraint, values: Mapping[str, Any]) -> Any:
         return constraint.holds(values)
     except (TypeError, ArithmeticError) as error:
         raise ValueError(f"constraint {constraint.text!r}: {error}") from None
-
-
-def check_job(name: str, value: Any) -> None:
-    """Raise ``ValueError`` of one line for a model, method, mesh, batch, length or optimizer that cannot be."""
-    if name == "model":
-        load_model(str(value))
-    elif name == "method":
-        method_type(str(value))
-    elif name == "mesh":
-        mesh_of(value)
-    elif name == "optimizer":
-        if value not in STATE_BYTES:
-            raise ValueError(f"optimizer {value!r}: must be one of {', '.join(STATE_BYTES)}")
-    elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name} = {value}: must be an integer of at least 1")

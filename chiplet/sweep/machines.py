@@ -6,7 +6,6 @@ method, switches, data type, package) goes into another one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,23 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
 from chiplet.machine.specs import DieSpec, SystemSpec
-from chiplet.machine.terms import Calibration
 from chiplet.methods.registry import make_switches, method_type
-from chiplet.projection.project import DEFAULT_GLOBAL_BATCH, check_length, default_length, gemm_terms
+from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, check_length, default_length, gemm_terms
+from chiplet.sweep.axes import JOB_KEYS, mesh_of
 from chiplet.sweep.jobs import Jobs
 from chiplet.vectorized.meshes import Meshes
 from chiplet.workload.llm import load_model
-from nop.topology import most_square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from chiplet.sweep.space import Sweep
+    from chiplet.sweep.axes import Sweep
 
-JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_batch", "optimizer")
-"""What varies beside configuration keys and switches."""
 
 NUMBERS = ("global_batch", "sequence_length", "mini_batch")
 """Numbers of the job, which may be left out. Those of several packages make jobs different in kind."""
@@ -297,17 +294,6 @@ def varied(system: SystemSpec, arrays: Mapping[str, Any]) -> SystemSpec:
     return system.model_copy(
         update={section: getattr(system, section).model_copy(update=keys) for section, keys in update.items()}
     )
-
-
-def mesh_of(text: str | int) -> tuple[int, int]:
-    """Rows and columns of a mesh given as ``RxC`` or as a number of dies."""
-    if isinstance(text, int):
-        mesh = most_square(text)
-        return mesh.rows, mesh.cols
-    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(text), re.ASCII)
-    if match is None:
-        raise ValueError(f"mesh {text!r}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
-    return int(match[1]), int(match[2])
 
 
 def has_switch(method: str, name: str) -> bool:

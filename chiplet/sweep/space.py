@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,28 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from chiplet.machine.configuration_keys import known_keys, nearest, show_value
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, method_type
+from chiplet.sweep.axes import COMMON, JOB_KEYS, Axis, Sweep, check_job
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.constraints import Constraint
-from chiplet.sweep.evaluate import COMMON, check_job
-from chiplet.sweep.machines import JOB_KEYS
-
-CONTINUOUS = (
-    "die.clock_hz",
-    "link.lanes",
-    "link.lane_rate",
-    "link.latency_seconds",
-    "link.router_cycles",
-    "link.pj_per_bit",
-    "memory.channel_bytes_per_second",
-    "memory.pj_per_bit",
-    *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area")),
-    *(
-        key
-        for key in known_keys()
-        if key.startswith("cost.") and key not in ("cost.package", "cost.dies_per_substrate")
-    ),
-)
-"""Configuration keys that no schedule depends on: points that differ in these alone share one."""
 
 Value = str | int | float | bool
 
@@ -113,62 +92,6 @@ class Space(_Model):
         "energy_joules",
         "cost_dollars",
     )
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Names that vary in step, and their values: one tuple a step."""
-
-    names: tuple[str, ...]
-    values: tuple[tuple[Any, ...], ...]
-
-    @property
-    def continuous(self) -> bool:
-        """Whether no schedule depends on it."""
-        return all(name in CONTINUOUS for name in self.names)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A checked space: ``outer`` axes, of which every combination has its schedule, and ``inner`` ones, all of
-    whose combinations share it.
-    """
-
-    base: SystemSpec
-    outer: tuple[Axis, ...]
-    inner: tuple[Axis, ...]
-    constraints: tuple[Constraint, ...]
-    objectives: tuple[str, ...]
-
-    @property
-    def groups(self) -> int:
-        """Combinations of the outer axes."""
-        return prod(len(axis.values) for axis in self.outer)
-
-    @property
-    def group_points(self) -> int:
-        """Combinations of the inner axes."""
-        return prod(len(axis.values) for axis in self.inner)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All that is varied or chosen, outer axes first."""
-        return tuple(name for axis in (*self.outer, *self.inner) for name in axis.names)
-
-    @property
-    def several_packages(self) -> bool:
-        """Whether some points have several packages."""
-        return self.base.parallel.packages > 1 or any(
-            name in ("parallel.data", "parallel.pipeline") for name in self.names
-        )
-
-    def group(self, index: int) -> dict[str, Any]:
-        """Values of the outer axes of group ``index``, the last axis running fastest."""
-        found: dict[str, Any] = {}
-        for axis in reversed(self.outer):
-            index, place = divmod(index, len(axis.values))
-            found = dict(zip(axis.names, axis.values[place], strict=True)) | found
-        return found
 
 
 def load_space(path: Path) -> Space:

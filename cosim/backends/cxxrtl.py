@@ -26,7 +26,7 @@ from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import last_line, run_simulator, shared_python
-from cosim.backends.rewrite import idle_evaluation as edges
+from cosim.backends.rewrite import idle_evaluation
 from rtl.emit.rtlil import keep_hierarchy
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
@@ -82,7 +82,7 @@ class Cxxrtl(Backend):
         script = _script(design, waves=self._waves)
         # A model finds the libraries by where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
-        rules = Path(edges.__file__).read_text()
+        rules = Path(idle_evaluation.__file__).read_text()
         made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(key, lambda folder: _build_model(folder, design.top, script, provider))
@@ -163,7 +163,7 @@ def _build_model(folder: Path, top: str, script: str, provider: Path) -> None:
     if yosys.returncode:
         raise SimulationError(f"yosys refuses {top}: {yosys.stderr.strip().splitlines()[-1]}")
     model = folder / MODEL
-    model.write_text(edges.rest_between_edges(model.read_text()))
+    model.write_text(idle_evaluation.rest_between_edges(model.read_text()))
     log = folder / "build.log"
     compile_cxx(["-c", model, f"-I{runtime()}", "-o", folder / "model.o"], log, top)
     libraries = Path(cocotb_tools.config.libs_dir)

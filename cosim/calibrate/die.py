@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec
-from chiplet.machine.terms import Calibration, DieTerms
+from chiplet.machine.terms import DieTerms
 from cosim.calibrate.least_squares import fit
 from cosim.calibrate.sample_runs import measured
 from cosim.predict.die import predict
 from cosim.program.gemm import schedule_gemm
-from cosim.program.tiling import Form, Shape
+from cosim.program.shape import Form, Shape
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.gemm import run_gemm
 

@@ -1,7 +1,7 @@
 """Calibration of the network-on-package: fit its terms to measured collectives, and tell the error on others.
 
 Some terms only ever occur together in the runs that are fitted, or do not matter in any. A term that these runs cannot
-tell from those before it in :class:`nop.line_model.NopTerms` keeps the design's value, and is named as held. So the others
+tell from those before it in :class:`nop.terms.NopTerms` keeps the design's value, and is named as held. So the others
 have one best value.
 """
 
@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec, SystemSpec
-from chiplet.machine.terms import Calibration
 from cosim.calibrate.least_squares import dependent, fit
 from cosim.calibrate.sample_runs import measured
 from cosim.predict.collective import design_terms, predict_collective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
 from cosim.run.collective import prepare, run_collective
-from nop.collectives import Algorithm
-from nop.line_model import NopTerms
-from nop.lower_bound import LineOp
+from nop.collectives import Algorithm, LineOp
+from nop.terms import NopTerms
 
 __all__ = [
     "NopSample",

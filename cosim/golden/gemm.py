@@ -7,54 +7,15 @@ to a total that starts at +0, in ascending order of tiles. ``docs/numerics.md`` 
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
 from cosim.golden.numerics import Float32s, add, bf16_to_float32, flush, fp32_patterns, multiply
-
-Form = Literal["nn", "nt", "tn"]
-"""How the operands of a GEMM are stored: ``nn`` X W, ``nt`` dY W^T, ``tn`` X^T dY."""
-
-OPERAND_TYPE: dict[Dtype, type[np.generic]] = {"bf16": np.uint16, "int8": np.int8}
-"""Element type of operand arrays: bf16 as bit patterns."""
-
-RESULT_TYPE: dict[Dtype, type[np.generic]] = {"bf16": np.uint32, "int8": np.int32}
-"""Element type of results: fp32 as bit patterns."""
-
-
-def gemm_forms(a: NDArray[Any], b: NDArray[Any], *, form: Form) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Logical operands (M, K) and (K, N) of the stored ones, as views.
-
-    Parameters
-    ----------
-    a
-        (M, K); (K, M) in form ``tn``.
-    b
-        (K, N); (N, K) in form ``nt``.
-    form
-        ``nn``, ``nt`` or ``tn``; the summed dimension is K in all of them.
-
-    Raises
-    ------
-    ValueError
-        If the form is unknown, an operand is no matrix, or the operands disagree in K.
-    """
-    if form not in get_args(Form):
-        raise ValueError(f"gemm: form = {form!r}: must be one of {', '.join(get_args(Form))}")
-    for name, operand in (("a", a), ("b", b)):
-        if operand.ndim != 2:
-            raise ValueError(f"gemm: {name} has {operand.ndim} dimensions: must have 2")
-    logical_a = a.T if form == "tn" else a
-    logical_b = b.T if form == "nt" else b
-    if logical_a.shape[1] != logical_b.shape[0]:
-        raise ValueError(
-            f"gemm: a is {_shape(a)} and b is {_shape(b)} in form {form}: "
-            f"K = {logical_a.shape[1]} of a must equal K = {logical_b.shape[0]} of b"
-        )
-    return logical_a, logical_b
+from cosim.program.layout import OPERAND_TYPE
+from cosim.program.shape import gemm_forms, shape_text
 
 
 def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArray[Any]:
@@ -90,7 +51,7 @@ def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArra
         if operand.dtype != element:
             raise ValueError(f"gemm: {name} has elements {operand.dtype}: must be {element} for {dtype}")
         if 0 in operand.shape:
-            raise ValueError(f"gemm: {name} is {_shape(operand)}: each dimension must be at least 1")
+            raise ValueError(f"gemm: {name} is {shape_text(operand)}: each dimension must be at least 1")
     if dtype == "int8":
         # Sums modulo 2 ** 32 do not depend on their order.
         return cast(NDArray[Any], a.astype(np.int32) @ b.astype(np.int32))
@@ -110,7 +71,3 @@ def _bf16_gemm(a: Float32s, b: Float32s, rows: int) -> Float32s:
 def _check_rows(rows: object) -> None:
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
         raise ValueError(f"gemm: rows = {rows!r}: must be an integer of at least 1")
-
-
-def _shape(array: NDArray[Any]) -> str:
-    return " x ".join(map(str, array.shape))

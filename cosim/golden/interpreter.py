@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.golden.gemm import OPERAND_TYPE
 from cosim.golden.interleaving import UNITS, Order, Step, in_program_order, members
 from cosim.golden.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_values, multiply
-from cosim.golden.operands import pack, unpack
 from cosim.program.gemm import GemmProgram
-from rtl.engine.exchange_port import EXCHANGE_ADDRESS
+from cosim.program.layout import OPERAND_TYPE, pack, unpack
 from rtl.interface.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode, encode
+from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
 __all__ = ["Interpreter", "ProgramError", "interpret_gemm"]
 
@@ -41,7 +40,7 @@ class Interpreter:
     words : int
         Words of the memory; undefined until written.
     exchange_words : int
-        Words of the exchange buffer, which is memory from :data:`rtl.engine.exchange_port.EXCHANGE_ADDRESS` on, too; 0 for a
+        Words of the exchange buffer, which is memory from :data:`rtl.interface.memory_port.EXCHANGE_ADDRESS` on, too; 0 for a
         die without an engine.
 
     Attributes
@@ -277,7 +276,7 @@ def interpret_gemm(
 
     Returns
     -------
-    The (M, N) result as 32-bit patterns of :data:`cosim.golden.gemm.RESULT_TYPE`, and the interpreter as it ended.
+    The (M, N) result as 32-bit patterns of :data:`cosim.program.layout.RESULT_TYPE`, and the interpreter as it ended.
 
     Raises
     ------

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
-from cosim.golden.gemm import OPERAND_TYPE, RESULT_TYPE
 from cosim.golden.numerics import float32_to_bf16
-from cosim.program.gemm import Matrix
+from cosim.program.layout import OPERAND_TYPE, RESULT_TYPE
+from cosim.program.shape import Operands
 
-__all__ = ["OPERANDS", "Operands", "pack", "random_operand", "unpack"]
+__all__ = [
+    "random_operand",
+]
 
-Operands = Literal["normal", "special"]
-"""``normal``: standard normal numbers (int8: all values). ``special``: these, with signed zeros, subnormals, huge
-and tiny numbers among them, and an Inf or NaN now and then."""
-
-OPERANDS: tuple[Operands, ...] = get_args(Operands)
 
 _SPECIAL = np.array(
     [
@@ -54,20 +51,6 @@ def random_operand(
         values = np.where(some < 0.2, rng.choice(_SPECIAL, (rows, cols)), values)
         values = np.where(some > 0.999, rng.choice(_NOT_FINITE, (rows, cols)), values)
     return values.astype(np.uint16)
-
-
-def pack(values: NDArray[Any], matrix: Matrix, *, word_bytes: int) -> bytes:
-    """Return the memory contents of an operand: rows one after the other, each filled up to whole words."""
-    width = matrix.pitch * word_bytes // values.dtype.itemsize
-    padded = np.zeros((matrix.rows, width), dtype=values.dtype.newbyteorder("<"))
-    padded[:, : matrix.cols] = values
-    return padded.tobytes()
-
-
-def unpack(image: bytes, matrix: Matrix, *, dtype: Dtype) -> NDArray[Any]:
-    """Return the (rows, cols) 32-bit sums of a result that was read back."""
-    element = np.dtype(RESULT_TYPE[dtype]).newbyteorder("<")
-    return np.frombuffer(image, dtype=element).reshape(matrix.rows, -1)[:, : matrix.cols]
 
 
 assert set(OPERAND_TYPE) == set(RESULT_TYPE)

@@ -14,7 +14,7 @@ from cosim.jobs.die import load_changes
 from cosim.observe.trace import Change, die_events, trace_json
 from cosim.observe.units import observed_signals, units
 from cosim.observe.waves import gtkwave_view, surfer_view, unit_groups
-from cosim.program.gemm import Command
+from cosim.program.command import Command
 
 __all__ = ["NOTHING", "Observation", "ObservedDie"]
 

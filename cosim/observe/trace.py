@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from cosim.observe.units import FETCH, RUNNING, UNITS, Unit
-from cosim.program.gemm import Command
+from cosim.program.command import Command
 from rtl.interface.isa import Opcode, Side, Target
 
 __all__ = ["Change", "Interval", "die_events", "high", "trace_json"]

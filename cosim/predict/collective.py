@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec, flits_per_word
 from chiplet.machine.terms import DieTerms
 from cosim.program.collective import AXES, Line, gate_command, line_commands
 from cosim.records.collective import CollectiveRequest
-from nop.line_model import NopTerms, predict_line
+from nop.line_model import predict_line
 from nop.lower_bound import line_floor
-from rtl.control.command_processor import COMMANDS_AHEAD
-from rtl.engine.chunk_reader import flits_per_word
-from rtl.engine.receive_unit import QUEUED_FLITS
+from nop.terms import NopTerms
+from rtl.interface.limits import COMMANDS_AHEAD, QUEUED_FLITS
 
 __all__ = ["design_terms", "floor_collective", "predict_collective"]
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from chiplet.machine.terms import DieTerms
-from cosim.program.gemm import Command, GemmProgram
+from cosim.program.command import Command
+from cosim.program.gemm import GemmProgram
 from rtl.interface.isa import SEMAPHORES, Opcode, Target
 
 __all__ = ["Timeline", "predict"]

@@ -10,12 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nop.collectives import Algorithm, Schedule, Transfer, line
-from nop.forwarding import carriage, first_up, hands_over, parts, slots, walk
-from nop.lower_bound import LineOp
-from rtl.engine.engine import WAITING
-from rtl.engine.receive_unit import QUEUED_FLITS
+from nop.collectives import Algorithm, LineOp, Schedule, Transfer, line, parts
+from nop.forwarding import carriage, first_up, hands_over, slots, walk
 from rtl.interface.isa import Opcode, Side, encode
+from rtl.interface.limits import QUEUED_FLITS, WAITING
 
 __all__ = ["AXES", "Axis", "Line", "gate_command", "line_commands", "sum_order"]
 

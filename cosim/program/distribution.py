@@ -15,7 +15,6 @@ Blocks differ by at most one row or column. Where there are more dies than rows 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -24,13 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import PackageSpec
-from cosim.golden.numerics import fp32_add
-from cosim.program.collective import sum_order
-from cosim.program.tiling import Shape
-from nop.collectives import Algorithm, line
+from cosim.program.shape import Shape
+from nop.collectives import Algorithm
 from nop.forwarding import slots
 
-__all__ = ["Share", "Tiles", "cut", "macs_of", "share_of", "summed"]
+__all__ = [
+    "Share",
+    "Tiles",
+    "cut",
+    "macs_of",
+    "share_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,27 +126,3 @@ def macs_of(shape: Shape, share: Share) -> int:
     if shape.form == "tn":
         return shape.k * len(share.y[0]) * len(share.y[1])
     return shape.m * len(share.a[1]) * len(share.y[1])
-
-
-def summed(
-    shares: list[Share], dies: list[tuple[int, int]], partials: list[NDArray[Any]]
-) -> list[NDArray[Any]]:
-    """What each die has in the end of the partial results of all."""
-    lines = defaultdict(list)
-    for number, (share, (row, col)) in enumerate(zip(shares, dies, strict=True)):
-        if share.y_tiles is not None:
-            lines[col if share.y_tiles.axis == "column" else row].append(number)
-    found = list(partials)
-    for numbers in lines.values():
-        tiles = shares[numbers[0]].y_tiles
-        assert tiles is not None
-        cuts = [tiles.rows(place) for place in range(tiles.nodes)]
-        sums = [[partials[number][cut.start : cut.stop] for cut in cuts] for number in numbers]
-        if tiles.nodes > 1:
-            schedule = line("reduce-scatter", tiles.nodes, tiles.algorithm)
-            for _, sender, receiver, chunk in sum_order(tiles.algorithm, schedule):
-                sent, own = sums[sender][chunk], sums[receiver][chunk]
-                sums[receiver][chunk] = sent + own if sent.dtype == np.int32 else fp32_add(sent, own)
-        for place, number in enumerate(numbers):
-            found[number] = sums[place][place]
-    return found

@@ -13,17 +13,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.program.tiling import (
-    Shape,
-    Tiling,
-    activation_addresses,
-    blocks,
-    choose_tiling,
-    weight_addresses,
-)
-from rtl.interface.isa import COMMAND_BITS, COUNT_BITS, Opcode, Target, decode, encode
+from cosim.program.command import Command
+from cosim.program.layout import Matrix
+from cosim.program.shape import Shape
+from cosim.program.tiling import Tiling, activation_addresses, blocks, choose_tiling, weight_addresses
+from rtl.interface.isa import COMMAND_BITS, COUNT_BITS, Opcode, Target
 
-__all__ = ["Command", "GemmProgram", "Semaphore", "schedule_gemm"]
+__all__ = ["GemmProgram", "Semaphore", "schedule_gemm"]
 
 
 MOST_COMMANDS = (1 << COUNT_BITS) - 1
@@ -39,49 +35,6 @@ class Semaphore(IntEnum):
     WEIGHT_FREE = 3
     SLOT_FREE = 4
     PANEL_DONE = 5
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command of a program."""
-
-    opcode: Opcode
-    fields: dict[str, int]
-
-    @property
-    def bits(self) -> int:
-        """The command as the die reads it."""
-        return encode(self.opcode, **self.fields)
-
-    @property
-    def all_fields(self) -> dict[str, int]:
-        """Every field of the command, also those that are 0."""
-        return decode(self.bits)[1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Matrix:
-    """A row-major matrix in memory: each row starts at a word.
-
-    Attributes
-    ----------
-    address
-        Word of the first element.
-    rows, cols
-        Elements.
-    pitch
-        Words from one row to the next.
-    """
-
-    address: int
-    rows: int
-    cols: int
-    pitch: int
-
-    @property
-    def end(self) -> int:
-        """First word behind the matrix."""
-        return self.address + self.rows * self.pitch
 
 
 @dataclass(frozen=True, kw_only=True)

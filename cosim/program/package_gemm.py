@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import Dtype, SystemSpec
-from cosim.golden import gemm as golden
-from cosim.golden.operands import pack, unpack
+from chiplet.machine.specs import Dtype, SystemSpec, exchange_depth, flits_per_word
+from cosim.golden.gemm import gemm
+from cosim.golden.package import summed
 from cosim.jobs.package import Region
 from cosim.program.collective import Line
-from cosim.program.distribution import Share, Tiles, cut, macs_of, share_of, summed
-from cosim.program.gemm import Command, GemmProgram, Matrix, schedule_gemm
+from cosim.program.command import Command
+from cosim.program.distribution import Share, Tiles, cut, macs_of, share_of
+from cosim.program.gemm import GemmProgram, schedule_gemm
+from cosim.program.layout import OPERAND_TYPE, Matrix, Places, pack, unpack
+from cosim.program.package import DieWork, io_die_of
 from cosim.program.package_lines import line_program
-from cosim.program.tiling import Shape
-from cosim.run.package import DieWork, Places, io_die_of
+from cosim.program.shape import Form, Shape, gemm_forms
 from nop.collectives import Algorithm
-from rtl.engine.chunk_reader import exchange_depth, flits_per_word
-from rtl.engine.exchange_port import EXCHANGE_ADDRESS
 from rtl.interface.isa import Opcode, Target
+from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
 __all__ = ["PHASES", "DiePart", "plan_gemm"]
 
@@ -103,10 +104,7 @@ def plan_gemm(
         _plan(system, shape.form, share, *own, place, places)
         for place, share, own in zip(dies, shares, blocks, strict=True)
     ]
-    partials = [
-        golden.gemm(*golden.gemm_forms(*own, form=shape.form), rows=die.rows, dtype=die.dtype)
-        for own in blocks
-    ]
+    partials = [gemm(*gemm_forms(*own, form=shape.form), rows=die.rows, dtype=die.dtype) for own in blocks]
     return [
         DiePart(
             work=work,
@@ -170,7 +168,7 @@ class _Builder:
         if y.cols % word_sums:
             fills.append((base + y.pitch - 1, y.pitch, y.rows))
         if fills:
-            element = golden.OPERAND_TYPE[self._system.die.dtype]
+            element = OPERAND_TYPE[self._system.die.dtype]
             zero = self.memory(np.zeros((1, self._word_elements), element))
             place = self.room(1)
             self._load(zero, base=place, post=ZERO_LOADED)
@@ -198,7 +196,7 @@ class _Builder:
 
 def _plan(
     system: SystemSpec,
-    form: golden.Form,
+    form: Form,
     share: Share,
     a: NDArray[Any],
     b: NDArray[Any],
@@ -209,7 +207,7 @@ def _plan(
     die, memory = system.die, system.memory
     io_die = io_die_of(system, *place)
     builder = _Builder(system, io_die, places)
-    logical_a, logical_b = golden.gemm_forms(a, b, form=form)
+    logical_a, logical_b = gemm_forms(a, b, form=form)
     shape = Shape(m=logical_a.shape[0], k=logical_a.shape[1], n=logical_b.shape[1], form=form)
     program = schedule_gemm(die, memory, shape)
     gathers: dict[str, Line] = {}

@@ -10,61 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec
+from cosim.program.shape import Shape
 from rtl.interface.isa import COUNT_BITS, SEMAPHORE_BITS
 
-Form = Literal["nn", "nt", "tn"]
 MOST_ROWS = (1 << COUNT_BITS) - 1
 """Largest block dimension that a command can count."""
 MOST_SLOTS = (1 << SEMAPHORE_BITS) - 1
 """Most panels that a semaphore can count."""
 MOST_SUMS = (1 << BUFFER_ADDRESS_BITS) - 1
 """Largest accumulator address at which a command can let panels start again."""
-FORMS: tuple[Form, ...] = get_args(Form)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """A GEMM: Y (m x n) = A (m x k) B (k x n).
-
-    ``form`` says how the operands are stored: ``nn`` A and B as they are (XW), ``nt`` B transposed (dY W^T), ``tn``
-    A transposed (X^T dY).
-    """
-
-    m: int
-    k: int
-    n: int
-    form: Form = "nn"
-
-    def __post_init__(self) -> None:
-        for name in ("m", "k", "n"):
-            value = getattr(self, name)
-            if not 1 <= value <= 1 << 24:
-                raise ValueError(f"{name} = {value} is out of range: must be 1 to {1 << 24}")
-        if self.form not in FORMS:
-            raise ValueError(f"form = {self.form!r} is unknown: must be one of {', '.join(FORMS)}")
-
-    @property
-    def activation_column(self) -> bool:
-        """The streamed vectors are columns of the stored operand."""
-        return self.form == "tn"
-
-    @property
-    def weight_column(self) -> bool:
-        """The stationary vectors are columns of the stored operand."""
-        return self.form == "nt"
-
-    @property
-    def stored_a(self) -> tuple[int, int]:
-        """Rows and columns of A as stored."""
-        return (self.k, self.m) if self.activation_column else (self.m, self.k)
-
-    @property
-    def stored_b(self) -> tuple[int, int]:
-        """Rows and columns of B as stored."""
-        return (self.n, self.k) if self.weight_column else (self.k, self.n)
 
 
 @dataclass(frozen=True, kw_only=True)

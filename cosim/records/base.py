@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["checked"]
+__all__ = ["Model", "checked"]
 
 Request = TypeVar("Request", bound=BaseModel)
+
+
+class Model(BaseModel):
+    """Base of requests and records: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def checked(kind: type[Request], fields: dict[str, Any]) -> Request:

@@ -5,25 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
-from cosim.golden.operands import Operands
-from cosim.records.base import checked
+from cosim.program.shape import Operands
+from cosim.records.base import Model, checked
 from cosim.records.links import LinkTotals, TrafficLinks
 from nop.collectives import Algorithm
-from nop.lower_bound import LineOp
+from nop.collectives import LineOp
 
 __all__ = ["AxisName", "CollectiveRecord", "CollectiveRequest", "collective_request"]
 
 AxisName = Literal["row", "column", "both"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class CollectiveRequest(_Model):
+class CollectiveRequest(Model):
     """A collective to run on every row or column of a mesh, or on all of both at the same time.
 
     ``flits`` is the length of a die's chunk. The dies are those of ``die`` but for arrays of one PE and small buffers,
@@ -62,7 +58,7 @@ def collective_request(**fields: Any) -> CollectiveRequest:
     return checked(CollectiveRequest, fields)
 
 
-class CollectiveRecord(_Model):
+class CollectiveRecord(Model):
     """A measured collective.
 
     Attributes

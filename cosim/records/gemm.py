@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
-from cosim.golden.operands import Operands
-from cosim.records.base import checked
-from cosim.program.tiling import Form
+from cosim.program.shape import Operands
+from cosim.records.base import Model, checked
+from cosim.program.shape import Form
 
 __all__ = ["GemmRecord", "GemmRequest", "gemm_request", "record_file_name"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GemmRequest(_Model):
+class GemmRequest(Model):
     """A GEMM to run on a die.
 
     ``stall`` is the chance that a cycle of the memory port takes no request, and that a word that is due does not
@@ -44,7 +40,7 @@ def gemm_request(**fields: Any) -> GemmRequest:
     return checked(GemmRequest, fields)
 
 
-class GemmRecord(_Model):
+class GemmRecord(Model):
     """A measured GEMM.
 
     Attributes

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cosim.records.base import Model
 from chiplet.machine.specs import NopSpec, SystemSpec
 from cosim.jobs.traffic import LinkJob
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
@@ -17,11 +18,7 @@ from rtl.interface.link_shape import LinkShape
 __all__ = ["Death", "LinkTotals", "TrafficLinks"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Death(_Model):
+class Death(Model):
     """A link, by the numbers of its nodes, that dies in a cycle, or is found dead by its target in that cycle."""
 
     source: Annotated[int, Field(ge=0)]
@@ -29,7 +26,7 @@ class Death(_Model):
     cycle: Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
-class TrafficLinks(_Model):
+class TrafficLinks(Model):
     """Links between the routers: adapters and faulty wires.
 
     Attributes
@@ -126,7 +123,7 @@ def _register(chance: float) -> int:
     return min(round(chance * (1 << CHANCE_BITS)), (1 << CHANCE_BITS) - 1)
 
 
-class LinkTotals(_Model):
+class LinkTotals(Model):
     """What was counted on all links together.
 
     Attributes

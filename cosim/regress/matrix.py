@@ -11,15 +11,15 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from chiplet.machine.config import load_system
 from chiplet.machine.configuration_keys import show_value, to_toml_value
 from chiplet.machine.specs import Dtype, SystemSpec
 from cosim.backends.base import SimulationError
-from cosim.golden.operands import Operands
 from cosim.program.gemm import GemmProgram
-from cosim.program.tiling import Form
+from cosim.program.shape import Form, Operands
+from cosim.records.base import Model
 from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
 from cosim.regress.reuse import run_or_reuse
 from cosim.run.gemm import prepare
@@ -44,11 +44,7 @@ def _is_shape(text: str) -> str:
     return text
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Bounds(_Model):
+class Bounds(Model):
     """What every run has to keep, besides 0 mismatches.
 
     Attributes
@@ -65,7 +61,7 @@ class Bounds(_Model):
     prediction_error: Annotated[float, Field(gt=0)] | None = None
 
 
-class Regression(_Model):
+class Regression(Model):
     """A matrix of runs: every configuration with every data type, shape, form, stall and seed.
 
     Attributes

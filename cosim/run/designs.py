@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import chiplet.machine.specs
+import chiplet.machine
 import rtl
 from chiplet.machine.base import Spec
 from cosim.backends.cache import cached_build
@@ -98,8 +98,9 @@ def _tools() -> list[str]:
 def _sources() -> str:
     """Digest of every source that a design may depend on."""
     digest = hashlib.sha256()
-    folder = Path(rtl.__file__).parent
-    for path in (*sorted(folder.rglob("*.py")), Path(chiplet.machine.specs.__file__)):
+    # Hardware reads specifications from the room of the machine; whatever they build on lies there, too.
+    folders = [Path(package.__file__ or "").parent for package in (rtl, chiplet.machine)]
+    for path in (path for folder in folders for path in sorted(folder.rglob("*.py"))):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()

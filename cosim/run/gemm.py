@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -18,27 +16,34 @@ from chiplet.machine.specs import DieSpec, MemorySpec
 from chiplet.machine.terms import DieTerms, floor_cycles
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
-from cosim.golden import gemm as golden
-from cosim.golden.operands import pack, random_operand, unpack
-from cosim.jobs.die import FOLDER_VARIABLE, Job, Outcome, load_progress, save_image
+from cosim.golden.gemm import gemm
+from cosim.golden.operands import random_operand
+from cosim.jobs.die import FOLDER_VARIABLE, Job, Outcome, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.die import predict
 from cosim.program.gemm import GemmProgram, schedule_gemm
-from cosim.program.tiling import Shape, tile_cycles
+from cosim.program.layout import pack, unpack
+from cosim.program.shape import Shape, gemm_forms
+from cosim.program.tiling import tile_cycles
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.designs import emitted_once
+from cosim.run.simulation import bench_depth, watch, with_inferred_sram
 from rtl.bench.die import DieBench
 from rtl.emit.emitter import Emitted
 
-__all__ = ["die_bench", "emit_bench", "prepare", "run_gemm", "watch"]
-
-LEAST_MEMORY_WORDS = 4096
-WATCH_SECONDS = 0.5
+__all__ = [
+    "die_bench",
+    "emit_bench",
+    "prepare",
+    "run_gemm",
+]
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
     """Return the Verilog of :func:`die_bench`."""
-    return emitted_once(DieBench, die=_inferred(die), memory=memory, memory_depth=_depth(memory_words))
+    return emitted_once(
+        DieBench, die=with_inferred_sram(die), memory=memory, memory_depth=bench_depth(memory_words)
+    )
 
 
 def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
@@ -47,15 +52,7 @@ def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
     The memory is a power of two, so that few designs serve many shapes. SRAMs are inferred ones, which do what is
     asked of a macro: a macro has no contents here.
     """
-    return DieBench(die=_inferred(die), memory=memory, memory_depth=_depth(memory_words))
-
-
-def _inferred(die: DieSpec) -> DieSpec:
-    return die.model_copy(update={"sram": "inferred"})
-
-
-def _depth(memory_words: int) -> int:
-    return max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
+    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=bench_depth(memory_words))
 
 
 def prepare(request: GemmRequest) -> GemmProgram:
@@ -142,7 +139,7 @@ def run_gemm(
             title=f"{shape.m}x{shape.k}x{shape.n} {shape.form}, {die.rows}x{die.cols} {die.dtype}",
         )
 
-    expected = golden.gemm(*golden.gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
+    expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
     found = unpack(result, program.y, dtype=die.dtype)
     unknown = unpack(undefined, program.y, dtype=die.dtype)
     mismatches = int(np.count_nonzero((expected != found) | (unknown != 0)))
@@ -215,27 +212,6 @@ def _simulate(
     )
     simulator.run(model, top, "cosim.benches.die", folder, {FOLDER_VARIABLE: str(folder)})
     return Outcome.load(folder)
-
-
-@contextmanager
-def watch(folder: Path, cycles: float, progress: Callable[[float], None] | None) -> Iterator[None]:
-    """Tell ``progress`` which part of ``cycles`` the bench in ``folder`` has passed, until the context ends."""
-    if progress is None:
-        yield
-        return
-    over = Event()
-
-    def look() -> None:
-        while not over.wait(WATCH_SECONDS):
-            progress(min(1.0, load_progress(folder) / cycles))
-
-    watcher = Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
 
 
 def _floor(die: DieSpec, shape: Shape) -> int:

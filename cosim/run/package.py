@@ -6,24 +6,26 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import Backend
 from cosim.jobs.die import FOLDER_VARIABLE, save_image
-from cosim.jobs.package import PackageJob, PackageOutcome, Phase, Program, Region
+from cosim.jobs.package import PackageJob, PackageOutcome, Phase, Program
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
-from cosim.program.gemm import Command
+from cosim.program.command import Command
+from cosim.program.layout import Places
+from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
 from cosim.run.designs import emitted_once
-from cosim.run.gemm import watch
+from cosim.run.simulation import watch
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.isa import Opcode, decode
-from rtl.package.package import io_die_names
+from rtl.interface.limits import io_die_names
 
-__all__ = ["DieWork", "PackageRun", "Places", "emit_package_bench", "io_die_of", "run_phases"]
+__all__ = ["PackageRun", "emit_package_bench", "run_phases"]
 
 LEAST_MEMORY_WORDS = 4096
 PATIENCE = 20
@@ -47,46 +49,6 @@ def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -
         memory_depth=max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()),
         direct=direct,
     )
-
-
-def io_die_of(system: SystemSpec, row: int, col: int) -> str:
-    """Name of the IO die that serves a die of the package."""
-    return io_die_names(system)[row, system.package.io_side(col)]
-
-
-@dataclass
-class Places:
-    """Words of the memories behind the IO dies, handed out one after the other."""
-
-    used: dict[str, int] = field(default_factory=dict)
-
-    def take(self, io_die: str, words: int) -> int:
-        """First of ``words`` words behind ``io_die`` that nobody has."""
-        first = self.used.get(io_die, 0)
-        self.used[io_die] = first + words
-        return first
-
-
-@dataclass(kw_only=True)
-class DieWork:
-    """What a die has to do.
-
-    Attributes
-    ----------
-    io_die
-        The IO die that serves it.
-    image
-        Contents of its memory, by their first word.
-    programs
-        Commands, as numbers, for each phase.
-    result
-        Words to read back.
-    """
-
-    io_die: str
-    image: dict[int, bytes]
-    programs: list[list[int]]
-    result: Region
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,41 +13,25 @@ import numpy as np
 
 from chiplet.machine.specs import PackageSpec, SystemSpec
 from cosim.backends.registry import backend
+from cosim.golden.collective import SUMS, exchange_buffers
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
 from cosim.predict.collective import floor_collective, predict_collective
+from cosim.program.layout import Places
+from cosim.program.package import DieWork, io_die_of
 from cosim.program.package_lines import line_program
-from cosim.records.collective import CollectiveRecord, CollectiveRequest
+from cosim.records.collective import CollectiveRequest
 from cosim.records.links import TrafficLinks
-from cosim.run.collective import SUMS, bench_die, exchange_buffers, prepare
-from cosim.run.package import DieWork, Places, io_die_of, run_phases
+from cosim.records.package import PackageCollectiveRecord
+from cosim.run.collective import bench_die, prepare
+from cosim.run.package import run_phases
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.register_map import SIDES
 
-__all__ = ["PackageCollectiveRecord", "on_package", "run_package_collective"]
+__all__ = ["on_package", "run_package_collective"]
 
 PHASES = ("load", "collective", "store")
 MOST_ROWS = (1 << 16) - 1
-
-
-class PackageCollectiveRecord(CollectiveRecord):
-    """A collective measured on a package.
-
-    Attributes
-    ----------
-    io
-        Sides of the package that have IO dies.
-    phase_cycles
-        Of ``load`` and ``store``, too, each from the common start to the end of the last die's program.
-    """
-
-    io: str
-    phase_cycles: dict[str, int]
-
-    @property
-    def file_name(self) -> str:
-        """As that of a collective, and that it ran on a package."""
-        return f"package_{super().file_name}"
 
 
 def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequest:

@@ -2,179 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from chiplet.machine.specs import Dtype, SystemSpec
+from chiplet.machine.specs import Dtype
 from cosim.backends.registry import backend
-from cosim.golden.operands import Operands, random_operand
+from cosim.golden.operands import random_operand
 from cosim.observe.observation import NOTHING, Observation
+from cosim.program.layout import Places
 from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
-from cosim.program.tiling import Form, Shape
-from cosim.records.base import checked
-from cosim.run.package import Places, run_phases
-from nop.collectives import Algorithm
+from cosim.program.shape import Shape
+from cosim.records.package import DieResult, PackageGemmRecord, PackageGemmRequest, PhaseResult
+from cosim.run.package import run_phases
 from rtl.interface.register_map import SIDES
 
 __all__ = [
-    "DieResult",
-    "PackageGemmRecord",
-    "PackageGemmRequest",
-    "PhaseResult",
-    "package_gemm_request",
     "prepare",
     "run_package_gemm",
 ]
 
 MOST_DIES = 256
 """Larger packages take hours to build, and show nothing that smaller ones do not."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class PackageGemmRequest(_Model):
-    """A GEMM on all dies of a package together, see :mod:`cosim.program.distribution`.
-
-    ``stall`` and ``interval`` are those of each memory, see :class:`cosim.records.gemm.GemmRequest`. With ``direct`` there
-    are no link adapters between the routers.
-    """
-
-    m: int
-    k: int
-    n: int
-    form: Form = "nn"
-    algorithm: Algorithm = "chain"
-    system: SystemSpec
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    interval: Annotated[int, Field(ge=1, le=1 << 15)] = 1
-    operands: Operands = "normal"
-    sim: str = "icarus"
-    direct: bool = False
-
-
-def package_gemm_request(**fields: Any) -> PackageGemmRequest:
-    """Return a request. Raises ValueError of one line if a field is out of range."""
-    return checked(PackageGemmRequest, fields)
-
-
-class PhaseResult(_Model):
-    """A phase: from the common start to the end of the last die's program.
-
-    Attributes
-    ----------
-    name
-        One of :data:`cosim.program.package_gemm.PHASES`.
-    cycles
-        Of the slowest die.
-    axi_reads, axi_writes
-        Words at all AXI ports, programs included.
-    nop_flits
-        Flits that left the engines.
-    """
-
-    name: str
-    cycles: int
-    axi_reads: int
-    axi_writes: int
-    nop_flits: int
-
-
-class DieResult(_Model):
-    """A die.
-
-    Attributes
-    ----------
-    row, col
-        Its place, from 0.
-    macs
-        Multiply-adds of the GEMM that it did.
-    utilization
-        ``macs`` over R C multiply-adds in each cycle of the whole run.
-    mismatches
-        Elements of its part of the result that differ from the golden model, or are undefined, in any bit.
-    """
-
-    row: int
-    col: int
-    macs: int
-    utilization: float
-    mismatches: int
-
-
-class PackageGemmRecord(_Model):
-    """A measured GEMM of a package.
-
-    Attributes
-    ----------
-    request
-        What was run.
-    m, k, n, form, algorithm, mesh, rows, cols, dtype, seed
-        Of the request; ``mesh`` as in ``2x3``, ``rows`` and ``cols`` those of a die's array.
-    cycles
-        Sum of the phases'.
-    ideal_cycles
-        ceil(M K N / (R C)) over the dies.
-    utilization, array_utilization
-        ``ideal_cycles`` over ``cycles``, and over those of the phase ``multiply``.
-    phases, dies
-        One after the other.
-    axi_bytes
-        Read and written at the AXI port of each IO die.
-    least_axi_bytes
-        Operands and result once, without programs and rows that are filled up.
-    mismatches
-        Of all dies.
-    counters
-        Of each die in each phase.
-    sim, simulator_version, hecaton_version, verilog_sha256
-        What ran it, and the design that ran.
-    wall_seconds
-        Time of the simulation, without building.
-    """
-
-    request: PackageGemmRequest
-    m: int
-    k: int
-    n: int
-    form: Form
-    algorithm: Algorithm
-    mesh: str
-    rows: int
-    cols: int
-    dtype: Dtype
-    cycles: int
-    ideal_cycles: int
-    utilization: float
-    array_utilization: float
-    mismatches: int
-    phases: tuple[PhaseResult, ...]
-    dies: tuple[DieResult, ...]
-    axi_bytes: dict[str, dict[str, int]]
-    least_axi_bytes: int
-    counters: dict[str, tuple[dict[str, int], ...]]
-    seed: int
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float
-
-    @property
-    def file_name(self) -> str:
-        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
-        decides = self.request.model_dump_json() + self.verilog_sha256
-        return (
-            f"package_{self.mesh}_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_"
-            f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
-        )
 
 
 def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places]:

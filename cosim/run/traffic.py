@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from chiplet.machine.specs import NopSpec
 from cosim.backends.registry import backend
 from cosim.jobs.die import FOLDER_VARIABLE
 from cosim.jobs.traffic import TrafficJob, load_counters
-from cosim.records.base import checked
-from cosim.records.links import LinkTotals, TrafficLinks
+from cosim.predict.traffic import zero_load_latency
+from cosim.records.links import LinkTotals
+from cosim.records.traffic import TrafficRecord, TrafficRequest
 from cosim.run.designs import emitted_once
 from rtl.bench.router_mesh import MeshLinks
 from rtl.bench.traffic import TRAFFIC_COUNTERS
@@ -25,106 +23,12 @@ from rtl.bench.traffic_mesh import TrafficMesh
 from rtl.emit.emitter import Emitted
 
 __all__ = [
-    "TrafficRecord",
-    "TrafficRequest",
     "emit_mesh",
     "prepare",
     "run_traffic",
     "saturation_rate",
     "sweep_rates",
-    "traffic_request",
-    "zero_load_latency",
 ]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrafficRequest(_Model):
-    """Traffic to run: uniform random targets, the source included, single-flit packets.
-
-    ``rate`` is the chance that a node generates a flit in a cycle. ``cycles`` are measured after ``warmup`` cycles.
-    Without ``links`` routers are joined by wires.
-    """
-
-    rows: Annotated[int, Field(ge=1)]
-    cols: Annotated[int, Field(ge=1)]
-    nop: NopSpec
-    links: TrafficLinks | None = None
-    rate: Annotated[float, Field(ge=0, le=1)]
-    cycles: Annotated[int, Field(ge=1, le=1 << 24)] = 5000
-    warmup: Annotated[int, Field(ge=0, le=1 << 24)] = 1000
-    seed: Annotated[int, Field(ge=0)] = 0
-    sim: str = "icarus"
-
-
-def traffic_request(**fields: Any) -> TrafficRequest:
-    """Return a request. Raises ValueError, in one line, for a value that is out of range."""
-    return checked(TrafficRequest, fields)
-
-
-class TrafficRecord(_Model):
-    """Measured traffic.
-
-    Attributes
-    ----------
-    request
-        What was run.
-    offered
-        Flits generated in the measured cycles, flits/node/cycle.
-    throughput
-        Flits received in the measured cycles, flits/node/cycle.
-    latency_mean
-        Cycles from a flit's generation to its reception, the source's queue included; None without flits.
-    network_latency_mean
-        The same from when the flit is first offered to the router.
-    zero_load_latency
-        Mean of both without any other flit, see :func:`zero_load_latency`.
-    generated, received, lost, misrouted
-        Flits of the whole run, those of the warm-up included. Lost are those generated and not received after the
-        network had time to drain; misrouted those received where they do not belong.
-    wrong
-        Flits received whose check is wrong.
-    same
-        Whether the flits received are those sent, each once, by the sums of their hashes.
-    links
-        What was counted on links with adapters; None without.
-    counters, link_counters
-        Of each node and link, see :class:`rtl.bench.traffic.TrafficNode` and :class:`rtl.bench.faulty_link.FaultyLink`.
-    sim, simulator_version, hecaton_version, verilog_sha256
-        What ran it, and the design that ran.
-    wall_seconds
-        Time of the simulation, without building.
-    """
-
-    request: TrafficRequest
-    offered: float
-    throughput: float
-    latency_mean: float | None
-    network_latency_mean: float | None
-    zero_load_latency: float
-    generated: int
-    received: int
-    lost: int
-    misrouted: int
-    wrong: int
-    same: bool
-    links: LinkTotals | None
-    counters: tuple[dict[str, int], ...]
-    link_counters: tuple[dict[str, int], ...]
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float
-
-
-def zero_load_latency(rows: int, cols: int, link_cycles: int = 0) -> float:
-    """Mean cycles of a flit alone, over all pairs of source and target: for each hop a cycle and those of the link, and
-    a cycle for the first router. The mean distance of two of n places on a line is (n^2 - 1) / (3 n).
-    """
-    return 1 + (1 + link_cycles) * sum((side * side - 1) / (3 * side) for side in (rows, cols))
 
 
 def sweep_rates(step: float) -> list[float]:

@@ -196,8 +196,8 @@ def _account(
     config: Path | None,
     override: list[str] | None,
 ) -> Accounted:
+    from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.machine.terms import Calibration
     from chiplet.projection import project as projection
 
     return projection.account(

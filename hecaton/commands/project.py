@@ -27,7 +27,8 @@ from hecaton.terminal.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from chiplet.projection.results import Projection, Term
+    from chiplet.explain.ledger import Term
+    from chiplet.projection.results import Projection
 
 app = typer.Typer()
 
@@ -108,8 +109,8 @@ def project(
     """
     from rich.console import Group
 
+    from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.machine.terms import Calibration
     from chiplet.projection import project as projection
     from chiplet.schedule.buffers import Optimizer
 

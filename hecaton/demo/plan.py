@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
 from cosim.calibrate.die import Sample, samples
 from cosim.calibrate.network import NopSample, nop_samples
-from cosim.golden.operands import Operands
-from cosim.program.tiling import Form
+from cosim.program.shape import Form, Operands
 from cosim.records.gemm import GemmRequest, gemm_request
 
 

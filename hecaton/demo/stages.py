@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import Calibration
-from chiplet.projection import project as projection
-from chiplet.projection.results import Comparison, MethodResult, Projection
-from cosim.calibrate import die as calibration
+from chiplet.projection.project import project
+from chiplet.projection.results import Projection
+from chiplet.studies.compare import compare as compare_methods
+from chiplet.studies.results import Comparison, MethodResult
+from cosim.calibrate import die as die_calibration
 from cosim.calibrate import network as nop_calibration
 from cosim.records.gemm import GemmRequest
-from hecaton.commands.studies import compare as compare_command
 from hecaton.demo.index import Entry, Part, demo_command
 from hecaton.demo.plan import Plan
 from hecaton.plots.calibration import plot_calibration
@@ -22,6 +23,7 @@ from hecaton.plots.projection import TIME_PARTS, plot_comparison
 from hecaton.plots.scaling import plot_scaling
 from hecaton.results.records import Run, run_gemms
 from hecaton.results.reproduce import command, gemm_command
+from hecaton.terminal.comparison import view
 from hecaton.terminal.files import write_atomic
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
@@ -71,18 +73,18 @@ class Setup:
     def sample_requests(self) -> list[GemmRequest]:
         """The GEMMs of the calibration."""
         return [
-            calibration.request_for(sample, self.package, seed=self.seed, sim=self.sim)
+            die_calibration.request_for(sample, self.package, seed=self.seed, sim=self.sim)
             for sample in self.plan.samples
         ]
 
     def compared(self, measured: Calibration | None) -> Comparison:
         """All methods for the plan's model."""
-        return projection.compare(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
+        return compare_methods(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
 
     def scaled(self, measured: Calibration | None) -> list[Projection]:
         """The projections of weak scaling."""
         return [
-            projection.project(model, self.package, dies=dies, method=method, calibration=measured)
+            project(model, self.package, dies=dies, method=method, calibration=measured)
             for model, dies in self.plan.scaling
             for method in self.plan.scaling_methods
         ]
@@ -169,7 +171,9 @@ def calibrate(setup: Setup) -> Part:
     figures: dict[str, Any] = {"samples": len(runs), "samples_reused": sum(run.reused for run in runs)}
     if wrong:
         return Part(f"{len(runs)} GEMMs, {wrong} mismatches: no calibration", "", files, figures, wrong)
-    found, rows = calibration.to_calibration(setup.package, setup.plan.samples, [run.record for run in runs])
+    found, rows = die_calibration.to_calibration(
+        setup.package, setup.plan.samples, [run.record for run in runs]
+    )
     with setup.out.progress("network", len(setup.plan.nop_samples)) as advance:
         collectives = nop_calibration.measure(
             [
@@ -200,7 +204,7 @@ def calibrate(setup: Setup) -> Part:
         "word or command, fitted to small arrays of the same kind. Runs of the use holdout were kept apart: other "
         "arrays, other shapes. Those of the use check are the co-simulated ones above, with another memory.\n\n"
         f"![predicted over measured cycles](calibration.png)\n\n{_prediction_table([*rows, *checks])}\n"
-        + markdown(calibration.fits(found.terms), ["term", "value", "design", "unit"])
+        + markdown(die_calibration.fits(found.terms), ["term", "value", "design", "unit"])
         + "\nCollectives on rows of dies, and the terms of the network-on-package fitted to them.\n\n"
         + markdown(rows_nop, ["op", "algorithm", "mesh", "flits", "use", "cycles", "predicted_cycles"])
         + "\n"
@@ -221,7 +225,7 @@ def _checks(runs: Sequence[Run], found: Calibration) -> list[dict[str, Any]]:
     for run in runs:
         record = run.record
         if record.dtype == found.die.dtype and not record.request.stall:
-            predicted, error = calibration.prediction_error(record, found.terms)
+            predicted, error = die_calibration.prediction_error(record, found.terms)
             rows.append(
                 {
                     "array": f"{record.rows}x{record.cols}",
@@ -254,7 +258,7 @@ def compare(setup: Setup) -> Part:
     words += ["--calibration", setup.calibration, *setup.options]
     json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
     write_atomic(json_file, to_json(found.model_dump()) + "\n")
-    write_atomic(text_file, as_text(compare_command.view(found)))
+    write_atomic(text_file, as_text(view(found)))
     plot_comparison(found, setup.folder / "comparison.png")
     files = [
         Entry(

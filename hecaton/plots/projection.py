@@ -11,7 +11,8 @@ from hecaton.plots.figure import COLOURS, prefixed, saved_figure, stacked_bars
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from chiplet.projection.results import Breakdown, Comparison, MethodResult, Projection
+    from chiplet.projection.results import Breakdown, Projection
+    from chiplet.studies.results import Comparison, MethodResult
 
 TIME_PARTS = {
     "compute": ("array", "array"),

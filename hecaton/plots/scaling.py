@@ -10,7 +10,8 @@ from hecaton.plots.figure import COLOURS, saved_figure, stacked_bars
 from hecaton.plots.projection import TIME_PARTS
 
 if TYPE_CHECKING:
-    from chiplet.projection.results import Projection, ScalingRow, SensitivityRow
+    from chiplet.projection.results import Projection
+    from chiplet.studies.results import ScalingRow, SensitivityRow
 
 
 def plot_scaling(

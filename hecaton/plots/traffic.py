@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hecaton.plots.figure import COLOURS, saved_figure
 
 if TYPE_CHECKING:
-    from cosim.run.traffic import TrafficRecord
+    from cosim.records.traffic import TrafficRecord
 
 LATENCY_SHOWN = 12
 """Highest latency of the plot, in latencies at zero load: above saturation it only tells how long the run was."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from cosim.records.gemm import GemmRecord, GemmRequest, record_file_name
-from cosim.regress import reuse as runs
+from cosim.regress import reuse
 from cosim.workers.pool import run_all
 from hecaton.terminal.files import write_atomic
 
@@ -47,7 +47,7 @@ def run_gemms(
 
 def run_or_reuse(request: GemmRequest, *, folder: Path) -> Run:
     """Run ``request`` and write its record, unless ``folder`` has one that :func:`cosim.regress.reuse.run_or_reuse` takes."""
-    record, reused = runs.run_or_reuse(request, known_records(request, folder))
+    record, reused = reuse.run_or_reuse(request, known_records(request, folder))
     return Run(record, folder / record.file_name if reused else save_record(record, folder), reused)
 
 

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import dump_toml
-from chiplet.machine.terms import Calibration
+from chiplet.sweep.axes import Axis, Sweep, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points
-from chiplet.sweep.machines import mesh_of
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
-from chiplet.sweep.space import Axis, Sweep
 from hecaton.terminal.files import write_atomic
 from hecaton.version import VERSION
 

@@ -11,8 +11,8 @@ from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.bench.memory import SETTINGS, BenchMemory
 from rtl.block import Block, place
 from rtl.interface.axi import subordinate_members
+from rtl.interface.memory_port import request_layout, response_layout
 from rtl.lib.queue import Queue
-from rtl.memory.arbiter import request_layout, response_layout
 from rtl.package.memory_plane import COMMAND_READS
 
 __all__ = ["AxiBenchMemory"]

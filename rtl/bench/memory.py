@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rtl.block import Block
-from rtl.memory.arbiter import request_layout, response_layout
+from rtl.interface.memory_port import request_layout, response_layout
 from rtl.package.memory_plane import COMMAND_READS
 
 __all__ = ["SETTINGS", "BenchMemory"]

@@ -22,19 +22,17 @@ from rtl.interface.isa import (
     SET,
     Opcode,
 )
+from rtl.interface.limits import COMMANDS_AHEAD
+from rtl.interface.memory_port import request_layout
 from rtl.lib.queue import Queue
-from rtl.memory.arbiter import request_layout
 
-__all__ = ["COMMANDS_AHEAD", "ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
+__all__ = ["ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
 
 UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
 """Units with a queue here, and the command that each takes."""
 
 ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
 """Commands of the engine, which has a queue for each of its units."""
-
-COMMANDS_AHEAD = 4
-"""Commands that are asked for, or wait to be handed out."""
 
 
 class Semaphores(Block):

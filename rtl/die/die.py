@@ -9,7 +9,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
@@ -17,14 +17,14 @@ from rtl.compute.array_unit import ArrayUnit
 from rtl.compute.operand_buffer import OperandBuffer
 from rtl.control.command_processor import ENGINE, UNITS, CommandProcessor
 from rtl.control.counters import Registers
-from rtl.engine.chunk_reader import exchange_depth
 from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.engine.exchange_buffer import ExchangeBuffer
 from rtl.engine.exchange_port import ExchangePort
 from rtl.interface.flit import SIDES, flit_layout
 from rtl.interface.isa import LAYOUTS
+from rtl.interface.memory_port import request_layout, response_layout
 from rtl.interface.register_map import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, counter_address
-from rtl.memory.arbiter import Arbiter, request_layout, response_layout
+from rtl.memory.arbiter import Arbiter
 from rtl.memory.load_unit import LoadUnit
 from rtl.memory.store_unit import StoreUnit
 

@@ -6,39 +6,18 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.block import Block, place
-from rtl.engine.exchange_buffer import address_bits
 from rtl.interface.isa import COUNT_BITS
+from rtl.interface.memory_port import address_bits
 from rtl.lib.queue import Queue
 
-__all__ = ["WordReader", "exchange_depth", "flits_per_word"]
+__all__ = [
+    "WordReader",
+]
 
 AHEAD = 4
 """Words read ahead: one is given, one comes, and two hide that the bank was somebody else's."""
-
-
-def exchange_depth(nop: NopSpec, memory: MemorySpec) -> int:
-    """Words of the exchange buffer: whole words of every bank."""
-    banks = nop.exchange_banks(memory.word_bytes)
-    return nop.exchange_bytes // (memory.word_bytes * banks) * banks
-
-
-def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
-    """Flits that one word of the exchange buffer holds.
-
-    Raises
-    ------
-    ValueError
-        If a word does not hold a whole number of flits, or a flit not a whole number of sums.
-    """
-    bits = 8 * memory.word_bytes
-    if nop.flit_bits % 32 or bits % nop.flit_bits:
-        raise ValueError(
-            f"nop.flit_bits = {nop.flit_bits}: must be a multiple of 32 that divides a memory word of {bits} bits, "
-            "for a die with an engine"
-        )
-    return bits // nop.flit_bits
 
 
 class WordReader(Block):

@@ -6,11 +6,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.block import Block, place
-from rtl.engine.chunk_reader import exchange_depth, flits_per_word
-from rtl.engine.exchange_buffer import address_bits
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES
+from rtl.interface.memory_port import address_bits
 from rtl.lib.queue import Queue
 
 __all__ = ["WordWriter"]

@@ -8,24 +8,21 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
-from rtl.engine.chunk_reader import exchange_depth
-from rtl.engine.exchange_buffer import address_bits
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import SIDES, Port, flit_layout, opposite
 from rtl.interface.isa import LAYOUTS, RECEIVE, SEMAPHORES, SEND, Opcode
+from rtl.interface.limits import WAITING
+from rtl.interface.memory_port import address_bits
 from rtl.lib.queue import Queue
 from rtl.lib.streams import joined
 
-__all__ = ["ENGINE_UNITS", "WAITING", "Engine"]
+__all__ = ["ENGINE_UNITS", "Engine"]
 
 ENGINE_UNITS = tuple(f"{kind}_{side.text}" for kind in ("send", "receive") for side in SIDES)
 """Units of the engine, in the order of their read ports; the receive units' write ports are in that order, too."""
-
-WAITING = 2
-"""Commands that wait for a unit while it is busy with another."""
 
 
 class Engine(Block):

@@ -7,15 +7,13 @@ from amaranth.lib.wiring import In, Member, Out
 from amaranth.utils import exact_log2
 
 from rtl.block import Block, check_integers, place
+from rtl.interface.memory_port import address_bits
 from rtl.lib.round_robin import next_in_turn
 from rtl.lib.sram import Sram
 
-__all__ = ["ExchangeBuffer", "address_bits"]
-
-
-def address_bits(depth: int) -> int:
-    """Width of the address of one of ``depth`` words."""
-    return max(1, (depth - 1).bit_length())
+__all__ = [
+    "ExchangeBuffer",
+]
 
 
 class ExchangeBuffer(Block):

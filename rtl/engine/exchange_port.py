@@ -8,15 +8,11 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, check_integers, place
-from rtl.engine.exchange_buffer import address_bits
-from rtl.interface.isa import MEMORY_ADDRESS_BITS
+from rtl.interface.memory_port import address_bits, request_layout, response_layout
 from rtl.lib.queue import Queue
-from rtl.memory.arbiter import request_layout, response_layout
 
-__all__ = ["EXCHANGE_ADDRESS", "ExchangePort"]
+__all__ = ["ExchangePort"]
 
-EXCHANGE_ADDRESS = 1 << (MEMORY_ADDRESS_BITS - 1)
-"""Memory address of the first word of the exchange buffer: LOAD and STORE reach it like any memory."""
 
 AHEAD = 4
 """Words that are read ahead of who asked for them."""

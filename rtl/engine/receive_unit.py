@@ -6,22 +6,19 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.compute.mac import Adder
-from rtl.engine.chunk_reader import WordReader, exchange_depth
+from rtl.engine.chunk_reader import WordReader
 from rtl.engine.chunk_writer import WordWriter
-from rtl.engine.exchange_buffer import address_bits
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, RECEIVE, SEMAPHORES
+from rtl.interface.limits import QUEUED_FLITS
+from rtl.interface.memory_port import address_bits
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
 
-__all__ = ["QUEUED_FLITS", "ReceiveUnit"]
-
-QUEUED_FLITS = 16
-"""Flits that wait in a receive unit to go on. A chunk of no more than these never holds up the link that it came by.
-Longer ones last longer than a way through the exchange buffer."""
+__all__ = ["ReceiveUnit"]
 
 
 class ReceiveUnit(Block):

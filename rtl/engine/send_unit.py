@@ -6,12 +6,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import MemorySpec, NopSpec
+from chiplet.machine.specs import MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
-from rtl.engine.chunk_reader import WordReader, exchange_depth
-from rtl.engine.exchange_buffer import address_bits
+from rtl.engine.chunk_reader import WordReader
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES, SEND
+from rtl.interface.memory_port import address_bits
 
 __all__ = ["SendUnit"]
 

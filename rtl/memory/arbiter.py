@@ -1,31 +1,15 @@
 """Memory port of a die: word reads and writes in order, and the arbiter that shares it among the units."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
-from rtl.interface.isa import MEMORY_ADDRESS_BITS
+from rtl.interface.memory_port import request_layout
 
-__all__ = ["Arbiter", "request_layout", "response_layout"]
-
-
-def request_layout(word_bytes: int) -> data.StructLayout:
-    """A request: read or write of one word. ``strobe`` has one bit for each 32-bit sum of a written word."""
-    return data.StructLayout(
-        {
-            "write": 1,
-            "tag": 1,  # comes back with the word read
-            "address": MEMORY_ADDRESS_BITS,  # in words
-            "strobe": word_bytes // 4,
-            "data": 8 * word_bytes,
-        }
-    )
-
-
-def response_layout(word_bytes: int) -> data.StructLayout:
-    """The word of a read, with the tag of its request. Words come in the order of the requests."""
-    return data.StructLayout({"tag": 1, "data": 8 * word_bytes})
+__all__ = [
+    "Arbiter",
+]
 
 
 class Arbiter(Block):

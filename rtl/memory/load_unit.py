@@ -14,11 +14,10 @@ from amaranth.utils import ceil_log2
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.block import Block, place
-from rtl.compute import operand_buffer as buffer
-from rtl.engine.exchange_buffer import address_bits
+from rtl.compute import operand_buffer
 from rtl.interface.isa import COUNT_BITS, LOAD, MEMORY_ADDRESS_BITS, SEMAPHORES, Target
+from rtl.interface.memory_port import address_bits, request_layout
 from rtl.lib.queue import Queue
-from rtl.memory.arbiter import request_layout
 
 __all__ = ["LoadUnit"]
 
@@ -61,9 +60,9 @@ class LoadUnit(Block):
                 f"{name}_enable": Out(1),
                 f"{name}_address": Out(address),
                 f"{name}_next": Out(address),
-                f"{name}_rotate": Out(buffer.lane_bits(lanes)),
-                f"{name}_split": Out(buffer.count_bits(lanes)),
-                f"{name}_count": Out(buffer.count_bits(lanes)),
+                f"{name}_rotate": Out(operand_buffer.lane_bits(lanes)),
+                f"{name}_split": Out(operand_buffer.count_bits(lanes)),
+                f"{name}_count": Out(operand_buffer.count_bits(lanes)),
                 f"{name}_data": Out(lanes * die.element_bits),
             }
         if exchange_depth is not None:

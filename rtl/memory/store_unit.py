@@ -14,9 +14,8 @@ from amaranth.utils import ceil_log2, exact_log2
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.block import Block
-from rtl.engine.exchange_buffer import address_bits
 from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES, STORE
-from rtl.memory.arbiter import request_layout
+from rtl.interface.memory_port import address_bits, request_layout
 
 __all__ = ["StoreUnit"]
 

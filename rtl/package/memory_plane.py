@@ -17,8 +17,8 @@ from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
+from rtl.interface.memory_port import request_layout, response_layout
 from rtl.lib.streams import joined
-from rtl.memory.arbiter import request_layout, response_layout
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 
 __all__ = ["COMMAND_READS", "HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import and_, or_
-from typing import Any, Literal
+from typing import Any
 
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.specs import SystemSpec, flits_per_word
 from rtl.block import Block, place
 from rtl.die.die import die_map
-from rtl.engine.chunk_reader import flits_per_word
 from rtl.interface.axi import connect_axi, manager_members
 from rtl.interface.flit import Port, flit_layout, opposite
+from rtl.interface.limits import io_die_names
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.network.side import neighbours
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PLANES, PackageDie, side_name
 
-__all__ = ["Package", "host_widths", "io_die_names", "package_map"]
+__all__ = ["Package", "host_widths", "package_map"]
 
 _STEP = {Port.NORTH: (-1, 0), Port.EAST: (0, 1), Port.SOUTH: (1, 0), Port.WEST: (0, -1)}
 
@@ -33,12 +33,6 @@ _REGISTERS = {"address": ADDRESS_BITS, "write": 1, "write_data": 32, "read": 1}
 def host_widths(system: SystemSpec) -> dict[str, int]:
     """Inputs of the host port, without the prefix ``host_``, and their bits."""
     return {"die": max(1, ceil_log2(system.package.dies)), "all": 1, **_REGISTERS}
-
-
-def io_die_names(system: SystemSpec) -> dict[tuple[int, Literal["west", "east"]], str]:
-    """Names of the IO dies by die row, counted from 0, and end of the row; the prefixes of their AXI ports."""
-    package = system.package
-    return {(row, side): f"io_{side}_{row}" for row in range(package.rows) for side in package.io_sides}
 
 
 def package_map(system: SystemSpec) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
-from cosim.golden.operands import Operands, random_operand
+from cosim.golden.operands import random_operand
 from cosim.program.gemm import GemmProgram, schedule_gemm
-from cosim.program.tiling import FORMS, Shape
+from cosim.program.shape import FORMS, Operands, Shape
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nop.collectives import ALGORITHMS, Algorithm, line
-from nop.forwarding import QUEUED_FLITS, carriage, hands_over, parts, slots, walk
-from nop.lower_bound import OPS, LineOp
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line, parts
+from nop.forwarding import QUEUED_FLITS, carriage, hands_over, slots, walk
 
 
 @given(op=st.sampled_from(OPS), nodes=st.integers(2, 30), algorithm=st.sampled_from(ALGORITHMS))

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nop.collectives import ALGORITHMS, Algorithm
-from nop.line_model import NopTerms, predict_line
-from nop.lower_bound import OPS, LineOp, line_floor
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
+from nop.line_model import predict_line
+from nop.lower_bound import line_floor
+from nop.terms import NopTerms
 
 # Cycles of the generated dies: hecaton cosim collective --op OP --algorithm ALGORITHM --mesh 1xNODES --flits FLITS
 MEASURED: tuple[tuple[LineOp, Algorithm, int, int, int], ...] = (

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nop.collectives import ALGORITHMS, Algorithm, line
-from nop.line_model import NopTerms, predict_line
-from nop.lower_bound import OPS, LineOp, line_floor
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line
+from nop.line_model import predict_line
+from nop.lower_bound import line_floor
+from nop.terms import NopTerms
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
 from rtl.block import Block
-from rtl.memory.arbiter import request_layout, response_layout
+from rtl.interface.memory_port import request_layout, response_layout
 
 Bench = Callable[[Any], Awaitable[None]]
 

@@ -13,8 +13,8 @@ from itertools import product
 from random import Random
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from rtl.engine.exchange_port import EXCHANGE_ADDRESS
 from rtl.interface.isa import Opcode, Target, encode
+from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
 UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
 PAIRS = {pair: n for n, pair in enumerate((u, v) for u, v in product(UNITS, UNITS) if u != v)}

@@ -97,8 +97,8 @@ def gemm(
     predicted_cycles, predicted_array_cycles, utilization, mismatches, counters, commands, seed, sim,
     simulator_version, hecaton_version, verilog_sha256, wall_seconds, request, record.
     """
+    from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.machine.terms import Calibration
     from cosim.backends.registry import backend
     from cosim.observe.observation import Observation
     from cosim.records.gemm import gemm_request

@@ -25,7 +25,7 @@ from hecaton.terminal.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cosim.run.package_gemm import PackageGemmRecord
+    from cosim.records.package import PackageGemmRecord
 
 app = typer.Typer()
 
@@ -108,7 +108,8 @@ def package(
     from chiplet.machine.config import load_system
     from cosim.backends.registry import backend
     from cosim.observe.observation import Observation
-    from cosim.run.package_gemm import package_gemm_request, prepare, run_package_gemm
+    from cosim.records.package import package_gemm_request
+    from cosim.run.package_gemm import prepare, run_package_gemm
     from hecaton.results.records import save_record
 
     with Output(as_json) as out:

@@ -23,7 +23,7 @@ from hecaton.terminal.options import (
 from hecaton.terminal.output import Output
 
 if TYPE_CHECKING:
-    from cosim.run.traffic import TrafficRecord
+    from cosim.records.traffic import TrafficRecord
 
 app = typer.Typer()
 
@@ -91,7 +91,8 @@ def traffic(
     found dead); with faults throughput_without_faults and throughput_cost, the share that is lost.
     """
     from chiplet.machine.config import load_system
-    from cosim.run.traffic import prepare, run_traffic, saturation_rate, sweep_rates, traffic_request
+    from cosim.records.traffic import traffic_request
+    from cosim.run.traffic import prepare, run_traffic, saturation_rate, sweep_rates
 
     with Output(as_json) as out:
         if sweep == (rate is not None):

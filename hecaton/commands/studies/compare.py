@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
 
 import typer
 
+from hecaton.terminal.comparison import view
 from hecaton.terminal.options import (
     AsJson,
     CalibrationFile,
@@ -23,11 +24,6 @@ from hecaton.terminal.options import (
     parse_mesh,
 )
 from hecaton.terminal.output import Output
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from chiplet.projection.results import Comparison, MethodResult
 
 app = typer.Typer()
 
@@ -67,13 +63,13 @@ def compare(
     flat ring), baselines (flat rings with other switches, and what hecaton gains over each), published
     (figures of the literature, beside ours), measured_inputs, assumed_inputs.
     """
+    from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.machine.terms import Calibration
-    from chiplet.projection import project as projection
     from chiplet.schedule.buffers import Optimizer
+    from chiplet.studies.compare import compare as compare_methods
 
     with Output(as_json) as out:
-        found = projection.compare(
+        found = compare_methods(
             model,
             load_system(config, override or [], preset="package"),
             dies=dies,
@@ -108,41 +104,3 @@ def _by_method(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for owner in owners:
             chosen.setdefault(owner, {})[inner] = value
     return chosen
-
-
-def view(found: Comparison) -> RenderableType:
-    """The tables of a comparison."""
-    from rich.console import Group
-
-    from hecaton.terminal.tables import columns, pairs
-
-    names = ["method", "step s", "speedup", "energy J", "energy ratio", "MFU", "switches"]
-    parts: list[RenderableType] = [
-        columns(
-            _rows(found.methods),
-            names,
-            title=f"{found.model} on {found.dies} dies ({found.mesh}), speed and energy against flat-ring",
-        ),
-        columns(_rows(found.baselines), names, title="hecaton against flat rings with these switches"),
-    ]
-    parts += [pairs(claim.model_dump(), title="Published, for comparison") for claim in found.published]
-    measured = ", ".join(entry.name for entry in found.measured_inputs) or "none"
-    parts.append(
-        f"Measured inputs: {measured}. Published or assumed: {len(found.assumed_inputs)} (--json lists them)."
-    )
-    return Group(*parts)
-
-
-def _rows(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
-    return [
-        {
-            "method": result.method,
-            "step s": result.step_seconds,
-            "speedup": result.speedup,
-            "energy J": result.energy_joules,
-            "energy ratio": result.energy_ratio,
-            "MFU": f"{result.mfu:.1%}",
-            "switches": result.switches,
-        }
-        for result in results
-    ]

@@ -24,7 +24,7 @@ from hecaton.terminal.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from chiplet.projection.results import ScalingRow
+    from chiplet.studies.results import ScalingRow
 
 app = typer.Typer()
 
@@ -63,8 +63,8 @@ def scaling(
     JSON keys: rows (terms are the factors of compute_to_nop), spread, strong, sensitivity, published, left_out,
     files.
     """
+    from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.machine.terms import Calibration
     from chiplet.studies import scaling as study
     from chiplet.workload.llm import load_model
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from chiplet.sweep.axes import Sweep
     from chiplet.sweep.evaluate import Points, Task
-    from chiplet.sweep.space import Sweep
 
 app = typer.Typer()
 
@@ -83,8 +83,8 @@ def sweep(
     """
     import time
 
+    from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.machine.terms import Calibration
     from chiplet.sweep.evaluate import Task
     from chiplet.sweep.space import load_space, plan_sweep
     from hecaton.plots.sweep import plot_sweep

@@ -10,7 +10,7 @@ import pytest
 
 from chiplet.explain.cost import explain_cost
 from chiplet.explain.step import explain
-from chiplet.machine.terms import Calibration
+from chiplet.machine.calibration import Calibration
 from chiplet.methods.registry import METHODS
 from chiplet.projection.project import account, project
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.configuration_keys import known_keys
 from chiplet.machine.sources import UNITS, collect_inputs
-from chiplet.machine.terms import Calibration, DieTerms, GemmTerms
-from nop.line_model import NopTerms
+from chiplet.machine.terms import DieTerms, GemmTerms
+from nop.terms import NopTerms
 from tests.chiplet.machines import PACKAGE, package
 
 

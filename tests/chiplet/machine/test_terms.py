@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec
-from chiplet.machine.terms import Calibration, DieTerms, GemmTerms, floor_cycles
-from nop.line_model import NopTerms
+from chiplet.machine.terms import DieTerms, GemmTerms, floor_cycles
+from nop.terms import NopTerms
 
 SIZE = st.integers(1, 300)
 

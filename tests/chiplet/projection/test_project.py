@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiplet.machine.terms import Calibration, DieTerms, GemmTerms
+from chiplet.machine.calibration import Calibration
+from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
-from chiplet.projection.project import compare, project
+from chiplet.projection.project import project
+from chiplet.studies.compare import compare
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 

@@ -13,15 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import Calibration, DieTerms, GemmTerms
+from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.project import project
+from chiplet.sweep.axes import CONTINUOUS, JOB_KEYS, mesh_of
 from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import Points, Task, evaluate, inner_values
-from chiplet.sweep.machines import JOB_KEYS, has_switch, mesh_of
-from chiplet.sweep.space import CONTINUOUS, Space, plan_sweep
-from nop.line_model import NopTerms
+from chiplet.sweep.machines import has_switch
+from chiplet.sweep.space import Space, plan_sweep
+from nop.terms import NopTerms
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 SPEEDS = {

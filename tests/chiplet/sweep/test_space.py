@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chiplet.sweep.axes import Sweep
 from chiplet.sweep.constraints import Constraint
-from chiplet.sweep.space import Range, Sweep, load_space, plan_sweep
+from chiplet.sweep.space import Range, load_space, plan_sweep
 from tests.chiplet.machines import PACKAGE
 
 SPACES = Path(__file__).resolve().parents[2] / "benchmarks" / "spaces"

@@ -9,7 +9,7 @@ import pytest
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
 from cosim.backends.cxxrtl import Cxxrtl
-from cosim.program.tiling import Form
+from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest
 from cosim.run.gemm import emit_bench, run_gemm
 

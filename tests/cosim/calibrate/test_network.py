@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_system
-from chiplet.machine.terms import Calibration
 from cosim.calibrate.network import (
     NopSample,
     fit_nop_terms,
@@ -21,7 +21,7 @@ from cosim.calibrate.network import (
 from cosim.predict.collective import design_terms, predict_collective
 from cosim.records.collective import CollectiveRecord, collective_request
 from cosim.run.collective import prepare, run_collective
-from nop.line_model import NopTerms
+from nop.terms import NopTerms
 
 SYSTEM = load_system(None, [], preset="package")
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.golden import gemm as golden
+from cosim.golden.gemm import gemm
 from cosim.golden.interleaving import at_random, in_program_order, loads_first
 from cosim.golden.interpreter import Interpreter, ProgramError, interpret_gemm
-from cosim.program.tiling import Shape
-from rtl.engine.exchange_port import EXCHANGE_ADDRESS
+from cosim.program.shape import Shape, gemm_forms
 from rtl.interface.isa import Opcode, Target
+from rtl.interface.memory_port import EXCHANGE_ADDRESS
 from tests.cosim.machines import Case, case, cases
 
 SMALL = DieSpec(rows=4, cols=4, weight_bytes=1024, activation_bytes=4096, accumulator_bytes=4096)
@@ -25,8 +25,8 @@ BLOCKS = Shape(m=128, k=32, n=32)
 
 
 def expected(case: Case, a: Any, b: Any) -> Any:
-    logical = golden.gemm_forms(a, b, form=case.shape.form)
-    return golden.gemm(*logical, rows=case.die.rows, dtype=case.die.dtype)
+    logical = gemm_forms(a, b, form=case.shape.form)
+    return gemm(*logical, rows=case.die.rows, dtype=case.die.dtype)
 
 
 @settings(max_examples=100)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chiplet.machine.specs import Dtype
 from cosim.golden.numerics import bf16_to_float32
-from cosim.golden.operands import pack, random_operand, unpack
-from cosim.program.gemm import Matrix
+from cosim.golden.operands import random_operand
+from cosim.program.layout import Matrix, pack, unpack
 
 WORDS = st.sampled_from([4, 8, 32, 256])
 SIZES = st.integers(1, 20)

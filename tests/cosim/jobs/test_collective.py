@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cocotb.types import LogicArray
 
+from cosim.golden import collective as golden_collective
 from cosim.jobs.collective import load_result, save_result
 from cosim.records.collective import collective_request
 from cosim.run import collective
@@ -36,9 +37,9 @@ def test_an_undefined_word_is_a_mismatch_whatever_is_expected(monkeypatch: pytes
         found[0, 1, 6:] = 0xFFFFFFFF
         return found
 
-    golden = collective.golden
+    golden = golden_collective.golden
     request = collective_request(op="all-gather", rows=1, cols=2, axis="row", algorithm="chain", flits=4)
     assert run_collective(request).mismatches == 0
-    monkeypatch.setattr(collective, "golden", all_ones)
+    monkeypatch.setattr(golden_collective, "golden", all_ones)
     monkeypatch.setattr(collective, "load_result", some_undefined)
     assert run_collective(request).mismatches == 2

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from chiplet.machine.config import load_system
 from cosim.observe.observation import Observation
-from cosim.run.package_gemm import package_gemm_request, run_package_gemm
+from cosim.records.package import package_gemm_request
+from cosim.run.package_gemm import run_package_gemm
 
 
 def test_spans_are_what_the_counters_of_all_phases_count(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cosim.observe.trace import Change, die_events, high, trace_json
 from cosim.observe.units import FETCH, RUNNING, UNITS, counter_signal, observed_signals
-from cosim.program.gemm import Command
+from cosim.program.command import Command
 from rtl.interface.isa import Opcode
 
 Events = list[dict[str, Any]]

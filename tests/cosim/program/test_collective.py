@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiplet.machine.specs import DieSpec, Dtype
+from cosim.golden.collective import golden
 from cosim.golden.numerics import fp32_add
 from cosim.program.collective import AXES, Line, line_commands, sum_order
 from cosim.records.collective import collective_request
-from cosim.run.collective import golden
-from nop.collectives import ALGORITHMS, Algorithm, line
-from nop.lower_bound import OPS, LineOp
-from rtl.engine.receive_unit import QUEUED_FLITS
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line
 from rtl.interface.isa import Opcode, Side, decode
+from rtl.interface.limits import QUEUED_FLITS
 
 LINES = {
     "algorithm": st.sampled_from(ALGORITHMS),

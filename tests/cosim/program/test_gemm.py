@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.program.gemm import Command, Matrix, Semaphore, schedule_gemm
-from cosim.program.tiling import Shape, activation_addresses, weight_addresses
+from cosim.program.command import Command
+from cosim.program.gemm import Semaphore, schedule_gemm
+from cosim.program.layout import Matrix
+from cosim.program.shape import Shape
+from cosim.program.tiling import activation_addresses, weight_addresses
 from rtl.interface.isa import SEMAPHORES, Opcode, Target, decode
 from tests.cosim.machines import Case, case, cases
 

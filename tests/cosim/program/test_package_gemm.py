@@ -11,20 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
-from cosim.golden import gemm as golden
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec, exchange_depth
+from cosim.golden.gemm import gemm
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import fp32_add
 from cosim.golden.operands import random_operand
 from cosim.program.collective import Line, sum_order
+from cosim.program.layout import Places
 from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
-from cosim.program.tiling import FORMS, Shape
-from cosim.run.package import Places
+from cosim.program.shape import FORMS, Shape, gemm_forms
 from nop.collectives import line
 from nop.forwarding import slots
-from rtl.engine.chunk_reader import exchange_depth
-from rtl.engine.exchange_port import EXCHANGE_ADDRESS
 from rtl.interface.isa import decode
+from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
 SIZES = st.sampled_from([1, 2, 3, 5, 8, 13])
 
@@ -83,7 +82,7 @@ def test_the_programs_give_every_element(
         found = part.found(result, dtype)
         assert np.array_equal(found, part.expected)
         if dtype == "int8":
-            whole = golden.gemm(*golden.gemm_forms(a, b, form=form), rows=1, dtype="int8")
+            whole = gemm(*gemm_forms(a, b, form=form), rows=1, dtype="int8")
             rows, cols = part.rows, part.cols
             assert np.array_equal(found, whole[rows.start : rows.stop, cols.start : cols.stop])
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 from chiplet.machine.specs import DieSpec, MemorySpec
+from cosim.program.shape import Shape
 from cosim.program.tiling import (
     MOST_ROWS,
-    Shape,
     Tiling,
     activation_addresses,
     blocks,

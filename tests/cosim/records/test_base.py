@@ -8,7 +8,7 @@ import pytest
 
 from chiplet.machine.specs import NopSpec
 from cosim.records.base import checked
-from cosim.run.traffic import TrafficRequest
+from cosim.records.traffic import TrafficRequest
 
 
 def test_what_is_in_range_makes_a_request() -> None:

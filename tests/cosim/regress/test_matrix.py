@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosim.backends.base import SimulationError
-from cosim.program.tiling import FORMS
+from cosim.program.shape import FORMS
 from cosim.records.gemm import GemmRecord
 from cosim.regress.matrix import (
     Bounds,

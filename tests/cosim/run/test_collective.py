@@ -11,13 +11,13 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.backends.base import SimulationError
+from cosim.golden import collective as golden_collective
 from cosim.program import collective as collective_program
 from cosim.records.collective import CollectiveRecord, collective_request
 from cosim.run import collective
 from cosim.run.collective import prepare, run_collective
-from nop.collectives import ALGORITHMS, Algorithm
-from nop.lower_bound import OPS, LineOp
-from rtl.engine.receive_unit import QUEUED_FLITS
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
+from rtl.interface.limits import QUEUED_FLITS
 
 LONG = 64
 """Flits of a chunk that fits no buffer on the way."""
@@ -160,7 +160,7 @@ def test_simulators_agree() -> None:
 
 def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
-    golden = collective.golden
+    golden = golden_collective.golden
 
     def wrong(*arguments: Any) -> Any:
         found = golden(*arguments)
@@ -168,7 +168,7 @@ def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         found[2, 2, :2] += np.uint32(1)
         return found
 
-    monkeypatch.setattr(collective, "golden", wrong)
+    monkeypatch.setattr(golden_collective, "golden", wrong)
     assert run_collective(request).mismatches == 2 * 3
 
 

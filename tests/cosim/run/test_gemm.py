@@ -15,7 +15,7 @@ from cosim.golden import gemm as golden
 from cosim.golden.interpreter import interpret_gemm
 from cosim.jobs.die import save_image
 from cosim.program.gemm import GemmProgram, Semaphore
-from cosim.program.tiling import FORMS, Form
+from cosim.program.shape import FORMS, Form
 from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
 from cosim.run import gemm
 from cosim.run.gemm import prepare, run_gemm

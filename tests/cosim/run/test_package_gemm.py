@@ -16,7 +16,8 @@ from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, PackageSp
 from cosim.backends.base import SimulationError
 from cosim.golden import gemm as golden
 from cosim.jobs.die import save_image
-from cosim.run.package_gemm import PackageGemmRecord, package_gemm_request, prepare, run_package_gemm
+from cosim.records.package import PackageGemmRecord, package_gemm_request
+from cosim.run.package_gemm import prepare, run_package_gemm
 from rtl.interface.register_map import SIDES
 
 DIE = DieSpec(rows=2, cols=3, weight_bytes=512, activation_bytes=512, accumulator_bytes=512)

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chiplet.machine.specs import NopSpec
-from cosim.run.traffic import (
-    TrafficRequest,
-    run_traffic,
-    saturation_rate,
-    sweep_rates,
-    traffic_request,
-    zero_load_latency,
-)
+from cosim.predict.traffic import zero_load_latency
+from cosim.records.traffic import TrafficRequest, traffic_request
+from cosim.run.traffic import run_traffic, saturation_rate, sweep_rates
 from nop.topology import Mesh
 
 NOP = NopSpec(flit_bits=40, coordinate_bits=3)

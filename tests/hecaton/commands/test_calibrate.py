@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chiplet.machine.terms import Calibration
+from chiplet.machine.calibration import Calibration
 from cosim.calibrate import die as calibration
 from cosim.calibrate import network as nop_calibration
 from cosim.calibrate.die import Sample

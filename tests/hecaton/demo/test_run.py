@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from chiplet.machine.terms import Calibration
+from chiplet.machine.calibration import Calibration
 from cosim.calibrate.die import Sample
 from cosim.calibrate.network import NopSample
 from cosim.records.gemm import GemmRecord, GemmRequest

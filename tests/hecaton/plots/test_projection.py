@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chiplet.projection.project import compare, project
+from chiplet.projection.project import project
+from chiplet.studies.compare import compare
 from hecaton.plots.projection import ENERGY_PARTS, TIME_PARTS, plot_comparison, plot_projection
 from tests.chiplet.machines import PACKAGE
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from nop.collectives import (
     ALGORITHMS,
+    OPS,
     Algorithm,
+    LineOp,
     Schedule,
     Transfer,
     all_reduce,
@@ -18,7 +20,6 @@ from nop.collectives import (
     ring,
     tree_broadcast,
 )
-from nop.lower_bound import OPS, LineOp
 from nop.proof.delivery import Load, check, check_buffers, check_links, measure
 from nop.topology import Mesh, Torus, folded_ring
 

@@ -11,7 +11,7 @@ from nop.collectives import Schedule, Transfer, line
 from nop.forwarding import hands_over
 from nop.proof.channels import dependency_cycle
 from nop.proof.packets import reduce_scatter_waits, stored_waits
-from rtl.engine.receive_unit import QUEUED_FLITS
+from rtl.interface.limits import QUEUED_FLITS
 
 HANDED = QUEUED_FLITS
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rtl.bench.memory import BenchMemory
-from rtl.memory.arbiter import request_layout, response_layout
+from rtl.interface.memory_port import request_layout, response_layout
 from tests.rtl.harness import put, receive, simulate
 
 

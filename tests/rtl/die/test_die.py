@@ -14,11 +14,10 @@ from typing import Any, Literal
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, exchange_depth
 from cosim.golden.interpreter import Interpreter
 from rtl.die.die import Die, die_map
 from rtl.emit.emitter import Emitted, emit
-from rtl.engine.chunk_reader import exchange_depth
 from rtl.interface.isa import Opcode, decode, encode
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 from tests.rtl.harness import PythonMemory, simulate

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
-from rtl.engine.chunk_reader import AHEAD, WordReader, exchange_depth, flits_per_word
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
+from rtl.engine.chunk_reader import AHEAD, WordReader
 from tests.rtl.harness import get, simulate
 
 MODULUS = 1 << BUFFER_ADDRESS_BITS

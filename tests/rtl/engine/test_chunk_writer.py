@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec
-from rtl.engine.chunk_reader import exchange_depth, flits_per_word
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.engine.chunk_writer import WAITING, WordWriter
 from tests.rtl.harness import simulate
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chiplet.machine.specs import MemorySpec
-from rtl.engine.exchange_port import EXCHANGE_ADDRESS, ExchangePort
-from rtl.memory.arbiter import request_layout, response_layout
+from rtl.engine.exchange_port import ExchangePort
+from rtl.interface.memory_port import EXCHANGE_ADDRESS, request_layout, response_layout
 from tests.rtl.harness import PythonMemory, put, receive, simulate
 
 DEPTH, WORD_BYTES = 16, 8

@@ -8,8 +8,14 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec
-from rtl.engine.chunk_reader import exchange_depth, flits_per_word
+from chiplet.machine.specs import (
+    BUFFER_ADDRESS_BITS,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    exchange_depth,
+    flits_per_word,
+)
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rtl.memory.arbiter import Arbiter, request_layout, response_layout
+from rtl.interface.memory_port import request_layout, response_layout
+from rtl.memory.arbiter import Arbiter
 from tests.rtl.harness import get, put, simulate
 
 UNITS = ("fetch", "load", "store")

@@ -13,8 +13,8 @@ from amaranth.hdl import Module
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import place
 from rtl.interface.axi import address_bits
+from rtl.interface.memory_port import request_layout, response_layout
 from rtl.lib.streams import joined
-from rtl.memory.arbiter import request_layout, response_layout
 from rtl.network.router import Router
 from rtl.package.io_die import WRITES_IN_FLIGHT, IoDie
 from rtl.package.memory_plane import COMMAND_READS, MemoryPlanePort

@@ -20,9 +20,10 @@ from nop.proof.channels import dependency_cycle, request_dependencies
 from nop.topology import Mesh
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.flit import Port, opposite
+from rtl.interface.limits import io_die_names
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.network.router_input import TURNS
-from rtl.package.package import Package, io_die_names, package_map
+from rtl.package.package import Package, package_map
 from tests.rtl.harness import simulate
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]

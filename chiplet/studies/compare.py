@@ -1,0 +1,104 @@
+"""All methods on the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chiplet.machine.calibration import Calibration
+from chiplet.machine.specs import SystemSpec
+from chiplet.methods.registry import METHODS, method_type
+from chiplet.projection.project import project
+from chiplet.projection.results import Projection
+from chiplet.schedule.buffers import DoesNotFitError, Optimizer
+from chiplet.studies.published import CLAIMS
+from chiplet.studies.results import Comparison, LeftOut, MethodResult
+from chiplet.workload.llm import Llm, load_model
+from nop.topology import Mesh
+
+
+def compare(
+    model: Llm | str,
+    system: SystemSpec,
+    *,
+    dies: int | None = None,
+    mesh: Mesh | tuple[int, int] | None = None,
+    switches: Mapping[str, Mapping[str, Any]] | None = None,
+    calibration: Calibration | None = None,
+    global_batch: int | None = None,
+    sequence_length: int | None = None,
+    optimizer: Optimizer = "adam",
+) -> Comparison:
+    """Project all methods on the same machine; ``switches`` by method name. Arguments and errors as
+    :func:`project`.
+    """
+    llm = load_model(model) if isinstance(model, str) else model
+    chosen = dict(switches or {})
+    for name in chosen:
+        method_type(name)
+
+    def run(method: str, values: Mapping[str, Any] | None) -> Projection:
+        return project(
+            llm,
+            system,
+            dies=dies,
+            mesh=mesh,
+            method=method,
+            switches=values,
+            calibration=calibration,
+            global_batch=global_batch,
+            sequence_length=sequence_length,
+            optimizer=optimizer,
+        )
+
+    # Hecaton and the flat ring have to fit, as everything is held against them.
+    flat, ours = run("flat-ring", chosen.get("flat-ring")), run("hecaton", chosen.get("hecaton"))
+    results = {"hecaton": ours, "flat-ring": flat}
+    left_out = []
+    for name in METHODS:
+        if name not in results:
+            try:
+                results[name] = run(name, chosen.get(name))
+            except DoesNotFitError as refusal:
+                left_out.append(LeftOut(method=name, reason=str(refusal)))
+    variants = [
+        run("flat-ring", {**flat.switches, "direction": direction, "overlap": overlap})
+        for direction in ("one", "both")
+        for overlap in (False, True)
+    ]
+    return Comparison(
+        model=flat.model,
+        dies=flat.dies,
+        mesh=flat.mesh,
+        global_batch=flat.global_batch,
+        sequence_length=flat.sequence_length,
+        left_out=left_out,
+        methods=[_against(flat, result) for result in results.values()],
+        baselines=[_hecaton_against(ours, variant) for variant in variants],
+        published=[claim for claim in CLAIMS if claim.model == flat.model],
+        measured_inputs=flat.measured_inputs,
+        assumed_inputs=flat.assumed_inputs,
+    )
+
+
+def _against(baseline: Projection, result: Projection) -> MethodResult:
+    return MethodResult(
+        method=result.method,
+        step_seconds=result.step_seconds,
+        energy_joules=result.energy_joules,
+        speedup=baseline.step_seconds / result.step_seconds,
+        energy_ratio=baseline.energy_joules / result.energy_joules,
+        mfu=result.mfu,
+        nop_elements_per_die_per_layer=result.nop_elements_per_die_per_layer,
+        switches=result.switches,
+        breakdown=result.breakdown,
+        energy=result.energy,
+    )
+
+
+def _hecaton_against(ours: Projection, baseline: Projection) -> MethodResult:
+    """The baseline's own figures, with the gain of Hecaton over it."""
+    gain = _against(baseline, ours)
+    return _against(baseline, baseline).model_copy(
+        update={"speedup": gain.speedup, "energy_ratio": gain.energy_ratio}
+    )

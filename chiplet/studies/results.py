@@ -1,0 +1,126 @@
+"""Rows and results of studies: frozen models whose ``model_dump()`` has the keys of the JSON output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chiplet.machine.base import Result
+from chiplet.machine.sources import Input
+from chiplet.projection.results import Breakdown
+from chiplet.studies.published import PublishedClaim
+
+
+class AblationRow(Result):
+    """A step without one rule of the schedule; ratios are against the step with all of them."""
+
+    without: str
+    dram_bytes: float
+    step_seconds: float
+    dram_ratio: float
+    step_ratio: float
+
+
+class MethodResult(Result):
+    """One method in a comparison; ``speedup`` and ``energy_ratio`` are against the flat ring."""
+
+    method: str
+    step_seconds: float
+    energy_joules: float
+    speedup: float
+    energy_ratio: float
+    mfu: float
+    nop_elements_per_die_per_layer: float
+    switches: dict[str, Any]
+    breakdown: Breakdown
+    energy: dict[str, float]
+
+
+class LeftOut(Result):
+    """A method that does not fit the machine, and which buffer it lacks."""
+
+    method: str
+    reason: str
+
+
+class Comparison(Result):
+    """All methods on the same machine.
+
+    ``baselines`` are flat rings with other switches, and what Hecaton gains against each; ``published`` are
+    the authors' own figures for the same model, where there are some.
+    """
+
+    model: str
+    dies: int
+    mesh: str
+    global_batch: int
+    sequence_length: int
+    methods: list[MethodResult]
+    left_out: list[LeftOut]
+    baselines: list[MethodResult]
+    published: list[PublishedClaim]
+    measured_inputs: list[Input]
+    assumed_inputs: list[Input]
+
+
+class ScalingTerms(Result):
+    """Factors whose product is a method's computation over communication.
+
+    ``shape``: multiply-adds of the linears over their NoP data, both at peak, on lines of dies without end;
+    ``borders``: n / (n - 1), as a die keeps its own share of what its line gathers; ``attention`` and
+    ``head``: the work of scores and values, and of the output head, on top of the linears; ``array``: array
+    time over that at peak; ``nop_rest``: the linears' data time over all NoP time, which has latencies, norm
+    sums, replicated weights and the head besides.
+    """
+
+    shape: float
+    borders: float
+    attention: float
+    head: float
+    array: float
+    nop_rest: float
+
+
+class ScalingRow(Result):
+    """One method on one pair of model and package; gains are against the flat ring, if that fits."""
+
+    model: str
+    dies: int
+    mesh: str
+    method: str
+    global_batch: int
+    sequence_length: int
+    compute_to_nop: float
+    compute_seconds_per_token: float
+    nop_seconds_per_token: float
+    step_seconds: float
+    mfu: float
+    energy_joules: float
+    speedup: float | None
+    energy_ratio: float | None
+    sram_bytes: dict[str, int]
+    switches: dict[str, Any]
+    breakdown: Breakdown
+    terms: ScalingTerms | None
+
+
+class SensitivityRow(Result):
+    """One method with one parameter changed; gains are against the flat ring on the same machine, if it fits."""
+
+    parameter: str
+    value: str
+    model: str
+    dies: int
+    mesh: str
+    method: str
+    step_seconds: float
+    energy_joules: float
+    mfu: float
+    speedup: float | None
+    energy_ratio: float | None
+
+
+class ClaimBeside(PublishedClaim):
+    """A published claim, and our figures for the same model on as many dies."""
+
+    our_speedup: float | None
+    our_energy_ratio: float | None

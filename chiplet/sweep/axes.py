@@ -1,0 +1,124 @@
+"""Axes of a design space: what varies together, and the points that they span."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from chiplet.machine.configuration_keys import known_keys
+from chiplet.machine.specs import SystemSpec
+from chiplet.methods.registry import method_type
+from chiplet.schedule.buffers import STATE_BYTES
+from chiplet.sweep.constraints import Constraint
+from chiplet.workload.llm import load_model
+from nop.topology import most_square
+
+JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_batch", "optimizer")
+"""What varies beside configuration keys and switches."""
+
+
+def mesh_of(text: str | int) -> tuple[int, int]:
+    """Rows and columns of a mesh given as ``RxC`` or as a number of dies."""
+    if isinstance(text, int):
+        mesh = most_square(text)
+        return mesh.rows, mesh.cols
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(text), re.ASCII)
+    if match is None:
+        raise ValueError(f"mesh {text!r}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
+    return int(match[1]), int(match[2])
+
+
+COMMON = ("dies",)
+"""What every point has beside what is varied."""
+
+
+def check_job(name: str, value: Any) -> None:
+    """Raise ``ValueError`` of one line for a model, method, mesh, batch, length or optimizer that cannot be."""
+    if name == "model":
+        load_model(str(value))
+    elif name == "method":
+        method_type(str(value))
+    elif name == "mesh":
+        mesh_of(value)
+    elif name == "optimizer":
+        if value not in STATE_BYTES:
+            raise ValueError(f"optimizer {value!r}: must be one of {', '.join(STATE_BYTES)}")
+    elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"{name} = {value}: must be an integer of at least 1")
+
+
+CONTINUOUS = (
+    "die.clock_hz",
+    "link.lanes",
+    "link.lane_rate",
+    "link.latency_seconds",
+    "link.router_cycles",
+    "link.pj_per_bit",
+    "memory.channel_bytes_per_second",
+    "memory.pj_per_bit",
+    *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area")),
+    *(
+        key
+        for key in known_keys()
+        if key.startswith("cost.") and key not in ("cost.package", "cost.dies_per_substrate")
+    ),
+)
+"""Configuration keys that no schedule depends on: points that differ in these alone share one."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Names that vary in step, and their values: one tuple a step."""
+
+    names: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+
+    @property
+    def continuous(self) -> bool:
+        """Whether no schedule depends on it."""
+        return all(name in CONTINUOUS for name in self.names)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked space: ``outer`` axes, of which every combination has its schedule, and ``inner`` ones, all of
+    whose combinations share it.
+    """
+
+    base: SystemSpec
+    outer: tuple[Axis, ...]
+    inner: tuple[Axis, ...]
+    constraints: tuple[Constraint, ...]
+    objectives: tuple[str, ...]
+
+    @property
+    def groups(self) -> int:
+        """Combinations of the outer axes."""
+        return prod(len(axis.values) for axis in self.outer)
+
+    @property
+    def group_points(self) -> int:
+        """Combinations of the inner axes."""
+        return prod(len(axis.values) for axis in self.inner)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that is varied or chosen, outer axes first."""
+        return tuple(name for axis in (*self.outer, *self.inner) for name in axis.names)
+
+    @property
+    def several_packages(self) -> bool:
+        """Whether some points have several packages."""
+        return self.base.parallel.packages > 1 or any(
+            name in ("parallel.data", "parallel.pipeline") for name in self.names
+        )
+
+    def group(self, index: int) -> dict[str, Any]:
+        """Values of the outer axes of group ``index``, the last axis running fastest."""
+        found: dict[str, Any] = {}
+        for axis in reversed(self.outer):
+            index, place = divmod(index, len(axis.values))
+            found = dict(zip(axis.names, axis.values[place], strict=True)) | found
+        return found
