@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cxxrtl import Cxxrtl, compile_cxx, runtime
-from cosim.jobs.die import Job
+from cosim.jobs.die import DieJob
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, counter_address
 
 __all__ = ["Bare"]
@@ -35,7 +35,7 @@ class Bare(Backend):
         program = folder / "bare"
         objects = [model / "model.o", self._cxxrtl.provider() / "cxxrtl_capi.o"]
         compile_cxx([SOURCE, *objects, f"-I{runtime()}", "-o", program], folder / "build.log", SOURCE.name)
-        job = Job.load(folder)
+        job = DieJob.load(folder)
         settings = {
             "latency": job.latency,
             "interval": job.interval,

@@ -28,7 +28,7 @@ from chiplet.machine.config import load_system
 from chiplet.projection.project import project
 from chiplet.sweep.axes import Sweep
 from chiplet.sweep.columns import COLUMNS, of_projection
-from chiplet.sweep.evaluate import Task, evaluate, point_job
+from chiplet.sweep.evaluate import SweepTask, evaluate, point_job
 from chiplet.sweep.space import load_space, plan_sweep
 from hecaton.plots.figure import saved_figure
 
@@ -111,7 +111,7 @@ def _measure_space(space: Path, folder: Path, *, runs: int, sample: int, seed: i
     alone = _row(space.stem, BASELINE, len(places), len(places), seconds)
     ours = _row(space.stem, OURS, best["points"], best["groups"], best["seconds"])
     start = time.process_time()
-    count = len(evaluate(Task(sweep, 0, sweep.groups * sweep.group_points)).index)
+    count = len(evaluate(SweepTask(sweep, 0, sweep.groups * sweep.group_points)).index)
     core = _row(space.stem, CORE, count, best["groups"], time.process_time() - start)
     for row in (ours, core):
         row["to_baseline"] = row["per_second"] / alone["per_second"]

@@ -21,10 +21,10 @@ from typing import Literal, NamedTuple
 
 from nop.topology import folded_ring
 
-Part = Literal["all-gather", "reduce-scatter"]
+CollectivePart = Literal["all-gather", "reduce-scatter"]
 
 
-def parts(op: LineOp) -> tuple[Part, ...]:
+def parts(op: LineOp) -> tuple[CollectivePart, ...]:
     """The ops that an op consists of, in their order."""
     return ("reduce-scatter", "all-gather") if op == "all-reduce" else (op,)
 
@@ -51,7 +51,7 @@ class Transfer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class CollectiveSchedule:
     """All transfers of one collective ``op`` on ``nodes`` nodes, ordered by step.
 
     ``root`` is that of a broadcast or reduce. ``gathers`` is the step of an all-reduce in which its all-gather begins.
@@ -68,7 +68,7 @@ class Schedule:
         """Number of steps."""
         return self.transfers[-1].step + 1 if self.transfers else 0
 
-    def mirrored(self) -> Schedule:
+    def mirrored(self) -> CollectiveSchedule:
         """The schedule backwards in time: all-gather to reduce-scatter, broadcast to reduce, and back."""
         opposite: dict[Op, Op] = {
             "all-gather": "reduce-scatter",
@@ -78,7 +78,7 @@ class Schedule:
             "reduce": "broadcast",
         }
         last = self.steps - 1
-        return Schedule(
+        return CollectiveSchedule(
             opposite[self.op],
             self.nodes,
             tuple(
@@ -88,14 +88,16 @@ class Schedule:
             None if self.gathers is None else self.steps - self.gathers,
         )
 
-    def parts(self) -> tuple[Schedule, ...]:
+    def parts(self) -> tuple[CollectiveSchedule, ...]:
         """Reduce-scatter and all-gather of an all-reduce, each from its own step 0; else the schedule itself."""
         if self.gathers is None:
             return (self,)
         begin = self.gathers
         return (
-            Schedule("reduce-scatter", self.nodes, tuple(t for t in self.transfers if t.step < begin)),
-            Schedule(
+            CollectiveSchedule(
+                "reduce-scatter", self.nodes, tuple(t for t in self.transfers if t.step < begin)
+            ),
+            CollectiveSchedule(
                 "all-gather",
                 self.nodes,
                 tuple(t._replace(step=t.step - begin) for t in self.transfers if t.step >= begin),
@@ -103,7 +105,7 @@ class Schedule:
         )
 
 
-def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> Schedule:
+def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> CollectiveSchedule:
     """All-gather, reduce-scatter or all-reduce around the ring ``order`` (a permutation of the nodes).
 
     One way it takes n - 1 steps a part, each to the next node of ``order``. Both ways every chunk travels in both
@@ -113,7 +115,7 @@ def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> Schedu
     return _as(op, _around(order, bidirectional), back.mirrored())
 
 
-def _around(order: Sequence[int], bidirectional: bool) -> Schedule:
+def _around(order: Sequence[int], bidirectional: bool) -> CollectiveSchedule:
     """All-gather around a ring."""
     nodes = len(order)
     forward = nodes // 2 if bidirectional else nodes - 1
@@ -129,10 +131,10 @@ def _around(order: Sequence[int], bidirectional: bool) -> Schedule:
         for step in range(length)
         for start in range(nodes)
     ]
-    return Schedule("all-gather", nodes, tuple(sorted(transfers)))
+    return CollectiveSchedule("all-gather", nodes, tuple(sorted(transfers)))
 
 
-def chain(op: Op, nodes: int) -> Schedule:
+def chain(op: Op, nodes: int) -> CollectiveSchedule:
     """All-gather or reduce-scatter on a line, every chunk in both directions, one hop a step, n - 1 steps."""
     transfers = [
         Transfer(step, start + sign * step, start + sign * (step + 1), start)
@@ -140,11 +142,11 @@ def chain(op: Op, nodes: int) -> Schedule:
         for sign, length in ((1, nodes - 1 - start), (-1, start))
         for step in range(length)
     ]
-    gather = Schedule("all-gather", nodes, tuple(sorted(transfers)))
+    gather = CollectiveSchedule("all-gather", nodes, tuple(sorted(transfers)))
     return _as(op, gather, gather.mirrored())
 
 
-def line(op: Op, nodes: int, algorithm: Algorithm) -> Schedule:
+def line(op: Op, nodes: int, algorithm: Algorithm) -> CollectiveSchedule:
     """Collective on a line of ``nodes`` dies, by the folded ring or by the two-way chain: an all-gather, a
     reduce-scatter, or an all-reduce.
 
@@ -157,7 +159,7 @@ def line(op: Op, nodes: int, algorithm: Algorithm) -> Schedule:
     raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
 
 
-def tree_broadcast(nodes: int, root: int) -> Schedule:
+def tree_broadcast(nodes: int, root: int) -> CollectiveSchedule:
     """Broadcast of one chunk on a line in ceil(log2(nodes)) steps.
 
     The line is halved again and again; whoever holds the chunk in one half hands it to the node at the
@@ -183,10 +185,10 @@ def tree_broadcast(nodes: int, root: int) -> Schedule:
             transfers.append(Transfer(step, holder, other, root))
         ranges = halves
         step += 1
-    return Schedule("broadcast", nodes, tuple(sorted(transfers)), root)
+    return CollectiveSchedule("broadcast", nodes, tuple(sorted(transfers)), root)
 
 
-def pipelined_broadcast(nodes: int, root: int, pieces: int) -> Schedule:
+def pipelined_broadcast(nodes: int, root: int, pieces: int) -> CollectiveSchedule:
     """Broadcast on a line in ``pieces`` pieces, numbered from 0, each of which goes on by one hop a step.
 
     It takes pieces - 1 steps more than the farther end has hops. The mirror image is the pipelined reduce.
@@ -206,10 +208,12 @@ def pipelined_broadcast(nodes: int, root: int, pieces: int) -> Schedule:
         for to in range(nodes)
         if to != root
     ]
-    return Schedule("broadcast", nodes, tuple(sorted(transfers)), root)
+    return CollectiveSchedule("broadcast", nodes, tuple(sorted(transfers)), root)
 
 
-def all_reduce(reduce_scatter: Schedule, all_gather: Schedule | None = None) -> Schedule:
+def all_reduce(
+    reduce_scatter: CollectiveSchedule, all_gather: CollectiveSchedule | None = None
+) -> CollectiveSchedule:
     """A reduce-scatter, and an all-gather of what it has summed up, its mirror image unless given: one schedule.
 
     Raises
@@ -225,10 +229,12 @@ def all_reduce(reduce_scatter: Schedule, all_gather: Schedule | None = None) -> 
         raise ValueError(f"all-reduce of {reduce_scatter.nodes} nodes: all-gather has {gather.nodes}")
     begin = reduce_scatter.steps
     after = (t._replace(step=t.step + begin) for t in gather.transfers)
-    return Schedule("all-reduce", reduce_scatter.nodes, (*reduce_scatter.transfers, *after), gathers=begin)
+    return CollectiveSchedule(
+        "all-reduce", reduce_scatter.nodes, (*reduce_scatter.transfers, *after), gathers=begin
+    )
 
 
-def _as(op: Op, gather: Schedule, scatter: Schedule) -> Schedule:
+def _as(op: Op, gather: CollectiveSchedule, scatter: CollectiveSchedule) -> CollectiveSchedule:
     if op == "all-gather":
         return gather
     if op == "reduce-scatter":

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from nop.collectives import Algorithm, LineOp, Part
+from nop.collectives import Algorithm, CollectivePart, LineOp
 from nop.topology import folded_ring
 
 __all__ = [
     "QUEUED_FLITS",
-    "Carriage",
+    "Forwarding",
     "Walk",
-    "carriage",
+    "forwarding",
     "first_up",
     "hands_over",
     "slots",
@@ -34,12 +34,12 @@ __all__ = [
 QUEUED_FLITS = 16
 """Flits that wait in a receive unit of the generated design."""
 
-Carriage = Literal["copied", "passed", "stored"]
+Forwarding = Literal["copied", "passed", "stored"]
 
 
-def carriage(
-    op: LineOp, part: Part, algorithm: Algorithm, flits: int, queued_flits: int = QUEUED_FLITS
-) -> Carriage:
+def forwarding(
+    op: LineOp, part: CollectivePart, algorithm: Algorithm, flits: int, queued_flits: int = QUEUED_FLITS
+) -> Forwarding:
     """How a part of an op on a line is carried out, with chunks of ``flits`` flits."""
     if algorithm == "ring":
         return "passed" if flits <= queued_flits else "stored"

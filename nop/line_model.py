@@ -18,8 +18,8 @@ from itertools import count
 from math import inf
 from typing import NamedTuple
 
-from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, Schedule, line, parts
-from nop.forwarding import QUEUED_FLITS, Carriage, carriage, first_up, hands_over
+from nop.collectives import ALGORITHMS, OPS, Algorithm, CollectiveSchedule, LineOp, line, parts
+from nop.forwarding import QUEUED_FLITS, Forwarding, first_up, forwarding, hands_over
 from nop.terms import NopTerms
 
 __all__ = ["predict_line"]
@@ -32,7 +32,7 @@ class _Stream(NamedTuple):
     last: float
 
 
-class _Task(NamedTuple):
+class _UnitTask(NamedTuple):
     """One chunk in the commands of a unit.
 
     ``chunk`` is None for whatever comes. ``begins``: it is the first one of a command, which the unit is handed at
@@ -56,7 +56,7 @@ class _Unit:
     ``came``: what waits at a receive unit. ``asked``: the send unit has offered its next chunk to the link.
     """
 
-    tasks: list[_Task] = field(default_factory=list)
+    tasks: list[_UnitTask] = field(default_factory=list)
     number: int = 0
     free: float = -inf
     over: float = -inf
@@ -64,7 +64,7 @@ class _Unit:
     asked: bool = False
 
     @property
-    def task(self) -> _Task | None:
+    def task(self) -> _UnitTask | None:
         """The next task."""
         return self.tasks[self.number] if self.number < len(self.tasks) else None
 
@@ -72,7 +72,7 @@ class _Unit:
 class _Packet(NamedTuple):
     """A chunk that waits for a link, and from when on its flits are there."""
 
-    task: _Task
+    task: _UnitTask
     chunk: int
     ready: _Stream
 
@@ -87,7 +87,7 @@ class _Link:
     served_own: bool = True
 
 
-Side = tuple[int, bool]
+Direction = tuple[int, bool]
 """Place of a die, and whether towards higher places."""
 
 
@@ -136,7 +136,7 @@ def predict_line(
         return 0.0
     play = _Play(nodes, flits, per_word, terms or NopTerms(), queued_flits)
     for number, part in enumerate(parts(op)):
-        kind = carriage(op, part, algorithm, flits, queued_flits)
+        kind = forwarding(op, part, algorithm, flits, queued_flits)
         play.add_part(line(part, nodes, algorithm), kind, handed if number else None)
     return play.run()
 
@@ -151,9 +151,9 @@ class _Play:
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
         self._last_word = (flits - 1) % per_word * terms.link_cycles
-        self._kinds: list[Carriage] = []
+        self._kinds: list[Forwarding] = []
         self._adds: list[bool] = []
-        sides: list[Side] = [(place, up) for place in range(nodes) for up in (True, False)]
+        sides: list[Direction] = [(place, up) for place in range(nodes) for up in (True, False)]
         self._links = {side: _Link() for side in sides}
         self._senders = {side: _Unit() for side in sides}
         self._receivers = {side: _Unit() for side in sides}
@@ -168,7 +168,7 @@ class _Play:
         self._last = 0.0
 
     def add_part(
-        self, schedule: Schedule, kind: Carriage, handed: Callable[[int, int], float] | None
+        self, schedule: CollectiveSchedule, kind: Forwarding, handed: Callable[[int, int], float] | None
     ) -> None:
         """Give all units their commands for a schedule, which begins when those before are over."""
         part = len(self._kinds)
@@ -196,18 +196,18 @@ class _Play:
                     ]
                     if targets:
                         target = max(targets) if up else min(targets)
-                        tasks.append(_Task(part, place, True, at(), target, True))
+                        tasks.append(_UnitTask(part, place, True, at(), target, True))
                     continue
                 for number, transfer in enumerate(ways):
                     chunk, target = transfer.chunk, transfer.receiver
                     given = -inf if number else at()
-                    tasks.append(_Task(part, chunk, not number, given, target, False, chunk in comes))
+                    tasks.append(_UnitTask(part, chunk, not number, given, target, False, chunk in comes))
             for up in (True, False):
                 chunks = [t.chunk for t in coming if (t.sender < place) == up]
                 tasks = self._receivers[place, up].tasks
                 for number, chunk in enumerate(chunks):
                     known = None if kind == "copied" else chunk
-                    tasks.append(_Task(part, known, not number, -inf if number else at()))
+                    tasks.append(_UnitTask(part, known, not number, -inf if number else at()))
 
     def run(self) -> float:
         """Play; return the last cycle in which a flit came."""
@@ -222,11 +222,11 @@ class _Play:
         """Do something at a time; what is late comes after all else of that cycle."""
         heapq.heappush(self._events, (time, late, next(self._numbers), what))
 
-    def _go(self, unit: _Unit, task: _Task) -> float:
+    def _go(self, unit: _Unit, task: _UnitTask) -> float:
         """When the command that a task begins asks for its semaphores."""
         return max(unit.over, task.handed + 1) + self._terms.command_cycles
 
-    def _offer(self, side: Side) -> None:
+    def _offer(self, side: Direction) -> None:
         """Let a send unit ask for its link, if its next chunk is there."""
         unit, terms = self._senders[side], self._terms
         task = unit.task
@@ -253,11 +253,11 @@ class _Play:
         packet = _Packet(task, task.chunk, _Stream(first, max(ready.last, first + self._span)))
         self._at(first, lambda _: self._ask(side, self._links[side].own, packet))
 
-    def _ask(self, side: Side, queue: deque[_Packet], packet: _Packet) -> None:
+    def _ask(self, side: Direction, queue: deque[_Packet], packet: _Packet) -> None:
         queue.append(packet)
         self._at(packet.ready.first, lambda now: self._grant(side, now), late=True)
 
-    def _grant(self, side: Side, now: float) -> None:
+    def _grant(self, side: Direction, now: float) -> None:
         """Give a link that is free to the next packet: own ones and those that pass take turns."""
         link = self._links[side]
         if link.free > now or not (link.own or link.through):
@@ -284,12 +284,12 @@ class _Play:
             bypass = self._terms.bypass_cycles
             self._onward((place, up), packet, _Stream(sent.first + bypass, sent.last + bypass))
 
-    def _onward(self, side: Side, packet: _Packet, ready: _Stream) -> None:
+    def _onward(self, side: Direction, packet: _Packet, ready: _Stream) -> None:
         """Let a packet that passes ask for its next link."""
         onward = packet._replace(ready=ready)
         self._at(ready.first, lambda _: self._ask(side, self._links[side].through, onward))
 
-    def _take(self, side: Side) -> bool:
+    def _take(self, side: Direction) -> bool:
         """Let a receive unit take the next chunk that has come; return whether it could."""
         unit, terms = self._receivers[side], self._terms
         task = unit.task

@@ -10,7 +10,7 @@ ACTUARY = "chiplet-actuary (Feng and Ma, DAC 2022)"
 WAFERS = {16988.0: "5 nm", 9346.0: "7 nm", 5992.0: "10 nm", 3984.0: "14 nm", 2891.0: "28 nm"}
 DEFECTS = {0.11: "5 nm", 0.09: "7 nm", 0.08: "10 and 14 nm", 0.07: "28 nm"}
 
-PUBLISHED: dict[str, dict[float, str]] = {
+PUBLISHED_COST_SOURCES: dict[str, dict[float, str]] = {
     "area.transistors_per_mm2": {91.2e6: "TSMC N7, high density: WikiChip"},
     "area.bitcell_um2": {0.027: "N7: WikiChip, 256 Mb test chip"},
     "area.phy_bytes_per_second_per_mm2": {
@@ -109,7 +109,7 @@ def cost_inputs(system: SystemSpec) -> list[Input]:
         if not name.startswith(UNUSED[system.cost.package]):
             section, key = name.split(".")
             value = float(getattr(getattr(system, section), key))
-            published = PUBLISHED.get(name, {}).get(value)
+            published = PUBLISHED_COST_SOURCES.get(name, {}).get(value)
             status: Status = "assumed" if published is None else "published"
             found.append(
                 Input(name=name, value=value, unit=unit, status=status, source=published or "configuration")

@@ -9,7 +9,7 @@ from chiplet.machine.base import Result
 from chiplet.machine.sources import Status
 
 
-class Book(Protocol):
+class Ledger(Protocol):
     """Where terms are written: see :mod:`chiplet.explain.step`."""
 
     def given(self, name: str) -> Operand:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chiplet.explain.ledger import Book, Operand
+from chiplet.explain.ledger import Ledger, Operand
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.parallel.stages import ParallelAccount
 
 
-def add_between(book: Book, account: ParallelAccount, spec: ParallelSpec) -> list[Operand]:
+def add_between(book: Ledger, account: ParallelAccount, spec: ParallelSpec) -> list[Operand]:
     """Write what several packages add to the step of the stage that sets the pace; its parts as operands."""
     links = [book.given(f"fabric.{key}") for key in ("ports", "port_bytes_per_second", "latency_seconds")]
     parts = []
@@ -41,7 +41,7 @@ def add_between(book: Book, account: ParallelAccount, spec: ParallelSpec) -> lis
 
 
 def _pipeline(
-    book: Book, account: ParallelAccount, spec: ParallelSpec, links: Sequence[Operand]
+    book: Ledger, account: ParallelAccount, spec: ParallelSpec, links: Sequence[Operand]
 ) -> list[Operand]:
     everything = book.count("a micro-batch on all stages", sum(account.seconds), "s", "assumed")
     slowest = book.count("on the slowest", max(account.seconds), "s", "assumed")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from chiplet.explain.ledger import Book, Operand
+from chiplet.explain.ledger import Ledger, Operand
 from chiplet.projection.project import Accounted
 from chiplet.schedule.buffers import STATE_BYTES, saved_bytes_per_token
 from chiplet.step.account import PassAccount
@@ -15,20 +15,20 @@ from chiplet.step.account import PassAccount
 _FITS = "the largest that fits beside token tiles, equal over a round; chosen by chiplet/schedule/fit.py"
 
 
-class Totals(Protocol):
+class ResultTerms(Protocol):
     """A number of a pass over all layers."""
 
     def __call__(self, each: PassAccount) -> float:
         """The number."""
 
 
-def add_breakdown(book: Book, found: Accounted, terms: dict[str, Operand]) -> None:
+def add_breakdown(book: Ledger, found: Accounted, terms: dict[str, Operand]) -> None:
     """The parts of the step; ``terms`` are those of ``array time``, ``NoP time``, ``embedding``, ``optimizer``,
     ``optimizer DRAM``, ``optimizer vector``, and, of several packages, ``between``: bubble first.
     """
     account, parts = found.step, found.projection.breakdown
 
-    def passes(name: str, value: Totals, direction: str = "") -> list[Operand]:
+    def passes(name: str, value: ResultTerms, direction: str = "") -> list[Operand]:
         return [
             book.count(f"{name} of {each.block} {each.direction}", float(value(each)), "s", "assumed")
             for each in account.passes
@@ -72,7 +72,7 @@ def add_breakdown(book: Book, found: Accounted, terms: dict[str, Operand]) -> No
         book.add(f"breakdown.{name}", float(getattr(parts, name)), "s", how, formula, operands)
 
 
-def add_memory(book: Book, found: Accounted) -> None:
+def add_memory(book: Ledger, found: Accounted) -> None:
     """What DRAM and buffers hold, and what the schedule chose for that."""
     result, method, several = found.projection, found.method, found.parallel
     model, memory, element = method.model, result.memory, method.element_bytes
@@ -127,7 +127,7 @@ def add_memory(book: Book, found: Accounted) -> None:
     book.add("memory.rounds", float(memory.rounds), "", "formula", formula, [batch, bytes_, *there])
 
 
-def add_packages(book: Book, found: Accounted) -> None:
+def add_packages(book: Ledger, found: Accounted) -> None:
     """What the result says of several packages."""
     account, said = found.parallel, found.projection.parallel
     if account is None or said is None:

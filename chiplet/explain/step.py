@@ -16,7 +16,7 @@ from chiplet.explain.result import add_breakdown, add_memory, add_packages
 from chiplet.machine.sources import Status
 from chiplet.projection.project import Accounted
 from chiplet.step.account import PassAccount
-from chiplet.step.dram_traffic import Traffic
+from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.overlap import gemm_seconds, operation_busy
 from chiplet.workload.operations import CommStep, Operation
 
@@ -250,7 +250,7 @@ class _Explanation:
         second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, self._hop])
         return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
 
-    def _traffic(self, name: str, traffic: Traffic, seconds: float) -> Operand:
+    def _traffic(self, name: str, traffic: DramTraffic, seconds: float) -> Operand:
         mesh, system = self.found.method.mesh, self.found.machine.system
         operands = [
             self.count("bytes of DRAM", traffic.dram, "bytes", "assumed"),

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from chiplet.export.layer_graph import Line, Node
+from chiplet.export.layer_graph import DieGroup, Node
 from nop.topology import Mesh
 
 SCHEMA_VERSION = "0.0.4"
@@ -94,7 +94,7 @@ def groups(nodes: Sequence[Node], mesh: Mesh) -> dict[str, list[int]]:
     return {str(number): members for number, members in enumerate(found, start=1)}
 
 
-def _members(line: Line, mesh: Mesh) -> Iterator[list[int]]:
+def _members(line: DieGroup, mesh: Mesh) -> Iterator[list[int]]:
     """Each group of ``line``: consecutive dies of a row, of a column, or of all dies."""
     rows, cols = mesh.rows, mesh.cols
     if line.axis == "row":
@@ -123,7 +123,7 @@ def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[
     kinds = messages()
     names = {tuple(members): number for number, members in groups(nodes, mesh).items()}
     everyone = (mesh.nodes, "")
-    own: dict[tuple[Line, int], tuple[int, str]] = {}
+    own: dict[tuple[DieGroup, int], tuple[int, str]] = {}
     for line in {node.line for node in nodes if node.line is not None}:
         for members in _members(line, mesh):
             for npu in members:

@@ -45,7 +45,7 @@ SUM_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class DieGroup:
     """The dies of a collective: consecutive ones, ``size`` at a time, along ``axis`` (row, column, ring, torus)."""
 
     axis: str
@@ -65,7 +65,7 @@ class Node:
     name: str
     seconds: float
     after: tuple[int, ...]
-    line: Line | None = None
+    line: DieGroup | None = None
     op: Collective | None = None
     chunk_bytes: float = 0.0
     operations: float = 0.0
@@ -254,7 +254,7 @@ class _Trace:
             f"{label}: {step.name}",
             data + step.steps * step.hops * system.hop_seconds,
             [*after, *before],
-            line=Line(step.axis, step.group),
+            line=DieGroup(step.axis, step.group),
             op=SAME_AS[step.op],
             chunk_bytes=step.elements * step.element_bytes * share / (step.group - 1),
         )

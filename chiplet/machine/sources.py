@@ -15,7 +15,7 @@ Status = Literal["measured", "published", "assumed"]
 UCIE = "Das Sharma, Hot Interconnects 2025 (arXiv 2510.06513), table 1"
 JOUPPI = "Jouppi et al., ISCA 2021, 7 nm"
 
-PUBLISHED: dict[str, dict[float, str]] = {
+PUBLISHED_SOURCES: dict[str, dict[float, str]] = {
     "link.lanes": {16: f"UCIe standard-package module: {UCIE}", 64: f"UCIe advanced-package module: {UCIE}"},
     "link.lane_rate": {rate * 1e9: f"UCIe: {UCIE}" for rate in (4, 8, 12, 16, 24, 32)},
     "link.latency_seconds": {2.0e-9: "UCIe specification: at most 2 ns for adapter and PHY"},
@@ -47,7 +47,7 @@ PUBLISHED: dict[str, dict[float, str]] = {
 }
 """Published values of specification keys, each with its source."""
 
-UNITS: dict[str, str] = {
+MEASURE_UNITS: dict[str, str] = {
     "die.rows": "PEs",
     "die.cols": "PEs",
     "die.stages": "cycles",
@@ -108,7 +108,7 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         )
         for name in GemmTerms.model_fields
     ]
-    units = UNITS | (FABRIC_UNITS if system.parallel.packages > 1 else {})
+    units = MEASURE_UNITS | (FABRIC_UNITS if system.parallel.packages > 1 else {})
     if calibration is not None and calibration.nop is not None:
         name = "link.router_cycles"
         hop = Input(
@@ -132,6 +132,6 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
 def _specified(name: str, unit: str, system: SystemSpec) -> Input:
     section, key = name.split(".")
     value = float(getattr(getattr(system, section), key))
-    source = PUBLISHED.get(name, {}).get(value)
+    source = PUBLISHED_SOURCES.get(name, {}).get(value)
     status: Status = "assumed" if source is None else "published"
     return Input(name=name, value=value, unit=unit, status=status, source=source or "configuration")

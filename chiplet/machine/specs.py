@@ -279,6 +279,10 @@ class PackageSpec(Spec):
         """Compute dies on the package."""
         return self.rows * self.cols
 
+    def places(self) -> list[tuple[int, int]]:
+        """Row and column of each compute die, counted from 0, in the order of the dies' numbers."""
+        return [(row, col) for row in range(self.rows) for col in range(self.cols)]
+
     def io_side(self, col: int) -> Literal["west", "east"]:
         """End of the row whose IO die serves the die in column ``col``, counted from 0."""
         if self.io == "both":

@@ -18,9 +18,9 @@ from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
-    Block,
     BlockPlan,
     CommStep,
+    FusedBlock,
     GemmStep,
     Linear,
     Operation,
@@ -128,7 +128,7 @@ class Method(ABC):
         """Partial sums that a die holds for each token of a token tile: the larger of the two passes."""
 
     @abstractmethod
-    def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
+    def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
         """Sums of weight gradients over dies that hold the same weights, once a step."""
 
     @abstractmethod
@@ -151,26 +151,26 @@ class Method(ABC):
         """Key/value heads after replication: each head group needs its own."""
         return larger(self.model.kv_heads, smaller(self.head_groups, self.model.heads))
 
-    def blocks(self) -> tuple[Block, Block, Block]:
+    def blocks(self) -> tuple[FusedBlock, FusedBlock, FusedBlock]:
         """Attention, FFN and output head, the latter with the loss in its middle and no second linear."""
         model = self.model
-        attention = Block(
+        attention = FusedBlock(
             "attention",
             Linear("QKV", model.hidden, model.qkv_features(self.kv_heads), True, by_heads=True),
             Linear("O", model.query_features, model.hidden, False, by_heads=True),
         )
-        ffn = Block(
+        ffn = FusedBlock(
             "ffn",
             Linear("gate, up" if model.gated else "up", model.hidden, model.ffn_in_features, True),
             Linear("down", model.ffn, model.hidden, False),
         )
-        return attention, ffn, Block("head", Linear("head", model.hidden, model.vocab, True), None)
+        return attention, ffn, FusedBlock("head", Linear("head", model.hidden, model.vocab, True), None)
 
-    def weights_per_die(self, block: Block) -> Number:
+    def weights_per_die(self, block: FusedBlock) -> Number:
         """Weights of ``block`` that a die keeps, replicas included."""
         return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
 
-    def plan(self, block: Block, batch: Batch, slices: Number = 1) -> BlockPlan:
+    def plan(self, block: FusedBlock, batch: Batch, slices: Number = 1) -> BlockPlan:
         """Operations of ``block`` for the mini-batch ``batch``, forward and backward, each of its linears cut
         into ``slices`` by output columns.
         """
@@ -217,7 +217,9 @@ class Method(ABC):
         """Dies that hold the same key/value weights: at most so many share one head."""
         return ceil_div(self.kv_heads, self.model.kv_heads)
 
-    def _with_norm(self, operation: Operation, block: Block, batch: Batch, *, backward: bool) -> Operation:
+    def _with_norm(
+        self, operation: Operation, block: FusedBlock, batch: Batch, *, backward: bool
+    ) -> Operation:
         elements = batch.tokens * self.model.hidden
         vector = VectorStep(
             "norm", elements / self.mesh.nodes, NORM_BACKWARD_OPS if backward else NORM_OPS, elements
@@ -261,7 +263,7 @@ class Method(ABC):
         )
         return forward, backward
 
-    def _pointwise(self, block: Block, batch: Batch) -> tuple[Operation, Operation]:
+    def _pointwise(self, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
         """The activation of the FFN, or softmax and loss of the output head: streams with the linear beside
         it.
         """

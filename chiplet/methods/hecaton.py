@@ -19,7 +19,7 @@ from pydantic import Field
 
 from chiplet.methods.base import Method, Switches
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, tabulated
-from chiplet.workload.operations import Block, CommStep, GemmStep, Linear, Operation
+from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
 from nop.collective_cost import CollectiveCost, line_cost
 from nop.collectives import Algorithm
 
@@ -171,7 +171,7 @@ class Hecaton(Method):
         """One for each die of the line that X would be gathered over."""
         return 0.0 if self.switches.gather_again else 1.0 * self._sides(linear).gather
 
-    def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
+    def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
         """Replicated key and value weights: their gradients are summed over the columns that share a head."""
         replicas = self.kv_replicas
         if block.name != "attention" or not anywhere(replicas > 1):

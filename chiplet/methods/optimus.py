@@ -17,7 +17,7 @@ from pydantic import Field
 
 from chiplet.methods.base import Method, Switches
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, tabulated
-from chiplet.workload.operations import Block, CommStep, GemmStep, Linear, Operation
+from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
 from nop.collective_cost import Broadcast, CollectiveCost, broadcasts_cost, line_cost
 
 
@@ -140,7 +140,7 @@ class Optimus(Method):
         del tokens, tile
         return self.mesh.cols
 
-    def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
+    def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
         """Replicated key and value weights: their gradients are summed over the columns that share a head."""
         replicas = self.kv_replicas
         if block.name != "attention" or not anywhere(replicas > 1):

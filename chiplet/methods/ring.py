@@ -18,7 +18,7 @@ from pydantic import Field
 
 from chiplet.methods.base import Method, Switches
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, smaller
-from chiplet.workload.operations import Block, CommStep, GemmStep, Linear, Operation
+from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
 from nop.collective_cost import CollectiveCost
 
 
@@ -127,7 +127,7 @@ class TensorParallel(Method):
         """One for each die, for the first linear only: the second one's input is not gathered."""
         return 0.0 if self.switches.gather_again or not linear.expand else 1.0 * self.mesh.nodes
 
-    def replica_comms(self, block: Block) -> tuple[CommStep, ...]:
+    def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
         """Dies that share a head, or a key/value head, sum the gradients of what they share."""
         if block.name != "attention":
             return ()
@@ -157,7 +157,7 @@ class TensorParallel(Method):
             for op in ("reduce-scatter", "all-gather")
         )
 
-    def weights_per_die(self, block: Block) -> Number:
+    def weights_per_die(self, block: FusedBlock) -> Number:
         """With more dies than heads the attention's weights are replicated over the sequence groups."""
         share = super().weights_per_die(block)
         return share * self.mesh.nodes / self.head_groups if block.name == "attention" else share

@@ -20,7 +20,7 @@ from chiplet.schedule.buffers import (
 )
 from chiplet.schedule.schedule import Schedule, make_schedule
 from chiplet.step.account import PassAccount, StepAccount
-from chiplet.step.dram_traffic import Traffic
+from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import Events, traffic_events
 from chiplet.step.overlap import Machine
 from chiplet.vectorized.elementwise import Number, is_array, larger, one_of
@@ -202,14 +202,14 @@ class Replicas:
             self._fabric_bytes(),
         )
 
-    def update(self, stage: Stage) -> tuple[Traffic, Number]:
+    def update(self, stage: Stage) -> tuple[DramTraffic, Number]:
         """DRAM traffic of a stage's weight update, and its time on the vector units."""
         share = 1 / self.spec.data if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
         moved = stage.parameters * (UPDATE_BYTES[self.optimizer] * share + self.element)
         operations = stage.parameters * UPDATE_OPS[self.optimizer] * share
         return (
-            Traffic(moved, moved / nodes),
+            DramTraffic(moved, moved / nodes),
             operations / nodes / self.machine.vector_operations_per_second,
         )
 
@@ -267,7 +267,7 @@ class Replicas:
         if spec.shard_optimizer:
             traffic = self.model.parameters * UPDATE_BYTES[self.optimizer]
             update = traffic_events(
-                Traffic(traffic, traffic / self.method.mesh.nodes), self.method.mesh
+                DramTraffic(traffic, traffic / self.method.mesh.nodes), self.method.mesh
             ) + Events(
                 vector_operations=self.model.parameters * UPDATE_OPS[self.optimizer],
                 sram_bytes=8 * self.model.parameters,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.stages import ParallelAccount
 from chiplet.step.account import StepAccount
-from chiplet.step.dram_traffic import Traffic
+from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import PICO, joules
 from chiplet.vectorized.elementwise import Number, choose, one_of
 
@@ -23,7 +23,7 @@ def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) ->
     pace, last = account.pace_number, account.last_number
     updates = [work.update(stage) for stage in work.stages]
     moved = one_of([traffic.dram for traffic, _ in updates], last)
-    traffic = Traffic(moved, moved / work.method.mesh.nodes)
+    traffic = DramTraffic(moved, moved / work.method.mesh.nodes)
     endings = account.endings
     return replace(
         whole,

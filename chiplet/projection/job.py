@@ -23,7 +23,7 @@ DEFAULT_SEQUENCE_LENGTH = 4096
 
 
 @dataclass(frozen=True)
-class Job:
+class ProjectionJob:
     """What is to be projected: a method for a model on a mesh, with batch and sequence length decided."""
 
     method: Method
@@ -43,7 +43,7 @@ def prepare(
     calibration: Calibration | None = None,
     global_batch: int | None = None,
     sequence_length: int | None = None,
-) -> Job:
+) -> ProjectionJob:
     """What is to be projected, checked. Arguments and errors as :func:`project`."""
     llm = load_model(model) if isinstance(model, str) else model
     grid = mesh_of_job(system, dies, mesh)
@@ -53,7 +53,7 @@ def prepare(
     instance = kind(llm, grid, make_switches(method, switches), system.die.element_bytes)
     if calibration is not None:
         calibration.check_die(system.die)
-    return Job(instance, gemm_terms(calibration), batch, length)
+    return ProjectionJob(instance, gemm_terms(calibration), batch, length)
 
 
 def default_length(model: Llm) -> int:

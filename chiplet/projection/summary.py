@@ -13,7 +13,7 @@ from chiplet.schedule.buffers import STATE_BYTES, BufferUse, Optimizer
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount
 from chiplet.step.overlap import Machine
-from chiplet.step.totals import figures
+from chiplet.step.totals import totals
 from nop.topology import Mesh
 
 
@@ -27,7 +27,7 @@ def summarize(
     calibration: Calibration | None,
 ) -> Projection:
     """The projection that ``account`` amounts to."""
-    found = figures(account, method, machine, global_batch, schedule.length)
+    found = totals(account, method, machine, global_batch, schedule.length)
     measured, assumed = collect_inputs(machine.system, calibration)
     tiles: dict[str, dict[str, int]] = {}
     for each in account.passes:

@@ -15,7 +15,7 @@ from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.base import Method, Recompute
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
 from chiplet.workload.llm import Llm
-from chiplet.workload.operations import Block, Linear, largest_slice, linears
+from chiplet.workload.operations import FusedBlock, Linear, largest_slice, linears
 
 Optimizer = Literal["sgd", "adam"]
 
@@ -64,7 +64,7 @@ class BlockMemory:
     """
 
     method: Method
-    block: Block
+    block: FusedBlock
     die: DieSpec
     length: int
     parts: int

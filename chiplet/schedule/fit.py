@@ -23,7 +23,7 @@ from chiplet.vectorized.elementwise import (
     rounded_up,
     smaller,
 )
-from chiplet.workload.operations import Batch, Block, BlockName, linears
+from chiplet.workload.operations import Batch, BlockName, FusedBlock, linears
 
 MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
 """Parts that a block can be split into."""
@@ -58,12 +58,12 @@ class Work:
     length: Number
     mini_batch: Number | None
 
-    def memory(self, block: Block, parts: int, slices: Number = 1) -> BlockMemory:
+    def memory(self, block: FusedBlock, parts: int, slices: Number = 1) -> BlockMemory:
         """The buffers of ``block``."""
         return BlockMemory(self.method, block, self.die, self.length, parts, slices)
 
 
-def fit_block(work: Work, block: Block, *, fused: bool) -> Fit:
+def fit_block(work: Work, block: FusedBlock, *, fused: bool) -> Fit:
     """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle; its
     linears sliced if nothing else fits. Not ``fused``, it has two parts at least, if it can.
     """
@@ -86,7 +86,7 @@ def fit_block(work: Work, block: Block, *, fused: bool) -> Fit:
     )
 
 
-def _sliced(work: Work, block: Block, wanted: Any) -> Fit:
+def _sliced(work: Work, block: FusedBlock, wanted: Any) -> Fit:
     """Nothing fits with whole linears: cut them, into as few slices as leave room for a tile as high as the array,
     or else for any. Only the machines that it is ``wanted`` of count.
     """
@@ -111,7 +111,7 @@ def _sliced(work: Work, block: Block, wanted: Any) -> Fit:
     return Fit(most_parts, slices, size)
 
 
-def lacking(work: Work, block: Block) -> tuple[BufferUse, ...]:
+def lacking(work: Work, block: FusedBlock) -> tuple[BufferUse, ...]:
     """What ``block`` asks of the buffers, cut as small as can be, for the smallest mini-batch or the one given."""
     memory = work.memory(block, MAX_PARTS[block.name], smaller(*(linear.h_out for linear in linears(block))))
     return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)

@@ -38,7 +38,7 @@ from chiplet.vectorized.elementwise import (
     rounded_up,
     smaller,
 )
-from chiplet.workload.operations import Batch, Block
+from chiplet.workload.operations import Batch, FusedBlock
 
 Rule = Literal["fusion", "residence", "overlap"]
 RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
@@ -53,7 +53,7 @@ class BlockSchedule:
     For many machines ``weights_ahead`` and ``gradients_behind`` are arrays, as are the numbers.
     """
 
-    block: Block
+    block: FusedBlock
     batch: Batch
     batches: Number
     parts: int

@@ -9,8 +9,8 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
 from chiplet.schedule.schedule import Schedule
-from chiplet.step.demand import StepPlan, plan_step
-from chiplet.step.dram_traffic import Traffic
+from chiplet.step.demand import StepDemand, step_demand
+from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import Events
 from chiplet.step.overlap import Busy, Machine, comm_seconds, pass_busy, pick
 from chiplet.vectorized.elementwise import Number, larger
@@ -35,7 +35,7 @@ class PassAccount:
     tile: Number
     busy: Busy
     once: Busy
-    traffic: Traffic
+    traffic: DramTraffic
     memory_seconds: Number
     waiting: Number
 
@@ -71,9 +71,9 @@ class StepAccount:
     """
 
     passes: tuple[PassAccount, ...]
-    embedding: Traffic
+    embedding: DramTraffic
     embedding_seconds: Number
-    update: Traffic
+    update: DramTraffic
     update_dram: Number
     update_vector: Number
     events: Events
@@ -97,7 +97,7 @@ class StepAccount:
         return sum((each.seconds for each in self.passes if each.direction == direction), 0.0)
 
 
-def account_plan(plan: StepPlan, method: Method, machine: Machine) -> StepAccount:
+def account_plan(plan: StepDemand, method: Method, machine: Machine) -> StepAccount:
     """Account of ``plan`` on ``machine``, or on as many machines as arrays in it have elements."""
     system, mesh = machine.system, method.mesh
     passes = []
@@ -137,7 +137,7 @@ def account_step(
     method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
 ) -> StepAccount:
     """Account of one training step of ``global_batch`` sequences run as ``schedule`` says."""
-    plan = plan_step(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
+    plan = step_demand(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
     return account_plan(plan, method, machine)
 
 

@@ -14,15 +14,15 @@ from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import UPDATE_BYTES, UPDATE_OPS, Optimizer
 from chiplet.schedule.schedule import BlockSchedule, Schedule, tile_choices
-from chiplet.step.dram_traffic import Traffic, activation_traffic, weight_bytes
+from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
 from chiplet.step.energy import Events, comm_events, operation_events, stationary_bytes, traffic_events
-from chiplet.step.overlap import Loads, pass_loads
+from chiplet.step.overlap import PassDemands, pass_loads
 from chiplet.vectorized.elementwise import Number, choose, is_array
 from chiplet.workload.operations import BlockName, BlockPlan, CommStep, Operation
 
 
 @dataclass(frozen=True)
-class PassPlan:
+class PassDemand:
     """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
 
     Each of ``runs`` mini-batches of ``tokens`` asks ``loads`` of the machine; ``once`` is communicated once a
@@ -37,38 +37,38 @@ class PassPlan:
     layers: int
     runs: Number
     tokens: Number
-    loads: Loads
+    loads: PassDemands
     once: tuple[CommStep, ...]
-    traffic: Traffic
-    waits: tuple[tuple[Number, Traffic], ...]
+    traffic: DramTraffic
+    waits: tuple[tuple[Number, DramTraffic], ...]
     events: Events
     stationary_bytes: Number
 
 
 @dataclass(frozen=True)
-class StepPlan:
+class StepDemand:
     """What a step is made of, before any time: its passes, and what runs beside the layers.
 
     ``embedding`` and ``update`` are the traffic of the embedding's rows and of the optimizer, whose vector
     operations are ``update_operations``; ``events`` are theirs.
     """
 
-    passes: tuple[PassPlan, ...]
-    embedding: Traffic
-    update: Traffic
+    passes: tuple[PassDemand, ...]
+    embedding: DramTraffic
+    update: DramTraffic
     update_operations: int
     events: Events
     layer_elements: Number
 
 
-def plan_step(
+def step_demand(
     method: Method,
     die: DieSpec,
     terms: GemmTerms,
     schedule: Schedule,
     global_batch: Number,
     optimizer: Optimizer,
-) -> StepPlan:
+) -> StepDemand:
     """Plan of one training step of ``global_batch`` sequences run as ``schedule`` says."""
     model, mesh = method.model, method.mesh
     tokens = global_batch * schedule.length
@@ -94,7 +94,7 @@ def plan_step(
                 for tile in (tiles if isinstance(tiles, list) else (tiles,))
             ]
             passes.append(
-                PassPlan(
+                PassDemand(
                     part.block.name,
                     direction,
                     operations,
@@ -116,10 +116,10 @@ def plan_step(
     element = die.element_bytes
     embedding_bytes = tokens * model.hidden * (3 * element + 2 * 4)
     update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
-    embedding = Traffic(embedding_bytes, embedding_bytes / mesh.nodes)
-    update = Traffic(update_bytes, update_bytes / mesh.nodes)
+    embedding = DramTraffic(embedding_bytes, embedding_bytes / mesh.nodes)
+    update = DramTraffic(update_bytes, update_bytes / mesh.nodes)
     operations_of_update = model.parameters * UPDATE_OPS[optimizer]
-    return StepPlan(
+    return StepDemand(
         tuple(passes),
         embedding,
         update,
@@ -141,17 +141,17 @@ def _tiles(part: BlockSchedule, method: Method, die: DieSpec) -> Number:
 
 def _pass_traffic(
     plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: Number
-) -> tuple[Traffic, Traffic]:
+) -> tuple[DramTraffic, DramTraffic]:
     """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round, or each
     mini-batch where they do not stay.
     """
     forward, backward = activation_traffic(plan, part, method, global_batch * schedule.length)
     stored, per_die = weight_bytes(plan, method)
     rounds = schedule.rounds * (1 if part.resident else part.batches)
-    load = Traffic(stored * rounds, per_die * rounds)
+    load = DramTraffic(stored * rounds, per_die * rounds)
     # Gradients are written in 32 bits each round, and from the second round on read before.
     gradient = 4 / method.element_bytes * (2 * rounds - 1)
-    store = Traffic(stored * gradient, stored * gradient / method.mesh.nodes)
+    store = DramTraffic(stored * gradient, stored * gradient / method.mesh.nodes)
     if plan.block.contract is None:  # forward and backward share one load
         return forward + load, backward + store
     return forward + load, backward + load + store
@@ -159,14 +159,14 @@ def _pass_traffic(
 
 def _unhidden(
     plan: BlockPlan, part: BlockSchedule, method: Method, direction: str
-) -> Iterator[tuple[Number, Traffic]]:
+) -> Iterator[tuple[Number, DramTraffic]]:
     """What a block waits for each round, 1 or 0 times: its weights to come, or its gradients to leave."""
     stored, per_die = weight_bytes(plan, method)
     if not (direction == "backward" and plan.block.contract is None):
-        yield choose(part.weights_ahead, 0, 1), Traffic(stored, per_die)
+        yield choose(part.weights_ahead, 0, 1), DramTraffic(stored, per_die)
     if direction == "backward":
         gradient = stored * 4 / method.element_bytes
-        yield choose(part.gradients_behind, 0, 1), Traffic(gradient, gradient / method.mesh.nodes)
+        yield choose(part.gradients_behind, 0, 1), DramTraffic(gradient, gradient / method.mesh.nodes)
 
 
 def _elements(operations: tuple[Operation, ...], batches: Number, runs: Number) -> Number:

@@ -16,7 +16,7 @@ SUM_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Traffic:
+class DramTraffic:
     """Bytes of a pass over one block: through the DRAM channels, and into one die over its links.
 
     They differ where memory multicasts the same bytes to several dies.
@@ -25,11 +25,11 @@ class Traffic:
     dram: Number = 0.0
     per_die: Number = 0.0
 
-    def __add__(self, other: Traffic) -> Traffic:
-        return Traffic(self.dram + other.dram, self.per_die + other.per_die)
+    def __add__(self, other: DramTraffic) -> DramTraffic:
+        return DramTraffic(self.dram + other.dram, self.per_die + other.per_die)
 
-    def __mul__(self, times: Number) -> Traffic:
-        return Traffic(self.dram * times, self.per_die * times)
+    def __mul__(self, times: Number) -> DramTraffic:
+        return DramTraffic(self.dram * times, self.per_die * times)
 
     def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
         """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is
@@ -46,7 +46,7 @@ class Traffic:
 
 def activation_traffic(
     plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: Number
-) -> tuple[Traffic, Traffic]:
+) -> tuple[DramTraffic, DramTraffic]:
     """Activations of ``tokens`` tokens through one block, forward and backward.
 
     A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split
@@ -87,8 +87,8 @@ def activation_traffic(
     copies = copies * schedule.slices
     dies = method.mesh.nodes
     return (
-        Traffic(tokens * forward * element, tokens * forward * element / dies),
-        Traffic(tokens * backward * element, tokens * (backward + copies) * element / dies),
+        DramTraffic(tokens * forward * element, tokens * forward * element / dies),
+        DramTraffic(tokens * backward * element, tokens * (backward + copies) * element / dies),
     )
 
 

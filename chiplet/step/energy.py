@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chiplet.machine.specs import DieSpec, SystemSpec
-from chiplet.step.dram_traffic import Traffic
+from chiplet.step.dram_traffic import DramTraffic
 from chiplet.vectorized.elementwise import Number, ceil_div, smaller
 from chiplet.workload.operations import CommStep, Operation
 from nop.topology import Mesh
@@ -91,7 +91,7 @@ def comm_events(step: CommStep, dies: Number) -> Events:
     return Events(sram_bytes=2 * received, nop_bit_hops=8 * step.element_hops * step.element_bytes * dies)
 
 
-def traffic_events(traffic: Traffic, mesh: Mesh) -> Events:
+def traffic_events(traffic: DramTraffic, mesh: Mesh) -> Events:
     """Events of memory traffic: to the nearest edge over the mesh; multicast copies take one hop a die."""
     unique = smaller(traffic.dram, traffic.per_die * mesh.nodes)
     copies = traffic.per_die * mesh.nodes - unique

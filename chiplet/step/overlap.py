@@ -4,7 +4,7 @@ A die's array, its vector unit, the links along each axis of the mesh and the DR
 Within an operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and
 one tile's way through all others is the start and end that nothing hides. Without overlap the times add up.
 
-What an operation asks of the resources (:class:`Load`) depends on shapes alone; its time depends on rates of
+What an operation asks of the resources (:class:`OperationDemand`) depends on shapes alone; its time depends on rates of
 the machine as well, which may be arrays: many machines at once, by the same formulas.
 """
 
@@ -90,7 +90,7 @@ def _fields(busy: Busy) -> tuple[Number, ...]:
 
 
 @dataclass(frozen=True)
-class Load:
+class OperationDemand:
     """What one operation asks of each resource for a mini-batch, cut into token tiles of one size.
 
     ``cycles`` of the array, ``vector_operations`` of the busiest die's vector unit, and for each set of links
@@ -148,7 +148,7 @@ def operation_load(
     method: Method,
     tokens: Number,
     tile: Number,
-) -> Load:
+) -> OperationDemand:
     """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``, on an
     array of ``rows`` rows with the cycles of :func:`array_of`.
     """
@@ -163,7 +163,7 @@ def operation_load(
         )
     if operation.strip_rows is not None:
         parts = ceil_div(operation.strip_rows, rows)
-    return Load(
+    return OperationDemand(
         sum(gemm_cycles(step, array, tile) for step in operation.gemms),
         sum(step.elements * step.operations for step in operation.vectors),
         tuple(axes.values()),
@@ -171,7 +171,7 @@ def operation_load(
     )
 
 
-def load_busy(load: Load, machine: Machine, overlap: bool) -> Busy:
+def load_busy(load: OperationDemand, machine: Machine, overlap: bool) -> Busy:
     """Time that ``load`` takes, its resources working at the same time if they ``overlap``."""
     system = machine.system
     rate, hop = system.link.bytes_per_second, system.hop_seconds
@@ -199,7 +199,7 @@ def operation_busy(operation: Operation, machine: Machine, method: Method, token
 
 
 @dataclass(frozen=True)
-class Loads:
+class PassDemands:
     """The loads of a pass over a mini-batch: ``rows[i][j]`` is that of operation j in token tiles of
     ``tiles[i]``, and ``times[j]`` how often it runs.
 
@@ -207,7 +207,7 @@ class Loads:
     """
 
     tiles: Number
-    rows: tuple[tuple[Load, ...], ...]
+    rows: tuple[tuple[OperationDemand, ...], ...]
     times: tuple[Number, ...]
 
 
@@ -218,10 +218,10 @@ def pass_loads(
     method: Method,
     tokens: Number,
     tiles: Number,
-) -> Loads:
+) -> PassDemands:
     """The loads of ``operations`` for every choice of the token tile."""
     array = array_of(die, terms)
-    return Loads(
+    return PassDemands(
         tiles,
         tuple(
             tuple(operation_load(each, array, die.rows, method, tokens, tile) for each in operations)
@@ -231,7 +231,7 @@ def pass_loads(
     )
 
 
-def pass_busy(loads: Loads, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
+def pass_busy(loads: PassDemands, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
     """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
     times = []
     for row in loads.rows:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Totals:
     """Numbers of one training step, or arrays with one element a machine.
 
     ``energy`` and ``breakdown`` have the parts by name: joules, and seconds as
@@ -31,9 +31,9 @@ class Figures:
     compute_to_nop: Number
 
 
-def figures(
+def totals(
     account: StepAccount, method: Method, machine: Machine, global_batch: Number, length: Number
-) -> Figures:
+) -> Totals:
     """The numbers that ``account`` amounts to for ``global_batch`` sequences of ``length`` tokens."""
     model, mesh, system = method.model, method.mesh, machine.system
     tokens = global_batch * length
@@ -62,7 +62,7 @@ def figures(
     # A single die has no communication.
     communicates = mesh.nodes > 1
     ratio = busy.compute / busy.nop if anywhere(communicates) else 0.0
-    return Figures(
+    return Totals(
         step,
         tokens / step,
         flops / (step * peak),

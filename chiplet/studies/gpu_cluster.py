@@ -15,11 +15,11 @@ from pydantic import Field, ValidationError
 from chiplet.machine.base import Spec
 from chiplet.machine.configuration_keys import nearest
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 
 
-class ClusterSpec(Spec):
+class GpuClusterSpec(Spec):
     """Nodes of GPUs: a fast network inside a node and a slower one between nodes. Rates are those of one GPU.
 
     A GEMM reaches ``gemm_efficiency / (1 + gemm_half / smallest side)`` of ``peak_flops``, unless memory is
@@ -29,15 +29,15 @@ class ClusterSpec(Spec):
     name: str
     gpus_per_node: Annotated[int, Field(ge=1)]
     peak_flops: Rate
-    gemm_efficiency: Share
+    gemm_efficiency: Fraction
     gemm_half: Annotated[float, Field(ge=0, description="elements of the smallest side at half efficiency")]
     memory_bytes_per_second: Rate
-    memory_efficiency: Share
+    memory_efficiency: Fraction
     nvlink_bytes_per_second: Rate
-    nvlink_efficiency: Share
+    nvlink_efficiency: Fraction
     step_seconds: Annotated[float, Field(ge=0, description="latency of one step of a ring in a node, s")]
     infiniband_bytes_per_second: Rate
-    infiniband_efficiency: Share
+    infiniband_efficiency: Fraction
 
     @property
     def memory_rate(self) -> float:
@@ -55,7 +55,7 @@ class ClusterSpec(Spec):
         return self.infiniband_bytes_per_second * self.infiniband_efficiency
 
 
-def load_cluster(name: str | Path) -> ClusterSpec:
+def load_cluster(name: str | Path) -> GpuClusterSpec:
     """The preset machine called ``name``, or the one in the TOML file at that path.
 
     Raises ``ValueError`` of one line for a file that is missing, no TOML, or has an unknown or wrong key.
@@ -77,12 +77,12 @@ def load_cluster(name: str | Path) -> ClusterSpec:
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not a TOML file: byte {error.start} is not UTF-8") from None
     try:
-        return ClusterSpec.model_validate(tomllib.loads(text))
+        return GpuClusterSpec.model_validate(tomllib.loads(text))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            best = nearest(key, ClusterSpec.model_fields)
+            best = nearest(key, GpuClusterSpec.model_fields)
             raise ValueError(f"{name}: unknown key {key}: the nearest known one is {best}") from None
         raise ValueError(f"{name}: {key}: {first['msg']}") from None
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 The work of a layer (GEMM sizes, collectives and their volume) is that of :class:`chiplet.methods.flat_ring.
 FlatRing` on the GPUs of one node; the cost of a ring is that of ``nop.collective_cost``. The machine is a
-:class:`chiplet.studies.gpu_cluster.ClusterSpec`. Nothing overlaps inside a micro-batch, as in the published system.
+:class:`chiplet.studies.gpu_cluster.GpuClusterSpec`. Nothing overlaps inside a micro-batch, as in the published system.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chiplet.methods.flat_ring import FlatRing
 from chiplet.methods.registry import make_switches
 from chiplet.parallel.pipeline import pipeline_time
 from chiplet.schedule.buffers import UPDATE_BYTES
-from chiplet.studies.gpu_cluster import ClusterSpec
+from chiplet.studies.gpu_cluster import GpuClusterSpec
 from chiplet.studies.published import (
     MEGATRON_FITTED,
     MEGATRON_LENGTH,
@@ -63,7 +63,7 @@ class Prediction(Spec):
 class Validation(Spec):
     """All published steps against the model; errors are relative to the measurement."""
 
-    machine: ClusterSpec
+    machine: GpuClusterSpec
     predictions: list[Prediction]
     mean_error: float
     max_error: float
@@ -71,7 +71,7 @@ class Validation(Spec):
     max_error_not_fitted: float
 
 
-def validate(machine: ClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> Validation:
+def validate(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> Validation:
     """Predict every one of ``runs`` on ``machine``."""
     found = [predict(run, machine) for run in runs]
     errors = [abs(each.error) for each in found]
@@ -107,7 +107,7 @@ def model_of(run: MegatronRun) -> Llm:
     )
 
 
-def predict(run: MegatronRun, machine: ClusterSpec) -> Prediction:
+def predict(run: MegatronRun, machine: GpuClusterSpec) -> Prediction:
     """The step time of ``run`` on ``machine``.
 
     A stage works on micro-batches one after the other, forward and backward; the last one has the output head
@@ -170,7 +170,7 @@ def activation_bytes(model: Llm, *, length: int, micro_batch: int, tensor: int) 
     return tokens * whole + (tokens * shared + scores * softmax) / tensor
 
 
-def _method(model: Llm, run: MegatronRun, machine: ClusterSpec) -> FlatRing:
+def _method(model: Llm, run: MegatronRun, machine: GpuClusterSpec) -> FlatRing:
     switches = make_switches(
         "flat-ring",
         {
@@ -184,7 +184,7 @@ def _method(model: Llm, run: MegatronRun, machine: ClusterSpec) -> FlatRing:
     return FlatRing(model, most_square(machine.gpus_per_node), switches, ELEMENT_BYTES)
 
 
-def _layer_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> tuple[float, float, float]:
+def _layer_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> tuple[float, float, float]:
     """GEMM, collective and memory-bound time of a layer for one micro-batch, both passes."""
     method = _method(model, run, machine)
     tokens = run.micro_batch * MEGATRON_LENGTH
@@ -212,7 +212,7 @@ def _layer_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> tuple[
     return gemm, nop, (moved("forward") + moved("backward") + again) / machine.memory_rate
 
 
-def _head_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> float:
+def _head_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> float:
     """Time of the output head and the loss for one micro-batch, both passes."""
     method = _method(model, run, machine)
     tokens = run.micro_batch * MEGATRON_LENGTH
@@ -224,7 +224,7 @@ def _head_seconds(run: MegatronRun, model: Llm, machine: ClusterSpec) -> float:
     )
 
 
-def _crossing_seconds(run: MegatronRun, machine: ClusterSpec) -> float:
+def _crossing_seconds(run: MegatronRun, machine: GpuClusterSpec) -> float:
     """Time to send one micro-batch's activations to the next stage; each GPU sends its share, which without
     sequence parallelism is gathered again in the node.
     """
@@ -236,11 +236,11 @@ def _crossing_seconds(run: MegatronRun, machine: ClusterSpec) -> float:
     return seconds
 
 
-def _gemm_seconds(operations: Sequence[Operation], machine: ClusterSpec) -> float:
+def _gemm_seconds(operations: Sequence[Operation], machine: GpuClusterSpec) -> float:
     return sum(_gemm(step, machine) for operation in operations for step in operation.gemms)
 
 
-def _gemm(step: GemmStep, machine: ClusterSpec) -> float:
+def _gemm(step: GemmStep, machine: GpuClusterSpec) -> float:
     """Time of a GEMM: arithmetic at the efficiency of its smallest side, or memory traffic if that is slower."""
     m, k, n = step.m, step.k, step.n
     efficiency = machine.gemm_efficiency / (1 + machine.gemm_half / min(m, k, n))
@@ -250,7 +250,7 @@ def _gemm(step: GemmStep, machine: ClusterSpec) -> float:
     return step.count * one
 
 
-def _ring_seconds(operations: Sequence[Operation], machine: ClusterSpec) -> float:
+def _ring_seconds(operations: Sequence[Operation], machine: GpuClusterSpec) -> float:
     """Time of the collectives: busiest link's bytes over bandwidth, and the latency of every step."""
     return sum(
         step.serial_elements * step.element_bytes / machine.node_rate + step.steps * machine.step_seconds

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from chiplet.machine.base import Spec
-from chiplet.studies.gpu_cluster import ClusterSpec
+from chiplet.studies.gpu_cluster import GpuClusterSpec
 from chiplet.studies.megatron import predict, validate
 from chiplet.studies.published import MEGATRON_RUNS, MegatronRun
 
@@ -32,13 +32,13 @@ class PairFit(Spec):
     max_error_others: float | None
 
 
-def pair_fits(machine: ClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> list[PairFit]:
+def pair_fits(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> list[PairFit]:
     """A fit to every pair of ``runs``; other inputs of ``machine`` stay as they are."""
     return [_fit(machine, first, second, runs) for first, second in combinations(runs, 2)]
 
 
 def _fit(
-    machine: ClusterSpec, first: MegatronRun, second: MegatronRun, runs: Sequence[MegatronRun]
+    machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun, runs: Sequence[MegatronRun]
 ) -> PairFit:
     pair = (_name(first), _name(second))
     fitted = _solve(machine, first, second)
@@ -60,7 +60,7 @@ def _name(run: MegatronRun) -> str:
     return f"{run.name} {run.recompute}"
 
 
-def _solve(machine: ClusterSpec, first: MegatronRun, second: MegatronRun) -> ClusterSpec | None:
+def _solve(machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun) -> GpuClusterSpec | None:
     """Newton's method on 1 / efficiency and half / efficiency."""
     inverse, slope = 1 / machine.gemm_efficiency, machine.gemm_half / machine.gemm_efficiency
     goal = (first.seconds, second.seconds)

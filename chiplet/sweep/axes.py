@@ -69,7 +69,7 @@ CONTINUOUS = (
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """Names that vary in step, and their values: one tuple a step."""
 
     names: tuple[str, ...]
@@ -88,8 +88,8 @@ class Sweep:
     """
 
     base: SystemSpec
-    outer: tuple[Axis, ...]
-    inner: tuple[Axis, ...]
+    outer: tuple[SweepAxis, ...]
+    inner: tuple[SweepAxis, ...]
     constraints: tuple[Constraint, ...]
     objectives: tuple[str, ...]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from chiplet.cost.manufacturing import CostAccount
 from chiplet.projection.results import Breakdown, Projection
-from chiplet.step.totals import Figures
+from chiplet.step.totals import Totals
 
 ENERGY_PARTS = ("array", "vector", "sram", "nop", "memory_nop", "dram", "static", "fabric")
 
@@ -28,7 +28,7 @@ COLUMNS = (
 """Numbers of a result, all of them NaN where a point has none."""
 
 
-def columns_of(found: Figures, cost: CostAccount, layer_elements: float) -> dict[str, Any]:
+def columns_of(found: Totals, cost: CostAccount, layer_elements: float) -> dict[str, Any]:
     """The columns of a group of points: numbers, or arrays."""
     return {
         "step_seconds": found.step_seconds,

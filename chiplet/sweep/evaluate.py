@@ -21,13 +21,13 @@ from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.schedule.buffers import DramNeed
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount, account_plan
-from chiplet.step.demand import plan_step
+from chiplet.step.demand import step_demand
 from chiplet.step.overlap import Machine
-from chiplet.step.totals import figures
+from chiplet.step.totals import totals
 from chiplet.sweep.columns import COLUMNS, columns_of
 from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.jobs import Decided, Jobs, decide
-from chiplet.sweep.machines import Kind, Rows, varied
+from chiplet.sweep.machines import Kind, SweepRows, varied
 from chiplet.vectorized.elementwise import Number
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Task:
+class SweepTask:
     """The points ``start`` up to ``stop`` (not included) of a sweep."""
 
     sweep: Sweep
@@ -65,7 +65,7 @@ class Task:
     calibration: Calibration | None = None
 
 
-def evaluate(task: Task) -> Points:
+def evaluate(task: SweepTask) -> Points:
     """Evaluate a range of points. What does not fit is a point with a reason, not an error."""
     sweep, size = task.sweep, task.sweep.group_points
     codes = {"": 0}
@@ -125,7 +125,7 @@ class _Part:
 
     def evaluate(self) -> None:
         """Fill in the results and reasons."""
-        rows = Rows(self.sweep, self.first, self.stop, self.calibration)
+        rows = SweepRows(self.sweep, self.first, self.stop, self.calibration)
         shape = (rows.count, len(self.inner))
         arrays = inner_values(self.sweep, self.inner)
         values = {**rows.values, **arrays}
@@ -158,7 +158,7 @@ class _Part:
             machine = Machine(jobs.system, jobs.terms)
             account = _account(each, machine, each.schedule(), jobs.global_batch)
             cost = account_cost(jobs.system, jobs.method.mesh)
-            found = figures(account, jobs.method, machine, jobs.global_batch, jobs.length)
+            found = totals(account, jobs.method, machine, jobs.global_batch, jobs.length)
             rows = kind.rows[each.rows]
             for name, column in columns_of(found, cost, account.layer_elements).items():
                 self.results[name][rows] = column
@@ -240,7 +240,7 @@ def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.flo
     step = replace(step, events=work.events(whole, fewer))
     cost = account_cost(jobs.system, jobs.method.mesh)
     cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
-    found = figures(step, jobs.method, machine, global_batch, jobs.length)
+    found = totals(step, jobs.method, machine, global_batch, jobs.length)
     energy = energy_of_all(work, step, account)
     found = replace(
         found, mfu=found.mfu / work.spec.packages, energy=energy, energy_joules=sum(energy.values())
@@ -253,7 +253,7 @@ def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.flo
 def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
     """The step of ``global_batch`` sequences on one package."""
     jobs = decided.jobs
-    plan = plan_step(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
+    plan = step_demand(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
     return account_plan(plan, jobs.method, machine)
 
 
@@ -275,7 +275,7 @@ def point_job(sweep: Sweep, point: int) -> tuple[SystemSpec, dict[str, Any]]:
     Raises ``ValueError`` of one line when there is no such machine.
     """
     row, column = divmod(point, sweep.group_points)
-    rows = Rows(sweep, row, row + 1, None)
+    rows = SweepRows(sweep, row, row + 1, None)
     if rows.refused:
         raise ValueError(rows.refused[0])
     arrays = inner_values(sweep, np.array([column]))

@@ -63,7 +63,7 @@ class Kind:
     jobs: Jobs
 
 
-class Rows:
+class SweepRows:
     """The combinations number ``first`` up to ``stop``, not included, of the outer axes of ``sweep``."""
 
     def __init__(self, sweep: Sweep, first: int, stop: int, calibration: Calibration | None) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from chiplet.machine.configuration_keys import known_keys, nearest, show_value
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, method_type
-from chiplet.sweep.axes import COMMON, JOB_KEYS, Axis, Sweep, check_job
+from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.constraints import Constraint
 
@@ -129,14 +129,14 @@ def _plan(space: Space, base: SystemSpec) -> Sweep:
         if name == "mesh" and not values:
             values = _listed(space.dies) or (f"{base.package.rows}x{base.package.cols}",)
         unset = (None,) if name not in ("model", "method", "optimizer") else ()
-        axes.append(Axis((name,), tuple((value,) for value in values or unset)))
+        axes.append(SweepAxis((name,), tuple((value,) for value in values or unset)))
     for axis in axes:
         for (value,) in axis.values:
             check_job(axis.names[0], value)
     for name, given in space.vary.items():
-        axes.append(Axis((name,), tuple((_checked(name, value),) for value in _listed(given))))
+        axes.append(SweepAxis((name,), tuple((_checked(name, value),) for value in _listed(given))))
     for name, given in space.switches.items():
-        axes.append(Axis((f"switches.{name}",), tuple((value,) for value in _listed(given))))
+        axes.append(SweepAxis((f"switches.{name}",), tuple((value,) for value in _listed(given))))
     axes += [_together(table) for table in space.together]
     names = [name for axis in axes for name in axis.names]
     for axis in axes:
@@ -163,7 +163,7 @@ def _plan(space: Space, base: SystemSpec) -> Sweep:
     )
 
 
-def _together(table: Mapping[str, Sequence[Value]]) -> Axis:
+def _together(table: Mapping[str, Sequence[Value]]) -> SweepAxis:
     lengths = {len(values) for values in table.values()}
     if len(lengths) != 1:
         raise ValueError(f"together {', '.join(table)}: lists must be equally long")
@@ -171,7 +171,7 @@ def _together(table: Mapping[str, Sequence[Value]]) -> Axis:
         [value if name.startswith("switches.") else _checked(name, value) for value in values]
         for name, values in table.items()
     ]
-    return Axis(tuple(table), tuple(zip(*columns, strict=True)))
+    return SweepAxis(tuple(table), tuple(zip(*columns, strict=True)))
 
 
 def _listed(values: Values) -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Block:
+class FusedBlock:
     """A fused block: a linear, something local in its middle, and (not for the head) a second linear."""
 
     name: BlockName
@@ -105,7 +105,7 @@ class Operation:
 class BlockPlan:
     """Both passes of one block for one mini-batch, and what is sent once a step instead."""
 
-    block: Block
+    block: FusedBlock
     forward: tuple[Operation, ...]
     backward: tuple[Operation, ...]
     once: tuple[CommStep, ...]
@@ -161,6 +161,6 @@ def largest_slice(linear: Linear, slices: Number) -> Linear:
     return replace(linear, h_out=ceil_div(linear.h_out, slices))
 
 
-def linears(block: Block) -> tuple[Linear, ...]:
+def linears(block: FusedBlock) -> tuple[Linear, ...]:
     """The linear layers of ``block``."""
     return (block.expand,) if block.contract is None else (block.expand, block.contract)

@@ -17,14 +17,14 @@ from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator import LEAST_VERSION
 
-__all__ = ["Part", "backends", "compilers", "viewers"]
+__all__ = ["InstalledPart", "backends", "compilers", "viewers"]
 
 ANSWER_SECONDS = 20
 """Time that a program has to tell its version."""
 
 
 @dataclass(frozen=True)
-class Part:
+class InstalledPart:
     """A backend, program or library.
 
     Attributes
@@ -48,12 +48,12 @@ class Part:
     needs: str
 
 
-def backends() -> list[Part]:
+def backends() -> list[InstalledPart]:
     """The simulators for ``--sim``, in the order of the registry."""
     return [_backend(one) for one in BACKENDS.values()]
 
 
-def compilers() -> list[Part]:
+def compilers() -> list[InstalledPart]:
     """What builds and runs the models of the backends."""
     compiler = os.environ.get("CXX") or "g++"
     return [
@@ -68,7 +68,7 @@ def compilers() -> list[Part]:
     ]
 
 
-def viewers() -> list[Part]:
+def viewers() -> list[InstalledPart]:
     """Programs that show waveforms."""
     return [
         _program("gtkwave", "--version", r"GTKWave Analyzer v(\S+)", "Debian's package gtkwave"),
@@ -76,20 +76,20 @@ def viewers() -> list[Part]:
     ]
 
 
-def _backend(one: Backend) -> Part:
+def _backend(one: Backend) -> InstalledPart:
     library = _libpython()
     try:
         found = one.version()
     except SimulationError as error:
-        return Part(one.name, False, None, None, str(error))
-    return Part(one.name, library.works, found, None, library.needs)
+        return InstalledPart(one.name, False, None, None, str(error))
+    return InstalledPart(one.name, library.works, found, None, library.needs)
 
 
-def _program(name: str, option: str, pattern: str, source: str) -> Part:
+def _program(name: str, option: str, pattern: str, source: str) -> InstalledPart:
     path = shutil.which(name)
     if path is None:
-        return Part(name, False, None, None, f"{name} is not installed: it needs {source}")
-    return Part(name, True, _told_version(path, option, pattern), path, "")
+        return InstalledPart(name, False, None, None, f"{name} is not installed: it needs {source}")
+    return InstalledPart(name, True, _told_version(path, option, pattern), path, "")
 
 
 def _told_version(path: str, option: str, pattern: str) -> str | None:
@@ -110,28 +110,30 @@ def _told_version(path: str, option: str, pattern: str) -> str | None:
     return found[1] if found else None
 
 
-def _verilator() -> Part:
+def _verilator() -> InstalledPart:
     part = _program("verilator", "--version", r"Verilator (\S+)", f"version {LEAST_VERSION} or newer")
     if not part.works:
         return part
     try:
         BACKENDS["verilator"].version()
     except SimulationError as error:
-        return Part(part.name, False, part.version, part.path, str(error))
+        return InstalledPart(part.name, False, part.version, part.path, str(error))
     return part
 
 
-def _library(module: str, distribution: str, source: str) -> Part:
+def _library(module: str, distribution: str, source: str) -> InstalledPart:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        return Part(distribution, False, None, None, f"{distribution} is not installed: it needs {source}")
-    return Part(distribution, True, version(distribution), str(Path(spec.origin).parent), "")
+        return InstalledPart(
+            distribution, False, None, None, f"{distribution} is not installed: it needs {source}"
+        )
+    return InstalledPart(distribution, True, version(distribution), str(Path(spec.origin).parent), "")
 
 
-def _libpython() -> Part:
+def _libpython() -> InstalledPart:
     path = find_libpython.find_libpython()
     if path is None:
-        return Part(
+        return InstalledPart(
             "libpython",
             False,
             None,
@@ -139,4 +141,4 @@ def _libpython() -> Part:
             "this Python has no shared library, with which it runs inside a simulator: it needs one that was built "
             "with --enable-shared, or Debian's package libpython3",
         )
-    return Part("libpython", True, None, path, "")
+    return InstalledPart("libpython", True, None, path, "")

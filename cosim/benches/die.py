@@ -1,6 +1,6 @@
 """Bench of one die: load memory and program by the back door, start, wait for done, read counters and result.
 
-Python is not in the cycle loop. What to do comes as a :class:`cosim.jobs.die.Job` in the folder of the run.
+Python is not in the cycle loop. What to do comes as a :class:`cosim.jobs.die.DieJob` in the folder of the run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cosim.jobs.die import (
     CLOCK_NS,
     FOLDER_VARIABLE,
     PROGRESS_CYCLES,
-    Job,
+    DieJob,
     Outcome,
     image_words,
     save_changes,
@@ -33,7 +33,7 @@ from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM
 async def run_program(dut: Any) -> None:
     """Run the program of the job; a result is written only if the die says done."""
     folder = Path(os.environ[FOLDER_VARIABLE])
-    job = Job.load(folder)
+    job = DieJob.load(folder)
     for name in ("address", "write", "write_data", "read"):
         getattr(dut, f"host_{name}").value = 0
     dut.memory_latency.value = job.latency

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.golden.numerics import fp32_add
-from cosim.program.collective import Line, sum_order
+from cosim.program.collective import LineCollective, sum_order
 from cosim.records.collective import CollectiveRequest
 from nop.collectives import line, parts
 from nop.forwarding import slots
@@ -31,7 +31,7 @@ def _add(request: CollectiveRequest, a: NDArray[np.uint32], b: NDArray[np.uint32
     return a + b if request.die.dtype == "int8" else fp32_add(a, b)
 
 
-def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def golden(request: CollectiveRequest, work: LineCollective, given: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Chunks of each die of a line after the collective, in the order of the dies.
 
     Sums are made in the order of :func:`cosim.program.collective.sum_order`.
@@ -56,7 +56,7 @@ def golden(request: CollectiveRequest, work: Line, given: NDArray[np.uint32]) ->
 
 
 def exchange_buffers(
-    request: CollectiveRequest, lines: dict[str, Line]
+    request: CollectiveRequest, lines: dict[str, LineCollective]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
     """(dies, sums) of the exchange buffers before and after, and what of the latter the op promises."""
     rng = np.random.default_rng(request.seed)

@@ -13,9 +13,9 @@ import numpy as np
 
 from rtl.interface.isa import SEMAPHORES, Opcode
 
-__all__ = ["UNITS", "Order", "Step", "at_random", "in_program_order", "loads_first", "members"]
+__all__ = ["INTERLEAVED_UNITS", "Order", "Step", "at_random", "in_program_order", "loads_first", "members"]
 
-UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
+INTERLEAVED_UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
 """Commands that go to a unit of their own. A SET is carried out as it is handed out."""
 
 
@@ -74,7 +74,7 @@ def in_program_order(steps: Sequence[Step]) -> Step:
 
 def loads_first(steps: Sequence[Step]) -> Step:
     """Loads run as far ahead, and results leave as late, as they may: shows blocks that come too early."""
-    return min(steps, key=lambda step: UNITS.index(step.opcode))
+    return min(steps, key=lambda step: INTERLEAVED_UNITS.index(step.opcode))
 
 
 def at_random(rng: np.random.Generator) -> Order:

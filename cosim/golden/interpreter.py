@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.golden.interleaving import UNITS, Order, Step, in_program_order, members
+from cosim.golden.interleaving import INTERLEAVED_UNITS, Order, Step, in_program_order, members
 from cosim.golden.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_values, multiply
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
@@ -111,7 +111,7 @@ class Interpreter:
             or the memory, reads what was never written, or posts a semaphore beyond its width.
         """
         waiting = deque(_checked(commands))
-        queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in UNITS}
+        queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in INTERLEAVED_UNITS}
         while True:
             while waiting and self._hand_out(queues, waiting[0]):
                 waiting.popleft()

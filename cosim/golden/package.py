@@ -8,14 +8,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.machine.specs import SystemSpec
+from cosim.golden.gemm import gemm
 from cosim.golden.numerics import fp32_add
 from cosim.program.collective import sum_order
-from cosim.program.distribution import Share
-from nop.collectives import line
+from cosim.program.distribution import DieShare, cut, shares_of
+from cosim.program.shape import Shape, gemm_forms
+from nop.collectives import Algorithm, line
 
 
-def summed(
-    shares: list[Share], dies: list[tuple[int, int]], partials: list[NDArray[Any]]
+def expected_parts(
+    system: SystemSpec, shape: Shape, a: NDArray[Any], b: NDArray[Any], algorithm: Algorithm
+) -> list[NDArray[Any]]:
+    """Each die's part of the result, in the order of the dies' numbers.
+
+    Parameters
+    ----------
+    a, b
+        The operands as they are stored.
+    algorithm
+        Of the reduce-scatter, which decides the order of the additions.
+    """
+    die = system.die
+    shares = shares_of(system.package, shape, algorithm)
+    partials = [
+        gemm(*gemm_forms(cut(a, share.a), cut(b, share.b), form=shape.form), rows=die.rows, dtype=die.dtype)
+        for share in shares
+    ]
+    return [
+        result[: len(share.y[0]), : len(share.y[1])]
+        for share, result in zip(shares, _summed(shares, system.package.places(), partials), strict=True)
+    ]
+
+
+def _summed(
+    shares: list[DieShare], dies: list[tuple[int, int]], partials: list[NDArray[Any]]
 ) -> list[NDArray[Any]]:
     """What each die has in the end of the partial results of all."""
     lines = defaultdict(list)

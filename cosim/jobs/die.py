@@ -12,7 +12,7 @@ __all__ = [
     "CLOCK_NS",
     "FOLDER_VARIABLE",
     "PROGRESS_CYCLES",
-    "Job",
+    "DieJob",
     "Outcome",
     "image_words",
     "load_changes",
@@ -29,7 +29,7 @@ PROGRESS_CYCLES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class DieJob:
     """A program to run on a die.
 
     Attributes

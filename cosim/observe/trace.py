@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from cosim.observe.units import FETCH, RUNNING, UNITS, Unit
+from cosim.observe.units import FETCH, OBSERVED_UNITS, RUNNING, Unit
 from cosim.program.command import Command
 from rtl.interface.isa import Opcode, Side, Target
 
@@ -111,7 +111,7 @@ def die_events(
     commands: Sequence[Command],
     *,
     command_words: int,
-    units: Sequence[Unit] = UNITS,
+    units: Sequence[Unit] = OBSERVED_UNITS,
     pid: int = 0,
     die: str = "die",
 ) -> list[dict[str, Any]]:

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from rtl.interface.isa import Opcode, Side
 
-__all__ = ["ENGINE_UNITS", "FETCH", "RUNNING", "UNITS", "Unit", "counter_signal", "observed_signals", "units"]
+__all__ = [
+    "ENGINE_UNITS",
+    "FETCH",
+    "RUNNING",
+    "OBSERVED_UNITS",
+    "Unit",
+    "counter_signal",
+    "observed_signals",
+    "units",
+]
 
 RUNNING = "registers.running"
 """High from the cycle after the start to the end of the program, in step with the counter ``cycles``."""
@@ -57,7 +66,7 @@ class Unit:
         return f"{self.path}.command"
 
 
-UNITS = (
+OBSERVED_UNITS = (
     Unit(
         name="weight loader",
         path="array_unit.weight_loader",
@@ -113,7 +122,7 @@ ENGINE_UNITS = tuple(_engine_unit(opcode, side) for opcode in (Opcode.SEND, Opco
 
 def units(*, engine: bool) -> tuple[Unit, ...]:
     """The units of a die with or without an engine."""
-    return UNITS + ENGINE_UNITS if engine else UNITS
+    return OBSERVED_UNITS + ENGINE_UNITS if engine else OBSERVED_UNITS
 
 
 def observed_signals(*, engine: bool) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from chiplet.machine.specs import DieSpec, MemorySpec, flits_per_word
 from chiplet.machine.terms import DieTerms
-from cosim.program.collective import AXES, Line, gate_command, line_commands
+from cosim.program.collective import AXES, LineCollective, gate_command, line_commands
 from cosim.records.collective import CollectiveRequest
 from nop.line_model import predict_line
 from nop.lower_bound import line_floor
@@ -22,7 +22,7 @@ def design_terms(die: DieSpec) -> NopTerms:
     return NopTerms(add_cycles=die.stages)
 
 
-def floor_collective(request: CollectiveRequest, lines: Mapping[str, Line]) -> int:
+def floor_collective(request: CollectiveRequest, lines: Mapping[str, LineCollective]) -> int:
     """Cycles that the collective on the lines of each axis cannot go below, see :func:`nop.lower_bound.line_floor`."""
     frame, hop = 1, 1
     if request.links is not None:
@@ -43,7 +43,7 @@ def floor_collective(request: CollectiveRequest, lines: Mapping[str, Line]) -> i
 
 
 def predict_collective(
-    request: CollectiveRequest, lines: Mapping[str, Line], terms: NopTerms | None = None
+    request: CollectiveRequest, lines: Mapping[str, LineCollective], terms: NopTerms | None = None
 ) -> float:
     """Cycles of a collective, counted as in its record, with the ``terms`` of the design unless given.
 

@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nop.collectives import Algorithm, LineOp, Schedule, Transfer, line, parts
-from nop.forwarding import carriage, first_up, hands_over, slots, walk
+from nop.collectives import Algorithm, CollectiveSchedule, LineOp, Transfer, line, parts
+from nop.forwarding import first_up, forwarding, hands_over, slots, walk
 from rtl.interface.isa import Opcode, Side, encode
 from rtl.interface.limits import QUEUED_FLITS, WAITING
 
-__all__ = ["AXES", "Axis", "Line", "gate_command", "line_commands", "sum_order"]
+__all__ = ["AXES", "LineAxis", "LineCollective", "gate_command", "line_commands", "sum_order"]
 
 
-class Axis(NamedTuple):
+class LineAxis(NamedTuple):
     """Sides of a die along which lines run: towards higher places, and towards lower ones; first semaphore."""
 
     up: Side
@@ -26,7 +26,7 @@ class Axis(NamedTuple):
     semaphore: int
 
 
-AXES = {"row": Axis(Side.EAST, Side.WEST, 0), "column": Axis(Side.SOUTH, Side.NORTH, 4)}
+AXES = {"row": LineAxis(Side.EAST, Side.WEST, 0), "column": LineAxis(Side.SOUTH, Side.NORTH, 4)}
 
 UP, DOWN, CHASE = 0, 1, 2
 """Semaphores of an axis: gates of its two send units, and words that the one who follows may read; the last two are for
@@ -40,7 +40,7 @@ PITCH = 1 << 20
 
 
 @dataclass(frozen=True)
-class Line:
+class LineCollective:
     """A collective on one line of dies.
 
     Attributes
@@ -63,7 +63,7 @@ class Line:
     pitch: int
 
 
-def line_commands(work: Line, axis: Axis, place: int) -> tuple[list[list[int]], int]:
+def line_commands(work: LineCollective, axis: LineAxis, place: int) -> tuple[list[list[int]], int]:
     """Commands of the die at ``place`` for each part of the op, and the semaphores that let the first part begin.
 
     Raises
@@ -78,7 +78,7 @@ def line_commands(work: Line, axis: Axis, place: int) -> tuple[list[list[int]], 
     last = len(parts(work.op)) - 1
     for number, op in enumerate(parts(work.op)):
         schedule = line(op, work.nodes, work.algorithm)
-        kind = carriage(work.op, op, work.algorithm, work.flits, QUEUED_FLITS)
+        kind = forwarding(work.op, op, work.algorithm, work.flits, QUEUED_FLITS)
         make = {"copied": _copied, "passed": _passed, "stored": _stored}[kind]
         commands = make(work, schedule, axis, place, number == 0, number < last)
         for (opcode, side), count in Counter((opcode, fields["side"]) for opcode, fields in commands).items():
@@ -100,19 +100,19 @@ def gate_command(first: Iterable[int]) -> int:
 Commands = list[tuple[Opcode, dict[str, int]]]
 
 
-def _side(axis: Axis, up: bool) -> Side:
+def _side(axis: LineAxis, up: bool) -> Side:
     return axis.up if up else axis.down
 
 
-def _chunk(work: Line, slot: int) -> int:
+def _chunk(work: LineCollective, slot: int) -> int:
     return work.base + slot * work.pitch
 
 
-def _bit(axis: Axis, number: int) -> int:
+def _bit(axis: LineAxis, number: int) -> int:
     return 1 << (axis.semaphore + number)
 
 
-def _ways(schedule: Schedule, place: int, up: bool) -> tuple[list[int], list[int]]:
+def _ways(schedule: CollectiveSchedule, place: int, up: bool) -> tuple[list[int], list[int]]:
     """Chunks that leave a die for higher places (``up``) or lower ones, and those that come from there."""
     return (
         [t.chunk for t in schedule.transfers if t.sender == place and (t.receiver > place) == up],
@@ -120,7 +120,7 @@ def _ways(schedule: Schedule, place: int, up: bool) -> tuple[list[int], list[int
     )
 
 
-def _chunks(work: Line, chunks: list[int]) -> dict[str, int]:
+def _chunks(work: LineCollective, chunks: list[int]) -> dict[str, int]:
     """Fields of a command for chunks one after the other."""
     slot = slots(work.algorithm, work.nodes)
     found = walk([slot[chunk] for chunk in chunks], work.nodes)
@@ -134,7 +134,9 @@ def _chunks(work: Line, chunks: list[int]) -> dict[str, int]:
     }
 
 
-def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool, _more: bool) -> Commands:
+def _copied(
+    work: LineCollective, schedule: CollectiveSchedule, axis: LineAxis, place: int, begins: bool, _more: bool
+) -> Commands:
     """All-gather: one packet in each direction, of which every die on the way takes a copy."""
     sends: Commands = []
     receives: Commands = []
@@ -175,7 +177,9 @@ def _copied(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool
     return sends + receives
 
 
-def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool, more: bool) -> Commands:
+def _passed(
+    work: LineCollective, schedule: CollectiveSchedule, axis: LineAxis, place: int, begins: bool, more: bool
+) -> Commands:
     """What comes goes straight on; sums of the die's own chunk from both sides meet there.
 
     These meet in one of two ways, see :func:`nop.forwarding.hands_over`.
@@ -234,7 +238,7 @@ def _passed(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool
     return sends + receives
 
 
-def sum_order(algorithm: Algorithm, schedule: Schedule) -> list[Transfer]:
+def sum_order(algorithm: Algorithm, schedule: CollectiveSchedule) -> list[Transfer]:
     """Transfers of a schedule such that sums made one after the other are those of the hardware, bit for bit."""
     if algorithm == "ring":
         return list(schedule.transfers)
@@ -246,7 +250,9 @@ def sum_order(algorithm: Algorithm, schedule: Schedule) -> list[Transfer]:
     return sorted(schedule.transfers, key=lambda transfer: (second(transfer), transfer.step))
 
 
-def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool, more: bool) -> Commands:
+def _stored(
+    work: LineCollective, schedule: CollectiveSchedule, axis: LineAxis, place: int, begins: bool, more: bool
+) -> Commands:
     """Every chunk that comes around a ring is stored (and added to) before it goes on, word by word."""
     adds = schedule.op == "reduce-scatter"
     chase = _bit(axis, CHASE + adds)
@@ -287,17 +293,17 @@ def _stored(work: Line, schedule: Schedule, axis: Axis, place: int, begins: bool
     return sends + receives
 
 
-def _leaving(schedule: Schedule, place: int) -> list[Transfer]:
+def _leaving(schedule: CollectiveSchedule, place: int) -> list[Transfer]:
     return [transfer for transfer in schedule.transfers if transfer.sender == place]
 
 
-def _target(schedule: Schedule, place: int, up: bool) -> int:
+def _target(schedule: CollectiveSchedule, place: int, up: bool) -> int:
     """Die that the chunks go to which leave by a side."""
     (target,) = {t.receiver for t in _leaving(schedule, place) if (t.receiver > place) == up}
     return target
 
 
-def _gates(work: Line, axis: Axis, place: int) -> int:
+def _gates(work: LineCollective, axis: LineAxis, place: int) -> int:
     """Gates of the send units of the all-gather, which wait for the die's own chunk."""
     schedule = line("all-gather", work.nodes, work.algorithm)
     ways = {t.receiver > place for t in _leaving(schedule, place)}

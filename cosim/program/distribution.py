@@ -27,13 +27,7 @@ from cosim.program.shape import Shape
 from nop.collectives import Algorithm
 from nop.forwarding import slots
 
-__all__ = [
-    "Share",
-    "Tiles",
-    "cut",
-    "macs_of",
-    "share_of",
-]
+__all__ = ["DieShare", "Tiles", "cut", "macs_of", "share_of", "shares_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +60,7 @@ class Tiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class DieShare:
     """What a die has: rows and columns of the stored operands that it multiplies, and of the result.
 
     ``a_tiles`` and ``b_tiles`` are the tokens of an operand that is gathered, ``y_tiles`` those of a result that is
@@ -87,7 +81,7 @@ def _blocks(size: int, count: int) -> list[range]:
     return [range(start, end) for start, end in pairwise(ends)]
 
 
-def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int, col: int) -> Share:
+def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int, col: int) -> DieShare:
     """What the die in ``row`` and ``col``, counted from 0, has."""
     tokens = shape.k if shape.form == "tn" else shape.m
     along_row = Tiles(axis="row", tokens=tokens, nodes=package.cols, place=col, algorithm=algorithm)
@@ -95,7 +89,7 @@ def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int,
     everything = range(tokens)
     if shape.form == "tn":
         m_block, n_block = _blocks(shape.m, package.rows)[row], _blocks(shape.n, package.cols)[col]
-        return Share(
+        return DieShare(
             a=(everything, m_block),
             b=(everything, n_block),
             y=(m_block, n_block),
@@ -111,7 +105,12 @@ def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int,
         k_block, n_block = _blocks(shape.k, package.cols)[col], _blocks(shape.n, package.rows)[row]
         b = (n_block, k_block)
     y = (scattered.rows(scattered.place), n_block)
-    return Share(a=(everything, k_block), b=b, y=y, a_tiles=gathered, y_tiles=scattered)
+    return DieShare(a=(everything, k_block), b=b, y=y, a_tiles=gathered, y_tiles=scattered)
+
+
+def shares_of(package: PackageSpec, shape: Shape, algorithm: Algorithm) -> list[DieShare]:
+    """What each die has, in the order of their numbers."""
+    return [share_of(package, shape, algorithm, row, col) for row, col in package.places()]
 
 
 def cut(values: NDArray[Any], block: tuple[range, range]) -> NDArray[Any]:
@@ -121,7 +120,7 @@ def cut(values: NDArray[Any], block: tuple[range, range]) -> NDArray[Any]:
     return np.pad(found, ((0, not rows), (0, not cols)))
 
 
-def macs_of(shape: Shape, share: Share) -> int:
+def macs_of(shape: Shape, share: DieShare) -> int:
     """Multiply-adds of the whole GEMM that a die does."""
     if shape.form == "tn":
         return shape.k * len(share.y[0]) * len(share.y[1])

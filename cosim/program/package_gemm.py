@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype, SystemSpec, exchange_depth, flits_per_word
-from cosim.golden.gemm import gemm
-from cosim.golden.package import summed
 from cosim.jobs.package import Region
-from cosim.program.collective import Line
+from cosim.program.collective import LineCollective
 from cosim.program.command import Command
-from cosim.program.distribution import Share, Tiles, cut, macs_of, share_of
+from cosim.program.distribution import DieShare, Tiles, cut, macs_of, shares_of
 from cosim.program.gemm import GemmProgram, schedule_gemm
-from cosim.program.layout import OPERAND_TYPE, Matrix, Places, pack, unpack
+from cosim.program.layout import OPERAND_TYPE, RESULT_TYPE, Matrix, Places, pack, unpack
 from cosim.program.package import DieWork, io_die_of
 from cosim.program.package_lines import line_program
 from cosim.program.shape import Form, Shape, gemm_forms
@@ -47,8 +45,6 @@ class DiePart:
         How its result lies in memory.
     rows, cols
         Rows and columns of the whole result that it has.
-    expected
-        These elements, by the golden model.
     macs
         Multiply-adds of the whole GEMM that it does.
     gathers, sums
@@ -59,16 +55,15 @@ class DiePart:
     y: Matrix
     rows: range
     cols: range
-    expected: NDArray[Any]
     macs: int
-    gathers: dict[str, Line]
-    sums: dict[str, Line]
+    gathers: dict[str, LineCollective]
+    sums: dict[str, LineCollective]
 
-    def found(self, result: bytes, dtype: Dtype) -> NDArray[Any]:
-        """What was read back, as :attr:`expected`."""
+    def elements(self, image: bytes, dtype: Dtype) -> NDArray[Any]:
+        """The die's part of the result in an image that was read back, as 32-bit sums."""
         if not self.rows:
-            return self.expected
-        return unpack(result, self.y, dtype=dtype)[:, : len(self.cols)]
+            return np.empty((0, len(self.cols)), RESULT_TYPE[dtype])
+        return unpack(image, self.y, dtype=dtype)[:, : len(self.cols)]
 
 
 def plan_gemm(
@@ -96,29 +91,23 @@ def plan_gemm(
     ValueError
         If a block does not fit the exchange buffer or the buffers of the die.
     """
-    package, die = system.package, system.die
-    dies = [(row, col) for row in range(package.rows) for col in range(package.cols)]
-    shares = [share_of(package, shape, algorithm, row, col) for row, col in dies]
-    blocks = [(cut(a, share.a), cut(b, share.b)) for share in shares]
+    dies = system.package.places()
+    shares = shares_of(system.package, shape, algorithm)
     planned = [
-        _plan(system, shape.form, share, *own, place, places)
-        for place, share, own in zip(dies, shares, blocks, strict=True)
+        _plan(system, shape.form, share, cut(a, share.a), cut(b, share.b), place, places)
+        for place, share in zip(dies, shares, strict=True)
     ]
-    partials = [gemm(*gemm_forms(*own, form=shape.form), rows=die.rows, dtype=die.dtype) for own in blocks]
     return [
         DiePart(
             work=work,
             y=y,
             rows=share.y[0],
             cols=share.y[1],
-            expected=result[: len(share.y[0]), : len(share.y[1])],
             macs=macs_of(shape, share),
             gathers=gathers,
             sums=sums,
         )
-        for share, (work, y, gathers, sums), result in zip(
-            shares, planned, summed(shares, dies, partials), strict=True
-        )
+        for share, (work, y, gathers, sums) in zip(shares, planned, strict=True)
     ]
 
 
@@ -147,7 +136,7 @@ class _Builder:
         self.exchange_words += words
         return self.exchange_words - words
 
-    def gathered(self, values: NDArray[Any], tiles: Tiles) -> tuple[int, Line]:
+    def gathered(self, values: NDArray[Any], tiles: Tiles) -> tuple[int, LineCollective]:
         """Load the die's tile of a block of all tokens; return the address of the whole block once it is gathered."""
         own = tiles.rows(tiles.place)
         tile = np.pad(values[own.start : own.stop], ((0, tiles.size - len(own)), (0, 0)))
@@ -155,10 +144,10 @@ class _Builder:
         chunk = stored.rows * stored.pitch
         base = self.room(tiles.nodes * chunk)
         self._load(stored, base=base + tiles.slot * chunk, pitch=stored.pitch)
-        work = Line("all-gather", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk)
+        work = LineCollective("all-gather", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk)
         return EXCHANGE_ADDRESS + base, work
 
-    def partial(self, y: Matrix, tiles: Tiles) -> Line:
+    def partial(self, y: Matrix, tiles: Tiles) -> LineCollective:
         """Room for partial sums of all tokens, with zeros where the GEMM writes none."""
         chunk = tiles.size * y.pitch
         base = self.room(tiles.nodes * chunk)
@@ -175,7 +164,9 @@ class _Builder:
             for number, (first, pitch, words) in enumerate(fills):
                 here = replace(zero, address=EXCHANGE_ADDRESS + place, rows=words, pitch=0)
                 self._load(here, base=first, pitch=pitch, wait=0 if number else ZERO_LOADED)
-        return Line("reduce-scatter", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk)
+        return LineCollective(
+            "reduce-scatter", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk
+        )
 
     def _load(self, matrix: Matrix, **fields: int) -> None:
         self.load.append(
@@ -197,12 +188,12 @@ class _Builder:
 def _plan(
     system: SystemSpec,
     form: Form,
-    share: Share,
+    share: DieShare,
     a: NDArray[Any],
     b: NDArray[Any],
     place: tuple[int, int],
     places: Places,
-) -> tuple[DieWork, Matrix, dict[str, Line], dict[str, Line]]:
+) -> tuple[DieWork, Matrix, dict[str, LineCollective], dict[str, LineCollective]]:
     """Programs of a die, its result in memory, and its lines."""
     die, memory = system.die, system.memory
     io_die = io_die_of(system, *place)
@@ -210,8 +201,8 @@ def _plan(
     logical_a, logical_b = gemm_forms(a, b, form=form)
     shape = Shape(m=logical_a.shape[0], k=logical_a.shape[1], n=logical_b.shape[1], form=form)
     program = schedule_gemm(die, memory, shape)
-    gathers: dict[str, Line] = {}
-    sums: dict[str, Line] = {}
+    gathers: dict[str, LineCollective] = {}
+    sums: dict[str, LineCollective] = {}
     a_address, gathers[share.a_tiles.axis] = builder.gathered(a, share.a_tiles)
     if share.b_tiles is None:
         b_address = builder.memory(b).address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cosim.program.collective import AXES, Line, line_commands
+from cosim.program.collective import AXES, LineCollective, line_commands
 from rtl.interface.isa import FIELDS, SEMAPHORES, Opcode, decode, encode
 
 __all__ = ["line_program"]
@@ -13,7 +13,9 @@ FIRST_PLACE = 1
 """Row and column of the first die: IO dies have column 0."""
 
 
-def line_program(lines: Mapping[str, Line], row: int, col: int, *, opened: bool) -> tuple[list[int], int]:
+def line_program(
+    lines: Mapping[str, LineCollective], row: int, col: int, *, opened: bool
+) -> tuple[list[int], int]:
     """Commands of the die in ``row`` and ``col``, counted from 0, and the semaphores that let it begin to send.
 
     ``lines`` are the line of each axis that the die is on. All semaphores are 0 at first. With ``opened`` a command

@@ -10,7 +10,7 @@ from pydantic import Field
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.program.shape import Operands
 from cosim.records.base import Model, checked
-from cosim.records.links import LinkTotals, TrafficLinks
+from cosim.records.links import LinkTotals, FaultyLinks
 from nop.collectives import Algorithm
 from nop.collectives import LineOp
 
@@ -38,7 +38,7 @@ class CollectiveRequest(Model):
     nop: NopSpec = Field(default_factory=NopSpec)
     memory: MemorySpec = Field(default_factory=MemorySpec)
     operands: Operands = "normal"
-    links: TrafficLinks | None = None
+    links: FaultyLinks | None = None
     stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     sim: str = "icarus"

@@ -15,7 +15,7 @@ from rtl.bench.router_mesh import MeshLinks, mesh_links
 from rtl.interface.flit import flit_layout
 from rtl.interface.link_shape import LinkShape
 
-__all__ = ["Death", "LinkTotals", "TrafficLinks"]
+__all__ = ["Death", "LinkTotals", "FaultyLinks"]
 
 
 class Death(Model):
@@ -26,7 +26,7 @@ class Death(Model):
     cycle: Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
-class TrafficLinks(Model):
+class FaultyLinks(Model):
     """Links between the routers: adapters and faulty wires.
 
     Attributes
@@ -154,7 +154,7 @@ class LinkTotals(Model):
 
     @classmethod
     def count(
-        cls, links: TrafficLinks, nop: NopSpec, rows: int, cols: int, counters: Sequence[dict[str, int]]
+        cls, links: FaultyLinks, nop: NopSpec, rows: int, cols: int, counters: Sequence[dict[str, int]]
     ) -> Self:
         """Totals of the counters of each link, numbered as in :func:`rtl.bench.router_mesh.mesh_links`."""
         shape = links.mesh_links(nop).shape

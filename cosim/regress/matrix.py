@@ -27,10 +27,10 @@ from rtl.interface.isa import Opcode
 
 __all__ = [
     "Bounds",
-    "Case",
+    "GemmCase",
     "Finished",
     "Regression",
-    "Task",
+    "RegressionTask",
     "cases",
     "load_regression",
     "run_task",
@@ -90,7 +90,7 @@ class Regression(Model):
 
 
 @dataclass(frozen=True)
-class Case:
+class GemmCase:
     """One run of a regression.
 
     Attributes
@@ -109,7 +109,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Task:
+class RegressionTask:
     """A request, and the records of it that there are."""
 
     request: GemmRequest
@@ -166,7 +166,7 @@ def _refusal(error: ValidationError) -> str:
 
 def cases(
     regression: Regression, *, config: Path | None = None, overrides: Sequence[str] = (), source: str = ""
-) -> list[Case]:
+) -> list[GemmCase]:
     """Return the runs of a regression, those of one die together and none twice.
 
     The configuration of a die starts from the preset bench, ``config`` and ``overrides``; ``source`` says in
@@ -177,7 +177,7 @@ def cases(
     ValueError
         If a configuration is wrong, the simulator is unknown, or a shape does not fit a die.
     """
-    found: dict[GemmRequest, Case] = {}
+    found: dict[GemmRequest, GemmCase] = {}
     for index, configuration in enumerate(regression.configurations):
         keys = list(_assignments(configuration))
         for dtype in regression.dtypes or (None,):
@@ -203,7 +203,7 @@ def _assignments(configuration: Mapping[str, Any] | Sequence[str], prefix: str =
             yield f"{prefix}{name}={to_toml_value(value)}"
 
 
-def _cases_of(regression: Regression, system: SystemSpec, keys: Sequence[str]) -> Iterator[Case]:
+def _cases_of(regression: Regression, system: SystemSpec, keys: Sequence[str]) -> Iterator[GemmCase]:
     die = system.die
     plain = ("die.rows", "die.cols", "die.dtype")
     others = [key.replace(" ", "") for key in keys if key.partition("=")[0].strip() not in plain]
@@ -224,7 +224,7 @@ def _cases_of(regression: Regression, system: SystemSpec, keys: Sequence[str]) -
             sim=regression.sim,
         )
         name = [f"{die.rows}x{die.cols}", die.dtype, *others, shape, form, f"stall={stall:g}", f"seed={seed}"]
-        yield Case(" ".join(name), request, everything_fits(prepare(request)))
+        yield GemmCase(" ".join(name), request, everything_fits(prepare(request)))
 
 
 def everything_fits(program: GemmProgram) -> bool:
@@ -233,7 +233,7 @@ def everything_fits(program: GemmProgram) -> bool:
     return len(gemms) == 1 and gemms[0]["panels"] <= program.tiling.slots
 
 
-def run_task(task: Task) -> Finished:
+def run_task(task: RegressionTask) -> Finished:
     """Run a task, or take one of its records. A simulation that fails is an outcome, not an error."""
     try:
         record, reused = run_or_reuse(task.request, task.known)
@@ -242,7 +242,7 @@ def run_task(task: Task) -> Finished:
     return Finished(record, reused, "")
 
 
-def shortfalls(case: Case, finished: Finished, bounds: Bounds) -> list[str]:
+def shortfalls(case: GemmCase, finished: Finished, bounds: Bounds) -> list[str]:
     """What a run falls short of; empty if of nothing."""
     record = finished.record
     if record is None:

@@ -18,7 +18,7 @@ from cosim.jobs.collective import CollectiveJob, exchange_path, load_counters, l
 from cosim.jobs.die import FOLDER_VARIABLE
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.collective import floor_collective, predict_collective
-from cosim.program.collective import AXES, Line, gate_command, line_commands
+from cosim.program.collective import AXES, LineCollective, gate_command, line_commands
 from cosim.program.command import Command
 from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
 from cosim.records.links import LinkTotals
@@ -72,7 +72,7 @@ def _emit(request: CollectiveRequest) -> Emitted:
     )
 
 
-def prepare(request: CollectiveRequest) -> dict[str, Line]:
+def prepare(request: CollectiveRequest) -> dict[str, LineCollective]:
     """Return the collective on the lines of each axis, so that what cannot run is refused before anything does.
 
     Raises
@@ -97,7 +97,7 @@ def prepare(request: CollectiveRequest) -> dict[str, Line]:
     lines, base = {}, 0
     for axis in request.axes:
         nodes = request.nodes(axis)
-        lines[axis] = Line(request.op, request.algorithm, nodes, request.flits, base, pitch)
+        lines[axis] = LineCollective(request.op, request.algorithm, nodes, request.flits, base, pitch)
         base += nodes * pitch
     words = exchange_depth(request.nop, request.memory)
     if base > words:
@@ -108,7 +108,7 @@ def prepare(request: CollectiveRequest) -> dict[str, Line]:
     return lines
 
 
-def _programs(request: CollectiveRequest, lines: dict[str, Line]) -> list[list[int]]:
+def _programs(request: CollectiveRequest, lines: dict[str, LineCollective]) -> list[list[int]]:
     """Program of each die. All are as long until they open the gates, so that all begin to send in the same cycle."""
     bodies = []
     for row in range(request.rows):

@@ -18,7 +18,7 @@ from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.gemm import gemm
 from cosim.golden.operands import random_operand
-from cosim.jobs.die import FOLDER_VARIABLE, Job, Outcome, save_image
+from cosim.jobs.die import FOLDER_VARIABLE, DieJob, Outcome, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.die import predict
 from cosim.program.gemm import GemmProgram, schedule_gemm
@@ -188,7 +188,7 @@ def _simulate(
     memory = request.memory
     word = memory.word_bytes
     words = program.program_words(memory)
-    job = Job(
+    job = DieJob(
         word_bytes=word,
         program_address=program.program_address,
         commands=len(program.commands),

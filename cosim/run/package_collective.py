@@ -21,7 +21,7 @@ from cosim.program.layout import Places
 from cosim.program.package import DieWork, io_die_of
 from cosim.program.package_lines import line_program
 from cosim.records.collective import CollectiveRequest
-from cosim.records.links import TrafficLinks
+from cosim.records.links import FaultyLinks
 from cosim.records.package import PackageCollectiveRecord
 from cosim.run.collective import bench_die, prepare
 from cosim.run.package import run_phases
@@ -42,7 +42,7 @@ def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequ
     ValueError
         If it asks for faults: the wires of a package have none.
     """
-    clean = TrafficLinks.of(system)
+    clean = FaultyLinks.of(system)
     direct = clean.model_copy(update={"flight_cycles": 0})
     if request.links not in (None, clean, direct):
         raise ValueError(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
 from cosim.backends.registry import backend
 from cosim.golden.operands import random_operand
+from cosim.golden.package import expected_parts
 from cosim.observe.observation import NOTHING, Observation
 from cosim.program.layout import Places
 from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
@@ -27,8 +30,8 @@ MOST_DIES = 256
 """Larger packages take hours to build, and show nothing that smaller ones do not."""
 
 
-def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places]:
-    """Return the parts of the dies and what they have in memory, so that what cannot run is refused before it does.
+def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places, list[NDArray[Any]]]:
+    """Return the parts of the dies, what they have in memory, and their golden results, so that what cannot run is refused before it does.
 
     Raises
     ------
@@ -49,7 +52,8 @@ def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places]:
         for stored in (shape.stored_a, shape.stored_b)
     )
     places = Places()
-    return plan_gemm(request.system, shape, a, b, algorithm=request.algorithm, places=places), places
+    parts = plan_gemm(request.system, shape, a, b, algorithm=request.algorithm, places=places)
+    return parts, places, expected_parts(request.system, shape, a, b, request.algorithm)
 
 
 def run_package_gemm(
@@ -70,7 +74,7 @@ def run_package_gemm(
     OSError
         If a file of the observation cannot be written.
     """
-    parts, places = prepare(request)
+    parts, places, expected = prepare(request)
     simulator = backend(request.sim)
     system = request.system
     die, package, word_bytes = system.die, system.package, system.memory.word_bytes
@@ -107,9 +111,9 @@ def run_package_gemm(
             col=number % package.cols,
             macs=part.macs,
             utilization=part.macs / (cycles * die.macs_per_cycle),
-            mismatches=_mismatches(part, *result, dtype=die.dtype),
+            mismatches=_mismatches(part, right, *result, dtype=die.dtype),
         )
-        for number, (part, result) in enumerate(zip(parts, run.outcome.results, strict=True))
+        for number, (part, right, result) in enumerate(zip(parts, expected, run.outcome.results, strict=True))
     )
     macs = request.m * request.k * request.n
     ideal = -(-macs // (die.macs_per_cycle * package.dies))
@@ -150,8 +154,8 @@ def run_package_gemm(
     )
 
 
-def _mismatches(part: DiePart, result: bytes, undefined: bytes, *, dtype: Dtype) -> int:
-    found, unknown = (part.found(image, dtype) for image in (result, undefined))
-    if not part.rows:
-        return 0
-    return int(np.count_nonzero((part.expected != found) | (unknown != 0)))
+def _mismatches(
+    part: DiePart, expected: NDArray[Any], result: bytes, undefined: bytes, *, dtype: Dtype
+) -> int:
+    found, unknown = (part.elements(image, dtype) for image in (result, undefined))
+    return int(np.count_nonzero((expected != found) | (unknown != 0)))

@@ -15,7 +15,7 @@ from hecaton.terminal.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cosim.backends.installation import Part
+    from cosim.backends.installation import InstalledPart
 
 app = typer.Typer()
 
@@ -62,7 +62,7 @@ def doctor(as_json: AsJson = False) -> None:
             )
 
 
-def _view(kinds: Mapping[str, Sequence[Part]], cache: Mapping[str, object]) -> RenderableType:
+def _view(kinds: Mapping[str, Sequence[InstalledPart]], cache: Mapping[str, object]) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs

@@ -14,7 +14,7 @@ from hecaton.terminal.tables import cell, markdown
 
 
 @dataclass(frozen=True)
-class Entry:
+class DemoFile:
     """A file of a demo, ``file`` being relative to its folder."""
 
     file: str
@@ -23,7 +23,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Part:
+class DemoPart:
     """What one stage of a demo found.
 
     ``text`` is its Markdown, ``figures`` go into the JSON, ``summary`` is one line. ``mismatches`` counts wrong
@@ -32,23 +32,23 @@ class Part:
 
     summary: str
     text: str
-    files: Sequence[Entry]
+    files: Sequence[DemoFile]
     figures: Mapping[str, Any] = field(default_factory=dict)
     mismatches: int = 0
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoStage:
     """A stage that has run: its name, what it found, and how long it took in seconds."""
 
     name: str
-    part: Part
+    part: DemoPart
     seconds: float
 
 
 def write_index(
     folder: Path,
-    stages: Sequence[Stage],
+    stages: Sequence[DemoStage],
     *,
     made_by: str,
     versions: Mapping[str, Any],
@@ -61,8 +61,8 @@ def write_index(
     """
     files = [entry for stage in stages for entry in stage.part.files]
     files += [
-        Entry("index.md", "tables and pictures of all stages", made_by),
-        Entry(
+        DemoFile("index.md", "tables and pictures of all stages", made_by),
+        DemoFile(
             "index.json",
             "every file, what it is and the command that makes it; figures of all stages",
             made_by,
@@ -89,8 +89,8 @@ def write_index(
 
 def _markdown(
     data: Mapping[str, Any],
-    stages: Sequence[Stage],
-    files: Sequence[Entry],
+    stages: Sequence[DemoStage],
+    files: Sequence[DemoFile],
     made_by: str,
     versions: Mapping[str, Any],
 ) -> str:
@@ -114,9 +114,9 @@ def _words(versions: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {cell(value)}" for name, value in versions.items())
 
 
-def _file_rows(files: Sequence[Entry]) -> list[dict[str, str]]:
+def _file_rows(files: Sequence[DemoFile]) -> list[dict[str, str]]:
     """A row for each file of the folder itself, and one for each folder inside it."""
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[str, list[DemoFile]] = {}
     for entry in files:
         inner, slash, _ = entry.file.partition("/")
         groups.setdefault(f"{inner}{slash}", []).append(entry)

@@ -12,7 +12,7 @@ from cosim.records.gemm import GemmRequest, gemm_request
 
 
 @dataclass(frozen=True)
-class Case:
+class DemoCase:
     """One co-simulated GEMM: its shape and, unless it runs on the configured die, the ``array`` (rows, columns) and
     the operand type of a die of the same kind.
     """
@@ -56,7 +56,7 @@ class Plan:
     by all methods, and ``scaling`` (models and numbers of dies) by ``scaling_methods``.
     """
 
-    cases: tuple[Case, ...]
+    cases: tuple[DemoCase, ...]
     samples: tuple[Sample, ...]
     nop_samples: tuple[NopSample, ...]
     model: str
@@ -71,11 +71,11 @@ _DTYPES: tuple[Dtype, ...] = ("bf16", "int8")
 FULL = Plan(
     cases=(
         # The longest run first, so that the others fill the other cores meanwhile.
-        Case(128, 64, 64),
-        Case(31, 32, 31, array=(5, 3), stall=0.3),
-        *(Case(16, 24, 20, form, (4, 4), dtype) for dtype in _DTYPES for form in _FORMS),
-        *(Case(13, 17, 19, form, (5, 3), dtype) for dtype in _DTYPES for form in _FORMS),
-        Case(9, 10, 11, array=(4, 4), operands="special"),
+        DemoCase(128, 64, 64),
+        DemoCase(31, 32, 31, array=(5, 3), stall=0.3),
+        *(DemoCase(16, 24, 20, form, (4, 4), dtype) for dtype in _DTYPES for form in _FORMS),
+        *(DemoCase(13, 17, 19, form, (5, 3), dtype) for dtype in _DTYPES for form in _FORMS),
+        DemoCase(9, 10, 11, array=(4, 4), operands="special"),
     ),
     samples=tuple(samples(quick=True)),
     nop_samples=tuple(nop_samples(quick=True)),

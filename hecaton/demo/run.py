@@ -12,12 +12,12 @@ from typing import Any
 from chiplet.machine.config import load_system
 from cosim.backends.registry import backend
 from cosim.run.gemm import prepare
-from hecaton.demo.index import Part, Stage, demo_command, write_index
+from hecaton.demo.index import DemoPart, DemoStage, demo_command, write_index
 from hecaton.demo.plan import Plan
 from hecaton.demo.stages import Setup, calibrate, compare, cosimulate, scale, write_verilog
 from hecaton.terminal.output import Output
 
-STAGES: tuple[tuple[str, Callable[[Setup], Part]], ...] = (
+STAGES: tuple[tuple[str, Callable[[Setup], DemoPart]], ...] = (
     ("Verilog", write_verilog),
     ("Co-simulation", cosimulate),
     ("Calibration", calibrate),
@@ -76,12 +76,12 @@ def run_demo(
     simulator_version = backend(sim).version()
     _check(setup)
     folder.mkdir(parents=True, exist_ok=True)
-    stages: list[Stage] = []
+    stages: list[DemoStage] = []
     for number, (name, run) in enumerate(STAGES, start=1):
         out.note(f"[{number}/{len(STAGES)}] {name}")
         start = time.perf_counter()
         part = run(setup)
-        stages.append(Stage(name, part, time.perf_counter() - start))
+        stages.append(DemoStage(name, part, time.perf_counter() - start))
         out.note(f"      {part.summary} ({stages[-1].seconds:.1f} s)")
         if part.mismatches:
             break

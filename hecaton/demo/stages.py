@@ -16,7 +16,7 @@ from chiplet.studies.results import Comparison, MethodResult
 from cosim.calibrate import die as die_calibration
 from cosim.calibrate import network as nop_calibration
 from cosim.records.gemm import GemmRequest
-from hecaton.demo.index import Entry, Part, demo_command
+from hecaton.demo.index import DemoFile, DemoPart, demo_command
 from hecaton.demo.plan import Plan
 from hecaton.plots.calibration import plot_calibration
 from hecaton.plots.projection import TIME_PARTS, plot_comparison
@@ -105,7 +105,7 @@ class Setup:
             return run_gemms(requests, self.records, workers=self.workers, each=told)
 
 
-def write_verilog(setup: Setup) -> Part:
+def write_verilog(setup: Setup) -> DemoPart:
     """Emit the configured die."""
     die, memory = setup.bench.die, setup.bench.memory
     folder = setup.folder / "verilog"
@@ -120,15 +120,15 @@ def write_verilog(setup: Setup) -> Part:
         f"{emitted.top}.f": "the modules in the order of their use",
         f"{emitted.top}.json": "ports, registers, counters, commands and signals by name",
     }
-    files = [Entry(f"verilog/{name}.v", f"module {name}", made_by) for name in reversed(emitted.modules)]
-    files += [Entry(f"verilog/{name}", what, made_by) for name, what in named.items()]
+    files = [DemoFile(f"verilog/{name}.v", f"module {name}", made_by) for name in reversed(emitted.modules)]
+    files += [DemoFile(f"verilog/{name}", what, made_by) for name, what in named.items()]
     figures = {"top": emitted.top, "modules": len(emitted.modules), "bytes": emitted.bytes}
     summary = f"{emitted.top}: {len(emitted.modules)} modules, {emitted.bytes:,} bytes"
     text = f"{summary}. File list: [{emitted.top}.f](verilog/{emitted.top}.f).\n"
-    return Part(summary, text, files, {"verilog": {**figures, "seconds": round(emitted.seconds, 3)}})
+    return DemoPart(summary, text, files, {"verilog": {**figures, "seconds": round(emitted.seconds, 3)}})
 
 
-def cosimulate(setup: Setup) -> Part:
+def cosimulate(setup: Setup) -> DemoPart:
     """Run the plan's GEMMs on dies of several sizes and compare every bit."""
     runs = setup.run("co-simulation", setup.case_requests())
     setup.cosimulated[:] = runs
@@ -160,17 +160,17 @@ def cosimulate(setup: Setup) -> Part:
         "cycles_per_second": round(sum(run.record.cycles for run in runs) / seconds, 1),
     }
     summary = f"{len(runs)} GEMMs, {wrong} mismatches, utilization up to {best:.2%}"
-    return Part(summary, text, _record_files(setup, runs), figures, wrong)
+    return DemoPart(summary, text, _record_files(setup, runs), figures, wrong)
 
 
-def calibrate(setup: Setup) -> Part:
+def calibrate(setup: Setup) -> DemoPart:
     """Fit the cycle terms of the package's die, and hold them against runs that were not fitted."""
     runs = setup.run("calibration", setup.sample_requests())
     files = _record_files(setup, runs)
     wrong = sum(run.record.mismatches for run in runs)
     figures: dict[str, Any] = {"samples": len(runs), "samples_reused": sum(run.reused for run in runs)}
     if wrong:
-        return Part(f"{len(runs)} GEMMs, {wrong} mismatches: no calibration", "", files, figures, wrong)
+        return DemoPart(f"{len(runs)} GEMMs, {wrong} mismatches: no calibration", "", files, figures, wrong)
     found, rows = die_calibration.to_calibration(
         setup.package, setup.plan.samples, [run.record for run in runs]
     )
@@ -194,8 +194,8 @@ def calibrate(setup: Setup) -> Part:
     words += ["--sim", setup.sim] if setup.sim != "icarus" else []
     made_by = command("calibrate", "--quick", "-o", setup.calibration, *words, *setup.options)
     files = [
-        Entry("calibration.json", "measured cycle terms of the package's die", made_by),
-        Entry("calibration.png", "predicted over measured cycles", setup.command),
+        DemoFile("calibration.json", "measured cycle terms of the package's die", made_by),
+        DemoFile("calibration.png", "predicted over measured cycles", setup.command),
         *files,
     ]
     fitted, apart = (sum(row["use"] == use for row in rows) for use in ("fit", "holdout"))
@@ -216,7 +216,7 @@ def calibrate(setup: Setup) -> Part:
         "check_max_relative_error": max((row["relative_error"] for row in checks), default=None),
     }
     summary = f"{fitted} runs fitted, {apart} kept apart: largest error on these {error:.3%}"
-    return Part(summary, text, files, figures)
+    return DemoPart(summary, text, files, figures)
 
 
 def _checks(runs: Sequence[Run], found: Calibration) -> list[dict[str, Any]]:
@@ -251,7 +251,7 @@ def _prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown(shown, names)
 
 
-def compare(setup: Setup) -> Part:
+def compare(setup: Setup) -> DemoPart:
     """Compare all distribution methods with the measured terms."""
     found = setup.compared(Calibration.load(setup.calibration))
     words = ["compare", "--model", setup.plan.model, "--dies", setup.plan.dies]
@@ -261,11 +261,11 @@ def compare(setup: Setup) -> Part:
     write_atomic(text_file, as_text(view(found)))
     plot_comparison(found, setup.folder / "comparison.png")
     files = [
-        Entry(
+        DemoFile(
             "comparison.json", "all methods on the same machine", command(*words, "--json", into=json_file)
         ),
-        Entry("comparison.txt", "the same as tables", command(*words, into=text_file)),
-        Entry("comparison.png", "time and energy of a step by part and method", setup.command),
+        DemoFile("comparison.txt", "the same as tables", command(*words, into=text_file)),
+        DemoFile("comparison.png", "time and energy of a step by part and method", setup.command),
     ]
     names = ["method", "step", "speedup", "energy", "energy ratio", "MFU", "switches"]
     claims = "".join(
@@ -289,10 +289,10 @@ def compare(setup: Setup) -> Part:
         "energy of the flat ring"
     )
     figures = {"speedup": ours.speedup, "energy_ratio": ours.energy_ratio, "step_seconds": ours.step_seconds}
-    return Part(summary, text, files, figures)
+    return DemoPart(summary, text, files, figures)
 
 
-def scale(setup: Setup) -> Part:
+def scale(setup: Setup) -> DemoPart:
     """Project models that grow with their packages."""
     found = setup.scaled(Calibration.load(setup.calibration))
     files = []
@@ -303,10 +303,12 @@ def scale(setup: Setup) -> Part:
         words = ["project", "--model", each.model, "--dies", each.dies, "--method", each.method]
         words += ["--calibration", setup.calibration, *setup.options, "--json"]
         files.append(
-            Entry(name, f"{each.model} on {each.dies} dies, {each.method}", command(*words, into=path))
+            DemoFile(name, f"{each.model} on {each.dies} dies, {each.method}", command(*words, into=path))
         )
     plot_scaling(found, setup.folder / "scaling.png")
-    files.append(Entry("scaling.png", "shares of a step, and computation over communication", setup.command))
+    files.append(
+        DemoFile("scaling.png", "shares of a step, and computation over communication", setup.command)
+    )
     rows = [_scaling_row(each) for each in found]
     ours = [row["compute_to_nop"] for row in rows if row["method"] == "hecaton"]
     summary = f"computation over communication of hecaton from {max(ours):.2f} to {min(ours):.2f}"
@@ -323,7 +325,7 @@ def scale(setup: Setup) -> Part:
         "not; the other columns are shares of a step.\n\n"
         f"![weak scaling](scaling.png)\n\n{markdown(shown, list(shown[0]))}"
     )
-    return Part(summary, text, files, {"scaling": rows})
+    return DemoPart(summary, text, files, {"scaling": rows})
 
 
 _TIME_LABELS = [label for label, _ in TIME_PARTS.values()]
@@ -354,9 +356,9 @@ def _method_rows(results: Sequence[MethodResult]) -> list[dict[str, Any]]:
     ]
 
 
-def _record_files(setup: Setup, runs: Sequence[Run]) -> list[Entry]:
+def _record_files(setup: Setup, runs: Sequence[Run]) -> list[DemoFile]:
     return [
-        Entry(
+        DemoFile(
             f"{setup.records.name}/{run.path.name}",
             f"record of {_shape(run)} on {_array(run)}",
             gemm_command(run.record.request, setup.records),

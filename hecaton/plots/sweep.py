@@ -9,7 +9,7 @@ import numpy as np
 
 from hecaton.plots.figure import COLOURS, saved_figure
 
-UNITS = {"step_seconds": "s", "energy_joules": "J", "cost_dollars": "$", "die_mm2": "mm2"}
+AXIS_UNITS = {"step_seconds": "s", "energy_joules": "J", "cost_dollars": "$", "die_mm2": "mm2"}
 MAX_POINTS = 200_000
 """Points drawn at most: evenly chosen ones, all of the front."""
 
@@ -54,5 +54,5 @@ def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path
 
 
 def _label(name: str) -> str:
-    unit = UNITS.get(name)
+    unit = AXIS_UNITS.get(name)
     return name.replace("_", " ") if unit is None else f"{name.rpartition('_')[0].replace('_', ' ')} ({unit})"

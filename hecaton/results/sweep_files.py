@@ -18,7 +18,7 @@ import numpy as np
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import dump_toml
-from chiplet.sweep.axes import Axis, Sweep, mesh_of
+from chiplet.sweep.axes import Sweep, SweepAxis, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
@@ -166,7 +166,7 @@ def input_columns(sweep: Sweep, index: NDArray[np.int64]) -> dict[str, pa.Array]
     return {name: found[name] for name in wanted}
 
 
-def _values(axis: Axis) -> Iterator[tuple[str, list[Any]]]:
+def _values(axis: SweepAxis) -> Iterator[tuple[str, list[Any]]]:
     for name, values in zip(axis.names, zip(*axis.values, strict=True), strict=True):
         yield name, list(values)
 

@@ -11,7 +11,7 @@ from hecaton.terminal.options import integer
 
 if TYPE_CHECKING:
     from chiplet.machine.specs import SystemSpec
-    from cosim.records.links import TrafficLinks
+    from cosim.records.links import FaultyLinks
 
 __all__ = ["Burst", "DeadLink", "Flips", "LinkStalls", "Links", "faulty_links"]
 
@@ -39,11 +39,11 @@ DeadLink = Annotated[
 
 def faulty_links(
     system: SystemSpec, links: bool, flips: float, burst: int, stalls: float, dead_link: str | None
-) -> TrafficLinks | None:
+) -> FaultyLinks | None:
     """Links of the options, or None if they are wires. Raises ValueError in one line."""
     from pydantic import ValidationError
 
-    from cosim.records.links import Death, TrafficLinks
+    from cosim.records.links import Death, FaultyLinks
 
     if not links:
         for option, value in (
@@ -63,7 +63,7 @@ def faulty_links(
         source, target, cycle = map(int, match.groups())
         death = Death(source=source, target=target, cycle=cycle)
     try:
-        return TrafficLinks.of(system, flips=flips, burst=burst, stalls=stalls, death=death)
+        return FaultyLinks.of(system, flips=flips, burst=burst, stalls=stalls, death=death)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None

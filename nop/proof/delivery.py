@@ -10,12 +10,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
-from nop.collectives import Schedule
+from nop.collectives import CollectiveSchedule
 from nop.topology import Mesh
 
 
 @dataclass(frozen=True)
-class Load:
+class LinkLoad:
     """What a correct schedule does to the network, in units of one chunk.
 
     ``received``: chunks that each node receives. ``link_chunks``: chunks over the busiest link, summed over
@@ -29,7 +29,7 @@ class Load:
     chunk_hops: int
 
 
-def check(schedule: Schedule) -> None:
+def check(schedule: CollectiveSchedule) -> None:
     """Raise ``ValueError``, naming step and transfer, unless the schedule does exactly what its ``op``
     promises.
     """
@@ -40,7 +40,7 @@ def check(schedule: Schedule) -> None:
             _check_sums(part)
 
 
-def check_links(schedule: Schedule, mesh: Mesh, *, capacity: int = 1) -> None:
+def check_links(schedule: CollectiveSchedule, mesh: Mesh, *, capacity: int = 1) -> None:
     """Raise ``ValueError``, naming step and link, if a link carries more than ``capacity`` chunks in a step.
 
     Routes are those of ``mesh``, whose nodes are the schedule's.
@@ -57,7 +57,7 @@ def check_links(schedule: Schedule, mesh: Mesh, *, capacity: int = 1) -> None:
                 )
 
 
-def check_buffers(schedule: Schedule, chunks: int) -> None:
+def check_buffers(schedule: CollectiveSchedule, chunks: int) -> None:
     """Raise ``ValueError``, naming step and node, if a node holds more than ``chunks`` chunks after a step.
 
     A node holds copies to the end. It holds a partial sum until it has sent it, and what it adds to it takes no place
@@ -90,7 +90,7 @@ def check_buffers(schedule: Schedule, chunks: int) -> None:
                     )
 
 
-def measure(schedule: Schedule, mesh: Mesh) -> Load:
+def measure(schedule: CollectiveSchedule, mesh: Mesh) -> LinkLoad:
     """The load that ``schedule`` puts on ``mesh``, whose nodes are the schedule's, over dimension-ordered
     routes.
     """
@@ -105,17 +105,17 @@ def measure(schedule: Schedule, mesh: Mesh) -> Load:
             max_hops = max(max_hops, len(route))
             chunk_hops += len(route)
         busiest += max(load.values())
-    return Load(tuple(received[node] for node in range(schedule.nodes)), busiest, max_hops, chunk_hops)
+    return LinkLoad(tuple(received[node] for node in range(schedule.nodes)), busiest, max_hops, chunk_hops)
 
 
-def _chunks(schedule: Schedule) -> set[int]:
+def _chunks(schedule: CollectiveSchedule) -> set[int]:
     """The chunks that the schedule is about: all of them, or those of a broadcast or reduce."""
     if schedule.op in ("all-gather", "reduce-scatter") or not schedule.transfers:
         return set(range(schedule.nodes))
     return {transfer.chunk for transfer in schedule.transfers}
 
 
-def _check_copies(schedule: Schedule) -> None:
+def _check_copies(schedule: CollectiveSchedule) -> None:
     held = {node: {node} for node in range(schedule.nodes)}
     if schedule.root is not None:
         held = {node: set() for node in range(schedule.nodes)}
@@ -138,7 +138,7 @@ def _check_copies(schedule: Schedule) -> None:
             raise ValueError(f"{schedule.op}: node {node} ends without chunk {min(missing)}")
 
 
-def _check_sums(schedule: Schedule) -> None:
+def _check_sums(schedule: CollectiveSchedule) -> None:
     nodes = schedule.nodes
     partial: dict[tuple[int, int], set[int]] = defaultdict(set)
     for node in range(nodes):

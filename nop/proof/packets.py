@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import networkx as nx
 
-from nop.collectives import Schedule, Transfer
+from nop.collectives import CollectiveSchedule, Transfer
 from nop.forwarding import first_up, hands_over
 from nop.topology import Mesh
 
@@ -82,7 +82,7 @@ def _ways(nodes: int, up: bool) -> dict[int, list[int]]:
     return {place: list(range(place + 1)) for place in range(nodes - 1)}
 
 
-def stored_waits(schedule: Schedule) -> nx.DiGraph:
+def stored_waits(schedule: CollectiveSchedule) -> nx.DiGraph:
     """Waits of a collective on a line in which each chunk that comes is stored before it goes on, word by word.
 
     A packet keeps its links while its next words are still to come. Packets of different dies that use the same link

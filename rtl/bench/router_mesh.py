@@ -13,14 +13,14 @@ from amaranth.lib.wiring import In, Member, Out
 from chiplet.machine.specs import NopSpec
 from rtl.bench.faulty_link import FAULT_REGISTERS, FaultyLink
 from rtl.block import Block, check_integers, place
-from rtl.interface.flit import SIDES, Port, flit_layout, opposite
+from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.streams import joined
 from rtl.network.router import Router
 
 __all__ = ["MeshLinks", "RouterMesh", "fault_members", "mesh_links"]
 
-_STEP = {Port.EAST: (0, 1), Port.SOUTH: (1, 0)}
+_STEP = {RouterPort.EAST: (0, 1), RouterPort.SOUTH: (1, 0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ class RouterMesh(Block):
         # At an edge nothing comes and nothing goes, as signals are 0 by default.
         faulty = []
         for here, there in mesh_links(self._rows, self._cols)[::2]:
-            side = Port.EAST if there == here + 1 and self._cols > 1 else Port.SOUTH
+            side = RouterPort.EAST if there == here + 1 and self._cols > 1 else RouterPort.SOUTH
             a, b = routers[here], routers[there]
             a_out, a_in = getattr(a, f"{side.text}_out"), getattr(a, f"{side.text}_in")
             b_out, b_in = getattr(b, f"{opposite(side).text}_out"), getattr(b, f"{opposite(side).text}_in")

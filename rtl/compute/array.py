@@ -98,7 +98,7 @@ class Row(Block):
         return m
 
 
-class Rows(Block):
+class ArrayRows(Block):
     """``height`` rows below each other, as two halves: a module for each size, so that text and time of generation
     grow with the logarithm of the height.
 
@@ -149,11 +149,11 @@ class Rows(Block):
         return m
 
 
-def make_rows(*, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> Row | Rows:
+def make_rows(*, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> Row | ArrayRows:
     """Return a block of ``height`` rows of the array."""
     if height == 1:
         return Row(rows=rows, cols=cols, dtype=dtype, stages=stages)
-    return Rows(height=height, rows=rows, cols=cols, dtype=dtype, stages=stages)
+    return ArrayRows(height=height, rows=rows, cols=cols, dtype=dtype, stages=stages)
 
 
 class Array(Block):

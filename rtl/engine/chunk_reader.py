@@ -13,14 +13,14 @@ from rtl.interface.memory_port import address_bits
 from rtl.lib.queue import Queue
 
 __all__ = [
-    "WordReader",
+    "ChunkReader",
 ]
 
 AHEAD = 4
 """Words read ahead: one is given, one comes, and two hide that the bank was somebody else's."""
 
 
-class WordReader(Block):
+class ChunkReader(Block):
     """``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
 
     Behind the first ``lap`` chunks the addresses go on ``wrap`` further; with a ``lap`` of 0 they never do.

@@ -12,15 +12,15 @@ from rtl.interface.isa import COUNT_BITS, SEMAPHORES
 from rtl.interface.memory_port import address_bits
 from rtl.lib.queue import Queue
 
-__all__ = ["WordWriter"]
+__all__ = ["ChunkWriter"]
 
 WAITING = 4
 """Words that wait for their banks. A word that found its bank taken makes those behind it late, too, and holds up
 no flit."""
 
 
-class WordWriter(Block):
-    """Writes chunks; each begins with a word, at addresses as those of :class:`rtl.engine.chunk_reader.WordReader`.
+class ChunkWriter(Block):
+    """Writes chunks; each begins with a word, at addresses as those of :class:`rtl.engine.chunk_reader.ChunkReader`.
 
     Members
     -------

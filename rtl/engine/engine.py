@@ -12,7 +12,7 @@ from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit
-from rtl.interface.flit import SIDES, Port, flit_layout, opposite
+from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.isa import LAYOUTS, RECEIVE, SEMAPHORES, SEND, Opcode
 from rtl.interface.limits import WAITING
 from rtl.interface.memory_port import address_bits
@@ -99,7 +99,7 @@ class Engine(Block):
         nop, memory = self._nop, self._memory
         units: dict[str, Any] = {}
         for side in SIDES:
-            along_row = side in (Port.EAST, Port.WEST)
+            along_row = side in (RouterPort.EAST, RouterPort.WEST)
             units[f"send_{side.text}"] = SendUnit(nop=nop, memory=memory, along_row=along_row)
             units[f"receive_{side.text}"] = ReceiveUnit(die=self._die, nop=nop, memory=memory)
         idle = []

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.compute.mac import Adder
-from rtl.engine.chunk_reader import WordReader
-from rtl.engine.chunk_writer import WordWriter
+from rtl.engine.chunk_reader import ChunkReader
+from rtl.engine.chunk_writer import ChunkWriter
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, RECEIVE, SEMAPHORES
 from rtl.interface.limits import QUEUED_FLITS
@@ -111,7 +111,7 @@ class ReceiveUnit(Block):
         to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
         to_add = Signal(COUNT_BITS)  # of these, how many go on
         flit = flit_layout(self._nop)(self.i.payload)
-        reader = WordReader(nop=self._nop, memory=self._memory)
+        reader = ChunkReader(nop=self._nop, memory=self._memory)
         place(m, platform, "reader", reader)
 
         # What goes on: the flit as it came, or its sum; and whether it ends a chunk.
@@ -125,7 +125,7 @@ class ReceiveUnit(Block):
         onward_ready, onward_over, onward_empty = self._elaborate_onward(
             m, platform, Cat(value, hands, command.turn), onward_valid
         )
-        writer = WordWriter(nop=self._nop, memory=self._memory)
+        writer = ChunkWriter(nop=self._nop, memory=self._memory)
         place(m, platform, "writer", writer)
         m.d.comb += [
             writer.load.eq(go),
@@ -218,7 +218,7 @@ class ReceiveUnit(Block):
         self,
         m: Module,
         platform: object,
-        reader: WordReader,
+        reader: ChunkReader,
         adding: Signal,
         more: Signal,
         joins: Signal,

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
-from rtl.engine.chunk_reader import WordReader
+from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES, SEND
 from rtl.interface.memory_port import address_bits
@@ -86,7 +86,7 @@ class SendUnit(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = WordReader(nop=self._nop, memory=self._memory)
+        reader = ChunkReader(nop=self._nop, memory=self._memory)
         place(m, platform, "reader", reader)
         command = Signal(SEND)
         active, started = Signal(), Signal()

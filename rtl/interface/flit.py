@@ -8,10 +8,10 @@ from amaranth.lib import data
 
 from chiplet.machine.specs import NopSpec
 
-__all__ = ["PORTS", "SIDES", "Port", "flit_layout", "opposite"]
+__all__ = ["PORTS", "SIDES", "RouterPort", "flit_layout", "opposite"]
 
 
-class Port(IntEnum):
+class RouterPort(IntEnum):
     """Port of a router. Row 0 of the mesh is its northern edge, column 0 its western one."""
 
     LOCAL = 0
@@ -26,15 +26,20 @@ class Port(IntEnum):
         return self.name.lower()
 
 
-PORTS = tuple(Port)
+PORTS = tuple(RouterPort)
 
-SIDES = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+SIDES = (RouterPort.NORTH, RouterPort.EAST, RouterPort.SOUTH, RouterPort.WEST)
 """Ports to the neighbours."""
 
-_OPPOSITE = {Port.NORTH: Port.SOUTH, Port.EAST: Port.WEST, Port.SOUTH: Port.NORTH, Port.WEST: Port.EAST}
+_OPPOSITE = {
+    RouterPort.NORTH: RouterPort.SOUTH,
+    RouterPort.EAST: RouterPort.WEST,
+    RouterPort.SOUTH: RouterPort.NORTH,
+    RouterPort.WEST: RouterPort.EAST,
+}
 
 
-def opposite(port: Port) -> Port:
+def opposite(port: RouterPort) -> RouterPort:
     """The port at the other end of the link of ``port``. Raises KeyError for the local port, which has none."""
     return _OPPOSITE[port]
 

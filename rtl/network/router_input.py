@@ -12,16 +12,22 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import Block
-from rtl.interface.flit import Port, flit_layout
+from rtl.interface.flit import RouterPort, flit_layout
 
 __all__ = ["TURNS", "RouterInput"]
 
-TURNS: dict[Port, tuple[Port, ...]] = {
-    Port.LOCAL: (Port.LOCAL, Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST),
-    Port.NORTH: (Port.LOCAL, Port.SOUTH),
-    Port.EAST: (Port.LOCAL, Port.NORTH, Port.SOUTH, Port.WEST),
-    Port.SOUTH: (Port.LOCAL, Port.NORTH),
-    Port.WEST: (Port.LOCAL, Port.NORTH, Port.EAST, Port.SOUTH),
+TURNS: dict[RouterPort, tuple[RouterPort, ...]] = {
+    RouterPort.LOCAL: (
+        RouterPort.LOCAL,
+        RouterPort.NORTH,
+        RouterPort.EAST,
+        RouterPort.SOUTH,
+        RouterPort.WEST,
+    ),
+    RouterPort.NORTH: (RouterPort.LOCAL, RouterPort.SOUTH),
+    RouterPort.EAST: (RouterPort.LOCAL, RouterPort.NORTH, RouterPort.SOUTH, RouterPort.WEST),
+    RouterPort.SOUTH: (RouterPort.LOCAL, RouterPort.NORTH),
+    RouterPort.WEST: (RouterPort.LOCAL, RouterPort.NORTH, RouterPort.EAST, RouterPort.SOUTH),
 }
 """Outputs that a flit from each input can go to: first along its row, then along its column, never back."""
 
@@ -56,10 +62,10 @@ class RouterInput(Block):
         The oldest flit for the die's engine; only where flits come from a neighbour.
     """
 
-    def __init__(self, *, nop: NopSpec, port: Port) -> None:
+    def __init__(self, *, nop: NopSpec, port: RouterPort) -> None:
         self._nop, self._port = nop, port
         self._goals = [turn.text for turn in TURNS[port]]
-        if port is not Port.LOCAL:
+        if port is not RouterPort.LOCAL:
             self._goals.append("engine")
         flit = stream.Signature(flit_layout(nop).size)
         super().__init__(
@@ -147,19 +153,19 @@ class RouterInput(Block):
         head = flit_layout(self._nop)(self.i.payload)
         on_col, on_row = head.col == self.col, head.row == self.row
         here = on_col & on_row
-        if self._port in (Port.NORTH, Port.SOUTH):
+        if self._port in (RouterPort.NORTH, RouterPort.SOUTH):
             # A packet that goes along a column is in the right one, and what does not stop goes straight on.
             here = on_row
-            going = {Port.NORTH: ~on_row, Port.SOUTH: ~on_row}
+            going = {RouterPort.NORTH: ~on_row, RouterPort.SOUTH: ~on_row}
         else:
             going = {
-                Port.NORTH: on_col & (head.row < self.row),
-                Port.SOUTH: on_col & (head.row > self.row),
-                Port.EAST: ~on_col if self._port is Port.WEST else head.col > self.col,
-                Port.WEST: ~on_col if self._port is Port.EAST else head.col < self.col,
+                RouterPort.NORTH: on_col & (head.row < self.row),
+                RouterPort.SOUTH: on_col & (head.row > self.row),
+                RouterPort.EAST: ~on_col if self._port is RouterPort.WEST else head.col > self.col,
+                RouterPort.WEST: ~on_col if self._port is RouterPort.EAST else head.col < self.col,
             }
-        if self._port is Port.LOCAL:
-            going[Port.LOCAL] = here
+        if self._port is RouterPort.LOCAL:
+            going[RouterPort.LOCAL] = here
             return Cat(going[turn] for turn in TURNS[self._port])
-        going[Port.LOCAL] = here & ~head.engine
+        going[RouterPort.LOCAL] = here & ~head.engine
         return Cat(*(going[turn] for turn in TURNS[self._port]), head.engine & (here | head.copy))

@@ -16,7 +16,7 @@ from rtl.interface.link_shape import LinkShape
 from rtl.lib.streams import joined
 from rtl.network.link import LinkPort
 
-__all__ = ["Side", "attach", "neighbours", "side_members"]
+__all__ = ["DieSide", "attach", "neighbours", "side_members"]
 
 
 def side_members(name: str, *, nop: NopSpec, link: LinkShape | None) -> dict[str, Member]:
@@ -31,7 +31,7 @@ def side_members(name: str, *, nop: NopSpec, link: LinkShape | None) -> dict[str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
+class DieSide:
     """A side, seen from inside the block.
 
     Attributes
@@ -51,7 +51,7 @@ class Side:
 
 def attach(
     m: Module, platform: object, block: Any, name: str, *, nop: NopSpec, link: LinkShape | None
-) -> Side:
+) -> DieSide:
     """Make the side ``name`` of ``block``, with its link adapter if it has one."""
     flit = stream.Signature(flit_layout(nop).size)
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
@@ -61,7 +61,7 @@ def attach(
             *joined(outward, getattr(block, f"{name}_out")),
         ]
         never = Const(0, 1)
-        return Side(inward=inward, outward=outward, dead=never, replayed=never, error=never)
+        return DieSide(inward=inward, outward=outward, dead=never, replayed=never, error=never)
     port = LinkPort(shape=link)
     place(m, platform, f"{name}_link", port)
     m.d.comb += [
@@ -70,7 +70,9 @@ def attach(
         port.rx.eq(getattr(block, f"{name}_rx")),
         getattr(block, f"{name}_tx").eq(port.tx),
     ]
-    return Side(inward=inward, outward=outward, dead=port.dead, replayed=port.replayed, error=port.crc_error)
+    return DieSide(
+        inward=inward, outward=outward, dead=port.dead, replayed=port.replayed, error=port.crc_error
+    )
 
 
 def neighbours(one: Any, one_side: str, other: Any, other_side: str, *, link: LinkShape | None) -> list[Any]:

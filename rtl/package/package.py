@@ -14,7 +14,7 @@ from chiplet.machine.specs import SystemSpec, flits_per_word
 from rtl.block import Block, place
 from rtl.die.die import die_map
 from rtl.interface.axi import connect_axi, manager_members
-from rtl.interface.flit import Port, flit_layout, opposite
+from rtl.interface.flit import RouterPort, flit_layout, opposite
 from rtl.interface.limits import io_die_names
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
@@ -24,7 +24,12 @@ from rtl.package.package_die import PLANES, PackageDie, side_name
 
 __all__ = ["Package", "host_widths", "package_map"]
 
-_STEP = {Port.NORTH: (-1, 0), Port.EAST: (0, 1), Port.SOUTH: (1, 0), Port.WEST: (0, -1)}
+_STEP = {
+    RouterPort.NORTH: (-1, 0),
+    RouterPort.EAST: (0, 1),
+    RouterPort.SOUTH: (1, 0),
+    RouterPort.WEST: (0, -1),
+}
 
 
 _REGISTERS = {"address": ADDRESS_BITS, "write": 1, "write_data": 32, "read": 1}
@@ -159,7 +164,7 @@ class Package(Block):
                     if neighbour is None:
                         continue
                     m.d.comb += getattr(die, f"{side_name(plane, side)}_used").eq(1)
-                    if side in (Port.EAST, Port.SOUTH):  # both directions at once
+                    if side in (RouterPort.EAST, RouterPort.SOUTH):  # both directions at once
                         ends = side_name(plane, side), side_name(plane, opposite(side))
                         m.d.comb += neighbours(die, ends[0], neighbour, ends[1], link=self._link)
         for (row, end), name in self._io_dies.items():

@@ -12,22 +12,22 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.die.die import Die
-from rtl.interface.flit import SIDES, Port
+from rtl.interface.flit import SIDES, RouterPort
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import ADDRESS_BITS
 from rtl.lib.streams import joined
 from rtl.network.router import Router
-from rtl.network.side import Side, attach, side_members
+from rtl.network.side import DieSide, attach, side_members
 from rtl.package.memory_plane import MemoryPlanePort
 
 __all__ = ["PLANES", "PackageDie", "side_name"]
 
-PLANES: dict[str, tuple[Port, ...]] = {"nop": SIDES, "mem": (Port.EAST, Port.WEST)}
+PLANES: dict[str, tuple[RouterPort, ...]] = {"nop": SIDES, "mem": (RouterPort.EAST, RouterPort.WEST)}
 """Planes of routers, and the sides on which each has links: the collective plane, and the memory plane, whose requests
 and answers stay in their row."""
 
 
-def side_name(plane: str, side: Port) -> str:
+def side_name(plane: str, side: RouterPort) -> str:
     """Name of a side in the names of ports, e.g. ``mem_east``."""
     return f"{plane}_{side.text}"
 
@@ -99,7 +99,7 @@ class PackageDie(Block):
         ]
         return m
 
-    def _router(self, m: Module, platform: object, plane: str) -> tuple[Router, dict[Port, Side]]:
+    def _router(self, m: Module, platform: object, plane: str) -> tuple[Router, dict[RouterPort, DieSide]]:
         """The router of a plane, and its sides with their links."""
         router = Router(nop=self._nop)
         place(m, platform, f"{plane}_router", router)
@@ -114,7 +114,7 @@ class PackageDie(Block):
             sides[port] = side
         return router, sides
 
-    def _dead(self, plane: str, port: Port, side: Side) -> Value:
+    def _dead(self, plane: str, port: RouterPort, side: DieSide) -> Value:
         """Whether the link to a neighbour is dead; a side without one has no link that could be."""
         return side.dead & getattr(self, f"{side_name(plane, port)}_used")
 

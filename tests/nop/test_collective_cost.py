@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nop.collective_cost import CollectiveCost, broadcasts_cost, flat_ring_cost, line_cost, torus_ring_cost
-from nop.collectives import ALGORITHMS, Algorithm, Schedule, line, ring, tree_broadcast
-from nop.proof.delivery import Load, measure
+from nop.collectives import ALGORITHMS, Algorithm, CollectiveSchedule, line, ring, tree_broadcast
+from nop.proof.delivery import LinkLoad, measure
 from nop.topology import Mesh, folded_ring
 
 
-def _agree(cost: CollectiveCost, schedule: Schedule, load: Load) -> None:
+def _agree(cost: CollectiveCost, schedule: CollectiveSchedule, load: LinkLoad) -> None:
     nodes = schedule.nodes
     assert cost.steps == schedule.steps
     assert cost.hops == load.max_hops

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nop.collectives import ALGORITHMS, Algorithm, Schedule, chain, line, ring, tree_broadcast
+from nop.collectives import ALGORITHMS, Algorithm, CollectiveSchedule, chain, line, ring, tree_broadcast
 from nop.proof.delivery import check
 from nop.topology import Mesh, folded_ring
 
@@ -17,7 +17,7 @@ NODES = st.integers(min_value=1, max_value=17)
 ALGORITHM = st.sampled_from(ALGORITHMS)
 
 
-def _all_gather(schedule: Schedule, owned: np.ndarray) -> np.ndarray:
+def _all_gather(schedule: CollectiveSchedule, owned: np.ndarray) -> np.ndarray:
     """Move the chunks ``owned[c]`` as the schedule says; result ``[node, chunk]``."""
     nodes = schedule.nodes
     held = np.full((nodes, nodes), np.nan)
@@ -27,7 +27,7 @@ def _all_gather(schedule: Schedule, owned: np.ndarray) -> np.ndarray:
     return held
 
 
-def _reduce_scatter(schedule: Schedule, partial: np.ndarray) -> np.ndarray:
+def _reduce_scatter(schedule: CollectiveSchedule, partial: np.ndarray) -> np.ndarray:
     """Add up the partial sums ``partial[node, chunk]`` as the schedule says; result by chunk."""
     held = partial.copy()
     for step in range(schedule.steps):

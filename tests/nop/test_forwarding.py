@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line, parts
-from nop.forwarding import QUEUED_FLITS, carriage, hands_over, slots, walk
+from nop.forwarding import QUEUED_FLITS, forwarding, hands_over, slots, walk
 
 
 @given(op=st.sampled_from(OPS), nodes=st.integers(2, 30), algorithm=st.sampled_from(ALGORITHMS))
@@ -34,9 +34,9 @@ def test_what_comes_and_what_leaves_by_a_side_is_a_walk(op: LineOp, nodes: int, 
 @given(op=st.sampled_from(OPS), flits=st.integers(1, 200))
 def test_chunks_that_fit_no_queue_are_stored_around_a_ring(op: LineOp, flits: int) -> None:
     for part in parts(op):
-        assert carriage(op, part, "ring", flits) == ("passed" if flits <= QUEUED_FLITS else "stored")
+        assert forwarding(op, part, "ring", flits) == ("passed" if flits <= QUEUED_FLITS else "stored")
         copies = op == "all-reduce" and part == "all-gather"
-        assert carriage(op, part, "chain", flits) == ("copied" if copies else "passed")
+        assert forwarding(op, part, "chain", flits) == ("copied" if copies else "passed")
 
 
 @pytest.mark.parametrize("nodes", [3, 4, 5])

@@ -15,7 +15,7 @@ from hecaton.terminal.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cosim.regress.matrix import Case, Finished
+    from cosim.regress.matrix import Finished, GemmCase
 
 app = typer.Typer()
 
@@ -87,7 +87,7 @@ def regress(
     import time
 
     from cosim.backends.registry import backend
-    from cosim.regress.matrix import Task, cases, load_regression, run_task, shortfalls
+    from cosim.regress.matrix import RegressionTask, cases, load_regression, run_task, shortfalls
     from cosim.workers.dask import run_on_cluster
     from cosim.workers.pool import run_all
     from hecaton.results.records import known_records, save_record
@@ -101,7 +101,7 @@ def regress(
             chosen["seeds"] = (seed,)
         matrix = load_regression(regression).model_copy(update=chosen)
         todo = cases(matrix, config=config, overrides=override or [], source=str(regression))
-        tasks = [Task(case.request, tuple(known_records(case.request, records))) for case in todo]
+        tasks = [RegressionTask(case.request, tuple(known_records(case.request, records))) for case in todo]
         if scheduler is None:
             backend(matrix.sim).version()  # missing for one, missing for all
             results = run_all(run_task, tasks, workers=workers)
@@ -134,7 +134,7 @@ def regress(
             raise CheckFailed(f"{len(short)} of {len(rows)} runs fall short: {named}")
 
 
-def _row(case: Case, finished: Finished, path: Path | None, short_of: Sequence[str]) -> dict[str, Any]:
+def _row(case: GemmCase, finished: Finished, path: Path | None, short_of: Sequence[str]) -> dict[str, Any]:
     request, record = case.request, finished.record
     measured = (
         "cycles",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.sweep.axes import Sweep
-    from chiplet.sweep.evaluate import Points, Task
+    from chiplet.sweep.evaluate import Points, SweepTask
 
 app = typer.Typer()
 
@@ -85,7 +85,7 @@ def sweep(
 
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.sweep.evaluate import Task
+    from chiplet.sweep.evaluate import SweepTask
     from chiplet.sweep.space import load_space, plan_sweep
     from hecaton.plots.sweep import plot_sweep
     from hecaton.results.sweep_files import SweepFiles
@@ -100,7 +100,7 @@ def sweep(
         ranges = _ranges(found)
         files = SweepFiles(output, found, ranges, measured)
         missing = files.missing
-        tasks = [Task(found, *ranges[number], measured) for number in missing]
+        tasks = [SweepTask(found, *ranges[number], measured) for number in missing]
         evaluated = 0
         with out.progress("points", found.groups * found.group_points) as advance:
             total = sum(stop - first for first, stop in ranges)
@@ -147,7 +147,7 @@ def _seconds(sweep: Sweep) -> float:
 
 
 def _run(
-    tasks: list[Task], sweep: Sweep, workers: int | None, scheduler: str | None
+    tasks: list[SweepTask], sweep: Sweep, workers: int | None, scheduler: str | None
 ) -> Iterable[tuple[int, Points]]:
     """The tasks as they end: on a cluster, on the local cores, or here if that is quicker."""
     from chiplet.sweep.evaluate import evaluate

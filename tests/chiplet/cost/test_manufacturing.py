@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chiplet.cost.area import die_area, die_transistors, sram_bits, transistor_terms
 from chiplet.cost.manufacturing import account_cost, die_yield, dies_per_wafer
-from chiplet.cost.sources import COST_UNITS, PUBLISHED, cost_inputs
+from chiplet.cost.sources import COST_UNITS, PUBLISHED_COST_SOURCES, cost_inputs
 from chiplet.machine.configuration_keys import known_keys
 from chiplet.machine.cost_specs import CostSpec
 from chiplet.machine.specs import DieSpec
@@ -130,7 +130,7 @@ def test_area_follows_the_hardware() -> None:
 
 
 def test_every_input_has_a_source_and_exists() -> None:
-    assert set(PUBLISHED) <= set(COST_UNITS) <= set(known_keys())
+    assert set(PUBLISHED_COST_SOURCES) <= set(COST_UNITS) <= set(known_keys())
     found = {entry.name: entry for entry in cost_inputs(PACKAGE)}
     assert found["area.die_transistors"].status == "measured"
     assert "Yosys" in found["area.die_transistors"].source

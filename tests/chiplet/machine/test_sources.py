@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.configuration_keys import known_keys
-from chiplet.machine.sources import UNITS, collect_inputs
+from chiplet.machine.sources import MEASURE_UNITS, collect_inputs
 from chiplet.machine.terms import DieTerms, GemmTerms
 from nop.terms import NopTerms
 from tests.chiplet.machines import PACKAGE, package
@@ -58,4 +58,4 @@ def test_a_published_value_names_its_source_and_another_one_is_assumed() -> None
 
 
 def test_every_listed_key_exists() -> None:
-    assert set(UNITS) <= set(known_keys())
+    assert set(MEASURE_UNITS) <= set(known_keys())

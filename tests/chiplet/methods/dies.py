@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from nop.collective_cost import Broadcast
-from nop.collectives import Schedule, Transfer, tree_broadcast
+from nop.collectives import CollectiveSchedule, Transfer, tree_broadcast
 
 Matrix = np.ndarray
 Held = dict[int, dict[int, Matrix]]
@@ -25,7 +25,9 @@ class Dies:
         self.received = 0
         self.steps = 0
 
-    def gather(self, groups: Sequence[Sequence[int]], schedule: Schedule, own: dict[int, Matrix]) -> Held:
+    def gather(
+        self, groups: Sequence[Sequence[int]], schedule: CollectiveSchedule, own: dict[int, Matrix]
+    ) -> Held:
         """All-gather in every group at once: what each die holds at the end, by place in its group."""
         held: Held = {die: {group.index(die): own[die]} for group in groups for die in group}
         for group in groups:
@@ -37,7 +39,7 @@ class Dies:
         return held
 
     def scatter(
-        self, groups: Sequence[Sequence[int]], schedule: Schedule, partial: Held
+        self, groups: Sequence[Sequence[int]], schedule: CollectiveSchedule, partial: Held
     ) -> dict[int, Matrix]:
         """Reduce-scatter in every group at once: each die ends with the sum of the chunk of its place."""
         held = {die: dict(chunks) for die, chunks in partial.items()}

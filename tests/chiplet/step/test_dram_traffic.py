@@ -10,7 +10,7 @@ import pytest
 from chiplet.methods.base import Method
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.schedule.schedule import BlockSchedule, make_schedule
-from chiplet.step.dram_traffic import Traffic, activation_traffic, weight_bytes
+from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model
 
@@ -87,8 +87,8 @@ def test_weights_are_stored_once_and_replicated_on_dies() -> None:
 
 def test_the_slowest_way_in_sets_the_time() -> None:
     mesh = Mesh(2, 2)  # eight sides on the edge, eight DDR5 channels
-    assert Traffic(8e9, 0.0).seconds(PACKAGE, mesh) == pytest.approx(1e9 / 51.2e9)
+    assert DramTraffic(8e9, 0.0).seconds(PACKAGE, mesh) == pytest.approx(1e9 / 51.2e9)
     slow_links = package("link.lanes=1")
-    assert Traffic(8e9, 0.0).seconds(slow_links, mesh) == pytest.approx(1e9 / 4e9)
-    assert Traffic(8e9, 8e9).seconds(slow_links, mesh) == pytest.approx(8e9 / 4e9)
-    assert Traffic(1.0, 2.0) + Traffic(3.0, 4.0) == Traffic(4.0, 6.0)
+    assert DramTraffic(8e9, 0.0).seconds(slow_links, mesh) == pytest.approx(1e9 / 4e9)
+    assert DramTraffic(8e9, 8e9).seconds(slow_links, mesh) == pytest.approx(8e9 / 4e9)
+    assert DramTraffic(1.0, 2.0) + DramTraffic(3.0, 4.0) == DramTraffic(4.0, 6.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chiplet.step.dram_traffic import Traffic
+from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import (
     Events,
     comm_events,
@@ -58,10 +58,10 @@ def test_a_collective_pays_for_each_hop() -> None:
 
 def test_memory_traffic_pays_for_its_way_in_and_copies_for_a_hop() -> None:
     mesh = Mesh(3, 3)  # eight dies at one hop, one at two
-    plain = traffic_events(Traffic(900.0, 100.0), mesh)
+    plain = traffic_events(DramTraffic(900.0, 100.0), mesh)
     assert plain.memory_bit_hops == pytest.approx(8 * 900 * 10 / 9)
     assert (plain.dram_bits, plain.sram_bytes) == (7200.0, 900.0)
-    copies = traffic_events(Traffic(900.0, 300.0), mesh)
+    copies = traffic_events(DramTraffic(900.0, 300.0), mesh)
     assert copies.memory_bit_hops - plain.memory_bit_hops == pytest.approx(8 * 1800)
 
 

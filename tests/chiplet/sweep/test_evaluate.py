@@ -20,7 +20,7 @@ from chiplet.methods.registry import METHODS
 from chiplet.projection.project import project
 from chiplet.sweep.axes import CONTINUOUS, JOB_KEYS, mesh_of
 from chiplet.sweep.columns import COLUMNS, of_projection
-from chiplet.sweep.evaluate import Points, Task, evaluate, inner_values
+from chiplet.sweep.evaluate import Points, SweepTask, evaluate, inner_values
 from chiplet.sweep.machines import has_switch
 from chiplet.sweep.space import Space, plan_sweep
 from nop.terms import NopTerms
@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run(base: SystemSpec, calibration: Calibration | None = None, **space: Any) -> tuple[Any, Points]:
     sweep = plan_sweep(Space.model_validate(space), base, source="space")
-    return sweep, evaluate(Task(sweep, 0, sweep.groups * sweep.group_points, calibration))
+    return sweep, evaluate(SweepTask(sweep, 0, sweep.groups * sweep.group_points, calibration))
 
 
 def single(
@@ -350,7 +350,7 @@ def test_parts_of_a_sweep_are_the_whole() -> None:
     sweep, whole = run(
         PACKAGE, model="tinyllama-1.1b", dies=(4, 16), vary={"link.lanes": (8, 16, 32), "die.rows": (32, 64)}
     )
-    parts = [evaluate(Task(sweep, first, min(first + 5, 12))) for first in range(0, 12, 5)]
+    parts = [evaluate(SweepTask(sweep, first, min(first + 5, 12))) for first in range(0, 12, 5)]
     assert np.concatenate([part.index for part in parts]).tolist() == whole.index.tolist()
     for name in COLUMNS:
         joined = np.concatenate([part.results[name] for part in parts])

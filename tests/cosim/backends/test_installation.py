@@ -9,11 +9,11 @@ import find_libpython
 import pytest
 
 from cosim.backends import installation
-from cosim.backends.installation import Part, backends, compilers, viewers
+from cosim.backends.installation import InstalledPart, backends, compilers, viewers
 from cosim.backends.registry import BACKENDS
 
 
-def by_name(parts: list[Part]) -> dict[str, Part]:
+def by_name(parts: list[InstalledPart]) -> dict[str, InstalledPart]:
     return {part.name: part for part in parts}
 
 

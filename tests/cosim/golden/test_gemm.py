@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cosim.golden.gemm import gemm
 from cosim.golden.numerics import bf16_mul, bf16_to_float32, float32_to_bf16, fp32_add, fp32_values
-from cosim.program.shape import gemm_forms
+from cosim.program.shape import Form, gemm_forms
 
 many = settings(max_examples=200)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cosim.jobs.die import Job, Outcome, image_words, load_progress, save_image, save_progress
+from cosim.jobs.die import DieJob, Outcome, image_words, load_progress, save_image, save_progress
 
 
 def test_job(tmp_path: Path) -> None:
-    job = Job(
+    job = DieJob(
         word_bytes=8,
         program_address=7,
         commands=3,
@@ -21,7 +21,7 @@ def test_job(tmp_path: Path) -> None:
         most_cycles=10**9,
     )
     job.save(tmp_path)
-    assert Job.load(tmp_path) == job
+    assert DieJob.load(tmp_path) == job
 
 
 def test_image(tmp_path: Path) -> None:

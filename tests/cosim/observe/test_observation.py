@@ -17,7 +17,7 @@ from cosim.backends.icarus import Icarus
 from cosim.backends.verilator import Verilator
 from cosim.jobs.die import CLOCK_NS
 from cosim.observe.observation import Observation, ObservedDie
-from cosim.observe.units import UNITS
+from cosim.observe.units import OBSERVED_UNITS
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.gemm import emit_bench, run_gemm
 
@@ -54,13 +54,13 @@ def test_traces(tmp_path: Path, plain: dict[str, Any]) -> None:
 
     events = json.loads(texts[0])["traceEvents"]
     tracks = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    assert list(tracks.values()) == ["command processor", *(unit.name for unit in UNITS)]
+    assert list(tracks.values()) == ["command processor", *(unit.name for unit in OBSERVED_UNITS)]
     cycles: Counter[tuple[str, str]] = Counter()
     for event in events:
         if event["ph"] == "X":
             assert 0 <= event["ts"] < event["ts"] + event["dur"] <= plain["cycles"]
             cycles[tracks[event["tid"]], event["name"]] += event["dur"]
-    for unit in UNITS:
+    for unit in OBSERVED_UNITS:
         assert cycles[unit.name, "busy"] == plain["counters"][counted(unit.busy)]
         for why, signal in unit.stalls.items():
             assert cycles[unit.name, f"stalled: {why}"] == plain["counters"][counted(signal)]

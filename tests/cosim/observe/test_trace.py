@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosim.observe.trace import Change, die_events, high, trace_json
-from cosim.observe.units import FETCH, RUNNING, UNITS, counter_signal, observed_signals
+from cosim.observe.units import FETCH, OBSERVED_UNITS, RUNNING, counter_signal, observed_signals
 from cosim.program.command import Command
 from rtl.interface.isa import Opcode
 
@@ -36,7 +36,7 @@ def run(signals: dict[str, str], commands: list[Command], *, words: int = 1, fir
     return die_events(sorted(changes, key=lambda change: change[0]), commands, command_words=words)
 
 
-LOAD, STORE = UNITS[2], UNITS[3]
+LOAD, STORE = OBSERVED_UNITS[2], OBSERVED_UNITS[3]
 COMMANDS = [
     Command(Opcode.LOAD, {"target": 1, "rows": 2, "cols": 3, "words": 1, "wait": 0b101}),
     Command(Opcode.STORE, {"rows": 2, "panels": 1, "last_cols": 1}),
@@ -90,7 +90,7 @@ def test_a_program_that_never_ran() -> None:
     assert {e["ph"] for e in events} == {"M"}
     assert [e["args"]["name"] for e in events if e["name"] == "thread_name"] == [
         "command processor",
-        *(unit.name for unit in UNITS),
+        *(unit.name for unit in OBSERVED_UNITS),
     ]
 
 

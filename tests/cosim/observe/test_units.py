@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
-from cosim.observe.units import UNITS, counter_signal, observed_signals, units
+from cosim.observe.units import OBSERVED_UNITS, counter_signal, observed_signals, units
 from cosim.observe.waves import unit_groups
 from cosim.run.gemm import emit_bench
 from rtl.bench.collective import CollectiveNode
@@ -15,7 +15,7 @@ from rtl.interface.register_map import COUNTERS
 
 
 def test_what_is_counted_is_a_counter() -> None:
-    for unit in UNITS:
+    for unit in OBSERVED_UNITS:
         assert {unit.busy, *unit.stalls.values()} <= {counter_signal(name) for name in COUNTERS}
 
 

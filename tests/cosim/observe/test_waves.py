@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.observe.units import UNITS
+from cosim.observe.units import OBSERVED_UNITS
 from cosim.observe.waves import Group, Wave, gtkwave_view, surfer_view, unit_groups
 from cosim.run.gemm import emit_bench
 
@@ -24,7 +24,7 @@ def test_groups_of_a_die(scope: str, prefix: str) -> None:
         g.name: g.waves
         for g in unit_groups(design.text, design.top, dies={"die": ""}, engine=False, scope=scope)
     }
-    assert groups.keys() >= {unit.name.replace(" ", "_") for unit in UNITS}
+    assert groups.keys() >= {unit.name.replace(" ", "_") for unit in OBSERVED_UNITS}
     assert groups["bench"][0] == Wave(f"{prefix}clk", 1)
     assert Wave(f"{prefix}host_read_data", 32) in groups["bench"]
     assert Wave(f"{prefix}die.array_unit.weight_loader.needs", 8) in groups["weight_loader"]

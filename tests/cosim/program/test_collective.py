@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chiplet.machine.specs import DieSpec, Dtype
 from cosim.golden.collective import golden
 from cosim.golden.numerics import fp32_add
-from cosim.program.collective import AXES, Line, line_commands, sum_order
+from cosim.program.collective import AXES, LineCollective, line_commands, sum_order
 from cosim.records.collective import collective_request
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line
 from rtl.interface.isa import Opcode, Side, decode
@@ -30,7 +30,7 @@ def fp32(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
 
 
-def commands(work: Line, axis: str = "row") -> list[list[tuple[Opcode, dict[str, int]]]]:
+def commands(work: LineCollective, axis: str = "row") -> list[list[tuple[Opcode, dict[str, int]]]]:
     """Commands of each die."""
     return [
         [decode(bits) for part in line_commands(work, AXES[axis], place)[0] for bits in part]
@@ -49,7 +49,7 @@ def test_golden_sums_are_those_of_numpy(
     given_chunks = rng.integers(0, 1 << 32, (nodes, nodes, 3), dtype=np.uint32)
     if dtype == "bf16":  # whole numbers: no order of additions rounds
         given_chunks = (given_chunks % 1000).astype(np.float32).view(np.uint32)
-    found = golden(request, Line(op, algorithm, nodes, flits, 0, flits), given_chunks)
+    found = golden(request, LineCollective(op, algorithm, nodes, flits, 0, flits), given_chunks)
     if op == "all-gather":
         expected = np.broadcast_to(given_chunks[np.arange(nodes), np.arange(nodes)], found.shape)
     else:
@@ -69,7 +69,7 @@ def test_order_of_the_additions_of_the_chain(nodes: int, chunk: int) -> None:
         op="reduce-scatter", rows=1, cols=nodes, axis="row", algorithm="chain", flits=1
     )
     parts = fp32(np.random.default_rng(nodes), nodes, nodes, 50)
-    found = golden(request, Line("reduce-scatter", "chain", nodes, 1, 0, 1), parts)[chunk, chunk]
+    found = golden(request, LineCollective("reduce-scatter", "chain", nodes, 1, 0, 1), parts)[chunk, chunk]
     terms = parts[:, chunk]
     lower, upper = list(terms[:chunk]), list(terms[chunk + 1 :][::-1])
     first, second = (lower, upper) if 2 * chunk >= nodes - 1 else (upper, lower)
@@ -90,7 +90,7 @@ def test_order_of_the_additions_of_the_ring(nodes: int) -> None:
         op="reduce-scatter", rows=1, cols=nodes, axis="row", algorithm="ring", flits=1
     )
     parts = fp32(np.random.default_rng(nodes), nodes, nodes, 50)
-    found = golden(request, Line("reduce-scatter", "ring", nodes, 1, 0, 1), parts)
+    found = golden(request, LineCollective("reduce-scatter", "ring", nodes, 1, 0, 1), parts)
     follows = {t.sender: t.receiver for t in line("reduce-scatter", nodes, "ring").transfers}
     for chunk in range(nodes):
         place = follows[chunk]
@@ -117,7 +117,7 @@ def test_sum_orders_are_schedules(algorithm: Algorithm, nodes: int, flits: int) 
 def test_what_is_sent_is_received(
     op: LineOp, axis: str, algorithm: Algorithm, nodes: int, flits: int
 ) -> None:
-    work = Line(op, algorithm, nodes, flits, 5, -(-flits // 4))
+    work = LineCollective(op, algorithm, nodes, flits, 5, -(-flits // 4))
     dies = commands(work, axis)
     opposite = {Side.EAST: Side.WEST, Side.WEST: Side.EAST, Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH}
     arriving: Counter[tuple[int, Side]] = Counter()
@@ -148,7 +148,9 @@ def test_what_is_sent_is_received(
 @pytest.mark.parametrize("flits", [QUEUED_FLITS, QUEUED_FLITS + 1])
 def test_long_chunks_are_handed_over_by_the_middle_die_only(nodes: int, flits: int) -> None:
     """A unit that hands over more than fits the queue waits for the other one: then five dies stood still."""
-    for place, found in enumerate(commands(Line("reduce-scatter", "chain", nodes, flits, 0, flits))):
+    for place, found in enumerate(
+        commands(LineCollective("reduce-scatter", "chain", nodes, flits, 0, flits))
+    ):
         received = [fields for opcode, fields in found if opcode == Opcode.RECEIVE]
         inner = 0 < place < nodes - 1
         hands = inner and (flits <= QUEUED_FLITS or 2 * place == nodes - 1)
@@ -161,7 +163,7 @@ def test_long_chunks_are_handed_over_by_the_middle_die_only(nodes: int, flits: i
 
 def test_one_die_has_no_commands() -> None:
     for op in OPS:
-        assert line_commands(Line(op, "chain", 1, 4, 0, 1), AXES["row"], 0) == (
+        assert line_commands(LineCollective(op, "chain", 1, 4, 0, 1), AXES["row"], 0) == (
             [[]] * (1 + (op == OPS[2])),
             0,
         )

@@ -16,7 +16,8 @@ from cosim.golden.gemm import gemm
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import fp32_add
 from cosim.golden.operands import random_operand
-from cosim.program.collective import Line, sum_order
+from cosim.golden.package import expected_parts
+from cosim.program.collective import LineCollective, sum_order
 from cosim.program.layout import Places
 from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
 from cosim.program.shape import FORMS, Shape, gemm_forms
@@ -78,9 +79,11 @@ def test_the_programs_give_every_element(
         covered[part.rows.start : part.rows.stop, part.cols.start : part.cols.stop] += 1
     assert (covered == 1).all()
 
-    for part, result in zip(parts, carried_out(system, parts, max(places.used.values())), strict=True):
-        found = part.found(result, dtype)
-        assert np.array_equal(found, part.expected)
+    expected = expected_parts(system, shape, a, b, algorithm)
+    results = carried_out(system, parts, max(places.used.values()))
+    for part, result, right in zip(parts, results, expected, strict=True):
+        found = part.elements(result, dtype)
+        assert np.array_equal(found, right)
         if dtype == "int8":
             whole = gemm(*gemm_forms(a, b, form=form), rows=1, dtype="int8")
             rows, cols = part.rows, part.cols
@@ -136,7 +139,7 @@ def communicate(system: SystemSpec, dies: list[Interpreter], parts: list[DiePart
             dies[there].write_memory(target, content)
 
 
-def _address(work: Line, chunk: int) -> int:
+def _address(work: LineCollective, chunk: int) -> int:
     return EXCHANGE_ADDRESS + work.base + slots(work.algorithm, work.nodes)[chunk] * work.pitch
 
 

@@ -6,14 +6,14 @@ from itertools import product
 
 import pytest
 
-from cosim.program.collective import AXES, Line, line_commands
+from cosim.program.collective import AXES, LineCollective, line_commands
 from cosim.program.package_lines import line_program
 from rtl.interface.isa import Opcode, decode
 
 
 @pytest.mark.parametrize(("op", "algorithm"), [*product(("all-gather", "reduce-scatter"), ("chain", "ring"))])
 def test_places_begin_with_one(op: str, algorithm: str) -> None:
-    work = Line(op, algorithm, 5, 7, 3, 2)  # type: ignore[arg-type]
+    work = LineCollective(op, algorithm, 5, 7, 3, 2)  # type: ignore[arg-type]
     for col in range(5):
         program, gates = line_program({"row": work}, 4, col, opened=False)
         found, expected_gates = line_commands(work, AXES["row"], col)
@@ -33,8 +33,8 @@ def test_places_begin_with_one(op: str, algorithm: str) -> None:
 
 def test_the_program_or_the_host_opens_the_gates() -> None:
     lines = {
-        "row": Line("all-gather", "chain", 3, 4, 0, 1),
-        "column": Line("all-gather", "chain", 2, 4, 9, 1),
+        "row": LineCollective("all-gather", "chain", 3, 4, 0, 1),
+        "column": LineCollective("all-gather", "chain", 2, 4, 9, 1),
     }
     closed, gates = line_program(lines, 0, 1, opened=False)
     opened, same = line_program(lines, 0, 1, opened=True)
@@ -47,4 +47,7 @@ def test_the_program_or_the_host_opens_the_gates() -> None:
 
 
 def test_a_die_alone_on_its_lines_has_no_command() -> None:
-    assert line_program({"row": Line("all-gather", "chain", 1, 4, 0, 1)}, 0, 0, opened=True) == ([], 0)
+    assert line_program({"row": LineCollective("all-gather", "chain", 1, 4, 0, 1)}, 0, 0, opened=True) == (
+        [],
+        0,
+    )

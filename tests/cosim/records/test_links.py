@@ -9,18 +9,18 @@ import pytest
 from chiplet.machine.specs import DieSpec, LinkSpec, NopSpec, SystemSpec
 from cosim.run.traffic import run_traffic
 from cosim.records.traffic import TrafficRecord, traffic_request
-from cosim.records.links import Death, TrafficLinks
+from cosim.records.links import Death, FaultyLinks
 
 NOP = NopSpec(flit_bits=64, coordinate_bits=3)
 
 
-def run(links: TrafficLinks, *, sim: str = "icarus", **fields: Any) -> TrafficRecord:
+def run(links: FaultyLinks, *, sim: str = "icarus", **fields: Any) -> TrafficRecord:
     defaults = {"rows": 2, "cols": 2, "rate": 0.5, "cycles": 300, "warmup": 40, "seed": 3}
     return run_traffic(traffic_request(nop=NOP, links=links, sim=sim, **{**defaults, **fields}))
 
 
-def links(**fields: Any) -> TrafficLinks:
-    return TrafficLinks(**{"phit_bits": 1024, "flight_cycles": 0, "timeout_cycles": 300, **fields})
+def links(**fields: Any) -> FaultyLinks:
+    return FaultyLinks(**{"phit_bits": 1024, "flight_cycles": 0, "timeout_cycles": 300, **fields})
 
 
 def test_latency_at_low_load_is_that_of_routers_and_links() -> None:
@@ -84,8 +84,8 @@ def test_links_follow_from_the_system() -> None:
         die=DieSpec(clock_hz=2.0e9),
         link=LinkSpec(lanes=8, lane_rate=16.0e9, latency_seconds=4.0e-9, timeout_cycles=700),
     )
-    found = TrafficLinks.of(system, flips=0.5)
-    assert found == TrafficLinks(phit_bits=64, flight_cycles=6, timeout_cycles=700, flips=0.5)
+    found = FaultyLinks.of(system, flips=0.5)
+    assert found == FaultyLinks(phit_bits=64, flight_cycles=6, timeout_cycles=700, flips=0.5)
     # A flit, 3 numbers, 3 flags and the CRC.
     assert found.mesh_links(NOP).shape.frame_bits == 76 + 3 * 5 + 3 + 32
     assert found.hop_cycles(NOP) == 2 + 1 + 6

@@ -11,9 +11,9 @@ from cosim.program.shape import FORMS
 from cosim.records.gemm import GemmRecord
 from cosim.regress.matrix import (
     Bounds,
-    Case,
     Finished,
-    Task,
+    GemmCase,
+    RegressionTask,
     cases,
     load_regression,
     run_task,
@@ -126,29 +126,29 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(tmp_path_factory: pytest.TempPathFactory) -> GemmCase:
     return cases(load_regression(write(tmp_path_factory.mktemp("list"), SMALL)))[0]
 
 
 @pytest.fixture(scope="module")
-def record(case: Case) -> GemmRecord:
-    finished = run_task(Task(case.request, ()))
+def record(case: GemmCase) -> GemmRecord:
+    finished = run_task(RegressionTask(case.request, ()))
     assert not finished.reused
     assert finished.record is not None
     return finished.record
 
 
-def test_a_good_run(case: Case, record: GemmRecord) -> None:
+def test_a_good_run(case: GemmCase, record: GemmRecord) -> None:
     bounds = Bounds(array_cycles_over_floor=8, prediction_error=0.1)
     assert shortfalls(case, Finished(record, False, ""), bounds) == []
 
 
-def test_a_known_record_is_taken(case: Case, record: GemmRecord) -> None:
+def test_a_known_record_is_taken(case: GemmCase, record: GemmRecord) -> None:
     other = record.model_copy(update={"verilog_sha256": ""})
-    assert run_task(Task(case.request, (other, record))) == Finished(record, True, "")
+    assert run_task(RegressionTask(case.request, (other, record))) == Finished(record, True, "")
 
 
-def test_what_a_run_falls_short_of(case: Case, record: GemmRecord) -> None:
+def test_what_a_run_falls_short_of(case: GemmCase, record: GemmRecord) -> None:
     worse = {
         "mismatches": 2,
         "array_cycles": 30,
@@ -167,16 +167,16 @@ def test_what_a_run_falls_short_of(case: Case, record: GemmRecord) -> None:
         mismatches,
         "predicted_cycles = 90 is off by 10.00% of cycles = 100: must be at most 5.00%",
     ]
-    stalled = Case(case.name, case.request.model_copy(update={"stall": 0.1}), fits=False)
+    stalled = GemmCase(case.name, case.request.model_copy(update={"stall": 0.1}), fits=False)
     assert shortfalls(stalled, finished, prediction) == [mismatches]
     assert shortfalls(stalled, finished, Bounds(array_cycles_over_floor=0)) == [mismatches]
 
 
-def test_a_simulation_that_fails_is_an_outcome(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulation_that_fails_is_an_outcome(case: GemmCase, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise SimulationError("the die is not done after 10 cycles")
 
     monkeypatch.setattr("cosim.regress.matrix.run_or_reuse", fail)
-    finished = run_task(Task(case.request, ()))
+    finished = run_task(RegressionTask(case.request, ()))
     assert finished == Finished(None, False, "the die is not done after 10 cycles")
     assert shortfalls(case, finished, Bounds()) == ["the die is not done after 10 cycles"]

@@ -9,7 +9,7 @@ import pytest
 from chiplet.machine.config import load_system
 from cosim.backends.base import SimulationError
 from cosim.records.collective import CollectiveRecord, collective_request
-from cosim.records.links import Death, TrafficLinks
+from cosim.records.links import Death, FaultyLinks
 from cosim.run.collective import run_collective
 from nop.lower_bound import line_floor
 
@@ -28,7 +28,7 @@ def run(
             axis="row",
             algorithm=algorithm,
             flits=flits,
-            links=TrafficLinks.of(SYSTEM, **faults).model_copy(update={"stall_cycles": stall_cycles}),
+            links=FaultyLinks.of(SYSTEM, **faults).model_copy(update={"stall_cycles": stall_cycles}),
             operands="special",
             seed=seed,
             sim="cxxrtl",

@@ -8,7 +8,7 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, SystemSpec
 from cosim.records.collective import CollectiveRequest, collective_request
-from cosim.records.links import TrafficLinks
+from cosim.records.links import FaultyLinks
 from cosim.run.collective import run_collective
 from cosim.run.package_collective import on_package, run_package_collective
 
@@ -30,7 +30,7 @@ def request_of(op: str, rows: int, cols: int, axis: str, algorithm: str, flits: 
         die=SYSTEM.die,
         nop=SYSTEM.nop,
         memory=SYSTEM.memory,
-        links=TrafficLinks.of(SYSTEM),
+        links=FaultyLinks.of(SYSTEM),
         operands="special",
         seed=rows + cols,
     )
@@ -83,7 +83,7 @@ def test_an_all_reduce_without_adapters() -> None:
 
 def test_a_package_has_no_faults() -> None:
     request = request_of("all-gather", 1, 2, "row", "chain", 1)
-    faulty = request.model_copy(update={"links": TrafficLinks.of(SYSTEM, flips=0.1)})
+    faulty = request.model_copy(update={"links": FaultyLinks.of(SYSTEM, flips=0.1)})
     with pytest.raises(ValueError, match="^a package has no faulty wires"):
         on_package(faulty, SYSTEM)
     assert on_package(request.model_copy(update={"links": None}), SYSTEM) == request
@@ -92,7 +92,7 @@ def test_a_package_has_no_faults() -> None:
 def test_the_wires_of_a_package_have_no_flight() -> None:
     far = SYSTEM.model_copy(update={"link": LinkSpec(latency_seconds=7e-9)})
     request = request_of("all-gather", 1, 2, "row", "chain", 1)
-    links = TrafficLinks.of(far)
+    links = FaultyLinks.of(far)
     assert links.flight_cycles == 5
     found = on_package(request.model_copy(update={"links": links}), far)
     assert found.links == links.model_copy(update={"flight_cycles": 0})

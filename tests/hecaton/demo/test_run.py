@@ -22,7 +22,7 @@ from cosim.records.gemm import GemmRecord, GemmRequest
 from hecaton import cli
 from hecaton.demo import plan as demo_plan
 from hecaton.demo import stages as demo_stages
-from hecaton.demo.plan import FULL, Case, Plan
+from hecaton.demo.plan import FULL, DemoCase, Plan
 from hecaton.demo.run import Demo, run_demo
 from hecaton.results.records import Run
 from hecaton.terminal.files import write_atomic
@@ -31,8 +31,8 @@ from tests.hecaton.command import ROOT, hecaton, refused
 
 SMALL = Plan(
     cases=(
-        Case(3, 4, 5),
-        Case(4, 3, 2, "tn", array=(2, 3), dtype="int8", stall=0.3),
+        DemoCase(3, 4, 5),
+        DemoCase(4, 3, 2, "tn", array=(2, 3), dtype="int8", stall=0.3),
     ),
     samples=(Sample(2, 2, 3, 4, 5, "nn", holdout=False), Sample(2, 2, 5, 3, 2, "nt", holdout=True)),
     nop_samples=(

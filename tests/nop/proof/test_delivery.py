@@ -10,8 +10,8 @@ from nop.collectives import (
     ALGORITHMS,
     OPS,
     Algorithm,
+    CollectiveSchedule,
     LineOp,
-    Schedule,
     Transfer,
     all_reduce,
     chain,
@@ -20,57 +20,57 @@ from nop.collectives import (
     ring,
     tree_broadcast,
 )
-from nop.proof.delivery import Load, check, check_buffers, check_links, measure
+from nop.proof.delivery import LinkLoad, check, check_buffers, check_links, measure
 from nop.topology import Mesh, Torus, folded_ring
 
 
 def test_a_chunk_that_is_not_there_cannot_be_sent() -> None:
     with pytest.raises(ValueError, match="the sender does not hold the chunk yet"):
-        check(Schedule("all-gather", 2, (Transfer(0, 0, 1, 1),)))
+        check(CollectiveSchedule("all-gather", 2, (Transfer(0, 0, 1, 1),)))
 
 
 def test_a_chunk_cannot_be_passed_on_in_the_step_that_it_arrives() -> None:
     transfers = (Transfer(0, 0, 1, 0), Transfer(0, 1, 2, 0))
     with pytest.raises(ValueError, match="the sender does not hold the chunk yet"):
-        check(Schedule("all-gather", 3, transfers))
+        check(CollectiveSchedule("all-gather", 3, transfers))
 
 
 def test_nothing_is_received_twice() -> None:
     with pytest.raises(ValueError, match="node 1 receives chunk 0 twice"):
-        check(Schedule("all-gather", 2, (Transfer(0, 0, 1, 0), Transfer(1, 0, 1, 0))))
+        check(CollectiveSchedule("all-gather", 2, (Transfer(0, 0, 1, 0), Transfer(1, 0, 1, 0))))
 
 
 def test_a_missing_transfer_is_found() -> None:
     whole = chain("all-gather", 4)
     with pytest.raises(ValueError, match="ends without chunk"):
-        check(Schedule("all-gather", 4, whole.transfers[:-1]))
+        check(CollectiveSchedule("all-gather", 4, whole.transfers[:-1]))
     with pytest.raises(ValueError, match="ends without the whole sum"):
-        check(Schedule("reduce-scatter", 4, whole.mirrored().transfers[1:]))
+        check(CollectiveSchedule("reduce-scatter", 4, whole.mirrored().transfers[1:]))
 
 
 def test_a_sum_is_given_away_once() -> None:
     transfers = (Transfer(0, 0, 1, 1), Transfer(1, 0, 1, 1))
     with pytest.raises(ValueError, match="has given its sum away before"):
-        check(Schedule("reduce-scatter", 2, transfers))
+        check(CollectiveSchedule("reduce-scatter", 2, transfers))
 
 
 def test_a_broadcast_reaches_everyone() -> None:
     with pytest.raises(ValueError, match="^broadcast: node 2 ends without chunk 0$"):
-        check(Schedule("broadcast", 3, (Transfer(0, 0, 1, 0),)))
+        check(CollectiveSchedule("broadcast", 3, (Transfer(0, 0, 1, 0),)))
     with pytest.raises(ValueError, match="^broadcast: nothing is sent$"):
-        check(Schedule("broadcast", 2, ()))
+        check(CollectiveSchedule("broadcast", 2, ()))
     with pytest.raises(ValueError, match="ends without the whole sum of chunk 0"):
-        check(Schedule("reduce", 3, (Transfer(0, 1, 0, 0),)))
+        check(CollectiveSchedule("reduce", 3, (Transfer(0, 1, 0, 0),)))
 
 
 def test_load_of_the_folded_ring_on_four_dies() -> None:
     load = measure(line("all-gather", 4, "ring"), Mesh(1, 4))
-    assert load == Load(received=(3, 3, 3, 3), link_chunks=3, max_hops=2, chunk_hops=18)
+    assert load == LinkLoad(received=(3, 3, 3, 3), link_chunks=3, max_hops=2, chunk_hops=18)
 
 
 def test_load_of_the_chain_on_a_column_of_four_dies() -> None:
     load = measure(line("reduce-scatter", 4, "chain"), Mesh(4, 1))
-    assert load == Load(received=(1, 5, 5, 1), link_chunks=3, max_hops=1, chunk_hops=12)
+    assert load == LinkLoad(received=(1, 5, 5, 1), link_chunks=3, max_hops=1, chunk_hops=12)
 
 
 def test_a_ring_in_single_hops_uses_each_link_once_a_step() -> None:
@@ -119,7 +119,7 @@ def test_an_all_reduce_is_its_reduce_scatter_and_the_way_back(nodes: int) -> Non
 def test_an_all_reduce_without_its_last_transfer_is_found() -> None:
     whole = line("all-reduce", 4, "chain")
     with pytest.raises(ValueError, match="^all-gather: node . ends without chunk"):
-        check(Schedule("all-reduce", 4, whole.transfers[:-1], gathers=whole.gathers))
+        check(CollectiveSchedule("all-reduce", 4, whole.transfers[:-1], gathers=whole.gathers))
 
 
 @given(nodes=NODES, pieces=st.integers(1, 9), data=st.data())
@@ -144,10 +144,14 @@ def test_pieces_and_root_are_checked() -> None:
 def test_a_piece_that_a_node_never_gets_is_found() -> None:
     schedule = pipelined_broadcast(3, 1, 2)
     with pytest.raises(ValueError, match="^broadcast: node 2 ends without chunk 1$"):
-        check(Schedule("broadcast", 3, tuple(t for t in schedule.transfers if t != (1, 1, 2, 1)), root=1))
+        check(
+            CollectiveSchedule(
+                "broadcast", 3, tuple(t for t in schedule.transfers if t != (1, 1, 2, 1)), root=1
+            )
+        )
     some = tuple(t for t in schedule.mirrored().transfers if t.chunk != 0 or t.sender)
     with pytest.raises(ValueError, match="^reduce: node 1 ends without the whole sum of chunk 0$"):
-        check(Schedule("reduce", 3, some, root=1))
+        check(CollectiveSchedule("reduce", 3, some, root=1))
 
 
 def test_a_link_that_two_chunks_share_is_found() -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from nop.collectives import Schedule, Transfer, line
+from nop.collectives import CollectiveSchedule, Transfer, line
 from nop.forwarding import hands_over
 from nop.proof.channels import dependency_cycle
 from nop.proof.packets import reduce_scatter_waits, stored_waits
@@ -60,5 +60,5 @@ def test_a_ring_that_closes_over_all_dies_has_a_cycle() -> None:
     assert dependency_cycle(stored_waits(_like(line("all-gather", 4, "ring"), backwards)))
 
 
-def _like(schedule: Schedule, transfers: tuple[Transfer, ...]) -> Schedule:
+def _like(schedule: CollectiveSchedule, transfers: tuple[Transfer, ...]) -> CollectiveSchedule:
     return replace(schedule, transfers=transfers)

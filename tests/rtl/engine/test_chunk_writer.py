@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
-from rtl.engine.chunk_writer import WAITING, WordWriter
+from rtl.engine.chunk_writer import WAITING, ChunkWriter
 from tests.rtl.harness import simulate
 
 MODULUS = 1 << BUFFER_ADDRESS_BITS
@@ -18,7 +18,7 @@ MODULUS = 1 << BUFFER_ADDRESS_BITS
 @pytest.mark.parametrize(("flit_bits", "word_bytes"), [(32, 4), (64, 32), (32, 16)])
 def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, seed: int) -> None:
     nop, memory = NopSpec(flit_bits=flit_bits, exchange_bytes=4096), MemorySpec(word_bytes=word_bytes)
-    dut = WordWriter(nop=nop, memory=memory)
+    dut = ChunkWriter(nop=nop, memory=memory)
     coin = Random(seed)
     depth, per_word = exchange_depth(nop, memory), flits_per_word(nop, memory)
     words: dict[int, int] = {}
@@ -85,7 +85,7 @@ def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, s
 
 def test_words_that_wait_hold_up_nothing_until_there_are_too_many() -> None:
     nop, memory = NopSpec(flit_bits=64), MemorySpec(word_bytes=8)
-    dut = WordWriter(nop=nop, memory=memory)
+    dut = ChunkWriter(nop=nop, memory=memory)
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.i.valid, 1)

@@ -8,7 +8,7 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.engine.engine import ENGINE_UNITS, Engine
-from rtl.interface.flit import SIDES, Port, flit_layout, opposite
+from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.limits import QUEUED_FLITS
 from tests.rtl.harness import get, put, simulate
@@ -18,7 +18,7 @@ NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=3), Mem
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("flits", [1, QUEUED_FLITS])
-def test_a_die_in_the_middle_of_a_reduce_scatter(side: Port, flits: int) -> None:
+def test_a_die_in_the_middle_of_a_reduce_scatter(side: RouterPort, flits: int) -> None:
     """From ``side`` come a chunk that goes on and one that stays; from the other side another part of that one."""
     dut = Engine(die=DieSpec(dtype="int8"), nop=NOP, memory=MEMORY)
     layout = flit_layout(NOP)
@@ -74,7 +74,7 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: Port, flits: int) -> None
         for n, bits in enumerate(found):
             flit = layout.from_bits(bits)
             assert (flit.data, flit.tail) == (100 + n + 1000 * n, n == flits - 1)
-            along_row = side in (Port.EAST, Port.WEST)
+            along_row = side in (RouterPort.EAST, RouterPort.WEST)
             assert (flit.row, flit.col, flit.source) == ((row, 5, col) if along_row else (5, col, row))
             assert (flit.engine, flit.copy) == (1, 0)
         for _ in range(100):
@@ -94,7 +94,7 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: Port, flits: int) -> None
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("turn", [0, 1])
-def test_a_chunk_that_is_kept_and_goes_on_behind_the_own_one(side: Port, turn: int) -> None:
+def test_a_chunk_that_is_kept_and_goes_on_behind_the_own_one(side: RouterPort, turn: int) -> None:
     """A die of a ring in an all-gather: a flit that comes leaves in the same cycle once the own chunk has left."""
     dut = Engine(die=DieSpec(), nop=NOP, memory=MEMORY)
     layout = flit_layout(NOP)
@@ -158,7 +158,7 @@ def test_each_side_has_a_queue_of_its_own() -> None:
         ctx.set(dut.send.valid, 1)
         for number, side in enumerate(SIDES):
             ctx.set(dut.send.payload, encode(Opcode.SEND, side=number, chunks=1, flits=1))
-            assert ctx.get(dut.send.ready) == (side is not Port.NORTH)
+            assert ctx.get(dut.send.ready) == (side is not RouterPort.NORTH)
         assert not ctx.get(dut.idle)
 
     simulate(dut, bench)

@@ -10,7 +10,7 @@ import pytest
 from chiplet.machine.specs import NopSpec
 from rtl.bench.router_mesh import RouterMesh
 from rtl.emit.emitter import emit
-from rtl.interface.flit import PORTS, SIDES, Port, flit_layout, opposite
+from rtl.interface.flit import PORTS, SIDES, RouterPort, flit_layout, opposite
 from rtl.network.router import Router
 from rtl.network.router_input import TURNS
 from tests.rtl.harness import Bench, put, receive, simulate
@@ -18,20 +18,20 @@ from tests.rtl.harness import Bench, put, receive, simulate
 NOP = NopSpec(flit_bits=16, coordinate_bits=3)
 
 
-def expected(port: Port, row: int, col: int) -> Port:
+def expected(port: RouterPort, row: int, col: int) -> RouterPort:
     """Output at (2, 3) for a target: along the row first."""
     if col != 3:
-        return Port.EAST if col > 3 else Port.WEST
+        return RouterPort.EAST if col > 3 else RouterPort.WEST
     if row != 2:
-        return Port.SOUTH if row > 2 else Port.NORTH
-    return Port.LOCAL
+        return RouterPort.SOUTH if row > 2 else RouterPort.NORTH
+    return RouterPort.LOCAL
 
 
 @pytest.mark.parametrize("port", PORTS)
-def test_each_target_leaves_where_it_should_a_cycle_later(port: Port) -> None:
+def test_each_target_leaves_where_it_should_a_cycle_later(port: RouterPort) -> None:
     dut = Router(nop=NOP)
     targets = [(row, col) for row in range(8) for col in range(8) if expected(port, row, col) in TURNS[port]]
-    if port in (Port.NORTH, Port.SOUTH):
+    if port in (RouterPort.NORTH, RouterPort.SOUTH):
         targets = [(row, col) for row, col in targets if col == 3]
 
     async def bench(ctx: Any) -> None:
@@ -56,11 +56,16 @@ def test_each_target_leaves_where_it_should_a_cycle_later(port: Port) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: Port) -> None:
+def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: RouterPort) -> None:
     dut = Router(nop=NOP)
     straight = opposite(side)
     # Along the row or column: the router itself, and one beyond it.
-    beyond = {Port.NORTH: (1, 3), Port.SOUTH: (3, 3), Port.WEST: (2, 2), Port.EAST: (2, 4)}[straight]
+    beyond = {
+        RouterPort.NORTH: (1, 3),
+        RouterPort.SOUTH: (3, 3),
+        RouterPort.WEST: (2, 2),
+        RouterPort.EAST: (2, 4),
+    }[straight]
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.row, 2)
@@ -129,10 +134,15 @@ def test_copies_pass_in_order_and_not_before_the_engine_has_them(seed: int) -> N
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_packets_of_the_engine_take_turns_with_what_passes(side: Port) -> None:
+def test_packets_of_the_engine_take_turns_with_what_passes(side: RouterPort) -> None:
     dut = Router(nop=NOP)
     source = opposite(side)
-    beyond = {Port.NORTH: (1, 3), Port.SOUTH: (3, 3), Port.WEST: (2, 2), Port.EAST: (2, 4)}[side]
+    beyond = {
+        RouterPort.NORTH: (1, 3),
+        RouterPort.SOUTH: (3, 3),
+        RouterPort.WEST: (2, 2),
+        RouterPort.EAST: (2, 4),
+    }[side]
 
     def flits(first: int) -> list[int]:
         """Three packets of two flits."""
@@ -164,9 +174,9 @@ def test_packets_of_the_engine_take_turns_with_what_passes(side: Port) -> None:
 
 def test_no_turn_goes_back_and_columns_are_not_left() -> None:
     for port, turns in TURNS.items():
-        assert port is Port.LOCAL or port not in turns
-        if port in (Port.NORTH, Port.SOUTH):
-            assert set(turns) == {Port.LOCAL, opposite(port)}
+        assert port is RouterPort.LOCAL or port not in turns
+        if port in (RouterPort.NORTH, RouterPort.SOUTH):
+            assert set(turns) == {RouterPort.LOCAL, opposite(port)}
 
 
 def test_all_routers_of_a_mesh_are_one_module() -> None:

@@ -19,7 +19,7 @@ from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, Packag
 from nop.proof.channels import dependency_cycle, request_dependencies
 from nop.topology import Mesh
 from rtl.emit.emitter import Emitted, emit
-from rtl.interface.flit import Port, opposite
+from rtl.interface.flit import RouterPort, opposite
 from rtl.interface.limits import io_die_names
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.network.router_input import TURNS
@@ -92,7 +92,7 @@ def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None
         (sender, side): (receiver, where) for plane, sender, side, receiver, where in links if plane == "nop"
     }
     for (sender, side), (receiver, where) in collective.items():
-        inward, channel = Port[where.upper()], (sender, side)
+        inward, channel = RouterPort[where.upper()], (sender, side)
         graph.add_edge(("send", sender, side), channel)  # the engine straight to the output
         graph.add_edge(channel, ("receive", receiver, where))  # packets for the engine, and copies
         graph.add_edge(

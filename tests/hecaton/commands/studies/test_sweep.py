@@ -13,7 +13,7 @@ from distributed import LocalCluster
 
 from chiplet.machine.config import load_system
 from chiplet.sweep.columns import COLUMNS
-from chiplet.sweep.evaluate import Task, evaluate
+from chiplet.sweep.evaluate import SweepTask, evaluate
 from chiplet.sweep.pareto import pareto_front
 from chiplet.sweep.space import load_space, plan_sweep
 from hecaton.commands.studies.sweep import TASK_POINTS, _ranges
@@ -101,7 +101,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(space: Path) -> None:
     tasks = _ranges(sweep)
     output = space.parent / "out.parquet"
     files = SweepFiles(output, sweep, tasks, None)
-    files.save(0, evaluate(Task(sweep, *tasks[0])))
+    files.save(0, evaluate(SweepTask(sweep, *tasks[0])))
     assert SweepFiles(output, sweep, tasks, None).missing == list(range(1, len(tasks)))
     assert not output.exists()
     message = refused("sweep", str(space), "-o", str(output), "-P", "link.latency_seconds=1e-9")
