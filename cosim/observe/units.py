@@ -10,8 +10,8 @@ from rtl.interface.isa import Opcode, Side
 __all__ = [
     "ENGINE_UNITS",
     "FETCH",
-    "RUNNING",
     "OBSERVED_UNITS",
+    "RUNNING",
     "Unit",
     "counter_signal",
     "observed_signals",

@@ -10,9 +10,8 @@ from pydantic import Field
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.program.shape import Operands
 from cosim.records.base import Model, checked
-from cosim.records.links import LinkTotals, FaultyLinks
-from nop.collectives import Algorithm
-from nop.collectives import LineOp
+from cosim.records.links import FaultyLinks, LinkTotals
+from nop.collectives import Algorithm, LineOp
 
 __all__ = ["AxisName", "CollectiveRecord", "CollectiveRequest", "collective_request"]
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
-from cosim.program.shape import Operands
+from cosim.program.shape import Form, Operands
 from cosim.records.base import Model, checked
-from cosim.program.shape import Form
 
 __all__ = ["GemmRecord", "GemmRequest", "gemm_request", "record_file_name"]
 

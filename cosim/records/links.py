@@ -7,15 +7,15 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from cosim.records.base import Model
 from chiplet.machine.specs import NopSpec, SystemSpec
 from cosim.jobs.traffic import LinkJob
+from cosim.records.base import Model
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
 from rtl.bench.router_mesh import MeshLinks, mesh_links
 from rtl.interface.flit import flit_layout
 from rtl.interface.link_shape import LinkShape
 
-__all__ = ["Death", "LinkTotals", "FaultyLinks"]
+__all__ = ["Death", "FaultyLinks", "LinkTotals"]
 
 
 class Death(Model):

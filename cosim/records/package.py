@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from nop.collectives import Algorithm
-from typing import Annotated
-from typing import Any
-from chiplet.machine.specs import Dtype
-from pydantic import Field
-from cosim.program.shape import Form
-from cosim.program.shape import Operands
-from chiplet.machine.specs import SystemSpec
-from cosim.records.base import Model
-from cosim.records.base import checked
 import hashlib
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from chiplet.machine.specs import Dtype, SystemSpec
+from cosim.program.shape import Form, Operands
+from cosim.records.base import Model, checked
 from cosim.records.collective import CollectiveRecord
+from nop.collectives import Algorithm
+
 
 class PackageCollectiveRecord(CollectiveRecord):
     """A collective measured on a package.
@@ -33,7 +32,6 @@ class PackageCollectiveRecord(CollectiveRecord):
     def file_name(self) -> str:
         """As that of a collective, and that it ran on a package."""
         return f"package_{super().file_name}"
-
 
 
 class PackageGemmRequest(Model):

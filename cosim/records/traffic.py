@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-from typing import Any
+from typing import Annotated, Any
+
 from pydantic import Field
-from cosim.records.links import LinkTotals
+
 from chiplet.machine.specs import NopSpec
-from cosim.records.links import FaultyLinks
-from cosim.records.base import Model
-from cosim.records.base import checked
+from cosim.records.base import Model, checked
+from cosim.records.links import FaultyLinks, LinkTotals
 
 
 class TrafficRequest(Model):

@@ -27,8 +27,8 @@ from rtl.interface.isa import Opcode
 
 __all__ = [
     "Bounds",
-    "GemmCase",
     "Finished",
+    "GemmCase",
     "Regression",
     "RegressionTask",
     "cases",

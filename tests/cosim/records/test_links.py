@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from chiplet.machine.specs import DieSpec, LinkSpec, NopSpec, SystemSpec
-from cosim.run.traffic import run_traffic
-from cosim.records.traffic import TrafficRecord, traffic_request
 from cosim.records.links import Death, FaultyLinks
+from cosim.records.traffic import TrafficRecord, traffic_request
+from cosim.run.traffic import run_traffic
 
 NOP = NopSpec(flit_bits=64, coordinate_bits=3)
 
