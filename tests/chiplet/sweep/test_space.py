@@ -12,7 +12,7 @@ from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.space import Range, load_space, plan_sweep
 from tests.chiplet.machines import PACKAGE
 
-SPACES = Path(__file__).resolve().parents[2] / "benchmarks" / "spaces"
+SPACES = Path(__file__).resolve().parents[3] / "benchmarks" / "spaces"
 
 
 def load(tmp_path: Path, text: str) -> Sweep:

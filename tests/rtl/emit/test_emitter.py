@@ -333,7 +333,7 @@ def test_bytes_are_the_same_in_every_process(tmp_path: Path) -> None:
         out = tmp_path / seed
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         subprocess.run(
-            [sys.executable, "-c", script, out], env=environment, check=True, cwd=Path(__file__).parents[2]
+            [sys.executable, "-c", script, out], env=environment, check=True, cwd=Path(__file__).parents[3]
         )
         contents.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert contents[0] == contents[1]

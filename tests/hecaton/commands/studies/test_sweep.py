@@ -115,7 +115,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(space: Path) -> None:
 
 
 def test_tasks_cover_all_points_once() -> None:
-    spaces = Path(__file__).resolve().parents[2] / "benchmarks" / "spaces"
+    spaces = Path(__file__).resolve().parents[4] / "benchmarks" / "spaces"
     for path in spaces.glob("*.toml"):
         sweep = plan_sweep(load_space(path), load_system(None, [], preset="package"), source="space")
         ranges = _ranges(sweep)
