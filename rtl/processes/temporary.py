@@ -1,0 +1,80 @@
+"""Temporary folders, which go with the process that made them, whatever ends it.
+
+A folder is removed by the context that made it, else by the guard of the process (:mod:`rtl.processes.guard`). If the
+machine went down with both, the next process that makes one removes it: a lock says whether its owner lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from rtl.processes.guarded import folder_begins, folder_removed
+
+__all__ = ["removed_at_end", "temporary_folder"]
+
+PREFIX = "hecaton-"
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for one run in the system's temporary folder; it goes when the context or the process ends.
+
+    The first call in a process also removes the folders that dead processes left.
+
+    Raises
+    ------
+    OSError
+        If the temporary folder of the system cannot be written.
+    """
+    _sweep(Path(tempfile.gettempdir()))
+    while True:
+        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{secrets.token_hex(8)}"
+        with removed_at_end(folder):
+            folder.mkdir(mode=0o700)
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                # Another process may have taken the folder for a dead one's just before it was locked.
+                if (folder / LOCK).exists():
+                    yield folder
+                    return
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def removed_at_end(folder: Path) -> Iterator[None]:
+    """Remove ``folder``, which the context may make, when the context or the process ends.
+
+    A folder that must stay is renamed by the context.
+    """
+    folder_begins(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder_removed(folder)
+
+
+@cache
+def _sweep(parent: Path) -> None:
+    """Remove the folders in ``parent`` whose owners are dead."""
+    for lock in parent.glob(f"{PREFIX}*/{LOCK}"):
+        with contextlib.suppress(OSError):
+            if lock.parent.is_symlink() or lock.parent.stat().st_uid != os.getuid():
+                continue
+            descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+            finally:
+                os.close(descriptor)
