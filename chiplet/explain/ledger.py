@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
-from chiplet.machine.base import Result
+from chiplet.machine.base import StrictModel
 from chiplet.machine.sources import Status
 
 
@@ -30,7 +30,7 @@ How = Literal["sum", "product", "formula"]
 STATUS_ORDER: tuple[Status, ...] = ("measured", "published", "assumed")
 
 
-class Operand(Result):
+class Operand(StrictModel):
     """What goes into a term: an input of the machine, a size of the workload, or another term, by name."""
 
     name: str
@@ -39,7 +39,7 @@ class Operand(Result):
     status: Status
 
 
-class Term(Result):
+class Term(StrictModel):
     """One number of a result: the sum or product of its operands, or what follows from them by ``formula``."""
 
     name: str

@@ -7,13 +7,13 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel, refusal
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import DieTerms
 from nop.terms import NopTerms
 
 
-class Calibration(Spec):
+class Calibration(StrictModel):
     """Measured terms, the die that they were measured on, and how.
 
     ``nop`` are the terms of the network-on-package, None if it was not measured.
@@ -42,10 +42,7 @@ class Calibration(Spec):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            what = " ".join(first["msg"].split())
-            raise ValueError(f"{path}: not a calibration: {f'{place}: ' if place else ''}{what}") from None
+            raise ValueError(f"{path}: not a calibration: {refusal(error, cls)}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the calibration as a JSON file."""

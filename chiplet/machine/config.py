@@ -18,7 +18,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chiplet.machine.configuration_keys import known_keys, nearest, section_names, show_value, to_toml_value
+from chiplet.machine.base import nearest, refusal
+from chiplet.machine.configuration_keys import known_keys, section_names, show_value, to_toml_value
 from chiplet.machine.specs import SystemSpec
 
 _TOML_POSITION = re.compile(
@@ -221,7 +222,7 @@ def _check_keys(layer: Layer) -> None:
         dotted = ".".join(part if _BARE_KEY.match(part) else show_value(part) for part in path)
         if dotted in keys:
             if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(_refusal(layer, path, value))
+                raise ConfigError(_not_allowed(layer, path, value))
         elif dotted in sections:
             if value != {}:
                 example = next(key for key in keys if key.startswith(f"{dotted}."))
@@ -231,7 +232,7 @@ def _check_keys(layer: Layer) -> None:
             for key in keys:
                 if dotted.startswith(f"{key}."):  # a table where a value belongs
                     inner = key.split(".")
-                    raise ConfigError(_refusal(layer, inner, _lookup(layer.values, inner)))
+                    raise ConfigError(_not_allowed(layer, inner, _lookup(layer.values, inner)))
             best = nearest(dotted, sections if value == {} else keys)
             where = layer.where(path)
             raise ConfigError(f"{where}: unknown key {dotted[:60]}: the nearest known one is {best}")
@@ -245,15 +246,14 @@ def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
     if dotted in known_keys():
         layer = next((layer for layer in reversed(layers) if layer.holds(path)), None)
         if layer is not None:
-            return _refusal(layer, path, first["input"])
+            return _not_allowed(layer, path, first["input"])
         return f"{dotted} is missing: must be {known_keys()[dotted].allowed}"
-    reason = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
     # A combination is the work of every layer that touches the section; a preset alone is consistent.
     touching = [layer.name for layer in layers[1:] if layer.holds(path)] or [layers[0].name]
-    return ": ".join(part for part in (", ".join(touching), dotted, reason) if part)
+    return f"{', '.join(touching)}: {refusal(error, SystemSpec, show=show_value)}"
 
 
-def _refusal(layer: Layer, path: Sequence[str], value: object) -> str:
+def _not_allowed(layer: Layer, path: Sequence[str], value: object) -> str:
     dotted = ".".join(path)
     return f"{layer.where(path)}: {dotted} must be {known_keys()[dotted].allowed}, not {show_value(value)}"
 

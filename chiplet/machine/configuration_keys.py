@@ -6,7 +6,6 @@ they cannot disagree with the models.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,13 +38,6 @@ def known_keys(model: type[BaseModel] = SystemSpec) -> dict[str, Key]:
 def section_names(model: type[BaseModel] = SystemSpec) -> dict[str, str]:
     """Every section (TOML table) by its dotted name, with the first line of its model's documentation."""
     return dict(_sections(model, ""))
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """The candidate that reads most like ``name``; the first of ``candidates`` when nothing resembles it."""
-    names = list(candidates)
-    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-    return matches[0] if matches else names[0]
 
 
 def show_value(value: object) -> str:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 
 
-class AreaSpec(Spec):
+class AreaSpec(StrictModel):
     """What a die's area follows from beside its size in transistors and bits."""
 
     transistors_per_mm2: Annotated[float, Field(gt=0, description="density of logic cells, 1/mm2")] = 91.2e6
@@ -31,7 +31,7 @@ class AreaSpec(Spec):
     ] = 0.1
 
 
-class CostSpec(Spec):
+class CostSpec(StrictModel):
     """Wafers, defects and assembly. Constants after chiplet-actuary (Feng and Ma, DAC 2022)."""
 
     wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of dies")] = 9346.0

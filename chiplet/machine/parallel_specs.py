@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 
 
-class FabricSpec(Spec):
+class FabricSpec(StrictModel):
     """Links between packages: ports of each package into a switched network without oversubscription."""
 
     ports: Annotated[int, Field(ge=1, description="ports of a package")] = 8
@@ -29,7 +29,7 @@ class FabricSpec(Spec):
         return self.ports * self.port_bytes_per_second
 
 
-class ParallelSpec(Spec):
+class ParallelSpec(StrictModel):
     """Packages that train together: replicas of a pipeline whose stages are packages."""
 
     data: Annotated[int, Field(ge=1, description="replicas of the model that share the global batch")] = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
@@ -81,7 +81,7 @@ FABRIC_UNITS: dict[str, str] = {
 """Further keys that a projection of several packages depends on."""
 
 
-class Input(Spec):
+class Input(StrictModel):
     """One input of a projection and where it comes from."""
 
     name: str

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.machine.cost_specs import AreaSpec, CostSpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.vectorized.elementwise import Number, choose, larger, rounded
@@ -54,7 +54,7 @@ BUFFER_ADDRESS_BITS = 20
 """Width of a buffer address in a command: no bank is deeper than 2 ** 20 words."""
 
 
-class DieSpec(Spec):
+class DieSpec(StrictModel):
     """One compute die: systolic array, buffers, queues.
 
     The array is weight-stationary: ``rows`` run along the summed dimension K, ``cols`` along N. Buffer sizes are
@@ -143,7 +143,7 @@ class DieSpec(Spec):
         return self.rows * self.cols
 
 
-class LinkSpec(Spec):
+class LinkSpec(StrictModel):
     """One direction of a die-to-die link between neighbours."""
 
     lanes: Annotated[int, Field(ge=1, description="data lanes in one direction")] = 64
@@ -166,7 +166,7 @@ class LinkSpec(Spec):
         return self.lanes * self.lane_rate / 8
 
 
-class NopSpec(Spec):
+class NopSpec(StrictModel):
     """Routers of the network-on-package: one a die, and a flit is what crosses a link in one of its cycles."""
 
     flit_bits: Annotated[int, Field(ge=16, le=4096, description="data bits of a flit")] = 64
@@ -200,7 +200,7 @@ class NopSpec(Spec):
         return int(2**self.coordinate_bits)
 
 
-class MemorySpec(Spec):
+class MemorySpec(StrictModel):
     """Memory behind a die's memory port, and the DRAM channels of a package behind its IO dies."""
 
     word_bytes: Annotated[
@@ -250,7 +250,7 @@ class MemorySpec(Spec):
         return max(1, COMMAND_BYTES // self.word_bytes)
 
 
-class EnergySpec(Spec):
+class EnergySpec(StrictModel):
     """Energy of counted events of the die."""
 
     mac_pj: Annotated[float, Field(ge=0, description="one multiply-add, pJ")] = 0.59
@@ -261,7 +261,7 @@ class EnergySpec(Spec):
     static_watts: Annotated[float, Field(ge=0, description="static power of one die, W")] = 0.0
 
 
-class PackageSpec(Spec):
+class PackageSpec(StrictModel):
     """A mesh of compute dies, with an IO die at one end or both ends of each row."""
 
     rows: Annotated[int, Field(ge=1, description="die rows of the mesh")] = 4
@@ -296,7 +296,7 @@ class PackageSpec(Spec):
         return tuple(side for side in ("west", "east") if side in served)
 
 
-class SystemSpec(Spec):
+class SystemSpec(StrictModel):
     """The whole machine, one section a part: what a TOML configuration describes."""
 
     die: DieSpec = Field(default_factory=DieSpec)

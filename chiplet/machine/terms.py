@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import DieSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 
@@ -31,7 +31,7 @@ def _tiles(rows: Number, cols: Number, k: Number, n: Number) -> Number:
     return ceil_div(k, rows) * ceil_div(n, cols)
 
 
-class GemmTerms(Spec):
+class GemmTerms(StrictModel):
     """Terms of the array cycles of one GEMM out of the buffers; the defaults follow from the pipeline.
 
     The array takes ``fill_per_row`` R cycles for the first stationary tile; then T tiles of ``per_row``
@@ -99,7 +99,7 @@ class GemmTerms(Spec):
         return self.array_cycles(rows=die.rows, cols=die.cols, stages=die.stages, m=m, k=k, n=n)
 
 
-class DieTerms(Spec):
+class DieTerms(StrictModel):
     """Terms of a whole program on a die: the array's, and the constants of command, load and store units.
 
     The defaults follow from the pipeline of the units; a calibration fits them to measured runs.

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
@@ -57,7 +57,7 @@ LOSS_OPS = 7
 """Softmax, subtraction of the label, logarithm."""
 
 
-class Switches(Spec):
+class Switches(StrictModel):
     """Choices that every method has. Each moves the result, so each result states them."""
 
     overlap: Annotated[

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from chiplet.machine.base import nearest, refusal
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.flat_ring import FlatRing
 from chiplet.methods.hecaton import Hecaton
@@ -30,21 +30,19 @@ def make_switches(method: str, values: Mapping[str, Any] | Switches | None = Non
     Raises ``ValueError`` of one line for an unknown switch (with the nearest known one) or a value that is
     not allowed.
     """
-    kind = method_type(method).switches_type
+    switches = method_type(method).switches_type
     if isinstance(values, Switches):
-        if type(values) is not kind:
+        if type(values) is not switches:
             raise ValueError(
-                f"{type(values).__name__} are not the switches of {method}: must be {kind.__name__}"
+                f"{type(values).__name__} are not the switches of {method}: must be {switches.__name__}"
             )
         return values
     given = dict(values or {})
     for name in given:
-        if name not in kind.model_fields:
-            best = get_close_matches(name, kind.model_fields, n=1, cutoff=0.0)[0]
+        if name not in switches.model_fields:
+            best = nearest(name, switches.model_fields)
             raise ValueError(f"unknown switch {name!r} of {method}: the nearest known one is {best}")
     try:
-        return kind.model_validate(given)
+        return switches.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        raise ValueError(f"switch {name} of {method}: {first['msg']}, not {given[name]!r}") from None
+        raise ValueError(f"switch of {method}: {refusal(error, switches)}") from None

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from chiplet.machine.base import Result
+from chiplet.machine.base import StrictModel
 from chiplet.machine.sources import Input
 from chiplet.schedule.buffers import Optimizer
 
 
-class Buffer(Result):
+class Buffer(StrictModel):
     """Bytes that a memory must hold, and that it has."""
 
     needed_bytes: int
     available_bytes: int
 
 
-class Memory(Result):
+class Memory(StrictModel):
     """Memory use: buffers of one die by name (the fullest block), and DRAM of the package.
 
     ``parts`` says how many parts a block runs in, 1 being fused, ``slices`` into how many its linears are cut;
@@ -38,7 +38,7 @@ class Memory(Result):
     rounds: int
 
 
-class Breakdown(Result):
+class Breakdown(StrictModel):
     """Parts of the step, seconds. The first five add up to it with the last two, and so do the three before
     these.
 
@@ -63,7 +63,7 @@ class Breakdown(Result):
     fabric_exposed: float = 0.0
 
 
-class Parallel(Result):
+class Parallel(StrictModel):
     """How several packages share a step, and their traffic.
 
     ``stage_layers`` are the layers of each package of a pipeline, ``pace_stage`` the slowest of them and
@@ -91,7 +91,7 @@ class Parallel(Result):
     fabric_bytes: float
 
 
-class Cost(Result):
+class Cost(StrictModel):
     """Manufacturing cost of all packages, dollars, and the area and yield of their dies.
 
     ``parts`` add up to ``dollars``, ``die_area`` (mm2) to ``die_mm2``. ``assembly_yield`` is that of one of
@@ -111,7 +111,7 @@ class Cost(Result):
     inputs: list[Input]
 
 
-class Projection(Result):
+class Projection(StrictModel):
     """One training step. Times in seconds, energies in joules, memory in bytes.
 
     ``dies``, ``mesh`` and ``memory`` are those of one package: the fullest one of a pipeline.

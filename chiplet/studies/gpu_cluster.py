@@ -12,14 +12,14 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from chiplet.machine.base import Spec
-from chiplet.machine.configuration_keys import nearest
+from chiplet.machine.base import StrictModel, refusal
+from chiplet.machine.configuration_keys import show_value
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
 
 
-class GpuClusterSpec(Spec):
+class GpuClusterSpec(StrictModel):
     """Nodes of GPUs: a fast network inside a node and a slower one between nodes. Rates are those of one GPU.
 
     A GEMM reaches ``gemm_efficiency / (1 + gemm_half / smallest side)`` of ``peak_flops``, unless memory is
@@ -79,11 +79,6 @@ def load_cluster(name: str | Path) -> GpuClusterSpec:
     try:
         return GpuClusterSpec.model_validate(tomllib.loads(text))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            best = nearest(key, GpuClusterSpec.model_fields)
-            raise ValueError(f"{name}: unknown key {key}: the nearest known one is {best}") from None
-        raise ValueError(f"{name}: {key}: {first['msg']}") from None
+        raise ValueError(f"{name}: {refusal(error, GpuClusterSpec, show=show_value)}") from None
     except ValueError as error:
         raise ValueError(f"{name}: not valid TOML: {error}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.methods.flat_ring import FlatRing
 from chiplet.methods.registry import make_switches
 from chiplet.parallel.pipeline import pipeline_time
@@ -50,7 +50,7 @@ LOSS_BYTES = 24
 """For each logit: cast to 32 bits, maximum, exponential and sum, gradient: 2 + 4 x 5 + 2."""
 
 
-class Prediction(Spec):
+class Prediction(StrictModel):
     """One published step, predicted, seconds; the parts add up to ``predicted_seconds``."""
 
     run: MegatronRun
@@ -60,7 +60,7 @@ class Prediction(Spec):
     parts: dict[str, float]
 
 
-class Validation(Spec):
+class Validation(StrictModel):
     """All published steps against the model; errors are relative to the measurement."""
 
     machine: GpuClusterSpec

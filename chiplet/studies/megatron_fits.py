@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.studies.gpu_cluster import GpuClusterSpec
 from chiplet.studies.megatron import predict, validate
 from chiplet.studies.published import MEGATRON_RUNS, MegatronRun
@@ -20,7 +20,7 @@ CLOSE = 1e-9
 """Relative error of a fitted run's time that is as good as none."""
 
 
-class PairFit(Spec):
+class PairFit(StrictModel):
     """Efficiencies that meet both runs of ``pair`` exactly, and the errors of all others; ``None`` where no
     efficiency from 0 to 1 with a half of at least 0 meets both.
     """

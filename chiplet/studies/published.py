@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 
 
-class PublishedClaim(Spec):
+class PublishedClaim(StrictModel):
     """Speed and energy of the Hecaton system against Megatron tensor parallelism, as its authors publish
     them.
 
@@ -36,7 +36,7 @@ CLAIMS: tuple[PublishedClaim, ...] = (
 )
 
 
-class MegatronRun(Spec):
+class MegatronRun(StrictModel):
     """One published training step of Megatron-LM: tensor parallelism in a node, a pipeline across nodes.
 
     ``recompute`` is full, or selective together with sequence parallelism.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from chiplet.machine.base import Result
+from chiplet.machine.base import StrictModel
 from chiplet.machine.sources import Input
 from chiplet.projection.results import Breakdown
 from chiplet.studies.published import PublishedClaim
 
 
-class AblationRow(Result):
+class AblationRow(StrictModel):
     """A step without one rule of the schedule; ratios are against the step with all of them."""
 
     without: str
@@ -20,7 +20,7 @@ class AblationRow(Result):
     step_ratio: float
 
 
-class MethodResult(Result):
+class MethodResult(StrictModel):
     """One method in a comparison; ``speedup`` and ``energy_ratio`` are against the flat ring."""
 
     method: str
@@ -35,14 +35,14 @@ class MethodResult(Result):
     energy: dict[str, float]
 
 
-class LeftOut(Result):
+class LeftOut(StrictModel):
     """A method that does not fit the machine, and which buffer it lacks."""
 
     method: str
     reason: str
 
 
-class Comparison(Result):
+class Comparison(StrictModel):
     """All methods on the same machine.
 
     ``baselines`` are flat rings with other switches, and what Hecaton gains against each; ``published`` are
@@ -62,7 +62,7 @@ class Comparison(Result):
     assumed_inputs: list[Input]
 
 
-class ScalingTerms(Result):
+class ScalingTerms(StrictModel):
     """Factors whose product is a method's computation over communication.
 
     ``shape``: multiply-adds of the linears over their NoP data, both at peak, on lines of dies without end;
@@ -80,7 +80,7 @@ class ScalingTerms(Result):
     nop_rest: float
 
 
-class ScalingRow(Result):
+class ScalingRow(StrictModel):
     """One method on one pair of model and package; gains are against the flat ring, if that fits."""
 
     model: str
@@ -103,7 +103,7 @@ class ScalingRow(Result):
     terms: ScalingTerms | None
 
 
-class SensitivityRow(Result):
+class SensitivityRow(StrictModel):
     """One method with one parameter changed; gains are against the flat ring on the same machine, if it fits."""
 
     parameter: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from chiplet.machine.base import refusal
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
 from chiplet.machine.specs import DieSpec, SystemSpec
@@ -165,8 +166,7 @@ class SweepRows:
             try:
                 found.append(type(base).model_validate({**vars(base), **keys}))
             except ValidationError as error:
-                what = error.errors(include_url=False)[0]
-                found.append(str(what.get("ctx", {}).get("error", what["msg"])))
+                found.append(refusal(error, type(base)))
         for number, spec in enumerate(found):
             if isinstance(spec, str):
                 for row in np.flatnonzero(place == number).tolist():

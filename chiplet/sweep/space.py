@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from chiplet.machine.configuration_keys import known_keys, nearest, show_value
+from chiplet.machine.base import StrictModel, nearest, refusal
+from chiplet.machine.configuration_keys import known_keys, show_value
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job
@@ -24,11 +25,7 @@ from chiplet.sweep.constraints import Constraint
 Value = str | int | float | bool
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Range(_Model):
+class Range(StrictModel):
     """Values from ``start`` to ``stop``, both included: ``count`` of them, evenly spaced or (``log``) by a factor,
     or every ``step``.
     """
@@ -66,7 +63,7 @@ class Range(_Model):
 Values = Value | tuple[Value, ...] | Range
 
 
-class Space(_Model):
+class Space(StrictModel):
     """A design space as its file says it.
 
     ``vary`` has configuration keys, ``switches`` switches of the methods (``name``, or ``method.name`` for one of
@@ -105,7 +102,7 @@ def load_space(path: Path) -> Space:
     try:
         return Space.model_validate(_prepared(values))
     except ValidationError as error:
-        raise ValueError(f"{path}: {_refusal(error)}") from None
+        raise ValueError(f"{path}: {_space_refusal(error)}") from None
 
 
 def plan_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
@@ -233,25 +230,19 @@ def _flattened(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, item
 
 
-def _refusal(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    if first["type"] == "extra_forbidden" and len(path) == 1:
-        return (
-            f"unknown key {path[-1][:60]}: the nearest known one is {nearest(path[-1], Space.model_fields)}"
-        )
-    place = ".".join(part for part in path[:2] if part not in ("str", "int", "float", "bool"))
-    if first["type"] == "missing" and len(path) == 1:
-        return f"{place} is missing"
-    ranges = [
-        item for item in error.errors(include_url=False) if any("Range" in str(part) for part in item["loc"])
-    ]
-    for item in ranges:
-        if item["type"] == "value_error":
-            return f"{place}: {item['ctx']['error']}"
-        if item["type"] == "extra_forbidden":
-            inner = str(item["loc"][-1])
-            return (
-                f"unknown key {place}.{inner}: the nearest known one is {nearest(inner, Range.model_fields)}"
-            )
+def _space_refusal(error: ValidationError) -> str:
+    """The refusal of a space in one line. A value of an axis fails as a number, as a list and as a range: what is
+    wrong with the range is said only if it was meant as one.
+    """
+    failures = error.errors(include_url=False)
+    for failure in failures:
+        path = [str(part) for part in failure["loc"]]
+        depth = next((depth for depth, part in enumerate(path) if "Range" in part), None)
+        if depth is not None and failure["type"] in ("value_error", "extra_forbidden"):
+            inside: Any = {**failure, "loc": tuple(path[depth + 1 :])}
+            return f"{'.'.join(path[:depth])}: {refusal(inside, Range, show=show_value)}"
+    first = failures[0]
+    if len(first["loc"]) == 1 and first["type"] in ("missing", "extra_forbidden"):
+        return refusal(error, Space, show=show_value)
+    place = ".".join(str(part) for part in first["loc"][:2] if part not in ("str", "int", "float", "bool"))
     return f"{place}: must be a value, a list of values, or a table with start, stop, and count or step"

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 
 LLAMA_STYLE = ("llama", "mistral", "qwen2", "gemma")
 GPT2_STYLE = ("gpt2",)
@@ -29,7 +29,7 @@ _TIED_BY_DEFAULT = ("gpt2", "gemma")
 """Model types that share the embedding with the output layer unless the configuration says otherwise."""
 
 
-class Llm(Spec):
+class Llm(StrictModel):
     """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output
     layer.
     """

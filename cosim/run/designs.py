@@ -18,7 +18,7 @@ from typing import Any
 
 import chiplet.machine
 import rtl
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from cosim.backends.cache import cached_build
 from rtl.block import Block
 from rtl.emit.emitter import Emitted, emit
@@ -79,7 +79,7 @@ class _Changed(Exception):
 
 def _plain(value: Any) -> Any:
     """A parameter as JSON values."""
-    if isinstance(value, Spec):
+    if isinstance(value, StrictModel):
         return value.model_dump()
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 

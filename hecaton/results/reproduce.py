@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.machine.config import load_system, parse_value
 from chiplet.machine.configuration_keys import to_toml_value
 from cosim.records.gemm import GemmRequest
@@ -34,7 +34,7 @@ def gemm_command(request: GemmRequest, records: Path) -> str:
     return command(*words, "--records", records)
 
 
-def _differences(section: str, spec: Spec, base: Spec) -> Sequence[str]:
+def _differences(section: str, spec: StrictModel, base: StrictModel) -> Sequence[str]:
     """``KEY=VALUE`` for every field in which ``spec`` differs from ``base``."""
     found = []
     for name in type(spec).model_fields:

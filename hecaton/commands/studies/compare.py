@@ -85,7 +85,7 @@ def compare(
 
 def _by_method(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Switches by method; a name without a method belongs to every method that has it."""
-    from chiplet.machine.configuration_keys import nearest
+    from chiplet.machine.base import nearest
     from chiplet.methods.registry import METHODS
 
     chosen: dict[str, dict[str, Any]] = {}

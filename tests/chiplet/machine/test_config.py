@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.machine.base import nearest
 from chiplet.machine.config import (
     ConfigError,
     dump_toml,
@@ -21,7 +22,7 @@ from chiplet.machine.config import (
     read_override,
     system_schema,
 )
-from chiplet.machine.configuration_keys import known_keys, nearest, section_names, to_toml_value
+from chiplet.machine.configuration_keys import known_keys, section_names, to_toml_value
 from chiplet.machine.specs import (
     DieSpec,
     EnergySpec,

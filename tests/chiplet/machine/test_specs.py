@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from chiplet.machine.base import Spec
+from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import (
     BUFFER_ADDRESS_BITS,
     COMMAND_BYTES,
@@ -33,7 +33,7 @@ dies = st.builds(
 
 
 @pytest.mark.parametrize("model", [DieSpec, LinkSpec, MemorySpec, EnergySpec, PackageSpec, SystemSpec])
-def test_defaults_are_valid_frozen_and_closed(model: type[Spec]) -> None:
+def test_defaults_are_valid_frozen_and_closed(model: type[StrictModel]) -> None:
     spec = model()
     assert spec == model.model_validate(spec.model_dump())
     with pytest.raises(ValidationError, match="frozen"):
@@ -70,7 +70,7 @@ def test_defaults_are_valid_frozen_and_closed(model: type[Spec]) -> None:
         (PackageSpec, "cols", 1.5),
     ],
 )
-def test_refuses(model: type[Spec], key: str, value: Any) -> None:
+def test_refuses(model: type[StrictModel], key: str, value: Any) -> None:
     with pytest.raises(ValidationError):
         model.model_validate({key: value})
 

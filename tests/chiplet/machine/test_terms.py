@@ -58,7 +58,10 @@ def test_a_file_without_terms_of_the_network_loads(tmp_path: Path) -> None:
     path.write_text('{"die": {}, "nop": {"hop_cycles": 2.0}}')
     assert Calibration.load(path).nop == NopTerms(hop_cycles=2.0)
     path.write_text('{"die": {}, "nop": {"hops": 2.0}}')
-    with pytest.raises(ValueError, match="c.json: not a calibration: nop.hops: "):
+    with pytest.raises(
+        ValueError,
+        match="c.json: not a calibration: unknown key nop.hops: the nearest known one is nop.hop_cycles",
+    ):
         Calibration.load(path)
 
 

@@ -33,9 +33,9 @@ def test_switches_from_values() -> None:
         (
             "hecaton",
             {"collective": "star"},
-            "switch collective of hecaton: Input should be 'ring' or 'chain', not 'star'",
+            "switch of hecaton: collective = 'star': input should be 'ring' or 'chain'",
         ),
-        ("optimus", {"overlap": 1}, "switch overlap of optimus: Input should be a valid boolean, not 1"),
+        ("optimus", {"overlap": 1}, "switch of optimus: overlap = 1: input should be a valid boolean"),
         (
             "optimus",
             FlatRingSwitches(),

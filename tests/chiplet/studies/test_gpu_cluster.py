@@ -29,9 +29,12 @@ def test_reached_rates() -> None:
     ("text", "message"),
     [
         ("peak = 1.0\n" + TEXT, "unknown key peak: the nearest known one is peak_flops"),
-        (TEXT.replace("gemm_efficiency = 0.978", "gemm_efficiency = 2.0"), "gemm_efficiency: Input should"),
+        (
+            TEXT.replace("gemm_efficiency = 0.978", "gemm_efficiency = 2.0"),
+            "gemm_efficiency = 2.0: input should",
+        ),
         ("= 1", "not valid TOML: "),
-        (TEXT.replace("gpus_per_node = 8", ""), "gpus_per_node: Field required"),
+        (TEXT.replace("gpus_per_node = 8", ""), "gpus_per_node is missing"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, text: str, message: str) -> None:

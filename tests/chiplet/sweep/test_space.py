@@ -93,7 +93,7 @@ def test_the_examples_are_spaces(path: Path) -> None:
         ),
         (
             'model = "llama2-7b"\n[vary]\nlink.lanes = { start = 8, stop = 9, steps = 1, count = 2 }',
-            "unknown key vary.link.lanes.steps: the nearest known one is step",
+            "vary.link.lanes: unknown key steps: the nearest known one is step",
         ),
         ('model = "llama2-7b"\n[vary]\npackage.rows = [4]', "package.rows: give mesh or dies instead"),
         (
