@@ -7,7 +7,7 @@ WORKERS ?= 2
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup icarus compiler demo bench test test-all lint layers types fmt docs clean
+.PHONY: help setup icarus compiler demo bench accept test test-all lint layers types fmt docs clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -31,6 +31,9 @@ bench: setup compiler ## measure simulation, generation and sweeps, each against
 	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.sweep
+
+accept: setup compiler ## rerun what the project promises, each value beside its bound; CHECKS="NAME ..." for some
+	$(BIN)/python -m benchmarks.accept $(CHECKS)
 
 test: lint types icarus compiler ## lint, types, layers and all tests but the slow ones
 	$(BIN)/pytest -n $(WORKERS) -m "not slow"

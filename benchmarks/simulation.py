@@ -4,7 +4,7 @@ The same GEMM runs on each: Icarus on the stock Amaranth Verilog (the baseline),
 the bare CXXRTL model without Python (the upper reference). Time is from start to done, on a built model; the best run
 counts. Every result is compared with the golden model, and all have to take the same cycles.
 
-    python -m benchmarks.simulation [--quick] [-o DIR] [--seed N]
+    python -m benchmarks.simulation [--quick] [--size N] [-o DIR] [--seed N]
 """
 
 from __future__ import annotations
@@ -162,7 +162,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "-o", "--output", type=Path, default=RESULTS, metavar="DIR", help="folder of the report"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the operands")
+    parser.add_argument("--size", type=int, choices=SIZES, help="the only array size; else all")
     options = parser.parse_args(arguments)
+    sizes = QUICK_SIZES if options.quick else SIZES
+    if options.size is not None:
+        sizes = {options.size: SIZES[options.size]}
     about = machine(options.seed)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hecaton-") as cache:
@@ -170,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         before = os.environ.get("HECATON_CACHE")
         os.environ["HECATON_CACHE"] = cache
         try:
-            for size, matrix in (QUICK_SIZES if options.quick else SIZES).items():
+            for size, matrix in sizes.items():
                 rows += _measure_size(size, matrix, seed=options.seed, quick=options.quick)
         except SimulationError as error:
             _say(f"error: {error}")

@@ -1,0 +1,128 @@
+"""Measurements of several commands, for checks: ``python -m benchmarks.accept.probes NAME`` prints a JSON object."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.generation import SIZES, die_of, growth
+from rtl.emit.emitter import emit
+
+__all__ = ["PROBES", "ProbeError", "generation_growth", "main", "same_bytes", "verilog_twice"]
+
+REGRESSION = """
+configurations = [{ die.rows = 2, die.cols = 3 }]
+dtypes = ["bf16", "int8"]
+shapes = ["5x7x3", "1x1x1", "9x4x8"]
+forms = ["nn", "tn"]
+"""
+
+
+class ProbeError(Exception):
+    """A command of a probe failed."""
+
+
+def _hecaton(*words: str) -> list[str]:
+    return [sys.executable, "-m", "hecaton", *words]
+
+
+def _output(*words: str) -> str:
+    done = subprocess.run(_hecaton(*words), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ProbeError(f"hecaton {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def same_bytes(left: Path, right: Path) -> int:
+    """Files under both folders that are equal byte for byte. Raises ProbeError if any file differs or is missing."""
+    names = {path.relative_to(left) for path in left.rglob("*") if path.is_file()}
+    others = {path.relative_to(right) for path in right.rglob("*") if path.is_file()}
+    if names != others:
+        raise ProbeError(f"not in both: {', '.join(sorted(str(name) for name in names ^ others))}")
+    for name in sorted(names):
+        if (left / name).read_bytes() != (right / name).read_bytes():
+            raise ProbeError(f"{name} differs")
+    return len(names)
+
+
+def verilog_twice() -> dict[str, Any]:
+    """A die and a package, each generated twice by processes of their own: files that are the same."""
+    designs = {"die": (), "package": ("--package", "-P", "die.rows=4", "-P", "die.cols=4")}
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        for design, options in designs.items():
+            folders = [Path(name) / f"{design}{number}" for number in (1, 2)]
+            for folder in folders:
+                _output("verilog", "-o", str(folder), *options)
+            result[f"{design}_files"] = same_bytes(*folders)
+    return result
+
+
+def regression_resumed() -> dict[str, Any]:
+    """A regression that is killed after some runs and started again: runs reused, and whether its table is that of a
+    run without interruption.
+    """
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        folder = Path(name)
+        matrix = folder / "matrix.toml"
+        matrix.write_text(REGRESSION)
+        words = ("cosim", "regress", str(matrix), "--records")
+        whole = _output(*words, str(folder / "whole"))
+        cut = folder / "cut"
+        with subprocess.Popen(
+            _hecaton(*words, str(cut)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None and len(list(cut.glob("*.json"))) < 3:
+                time.sleep(0.05)
+            process.kill()
+        kept = len(list(cut.glob("*.json")))
+        again = _output(*words, str(cut))
+        reused = json.loads(_output(*words, str(cut), "--json"))
+        return {
+            "kept": kept,
+            "same_table": again == whole,
+            "runs": reused["runs"],
+            "reused_after_the_end": reused["reused"],
+        }
+
+
+def generation_growth() -> dict[str, Any]:
+    """Exponents of R C in the time and the size of generated dies: below 1 if they grow slower than the array."""
+    seconds, sizes = [], []
+    for size in SIZES:
+        start = time.perf_counter()
+        text = emit(die_of(size), None).text
+        seconds.append(time.perf_counter() - start)
+        sizes.append(float(len(text.encode())))
+    return {"seconds_exponent": growth(SIZES, seconds), "bytes_exponent": growth(SIZES, sizes)}
+
+
+PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "generation-growth": generation_growth,
+    "regression-resumed": regression_resumed,
+    "verilog-twice": verilog_twice,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the probe that is named; return the exit code."""
+    names = sys.argv[1:] if arguments is None else list(arguments)
+    if len(names) != 1 or names[0] not in PROBES:
+        print(f"error: needs one of {', '.join(PROBES)}", file=sys.stderr)
+        return 2
+    try:
+        print(json.dumps(PROBES[names[0]]()))
+    except ProbeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
