@@ -201,9 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "`seconds` of a sweep are those of its JSON output: evaluated and written, start of the processes included, on "
         f"all cores, the best of {runs}. `schedules` are the groups of points that share one. The baseline is a sample "
         "of the same points, one `chiplet.projection.project.project` after the other on one core; all its numbers "
-        f"agree with those of the sweep to {TOLERANCE}. One core: `chiplet.sweep.evaluate.evaluate` alone, in processor "
-        "time, which other jobs do not lengthen. Projection and import are the best of several, imports in new "
-        "processes."
+        f"agree with those of the sweep to {TOLERANCE}. One core: `chiplet.sweep.evaluate.evaluate` alone, in "
+        "processor time, which other jobs do not lengthen. Projection and import are the best of several, imports in "
+        "new processes."
     )
     title = "Sweeps of design spaces"
     print(write_report(options.output, "sweep", title=title, about=about, rows=rows, notes=notes))
