@@ -1,8 +1,8 @@
-"""Built models and emitted designs, kept between runs: whole or not at all, whoever builds and whatever breaks off.
+"""Built models and emitted designs, kept between runs: each complete or absent, however a build ends.
 
-An entry is a folder. Its seal lists the other files with their hashes and is written last: no seal, no model. The
-seal's time of change is when the entry was last asked for, and a shared lock on the seal says that somebody uses
-the entry. A lock file beside the entry is held by whoever builds or removes it.
+An entry is a folder. Its seal lists the other files with their hashes and is written last: a folder without a seal is
+no entry. The seal's modification time is the time of the last use. A process that uses an entry holds a shared lock on
+its seal; one that builds or removes it holds the lock file beside it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PosixPath
+
+from cosim.backends.file_lock import held, is_free, is_same_file, try_lock
+from rtl.processes.temporary import removed_at_end
 
 __all__ = ["Entry", "Model", "cache_bytes", "cache_dir", "cached_build", "clear", "entries"]
 
@@ -31,17 +35,17 @@ def cache_dir() -> Path:
     """Folder for built models: ``HECATON_CACHE`` if set, else ``hecaton`` in the user's cache folder."""
     given = os.environ.get("HECATON_CACHE")
     if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hecaton"
+        return Path(given).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "hecaton"
 
 
 def cache_bytes() -> int:
-    """Most bytes that the entries may have together: ``HECATON_CACHE_BYTES`` if set, else 2 GiB.
+    """Largest total size of the entries in bytes: ``HECATON_CACHE_BYTES`` if set, else 2 GiB.
 
     Raises
     ------
     ValueError
-        If the variable is no number of bytes.
+        If the variable is not a number of bytes.
     """
     given = os.environ.get(BYTES_VARIABLE)
     if not given:
@@ -52,16 +56,16 @@ def cache_bytes() -> int:
 
 
 class Model(PosixPath):
-    """Folder of a built model, which nobody removes from the cache as long as this object is there."""
+    """Folder of a built model, which stays in the cache for the lifetime of this object."""
 
     def hold(self, descriptor: int) -> None:
-        """Keep an open file, and the lock on it, until this object goes."""
+        """Keep an open file, and the lock on it, for the lifetime of this object."""
         weakref.finalize(self, os.close, descriptor)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A built model in the cache: its size, when it was last asked for (seconds since 1970), if it is in use."""
+    """A built model in the cache: its size, the time of its last use (seconds since 1970), whether it is in use now."""
 
     key: str
     bytes: int
@@ -70,51 +74,52 @@ class Entry:
 
 
 def cached_build(key: str, build: Callable[[Path], None]) -> Model:
-    """Return the folder that ``build`` filled for ``key``; it is called only if there is none that is whole.
+    """Return the folder that ``build`` filled for ``key``; ``build`` is called only if there is no valid one.
 
-    ``build`` fills a folder of its own, which gets its name when it is complete. A folder whose files are not what
-    they were when they were built is built again. Other processes that want the same model wait for it. After a
-    build, the entries that were not asked for for the longest time are removed until the rest is within
-    :func:`cache_bytes`, but none that is in use.
+    ``build`` fills a temporary folder, which is renamed once it is complete and removed if this process ends first. An
+    entry whose files have changed since they were built is built again. Other processes that want the same model wait
+    for it. After a build, the least recently used entries are removed until the total is within :func:`cache_bytes`;
+    entries in use stay.
 
     Raises
     ------
     OSError
         If the cache folder cannot be written.
     ValueError
-        If the bound on the size is no number.
+        If the bound on the size is not a number.
     """
     most = cache_bytes()
+    _sweep(_builds())
     folder = _builds() / key
     model = _take(folder)
     if model is not None:
         return model
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(key):
+    with held(_lock_file(key)):
         model = _take(folder)
         if model is None:
             _build(folder, build)
             model = _take(folder)
     if model is None:
-        raise FileNotFoundError(errno.ENOENT, "the model went as soon as it was built", str(folder))
+        raise FileNotFoundError(errno.ENOENT, "the model was removed as soon as it was built", str(folder))
     _make_room(most)
     return model
 
 
 def entries() -> list[Entry]:
-    """Entries of the cache, the one that was asked for last first."""
-    found = []
+    """Entries of the cache, the most recently used first."""
+    listed = []
     for folder in _folders():
         if folder.name.startswith("."):
             continue
         with contextlib.suppress(OSError):
             seal = folder / SEAL
-            found.append(Entry(folder.name, _size(folder), seal.stat().st_mtime, not _is_free(seal)))
-    return sorted(found, key=lambda entry: entry.last_use, reverse=True)
+            listed.append(Entry(folder.name, _size(folder), seal.stat().st_mtime, not is_free(seal)))
+    return sorted(listed, key=lambda entry: entry.last_use, reverse=True)
 
 
 def clear() -> tuple[int, int]:
-    """Remove every entry that is not in use, and what broken-off builds left.
+    """Remove every entry that is not in use, and the remains of interrupted builds.
 
     Returns
     -------
@@ -134,22 +139,22 @@ def _builds() -> Path:
 
 
 def _folders() -> list[Path]:
-    """Entries, and folders with a dot and the key of an entry that is built or removed, or was until it broke off."""
+    """Entries, and the temporary folders ``.KEY.*`` of builds and removals, interrupted ones among them."""
     return sorted(path for path in _builds().glob("*") if path.is_dir())
 
 
 def _take(folder: Path) -> Model | None:
-    """Return the entry, in use and marked as just asked for, or None if there is none that is whole."""
+    """Return the entry, held and with the time of its use, or None if there is no valid one."""
     try:
         descriptor = os.open(folder / SEAL, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
-        # Whoever removed the entry meanwhile had the lock.
-        if not (_is_same(descriptor, folder / SEAL) and _is_whole(folder)):
+        # Another process may have removed the entry before the lock was obtained.
+        if not (is_same_file(descriptor, folder / SEAL) and _is_whole(folder)):
             return None
-        with contextlib.suppress(PermissionError):  # somebody else's cache may serve us, too
+        with contextlib.suppress(PermissionError):  # a cache of another user serves as well
             os.utime(descriptor)
         model = Model(folder)
         model.hold(os.dup(descriptor))
@@ -161,14 +166,21 @@ def _take(folder: Path) -> Model | None:
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     building = _temporary(folder.name)
-    try:
+    with removed_at_end(building):
+        building.mkdir(mode=0o700)
         build(building)
         files = [path for path in sorted(building.rglob("*")) if path.is_file()]
         seal = {str(path.relative_to(building)): _hash(path) for path in files}
         (building / SEAL).write_text(json.dumps(seal))
         building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+
+@cache
+def _sweep(builds: Path) -> None:
+    """Remove the remains of interrupted builds, once in a process."""
+    for folder in builds.glob(".*"):
+        if folder.is_dir():
+            _remove(folder)
 
 
 def _make_room(most: int) -> None:
@@ -185,91 +197,47 @@ def _make_room(most: int) -> None:
 
 
 def _remove(folder: Path) -> bool:
-    """Remove an entry, or what was left when its build or removal broke off, unless it is in use or in work."""
+    """Remove an entry, or the remains of an interrupted build, unless it is in use or being built."""
     key = folder.name.split(".")[1] if folder.name.startswith(".") else folder.name
-    with _locked(key, wait=False) as got:
-        if not got:
+    with held(_lock_file(key), wait=False) as is_held:
+        if not is_held:
             return False
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(folder / SEAL, os.O_RDONLY)
                 stack.callback(os.close, descriptor)
-                if not _try_lock(descriptor):
+                if not try_lock(descriptor):
                     return False
-            gone = _temporary(key)  # nobody may see half an entry
-            there = True
-            try:
-                folder.replace(gone / key)
-            except FileNotFoundError:  # somebody else was quicker
-                there = False
-            shutil.rmtree(gone, ignore_errors=True)
+            removing = _temporary(key)  # no process may see part of an entry
+            was_there = True
+            with removed_at_end(removing):
+                try:
+                    folder.replace(removing)
+                except FileNotFoundError:  # another process was quicker
+                    was_there = False
         _lock_file(key).unlink(missing_ok=True)
-    return there
+    return was_there
 
 
 def _temporary(key: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{key}.", dir=_builds()))
+    return _builds() / f".{key}.{secrets.token_hex(4)}"
 
 
 def _lock_file(key: str) -> Path:
     return _builds() / f".{key}.lock"
 
 
-@contextlib.contextmanager
-def _locked(key: str, *, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock of that entry; the system takes it back from a process that dies.
-
-    Without ``wait`` it gives False if somebody else holds it.
-    """
-    path = _lock_file(key)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if wait:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            got = wait or _try_lock(descriptor)
-            # Who removes an entry removes its lock file, too: then that of the name is another one.
-            if not got or _is_same(descriptor, path):
-                yield got
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_free(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return _try_lock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_same(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
 def _is_whole(folder: Path) -> bool:
     try:
         seal: dict[str, str] = json.loads((folder / SEAL).read_text())
-        return all(_hash(folder / name) == found for name, found in seal.items())
+        return all(_hash(folder / name) == digest for name, digest in seal.items())
     except (OSError, ValueError):
         return False
 
 
 def _size(folder: Path) -> int:
     total = 0
-    for where, _, names in os.walk(folder):  # passes over what goes meanwhile
+    for where, _, names in os.walk(folder):  # skips what is removed meanwhile
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 total += (Path(where) / name).stat().st_size

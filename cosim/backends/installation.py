@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ import find_libpython
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator import LEAST_VERSION
+from rtl.processes.child_process import ChildTimeout, run_child
 
 __all__ = ["InstalledPart", "backends", "compilers", "viewers"]
 
@@ -79,35 +80,27 @@ def viewers() -> list[InstalledPart]:
 def _backend(one: Backend) -> InstalledPart:
     library = _libpython()
     try:
-        found = one.version()
+        told = one.version()
     except SimulationError as error:
         return InstalledPart(one.name, False, None, None, str(error))
-    return InstalledPart(one.name, library.works, found, None, library.needs)
+    return InstalledPart(one.name, library.works, told, None, library.needs)
 
 
 def _program(name: str, option: str, pattern: str, source: str) -> InstalledPart:
-    path = shutil.which(name)
+    command = shlex.split(name)
+    path = shutil.which(command[0]) if command else None
     if path is None:
         return InstalledPart(name, False, None, None, f"{name} is not installed: it needs {source}")
-    return InstalledPart(name, True, _told_version(path, option, pattern), path, "")
+    return InstalledPart(name, True, _told_version([path, *command[1:]], option, pattern), path, "")
 
 
-def _told_version(path: str, option: str, pattern: str) -> str | None:
+def _told_version(command: list[str], option: str, pattern: str) -> str | None:
     try:
-        answer = subprocess.run(
-            [path, option],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=ANSWER_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        answer = run_child([*command, option], seconds=ANSWER_SECONDS)
+    except (OSError, ChildTimeout):
         return None
-    found = re.search(pattern, answer.stdout, re.MULTILINE)
-    return found[1] if found else None
+    told = re.search(pattern, answer.output + answer.errors, re.MULTILINE)
+    return told[1] if told else None
 
 
 def _verilator() -> InstalledPart:

@@ -1,4 +1,4 @@
-"""Verilator, through cocotb's own runner.
+"""Verilator, built with cocotb's main program.
 
 It runs two-valued logic, as CXXRTL does: Icarus stays the reference.
 """
@@ -6,9 +6,9 @@ It runs two-valued logic, as CXXRTL does: Icarus stays the reference.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -18,8 +18,9 @@ import cocotb_tools.config
 
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
-from cosim.backends.process import last_line
-from cosim.backends.runner import BUILD_LOG, TIMESCALE, BuildFailed, build_model, run_bench
+from cosim.backends.log import last_line
+from cosim.backends.process import TIMESCALE, run_simulator
+from rtl.processes.child_process import run_child
 
 __all__ = ["LEAST_VERSION", "Verilator"]
 
@@ -31,7 +32,7 @@ ARGUMENTS = ("-Wno-fatal", "--no-timing")
 
 
 class Verilator(Backend):
-    """Verilator through cocotb's own runner. Built models are kept, by the content that they are built from."""
+    """Verilator. Built models are kept, by the content that they are built from."""
 
     name = "verilator"
 
@@ -40,16 +41,15 @@ class Verilator(Backend):
         needs = f"the verilator backend needs {LEAST_VERSION} or newer"
         if shutil.which("verilator") is None:
             raise SimulationError(f"verilator is not installed: {needs}")
-        text = subprocess.run(["verilator", "--version"], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"Verilator (\d+)\.(\d+)", text)
-        if found is None:
+        number = re.search(r"Verilator (\d+)\.(\d+)", run_child(["verilator", "--version"]).output)
+        if number is None:
             raise SimulationError(f"verilator --version does not tell its version: {needs}")
-        if (int(found[1]), int(found[2])) < tuple(map(int, LEAST_VERSION.split("."))):
-            raise SimulationError(f"verilator {found[1]}.{found[2]} is too old: {needs}")
+        if (int(number[1]), int(number[2])) < tuple(map(int, LEAST_VERSION.split("."))):
+            raise SimulationError(f"verilator {number[1]}.{number[2]} is too old: {needs}")
         for program in ("make", "g++"):
             if shutil.which(program) is None:
                 raise SimulationError(f"{program} is not installed: verilator needs it to build a model")
-        return f"{found[1]}.{found[2]}"
+        return f"{number[1]}.{number[2]}"
 
     def build(self, design: Design) -> Path:
         # A model finds cocotb's libraries by where they were when it was linked.
@@ -61,21 +61,35 @@ class Verilator(Backend):
         return cached_build(key, lambda folder: self._build_into(folder, design))
 
     def _build_into(self, folder: Path, design: Design) -> None:
-        log = folder / BUILD_LOG
-        try:
-            build_model(self.name, folder, design.text, design.top, ARGUMENTS)
-        except BuildFailed as error:
-            raise SimulationError(f"verilator refuses {design.top}: {_first_error(log)}") from error
+        log, source = folder / "build.log", f"{design.top}.v"
+        (folder / source).write_text(design.text, encoding="utf-8")
+        libraries = cocotb_tools.config.libs_dir
+        translate = [
+            *("verilator", "-cc", "--exe", "-Mdir", ".", "--top-module", design.top, "-o", design.top),
+            *("--vpi", "--public-flat-rw", "--prefix", "Vtop"),
+            *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+            *ARGUMENTS,
+            *("--timescale", "/".join(TIMESCALE)),
+            cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp",
+            source,
+        ]
+        compile_all = ["make", "-j", str(os.cpu_count() or 1), "-f", "Vtop.mk", "VM_TRACE=0"]
+        for command in (translate, compile_all):
+            # What a killed compiler leaves must lie where it is removed.
+            if run_child(command, folder=folder, log=log, variables={"TMPDIR": "."}).code:
+                raise SimulationError(f"verilator refuses {design.top}: {_first_error(log)}")
         for path in folder.iterdir():
             # The program is all that a run needs; what it was made of is much larger.
             if path not in (folder / design.top, log):
                 path.unlink()
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
-        run_bench(self.name, model, top, bench, folder, environment)
+        # Values that cocotb writes are taken at once, as its own runner has it for Verilator.
+        trusted = {"COCOTB_TRUST_INERTIAL_WRITES": "1"}
+        run_simulator([model / top], top, bench, folder, {**trusted, **environment})
 
 
 def _first_error(log: Path) -> str:
     text = log.read_text(errors="replace") if log.exists() else ""
-    found = re.search(r"(?:%Error(?:-\w+)?|error): .+", text)
-    return found[0] if found else last_line(log)
+    error = re.search(r"(?:%Error(?:-\w+)?|error): .+", text)
+    return error[0] if error else last_line(log)

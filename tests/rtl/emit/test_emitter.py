@@ -25,7 +25,7 @@ from amaranth.sim import Simulator
 
 from rtl.block import Block, place
 from rtl.emit.emitter import EmitError, emit
-from rtl.emit.rtlil import YosysError
+from rtl.emit.yosys import YosysError
 from rtl.lib.delay import Delay
 from rtl.lib.rotate import Rotate
 from rtl.lib.sram import Sram

