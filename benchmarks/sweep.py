@@ -25,10 +25,11 @@ import pyarrow.parquet as pq
 
 from benchmarks.report import RESULTS, machine, write_report
 from chiplet.machine.config import load_system
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.sweep.axes import Sweep
 from chiplet.sweep.columns import COLUMNS, of_projection
-from chiplet.sweep.evaluate import SweepTask, evaluate, point_job
+from chiplet.sweep.evaluate import SweepTask, evaluate, point_request
 from chiplet.sweep.space import load_space, plan_sweep
 from hecaton.plots.figure import saved_figure
 
@@ -84,10 +85,10 @@ def check(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> float:
     for row in rows:
         point, reason = row["point"], row["reason"]
         try:
-            system, job = point_job(sweep, point)
+            request = point_request(sweep, point)
             start = time.perf_counter()
             try:
-                found = project(system=system, **job)
+                found = project(request)
             finally:
                 seconds += time.perf_counter() - start
         except ValueError as refusal:
@@ -133,11 +134,11 @@ def _row(what: str, path: str, points: int, schedules: int | None, seconds: floa
 def _projection_seconds() -> float:
     system = load_system(None, [], preset="package")
     model, dies = LARGEST
-    project(model, system, dies=dies)
+    project(StepRequest(model, system, dies=dies))
     times = []
     for _ in range(10):
         start = time.perf_counter()
-        project(model, system, dies=dies)
+        project(StepRequest(model, system, dies=dies))
         times.append(time.perf_counter() - start)
     return min(times)
 

@@ -1,4 +1,4 @@
-"""What is to be projected: method, model, mesh, batch and sequence length, checked."""
+"""The request for a projection, and the job that it amounts to once everything is checked and decided."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type
+from chiplet.schedule.buffers import STATE_BYTES, Optimizer
+from chiplet.step.overlap import Machine
 from chiplet.workload.llm import Llm, load_model
 from nop.topology import Mesh, most_square
 
@@ -23,37 +25,92 @@ DEFAULT_SEQUENCE_LENGTH = 4096
 
 
 @dataclass(frozen=True)
+class StepRequest:
+    """One training step to project: a model on a machine, by a method. What is None has its default.
+
+    Attributes
+    ----------
+    model
+        A model, the name of a preset, or the path of a ``config.json``.
+    system
+        The machine.
+    dies, mesh
+        Dies of a package, arranged as the most square mesh, or the mesh itself (rows, columns); the mesh of
+        ``system`` by default.
+    method, switches
+        Distribution method by name, and values that replace the defaults of its switches.
+    calibration
+        Measured terms of this machine's die; by default the terms of the design.
+    global_batch
+        Sequences of the step, :data:`DEFAULT_GLOBAL_BATCH` by default.
+    sequence_length
+        Tokens of a sequence, :func:`default_length` by default.
+    mini_batch
+        Sequences of a mini-batch, by default the most that fit.
+    optimizer
+        What updates the weights.
+    """
+
+    model: Llm | str
+    system: SystemSpec
+    dies: int | None = None
+    mesh: Mesh | tuple[int, int] | None = None
+    method: str = "hecaton"
+    switches: Mapping[str, Any] | Switches | None = None
+    calibration: Calibration | None = None
+    global_batch: int | None = None
+    sequence_length: int | None = None
+    mini_batch: int | None = None
+    optimizer: Optimizer = "adam"
+
+
+@dataclass(frozen=True)
 class ProjectionJob:
-    """What is to be projected: a method for a model on a mesh, with batch and sequence length decided."""
+    """A request with everything decided: the method on its mesh, the machine with measured terms in place, and
+    the sizes of the step.
+    """
 
     method: Method
-    terms: GemmTerms
+    machine: Machine
     global_batch: int
     length: int
+    mini_batch: int | None
+    optimizer: Optimizer
+    calibration: Calibration | None
 
 
-def prepare(
-    model: Llm | str,
-    system: SystemSpec,
-    *,
-    dies: int | None = None,
-    mesh: Mesh | tuple[int, int] | None = None,
-    method: str = "hecaton",
-    switches: Mapping[str, Any] | Switches | None = None,
-    calibration: Calibration | None = None,
-    global_batch: int | None = None,
-    sequence_length: int | None = None,
-) -> ProjectionJob:
-    """What is to be projected, checked. Arguments and errors as :func:`project`."""
-    llm = load_model(model) if isinstance(model, str) else model
-    grid = mesh_of_job(system, dies, mesh)
-    kind = method_type(method)
-    batch = positive("global_batch", DEFAULT_GLOBAL_BATCH if global_batch is None else global_batch)
-    length = check_length(llm, sequence_length)
-    instance = kind(llm, grid, make_switches(method, switches), system.die.element_bytes)
+def resolve(request: StepRequest) -> ProjectionJob:
+    """The job that ``request`` amounts to.
+
+    Raises
+    ------
+    ValueError
+        In one line, for whatever is unknown or out of range, and for a calibration of another die.
+    """
+    system, calibration = request.system, request.calibration
+    model = load_model(request.model) if isinstance(request.model, str) else request.model
+    mesh = _mesh_of(request)
+    method = method_type(request.method)
+    batch = DEFAULT_GLOBAL_BATCH if request.global_batch is None else request.global_batch
+    _check_positive("global_batch", batch)
+    length = check_length(model, request.sequence_length)
+    switches = make_switches(request.method, request.switches)
     if calibration is not None:
         calibration.check_die(system.die)
-    return ProjectionJob(instance, gemm_terms(calibration), batch, length)
+        system = calibration.applied(system)
+    if request.mini_batch is not None:
+        _check_positive("mini_batch", request.mini_batch)
+    if request.optimizer not in STATE_BYTES:
+        raise ValueError(f"optimizer {request.optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
+    return ProjectionJob(
+        method(model, mesh, switches, system.die.element_bytes),
+        Machine(system, gemm_terms(calibration)),
+        batch,
+        length,
+        request.mini_batch,
+        request.optimizer,
+        calibration,
+    )
 
 
 def default_length(model: Llm) -> int:
@@ -62,13 +119,14 @@ def default_length(model: Llm) -> int:
 
 
 def check_length(model: Llm, length: int | None) -> int:
-    """The tokens of a sequence. Raises ``ValueError`` for a length that the model does not have positions for."""
-    found = positive("sequence_length", default_length(model) if length is None else length)
-    if model.learned_positions and found > model.learned_positions:
+    """``length``, or the default, in tokens. Raises ``ValueError`` if the model lacks positions for it."""
+    tokens = default_length(model) if length is None else length
+    _check_positive("sequence_length", tokens)
+    if model.learned_positions and tokens > model.learned_positions:
         raise ValueError(
-            f"sequence_length = {found}: {model.name} has learned positions for {model.learned_positions} tokens"
+            f"sequence_length = {tokens}: {model.name} has learned positions for {model.learned_positions} tokens"
         )
-    return found
+    return tokens
 
 
 def gemm_terms(calibration: Calibration | None) -> GemmTerms:
@@ -76,7 +134,8 @@ def gemm_terms(calibration: Calibration | None) -> GemmTerms:
     return GemmTerms() if calibration is None else calibration.terms.gemm
 
 
-def mesh_of_job(system: SystemSpec, dies: int | None, mesh: Mesh | tuple[int, int] | None) -> Mesh:
+def _mesh_of(request: StepRequest) -> Mesh:
+    dies, mesh = request.dies, request.mesh
     if mesh is not None:
         grid = mesh if isinstance(mesh, Mesh) else Mesh(*mesh)
         if dies is not None and dies != grid.nodes:
@@ -86,10 +145,9 @@ def mesh_of_job(system: SystemSpec, dies: int | None, mesh: Mesh | tuple[int, in
         return grid
     if dies is not None:
         return most_square(dies)
-    return Mesh(system.package.rows, system.package.cols)
+    return Mesh(request.system.package.rows, request.system.package.cols)
 
 
-def positive(name: str, value: int) -> int:
+def _check_positive(name: str, value: int) -> None:
     if value < 1:
         raise ValueError(f"{name} = {value}: must be at least 1")
-    return value

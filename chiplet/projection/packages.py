@@ -4,42 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chiplet.machine.calibration import Calibration
-from chiplet.methods.base import Method
 from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.stages import ParallelAccount
 from chiplet.parallel.step import energy_of_all, step_of_all
+from chiplet.projection.job import ProjectionJob
 from chiplet.projection.results import Parallel, Projection
 from chiplet.projection.summary import summarize
-from chiplet.schedule.buffers import DoesNotFitError, Optimizer
+from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount, account_step
-from chiplet.step.overlap import Machine
 
 
-def account_parallel(
-    method: Method,
-    machine: Machine,
-    *,
-    global_batch: int,
-    length: int,
-    optimizer: Optimizer,
-    mini_batch: int | None,
-    calibration: Calibration | None,
-) -> tuple[Projection, StepAccount, ParallelAccount]:
-    """The projection of a step on ``machine.system.parallel.packages`` packages with what it is made of.
+def account_packages(job: ProjectionJob) -> tuple[Projection, StepAccount, ParallelAccount]:
+    """The projection of a step on all packages of the machine, with what it is made of.
 
-    The account is that of the stage that sets the pace, with the update of the one that is done last. Raises
-    ``ValueError`` of one line when there are more replicas than sequences, more chunks than layers, no
-    micro-batches for the interleaved schedule, or when something does not fit.
+    The account is that of the stage that sets the pace, with the weight update of the stage that finishes last.
+
+    Raises
+    ------
+    ValueError
+        In one line, when there are more replicas than sequences, more chunks than layers, no micro-batches for
+        the interleaved schedule, or when something does not fit.
     """
+    method, machine, optimizer = job.method, job.machine, job.optimizer
     work = Replicas(
         method,
         machine,
-        global_batch=global_batch,
-        length=length,
+        global_batch=job.global_batch,
+        length=job.length,
         optimizer=optimizer,
-        mini_batch=mini_batch,
+        mini_batch=job.mini_batch,
     )
     best: tuple[StepAccount, StepAccount, ParallelAccount, Schedule] | None = None
     refusal: DoesNotFitError | None = None
@@ -60,26 +54,26 @@ def account_parallel(
     step, whole, account, schedule = best
     less = account_step(method, machine, schedule, work.batch - 1, optimizer) if work.shorter else whole
     step = replace(step, events=work.events(whole, less))
-    found = summarize(step, method, machine, schedule, global_batch, optimizer, calibration)
-    return of_all_packages(found, work, step, account), step, account
+    pace = summarize(step, job, schedule)
+    return _of_all_packages(pace, work, step, account), step, account
 
 
-def of_all_packages(
-    found: Projection, work: Replicas, step: StepAccount, account: ParallelAccount
+def _of_all_packages(
+    pace: Projection, work: Replicas, step: StepAccount, account: ParallelAccount
 ) -> Projection:
-    """``found``, a projection of the pace-setting stage, for all packages."""
+    """The projection of all packages out of ``pace``, that of the stage that sets the pace."""
     spec, dies = work.spec, work.method.mesh.nodes
     energy = energy_of_all(work, step, account)
     last = account.done_last
     ending = account.endings[last.number]
     fullest = account.fullest.parameters
-    return found.model_copy(
+    return pace.model_copy(
         update={
             "packages": spec.packages,
-            "mfu": found.mfu / spec.packages,
+            "mfu": pace.mfu / spec.packages,
             "energy": energy,
             "energy_joules": sum(energy.values()),
-            "memory": found.memory.model_copy(
+            "memory": pace.memory.model_copy(
                 update={
                     "weight_bytes_per_die": fullest * work.element / dies,
                     "state_bytes_per_die": fullest * account.state / dies,

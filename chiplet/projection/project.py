@@ -1,130 +1,71 @@
-"""The projection: one training step of a language model on a whole package, in time, energy and memory.
+"""The projection: one training step of a language model on one package or several, in time, energy and memory.
 
-:func:`project` evaluates one method, :func:`compare` all of them on the same machine. Results say which
-inputs were measured and which were not.
+:func:`project` gives the result alone, :func:`account` also what it is made of. Results say which inputs were
+measured and which were not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import SystemSpec
-from chiplet.methods.base import Method, Switches
+from chiplet.methods.base import Method
 from chiplet.parallel.stages import ParallelAccount
-from chiplet.projection.job import positive, prepare
-from chiplet.projection.packages import account_parallel
+from chiplet.projection.job import ProjectionJob, StepRequest, resolve
+from chiplet.projection.packages import account_packages
 from chiplet.projection.results import Projection
 from chiplet.projection.summary import summarize
-from chiplet.schedule.buffers import STATE_BYTES, Optimizer
 from chiplet.schedule.schedule import make_schedule
 from chiplet.step.account import StepAccount, account_step
 from chiplet.step.overlap import Machine
-from chiplet.workload.llm import Llm
-from nop.topology import Mesh
 
 
 @dataclass(frozen=True)
 class Accounted:
-    """A projection, the account that it sums up, and the method and machine behind it; ``parallel`` with several
-    packages.
+    """A projection, the account of the step that it sums up, and the job behind it.
+
+    ``parallel`` is None on one package.
     """
 
     projection: Projection
     step: StepAccount
-    method: Method
-    machine: Machine
-    mini_batch: int | None = None
+    job: ProjectionJob
     parallel: ParallelAccount | None = None
 
+    @property
+    def method(self) -> Method:
+        """The method of the job, on its mesh."""
+        return self.job.method
 
-def project(
-    model: Llm | str,
-    system: SystemSpec,
-    *,
-    dies: int | None = None,
-    mesh: Mesh | tuple[int, int] | None = None,
-    method: str = "hecaton",
-    switches: Mapping[str, Any] | Switches | None = None,
-    calibration: Calibration | None = None,
-    global_batch: int | None = None,
-    sequence_length: int | None = None,
-    mini_batch: int | None = None,
-    optimizer: Optimizer = "adam",
-) -> Projection:
+    @property
+    def machine(self) -> Machine:
+        """The machine of the job."""
+        return self.job.machine
+
+
+def project(request: StepRequest) -> Projection:
     """Project one training step.
 
-    ``model`` is a preset's name, the path of a ``config.json`` or a model; ``dies`` are arranged as the most
-    square mesh unless ``mesh`` (rows, columns) is given, and without either the mesh is the system's own.
-    ``global_batch`` and ``mini_batch`` are in sequences, the latter the largest that fits unless given.
-    Raises ``ValueError`` of one line for whatever is unknown, out of range, made for another die or too large
-    for a buffer.
+    Raises
+    ------
+    ValueError
+        In one line, for whatever is unknown, out of range, made for another die or too large for a buffer.
     """
-    return account(
-        model,
-        system,
-        dies=dies,
-        mesh=mesh,
-        method=method,
-        switches=switches,
-        calibration=calibration,
-        global_batch=global_batch,
-        sequence_length=sequence_length,
-        mini_batch=mini_batch,
-        optimizer=optimizer,
-    ).projection
+    return account(request).projection
 
 
-def account(
-    model: Llm | str,
-    system: SystemSpec,
-    *,
-    dies: int | None = None,
-    mesh: Mesh | tuple[int, int] | None = None,
-    method: str = "hecaton",
-    switches: Mapping[str, Any] | Switches | None = None,
-    calibration: Calibration | None = None,
-    global_batch: int | None = None,
-    sequence_length: int | None = None,
-    mini_batch: int | None = None,
-    optimizer: Optimizer = "adam",
-) -> Accounted:
-    """The projection of one training step with all that it is made of. Arguments and errors as :func:`project`."""
-    job = prepare(
-        model,
-        system,
-        dies=dies,
-        mesh=mesh,
-        method=method,
-        switches=switches,
-        calibration=calibration,
-        global_batch=global_batch,
-        sequence_length=sequence_length,
-    )
-    if mini_batch is not None:
-        positive("mini_batch", mini_batch)
-    if optimizer not in STATE_BYTES:
-        raise ValueError(f"optimizer {optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
-    if calibration is not None:
-        system = calibration.applied(system)
-    instance, batch, length = job.method, job.global_batch, job.length
-    machine = Machine(system, job.terms)
-    if system.parallel.packages > 1:
-        found, step, parallel = account_parallel(
-            instance,
-            machine,
-            global_batch=batch,
-            length=length,
-            optimizer=optimizer,
-            mini_batch=mini_batch,
-            calibration=calibration,
-        )
-        return Accounted(found, step, instance, machine, mini_batch, parallel)
+def account(request: StepRequest) -> Accounted:
+    """The projection of one training step, with all that it is made of. Errors as :func:`project`."""
+    job = resolve(request)
+    if job.machine.system.parallel.packages > 1:
+        projection, step, parallel = account_packages(job)
+        return Accounted(projection, step, job, parallel)
     schedule = make_schedule(
-        instance, system, global_batch=batch, length=length, optimizer=optimizer, mini_batch=mini_batch
+        job.method,
+        job.machine.system,
+        global_batch=job.global_batch,
+        length=job.length,
+        optimizer=job.optimizer,
+        mini_batch=job.mini_batch,
     )
-    step = account_step(instance, machine, schedule, batch, optimizer)
-    found = summarize(step, instance, machine, schedule, batch, optimizer, calibration)
-    return Accounted(found, step, instance, machine, mini_batch)
+    step = account_step(job.method, job.machine, schedule, job.global_batch, job.optimizer)
+    return Accounted(summarize(step, job, schedule), step, job)

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from chiplet.cost.manufacturing import account_cost
 from chiplet.cost.sources import cost_inputs
-from chiplet.machine.calibration import Calibration
 from chiplet.machine.sources import collect_inputs
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.base import Method
+from chiplet.projection.job import ProjectionJob
 from chiplet.projection.results import Breakdown, Buffer, Cost, Memory, Projection
 from chiplet.schedule.buffers import STATE_BYTES, BufferUse, Optimizer
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount
-from chiplet.step.overlap import Machine
 from chiplet.step.totals import totals
 from nop.topology import Mesh
 
 
-def summarize(
-    account: StepAccount,
-    method: Method,
-    machine: Machine,
-    schedule: Schedule,
-    global_batch: int,
-    optimizer: Optimizer,
-    calibration: Calibration | None,
-) -> Projection:
+def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> Projection:
     """The projection that ``account`` amounts to."""
-    found = totals(account, method, machine, global_batch, schedule.length)
-    measured, assumed = collect_inputs(machine.system, calibration)
+    method, machine, optimizer = job.method, job.machine, job.optimizer
+    sums = totals(account, method, machine, job.global_batch, schedule.length)
+    measured, assumed = collect_inputs(machine.system, job.calibration)
     tiles: dict[str, dict[str, int]] = {}
-    for each in account.passes:
-        tiles.setdefault(each.block, {})[each.direction] = int(each.tile)
+    for one_pass in account.passes:
+        tiles.setdefault(one_pass.block, {})[one_pass.direction] = int(one_pass.tile)
     return Projection(
         model=method.model.name,
         dies=method.mesh.nodes,
@@ -39,17 +31,17 @@ def summarize(
         method=method.name,
         switches=method.switches.model_dump(),
         optimizer=optimizer,
-        global_batch=global_batch,
+        global_batch=job.global_batch,
         sequence_length=schedule.length,
-        step_seconds=float(found.step_seconds),
-        tokens_per_second=float(found.tokens_per_second),
-        mfu=float(found.mfu),
-        energy_joules=float(found.energy_joules),
-        energy={name: float(part) for name, part in found.energy.items()},
-        breakdown=Breakdown.model_validate(found.breakdown),
+        step_seconds=float(sums.step_seconds),
+        tokens_per_second=float(sums.tokens_per_second),
+        mfu=float(sums.mfu),
+        energy_joules=float(sums.energy_joules),
+        energy={name: float(part) for name, part in sums.energy.items()},
+        breakdown=Breakdown.model_validate(sums.breakdown),
         memory=_memory(method, schedule, optimizer, tiles),
         nop_elements_per_die_per_layer=account.layer_elements,
-        compute_to_nop=float(found.compute_to_nop),
+        compute_to_nop=float(sums.compute_to_nop),
         cost=_cost(machine.system, method.mesh),
         measured_inputs=measured,
         assumed_inputs=assumed,

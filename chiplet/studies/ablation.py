@@ -47,7 +47,7 @@ def _row(found: Accounted, without: Sequence[Rule], label: str, first: AblationR
         global_batch=result.global_batch,
         length=result.sequence_length,
         optimizer=result.optimizer,
-        mini_batch=found.mini_batch,
+        mini_batch=found.job.mini_batch,
         without=tuple(without),
     )
     account = account_step(method, machine, schedule, result.global_batch, result.optimizer)

@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, method_type
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
-from chiplet.schedule.buffers import DoesNotFitError, Optimizer
+from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.studies.published import CLAIMS
 from chiplet.studies.results import Comparison, LeftOut, MethodResult
-from chiplet.workload.llm import Llm, load_model
-from nop.topology import Mesh
+from chiplet.workload.llm import load_model
 
 
-def compare(
-    model: Llm | str,
-    system: SystemSpec,
-    *,
-    dies: int | None = None,
-    mesh: Mesh | tuple[int, int] | None = None,
-    switches: Mapping[str, Mapping[str, Any]] | None = None,
-    calibration: Calibration | None = None,
-    global_batch: int | None = None,
-    sequence_length: int | None = None,
-    optimizer: Optimizer = "adam",
-) -> Comparison:
-    """Project all methods on the same machine; ``switches`` by method name. Arguments and errors as
-    :func:`project`.
+def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | None = None) -> Comparison:
+    """Project all methods on the same machine.
+
+    ``switches`` has those of each method by its name; method and switches of ``request`` itself do not count.
+    Errors as :func:`project`.
     """
-    llm = load_model(model) if isinstance(model, str) else model
+    model = load_model(request.model) if isinstance(request.model, str) else request.model
     chosen = dict(switches or {})
     for name in chosen:
         method_type(name)
 
     def run(method: str, values: Mapping[str, Any] | None) -> Projection:
-        return project(
-            llm,
-            system,
-            dies=dies,
-            mesh=mesh,
-            method=method,
-            switches=values,
-            calibration=calibration,
-            global_batch=global_batch,
-            sequence_length=sequence_length,
-            optimizer=optimizer,
-        )
+        return project(replace(request, model=model, method=method, switches=values))
 
     # Hecaton and the flat ring have to fit, as everything is held against them.
     flat, ours = run("flat-ring", chosen.get("flat-ring")), run("hecaton", chosen.get("hecaton"))

@@ -7,13 +7,14 @@ Weak scaling runs over the four pairs of model and package that the Hecaton syst
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
@@ -56,6 +57,18 @@ class Setting:
     global_batch: int | None = None
     sequence_length: int | None = None
 
+    def request(self, model: Llm, method: str, **values: Any) -> StepRequest:
+        """The request for ``model`` by ``method``; ``values`` are further fields: ``dies``, ``mesh``, ``switches``."""
+        return StepRequest(
+            model,
+            self.system,
+            method=method,
+            calibration=self.calibration,
+            global_batch=self.global_batch,
+            sequence_length=self.sequence_length,
+            **values,
+        )
+
 
 def weak_scaling(
     setting: Setting,
@@ -63,7 +76,10 @@ def weak_scaling(
     pairs: Sequence[tuple[str, int]] = PAIRS,
     methods: Iterable[str] = tuple(METHODS),
 ) -> tuple[list[ScalingRow], list[LeftOut]]:
-    """All ``methods`` on all ``pairs`` of model and number of dies. Errors as :func:`chiplet.projection.project.project`."""
+    """All ``methods`` on all ``pairs`` of model and number of dies.
+
+    Raises ``ValueError`` as :func:`chiplet.projection.project.project` does.
+    """
     return _rows(setting, [(load_model(model), dies) for model, dies in pairs], tuple(methods))
 
 
@@ -112,11 +128,11 @@ def sensitivity(
     for rows in (rows for rows in range(1, dies + 1) if dies % rows == 0):
         mesh = Mesh(rows, dies // rows)
         study("mesh", str(mesh), _runner(llm, None, mesh, setting, left_out, f"mesh {mesh}"))
-    base = _try(llm, setting, BASELINE, dies=dies)
+    base = _try(setting.request(llm, BASELINE, dies=dies))
     for name in names:
         for switch, value in _other_values(name):
             label = f"{name} with {switch} = {value}"
-            changed_run = _try(llm, setting, name, dies=dies, switches={switch: value})
+            changed_run = _try(setting.request(llm, name, dies=dies, switches={switch: value}))
             if isinstance(changed_run, LeftOut):
                 left_out.append(LeftOut(method=label, reason=changed_run.reason))
             else:
@@ -156,7 +172,10 @@ def _rows(
     found: list[ScalingRow] = []
     left_out: list[LeftOut] = []
     for model, dies in cases:
-        runs = {name: _try(model, setting, name, dies=dies) for name in dict.fromkeys((*methods, BASELINE))}
+        runs = {
+            name: _try(setting.request(model, name, dies=dies))
+            for name in dict.fromkeys((*methods, BASELINE))
+        }
         base = runs[BASELINE]
         for name in methods:
             run = runs[name]
@@ -167,29 +186,11 @@ def _rows(
     return found, left_out
 
 
-def _try(
-    model: Llm,
-    setting: Setting,
-    method: str,
-    *,
-    dies: int | None = None,
-    mesh: Mesh | None = None,
-    switches: Mapping[str, Any] | None = None,
-) -> Projection | LeftOut:
+def _try(request: StepRequest) -> Projection | LeftOut:
     try:
-        return project(
-            model,
-            setting.system,
-            dies=dies,
-            mesh=mesh,
-            method=method,
-            switches=switches,
-            calibration=setting.calibration,
-            global_batch=setting.global_batch,
-            sequence_length=setting.sequence_length,
-        )
+        return project(request)
     except DoesNotFitError as refusal:
-        return LeftOut(method=method, reason=str(refusal))
+        return LeftOut(method=request.method, reason=str(refusal))
 
 
 def _runner(
@@ -201,7 +202,7 @@ def _runner(
     label: str,
 ) -> Callable[[str], Projection | None]:
     def run(method: str) -> Projection | None:
-        found = _try(model, setting, method, dies=dies, mesh=mesh)
+        found = _try(setting.request(model, method, dies=dies, mesh=mesh))
         if isinstance(found, LeftOut):
             left_out.append(LeftOut(method=f"{method}, {label}", reason=found.reason))
             return None

@@ -1,8 +1,9 @@
 """Design points by the thousand, as arrays.
 
 The functions are those of a single projection. What a point's schedule does not depend on (clock, links,
-energies, prices: :data:`chiplet.sweep.axes.CONTINUOUS`) goes into them as arrays with one column a value; everything else
-that is a number as arrays with one row for each combination, so that a schedule is worked out once for its points.
+energies, prices: :data:`chiplet.sweep.axes.CONTINUOUS`) goes into them as arrays with one column for each value;
+every other number as arrays with one row for each combination, so that a schedule is worked out once for all of its
+points.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 
 from chiplet.cost.manufacturing import account_cost
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import SystemSpec
 from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.step import energy_of_all, step_of_all
+from chiplet.projection.job import StepRequest
 from chiplet.schedule.buffers import DramNeed
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount, account_plan
@@ -269,8 +270,8 @@ def _replicas(jobs: Jobs) -> Replicas:
     )
 
 
-def point_job(sweep: Sweep, point: int) -> tuple[SystemSpec, dict[str, Any]]:
-    """The machine of one point, and its job as :func:`chiplet.projection.project.project` takes it.
+def point_request(sweep: Sweep, point: int) -> StepRequest:
+    """The request for the projection of one point alone.
 
     Raises ``ValueError`` of one line when there is no such machine.
     """
@@ -280,7 +281,7 @@ def point_job(sweep: Sweep, point: int) -> tuple[SystemSpec, dict[str, Any]]:
         raise ValueError(rows.refused[0])
     arrays = inner_values(sweep, np.array([column]))
     chosen = {name: values.tolist()[0] for name, values in arrays.items()}
-    return varied(rows.system(0), chosen), rows.arguments(0)
+    return rows.request(0, varied(rows.system(0), chosen))
 
 
 def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -18,7 +18,7 @@ from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.registry import make_switches, method_type
-from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, check_length, default_length, gemm_terms
+from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
 from chiplet.sweep.axes import JOB_KEYS, mesh_of
 from chiplet.sweep.jobs import Jobs
 from chiplet.vectorized.meshes import Meshes
@@ -137,10 +137,12 @@ class SweepRows:
         """Whether the configuration key varies."""
         return key in self._keys or key in inner
 
-    def arguments(self, row: int) -> dict[str, Any]:
-        """The job of one row, as :func:`chiplet.projection.project.project` takes it."""
+    def request(self, row: int, system: SystemSpec) -> StepRequest:
+        """The request for the projection of one row on ``system``."""
         chosen = {name: self.columns[name].at(row) for name in JOB_KEYS}
-        return {**chosen, "mesh": self._meshes.at(row), "switches": self._switches(row)}
+        return StepRequest(
+            system=system, **{**chosen, "mesh": self._meshes.at(row), "switches": self._switches(row)}
+        )
 
     def _section(self, section: str) -> None:
         """Check every combination of the section's keys that there is."""

@@ -198,18 +198,21 @@ def _account(
 ) -> Accounted:
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.projection import project as projection
+    from chiplet.projection.job import StepRequest
+    from chiplet.projection.project import account
 
-    return projection.account(
-        model,
-        load_system(config, override or [], preset="package"),
-        dies=dies,
-        mesh=parse_mesh(mesh),
-        method=method,
-        switches=parse_assignments("--switch", switch),
-        calibration=None if calibration is None else Calibration.load(calibration),
-        global_batch=global_batch,
-        sequence_length=sequence_length,
+    return account(
+        StepRequest(
+            model,
+            load_system(config, override or [], preset="package"),
+            dies=dies,
+            mesh=parse_mesh(mesh),
+            method=method,
+            switches=parse_assignments("--switch", switch),
+            calibration=None if calibration is None else Calibration.load(calibration),
+            global_batch=global_batch,
+            sequence_length=sequence_length,
+        )
     )
 
 

@@ -111,13 +111,14 @@ def project(
 
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from chiplet.projection import project as projection
+    from chiplet.projection.job import StepRequest
+    from chiplet.projection.project import account
     from chiplet.schedule.buffers import Optimizer
 
     with Output(as_json) as out:
         packages = {"parallel.data": data_parallel, "parallel.pipeline": pipeline_parallel}
         given = [f"{key}={count}" for key, count in packages.items() if count is not None]
-        accounted = projection.account(
+        request = StepRequest(
             model,
             load_system(config, [*(override or []), *given], preset="package"),
             dies=dies,
@@ -130,6 +131,7 @@ def project(
             mini_batch=mini_batch,
             optimizer=cast(Optimizer, optimizer),
         )
+        accounted = account(request)
         found = accounted.projection
         data = found.model_dump()
         view: list[RenderableType] = [_view(found)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.studies.compare import compare as compare_methods
@@ -79,12 +80,14 @@ class Setup:
 
     def compared(self, measured: Calibration | None) -> Comparison:
         """All methods for the plan's model."""
-        return compare_methods(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
+        return compare_methods(
+            StepRequest(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
+        )
 
     def scaled(self, measured: Calibration | None) -> list[Projection]:
         """The projections of weak scaling."""
         return [
-            project(model, self.package, dies=dies, method=method, calibration=measured)
+            project(StepRequest(model, self.package, dies=dies, method=method, calibration=measured))
             for model, dies in self.plan.scaling
             for method in self.plan.scaling_methods
         ]

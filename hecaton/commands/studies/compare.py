@@ -65,21 +65,22 @@ def compare(
     """
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
+    from chiplet.projection.job import StepRequest
     from chiplet.schedule.buffers import Optimizer
     from chiplet.studies.compare import compare as compare_methods
 
     with Output(as_json) as out:
-        found = compare_methods(
+        request = StepRequest(
             model,
             load_system(config, override or [], preset="package"),
             dies=dies,
             mesh=parse_mesh(mesh),
-            switches=_by_method(parse_assignments("--switch", switch)),
             calibration=None if calibration is None else Calibration.load(calibration),
             global_batch=global_batch,
             sequence_length=sequence_length,
             optimizer=cast(Optimizer, optimizer),
         )
+        found = compare_methods(request, _by_method(parse_assignments("--switch", switch)))
         out.result(found.model_dump(), view(found))
 
 

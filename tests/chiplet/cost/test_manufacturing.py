@@ -15,6 +15,7 @@ from chiplet.cost.sources import COST_UNITS, PUBLISHED_COST_SOURCES, cost_inputs
 from chiplet.machine.configuration_keys import known_keys
 from chiplet.machine.cost_specs import CostSpec
 from chiplet.machine.specs import DieSpec
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.sweep.machines import varied
 from nop.topology import Mesh
@@ -144,9 +145,9 @@ def test_every_input_has_a_source_and_exists() -> None:
 
 
 def test_a_projection_has_its_cost() -> None:
-    found = project(small_model(), PACKAGE, mesh=(4, 4), global_batch=4).cost
+    found = project(StepRequest(small_model(), PACKAGE, mesh=(4, 4), global_batch=4)).cost
     assert found.dollars == account_cost(PACKAGE, Mesh(4, 4)).dollars
     assert (found.substrates, found.die_yield) == (1, account_cost(PACKAGE, Mesh(4, 4)).die_yield)
-    two = project(small_model(), package("parallel.data=2"), mesh=(4, 4), global_batch=4).cost
+    two = project(StepRequest(small_model(), package("parallel.data=2"), mesh=(4, 4), global_batch=4)).cost
     assert two.dollars == pytest.approx(2 * found.dollars)
     assert two.substrates == 2

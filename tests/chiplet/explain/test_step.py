@@ -12,6 +12,7 @@ from chiplet.explain.cost import explain_cost
 from chiplet.explain.step import explain
 from chiplet.machine.calibration import Calibration
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account, project
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -30,7 +31,9 @@ def test_terms_add_up_to_the_result(
     method: str, switches: dict[str, object], mesh: tuple[int, int], overrides: tuple[str, ...]
 ) -> None:
     system = small_package("energy.static_watts=0.5", *overrides)
-    found = account(small_model(), system, mesh=mesh, method=method, switches=switches, global_batch=9)
+    found = account(
+        StepRequest(small_model(), system, mesh=mesh, method=method, switches=switches, global_batch=9)
+    )
     terms = {term.name: term for term in explain(found)}
     assert len(terms) == len(explain(found))
     for term in terms.values():
@@ -56,7 +59,7 @@ def test_a_term_is_known_as_well_as_its_weakest_operand() -> None:
     order = ("measured", "published", "assumed")
     die = PACKAGE.die
     for calibration, status in ((None, "assumed"), (Calibration(die=die), "measured")):
-        terms = explain(account("llama2-7b", PACKAGE, dies=64, calibration=calibration))
+        terms = explain(account(StepRequest("llama2-7b", PACKAGE, dies=64, calibration=calibration)))
         for term in terms:
             assert term.status == max(
                 (operand.status for operand in term.operands), key=order.index, default=order[0]
@@ -67,7 +70,7 @@ def test_a_term_is_known_as_well_as_its_weakest_operand() -> None:
 
 def test_published_constants_are_marked_and_changed_ones_are_assumed() -> None:
     def status(*overrides: str) -> str:
-        terms = explain(account("llama2-7b", package(*overrides), dies=64))
+        terms = explain(account(StepRequest("llama2-7b", package(*overrides), dies=64)))
         dram = next(term for term in terms if term.name == "energy of dram")
         return next(each.status for each in dram.operands if each.name == "memory.pj_per_bit")
 
@@ -77,7 +80,7 @@ def test_published_constants_are_marked_and_changed_ones_are_assumed() -> None:
 
 @pytest.mark.parametrize("kind", ["organic", "fanout", "interposer"])
 def test_terms_of_the_cost_add_up_and_are_known_as_well_as_their_inputs(kind: str) -> None:
-    found = project("llama2-7b", package(f"cost.package={kind}"), dies=36)
+    found = project(StepRequest("llama2-7b", package(f"cost.package={kind}"), dies=36))
     terms = {term.name: term for term in explain_cost(found)}
     for name in ("area of a die", "cost"):
         total = math.fsum(operand.value for operand in terms[name].operands)
@@ -94,7 +97,7 @@ def test_units_of_sums_agree_and_those_of_products_follow() -> None:
     """A sum adds what has its own unit; a product's unit is that of its operands, counts having none."""
     counts = {"", "layers", "cycles", "elements", "bytes", "parameters", "tokens", "steps", "hops", "dies"}
     factors = {"J": ("J/pJ", "pJ"), "bytes": ("bytes",), "s": ("s", "s/byte"), "tokens": ("tokens",)}
-    found = account("llama2-7b", package("energy.static_watts=1.0"), dies=36)
+    found = account(StepRequest("llama2-7b", package("energy.static_watts=1.0"), dies=36))
     for term in [*explain(found), *explain_cost(found.projection)]:
         units = [operand.unit for operand in term.operands]
         if term.how == "sum":
@@ -134,7 +137,9 @@ def numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
 def test_every_number_of_a_result_is_a_term(
     method: str, mesh: tuple[int, int], overrides: tuple[str, ...]
 ) -> None:
-    found = account(small_model(), small_package(*overrides), mesh=mesh, method=method, global_batch=12)
+    found = account(
+        StepRequest(small_model(), small_package(*overrides), mesh=mesh, method=method, global_batch=12)
+    )
     terms = explain(found) + explain_cost(found.projection)
     values = {term.value for term in terms}
     known = values | {operand.value for term in terms for operand in term.operands}

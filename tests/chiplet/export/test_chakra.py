@@ -12,6 +12,7 @@ from chiplet.export.astra_sim import GIGABYTE, input_files, network, network_yam
 from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, groups, read_trace, trace_files
 from chiplet.export.layer_graph import Node, layer_trace
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model, small_package
@@ -21,7 +22,7 @@ GROUPED = small_model(hidden=128, heads=8, kv_heads=2, head_dim=16, ffn=256)
 
 
 def traced(method: str, mesh: tuple[int, int], model: Any = MODEL) -> tuple[Accounted, list[Node]]:
-    found = account(model, small_package(), mesh=mesh, method=method, global_batch=8)
+    found = account(StepRequest(model, small_package(), mesh=mesh, method=method, global_batch=8))
     return found, layer_trace(found, sequences=8 if found.method.sequence_groups <= 8 else None)
 
 
@@ -75,12 +76,14 @@ def test_traces_say_what_the_graph_says(method: str, mesh: tuple[int, int]) -> N
 def test_bytes_are_the_projections_where_chunks_are_whole() -> None:
     for method in METHODS:
         found = account(
-            MODEL,
-            small_package(),
-            mesh=(2, 4),
-            method=method,
-            global_batch=8,
-            switches={"sums": "operand"},
+            StepRequest(
+                MODEL,
+                small_package(),
+                mesh=(2, 4),
+                method=method,
+                global_batch=8,
+                switches={"sums": "operand"},
+            )
         )
         nodes = layer_trace(found, sequences=8)
         total = 0
@@ -147,7 +150,7 @@ def test_the_network_has_our_bandwidth_and_latency(
     latency: list[float],
 ) -> None:
     system = small_package()
-    found = account(MODEL, system, mesh=mesh, method=method, switches=switches, global_batch=64)
+    found = account(StepRequest(MODEL, system, mesh=mesh, method=method, switches=switches, global_batch=64))
     made = network(found.method, system)
     assert made["npus_count"] == counts
     rate = wider * system.link.bytes_per_second / GIGABYTE
@@ -163,7 +166,9 @@ def test_a_ring_of_astra_sim_takes_our_time(collective: str) -> None:
     """(N - 1) (chunk / bandwidth + latency) of each collective is what our terms say of the same one."""
     system = small_package()
     found = account(
-        MODEL, system, mesh=(4, 3), method="hecaton", switches={"collective": collective}, global_batch=8
+        StepRequest(
+            MODEL, system, mesh=(4, 3), method="hecaton", switches={"collective": collective}, global_batch=8
+        )
     )
     made = network(found.method, system)
     for node in layer_trace(found, sequences=8):

@@ -8,6 +8,7 @@ import pytest
 
 from chiplet.export.layer_graph import layer_operations, layer_sequences, layer_trace
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
 from tests.chiplet.machines import small_model, small_package
 
@@ -17,7 +18,9 @@ MODEL = small_model(hidden=128, heads=8, kv_heads=8, head_dim=16, ffn=256)
 
 def accounted(method: str, mesh: tuple[int, int], **values: Any) -> Accounted:
     arguments: dict[str, Any] = {"global_batch": 8, "switches": None, **values}
-    return account(arguments.pop("model", MODEL), small_package(), mesh=mesh, method=method, **arguments)
+    return account(
+        StepRequest(arguments.pop("model", MODEL), small_package(), mesh=mesh, method=method, **arguments)
+    )
 
 
 @pytest.mark.parametrize("token_tiles", [False, True])

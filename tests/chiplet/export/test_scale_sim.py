@@ -8,6 +8,7 @@ import pytest
 
 from chiplet.export.scale_sim import config_cfg, gemm_rows, scale_sim_cycles, topology_csv
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account
 from tests.chiplet.machines import small_model, small_package
 
@@ -17,7 +18,7 @@ MODEL = small_model(hidden=128, heads=8, kv_heads=8, head_dim=16, ffn=256)
 @pytest.mark.parametrize("mesh", [(1, 1), (2, 2), (2, 4)])
 @pytest.mark.parametrize("method", METHODS)
 def test_multiply_adds_are_those_of_the_layer(method: str, mesh: tuple[int, int]) -> None:
-    found = account(MODEL, small_package(), mesh=mesh, method=method, global_batch=8)
+    found = account(StepRequest(MODEL, small_package(), mesh=mesh, method=method, global_batch=8))
     rows = gemm_rows(found, 8)
     text = topology_csv(rows).splitlines()
     assert text[0] == "Layer, M, N, K,"
@@ -33,7 +34,7 @@ def test_multiply_adds_are_those_of_the_layer(method: str, mesh: tuple[int, int]
 @pytest.mark.parametrize("method", METHODS)
 def test_odd_sizes_are_no_less_than_a_share(method: str) -> None:
     model = small_model()
-    found = account(model, small_package(), mesh=(3, 2), method=method, global_batch=7)
+    found = account(StepRequest(model, small_package(), mesh=(3, 2), method=method, global_batch=7))
     count = found.projection.memory.mini_batch_tokens["attention"] // 64
     macs = sum(row.m * row.k * row.n * row.times for row in gemm_rows(found, count))
     assert 2 * macs * 6 >= 3 * model.layer_forward_flops(count * 64, 64)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chiplet.explain.step import explain
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account, project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import STATE_BYTES
@@ -22,7 +23,7 @@ BYTES = 2
 
 def run(*overrides: str, **arguments: Any) -> Projection:
     values: dict[str, Any] = {"mesh": (2, 2), "global_batch": 24, **arguments}
-    return project(values.pop("model", MODEL), small_package(*overrides), **values)
+    return project(StepRequest(values.pop("model", MODEL), small_package(*overrides), **values))
 
 
 def parts(found: Projection) -> float:
@@ -66,7 +67,9 @@ def test_parts_add_up_and_terms_explain_them(
         f"parallel.shard_optimizer={str(shard).lower()}",
         "energy.static_watts=0.5",
     )
-    found = account(small_model(layers=6, tied=tied), system, mesh=(2, 2), method=method, global_batch=batch)
+    found = account(
+        StepRequest(small_model(layers=6, tied=tied), system, mesh=(2, 2), method=method, global_batch=batch)
+    )
     result = found.projection
     assert result.packages == data * pipeline
     assert parts(result) == pytest.approx(result.step_seconds)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.studies.compare import compare
 from nop.topology import Mesh
@@ -28,7 +29,7 @@ MODEL = small_model(hidden=192, head_dim=24, ffn=520)
 def _small(method: str, rows: int, cols: int, *overrides: str, **arguments: Any) -> Any:
     arguments = {"global_batch": 20, "sequence_length": 64} | arguments
     system = small_package(*overrides)
-    return project(MODEL, system, mesh=(rows, cols), method=method, **arguments)
+    return project(StepRequest(MODEL, system, mesh=(rows, cols), method=method, **arguments))
 
 
 @given(
@@ -113,19 +114,21 @@ def test_recomputation_trades_time_for_memory(method: str) -> None:
 def test_hecaton_volume_of_a_layer_by_hand() -> None:
     """Square mesh, no grouped queries: forward, dX, X again, and the norms' sums."""
     model = small_model(kv_heads=8)
-    found = project(model, small_package(), mesh=(4, 4), global_batch=8, sequence_length=64)
+    found = project(StepRequest(model, small_package(), mesh=(4, 4), global_batch=8, sequence_length=64))
     m, h, f, R = 8 * 64, 96, 200, 4
     inputs, outputs = (h + h + h + f), (3 * h + h + 2 * f + h)
     share = m * (R - 1) / (R * R)
     norms = 2 * 2 * m * (R - 1) / R  # two norms, forward and backward
     assert found.nop_elements_per_die_per_layer == pytest.approx(share * (3 * inputs + 2 * outputs) + norms)
     kept = project(
-        model,
-        small_package(),
-        mesh=(4, 4),
-        global_batch=8,
-        sequence_length=64,
-        switches={"gather_again": False},
+        StepRequest(
+            model,
+            small_package(),
+            mesh=(4, 4),
+            global_batch=8,
+            sequence_length=64,
+            switches={"gather_again": False},
+        )
     )
     assert kept.nop_elements_per_die_per_layer == pytest.approx(share * 2 * (inputs + outputs) + norms)
 
@@ -133,12 +136,14 @@ def test_hecaton_volume_of_a_layer_by_hand() -> None:
 def test_flat_ring_volume_of_a_layer_by_hand() -> None:
     model = small_model(kv_heads=8)
     found = project(
-        model,
-        small_package(),
-        mesh=(2, 4),
-        method="flat-ring",
-        global_batch=8,
-        sequence_length=64,
+        StepRequest(
+            model,
+            small_package(),
+            mesh=(2, 4),
+            method="flat-ring",
+            global_batch=8,
+            sequence_length=64,
+        )
     )
     assert found.nop_elements_per_die_per_layer == pytest.approx(8 * 7 / 8 * 8 * 64 * 96)
 
@@ -151,7 +156,7 @@ def test_one_die_has_no_communication() -> None:
 
 
 def test_the_largest_case_fits_and_the_volume_shrinks_as_the_package_grows() -> None:
-    found = {dies: project("llama3.1-405b", PACKAGE, dies=dies) for dies in (512, 1024)}
+    found = {dies: project(StepRequest("llama3.1-405b", PACKAGE, dies=dies)) for dies in (512, 1024)}
     assert found[1024].mesh == "32x32"
     assert found[1024].nop_elements_per_die_per_layer < found[512].nop_elements_per_die_per_layer
     assert found[1024].step_seconds < found[512].step_seconds
@@ -161,15 +166,15 @@ def test_a_calibration_is_used_and_named() -> None:
     slow = Calibration(
         die=PACKAGE.die, terms=DieTerms(gemm=GemmTerms(per_tile=64.0)), provenance={"simulator": "icarus"}
     )
-    floor = project("llama2-7b", PACKAGE, dies=64)
-    measured = project("llama2-7b", PACKAGE, dies=64, calibration=slow)
+    floor = project(StepRequest("llama2-7b", PACKAGE, dies=64))
+    measured = project(StepRequest("llama2-7b", PACKAGE, dies=64, calibration=slow))
     assert measured.breakdown.compute > floor.breakdown.compute
     assert floor.measured_inputs == []
     assert {item.name for item in measured.measured_inputs} == {
         f"gemm.{name}" for name in GemmTerms.model_fields
     }
     with pytest.raises(ValueError, match=r"made for a die with die\.rows = 64, not 32"):
-        project("llama2-7b", package("die.rows=32"), dies=64, calibration=slow)
+        project(StepRequest("llama2-7b", package("die.rows=32"), dies=64, calibration=slow))
 
 
 @pytest.mark.parametrize(
@@ -200,17 +205,19 @@ def test_bad_input_is_refused_in_one_line(arguments: dict[str, Any], message: st
     values = {"model": "tinyllama-1.1b"} | arguments
     model = values.pop("model")
     with pytest.raises(ValueError, match=re.escape(message)) as refusal:
-        project(model, PACKAGE, **values)
+        project(StepRequest(model, PACKAGE, **values))
     assert str(refusal.value) == message
 
 
 def test_the_systems_own_mesh_is_the_default() -> None:
-    assert project(MODEL, package("package.rows=2", "package.cols=3"), global_batch=2).mesh == "2x3"
-    assert project(MODEL, PACKAGE, mesh=Mesh(3, 2), global_batch=2).mesh == "3x2"
+    assert (
+        project(StepRequest(MODEL, package("package.rows=2", "package.cols=3"), global_batch=2)).mesh == "2x3"
+    )
+    assert project(StepRequest(MODEL, PACKAGE, mesh=Mesh(3, 2), global_batch=2)).mesh == "3x2"
 
 
 def test_comparison_states_switches_and_stands_beside_the_published_figures() -> None:
-    found = compare("llama3.1-405b", PACKAGE, dies=1024, switches={"flat-ring": {"direction": "one"}})
+    found = compare(StepRequest("llama3.1-405b", PACKAGE, dies=1024), {"flat-ring": {"direction": "one"}})
     by_name = {result.method: result for result in found.methods}
     assert list(by_name) == NAMES
     flat = by_name["flat-ring"]
@@ -234,7 +241,7 @@ def test_comparison_states_switches_and_stands_beside_the_published_figures() ->
 
 
 def test_a_comparison_leaves_out_what_does_not_fit_and_says_why() -> None:
-    found = compare("llama2-7b", PACKAGE, dies=4)
+    found = compare(StepRequest("llama2-7b", PACKAGE, dies=4))
     assert [result.method for result in found.methods] == ["hecaton", "flat-ring", "torus-ring"]
     assert [row.method for row in found.left_out] == ["optimus"]
     assert " does not fit: accumulator buffer needs " in found.left_out[0].reason
@@ -242,7 +249,7 @@ def test_a_comparison_leaves_out_what_does_not_fit_and_says_why() -> None:
 
 def test_unknown_methods_in_a_comparison_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown method 'ring'"):
-        compare("tinyllama-1.1b", PACKAGE, dies=16, switches={"ring": {}})
+        compare(StepRequest("tinyllama-1.1b", PACKAGE, dies=16), {"ring": {}})
 
 
 def test_importing_the_projection_loads_no_hardware_tools() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chiplet.machine.config import memory_preset_names
 from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.schedule.buffers import (
     BlockMemory,
@@ -88,7 +89,7 @@ def test_more_dies_never_raise_a_dies_memory(
 
 @pytest.mark.parametrize("name", memory_preset_names())
 def test_memory_presets_are_sourced_and_hold_a_7b_model(name: str) -> None:
-    found = project("llama2-7b", package(f"memory.preset={name}"), dies=64)
+    found = project(StepRequest("llama2-7b", package(f"memory.preset={name}"), dies=64))
     dram = found.memory.dram
     assert dram.needed_bytes <= dram.available_bytes
     status = {entry.name: entry.status for entry in found.assumed_inputs}
@@ -97,4 +98,4 @@ def test_memory_presets_are_sourced_and_hold_a_7b_model(name: str) -> None:
 
 def test_a_model_that_the_stacks_cannot_hold_is_refused() -> None:
     with pytest.raises(DoesNotFitError, match=r"does not fit: DRAM needs \d+ bytes and has 549755813888"):
-        project("llama2-70b", package("memory.preset=hbm2e"), dies=256)
+        project(StepRequest("llama2-70b", package("memory.preset=hbm2e"), dies=256))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.workload.operations import Batch, BlockPlan, CommStep, Linear, largest_slice, slice_count, sliced
 from nop.topology import Mesh
@@ -93,7 +94,7 @@ def test_inputs_are_gathered_and_their_gradients_scattered_once_a_slice(
 @pytest.mark.parametrize("dies", [1, 2, 3, 4])
 @pytest.mark.parametrize("method", ["hecaton", "flat-ring"])
 def test_a_model_too_large_for_the_buffers_runs_in_slices(method: str, dies: int) -> None:
-    found = project("llama2-7b", PACKAGE, dies=dies, method=method)
+    found = project(StepRequest("llama2-7b", PACKAGE, dies=dies, method=method))
     assert all(slices > 1 for slices in found.memory.slices.values())
     assert 0.5 < found.mfu <= 1
     for use in found.memory.buffers.values():
@@ -103,7 +104,7 @@ def test_a_model_too_large_for_the_buffers_runs_in_slices(method: str, dies: int
 def test_slices_cost_dram_traffic_and_time() -> None:
     tight = ("die.weight_bytes=20000", "die.accumulator_bytes=100000")
     slow, quick = (
-        project(small_model(), small_package(*overrides), mesh=(1, 2), sequence_length=64)
+        project(StepRequest(small_model(), small_package(*overrides), mesh=(1, 2), sequence_length=64))
         for overrides in (tight, ())
     )
     assert max(slow.memory.slices.values()) > max(quick.memory.slices.values()) == 1

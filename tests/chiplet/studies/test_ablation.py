@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account
 from chiplet.schedule.schedule import RULES
 from chiplet.studies.ablation import ablate
@@ -13,7 +14,7 @@ from tests.chiplet.machines import PACKAGE, package
 
 @pytest.mark.parametrize("method", METHODS)
 def test_leaving_a_rule_out_never_saves_traffic_nor_much_time(method: str) -> None:
-    found = account("llama3.1-405b", PACKAGE, dies=1024, method=method)
+    found = account(StepRequest("llama3.1-405b", PACKAGE, dies=1024, method=method))
     rows, left_out = ablate(found)
     assert not left_out
     assert [row.without for row in rows] == ["nothing", *RULES]
@@ -26,7 +27,7 @@ def test_leaving_a_rule_out_never_saves_traffic_nor_much_time(method: str) -> No
 
 
 def test_what_the_rules_save_for_hecaton() -> None:
-    rows, _ = ablate(account("llama3.1-405b", PACKAGE, dies=1024))
+    rows, _ = ablate(account(StepRequest("llama3.1-405b", PACKAGE, dies=1024)))
     by_rule = {row.without: row for row in rows}
     assert by_rule["residence"].dram_ratio > 1.1
     assert by_rule["fusion"].dram_ratio > 1.1
@@ -36,5 +37,5 @@ def test_what_the_rules_save_for_hecaton() -> None:
 
 def test_what_does_not_fit_without_a_rule_is_named() -> None:
     system = package("die.activation_bytes=4000000")
-    rows, left_out = ablate(account("tinyllama-1.1b", system, dies=16))
+    rows, left_out = ablate(account(StepRequest("tinyllama-1.1b", system, dies=16)))
     assert len(rows) + len(left_out) == 1 + len(RULES)

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.studies.published import CLAIMS
 from chiplet.studies.scaling import (
@@ -30,7 +31,7 @@ def test_weak_scaling_has_every_pair_and_method_as_single_projections_have_them(
         (model, dies, method) for model, dies in PAIRS for method in METHODS
     ]
     for row in rows[:4]:
-        single = project(row.model, PACKAGE, dies=row.dies, method=row.method)
+        single = project(StepRequest(row.model, PACKAGE, dies=row.dies, method=row.method))
         assert (row.step_seconds, row.energy_joules, row.mfu, row.compute_to_nop) == (
             single.step_seconds,
             single.energy_joules,

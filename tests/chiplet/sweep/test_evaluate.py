@@ -17,6 +17,7 @@ from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.sweep.axes import CONTINUOUS, JOB_KEYS, mesh_of
 from chiplet.sweep.columns import COLUMNS, of_projection
@@ -86,7 +87,11 @@ def single(
         if name.startswith("switches.") and has_switch(chosen["method"], name)
     }
     return of_projection(
-        project(system=SystemSpec.model_validate(values), switches=switches, calibration=calibration, **job)
+        project(
+            StepRequest(
+                system=SystemSpec.model_validate(values), switches=switches, calibration=calibration, **job
+            )
+        )
     )
 
 
@@ -233,7 +238,7 @@ def test_a_point_that_does_not_fit_is_a_row_with_the_reason() -> None:
     assert len(found.index) == 8
     reasons = [found.reasons[code] for code in found.reason]
     with pytest.raises(ValueError, match=" does not fit: ") as refusal:
-        project("llama2-7b", PACKAGE, dies=4, method="optimus")
+        project(StepRequest("llama2-7b", PACKAGE, dies=4, method="optimus"))
     assert reasons[4:6] == [str(refusal.value)] * 2
     assert np.isnan(found.results["step_seconds"][4:6]).all()
     assert not reasons[0]
@@ -296,7 +301,9 @@ def test_a_memory_preset_brings_its_values() -> None:
     names = ("ddr5-6400", "hbm3")
     _, found = run(PACKAGE, model="tinyllama-1.1b", dies=16, vary={"memory.preset": names})
     for row, name in enumerate(names):
-        expected = of_projection(project("tinyllama-1.1b", package(f"memory.preset={name}"), dies=16))
+        expected = of_projection(
+            project(StepRequest("tinyllama-1.1b", package(f"memory.preset={name}"), dies=16))
+        )
         assert {column: found.results[column][row] for column in COLUMNS} == pytest.approx(
             expected, rel=1e-12
         )
@@ -366,7 +373,7 @@ def test_what_counts_as_continuous_changes_no_schedule(key: str) -> None:
     other = PACKAGE.model_copy(
         update={section: getattr(PACKAGE, section).model_copy(update={name: value * 2 or 1})}
     )
-    first, second = (project("llama2-7b", system, dies=16).memory for system in (PACKAGE, other))
+    first, second = (project(StepRequest("llama2-7b", system, dies=16)).memory for system in (PACKAGE, other))
     assert first.model_copy(update={"token_tiles": {}}) == second.model_copy(update={"token_tiles": {}})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.studies.compare import compare
 from hecaton.plots.projection import ENERGY_PARTS, TIME_PARTS, plot_comparison, plot_projection
@@ -14,13 +15,13 @@ from tests.chiplet.machines import PACKAGE
 
 @pytest.mark.parametrize("name", ["plot.png", "plot.svg", "plot.pdf"])
 def test_projection_in_every_format(tmp_path: Path, name: str) -> None:
-    plot_projection(project("tinyllama-1.1b", PACKAGE, dies=16), tmp_path / name)
+    plot_projection(project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16)), tmp_path / name)
     assert (tmp_path / name).stat().st_size > 5_000
 
 
 def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
     path = tmp_path / "plot.svg"
-    found = compare("llama3.1-405b", PACKAGE, dies=1024)
+    found = compare(StepRequest("llama3.1-405b", PACKAGE, dies=1024))
     plot_comparison(found, path)
     text = path.read_text(encoding="utf-8")
     for name in (
@@ -33,11 +34,11 @@ def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
 
 
 def test_parts_are_those_that_add_up() -> None:
-    found = project("tinyllama-1.1b", PACKAGE, dies=16)
+    found = project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16))
     assert sum(getattr(found.breakdown, part) for part in TIME_PARTS) == pytest.approx(found.step_seconds)
     assert ENERGY_PARTS.keys() == found.energy.keys()
 
 
 def test_an_unknown_format_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="plot.xyz: cannot write the plot: "):
-        plot_projection(project("tinyllama-1.1b", PACKAGE, dies=16), tmp_path / "plot.xyz")
+        plot_projection(project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16)), tmp_path / "plot.xyz")

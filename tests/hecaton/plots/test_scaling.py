@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from hecaton.plots.scaling import plot_scaling
 from tests.chiplet.machines import PACKAGE
@@ -12,7 +13,7 @@ from tests.chiplet.machines import PACKAGE
 def test_scaling_shows_every_case(tmp_path: Path) -> None:
     cases = (("tinyllama-1.1b", 16), ("llama2-7b", 64))
     found = [
-        project(model, PACKAGE, dies=dies, method=method)
+        project(StepRequest(model, PACKAGE, dies=dies, method=method))
         for model, dies in cases
         for method in ("hecaton", "flat-ring")
     ]
