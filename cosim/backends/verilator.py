@@ -64,7 +64,7 @@ class Verilator(Backend):
         log, source = folder / "build.log", f"{design.top}.v"
         (folder / source).write_text(design.text, encoding="utf-8")
         libraries = cocotb_tools.config.libs_dir
-        translate = [
+        translate: list[str | Path] = [
             *("verilator", "-cc", "--exe", "-Mdir", ".", "--top-module", design.top, "-o", design.top),
             *("--vpi", "--public-flat-rw", "--prefix", "Vtop"),
             *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
@@ -73,7 +73,14 @@ class Verilator(Backend):
             cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp",
             source,
         ]
-        compile_all = ["make", "-j", str(os.cpu_count() or 1), "-f", "Vtop.mk", "VM_TRACE=0"]
+        compile_all: list[str | Path] = [
+            "make",
+            "-j",
+            str(os.cpu_count() or 1),
+            "-f",
+            "Vtop.mk",
+            "VM_TRACE=0",
+        ]
         for command in (translate, compile_all):
             # What a killed compiler leaves must lie where it is removed.
             if run_child(command, folder=folder, log=log, variables={"TMPDIR": "."}).code:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from cosim.backends.base import SimulationError
+from cosim.workers.work import Item, Result, Results, Work
 
 __all__ = ["run_on_cluster"]
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 CONNECT_SECONDS = 20
 _one_at_a_time = Lock()
 
 
-def run_on_cluster(
-    work: Callable[[Item], Result], items: Sequence[Item], *, address: str
-) -> Generator[tuple[int, Result], None, None]:
+def run_on_cluster(work: Work[Item, Result], items: Sequence[Item], *, address: str) -> Results[Result]:
     """Do ``work`` on all ``items`` on the workers of the Dask scheduler at ``address``; yield the index of each and
-    its result, as they end.
+    its result, as they finish.
 
-    ``work`` must be importable by name on the workers. A worker does one item at a time, however many threads it
-    has; what a lost worker had is done by another one. Workers share no files with this process or each other.
-    An error of ``work`` is raised here; then, and when the caller stops asking, nothing else is started.
+    A worker does one item at a time, however many threads it has; the items of a lost worker go to another one.
+    Workers share no files with this process or each other. An error of ``work`` is raised here; then, and when the
+    caller closes the generator, no other item is started.
 
     Raises
     ------
     ValueError
-        If Dask is not installed, nothing answers at ``address``, no worker comes, or one has another Hecaton.
+        If Dask is not installed, nothing answers at ``address``, no worker comes, or one has another version of
+        Hecaton.
     SimulationError
         If worker after worker is lost over an item.
     """
@@ -57,7 +54,7 @@ def run_on_cluster(
                     result = future.result()
                 except distributed.KilledWorker as error:
                     raise SimulationError(f"--scheduler {address}: workers are lost: {error}") from None
-                # What is done need not stay on the cluster.
+                # A result need not stay on the cluster once it is here.
                 futures[index].release()
                 yield index, result
         finally:
@@ -72,11 +69,11 @@ def _check_workers(client: Any, address: str) -> None:
     here = version("hecaton")
     for worker, there in client.run(version, "hecaton", on_error="return").items():
         if there != here:
-            found = f"hecaton {there}" if isinstance(there, str) else "no hecaton"
-            raise ValueError(f"--scheduler {address}: worker {worker} has {found}: must be {here}")
+            installed = f"hecaton {there}" if isinstance(there, str) else "no hecaton"
+            raise ValueError(f"--scheduler {address}: worker {worker} has {installed}: must be {here}")
 
 
-def _exclusive(work: Callable[[Item], Result], item: Item) -> Result:
-    # cocotb's runner prints to, and changes, what all threads of a process share.
+def _exclusive(work: Work[Item, Result], item: Item) -> Result:
+    # A run has a core to itself, and the conversion to RTLIL changes settings of the whole process.
     with _one_at_a_time:
         return work(item)

@@ -1,22 +1,24 @@
-"""Independent runs on all cores, that end at once when they are interrupted."""
+"""Independent runs on all cores. They end at once when they are interrupted, and when their caller ends."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.forkserver import ensure_running
 from threading import Thread
-from typing import TypeVar
+
+from cosim.workers.work import Item, Result, Results, Work
 
 __all__ = ["cores", "run_all"]
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+SAFE_PATH = "PYTHONSAFEPATH"
+"""A Python that starts with this variable set does not import from the current folder."""
 
 
 def cores() -> int:
@@ -25,20 +27,22 @@ def cores() -> int:
 
 
 def run_all(
-    work: Callable[[Item], Result], items: Sequence[Item], *, workers: int | None = None
-) -> Generator[tuple[int, Result], None, None]:
-    """Do ``work`` on all ``items`` in processes of their own; yield the index of each and its result, as they end.
+    work: Work[Item, Result], items: Sequence[Item], *, workers: int | None = None
+) -> Results[Result]:
+    """Do ``work`` on all ``items`` in worker processes; yield the index of each and its result, as they finish.
 
-    Items are started in order. ``work`` must be importable by name. There are as many processes as cores unless
-    ``workers`` says otherwise.
+    Items are started in order. There are as many workers as cores unless ``workers`` says otherwise.
 
-    An error of ``work`` is raised here. When that happens, or the caller is interrupted or stops asking, what
-    still runs is interrupted too (``KeyboardInterrupt`` in the worker), and no other item is started.
+    An error of ``work`` is raised here. Then, and when the caller is interrupted or closes the generator, the running
+    items are interrupted too (``KeyboardInterrupt`` in the worker), and no other item is started. When the caller
+    is killed, its workers end.
     """
     if not items:
         return
     count = min(workers or cores(), len(items))
     before = {process.pid for process in active_children()}
+    with _safe_path():
+        ensure_running()
     # Not forked from this process, which may have threads.
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("forkserver"), initializer=_begin, initargs=(dict(os.environ),)
@@ -47,7 +51,7 @@ def run_all(
     running: dict[Future[Result], int] = {}
 
     def start(number: int) -> None:
-        # No more than there are processes: what the pool queues ahead could not be taken back.
+        # No more than there are workers: what the pool queues ahead cannot be taken back.
         for index, item in islice(waiting, number):
             running[pool.submit(_interruptible, work, item)] = index
 
@@ -69,9 +73,24 @@ def run_all(
         pool.shutdown()
 
 
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let Python processes that start meanwhile not import from the current folder."""
+    users = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if users is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = users
+
+
 def _begin(environment: dict[str, str]) -> None:
-    """Take over the caller's environment, and make the worker's own process group: an interrupt of the terminal
-    must not reach the simulators in it, some of which then wait for commands. The worker ends them.
+    """Set up a worker: the caller's environment, and a process group of its own.
+
+    An interrupt of the terminal must not reach the worker: the caller interrupts it, once its item has begun.
     """
     # Workers descend from a server that keeps the environment of its own start.
     os.environ.clear()
@@ -82,14 +101,14 @@ def _begin(environment: dict[str, str]) -> None:
 
 
 def _end_with_caller() -> None:
-    """End this worker and its simulators when the caller is gone, whom nothing else would tell of a kill."""
+    """End this worker when the caller has ended. A kill of the caller does not reach it otherwise."""
     caller = parent_process()
     if caller is not None:
         wait_for([caller.sentinel])
-        os.killpg(0, signal.SIGKILL)
+        os.killpg(0, signal.SIGKILL)  # its guard ends its children
 
 
-def _interruptible(work: Callable[[Item], Result], item: Item) -> Result:
+def _interruptible(work: Work[Item, Result], item: Item) -> Result:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return work(item)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cosim.workers.pool import cores, run_all
-from tests.hecaton.command import ROOT
+from rtl.processes.child_process import run_child
+from tests.processes import ROOT, is_running, wait_until
 
 
 def square(value: int) -> int:
@@ -27,13 +28,9 @@ def wait_for_interrupt(path: Path) -> None:
         while not path.with_name("1").exists():
             time.sleep(0.01)
         raise ValueError("the first fails")
-    child = subprocess.Popen(["sleep", "60"])
-    path.write_text(str(child.pid))
     try:
-        child.wait()
+        run_child(["sh", "-c", f"echo $$ > {path}; sleep 60"])
     except KeyboardInterrupt:
-        child.kill()
-        child.wait()
         path.with_suffix(".interrupted").touch()
         raise
 
@@ -108,15 +105,24 @@ def test_a_kill_of_the_caller_ends_the_workers(tmp_path: Path) -> None:
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 30
-    while is_running(int(mark.read_text())):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not is_running(int(mark.read_text())))
 
 
-def is_running(pid: int) -> bool:
-    """Whether the process is there and no zombie that nobody has waited for."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+def test_workers_never_import_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text(
+        "from pathlib import Path; Path('imported').touch(); raise ValueError"
+    )
+    (tmp_path / "program.py").write_text(
+        "from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import square\n"
+        "if __name__ == '__main__': print(list(run_all(square, [3])))"
+    )
+    done = subprocess.run(
+        [sys.executable, program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("[(0, 9)]\n", 0), done.stderr
+    assert not (tmp_path / "imported").exists()
