@@ -112,7 +112,9 @@ def test_workers_never_import_from_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text(
         "from pathlib import Path; Path('imported').touch(); raise ValueError"
     )
-    (tmp_path / "program.py").write_text(
+    program = tmp_path / "programs" / "program.py"
+    program.parent.mkdir()
+    program.write_text(
         "from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import square\n"
         "if __name__ == '__main__': print(list(run_all(square, [3])))"
     )
