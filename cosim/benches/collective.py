@@ -15,7 +15,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
 from cosim.benches.observer import Observer
-from cosim.jobs.collective import CollectiveJob, exchange_path, save_counters, save_result
+from cosim.jobs.collective import CollectiveJob, exchange_path, program_words, save_counters, save_result
 from cosim.jobs.die import CLOCK_NS, FOLDER_VARIABLE, save_changes
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, ENGINE_COUNTERS, PROGRAM, counter_address
 
@@ -41,13 +41,10 @@ async def run_collective(dut: Any) -> None:
         dut.cut_link.value = links.cut_link or 0
     dut.rst.value = 1
 
-    word_bits = 8 * job.word_bytes
-    mask = (1 << word_bits) - 1
-    for node, program in enumerate(job.programs):
+    for node in range(len(job.commands)):
         contents = getattr(dut, f"node_{node}").memory.contents
-        for number, command in enumerate(program):
-            for word in range(job.command_words):
-                contents[number * job.command_words + word].value = command >> (word * word_bits) & mask
+        for address, word in program_words(folder, node, word_bytes=job.word_bytes):
+            contents[address].value = word
         filled = exchange_path(folder, node).read_bytes()
         for place, part in enumerate(_parts(dut, node, job)):
             part.value = int.from_bytes(filled[4 * place : 4 * place + 4], "little")
@@ -64,8 +61,8 @@ async def run_collective(dut: Any) -> None:
         dut.reseed.value = 1
         await RisingEdge(dut.clk)
         dut.reseed.value = 0
-    for node, program in enumerate(job.programs):
-        await _write(dut, node, COMMANDS, len(program))
+    for node, count in enumerate(job.commands):
+        await _write(dut, node, COMMANDS, count)
     dut.host_all.value = 1
     await _write(dut, 0, PROGRAM, 0)
     await _write(dut, 0, CONTROL, 1)
@@ -85,7 +82,7 @@ async def run_collective(dut: Any) -> None:
     await RisingEdge(dut.clk)
 
     counters: list[dict[str, int]] = []
-    for node in range(len(job.programs)):
+    for node in range(len(job.commands)):
         values = {}
         for name in (*COUNTERS, *ENGINE_COUNTERS):
             low = await _read(dut, node, counter_address(name))

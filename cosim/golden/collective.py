@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.golden.numerics import fp32_add
-from cosim.program.collective import LineCollective, sum_order
+from cosim.program.line_commands import LineCollective, sum_order
 from cosim.records.collective import CollectiveRequest
 from nop.collectives import line, parts
 from nop.forwarding import slots

@@ -9,7 +9,7 @@ outside a buffer or the memory, reads of what was never written, semaphores that
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.golden.interleaving import INTERLEAVED_UNITS, Order, Step, in_program_order, members
 from cosim.golden.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_values, multiply
+from cosim.program.command import Command
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
-from rtl.interface.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode, encode
+from rtl.interface.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode
 from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
 __all__ = ["Interpreter", "ProgramError", "interpret_gemm"]
@@ -87,18 +88,16 @@ class Interpreter:
         _check_range("memory", addresses.min(), addresses.max(), len(self._memory))
         return self._memory, addresses
 
-    def fetch(self, address: int, commands: int) -> list[tuple[Opcode, dict[str, int]]]:
-        """Decode a program out of memory. Raises ValueError for a word that is no command."""
+    def fetch(self, address: int, commands: int) -> list[Command]:
+        """Decode a program from memory. Raises ValueError for words that are no command."""
         size = self._command_words * self._word_bytes
         content = self.read_memory(address, commands * self._command_words)
         return [
-            decode(int.from_bytes(content[start : start + size], "little"))
+            Command(*decode(int.from_bytes(content[start : start + size], "little")))
             for start in range(0, len(content), size)
         ]
 
-    def run(
-        self, commands: Iterable[tuple[Opcode, dict[str, int]]], *, order: Order = in_program_order
-    ) -> None:
+    def run(self, commands: Iterable[Command], *, order: Order = in_program_order) -> None:
         """Carry out a program.
 
         Commands are handed out in their order into queues as deep as those of the die; ``order`` chooses
@@ -107,10 +106,12 @@ class Interpreter:
         Raises
         ------
         ProgramError
-            If all units wait for semaphores, a field is out of its range, or a command reaches outside a buffer
-            or the memory, reads what was never written, or posts a semaphore beyond its width.
+            If all units wait for semaphores, or a command reaches outside a buffer or the memory, reads what was never
+            written, or posts a semaphore beyond its width.
         """
-        waiting = deque(_checked(commands))
+        waiting = deque(
+            Step(index, command.opcode, command.all_fields, 0) for index, command in enumerate(commands)
+        )
         queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in INTERLEAVED_UNITS}
         while True:
             while waiting and self._hand_out(queues, waiting[0]):
@@ -287,22 +288,9 @@ def interpret_gemm(
     word = memory.word_bytes
     interpreter.write_memory(program.a.address, pack(a, program.a, word_bytes=word))
     interpreter.write_memory(program.b.address, pack(b, program.b, word_bytes=word))
-    words = program.program_words(memory)
-    interpreter.write_memory(
-        program.program_address, b"".join(value.to_bytes(word, "little") for value in words)
-    )
-    interpreter.run(interpreter.fetch(program.program_address, len(program.commands)), order=order)
+    interpreter.run(program.commands, order=order)
     y = program.y
     return unpack(interpreter.read_memory(y.address, y.rows * y.pitch), y, dtype=die.dtype), interpreter
-
-
-def _checked(commands: Iterable[tuple[Opcode, dict[str, int]]]) -> Iterator[Step]:
-    """First step of each command, with all its fields, each in its range."""
-    for index, (opcode, fields) in enumerate(commands):
-        try:
-            yield Step(index, opcode, decode(encode(opcode, **fields))[1], 0)
-        except ValueError as error:
-            raise ProgramError(f"command {index} ({opcode.name}): {error}") from error
 
 
 def _name(step: Step) -> str:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from chiplet.machine.specs import SystemSpec
 from cosim.golden.gemm import gemm
 from cosim.golden.numerics import fp32_add
-from cosim.program.collective import sum_order
 from cosim.program.distribution import DieShare, cut, shares_of
+from cosim.program.line_commands import sum_order
 from cosim.program.shape import Shape, gemm_forms
 from nop.collectives import Algorithm, line
 

@@ -6,11 +6,12 @@ The bench is started for each run, so what it imports, such as this module, need
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from cosim.jobs.die import image_words, save_image
 from cosim.jobs.traffic import LinkJob
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "exchange_path",
     "load_counters",
     "load_result",
+    "program_words",
     "save_counters",
+    "save_program",
     "save_result",
 ]
 
@@ -31,10 +34,8 @@ class CollectiveJob:
     ----------
     word_bytes, banks
         Words and banks of the exchange buffers.
-    programs
-        Commands of each die, as numbers; every program begins at word 0 of the die's memory.
-    command_words
-        Memory words of a command.
+    commands
+        Number of commands of each die; every program begins at word 0 of the die's memory.
     words
         Words of each exchange buffer that are filled before, and read after.
     latency, stall, seed
@@ -51,8 +52,7 @@ class CollectiveJob:
 
     word_bytes: int
     banks: int
-    programs: list[list[int]]
-    command_words: int
+    commands: list[int]
     words: int
     latency: int
     stall: int
@@ -72,6 +72,18 @@ class CollectiveJob:
         fields = json.loads((folder / "job.json").read_text())
         links = fields.pop("link_job")
         return cls(**fields, link_job=None if links is None else LinkJob(**links))
+
+
+def save_program(folder: Path, node: int, image: bytes) -> None:
+    """Write the memory image of the program of a die."""
+    own = folder / f"node_{node}"
+    own.mkdir()
+    save_image(own, {0: image})
+
+
+def program_words(folder: Path, node: int, *, word_bytes: int) -> Iterator[tuple[int, int]]:
+    """The memory image of the program of a die, as pairs of address and word."""
+    return image_words(folder / f"node_{node}", word_bytes=word_bytes)
 
 
 def exchange_path(folder: Path, node: int) -> Path:

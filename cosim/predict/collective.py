@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from chiplet.machine.specs import DieSpec, MemorySpec, flits_per_word
 from chiplet.machine.terms import DieTerms
-from cosim.program.collective import AXES, LineCollective, gate_command, line_commands
+from cosim.program.collective import gate_command
+from cosim.program.line_commands import AXES, LineCollective, line_commands
 from cosim.records.collective import CollectiveRequest
 from nop.line_model import predict_line
 from nop.lower_bound import line_floor
@@ -67,9 +68,9 @@ def predict_collective(
     per_word = flits_per_word(request.nop, request.memory)
     first, later = 0, {}
     for axis, work in lines.items():
-        found = [line_commands(work, AXES[axis], place)[0] for place in range(work.nodes)]
-        first += max(len(commands[0]) for commands in found)
-        later[axis] = max(sum(map(len, commands[1:])) for commands in found)
+        parts_of_dies = [line_commands(work, AXES[axis], place).parts for place in range(work.nodes)]
+        first += max(len(parts[0]) for parts in parts_of_dies)
+        later[axis] = max(sum(map(len, parts[1:])) for parts in parts_of_dies)
     handed = _handed(request.memory, gate_command([first]), sum(later.values()), -terms.pass_cycles - 1)
     cycles, before = 0.0, 0
     for axis, work in lines.items():

@@ -1,25 +1,49 @@
-"""One command of a program, symbolic until a memory image is written."""
+"""One command of a program, symbolic until it is written into a memory image."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rtl.interface.isa import Opcode, decode, encode
+from chiplet.machine.specs import MemorySpec
+from rtl.interface.isa import FIELDS, Opcode, check_fields, encode
+
+__all__ = ["Command", "program_image"]
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a program."""
+    """One command of a program.
+
+    Attributes
+    ----------
+    opcode
+        What the command does.
+    fields
+        Values of its fields, see :data:`rtl.interface.isa.FIELDS`. Fields not given are 0.
+
+    Raises
+    ------
+    ValueError
+        If the command has no such field, or a value is out of the field's range.
+    """
 
     opcode: Opcode
-    fields: dict[str, int]
+    fields: Mapping[str, int]
 
-    @property
-    def bits(self) -> int:
-        """The command as the die reads it."""
-        return encode(self.opcode, **self.fields)
+    def __post_init__(self) -> None:
+        check_fields(self.opcode, self.fields)
 
     @property
     def all_fields(self) -> dict[str, int]:
-        """Every field of the command, also those that are 0."""
-        return decode(self.bits)[1]
+        """Every field of the command in the order of its layout, including those that are 0."""
+        return {name: self.fields.get(name, 0) for name in FIELDS[self.opcode] if name != "opcode"}
+
+
+def program_image(commands: Iterable[Command], memory: MemorySpec) -> bytes:
+    """Return the memory contents of a program: ``memory.command_words`` words for each command.
+
+    This is the only place that encodes commands.
+    """
+    size = memory.command_words * memory.word_bytes
+    return b"".join(encode(command.opcode, **command.fields).to_bytes(size, "little") for command in commands)

@@ -17,7 +17,7 @@ from cosim.program.command import Command
 from cosim.program.layout import Matrix
 from cosim.program.shape import Shape
 from cosim.program.tiling import Tiling, activation_addresses, blocks, choose_tiling, weight_addresses
-from rtl.interface.isa import COMMAND_BITS, COUNT_BITS, Opcode, Target
+from rtl.interface.isa import COUNT_BITS, Opcode, Target
 
 __all__ = ["GemmProgram", "Semaphore", "schedule_gemm"]
 
@@ -63,16 +63,6 @@ class GemmProgram:
     commands: tuple[Command, ...]
     program_address: int
     memory_words: int
-
-    def program_words(self, memory: MemorySpec) -> list[int]:
-        """The words of the program, from ``program_address`` on."""
-        assert memory.command_words * 8 * memory.word_bytes >= COMMAND_BITS
-        word_bits = 8 * memory.word_bytes
-        return [
-            command.bits >> part * word_bits & (1 << word_bits) - 1
-            for command in self.commands
-            for part in range(memory.command_words)
-        ]
 
 
 def _mask(*semaphores: Semaphore) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chiplet.machine.specs import SystemSpec
 from cosim.jobs.package import Region
+from cosim.program.command import Command
 from rtl.interface.limits import io_die_names
 
 
@@ -25,12 +26,12 @@ class DieWork:
     image
         Contents of its memory, by their first word.
     programs
-        Commands, as numbers, for each phase.
+        Commands of each phase.
     result
         Words to read back.
     """
 
     io_die: str
     image: dict[int, bytes]
-    programs: list[list[int]]
+    programs: list[list[Command]]
     result: Region

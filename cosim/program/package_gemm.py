@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype, SystemSpec, exchange_depth, flits_per_word
 from cosim.jobs.package import Region
-from cosim.program.collective import LineCollective
+from cosim.program.collective import package_program
 from cosim.program.command import Command
 from cosim.program.distribution import DieShare, Tiles, cut, macs_of, shares_of
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import OPERAND_TYPE, RESULT_TYPE, Matrix, Places, pack, unpack
+from cosim.program.line_commands import LineCollective
 from cosim.program.package import DieWork, io_die_of
-from cosim.program.package_lines import line_program
 from cosim.program.shape import Form, Shape, gemm_forms
 from nop.collectives import Algorithm
 from rtl.interface.isa import Opcode, Target
@@ -237,11 +237,11 @@ def _plan(
         )
     multiply = _relocated(program, a=a_address, b=b_address, y=y_address)
     programs = [
-        [command.bits for command in builder.load],
-        line_program(gathers, *place, opened=True)[0],
-        [command.bits for command in multiply],
-        line_program(sums, *place, opened=True)[0],
-        [command.bits for command in store],
+        builder.load,
+        package_program(gathers, *place, opened=True)[0],
+        multiply,
+        package_program(sums, *place, opened=True)[0],
+        store,
     ]
     result = Region(io_die=io_die, address=y.address, words=y.rows * y.pitch)
     work = DieWork(io_die=io_die, image=builder.image, programs=programs, result=result)
@@ -255,11 +255,11 @@ def _relocated(program: GemmProgram, *, a: int, b: int, y: int) -> list[Command]
         (Opcode.LOAD, Target.WEIGHT): b - program.b.address,
         (Opcode.STORE, None): y - program.y.address,
     }
-    found = []
+    commands = []
     for command in program.commands:
-        move = moves.get((command.opcode, command.fields.get("target")))
-        fields = command.fields
-        if move is not None:
-            fields = {**fields, "address": fields["address"] + move}
-        found.append(replace(command, fields=fields))
-    return found
+        move = moves.get((command.opcode, command.fields.get("target")), 0)
+        if move:
+            fields = {**command.fields, "address": command.fields["address"] + move}
+            command = replace(command, fields=fields)
+        commands.append(command)
+    return commands

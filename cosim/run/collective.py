@@ -14,19 +14,19 @@ from chiplet.machine.specs import DieSpec, exchange_depth, flits_per_word
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, exchange_buffers
-from cosim.jobs.collective import CollectiveJob, exchange_path, load_counters, load_result
+from cosim.jobs.collective import CollectiveJob, exchange_path, load_counters, load_result, save_program
 from cosim.jobs.die import FOLDER_VARIABLE
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.collective import floor_collective, predict_collective
-from cosim.program.collective import AXES, LineCollective, gate_command, line_commands
-from cosim.program.command import Command
+from cosim.program.collective import mesh_programs
+from cosim.program.command import program_image
+from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
 from cosim.records.links import LinkTotals
 from cosim.run.designs import emitted_once
 from rtl.bench.collective import CollectiveMesh
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.emit.emitter import Emitted
-from rtl.interface.isa import SEMAPHORES, Opcode, decode, encode
 from rtl.interface.register_map import SIDES
 
 __all__ = [
@@ -108,29 +108,6 @@ def prepare(request: CollectiveRequest) -> dict[str, LineCollective]:
     return lines
 
 
-def _programs(request: CollectiveRequest, lines: dict[str, LineCollective]) -> list[list[int]]:
-    """Program of each die. All are as long until they open the gates, so that all begin to send in the same cycle."""
-    bodies = []
-    for row in range(request.rows):
-        for col in range(request.cols):
-            first: list[int] = []
-            rest: list[int] = []
-            gates = 0
-            for axis, work in lines.items():
-                found, gate = line_commands(work, AXES[axis], col if axis == "row" else row)
-                first += found[0]
-                rest += [command for part in found[1:] for command in part]
-                gates |= gate
-            bodies.append((first, gates, rest))
-    before = gate_command(len(first) for first, _, _ in bodies)
-    programs = []
-    for first, gates, rest in bodies:
-        values = {f"value_{bit}": gates >> bit & 1 for bit in range(SEMAPHORES)}
-        nothing = [encode(Opcode.SET)] * (before - len(first))
-        programs.append([*first, *nothing, encode(Opcode.SET, mask=gates, **values), *rest])
-    return programs
-
-
 def _mismatches(
     results: list[tuple[bytes, bytes]],
     expected: NDArray[np.uint32],
@@ -163,11 +140,11 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
     model = simulator.build(emitted)
     contents, expected, defined = exchange_buffers(request, lines)
     places = [(row, col) for row in range(request.rows) for col in range(request.cols)]
-    programs = _programs(request, lines)
+    programs = mesh_programs(lines, request.rows, request.cols)
     observed = [
         ObservedDie(
             path=f"node_{number}.die",
-            commands=[Command(*decode(command)) for command in program],
+            commands=program,
             name=f"die {row},{col}",
             engine=True,
         )
@@ -186,8 +163,7 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
         CollectiveJob(
             word_bytes=memory.word_bytes,
             banks=nop.exchange_banks(memory.word_bytes),
-            programs=programs,
-            command_words=memory.command_words,
+            commands=[len(program) for program in programs],
             words=contents.shape[1] * 4 // memory.word_bytes,
             latency=memory.latency_cycles,
             stall=round(request.stall * 65536),
@@ -197,7 +173,8 @@ def run_collective(request: CollectiveRequest, observation: Observation = NOTHIN
             link_counters=list(LINK_COUNTERS),
             observed=observation.signals(observed),
         ).save(folder)
-        for die, values in enumerate(contents):
+        for die, (program, values) in enumerate(zip(programs, contents, strict=True)):
+            save_program(folder, die, program_image(program, memory))
             exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
         simulator.run(model, emitted.top, "cosim.benches.collective", folder, {FOLDER_VARIABLE: str(folder)})
         state, counters, of_links = load_counters(folder)

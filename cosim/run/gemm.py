@@ -21,6 +21,7 @@ from cosim.golden.operands import random_operand
 from cosim.jobs.die import FOLDER_VARIABLE, DieJob, Outcome, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.die import predict
+from cosim.program.command import program_image
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import pack, unpack
 from cosim.program.shape import Shape, gemm_forms
@@ -187,7 +188,6 @@ def _simulate(
 ) -> tuple[Outcome, bytes, bytes]:
     memory = request.memory
     word = memory.word_bytes
-    words = program.program_words(memory)
     job = DieJob(
         word_bytes=word,
         program_address=program.program_address,
@@ -207,7 +207,7 @@ def _simulate(
         {
             program.a.address: pack(a, program.a, word_bytes=word),
             program.b.address: pack(b, program.b, word_bytes=word),
-            program.program_address: b"".join(value.to_bytes(word, "little") for value in words),
+            program.program_address: program_image(program.commands, memory),
         },
     )
     simulator.run(model, top, "cosim.benches.die", folder, {FOLDER_VARIABLE: str(folder)})

@@ -14,7 +14,7 @@ from cosim.backends.base import Backend
 from cosim.jobs.die import FOLDER_VARIABLE, save_image
 from cosim.jobs.package import PackageJob, PackageOutcome, Phase, Program
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
-from cosim.program.command import Command
+from cosim.program.command import Command, program_image
 from cosim.program.layout import Places
 from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
@@ -22,7 +22,7 @@ from cosim.run.designs import emitted_once
 from cosim.run.simulation import watch
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
-from rtl.interface.isa import Opcode, decode
+from rtl.interface.isa import Opcode
 from rtl.interface.limits import io_die_names
 
 __all__ = ["PackageRun", "emit_package_bench", "run_phases"]
@@ -118,8 +118,7 @@ def run_phases(
         for die, program in zip(work, commands, strict=True):
             address = places.take(die.io_die, len(program) * memory.command_words)
             if program:
-                size = memory.command_words * memory.word_bytes
-                die.image[address] = b"".join(command.to_bytes(size, "little") for command in program)
+                die.image[address] = program_image(program, memory)
             programs.append(Program(address=address, commands=len(program)))
         word = _word_cycles(system, interval) / (1 - stall)
         fetch = round(word * memory.command_words * _most_commands(work, commands))
@@ -172,13 +171,13 @@ def run_phases(
 
 def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
     row, col = divmod(number, system.package.cols)
-    commands = [Command(*decode(command)) for program in work.programs for command in program]
+    commands = [command for program in work.programs for command in program]
     return ObservedDie(
         path=f"chiplets.die_{row}_{col}.die", commands=commands, name=f"die {row},{col}", engine=True
     )
 
 
-def _most_commands(work: Sequence[DieWork], programs: Sequence[list[int]]) -> int:
+def _most_commands(work: Sequence[DieWork], programs: Sequence[Sequence[Command]]) -> int:
     """Commands that come from the memory behind one IO die, at most."""
     found: dict[str, int] = defaultdict(int)
     for die, program in zip(work, programs, strict=True):
@@ -195,12 +194,12 @@ def _word_cycles(system: SystemSpec, interval: int) -> int:
     return interval + memory.latency_cycles + flits * (longest + 2) + memory.word_bytes
 
 
-def _cycles(system: SystemSpec, program: Sequence[int], word: float) -> int:
+def _cycles(system: SystemSpec, program: Sequence[Command], word: float) -> int:
     """More cycles than the commands of a program take one after the other."""
     die, memory = system.die, system.memory
     cycles = 0.0
     for command in program:
-        opcode, fields = decode(command)
+        opcode, fields = command.opcode, command.fields
         if opcode == Opcode.GEMM:
             cycles += fields["panels"] * fields["k_tiles"] * tile_cycles(die, fields["m"])
         elif opcode in (Opcode.SEND, Opcode.RECEIVE):

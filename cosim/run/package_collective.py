@@ -17,15 +17,16 @@ from cosim.golden.collective import SUMS, exchange_buffers
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
 from cosim.predict.collective import floor_collective, predict_collective
+from cosim.program.collective import package_program
+from cosim.program.command import Command
 from cosim.program.layout import Places
 from cosim.program.package import DieWork, io_die_of
-from cosim.program.package_lines import line_program
 from cosim.records.collective import CollectiveRequest
 from cosim.records.links import FaultyLinks
 from cosim.records.package import PackageCollectiveRecord
 from cosim.run.collective import bench_die, prepare
 from cosim.run.package import run_phases
-from rtl.interface.isa import Opcode, encode
+from rtl.interface.isa import Opcode
 from rtl.interface.register_map import SIDES
 
 __all__ = ["on_package", "run_package_collective"]
@@ -59,9 +60,9 @@ def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:
     )
 
 
-def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[int]:
+def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[Command]:
     """Commands that copy ``words`` words between memory from ``address`` on and exchange buffer from word 0 on."""
-    found = []
+    commands = []
     for first in range(0, words, MOST_ROWS):
         rows = min(MOST_ROWS, words - first)
         fields = {"exchange": 1, "base": first, "rows": rows, "address": address + first}
@@ -69,8 +70,8 @@ def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[int
             fields |= {"pitch": 1, "cols": per_word, "words": 1, "memory_pitch": 1}
         else:
             fields |= {"panels": 1, "last_cols": 1}
-        found.append(encode(opcode, **fields))
-    return found
+        commands.append(Command(opcode, fields))
+    return commands
 
 
 def run_package_collective(
@@ -116,7 +117,7 @@ def run_package_collective(
         row, col = divmod(number, request.cols)
         io_die = io_die_of(package, row, col)
         address, result = places.take(io_die, words), places.take(io_die, words)
-        program, own_gates = line_program(lines, row, col, opened=False)
+        program, own_gates = package_program(lines, row, col, opened=False)
         gates |= own_gates
         work.append(
             DieWork(

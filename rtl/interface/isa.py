@@ -8,7 +8,7 @@ by others.
 
 What a program has to keep:
 
-- Counts are at least 1, which :func:`encode` sees to: a unit never ends a command that has nothing to do.
+- Counts are at least 1, which :func:`check_fields` sees to: a unit never ends a command that has nothing to do.
 - Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
   apply; posts likewise. A semaphore counts to 65535.
 - A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
@@ -49,6 +49,7 @@ __all__ = [
     "Opcode",
     "Side",
     "Target",
+    "check_fields",
     "decode",
     "encode",
 ]
@@ -232,8 +233,8 @@ LAYOUTS: Mapping[Opcode, data.StructLayout] = {opcode: _layout(fields) for opcod
 SET, LOAD, STORE, GEMM, SEND, RECEIVE = (LAYOUTS[opcode] for opcode in Opcode)
 
 
-def encode(opcode: Opcode, **fields: int) -> int:
-    """Return a command as a number of ``COMMAND_BITS`` bits. Fields not given are 0, which no count may be.
+def check_fields(opcode: Opcode, fields: Mapping[str, int]) -> None:
+    """Check the fields of a command. Fields not given are 0, which no count may be.
 
     Raises ValueError for a field that the command does not have, or a value that is out of its range.
     """
@@ -244,6 +245,11 @@ def encode(opcode: Opcode, **fields: int) -> int:
         value, least, most = fields.get(name, 0), int(name in _COUNTS), (1 << width) - 1
         if not least <= value <= most:
             raise ValueError(f"{opcode.name}.{name} = {value} is out of range: must be {least} to {most}")
+
+
+def encode(opcode: Opcode, **fields: int) -> int:
+    """Return a command as a number of ``COMMAND_BITS`` bits. Raises ValueError as :func:`check_fields`."""
+    check_fields(opcode, fields)
     return Const.cast(LAYOUTS[opcode].const({"opcode": opcode.value, **fields})).value
 
 

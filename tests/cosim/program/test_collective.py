@@ -1,169 +1,70 @@
-"""Programs of collectives: commands, and the golden result, which does not depend on them."""
+"""Programs of the dies of a mesh and of a package, made from the commands of their lines."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import get_args
+from itertools import product
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from chiplet.machine.specs import DieSpec, Dtype
-from cosim.golden.collective import golden
-from cosim.golden.numerics import fp32_add
-from cosim.program.collective import AXES, LineCollective, line_commands, sum_order
-from cosim.records.collective import collective_request
-from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line
-from rtl.interface.isa import Opcode, Side, decode
-from rtl.interface.limits import QUEUED_FLITS
+from cosim.program.collective import gate_command, mesh_programs, package_program
+from cosim.program.command import Command
+from cosim.program.line_commands import AXES, LineCollective, line_commands
+from rtl.interface.isa import Opcode
 
-LINES = {
-    "algorithm": st.sampled_from(ALGORITHMS),
-    "nodes": st.integers(2, 12),
-    "flits": st.integers(1, 70),
+TWO_AXES = {
+    "row": LineCollective("all-gather", "chain", 3, 4, 0, 1),
+    "column": LineCollective("all-gather", "chain", 2, 4, 9, 1),
 }
 
 
-def fp32(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    return rng.standard_normal(shape, dtype=np.float32).view(np.uint32)
-
-
-def commands(work: LineCollective, axis: str = "row") -> list[list[tuple[Opcode, dict[str, int]]]]:
-    """Commands of each die."""
-    return [
-        [decode(bits) for part in line_commands(work, AXES[axis], place)[0] for bits in part]
-        for place in range(work.nodes)
+def test_all_dies_of_a_mesh_open_their_gates_with_the_same_command() -> None:
+    programs = mesh_programs(TWO_AXES, 2, 3)
+    dies = [
+        [line_commands(TWO_AXES[axis], AXES[axis], place) for axis, place in (("row", col), ("column", row))]
+        for row, col in product(range(2), range(3))
     ]
+    number = gate_command(sum(len(line.parts[0]) for line in die) for die in dies)
+    for program, die in zip(programs, dies, strict=True):
+        first = [command for line in die for command in line.parts[0]]
+        gates = die[0].gates | die[1].gates
+        assert program[: len(first)] == first
+        assert set(map(str, program[len(first) : number])) == {str(Command(Opcode.SET, {}))}
+        assert_opens(program[number], gates)
+        assert len(program) == number + 1
 
 
-@given(op=st.sampled_from(OPS), dtype=st.sampled_from(get_args(Dtype)), **LINES)
-def test_golden_sums_are_those_of_numpy(
-    op: LineOp, dtype: Dtype, algorithm: Algorithm, nodes: int, flits: int
-) -> None:
-    request = collective_request(
-        op=op, rows=1, cols=nodes, axis="row", algorithm=algorithm, flits=flits, die=DieSpec(dtype=dtype)
-    )
-    rng = np.random.default_rng(nodes * flits)
-    given_chunks = rng.integers(0, 1 << 32, (nodes, nodes, 3), dtype=np.uint32)
-    if dtype == "bf16":  # whole numbers: no order of additions rounds
-        given_chunks = (given_chunks % 1000).astype(np.float32).view(np.uint32)
-    found = golden(request, LineCollective(op, algorithm, nodes, flits, 0, flits), given_chunks)
-    if op == "all-gather":
-        expected = np.broadcast_to(given_chunks[np.arange(nodes), np.arange(nodes)], found.shape)
-    else:
-        sums = given_chunks if dtype == "int8" else given_chunks.view(np.float32)
-        expected = np.broadcast_to(sums.sum(axis=0, dtype=sums.dtype).view(np.uint32), found.shape)
-    if op == "reduce-scatter":
-        found, expected = (each[np.arange(nodes), np.arange(nodes)] for each in (found, expected))
-    assert np.array_equal(found, expected)
+def test_later_parts_come_behind_the_gates() -> None:
+    lines = {"row": LineCollective("all-reduce", "ring", 3, 4, 0, 1)}
+    for place, program in enumerate(mesh_programs(lines, 1, 3)):
+        _, later = line_commands(lines["row"], AXES["row"], place).parts
+        assert program[-len(later) :] == later
 
 
-@pytest.mark.parametrize("nodes", range(2, 8))
-@pytest.mark.parametrize("chunk", range(8))
-def test_order_of_the_additions_of_the_chain(nodes: int, chunk: int) -> None:
-    """Each side from its end to the chunk's die; the longer side meets the die's own part first, then the other one."""
-    chunk %= nodes
-    request = collective_request(
-        op="reduce-scatter", rows=1, cols=nodes, axis="row", algorithm="chain", flits=1
-    )
-    parts = fp32(np.random.default_rng(nodes), nodes, nodes, 50)
-    found = golden(request, LineCollective("reduce-scatter", "chain", nodes, 1, 0, 1), parts)[chunk, chunk]
-    terms = parts[:, chunk]
-    lower, upper = list(terms[:chunk]), list(terms[chunk + 1 :][::-1])
-    first, second = (lower, upper) if 2 * chunk >= nodes - 1 else (upper, lower)
-    total = terms[chunk]
-    for side in (first, second):
-        if side:
-            walking = side[0]
-            for term in side[1:]:
-                walking = fp32_add(walking, term)
-            total = fp32_add(walking, total)
-    assert np.array_equal(found, total)
+def assert_opens(command: Command, gates: int) -> None:
+    fields = command.all_fields
+    assert command.opcode == Opcode.SET
+    assert fields["mask"] == gates != 0
+    assert [fields[f"value_{s}"] for s in range(8)] == [gates >> s & 1 for s in range(8)]
 
 
-@pytest.mark.parametrize("nodes", range(2, 8))
-def test_order_of_the_additions_of_the_ring(nodes: int) -> None:
-    """Around the ring, from the die behind the chunk's own to that one."""
-    request = collective_request(
-        op="reduce-scatter", rows=1, cols=nodes, axis="row", algorithm="ring", flits=1
-    )
-    parts = fp32(np.random.default_rng(nodes), nodes, nodes, 50)
-    found = golden(request, LineCollective("reduce-scatter", "ring", nodes, 1, 0, 1), parts)
-    follows = {t.sender: t.receiver for t in line("reduce-scatter", nodes, "ring").transfers}
-    for chunk in range(nodes):
-        place = follows[chunk]
-        total = parts[place, chunk]
-        for _ in range(nodes - 1):
-            place = follows[place]
-            total = fp32_add(total, parts[place, chunk])
-        assert place == chunk
-        assert np.array_equal(found[chunk, chunk], total)
+@pytest.mark.parametrize(("op", "algorithm"), [*product(("all-gather", "reduce-scatter"), ("chain", "ring"))])
+def test_the_first_die_of_a_package_has_number_1(op: str, algorithm: str) -> None:
+    work = LineCollective(op, algorithm, 5, 7, 3, 2)  # type: ignore[arg-type]
+    for col in range(5):
+        program, gates = package_program({"row": work}, 4, col, opened=False)
+        of_line = line_commands(work, AXES["row"], col, origin=1)
+        assert gates == of_line.gates != 0
+        assert program == [Command(Opcode.SET, {"mask": 255}), *of_line.parts[0]]
 
 
-@given(**LINES)
-def test_sum_orders_are_schedules(algorithm: Algorithm, nodes: int, flits: int) -> None:
-    """What is sent has been summed up before: nothing is added to it later."""
-    schedule = line("reduce-scatter", nodes, algorithm)
-    order = sum_order(algorithm, schedule)
-    assert sorted(order) == sorted(schedule.transfers)
-    for number, transfer in enumerate(order):
-        for later in order[number:]:
-            assert (later.receiver, later.chunk) != (transfer.sender, transfer.chunk)
+def test_the_program_or_the_host_opens_the_gates() -> None:
+    closed, gates = package_program(TWO_AXES, 0, 1, opened=False)
+    opened, same = package_program(TWO_AXES, 0, 1, opened=True)
+    assert gates == same == 0b10011
+    assert opened[:-1] == closed
+    assert_opens(opened[-1], gates)
 
 
-@given(op=st.sampled_from(OPS), axis=st.sampled_from(tuple(AXES)), **LINES)
-def test_what_is_sent_is_received(
-    op: LineOp, axis: str, algorithm: Algorithm, nodes: int, flits: int
-) -> None:
-    work = LineCollective(op, algorithm, nodes, flits, 5, -(-flits // 4))
-    dies = commands(work, axis)
-    opposite = {Side.EAST: Side.WEST, Side.WEST: Side.EAST, Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH}
-    arriving: Counter[tuple[int, Side]] = Counter()
-    for place, found in enumerate(dies):
-        forwarded: Counter[tuple[Side, bool]] = Counter()
-        for opcode, fields in found:
-            side = Side(fields["side"])
-            assert side in AXES[axis][:2]
-            assert fields["flits"] == flits
-            if opcode == Opcode.SEND:
-                up = side == AXES[axis].up
-                assert (fields["target"] > place) == up
-                reached = range(place, fields["target"], 1 if up else -1)
-                for step in reached if fields["copy"] else (fields["target"] - (1 if up else -1),):
-                    arriving[step + (1 if up else -1), opposite[side]] += fields["chunks"]
-                passed = (fields["chunks"] - fields["own"]) * fields["forward"]
-                forwarded[opposite[side] if not fields["turn"] else side, bool(fields["turn"])] -= passed
-            else:
-                arriving[place, side] -= fields["chunks"]
-                assert fields["forwarded"] < fields["chunks"] or fields["keep"] == 1
-                if fields["keep"] != 2:
-                    forwarded[side, bool(fields["turn"])] += fields["forwarded"]
-        assert not any(forwarded.values())
-    assert not any(arriving.values())
-
-
-@pytest.mark.parametrize("nodes", range(2, 10))
-@pytest.mark.parametrize("flits", [QUEUED_FLITS, QUEUED_FLITS + 1])
-def test_long_chunks_are_handed_over_by_the_middle_die_only(nodes: int, flits: int) -> None:
-    """A unit that hands over more than fits the queue waits for the other one: then five dies stood still."""
-    for place, found in enumerate(
-        commands(LineCollective("reduce-scatter", "chain", nodes, flits, 0, flits))
-    ):
-        received = [fields for opcode, fields in found if opcode == Opcode.RECEIVE]
-        inner = 0 < place < nodes - 1
-        hands = inner and (flits <= QUEUED_FLITS or 2 * place == nodes - 1)
-        assert sum(fields["hand"] for fields in received) == hands
-        assert sum(fields["join"] for fields in received) == hands
-        words = [(fields["word_post"] > 0, fields["word_wait"] > 0) for fields in received]
-        assert sorted(words) == ([(False, True), (True, False)] if inner and not hands else sorted(words))
-        assert any(map(any, words)) == (inner and not hands)
-
-
-def test_one_die_has_no_commands() -> None:
-    for op in OPS:
-        assert line_commands(LineCollective(op, "chain", 1, 4, 0, 1), AXES["row"], 0) == (
-            [[]] * (1 + (op == OPS[2])),
-            0,
-        )
+def test_a_die_alone_on_its_lines_has_no_command() -> None:
+    lines = {"row": LineCollective("all-gather", "chain", 1, 4, 0, 1)}
+    assert package_program(lines, 0, 0, opened=True) == ([], 0)

@@ -17,13 +17,12 @@ from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import fp32_add
 from cosim.golden.operands import random_operand
 from cosim.golden.package import expected_parts
-from cosim.program.collective import LineCollective, sum_order
 from cosim.program.layout import Places
+from cosim.program.line_commands import LineCollective, sum_order
 from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
 from cosim.program.shape import FORMS, Shape, gemm_forms
 from nop.collectives import line
 from nop.forwarding import slots
-from rtl.interface.isa import decode
 from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
 SIZES = st.sampled_from([1, 2, 3, 5, 8, 13])
@@ -104,7 +103,7 @@ def carried_out(system: SystemSpec, parts: list[DiePart], words: int) -> list[by
             communicate(system, dies, parts, name)
             continue
         for die, part in zip(dies, parts, strict=True):
-            die.run([decode(command) for command in part.work.programs[number]])
+            die.run(part.work.programs[number])
     return [
         die.read_memory(part.work.result.address, part.work.result.words) if part.work.result.words else b""
         for die, part in zip(dies, parts, strict=True)

@@ -12,7 +12,8 @@ import pytest
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.backends.base import SimulationError
 from cosim.golden import collective as golden_collective
-from cosim.program import collective as collective_program
+from cosim.program import line_commands
+from cosim.program.collective import mesh_programs
 from cosim.records.collective import CollectiveRecord, collective_request
 from cosim.run import collective
 from cosim.run.collective import prepare, run_collective
@@ -101,7 +102,7 @@ def test_long_chunks_that_go_straight_on_around_a_ring_would_stand_still(
 ) -> None:
     """The rule of :func:`nop.forwarding.forwarding`: what fits no queue goes through the exchange buffer."""
     request = run(op, "ring", "1x5", "row", LONG, **SLOW_ADDERS).request
-    monkeypatch.setattr(collective_program, "QUEUED_FLITS", LONG)
+    monkeypatch.setattr(line_commands, "QUEUED_FLITS", LONG)
     with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
         run_collective(request)
 
@@ -174,14 +175,14 @@ def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     request = run("reduce-scatter", "chain", "2x3", "row", LONG).request
-    programs = collective._programs
+    programs = mesh_programs
 
     def shorter(*arguments: Any) -> Any:
-        found = programs(*arguments)
-        found[1].pop()  # nobody takes what comes
-        return found
+        all_programs = programs(*arguments)
+        all_programs[1].pop()  # nobody takes what arrives
+        return all_programs
 
-    monkeypatch.setattr(collective, "_programs", shorter)
+    monkeypatch.setattr(collective, "mesh_programs", shorter)
     with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
         run_collective(request)
 

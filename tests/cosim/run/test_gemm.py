@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,10 +244,14 @@ def test_a_block_that_is_handed_back_too_early_is_seen(monkeypatch: pytest.Monke
     """The race that the semaphores prevent is real, and the comparison sees it."""
     request = Run(KEEPING, (64, 8, 8), "nn", word_bytes=8, latency=2).request
     program = prepare(request)
-    gemms = [command.fields for command in program.commands if command.opcode == Opcode.GEMM]
+    commands = list(program.commands)
+    gemms = [number for number, command in enumerate(commands) if command.opcode == Opcode.GEMM]
     free = 1 << Semaphore.ACTIVATION_FREE
-    for fields, early in zip(gemms, [1, 0, 0, 1] * 2, strict=True):
-        fields["post"] = fields["post"] & ~free | early * free
+    for number, early in zip(gemms, [1, 0, 0, 1] * 2, strict=True):
+        fields = commands[number].fields
+        post = fields["post"] & ~free | early * free
+        commands[number] = replace(commands[number], fields={**fields, "post": post})
+    program = replace(program, commands=tuple(commands))
     monkeypatch.setattr(gemm, "prepare", lambda _: program)
     assert run_gemm(request).mismatches > 0
 

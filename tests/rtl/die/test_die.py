@@ -16,6 +16,7 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, exchange_depth
 from cosim.golden.interpreter import Interpreter
+from cosim.program.command import Command
 from rtl.die.die import Die, die_map
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.isa import Opcode, decode, encode
@@ -157,7 +158,7 @@ def test_random_programs(
             await host.start(ctx, program)
             await ctx.tick().until(host.dut.done)
             assert await host.read(ctx, STATUS) == 2
-            host.model.run([decode(command) for command in program])
+            host.model.run([Command(*decode(command)) for command in program])
             host.check(await host.counters(ctx))
 
     host.run(bench)
@@ -190,7 +191,7 @@ def test_random_programs_with_an_exchange_buffer(
                 await host.start(ctx, program)
                 await ctx.tick().until(host.dut.done)
                 assert await host.read(ctx, STATUS) == 2
-                host.model.run([decode(command) for command in program])
+                host.model.run([Command(*decode(command)) for command in program])
                 host.check(await host.counters(ctx))
 
     host.run(bench, cycles=200_000)

@@ -1,0 +1,330 @@
+"""Commands of the dies of one line for a collective, made from its schedule.
+
+:mod:`nop.forwarding` describes how the dies of a line carry out a schedule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS
+from cosim.program.command import Command
+from nop.collectives import (
+    Algorithm,
+    CollectivePart,
+    CollectiveSchedule,
+    LineOp,
+    Transfer,
+    line,
+    parts,
+)
+from nop.forwarding import first_up, forwarding, hands_over, slots, walk
+from rtl.interface.isa import Opcode, Side
+from rtl.interface.limits import QUEUED_FLITS, WAITING
+
+__all__ = [
+    "AXES",
+    "LineAxis",
+    "LineCollective",
+    "LineCommands",
+    "line_commands",
+    "sum_order",
+]
+
+
+class LineAxis(NamedTuple):
+    """Sides of a die along which lines run: towards higher places, and towards lower ones; first semaphore."""
+
+    up: Side
+    down: Side
+    semaphore: int
+
+
+AXES = {"row": LineAxis(Side.EAST, Side.WEST, 0), "column": LineAxis(Side.SOUTH, Side.NORTH, 4)}
+
+UP, DOWN, CHASE = 0, 1, 2
+"""Semaphores of an axis: the gates of its two send units, and the words that the unit that follows may read. Of the
+last kind there are two, for all-gather and reduce-scatter."""
+UNIT_COMMANDS = WAITING + 1
+"""Commands that a unit of the engine accepts before it has ended the first one."""
+
+
+@dataclass(frozen=True)
+class LineCollective:
+    """A collective on one line of dies.
+
+    Attributes
+    ----------
+    op, algorithm
+        What is done, and how.
+    nodes
+        Dies of the line.
+    flits
+        Flits of a chunk.
+    base, pitch
+        First word of the first chunk in every exchange buffer, and words from one chunk to the next.
+    """
+
+    op: LineOp
+    algorithm: Algorithm
+    nodes: int
+    flits: int
+    base: int
+    pitch: int
+
+
+class LineCommands(NamedTuple):
+    """Commands of a die for each part of the op, and the gates that let the first part begin, as a mask."""
+
+    parts: list[list[Command]]
+    gates: int
+
+
+def line_commands(work: LineCollective, axis: LineAxis, place: int, *, origin: int = 0) -> LineCommands:
+    """Return the commands of the die at ``place`` of a line, counted from 0.
+
+    ``origin`` is the row or column of the line's first die, as packets address it.
+
+    Raises
+    ------
+    ValueError
+        If a unit would get more commands of a part than it accepts before it begins, or a field is out of range.
+    """
+    ops = parts(work.op)
+    if work.nodes == 1:
+        return LineCommands([[] for _ in ops], 0)
+    commands_of_parts = []
+    for number, op in enumerate(ops):
+        die = _LineDie(work, axis, place, origin, op, begins=number == 0, more=number < len(ops) - 1)
+        commands = die.commands()
+        for (opcode, side), count in Counter((c.opcode, c.fields["side"]) for c in commands).items():
+            if count > UNIT_COMMANDS:
+                unit = f"{opcode.name} {Side(side).name.lower()}"
+                raise ValueError(f"collective: {count} commands for {unit}: must be at most {UNIT_COMMANDS}")
+        commands_of_parts.append(commands)
+    gates = 0
+    for command in commands_of_parts[0]:
+        gates |= command.fields["wait"] if command.opcode == Opcode.SEND else 0
+    return LineCommands(commands_of_parts, gates)
+
+
+def sum_order(algorithm: Algorithm, schedule: CollectiveSchedule) -> list[Transfer]:
+    """Transfers of a schedule, in an order in which sums equal those of the hardware bit for bit."""
+    if algorithm == "ring":
+        return list(schedule.transfers)
+
+    def second(transfer: Transfer) -> bool:
+        up = transfer.sender < transfer.receiver
+        return transfer.receiver == transfer.chunk and up != first_up(transfer.chunk, schedule.nodes)
+
+    return sorted(schedule.transfers, key=lambda transfer: (second(transfer), transfer.step))
+
+
+class _LineDie:
+    """Makes the commands of one die of a line for one part of the op.
+
+    ``begins`` is True for the first part, ``more`` if another part follows.
+    """
+
+    def __init__(
+        self,
+        work: LineCollective,
+        axis: LineAxis,
+        place: int,
+        origin: int,
+        op: CollectivePart,
+        *,
+        begins: bool,
+        more: bool,
+    ) -> None:
+        self._work, self._axis, self._place, self._origin, self._op = work, axis, place, origin, op
+        self._begins, self._more = begins, more
+        self._schedule = line(op, work.nodes, work.algorithm)
+
+    def commands(self) -> list[Command]:
+        """The commands: those of the send units, then those of the receive units."""
+        work = self._work
+        make = {"copied": self._copied, "passed": self._passed, "stored": self._stored}
+        return make[forwarding(work.op, self._op, work.algorithm, work.flits, QUEUED_FLITS)]()
+
+    def _copied(self) -> list[Command]:
+        """All-gather: one packet in each direction, of which every die on the way takes a copy."""
+        work, place = self._work, self._place
+        sends: list[Command] = []
+        receives: list[Command] = []
+        for up in (True, False):
+            targets = [
+                t.receiver
+                for t in self._schedule.transfers
+                if t.chunk == place and (t.receiver > place) == up
+            ]
+            if targets:
+                sends.append(
+                    self._send(
+                        up,
+                        max(targets) if up else min(targets),
+                        own=1,
+                        copy=1,
+                        base=work.base + place * work.pitch,
+                        chunks=1,
+                        flits=work.flits,
+                    )
+                )
+            arriving = [
+                t.chunk for t in self._schedule.transfers if t.receiver == place and (t.sender < place) == up
+            ]
+            if arriving:
+                receives.append(
+                    self._receive(
+                        not up,
+                        by_source=1,
+                        # The base is that of sender 0: the line's first die has number ``origin``.
+                        base=_words(work.base - self._origin * work.pitch),
+                        pitch=work.pitch,
+                        chunks=len(arriving),
+                        flits=work.flits,
+                    )
+                )
+        return sends + receives
+
+    def _passed(self) -> list[Command]:
+        """What arrives goes straight on; sums of the die's own chunk from both sides meet there.
+
+        These meet in one of two ways, see :func:`nop.forwarding.hands_over`.
+        """
+        work, place = self._work, self._place
+        adds = self._op == "reduce-scatter"
+        sends: list[Command] = []
+        receives: list[Command] = []
+        first = first_up(place, work.nodes)
+        both = adds and all(self._chunks_of(up)[1] for up in (True, False))
+        joins = both and hands_over(place, work.nodes, work.flits, QUEUED_FLITS)
+        follows = both and not joins
+        all_arriving = {t.chunk for t in self._schedule.transfers if t.receiver == place}
+        all_leaving = {t.chunk for t in self._leaving()}
+        for up in (True, False):
+            leaving, arriving = self._chunks_of(up)[0], self._chunks_of(not up)[1]
+            if leaving:
+                own = [chunk for chunk in leaving if chunk not in all_arriving]
+                forwards = len(own) < len(leaving)
+                sends.append(
+                    self._send(
+                        up,
+                        self._target(up),
+                        own=len(own),
+                        forward=int(forwards),
+                        # At the ends of a line a ring comes back by the same side.
+                        turn=int(forwards and not arriving),
+                        **self._range(leaving),
+                    )
+                )
+            if arriving:
+                onward = [chunk for chunk in arriving if chunk in all_leaving]
+                is_first, is_second = both and up == first, both and up != first
+                receives.append(
+                    self._receive(
+                        not up,
+                        post=self._gates() if self._more and not is_first else 0,
+                        word_post=self._bit(CHASE) if is_first and follows else 0,
+                        word_wait=self._bit(CHASE) if is_second and follows else 0,
+                        add=int(adds),
+                        hand=int(is_first and joins),
+                        join=int(is_second and joins),
+                        forwarded=len(onward),
+                        keep=int(not adds and bool(onward)),
+                        turn=int(bool(onward) and not leaving),
+                        **self._range(arriving),
+                    )
+                )
+        return sends + receives
+
+    def _stored(self) -> list[Command]:
+        """Every chunk that comes around a ring is stored (and added to) before it goes on, word by word."""
+        adds = self._op == "reduce-scatter"
+        chase = self._bit(CHASE + adds)
+        sends: list[Command] = []
+        receives: list[Command] = []
+        for up in (True, False):
+            leaving, arriving = self._chunks_of(up)
+            if leaving:
+                sends.append(
+                    self._send(
+                        up,
+                        self._target(up),
+                        word_wait=chase if len(leaving) > 1 else 0,
+                        own=1,
+                        **self._range(leaving),
+                    )
+                )
+            if arriving:
+                receives.append(
+                    self._receive(
+                        up,
+                        post=self._gates() if self._more else 0,
+                        word_post=chase,
+                        add=int(adds),
+                        forwarded=len(arriving) - 1,
+                        keep=2,
+                        **self._range(arriving),
+                    )
+                )
+        return sends + receives
+
+    def _send(self, up: bool, target: int, **fields: int) -> Command:
+        """A SEND to the die at ``target``, by the side towards higher places (``up``) or lower ones."""
+        gate = self._bit(UP if up else DOWN)
+        common = {"wait": gate, "ahead": int(self._begins), "side": self._side(up)}
+        return Command(Opcode.SEND, {**common, "target": target + self._origin, **fields})
+
+    def _receive(self, up: bool, **fields: int) -> Command:
+        """A RECEIVE of what arrives by the side towards higher places (``up``) or lower ones."""
+        return Command(Opcode.RECEIVE, {"side": self._side(up), **fields})
+
+    def _side(self, up: bool) -> Side:
+        return self._axis.up if up else self._axis.down
+
+    def _bit(self, number: int) -> int:
+        return 1 << (self._axis.semaphore + number)
+
+    def _leaving(self) -> list[Transfer]:
+        return [transfer for transfer in self._schedule.transfers if transfer.sender == self._place]
+
+    def _chunks_of(self, up: bool) -> tuple[list[int], list[int]]:
+        """Chunks that leave the die towards higher places (``up``) or lower ones, and those that arrive from there."""
+        place = self._place
+        return (
+            [t.chunk for t in self._leaving() if (t.receiver > place) == up],
+            [t.chunk for t in self._schedule.transfers if t.receiver == place and (t.sender > place) == up],
+        )
+
+    def _range(self, chunks: list[int]) -> dict[str, int]:
+        """Fields of a command for chunks one after the other."""
+        work = self._work
+        slot = slots(work.algorithm, work.nodes)
+        path = walk([slot[chunk] for chunk in chunks], work.nodes)
+        lap = {"lap": path.lap, "wrap": _words(-path.step * work.nodes * work.pitch)} if path.lap else {}
+        return {
+            "base": work.base + path.first * work.pitch,
+            "pitch": _words(path.step * work.pitch),
+            **lap,
+            "chunks": len(chunks),
+            "flits": work.flits,
+        }
+
+    def _target(self, up: bool) -> int:
+        """The only die that chunks leaving by a side go to."""
+        (target,) = {t.receiver for t in self._leaving() if (t.receiver > self._place) == up}
+        return target
+
+    def _gates(self) -> int:
+        """Gates of the send units of the all-gather, which wait for the die's own chunk."""
+        schedule = line("all-gather", self._work.nodes, self._work.algorithm)
+        ways = {t.receiver > self._place for t in schedule.transfers if t.sender == self._place}
+        return sum(self._bit(UP if up else DOWN) for up in ways)
+
+
+def _words(distance: int) -> int:
+    """A distance between words of the exchange buffer, as a field holds it."""
+    return distance % (1 << BUFFER_ADDRESS_BITS)
