@@ -26,6 +26,7 @@ from amaranth.lib.memory import Memory
 from rtl.block import Block, BlockPlatform, Port, port_values
 from rtl.emit.rtlil import CLOCKING, MARKER, keep_hierarchy, module_names, ports_of, tidy, to_verilog
 from rtl.rewrite.clocked import clocked
+from rtl.rewrite.tested_versions import check_tested_versions
 
 
 class EmitError(Exception):
@@ -70,9 +71,9 @@ class Emitted:
 
 @dataclass(frozen=True)
 class _Converted:
-    """A block after its only conversion: its kind, to compare later uses with, and its RTLIL."""
+    """A block after its only conversion: its ports, to compare later uses with, and its RTLIL."""
 
-    kind: type[Block]
+    name: str
     ports: tuple[Port, ...]
     macro: bool
     clocked: bool
@@ -81,10 +82,17 @@ class _Converted:
 
 
 class Emitter(BlockPlatform):
-    """Elaboration platform that converts every distinct block once, the blocks inside it first."""
+    """Elaboration platform that converts every distinct block once, the blocks inside it first.
+
+    What a block is, is its class and all its parameters (:attr:`rtl.block.Block.identity`), whether or not its name
+    has them all. The first block of a name becomes the module of that name; one of the same class with other parameters
+    gets a digest of its identity at the end of its name.
+    """
 
     def __init__(self) -> None:
         self._converted: dict[str, _Converted] = {}
+        self._names: dict[str, str] = {}  # of the modules, by the identity of their blocks
+        self._owners: dict[str, Block] = {}  # the first block of each name
         self._open: list[str] = []
 
     @property
@@ -116,7 +124,8 @@ class Emitter(BlockPlatform):
         Raises
         ------
         EmitError
-            If another kind of block, or one with other ports, was converted under the same name before.
+            If a block of another class has the same name, a hard macro has the same name and other parameters, or a
+            block has the same parameters and other ports.
         """
         converted = self.convert(block)
         connections: dict[str, Value] = {}
@@ -126,7 +135,7 @@ class Emitter(BlockPlatform):
         for port_name, signal in zip(CLOCKING, (ClockSignal(), ResetSignal()), strict=True):
             if port_name in converted.clocking:
                 connections[f"i_{port_name}"] = signal
-        return Instance(block.block_name, **connections)
+        return Instance(converted.name, **connections)
 
     def get_memory(self, memory: Memory) -> Elaboratable:
         """Amaranth's hook for memories: without initial contents, which would take minutes to write.
@@ -143,25 +152,44 @@ class Emitter(BlockPlatform):
         return memory.elaborate(None)
 
     def convert(self, block: Block) -> _Converted:
-        """Convert ``block`` unless a block of its name was converted before; errors as :meth:`instance`."""
-        name = block.block_name
+        """Convert ``block`` unless an equal one was converted before; errors as :meth:`instance`."""
+        identity = block.identity
         ports = tuple(port for port, _ in port_values(block).values())
-        known = self._converted.get(name)
-        if known is None:
-            if name in self._open:
-                raise EmitError(f"block {name} contains itself: {' -> '.join([*self._open, name])}")
+        name = self._names.get(identity)
+        if name is None:
+            name = self._new_name(block)
+            self._names[identity] = name
+            self._owners.setdefault(name, block)
             self._open.append(name)
-            known = self._converted[name] = self._convert(block)
+            self._converted[name] = self._convert(block, name)
             self._open.pop()
-        elif (known.kind, known.ports, known.macro) != (type(block), ports, block.macro):
+        elif name in self._open:
+            raise EmitError(f"block {name} contains itself: {' -> '.join([*self._open, name])}")
+        converted = self._converted[name]
+        if (converted.ports, converted.macro) != (ports, block.macro):
             raise EmitError(
-                f"two different blocks are named {name} ({known.kind.__name__} and {type(block).__name__}): "
-                "blocks of one name must be of one class and have the same ports"
+                f"two different blocks are named {name}: both are {identity}, but their ports differ: "
+                "must be the same for the same parameters"
             )
-        return known
+        return converted
 
-    def _convert(self, block: Block) -> _Converted:
+    def _new_name(self, block: Block) -> str:
+        """Name of the module of a block that was not met before.
+
+        No other name can be given to a hard macro, and a name of two classes is a mistake in a :attr:`block_name`.
+        """
         name = block.block_name
+        first = self._owners.get(name)
+        if first is None:
+            return name
+        if type(first) is not type(block) or first.macro or block.macro:
+            raise EmitError(
+                f"two different blocks are named {name}: {first.identity} and {block.identity}: "
+                "must have different names"
+            )
+        return f"{name}_{hashlib.sha256(block.identity.encode()).hexdigest()[:8]}"
+
+    def _convert(self, block: Block, name: str) -> _Converted:
         values = port_values(block)
         for port in values.keys() & CLOCKING:
             raise EmitError(f"block {name}: port name {port} is reserved for the clock domain")
@@ -180,7 +208,7 @@ class Emitter(BlockPlatform):
             text = keep_hierarchy(text, name)
         clocking = tuple(port for port in ports_of(text, name) if port in CLOCKING)
         return _Converted(
-            type(block),
+            name,
             tuple(port for port, _ in values.values()),
             block.macro,
             block.clocked,
@@ -221,16 +249,19 @@ def emit(
     Raises
     ------
     EmitError
-        If two different blocks share a name, a block contains itself, a memory has initial contents, or an
-        entry of ``map`` is a reserved one.
+        If blocks of two classes or different hard macros share a name, a block contains itself, a memory has initial
+        contents, or an entry of ``map`` is a reserved one.
     ValueError
         If a block or a port has a name that is no Verilog identifier, or a port has no bits.
+    UntestedVersionError
+        If Amaranth or Yosys has a version whose output the rewriters were not tested with.
     YosysError
         If a name is a keyword of Verilog.
     OSError
         If the directory cannot be written.
     """
     start = time.perf_counter()
+    check_tested_versions()
     emitter = Emitter()
     with _collector_paused():
         emitter.convert(top)

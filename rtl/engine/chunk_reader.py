@@ -68,7 +68,7 @@ class ChunkReader(Block):
     @property
     def block_name(self) -> str:
         depth = exchange_depth(self._nop, self._memory)
-        return f"word_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
+        return f"chunk_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

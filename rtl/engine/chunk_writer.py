@@ -71,7 +71,7 @@ class ChunkWriter(Block):
     def block_name(self) -> str:
         nop = self._nop
         size = f"{exchange_depth(nop, self._memory)}x{self._memory.word_bytes}"
-        return f"word_writer_{size}_{nop.flit_bits}_c{nop.coordinate_bits}"
+        return f"chunk_writer_{size}_{nop.flit_bits}_c{nop.coordinate_bits}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -23,7 +23,7 @@ def flits(bits: int, nop: NopSpec) -> int:
 
 
 def packed_layout(nop: NopSpec, bits: int) -> data.StructLayout:
-    """A message to send: where to, ``source`` as in :func:`rtl.interface.flit.flit_layout`, and whether it is a short one."""
+    """A message to send: its target, ``source`` as in :mod:`rtl.interface.flit`, and whether it is short."""
     place_bits = nop.coordinate_bits
     return data.StructLayout(
         {"data": bits, "col": place_bits, "row": place_bits, "source": place_bits, "short": 1}

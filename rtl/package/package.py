@@ -43,8 +43,8 @@ def host_widths(system: SystemSpec) -> dict[str, int]:
 def package_map(system: SystemSpec) -> dict[str, Any]:
     """What software and benches need to know of an emitted package, as JSON values.
 
-    What :func:`rtl.die.die.die_map` has of each die; the dies in the order of their numbers, with place, hierarchical name
-    and IO die; the IO dies with place and the prefix of their ports.
+    All that :func:`rtl.die.die.die_map` has of a die; the dies in the order of their numbers, with place, hierarchical
+    name and IO die; the IO dies with place and the prefix of their ports.
     """
     package = system.package
     names = io_die_names(system)

@@ -51,8 +51,8 @@ class PackageDie(Block):
     nop_north_used, ... : In(1)
         Whether there is a neighbour on that side. Constant.
     host_select, host_address, host_write, host_write_data, host_read, host_read_data
-        Registers, see :mod:`rtl.control.counters`. Nothing happens without ``host_select``; ``host_read_data`` is 0 from the
-        cycle after a read of another die on.
+        Registers, see :mod:`rtl.control.counters`. They are accessed only with ``host_select``; ``host_read_data`` is 0
+        from the cycle after a read of another die on.
     done, error : Out(1)
         The program has ended and all that it wrote is in memory; it met something that is no command, or a link is
         dead.

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import count
 
+from rtl.rewrite.tested_versions import check_tested_versions
 from rtl.rewrite.verilog_expression import Expression, Unknown, names_in, read
 
 __all__ = ["clocked"]
@@ -38,7 +39,13 @@ def clocked(text: str) -> str:
 
     It becomes blocking assignments to local variables of the block. Registers get the same values in each cycle,
     undefined ones included. A module in which nothing can be moved comes back as it is.
+
+    Raises
+    ------
+    UntestedVersionError
+        If Amaranth or Yosys has a version that this was not tested with.
     """
+    check_tested_versions()
     start = text.index("(")
     head, body = text[:start], text[start:]
     widths = {match[2]: int(match[1] or 0) + 1 for match in _DECLARATION.finditer(body)}

@@ -1,8 +1,10 @@
-"""Evaluating a CXXRTL model: modules that change at a clock edge only are left alone between edges."""
+"""Evaluating a CXXRTL model: modules that change only at a clock edge are skipped between edges."""
 
 from __future__ import annotations
 
 import re
+
+from rtl.rewrite.tested_versions import check_tested_versions
 
 __all__ = ["rest_between_edges"]
 
@@ -21,22 +23,28 @@ _ASSIGNMENT = re.compile(r"^\t(\w+)(?:\.slice<[\d,]+>\(\))? = [^\n]*;\n", re.MUL
 
 
 def rest_between_edges(source: str) -> str:
-    """Return the C++ that CXXRTL wrote with an early return in each ``eval`` that has nothing to do but at an edge.
+    """Return the C++ that CXXRTL wrote, with an early return in each ``eval`` that only has work at a clock edge.
 
-    CXXRTL evaluates the whole model several times in a clock cycle, until nothing changes any more. A module of which
-    nothing but registers is seen from outside, as a processing element, does its work in vain each time but the one
-    at the rising edge. Its ``eval`` is known by what stands in it: values of its own, and what happens at the edge. If
-    anything else is found there, the function stays as it is.
+    CXXRTL evaluates the whole model several times in a clock cycle, until nothing changes any more. In a module whose
+    outputs are all registers, such as a processing element, only the evaluation at the rising edge does anything. Such
+    an ``eval`` has only assignments to its own local values and a block for the edge. If it contains anything else, it
+    stays as it is.
+
+    Raises
+    ------
+    UntestedVersionError
+        If Amaranth or Yosys has a version that this was not tested with.
     """
+    check_tested_versions()
     return _EVAL.sub(_with_return, source)
 
 
-def _with_return(found: re.Match[str]) -> str:
-    head, body = found.groups()
-    rest = _COMMENT.sub("", _CLOCKED.sub("", body))
-    local = set(_LOCAL.findall(rest))
-    rest = _LOCAL.sub("", rest)
-    assigned = set(_ASSIGNMENT.findall(rest))
-    if _ASSIGNMENT.sub("", rest) or not assigned <= local:
-        return found[0]
-    return found[0].replace(head, head + "\tif (!posedge_p_clk)\n\t\treturn converged;\n", 1)
+def _with_return(function: re.Match[str]) -> str:
+    head, body = function.groups()
+    unclocked = _COMMENT.sub("", _CLOCKED.sub("", body))
+    local = set(_LOCAL.findall(unclocked))
+    statements = _LOCAL.sub("", unclocked)
+    assigned = set(_ASSIGNMENT.findall(statements))
+    if _ASSIGNMENT.sub("", statements) or not assigned <= local:
+        return function[0]
+    return function[0].replace(head, head + "\tif (!posedge_p_clk)\n\t\treturn converged;\n", 1)

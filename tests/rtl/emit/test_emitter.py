@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,8 +164,9 @@ def refused(message: str) -> Iterator[None]:
     """Expect an error in mid-elaboration, which leaves modules behind that are never used."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedElaboratable)
-        with pytest.raises(EmitError, match=message):
+        with pytest.raises(EmitError, match=message) as refusal:
             yield
+        traceback.clear_frames(refusal.tb)
         gc.collect()
 
 
@@ -400,16 +402,44 @@ def test_signals_to_be_kept_keep_their_names() -> None:
     assert "again" in text
 
 
-def test_one_name_means_one_block() -> None:
+def test_blocks_of_one_name_and_other_parameters_are_all_emitted() -> None:
+    def invert(block: Any, m: Module, platform: Any) -> None:
+        del platform
+        m.d.comb += block.o.eq(~block.i)
+
+    def body(block: Any, m: Module, platform: Any) -> None:
+        for name, width in (("a", 1), ("b", 2), ("c", 1)):
+            inner = Custom("same", {"i": In(width), "o": Out(width)}, invert)
+            place(m, platform, name, inner)
+            m.d.comb += [inner.i.eq(block.i), getattr(block, f"{name}_o").eq(inner.o)]
+
+    def top() -> Custom:
+        return Custom("top", {"i": In(2), "a_o": Out(1), "b_o": Out(2), "c_o": Out(1)}, body)
+
+    emitted = emit(top(), None)
+    first, second, last = emitted.modules
+    assert (first, last) == ("same", "top")
+    assert re.fullmatch("same_[0-9a-f]{8}", second)
+    instances = re.findall(r"^  (\w+) (a|b|c) \(", emitted.text, re.MULTILINE)
+    assert sorted(instances, key=lambda pair: pair[1]) == [(first, "a"), (second, "b"), (first, "c")]
+    assert emitted.modules == emit(top(), None).modules
+
+
+class Other(Custom):
+    """Another class of blocks."""
+
+
+@pytest.mark.parametrize(
+    ("other_class", "macros"),
+    [(Custom, (True, False)), (Custom, (False, True)), (Custom, (True, True)), (Other, (False, False))],
+)
+def test_a_name_of_two_classes_or_of_macros_is_refused(other_class: type, macros: tuple[bool, bool]) -> None:
     def body(block: Any, m: Module, platform: Any) -> None:
         del block
-        place(m, platform, "a", Custom("same", {"i": In(1)}))
-        place(m, platform, "b", Custom("same", {"i": In(2)}))
+        place(m, platform, "a", Custom("same", {"i": In(1)}, macro=macros[0]))
+        place(m, platform, "b", other_class("same", {"i": In(2)}, macro=macros[1]))
 
-    message = (
-        r"^two different blocks are named same \(Custom and Custom\): blocks of one name must be of one class"
-    )
-    with refused(message):
+    with refused(r"^two different blocks are named same: .*\) and .*\): must have different names$"):
         emit(Custom("top", {}, body), None)
 
 
