@@ -249,9 +249,7 @@ def test_full_run_after_an_interrupted_one(tmp_path: Path) -> None:
         assert GemmRecord.model_validate_json(path.read_bytes()).mismatches == 0
     assert len(left) == len(list(folder.glob("records/gemm*")))
 
-    start = time.monotonic()
     done = hecaton("demo", "-o", str(folder), "--json", cwd=tmp_path)
-    seconds = time.monotonic() - start
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
@@ -261,4 +259,3 @@ def test_full_run_after_an_interrupted_one(tmp_path: Path) -> None:
     assert data["check_max_relative_error"] < 0.05
     assert data["utilization"] > 0.98
     assert sorted(entry["file"] for entry in data["files"]) == files_in(folder)
-    assert seconds < 300

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -45,12 +44,10 @@ def emitted(rows: int, cols: int, direct: bool = False) -> Emitted:
     return emit(Package(system=system(rows, cols), direct=direct), None)
 
 
-def test_a_large_package_is_small_and_quick() -> None:
-    start = time.perf_counter()
+def test_a_large_package_is_small() -> None:
     whole = emit(
         Package(system=SystemSpec(die=DieSpec(rows=4, cols=4), package=PackageSpec(rows=4, cols=4))), None
     )
-    assert time.perf_counter() - start < 15
     assert whole.bytes < 1_000_000
 
 
