@@ -21,7 +21,6 @@ from nop.collectives import Algorithm, CollectivePart, LineOp
 from nop.topology import folded_ring
 
 __all__ = [
-    "QUEUED_FLITS",
     "Forwarding",
     "Walk",
     "first_up",
@@ -31,14 +30,11 @@ __all__ = [
     "walk",
 ]
 
-QUEUED_FLITS = 16
-"""Flits that wait in a receive unit of the generated design."""
-
 Forwarding = Literal["copied", "passed", "stored"]
 
 
 def forwarding(
-    op: LineOp, part: CollectivePart, algorithm: Algorithm, flits: int, queued_flits: int = QUEUED_FLITS
+    op: LineOp, part: CollectivePart, algorithm: Algorithm, flits: int, queued_flits: int
 ) -> Forwarding:
     """How a part of an op on a line is carried out, with chunks of ``flits`` flits."""
     if algorithm == "ring":
@@ -59,7 +55,7 @@ def first_up(place: int, nodes: int) -> bool:
     return 2 * place >= nodes - 1
 
 
-def hands_over(place: int, nodes: int, flits: int, queued_flits: int = QUEUED_FLITS) -> bool:
+def hands_over(place: int, nodes: int, flits: int, queued_flits: int) -> bool:
     """Whether the receive unit of a chain whose sum is whole first hands it to the other one.
 
     Otherwise it writes it, and the other one adds to what is written, word by word. To hand over is quicker. But a unit

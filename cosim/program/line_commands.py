@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chiplet.machine.queue_depths import COMMANDS_WAITING, QUEUED_FLITS
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS
 from cosim.program.command import Command
 from nop.collectives import (
@@ -22,7 +23,6 @@ from nop.collectives import (
 )
 from nop.forwarding import first_up, forwarding, hands_over, slots, walk
 from rtl.interface.isa import Opcode, Side
-from rtl.interface.limits import QUEUED_FLITS, WAITING
 
 __all__ = [
     "AXES",
@@ -47,7 +47,7 @@ AXES = {"row": LineAxis(Side.EAST, Side.WEST, 0), "column": LineAxis(Side.SOUTH,
 UP, DOWN, CHASE = 0, 1, 2
 """Semaphores of an axis: the gates of its two send units, and the words that the unit that follows may read. Of the
 last kind there are two, for all-gather and reduce-scatter."""
-UNIT_COMMANDS = WAITING + 1
+UNIT_COMMANDS = COMMANDS_WAITING + 1
 """Commands that a unit of the engine accepts before it has ended the first one."""
 
 

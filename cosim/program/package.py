@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chiplet.machine.specs import SystemSpec
 from cosim.jobs.package import Region
 from cosim.program.command import Command
-from rtl.interface.limits import io_die_names
+from rtl.interface.io_dies import io_die_names
 
 
 def io_die_of(system: SystemSpec, row: int, col: int) -> str:

@@ -22,8 +22,8 @@ from cosim.run.designs import emitted_once
 from cosim.run.simulation import watch
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
+from rtl.interface.io_dies import io_die_names
 from rtl.interface.isa import Opcode
-from rtl.interface.limits import io_die_names
 
 __all__ = ["PackageRun", "emit_package_bench", "run_phases"]
 

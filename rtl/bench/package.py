@@ -10,7 +10,7 @@ from rtl.bench.axi_memory import AxiBenchMemory
 from rtl.bench.memory import CONTENTS, SETTINGS
 from rtl.block import Block, place
 from rtl.interface.axi import connect_axi
-from rtl.interface.limits import io_die_names
+from rtl.interface.io_dies import io_die_names
 from rtl.package.package import Package, host_widths
 
 __all__ = ["AXI_COUNTERS", "PackageBench", "contents_name"]

@@ -9,6 +9,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.queue_depths import COMMANDS_AHEAD
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, place
 from rtl.interface.isa import (
@@ -22,7 +23,6 @@ from rtl.interface.isa import (
     SET,
     Opcode,
 )
-from rtl.interface.limits import COMMANDS_AHEAD
 from rtl.interface.memory_port import request_layout
 from rtl.lib.queue import Queue
 

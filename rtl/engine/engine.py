@@ -8,13 +8,13 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.queue_depths import COMMANDS_WAITING
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.isa import LAYOUTS, RECEIVE, SEMAPHORES, SEND, Opcode
-from rtl.interface.limits import WAITING
 from rtl.interface.memory_port import address_bits
 from rtl.lib.queue import Queue
 from rtl.lib.streams import joined
@@ -110,7 +110,7 @@ class Engine(Block):
             for number, side in enumerate(SIDES):
                 name = f"{kind}_{side.text}"
                 unit = units[name]
-                queue = Queue(width=layout.size, depth=WAITING)
+                queue = Queue(width=layout.size, depth=COMMANDS_WAITING)
                 place(m, platform, f"{name}_queue", queue)
                 place(m, platform, name, unit)
                 mine = Signal(name=f"{name}_mine")

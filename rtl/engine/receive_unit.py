@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.compute.mac import Adder
@@ -13,7 +14,6 @@ from rtl.engine.chunk_reader import ChunkReader
 from rtl.engine.chunk_writer import ChunkWriter
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, RECEIVE, SEMAPHORES
-from rtl.interface.limits import QUEUED_FLITS
 from rtl.interface.memory_port import address_bits
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue

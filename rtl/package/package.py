@@ -15,7 +15,7 @@ from rtl.block import Block, place
 from rtl.die.die import die_map
 from rtl.interface.axi import connect_axi, manager_members
 from rtl.interface.flit import RouterPort, flit_layout, opposite
-from rtl.interface.limits import io_die_names
+from rtl.interface.io_dies import io_die_names
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.network.side import neighbours

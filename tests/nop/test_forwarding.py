@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line, parts
-from nop.forwarding import QUEUED_FLITS, forwarding, hands_over, slots, walk
+from nop.forwarding import forwarding, hands_over, slots, walk
 
 
 @given(op=st.sampled_from(OPS), nodes=st.integers(2, 30), algorithm=st.sampled_from(ALGORITHMS))
@@ -34,13 +35,15 @@ def test_what_comes_and_what_leaves_by_a_side_is_a_walk(op: LineOp, nodes: int, 
 @given(op=st.sampled_from(OPS), flits=st.integers(1, 200))
 def test_chunks_that_fit_no_queue_are_stored_around_a_ring(op: LineOp, flits: int) -> None:
     for part in parts(op):
-        assert forwarding(op, part, "ring", flits) == ("passed" if flits <= QUEUED_FLITS else "stored")
+        assert forwarding(op, part, "ring", flits, QUEUED_FLITS) == (
+            "passed" if flits <= QUEUED_FLITS else "stored"
+        )
         copies = op == "all-reduce" and part == "all-gather"
-        assert forwarding(op, part, "chain", flits) == ("copied" if copies else "passed")
+        assert forwarding(op, part, "chain", flits, QUEUED_FLITS) == ("copied" if copies else "passed")
 
 
 @pytest.mark.parametrize("nodes", [3, 4, 5])
 def test_who_hands_over(nodes: int) -> None:
     for place in range(nodes):
-        assert hands_over(place, nodes, QUEUED_FLITS)
-        assert hands_over(place, nodes, QUEUED_FLITS + 1) == (2 * place == nodes - 1)
+        assert hands_over(place, nodes, QUEUED_FLITS, QUEUED_FLITS)
+        assert hands_over(place, nodes, QUEUED_FLITS + 1, QUEUED_FLITS) == (2 * place == nodes - 1)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
+from nop import line_model
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
-from nop.line_model import predict_line
 from nop.lower_bound import line_floor
 from nop.terms import NopTerms
+
+predict_line = partial(line_model.predict_line, queued_flits=QUEUED_FLITS)
 
 # Cycles of the generated dies: hecaton cosim collective --op OP --algorithm ALGORITHM --mesh 1xNODES --flits FLITS
 MEASURED: tuple[tuple[LineOp, Algorithm, int, int, int], ...] = (

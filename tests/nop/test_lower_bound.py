@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
+from nop import line_model
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line
-from nop.line_model import predict_line
 from nop.lower_bound import line_floor
 from nop.terms import NopTerms
+
+predict_line = partial(line_model.predict_line, queued_flits=QUEUED_FLITS)
 
 
 @pytest.mark.parametrize(

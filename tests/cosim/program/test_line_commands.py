@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, Dtype
 from cosim.golden.collective import golden
 from cosim.golden.numerics import fp32_add
@@ -18,7 +19,6 @@ from cosim.program.line_commands import AXES, LineCollective, line_commands, sum
 from cosim.records.collective import collective_request
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line
 from rtl.interface.isa import Opcode, Side
-from rtl.interface.limits import QUEUED_FLITS
 
 LINES = {
     "algorithm": st.sampled_from(ALGORITHMS),

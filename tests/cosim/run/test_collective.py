@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.backends.base import SimulationError
 from cosim.golden import collective as golden_collective
@@ -18,7 +19,6 @@ from cosim.records.collective import CollectiveRecord, collective_request
 from cosim.run import collective
 from cosim.run.collective import prepare, run_collective
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
-from rtl.interface.limits import QUEUED_FLITS
 
 LONG = 64
 """Flits of a chunk that fits no buffer on the way."""

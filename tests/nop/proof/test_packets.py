@@ -7,11 +7,11 @@ from typing import Literal
 
 import pytest
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from nop.collectives import CollectiveSchedule, Transfer, line
 from nop.forwarding import hands_over
 from nop.proof.channels import dependency_cycle
 from nop.proof.packets import reduce_scatter_waits, stored_waits
-from rtl.interface.limits import QUEUED_FLITS
 
 HANDED = QUEUED_FLITS
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.isa import Opcode, encode
-from rtl.interface.limits import QUEUED_FLITS
 from tests.rtl.harness import get, put, simulate
 
 NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=3), MemorySpec(word_bytes=4)

@@ -19,7 +19,7 @@ from nop.proof.channels import dependency_cycle, request_dependencies
 from nop.topology import Mesh
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.flit import RouterPort, opposite
-from rtl.interface.limits import io_die_names
+from rtl.interface.io_dies import io_die_names
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.network.router_input import TURNS
 from rtl.package.package import Package, package_map
