@@ -110,7 +110,7 @@ def _result(check: Check, done: subprocess.CompletedProcess[str], folder: Path) 
     if check.stderr:
         match = re.search(check.stderr, done.stderr)
         if match is None:
-            raise BoundError(f"stderr does not match {check.stderr!r}")
+            raise BoundError(f"stderr does not match {check.stderr!r}: {done.stderr.strip()!r}")
         result |= {key: float(value) for key, value in match.groupdict().items()}
     file = folder / check.result
     text = done.stdout

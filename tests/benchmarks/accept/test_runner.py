@@ -59,7 +59,7 @@ def test_a_result_in_a_file_and_in_stderr() -> None:
         (check_of("raise SystemExit('error: no')", "lost == 0"), "exit code 1, not 0: error: no"),
         (check_of("", "lost == 0"), "the result has no 'lost' of 'lost'"),
         (check_of("", "lost == 0", result="out.json"), "the command left no file out.json"),
-        (check_of("", "lost == 0", stderr="dead"), "stderr does not match 'dead'"),
+        (check_of("", "lost == 0", stderr="dead"), "stderr does not match 'dead': ''"),
         (check_of("", "exit_code == 1", exit_code=1), "exit code 0, not 1: it printed nothing"),
     ],
 )
