@@ -30,7 +30,7 @@ from chiplet.projection.project import project
 from chiplet.sweep.axes import Sweep
 from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import SweepTask, evaluate, point_request
-from chiplet.sweep.space import load_space, plan_sweep
+from chiplet.sweep.space import load_space, make_sweep
 from hecaton.plots.figure import saved_figure
 
 __all__ = ["SweepError", "check", "main"]
@@ -105,7 +105,7 @@ def check(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> float:
 
 def _measure_space(space: Path, folder: Path, *, runs: int, sample: int, seed: int) -> list[dict[str, Any]]:
     best = min((_swept(space, folder) for _ in range(runs)), key=lambda run: float(run["seconds"]))
-    sweep = plan_sweep(load_space(space), load_system(None, [], preset="package"), source=str(space))
+    sweep = make_sweep(load_space(space), load_system(None, [], preset="package"), source=str(space))
     table = pq.read_table(best["output"], columns=["point", "reason", *COLUMNS])
     places = np.random.default_rng(seed).permutation(len(table))[:sample]
     seconds = check(sweep, table.take(np.sort(places)).to_pylist())

@@ -97,7 +97,7 @@ def torus_ring_cost(mesh: Mesh, both: bool) -> CollectiveCost:
 
 
 @lru_cache(maxsize=1024)
-def broadcasts_cost(nodes: int, kind: Broadcast) -> CollectiveCost:
+def broadcasts_cost(nodes: int, algorithm: Broadcast) -> CollectiveCost:
     """One broadcast from each of the ``nodes`` dies of a line in turn: the communication of a SUMMA sweep.
 
     A tree sends the whole chunk ceil(log2(nodes)) times in a row. Pipelined, the chunk streams through the
@@ -105,9 +105,9 @@ def broadcasts_cost(nodes: int, kind: Broadcast) -> CollectiveCost:
     nodes - 1 chunks in both.
     """
     last = nodes - 1
-    if kind == "pipelined":
+    if algorithm == "pipelined":
         return CollectiveCost(nodes if last else 0, last, last, nodes if last else 0, last)
-    if kind == "tree":
+    if algorithm == "tree":
         depth = ceil(log2(nodes))
         lengths = [
             abs(transfer.sender - transfer.receiver)
@@ -117,4 +117,4 @@ def broadcasts_cost(nodes: int, kind: Broadcast) -> CollectiveCost:
         return CollectiveCost(
             nodes * depth, max(lengths, default=0), last, nodes * depth, sum(lengths) / nodes
         )
-    raise ValueError(f"broadcast {kind!r}: must be tree or pipelined")
+    raise ValueError(f"broadcast {algorithm!r}: must be tree or pipelined")

@@ -188,29 +188,6 @@ def tree_broadcast(nodes: int, root: int) -> CollectiveSchedule:
     return CollectiveSchedule("broadcast", nodes, tuple(sorted(transfers)), root)
 
 
-def pipelined_broadcast(nodes: int, root: int, pieces: int) -> CollectiveSchedule:
-    """Broadcast on a line in ``pieces`` pieces, numbered from 0, each of which goes on by one hop a step.
-
-    It takes pieces - 1 steps more than the farther end has hops. The mirror image is the pipelined reduce.
-
-    Raises
-    ------
-    ValueError
-        If ``pieces`` is below 1 or ``root`` no node.
-    """
-    if pieces < 1:
-        raise ValueError(f"pieces = {pieces}: must be at least 1")
-    if not 0 <= root < nodes:
-        raise ValueError(f"root = {root}: must be from 0 to {nodes - 1}")
-    transfers = [
-        Transfer(piece + abs(to - root) - 1, to - (1 if to > root else -1), to, piece)
-        for piece in range(pieces)
-        for to in range(nodes)
-        if to != root
-    ]
-    return CollectiveSchedule("broadcast", nodes, tuple(sorted(transfers)), root)
-
-
 def all_reduce(
     reduce_scatter: CollectiveSchedule, all_gather: CollectiveSchedule | None = None
 ) -> CollectiveSchedule:

@@ -22,12 +22,12 @@ from nop.topology import folded_ring
 
 __all__ = [
     "Forwarding",
-    "Walk",
+    "SlotSequence",
     "first_up",
     "forwarding",
     "hands_over",
+    "slot_sequence",
     "slots",
-    "walk",
 ]
 
 Forwarding = Literal["copied", "passed", "stored"]
@@ -65,7 +65,7 @@ def hands_over(place: int, nodes: int, flits: int, queued_flits: int) -> bool:
     return flits <= queued_flits or 2 * place == nodes - 1
 
 
-class Walk(NamedTuple):
+class SlotSequence(NamedTuple):
     """Slots one after the other: the first one, the step to the next, and behind how many of them it goes round.
 
     ``lap`` is 0 if it never does.
@@ -76,10 +76,10 @@ class Walk(NamedTuple):
     lap: int
 
 
-def walk(found: list[int], nodes: int) -> Walk:
-    """The walk through slots of ``nodes``, each of which is one further than the one before, or each one back."""
-    if len(found) == 1:
-        return Walk(found[0], 0, 0)
-    step = 1 if (found[1] - found[0]) % nodes == 1 else -1
-    lap = next((number for number in range(1, len(found)) if found[number] - found[number - 1] != step), 0)
-    return Walk(found[0], step, lap)
+def slot_sequence(places: list[int], nodes: int) -> SlotSequence:
+    """The sequence through slots of ``nodes``, each of which is one further than the one before, or each one back."""
+    if len(places) == 1:
+        return SlotSequence(places[0], 0, 0)
+    step = 1 if (places[1] - places[0]) % nodes == 1 else -1
+    lap = next((number for number in range(1, len(places)) if places[number] - places[number - 1] != step), 0)
+    return SlotSequence(places[0], step, lap)

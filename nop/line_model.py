@@ -134,14 +134,14 @@ def predict_line(
             raise ValueError(f"{name} = {value}: must be at least 1")
     if nodes == 1:
         return 0.0
-    play = _Play(nodes, flits, per_word, terms or NopTerms(), queued_flits)
+    line_at_work = _LineSimulation(nodes, flits, per_word, terms or NopTerms(), queued_flits)
     for number, part in enumerate(parts(op)):
-        kind = forwarding(op, part, algorithm, flits, queued_flits)
-        play.add_part(line(part, nodes, algorithm), kind, handed if number else None)
-    return play.run()
+        how = forwarding(op, part, algorithm, flits, queued_flits)
+        line_at_work.add_part(line(part, nodes, algorithm), how, handed if number else None)
+    return line_at_work.run()
 
 
-class _Play:
+class _LineSimulation:
     """The dies and links of one line, at work."""
 
     def __init__(self, nodes: int, flits: int, per_word: int, terms: NopTerms, queued_flits: int) -> None:
@@ -151,7 +151,7 @@ class _Play:
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
         self._last_word = (flits - 1) % per_word * terms.link_cycles
-        self._kinds: list[Forwarding] = []
+        self._forwardings: list[Forwarding] = []
         self._adds: list[bool] = []
         sides: list[Direction] = [(place, up) for place in range(nodes) for up in (True, False)]
         self._links = {side: _Link() for side in sides}
@@ -168,11 +168,11 @@ class _Play:
         self._last = 0.0
 
     def add_part(
-        self, schedule: CollectiveSchedule, kind: Forwarding, handed: Callable[[int, int], float] | None
+        self, schedule: CollectiveSchedule, how: Forwarding, handed: Callable[[int, int], float] | None
     ) -> None:
         """Give all units their commands for a schedule, which begins when those before are over."""
-        part = len(self._kinds)
-        self._kinds.append(kind)
+        part = len(self._forwardings)
+        self._forwardings.append(how)
         self._adds.append(schedule.op == "reduce-scatter")
         for place in range(self._nodes):
             leaving = [t for t in schedule.transfers if t.sender == place]
@@ -188,7 +188,7 @@ class _Play:
             for up in (True, False):
                 ways = [t for t in leaving if (t.receiver > place) == up]
                 tasks = self._senders[place, up].tasks
-                if kind == "copied":
+                if how == "copied":
                     targets = [
                         t.receiver
                         for t in schedule.transfers
@@ -206,7 +206,7 @@ class _Play:
                 chunks = [t.chunk for t in coming if (t.sender < place) == up]
                 tasks = self._receivers[place, up].tasks
                 for number, chunk in enumerate(chunks):
-                    known = None if kind == "copied" else chunk
+                    known = None if how == "copied" else chunk
                     tasks.append(_UnitTask(part, known, not number, -inf if number else at()))
 
     def run(self) -> float:
@@ -246,7 +246,7 @@ class _Play:
                 if place not in self._whole:
                     return
                 go = max(go, self._whole[place])
-            passes = task.comes and self._kinds[task.part] == "passed"
+            passes = task.comes and self._forwardings[task.part] == "passed"
             first = go + (terms.pass_cycles if passes else terms.send_cycles)
         unit.asked = True
         first = max(first, ready.first)
@@ -325,7 +325,7 @@ class _Play:
         elif adds and chunk == place:
             self._whole[place] = out.last + terms.post_cycles
         else:
-            passes = self._kinds[task.part] == "passed"
+            passes = self._forwardings[task.part] == "passed"
             self._there[task.part, place, chunk] = out if passes else self._stored(out)
         for way in (True, False):
             self._offer((place, way))

@@ -70,15 +70,15 @@ def line_floor(
         """Cycles until all chunks have come that begin ``steps`` steps away or more."""
         return way[steps] + (steps - 1) * adds + ((nodes - steps) * flits - 1) * link_cycles
 
-    found = [following(steps) for steps in range(1, nodes)]
+    bounds = [following(steps) for steps in range(1, nodes)]
     if algorithm == "chain":
-        found += [following(steps) + adds for steps in range(nodes // 2, nodes - 1)]
+        bounds += [following(steps) + adds for steps in range(nodes // 2, nodes - 1)]
     if op != "all-reduce":
-        return max(found)
+        return max(bounds)
     back = way[nodes - 1] + (flits - 1) * link_cycles  # of a sum from its die to the last one
     there = way[nodes - 1] + (nodes - 1) * adds
     carried = nodes if algorithm == "chain" else 2 * (nodes - 1)
-    return max(*found, there + back, way[1] + (carried * flits - 1) * link_cycles)
+    return max(*bounds, there + back, way[1] + (carried * flits - 1) * link_cycles)
 
 
 def _ways(nodes: int, algorithm: Algorithm) -> list[int]:

@@ -92,41 +92,6 @@ class Mesh:
         return [row * self.cols + col for row, col in _cycle(self.rows, self.cols)]
 
 
-@dataclass(frozen=True)
-class Torus(Mesh):
-    """A mesh whose rows and columns have links from end to end besides; a side of two dies has one pair of links."""
-
-    def __str__(self) -> str:
-        return f"{self.rows}x{self.cols} torus"
-
-    def route(self, source: int, target: int) -> list[Link]:
-        """Links of the dimension-ordered route: the shorter way along the row, then along the column, upwards if both
-        ways are as long.
-        """
-        row, col = divmod(source, self.cols)
-        target_row, target_col = divmod(target, self.cols)
-        path = [source]
-        for step in _steps_around(col, target_col, self.cols):
-            col = (col + step) % self.cols
-            path.append(row * self.cols + col)
-        for step in _steps_around(row, target_row, self.rows):
-            row = (row + step) % self.rows
-            path.append(row * self.cols + col)
-        return list(itertools.pairwise(path))
-
-    def hops(self, source: int, target: int) -> int:
-        """Length of the route."""
-        row, col = divmod(source, self.cols)
-        target_row, target_col = divmod(target, self.cols)
-        return len(_steps_around(col, target_col, self.cols)) + len(_steps_around(row, target_row, self.rows))
-
-
-def _steps_around(place: int, target: int, length: int) -> list[int]:
-    """Steps of 1 or -1 from a place of a ring to another, the shorter way."""
-    up = (target - place) % length
-    return [1] * up if 2 * up <= length else [-1] * (length - up)
-
-
 def _cycle(rows: int, cols: int) -> list[tuple[int, int]]:
     """Cells of a cycle on a grid with an even number of rows: column 0 downwards is the way back."""
     if cols == 1:  # only two dies in a line

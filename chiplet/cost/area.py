@@ -12,11 +12,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec, Dtype, SystemSpec
 from chiplet.vectorized.elementwise import Number
-
-SUM_BITS = 32
-"""Bits of a sum in the accumulator buffer."""
 
 SIDES = 4
 """Links of a die, one to each neighbour."""
@@ -44,7 +41,7 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
 def sram_bits(die: DieSpec) -> Number:
     """Bits of the banks of a die's buffers."""
     operands = die.cols * die.weight_depth + die.rows * die.activation_depth
-    return operands * die.element_bits + die.cols * die.accumulator_depth * SUM_BITS
+    return operands * die.element_bits + die.cols * die.accumulator_depth * 8 * SUM_BYTES
 
 
 def die_transistors(die: DieSpec) -> Number:
@@ -68,8 +65,8 @@ def transistor_terms(dtype: Dtype, stages: int) -> dict[str, float]:
     """Counted transistors of dies with that data type and that many adder stages: ``constant``, ``per_row``,
     ``per_col``, ``per_pe``.
     """
-    found = next(row for row in _counted()["dies"] if (row["dtype"], row["stages"]) == (dtype, stages))
-    return {name: float(found[name]) for name in ("constant", "per_row", "per_col", "per_pe")}
+    terms = next(row for row in _counted()["dies"] if (row["dtype"], row["stages"]) == (dtype, stages))
+    return {name: float(terms[name]) for name in ("constant", "per_row", "per_col", "per_pe")}
 
 
 def counted_by() -> str:
@@ -80,5 +77,5 @@ def counted_by() -> str:
 @cache
 def _counted() -> dict[str, Any]:
     text = (resources.files("chiplet") / "presets" / "area.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+    counted: dict[str, Any] = json.loads(text)
+    return counted

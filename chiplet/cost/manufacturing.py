@@ -77,11 +77,11 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
     share = choose(spec.io_die_mm2 > 0, channels / mesh.nodes, 0.0)
     full = choose(spec.dies_per_substrate > 0, smaller(spec.dies_per_substrate, mesh.nodes), mesh.nodes)
     whole = rounded_down(mesh.nodes / full)
-    rest = mesh.nodes - whole * full
+    left_over = mesh.nodes - whole * full
     parts = {name: whole * dollars for name, dollars in _substrate(spec, die, full, io, share * full).items()}
-    if anywhere(rest > 0):
-        for name, dollars in _substrate(spec, die, rest, io, share * rest).items():
-            parts[name] = parts[name] + choose(rest > 0, dollars, 0.0)
+    if anywhere(left_over > 0):
+        for name, dollars in _substrate(spec, die, left_over, io, share * left_over).items():
+            parts[name] = parts[name] + choose(left_over > 0, dollars, 0.0)
     gib = channels * system.memory.channel_bytes / GIB
     parts["dram"] = gib * spec.dram_dollars_per_gib
     return CostAccount(
@@ -90,7 +90,7 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
         works,
         count,
         die.good,
-        whole + (rest > 0),
+        whole + (left_over > 0),
         _bonding_yield(spec, full + share * full),
         parts,
     )
@@ -120,8 +120,8 @@ def _bonding_yield(spec: CostSpec, chips: Number) -> Number:
     """Share of substrates whose every bond holds."""
     if spec.package == "organic":
         return spec.substrate_bonding_yield**chips
-    each = spec.fanout_bonding_yield if spec.package == "fanout" else spec.interposer_bonding_yield
-    return each**chips * spec.substrate_bonding_yield
+    one_bond = spec.fanout_bonding_yield if spec.package == "fanout" else spec.interposer_bonding_yield
+    return one_bond**chips * spec.substrate_bonding_yield
 
 
 def _substrate(spec: CostSpec, die: _Chip, dies: Number, io: _Chip, io_dies: Number) -> dict[str, Number]:
@@ -131,18 +131,18 @@ def _substrate(spec: CostSpec, die: _Chip, dies: Number, io: _Chip, io_dies: Num
     bonded = _bonding_yield(spec, chips)
     organic = spec.package == "organic"
     bump = spec.bump_dollars_per_mm2 if organic else spec.microbump_dollars_per_mm2
-    found: dict[str, Number] = {
+    parts: dict[str, Number] = {
         "dies": (die.raw + die.mm2 * bump) * dies,
         "bad_dies": (die.good - die.raw) * dies,
         "io_dies": (io.good + io.mm2 * bump) * io_dies,
     }
-    good_dies = sum(found.values(), 0.0)
+    good_dies = sum(parts.values(), 0.0)
     if organic:
         mm2 = area * spec.substrate_scale
         layers = choose(mm2 > LARGE_MM2, 2.0, choose(mm2 > MEDIUM_MM2, 1.75, 1.5))
         raw = mm2 * spec.substrate_dollars_per_mm2 * choose(chips > 1, layers, 1.0)
-        found["package"] = raw
-        found["bad_packages"] = raw * (1 / bonded - 1)
+        parts["package"] = raw
+        parts["bad_packages"] = raw * (1 / bonded - 1)
     else:
         if spec.package == "fanout":
             carrier, scale = spec.fanout_wafer_dollars, spec.fanout_scale
@@ -152,9 +152,9 @@ def _substrate(spec: CostSpec, die: _Chip, dies: Number, io: _Chip, io_dies: Num
             works = die_yield(area * scale, spec.interposer_defects_per_cm2, spec.interposer_cluster)
         middle = carrier / dies_per_wafer(area * scale, spec) + area * scale * spec.bump_dollars_per_mm2
         below = area * scale * spec.substrate_scale * spec.substrate_dollars_per_mm2
-        found["package"] = middle + below
-        found["bad_packages"] = middle * (1 / (works * bonded) - 1) + below * (
+        parts["package"] = middle + below
+        parts["bad_packages"] = middle * (1 / (works * bonded) - 1) + below * (
             1 / spec.substrate_bonding_yield - 1
         )
-    found["wasted_dies"] = good_dies * (1 / bonded - 1)
-    return found
+    parts["wasted_dies"] = good_dies * (1 / bonded - 1)
+    return parts

@@ -97,7 +97,7 @@ def cost_inputs(system: SystemSpec) -> list[Input]:
     """The inputs of area and cost that count for this machine."""
     die = system.die
     source = f"generated hardware, fitted over sizes: {counted_by()}"
-    found = [
+    inputs = [
         Input(name=name, value=value, unit=unit, status="measured", source=source)
         for name, value, unit in (
             ("area.die_transistors", die_transistors(die), "transistors"),
@@ -111,7 +111,7 @@ def cost_inputs(system: SystemSpec) -> list[Input]:
             value = float(getattr(getattr(system, section), key))
             published = PUBLISHED_COST_SOURCES.get(name, {}).get(value)
             status: Status = "assumed" if published is None else "published"
-            found.append(
+            inputs.append(
                 Input(name=name, value=value, unit=unit, status=status, source=published or "configuration")
             )
-    return found
+    return inputs

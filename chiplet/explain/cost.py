@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
-from chiplet.explain.ledger import Operand, Term
-from chiplet.machine.sources import Status
+from chiplet.explain.ledger import Ledger, Operand, Term
 from chiplet.projection.results import Projection
-
-_ORDER: tuple[Status, ...] = get_args(Status)
 
 AREA = {
     "logic": (
@@ -53,30 +49,22 @@ COST = {
 """Formula and inputs of each part of the cost; ``bumps`` and ``carrier`` depend on the kind of package."""
 
 
-def explain_cost(found: Projection) -> list[Term]:
-    """The terms of area, yield and cost of ``found``, each result after what it is made of."""
-    cost = found.cost
-    inputs = {entry.name: entry for entry in cost.inputs}
+def explain_cost(projection: Projection) -> list[Term]:
+    """The terms of area, yield and cost of ``projection``, each result after what it is made of."""
+    cost = projection.cost
+    ledger = Ledger(cost.inputs)
+    add = ledger.add
     groups = {
-        "bumps": [name for name in inputs if name.endswith("bump_dollars_per_mm2")],
+        "bumps": [name for name in ledger.inputs if name.endswith("bump_dollars_per_mm2")],
         "carrier": [
-            name for name in inputs if name.startswith(("cost.substrate", "cost.fanout", "cost.interposer"))
+            name
+            for name in ledger.inputs
+            if name.startswith(("cost.substrate", "cost.fanout", "cost.interposer"))
         ],
     }
-    terms: list[Term] = []
 
     def operands(names: Sequence[str]) -> list[Operand]:
-        return [
-            Operand(name=entry.name, value=entry.value, unit=entry.unit, status=entry.status)
-            for name in names
-            for entry in (inputs[each] for each in groups.get(name, [name]))
-        ]
-
-    def add(name: str, value: float, unit: str, how: str, formula: str, parts: Sequence[Operand]) -> Operand:
-        status = max((part.status for part in parts), key=_ORDER.index)
-        term = {"name": name, "value": value, "unit": unit, "how": how, "formula": formula, "status": status}
-        terms.append(Term.model_validate({**term, "operands": list(parts)}))
-        return Operand(name=name, value=value, unit=unit, status=status)
+        return [ledger.given(member) for name in names for member in groups.get(name, [name])]
 
     areas = [
         add(f"area of {part}", cost.die_area[part], "mm2", "formula", formula, operands(names))
@@ -96,7 +84,9 @@ def explain_cost(found: Projection) -> list[Term]:
         "wafer / dies / yield",
         [*price, count, works],
     )
-    whole = Operand(name="dies", value=float(found.dies * found.packages), unit="dies", status="assumed")
+    whole = Operand(
+        name="dies", value=float(projection.dies * projection.packages), unit="dies", status="assumed"
+    )
     formula = "dies / dies of a substrate, rounded up, of each package"
     full = [whole, *operands(["cost.dies_per_substrate"])]
     add("substrates", float(cost.substrates), "", "formula", formula, full)
@@ -108,4 +98,4 @@ def explain_cost(found: Projection) -> list[Term]:
         for part, (formula, names) in COST.items()
     ]
     add("cost", cost.dollars, "$", "sum", "sum of the parts, all packages", parts)
-    return terms
+    return ledger.terms

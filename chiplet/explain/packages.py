@@ -9,47 +9,47 @@ from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.parallel.stages import ParallelAccount
 
 
-def add_between(book: Ledger, account: ParallelAccount, spec: ParallelSpec) -> list[Operand]:
+def add_between(ledger: Ledger, account: ParallelAccount, spec: ParallelSpec) -> list[Operand]:
     """Write what several packages add to the step of the stage that sets the pace; its parts as operands."""
-    links = [book.given(f"fabric.{key}") for key in ("ports", "port_bytes_per_second", "latency_seconds")]
+    links = [ledger.given(f"fabric.{key}") for key in ("ports", "port_bytes_per_second", "latency_seconds")]
     parts = []
     if len(account.stages) > 1:
-        parts += _pipeline(book, account, spec, links)
+        parts += _pipeline(ledger, account, spec, links)
     last = account.done_last
     ending = account.endings[last.number]
-    replicas = book.count("replicas", float(spec.data), "", "assumed")
-    parameters = book.count("parameters of the stage", float(last.parameters), "parameters")
+    replicas = ledger.count("replicas", float(spec.data), "", "assumed")
+    parameters = ledger.count("parameters of the stage", float(last.parameters), "parameters")
     if spec.data > 1:
         passes = "(n - 1)" if spec.shard_optimizer else "2 (n - 1)"
         formula = f"{passes} (bytes / n / bandwidth + latency): reduce-scatter"
         formula += "" if spec.shard_optimizer else " and all-gather"
         operands = [replicas, parameters, *links]
-        ring = book.add("sum of gradients", ending.gradients, "s", "formula", formula, operands)
-        layers = book.count("layers of the stage", float(last.layers), "layers")
+        ring = ledger.add("sum of gradients", ending.gradients, "s", "formula", formula, operands)
+        layers = ledger.count("layers of the stage", float(last.layers), "layers")
         formula = (
             "max(sum / layers, sum - last backward pass of all layers but one), or the sum without overlap"
         )
-        parts.append(book.add("gradients exposed", ending.exposed, "s", "formula", formula, [ring, layers]))
+        parts.append(ledger.add("gradients exposed", ending.exposed, "s", "formula", formula, [ring, layers]))
     if ending.tied:
         formula = "all-reduce of the tied embedding between the first and the last stage"
-        parts.append(book.add("tied embedding", ending.tied, "s", "formula", formula, links))
+        parts.append(ledger.add("tied embedding", ending.tied, "s", "formula", formula, links))
     if ending.gather:
         formula = "(n - 1) (bytes / n / bandwidth + latency): all-gather of updated weights"
         operands = [replicas, parameters, *links]
-        parts.append(book.add("updated weights", ending.gather, "s", "formula", formula, operands))
+        parts.append(ledger.add("updated weights", ending.gather, "s", "formula", formula, operands))
     return parts
 
 
 def _pipeline(
-    book: Ledger, account: ParallelAccount, spec: ParallelSpec, links: Sequence[Operand]
+    ledger: Ledger, account: ParallelAccount, spec: ParallelSpec, links: Sequence[Operand]
 ) -> list[Operand]:
-    everything = book.count("a micro-batch on all stages", sum(account.seconds), "s", "assumed")
-    slowest = book.count("on the slowest", max(account.seconds), "s", "assumed")
-    chunks = book.count("chunks a stage", float(spec.interleave), "", "assumed")
+    everything = ledger.count("a micro-batch on all stages", sum(account.seconds), "s", "assumed")
+    slowest = ledger.count("on the slowest", max(account.seconds), "s", "assumed")
+    chunks = ledger.count("chunks a stage", float(spec.interleave), "", "assumed")
     early = account.early[account.done_last.number]
-    drained = book.count("before the stage that is done last", early, "s", "assumed")
+    drained = ledger.count("before the stage that is done last", early, "s", "assumed")
     formula = "(all stages - slowest) / chunks - time after the stage that is done last"
-    bubble = book.add(
+    bubble = ledger.add(
         "pipeline bubble",
         account.time.bubble - early,
         "s",
@@ -57,13 +57,13 @@ def _pipeline(
         formula,
         [everything, slowest, chunks, drained],
     )
-    size = book.count("bytes of a micro-batch", account.crossing_bytes, "bytes", "assumed")
+    size = ledger.count("bytes of a micro-batch", account.crossing_bytes, "bytes", "assumed")
     formula = "bytes / (ports x bandwidth) + latency"
-    crossing = book.add("transfer", account.crossing, "s", "formula", formula, [size, *links])
-    stages = book.count("stages", float(len(account.stages)), "", "assumed")
-    batches = book.count("micro-batches of the pipeline", float(account.micro_batches), "", "assumed")
+    crossing = ledger.add("transfer", account.crossing, "s", "formula", formula, [size, *links])
+    stages = ledger.count("stages", float(len(account.stages)), "", "assumed")
+    batches = ledger.count("micro-batches of the pipeline", float(account.micro_batches), "", "assumed")
     formula = "2 (stages - 1) transfer, and micro-batches x what transfers exceed the slowest stage by"
     formula += "" if spec.overlap else " (without overlap: 2 chunks x transfer)"
     value = account.time.fill + account.time.transfers
     operands = [crossing, stages, batches, chunks, slowest]
-    return [bubble, book.add("transfers exposed", value, "s", "formula", formula, operands)]
+    return [bubble, ledger.add("transfers exposed", value, "s", "formula", formula, operands)]

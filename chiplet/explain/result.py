@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from chiplet.explain.ledger import Ledger, Operand
+from chiplet.explain.ledger import Derivation, Ledger, Operand
 from chiplet.projection.project import Accounted
 from chiplet.schedule.buffers import STATE_BYTES, saved_bytes_per_token
 from chiplet.step.account import PassAccount
@@ -18,97 +18,100 @@ _FITS = "the largest that fits beside token tiles, equal over a round; chosen by
 class ResultTerms(Protocol):
     """A number of a pass over all layers."""
 
-    def __call__(self, each: PassAccount) -> float:
+    def __call__(self, one_pass: PassAccount) -> float:
         """The number."""
 
 
-def add_breakdown(book: Ledger, found: Accounted, terms: dict[str, Operand]) -> None:
+def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand]) -> None:
     """The parts of the step; ``terms`` are those of ``array time``, ``NoP time``, ``embedding``, ``optimizer``,
     ``optimizer DRAM``, ``optimizer vector``, and, of several packages, ``between``: bubble first.
     """
-    account, parts = found.step, found.projection.breakdown
+    account, parts = accounted.step, accounted.projection.breakdown
 
     def passes(name: str, value: ResultTerms, direction: str = "") -> list[Operand]:
         return [
-            book.count(f"{name} of {each.block} {each.direction}", float(value(each)), "s", "assumed")
-            for each in account.passes
-            if each.direction.startswith(direction)
+            ledger.count(
+                f"{name} of {one_pass.block} {one_pass.direction}", float(value(one_pass)), "s", "assumed"
+            )
+            for one_pass in account.passes
+            if one_pass.direction.startswith(direction)
         ]
 
     embedding = account.embedding_seconds
-    forward = book.count("embedding, a third", embedding / 3, "s", "assumed")
-    backward = book.count("embedding, two thirds", embedding * 2 / 3, "s", "assumed")
+    forward = ledger.count("embedding, a third", embedding / 3, "s", "assumed")
+    backward = ledger.count("embedding, two thirds", embedding * 2 / 3, "s", "assumed")
     sums: dict[str, list[Operand]] = {
         "compute": [terms["array time"]],
-        "nop_exposed": passes("exposed NoP time", lambda each: each.on_package.nop_exposed * each.layers),
+        "nop_exposed": passes(
+            "exposed NoP time", lambda one_pass: one_pass.on_package.nop_exposed * one_pass.layers
+        ),
         "vector_exposed": passes(
-            "exposed vector time", lambda each: each.on_package.vector_exposed * each.layers
+            "exposed vector time", lambda one_pass: one_pass.on_package.vector_exposed * one_pass.layers
         ),
         "dram_exposed": [
-            *passes("exposed DRAM time", lambda each: each.dram_exposed * each.layers),
+            *passes("exposed DRAM time", lambda one_pass: one_pass.dram_exposed * one_pass.layers),
             terms["embedding"],
         ],
         "optimizer": [terms["optimizer"]],
         "vector_busy": [
-            *passes("vector time", lambda each: each.on_package.vector * each.layers),
+            *passes("vector time", lambda one_pass: one_pass.on_package.vector * one_pass.layers),
             terms["optimizer vector"],
         ],
         "nop_busy": [terms["NoP time"]],
         "dram_busy": [
-            *passes("DRAM time", lambda each: each.memory_seconds * each.layers),
+            *passes("DRAM time", lambda one_pass: one_pass.memory_seconds * one_pass.layers),
             terms["embedding"],
             terms["optimizer DRAM"],
         ],
-        "forward": [*passes("time", lambda each: each.seconds, "forward"), forward],
-        "backward": [*passes("time", lambda each: each.seconds, "backward"), backward],
+        "forward": [*passes("time", lambda one_pass: one_pass.seconds, "forward"), forward],
+        "backward": [*passes("time", lambda one_pass: one_pass.seconds, "backward"), backward],
         "optimizer_step": [terms["optimizer"]],
-        "pipeline_bubble": [each for name, each in terms.items() if name == "pipeline bubble"],
-        "fabric_exposed": [each for name, each in terms.items() if name.startswith("between: ")],
+        "pipeline_bubble": [one_pass for name, one_pass in terms.items() if name == "pipeline bubble"],
+        "fabric_exposed": [one_pass for name, one_pass in terms.items() if name.startswith("between: ")],
     }
     for name, operands in sums.items():
-        how, formula = "sum", "sum over passes, and what runs beside them"
-        if not operands:
-            how, formula = "formula", "nothing, on one package"
-        book.add(f"breakdown.{name}", float(getattr(parts, name)), "s", how, formula, operands)
+        how: Derivation = "sum" if operands else "formula"
+        formula = "sum over passes, and what runs beside them" if operands else "nothing, on one package"
+        ledger.add(f"breakdown.{name}", float(getattr(parts, name)), "s", how, formula, operands)
 
 
-def add_memory(book: Ledger, found: Accounted) -> None:
+def add_memory(ledger: Ledger, accounted: Accounted) -> None:
     """What DRAM and buffers hold, and what the schedule chose for that."""
-    result, method, several = found.projection, found.method, found.parallel
+    result, method, several = accounted.projection, accounted.method, accounted.parallel
     model, memory, element = method.model, result.memory, method.element_bytes
     stored, size = model.parameters, float(element + STATE_BYTES[result.optimizer])
     saved = saved_bytes_per_token(model, result.sequence_length, method.switches.recompute, element)
     if several is not None:  # the fullest package
         stored, size, saved = several.fullest.parameters, several.state, several.saved
-    parameters = book.count("parameters", float(stored), "parameters")
-    each = book.count("bytes a parameter", size, "bytes", "assumed")
+    parameters = ledger.count("parameters", float(stored), "parameters")
+    parameter_size = ledger.count("bytes a parameter", size, "bytes", "assumed")
     formula = "parameters x (operand copy + master, gradient and moments)"
-    state = book.add("DRAM state", stored * size, "bytes", "product", formula, [parameters, each])
+    state = ledger.add("DRAM state", stored * size, "bytes", "product", formula, [parameters, parameter_size])
     held = memory.dram.needed_bytes - stored * size
-    tokens = book.count("tokens of a round", held / saved, "tokens", "assumed")
-    bytes_ = book.count("saved bytes a token", float(saved), "bytes", "published")
+    tokens = ledger.count("tokens of a round", held / saved, "tokens", "assumed")
+    bytes_ = ledger.count("saved bytes a token", float(saved), "bytes", "published")
     formula = "tokens of a round x saved bytes of all layers"
-    activations = book.add("DRAM activations", float(held), "bytes", "product", formula, [tokens, bytes_])
+    activations = ledger.add("DRAM activations", float(held), "bytes", "product", formula, [tokens, bytes_])
     needed = float(memory.dram.needed_bytes)
-    book.add("DRAM needed", needed, "bytes", "sum", "state + activations", [state, activations])
-    channels = float(found.machine.system.memory.package_channels(method.mesh.edge_links))
-    there = [book.count("channels", channels, "", "assumed"), book.given("memory.channel_bytes")]
+    ledger.add("DRAM needed", needed, "bytes", "sum", "state + activations", [state, activations])
+    channels = float(accounted.machine.system.memory.package_channels(method.mesh.edge_links))
+    there = [ledger.count("channels", channels, "", "assumed"), ledger.given("memory.channel_bytes")]
     available = float(memory.dram.available_bytes)
-    book.add("DRAM available", available, "bytes", "product", "channels x bytes of a channel", there)
-    share = book.count("a die's share", 1 / result.dies, "", "assumed")
-    operand = book.count("bytes of an operand", float(element), "bytes", "assumed")
+    ledger.add("DRAM available", available, "bytes", "product", "channels x bytes of a channel", there)
+    share = ledger.count("a die's share", 1 / result.dies, "", "assumed")
+    operand = ledger.count("bytes of an operand", float(element), "bytes", "assumed")
     for name, value, one in (
         ("weight_bytes_per_die", memory.weight_bytes_per_die, operand),
-        ("state_bytes_per_die", memory.state_bytes_per_die, each),
+        ("state_bytes_per_die", memory.state_bytes_per_die, parameter_size),
     ):
         formula = "parameters x bytes x a die's share"
-        book.add(f"memory.{name}", value, "bytes", "product", formula, [parameters, one, share])
+        ledger.add(f"memory.{name}", value, "bytes", "product", formula, [parameters, one, share])
     sizes = []
     for name, use in memory.buffers.items():
-        sizes.append(book.given(f"die.{name.replace('buffer', 'bytes')}"))
+        sizes.append(ledger.given(f"die.{name.replace('buffer', 'bytes')}"))
         label = f"{name.replace('_', ' ')} needed"
         formula = "the fullest block's weights, activations or sums: chiplet/schedule/buffers.py"
-        book.add(label, float(use.needed_bytes), "bytes", "formula", formula, sizes[-1:])
+        ledger.add(label, float(use.needed_bytes), "bytes", "formula", formula, sizes[-1:])
     chosen: dict[str, tuple[Any, str, str]] = {
         "mini_batch_tokens": (memory.mini_batch_tokens, "tokens", _FITS),
         "parts": (memory.parts, "", "1: fused; more where that fits, or leaves fewer dies idle"),
@@ -116,65 +119,67 @@ def add_memory(book: Ledger, found: Accounted) -> None:
     }
     for name, (values, unit, formula) in chosen.items():
         for block, value in values.items():
-            book.add(f"memory.{name}.{block}", float(value), unit, "formula", formula, sizes)
+            ledger.add(f"memory.{name}.{block}", float(value), unit, "formula", formula, sizes)
     for block, tiles in memory.token_tiles.items():
         for direction, tile in tiles.items():
             formula = "the quickest of the array's height times powers of two, and the largest that fits"
             name = f"memory.token_tiles.{block}.{direction}"
-            book.add(name, float(tile), "tokens", "formula", formula, [book.given("die.rows"), *sizes])
-    batch = book.count("global_batch", float(result.global_batch), "sequences", "assumed")
+            ledger.add(name, float(tile), "tokens", "formula", formula, [ledger.given("die.rows"), *sizes])
+    batch = ledger.count("global_batch", float(result.global_batch), "sequences", "assumed")
     formula = "as few as leave room in DRAM for the saved activations"
-    book.add("memory.rounds", float(memory.rounds), "", "formula", formula, [batch, bytes_, *there])
+    ledger.add("memory.rounds", float(memory.rounds), "", "formula", formula, [batch, bytes_, *there])
 
 
-def add_packages(book: Ledger, found: Accounted) -> None:
+def add_packages(ledger: Ledger, accounted: Accounted) -> None:
     """What the result says of several packages."""
-    account, said = found.parallel, found.projection.parallel
-    if account is None or said is None:
+    account, result = accounted.parallel, accounted.projection.parallel
+    if account is None or result is None:
         return
-    batches = book.count("micro-batches", float(said.micro_batches), "", "assumed")
+    batches = ledger.count("micro-batches", float(result.micro_batches), "", "assumed")
     chosen = "the quickest of powers of two and equal parts, or the one given"
-    book.add("parallel.micro_batch", float(said.micro_batch), "sequences", "formula", chosen, [])
-    batch = book.count("global_batch", float(found.projection.global_batch), "sequences", "assumed")
-    replicas = book.count("parallel.data", float(said.data), "", "assumed")
+    ledger.add("parallel.micro_batch", float(result.micro_batch), "sequences", "formula", chosen, [])
+    batch = ledger.count("global_batch", float(accounted.projection.global_batch), "sequences", "assumed")
+    replicas = ledger.count("parallel.data", float(result.data), "", "assumed")
     formula = "sequences of a replica / micro-batch, rounded up"
-    count = float(said.micro_batches)
-    book.add("parallel.micro_batches", count, "", "formula", formula, [batch, replicas])
-    layers = book.count("layers", float(found.method.model.layers), "layers")
-    stages = book.count("parallel.pipeline", float(said.pipeline), "", "assumed")
-    for place, value in enumerate(said.stage_layers):
+    count = float(result.micro_batches)
+    ledger.add("parallel.micro_batches", count, "", "formula", formula, [batch, replicas])
+    layers = ledger.count("layers", float(accounted.method.model.layers), "layers")
+    stages = ledger.count("parallel.pipeline", float(result.pipeline), "", "assumed")
+    for place, value in enumerate(result.stage_layers):
         formula = "equal parts, the rest on the first stages"
         name = f"parallel.stage_layers.{place}"
-        book.add(name, float(value), "layers", "formula", formula, [layers, stages])
+        ledger.add(name, float(value), "layers", "formula", formula, [layers, stages])
     working = []
-    for place, (seconds, total) in enumerate(zip(account.seconds, said.stage_seconds, strict=True)):
-        one = book.count("a micro-batch", seconds, "s", "assumed")
+    for place, (seconds, total) in enumerate(zip(account.seconds, result.stage_seconds, strict=True)):
+        one = ledger.count("a micro-batch", seconds, "s", "assumed")
         formula = "micro-batches x forward and backward pass of one"
         name = f"parallel.stage_seconds.{place}"
-        working.append(book.add(name, total, "s", "product", formula, [batches, one]))
+        working.append(ledger.add(name, total, "s", "product", formula, [batches, one]))
     for name, formula in (
         ("pace_stage", "the stage that takes longest"),
         ("last_stage", "the stage that is done last"),
     ):
-        book.add(f"parallel.{name}", float(getattr(said, name)), "", "formula", formula, working)
-    bubble = book.count("idle time of the pipeline", account.time.bubble, "s", "assumed")
+        ledger.add(f"parallel.{name}", float(getattr(result, name)), "", "formula", formula, working)
+    bubble = ledger.count("idle time of the pipeline", account.time.bubble, "s", "assumed")
     formula = "idle time / time of the micro-batches on the slowest stage"
-    book.add("parallel.bubble_share", said.bubble_share, "", "formula", formula, [bubble, *working])
-    ports = [book.given(f"fabric.{key}") for key in ("ports", "port_bytes_per_second", "latency_seconds")]
-    sent = float(said.transfer_bytes)
+    ledger.add("parallel.bubble_share", result.bubble_share, "", "formula", formula, [bubble, *working])
+    ports = [ledger.given(f"fabric.{key}") for key in ("ports", "port_bytes_per_second", "latency_seconds")]
+    sent = float(result.transfer_bytes)
     formula = "tokens of a micro-batch x features x bytes of an operand"
-    crossing = book.add("parallel.transfer_bytes", sent, "bytes", "formula", formula, [batches])
+    crossing = ledger.add("parallel.transfer_bytes", sent, "bytes", "formula", formula, [batches])
     formula = "bytes / (ports x bandwidth) + latency"
-    book.add("parallel.transfer_seconds", said.transfer_seconds, "s", "formula", formula, [crossing, *ports])
-    parameters = book.count("parameters of the stage", float(account.done_last.parameters), "parameters")
+    ledger.add(
+        "parallel.transfer_seconds", result.transfer_seconds, "s", "formula", formula, [crossing, *ports]
+    )
+    parameters = ledger.count("parameters of the stage", float(account.done_last.parameters), "parameters")
     formula = "parameters of the stage that is done last x bytes of a gradient"
     name = "parallel.gradient_bytes"
-    gradients = book.add(name, said.gradient_bytes, "bytes", "formula", formula, [parameters])
+    gradients = ledger.add(name, result.gradient_bytes, "bytes", "formula", formula, [parameters])
     formula = "ring all-reduce, or reduce-scatter with a sharded optimizer"
     operands = [gradients, replicas, *ports]
-    ring = book.add("parallel.gradient_seconds", said.gradient_seconds, "s", "formula", formula, operands)
+    ring = ledger.add("parallel.gradient_seconds", result.gradient_seconds, "s", "formula", formula, operands)
     formula = "what the last backward pass does not hide"
-    book.add("parallel.gradient_exposed", said.gradient_exposed, "s", "formula", formula, [ring])
+    ledger.add("parallel.gradient_exposed", result.gradient_exposed, "s", "formula", formula, [ring])
     formula = "gradients of all replicas, and activations over all boundaries"
     operands = [gradients, crossing, replicas, stages]
-    book.add("parallel.fabric_bytes", said.fabric_bytes, "bytes", "formula", formula, operands)
+    ledger.add("parallel.fabric_bytes", result.fabric_bytes, "bytes", "formula", formula, operands)

@@ -8,12 +8,10 @@ as its weakest operand: measured, else published, else assumed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from chiplet.explain.ledger import STATUS_ORDER, How, Operand, Term
+from chiplet.explain.ledger import Ledger, Operand, Term
 from chiplet.explain.packages import add_between
 from chiplet.explain.result import add_breakdown, add_memory, add_packages
-from chiplet.machine.sources import Status
 from chiplet.projection.project import Accounted
 from chiplet.step.account import PassAccount
 from chiplet.step.dram_traffic import DramTraffic
@@ -30,24 +28,20 @@ _ENERGY: dict[str, tuple[str, str, str]] = {
 }
 
 
-def explain(found: Accounted) -> list[Term]:
-    """The terms of ``found``, each result followed by what it is made of."""
-    return _Explanation(found).terms
+def explain(accounted: Accounted) -> list[Term]:
+    """The terms of ``accounted``, each result followed by what it is made of."""
+    return _Explanation(accounted).terms
 
 
-@dataclass
-class _Explanation:
-    """Collects the terms of one projection."""
+class _Explanation(Ledger):
+    """The ledger of one projection."""
 
-    found: Accounted
-    terms: list[Term] = field(default_factory=list)
-    _between: list[Operand] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        result = self.found.projection
-        self._inputs = {entry.name: entry for entry in [*result.measured_inputs, *result.assumed_inputs]}
-        found, model = self.found, self.found.method.model
-        system = found.machine.system
+    def __init__(self, accounted: Accounted) -> None:
+        result, model = accounted.projection, accounted.method.model
+        super().__init__([*result.measured_inputs, *result.assumed_inputs])
+        self.accounted = accounted
+        self._between: list[Operand] = []
+        system = accounted.machine.system
         self._cycle = self.add(
             "seconds a cycle",
             1 / system.die.clock_hz,
@@ -82,54 +76,30 @@ class _Explanation:
         self.add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
         self._energy(step, dies)
         compute = self._total(
-            "array time", [each.on_package.compute * each.layers for each in found.step.passes]
+            "array time",
+            [one_pass.on_package.compute * one_pass.layers for one_pass in accounted.step.passes],
         )
-        nop = self._total("NoP time", [each.on_package.nop * each.layers for each in found.step.passes])
+        nop = self._total(
+            "NoP time", [one_pass.on_package.nop * one_pass.layers for one_pass in accounted.step.passes]
+        )
         self.add(
             "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
         )
         self._elements()
-        add_breakdown(self, found, self._named(compute, nop))
-        add_memory(self, found)
-        add_packages(self, found)
-
-    def given(self, name: str) -> Operand:
-        """An input of the machine."""
-        entry = self._inputs[name]
-        return Operand(name=name, value=entry.value, unit=entry.unit, status=entry.status)
-
-    def count(self, name: str, value: float, unit: str = "", status: Status = "published") -> Operand:
-        """A size of the workload, or what follows from sizes."""
-        return Operand(name=name, value=value, unit=unit, status=status)
-
-    def add(
-        self, name: str, value: float, unit: str, how: How, formula: str, operands: Sequence[Operand]
-    ) -> Operand:
-        """Write a term, and return it as an operand of others."""
-        status = STATUS_ORDER[max((STATUS_ORDER.index(each.status) for each in operands), default=0)]
-        self.terms.append(
-            Term(
-                name=name,
-                value=value,
-                unit=unit,
-                how=how,
-                formula=formula,
-                operands=list(operands),
-                status=status,
-            )
-        )
-        return Operand(name=name, value=value, unit=unit, status=status)
+        add_breakdown(self, accounted, self._named(compute, nop))
+        add_memory(self, accounted)
+        add_packages(self, accounted)
 
     def _total(self, name: str, parts: Sequence[float]) -> Operand:
         operands = [
-            self.count(f"{name} of {each.block} {each.direction}", seconds, "s", "assumed")
-            for each, seconds in zip(self.found.step.passes, parts, strict=True)
+            self.count(f"{name} of {one_pass.block} {one_pass.direction}", seconds, "s", "assumed")
+            for one_pass, seconds in zip(self.accounted.step.passes, parts, strict=True)
         ]
         return self.add(name, sum(parts), "s", "sum", "sum over passes", operands)
 
     def _step(self) -> Operand:
-        account = self.found.step
-        parts = [self._pass(each) for each in account.passes]
+        account = self.accounted.step
+        parts = [self._pass(one_pass) for one_pass in account.passes]
         parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
         update = self._traffic("optimizer DRAM", account.update, account.update_dram)
         lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
@@ -140,8 +110,8 @@ class _Explanation:
             self.add("optimizer", float(account.update_seconds), "s", "formula", formula, [update, vector])
         )
         formula = "passes + embedding + optimizer"
-        if self.found.parallel is not None:
-            self._between = add_between(self, self.found.parallel, self.found.machine.system.parallel)
+        if self.accounted.parallel is not None:
+            self._between = add_between(self, self.accounted.parallel, self.accounted.machine.system.parallel)
             parts += self._between
             formula += " + pipeline bubble + traffic between packages"
         return self.add("step", account.seconds, "s", "sum", formula, parts)
@@ -150,43 +120,45 @@ class _Explanation:
         """Terms that the parts of the step follow from, by name."""
         names = ("embedding", "optimizer", "optimizer DRAM", "optimizer vector")
         terms = {term.name: term for term in self.terms}
-        found = {operand.name: operand for operand in operands}
+        named = {operand.name: operand for operand in operands}
         for name in names:
-            found[name] = self.count(name, terms[name].value, "s", terms[name].status)
+            named[name] = self.count(name, terms[name].value, "s", terms[name].status)
         for operand in self._between:
-            found[operand.name if operand.name == "pipeline bubble" else f"between: {operand.name}"] = operand
-        return found
+            named[operand.name if operand.name == "pipeline bubble" else f"between: {operand.name}"] = operand
+        return named
 
-    def _pass(self, each: PassAccount) -> Operand:
-        name = f"{each.block} {each.direction}"
-        layers = self.count("layers", float(each.layers), "layers")
-        runs = self.count("mini-batches", float(each.runs), "", "assumed")
+    def _pass(self, one_pass: PassAccount) -> Operand:
+        name = f"{one_pass.block} {one_pass.direction}"
+        layers = self.count("layers", float(one_pass.layers), "layers")
+        runs = self.count("mini-batches", float(one_pass.runs), "", "assumed")
         batch: dict[str, list[Operand]] = {"array": [], "NoP exposed": [], "vector exposed": []}
-        for position, operation in enumerate(each.operations, start=1):
+        for position, operation in enumerate(one_pass.operations, start=1):
             place = f"{name}: {position} {operation.name}"
-            for kind, operand in zip(batch, self._operation(place, operation, each), strict=True):
-                batch[kind].append(self._times(operand, operation))
-        values = (each.busy.compute, each.busy.nop_exposed, each.busy.vector_exposed)
+            for resource, operand in zip(batch, self._operation(place, operation, one_pass), strict=True):
+                batch[resource].append(self._times(operand, operation))
+        values = (one_pass.busy.compute, one_pass.busy.nop_exposed, one_pass.busy.vector_exposed)
         parts = []
-        for (kind, operands), value in zip(batch.items(), values, strict=True):
+        for (resource, operands), value in zip(batch.items(), values, strict=True):
             formula = "sum over the operations of a mini-batch"
-            one = self.add(f"{name}: {kind} a mini-batch", value, "s", "sum", formula, operands)
+            one = self.add(f"{name}: {resource} a mini-batch", value, "s", "sum", formula, operands)
             formula = "layers x mini-batches x seconds"
-            total = value * each.runs * each.layers
-            parts.append(self.add(f"{name}: {kind}", total, "s", "product", formula, [layers, runs, one]))
-        if each.once.elapsed:
-            once = self.count("replicated weights a layer", each.once.elapsed, "s", "assumed")
-            value = each.once.elapsed * each.layers
+            total = value * one_pass.runs * one_pass.layers
+            parts.append(self.add(f"{name}: {resource}", total, "s", "product", formula, [layers, runs, one]))
+        if one_pass.once.elapsed:
+            once = self.count("replicated weights a layer", one_pass.once.elapsed, "s", "assumed")
+            value = one_pass.once.elapsed * one_pass.layers
             label = f"{name}: NoP once a step"
             parts.append(self.add(label, value, "s", "product", "layers x seconds", [layers, once]))
-        memory = self._traffic(f"{name}: DRAM", each.traffic, each.memory_seconds)
-        waiting = self.count("waiting for weights and gradients", each.waiting, "s", "assumed")
-        package = self.count("time without DRAM", each.on_package.elapsed, "s", "assumed")
+        memory = self._traffic(f"{name}: DRAM", one_pass.traffic, one_pass.memory_seconds)
+        waiting = self.count("waiting for weights and gradients", one_pass.waiting, "s", "assumed")
+        package = self.count("time without DRAM", one_pass.on_package.elapsed, "s", "assumed")
         formula = "layers x (max(0, DRAM - time without DRAM) + waiting)"
-        exposed = each.dram_exposed * each.layers
+        exposed = one_pass.dram_exposed * one_pass.layers
         label = f"{name}: DRAM exposed"
         parts.append(self.add(label, exposed, "s", "formula", formula, [layers, memory, package, waiting]))
-        return self.add(name, each.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts)
+        return self.add(
+            name, one_pass.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts
+        )
 
     def _times(self, one: Operand, operation: Operation) -> Operand:
         """The time of an operation in a mini-batch out of that of one time."""
@@ -199,24 +171,23 @@ class _Explanation:
         )
 
     def _operation(
-        self, place: str, operation: Operation, each: PassAccount
+        self, place: str, operation: Operation, one_pass: PassAccount
     ) -> tuple[Operand, Operand, Operand]:
-        machine, method = self.found.machine, self.found.method
-        busy = operation_busy(operation, machine, method, each.tokens, each.tile)
+        machine, method = self.accounted.machine, self.accounted.method
+        busy = operation_busy(operation, machine, method, one_pass.tokens, one_pass.tile)
         clock = machine.system.die.clock_hz
-        cycles_of = [self.given(name) for name in self._inputs if name.startswith("gemm.")]
+        cycles_of = [self.given(name) for name in self.inputs if name.startswith("gemm.")]
         gemms = []
         for step in operation.gemms:
-            seconds = gemm_seconds(step, machine, each.tile)
-            formula = (
-                f"{step.count} x cycles of {step.m} x {step.k} x {step.n}, tiles of {each.tile}: timing.py"
-            )
+            seconds = gemm_seconds(step, machine, one_pass.tile)
+            shape = f"{step.m} x {step.k} x {step.n}"
+            formula = f"{step.count} x cycles of {shape}, tiles of {one_pass.tile}: chiplet/machine/terms.py"
             name = f"{place}: {step.name}"
             cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)
             operands = [cycles, self._cycle]
             gemms.append(self.add(name, seconds, "s", "product", "cycles x seconds a cycle", operands))
         array = self.add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
-        repeats = method.tile_count(each.tokens, each.tile) if method.token_tiled else 1
+        repeats = method.tile_count(one_pass.tokens, one_pass.tile) if method.token_tiled else 1
         nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
         lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
         formula = "operations / lanes x cycles of one x seconds a cycle"
@@ -233,7 +204,7 @@ class _Explanation:
         return array, first, second
 
     def _comm(self, place: str, step: CommStep, repeats: int) -> Operand:
-        system = self.found.machine.system
+        system = self.accounted.machine.system
         name = f"{place}: {step.name}"
         elements = self.count("elements over the busiest link", step.serial_elements, "elements")
         size = self.count("bytes an element", float(step.element_bytes), "bytes", "assumed")
@@ -251,7 +222,7 @@ class _Explanation:
         return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
 
     def _traffic(self, name: str, traffic: DramTraffic, seconds: float) -> Operand:
-        mesh, system = self.found.method.mesh, self.found.machine.system
+        mesh, system = self.accounted.method.mesh, self.accounted.machine.system
         operands = [
             self.count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
             self.count("bytes into a die", traffic.per_die, "bytes", "assumed"),
@@ -267,7 +238,7 @@ class _Explanation:
         return self.add(name, seconds, "s", "formula", formula, operands)
 
     def _energy(self, step: Operand, dies: Operand) -> None:
-        result, events = self.found.projection, self.found.step.events
+        result, events = self.accounted.projection, self.accounted.step.events
         pico = self.count("joules a picojoule", 1e-12, "J/pJ", "measured")
         parts = []
         for part, (attribute, unit, key) in _ENERGY.items():
@@ -276,9 +247,9 @@ class _Explanation:
             formula = "counted events x energy of one"
             name = f"energy of {part.replace('_', ' ')}"
             parts.append(self.add(name, result.energy[part], "J", "product", formula, operands))
-        if self.found.parallel is not None:
+        if self.accounted.parallel is not None:
             sent = self.count(
-                "bits between packages", 8 * self.found.parallel.fabric_bytes, "bits", "assumed"
+                "bits between packages", 8 * self.accounted.parallel.fabric_bytes, "bits", "assumed"
             )
             operands = [sent, self.given("fabric.pj_per_bit"), pico]
             value, formula = result.energy["fabric"], "bits x energy of one"
@@ -291,7 +262,7 @@ class _Explanation:
         self.add("energy", result.energy_joules, "J", "sum", "sum of the parts", parts)
 
     def _elements(self) -> None:
-        result = self.found.projection
+        result = self.accounted.projection
         value = result.nop_elements_per_die_per_layer
         formula = "received by a die for one layer, both passes, global batch: docs/method.md"
         operands = [self.count("dies", float(result.dies)), self.count("batch", float(result.global_batch))]

@@ -52,9 +52,9 @@ def _dimensions(sides: list[tuple[int, float, float]]) -> dict[str, list[Any]]:
     }
 
 
-def network_yaml(found: dict[str, list[Any]]) -> str:
+def network_yaml(dimensions: dict[str, list[Any]]) -> str:
     """The network as ASTRA-sim's analytical backend reads it."""
-    return "".join(f"{key}: [ {', '.join(map(str, values))} ]\n" for key, values in found.items())
+    return "".join(f"{key}: [ {', '.join(map(str, values))} ]\n" for key, values in dimensions.items())
 
 
 def system_json(method: Method, system: SystemSpec, dimensions: int) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def system_json(method: Method, system: SystemSpec, dimensions: int) -> dict[str
 
 def input_files(method: Method, system: SystemSpec) -> dict[str, str]:
     """Names and contents of the files beside traces and groups. Errors as :func:`network`."""
-    found = network(method, system)
-    layer = system_json(method, system, len(found["topology"]))
+    dimensions = network(method, system)
+    layer = system_json(method, system, len(dimensions["topology"]))
     return {
-        "network.yml": network_yaml(found),
+        "network.yml": network_yaml(dimensions),
         "system.json": json.dumps(layer, indent=2) + "\n",
         "memory.json": json.dumps({"memory-type": "NO_MEMORY_EXPANSION"}, indent=2) + "\n",
     }

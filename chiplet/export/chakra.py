@@ -62,10 +62,10 @@ def messages() -> dict[str, Any]:
     field_type = descriptor_pb2.FieldDescriptorProto
     for message_name, fields in _FIELDS.items():
         message = file.message_type.add(name=message_name)
-        for name, number, kind in fields:
+        for name, number, field_kind in fields:
             one = message.field.add(name=name, number=number)
-            one.label = field_type.LABEL_REPEATED if kind.endswith("*") else field_type.LABEL_OPTIONAL
-            scalar = kind.rstrip("*")
+            one.label = field_type.LABEL_REPEATED if field_kind.endswith("*") else field_type.LABEL_OPTIONAL
+            scalar = field_kind.rstrip("*")
             if scalar in _FIELDS:
                 one.type, one.type_name = field_type.TYPE_MESSAGE, f".{package}.{scalar}"
             else:
@@ -88,10 +88,10 @@ def groups(nodes: Sequence[Node], mesh: Mesh) -> dict[str, list[int]]:
     An NPU is a die, numbered row by row; on a ring through all dies, in the order of the ring.
     """
     lines = {node.line for node in nodes if node.line is not None and node.line.size < mesh.nodes}
-    found: list[list[int]] = []
+    listed: list[list[int]] = []
     for line in sorted(lines, key=lambda line: (line.axis, line.size)):
-        found += [members for members in _members(line, mesh) if members not in found]
-    return {str(number): members for number, members in enumerate(found, start=1)}
+        listed += [members for members in _members(line, mesh) if members not in listed]
+    return {str(number): members for number, members in enumerate(listed, start=1)}
 
 
 def _members(line: DieGroup, mesh: Mesh) -> Iterator[list[int]]:
@@ -120,7 +120,7 @@ def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[
 
     Attributes and their types are those that ASTRA-sim's feeder reads. Raises ``ValueError`` without protobuf.
     """
-    kinds = messages()
+    classes = messages()
     names = {tuple(members): number for number, members in groups(nodes, mesh).items()}
     everyone = (mesh.nodes, "")
     own: dict[tuple[DieGroup, int], tuple[int, str]] = {}
@@ -129,45 +129,21 @@ def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[
             for npu in members:
                 group = (len(members), names[tuple(members)]) if len(members) < mesh.nodes else everyone
                 own[line, npu] = group
-    head = _delimited(kinds["GlobalMetadata"](version=SCHEMA_VERSION))
+    head = _delimited(classes["GlobalMetadata"](version=SCHEMA_VERSION))
     encoded: dict[tuple[int, tuple[int, str]], bytes] = {}
     for npu in range(mesh.nodes):
         parts = [head]
         for node in nodes:
             group = own[node.line, npu] if node.line else everyone
             if (node.number, group) not in encoded:
-                encoded[node.number, group] = _delimited(_message(kinds, node, *group))
+                encoded[node.number, group] = _delimited(_message(classes, node, *group))
             parts.append(encoded[node.number, group])
         yield f"{name}.{npu}.et", b"".join(parts)
 
 
-def read_trace(content: bytes) -> tuple[Any, list[Any]]:
-    """The ``GlobalMetadata`` and the ``Node`` messages of a trace. Raises ``ValueError`` for half a message."""
-    kinds = messages()
-    found: list[Any] = []
-    position = 0
-    while position < len(content):
-        size = shift = 0
-        while True:
-            if position >= len(content):
-                raise ValueError("a trace ends inside the length of a message")
-            byte = content[position]
-            position += 1
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        if position + size > len(content):
-            raise ValueError("a trace ends inside a message")
-        kind = kinds["Node"] if found else kinds["GlobalMetadata"]
-        found.append(kind.FromString(content[position : position + size]))
-        position += size
-    return found[0], found[1:]
-
-
-def _message(kinds: Mapping[str, Any], node: Node, members: int, group: str) -> Any:
+def _message(classes: Mapping[str, Any], node: Node, members: int, group: str) -> Any:
     """A node of the trace of a die that is one of ``members``; alone it has nothing to communicate."""
-    attribute = kinds["AttributeProto"]
+    attribute = classes["AttributeProto"]
     attributes = [attribute(name="is_cpu_op", bool_val=False)]
     talks = node.op is not None and members > 1
     if talks:
@@ -181,7 +157,7 @@ def _message(kinds: Mapping[str, Any], node: Node, members: int, group: str) -> 
             attribute(name="num_ops", int64_val=round(node.operations)),
             attribute(name="tensor_size", uint64_val=round(node.tensor_bytes)),
         ]
-    return kinds["Node"](
+    return classes["Node"](
         id=node.number,
         name=node.name,
         type=COMM_COLL_NODE if talks else COMP_NODE,

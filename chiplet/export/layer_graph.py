@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Literal
 
+from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.projection.project import Accounted
 from chiplet.step.overlap import Machine, gemm_seconds
@@ -39,9 +40,6 @@ RESULT_OF: dict[str, str] = {"scatter dX": "dY W^T", "reduce dX": "dY W^T", "red
 
 NORM = "norm sums"
 """How the collectives of a norm's feature sums are called."""
-
-SUM_BYTES = 4
-"""Bytes of a sum in the accumulator buffer, and of an operand of the vector unit."""
 
 
 @dataclass(frozen=True)
@@ -78,49 +76,53 @@ class Node:
         return self.chunk_bytes * (self.line.size - 1) if self.line else 0.0
 
 
-def layer_trace(found: Accounted, *, sequences: int | None = None, token_tiles: bool = False) -> list[Node]:
-    """The nodes of one layer of ``found``, each after those that it waits for.
+def layer_trace(
+    accounted: Accounted, *, sequences: int | None = None, token_tiles: bool = False
+) -> list[Node]:
+    """The nodes of one layer of ``accounted``, each after those that it waits for.
 
     The layer works on ``sequences`` sequences: by default on as many as give every die work in the attention,
     if its mini-batch has so many. With ``token_tiles`` each operation is cut into the token tiles of the
     schedule, so that the communication of one can run behind the GEMM of another; else it is one collective,
     GEMM and collective after the other. Raises ``ValueError`` for more sequences than the mini-batch has.
     """
-    return _Trace(found, layer_sequences(found, sequences), token_tiles).nodes
+    return _Trace(accounted, layer_sequences(accounted, sequences), token_tiles).nodes
 
 
-def layer_sequences(found: Accounted, sequences: int | None = None) -> int:
+def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
     """Sequences that the trace of a layer works on; arguments and errors as :func:`layer_trace`."""
-    most: int = found.projection.memory.mini_batch_tokens["attention"] // found.projection.sequence_length
+    most: int = (
+        accounted.projection.memory.mini_batch_tokens["attention"] // accounted.projection.sequence_length
+    )
     if sequences is None:
-        return min(most, int(found.method.sequence_groups))
+        return min(most, int(accounted.method.sequence_groups))
     if not 1 <= sequences <= most:
         raise ValueError(f"sequences = {sequences}: must be from 1 to the {most} of a mini-batch")
     return sequences
 
 
-def layer_operations(found: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
+def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
     """Block, direction, operation, tokens and token tile of everything that one layer does, in order."""
-    memory, method = found.projection.memory, found.method
+    memory, method = accounted.projection.memory, accounted.method
     attention, ffn, _ = method.blocks()
-    length = found.projection.sequence_length
+    length = accounted.projection.sequence_length
     tokens, limit = sequences * length, memory.mini_batch_tokens["ffn"]
     parts = [limit] * (tokens // limit) + [tokens % limit] * bool(tokens % limit)
-    plans = [(attention, Batch(tokens, sequences, length))]
-    plans += [(ffn, Batch(part, ceil(part / length), length)) for part in parts]
-    made = [(batch, method.plan(block, batch, memory.slices[block.name])) for block, batch in plans]
-    for batch, plan in made:
-        tile = memory.token_tiles[plan.block.name]["forward"]
-        for operation in plan.forward:
+    mini_batches = [(attention, Batch(tokens, sequences, length))]
+    mini_batches += [(ffn, Batch(part, ceil(part / length), length)) for part in parts]
+    made = [(batch, method.passes(block, batch, memory.slices[block.name])) for block, batch in mini_batches]
+    for batch, passes in made:
+        tile = memory.token_tiles[passes.block.name]["forward"]
+        for operation in passes.forward:
             for _ in range(operation.times):
-                yield plan.block.name, "forward", operation, batch.tokens, tile
-    for batch, plan in reversed(made):
-        tile = memory.token_tiles[plan.block.name]["backward"]
-        again = len(plan.forward) if method.switches.recompute == "full" else 0
-        for place, operation in enumerate(plan.backward):
+                yield passes.block.name, "forward", operation, batch.tokens, tile
+    for batch, passes in reversed(made):
+        tile = memory.token_tiles[passes.block.name]["backward"]
+        again = len(passes.forward) if method.switches.recompute == "full" else 0
+        for place, operation in enumerate(passes.backward):
             direction = "forward again" if place < again else "backward"
             for _ in range(operation.times):
-                yield plan.block.name, direction, operation, batch.tokens, tile
+                yield passes.block.name, direction, operation, batch.tokens, tile
     for step in made[0][1].once:
         yield attention.name, "backward", Operation("weights", (step,)), tokens, tokens
 
@@ -195,7 +197,7 @@ class _Trace:
                 number = self._comm(label, step, size / tokens, sums or start, last)
                 if number is not None:
                     sums = [number] if NORM in step.name else sums
-                    for gemm in NEEDED_BY.get(_carried(step), tuple(each.name for each in operation.gemms)):
+                    for gemm in NEEDED_BY.get(_carried(step), tuple(one.name for one in operation.gemms)):
                         waits.setdefault(gemm, []).append(number)
         done: dict[str, int] = {}
         final = -1
@@ -265,10 +267,10 @@ def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:
     """``step`` as the array runs it, one GEMM for each token tile of ``tile``: their shapes, and how often."""
     if step.split is None:
         return [(step, 1)]
-    whole, rest = divmod(step.m if step.split == "m" else step.k, tile)
-    tokens = whole * tile + rest
-    found = [(_share(step, tile, tokens), whole)] if whole else []
-    return found + ([(_share(step, rest, tokens), 1)] if rest else [])
+    whole, left_over = divmod(step.m if step.split == "m" else step.k, tile)
+    tokens = whole * tile + left_over
+    parts = [(_share(step, tile, tokens), whole)] if whole else []
+    return parts + ([(_share(step, left_over, tokens), 1)] if left_over else [])
 
 
 def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
@@ -294,19 +296,19 @@ def _is_late(step: CommStep, direction: str) -> bool:
 
 def _merged(comms: tuple[CommStep, ...]) -> list[CommStep]:
     """``comms`` with what travels in the packets of another step added to that step."""
-    found: list[CommStep] = []
+    merged: list[CommStep] = []
     riders = [step for step in comms if not step.steps and step.group > 1]
     for step in [step for step in comms if step not in riders]:
         for rider in riders:
             if (rider.op, rider.axis, rider.group) == (step.op, step.axis, step.group):
                 extra, hops = rider.elements + step.elements, rider.element_hops + step.element_hops
                 serial = rider.serial_elements + step.serial_elements
-                found.append(replace(step, elements=extra, serial_elements=serial, element_hops=hops))
+                merged.append(replace(step, elements=extra, serial_elements=serial, element_hops=hops))
                 riders.remove(rider)
                 break
         else:
-            found.append(step)
-    return found + riders
+            merged.append(step)
+    return merged + riders
 
 
 def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorStep]:
@@ -314,14 +316,14 @@ def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorSte
     gemms, vectors = list(operation.gemms), list(operation.vectors)
     if operation.strip_rows:
         # Softmax lies between scores and values, its gradient between dP and dQ.
-        found: list[GemmStep | VectorStep] = []
+        ordered: list[GemmStep | VectorStep] = []
         for gemm in gemms:
-            found.append(gemm)
+            ordered.append(gemm)
             if gemm.name in ("scores", "dP"):
-                found.append(vectors.pop(0))
-        return [*found, *vectors]
-    norms: list[GemmStep | VectorStep] = [each for each in vectors if each.name == "norm"]
-    others = [each for each in vectors if each.name != "norm"]
+                ordered.append(vectors.pop(0))
+        return [*ordered, *vectors]
+    norms: list[GemmStep | VectorStep] = [vector for vector in vectors if vector.name == "norm"]
+    others = [vector for vector in vectors if vector.name != "norm"]
     if direction == "backward":
         return [*gemms, *others, *norms]
     return [*norms, *gemms, *others]

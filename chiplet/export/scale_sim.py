@@ -36,12 +36,12 @@ def scale_sim_cycles(*, rows: int, cols: int, m: int, k: int, n: int) -> int:
     return ceil(k / rows) * ceil(n / cols) * (m + 2 * rows + cols - 2) - 1
 
 
-def gemm_rows(found: Accounted, sequences: int) -> list[GemmRow]:
+def gemm_rows(accounted: Accounted, sequences: int) -> list[GemmRow]:
     """The GEMMs of one layer on the busiest die, forward and backward, cut into token tiles; equal ones once."""
-    die, terms = found.machine.system.die, found.machine.terms
+    die, terms = accounted.machine.system.die, accounted.machine.terms
     counts: Counter[tuple[int, int, int]] = Counter()
     names: dict[tuple[int, int, int], str] = {}
-    for block, direction, operation, tokens, tile in layer_operations(found, sequences):
+    for block, direction, operation, tokens, tile in layer_operations(accounted, sequences):
         for step in operation.gemms:
             for part, times in cut_gemm(step, min(tile, tokens)):
                 shape = (part.m, part.k, part.n)

@@ -88,7 +88,7 @@ def load_configuration(config: Path | None, overrides: Sequence[str], *, preset:
     layers += [read_override(override) for override in overrides]
     for layer in layers:
         _check_keys(layer)
-    layers = [each for layer in layers for each in (*_memory_preset(layer), layer)]
+    layers = [one for layer in layers for one in (*_memory_preset(layer), layer)]
     values: dict[str, Any] = {}
     for layer in layers:
         _merge(values, layer.values)
@@ -267,18 +267,18 @@ def _leaves(values: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterable[tupl
 
 
 def _lookup(values: Mapping[str, Any], path: Sequence[str]) -> Any:
-    found: Any = values
+    value: Any = values
     for part in path:
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def _holds(values: Mapping[str, Any], path: Sequence[str]) -> bool:
-    found: Any = values
+    table: Any = values
     for part in path:
-        if not isinstance(found, dict) or part not in found:
+        if not isinstance(table, dict) or part not in table:
             return False
-        found = found[part]
+        table = table[part]
     return True
 
 

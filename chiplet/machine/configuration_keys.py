@@ -88,18 +88,18 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, str]]:
 
 
 def _submodel(field: FieldInfo) -> type[BaseModel] | None:
-    kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _allowed(field: FieldInfo) -> str:
-    kind = field.annotation
-    if get_origin(kind) is Literal:
-        return "one of " + ", ".join(to_toml_value(choice) for choice in get_args(kind))
-    if kind is bool:
+    annotation = field.annotation
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(to_toml_value(choice) for choice in get_args(annotation))
+    if annotation is bool:
         return "true or false"
     nouns: dict[Any, str] = {int: "an integer", float: "a finite number", str: "a string"}
-    noun = nouns.get(kind, f"of type {kind}")
+    noun = nouns.get(annotation, f"of type {annotation}")
     limits = {
         bound: getattr(item, bound)
         for item in field.metadata

@@ -116,8 +116,8 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         )
         gemm.append(hop)
         units = {key: unit for key, unit in units.items() if key != name}
-    rest = [_specified(name, unit, system) for name, unit in units.items()]
-    rest += [
+    others = [_specified(name, unit, system) for name, unit in units.items()]
+    others += [
         Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")
         for name, value, unit in (
             ("vector.lanes", float(system.die.cols), "lanes"),
@@ -126,7 +126,7 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
             ("memory.efficiency", 1.0, "share of peak bandwidth"),
         )
     ]
-    return ([], gemm + rest) if calibration is None else (gemm, rest)
+    return ([], gemm + others) if calibration is None else (gemm, others)
 
 
 def _specified(name: str, unit: str, system: SystemSpec) -> Input:

@@ -50,6 +50,9 @@ MemoryPreset = Literal["", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"]
 COMMAND_BYTES = 32
 """Size of one command of a die's program, in bytes."""
 
+SUM_BYTES = 4
+"""Bytes of a sum in the accumulator buffer: fp32 or int32."""
+
 BUFFER_ADDRESS_BITS = 20
 """Width of a buffer address in a command: no bank is deeper than 2 ** 20 words."""
 
@@ -96,7 +99,12 @@ class DieSpec(StrictModel):
                 self.rows * self.rows * element,
                 "rows vectors of rows elements",
             ),
-            ("accumulator_bytes", self.accumulator_bytes, 2 * self.cols * 4, "two rows of cols 32-bit sums"),
+            (
+                "accumulator_bytes",
+                self.accumulator_bytes,
+                2 * self.cols * SUM_BYTES,
+                "two rows of cols 32-bit sums",
+            ),
         ):
             if have < need:
                 raise ValueError(f"{name} = {have} is smaller than {why}: must be at least {need}")
@@ -135,7 +143,7 @@ class DieSpec(StrictModel):
     @property
     def accumulator_depth(self) -> int:
         """Rows of ``cols`` sums in the accumulator buffer: always even, for its two bank groups."""
-        return self.accumulator_bytes // (self.cols * 4) // 2 * 2
+        return self.accumulator_bytes // (self.cols * SUM_BYTES) // 2 * 2
 
     @property
     def macs_per_cycle(self) -> int:

@@ -14,11 +14,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from chiplet.machine.base import StrictModel
+from chiplet.machine.specs import SUM_BYTES
 from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
-    BlockPlan,
+    BlockPasses,
     CommStep,
     FusedBlock,
     GemmStep,
@@ -95,7 +96,7 @@ class Method(ABC):
         self.mesh = mesh
         self.switches = switches
         self.element_bytes = element_bytes
-        self.sum_bytes = 4 if switches.sums == "32-bit" else element_bytes
+        self.sum_bytes = SUM_BYTES if switches.sums == "32-bit" else element_bytes
 
     @cached_property
     @abstractmethod
@@ -170,12 +171,12 @@ class Method(ABC):
         """Weights of ``block`` that a die keeps, replicas included."""
         return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
 
-    def plan(self, block: FusedBlock, batch: Batch, slices: Number = 1) -> BlockPlan:
+    def passes(self, block: FusedBlock, batch: Batch, slices: Number = 1) -> BlockPasses:
         """Operations of ``block`` for the mini-batch ``batch``, forward and backward, each of its linears cut
         into ``slices`` by output columns.
         """
         *earlier, last = self._forward_slices(block.expand, batch.tokens, slices)
-        first = [self._with_norm(each, block, batch, backward=False) for each in earlier[:1]]
+        first = [self._with_norm(part, block, batch, backward=False) for part in earlier[:1]]
         first += earlier[1:]
         if not earlier:
             last = self._with_norm(last, block, batch, backward=False)
@@ -198,7 +199,7 @@ class Method(ABC):
                 backward = [*second_backward, joint, *first_backward]
             if self.switches.recompute == "full":
                 backward = [*forward, *backward]
-        return BlockPlan(block, tuple(forward), tuple(backward), self.replica_comms(block))
+        return BlockPasses(block, tuple(forward), tuple(backward), self.replica_comms(block))
 
     def _forward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
         return [repeated(self.linear_forward(part, tokens), times) for part, times in sliced(linear, slices)]
@@ -206,11 +207,11 @@ class Method(ABC):
     def _backward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
         """Every slice gives a partial sum of the whole dX; all but the first are added to those before."""
         first, *others = (
-            repeated(self.linear_backward(part, tokens), times) for part, times in sliced(linear, slices)
+            repeated(self.linear_backward(piece, tokens), times) for piece, times in sliced(linear, slices)
         )
         elements = tokens * linear.h_in
         addition = VectorStep("sum over slices", elements / self.mesh.nodes, 1, elements)
-        return [first, *(joined(each, Operation("sum", vectors=(addition,))) for each in others)]
+        return [first, *(joined(part, Operation("sum", vectors=(addition,))) for part in others)]
 
     @cached_property
     def kv_replicas(self) -> Number:

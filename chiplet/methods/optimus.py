@@ -58,8 +58,8 @@ class Optimus(Method):
 
     @cached_property
     def _row_ring(self) -> CollectiveCost:
-        found: CollectiveCost = tabulated(line_cost, self.mesh.cols, "ring")
-        return found
+        cost: CollectiveCost = tabulated(line_cost, self.mesh.cols, "ring")
+        return cost
 
     def _along_row(self, name: str, op: str, features: int, tokens: int) -> CommStep:
         """Blocks of tokens by ``features`` broadcast or reduced along the row."""

@@ -74,8 +74,8 @@ def in_flight(stage: int, *, stages: int, micro_batches: int, interleave: int) -
 
 def stage_layers(layers: int, stages: int) -> list[int]:
     """Layers of each stage: equal parts, one more on the first stages if there is a rest."""
-    each, rest = divmod(layers, stages)
-    return [each + 1] * rest + [each] * (stages - rest)
+    least, longer = divmod(layers, stages)
+    return [least + 1] * longer + [least] * (stages - longer)
 
 
 def ring_seconds(nodes: int, data_bytes: float, *, rate: Number, latency: Number) -> Number:

@@ -98,16 +98,16 @@ class Replicas:
             yield None
             return
         sizes = [given] if given else _sizes(self.batch, spec.pipeline)
-        found = False
+        any_fits = False
         for size in sizes:
             if size > self.batch:
                 raise ValueError(
                     f"parallel.micro_batch = {size}: must be at most the {self.batch} sequences of a replica"
                 )
             if spec.interleave == 1 or ceil(self.batch / size) % spec.pipeline == 0:
-                found = True
+                any_fits = True
                 yield size
-        if not found:
+        if not any_fits:
             what = f" of {given}" if given else ""
             raise ValueError(
                 f"parallel.interleave = {spec.interleave}: the {self.batch} sequences of a replica make no "
@@ -117,7 +117,7 @@ class Replicas:
     def schedule(self, size: int | None) -> tuple[Schedule, Stage]:
         """The schedule of a package with micro-batches of ``size`` sequences, and the fullest stage."""
         need, fullest = self.need(size)
-        found = make_schedule(
+        schedule = make_schedule(
             self.method,
             self.system,
             global_batch=self.batch,
@@ -126,7 +126,7 @@ class Replicas:
             mini_batch=self.mini_batch,
             dram=need,
         )
-        return found, fullest
+        return schedule, fullest
 
     def need(self, size: int | None) -> tuple[DramNeed, Stage]:
         """What DRAM holds of the fullest stage with micro-batches of ``size`` sequences, and that stage."""
@@ -152,8 +152,11 @@ class Replicas:
         """The passes of ``whole`` over the layers of stage ``number``: only the last has the output head."""
         layers = one_of([stage.layers for stage in self.stages], number)
         heads = one_of([int(stage.last) for stage in self.stages], number)
-        found = (replace(each, layers=heads if each.block == "head" else layers) for each in whole.passes)
-        return tuple(each for each in found if is_array(each.layers) or each.layers)
+        passes = (
+            replace(one_pass, layers=heads if one_pass.block == "head" else layers)
+            for one_pass in whole.passes
+        )
+        return tuple(one_pass for one_pass in passes if is_array(one_pass.layers) or one_pass.layers)
 
     def account(self, whole: StepAccount, schedule: Schedule, fullest: Stage) -> ParallelAccount:
         """The step on all packages, out of the account of a replica as if on one package."""
@@ -162,13 +165,13 @@ class Replicas:
         backward: list[Number] = []
         for stage in self.stages:
             embedding = whole.embedding_seconds if stage.first else 0.0
-            for direction, found, share in (("forward", forward, 1 / 3), ("backward", backward, 2 / 3)):
+            for direction, times, share in (("forward", forward, 1 / 3), ("backward", backward, 2 / 3)):
                 seconds = sum(
-                    each.layer_seconds * (1 if each.block == "head" else stage.layers)
-                    for each in whole.passes
-                    if each.direction == direction and (stage.last or each.block != "head")
+                    one_pass.layer_seconds * (1 if one_pass.block == "head" else stage.layers)
+                    for one_pass in whole.passes
+                    if one_pass.direction == direction and (stage.last or one_pass.block != "head")
                 )
-                found.append((seconds + embedding * share) / count)
+                times.append((seconds + embedding * share) / count)
         crossing_bytes: Number = 0.0
         crossing: Number = 0.0
         if len(self.stages) > 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.methods.base import Method, Recompute
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
 from chiplet.workload.llm import Llm
@@ -103,12 +103,12 @@ class BlockMemory:
     @cached_property
     def gradient_bytes(self) -> Number:
         """Weight gradients of the largest part, 32 bits each."""
-        return larger(*self.units) * 4
+        return larger(*self.units) * SUM_BYTES
 
     @cached_property
     def strip_bytes(self) -> Number:
         """Attention scores of one strip of rows, 32 bits each; as operands half as much is held, twice."""
-        return self.die.rows * self.length * 4 if self.block.name == "attention" else 0
+        return self.die.rows * self.length * SUM_BYTES if self.block.name == "attention" else 0
 
     @cached_property
     def tile_operand_bytes(self) -> Number:
@@ -124,7 +124,7 @@ class BlockMemory:
     @cached_property
     def tile_sum_bytes(self) -> Number:
         """Partial sums for each token of a token tile, double-buffered, 32 bits each."""
-        return 2 * larger(*(self.method.tile_sums(linear) for linear in self._linears)) * 4
+        return 2 * larger(*(self.method.tile_sums(linear) for linear in self._linears)) * SUM_BYTES
 
     @cached_property
     def edge_features(self) -> int:

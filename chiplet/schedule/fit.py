@@ -37,8 +37,8 @@ MAX_TILE = 1024
 
 @dataclass(frozen=True)
 class Fit:
-    """How a block fits: ``parts`` and ``slices`` as :class:`chiplet.schedule.buffers.BlockMemory` has them, and the ``size`` of
-    its mini-batch: sequences in the attention, tokens elsewhere. Where nothing fits, ``size`` is 0.
+    """How a block fits: its ``parts`` and ``slices``, as in :class:`chiplet.schedule.buffers.BlockMemory`, and the
+    ``size`` of its mini-batch, in sequences for the attention and in tokens elsewhere; 0 where nothing fits.
     """
 
     parts: Number
@@ -69,12 +69,12 @@ def fit_block(work: Work, block: FusedBlock, *, fused: bool) -> Fit:
     """
     parts = size = 0
     share = -1.0
-    for each in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
-        memory = work.memory(block, each)
-        found = _largest_batch(memory, work)
-        busy = _busy_share(memory, found)
-        better = (found > 0) & (busy > share)
-        parts, size = choose(better, each, parts), choose(better, found, size)
+    for count in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
+        memory = work.memory(block, count)
+        largest = _largest_batch(memory, work)
+        busy = _busy_share(memory, largest)
+        better = (largest > 0) & (busy > share)
+        parts, size = choose(better, count, parts), choose(better, largest, size)
         share = choose(better, busy, share)
     if not anywhere(size == 0):
         return Fit(parts, 1, size)
@@ -103,9 +103,9 @@ def _sliced(work: Work, block: FusedBlock, wanted: Any) -> Fit:
             return _smallest_fits(work.memory(block, most_parts, count), work, tile)
 
         fewest = smaller(smallest_true(2, most + 1, fits), most)
-        found = _largest_batch(work.memory(block, most_parts, fewest), work, tile)
-        new = (size == 0) & (found > 0)
-        slices, size = choose(new, fewest, slices), choose(new, found, size)
+        largest = _largest_batch(work.memory(block, most_parts, fewest), work, tile)
+        new = (size == 0) & (largest > 0)
+        slices, size = choose(new, fewest, slices), choose(new, largest, size)
         if not anywhere((size == 0) & wanted):
             break
     return Fit(most_parts, slices, size)
@@ -208,10 +208,10 @@ def _smallest_fits(memory: BlockMemory, work: Work, least_tile: Number) -> Any:
     if work.mini_batch is not None:
         return _fits(memory, _given(memory, work), least_tile)
     size = _smallest_size(memory, work, least_tile)
-    found: Any = False
+    fits: Any = False
     for tile in _reserved_tiles(memory):
-        found = found | (_enough(memory, tile, least_tile) & _fits(memory, size, tile))
-    return found
+        fits = fits | (_enough(memory, tile, least_tile) & _fits(memory, size, tile))
+    return fits
 
 
 def _enough(memory: BlockMemory, tile: Number, least_tile: Number) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import (
     BlockMemory,
@@ -177,13 +177,13 @@ def block_schedule(
     weights_ahead = overlap & (pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes)
     # A second set of gradients may shrink the token tile, but not below the height of the array.
     tokens = tile if not memory.method.token_tiled else smaller(tile, die.rows)
-    left = die.accumulator_bytes - pair * 4 - memory.strip_bytes
+    left = die.accumulator_bytes - pair * SUM_BYTES - memory.strip_bytes
     gradients_behind = overlap & (left >= tokens * memory.tile_sum_bytes)
     shrunk = smaller(tile, larger(tokens, rounded_down(left / memory.tile_sum_bytes)))
     tile = choose(gradients_behind, shrunk, tile)
     weights, activations, sums = buffer_uses(memory, batch, tile)
     twice = rounded_up(pair * die.element_bytes + memory.passing_bytes)
-    more_sums = larger(0, rounded_up(pair * 4 - memory.gradient_bytes))
+    more_sums = larger(0, rounded_up(pair * SUM_BYTES - memory.gradient_bytes))
     buffers = (
         replace(weights, needed=choose(weights_ahead, larger(weights.needed, twice), weights.needed)),
         activations,

@@ -42,8 +42,8 @@ class PassAccount:
     @cached_property
     def on_package(self) -> Busy:
         """Time of one layer's pass without DRAM."""
-        found: Busy = self.busy * self.runs + self.once
-        return found
+        busy: Busy = self.busy * self.runs + self.once
+        return busy
 
     @cached_property
     def dram_exposed(self) -> Number:
@@ -94,42 +94,42 @@ class StepAccount:
 
     def direction_seconds(self, direction: str) -> Number:
         """Time of all passes of ``direction``."""
-        return sum((each.seconds for each in self.passes if each.direction == direction), 0.0)
+        return sum((one_pass.seconds for one_pass in self.passes if one_pass.direction == direction), 0.0)
 
 
-def account_plan(plan: StepDemand, method: Method, machine: Machine) -> StepAccount:
-    """Account of ``plan`` on ``machine``, or on as many machines as arrays in it have elements."""
+def account_demand(demand: StepDemand, method: Method, machine: Machine) -> StepAccount:
+    """Account of ``demand`` on ``machine``, or on as many machines as arrays in it have elements."""
     system, mesh = machine.system, method.mesh
     passes = []
-    events = plan.events
-    for each in plan.passes:
-        busy, choice = pass_busy(each.loads, machine, method.switches.overlap)
-        waiting = sum((wait.seconds(system, mesh) * times for times, wait in each.waits), 0.0)
+    events = demand.events
+    for one_pass in demand.passes:
+        busy, choice = pass_busy(one_pass.tile_demands, machine, method.switches.overlap)
+        waiting = sum((wait.seconds(system, mesh) * times for times, wait in one_pass.waits), 0.0)
         account = PassAccount(
-            each.block,
-            each.direction,
-            each.operations,
-            each.layers,
-            each.runs,
-            each.tokens,
-            pick(each.loads.tiles, choice),
+            one_pass.block,
+            one_pass.direction,
+            one_pass.operations,
+            one_pass.layers,
+            one_pass.runs,
+            one_pass.tokens,
+            pick(one_pass.tile_demands.tiles, choice),
             busy,
-            _once(each.once, system),
-            each.traffic,
-            each.traffic.seconds(system, mesh),
+            _once(one_pass.once, system),
+            one_pass.traffic,
+            one_pass.traffic.seconds(system, mesh),
             waiting,
         )
         passes.append(account)
-        events += each.events + Events(sram_bytes=pick(each.stationary_bytes, choice))
+        events += one_pass.events + Events(sram_bytes=pick(one_pass.stationary_bytes, choice))
     return StepAccount(
         tuple(passes),
-        plan.embedding,
-        plan.embedding.seconds(system, mesh),
-        plan.update,
-        plan.update.seconds(system, mesh),
-        plan.update_operations / mesh.nodes / machine.vector_operations_per_second,
+        demand.embedding,
+        demand.embedding.seconds(system, mesh),
+        demand.update,
+        demand.update.seconds(system, mesh),
+        demand.update_operations / mesh.nodes / machine.vector_operations_per_second,
         events,
-        plan.layer_elements,
+        demand.layer_elements,
     )
 
 
@@ -137,8 +137,8 @@ def account_step(
     method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
 ) -> StepAccount:
     """Account of one training step of ``global_batch`` sequences run as ``schedule`` says."""
-    plan = step_demand(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
-    return account_plan(plan, method, machine)
+    demand = step_demand(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
+    return account_demand(demand, method, machine)
 
 
 def _once(steps: tuple[CommStep, ...], system: SystemSpec) -> Busy:

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chiplet.machine.specs import DieSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import UPDATE_BYTES, UPDATE_OPS, Optimizer
 from chiplet.schedule.schedule import BlockSchedule, Schedule, tile_choices
 from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
 from chiplet.step.energy import Events, comm_events, operation_events, stationary_bytes, traffic_events
-from chiplet.step.overlap import PassDemands, pass_loads
+from chiplet.step.overlap import TileDemands, pass_demands
 from chiplet.vectorized.elementwise import Number, choose, is_array
-from chiplet.workload.operations import BlockName, BlockPlan, CommStep, Operation
+from chiplet.workload.operations import BlockName, BlockPasses, CommStep, Operation
 
 
 @dataclass(frozen=True)
 class PassDemand:
     """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
 
-    Each of ``runs`` mini-batches of ``tokens`` asks ``loads`` of the machine; ``once`` is communicated once a
+    Each of ``runs`` mini-batches of ``tokens`` asks ``tile_demands`` of the machine; ``once`` is communicated once a
     step. ``traffic`` goes to and from memory; for each of ``waits``, so often as it says, the block waits
     until that traffic is over. ``events`` are those of all layers, without what depends on the token tile:
     ``stationary_bytes`` have one number, or row of an array, for each choice of it.
@@ -37,7 +37,7 @@ class PassDemand:
     layers: int
     runs: Number
     tokens: Number
-    loads: PassDemands
+    tile_demands: TileDemands
     once: tuple[CommStep, ...]
     traffic: DramTraffic
     waits: tuple[tuple[Number, DramTraffic], ...]
@@ -76,21 +76,23 @@ def step_demand(
     passes = []
     for part in schedule.blocks:
         layers = 1 if part.block.contract is None else model.layers
-        plan = method.plan(part.block, part.batch, part.slices)
-        traffics = _pass_traffic(plan, part, method, schedule, global_batch)
+        block_passes = method.passes(part.block, part.batch, part.slices)
+        traffics = _pass_traffic(block_passes, part, method, schedule, global_batch)
         runs = schedule.rounds * part.batches
         batches = tokens / part.batch.tokens
         tiles = _tiles(part, method, die)
         for direction, traffic, operations in zip(
-            ("forward", "backward"), traffics, (plan.forward, plan.backward), strict=True
+            ("forward", "backward"), traffics, (block_passes.forward, block_passes.backward), strict=True
         ):
             times = schedule.rounds if part.resident else runs
-            once = plan.once if direction == "backward" else ()
+            once = block_passes.once if direction == "backward" else ()
             events = _events(operations, method, die, batches, runs) + traffic_events(traffic, mesh)
             for step in once:
                 events += comm_events(step, mesh.nodes)
             stationary = [
-                sum(stationary_bytes(each, die, tile) * each.times for each in operations) * batches * layers
+                sum(stationary_bytes(operation, die, tile) * operation.times for operation in operations)
+                * batches
+                * layers
                 for tile in (tiles if isinstance(tiles, list) else (tiles,))
             ]
             passes.append(
@@ -101,10 +103,13 @@ def step_demand(
                     layers,
                     runs,
                     part.batch.tokens,
-                    pass_loads(operations, die, terms, method, part.batch.tokens, tiles),
+                    pass_demands(operations, die, terms, method, part.batch.tokens, tiles),
                     once,
                     traffic,
-                    tuple((times * share, wait) for share, wait in _unhidden(plan, part, method, direction)),
+                    tuple(
+                        (times * share, wait)
+                        for share, wait in _unhidden(block_passes, part, method, direction)
+                    ),
                     events * layers,
                     stationary if isinstance(tiles, list) else stationary[0],
                 )
@@ -114,7 +119,7 @@ def step_demand(
             layer_elements += sum(step.elements for step in once)
     # Beside the layers: table rows in and out for the embedding, and the update of every parameter.
     element = die.element_bytes
-    embedding_bytes = tokens * model.hidden * (3 * element + 2 * 4)
+    embedding_bytes = tokens * model.hidden * (3 * element + 2 * SUM_BYTES)
     update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
     embedding = DramTraffic(embedding_bytes, embedding_bytes / mesh.nodes)
     update = DramTraffic(update_bytes, update_bytes / mesh.nodes)
@@ -140,32 +145,32 @@ def _tiles(part: BlockSchedule, method: Method, die: DieSpec) -> Number:
 
 
 def _pass_traffic(
-    plan: BlockPlan, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: Number
+    passes: BlockPasses, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: Number
 ) -> tuple[DramTraffic, DramTraffic]:
     """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round, or each
     mini-batch where they do not stay.
     """
-    forward, backward = activation_traffic(plan, part, method, global_batch * schedule.length)
-    stored, per_die = weight_bytes(plan, method)
+    forward, backward = activation_traffic(passes, part, method, global_batch * schedule.length)
+    stored, per_die = weight_bytes(passes, method)
     rounds = schedule.rounds * (1 if part.resident else part.batches)
-    load = DramTraffic(stored * rounds, per_die * rounds)
+    weights_in = DramTraffic(stored * rounds, per_die * rounds)
     # Gradients are written in 32 bits each round, and from the second round on read before.
-    gradient = 4 / method.element_bytes * (2 * rounds - 1)
-    store = DramTraffic(stored * gradient, stored * gradient / method.mesh.nodes)
-    if plan.block.contract is None:  # forward and backward share one load
-        return forward + load, backward + store
-    return forward + load, backward + load + store
+    gradient = SUM_BYTES / method.element_bytes * (2 * rounds - 1)
+    gradients_out = DramTraffic(stored * gradient, stored * gradient / method.mesh.nodes)
+    if passes.block.contract is None:  # forward and backward share one load
+        return forward + weights_in, backward + gradients_out
+    return forward + weights_in, backward + weights_in + gradients_out
 
 
 def _unhidden(
-    plan: BlockPlan, part: BlockSchedule, method: Method, direction: str
+    passes: BlockPasses, part: BlockSchedule, method: Method, direction: str
 ) -> Iterator[tuple[Number, DramTraffic]]:
     """What a block waits for each round, 1 or 0 times: its weights to come, or its gradients to leave."""
-    stored, per_die = weight_bytes(plan, method)
-    if not (direction == "backward" and plan.block.contract is None):
+    stored, per_die = weight_bytes(passes, method)
+    if not (direction == "backward" and passes.block.contract is None):
         yield choose(part.weights_ahead, 0, 1), DramTraffic(stored, per_die)
     if direction == "backward":
-        gradient = stored * 4 / method.element_bytes
+        gradient = stored * SUM_BYTES / method.element_bytes
         yield choose(part.gradients_behind, 0, 1), DramTraffic(gradient, gradient / method.mesh.nodes)
 
 
@@ -183,8 +188,8 @@ def _events(
 ) -> Events:
     total = Events()
     for operation in operations:
-        found = operation_events(operation, die) * batches
+        events = operation_events(operation, die) * batches
         for step in operation.comms:
-            found += comm_events(step, method.mesh.nodes) * (runs if step.weights else batches)
-        total += found * operation.times
+            events += comm_events(step, method.mesh.nodes) * (runs if step.weights else batches)
+        total += events * operation.times
     return total

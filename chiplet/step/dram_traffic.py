@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.schedule import BlockSchedule
 from chiplet.vectorized.elementwise import Number, choose, larger
-from chiplet.workload.operations import BlockPlan, linears, slice_count
+from chiplet.workload.operations import BlockPasses, linears, slice_count
 from nop.topology import Mesh
-
-SUM_BYTES = 4
-"""Bytes of a partial sum."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class DramTraffic:
 
 
 def activation_traffic(
-    plan: BlockPlan, schedule: BlockSchedule, method: Method, tokens: Number
+    passes: BlockPasses, schedule: BlockSchedule, method: Method, tokens: Number
 ) -> tuple[DramTraffic, DramTraffic]:
     """Activations of ``tokens`` tokens through one block, forward and backward.
 
@@ -54,7 +51,7 @@ def activation_traffic(
     path needs. Every further slice of a linear reads its input again, and backward reads and writes the
     partial sums of dX; a sliced head leaves its logits in DRAM between the passes.
     """
-    block, model, recompute = plan.block, method.model, method.switches.recompute
+    block, model, recompute = passes.block, method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden
     forward: Number = float(hidden)  # input
     backward: Number = float(hidden)  # gradient of the input
@@ -78,7 +75,7 @@ def activation_traffic(
             forward += again
             backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
-    repeated = sum((slice_count(each, schedule.slices) - 1) * each.h_in for each in linears(block))
+    repeated = sum((slice_count(linear, schedule.slices) - 1) * linear.h_in for linear in linears(block))
     if block.contract is None:
         logits = choose(repeated > 0, block.expand.h_out, 0)
         forward, backward = forward + logits, backward + logits
@@ -92,9 +89,9 @@ def activation_traffic(
     )
 
 
-def weight_bytes(plan: BlockPlan, method: Method) -> tuple[float, Number]:
+def weight_bytes(passes: BlockPasses, method: Method) -> tuple[float, Number]:
     """Bytes of a block's weights: in DRAM, where each is stored once, and on one die, replicas included."""
-    block, model = plan.block, method.model
+    block, model = passes.block, method.model
     stored = {
         "attention": model.attention_weights,
         "ffn": model.ffn_weights,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.vectorized.elementwise import Number, ceil_div, smaller
 from chiplet.workload.operations import CommStep, Operation
 from nop.topology import Mesh
-
-SUM_BYTES = 4
-"""Bytes of a partial sum in the accumulator buffer and of an operand of the vector unit."""
 
 PICO = 1e-12
 

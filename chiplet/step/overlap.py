@@ -119,15 +119,15 @@ def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
         return step.count * array(step.m, step.k, step.n)
     tokens = step.m if step.split == "m" else step.k
     whole = rounded_down(tokens / tile)
-    rest = tokens - whole * tile
+    left_over = tokens - whole * tile
 
     def cycles(size: Number, there: Any) -> Number:
         if not anywhere(there):
             return 0.0
-        found = array(size, step.k, step.n) if step.split == "m" else array(step.m, size, step.n)
-        return choose(there, found, 0.0)
+        whole_tile = array(size, step.k, step.n) if step.split == "m" else array(step.m, size, step.n)
+        return choose(there, whole_tile, 0.0)
 
-    return step.count * (whole * cycles(tile, whole > 0) + cycles(rest, rest > 0))
+    return step.count * (whole * cycles(tile, whole > 0) + cycles(left_over, left_over > 0))
 
 
 def array_of(die: DieSpec, terms: GemmTerms) -> ArrayCycles:
@@ -141,7 +141,7 @@ def gemm_seconds(step: GemmStep, machine: Machine, tile: Number) -> Number:
     return gemm_cycles(step, array_of(die, machine.terms), tile) / die.clock_hz
 
 
-def operation_load(
+def operation_demand(
     operation: Operation,
     array: ArrayCycles,
     rows: Number,
@@ -171,18 +171,18 @@ def operation_load(
     )
 
 
-def load_busy(load: OperationDemand, machine: Machine, overlap: bool) -> Busy:
-    """Time that ``load`` takes, its resources working at the same time if they ``overlap``."""
+def demand_busy(demand: OperationDemand, machine: Machine, overlap: bool) -> Busy:
+    """Time that ``demand`` takes, its resources working at the same time if they ``overlap``."""
     system = machine.system
     rate, hop = system.link.bytes_per_second, system.hop_seconds
-    compute = load.cycles / system.die.clock_hz
-    vector = load.vector_operations / machine.vector_operations_per_second
-    axes = [data / rate + hops * hop for data, hops in load.axes]
+    compute = demand.cycles / system.die.clock_hz
+    vector = demand.vector_operations / machine.vector_operations_per_second
+    axes = [data / rate + hops * hop for data, hops in demand.axes]
     nop = larger(0.0, *axes)
     beyond = sum(axes, vector)
     if overlap:
         busiest = larger(compute, vector, nop)
-        total = busiest + (compute + beyond - busiest) / load.parts
+        total = busiest + (compute + beyond - busiest) / demand.parts
         beyond = total - compute
         vector_exposed = choose(vector > nop, smaller(beyond, vector), 0.0)
     else:
@@ -194,12 +194,12 @@ def load_busy(load: OperationDemand, machine: Machine, overlap: bool) -> Busy:
 def operation_busy(operation: Operation, machine: Machine, method: Method, tokens: int, tile: int) -> Busy:
     """Time of ``operation`` for a mini-batch of ``tokens`` in token tiles of ``tile``."""
     die = machine.system.die
-    load = operation_load(operation, array_of(die, machine.terms), die.rows, method, tokens, tile)
-    return load_busy(load, machine, method.switches.overlap)
+    demand = operation_demand(operation, array_of(die, machine.terms), die.rows, method, tokens, tile)
+    return demand_busy(demand, machine, method.switches.overlap)
 
 
 @dataclass(frozen=True)
-class PassDemands:
+class TileDemands:
     """The loads of a pass over a mini-batch: ``rows[i][j]`` is that of operation j in token tiles of
     ``tiles[i]``, and ``times[j]`` how often it runs.
 
@@ -211,40 +211,42 @@ class PassDemands:
     times: tuple[Number, ...]
 
 
-def pass_loads(
+def pass_demands(
     operations: Sequence[Operation],
     die: DieSpec,
     terms: GemmTerms,
     method: Method,
     tokens: Number,
     tiles: Number,
-) -> PassDemands:
+) -> TileDemands:
     """The loads of ``operations`` for every choice of the token tile."""
     array = array_of(die, terms)
-    return PassDemands(
+    return TileDemands(
         tiles,
         tuple(
-            tuple(operation_load(each, array, die.rows, method, tokens, tile) for each in operations)
+            tuple(
+                operation_demand(operation, array, die.rows, method, tokens, tile) for operation in operations
+            )
             for tile in (tiles if isinstance(tiles, list) else (tiles,))
         ),
         tuple(operation.times for operation in operations),
     )
 
 
-def pass_busy(loads: PassDemands, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
+def pass_busy(demands: TileDemands, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
     """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
     times = []
-    for row in loads.rows:
+    for row in demands.rows:
         total = Busy()
-        for load, count in zip(row, loads.times, strict=True):
-            one = load_busy(load, machine, overlap)
+        for demand, count in zip(row, demands.times, strict=True):
+            one = demand_busy(demand, machine, overlap)
             total += one if not is_array(count) and count == 1 else one * count
         times.append(total)
-    if not isinstance(loads.tiles, list):
+    if not isinstance(demands.tiles, list):
         import numpy as np
 
         (every,) = times
-        shape = np.broadcast_shapes(every.elapsed.shape, loads.tiles.shape)
+        shape = np.broadcast_shapes(every.elapsed.shape, demands.tiles.shape)
         choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
         return Busy(*(pick(value, choice) for value in _fields(every))), choice
     choice = min(range(len(times)), key=lambda index: times[index].elapsed)

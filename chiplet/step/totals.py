@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from chiplet.methods.base import Method
+from chiplet.step.account import StepAccount
 from chiplet.step.energy import joules
 from chiplet.step.overlap import Busy, Machine
 from chiplet.vectorized.elementwise import Number, anywhere, choose
-
-if TYPE_CHECKING:
-    from chiplet.step.account import StepAccount
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,13 @@ def totals(
     """The numbers that ``account`` amounts to for ``global_batch`` sequences of ``length`` tokens."""
     model, mesh, system = method.model, method.mesh, machine.system
     tokens = global_batch * length
-    busy = sum((each.on_package * each.layers for each in account.passes), Busy())
+    busy = sum((one_pass.on_package * one_pass.layers for one_pass in account.passes), Busy())
     step, embedding = account.seconds, account.embedding_seconds
     energy = joules(account.events, system, mesh.nodes, step)
     flops = model.forward_flops(tokens, length) + model.backward_flops(tokens, length)
     peak = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
-    dram_exposed = sum((each.dram_exposed * each.layers for each in account.passes), 0.0)
-    dram_busy = sum((each.memory_seconds * each.layers for each in account.passes), 0.0)
+    dram_exposed = sum((one_pass.dram_exposed * one_pass.layers for one_pass in account.passes), 0.0)
+    dram_busy = sum((one_pass.memory_seconds * one_pass.layers for one_pass in account.passes), 0.0)
     breakdown: dict[str, Number] = {
         "compute": busy.compute,
         "nop_exposed": busy.nop_exposed,

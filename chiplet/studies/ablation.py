@@ -12,34 +12,34 @@ from chiplet.step.account import account_step
 from chiplet.studies.results import AblationRow, LeftOut
 
 
-def ablate(found: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
-    """The step of ``found`` with all rules, and with each of :data:`chiplet.schedule.schedule.RULES` off.
+def ablate(accounted: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
+    """The step of ``accounted`` with all rules, and with each of :data:`chiplet.schedule.schedule.RULES` off.
 
     Without ``fusion`` every block runs split into its linears. Without ``residence`` weights are loaded, and
     gradients stored and read again, for every mini-batch. Without ``overlap`` communication waits for
     computation, and weights and gradients are not moved behind the last block. Rows have DRAM bytes and the
     step's time, and how many times those of the first. Raises ``ValueError`` for several packages.
     """
-    if found.parallel is not None:
+    if accounted.parallel is not None:
         raise ValueError("rules of the schedule are left out on one package only, not on several")
     rows: list[AblationRow] = []
     left_out: list[LeftOut] = []
     for without in ((), *((rule,) for rule in RULES)):
         label = ", ".join(without) or "nothing"
         try:
-            rows.append(_row(found, without, label, rows[0] if rows else None))
+            rows.append(_row(accounted, without, label, rows[0] if rows else None))
         except DoesNotFitError as refusal:
             left_out.append(LeftOut(method=f"without {label}", reason=str(refusal)))
     return rows, left_out
 
 
-def _row(found: Accounted, without: Sequence[Rule], label: str, first: AblationRow | None) -> AblationRow:
-    result, machine = found.projection, found.machine
-    switches = found.method.switches
+def _row(accounted: Accounted, without: Sequence[Rule], label: str, first: AblationRow | None) -> AblationRow:
+    result, machine = accounted.projection, accounted.machine
+    switches = accounted.method.switches
     if "overlap" in without:
         switches = switches.model_copy(update={"overlap": False})
     method = method_type(result.method)(
-        found.method.model, found.method.mesh, switches, found.method.element_bytes
+        accounted.method.model, accounted.method.mesh, switches, accounted.method.element_bytes
     )
     schedule = make_schedule(
         method,
@@ -47,7 +47,7 @@ def _row(found: Accounted, without: Sequence[Rule], label: str, first: AblationR
         global_batch=result.global_batch,
         length=result.sequence_length,
         optimizer=result.optimizer,
-        mini_batch=found.job.mini_batch,
+        mini_batch=accounted.job.mini_batch,
         without=tuple(without),
     )
     account = account_step(method, machine, schedule, result.global_batch, result.optimizer)

@@ -73,12 +73,12 @@ class Validation(StrictModel):
 
 def validate(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> Validation:
     """Predict every one of ``runs`` on ``machine``."""
-    found = [predict(run, machine) for run in runs]
-    errors = [abs(each.error) for each in found]
-    others = [abs(each.error) for each in found if not each.fitted] or [0.0]
+    predictions = [predict(run, machine) for run in runs]
+    errors = [abs(prediction.error) for prediction in predictions]
+    others = [abs(prediction.error) for prediction in predictions if not prediction.fitted] or [0.0]
     return Validation(
         machine=machine,
-        predictions=found,
+        predictions=predictions,
         mean_error=sum(errors) / len(errors),
         max_error=max(errors),
         mean_error_not_fitted=sum(others) / len(others),
@@ -190,10 +190,10 @@ def _layer_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> tup
     tokens = run.micro_batch * MEGATRON_LENGTH
     batch = Batch(tokens, run.micro_batch, MEGATRON_LENGTH)
     attention, ffn, _ = method.blocks()
-    plan, other = method.plan(attention, batch), method.plan(ffn, batch)
-    operations = [*plan.forward, *plan.backward, *other.forward, *other.backward]
+    of_attention, of_ffn = method.passes(attention, batch), method.passes(ffn, batch)
+    operations = [*of_attention.forward, *of_attention.backward, *of_ffn.forward, *of_ffn.backward]
     if run.recompute == "selective":
-        operations.append(plan.forward[1])
+        operations.append(of_attention.forward[1])
     gemm, nop = _gemm_seconds(operations, machine), _ring_seconds(operations, machine)
     tensor = machine.gpus_per_node
     # Without sequence parallelism every GPU of the node works on all tokens' norms and dropouts.
@@ -216,8 +216,8 @@ def _head_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> floa
     """Time of the output head and the loss for one micro-batch, both passes."""
     method = _method(model, run, machine)
     tokens = run.micro_batch * MEGATRON_LENGTH
-    plan = method.plan(method.blocks()[2], Batch(tokens, run.micro_batch, MEGATRON_LENGTH))
-    operations = [*plan.forward, *plan.backward]
+    passes = method.passes(method.blocks()[2], Batch(tokens, run.micro_batch, MEGATRON_LENGTH))
+    operations = [*passes.forward, *passes.backward]
     moved = tokens * model.vocab / machine.gpus_per_node * LOSS_BYTES
     return (
         _gemm_seconds(operations, machine) + _ring_seconds(operations, machine) + moved / machine.memory_rate

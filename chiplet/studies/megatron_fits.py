@@ -46,13 +46,13 @@ def _fit(
         return PairFit(
             pair=pair, gemm_efficiency=None, gemm_half=None, mean_error_others=None, max_error_others=None
         )
-    found = validate(fitted, [run for run in runs if run not in (first, second)])
+    others = validate(fitted, [run for run in runs if run not in (first, second)])
     return PairFit(
         pair=pair,
         gemm_efficiency=fitted.gemm_efficiency,
         gemm_half=fitted.gemm_half,
-        mean_error_others=found.mean_error,
-        max_error_others=found.max_error,
+        mean_error_others=others.mean_error,
+        max_error_others=others.max_error,
     )
 
 
@@ -73,7 +73,7 @@ def _solve(machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun) -> 
     for _ in range(ROUNDS):
         now = seconds(inverse, slope)
         off = [have - want for have, want in zip(now, goal, strict=True)]
-        if all(abs(each) <= CLOSE * want for each, want in zip(off, goal, strict=True)):
+        if all(abs(difference) <= CLOSE * want for difference, want in zip(off, goal, strict=True)):
             efficiency, half = 1 / inverse, slope / inverse
             if not (0 < efficiency <= 1 and half >= 0):
                 return None

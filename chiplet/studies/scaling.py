@@ -103,7 +103,7 @@ def sensitivity(
     """
     llm = load_model(model) if isinstance(model, str) else model
     names = tuple(methods)
-    found: list[SensitivityRow] = []
+    rows: list[SensitivityRow] = []
     left_out: list[LeftOut] = []
 
     def study(parameter: str, value: str, run: Callable[[str], Projection | None]) -> None:
@@ -111,7 +111,7 @@ def sensitivity(
         for name in names:
             result = base if name == BASELINE else run(name)
             if result is not None:
-                found.append(_sensitivity_row(parameter, value, result, base))
+                rows.append(_sensitivity_row(parameter, value, result, base))
 
     for parameter, (section, keys) in _PARAMETERS.items():
         for factor in FACTORS:
@@ -125,8 +125,8 @@ def sensitivity(
                 )
                 label = f"{parameter} x {factor:g}"
                 study(parameter, f"{factor:g}", _runner(llm, dies, None, other, left_out, label))
-    for rows in (rows for rows in range(1, dies + 1) if dies % rows == 0):
-        mesh = Mesh(rows, dies // rows)
+    for mesh_rows in (mesh_rows for mesh_rows in range(1, dies + 1) if dies % mesh_rows == 0):
+        mesh = Mesh(mesh_rows, dies // mesh_rows)
         study("mesh", str(mesh), _runner(llm, None, mesh, setting, left_out, f"mesh {mesh}"))
     base = _try(setting.request(llm, BASELINE, dies=dies))
     for name in names:
@@ -137,8 +137,8 @@ def sensitivity(
                 left_out.append(LeftOut(method=label, reason=changed_run.reason))
             else:
                 flat = None if isinstance(base, LeftOut) else base
-                found.append(_sensitivity_row(f"switch {switch}", str(value), changed_run, flat))
-    return found, left_out
+                rows.append(_sensitivity_row(f"switch {switch}", str(value), changed_run, flat))
+    return rows, left_out
 
 
 def published_beside(rows: Sequence[ScalingRow]) -> list[ClaimBeside]:
@@ -169,7 +169,7 @@ def _rows(
 ) -> tuple[list[ScalingRow], list[LeftOut]]:
     for name in methods:
         method_type(name)
-    found: list[ScalingRow] = []
+    rows: list[ScalingRow] = []
     left_out: list[LeftOut] = []
     for model, dies in cases:
         runs = {
@@ -182,8 +182,8 @@ def _rows(
             if isinstance(run, LeftOut):
                 left_out.append(run)
             else:
-                found.append(_scaling_row(model, setting, run, None if isinstance(base, LeftOut) else base))
-    return found, left_out
+                rows.append(_scaling_row(model, setting, run, None if isinstance(base, LeftOut) else base))
+    return rows, left_out
 
 
 def _try(request: StepRequest) -> Projection | LeftOut:
@@ -202,11 +202,11 @@ def _runner(
     label: str,
 ) -> Callable[[str], Projection | None]:
     def run(method: str) -> Projection | None:
-        found = _try(setting.request(model, method, dies=dies, mesh=mesh))
-        if isinstance(found, LeftOut):
-            left_out.append(LeftOut(method=f"{method}, {label}", reason=found.reason))
+        outcome = _try(setting.request(model, method, dies=dies, mesh=mesh))
+        if isinstance(outcome, LeftOut):
+            left_out.append(LeftOut(method=f"{method}, {label}", reason=outcome.reason))
             return None
-        return found
+        return outcome
 
     return run
 
@@ -225,13 +225,13 @@ def _scaled(system: SystemSpec, section: str, keys: tuple[str, ...], factor: flo
 
 def _other_values(method: str) -> list[tuple[str, Any]]:
     """Every switch of ``method`` with every value that is not its default."""
-    kind = method_type(method).switches_type
+    switches = method_type(method).switches_type
     defaults = make_switches(method).model_dump()
-    found = []
-    for name, field in kind.model_fields.items():
+    others = []
+    for name, field in switches.model_fields.items():
         values = (False, True) if field.annotation is bool else get_args(field.annotation)
-        found += [(name, value) for value in values if value != defaults[name]]
-    return found
+        others += [(name, value) for value in values if value != defaults[name]]
+    return others
 
 
 def _gains(result: Projection, base: Projection | None) -> tuple[float | None, float | None]:

@@ -117,8 +117,8 @@ class Sweep:
 
     def group(self, index: int) -> dict[str, Any]:
         """Values of the outer axes of group ``index``, the last axis running fastest."""
-        found: dict[str, Any] = {}
+        chosen: dict[str, Any] = {}
         for axis in reversed(self.outer):
             index, place = divmod(index, len(axis.values))
-            found = dict(zip(axis.names, axis.values[place], strict=True)) | found
-        return found
+            chosen = dict(zip(axis.names, axis.values[place], strict=True)) | chosen
+        return chosen

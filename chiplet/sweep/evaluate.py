@@ -21,14 +21,14 @@ from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.projection.job import StepRequest
 from chiplet.schedule.buffers import DramNeed
 from chiplet.schedule.schedule import Schedule
-from chiplet.step.account import StepAccount, account_plan
+from chiplet.step.account import StepAccount, account_demand
 from chiplet.step.demand import step_demand
 from chiplet.step.overlap import Machine
 from chiplet.step.totals import totals
 from chiplet.sweep.columns import COLUMNS, columns_of
 from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.jobs import Decided, Jobs, decide
-from chiplet.sweep.machines import Kind, SweepRows, varied
+from chiplet.sweep.machines import AlikeRows, SweepRows, varied
 from chiplet.vectorized.elementwise import Number
 
 if TYPE_CHECKING:
@@ -137,10 +137,10 @@ class _Part:
         wanted: NDArray[np.bool_] = np.any(self.keep, axis=1)
         self.reason = np.zeros(shape, dtype=np.int32)
         self.results = {name: np.full(shape, np.nan) for name in COLUMNS}
-        for kind in rows.kinds(wanted, arrays):
-            evaluated = self._several if kind.jobs.system.parallel.packages > 1 else self._single
-            for row, text in evaluated(kind).items():
-                rows.refused[int(kind.rows[row])] = text
+        for alike in rows.alike(wanted, arrays):
+            evaluated = self._several if alike.jobs.system.parallel.packages > 1 else self._single
+            for row, text in evaluated(alike).items():
+                rows.refused[int(alike.rows[row])] = text
         for row, text in rows.refused.items():
             if wanted[row]:
                 self.reason[row] = self._code(text)
@@ -151,23 +151,23 @@ class _Part:
                 if short.any():
                     self.reason[short] = self._code(f"falls short of {constraint.text}")
 
-    def _single(self, kind: Kind) -> dict[int, str]:
+    def _single(self, alike: AlikeRows) -> dict[int, str]:
         """One package: fill in results; returns the machines that do not fit, and why."""
-        decided, refused = decide(kind.jobs)
-        for each in self._chunks(decided):
-            jobs = each.jobs
+        decided, refused = decide(alike.jobs)
+        for part in self._chunks(decided):
+            jobs = part.jobs
             machine = Machine(jobs.system, jobs.terms)
-            account = _account(each, machine, each.schedule(), jobs.global_batch)
+            account = _account(part, machine, part.schedule(), jobs.global_batch)
             cost = account_cost(jobs.system, jobs.method.mesh)
-            found = totals(account, jobs.method, machine, jobs.global_batch, jobs.length)
-            rows = kind.rows[each.rows]
-            for name, column in columns_of(found, cost, account.layer_elements).items():
+            sums = totals(account, jobs.method, machine, jobs.global_batch, jobs.length)
+            rows = alike.rows[part.rows]
+            for name, column in columns_of(sums, cost, account.layer_elements).items():
                 self.results[name][rows] = column
         return refused
 
-    def _several(self, kind: Kind) -> dict[int, str]:
+    def _several(self, alike: AlikeRows) -> dict[int, str]:
         """Several packages: every micro-batch is tried, and each point has the results of its quickest."""
-        jobs = kind.jobs
+        jobs = alike.jobs
         refused: dict[int, str] = {}
         fitting: set[int] = set()
         try:
@@ -181,30 +181,30 @@ class _Part:
         needs = [work.need(size)[0] for size in sizes]
         need = needs[0]
         if sizes != [None]:
-            columns = zip(*((each.state, each.saved, each.sequences) for each in needs), strict=True)
+            columns = zip(*((part.state, part.saved, part.sequences) for part in needs), strict=True)
             need = DramNeed(*(np.tile(np.array(column, float), jobs.count)[:, None] for column in columns))
         decided, lacking = decide(replace(every, global_batch=work.batch), need)
         quickest = _Quickest(jobs.count, len(self.inner))
-        for each in self._chunks(decided):
-            columns_found = _of_several(each, jobs.global_batch)
-            fitting |= set((each.rows // count).tolist())
-            for number in np.unique(each.rows % count).tolist():
-                some = each.rows % count == number
-                rows = each.rows[some] // count
-                better = quickest.take(rows, number, columns_found["step_seconds"][some])
-                places = kind.rows[rows]
+        for part in self._chunks(decided):
+            columns_found = _of_several(part, jobs.global_batch)
+            fitting |= set((part.rows // count).tolist())
+            for number in np.unique(part.rows % count).tolist():
+                chosen = part.rows % count == number
+                rows = part.rows[chosen] // count
+                better = quickest.take(rows, number, columns_found["step_seconds"][chosen])
+                places = alike.rows[rows]
                 for name, column in columns_found.items():
                     old = self.results[name][places]
-                    self.results[name][places] = np.where(better, column[some], old)
+                    self.results[name][places] = np.where(better, column[chosen], old)
         for row in sorted(lacking):
             refused.setdefault(row // count, lacking[row])
         return {row: text for row, text in refused.items() if row not in fitting}
 
     def _chunks(self, decided: Iterable[Decided]) -> Iterator[Decided]:
         step = max(1, CHUNK // max(1, len(self.inner)))
-        for each in decided:
-            for start in range(0, len(each.rows), step):
-                yield each.select(slice(start, start + step))
+        for part in decided:
+            for start in range(0, len(part.rows), step):
+                yield part.select(slice(start, start + step))
 
     def _code(self, text: str) -> int:
         return self.codes.setdefault(text, len(self.codes))
@@ -241,12 +241,10 @@ def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.flo
     step = replace(step, events=work.events(whole, fewer))
     cost = account_cost(jobs.system, jobs.method.mesh)
     cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
-    found = totals(step, jobs.method, machine, global_batch, jobs.length)
+    sums = totals(step, jobs.method, machine, global_batch, jobs.length)
     energy = energy_of_all(work, step, account)
-    found = replace(
-        found, mfu=found.mfu / work.spec.packages, energy=energy, energy_joules=sum(energy.values())
-    )
-    columns = columns_of(found, cost, step.layer_elements)
+    sums = replace(sums, mfu=sums.mfu / work.spec.packages, energy=energy, energy_joules=sum(energy.values()))
+    columns = columns_of(sums, cost, step.layer_elements)
     shape = columns["step_seconds"].shape
     return {name: np.broadcast_to(column, shape) for name, column in columns.items()}
 
@@ -254,8 +252,8 @@ def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.flo
 def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
     """The step of ``global_batch`` sequences on one package."""
     jobs = decided.jobs
-    plan = step_demand(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
-    return account_plan(plan, jobs.method, machine)
+    demand = step_demand(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
+    return account_demand(demand, jobs.method, machine)
 
 
 def _replicas(jobs: Jobs) -> Replicas:
@@ -286,14 +284,14 @@ def point_request(sweep: Sweep, point: int) -> StepRequest:
 
 def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     """Values of the inner axes, the last one running fastest."""
-    found: dict[str, NDArray[Any]] = {}
-    rest = inner
+    chosen: dict[str, NDArray[Any]] = {}
+    quotient = inner
     for axis in reversed(sweep.inner):
-        rest, place = np.divmod(rest, len(axis.values))
+        quotient, place = np.divmod(quotient, len(axis.values))
         columns = zip(*axis.values, strict=True)
-        for name, values in zip(axis.names, columns, strict=True):
-            found[name] = np.array(values)[place]
-    return found
+        for name, of_name in zip(axis.names, columns, strict=True):
+            chosen[name] = np.array(of_name)[place]
+    return chosen
 
 
 def _holds(constraint: Constraint, values: Mapping[str, Any]) -> Any:

@@ -54,11 +54,11 @@ class Jobs:
         """The machines number ``rows``."""
         method, mesh = self.method, self.method.mesh
         assert isinstance(mesh, Meshes)
-        some = Meshes(_rows(mesh.rows, rows), _rows(mesh.cols, rows))
+        meshes = Meshes(_rows(mesh.rows, rows), _rows(mesh.cols, rows))
         return replace(
             self,
             count=len(rows),
-            method=type(method)(method.model, some, method.switches, method.element_bytes),
+            method=type(method)(method.model, meshes, method.switches, method.element_bytes),
             system=_some_systems(self.system, rows),
             global_batch=_rows(self.global_batch, rows),
             length=_rows(self.length, rows),
@@ -123,12 +123,18 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
         without = np.flatnonzero((_column(fit.size, jobs.count) == 0) & ~lacks)
         lacks[without] = True
         if len(without):
-            some = jobs.select(without)
+            unfit = jobs.select(without)
             asked = lacking(
-                Work(some.method, some.system.die, _rows(sequences, without), some.length, some.mini_batch),
-                some.method.blocks()[number],
+                Work(
+                    unfit.method,
+                    unfit.system.die,
+                    _rows(sequences, without),
+                    unfit.length,
+                    unfit.mini_batch,
+                ),
+                unfit.method.blocks()[number],
             )
-            sizes = _integers(some.mini_batch, len(without))
+            sizes = _integers(unfit.mini_batch, len(without))
             uses = zip(*(_each(use, len(without)) for use in asked), strict=True)
             for row, buffers, size in zip(without.tolist(), uses, sizes, strict=True):
                 refusal = block_refusal(
@@ -137,18 +143,18 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
                 refused[row] = str(refusal)
         key = 8 * key + 2 * _column(fit.parts, jobs.count).astype(np.int64)
         key += _column(fit.slices, jobs.count) > 1
-    found = []
+    decided = []
     fitting = np.flatnonzero(~lacks)
-    for kind in np.unique(key[fitting]).tolist():
-        rows = fitting[key[fitting] == kind]
-        parts = [kind >> shift & 7 for shift in range(3 * (len(blocks) - 1), -1, -3)]
+    for label in np.unique(key[fitting]).tolist():
+        rows = fitting[key[fitting] == label]
+        parts = [label >> shift & 7 for shift in range(3 * (len(blocks) - 1), -1, -3)]
         chosen = tuple(
             Fit(part >> 1, _rows(fit.slices, rows) if part & 1 else 1, _rows(fit.size, rows))
             for part, fit in zip(parts, fits, strict=True)
         )
         part = need.select(partial(_rows, rows=rows))
-        found.append(Decided(rows, jobs.select(rows), part, _rows(sequences, rows), chosen))
-    return found, refused
+        decided.append(Decided(rows, jobs.select(rows), part, _rows(sequences, rows), chosen))
+    return decided, refused
 
 
 def _rows(value: Any, rows: NDArray[np.intp]) -> Any:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NUMBERS = ("global_batch", "sequence_length", "mini_batch")
 """Numbers of the job, which may be left out. Those of several packages make jobs different in kind."""
 
-KINDS = ("die.stages",)
+SEPARATING = ("die.stages",)
 """Numbers that make machines different in kind."""
 
 
@@ -57,7 +57,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Kind:
+class AlikeRows:
     """Rows that differ in numbers alone, and their machines."""
 
     rows: NDArray[np.intp]
@@ -71,9 +71,9 @@ class SweepRows:
         self._sweep, self._calibration = sweep, calibration
         self.count = stop - first
         self.columns: dict[str, Column] = {}
-        rest = np.arange(first, stop)
+        quotient = np.arange(first, stop)
         for axis in reversed(sweep.outer):
-            rest, place = np.divmod(rest, len(axis.values))
+            quotient, place = np.divmod(quotient, len(axis.values))
             for name, values in zip(axis.names, zip(*axis.values, strict=True), strict=True):
                 self.columns[name] = Column(tuple(values), place)
         self.refused: dict[int, str] = {}
@@ -88,44 +88,44 @@ class SweepRows:
     @property
     def values(self) -> dict[str, Any]:
         """Everything that constraints may speak of: arrays of one column, or what all rows have in common."""
-        found: dict[str, Any] = {
+        constants: dict[str, Any] = {
             f"{section}.{key}": value
             for section, keys in self._sweep.base.model_dump().items()
             for key, value in keys.items()
         }
         dies = Column(tuple(rows * cols for rows, cols in self._meshes.values), self._meshes.place)
         columns = {**self._keys, "dies": dies, **self.columns}
-        return found | {
+        return constants | {
             name: column.values[0] if len(column.values) == 1 else column.array()
             for name, column in columns.items()
         }
 
     def wanted(self) -> NDArray[np.bool_]:
         """Rows that are no repetitions: other values of a switch that the method does not have."""
-        found = np.full(self.count, True)
+        wanted = np.full(self.count, True)
         methods = self.columns["method"]
         for axis in self._sweep.outer:
             for number, name in enumerate(axis.names):
                 if name.startswith("switches."):
                     there = np.array([has_switch(method, name) for method in methods.values])
                     first = np.array([value[number] == axis.values[0][number] for value in axis.values])
-                    found &= there[methods.place] | first[self.columns[name].place]
-        return found
+                    wanted &= there[methods.place] | first[self.columns[name].place]
+        return wanted
 
-    def kinds(self, wanted: NDArray[np.bool_], inner: Mapping[str, Any]) -> Iterator[Kind]:
+    def alike(self, wanted: NDArray[np.bool_], inner: Mapping[str, Any]) -> Iterator[AlikeRows]:
         """The ``wanted`` rows that have a machine; arrays ``inner`` stand in place of the keys they are named for."""
         for row in self._lengths_refused():
             self.refused.setdefault(*row)
         keep = wanted.copy()
         keep[list(self.refused)] = False
         rows = np.flatnonzero(keep)
-        for some in self._alike(rows):
+        for alike in self._split(rows):
             try:
-                fitting = self._calibrated(some)
+                fitting = self._calibrated(alike)
                 if len(fitting):
-                    yield self._kind(fitting, inner)
+                    yield self._alike_rows(fitting, inner)
             except ValueError as refusal:
-                self.refused.update(dict.fromkeys(some.tolist(), str(refusal)))
+                self.refused.update(dict.fromkeys(alike.tolist(), str(refusal)))
 
     def system(self, row: int) -> SystemSpec:
         """The machine of one row."""
@@ -158,7 +158,7 @@ class SweepRows:
             _, key = np.unique(key * len(column.values) + column.place, return_inverse=True)
         _, first, place = np.unique(key, return_index=True, return_inverse=True)
         base = getattr(self._sweep.base, section)
-        found: list[Any] = []
+        specs: list[Any] = []
         given: list[dict[str, Any]] = []
         for row in first.tolist():
             keys = {name.partition(".")[2]: column.at(row) for name, column in columns.items()}
@@ -166,14 +166,14 @@ class SweepRows:
                 keys = {**read_memory_preset(keys["preset"]).values["memory"], **keys}
             given.append(keys)
             try:
-                found.append(type(base).model_validate({**vars(base), **keys}))
+                specs.append(type(base).model_validate({**vars(base), **keys}))
             except ValidationError as error:
-                found.append(refusal(error, type(base)))
-        for number, spec in enumerate(found):
+                specs.append(refusal(error, type(base)))
+        for number, spec in enumerate(specs):
             if isinstance(spec, str):
                 for row in np.flatnonzero(place == number).tolist():
                     self.refused.setdefault(row, spec)
-        self._specs[section] = Column(tuple(found), place)
+        self._specs[section] = Column(tuple(specs), place)
         for name in dict.fromkeys(name for keys in given for name in keys):
             values = tuple(keys.get(name, getattr(base, name)) for keys in given)
             self._keys[f"{section}.{name}"] = Column(values, place)
@@ -188,29 +188,29 @@ class SweepRows:
                     same = (models.place == number) & (lengths.place == place)
                     yield from ((row, str(refusal)) for row in np.flatnonzero(same).tolist())
 
-    def _alike(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    def _split(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         """The rows by what makes them different in kind."""
         key = np.zeros(len(rows), dtype=np.int64)
         for name, column in (self.columns | self._keys).items():
             if name == "mesh" or (len(column.values) == 1):
                 continue
             if name in NUMBERS and not self._sweep.several_packages:
-                kinds: list[Any] = [value is None for value in column.values]
-            elif name in NUMBERS or self._of_kind(name, column):
-                kinds = list(map(str, column.values))
+                labels: list[Any] = [value is None for value in column.values]
+            elif name in NUMBERS or self._separates(name, column):
+                labels = list(map(str, column.values))
             else:
                 continue
-            _, label = np.unique(kinds, return_inverse=True)
-            _, key = np.unique(key * len(kinds) + label[column.place[rows]], return_inverse=True)
+            _, number_of_label = np.unique(labels, return_inverse=True)
+            _, key = np.unique(key * len(labels) + number_of_label[column.place[rows]], return_inverse=True)
         for number in range(int(key.max()) + 1 if len(key) else 0):
             yield rows[key == number]
 
     @staticmethod
-    def _of_kind(name: str, column: Column) -> bool:
+    def _separates(name: str, column: Column) -> bool:
         """Whether other values of it make machines different in kind."""
-        return name in KINDS or name.startswith("parallel.") or not _numbers(column.values)
+        return name in SEPARATING or name.startswith("parallel.") or not _numbers(column.values)
 
-    def _kind(self, rows: NDArray[np.intp], inner: Mapping[str, Any]) -> Kind:
+    def _alike_rows(self, rows: NDArray[np.intp], inner: Mapping[str, Any]) -> AlikeRows:
         row = int(rows[0])
         system, calibration = self._sweep.base, self._calibration
         if calibration is not None and self.asks("link.router_cycles", inner):
@@ -222,7 +222,7 @@ class SweepRows:
         arrays = {
             name: column.array()[rows]
             for name, column in self._keys.items()
-            if not self._of_kind(name, column)
+            if not self._separates(name, column)
         }
         system = varied(first, {**arrays, **inner})
         model = load_model(self.columns["model"].at(row))
@@ -232,7 +232,7 @@ class SweepRows:
         instance = method(
             model, meshes, make_switches(method.name, self._switches(row)), first.die.element_bytes
         )
-        return Kind(
+        return AlikeRows(
             rows,
             Jobs(
                 len(rows),

@@ -105,19 +105,19 @@ def load_space(path: Path) -> Space:
         raise ValueError(f"{path}: {_space_refusal(error)}") from None
 
 
-def plan_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
+def make_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
     """The axes of ``space`` around the machine ``base``; ``source`` says in messages where it stands.
 
     Raises ``ValueError`` of one line for an unknown key, method, switch, constraint or objective, a value that a
     key does not allow, or lists of unequal length.
     """
     try:
-        return _plan(space, base)
+        return _sweep(space, base)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
 
 
-def _plan(space: Space, base: SystemSpec) -> Sweep:
+def _sweep(space: Space, base: SystemSpec) -> Sweep:
     if space.mesh and space.dies:
         raise ValueError("mesh and dies exclude each other")
     axes = []
@@ -188,8 +188,8 @@ def _known_switch(name: str) -> None:
     method, dot, inner = name.rpartition(".")
     if dot:
         method_type(method)
-    kinds = [METHODS[method]] if dot else list(METHODS.values())
-    known = dict.fromkeys(key for kind in kinds for key in kind.switches_type.model_fields)
+    methods = [METHODS[method]] if dot else list(METHODS.values())
+    known = dict.fromkeys(key for one in methods for key in one.switches_type.model_fields)
     if inner not in known:
         raise ValueError(f"unknown switch {name[:60]}: the nearest known one is {nearest(inner, known)}")
 
@@ -198,8 +198,8 @@ def _checked(name: str, value: Any) -> Any:
     """``value`` as the configuration key takes it."""
     _known(name)
     section, key = name.split(".")
-    kind = type(known_keys()[name].default)
-    if isinstance(value, float) and kind is int and value.is_integer():
+    key_type = type(known_keys()[name].default)
+    if isinstance(value, float) and key_type is int and value.is_integer():
         value = int(value)  # a range of integers
     spec = SystemSpec.model_fields[section].annotation
     assert spec is not None
@@ -210,15 +210,15 @@ def _checked(name: str, value: Any) -> Any:
         if any(item["loc"] == (key,) for item in error.errors(include_url=False)):
             allowed = known_keys()[name].allowed
             raise ValueError(f"{name} must be {allowed}, not {show_value(value)}") from None
-    return float(value) if kind is float else value
+    return float(value) if key_type is float else value
 
 
 def _prepared(value: Any, path: tuple[str, ...] = ()) -> Any:
     """Tuples for lists, dotted keys for tables under ``vary`` and ``switches``: strict models take no others."""
     if isinstance(value, Mapping):
         flat = path[:1] in (("vary",), ("switches",), ("together",))
-        found = {name: _prepared(item, (*path, name)) for name, item in value.items()}
-        return dict(_flattened(found)) if flat else found
+        table = {name: _prepared(item, (*path, name)) for name, item in value.items()}
+        return dict(_flattened(table)) if flat else table
     return tuple(_prepared(item, path) for item in value) if isinstance(value, list) else value
 
 

@@ -66,10 +66,10 @@ def one_of(values: Sequence[Number], place: Number) -> Number:
     """That of ``values`` at ``place``."""
     if not is_array(place):
         return values[place]
-    found = values[0]
+    chosen = values[0]
     for number, value in enumerate(values[1:], start=1):
-        found = choose(place == number, value, found)
-    return found
+        chosen = choose(place == number, value, chosen)
+    return chosen
 
 
 def anywhere(condition: Any) -> bool:
@@ -129,18 +129,18 @@ def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
     index = index.ravel()
     first = np.zeros(index.max() + 1, dtype=np.intp)
     first[index[::-1]] = np.arange(len(index))[::-1]
-    found = []
+    results = []
     for chosen in zip(*(array.ravel()[first].tolist() for array in arrays), strict=True):
         one = list(values)
         for place, value in zip(places, chosen, strict=True):
             one[place] = int(value)
-        found.append(function(*one))
+        results.append(function(*one))
 
     def gathered(column: list[Any]) -> Any:
         return np.array(column, dtype=np.float64)[index].reshape(arrays[0].shape)
 
-    if not is_dataclass(found[0]):
-        return gathered(found)
-    kind: Any = type(found[0])
-    names = [field.name for field in fields(kind)]
-    return kind(**{name: gathered([getattr(each, name) for each in found]) for name in names})
+    if not is_dataclass(results[0]):
+        return gathered(results)
+    result_type: Any = type(results[0])
+    names = [field.name for field in fields(result_type)]
+    return result_type(**{name: gathered([getattr(result, name) for result in results]) for name in names})

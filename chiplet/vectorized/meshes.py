@@ -36,8 +36,8 @@ def mesh_cost(cost: Callable[[Mesh, bool], CollectiveCost], mesh: Mesh, both: bo
     """What a collective costs on ``mesh``, both ways at once or not."""
     if not isinstance(mesh, Meshes):
         return cost(mesh, both)
-    found: CollectiveCost = tabulated(lambda rows, cols: cost(Mesh(rows, cols), both), mesh.rows, mesh.cols)
-    return found
+    costs: CollectiveCost = tabulated(lambda rows, cols: cost(Mesh(rows, cols), both), mesh.rows, mesh.cols)
+    return costs
 
 
 def _mean_edge_hops(rows: int, cols: int) -> float:

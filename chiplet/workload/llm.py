@@ -185,14 +185,16 @@ def from_config(values: Any, *, name: str, where: str) -> Llm:
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where}: must be a JSON object, not {type(values).__name__}")
-    kind = values.get(
+    model_type = values.get(
         "model_type", "gpt2" if "n_embd" in values else "llama" if "hidden_size" in values else None
     )
-    if kind in LLAMA_STYLE:
-        return _llama(_Reader(values, where), name, kind)
-    if kind in GPT2_STYLE:
-        return _gpt2(_Reader(values, where), name, kind)
-    raise ValueError(f"{where}: model_type {kind!r}: must be one of {', '.join(LLAMA_STYLE + GPT2_STYLE)}")
+    if model_type in LLAMA_STYLE:
+        return _llama(_Reader(values, where), name, model_type)
+    if model_type in GPT2_STYLE:
+        return _gpt2(_Reader(values, where), name, model_type)
+    raise ValueError(
+        f"{where}: model_type {model_type!r}: must be one of {', '.join(LLAMA_STYLE + GPT2_STYLE)}"
+    )
 
 
 class _Reader:
@@ -226,7 +228,7 @@ class _Reader:
         return whole // parts
 
 
-def _llama(read: _Reader, name: str, kind: str) -> Llm:
+def _llama(read: _Reader, name: str, model_type: str) -> Llm:
     hidden = read.size("hidden_size")
     heads = read.size("num_attention_heads")
     kv_heads = read.size("num_key_value_heads", heads)
@@ -244,14 +246,14 @@ def _llama(read: _Reader, name: str, kind: str) -> Llm:
         gated=True,
         vocab=read.size("vocab_size"),
         norm="rmsnorm",
-        qkv_bias=bias or kind in _QKV_BIAS,
+        qkv_bias=bias or model_type in _QKV_BIAS,
         linear_bias=False,
         max_positions=read.size("max_position_embeddings", 2048),
-        tied=read.flag("tie_word_embeddings", kind in _TIED_BY_DEFAULT),
+        tied=read.flag("tie_word_embeddings", model_type in _TIED_BY_DEFAULT),
     )
 
 
-def _gpt2(read: _Reader, name: str, kind: str) -> Llm:
+def _gpt2(read: _Reader, name: str, model_type: str) -> Llm:
     hidden = read.size("n_embd")
     heads = read.size("n_head")
     positions = read.size("n_positions", 1024)
@@ -270,7 +272,7 @@ def _gpt2(read: _Reader, name: str, kind: str) -> Llm:
         linear_bias=True,
         learned_positions=positions,
         max_positions=positions,
-        tied=read.flag("tie_word_embeddings", kind in _TIED_BY_DEFAULT),
+        tied=read.flag("tie_word_embeddings", model_type in _TIED_BY_DEFAULT),
     )
 
 

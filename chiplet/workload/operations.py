@@ -102,7 +102,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class BlockPlan:
+class BlockPasses:
     """Both passes of one block for one mini-batch, and what is sent once a step instead."""
 
     block: FusedBlock

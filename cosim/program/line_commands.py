@@ -21,7 +21,7 @@ from nop.collectives import (
     line,
     parts,
 )
-from nop.forwarding import first_up, forwarding, hands_over, slots, walk
+from nop.forwarding import first_up, forwarding, hands_over, slot_sequence, slots
 from rtl.interface.isa import Opcode, Side
 
 __all__ = [
@@ -303,7 +303,7 @@ class _LineDie:
         """Fields of a command for chunks one after the other."""
         work = self._work
         slot = slots(work.algorithm, work.nodes)
-        path = walk([slot[chunk] for chunk in chunks], work.nodes)
+        path = slot_sequence([slot[chunk] for chunk in chunks], work.nodes)
         lap = {"lap": path.lap, "wrap": _words(-path.step * work.nodes * work.pitch)} if path.lap else {}
         return {
             "base": work.base + path.first * work.pitch,

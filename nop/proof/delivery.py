@@ -64,14 +64,14 @@ def check_buffers(schedule: CollectiveSchedule, chunks: int) -> None:
     of its own, as it is added as it comes.
     """
     for part in schedule.parts():
-        found = {transfer.chunk for transfer in part.transfers}
+        chunks_of_part = {transfer.chunk for transfer in part.transfers}
         held: dict[int, set[int]] = {
             node: {node} if part.op == "all-gather" else set() for node in range(part.nodes)
         }
         if part.op in ("reduce-scatter", "reduce"):
-            held = {node: set(found) for node in range(part.nodes)}
+            held = {node: set(chunks_of_part) for node in range(part.nodes)}
         elif part.root is not None:
-            held[part.root] = set(found)
+            held[part.root] = set(chunks_of_part)
         steps = [
             (-1, []),
             *((step, list(group)) for step, group in groupby(part.transfers, key=lambda t: t.step)),

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, line, parts
-from nop.forwarding import forwarding, hands_over, slots, walk
+from nop.forwarding import forwarding, hands_over, slot_sequence, slots
 
 
 @given(op=st.sampled_from(OPS), nodes=st.integers(2, 30), algorithm=st.sampled_from(ALGORITHMS))
-def test_what_comes_and_what_leaves_by_a_side_is_a_walk(op: LineOp, nodes: int, algorithm: Algorithm) -> None:
+def test_what_comes_and_what_leaves_by_a_side_is_a_sequence_of_slots(op: LineOp, nodes: int, algorithm: Algorithm) -> None:
     """One command is enough for each."""
     slot = slots(algorithm, nodes)
     assert sorted(slot) == list(range(nodes))
@@ -24,7 +24,7 @@ def test_what_comes_and_what_leaves_by_a_side_is_a_walk(op: LineOp, nodes: int, 
                 coming = [t.chunk for t in transfers if t.receiver == place and (t.sender > place) == up]
                 for chunks in filter(None, (leaving, coming)):
                     expected = [slot[chunk] for chunk in chunks]
-                    first, step, lap = walk(expected, nodes)
+                    first, step, lap = slot_sequence(expected, nodes)
                     found = [
                         first + number * step - (step * nodes if lap and number >= lap else 0)
                         for number in range(len(expected))

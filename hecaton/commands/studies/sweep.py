@@ -86,7 +86,7 @@ def sweep(
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
     from chiplet.sweep.evaluate import SweepTask
-    from chiplet.sweep.space import load_space, plan_sweep
+    from chiplet.sweep.space import load_space, make_sweep
     from hecaton.plots.sweep import plot_sweep
     from hecaton.results.sweep_files import SweepFiles
 
@@ -95,7 +95,7 @@ def sweep(
         if workers is not None and scheduler is not None:
             raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")
         base = load_system(config, override or [], preset="package")
-        found = plan_sweep(load_space(space), base, source=str(space))
+        found = make_sweep(load_space(space), base, source=str(space))
         measured = None if calibration is None else Calibration.load(calibration)
         ranges = _ranges(found)
         files = SweepFiles(output, found, ranges, measured)

@@ -9,12 +9,13 @@ import pytest
 
 from chiplet.export import chakra as export_chakra
 from chiplet.export.astra_sim import GIGABYTE, input_files, network, network_yaml
-from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, groups, read_trace, trace_files
+from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, groups, trace_files
 from chiplet.export.layer_graph import Node, layer_trace
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
 from nop.topology import Mesh
+from tests.chiplet.export.traces import read_trace
 from tests.chiplet.machines import small_model, small_package
 
 MODEL = small_model(hidden=128, heads=8, kv_heads=8, head_dim=16, ffn=256)

@@ -35,7 +35,7 @@ def _sum(operations: tuple[Operation, ...], what: Literal["elements", "serial_el
 
 
 def _layer(method: Method, what: Literal["elements", "serial_elements"]) -> tuple[float, float]:
-    plans = [method.plan(block, BATCH) for block in method.blocks()[:2]]
+    plans = [method.passes(block, BATCH) for block in method.blocks()[:2]]
     return sum(_sum(plan.forward, what) for plan in plans), sum(_sum(plan.backward, what) for plan in plans)
 
 
@@ -75,7 +75,7 @@ def test_gemms_of_all_dies_cover_the_work(name: str, shape: tuple[int, int]) -> 
     method = _method(name, mesh)
     forward = 0.0
     for block in method.blocks()[:2]:
-        plan = method.plan(block, BATCH)
+        plan = method.passes(block, BATCH)
         for operation in (*plan.forward, *plan.backward):
             for gemm in operation.gemms:
                 assert gemm.m * gemm.k * gemm.n * gemm.count * mesh.nodes >= gemm.macs
@@ -87,7 +87,7 @@ def test_gemms_of_all_dies_cover_the_work(name: str, shape: tuple[int, int]) -> 
 @pytest.mark.parametrize("recompute", ["none", "selective", "full"])
 def test_backward_work_is_twice_the_forward_and_what_is_recomputed(name: str, recompute: str) -> None:
     method = _method(name, Mesh(2, 2), recompute=recompute)
-    plan = method.plan(method.blocks()[0], BATCH)
+    plan = method.passes(method.blocks()[0], BATCH)
     forward, backward = (
         sum(gemm.macs for operation in operations for gemm in operation.gemms)
         for operations in (plan.forward, plan.backward)
@@ -124,5 +124,5 @@ def test_more_dies_than_heads_split_the_sequences() -> None:
     assert (method.head_groups, method.sequence_groups) == (16, 4)
     attention = method.blocks()[0]
     assert method.weights_per_die(attention) == 4 * 128 * 128 / 16
-    assert {step.group for step in method.plan(attention, BATCH).once} == {4}
-    assert _method("flat-ring", Mesh(4, 4)).plan(attention, BATCH).once == ()
+    assert {step.group for step in method.passes(attention, BATCH).once} == {4}
+    assert _method("flat-ring", Mesh(4, 4)).passes(attention, BATCH).once == ()

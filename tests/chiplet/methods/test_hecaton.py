@@ -171,16 +171,16 @@ def test_weights_stay_and_only_replicas_sum_their_gradients() -> None:
     assert (method.kv_heads, method.kv_replicas) == (8, 4)
     batch = Batch(tokens=256, sequences=4, length=64)
     for block in (ffn, head):
-        assert method.plan(block, batch).once == ()
-    steps = method.plan(attention, batch).once
+        assert method.passes(block, batch).once == ()
+    steps = method.passes(attention, batch).once
     shared = 2 * 96 * 8 * 12 / 32
     assert [step.elements for step in steps] == pytest.approx([shared * 3 / 4] * 2)
-    assert _method(Mesh(4, 2)).plan(_method(Mesh(4, 2)).blocks()[0], batch).once == ()
+    assert _method(Mesh(4, 2)).passes(_method(Mesh(4, 2)).blocks()[0], batch).once == ()
 
 
 def test_attention_is_local_and_split_by_sequence_and_head() -> None:
     method = _method(Mesh(4, 8))
-    plan = method.plan(method.blocks()[0], Batch(tokens=6 * 64, sequences=6, length=64))
+    plan = method.passes(method.blocks()[0], Batch(tokens=6 * 64, sequences=6, length=64))
     middle = plan.forward[1]
     assert middle.comms == ()
     assert [(gemm.m, gemm.k, gemm.n, gemm.count) for gemm in middle.gemms] == [

@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
-from chiplet.workload.operations import Batch, BlockPlan, CommStep, Linear, largest_slice, slice_count, sliced
+from chiplet.workload.operations import (
+    Batch,
+    BlockPasses,
+    CommStep,
+    Linear,
+    largest_slice,
+    slice_count,
+    sliced,
+)
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, small_model, small_package
 
 
-def _steps(plan: BlockPlan, direction: str) -> list[CommStep]:
+def _steps(plan: BlockPasses, direction: str) -> list[CommStep]:
     return [
         step
         for operation in getattr(plan, direction)
@@ -23,7 +31,7 @@ def _steps(plan: BlockPlan, direction: str) -> list[CommStep]:
     ]
 
 
-def _received(plan: BlockPlan, direction: str, kind: str) -> float:
+def _received(plan: BlockPasses, direction: str, kind: str) -> float:
     return sum(step.elements for step in _steps(plan, direction) if kind in step.name)
 
 
@@ -53,7 +61,7 @@ def test_sliced_blocks_do_the_same_work(
     )
     batch = Batch(128, 2, 64)
     for block in instance.blocks():
-        whole, cut = instance.plan(block, batch), instance.plan(block, batch, slices)
+        whole, cut = instance.passes(block, batch), instance.passes(block, batch, slices)
         for direction in ("forward", "backward"):
             macs = [
                 sum(
@@ -71,7 +79,7 @@ def test_sliced_blocks_do_the_same_work(
             ("forward", "norm sums"),
         ):
             assert _received(cut, direction, kind) == pytest.approx(_received(whole, direction, kind))
-    assert instance.plan(block, batch, 1) == whole
+    assert instance.passes(block, batch, 1) == whole
 
 
 @given(rows=st.integers(1, 6), cols=st.integers(1, 6), slices=st.integers(1, 12))
@@ -82,7 +90,7 @@ def test_inputs_are_gathered_and_their_gradients_scattered_once_a_slice(
     block = instance.blocks()[2]
     batch = Batch(128, 2, 64)
     count = slice_count(block.expand, slices)
-    whole, cut = instance.plan(block, batch), instance.plan(block, batch, slices)
+    whole, cut = instance.passes(block, batch), instance.passes(block, batch, slices)
     for direction, kind in (
         ("forward", "gather X"),
         ("backward", "scatter dX"),

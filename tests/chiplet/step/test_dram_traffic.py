@@ -40,7 +40,7 @@ def test_fused_blocks_touch_dram_with_inputs_outputs_and_what_is_saved(
 ) -> None:
     method, blocks = _blocks(recompute=recompute)
     for part, saved in zip(blocks, (attention, ffn, None), strict=True):
-        forward, backward = activation_traffic(method.plan(part.block, part.batch), part, method, 100)
+        forward, backward = activation_traffic(method.passes(part.block, part.batch), part, method, 100)
         if saved is None:  # the head reads its input and writes its gradient
             assert (forward.dram, backward.dram) == (100 * 2 * 96, 100 * 2 * 96)
         else:
@@ -60,9 +60,9 @@ def test_parts_of_a_split_block_exchange_activations_through_dram(
     parts: int, recompute: str, forward: int, backward: int
 ) -> None:
     method, blocks = _blocks(recompute=recompute)
-    whole = activation_traffic(method.plan(blocks[0].block, blocks[0].batch), blocks[0], method, 100)
+    whole = activation_traffic(method.passes(blocks[0].block, blocks[0].batch), blocks[0], method, 100)
     split = replace(blocks[0], parts=parts)
-    apart = activation_traffic(method.plan(split.block, split.batch), split, method, 100)
+    apart = activation_traffic(method.passes(split.block, split.batch), split, method, 100)
     assert apart[0].dram - whole[0].dram == 100 * 2 * forward
     assert apart[1].dram - whole[1].dram == 100 * 2 * backward
 
@@ -71,7 +71,7 @@ def test_kept_inputs_are_read_once_and_delivered_to_every_die_of_the_line() -> N
     method, blocks = _blocks(mesh=Mesh(2, 4), gather_again=False)
     again, _ = _blocks(mesh=Mesh(2, 4))
     part = blocks[1]
-    plan = method.plan(part.block, part.batch)
+    plan = method.passes(part.block, part.batch)
     kept = activation_traffic(plan, part, method, 100)[1]
     anew = activation_traffic(plan, part, again, 100)[1]
     assert kept.dram == anew.dram
@@ -80,7 +80,7 @@ def test_kept_inputs_are_read_once_and_delivered_to_every_die_of_the_line() -> N
 
 def test_weights_are_stored_once_and_replicated_on_dies() -> None:
     method, blocks = _blocks(mesh=Mesh(2, 4))
-    stored, per_die = weight_bytes(method.plan(blocks[0].block, blocks[0].batch), method)
+    stored, per_die = weight_bytes(method.passes(blocks[0].block, blocks[0].batch), method)
     assert stored == 2 * MODEL.attention_weights
     assert per_die * 8 == 2 * 96 * (96 + 2 * 4 * 12 + 96)
 

@@ -51,7 +51,7 @@ def test_an_operation_takes_as_long_as_its_busiest_part_and_no_longer_than_all(
     method = method_type(name)(small_model(), Mesh(rows, cols), make_switches(name, {"overlap": overlap}), 2)
     batch = Batch(sequences * 64, sequences, 64)
     for block in method.blocks():
-        plan = method.plan(block, batch)
+        plan = method.passes(block, batch)
         for operation in (*plan.forward, *plan.backward):
             busy = operation_busy(operation, MACHINE, method, batch.tokens, min(tile, batch.tokens))
             assert busy.elapsed >= max(busy.compute, busy.vector, busy.nop) * (1 - 1e-12)

@@ -23,7 +23,7 @@ from chiplet.sweep.axes import CONTINUOUS, JOB_KEYS, mesh_of
 from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import Points, SweepTask, evaluate, inner_values
 from chiplet.sweep.machines import has_switch
-from chiplet.sweep.space import Space, plan_sweep
+from chiplet.sweep.space import Space, make_sweep
 from nop.terms import NopTerms
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def run(base: SystemSpec, calibration: Calibration | None = None, **space: Any) -> tuple[Any, Points]:
-    sweep = plan_sweep(Space.model_validate(space), base, source="space")
+    sweep = make_sweep(Space.model_validate(space), base, source="space")
     return sweep, evaluate(SweepTask(sweep, 0, sweep.groups * sweep.group_points, calibration))
 
 

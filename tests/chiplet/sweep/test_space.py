@@ -9,7 +9,7 @@ import pytest
 
 from chiplet.sweep.axes import Sweep
 from chiplet.sweep.constraints import Constraint
-from chiplet.sweep.space import Range, load_space, plan_sweep
+from chiplet.sweep.space import Range, load_space, make_sweep
 from tests.chiplet.machines import PACKAGE
 
 SPACES = Path(__file__).resolve().parents[3] / "benchmarks" / "spaces"
@@ -18,7 +18,7 @@ SPACES = Path(__file__).resolve().parents[3] / "benchmarks" / "spaces"
 def load(tmp_path: Path, text: str) -> Sweep:
     path = tmp_path / "space.toml"
     path.write_text(text, encoding="utf-8")
-    return plan_sweep(load_space(path), PACKAGE, source=str(path))
+    return make_sweep(load_space(path), PACKAGE, source=str(path))
 
 
 def test_axes_are_crossed_and_tables_vary_in_step(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_ranges() -> None:
 
 @pytest.mark.parametrize("path", sorted(SPACES.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_examples_are_spaces(path: Path) -> None:
-    sweep = plan_sweep(load_space(path), PACKAGE, source=str(path))
+    sweep = make_sweep(load_space(path), PACKAGE, source=str(path))
     assert sweep.groups * sweep.group_points > 10_000
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chiplet.export.chakra import read_trace
+from tests.chiplet.export.traces import read_trace
 from tests.hecaton.command import hecaton, refused
 
 MODEL = ["--model", "tinyllama-1.1b", "--mesh", "2x4", "--sequence-length", "128", "--global-batch", "4"]

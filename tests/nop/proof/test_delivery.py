@@ -16,12 +16,13 @@ from nop.collectives import (
     all_reduce,
     chain,
     line,
-    pipelined_broadcast,
     ring,
     tree_broadcast,
 )
+from nop.proof.broadcast import pipelined_broadcast
 from nop.proof.delivery import LinkLoad, check, check_buffers, check_links, measure
-from nop.topology import Mesh, Torus, folded_ring
+from nop.proof.torus import Torus
+from nop.topology import Mesh, folded_ring
 
 
 def test_a_chunk_that_is_not_there_cannot_be_sent() -> None:
@@ -120,25 +121,6 @@ def test_an_all_reduce_without_its_last_transfer_is_found() -> None:
     whole = line("all-reduce", 4, "chain")
     with pytest.raises(ValueError, match="^all-gather: node . ends without chunk"):
         check(CollectiveSchedule("all-reduce", 4, whole.transfers[:-1], gathers=whole.gathers))
-
-
-@given(nodes=NODES, pieces=st.integers(1, 9), data=st.data())
-def test_pipelined_broadcast_and_reduce(nodes: int, pieces: int, data: st.DataObject) -> None:
-    root = data.draw(st.integers(0, nodes - 1))
-    schedule = pipelined_broadcast(nodes, root, pieces)
-    for found in (schedule, schedule.mirrored()):
-        check(found)
-        check_links(found, Mesh(1, nodes))
-        check_buffers(found, pieces)
-        assert found.steps == (pieces - 1 + max(root, nodes - 1 - root) if nodes > 1 else 0)
-    assert schedule.mirrored().op == "reduce"
-
-
-def test_pieces_and_root_are_checked() -> None:
-    with pytest.raises(ValueError, match="^pieces = 0: must be at least 1$"):
-        pipelined_broadcast(3, 0, 0)
-    with pytest.raises(ValueError, match="^root = 3: must be from 0 to 2$"):
-        pipelined_broadcast(3, 3, 1)
 
 
 def test_a_piece_that_a_node_never_gets_is_found() -> None:

@@ -15,7 +15,7 @@ from chiplet.machine.config import load_system
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import SweepTask, evaluate
 from chiplet.sweep.pareto import pareto_front
-from chiplet.sweep.space import load_space, plan_sweep
+from chiplet.sweep.space import load_space, make_sweep
 from hecaton.commands.studies.sweep import TASK_POINTS, _ranges
 from hecaton.results.sweep_files import SweepFiles, input_columns
 from tests.hecaton.command import hecaton, refused
@@ -97,7 +97,7 @@ def test_a_cluster_writes_the_same(space: Path) -> None:
 
 
 def test_an_interrupted_sweep_goes_on_where_it_stopped(space: Path) -> None:
-    sweep = plan_sweep(load_space(space), load_system(None, [], preset="package"), source="space")
+    sweep = make_sweep(load_space(space), load_system(None, [], preset="package"), source="space")
     tasks = _ranges(sweep)
     output = space.parent / "out.parquet"
     files = SweepFiles(output, sweep, tasks, None)
@@ -117,7 +117,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(space: Path) -> None:
 def test_tasks_cover_all_points_once() -> None:
     spaces = Path(__file__).resolve().parents[4] / "benchmarks" / "spaces"
     for path in spaces.glob("*.toml"):
-        sweep = plan_sweep(load_space(path), load_system(None, [], preset="package"), source="space")
+        sweep = make_sweep(load_space(path), load_system(None, [], preset="package"), source="space")
         ranges = _ranges(sweep)
         assert ranges[0][0] == 0
         assert ranges[-1][1] == sweep.groups * sweep.group_points
@@ -126,7 +126,7 @@ def test_tasks_cover_all_points_once() -> None:
 
 
 def test_columns_of_what_varies_are_those_of_the_points(space: Path) -> None:
-    sweep = plan_sweep(load_space(space), load_system(None, [], preset="package"), source="space")
+    sweep = make_sweep(load_space(space), load_system(None, [], preset="package"), source="space")
     points = np.arange(sweep.groups * sweep.group_points)
     columns = {name: column.to_pylist() for name, column in input_columns(sweep, points).items()}
     assert not set(columns) & set(COLUMNS)
