@@ -12,7 +12,9 @@ from nop.forwarding import forwarding, hands_over, slot_sequence, slots
 
 
 @given(op=st.sampled_from(OPS), nodes=st.integers(2, 30), algorithm=st.sampled_from(ALGORITHMS))
-def test_what_comes_and_what_leaves_by_a_side_is_a_sequence_of_slots(op: LineOp, nodes: int, algorithm: Algorithm) -> None:
+def test_what_comes_and_what_leaves_by_a_side_is_a_sequence_of_slots(
+    op: LineOp, nodes: int, algorithm: Algorithm
+) -> None:
     """One command is enough for each."""
     slot = slots(algorithm, nodes)
     assert sorted(slot) == list(range(nodes))
