@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.workers.pool import cores
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 from hecaton.terminal.output import to_json
 from hecaton.version import VERSION
 
@@ -80,6 +80,6 @@ def write_report(
     """Write ``<name>.md`` and ``<name>.json`` into ``folder``; return the table. Raises OSError if that fails."""
     facts = "".join(f"- {key}: {value}\n" for key, value in about.items())
     table = markdown(rows)
-    write_atomic(folder / f"{name}.md", f"# {title}\n\n{table}\n{notes}\n\n{facts}")
-    write_atomic(folder / f"{name}.json", to_json({"about": about, "rows": rows, "notes": notes}) + "\n")
+    write_output(folder / f"{name}.md", f"# {title}\n\n{table}\n{notes}\n\n{facts}")
+    write_output(folder / f"{name}.json", to_json({"about": about, "rows": rows, "notes": notes}) + "\n")
     return table

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.accept.bounds import BoundError, Measured
 from benchmarks.accept.checks import Check
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 from hecaton.terminal.output import to_json
 
 __all__ = ["Outcome", "known_outcomes", "run_check", "run_checks", "source_digest"]
@@ -189,7 +189,7 @@ def run_checks(
         # Those that are still to come keep their place, so that the next --resume finds them.
         later = [known[name] for name in known if name not in {done.name for done in outcomes}]
         entries = [asdict(done) for done in (*outcomes, *later)]
-        write_atomic(report, to_json({"sources": sources, "about": about or {}, "checks": entries}) + "\n")
+        write_output(report, to_json({"sources": sources, "about": about or {}, "checks": entries}) + "\n")
     return outcomes
 
 

@@ -44,10 +44,6 @@ class Calibration(StrictModel):
         except ValidationError as error:
             raise ValueError(f"{path}: not a calibration: {refusal(error, cls)}") from None
 
-    def save(self, path: str | Path) -> None:
-        """Write the calibration as a JSON file."""
-        Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
     def applied(self, system: SystemSpec) -> SystemSpec:
         """``system`` with the measured cycles of a hop in place of ``link.router_cycles``, if they were measured."""
         if self.nop is None:

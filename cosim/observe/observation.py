@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,12 @@ from cosim.observe.trace import Change, die_events, trace_json
 from cosim.observe.units import observed_signals, units
 from cosim.observe.waves import gtkwave_view, surfer_view, unit_groups
 from cosim.program.command import Command
+from rtl.emit.output_files import check_output, output_file, write_output
 
 __all__ = ["NOTHING", "Observation", "ObservedDie"]
+
+VIEWS = {".gtkw": gtkwave_view, ".sucl": surfer_view}
+"""Views of a waveform, by their suffix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +60,22 @@ class Observation:
     waves: Path | None = None
 
     def prepare(self, backend: Backend) -> Backend:
-        """Return the backend with the waveforms that are wanted, and see that the files have a place.
+        """Return the backend that writes the requested waveforms, once all files are known to be writable.
 
         Raises
         ------
         ValueError
-            If the backend does not write such waveforms, or something else than a file has the name of one.
+            If the backend does not write such waveforms, or something other than a plain file has the name of one.
         OSError
-            If a folder cannot be made.
+            If a file cannot be made.
         """
-        for option, path in (("--trace", self.trace), ("--waves", self.waves)):
+        views = [self.waves.with_suffix(suffix) for suffix in VIEWS] if self.waves is not None else []
+        for option, path in (("--trace", self.trace), ("--waves", self.waves), *(("--waves", view) for view in views)):
             if path is not None:
-                if path.exists() and not path.is_file():
-                    raise ValueError(f"{option} {path}: is no file")
-                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    check_output(path)
+                except ValueError as error:
+                    raise ValueError(f"{option} {error}") from None
         if self.waves is None:
             return backend
         try:
@@ -96,11 +101,10 @@ class Observation:
     ) -> None:
         """Make the files out of what a run left in ``folder``. Raises OSError if they cannot be written."""
         if self.trace is not None:
-            made = folder / "trace.json"
-            made.write_text(trace_json(_events(folder, dies, command_words), title=title))
-            _move(made, self.trace)
+            write_output(self.trace, trace_json(_events(folder, dies, command_words), title=title))
         if self.waves is not None:
-            _move(folder / f"{WAVES}{self.waves.suffix}", self.waves)
+            with output_file(self.waves) as file:
+                shutil.copyfile(folder / f"{WAVES}{self.waves.suffix}", file)
             groups = unit_groups(
                 design.text,
                 design.top,
@@ -108,10 +112,8 @@ class Observation:
                 engine=dies[0].engine,
                 scope=design.top if simulator.waves_have_top else "",
             )
-            for suffix, view in ((".gtkw", gtkwave_view), (".sucl", surfer_view)):
-                made = folder / f"view{suffix}"
-                made.write_text(view(self.waves, groups))
-                _move(made, self.waves.with_suffix(suffix))
+            for suffix, view in VIEWS.items():
+                write_output(self.waves.with_suffix(suffix), view(self.waves, groups))
 
 
 NOTHING = Observation()
@@ -138,13 +140,3 @@ def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> li
             die=die.name,
         )
     ]
-
-
-def _move(source: Path, target: Path) -> None:
-    """Move a file to where it is wanted, which may be another file system: whole or not at all."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        shutil.move(source, beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

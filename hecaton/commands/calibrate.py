@@ -48,7 +48,7 @@ def calibrate(
     from chiplet.machine.config import load_system
     from cosim.calibrate import die as calibration
     from cosim.calibrate import network as nop_calibration
-    from hecaton.terminal.files import write_atomic
+    from rtl.emit.output_files import write_output
     from hecaton.terminal.tables import columns
 
     with Output(as_json) as out:
@@ -64,7 +64,7 @@ def calibrate(
             records_nop = nop_calibration.measure(requests_nop, workers=workers, progress=advance)
         found, rows = calibration.to_calibration(system, chosen, records)
         found, rows_nop = nop_calibration.with_network(found, chosen_nop, records_nop)
-        write_atomic(output, found.model_dump_json(indent=2) + "\n")
+        write_output(output, found.model_dump_json(indent=2) + "\n")
         error = found.provenance["holdout_max_relative_error"]
         error_nop = found.provenance["nop_holdout_max_relative_error"]
         data = {

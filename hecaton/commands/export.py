@@ -223,7 +223,7 @@ def _traces(
 
     from chiplet.export.chakra import groups, messages, trace_files
     from chiplet.export.layer_graph import layer_sequences, layer_trace
-    from hecaton.terminal.files import write_atomic
+    from rtl.emit.output_files import write_output
     from hecaton.terminal.tables import pairs
 
     messages()  # refuses before anything is written
@@ -233,7 +233,7 @@ def _traces(
     listed = json.dumps(groups(nodes, mesh), indent=2) + "\n"
     written = _write(output, {**files, "comm_group.json": listed})
     for name, content in trace_files(nodes, mesh, "layer"):
-        write_atomic(output / name, content)
+        write_output(output / name, content)
     data = {
         "directory": str(output),
         "files": [*written, "layer.<npu>.et"],
@@ -252,8 +252,8 @@ def _seconds(nodes: list[Node], *, collectives: bool) -> float:
 
 
 def _write(output: Path, files: Mapping[str, str]) -> list[str]:
-    from hecaton.terminal.files import write_atomic
+    from rtl.emit.output_files import write_output
 
     for name, content in files.items():
-        write_atomic(output / name, content)
+        write_output(output / name, content)
     return list(files)

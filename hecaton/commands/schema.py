@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from hecaton.terminal.files import write_atomic
 from hecaton.terminal.options import AsJson, ConfigFile, Overrides, examples
 from hecaton.terminal.output import Output
 
@@ -32,6 +31,7 @@ def schema(
     import json
 
     from chiplet.machine.config import load_system, system_schema
+    from rtl.emit.output_files import write_output
 
     with Output(as_json) as out:
         load_system(config, override or [], preset="bench")
@@ -40,5 +40,5 @@ def schema(
         if output is None:
             out.result(found, text)
         else:
-            write_atomic(output, text + "\n")
+            write_output(output, text + "\n")
             out.result({"file": output, "bytes": len(text.encode()) + 1}, f"wrote {output}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hecaton.results.reproduce import command
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 from hecaton.terminal.output import to_json
 from hecaton.terminal.tables import cell, markdown
 
@@ -82,8 +82,8 @@ def write_index(
         data |= stage.part.figures
     data["files"] = [vars(entry) for entry in files]
     text = _markdown(data, stages, files, made_by, versions)
-    write_atomic(folder / "index.md", text)
-    write_atomic(folder / "index.json", to_json(data) + "\n")
+    write_output(folder / "index.md", text)
+    write_output(folder / "index.json", to_json(data) + "\n")
     return data, text
 
 

@@ -25,7 +25,7 @@ from hecaton.plots.scaling import plot_scaling
 from hecaton.results.records import Run, run_gemms
 from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import view
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
 from rtl.die.die import Die, die_map
@@ -187,7 +187,7 @@ def calibrate(setup: Setup) -> DemoPart:
             progress=advance,
         )
     found, rows_nop = nop_calibration.with_network(found, setup.plan.nop_samples, collectives)
-    write_atomic(setup.calibration, found.model_dump_json(indent=2) + "\n")
+    write_output(setup.calibration, found.model_dump_json(indent=2) + "\n")
     error = found.provenance["holdout_max_relative_error"]
     checks = _checks(setup.cosimulated, found)
     picture = setup.folder / "calibration.png"
@@ -260,8 +260,8 @@ def compare(setup: Setup) -> DemoPart:
     words = ["compare", "--model", setup.plan.model, "--dies", setup.plan.dies]
     words += ["--calibration", setup.calibration, *setup.options]
     json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
-    write_atomic(json_file, to_json(found.model_dump()) + "\n")
-    write_atomic(text_file, as_text(view(found)))
+    write_output(json_file, to_json(found.model_dump()) + "\n")
+    write_output(text_file, as_text(view(found)))
     plot_comparison(found, setup.folder / "comparison.png")
     files = [
         DemoFile(
@@ -302,7 +302,7 @@ def scale(setup: Setup) -> DemoPart:
     for each in found:
         name = f"projections/{each.model}_{each.dies}_{each.method}.json"
         path = setup.folder / name
-        write_atomic(path, to_json(each.model_dump()) + "\n")
+        write_output(path, to_json(each.model_dump()) + "\n")
         words = ["project", "--model", each.model, "--dies", each.dies, "--method", each.method]
         words += ["--calibration", setup.calibration, *setup.options, "--json"]
         files.append(

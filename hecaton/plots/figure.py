@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import check_output, write_output
 from hecaton.terminal.tables import PREFIXES
 
 if TYPE_CHECKING:
@@ -42,6 +42,24 @@ COLOURS = {
 """Colours by what time or energy goes to (Okabe and Ito, which most colour-blind readers can tell apart)."""
 
 
+def check_plot(path: Path) -> None:
+    """Refuse what :func:`saved_figure` cannot write, before there is anything to draw.
+
+    Raises ``ValueError`` when the format is unknown or ``path`` is not a plain file, ``OSError`` when it cannot be
+    written.
+    """
+    from matplotlib.figure import Figure
+
+    formats = Figure().canvas.get_supported_filetypes()
+    if _format(path) not in formats:
+        raise ValueError(f"{path}: cannot write the plot: {path.suffix} must be one of {', '.join(sorted(formats))}")
+    check_output(path)
+
+
+def _format(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower() or "png"
+
+
 @contextmanager
 def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of ``width`` x ``height`` inches to draw on, written to ``path`` (png, pdf or svg) at the end.
@@ -56,10 +74,10 @@ def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
         yield figure
         content = io.BytesIO()
         try:
-            figure.savefig(content, format=path.suffix.removeprefix(".") or "png")
+            figure.savefig(content, format=_format(path))
         except ValueError as error:
             raise ValueError(f"{path}: cannot write the plot: {error}") from None
-    write_atomic(path, content.getvalue())
+    write_output(path, content.getvalue())
 
 
 def prefixed(largest: float, unit: str) -> tuple[float, str]:

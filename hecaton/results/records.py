@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from cosim.records.gemm import GemmRecord, GemmRequest, record_file_name
 from cosim.regress import reuse
 from cosim.workers.pool import run_all
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 
 
 @dataclass(frozen=True)
@@ -77,5 +77,5 @@ class Record(Protocol):
 def save_record(record: Record, folder: Path) -> Path:
     """Write ``record`` into ``folder``, which is made if missing; return the file."""
     path = folder / record.file_name
-    write_atomic(path, record.model_dump_json(indent=2) + "\n")
+    write_output(path, record.model_dump_json(indent=2) + "\n")
     return path

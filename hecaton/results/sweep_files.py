@@ -1,14 +1,13 @@
-"""A sweep on disk: parts while it runs, one Parquet file in the end.
+"""A sweep on disk: parts while it runs, one Parquet file at the end.
 
-Every finished task leaves a part in a folder beside the result; an interrupted sweep goes on from them. The
-result appears complete or not at all, with a row group for each part, in the order of the points.
+Every finished task leaves a part in a folder beside the result; an interrupted sweep resumes from them. The result
+appears complete or not at all, with a row group for each part, in the order of the points.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from chiplet.sweep.axes import Sweep, SweepAxis, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import check_output, output_file, write_output
 from hecaton.version import VERSION
 
 if TYPE_CHECKING:
@@ -31,9 +30,10 @@ if TYPE_CHECKING:
 
 
 class SweepFiles:
-    """The result ``output`` of ``sweep`` in ``tasks`` parts, and the folder that these are kept in meanwhile.
+    """The result ``output`` of ``sweep`` in ``tasks`` parts, and the folder that holds these while the sweep runs.
 
-    Raises ``ValueError`` when pyarrow is missing, or the folder holds parts of another sweep.
+    Raises ``ValueError`` when pyarrow is missing, the folder holds parts of another sweep, or ``output`` is not a
+    plain file; ``OSError`` when it cannot be written.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class SweepFiles:
                 "hecaton sweep writes Parquet: install hecaton with its extra sweep (pip install 'hecaton[sweep]')"
             ) from None
         del pyarrow
+        check_output(output)
         self._output, self._sweep, self._tasks = output, sweep, tasks
         self._folder = output.with_name(f".{output.name}.parts")
         self._description = _description(sweep, calibration)
@@ -55,7 +56,7 @@ class SweepFiles:
         key = hashlib.sha256(json.dumps([self._description, list(self._tasks)]).encode()).hexdigest()
         path = self._folder / "sweep"
         if not path.exists():
-            write_atomic(path, key)
+            write_output(path, key)
         elif path.read_text(encoding="utf-8") != key:
             raise ValueError(
                 f"{self._folder}: has parts of an interrupted sweep of another space, machine or version: "
@@ -79,13 +80,13 @@ class SweepFiles:
         columns["reason"] = reasons.cast(pa.string())
         buffer = pa.BufferOutputStream()
         pq.write_table(pa.table(columns), buffer, compression="zstd")
-        write_atomic(self._part(number), buffer.getvalue().to_pybytes())
+        write_output(self._part(number), buffer.getvalue().to_pybytes())
 
     def finish(self) -> dict[str, Any]:
-        """Join the parts with a column ``pareto`` that says what is on the front; returns counts and the front.
+        """Join the parts with a column ``pareto`` that marks the points on the front; return counts and the front.
 
-        ``points``: rows; ``fitting``: rows without a reason; ``pareto``: the front's rows with what varies and the
-        objectives, the best by the first objective first.
+        ``points``: rows; ``fitting``: rows without a reason; ``pareto``: the rows of the front with the
+        varied values and the objectives, the best by the first objective first.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -94,18 +95,17 @@ class SweepFiles:
         values: list[NDArray[np.float64]] = []
         for number in range(len(self._tasks)):
             table = pq.read_table(self._part(number), columns=[*objectives, "reason"])
-            found = np.column_stack([_floats(table[name]) for name in objectives])
-            found[np.asarray(table["reason"].to_pylist(), dtype=object) != ""] = np.nan
-            values.append(found)
+            part = np.column_stack([_floats(table[name]) for name in objectives])
+            part[np.asarray(table["reason"].to_pylist(), dtype=object) != ""] = np.nan
+            values.append(part)
         every = np.concatenate(values)
         signs = np.array([-1.0 if name in LARGER_IS_BETTER else 1.0 for name in objectives])
         front = pareto_front(every * signs)
-        temporary = self._output.with_name(f".{self._output.name}.{os.getpid()}")
         rows: list[dict[str, Any]] = []
         shown = [*input_names(self._sweep), *objectives]
         start, writer = 0, None
         metadata = {"hecaton": json.dumps(self._description)}
-        try:
+        with output_file(self._output) as file:
             for number in range(len(self._tasks)):
                 table = pq.read_table(self._part(number))
                 flags = front[start : start + len(table)]
@@ -113,18 +113,12 @@ class SweepFiles:
                 table = table.append_column("pareto", pa.array(flags))
                 if writer is None:
                     schema = table.schema.with_metadata(metadata)
-                    writer = pq.ParquetWriter(temporary, schema, compression="zstd")
+                    writer = pq.ParquetWriter(file, schema, compression="zstd")
                 if len(table):
                     writer.write_table(table.cast(writer.schema))
                 rows += table.select(["point", *shown]).filter(pa.array(flags)).to_pylist()
             if writer is not None:
                 writer.close()
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(self._output)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
         shutil.rmtree(self._folder)
         sign = float(signs[0])
         rows.sort(key=lambda row: sign * float(row[objectives[0]]))
@@ -139,7 +133,7 @@ class SweepFiles:
 
 
 def input_names(sweep: Sweep) -> list[str]:
-    """Columns of what is varied: names of the axes that have values, and ``dies``."""
+    """Columns of the varied values: names of the axes that have values, and ``dies``."""
     names = [
         name
         for axis in (*sweep.outer, *sweep.inner)
@@ -150,20 +144,20 @@ def input_names(sweep: Sweep) -> list[str]:
 
 
 def input_columns(sweep: Sweep, index: NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Arrow columns of what is varied, for the points ``index``."""
-    found: dict[str, pa.Array] = {}
-    rest = index
+    """Arrow columns of the varied values, for the points ``index``."""
+    columns: dict[str, pa.Array] = {}
+    remaining = index
     wanted = input_names(sweep)
     for axis in reversed((*sweep.outer, *sweep.inner)):
-        rest, place = np.divmod(rest, len(axis.values))
+        remaining, place = np.divmod(remaining, len(axis.values))
         for name, values in _values(axis):
             if name == "mesh":
                 sizes = [mesh_of(value) for value in values]
-                found["dies"] = _column([rows * cols for rows, cols in sizes], place)
+                columns["dies"] = _column([rows * cols for rows, cols in sizes], place)
                 values = [f"{rows}x{cols}" for rows, cols in sizes]
             if name in wanted:
-                found[name] = _column(values, place)
-    return {name: found[name] for name in wanted}
+                columns[name] = _column(values, place)
+    return {name: columns[name] for name in wanted}
 
 
 def _values(axis: SweepAxis) -> Iterator[tuple[str, list[Any]]]:
@@ -174,10 +168,10 @@ def _values(axis: SweepAxis) -> Iterator[tuple[str, list[Any]]]:
 def _column(values: Sequence[Any], place: NDArray[np.int64]) -> pa.Array:
     import pyarrow as pa
 
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
+    types = {type(value) for value in values if value is not None}
+    if types == {int, float}:
         values = [None if value is None else float(value) for value in values]
-    elif len(kinds) > 1:
+    elif len(types) > 1:
         values = [None if value is None else str(value) for value in values]
     return pa.array(values).take(pa.array(place))
 
@@ -188,7 +182,7 @@ def _floats(column: Any) -> NDArray[np.float64]:
 
 
 def _description(sweep: Sweep, calibration: Calibration | None) -> Mapping[str, Any]:
-    """What a result follows from: written into the file, and what parts are told apart by."""
+    """Everything the result depends on: it is written into the file, and identifies the parts."""
     return {
         "hecaton": VERSION,
         "configuration": dump_toml(sweep.base),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.lib.memory import Memory
 
 from rtl.block import Block, BlockPlatform, Port, port_values
+from rtl.emit.output_files import check_output_folder, write_outputs
 from rtl.emit.rtlil import CLOCKING, MARKER, keep_hierarchy, module_names, ports_of, tidy, to_verilog
 from rtl.rewrite.clocked import clocked
 from rtl.rewrite.tested_versions import check_tested_versions
@@ -262,6 +262,8 @@ def emit(
     """
     start = time.perf_counter()
     check_tested_versions()
+    if out_dir is not None:
+        check_output_folder(out_dir)
     emitter = Emitter()
     with _collector_paused():
         emitter.convert(top)
@@ -292,7 +294,7 @@ def emit(
         contents = {f"{module}.v": body for module, body in text.items()}
         contents[f"{name}.f"] = "".join(f"{module}.v\n" for module in text)
         contents[f"{name}.json"] = _json({**description, **(map or {})})
-        _write(out_dir, contents)
+        write_outputs(out_dir, contents)
         files = tuple(out_dir / f"{module}.v" for module in text)
     whole = "\n".join(text.values())
     return Emitted(
@@ -320,17 +322,3 @@ def _collector_paused() -> Iterator[None]:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2) + "\n"
-
-
-def _write(out_dir: Path, contents: Mapping[str, str]) -> None:
-    """Write all files under temporary names, then rename them, so that none is ever seen half-written."""
-    out_dir.mkdir(parents=True, exist_ok=True)
-    temporary = {name: out_dir / f".{name}.{os.getpid()}" for name in contents}
-    try:
-        for name, path in temporary.items():
-            path.write_text(contents[name], encoding="utf-8", newline="\n")
-        for name, path in temporary.items():
-            path.replace(out_dir / name)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)

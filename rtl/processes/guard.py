@@ -7,7 +7,7 @@ event the guard waits for. Until then it reads what there is to end and to remov
 - ``start TOKEN``: a child is about to start, with TOKEN in its environment as the variable HECATON_CHILD;
 - ``group TOKEN PID``: it did, as the leader of the process group PID;
 - ``ended TOKEN``: the whole group has ended;
-- ``folder PATH`` and ``removed PATH``: a temporary folder, its path as hexadecimal digits.
+- ``path PATH`` and ``removed PATH``: a temporary folder or file, its path as hexadecimal digits.
 
 A child holds the pipe until it executes its program, so at the end of the input every child has the environment by
 which it is found if the process ended between ``start`` and ``group``.
@@ -24,7 +24,7 @@ from contextlib import suppress
 
 VARIABLE = "HECATON_CHILD"
 END_SECONDS = 10.0
-"""How long the guard waits for killed processes to go before it removes the folders all the same."""
+"""How long the guard waits for killed processes to go before it removes their files all the same."""
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     os.chdir("/")
     starting: set[str] = set()
     groups: dict[str, int] = {}
-    folders: set[str] = set()
+    paths: set[str] = set()
     for line in sys.stdin:
         verb, value, *pid = line.split()
         if verb == "start":
@@ -45,13 +45,13 @@ def main() -> None:
         elif verb == "ended":
             starting.discard(value)
             groups.pop(value, None)
-        elif verb == "folder":
-            folders.add(value)
+        elif verb == "path":
+            paths.add(value)
         else:
-            folders.discard(value)
+            paths.discard(value)
     end({*groups.values(), *groups_with(starting)})
-    for folder in folders:
-        remove(os.fsdecode(bytes.fromhex(folder)))
+    for path in paths:
+        remove(os.fsdecode(bytes.fromhex(path)))
 
 
 def groups_with(tokens: Iterable[str]) -> set[int]:
@@ -98,11 +98,16 @@ def running_groups() -> set[int]:
     return groups
 
 
-def remove(folder: str) -> None:
-    """Remove a folder with all that is in it."""
-    import shutil
+def remove(path: str) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    try:
+        os.unlink(path)  # noqa: PTH108
+    except FileNotFoundError:
+        return
+    except OSError:
+        import shutil
 
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":

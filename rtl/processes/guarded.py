@@ -13,7 +13,7 @@ from threading import Lock
 
 from rtl.processes import guard as script
 
-__all__ = ["child_ended", "child_started", "child_starts", "folder_begins", "folder_removed"]
+__all__ = ["child_ended", "child_started", "child_starts", "path_begins", "path_removed"]
 
 _LOADER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 """A Python may need these to start at all."""
@@ -98,15 +98,15 @@ def child_ended(token: str) -> None:
     _guard.drop(token, f"ended {token}")
 
 
-def folder_begins(folder: Path) -> None:
-    """A temporary folder is about to be made."""
-    _guard.add(str(folder), f"folder {_encoded(folder)}")
+def path_begins(path: Path) -> None:
+    """A temporary folder or file is about to be made."""
+    _guard.add(str(path), f"path {_encoded(path)}")
 
 
-def folder_removed(folder: Path) -> None:
-    """It is removed, or has become something that stays."""
-    _guard.drop(str(folder), f"removed {_encoded(folder)}")
+def path_removed(path: Path) -> None:
+    """It is removed or renamed."""
+    _guard.drop(str(path), f"removed {_encoded(path)}")
 
 
-def _encoded(folder: Path) -> str:
-    return os.fsencode(folder.absolute()).hex()
+def _encoded(path: Path) -> str:
+    return os.fsencode(path.absolute()).hex()

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from rtl.processes.guarded import folder_begins, folder_removed
+from rtl.processes.guard import remove
+from rtl.processes.guarded import path_begins, path_removed
 
 __all__ = ["removed_at_end", "temporary_folder"]
 
@@ -52,17 +53,17 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def removed_at_end(folder: Path) -> Iterator[None]:
-    """Remove ``folder``, which the context may make, when the context or the process ends.
+def removed_at_end(path: Path) -> Iterator[None]:
+    """Remove a folder or file, which the context makes, when the context or the process ends.
 
-    A folder that must stay is renamed by the context.
+    The context renames what must stay.
     """
-    folder_begins(folder)
+    path_begins(path)
     try:
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder_removed(folder)
+        remove(str(path))
+        path_removed(path)
 
 
 @cache

@@ -47,7 +47,7 @@ def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
         nop=NopTerms(hop_cycles=1.25),
         extra={"hop_cycles": 1.0},
     )
-    made.save(tmp_path / "c.json")
+    (tmp_path / "c.json").write_text(made.model_dump_json(), encoding="utf-8")
     assert Calibration.load(tmp_path / "c.json") == made
 
 

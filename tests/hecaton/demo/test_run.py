@@ -25,7 +25,7 @@ from hecaton.demo import stages as demo_stages
 from hecaton.demo.plan import FULL, DemoCase, Plan
 from hecaton.demo.run import Demo, run_demo
 from hecaton.results.records import Run
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 from hecaton.terminal.output import Output
 from tests.hecaton.command import ROOT, hecaton, refused
 
@@ -169,7 +169,7 @@ def test_mismatches_end_it_with_exit_code_1(
         runs = []
         for request in requests:
             record = next(record for record in found.values() if record.request == request)
-            write_atomic(records / record.file_name, "")
+            write_output(records / record.file_name, "")
             run = Run(record.model_copy(update=update), records / record.file_name, reused=False)
             each(run)
             runs.append(run)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from hecaton.terminal.files import write_atomic
+from rtl.emit.output_files import write_output
 
 
 def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.txt"
-    write_atomic(path, "µ\n")
+    write_output(path, "µ\n")
     assert path.read_bytes() == b"\xc2\xb5\n"
-    write_atomic(path, b"\x00")
+    write_output(path, b"\x00")
     assert path.read_bytes() == b"\x00"
     assert list(path.parent.iterdir()) == [path]
 
@@ -22,18 +22,18 @@ def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
 def test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
     previous = os.umask(0o027)
     try:
-        write_atomic(tmp_path / "new", "")
+        write_output(tmp_path / "new", "")
     finally:
         os.umask(previous)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o640
     (tmp_path / "new").chmod(0o600)
-    write_atomic(tmp_path / "new", "again")
+    write_output(tmp_path / "new", "again")
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    write_atomic(tmp_path / "link", "x")
+    write_output(tmp_path / "link", "x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "x"
 
@@ -49,16 +49,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        write_atomic(path, "new")
+        write_output(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_device_is_written_to_directly() -> None:
-    write_atomic(Path("/dev/null"), "x")
+    write_output(Path("/dev/null"), "x")
     assert Path("/dev/null").is_char_device()
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
-        write_atomic(tmp_path, "x")
+        write_output(tmp_path, "x")
