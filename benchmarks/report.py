@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cosim.workers.pool import cores
-from rtl.emit.output_files import write_output
 from hecaton.terminal.output import to_json
 from hecaton.version import VERSION
+from rtl.emit.output_files import write_output
 
 __all__ = ["RESULTS", "machine", "markdown", "write_report"]
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks.accept.bounds import BoundError, Measured
 from benchmarks.accept.checks import Check
-from rtl.emit.output_files import write_output
 from hecaton.terminal.output import to_json
+from rtl.emit.output_files import write_output
 
 __all__ = ["Outcome", "known_outcomes", "run_check", "run_checks", "source_digest"]
 

@@ -70,7 +70,11 @@ class Observation:
             If a file cannot be made.
         """
         views = [self.waves.with_suffix(suffix) for suffix in VIEWS] if self.waves is not None else []
-        for option, path in (("--trace", self.trace), ("--waves", self.waves), *(("--waves", view) for view in views)):
+        for option, path in (
+            ("--trace", self.trace),
+            ("--waves", self.waves),
+            *(("--waves", view) for view in views),
+        ):
             if path is not None:
                 try:
                     check_output(path)

@@ -48,10 +48,11 @@ def calibrate(
     from chiplet.machine.config import load_system
     from cosim.calibrate import die as calibration
     from cosim.calibrate import network as nop_calibration
-    from rtl.emit.output_files import write_output
     from hecaton.terminal.tables import columns
+    from rtl.emit.output_files import check_output, write_output
 
     with Output(as_json) as out:
+        check_output(output)
         system = load_system(config, override or [], preset="package")
         chosen = calibration.samples(quick=quick)
         requests = [calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen]

@@ -52,8 +52,10 @@ def demo(
     """
     from hecaton.demo.plan import FULL
     from hecaton.demo.run import run_demo
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(output)
         done = run_demo(
             output,
             out,

@@ -84,7 +84,10 @@ def chakra(
     JSON keys: directory, files, npus, nodes, tokens, received_bytes_per_die, collective_seconds,
     compute_seconds.
     """
+    from rtl.emit.output_files import check_output_folder
+
     with Output(as_json) as out:
+        check_output_folder(output)
         found = _account(
             model, dies, mesh, method, switch, calibration, global_batch, sequence_length, config, override
         )
@@ -123,8 +126,10 @@ def astra_sim(
     compute_seconds.
     """
     from chiplet.export.astra_sim import input_files
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(output)
         found = _account(
             model, dies, mesh, method, switch, calibration, global_batch, sequence_length, config, override
         )
@@ -164,8 +169,10 @@ def scale_sim(
     from chiplet.export.layer_graph import layer_sequences
     from chiplet.export.scale_sim import config_cfg, gemm_rows, topology_csv
     from hecaton.terminal.tables import columns
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(output)
         found = _account(
             model, dies, mesh, method, switch, calibration, global_batch, sequence_length, config, override
         )
@@ -223,8 +230,8 @@ def _traces(
 
     from chiplet.export.chakra import groups, messages, trace_files
     from chiplet.export.layer_graph import layer_sequences, layer_trace
-    from rtl.emit.output_files import write_output
     from hecaton.terminal.tables import pairs
+    from rtl.emit.output_files import write_output
 
     messages()  # refuses before anything is written
     count = layer_sequences(found, sequences)
@@ -252,8 +259,7 @@ def _seconds(nodes: list[Node], *, collectives: bool) -> float:
 
 
 def _write(output: Path, files: Mapping[str, str]) -> list[str]:
-    from rtl.emit.output_files import write_output
+    from rtl.emit.output_files import write_outputs
 
-    for name, content in files.items():
-        write_output(output / name, content)
+    write_outputs(output, files)
     return list(files)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from hecaton.results.reproduce import command
-from rtl.emit.output_files import write_output
 from hecaton.terminal.output import to_json
 from hecaton.terminal.tables import cell, markdown
+from rtl.emit.output_files import write_output
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from hecaton.plots.scaling import plot_scaling
 from hecaton.results.records import Run, run_gemms
 from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import view
-from rtl.emit.output_files import write_output
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
 from rtl.die.die import Die, die_map
 from rtl.emit.emitter import emit
+from rtl.emit.output_files import write_output
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtl.emit.output_files import check_output, write_output
 from hecaton.terminal.tables import PREFIXES
+from rtl.emit.output_files import check_output, write_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,9 @@ def check_plot(path: Path) -> None:
 
     formats = Figure().canvas.get_supported_filetypes()
     if _format(path) not in formats:
-        raise ValueError(f"{path}: cannot write the plot: {path.suffix} must be one of {', '.join(sorted(formats))}")
+        raise ValueError(
+            f"{path}: cannot write the plot: {path.suffix} must be one of {', '.join(sorted(formats))}"
+        )
     check_output(path)
 
 

@@ -21,8 +21,8 @@ from chiplet.sweep.axes import Sweep, SweepAxis, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
-from rtl.emit.output_files import check_output, output_file, write_output
 from hecaton.version import VERSION
+from rtl.emit.output_files import output_file, write_output
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 class SweepFiles:
     """The result ``output`` of ``sweep`` in ``tasks`` parts, and the folder that holds these while the sweep runs.
 
-    Raises ``ValueError`` when pyarrow is missing, the folder holds parts of another sweep, or ``output`` is not a
-    plain file; ``OSError`` when it cannot be written.
+    Raises ``ValueError`` when pyarrow is missing, or the folder holds parts of another sweep.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class SweepFiles:
                 "hecaton sweep writes Parquet: install hecaton with its extra sweep (pip install 'hecaton[sweep]')"
             ) from None
         del pyarrow
-        check_output(output)
         self._output, self._sweep, self._tasks = output, sweep, tasks
         self._folder = output.with_name(f".{output.name}.parts")
         self._description = _description(sweep, calibration)

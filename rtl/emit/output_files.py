@@ -44,7 +44,9 @@ def check_output(path: Path) -> Path:
         raise ValueError(f"{path}: is an open stream: must be a plain file, or absent")
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
-        raise ValueError(f"{path}: is a {KINDS.get(stat.S_IFMT(mode), 'special file')}: must be a plain file, or absent")
+        raise ValueError(
+            f"{path}: is a {KINDS.get(stat.S_IFMT(mode), 'special file')}: must be a plain file, or absent"
+        )
     _check_writable(target.parent)
     return target
 
@@ -66,11 +68,10 @@ def write_output(path: Path, content: str | bytes) -> None:
     """Write ``content`` (text as UTF-8) to ``path``, on the disk before this returns; errors are those of
     :func:`check_output`.
     """
-    with output_file(path) as file:
-        with file.open("wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-            stream.flush()
-            os.fsync(stream.fileno())
+    with output_file(path) as file, file.open("wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def write_outputs(folder: Path, contents: Mapping[str, str]) -> None:

@@ -109,7 +109,7 @@ def test_schema(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"file": "deep/er/schema.json", "bytes": written.stat().st_size}
     assert json.loads(written.read_text()) == printed
     assert [path.name for path in written.parent.iterdir()] == ["schema.json"]
-    assert refused("schema", "-o", ".", cwd=tmp_path) == ".: Is a directory"
+    assert refused("schema", "-o", ".", cwd=tmp_path) == ".: is a folder: must be a plain file, or absent"
     assert refused("schema", "-o", "deep/er/schema.json/x", cwd=tmp_path).endswith("Not a directory")
 
 

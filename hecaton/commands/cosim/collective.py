@@ -128,8 +128,10 @@ def collective(
     from cosim.run.collective import prepare, run_collective
     from cosim.run.package_collective import on_package, run_package_collective
     from hecaton.results.records import save_record
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(records)
         system = load_system(config, override or [], preset="bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         request = collective_request(

@@ -104,8 +104,10 @@ def gemm(
     from cosim.records.gemm import gemm_request
     from cosim.run.gemm import prepare, run_gemm
     from hecaton.results.records import save_record
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(records)
         system = load_system(config, override or [], preset="bench")
         terms = None
         if calibration is not None:

@@ -111,8 +111,10 @@ def package(
     from cosim.records.package import package_gemm_request
     from cosim.run.package_gemm import prepare, run_package_gemm
     from hecaton.results.records import save_record
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(records)
         shape = parse_mesh(mesh)
         sizes = [] if shape is None else [f"package.rows={shape[0]}", f"package.cols={shape[1]}"]
         system = load_system(config, [*(override or []), *sizes], preset="bench")

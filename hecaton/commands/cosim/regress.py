@@ -91,8 +91,10 @@ def regress(
     from cosim.workers.dask import run_on_cluster
     from cosim.workers.pool import run_all
     from hecaton.results.records import known_records, save_record
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        check_output_folder(records)
         start = time.perf_counter()
         if workers is not None and scheduler is not None:
             raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")

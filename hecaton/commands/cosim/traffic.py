@@ -93,12 +93,15 @@ def traffic(
     from chiplet.machine.config import load_system
     from cosim.records.traffic import traffic_request
     from cosim.run.traffic import prepare, run_traffic, saturation_rate, sweep_rates
+    from hecaton.plots.figure import check_plot
 
     with Output(as_json) as out:
         if sweep == (rate is not None):
             raise ValueError("give either --rate FLITS or --sweep")
-        if output is not None and not sweep:
-            raise ValueError(f"-o {output}: only --sweep has a plot")
+        if output is not None:
+            if not sweep:
+                raise ValueError(f"-o {output}: only --sweep has a plot")
+            check_plot(output)
         system = load_system(config, override or [], preset="bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         faulty = faulty_links(system, links, flips, burst, stalls, dead_link)

@@ -67,8 +67,11 @@ def scaling(
     from chiplet.machine.config import load_system
     from chiplet.studies import scaling as study
     from chiplet.workload.llm import load_model
+    from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        if output is not None:
+            check_output_folder(output)
         counts = _counts(dies_list)
         model = None if strong is None else load_model(strong)
         setting = study.Setting(

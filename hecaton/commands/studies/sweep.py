@@ -87,11 +87,16 @@ def sweep(
     from chiplet.machine.config import load_system
     from chiplet.sweep.evaluate import SweepTask
     from chiplet.sweep.space import load_space, make_sweep
+    from hecaton.plots.figure import check_plot
     from hecaton.plots.sweep import plot_sweep
     from hecaton.results.sweep_files import SweepFiles
+    from rtl.emit.output_files import check_output
 
     with Output(as_json) as out:
         start = time.perf_counter()
+        image = plot or output.with_suffix(".png")
+        check_output(output)
+        check_plot(image)
         if workers is not None and scheduler is not None:
             raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")
         base = load_system(config, override or [], preset="package")
@@ -112,7 +117,6 @@ def sweep(
                 advance(tasks[place].stop - tasks[place].start)
         result = files.finish()
         seconds = time.perf_counter() - start
-        image = plot or output.with_suffix(".png")
         plot_sweep(output, found.objectives, f"{space.name}: {result['points']} points", image)
         data: dict[str, Any] = {
             "points": result["points"],

@@ -157,7 +157,10 @@ def test_formats_that_are_not_written(tmp_path: Path, backend: Backend, name: st
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"^--trace {re.escape(str(tmp_path))}: is no file$"):
+    with pytest.raises(
+        ValueError,
+        match=f"^--trace {re.escape(str(tmp_path))}: is a folder: must be a plain file, or absent$",
+    ):
         Observation(trace=tmp_path).prepare(Icarus())
 
 

@@ -25,8 +25,8 @@ from hecaton.demo import stages as demo_stages
 from hecaton.demo.plan import FULL, DemoCase, Plan
 from hecaton.demo.run import Demo, run_demo
 from hecaton.results.records import Run
-from rtl.emit.output_files import write_output
 from hecaton.terminal.output import Output
+from rtl.emit.output_files import write_output
 from tests.hecaton.command import ROOT, hecaton, refused
 
 SMALL = Plan(

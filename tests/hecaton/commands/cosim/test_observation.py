@@ -31,5 +31,8 @@ def test_what_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
     assert refused(*GEMM, "--waves", "gemm.txt", cwd=tmp_path) == (
         "--waves gemm.txt: --sim icarus writes waveforms as .fst or .vcd, not as .txt"
     )
-    assert refused(*GEMM, "--trace", ".", cwd=tmp_path) == "--trace .: is no file"
+    assert (
+        refused(*GEMM, "--trace", ".", cwd=tmp_path)
+        == "--trace .: is a folder: must be a plain file, or absent"
+    )
     assert list(tmp_path.iterdir()) == []
