@@ -1,4 +1,4 @@
-"""Golden results of collectives: the exchange buffers of all dies, before and after."""
+"""Golden results of collectives: the exchange buffers of all dies before and after."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nop.collectives import line, parts
 from nop.forwarding import slots
 
 SUMS = np.dtype("<u4")
-"""32-bit words as the memories have them."""
+"""32-bit words as they lie in memories."""
 
 
 def _operands(
@@ -34,31 +34,31 @@ def _add(request: CollectiveRequest, a: NDArray[np.uint32], b: NDArray[np.uint32
 def golden(request: CollectiveRequest, work: LineCollective, given: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """Chunks of each die of a line after the collective, in the order of the dies.
 
-    Sums are made in the order of :func:`cosim.program.collective.sum_order`.
+    Sums are made in the order of :func:`cosim.program.line_commands.sum_order`.
 
     Parameters
     ----------
     given
-        (nodes, chunks, words): what each die holds of each chunk before.
+        (nodes, chunks, words): each die's version of each chunk before the collective.
 
     Returns
     -------
-    The same shape; chunks that the op promises nothing of are unspecified.
+    The same shape. Chunks for which the op makes no promise are unspecified.
     """
-    found = given.copy()
+    chunks = given.copy()
     for op in parts(work.op):
         for _, sender, receiver, chunk in sum_order(work.algorithm, line(op, work.nodes, work.algorithm)):
-            sent = found[sender, chunk]
-            found[receiver, chunk] = (
-                _add(request, sent, found[receiver, chunk]) if op == "reduce-scatter" else sent
+            sent = chunks[sender, chunk]
+            chunks[receiver, chunk] = (
+                _add(request, sent, chunks[receiver, chunk]) if op == "reduce-scatter" else sent
             )
-    return found
+    return chunks
 
 
 def exchange_buffers(
     request: CollectiveRequest, lines: dict[str, LineCollective]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
-    """(dies, sums) of the exchange buffers before and after, and what of the latter the op promises."""
+    """(dies, sums) arrays: the exchange buffers before and after, and which sums after it the op promises."""
     rng = np.random.default_rng(request.seed)
     word_sums = request.memory.word_bytes // 4
     sums = request.flits * request.nop.flit_bits // 32

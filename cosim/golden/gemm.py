@@ -1,8 +1,8 @@
 """The die's GEMM in numpy, bit for bit: the operations of the array and its accumulator, in their order.
 
 K is cut into tiles of ``rows`` consecutive k; the last one may be shorter. Within a tile the sum starts at +0
-and takes the products in descending k, because array row 0 holds the largest k of a tile. Tile sums are added
-to a total that starts at +0, in ascending order of tiles. ``docs/numerics.md`` has the reasons.
+and adds the products in descending k, because array row 0 holds the largest k of a tile. Tile sums are added
+to a total that starts at +0, in ascending order of tiles. ``docs/numerics.md`` gives the reasons.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArra
     Parameters
     ----------
     a
-        (M, K) of :data:`OPERAND_TYPE`.
+        (M, K) of :data:`cosim.program.layout.OPERAND_TYPE`.
     b
-        (K, N) of :data:`OPERAND_TYPE`.
+        (K, N) of the same type.
     rows
         Rows of the array: k in a tile.
     dtype
@@ -34,7 +34,7 @@ def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArra
 
     Returns
     -------
-    (M, N) of :data:`RESULT_TYPE`.
+    (M, N) of :data:`cosim.program.layout.RESULT_TYPE`.
 
     Raises
     ------
@@ -55,15 +55,19 @@ def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArra
     if dtype == "int8":
         # Sums modulo 2 ** 32 do not depend on their order.
         return cast(NDArray[Any], a.astype(np.int32) @ b.astype(np.int32))
-    return fp32_patterns(_bf16_gemm(flush(bf16_to_float32(a)), flush(bf16_to_float32(b)), rows))
+    return fp32_patterns(bf16_sums(a, b, rows, np.zeros((a.shape[0], b.shape[1]), np.float32)))
 
 
-def _bf16_gemm(a: Float32s, b: Float32s, rows: int) -> Float32s:
-    total: Float32s = np.zeros((a.shape[0], b.shape[1]), np.float32)
-    for start in range(0, a.shape[1], rows):
-        tile_sum = np.zeros((a.shape[0], b.shape[1]), np.float32)
-        for k in reversed(range(start, min(start + rows, a.shape[1]))):
-            tile_sum = add(tile_sum, multiply(a[:, k, None], b[None, k, :]))
+def bf16_sums(a: NDArray[Any], b: NDArray[Any], rows: int, total: Float32s) -> Float32s:
+    """Add the products of (M, K) and (K, N) bf16 patterns to an (M, N) ``total``, in the die's order.
+
+    NaNs of the result are not canonical yet.
+    """
+    x, w = flush(bf16_to_float32(a)), flush(bf16_to_float32(b))
+    for start in range(0, x.shape[1], rows):
+        tile_sum = np.zeros((x.shape[0], w.shape[1]), np.float32)
+        for k in reversed(range(start, min(start + rows, x.shape[1]))):
+            tile_sum = add(tile_sum, multiply(x[:, k, None], w[None, k, :]))
         total = add(total, tile_sum)
     return total
 

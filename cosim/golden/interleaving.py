@@ -1,7 +1,7 @@
-"""Steps of a program: what a unit of the die does at once, and the orders in which steps can be taken.
+"""Steps of a program for the functional model of tests: what a unit does at once, and the orders of such steps.
 
-Units work at the same time. Where their steps do not touch the same places, that is the same as one step
-after the other, in whatever order the semaphores allow: a program is right if its result does not depend on it.
+The units of a die work at the same time. Where their steps do not touch the same words, that equals one step after the
+other in any order that the semaphores allow: a program is correct if its result does not depend on that order.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cosim.program.command import UNIT_OPCODES
 from rtl.interface.isa import SEMAPHORES, Opcode
 
-__all__ = ["INTERLEAVED_UNITS", "Order", "Step", "at_random", "in_program_order", "loads_first", "members"]
-
-INTERLEAVED_UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
-"""Commands that go to a unit of their own. A SET is carried out as it is handed out."""
+__all__ = ["Order", "UnitStep", "at_random", "in_program_order", "loads_first", "members"]
 
 
 @dataclass(frozen=True)
-class Step:
+class UnitStep:
     """What a unit does at once: a whole LOAD, one panel of a GEMM or of a STORE.
 
     Attributes
     ----------
     index, opcode, fields
-        The command, and its place in the program.
+        The command and its number in the program.
     panel
         Panel of a GEMM or STORE; 0 for a LOAD.
     """
@@ -38,7 +36,7 @@ class Step:
 
     @property
     def last(self) -> bool:
-        """The command is over after this step."""
+        """Whether the command ends with this step."""
         return self.panel == self.fields.get("panels", 1) - 1
 
     @property
@@ -63,22 +61,22 @@ class Step:
         return address
 
 
-Order = Callable[[Sequence[Step]], Step]
-"""Chooses the next of the steps that could be taken now, one for each unit at most."""
+Order = Callable[[Sequence[UnitStep]], UnitStep]
+"""Chooses the next step among those that can be taken now, at most one for each unit."""
 
 
-def in_program_order(steps: Sequence[Step]) -> Step:
-    """The step of the earliest command: one command after the other, as far as the semaphores allow."""
+def in_program_order(steps: Sequence[UnitStep]) -> UnitStep:
+    """The step of the earliest command: one command after the other, as far as semaphores allow."""
     return min(steps, key=lambda step: step.index)
 
 
-def loads_first(steps: Sequence[Step]) -> Step:
-    """Loads run as far ahead, and results leave as late, as they may: shows blocks that come too early."""
-    return min(steps, key=lambda step: INTERLEAVED_UNITS.index(step.opcode))
+def loads_first(steps: Sequence[UnitStep]) -> UnitStep:
+    """Loads run as far ahead and results leave as late as they can: shows blocks that are loaded too early."""
+    return min(steps, key=lambda step: UNIT_OPCODES.index(step.opcode))
 
 
 def at_random(rng: np.random.Generator) -> Order:
-    """Any step, as the random numbers say."""
+    """Any step, chosen at random."""
     return lambda steps: steps[int(rng.integers(len(steps)))]
 
 

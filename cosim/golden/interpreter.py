@@ -1,9 +1,10 @@
-"""Functional model of a die: carries out a program on numpy buffers, without a clock.
+"""Functional model of a die for tests, not for production: runs a program on numpy buffers, without a clock.
 
 It has the semantics of :mod:`rtl.interface.isa` and nothing of the hardware behind it: three units that each take their
-commands in order, buffers, semaphores and a memory. What the units do at the same time in hardware is one
-order of their steps here (see :mod:`cosim.golden.interleaving`). Whatever a right program never does is refused: addresses
-outside a buffer or the memory, reads of what was never written, semaphores that nobody will post.
+commands in order, buffers, semaphores and a memory. What the units do at the same time in hardware is one order of
+their steps here, see :mod:`cosim.golden.interleaving`. The model refuses whatever a correct program never does:
+addresses outside a buffer or the memory, reads of words that were never written, waits for semaphores that nobody will
+post.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.golden.interleaving import INTERLEAVED_UNITS, Order, Step, in_program_order, members
-from cosim.golden.numerics import add, bf16_to_float32, flush, fp32_patterns, fp32_values, multiply
-from cosim.program.command import Command
+from cosim.golden.gemm import bf16_sums
+from cosim.golden.interleaving import Order, UnitStep, in_program_order, members
+from cosim.golden.numerics import fp32_patterns, fp32_values
+from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
 from rtl.interface.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode
@@ -41,14 +43,14 @@ class Interpreter:
     words : int
         Words of the memory; undefined until written.
     exchange_words : int
-        Words of the exchange buffer, which is memory from :data:`rtl.interface.memory_port.EXCHANGE_ADDRESS` on, too; 0 for a
-        die without an engine.
+        Words of the exchange buffer, which LOAD also reads as memory from
+        :data:`rtl.interface.memory_port.EXCHANGE_ADDRESS` on; 0 for a die without an engine.
 
     Attributes
     ----------
     counters : Counter[str]
-        What the program did so far, under those names of :data:`rtl.interface.register_map.COUNTERS` that do not depend on
-        time: ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
+        What the program has done so far, under the names of :data:`rtl.interface.register_map.COUNTERS` that do not
+        depend on time: ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
     semaphores : list[int]
         Their values.
     """
@@ -80,7 +82,7 @@ class Interpreter:
         return content
 
     def _words(self, addresses: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
-        """The memory that has these addresses, or the exchange buffer, and their places in it."""
+        """The memory or exchange buffer that holds these addresses, and the words in it."""
         if len(self._exchange) and addresses.min() >= EXCHANGE_ADDRESS:
             places = addresses - EXCHANGE_ADDRESS
             _check_range("exchange buffer", places.min(), places.max(), len(self._exchange))
@@ -98,10 +100,10 @@ class Interpreter:
         ]
 
     def run(self, commands: Iterable[Command], *, order: Order = in_program_order) -> None:
-        """Carry out a program.
+        """Run a program.
 
-        Commands are handed out in their order into queues as deep as those of the die; ``order`` chooses
-        among the steps at the heads of the queues whose semaphores are all above zero.
+        Commands are handed out in order into queues as deep as those of the die; ``order`` chooses among the steps
+        at the heads of the queues whose semaphores are all above zero.
 
         Raises
         ------
@@ -110,9 +112,9 @@ class Interpreter:
             written, or posts a semaphore beyond its width.
         """
         waiting = deque(
-            Step(index, command.opcode, command.all_fields, 0) for index, command in enumerate(commands)
+            UnitStep(index, command.opcode, command.all_fields, 0) for index, command in enumerate(commands)
         )
-        queues: dict[Opcode, deque[Step]] = {opcode: deque() for opcode in INTERLEAVED_UNITS}
+        queues: dict[Opcode, deque[UnitStep]] = {opcode: deque() for opcode in UNIT_OPCODES}
         while True:
             while waiting and self._hand_out(queues, waiting[0]):
                 waiting.popleft()
@@ -130,10 +132,10 @@ class Interpreter:
             queue = queues[step.opcode]
             queue.popleft()
             if not step.last:
-                queue.appendleft(Step(step.index, step.opcode, step.fields, step.panel + 1))
+                queue.appendleft(UnitStep(step.index, step.opcode, step.fields, step.panel + 1))
             self._take(step)
 
-    def _hand_out(self, queues: dict[Opcode, deque[Step]], step: Step) -> bool:
+    def _hand_out(self, queues: dict[Opcode, deque[UnitStep]], step: UnitStep) -> bool:
         if step.opcode == Opcode.SET:
             for s in members(step.fields["mask"]):
                 self.semaphores[s] = step.fields[f"value_{s}"]
@@ -144,7 +146,7 @@ class Interpreter:
         queue.append(step)
         return True
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: UnitStep) -> None:
         for s in members(step.needs):
             self.semaphores[s] -= 1
         try:
@@ -156,7 +158,7 @@ class Interpreter:
         except ValueError as error:
             raise ProgramError(f"{_name(step)}: {error}") from error
 
-    def _load(self, step: Step) -> None:
+    def _load(self, step: UnitStep) -> None:
         field = step.fields
         rows, cols, words = field["rows"], field["cols"], field["words"]
         first = field["address"] + np.arange(rows)[:, None] * field["memory_pitch"]
@@ -195,7 +197,7 @@ class Interpreter:
         block = _written(f"{name} buffer", self._buffers[target][place])
         return block.T if fields[f"{name}_column"] else block
 
-    def _gemm(self, step: Step) -> None:
+    def _gemm(self, step: UnitStep) -> None:
         die, field = self._die, step.fields
         m, k = field["m"], (field["k_tiles"] - 1) * die.rows + field["last_k"]
         columns = (field["panels"] - 1) * die.cols + field["last_cols"]
@@ -214,21 +216,14 @@ class Interpreter:
         self.counters["macs"] += m * k * width
 
     def _accumulate(self, a: NDArray[Any], b: NDArray[Any], total: NDArray[Any] | None) -> NDArray[Any]:
-        """Sums of a panel: tiles of R along K in ascending order, within a tile descending k."""
+        """Sums of a panel, as patterns."""
         if self._die.dtype == "int8":
             product = a.astype(np.uint32) @ b.astype(np.uint32)
             return product if total is None else total + product
-        x, w = flush(bf16_to_float32(a)), flush(bf16_to_float32(b))
-        zero = np.zeros((len(a), b.shape[1]), np.float32)
-        sums = zero if total is None else fp32_values(total)
-        for start in range(0, x.shape[1], self._die.rows):
-            tile = zero
-            for k in reversed(range(start, min(start + self._die.rows, x.shape[1]))):
-                tile = add(tile, multiply(x[:, k, None], w[None, k]))
-            sums = add(sums, tile)
-        return fp32_patterns(sums)
+        start = np.zeros((len(a), b.shape[1]), np.float32) if total is None else fp32_values(total)
+        return fp32_patterns(bf16_sums(a, b, self._die.rows, start))
 
-    def _store(self, step: Step) -> None:
+    def _store(self, step: UnitStep) -> None:
         field, cols, word_sums = step.fields, self._die.cols, self._word_bytes // 4
         if field["exchange"]:
             words = self._rows_of_words(1, field["rows"], step.accumulator, 0)
@@ -249,7 +244,7 @@ class Interpreter:
         memory[...] = patterns.reshape(memory.shape)
         self.counters["store_words"] += field["rows"] * int(words[0, -1] - words[0, 0] + 1)
 
-    def _accumulator_rows(self, step: Step, rows: int) -> slice:
+    def _accumulator_rows(self, step: UnitStep, rows: int) -> slice:
         first = step.accumulator
         _check_range("accumulator buffer", first, first + rows - 1, len(self._sums))
         return slice(first, first + rows)
@@ -264,20 +259,20 @@ def interpret_gemm(
     memory: MemorySpec,
     order: Order = in_program_order,
 ) -> tuple[NDArray[Any], Interpreter]:
-    """Carry out the program of a GEMM on operands as they are stored.
+    """Run the program of a GEMM on operands as they are stored.
 
     Parameters
     ----------
     program
-        Of :func:`cosim.program.gemm.schedule_gemm` for this die and memory.
+        From :func:`cosim.program.gemm.schedule_gemm` for this die and memory.
     a, b
         Stored operands: ``program.shape.stored_a`` and ``stored_b``.
     order
-        Order of the steps of the units.
+        Chooses the order of the units' steps.
 
     Returns
     -------
-    The (M, N) result as 32-bit patterns of :data:`cosim.program.layout.RESULT_TYPE`, and the interpreter as it ended.
+    The (M, N) result as 32-bit patterns of :data:`cosim.program.layout.RESULT_TYPE`, and the interpreter after the run.
 
     Raises
     ------
@@ -293,7 +288,7 @@ def interpret_gemm(
     return unpack(interpreter.read_memory(y.address, y.rows * y.pitch), y, dtype=die.dtype), interpreter
 
 
-def _name(step: Step) -> str:
+def _name(step: UnitStep) -> str:
     return f"command {step.index} ({step.opcode.name}, panel {step.panel})"
 
 

@@ -1,4 +1,4 @@
-"""Seeded random operands, and their way into and out of a die's memory."""
+"""Seeded random operands of a GEMM."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
 from cosim.golden.numerics import float32_to_bf16
-from cosim.program.layout import OPERAND_TYPE, RESULT_TYPE
-from cosim.program.shape import Operands
+from cosim.program.shape import Operands, Shape
 
-__all__ = [
-    "random_operand",
-]
+__all__ = ["random_operand", "random_operands"]
 
 
+# Signed zeros, subnormals, the smallest and largest normal numbers, one, and numbers whose products are near the ends.
 _SPECIAL = np.array(
     [
         0x0000,
@@ -47,10 +45,16 @@ def random_operand(
         return rng.integers(-128, 128, (rows, cols), dtype=np.int8)
     values = float32_to_bf16(rng.standard_normal((rows, cols), dtype=np.float32))
     if operands == "special":
-        some = rng.random((rows, cols))
-        values = np.where(some < 0.2, rng.choice(_SPECIAL, (rows, cols)), values)
-        values = np.where(some > 0.999, rng.choice(_NOT_FINITE, (rows, cols)), values)
+        chance = rng.random((rows, cols))
+        values = np.where(chance < 0.2, rng.choice(_SPECIAL, (rows, cols)), values)
+        values = np.where(chance > 0.999, rng.choice(_NOT_FINITE, (rows, cols)), values)
     return values.astype(np.uint16)
 
 
-assert set(OPERAND_TYPE) == set(RESULT_TYPE)
+def random_operands(
+    rng: np.random.Generator, shape: Shape, *, dtype: Dtype, operands: Operands
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return operands A and B of a GEMM as they are stored, see :func:`random_operand`."""
+    a = random_operand(rng, *shape.stored_a, dtype=dtype, operands=operands)
+    b = random_operand(rng, *shape.stored_b, dtype=dtype, operands=operands)
+    return a, b

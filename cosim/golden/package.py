@@ -1,4 +1,4 @@
-"""Golden result of a GEMM spread over a package: partial sums, added in the order of the collective."""
+"""Golden result of a GEMM on a package: partial sums, added in the order of the reduce-scatter."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def expected_parts(
     Parameters
     ----------
     a, b
-        The operands as they are stored.
+        Stored operands: ``shape.stored_a`` and ``stored_b``.
     algorithm
-        Of the reduce-scatter, which decides the order of the additions.
+        Algorithm of the reduce-scatter, which decides the order of the additions.
     """
     die = system.die
     shares = shares_of(system.package, shape, algorithm)
@@ -44,12 +44,12 @@ def expected_parts(
 def _summed(
     shares: list[DieShare], dies: list[tuple[int, int]], partials: list[NDArray[Any]]
 ) -> list[NDArray[Any]]:
-    """What each die has in the end of the partial results of all."""
+    """What the reduce-scatters leave on each die of the partial results of all dies."""
     lines = defaultdict(list)
     for number, (share, (row, col)) in enumerate(zip(shares, dies, strict=True)):
         if share.y_tiles is not None:
             lines[col if share.y_tiles.axis == "column" else row].append(number)
-    found = list(partials)
+    results = list(partials)
     for numbers in lines.values():
         tiles = shares[numbers[0]].y_tiles
         assert tiles is not None
@@ -61,5 +61,5 @@ def _summed(
                 sent, own = sums[sender][chunk], sums[receiver][chunk]
                 sums[receiver][chunk] = sent + own if sent.dtype == np.int32 else fp32_add(sent, own)
         for place, number in enumerate(numbers):
-            found[number] = sums[place][place]
-    return found
+            results[number] = sums[place][place]
+    return results

@@ -1,4 +1,4 @@
-"""Predicted cycles of a collective on a mesh: each line as :mod:`nop.line_model` has it, and when its commands come."""
+"""Predicted cycles of a collective on a mesh: :mod:`nop.line_model` for each line, and when its commands arrive."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["design_terms", "floor_collective", "predict_collective"]
 
 
 def design_terms(die: DieSpec) -> NopTerms:
-    """The terms that follow from the design of ``die``."""
+    """The terms of the network that follow from the design of ``die``."""
     return NopTerms(add_cycles=die.stages)
 
 
 def floor_collective(request: CollectiveRequest, lines: Mapping[str, LineCollective]) -> int:
-    """Cycles that the collective on the lines of each axis cannot go below, see :func:`nop.lower_bound.line_floor`."""
+    """Lower bound on the cycles of a collective on the lines of each axis, see :func:`nop.lower_bound.line_floor`."""
     frame, hop = 1, 1
     if request.links is not None:
         frame = request.links.mesh_links(request.nop).shape.frame_cycles
@@ -46,23 +46,25 @@ def floor_collective(request: CollectiveRequest, lines: Mapping[str, LineCollect
 def predict_collective(
     request: CollectiveRequest, lines: Mapping[str, LineCollective], terms: NopTerms | None = None
 ) -> float:
-    """Cycles of a collective, counted as in its record, with the ``terms`` of the design unless given.
+    """Cycles of a collective, counted as in its record.
 
-    Random stalls of the memories and faults of links are not predicted. Lines of two axes do not wait for each other
-    but for the commands that come first.
+    Random stalls of the memories and faults of links are not predicted. Lines of the two axes do not wait for each
+    other, except that commands are handed out one after the other.
 
     Parameters
     ----------
     lines
-        The line of each axis, see :func:`cosim.run.collective.prepare`.
+        The line of each axis.
+    terms
+        Terms of the network; those of the design unless given.
     """
     terms = terms or design_terms(request.die)
     if request.links is not None:
-        way = request.links.hop_cycles(request.nop)
+        adapters = request.links.hop_cycles(request.nop)
         terms = replace(
             terms,
-            hop_cycles=terms.hop_cycles + way,
-            bypass_cycles=terms.bypass_cycles + way,
+            hop_cycles=terms.hop_cycles + adapters,
+            bypass_cycles=terms.bypass_cycles + adapters,
             link_cycles=max(terms.link_cycles, request.links.mesh_links(request.nop).shape.frame_cycles),
         )
     per_word = flits_per_word(request.nop, request.memory)
@@ -97,10 +99,9 @@ def predict_collective(
 
 
 def _handed(memory: MemorySpec, first: int, later: int, opened: float) -> list[float]:
-    """When the commands behind the one that opens the gates are handed out; that one is, at ``opened``.
+    """When the commands behind the one that opens the gates are handed out, if that one is handed out at ``opened``.
 
-    ``first`` commands come before it, ``later`` behind it. No more are asked for than the command processor has room
-    for.
+    ``first`` commands come before it, ``later`` behind it. The command processor asks for as many as it has room for.
     """
     words = memory.command_words
     delay = DieTerms().fetch + memory.latency_cycles

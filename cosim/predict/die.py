@@ -1,9 +1,8 @@
 """Timeline of a program: when each unit of a die works on what, predicted without simulating the hardware.
 
-Every unit is a process that takes its commands in order; semaphores are queues of times. What a command costs
-follows from its sizes (words, rows, tiles) and from the few constants in :class:`chiplet.machine.terms.DieTerms`, which a
-calibration fits to measured runs. Left out are the sharing of the memory port, random stalls, and queues that are
-full.
+Every unit is a process that takes its commands in order; semaphores are queues of times. The cost of a command follows
+from its sizes (words, rows, tiles) and from the few constants in :class:`chiplet.machine.terms.DieTerms`, which a
+calibration fits to measured runs. The model leaves out the sharing of the memory port, random stalls, and full queues.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from chiplet.machine.terms import DieTerms
-from cosim.program.command import Command
+from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from rtl.interface.isa import SEMAPHORES, Opcode, Target
 
@@ -32,7 +31,7 @@ class Timeline:
     array_cycles
         First operand row into the array to last row of sums out of the accumulator adders.
     load_end, array_end
-        Last word in the operand buffers, last row of sums in the accumulator buffer.
+        When the last word is in the operand buffers, and the last row of sums in the accumulator buffer.
     """
 
     cycles: float
@@ -76,7 +75,7 @@ class _Machine:
             self.tokens[semaphore].append(time)
 
     def take(self, mask: int) -> Generator[bool, None, float]:
-        """Wait until every semaphore of ``mask`` has a token; return when the last of them came."""
+        """Wait until every semaphore of ``mask`` has a token; return the time of the last of these tokens."""
         while any(not self.tokens[semaphore] for semaphore in _bits(mask)):
             yield False
         return max((self.tokens[semaphore].popleft() for semaphore in _bits(mask)), default=0.0)
@@ -100,28 +99,26 @@ def predict(
 ) -> Timeline:
     """Return the timeline of ``program`` on ``die``, with ``interval`` cycles between memory requests."""
     machine = _Machine(die=die, memory=memory, terms=terms, interval=interval)
-    by_unit: dict[Opcode, list[tuple[float, Command]]] = {
-        opcode: [] for opcode in (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
-    }
+    by_unit: dict[Opcode, list[tuple[float, Command]]] = {opcode: [] for opcode in UNIT_OPCODES}
     for index, command in enumerate(program.commands):
-        # The first command has to come from memory; the others follow while it is in work.
+        # Only the first command is waited for; the others are read from memory while units work.
         handed_out = terms.fetch + memory.latency_cycles + (index + 1) * memory.command_words
         if command.opcode == Opcode.SET:
             for semaphore in _bits(command.all_fields["mask"]):
                 machine.tokens[semaphore].extend([handed_out] * command.all_fields[f"value_{semaphore}"])
         else:
             by_unit[command.opcode].append((handed_out, command))
-    # Load and array go as far as they can before the store unit does a panel: it looks at what the array reads.
+    # Load and array advance as far as they can before the store unit does a panel: it waits where the array reads.
     load, array, store = (
-        _load(machine, by_unit[Opcode.LOAD]),
-        _array(machine, by_unit[Opcode.GEMM]),
-        _store(machine, by_unit[Opcode.STORE]),
+        _load_unit(machine, by_unit[Opcode.LOAD]),
+        _array_unit(machine, by_unit[Opcode.GEMM]),
+        _store_unit(machine, by_unit[Opcode.STORE]),
     )
-    going = True
-    while going:
+    progress = True
+    while progress:
         while any([next(load, False), next(array, False)]):
             pass
-        going = next(store, False)
+        progress = next(store, False)
     assert machine.array_first is not None
     return Timeline(
         cycles=machine.store_end + terms.finish,
@@ -131,27 +128,27 @@ def predict(
     )
 
 
-def _load(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
+def _load_unit(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
     die, memory, terms = machine.die, machine.memory, machine.terms
     word_elements = memory.word_bytes // die.element_bytes
-    free = 0.0  # the next request may leave
-    written = 0.0  # the last word so far is in the banks
+    free = 0.0  # when the next request may leave
+    written = 0.0  # when the last word so far is in the banks
     in_flight: deque[float] = deque(maxlen=memory.outstanding)
     for handed_out, command in commands:
         fields = command.all_fields
         ready = yield from machine.take(fields["wait"])
         free = max(handed_out, ready, free)
         group = min(word_elements, die.cols if fields["target"] == Target.WEIGHT else die.rows)
-        # A word takes a step for each group of elements that the banks take at once.
+        # A word takes a cycle for each group of elements that the banks write at once.
         row = [
             -(-min(word_elements, fields["cols"] - first) // group)
             for first in range(0, fields["cols"], word_elements)
         ]
         written += terms.load_command
-        for steps in row * fields["rows"]:
+        for groups in row * fields["rows"]:
             # With too few reads in flight, a request waits until the oldest word is written.
             request = max(free, in_flight[0] + 1) if len(in_flight) == memory.outstanding else free
-            written = max(request + memory.latency_cycles + terms.round_trip, written + 1) + steps - 1
+            written = max(request + memory.latency_cycles + terms.round_trip, written + 1) + groups - 1
             in_flight.append(written)
             free = request + machine.interval
         free += terms.load_command
@@ -160,10 +157,10 @@ def _load(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[
         yield True
 
 
-def _array(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
+def _array_unit(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
     die, terms = machine.die, machine.terms
-    stream_end = 0.0  # the last slot of the tile before is over
-    weights_free = 0.0  # the shadow registers may be loaded again
+    stream_end = 0.0  # when the last slot of the tile before is over
+    weights_free = 0.0  # when the shadow registers may be loaded again
     for handed_out, command in commands:
         fields = command.all_fields
         period = terms.gemm.tile_cycles(rows=die.rows, stages=die.stages, m=fields["m"])
@@ -204,7 +201,7 @@ def _array(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator
             yield True
 
 
-def _store(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
+def _store_unit(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
     die, terms = machine.die, machine.terms
     word_sums = machine.memory.word_bytes // 4
     free = 0.0
@@ -220,8 +217,8 @@ def _store(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator
             words = -(-(offset + cols) // word_sums) * machine.interval
             sent = 0.0
             for row in range(fields["rows"]):
-                there = _row_read(machine, start, base + row) + terms.store_row
-                taken = max(there, sent)
+                read = _row_read(machine, start, base + row) + terms.store_row
+                taken = max(read, sent)
                 sent = taken + words
                 start = taken
             free = sent + terms.store_next
@@ -234,7 +231,7 @@ def _store(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator
 
 
 def _row_read(machine: _Machine, start: float, address: int) -> float:
-    """Cycle in which the last column gives its sum of a row to the store unit, asked for in ``start``."""
+    """Cycle in which the last column gives its sum of a row to the store unit, which asks for it in cycle ``start``."""
     first = int(start)
     latest = first
     for column in range(machine.die.cols):
@@ -242,5 +239,5 @@ def _row_read(machine: _Machine, start: float, address: int) -> float:
         while machine.reads_sums(time - column, address):
             time += 1
         latest = max(latest, time)
-    # Parts of a cycle, which fitted terms have, go on: a fit could not see them otherwise.
+    # Fractions of a cycle, which fitted terms have, are kept: a fit could not see them otherwise.
     return start + latest - first

@@ -9,7 +9,10 @@ from cosim.program.command import Command
 from cosim.program.line_commands import AXES, LineCollective, line_commands
 from rtl.interface.isa import SEMAPHORES, Opcode
 
-__all__ = ["gate_command", "mesh_programs", "package_program"]
+__all__ = ["COLLECTIVE_PHASES", "gate_command", "mesh_programs", "package_program"]
+
+COLLECTIVE_PHASES = ("load", "collective", "store")
+"""Phases of a collective on a package: chunks from memory into the exchange buffers; the collective; back to memory."""
 
 READ_AHEAD = 8
 """Commands between the last one of the first part and the gates: by then all units have the first word that they send,

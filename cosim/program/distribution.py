@@ -1,8 +1,8 @@
-"""A GEMM spread over the dies of a package: which die has what, and its programs, phase by phase.
+"""Distribution of a GEMM over the dies of a package: which die has what.
 
 Every operand and every result is in memory once, and is read or written once. The rows of an operand that are *tokens*
-are cut into tiles, one for each die of a line; a collective on the line brings them together on all of its dies. Die
-(i, j) of a package of R x C dies:
+are cut into tiles, one for each die of a line; a collective on the line gathers them on all of its dies. Die (i, j) of
+a package of R x C dies:
 
 | form | tokens | gathers | multiplies with | result |
 |---|---|---|---|---|
@@ -32,9 +32,20 @@ __all__ = ["DieShare", "Tiles", "cut", "macs_of", "share_of", "shares_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tiles:
-    """Tokens on the dies of a line, in tiles of one size; the last ones are filled up with zeros.
+    """Tokens on the dies of a line, in tiles of one size; the last tiles are padded with zeros.
 
     The tiles lie in the order of the collective's chunks.
+
+    Attributes
+    ----------
+    axis
+        Axis of the line: row or column.
+    tokens
+        Tokens on the whole line.
+    nodes, place
+        Dies of the line, and the place of this die, counted from 0.
+    algorithm
+        Algorithm of the collective.
     """
 
     axis: str
@@ -61,10 +72,18 @@ class Tiles:
 
 @dataclass(frozen=True, kw_only=True)
 class DieShare:
-    """What a die has: rows and columns of the stored operands that it multiplies, and of the result.
+    """What a die has.
 
-    ``a_tiles`` and ``b_tiles`` are the tokens of an operand that is gathered, ``y_tiles`` those of a result that is
-    summed up.
+    Attributes
+    ----------
+    a, b
+        Rows and columns of the stored operands that it multiplies.
+    y
+        Rows and columns of the result that it stores.
+    a_tiles, b_tiles
+        Tokens of an operand that is gathered; None for one that is not.
+    y_tiles
+        Tokens of a result whose partial sums are reduce-scattered; None for one that is whole.
     """
 
     a: tuple[range, range]
@@ -82,7 +101,7 @@ def _blocks(size: int, count: int) -> list[range]:
 
 
 def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int, col: int) -> DieShare:
-    """What the die in ``row`` and ``col``, counted from 0, has."""
+    """The share of the die in ``row`` and ``col``, counted from 0."""
     tokens = shape.k if shape.form == "tn" else shape.m
     along_row = Tiles(axis="row", tokens=tokens, nodes=package.cols, place=col, algorithm=algorithm)
     along_column = Tiles(axis="column", tokens=tokens, nodes=package.rows, place=row, algorithm=algorithm)
@@ -109,19 +128,19 @@ def share_of(package: PackageSpec, shape: Shape, algorithm: Algorithm, row: int,
 
 
 def shares_of(package: PackageSpec, shape: Shape, algorithm: Algorithm) -> list[DieShare]:
-    """What each die has, in the order of their numbers."""
+    """The share of each die, in the order of the dies' numbers."""
     return [share_of(package, shape, algorithm, row, col) for row, col in package.places()]
 
 
 def cut(values: NDArray[Any], block: tuple[range, range]) -> NDArray[Any]:
-    """The block of ``values``; a row or column of zeros if it has none."""
+    """The block of ``values``; an empty block has one row or column of zeros."""
     rows, cols = block
-    found = values[rows.start : rows.stop, cols.start : cols.stop]
-    return np.pad(found, ((0, not rows), (0, not cols)))
+    part = values[rows.start : rows.stop, cols.start : cols.stop]
+    return np.pad(part, ((0, not rows), (0, not cols)))
 
 
 def macs_of(shape: Shape, share: DieShare) -> int:
-    """Multiply-adds of the whole GEMM that a die does."""
+    """Multiply-adds that a die does of the whole GEMM, without those with zeros that pad it."""
     if shape.form == "tn":
         return shape.k * len(share.y[0]) * len(share.y[1])
     return shape.m * len(share.a[1]) * len(share.y[1])

@@ -1,8 +1,8 @@
-"""The scheduler: turns a GEMM into the program of a die and the place of everything in its memory.
+"""The scheduler: turns a GEMM into the program of a die and the addresses of everything in its memory.
 
-The program is in an order in which it would also be right one command after the other, a GEMM and the STORE behind it
-panel by panel; the queues and semaphores of the die turn that into overlap. The queues let loads run ahead of the
-array, so the next block comes while this one is multiplied, and results leave while the next panel is summed.
+The order of the commands would also be correct one after the other, with a GEMM and the STORE behind it panel by panel;
+the queues and semaphores of the die turn it into overlap. The queues let loads run ahead of the array, so the next
+block is loaded while this one is multiplied, and results leave while the next panel is summed.
 """
 
 from __future__ import annotations
@@ -13,21 +13,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.program.command import Command
+from cosim.program.command import MOST_COUNT, Command
 from cosim.program.layout import Matrix
 from cosim.program.shape import Shape
 from cosim.program.tiling import Tiling, activation_addresses, blocks, choose_tiling, weight_addresses
-from rtl.interface.isa import COUNT_BITS, Opcode, Target
+from rtl.interface.isa import Opcode, Target
 
 __all__ = ["GemmProgram", "Semaphore", "schedule_gemm"]
 
 
-MOST_COMMANDS = (1 << COUNT_BITS) - 1
-"""Commands that a program can have."""
-
-
 class Semaphore(IntEnum):
-    """What the semaphores of a GEMM program count. Each has one unit that waits on it."""
+    """What the semaphores of a GEMM program count. One unit waits on each of them."""
 
     ACTIVATION_LOADED = 0
     WEIGHT_LOADED = 1
@@ -39,7 +35,7 @@ class Semaphore(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GemmProgram:
-    """A program, and where its operands, its result and itself lie in memory.
+    """A program, and where its operands, its result and the program itself lie in memory.
 
     Attributes
     ----------
@@ -70,20 +66,20 @@ def _mask(*semaphores: Semaphore) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Use:
+class _BlockUse:
     """Where a step finds its block: the buffer address, whether it is loaded for this step, and whether the next
-    user of that place is a load."""
+    block there is another one."""
 
     base: int
     load: bool
     last: bool
 
 
-def _place(keys: Sequence[object], *, copies: int, size: int) -> list[_Use]:
+def _place_blocks(keys: Sequence[object], *, copies: int, size: int) -> list[_BlockUse]:
     """Give the block of each step one of ``copies`` places of ``size`` addresses.
 
-    The block that has not been used for longest makes room. So places become free in the order in which loads take
-    them, and a counting semaphore is enough.
+    A new block replaces the least recently used one. So places become free in the order in which loads take them, and a
+    counting semaphore is enough.
     """
     held: dict[object, int] = {}
     places = []
@@ -101,20 +97,20 @@ def _place(keys: Sequence[object], *, copies: int, size: int) -> list[_Use]:
     uses = []
     loaded_next = [True] * copies
     for copy, load in zip(reversed(places), reversed(loads), strict=True):
-        uses.append(_Use(base=copy * size, load=load, last=loaded_next[copy]))
+        uses.append(_BlockUse(base=copy * size, load=load, last=loaded_next[copy]))
         loaded_next[copy] = load
     return uses[::-1]
 
 
 def _check_commands(shape: Shape, tiling: Tiling) -> None:
-    """Refuse what needs more commands than a program can have: a step takes up to two loads, a GEMM, a store."""
+    """Refuse a GEMM that needs more commands than a program can have: up to two loads, a GEMM and a store a step."""
     steps = math.prod(
         -(-size // block) for size, block in ((shape.m, tiling.m), (shape.k, tiling.k), (shape.n, tiling.n))
     )
-    if 1 + 4 * steps > MOST_COMMANDS:
+    if 1 + 4 * steps > MOST_COUNT:
         raise ValueError(
             f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) takes {steps} steps of {tiling.m}x{tiling.k}x{tiling.n}: "
-            f"must be at most {(MOST_COMMANDS - 1) // 4}, with smaller matrices or larger buffers of the die"
+            f"must be at most {(MOST_COUNT - 1) // 4}, with smaller matrices or larger buffers of the die"
         )
 
 
@@ -147,8 +143,8 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     a_keys = [(m_block, k_block) for m_block, _, k_block in steps]
     b_keys = [(k_block, n_block) for _, n_block, k_block in steps]
     a_copies, b_copies = min(2, len(set(a_keys))), min(2, len(set(b_keys)))
-    a_uses = _place(a_keys, copies=a_copies, size=activation_addresses(die, shape, tiling.m, tiling.k))
-    b_uses = _place(b_keys, copies=b_copies, size=weight_addresses(die, shape, tiling.k, tiling.n))
+    a_uses = _place_blocks(a_keys, copies=a_copies, size=activation_addresses(die, shape, tiling.m, tiling.k))
+    b_uses = _place_blocks(b_keys, copies=b_copies, size=weight_addresses(die, shape, tiling.k, tiling.n))
 
     start_values = {
         Semaphore.ACTIVATION_LOADED: 0,
@@ -164,7 +160,7 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     for ((m_start, m), (n_start, n), (k_start, k)), a_use, b_use in zip(steps, a_uses, b_uses, strict=True):
         if a_use.load:
             commands.append(
-                _load(
+                _load_command(
                     Target.ACTIVATION,
                     a,
                     (k_start, k, m_start, m) if shape.activation_column else (m_start, m, k_start, k),
@@ -176,7 +172,7 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
             )
         if b_use.load:
             commands.append(
-                _load(
+                _load_command(
                     Target.WEIGHT,
                     b,
                     (n_start, n, k_start, k) if shape.weight_column else (k_start, k, n_start, n),
@@ -249,7 +245,7 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     )
 
 
-def _load(
+def _load_command(
     target: Target,
     matrix: Matrix,
     block: tuple[int, int, int, int],
@@ -259,6 +255,7 @@ def _load(
     wait: int,
     post: int,
 ) -> Command:
+    """The command that loads ``block`` (first row, rows, first column, columns) of a matrix into an operand buffer."""
     row, rows, col, cols = block
     return Command(
         Opcode.LOAD,

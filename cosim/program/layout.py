@@ -1,4 +1,4 @@
-"""Where data lies in memory: matrices in words, element types, and words not yet taken."""
+"""Layout of data in memory: matrices in words, element types, and allocation of words."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from chiplet.machine.specs import Dtype
 
 @dataclass
 class Places:
-    """Words of the memories behind the IO dies, handed out one after the other."""
+    """Allocates words of the memories behind the IO dies, one after the other.
+
+    Attributes
+    ----------
+    used
+        Words allocated so far, by the name of the IO die.
+    """
 
     used: dict[str, int] = field(default_factory=dict)
 
     def take(self, io_die: str, words: int) -> int:
-        """First of ``words`` words behind ``io_die`` that nobody has."""
+        """Allocate ``words`` words behind ``io_die``; return the address of the first one."""
         first = self.used.get(io_die, 0)
         self.used[io_die] = first + words
         return first

@@ -1,4 +1,4 @@
-"""What a die of a package has to do: its programs, and what lies in memory behind its IO die."""
+"""Work of a die of a package: its programs, and the contents of the memory behind its IO die."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def io_die_of(system: SystemSpec, row: int, col: int) -> str:
 
 @dataclass(kw_only=True)
 class DieWork:
-    """What a die has to do.
+    """Work of a die.
 
     Attributes
     ----------
     io_die
-        The IO die that serves it.
+        The IO die that serves the die.
     image
-        Contents of its memory, by their first word.
+        Contents of the memory behind it, by the address of the first word.
     programs
         Commands of each phase.
     result

@@ -1,5 +1,6 @@
-"""Programs of the dies for a GEMM that is spread over a package, phase by phase; who has what says
-:mod:`cosim.program.distribution`.
+"""Programs of the dies for a GEMM on a package, phase by phase.
+
+:mod:`cosim.program.distribution` decides which die has what.
 """
 
 from __future__ import annotations
@@ -15,40 +16,41 @@ from cosim.jobs.package import Region
 from cosim.program.collective import package_program
 from cosim.program.command import Command
 from cosim.program.distribution import DieShare, Tiles, cut, macs_of, shares_of
+from cosim.program.exchange_copies import words_from_exchange
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import OPERAND_TYPE, RESULT_TYPE, Matrix, Places, pack, unpack
 from cosim.program.line_commands import LineCollective
 from cosim.program.package import DieWork, io_die_of
-from cosim.program.shape import Form, Shape, gemm_forms
+from cosim.program.shape import Shape, gemm_forms
 from nop.collectives import Algorithm
 from rtl.interface.isa import Opcode, Target
 from rtl.interface.memory_port import EXCHANGE_ADDRESS
 
-__all__ = ["PHASES", "DiePart", "plan_gemm"]
+__all__ = ["GEMM_PHASES", "DiePart", "gemm_parts"]
 
-PHASES = ("load", "gather", "multiply", "scatter", "store")
+GEMM_PHASES = ("load", "gather", "multiply", "scatter", "store")
 """Operands from memory into the exchange buffers; all-gather; GEMM of each die; reduce-scatter; results to memory."""
 
 ZERO_LOADED = 1 << 0
-"""Semaphore of the load phase: the word of zeros is there."""
+"""Semaphore of the load phase: the word of zeros is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiePart:
-    """A die's part of the GEMM.
+    """The part of a GEMM that one die does.
 
     Attributes
     ----------
     work
-        Its programs, memory and result.
+        The die's programs, memory contents and result.
     y
-        How its result lies in memory.
+        Layout of its result in memory.
     rows, cols
-        Rows and columns of the whole result that it has.
+        Its rows and columns of the whole result.
     macs
-        Multiply-adds of the whole GEMM that it does.
+        Its multiply-adds of the whole GEMM.
     gathers, sums
-        Collectives of the lines that it is on, by axis.
+        All-gathers and reduce-scatters of its lines, by axis.
     """
 
     work: DieWork
@@ -60,13 +62,13 @@ class DiePart:
     sums: dict[str, LineCollective]
 
     def elements(self, image: bytes, dtype: Dtype) -> NDArray[Any]:
-        """The die's part of the result in an image that was read back, as 32-bit sums."""
+        """The die's (rows, cols) 32-bit sums in a memory image that was read back."""
         if not self.rows:
             return np.empty((0, len(self.cols)), RESULT_TYPE[dtype])
         return unpack(image, self.y, dtype=dtype)[:, : len(self.cols)]
 
 
-def plan_gemm(
+def gemm_parts(
     system: SystemSpec,
     shape: Shape,
     a: NDArray[Any],
@@ -75,16 +77,16 @@ def plan_gemm(
     algorithm: Algorithm,
     places: Places,
 ) -> list[DiePart]:
-    """Return the parts of all dies, in the order of their numbers.
+    """Return the parts of all dies, in the order of the dies' numbers.
 
     Parameters
     ----------
     a, b
-        The operands as they are stored.
+        Stored operands: ``shape.stored_a`` and ``stored_b``.
     algorithm
-        Of the collectives.
+        Algorithm of the collectives.
     places
-        Gives the dies their words of memory.
+        Allocates the dies' words of memory.
 
     Raises
     ------
@@ -93,26 +95,14 @@ def plan_gemm(
     """
     dies = system.package.places()
     shares = shares_of(system.package, shape, algorithm)
-    planned = [
-        _plan(system, shape.form, share, cut(a, share.a), cut(b, share.b), place, places)
-        for place, share in zip(dies, shares, strict=True)
-    ]
     return [
-        DiePart(
-            work=work,
-            y=y,
-            rows=share.y[0],
-            cols=share.y[1],
-            macs=macs_of(shape, share),
-            gathers=gathers,
-            sums=sums,
-        )
-        for share, (work, y, gathers, sums) in zip(shares, planned, strict=True)
+        _die_part(system, shape, share, cut(a, share.a), cut(b, share.b), place, places)
+        for place, share in zip(dies, shares, strict=True)
     ]
 
 
 class _Builder:
-    """Memory and exchange buffer of a die, and the program that loads it."""
+    """Allocates memory and exchange buffer of a die, and makes the program of the load phase."""
 
     def __init__(self, system: SystemSpec, io_die: str, places: Places) -> None:
         self._system, self._io_die, self._places = system, io_die, places
@@ -131,39 +121,42 @@ class _Builder:
         self.image[address] = pack(values, matrix, word_bytes=self._system.memory.word_bytes)
         return matrix
 
-    def room(self, words: int) -> int:
-        """Exchange words that nobody has."""
+    def exchange_room(self, words: int) -> int:
+        """First of ``words`` words of the exchange buffer that nothing else uses."""
         self.exchange_words += words
         return self.exchange_words - words
 
     def gathered(self, values: NDArray[Any], tiles: Tiles) -> tuple[int, LineCollective]:
-        """Load the die's tile of a block of all tokens; return the address of the whole block once it is gathered."""
+        """Load the die's tile of a block of all tokens.
+
+        Returns the address that the whole block has once it is gathered, and the all-gather.
+        """
         own = tiles.rows(tiles.place)
         tile = np.pad(values[own.start : own.stop], ((0, tiles.size - len(own)), (0, 0)))
         stored = self.memory(tile)
         chunk = stored.rows * stored.pitch
-        base = self.room(tiles.nodes * chunk)
+        base = self.exchange_room(tiles.nodes * chunk)
         self._load(stored, base=base + tiles.slot * chunk, pitch=stored.pitch)
         work = LineCollective("all-gather", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk)
         return EXCHANGE_ADDRESS + base, work
 
     def partial(self, y: Matrix, tiles: Tiles) -> LineCollective:
-        """Room for partial sums of all tokens, with zeros where the GEMM writes none."""
+        """Make room for partial sums of all tokens, with zeros where the GEMM writes none."""
         chunk = tiles.size * y.pitch
-        base = self.room(tiles.nodes * chunk)
+        base = self.exchange_room(tiles.nodes * chunk)
         word_sums = self._system.memory.word_bytes // 4
-        below = tiles.nodes * chunk - y.rows * y.pitch
-        fills = [(base + y.rows * y.pitch, 1, below)] if below else []
+        words_below = tiles.nodes * chunk - y.rows * y.pitch
+        fills = [(base + y.rows * y.pitch, 1, words_below)] if words_below else []
         if y.cols % word_sums:
             fills.append((base + y.pitch - 1, y.pitch, y.rows))
         if fills:
             element = OPERAND_TYPE[self._system.die.dtype]
             zero = self.memory(np.zeros((1, self._word_elements), element))
-            place = self.room(1)
-            self._load(zero, base=place, post=ZERO_LOADED)
+            zero_word = self.exchange_room(1)
+            self._load(zero, base=zero_word, post=ZERO_LOADED)
             for number, (first, pitch, words) in enumerate(fills):
-                here = replace(zero, address=EXCHANGE_ADDRESS + place, rows=words, pitch=0)
-                self._load(here, base=first, pitch=pitch, wait=0 if number else ZERO_LOADED)
+                repeated = replace(zero, address=EXCHANGE_ADDRESS + zero_word, rows=words, pitch=0)
+                self._load(repeated, base=first, pitch=pitch, wait=0 if number else ZERO_LOADED)
         return LineCollective(
             "reduce-scatter", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk
         )
@@ -185,17 +178,17 @@ class _Builder:
         )
 
 
-def _plan(
+def _die_part(
     system: SystemSpec,
-    form: Form,
+    whole: Shape,
     share: DieShare,
     a: NDArray[Any],
     b: NDArray[Any],
     place: tuple[int, int],
     places: Places,
-) -> tuple[DieWork, Matrix, dict[str, LineCollective], dict[str, LineCollective]]:
-    """Programs of a die, its result in memory, and its lines."""
-    die, memory = system.die, system.memory
+) -> DiePart:
+    """The part of the die at row and column ``place``, with blocks ``a`` and ``b`` of the stored operands."""
+    die, memory, form = system.die, system.memory, whole.form
     io_die = io_die_of(system, *place)
     builder = _Builder(system, io_die, places)
     logical_a, logical_b = gemm_forms(a, b, form=form)
@@ -219,21 +212,13 @@ def _plan(
         y_address = EXCHANGE_ADDRESS + partial.base
         rows = len(share.y[0])
         y = replace(y, address=places.take(io_die, rows * y.pitch), rows=rows)
-        if rows:
-            fields = {
-                "exchange": 1,
-                "base": partial.base + tiles.slot * partial.pitch,
-                "rows": rows * y.pitch,
-                "panels": 1,
-                "last_cols": 1,
-                "address": y.address,
-            }
-            store.append(Command(Opcode.STORE, fields))
-    needed, there = builder.exchange_words, exchange_depth(system.nop, memory)
-    if needed > there:
+        own_chunk = partial.base + tiles.slot * partial.pitch
+        store = words_from_exchange(address=y.address, base=own_chunk, words=rows * y.pitch)
+    needed, depth = builder.exchange_words, exchange_depth(system.nop, memory)
+    if needed > depth:
         raise ValueError(
             f"a block of {shape.m}x{shape.k}x{shape.n} ({form}) needs {needed} words of a die's exchange buffer: "
-            f"must be at most the {there} of nop.exchange_bytes = {system.nop.exchange_bytes}"
+            f"must be at most the {depth} of nop.exchange_bytes = {system.nop.exchange_bytes}"
         )
     multiply = _relocated(program, a=a_address, b=b_address, y=y_address)
     programs = [
@@ -244,12 +229,19 @@ def _plan(
         store,
     ]
     result = Region(io_die=io_die, address=y.address, words=y.rows * y.pitch)
-    work = DieWork(io_die=io_die, image=builder.image, programs=programs, result=result)
-    return work, y, gathers, sums
+    return DiePart(
+        work=DieWork(io_die=io_die, image=builder.image, programs=programs, result=result),
+        y=y,
+        rows=share.y[0],
+        cols=share.y[1],
+        macs=macs_of(whole, share),
+        gathers=gathers,
+        sums=sums,
+    )
 
 
 def _relocated(program: GemmProgram, *, a: int, b: int, y: int) -> list[Command]:
-    """Commands of a GEMM with its matrices at other addresses."""
+    """The commands of a GEMM with its matrices at other addresses."""
     moves: dict[tuple[Opcode, int | None], int] = {
         (Opcode.LOAD, Target.ACTIVATION): a - program.a.address,
         (Opcode.LOAD, Target.WEIGHT): b - program.b.address,

@@ -13,8 +13,8 @@ Form = Literal["nn", "nt", "tn"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 Operands = Literal["normal", "special"]
-"""``normal``: standard normal numbers (int8: all values). ``special``: these, with signed zeros, subnormals, huge
-and tiny numbers among them, and an Inf or NaN now and then."""
+"""``normal``: standard normal numbers (int8: all values). ``special``: these mixed with signed zeros, subnormals, huge
+and tiny numbers, and rarely an Inf or NaN."""
 
 
 OPERANDS: tuple[Operands, ...] = get_args(Operands)
@@ -37,8 +37,8 @@ def gemm_forms(a: NDArray[Any], b: NDArray[Any], *, form: Form) -> tuple[NDArray
     ValueError
         If the form is unknown, an operand is no matrix, or the operands disagree in K.
     """
-    if form not in get_args(Form):
-        raise ValueError(f"gemm: form = {form!r}: must be one of {', '.join(get_args(Form))}")
+    if form not in FORMS:
+        raise ValueError(f"gemm: form = {form!r}: must be one of {', '.join(FORMS)}")
     for name, operand in (("a", a), ("b", b)):
         if operand.ndim != 2:
             raise ValueError(f"gemm: {name} has {operand.ndim} dimensions: must have 2")
@@ -53,6 +53,7 @@ def gemm_forms(a: NDArray[Any], b: NDArray[Any], *, form: Form) -> tuple[NDArray
 
 
 def shape_text(array: NDArray[Any]) -> str:
+    """The shape of an array for messages: ``2 x 3``."""
     return " x ".join(map(str, array.shape))
 
 
@@ -79,12 +80,12 @@ class Shape:
 
     @property
     def activation_column(self) -> bool:
-        """The streamed vectors are columns of the stored operand."""
+        """Whether the streamed vectors are columns of the stored operand."""
         return self.form == "tn"
 
     @property
     def weight_column(self) -> bool:
-        """The stationary vectors are columns of the stored operand."""
+        """Whether the stationary vectors are columns of the stored operand."""
         return self.form == "nt"
 
     @property

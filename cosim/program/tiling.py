@@ -1,6 +1,6 @@
 """How a GEMM is cut into blocks that fit the buffers of a die.
 
-A GEMM of any size is a sequence of steps; each step multiplies an activation block by a weight block out of the
+A GEMM of any size is a sequence of steps; each step multiplies an activation block by a weight block from the
 buffers. Blocks are as large as the buffers allow, with room for the next block while one is in use (double
 buffering) as soon as there is more than one.
 """
@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec
+from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Shape
-from rtl.interface.isa import COUNT_BITS, SEMAPHORE_BITS
+from rtl.interface.isa import SEMAPHORE_BITS
 
-MOST_ROWS = (1 << COUNT_BITS) - 1
-"""Largest block dimension that a command can count."""
 MOST_SLOTS = (1 << SEMAPHORE_BITS) - 1
 """Most panels that a semaphore can count."""
 MOST_SUMS = (1 << BUFFER_ADDRESS_BITS) - 1
@@ -63,7 +62,7 @@ def weight_addresses(die: DieSpec, shape: Shape, k: int, n: int) -> int:
 
 
 def _candidates(size: int, align: int) -> list[int]:
-    """Block sizes worth a try: the whole dimension, and balanced parts of it in multiples of ``align``."""
+    """Block sizes to try: the whole dimension, and balanced parts of it in multiples of ``align``."""
     sizes = {size}
     parts = 2
     while True:
@@ -71,20 +70,20 @@ def _candidates(size: int, align: int) -> list[int]:
         if block < size:
             sizes.add(block)
         if block <= align:
-            return sorted((one for one in sizes if one <= MOST_ROWS), reverse=True)
+            return sorted((block for block in sizes if block <= MOST_COUNT), reverse=True)
         parts += max(1, parts // 4)
 
 
 def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
-    """Return the block sizes: one block if everything fits, else those with the least estimated cycles.
+    """Return the block sizes: one block if everything fits, else those with the fewest estimated cycles.
 
-    With one block the array waits until all operands are there and then runs without a stall. More blocks could
-    end sooner in all, as loads and array overlap, but then the array waits for memory again and again.
+    With one block the array waits until all operands are loaded and then runs without a stall. With more blocks the
+    whole GEMM could end sooner, as loads and array overlap, but the array would wait for memory again and again.
 
     Raises
     ------
     ValueError
-        If not even the smallest blocks fit: names the buffer, the bytes needed and the bytes there.
+        If not even the smallest blocks fit: names the buffer, the bytes needed and the bytes available.
     """
     word_elements = memory.word_bytes // die.element_bytes
     word_sums = memory.word_bytes // 4
@@ -96,7 +95,7 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     align_n = math.lcm(die.cols, word_sums if shape.weight_column else word_elements)
 
     whole = _with_slots(die, shape, shape.m, shape.k, shape.n)
-    if max(shape.m, shape.k, shape.n) <= MOST_ROWS and _fits(_needs(die, shape, whole)):
+    if max(shape.m, shape.k, shape.n) <= MOST_COUNT and _fits(_needs(die, shape, whole)):
         return whole
     best: tuple[float, Tiling] | None = None
     needs: list[dict[str, tuple[int, int]]] = []
@@ -131,11 +130,11 @@ def _with_slots(die: DieSpec, shape: Shape, m: int, k: int, n: int) -> Tiling:
 
 
 def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, int]]:
-    """Bytes that the blocks need and bytes that there are, by buffer."""
+    """Bytes that the blocks need and bytes that the die has, by buffer."""
     m_parts, k_parts, n_parts = _parts(shape, tiling)
     a_copies = 1 if m_parts * k_parts == 1 else 2
     b_copies = 1 if k_parts * n_parts == 1 else 2
-    # Sums that wait for the next K block stay, so all panels of the block need a place of their own.
+    # Sums stay until the next K block is added, so each panel of the block needs a place of its own.
     panels = -(-tiling.n // die.cols) if k_parts > 1 else 1
     buffers = {
         "activation_bytes": (
@@ -158,7 +157,7 @@ def _fits(needs: dict[str, tuple[int, int]]) -> bool:
 
 
 def _estimate(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) -> float:
-    """Cycles of the whole GEMM, roughly: the busier of array and memory, the first load, the last store."""
+    """Approximate cycles of the whole GEMM: the busier of array and memory, the first load, the last store."""
     m_parts, k_parts, n_parts = _parts(shape, tiling)
     word = memory.word_bytes
     m_cycles = (m_parts - 1) * tile_cycles(die, tiling.m)

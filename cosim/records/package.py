@@ -66,7 +66,7 @@ class PhaseResult(Model):
     Attributes
     ----------
     name
-        One of :data:`cosim.program.package_gemm.PHASES`.
+        One of :data:`cosim.program.package_gemm.GEMM_PHASES`.
     cycles
         Of the slowest die.
     axi_reads, axi_writes

@@ -17,7 +17,7 @@ from chiplet.machine.terms import DieTerms, floor_cycles
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.gemm import gemm
-from cosim.golden.operands import random_operand
+from cosim.golden.operands import random_operands
 from cosim.jobs.die import FOLDER_VARIABLE, DieJob, Outcome, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.die import predict
@@ -116,8 +116,7 @@ def run_gemm(
     simulator = observation.prepare(simulator or backend(request.sim))
     die, memory, shape = request.die, request.memory, program.shape
     rng = np.random.default_rng(request.seed)
-    a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)
-    b = random_operand(rng, *shape.stored_b, dtype=die.dtype, operands=request.operands)
+    a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
 
     timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
     emitted = emit_bench(die, memory, program.memory_words)

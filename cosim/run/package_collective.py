@@ -17,8 +17,8 @@ from cosim.golden.collective import SUMS, exchange_buffers
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
 from cosim.predict.collective import floor_collective, predict_collective
-from cosim.program.collective import package_program
-from cosim.program.command import Command
+from cosim.program.collective import COLLECTIVE_PHASES, package_program
+from cosim.program.exchange_copies import words_from_exchange, words_to_exchange
 from cosim.program.layout import Places
 from cosim.program.package import DieWork, io_die_of
 from cosim.records.collective import CollectiveRequest
@@ -26,13 +26,9 @@ from cosim.records.links import FaultyLinks
 from cosim.records.package import PackageCollectiveRecord
 from cosim.run.collective import bench_die, prepare
 from cosim.run.package import run_phases
-from rtl.interface.isa import Opcode
 from rtl.interface.register_map import SIDES
 
 __all__ = ["on_package", "run_package_collective"]
-
-PHASES = ("load", "collective", "store")
-MOST_ROWS = (1 << 16) - 1
 
 
 def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequest:
@@ -58,20 +54,6 @@ def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:
     return system.model_copy(
         update={"die": bench_die(request.die), "package": shape, "nop": request.nop, "memory": request.memory}
     )
-
-
-def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[Command]:
-    """Commands that copy ``words`` words between memory from ``address`` on and exchange buffer from word 0 on."""
-    commands = []
-    for first in range(0, words, MOST_ROWS):
-        rows = min(MOST_ROWS, words - first)
-        fields = {"exchange": 1, "base": first, "rows": rows, "address": address + first}
-        if opcode == Opcode.LOAD:
-            fields |= {"pitch": 1, "cols": per_word, "words": 1, "memory_pitch": 1}
-        else:
-            fields |= {"panels": 1, "last_cols": 1}
-        commands.append(Command(opcode, fields))
-    return commands
 
 
 def run_package_collective(
@@ -124,16 +106,21 @@ def run_package_collective(
                 io_die=io_die,
                 image={address: content.astype(SUMS).tobytes()},
                 programs=[
-                    _copies(Opcode.LOAD, address, words, word_bytes // package.die.element_bytes),
+                    words_to_exchange(
+                        address=address,
+                        base=0,
+                        words=words,
+                        word_elements=word_bytes // package.die.element_bytes,
+                    ),
                     program,
-                    _copies(Opcode.STORE, result, words, 0),
+                    words_from_exchange(address=result, base=0, words=words),
                 ],
                 result=Region(io_die=io_die, address=result, words=words),
             )
         )
     run = run_phases(
         package,
-        PHASES,
+        COLLECTIVE_PHASES,
         work,
         places,
         simulator,
@@ -144,7 +131,9 @@ def run_package_collective(
         observation=observation,
         title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
     )
-    names = [name for number, name in enumerate(PHASES) if any(die.programs[number] for die in work)]
+    names = [
+        name for number, name in enumerate(COLLECTIVE_PHASES) if any(die.programs[number] for die in work)
+    ]
     outcomes = dict(zip(names, run.outcome.phases, strict=True))
     counters = outcomes["collective" if "collective" in outcomes else "load"].counters
     moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]

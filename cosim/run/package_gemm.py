@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
 from cosim.backends.registry import backend
-from cosim.golden.operands import random_operand
+from cosim.golden.operands import random_operands
 from cosim.golden.package import expected_parts
 from cosim.observe.observation import NOTHING, Observation
 from cosim.program.layout import Places
-from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
+from cosim.program.package_gemm import GEMM_PHASES, DiePart, gemm_parts
 from cosim.program.shape import Shape
 from cosim.records.package import DieResult, PackageGemmRecord, PackageGemmRequest, PhaseResult
 from cosim.run.package import run_phases
@@ -47,12 +47,9 @@ def prepare(request: PackageGemmRequest) -> tuple[list[DiePart], Places, list[ND
         )
     shape = Shape(m=request.m, k=request.k, n=request.n, form=request.form)
     rng = np.random.default_rng(request.seed)
-    a, b = (
-        random_operand(rng, *stored, dtype=request.system.die.dtype, operands=request.operands)
-        for stored in (shape.stored_a, shape.stored_b)
-    )
+    a, b = random_operands(rng, shape, dtype=request.system.die.dtype, operands=request.operands)
     places = Places()
-    parts = plan_gemm(request.system, shape, a, b, algorithm=request.algorithm, places=places)
+    parts = gemm_parts(request.system, shape, a, b, algorithm=request.algorithm, places=places)
     return parts, places, expected_parts(request.system, shape, a, b, request.algorithm)
 
 
@@ -80,7 +77,7 @@ def run_package_gemm(
     die, package, word_bytes = system.die, system.package, system.memory.word_bytes
     run = run_phases(
         system,
-        PHASES,
+        GEMM_PHASES,
         [part.work for part in parts],
         places,
         simulator,
@@ -92,7 +89,9 @@ def run_package_gemm(
         observation=observation,
         title=f"{request.m}x{request.k}x{request.n} {request.form}, {package.rows}x{package.cols} dies",
     )
-    names = [name for number, name in enumerate(PHASES) if any(part.work.programs[number] for part in parts)]
+    names = [
+        name for number, name in enumerate(GEMM_PHASES) if any(part.work.programs[number] for part in parts)
+    ]
     outcomes = dict(zip(names, run.outcome.phases, strict=True))
     phases = tuple(
         PhaseResult(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
-from cosim.golden.operands import random_operand
+from cosim.golden.operands import random_operands
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.shape import FORMS, Operands, Shape
 
@@ -28,12 +28,10 @@ class Case:
     def shape(self) -> Shape:
         return self.program.shape
 
-    def operands(self, seed: int = 0, kind: Operands = "special") -> tuple[NDArray[Any], NDArray[Any]]:
+    def operands(self, seed: int = 0, operands: Operands = "special") -> tuple[NDArray[Any], NDArray[Any]]:
         """Random operands as they are stored."""
         rng = np.random.default_rng(seed)
-        a = random_operand(rng, *self.shape.stored_a, dtype=self.die.dtype, operands=kind)
-        b = random_operand(rng, *self.shape.stored_b, dtype=self.die.dtype, operands=kind)
-        return a, b
+        return random_operands(rng, self.shape, dtype=self.die.dtype, operands=operands)
 
 
 def case(die: DieSpec, memory: MemorySpec, shape: Shape) -> Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cosim.golden.interleaving import Step, at_random, in_program_order, loads_first, members
+from cosim.golden.interleaving import UnitStep, at_random, in_program_order, loads_first, members
 from rtl.interface.isa import Opcode
 
 GEMM = {
@@ -20,7 +20,7 @@ GEMM = {
 
 
 def test_a_gemm_takes_and_posts_by_panel() -> None:
-    steps = [Step(0, Opcode.GEMM, GEMM, panel) for panel in range(3)]
+    steps = [UnitStep(0, Opcode.GEMM, GEMM, panel) for panel in range(3)]
     assert [step.needs for step in steps] == [0b0101, 0b0100, 0b0100]
     assert [step.posts for step in steps] == [0b1000, 0b1000, 0b1010]
     assert [step.last for step in steps] == [False, False, True]
@@ -28,13 +28,13 @@ def test_a_gemm_takes_and_posts_by_panel() -> None:
 
 
 def test_a_load_is_one_step() -> None:
-    step = Step(2, Opcode.LOAD, {"wait": 1, "post": 2}, 0)
+    step = UnitStep(2, Opcode.LOAD, {"wait": 1, "post": 2}, 0)
     assert (step.needs, step.posts, step.last) == (1, 2, True)
 
 
 def test_orders() -> None:
     store, gemm, load = (
-        Step(index, opcode, {"wait": 0, "post": 0, "panels": 1}, 0)
+        UnitStep(index, opcode, {"wait": 0, "post": 0, "panels": 1}, 0)
         for index, opcode in enumerate((Opcode.STORE, Opcode.GEMM, Opcode.LOAD))
     )
     assert in_program_order([load, gemm, store]) is store

@@ -160,7 +160,7 @@ def test_a_semaphore_does_not_overflow(small: Case) -> None:
 def test_a_missing_wait_is_seen_in_some_order() -> None:
     """The check can fail: without its wait, a load comes too early as soon as the order lets it."""
     found = case(SMALL, MemorySpec(), BLOCKS)
-    a, b = found.operands(kind="normal")
+    a, b = found.operands(operands="normal")
     commands = tuple(
         replace(command, fields={**command.fields, "wait": 0})
         if command.opcode == Opcode.LOAD and command.fields["target"] == Target.ACTIVATION

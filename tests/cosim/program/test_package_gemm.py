@@ -1,4 +1,4 @@
-"""Plans of a GEMM on a package: every element has one die, and the programs give it, whatever the sizes."""
+"""A GEMM on a package: every element has one die, and the programs compute it, whatever the sizes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, Sys
 from cosim.golden.gemm import gemm
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import fp32_add
-from cosim.golden.operands import random_operand
+from cosim.golden.operands import random_operands
 from cosim.golden.package import expected_parts
 from cosim.program.layout import Places
 from cosim.program.line_commands import LineCollective, sum_order
-from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
+from cosim.program.package_gemm import GEMM_PHASES, DiePart, gemm_parts
 from cosim.program.shape import FORMS, Shape, gemm_forms
 from nop.collectives import line
 from nop.forwarding import slots
@@ -66,12 +66,9 @@ def test_the_programs_give_every_element(
     shape = Shape(m=m, k=k, n=n, form=form)
     rng = np.random.default_rng(seed)
     dtype = system.die.dtype
-    a, b = (
-        random_operand(rng, *stored, dtype=dtype, operands="special")
-        for stored in (shape.stored_a, shape.stored_b)
-    )
+    a, b = random_operands(rng, shape, dtype=dtype, operands="special")
     places = Places()
-    parts = plan_gemm(system, shape, a, b, algorithm=algorithm, places=places)
+    parts = gemm_parts(system, shape, a, b, algorithm=algorithm, places=places)
     assert sum(part.macs for part in parts) == m * k * n
     covered = np.zeros((m, n), int)
     for part in parts:
@@ -81,16 +78,16 @@ def test_the_programs_give_every_element(
     expected = expected_parts(system, shape, a, b, algorithm)
     results = carried_out(system, parts, max(places.used.values()))
     for part, result, right in zip(parts, results, expected, strict=True):
-        found = part.elements(result, dtype)
-        assert np.array_equal(found, right)
+        elements = part.elements(result, dtype)
+        assert np.array_equal(elements, right)
         if dtype == "int8":
             whole = gemm(*gemm_forms(a, b, form=form), rows=1, dtype="int8")
             rows, cols = part.rows, part.cols
-            assert np.array_equal(found, whole[rows.start : rows.stop, cols.start : cols.stop])
+            assert np.array_equal(elements, whole[rows.start : rows.stop, cols.start : cols.stop])
 
 
 def carried_out(system: SystemSpec, parts: list[DiePart], words: int) -> list[bytes]:
-    """Results of the dies: phases on an interpreter each, and the collectives between them in Python."""
+    """Results of the dies: each die an interpreter, and the collectives between them in Python."""
     depth = exchange_depth(system.nop, system.memory)
     dies = [
         Interpreter(die=system.die, memory=system.memory, words=words, exchange_words=depth) for _ in parts
@@ -98,7 +95,7 @@ def carried_out(system: SystemSpec, parts: list[DiePart], words: int) -> list[by
     for die, part in zip(dies, parts, strict=True):
         for address, content in part.work.image.items():
             die.write_memory(address, content)
-    for number, name in enumerate(PHASES):
+    for number, name in enumerate(GEMM_PHASES):
         if name in ("gather", "scatter"):
             communicate(system, dies, parts, name)
             continue
@@ -111,7 +108,7 @@ def carried_out(system: SystemSpec, parts: list[DiePart], words: int) -> list[by
 
 
 def communicate(system: SystemSpec, dies: list[Interpreter], parts: list[DiePart], name: str) -> None:
-    """Carry out the schedules between the exchange buffers. The same chunk may lie elsewhere in each."""
+    """Carry out the schedules between the exchange buffers. A chunk may have another place in each."""
     works = [part.gathers if name == "gather" else part.sums for part in parts]
     lines: dict[tuple[str, int], list[int]] = defaultdict(list)
     for number, own in enumerate(works):
@@ -125,17 +122,17 @@ def communicate(system: SystemSpec, dies: list[Interpreter], parts: list[DiePart
         op = "all-gather" if name == "gather" else "reduce-scatter"
         assert work.op == op
         for _, sender, receiver, chunk in sum_order(work.algorithm, line(op, work.nodes, work.algorithm)):
-            here, there = numbers[sender], numbers[receiver]
-            content = dies[here].read_memory(_address(works[here][axis], chunk), work.pitch)
-            target = _address(works[there][axis], chunk)
+            source, target = numbers[sender], numbers[receiver]
+            content = dies[source].read_memory(_address(works[source][axis], chunk), work.pitch)
+            address = _address(works[target][axis], chunk)
             if name == "scatter":
                 sent, own_sums = (
                     np.frombuffer(words, np.uint32)
-                    for words in (content, dies[there].read_memory(target, work.pitch))
+                    for words in (content, dies[target].read_memory(address, work.pitch))
                 )
                 total = sent + own_sums if system.die.dtype == "int8" else fp32_add(sent, own_sums)
                 content = total.tobytes()
-            dies[there].write_memory(target, content)
+            dies[target].write_memory(address, content)
 
 
 def _address(work: LineCollective, chunk: int) -> int:
@@ -148,9 +145,9 @@ def test_programs_begin_to_send_only_where_there_are_neighbours() -> None:
     )
     shape = Shape(m=4, k=4, n=4)
     rng = np.random.default_rng(0)
-    a, b = (random_operand(rng, 4, 4, dtype="bf16", operands="normal") for _ in range(2))
-    for part in plan_gemm(system, shape, a, b, algorithm="chain", places=Places()):
-        used = [name for name, program in zip(PHASES, part.work.programs, strict=True) if program]
+    a, b = random_operands(rng, shape, dtype="bf16", operands="normal")
+    for part in gemm_parts(system, shape, a, b, algorithm="chain", places=Places()):
+        used = [name for name, program in zip(GEMM_PHASES, part.work.programs, strict=True) if program]
         assert "gather" in used
         assert "scatter" not in used
 
@@ -165,4 +162,4 @@ def test_what_does_not_fit_the_exchange_buffer_is_refused() -> None:
     a, b = (np.zeros((20, 20), np.uint16) for _ in range(2))
     message = "a block of 20x20x10 (nn) needs 81 words of a die's exchange buffer: must be at most the 32 of "
     with pytest.raises(ValueError, match=re.escape(message)):
-        plan_gemm(system, Shape(m=20, k=20, n=20), a, b, algorithm="chain", places=Places())
+        gemm_parts(system, Shape(m=20, k=20, n=20), a, b, algorithm="chain", places=Places())

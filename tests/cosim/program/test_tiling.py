@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 from chiplet.machine.specs import DieSpec, MemorySpec
+from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Shape
 from cosim.program.tiling import (
-    MOST_ROWS,
     Tiling,
     activation_addresses,
     blocks,
@@ -120,7 +120,7 @@ def test_refusal_names_the_buffer(name: str) -> None:
 def test_the_largest_sizes_are_cut_at_once(size: tuple[int, int, int]) -> None:
     m, k, n = size
     tiling = choose_tiling(DieSpec(), MemorySpec(), Shape(m=m, k=k, n=n))
-    assert max(tiling.m, tiling.k, tiling.n) <= MOST_ROWS
+    assert max(tiling.m, tiling.k, tiling.n) <= MOST_COUNT
 
 
 def test_slots_stay_within_what_a_command_counts() -> None:

@@ -96,7 +96,7 @@ def check(run: Run) -> GemmRecord:
     program = prepare(request)
     if everything_fits(program):
         assert record.array_cycles <= record.floor_cycles + TOLERANCE
-    a, b = Case(request.die, request.memory, program).operands(kind="normal")
+    a, b = Case(request.die, request.memory, program).operands(operands="normal")
     _, interpreter = interpret_gemm(program, a, b, die=request.die, memory=request.memory)
     assert {name: record.counters[name] for name in interpreter.counters} == interpreter.counters
     return record
