@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cxxrtl import Cxxrtl, compile_cxx, runtime
-from cosim.jobs.die import DieJob
+from cosim.jobs.die import DieJob, DieOutcome
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, counter_address
 
 __all__ = ["Bare"]
@@ -53,7 +52,7 @@ class Bare(Backend):
                 *(f"{name}={value}" for name, value in settings.items()),
                 *images,
                 *(f"write={value}@{address}" for address, value in writes.items()),
-                f"result={folder / 'result.bin'}@{job.result_address}",
+                f"result={folder / 'result_0.bin'}@{job.result_address}",
                 *(f"read={address}" for address in counters),
             ],
             capture_output=True,
@@ -64,13 +63,13 @@ class Bare(Backend):
             raise SimulationError(f"{top}: {done.stderr.strip()}")
         seconds, *values = done.stdout.split()
         read = dict(zip(counters, map(int, values), strict=True))
-        found = {}
+        counts = {}
         for name in COUNTERS:
             low, high = _addresses(name)
-            found[name] = read[high] << 32 | read[low]
-        result = (folder / "result.bin").read_bytes()
-        (folder / "undefined.bin").write_bytes(bytes(len(result)))
-        (folder / "outcome.json").write_text(json.dumps({"counters": found, "seconds": float(seconds)}))
+            counts[name] = read[high] << 32 | read[low]
+        result = (folder / "result_0.bin").read_bytes()
+        (folder / "undefined_0.bin").write_bytes(bytes(len(result)))
+        DieOutcome(counters=counts, seconds=float(seconds)).save(folder)
 
 
 def _addresses(counter: str) -> tuple[int, int]:

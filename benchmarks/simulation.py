@@ -25,9 +25,9 @@ from benchmarks.stock import Stock
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.registry import BACKENDS
-from cosim.jobs.die import Outcome
+from cosim.jobs.die import DieOutcome
 from cosim.records.gemm import GemmRequest
-from cosim.run.gemm import die_bench, prepare, run_gemm
+from cosim.run.gemm import die_bench, prepare
 from hecaton.plots.figure import saved_figure
 
 __all__ = ["main", "measure"]
@@ -64,7 +64,7 @@ class _Timed(Backend):
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         self._backend.run(model, top, bench, folder, environment)
-        self.run_seconds.append(Outcome.load(folder)[0].seconds)
+        self.run_seconds.append(DieOutcome.load(folder).seconds)
 
 
 def measure(backend: Backend, request: GemmRequest, *, runs: int) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def measure(backend: Backend, request: GemmRequest, *, runs: int) -> dict[str, A
     """
     timed = _Timed(backend)
     while True:
-        record = run_gemm(request, simulator=timed)
+        record = prepare(request, simulator=timed).run()
         if record.mismatches:
             raise SimulationError(f"{backend.name}: {record.mismatches} results differ from the golden model")
         if len(timed.run_seconds) == runs or sum(timed.run_seconds) > RUN_SECONDS:
@@ -100,7 +100,7 @@ def _measure_size(size: int, matrix: int, *, seed: int, quick: bool) -> list[dic
     die, memory = DieSpec.model_validate({"rows": size, "cols": size, **buffers}), MemorySpec()
     runs = 1 if quick else RUNS
     request = GemmRequest(m=matrix, k=matrix, n=matrix, die=die, memory=memory, seed=seed)
-    stock = Stock(die_bench(die, memory, prepare(request).memory_words))
+    stock = Stock(die_bench(die, memory, prepare(request).program.memory_words))
     rows = []
     for backend in (stock, *BACKENDS.values(), Bare()):
         try:

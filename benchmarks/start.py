@@ -20,19 +20,19 @@ __all__ = ["start_seconds"]
 COMMAND = """
 import sys
 
-from cosim.jobs.die import Outcome
+from cosim.jobs.die import DieOutcome
 from hecaton.cli import main
 
-load = Outcome.load
+load = DieOutcome.load
 
 
 def noted(folder):
     outcome = load(folder)
-    print(outcome[0].started, file=sys.stderr)
+    print(outcome.started, file=sys.stderr)
     return outcome
 
 
-Outcome.load = noted
+DieOutcome.load = noted
 main()
 """
 

@@ -1,18 +1,54 @@
-"""What benches do at a host port, and how they read memory words."""
+"""What all benches do: reset, registers at a host port, settings of memories, words by the back door."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from cocotb.types import LogicArray
 
+from cosim.jobs.base import CLOCK_NS, ProgramJob
 from rtl.interface.register_map import COUNTERS, ENGINE_COUNTERS, STATUS, counter_address
 
-__all__ = ["read_counters", "read_register", "read_words", "state_of", "write_register"]
+__all__ = [
+    "clear",
+    "failure_of",
+    "read_counters",
+    "read_register",
+    "read_selected",
+    "read_words",
+    "release_reset",
+    "set_memory",
+    "write_register",
+]
 
 DONE = 2
 ERROR_BIT = 4
+
+
+def clear(dut: Any, inputs: Iterable[str]) -> None:
+    """Set inputs of the bench to 0."""
+    for name in inputs:
+        getattr(dut, name).value = 0
+
+
+def set_memory(dut: Any, job: ProgramJob) -> None:
+    """Set how the memories behave. They take the seed during the reset."""
+    dut.memory_latency.value = job.latency
+    dut.memory_interval.value = job.interval
+    dut.memory_stall.value = job.stall
+    dut.memory_seed.value = job.seed
+    dut.memory_reseed.value = 1
+
+
+async def release_reset(dut: Any) -> None:
+    """Start the clock and end the reset after 3 cycles."""
+    # The clock of the interface layer: cocotb would call a clock in Python twice a cycle.
+    Clock(dut.clk, CLOCK_NS, unit="ns", impl="gpi").start()
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
 
 
 async def write_register(dut: Any, address: int, value: int) -> None:
@@ -36,8 +72,8 @@ async def read_register(dut: Any, address: int) -> int:
     return value
 
 
-async def state_of(dut: Any, most_cycles: int) -> str | None:
-    """What keeps the die from being done, as a predicate, or None if it is done."""
+async def failure_of(dut: Any, most_cycles: int) -> str | None:
+    """Why the die is not done, as a predicate, or None if it is done."""
     status = await read_register(dut, STATUS)
     if status == DONE:
         return None
@@ -47,7 +83,7 @@ async def state_of(dut: Any, most_cycles: int) -> str | None:
 
 
 async def read_counters(dut: Any, *, engine: bool = False) -> dict[str, int]:
-    """Every counter of the die, which has an engine or not."""
+    """Every counter of the die, those of the engine included if it has one."""
     counters = {}
     for name in (*COUNTERS, *(ENGINE_COUNTERS if engine else ())):
         low = await read_register(dut, counter_address(name))
@@ -56,12 +92,29 @@ async def read_counters(dut: Any, *, engine: bool = False) -> dict[str, int]:
     return counters
 
 
-def read_words(contents: Any, address: int, words: int) -> tuple[list[int], list[int]]:
+async def read_selected(
+    dut: Any, number: Any, count: int, select: Any, value: Any, names: Sequence[str]
+) -> list[dict[str, int]]:
+    """Read the counters ``names`` of ``count`` units: ``number`` selects the unit, ``select`` its counter."""
+    counters: list[dict[str, int]] = []
+    for unit in range(count):
+        number.value = unit
+        counters.append({})
+        for place, name in enumerate(names):
+            select.value = place
+            await RisingEdge(dut.clk)
+            await ReadOnly()
+            counters[unit][name] = value.value.to_unsigned()
+            await RisingEdge(dut.clk)
+    return counters
+
+
+def read_words(places: Iterable[Any]) -> tuple[list[int], list[int]]:
     """Words of a memory by the back door, and which of their bits are undefined."""
-    found: list[LogicArray] = [contents[place].value for place in range(address, address + words)]
+    words: list[LogicArray] = [place.value for place in places]
     return (
-        [_bits(word, "1") for word in found],
-        [0 if word.is_resolvable else _bits(word, "XxZzUuWw-") for word in found],
+        [_bits(word, "1") for word in words],
+        [0 if word.is_resolvable else _bits(word, "XxZzUuWw-") for word in words],
     )
 
 

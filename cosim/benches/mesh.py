@@ -1,6 +1,6 @@
 """Bench of a mesh under random traffic: seed the nodes, start, wait until every flit has arrived, read counters.
 
-Python is not in the cycle loop. What to do comes as a :class:`cosim.run.traffic.TrafficJob` in the folder of the run.
+Python is not in the cycle loop. The job is a :class:`cosim.jobs.traffic.TrafficJob`.
 """
 
 from __future__ import annotations
@@ -12,29 +12,28 @@ from random import Random
 from typing import Any
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
+from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
-from cosim.jobs.die import CLOCK_NS, FOLDER_VARIABLE
-from cosim.jobs.traffic import STUCK_CYCLES, TrafficJob, save_counters
+from cosim.benches.host import clear, read_selected, release_reset
+from cosim.jobs.base import CLOCK_NS, FOLDER_VARIABLE
+from cosim.jobs.mesh import MeshCounters
+from cosim.jobs.traffic import STUCK_CYCLES, TrafficJob
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.bench.traffic import TRAFFIC_COUNTERS
 
 
 @cocotb.test()
 async def run_traffic(dut: Any) -> None:
-    """Run the traffic of the job. Counters are written also if flits stay behind: who reads them can tell."""
+    """Run the traffic of the job. Counters are written even if flits are lost: they show it."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     job = TrafficJob.load(folder)
     links = job.link_job
-    for name in ("start", "node", "seed", "seed_arrivals", "seed_targets", "select"):
-        getattr(dut, name).value = 0
+    clear(dut, ("start", "node", "seed", "seed_arrivals", "seed_targets", "select"))
     dut.first.value = job.first
     dut.last.value = job.last
     dut.rate.value = job.rate
     if links is not None:
-        for name in ("link", "seed_link", "select_link"):
-            getattr(dut, name).value = 0
+        clear(dut, ("link", "seed_link", "select_link"))
         for name, value in links.registers.items():
             getattr(dut, name).value = value
         dut.cut.value = links.cut_link is not None
@@ -42,68 +41,50 @@ async def run_traffic(dut: Any) -> None:
         dut.cut_cycle.value = links.cut_cycle
     dut.rst.value = 1
 
-    # The clock of the interface layer: that of Python would be called twice a cycle.
-    Clock(dut.clk, CLOCK_NS, unit="ns", impl="gpi").start()
-    await ClockCycles(dut.clk, 3)
-    dut.rst.value = 0
-    coin = Random(job.seed)
+    await release_reset(dut)
+    random = Random(job.seed)
     strobes = (dut.seed_arrivals, dut.seed_targets)
-    await _seed(dut, coin, dut.node, job.nodes, strobes)
+    await _seed(dut, random, dut.node, job.nodes, strobes)
     if links is not None:
-        await _seed(dut, coin, dut.link, links.links, (dut.seed_link,))
+        await _seed(dut, random, dut.link, links.links, (dut.seed_link,))
     dut.start.value = 1
     await _until_done(dut, job)
 
-    nodes = await _counters(dut, dut.node, job.nodes, dut.select, dut.value, TRAFFIC_COUNTERS)
-    of_links: list[dict[str, int]] = []
+    node_counters = await read_selected(dut, dut.node, job.nodes, dut.select, dut.value, TRAFFIC_COUNTERS)
+    link_counters: list[dict[str, int]] = []
     if links is not None:
-        of_links = await _counters(dut, dut.link, links.links, dut.select_link, dut.link_value, LINK_COUNTERS)
-    save_counters(folder, nodes, of_links)
+        link_counters = await read_selected(
+            dut, dut.link, links.links, dut.select_link, dut.link_value, LINK_COUNTERS
+        )
+    MeshCounters(nodes=tuple(node_counters), links=tuple(link_counters)).save(folder)
 
 
-async def _seed(dut: Any, coin: Random, number: Any, count: int, strobes: Sequence[Any]) -> None:
-    """Give each of ``count`` units, which ``number`` selects, its own random numbers."""
+async def _seed(dut: Any, random: Random, number: Any, count: int, strobes: Sequence[Any]) -> None:
+    """Seed the random numbers of each of ``count`` units; ``number`` selects the unit."""
     for unit in range(count):
         number.value = unit
         for strobe in strobes:
-            dut.seed.value = coin.randrange(1, 1 << 32)
+            dut.seed.value = random.randrange(1, 1 << 32)
             strobe.value = 1
             await RisingEdge(dut.clk)
             strobe.value = 0
 
 
 async def _until_done(dut: Any, job: TrafficJob) -> None:
-    """Wait until every flit has arrived, or none does any more, or a link is dead at both ends."""
+    """Wait until all flits have arrived, no more flits arrive, or both ends of a dead link know."""
     links = job.link_job
-    over = [] if links is None else [RisingEdge(dut.dead)]
+    death = [] if links is None else [RisingEdge(dut.dead)]
     patience = STUCK_CYCLES if links is None else STUCK_CYCLES + links.dead_cycles
-    await First(*over, ClockCycles(dut.clk, job.last))
+    await First(*death, ClockCycles(dut.clk, job.last))
     received = -1
     while received != dut.received.value.to_unsigned():
         received = dut.received.value.to_unsigned()
         if links is not None and (dut.dead.value or links.cut_link is not None):
             if not dut.dead.value:
-                await First(*over, ClockCycles(dut.clk, patience))
+                await First(*death, ClockCycles(dut.clk, patience))
             await ClockCycles(dut.clk, links.dead_cycles)
             break
         if dut.drained.value:
             break
-        await First(RisingEdge(dut.drained), *over, Timer(CLOCK_NS * patience, unit="ns"))
+        await First(RisingEdge(dut.drained), *death, Timer(CLOCK_NS * patience, unit="ns"))
         await RisingEdge(dut.clk)
-
-
-async def _counters(
-    dut: Any, number: Any, count: int, select: Any, value: Any, names: Sequence[str]
-) -> list[dict[str, int]]:
-    """Read the counters ``names`` of ``count`` units, which ``number`` selects."""
-    found: list[dict[str, int]] = []
-    for unit in range(count):
-        number.value = unit
-        found.append({})
-        for place, name in enumerate(names):
-            select.value = place
-            await RisingEdge(dut.clk)
-            await ReadOnly()
-            found[unit][name] = value.value.to_unsigned()
-            await RisingEdge(dut.clk)
-    return found

@@ -1,4 +1,4 @@
-"""Keeps the changes of signals during a run. Python is called when one changes, not in every cycle."""
+"""Records the changes of signals during a run. Python is called when a signal changes, not in every cycle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cocotb
 from cocotb.triggers import ReadOnly, ValueChange
 from cocotb.utils import get_sim_steps, get_sim_time
 
-from cosim.jobs.die import CLOCK_NS
+from cosim.jobs.base import CLOCK_NS
 
 __all__ = ["Observer"]
 
@@ -21,7 +21,8 @@ class Observer:
     Attributes
     ----------
     changes
-        Cycle, hierarchical name and new value: what a signal settles to in that cycle. Its first value comes first.
+        Cycle, hierarchical name, and the value to which the signal settles in that cycle. The first change of a
+        signal is its initial value.
     """
 
     def __init__(self, dut: Any, names: Iterable[str]) -> None:
@@ -32,7 +33,7 @@ class Observer:
 
     async def _watch(self, name: str, signal: Any) -> None:
         while True:
-            await ReadOnly()  # what comes before is a glitch
+            await ReadOnly()  # earlier values are glitches
             cycle = int(get_sim_time("step")) // self._cycle_steps
             self.changes.append((cycle, name, int(str(signal.value) == "1")))
             await ValueChange(signal)

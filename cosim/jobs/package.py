@@ -1,18 +1,22 @@
-"""What a bench of a package is asked to do, and what it found: files in the folder of the run."""
+"""The job of a bench of a package, and its outcome."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["PackageJob", "PackageOutcome", "Phase", "PhaseOutcome", "Program", "Region"]
+from cosim.jobs.base import ProgramJob
+from cosim.jobs.folder import ResultWords, load_result
+
+__all__ = ["PackageJob", "PackageOutcome", "Phase", "PhaseOutcome", "Program", "Region", "save_phases"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """The program of a die: word of the first command in its memory, number of commands."""
+    """The program of a die: address of the first command in its memory, number of commands."""
 
     address: int
     commands: int
@@ -29,11 +33,11 @@ class Phase:
     name
         What the phase does.
     programs
-        One for each die.
+        The program of each die.
     most_cycles
-        When to give up.
+        Cycles after which the bench gives up.
     posts, post_after
-        Semaphores that the host posts on all dies in the same cycle, and cycles after the start in which it does.
+        Semaphores that the host posts on all dies in the same cycle, and cycles from the start to that cycle.
     """
 
     name: str
@@ -45,7 +49,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """Words to read back: name of the IO die that the memory is behind, first word, number of words."""
+    """Words to read back: name of the IO die in front of the memory, address of the first word, number of words."""
 
     io_die: str
     address: int
@@ -53,16 +57,14 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackageJob:
+class PackageJob(ProgramJob):
     """Phases to run on a package, one after the other.
 
-    The contents of the memory behind an IO die are an image in a folder with its name, see
-    :func:`cosim.jobs.die.save_image`.
+    The contents of the memory behind an IO die are an image in a folder with the name of the IO die, see
+    :func:`cosim.jobs.folder.save_image`.
 
     Attributes
     ----------
-    word_bytes
-        Width of the memories.
     contents
         Hierarchical name of the contents of the memory behind each IO die.
     counts
@@ -71,46 +73,31 @@ class PackageJob:
         What the dies do.
     results
         Words to read back.
-    latency, interval, stall, seed
-        Settings of the memories, see :class:`rtl.bench.package.PackageBench`.
-    observed
-        Hierarchical names of signals whose changes are to be kept.
     """
 
-    word_bytes: int
     contents: dict[str, str]
     counts: dict[str, dict[str, str]]
     phases: list[Phase]
     results: list[Region]
-    latency: int
-    interval: int
-    stall: int
-    seed: int
-    observed: list[str] = field(default_factory=list)
-
-    def save(self, folder: Path) -> None:
-        """Write the job into ``folder``."""
-        (folder / "job.json").write_text(json.dumps(asdict(self)))
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read the job from ``folder``."""
-        fields = json.loads((folder / "job.json").read_text())
-        for phase in fields["phases"]:
-            phase["programs"] = [Program(**program) for program in phase["programs"]]
-        fields["phases"] = [Phase(**phase) for phase in fields["phases"]]
-        fields["results"] = [Region(**region) for region in fields["results"]]
-        return cls(**fields)
+    def decode(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a job from their JSON values."""
+        phases = [
+            Phase(**{**phase, "programs": [Program(**program) for program in phase["programs"]]})
+            for phase in fields["phases"]
+        ]
+        return {**fields, "phases": phases, "results": [Region(**region) for region in fields["results"]]}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseOutcome:
-    """What happened in a phase.
+    """What the bench measured in a phase.
 
     Attributes
     ----------
     counters
-        Every counter of each die, by its number.
+        Every counter of each die, in the order of the dies' numbers.
     axi
         Words read and written at the AXI port of each IO die, as the job's ``counts`` name them.
     """
@@ -124,37 +111,31 @@ class PhaseOutcome:
         return max(counters["cycles"] for counters in self.counters)
 
 
+def save_phases(folder: Path, phases: Sequence[PhaseOutcome]) -> None:
+    """Write the outcome of the phases into ``folder``."""
+    (folder / "outcome.json").write_text(json.dumps([asdict(phase) for phase in phases]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PackageOutcome:
-    """What the bench found.
+    """What the bench measured.
 
     Attributes
     ----------
     phases
-        In the order of the job's.
+        In the order of the job's phases.
     results
-        Bytes of each of the job's results, and which of their bits are undefined.
+        The words of each of the job's results.
     """
 
     phases: list[PhaseOutcome]
-    results: list[tuple[bytes, bytes]]
-
-    def save(self, folder: Path) -> None:
-        """Write the outcome into ``folder``."""
-        (folder / "outcome.json").write_text(json.dumps([asdict(phase) for phase in self.phases]))
-        for number, (found, undefined) in enumerate(self.results):
-            (folder / f"result_{number}.bin").write_bytes(found)
-            (folder / f"undefined_{number}.bin").write_bytes(undefined)
+    results: list[ResultWords]
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read the outcome from ``folder``."""
+    def load(cls, folder: Path, results: int) -> Self:
+        """Read the outcome with that number of results from ``folder``."""
         phases: list[dict[str, Any]] = json.loads((folder / "outcome.json").read_text())
         return cls(
             phases=[PhaseOutcome(**phase) for phase in phases],
-            results=[
-                (path.read_bytes(), (folder / f"undefined_{number}.bin").read_bytes())
-                for number in range(len(list(folder.glob("result_*.bin"))))
-                for path in [folder / f"result_{number}.bin"]
-            ],
+            results=[load_result(folder, number) for number in range(results)],
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.backends.base import WAVES, Backend, Design
-from cosim.jobs.die import load_changes
+from cosim.jobs.folder import load_changes
 from cosim.observe.trace import Change, die_events, trace_json
 from cosim.observe.units import observed_signals, units
 from cosim.observe.waves import gtkwave_view, surfer_view, unit_groups
@@ -59,7 +59,7 @@ class Observation:
     trace: Path | None = None
     waves: Path | None = None
 
-    def prepare(self, backend: Backend) -> Backend:
+    def instrument(self, backend: Backend) -> Backend:
         """Return the backend that writes the requested waveforms, once all files are known to be writable.
 
         Raises

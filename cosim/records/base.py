@@ -1,26 +1,102 @@
-"""Requests of runs: their values are checked before anything is run."""
+"""Base of requests and records: strict values, where a record comes from, and the name of its file."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import hashlib
+from typing import Annotated, Any, TypedDict, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
-__all__ = ["Model", "checked"]
+__all__ = ["Interval", "Provenance", "Record", "Request", "Seed", "Stall", "StrictModel", "checked"]
 
-Request = TypeVar("Request", bound=BaseModel)
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
+"""Seed of the random operands and stalls of a run."""
+
+Stall = Annotated[float, Field(ge=0, le=0.9)]
+"""Probability that a memory port accepts no request in a cycle, and that a word that is due is delayed by a cycle."""
+
+Interval = Annotated[int, Field(ge=1, le=1 << 15)]
+"""Minimum number of cycles from one memory request to the next."""
 
 
-class Model(BaseModel):
-    """Base of requests and records: immutable, unknown fields refused."""
+class StrictModel(BaseModel):
+    """Base of requests, records and their parts: immutable, unknown fields refused, no silent type conversion."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def checked(kind: type[Request], fields: dict[str, Any]) -> Request:
-    """Return ``kind(**fields)``. Raises ValueError, in one line, for a value that is out of range."""
+class Request(StrictModel):
+    """What is to be simulated."""
+
+    @property
+    def file_stem(self) -> str:
+        """Start of the file names of this request's records."""
+        raise NotImplementedError
+
+
+class Provenance(TypedDict):
+    """Where a record comes from; the fields of :class:`Record`."""
+
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    verilog_sha256: str
+    wall_seconds: float
+
+
+class Record(StrictModel):
+    """What a simulation measured.
+
+    Attributes
+    ----------
+    request
+        What was run.
+    sim, simulator_version
+        The simulator.
+    hecaton_version
+        The version of Hecaton.
+    verilog_sha256
+        Digest of the design's Verilog.
+    wall_seconds
+        Seconds from the start of the simulator to its end. Building the design and its model, writing the inputs and
+        checking the results do not count.
+    """
+
+    request: Request
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    verilog_sha256: str
+    wall_seconds: float
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
+        decisive = self.request.model_dump_json() + self.verilog_sha256
+        return f"{self.request.file_stem}_{hashlib.sha256(decisive.encode()).hexdigest()[:8]}.json"
+
+    @model_serializer(mode="wrap")
+    def _provenance_last(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The fields with the measurement first, although the fields of a base class are declared first."""
+        fields: dict[str, Any] = dump(self)
+        provenance = {name: fields.pop(name) for name in Provenance.__annotations__ if name in fields}
+        return {**fields, **provenance}
+
+
+Model = TypeVar("Model", bound=StrictModel)
+
+
+def checked(model: type[Model], fields: dict[str, Any]) -> Model:
+    """Return ``model(**fields)``. Raises ValueError with one line for a value that is out of range."""
     try:
-        return kind(**fields)
+        return model(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"]))

@@ -1,15 +1,14 @@
-"""Records of collectives: what was run, on what, and what came out."""
+"""Requests and records of a collective on a mesh of dies."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.program.shape import Operands
-from cosim.records.base import Model, checked
+from cosim.records.base import Record, Request, Seed, Stall, checked
 from cosim.records.links import FaultyLinks, LinkTotals
 from nop.collectives import Algorithm, LineOp
 
@@ -18,13 +17,12 @@ __all__ = ["AxisName", "CollectiveRecord", "CollectiveRequest", "collective_requ
 AxisName = Literal["row", "column", "both"]
 
 
-class CollectiveRequest(Model):
-    """A collective to run on every row or column of a mesh, or on all of both at the same time.
+class CollectiveRequest(Request):
+    """A collective to run on every row or every column of a mesh, or on all rows and columns at the same time.
 
-    ``flits`` is the length of a die's chunk. The dies are those of ``die`` but for arrays of one PE and small buffers,
-    which no collective touches. Without ``links`` the routers are joined by wires without latency. ``stall`` is the
-    chance that a cycle of a die's memory port takes no request, and that a word that is due does not come: programs
-    come late, and dies begin one after the other.
+    ``flits`` is the length of a die's chunk. The dies are those of ``die``, with an array of one PE and small buffers,
+    which no collective uses. Without ``links`` the routers are joined by wires without latency. With a ``stall`` (see
+    :mod:`cosim.records.base`) programs arrive late, and the dies begin at different times.
     """
 
     op: LineOp
@@ -38,13 +36,22 @@ class CollectiveRequest(Model):
     memory: MemorySpec = Field(default_factory=MemorySpec)
     operands: Operands = "normal"
     links: FaultyLinks | None = None
-    stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    stall: Stall = 0.0
+    seed: Seed = 0
     sim: str = "icarus"
 
     @property
+    def file_stem(self) -> str:
+        return f"{self.op}_{self.mesh}_{self.axis}_{self.algorithm}_{self.flits}_{self.die.dtype}"
+
+    @property
+    def mesh(self) -> str:
+        """Rows and columns of dies, as in ``1x4``."""
+        return f"{self.rows}x{self.cols}"
+
+    @property
     def axes(self) -> tuple[str, ...]:
-        """Axes along which lines run."""
+        """Axes of the lines."""
         return ("row", "column") if self.axis == "both" else (self.axis,)
 
     def nodes(self, axis: str) -> int:
@@ -53,11 +60,11 @@ class CollectiveRequest(Model):
 
 
 def collective_request(**fields: Any) -> CollectiveRequest:
-    """Return a request. Raises ValueError of one line if a field is out of range."""
+    """Return a request. Raises ValueError with one line for a value that is out of range."""
     return checked(CollectiveRequest, fields)
 
 
-class CollectiveRecord(Model):
+class CollectiveRecord(Record):
     """A measured collective.
 
     Attributes
@@ -67,27 +74,23 @@ class CollectiveRecord(Model):
     op, mesh, axis, algorithm, flits, dtype, nop, seed
         Of the request; ``mesh`` as in ``1x4``.
     cycles
-        From the first flit that left an engine to the last one that entered one; 0 if none did.
+        From the first flit that leaves an engine to the last flit that enters one; 0 if no flit does.
     floor_cycles
-        See :func:`nop.lower_bound.line_floor`; of the longer axis, if both run.
+        See :func:`nop.lower_bound.line_floor`; that of the longer axis, if both run.
     predicted_cycles
-        With the design's terms, see :mod:`nop.line_model`.
+        Prediction with the design's terms, see :mod:`nop.line_model`.
     utilization
         ``floor_cycles / cycles``; 1 if there was nothing to do.
     mismatches
-        32-bit words of the chunks that differ from the golden result.
+        32-bit words of the chunks that are undefined or differ from the golden result.
     flits_sent, flits_received
-        By side of the die, summed over the dies.
+        Flits by side of the die, summed over the dies.
     commands
-        Of the longest program.
+        Length of the longest program.
     counters
         Of each die, row by row.
     link_totals
-        Of all links, if they have adapters.
-    sim, simulator_version, hecaton_version, verilog_sha256
-        What ran it, and the design that ran.
-    wall_seconds
-        Time of the simulation, without building.
+        Totals over all links, if they have adapters.
     """
 
     request: CollectiveRequest
@@ -109,17 +112,3 @@ class CollectiveRecord(Model):
     counters: tuple[dict[str, int], ...]
     link_totals: LinkTotals | None
     seed: int
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float
-
-    @property
-    def file_name(self) -> str:
-        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
-        decides = self.request.model_dump_json() + self.verilog_sha256
-        return (
-            f"{self.op}_{self.mesh}_{self.axis}_{self.algorithm}_{self.flits}_{self.dtype}_"
-            f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
-        )

@@ -1,24 +1,20 @@
-"""Measurement records: what was run, on what, and what came out."""
+"""Requests and records of a GEMM on one die."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
 from cosim.program.shape import Form, Operands
-from cosim.records.base import Model, checked
+from cosim.records.base import Interval, Record, Request, Seed, Stall, checked
 
-__all__ = ["GemmRecord", "GemmRequest", "gemm_request", "record_file_name"]
+__all__ = ["GemmRecord", "GemmRequest", "gemm_request"]
 
 
-class GemmRequest(Model):
+class GemmRequest(Request):
     """A GEMM to run on a die.
 
-    ``stall`` is the chance that a cycle of the memory port takes no request, and that a word that is due does not
-    come; ``interval`` the least cycles from one request to the next.
+    ``stall`` and ``interval`` are those of the memory, see :mod:`cosim.records.base`.
     """
 
     m: int
@@ -27,19 +23,23 @@ class GemmRequest(Model):
     form: Form = "nn"
     die: DieSpec
     memory: MemorySpec
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    interval: Annotated[int, Field(ge=1, le=1 << 15)] = 1
+    seed: Seed = 0
+    stall: Stall = 0.0
+    interval: Interval = 1
     operands: Operands = "normal"
     sim: str = "icarus"
 
+    @property
+    def file_stem(self) -> str:
+        return f"gemm_{self.m}x{self.k}x{self.n}_{self.form}_{self.die.rows}x{self.die.cols}_{self.die.dtype}"
+
 
 def gemm_request(**fields: Any) -> GemmRequest:
-    """Return a request. Raises ValueError, in one line, for a value that is out of range."""
+    """Return a request. Raises ValueError with one line for a value that is out of range."""
     return checked(GemmRequest, fields)
 
 
-class GemmRecord(Model):
+class GemmRecord(Record):
     """A measured GEMM.
 
     Attributes
@@ -57,17 +57,15 @@ class GemmRecord(Model):
     floor_cycles
         The design's floor for ``array_cycles``.
     predicted_cycles, predicted_array_cycles
-        What the timeline says, without simulation.
+        Prediction of the timeline, without simulation.
     utilization
         ``ideal_cycles / array_cycles``.
     mismatches
-        Result elements that differ from the golden model, or are undefined, in any bit.
-    commands, verilog_sha256
-        Length of the program; the design that ran it.
-    sim, simulator_version, hecaton_version
-        What ran it.
-    wall_seconds
-        Time of the simulation, without building.
+        Elements of the result with a bit that is undefined or differs from the golden model.
+    counters
+        Every counter of the die.
+    commands
+        Length of the program.
     """
 
     request: GemmRequest
@@ -89,23 +87,3 @@ class GemmRecord(Model):
     counters: dict[str, int]
     commands: int
     seed: int
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float
-
-    @property
-    def file_name(self) -> str:
-        """Name of the record's file, see :func:`record_file_name`."""
-        return record_file_name(self.request, self.verilog_sha256)
-
-
-def record_file_name(request: GemmRequest, verilog_sha256: str) -> str:
-    """Name of a record's file: what is run, and a digest of everything that decides the outcome."""
-    decides = request.model_dump_json() + verilog_sha256
-    die = request.die
-    return (
-        f"gemm_{request.m}x{request.k}x{request.n}_{request.form}_{die.rows}x{die.cols}_{die.dtype}_"
-        f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
-    )

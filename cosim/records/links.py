@@ -1,4 +1,4 @@
-"""Links of a mesh under traffic: their adapters, the faults of their wires, and what was counted of both."""
+"""Links of a mesh: their adapters, the faults of their wires, and the totals of their counters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from chiplet.machine.specs import NopSpec, SystemSpec
-from cosim.jobs.traffic import LinkJob
-from cosim.records.base import Model
+from cosim.jobs.mesh import LinkJob
+from cosim.records.base import StrictModel
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
 from rtl.bench.router_mesh import MeshLinks, mesh_links
 from rtl.interface.flit import flit_layout
@@ -18,15 +18,15 @@ from rtl.interface.link_shape import LinkShape
 __all__ = ["Death", "FaultyLinks", "LinkTotals"]
 
 
-class Death(Model):
-    """A link, by the numbers of its nodes, that dies in a cycle, or is found dead by its target in that cycle."""
+class Death(StrictModel):
+    """Death of the link from node ``source`` to node ``target``: the cycle in which it dies, or is found dead."""
 
     source: Annotated[int, Field(ge=0)]
     target: Annotated[int, Field(ge=0)]
     cycle: Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
-class FaultyLinks(Model):
+class FaultyLinks(StrictModel):
     """Links between the routers: adapters and faulty wires.
 
     Attributes
@@ -36,11 +36,11 @@ class FaultyLinks(Model):
     flight_cycles
         Cycles from adapter to adapter.
     flips
-        Chance that bits of a frame flip: one, and each of the ``burst`` wires above it with chance 1/2.
+        Probability that bits of a frame flip: one, and each of the ``burst`` wires above it with probability 1/2.
     stalls
-        Chance that in a cycle the wires go blank, for 1 to ``stall_cycles`` cycles, a power of two.
+        Probability that the wires go blank in a cycle, for 1 to ``stall_cycles`` cycles, a power of two.
     death
-        A link that dies.
+        A link that dies, or None.
     """
 
     phit_bits: Annotated[int, Field(ge=1)]
@@ -63,7 +63,7 @@ class FaultyLinks(Model):
         stall_cycles: int = 16,
         death: Death | None = None,
     ) -> Self:
-        """Links of ``system`` with faults. Raises pydantic's ValidationError for a value that is out of range."""
+        """Links of ``system`` with faults. Raises pydantic's ValidationError for a value out of range."""
         return cls(
             phit_bits=system.link_phit_bits,
             flight_cycles=LinkShape.flight_cycles(system),
@@ -86,23 +86,23 @@ class FaultyLinks(Model):
         return MeshLinks(shape=shape, flight_cycles=self.flight_cycles)
 
     def hop_cycles(self, nop: NopSpec) -> int:
-        """Cycles of a hop without the router's, and without waiting for the start of a frame."""
+        """Cycles of a hop, without those of the router and without waiting for the start of a frame."""
         return self.mesh_links(nop).shape.latency_cycles(self.flight_cycles)
 
     def job(self, nop: NopSpec, rows: int, cols: int) -> LinkJob:
-        """What the bench has to do.
+        """The bench's settings for these links.
 
         Raises
         ------
         ValueError
-            If the link that dies is none of the mesh, or the time-out too short for the links.
+            If the link that dies is not a link of the mesh, or the time-out is too short for the links.
         """
         links = mesh_links(rows, cols)
         shape = self.mesh_links(nop).shape
         if self.death is not None and (self.death.source, self.death.target) not in links:
             raise ValueError(
-                f"link {self.death.source}:{self.death.target} is none of the mesh: must join two neighbours of "
-                f"nodes 0 to {rows * cols - 1}, numbered row by row"
+                f"link {self.death.source}:{self.death.target} is not a link of the mesh: must join two neighbours "
+                f"among nodes 0 to {rows * cols - 1}, numbered row by row"
             )
         registers = {
             "flip_rate": _register(self.flips / shape.frame_cycles),
@@ -119,25 +119,27 @@ class FaultyLinks(Model):
         )
 
 
-def _register(chance: float) -> int:
-    return min(round(chance * (1 << CHANCE_BITS)), (1 << CHANCE_BITS) - 1)
+def _register(probability: float) -> int:
+    return min(round(probability * (1 << CHANCE_BITS)), (1 << CHANCE_BITS) - 1)
 
 
-class LinkTotals(Model):
-    """What was counted on all links together.
+class LinkTotals(StrictModel):
+    """Totals of the counters of all links.
 
     Attributes
     ----------
-    frame_bits, frame_cycles, latency_cycles
-        Of a frame; cycles from adapter to adapter.
+    frame_bits, frame_cycles
+        Size of a frame.
+    latency_cycles
+        Cycles from adapter to adapter.
     dead_cycles
-        Most cycles from the death of a link to its being known at both ends.
+        Maximum number of cycles from the death of a link until both ends know.
     sent, received
-        Flits, each time that one crosses a link; replays do not count.
+        Flits that crossed a link, counted at each link; replays do not count.
     replayed, crc_errors, flips, stalls
         Flits sent again, bad frames, cycles with flipped bits, stalls.
     deaths
-        Links that their target has found dead, the first one first.
+        Links found dead by their targets, in the order of time.
     """
 
     frame_bits: int
@@ -159,9 +161,9 @@ class LinkTotals(Model):
         """Totals of the counters of each link, numbered as in :func:`rtl.bench.router_mesh.mesh_links`."""
         shape = links.mesh_links(nop).shape
         deaths = [
-            Death(source=source, target=target, cycle=found["dead_cycle"])
-            for (source, target), found in zip(mesh_links(rows, cols), counters, strict=True)
-            if found["dead"]
+            Death(source=source, target=target, cycle=link_counters["dead_cycle"])
+            for (source, target), link_counters in zip(mesh_links(rows, cols), counters, strict=True)
+            if link_counters["dead"]
         ]
         names = ("sent", "received", "replayed", "crc_errors", "flips", "stalls")
         return cls(
@@ -169,6 +171,6 @@ class LinkTotals(Model):
             frame_cycles=shape.frame_cycles,
             latency_cycles=shape.latency_cycles(links.flight_cycles),
             dead_cycles=shape.dead_cycles(links.flight_cycles),
-            **{name: sum(found[name] for found in counters) for name in names},
+            **{name: sum(link_counters[name] for link_counters in counters) for name in names},
             deaths=tuple(sorted(deaths, key=lambda death: death.cycle)),
         )

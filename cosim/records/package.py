@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from chiplet.machine.specs import Dtype, SystemSpec
 from cosim.program.shape import Form, Operands
-from cosim.records.base import Model, checked
+from cosim.records.base import Interval, Record, Request, Seed, Stall, StrictModel, checked
 from cosim.records.collective import CollectiveRecord
 from nop.collectives import Algorithm
 
@@ -22,7 +19,7 @@ class PackageCollectiveRecord(CollectiveRecord):
     io
         Sides of the package that have IO dies.
     phase_cycles
-        Of ``load`` and ``store``, too, each from the common start to the end of the last die's program.
+        Cycles of ``load``, ``collective`` and ``store``, each from the common start to the end of the last program.
     """
 
     io: str
@@ -30,15 +27,15 @@ class PackageCollectiveRecord(CollectiveRecord):
 
     @property
     def file_name(self) -> str:
-        """As that of a collective, and that it ran on a package."""
+        """That of a collective's record, marked as one on a package."""
         return f"package_{super().file_name}"
 
 
-class PackageGemmRequest(Model):
+class PackageGemmRequest(Request):
     """A GEMM on all dies of a package together, see :mod:`cosim.program.distribution`.
 
-    ``stall`` and ``interval`` are those of each memory, see :class:`cosim.records.gemm.GemmRequest`. With ``direct`` there
-    are no link adapters between the routers.
+    ``stall`` and ``interval`` are those of each memory, see :mod:`cosim.records.base`. With ``direct`` the routers are
+    joined without link adapters.
     """
 
     m: int
@@ -47,21 +44,31 @@ class PackageGemmRequest(Model):
     form: Form = "nn"
     algorithm: Algorithm = "chain"
     system: SystemSpec
-    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    stall: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    interval: Annotated[int, Field(ge=1, le=1 << 15)] = 1
+    seed: Seed = 0
+    stall: Stall = 0.0
+    interval: Interval = 1
     operands: Operands = "normal"
     sim: str = "icarus"
     direct: bool = False
 
+    @property
+    def file_stem(self) -> str:
+        die = self.system.die
+        return f"package_{self.mesh}_{self.m}x{self.k}x{self.n}_{self.form}_{die.rows}x{die.cols}_{die.dtype}"
+
+    @property
+    def mesh(self) -> str:
+        """Rows and columns of dies, as in ``2x3``."""
+        return f"{self.system.package.rows}x{self.system.package.cols}"
+
 
 def package_gemm_request(**fields: Any) -> PackageGemmRequest:
-    """Return a request. Raises ValueError of one line if a field is out of range."""
+    """Return a request. Raises ValueError with one line for a value that is out of range."""
     return checked(PackageGemmRequest, fields)
 
 
-class PhaseResult(Model):
-    """A phase: from the common start to the end of the last die's program.
+class PhaseResult(StrictModel):
+    """A phase: from the common start to the end of the last program.
 
     Attributes
     ----------
@@ -70,7 +77,7 @@ class PhaseResult(Model):
     cycles
         Of the slowest die.
     axi_reads, axi_writes
-        Words at all AXI ports, programs included.
+        Words at all AXI ports, including programs.
     nop_flits
         Flits that left the engines.
     """
@@ -82,19 +89,19 @@ class PhaseResult(Model):
     nop_flits: int
 
 
-class DieResult(Model):
+class DieResult(StrictModel):
     """A die.
 
     Attributes
     ----------
     row, col
-        Its place, from 0.
+        Coordinates, from 0.
     macs
-        Multiply-adds of the GEMM that it did.
+        Multiply-adds of the GEMM that this die did.
     utilization
-        ``macs`` over R C multiply-adds in each cycle of the whole run.
+        ``macs`` over R C multiply-adds in every cycle of the run.
     mismatches
-        Elements of its part of the result that differ from the golden model, or are undefined, in any bit.
+        Elements of its part of the result with a bit that is undefined or differs from the golden model.
     """
 
     row: int
@@ -104,7 +111,7 @@ class DieResult(Model):
     mismatches: int
 
 
-class PackageGemmRecord(Model):
+class PackageGemmRecord(Record):
     """A measured GEMM of a package.
 
     Attributes
@@ -114,25 +121,21 @@ class PackageGemmRecord(Model):
     m, k, n, form, algorithm, mesh, rows, cols, dtype, seed
         Of the request; ``mesh`` as in ``2x3``, ``rows`` and ``cols`` those of a die's array.
     cycles
-        Sum of the phases'.
+        Sum over the phases.
     ideal_cycles
-        ceil(M K N / (R C)) over the dies.
+        ceil(M K N / (R C x dies)).
     utilization, array_utilization
-        ``ideal_cycles`` over ``cycles``, and over those of the phase ``multiply``.
+        ``ideal_cycles`` over ``cycles``, and over the cycles of the phase ``multiply``.
     phases, dies
-        One after the other.
+        In order: of time, and of the dies' numbers.
     axi_bytes
-        Read and written at the AXI port of each IO die.
+        Bytes read and written at the AXI port of each IO die.
     least_axi_bytes
-        Operands and result once, without programs and rows that are filled up.
+        Operands and result moved once, without programs and without padding of rows.
     mismatches
-        Of all dies.
+        Sum over the dies.
     counters
-        Of each die in each phase.
-    sim, simulator_version, hecaton_version, verilog_sha256
-        What ran it, and the design that ran.
-    wall_seconds
-        Time of the simulation, without building.
+        Counters of each die in each phase.
     """
 
     request: PackageGemmRequest
@@ -156,17 +159,3 @@ class PackageGemmRecord(Model):
     least_axi_bytes: int
     counters: dict[str, tuple[dict[str, int], ...]]
     seed: int
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float
-
-    @property
-    def file_name(self) -> str:
-        """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
-        decides = self.request.model_dump_json() + self.verilog_sha256
-        return (
-            f"package_{self.mesh}_{self.m}x{self.k}x{self.n}_{self.form}_{self.rows}x{self.cols}_{self.dtype}_"
-            f"{hashlib.sha256(decides.encode()).hexdigest()[:8]}.json"
-        )

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from chiplet.machine.specs import NopSpec
-from cosim.records.base import Model, checked
+from cosim.records.base import Record, Request, checked
 from cosim.records.links import FaultyLinks, LinkTotals
 
 
-class TrafficRequest(Model):
-    """Traffic to run: uniform random targets, the source included, single-flit packets.
+class TrafficRequest(Request):
+    """Traffic to run: single-flit packets with uniform random targets, the source included.
 
-    ``rate`` is the chance that a node generates a flit in a cycle. ``cycles`` are measured after ``warmup`` cycles.
-    Without ``links`` routers are joined by wires.
+    ``rate`` is the probability that a node generates a flit in a cycle. The measurement takes ``cycles`` after
+    ``warmup`` cycles. Without ``links`` the routers are joined by wires.
     """
 
     rows: Annotated[int, Field(ge=1)]
@@ -28,13 +28,17 @@ class TrafficRequest(Model):
     seed: Annotated[int, Field(ge=0)] = 0
     sim: str = "icarus"
 
+    @property
+    def file_stem(self) -> str:
+        return f"traffic_{self.rows}x{self.cols}_{self.rate:g}"
+
 
 def traffic_request(**fields: Any) -> TrafficRequest:
-    """Return a request. Raises ValueError, in one line, for a value that is out of range."""
+    """Return a request. Raises ValueError with one line for a value that is out of range."""
     return checked(TrafficRequest, fields)
 
 
-class TrafficRecord(Model):
+class TrafficRecord(Record):
     """Measured traffic.
 
     Attributes
@@ -42,30 +46,28 @@ class TrafficRecord(Model):
     request
         What was run.
     offered
-        Flits generated in the measured cycles, flits/node/cycle.
+        Flits generated in the measured cycles, in flits/node/cycle.
     throughput
-        Flits received in the measured cycles, flits/node/cycle.
+        Flits received in the measured cycles, in flits/node/cycle.
     latency_mean
-        Cycles from a flit's generation to its reception, the source's queue included; None without flits.
+        Cycles from a flit's generation to its reception, including the source's queue; None if no flit was measured,
+        or not all flits were received.
     network_latency_mean
-        The same from when the flit is first offered to the router.
+        The same from the cycle in which the flit is first offered to the router.
     zero_load_latency
-        Mean of both without any other flit, see :func:`zero_load_latency`.
+        Mean of both in an empty network, see :func:`cosim.predict.traffic.zero_load_latency`.
     generated, received, lost, misrouted
-        Flits of the whole run, those of the warm-up included. Lost are those generated and not received after the
-        network had time to drain; misrouted those received where they do not belong.
+        Flits of the whole run, including the warm-up. A flit is lost if it is not received although the network had
+        time to drain, and misrouted if it is received at a node that is not its target.
     wrong
-        Flits received whose check is wrong.
+        Flits received with a wrong check.
     same
-        Whether the flits received are those sent, each once, by the sums of their hashes.
+        Whether the flits received are the flits sent, each once, by the sums of their hashes.
     links
-        What was counted on links with adapters; None without.
+        Totals over the links with adapters; None without adapters.
     counters, link_counters
-        Of each node and link, see :class:`rtl.bench.traffic.TrafficNode` and :class:`rtl.bench.faulty_link.FaultyLink`.
-    sim, simulator_version, hecaton_version, verilog_sha256
-        What ran it, and the design that ran.
-    wall_seconds
-        Time of the simulation, without building.
+        Counters of each node and link, see :class:`rtl.bench.traffic.TrafficNode` and
+        :class:`rtl.bench.faulty_link.FaultyLink`.
     """
 
     request: TrafficRequest
@@ -83,8 +85,3 @@ class TrafficRecord(Model):
     links: LinkTotals | None
     counters: tuple[dict[str, int], ...]
     link_counters: tuple[dict[str, int], ...]
-    sim: str
-    simulator_version: str
-    hecaton_version: str
-    verilog_sha256: str
-    wall_seconds: float

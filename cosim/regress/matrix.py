@@ -19,9 +19,9 @@ from chiplet.machine.specs import Dtype, SystemSpec
 from cosim.backends.base import SimulationError
 from cosim.program.gemm import GemmProgram
 from cosim.program.shape import Form, Operands
-from cosim.records.base import Model
+from cosim.records.base import StrictModel
 from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
-from cosim.regress.reuse import run_or_reuse
+from cosim.regress.reuse import run_unless_known
 from cosim.run.gemm import prepare
 from rtl.interface.isa import Opcode
 
@@ -44,7 +44,7 @@ def _is_shape(text: str) -> str:
     return text
 
 
-class Bounds(Model):
+class Bounds(StrictModel):
     """What every run has to keep, besides 0 mismatches.
 
     Attributes
@@ -61,7 +61,7 @@ class Bounds(Model):
     prediction_error: Annotated[float, Field(gt=0)] | None = None
 
 
-class Regression(Model):
+class Regression(StrictModel):
     """A matrix of runs: every configuration with every data type, shape, form, stall and seed.
 
     Attributes
@@ -224,7 +224,7 @@ def _cases_of(regression: Regression, system: SystemSpec, keys: Sequence[str]) -
             sim=regression.sim,
         )
         name = [f"{die.rows}x{die.cols}", die.dtype, *others, shape, form, f"stall={stall:g}", f"seed={seed}"]
-        yield GemmCase(" ".join(name), request, everything_fits(prepare(request)))
+        yield GemmCase(" ".join(name), request, everything_fits(prepare(request).program))
 
 
 def everything_fits(program: GemmProgram) -> bool:
@@ -236,7 +236,7 @@ def everything_fits(program: GemmProgram) -> bool:
 def run_task(task: RegressionTask) -> Finished:
     """Run a task, or take one of its records. A simulation that fails is an outcome, not an error."""
     try:
-        record, reused = run_or_reuse(task.request, task.known)
+        record, reused = run_unless_known(task.request, task.known)
     except SimulationError as error:
         return Finished(None, False, str(error))
     return Finished(record, reused, "")

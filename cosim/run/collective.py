@@ -1,50 +1,53 @@
-"""Collectives on a mesh of generated dies: programs, the golden result, and the measurement."""
+"""Collectives on a mesh of generated dies: programs, simulation, comparison with the golden result, record."""
 
 from __future__ import annotations
 
-import tempfile
-import time
-from importlib.metadata import version
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, exchange_depth, flits_per_word
-from cosim.backends.base import SimulationError
+from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, exchange_buffers
-from cosim.jobs.collective import CollectiveJob, exchange_path, load_counters, load_result, save_program
-from cosim.jobs.die import FOLDER_VARIABLE
+from cosim.jobs.collective import CollectiveJob, exchange_path, node_folder
+from cosim.jobs.folder import ResultWords, load_result, save_image
+from cosim.jobs.mesh import LinkJob, MeshCounters
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.collective import floor_collective, predict_collective
 from cosim.program.collective import mesh_programs
 from cosim.program.command import program_image
 from cosim.program.line_commands import LineCollective
-from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
+from cosim.records.collective import CollectiveRecord, CollectiveRequest
 from cosim.records.links import LinkTotals
 from cosim.run.designs import emitted_once
+from cosim.run.simulation import Simulation, stall_threshold
 from rtl.bench.collective import CollectiveMesh
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.emit.emitter import Emitted
 from rtl.interface.register_map import SIDES
 
 __all__ = [
-    "CollectiveRecord",
-    "CollectiveRequest",
+    "PreparedCollective",
     "bench_die",
-    "collective_request",
+    "line_collectives",
+    "measured_fields",
     "prepare",
     "run_collective",
+    "title",
 ]
 
-MOST_COMMANDS = 64
-MOST_DIES = 256
+MAX_COMMANDS = 64
+MAX_DIES = 256
 """Larger meshes take hours to build, and show nothing that smaller ones do not."""
 
 
 def bench_die(die: DieSpec) -> DieSpec:
-    """The die with an array of one PE and small buffers, which no collective touches."""
+    """The die with an array of one PE and small buffers, which no collective uses."""
     element = die.element_bytes
     return die.model_copy(
         update={
@@ -58,30 +61,15 @@ def bench_die(die: DieSpec) -> DieSpec:
     )
 
 
-def _emit(request: CollectiveRequest) -> Emitted:
-    memory = request.memory
-    return emitted_once(
-        CollectiveMesh,
-        die=bench_die(request.die),
-        nop=request.nop,
-        memory=memory,
-        memory_depth=MOST_COMMANDS * memory.command_words,
-        rows=request.rows,
-        cols=request.cols,
-        links=request.links and request.links.mesh_links(request.nop),
-    )
-
-
-def prepare(request: CollectiveRequest) -> dict[str, LineCollective]:
-    """Return the collective on the lines of each axis, so that what cannot run is refused before anything does.
+def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
+    """Return the collective on the lines of each axis.
 
     Raises
     ------
     ValueError
-        If the simulator is unknown, flits and words do not go together, the mesh is too long for coordinates or too
-        large to be simulated, or the exchange buffer too small.
+        If a word does not hold whole flits, the mesh is too long for coordinates or too large to be simulated, or
+        the exchange buffer is too small.
     """
-    backend(request.sim)
     per_word = flits_per_word(request.nop, request.memory)
     for name, value in (("rows", request.rows), ("cols", request.cols)):
         if value > request.nop.longest_side:
@@ -89,9 +77,9 @@ def prepare(request: CollectiveRequest) -> dict[str, LineCollective]:
                 f"mesh: {name} = {value}: must be at most {request.nop.longest_side}, which nop.coordinate_bits = "
                 f"{request.nop.coordinate_bits} can address"
             )
-    if request.rows * request.cols > MOST_DIES:
+    if request.rows * request.cols > MAX_DIES:
         raise ValueError(
-            f"mesh: {request.rows} x {request.cols} dies: must be at most {MOST_DIES} for a simulation"
+            f"mesh: {request.rows} x {request.cols} dies: must be at most {MAX_DIES} for a simulation"
         )
     pitch = -(-request.flits // per_word)
     lines, base = {}, 0
@@ -108,132 +96,210 @@ def prepare(request: CollectiveRequest) -> dict[str, LineCollective]:
     return lines
 
 
-def _mismatches(
-    results: list[tuple[bytes, bytes]],
+def title(request: CollectiveRequest) -> str:
+    """Name of the run in traces."""
+    return f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.mesh} dies"
+
+
+def measured_fields(
+    request: CollectiveRequest,
+    lines: dict[str, LineCollective],
+    counters: Sequence[dict[str, int]],
+    results: Sequence[ResultWords],
     expected: NDArray[np.uint32],
     defined: NDArray[np.bool_],
-) -> int:
-    """Words that are not as expected, where something is: those with an undefined bit never are."""
-    found = np.array([np.frombuffer(values, SUMS) for values, _ in results])
-    known = np.array([np.frombuffer(flags, bool) for _, flags in results])
-    return int(np.count_nonzero(((found != expected) | ~known) & defined))
+) -> dict[str, Any]:
+    """The fields of a record that follow from the request, the dies' counters and their exchange buffers.
+
+    Parameters
+    ----------
+    counters, results
+        Counters of each die while the collective ran, and what its exchange buffer held afterwards.
+    expected, defined
+        The golden result, dies x words, and the words in which it is defined.
+    """
+    sent, received = (
+        {side: sum(die[f"flits_{direction}_{side}"] for die in counters) for side in SIDES}
+        for direction in ("sent", "received")
+    )
+    senders = [die for die in counters if any(die[f"flits_sent_{side}"] for side in SIDES)]
+    cycles = 0
+    if senders:
+        cycles = max(die["nop_last"] for die in counters) - min(die["nop_first"] for die in senders)
+    floor = floor_collective(request, lines)
+    values = np.array([np.frombuffer(result.values, SUMS) for result in results])
+    undefined = np.array([np.frombuffer(result.undefined, SUMS) for result in results])
+    return {
+        "request": request,
+        "op": request.op,
+        "mesh": request.mesh,
+        "axis": request.axis,
+        "algorithm": request.algorithm,
+        "flits": request.flits,
+        "dtype": request.die.dtype,
+        "nop": request.nop,
+        "cycles": cycles,
+        "floor_cycles": floor,
+        "predicted_cycles": predict_collective(request, lines),
+        "utilization": floor / cycles if cycles else 1.0,
+        "mismatches": int(np.count_nonzero(((values != expected) | (undefined != 0)) & defined)),
+        "flits_sent": sent,
+        "flits_received": received,
+        "counters": tuple(counters),
+        "seed": request.seed,
+    }
 
 
-def run_collective(request: CollectiveRequest, observation: Observation = NOTHING) -> CollectiveRecord:
-    """Run a collective on the generated dies and return the record.
+@dataclass(frozen=True, kw_only=True)
+class PreparedCollective:
+    """A collective that was checked and is ready to run.
 
-    ``observation`` says what else to keep of the run.
+    Attributes
+    ----------
+    request
+        What to run.
+    lines
+        The collective on the lines of each axis.
+    link_job
+        The bench's settings for links with adapters, or None.
+    simulator, observation
+        What runs it, and what else to keep of the run.
+    """
+
+    request: CollectiveRequest
+    lines: dict[str, LineCollective]
+    link_job: LinkJob | None
+    simulator: Backend
+    observation: Observation
+
+    def emit(self) -> Emitted:
+        """Return the Verilog of the mesh."""
+        request = self.request
+        return emitted_once(
+            CollectiveMesh,
+            die=bench_die(request.die),
+            nop=request.nop,
+            memory=request.memory,
+            memory_depth=MAX_COMMANDS * request.memory.command_words,
+            rows=request.rows,
+            cols=request.cols,
+            links=request.links and request.links.mesh_links(request.nop),
+        )
+
+    def run(self) -> CollectiveRecord:
+        """Run the collective on the generated dies and return the record.
+
+        Raises
+        ------
+        SimulationError
+            If the simulator is missing, a link is dead, or the dies do not finish.
+        OSError
+            If a file of the observation cannot be written.
+        """
+        request = self.request
+        memory, nop = request.memory, request.nop
+        initial, expected, defined = exchange_buffers(request, self.lines)
+        programs = mesh_programs(self.lines, request.rows, request.cols)
+
+        def write_inputs(folder: Path, observed: list[str]) -> None:
+            CollectiveJob(
+                word_bytes=memory.word_bytes,
+                banks=nop.exchange_banks(memory.word_bytes),
+                commands=[len(program) for program in programs],
+                words=initial.shape[1] * 4 // memory.word_bytes,
+                latency=memory.latency_cycles,
+                interval=1,
+                stall=stall_threshold(request.stall),
+                seed=request.seed % ((1 << 31) - 1) + 1,
+                most_cycles=self._most_cycles(),
+                link_job=self.link_job,
+                link_counters=list(LINK_COUNTERS),
+                observed=observed,
+            ).save(folder)
+            for node, (program, chunks) in enumerate(zip(programs, initial, strict=True)):
+                node_folder(folder, node).mkdir()
+                save_image(node_folder(folder, node), {0: program_image(program, memory)})
+                exchange_path(folder, node).write_bytes(chunks.astype(SUMS).tobytes())
+
+        def load_outcome(folder: Path) -> tuple[MeshCounters, list[ResultWords]]:
+            return MeshCounters.load(folder), [load_result(folder, node) for node in range(len(programs))]
+
+        dies = [
+            ObservedDie(
+                path=f"node_{node}.die",
+                commands=program,
+                name="die {},{}".format(*divmod(node, request.cols)),
+                engine=True,
+            )
+            for node, program in enumerate(programs)
+        ]
+        simulated = Simulation(
+            bench="cosim.benches.collective",
+            emit=self.emit,
+            write_inputs=write_inputs,
+            load_outcome=load_outcome,
+            dies=dies,
+            command_words=memory.command_words,
+            title=title(request),
+        ).run(self.simulator, observation=self.observation)
+        counters, results = simulated.outcome
+        totals = _link_totals(request, counters)
+        if counters.state != "done":
+            cycles = max(die["cycles"] for die in counters.nodes)
+            raise SimulationError(f"collective: the dies are {counters.state} after {cycles} cycles")
+        return CollectiveRecord(
+            **measured_fields(request, self.lines, counters.nodes, results, expected, defined),
+            commands=max(map(len, programs)),
+            link_totals=totals,
+            **simulated.provenance,
+        )
+
+    def _most_cycles(self) -> int:
+        """Cycles after which a run is given up."""
+        request = self.request
+        cycles = sum(20 * line.nodes * (line.flits + 20) for line in self.lines.values()) + 2000
+        if request.links is None or self.link_job is None:
+            return cycles
+        frame_cycles = request.links.mesh_links(request.nop).shape.frame_cycles
+        cycles *= frame_cycles + request.links.hop_cycles(request.nop)
+        cut_cycle = 0 if self.link_job.cut_link is None else self.link_job.cut_cycle
+        return cycles + self.link_job.dead_cycles + cut_cycle
+
+
+def _link_totals(request: CollectiveRequest, counters: MeshCounters) -> LinkTotals | None:
+    """Totals of the links, if they have adapters. Raises SimulationError if a link is dead."""
+    if request.links is None:
+        return None
+    totals = LinkTotals.count(request.links, request.nop, request.rows, request.cols, counters.links)
+    if totals.deaths:
+        death = totals.deaths[0]
+        link = f"link {death.source}:{death.target} is dead"
+        if request.links.death is None:
+            raise SimulationError(link)
+        late = death.cycle - request.links.death.cycle
+        raise SimulationError(f"{link}, found {late} cycles after it died (bound {totals.dead_cycles})")
+    return totals
+
+
+def prepare(request: CollectiveRequest, observation: Observation = NOTHING) -> PreparedCollective:
+    """Check a request, so that what cannot run is refused before anything is built.
 
     Raises
     ------
     ValueError
-        As :func:`prepare`, or if the simulator does not write such waveforms.
-    SimulationError
-        If the simulator is missing, a link is dead, or the dies do not end.
-    OSError
-        If a file of the observation cannot be written.
+        As :func:`line_collectives`; or if the simulator is unknown or does not write the requested waveforms, or the
+        link that is to die is not a link of the mesh.
     """
-    lines = prepare(request)
-    simulator = observation.prepare(backend(request.sim))
-    memory, nop = request.memory, request.nop
-    emitted = _emit(request)
-    model = simulator.build(emitted)
-    contents, expected, defined = exchange_buffers(request, lines)
-    places = [(row, col) for row in range(request.rows) for col in range(request.cols)]
-    programs = mesh_programs(lines, request.rows, request.cols)
-    observed = [
-        ObservedDie(
-            path=f"node_{number}.die",
-            commands=program,
-            name=f"die {row},{col}",
-            engine=True,
-        )
-        for number, ((row, col), program) in enumerate(zip(places, programs, strict=True))
-    ]
-    most = sum(20 * work.nodes * (work.flits + 20) for work in lines.values()) + 2000
-    link_job = None
-    if request.links is not None:
-        link_job = request.links.job(nop, request.rows, request.cols)
-        frame = request.links.mesh_links(nop).shape.frame_cycles
-        most = most * (frame + request.links.hop_cycles(nop)) + link_job.dead_cycles
-        most += 0 if link_job.cut_link is None else link_job.cut_cycle
-    start_time = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        folder = Path(name)
-        CollectiveJob(
-            word_bytes=memory.word_bytes,
-            banks=nop.exchange_banks(memory.word_bytes),
-            commands=[len(program) for program in programs],
-            words=contents.shape[1] * 4 // memory.word_bytes,
-            latency=memory.latency_cycles,
-            stall=round(request.stall * 65536),
-            seed=request.seed % ((1 << 31) - 1) + 1,
-            most_cycles=most,
-            link_job=link_job,
-            link_counters=list(LINK_COUNTERS),
-            observed=observation.signals(observed),
-        ).save(folder)
-        for die, (program, values) in enumerate(zip(programs, contents, strict=True)):
-            save_program(folder, die, program_image(program, memory))
-            exchange_path(folder, die).write_bytes(values.astype(SUMS).tobytes())
-        simulator.run(model, emitted.top, "cosim.benches.collective", folder, {FOLDER_VARIABLE: str(folder)})
-        state, counters, of_links = load_counters(folder)
-        observation.keep(
-            folder,
-            simulator,
-            emitted,
-            observed,
-            command_words=memory.command_words,
-            title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
-        )
-        results = [load_result(folder, die) for die in range(len(places))]
-    totals = None
-    if request.links is not None:
-        totals = LinkTotals.count(request.links, nop, request.rows, request.cols, of_links)
-        if totals.deaths:
-            death = totals.deaths[0]
-            raise SimulationError(
-                f"link {death.source}:{death.target} is dead, found {death.cycle - request.links.death.cycle} cycles "
-                f"after it died (bound {totals.dead_cycles})"
-                if request.links.death
-                else f"link {death.source}:{death.target} is dead"
-            )
-    if state != "done":
-        raise SimulationError(
-            f"collective: the dies are {state} after {max(c['cycles'] for c in counters)} cycles"
-        )
-    sent, received = (
-        {side: sum(c[f"flits_{way}_{side}"] for c in counters) for side in SIDES}
-        for way in ("sent", "received")
+    simulator = backend(request.sim)
+    lines = line_collectives(request)
+    links = request.links
+    link_job = None if links is None else links.job(request.nop, request.rows, request.cols)
+    observation.instrument(simulator)
+    return PreparedCollective(
+        request=request, lines=lines, link_job=link_job, simulator=simulator, observation=observation
     )
-    cycles = 0
-    if any(sent.values()):
-        moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]
-        cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
-    floor = floor_collective(request, lines)
-    return CollectiveRecord(
-        request=request,
-        op=request.op,
-        mesh=f"{request.rows}x{request.cols}",
-        axis=request.axis,
-        algorithm=request.algorithm,
-        flits=request.flits,
-        dtype=request.die.dtype,
-        nop=nop,
-        cycles=cycles,
-        floor_cycles=floor,
-        predicted_cycles=predict_collective(request, lines),
-        utilization=floor / cycles if cycles else 1.0,
-        mismatches=_mismatches(results, expected, defined),
-        flits_sent=sent,
-        flits_received=received,
-        commands=max(map(len, programs)),
-        counters=tuple(counters),
-        link_totals=totals,
-        seed=request.seed,
-        sim=request.sim,
-        simulator_version=simulator.version(),
-        hecaton_version=version("hecaton"),
-        verilog_sha256=emitted.sha256,
-        wall_seconds=time.perf_counter() - start_time,
-    )
+
+
+def run_collective(request: CollectiveRequest, observation: Observation = NOTHING) -> CollectiveRecord:
+    """Prepare and run a collective; see :func:`prepare` and :meth:`PreparedCollective.run`."""
+    return prepare(request, observation).run()

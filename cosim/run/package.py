@@ -11,7 +11,8 @@ from pathlib import Path
 
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import Backend
-from cosim.jobs.die import FOLDER_VARIABLE, save_image
+from cosim.jobs.base import FOLDER_VARIABLE
+from cosim.jobs.folder import save_image
 from cosim.jobs.package import PackageJob, PackageOutcome, Phase, Program
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.program.command import Command, program_image
@@ -19,7 +20,7 @@ from cosim.program.layout import Places
 from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import watch
+from cosim.run.simulation import _watched as watch
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
@@ -108,7 +109,7 @@ def run_phases(
         If a file of the observation cannot be written.
     """
     memory = system.memory
-    simulator = observation.prepare(simulator)
+    simulator = observation.instrument(simulator)
     phases = []
     for number, name in enumerate(names):
         commands = [die.programs[number] for die in work]
@@ -164,7 +165,7 @@ def run_phases(
         ).save(folder)
         with watch(folder, len(phases), progress):
             simulator.run(model, emitted.top, "cosim.benches.package", folder, {FOLDER_VARIABLE: name})
-        outcome = PackageOutcome.load(folder)
+        outcome = PackageOutcome.load(folder, len(work))
         observation.keep(folder, simulator, emitted, dies, command_words=memory.command_words, title=title)
     return PackageRun(emitted=emitted, outcome=outcome, wall_seconds=time.perf_counter() - start)
 

@@ -1,45 +1,160 @@
-"""What every run of a bench shares."""
+"""One way to run a bench: emit, build, write the inputs, simulate, load the outcome, keep what is observed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
+from typing import Generic, TypeVar
 
 from chiplet.machine.specs import DieSpec
-from cosim.jobs.die import load_progress
+from cosim.backends.base import Backend
+from cosim.jobs.base import FOLDER_VARIABLE
+from cosim.jobs.folder import load_progress
+from cosim.observe.observation import NOTHING, Observation, ObservedDie
+from cosim.records.base import Provenance
+from rtl.emit.emitter import Emitted
 
-LEAST_MEMORY_WORDS = 4096
+__all__ = ["Progress", "Simulated", "Simulation", "bench_depth", "stall_threshold", "with_inferred_sram"]
 
+Outcome = TypeVar("Outcome")
 
+Progress = Callable[[float], None]
+"""Is called periodically with the completed fraction of a run, 0 to 1."""
+
+MIN_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
 
 
 def with_inferred_sram(die: DieSpec) -> DieSpec:
+    """The die with inferred SRAMs: they behave like macros, which have no contents in a simulation."""
     return die.model_copy(update={"sram": "inferred"})
 
 
 def bench_depth(memory_words: int) -> int:
-    return max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
+    """Depth of a bench's memory that holds ``memory_words``: a power of two, so that few designs serve all sizes."""
+    return max(MIN_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
+
+
+def stall_threshold(probability: float) -> int:
+    """The memories' setting for a probability of stalls: a memory stalls if 16 random bits are below it."""
+    return round(probability * 65536)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated(Generic[Outcome]):
+    """A simulation that has ended: what the bench measured, and the fields that a record says about its origin."""
+
+    outcome: Outcome
+    provenance: Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation(Generic[Outcome]):
+    """A bench to simulate.
+
+    Attributes
+    ----------
+    bench
+        Name of the cocotb module.
+    emit
+        Returns the Verilog of the design.
+    write_inputs
+        Writes job, programs and data into the folder of the run. The second argument is the names of the signals
+        that the bench has to observe.
+    load_outcome
+        Reads from the folder of the run what the bench measured.
+    total_progress
+        Progress, as the bench reports it, at the end of the run.
+    dies
+        Dies that can be observed.
+    command_words
+        Memory words of a command.
+    title
+        Name of the run in traces.
+    """
+
+    bench: str
+    emit: Callable[[], Emitted]
+    write_inputs: Callable[[Path, list[str]], None]
+    load_outcome: Callable[[Path], Outcome]
+    total_progress: float = 1.0
+    dies: Sequence[ObservedDie] = ()
+    command_words: int = 1
+    title: str = ""
+
+    def run(
+        self, simulator: Backend, *, observation: Observation = NOTHING, progress: Progress | None = None
+    ) -> Simulated[Outcome]:
+        """Simulate the bench in a folder of its own.
+
+        Raises
+        ------
+        ValueError
+            If the design cannot be made, or the simulator does not write the requested waveforms.
+        SimulationError
+            If the simulator is missing, or the bench ends without an outcome.
+        OSError
+            If a file of the observation cannot be written.
+        """
+        simulator = observation.instrument(simulator)
+        emitted = self.emit()
+        model = simulator.build(emitted)
+        with run_folder() as folder:
+            self.write_inputs(folder, observation.signals(self.dies))
+            start = time.perf_counter()
+            with _watched(folder, self.total_progress, progress):
+                simulator.run(model, emitted.top, self.bench, folder, {FOLDER_VARIABLE: str(folder)})
+            wall_seconds = time.perf_counter() - start
+            outcome = self.load_outcome(folder)
+            observation.keep(
+                folder,
+                simulator,
+                emitted,
+                self.dies,
+                command_words=self.command_words,
+                title=self.title,
+            )
+        return Simulated(
+            outcome=outcome,
+            provenance=Provenance(
+                sim=simulator.name,
+                simulator_version=simulator.version(),
+                hecaton_version=version("hecaton"),
+                verilog_sha256=emitted.sha256,
+                wall_seconds=wall_seconds,
+            ),
+        )
 
 
 @contextmanager
-def watch(folder: Path, cycles: float, progress: Callable[[float], None] | None) -> Iterator[None]:
-    """Tell ``progress`` which part of ``cycles`` the bench in ``folder`` has passed, until the context ends."""
+def run_folder() -> Iterator[Path]:
+    """A temporary folder through which host and bench talk, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+        yield Path(name)
+
+
+@contextmanager
+def _watched(folder: Path, total: float, progress: Progress | None) -> Iterator[None]:
+    """Call ``progress`` periodically with the fraction of ``total`` that the bench in ``folder`` has completed."""
     if progress is None:
         yield
         return
-    over = Event()
+    ended = Event()
 
-    def look() -> None:
-        while not over.wait(WATCH_SECONDS):
-            progress(min(1.0, load_progress(folder) / cycles))
+    def report() -> None:
+        while not ended.wait(WATCH_SECONDS):
+            progress(min(1.0, load_progress(folder) / total))
 
-    watcher = Thread(target=look, daemon=True)
+    watcher = Thread(target=report, daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         watcher.join()

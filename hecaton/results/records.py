@@ -11,8 +11,8 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from cosim.records.gemm import GemmRecord, GemmRequest, record_file_name
-from cosim.regress import reuse
+from cosim.records.gemm import GemmRecord, GemmRequest
+from cosim.regress.reuse import run_unless_known
 from cosim.workers.pool import run_all
 from rtl.emit.output_files import write_output
 
@@ -46,16 +46,15 @@ def run_gemms(
 
 
 def run_or_reuse(request: GemmRequest, *, folder: Path) -> Run:
-    """Run ``request`` and write its record, unless ``folder`` has one that :func:`cosim.regress.reuse.run_or_reuse` takes."""
-    record, reused = reuse.run_or_reuse(request, known_records(request, folder))
+    """Run ``request`` and write its record, unless ``folder`` has one that :func:`cosim.regress.reuse.run_unless_known` takes."""
+    record, reused = run_unless_known(request, known_records(request, folder))
     return Run(record, folder / record.file_name if reused else save_record(record, folder), reused)
 
 
 def known_records(request: GemmRequest, folder: Path) -> list[GemmRecord]:
     """Records of ``request`` in ``folder``, on whatever design; what is no record is passed over."""
-    start = record_file_name(request, "").rpartition("_")[0]
     found = []
-    for path in sorted(folder.glob(f"{glob.escape(start)}_*.json")):
+    for path in sorted(folder.glob(f"{glob.escape(request.file_stem)}_*.json")):
         try:
             record = GemmRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):

@@ -16,7 +16,7 @@ from chiplet.sweep.columns import of_projection
 from cosim.backends.base import SimulationError
 from cosim.backends.icarus import Icarus
 from cosim.records.gemm import GemmRecord
-from cosim.run.gemm import run_gemm
+from cosim.run.gemm import PreparedGemm
 
 
 def report(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -51,12 +51,12 @@ def test_simulation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_result_ends_the_benchmark(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right = run_gemm
+    right = PreparedGemm.run
 
-    def wrong(*arguments: Any, **options: Any) -> GemmRecord:
-        return right(*arguments, **options).model_copy(update={"mismatches": 2})
+    def wrong(prepared: PreparedGemm) -> GemmRecord:
+        return right(prepared).model_copy(update={"mismatches": 2})
 
-    monkeypatch.setattr(simulation, "run_gemm", wrong)
+    monkeypatch.setattr(PreparedGemm, "run", wrong)
     monkeypatch.setattr(simulation, "BACKENDS", {"icarus": Icarus()})
     assert simulation.main(["--quick", "-o", str(tmp_path)]) == 1
     assert "error: icarus, stock Verilog: 2 results differ from the golden model" in capsys.readouterr().err

@@ -154,7 +154,7 @@ def collective(
             request = on_package(request, system)
         prepare(request)
         observation = Observation(trace=trace, waves=waves)
-        observation.prepare(backend(sim))
+        observation.instrument(backend(sim))
         where = f"a package of {rows}x{cols}" if package else f"{rows}x{cols}"
         out.note(f"simulating {op} of {flits} flits a die on {where} dies with {sim} ...")
         record = (

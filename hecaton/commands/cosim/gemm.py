@@ -99,10 +99,9 @@ def gemm(
     """
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import load_system
-    from cosim.backends.registry import backend
     from cosim.observe.observation import Observation
     from cosim.records.gemm import gemm_request
-    from cosim.run.gemm import prepare, run_gemm
+    from cosim.run.gemm import prepare
     from hecaton.results.records import save_record
     from rtl.emit.output_files import check_output_folder
 
@@ -127,14 +126,12 @@ def gemm(
             operands=operands,
             sim=sim,
         )
-        prepare(request)
-        observation = Observation(trace=trace, waves=waves)
-        observation.prepare(backend(sim))
+        prepared = prepare(request, Observation(trace=trace, waves=waves))
         out.note(
             f"simulating {m}x{k}x{n} ({form}) on a {system.die.rows}x{system.die.cols} die with {sim} ..."
         )
         with out.share("cycles") as progress:
-            record = run_gemm(request, terms, progress, observation)
+            record = prepared.run(terms, progress)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:

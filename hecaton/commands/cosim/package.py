@@ -134,7 +134,7 @@ def package(
         )
         prepare(request)
         observation = Observation(trace=trace, waves=waves)
-        observation.prepare(backend(sim))
+        observation.instrument(backend(sim))
         dies = f"{system.package.rows}x{system.package.cols}"
         out.note(f"simulating {m}x{k}x{n} ({form}) on a package of {dies} dies with {sim} ...")
         with out.share("phases") as progress:

@@ -92,7 +92,7 @@ def traffic(
     """
     from chiplet.machine.config import load_system
     from cosim.records.traffic import traffic_request
-    from cosim.run.traffic import prepare, run_traffic, saturation_rate, sweep_rates
+    from cosim.run.traffic import prepare, saturation_rate, sweep_rates
     from hecaton.plots.figure import check_plot
 
     with Output(as_json) as out:
@@ -119,15 +119,15 @@ def traffic(
             )
             for each in (sweep_rates(step) if rate is None else [rate])
         ]
-        prepare(requests[0])
         if faulty is not None and (flips or stalls) and faulty.death is None and not sweep:
             ideal = faulty.model_copy(update={"flips": 0.0, "stalls": 0.0})
             requests.append(requests[0].model_copy(update={"links": ideal}))
+        runs = [prepare(request) for request in requests]
         out.note(f"simulating {rows}x{cols} routers with {sim} ...")
         records = []
-        with out.progress("loads", len(requests)) as advance:
-            for request in requests:
-                records.append(run_traffic(request))
+        with out.progress("loads", len(runs)) as advance:
+            for run in runs:
+                records.append(run.run())
                 advance()
         first = records[0]
         data: dict[str, Any] = {

@@ -15,7 +15,7 @@ from cosim.backends.base import Backend
 from cosim.backends.cxxrtl import Cxxrtl
 from cosim.backends.icarus import Icarus
 from cosim.backends.verilator import Verilator
-from cosim.jobs.die import CLOCK_NS
+from cosim.jobs.base import CLOCK_NS
 from cosim.observe.observation import Observation, ObservedDie
 from cosim.observe.units import OBSERVED_UNITS
 from cosim.records.gemm import GemmRecord, GemmRequest
@@ -153,7 +153,7 @@ def test_a_model_with_waves_is_another_one(backend: Backend) -> None:
 )
 def test_formats_that_are_not_written(tmp_path: Path, backend: Backend, name: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^--waves {re.escape(str(tmp_path / name))}: {message}$"):
-        Observation(waves=tmp_path / name).prepare(backend)
+        Observation(waves=tmp_path / name).instrument(backend)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ValueError,
         match=f"^--trace {re.escape(str(tmp_path))}: is a folder: must be a plain file, or absent$",
     ):
-        Observation(trace=tmp_path).prepare(Icarus())
+        Observation(trace=tmp_path).instrument(Icarus())
 
 
 def test_nothing_is_kept_unless_asked_for() -> None:
     icarus = Icarus()
-    assert Observation().prepare(icarus) is icarus
+    assert Observation().instrument(icarus) is icarus
     assert Observation().signals([ObservedDie(path="die", commands=[])]) == []

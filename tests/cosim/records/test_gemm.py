@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request, record_file_name
+from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
 
 FIELDS: dict[str, Any] = {"m": 2, "k": 3, "n": 4, "die": DieSpec(), "memory": MemorySpec()}
 
@@ -23,7 +23,7 @@ FIELDS: dict[str, Any] = {"m": 2, "k": 3, "n": 4, "die": DieSpec(), "memory": Me
         ({"interval": 32769}, "interval = 32769: input should be less than or equal to 32768"),
         ({"seed": -1}, "seed = -1: input should be greater than or equal to 0"),
         ({"seed": 1 << 32}, "seed = 4294967296: input should be less than 4294967296"),
-        ({"m": 2.5}, "m = 2.5: input should be a valid integer, got a number with a fractional part"),
+        ({"m": 2.5}, "m = 2.5: input should be a valid integer"),
         ({"form": "tt"}, "form = 'tt': input should be 'nn', 'nt' or 'tn'"),
         ({"operands": "odd"}, "operands = 'odd': input should be 'normal' or 'special'"),
         ({"depth": 1}, "depth = 1: extra inputs are not permitted"),
@@ -78,7 +78,7 @@ def test_file_names_tell_requests_and_designs_apart() -> None:
         gemm_request(**{**FIELDS, **change})
         for change in ({}, {"m": 5}, {"seed": 1}, {"stall": 0.5}, {"die": DieSpec(stages=2)}, {"form": "tn"})
     ]
-    names = {record_file_name(request, "00") for request in requests} | {record_file_name(requests[0], "01")}
+    other_design = record(requests[0]).model_copy(update={"verilog_sha256": "01"})
+    names = {record(request).file_name for request in requests} | {other_design.file_name}
     assert len(names) == 7
-    assert record_file_name(requests[0], "00") == record(requests[0]).file_name
     assert re.fullmatch(r"gemm_2x3x4_nn_8x8_bf16_[0-9a-f]{8}\.json", record(requests[0]).file_name)

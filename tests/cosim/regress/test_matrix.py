@@ -176,7 +176,7 @@ def test_a_simulation_that_fails_is_an_outcome(case: GemmCase, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise SimulationError("the die is not done after 10 cycles")
 
-    monkeypatch.setattr("cosim.regress.matrix.run_or_reuse", fail)
+    monkeypatch.setattr("cosim.regress.matrix.run_unless_known", fail)
     finished = run_task(RegressionTask(case.request, ()))
     assert finished == Finished(None, False, "the die is not done after 10 cycles")
     assert shortfalls(case, finished, Bounds()) == ["the die is not done after 10 cycles"]

@@ -101,7 +101,7 @@ def test_a_dead_link_is_named_and_no_hang(tmp_path: Path) -> None:
         ),
         (
             "--rate 0.1 --links --mesh 2x2 --dead-link 0:3@5",
-            "link 0:3 is none of the mesh: must join two neighbours of nodes 0 to 3, numbered row by row",
+            "link 0:3 is not a link of the mesh: must join two neighbours among nodes 0 to 3, numbered row by row",
         ),
         (
             "--rate 0.1 --links --mesh 1x2 --cycles 10 --warmup 2 --dead-link 0:1@12",

@@ -1,0 +1,58 @@
+"""Jobs: what is written into the folder of a run is read back, however deep it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cosim.jobs.base import Job
+from cosim.jobs.collective import CollectiveJob
+from cosim.jobs.die import DieJob
+from cosim.jobs.mesh import LinkJob
+from cosim.jobs.package import PackageJob, Phase, Program, Region
+from cosim.jobs.traffic import TrafficJob
+
+MEMORY: dict[str, Any] = {"word_bytes": 8, "latency": 20, "interval": 4, "stall": 65535, "seed": 1 << 31}
+LINKS = LinkJob(links=4, registers={"burst": 3}, cut_link=None, cut_cycle=0, dead_cycles=90)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        DieJob(
+            program_address=7,
+            commands=3,
+            result_address=1,
+            result_words=2,
+            most_cycles=10**9,
+            observed=["die.a"],
+            **MEMORY,
+        ),
+        TrafficJob(nodes=4, rate=100, first=5, last=50, seed=3),
+        TrafficJob(nodes=4, rate=100, first=5, last=50, seed=3, link_job=LINKS),
+        CollectiveJob(
+            banks=2,
+            commands=[3, 0],
+            words=3,
+            most_cycles=100,
+            link_job=LINKS,
+            link_counters=["sent"],
+            **MEMORY,
+        ),
+        PackageJob(
+            contents={"west_0": "io.contents"},
+            counts={"west_0": {"reads": "west_0_reads"}},
+            phases=[
+                Phase(name="load", programs=[Program(address=0, commands=2)], most_cycles=9),
+                Phase(name="store", programs=[], most_cycles=9, posts=3, post_after=2),
+            ],
+            results=[Region(io_die="west_0", address=5, words=1)],
+            **MEMORY,
+        ),
+    ],
+)
+def test_jobs_are_read_back(job: Job, tmp_path: Path) -> None:
+    job.save(tmp_path)
+    assert type(job).load(tmp_path) == job
