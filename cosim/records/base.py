@@ -5,16 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, TypedDict, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-__all__ = ["Interval", "Provenance", "Record", "Request", "Seed", "Stall", "StrictModel", "checked"]
+from chiplet.machine.base import StrictModel, refusal
+
+__all__ = ["Interval", "Provenance", "Record", "Request", "Seed", "Stall", "checked"]
 
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 """Seed of the random operands and stalls of a run."""
@@ -24,12 +19,6 @@ Stall = Annotated[float, Field(ge=0, le=0.9)]
 
 Interval = Annotated[int, Field(ge=1, le=1 << 15)]
 """Minimum number of cycles from one memory request to the next."""
-
-
-class StrictModel(BaseModel):
-    """Base of requests, records and their parts: immutable, unknown fields refused, no silent type conversion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Request(StrictModel):
@@ -98,6 +87,4 @@ def checked(model: type[Model], fields: dict[str, Any]) -> Model:
     try:
         return model(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
+        raise ValueError(refusal(error, model)) from None

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
+from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import NopSpec, SystemSpec
 from cosim.jobs.mesh import LinkJob
-from cosim.records.base import StrictModel
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
 from rtl.bench.router_mesh import MeshLinks, mesh_links
 from rtl.interface.flit import flit_layout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from cosim.jobs.folder import load_progress
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.records.base import Provenance
 from rtl.emit.emitter import Emitted
+from rtl.processes.temporary import temporary_folder
 
 __all__ = ["Progress", "Simulated", "Simulation", "bench_depth", "stall_threshold", "with_inferred_sram"]
 
@@ -105,7 +105,7 @@ class Simulation(Generic[Outcome]):
         simulator = observation.instrument(simulator)
         emitted = self.emit()
         model = simulator.build(emitted)
-        with run_folder() as folder:
+        with temporary_folder() as folder:
             self.write_inputs(folder, observation.signals(self.dies))
             start = time.perf_counter()
             with _watched(folder, self.total_progress, progress):
@@ -130,13 +130,6 @@ class Simulation(Generic[Outcome]):
                 wall_seconds=wall_seconds,
             ),
         )
-
-
-@contextmanager
-def run_folder() -> Iterator[Path]:
-    """A temporary folder through which host and bench talk, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        yield Path(name)
 
 
 @contextmanager

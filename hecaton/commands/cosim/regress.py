@@ -15,7 +15,8 @@ from hecaton.terminal.output import Output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from cosim.regress.matrix import Finished, GemmCase
+    from cosim.regress.cases import GemmCase
+    from cosim.regress.tasks import Finished
 
 app = typer.Typer()
 
@@ -87,7 +88,9 @@ def regress(
     import time
 
     from cosim.backends.registry import backend
-    from cosim.regress.matrix import RegressionTask, cases, load_regression, run_task, shortfalls
+    from cosim.regress.cases import cases
+    from cosim.regress.matrix import load_regression
+    from cosim.regress.tasks import RegressionTask, run_task, shortfalls
     from cosim.workers.dask import run_on_cluster
     from cosim.workers.pool import run_all
     from hecaton.results.records import known_records, save_record

@@ -14,9 +14,10 @@ from cosim.backends.base import SimulationError
 from cosim.golden import gemm as golden
 from cosim.golden.interpreter import interpret_gemm
 from cosim.jobs.folder import save_image
-from cosim.program.gemm import GemmProgram, Semaphore
+from cosim.program.gemm import Semaphore
 from cosim.program.shape import FORMS, Form
 from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
+from cosim.regress.cases import everything_fits
 from cosim.run import gemm
 from cosim.run.gemm import prepare, run_gemm
 from cosim.workers.pool import run_all
@@ -78,12 +79,6 @@ class Run:
         die = self.die
         size = "x".join(map(str, self.size))
         return f"{die.rows}x{die.cols}-{die.dtype}-p{die.stages}-w{self.word_bytes}-{size}-{self.form}"
-
-
-def everything_fits(program: GemmProgram) -> bool:
-    """One block of each operand, and room for all sums: the array never waits."""
-    gemms = [command.fields for command in program.commands if command.opcode == Opcode.GEMM]
-    return len(gemms) == 1 and gemms[0]["panels"] <= program.tiling.slots
 
 
 def check(run: Run) -> GemmRecord:
