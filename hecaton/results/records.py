@@ -46,7 +46,7 @@ def run_gemms(
 
 
 def run_or_reuse(request: GemmRequest, *, folder: Path) -> Run:
-    """Run ``request`` and write its record, unless ``folder`` has one that :func:`cosim.regress.reuse.run_unless_known` takes."""
+    """Run ``request`` and write its record, unless ``folder`` has one that :mod:`cosim.regress.reuse` accepts."""
     record, reused = run_unless_known(request, known_records(request, folder))
     return Run(record, folder / record.file_name if reused else save_record(record, folder), reused)
 
