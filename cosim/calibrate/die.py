@@ -1,12 +1,12 @@
-"""Calibration: fit the terms of the die's timeline to measured runs, and tell the error on runs kept apart.
+"""Calibration of the die: fit the terms of its timeline to measured GEMMs, and report the error on held-out runs.
 
-The terms are fitted on small arrays of the die's kind (same operand type, pipeline, queues and memory), since every
-term is a cost per row, column, tile, word or command. The error is taken on other array sizes and other shapes.
+The terms are fitted on small arrays of the die's kind (same data type, pipeline, queues and memory), because every
+term is a cost per row, column, tile, word or command. The held-out runs have other array sizes and other shapes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,14 @@ from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec
 from chiplet.machine.terms import DieTerms
 from cosim.calibrate.least_squares import fit
-from cosim.calibrate.sample_runs import measured
+from cosim.calibrate.sample_runs import (
+    die_kind,
+    fitted_records,
+    largest_holdout_error,
+    measured,
+    prediction_fields,
+    relative_error,
+)
 from cosim.predict.die import predict
 from cosim.program.gemm import schedule_gemm
 from cosim.program.shape import Form, Shape
@@ -40,12 +47,12 @@ FITTED_TERMS = (
     "store_row",
     "finish",
 )
-"""Terms that are fitted. Terms that the runs cannot tell apart share what differs from the design evenly."""
+"""Terms that are fitted. Terms that the runs cannot tell apart share their difference from the design evenly."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of the calibration: an array size and a GEMM; ``holdout`` keeps it out of the fit."""
+    """One run of the calibration: an array size and a GEMM. With ``holdout`` it is not used for the fit."""
 
     rows: int
     cols: int
@@ -79,7 +86,7 @@ _HOLDOUT = (
 
 
 def samples(*, quick: bool = False) -> list[Sample]:
-    """Return the runs of a calibration. ``quick`` takes half of them, the small ones first."""
+    """Return the runs of a calibration; with ``quick`` the smaller half of them."""
     chosen = []
     for group, holdout in ((_FIT, False), (_HOLDOUT, True)):
         ordered = sorted(group, key=lambda sample: sample[2] * sample[3] * sample[4])
@@ -93,39 +100,25 @@ def request_for(sample: Sample, system: SystemSpec, *, seed: int, sim: str) -> G
 
     Buffer sizes are the defaults: they decide what fits, not how long it takes.
     """
-    kind = {name: getattr(system.die, name) for name in ("dtype", "stages", "queue_depth", "clock_hz")}
     return GemmRequest(
         m=sample.m,
         k=sample.k,
         n=sample.n,
         form=sample.form,
-        die=DieSpec(rows=sample.rows, cols=sample.cols, **kind),
+        die=DieSpec(rows=sample.rows, cols=sample.cols, **die_kind(system.die)),
         memory=system.memory,
         seed=seed,
         sim=sim,
     )
 
 
-def measure(
-    requests: Sequence[GemmRequest],
-    *,
-    workers: int | None = None,
-    progress: Callable[[], None] = lambda: None,
-) -> list[GemmRecord]:
-    """Run all requests, on all cores unless ``workers`` says otherwise; return their records in order.
+def measure(requests: Sequence[GemmRequest], **options: Any) -> list[GemmRecord]:
+    """Run all requests and return their records in order, see :func:`cosim.calibrate.sample_runs.measured`."""
+    return measured(run_gemm, requests, _name, **options)
 
-    Raises
-    ------
-    ValueError
-        If a run has mismatches: its cycles mean nothing.
-    """
-    return measured(
-        run_gemm,
-        requests,
-        lambda record: f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols}",
-        workers=workers,
-        progress=progress,
-    )
+
+def _name(record: GemmRecord) -> str:
+    return f"{record.m}x{record.k}x{record.n} on {record.rows}x{record.cols}"
 
 
 def _with_terms(terms: DieTerms, values: NDArray[Any]) -> DieTerms:
@@ -156,7 +149,7 @@ def _predicted(record: GemmRecord, terms: DieTerms) -> tuple[float, float]:
 
 
 def fit_terms(records: Sequence[GemmRecord], start: DieTerms | None = None) -> DieTerms:
-    """Fit the terms to measured array cycles and cycles by Gauss-Newton steps from the design's terms.
+    """Fit the terms to measured array cycles and cycles, by Gauss-Newton steps from ``start``: the design's terms.
 
     Terms that the records cannot tell apart move together, see :func:`cosim.calibrate.least_squares.fit`.
     """
@@ -173,19 +166,18 @@ def fit_terms(records: Sequence[GemmRecord], start: DieTerms | None = None) -> D
 
 
 def prediction_error(record: GemmRecord, terms: DieTerms) -> tuple[float, float]:
-    """Return predicted cycles and their relative error on one record."""
-    cycles = _predicted(record, terms)[1]
-    return cycles, abs(cycles - record.cycles) / record.cycles
+    """Return the predicted cycles of one record, and their relative error."""
+    predicted = _predicted(record, terms)[1]
+    return predicted, relative_error(predicted, record.cycles)
 
 
 def to_calibration(
     system: SystemSpec, chosen: Sequence[Sample], records: Sequence[GemmRecord]
 ) -> tuple[Calibration, list[dict[str, Any]]]:
     """Fit on the samples that are not held out; return the calibration and a row for each sample."""
-    fitted = fit_terms([record for sample, record in zip(chosen, records, strict=True) if not sample.holdout])
+    fitted = fit_terms(fitted_records(chosen, records))
     rows: list[dict[str, Any]] = []
     for sample, record in zip(chosen, records, strict=True):
-        predicted, error = prediction_error(record, fitted)
         rows.append(
             {
                 "array": f"{sample.rows}x{sample.cols}",
@@ -193,14 +185,11 @@ def to_calibration(
                 "k": sample.k,
                 "n": sample.n,
                 "form": sample.form,
-                "use": "holdout" if sample.holdout else "fit",
-                "cycles": record.cycles,
-                "predicted_cycles": predicted,
-                "relative_error": error,
+                **prediction_fields(sample, record.cycles, prediction_error(record, fitted)[0]),
                 "array_cycles": record.array_cycles,
             }
         )
-    holdout = [row for row in rows if row["use"] == "holdout"]
+    holdout = sum(sample.holdout for sample in chosen)
     provenance = {
         "simulator": records[0].sim,
         "simulator_version": records[0].simulator_version,
@@ -208,16 +197,16 @@ def to_calibration(
         "seed": records[0].seed,
         "memory": _memory(system.memory),
         "samples": len(rows),
-        "fitted_samples": len(rows) - len(holdout),
-        "holdout_samples": len(holdout),
-        "holdout_max_relative_error": max(row["relative_error"] for row in holdout),
+        "fitted_samples": len(rows) - holdout,
+        "holdout_samples": holdout,
+        "holdout_max_relative_error": largest_holdout_error(rows),
         "arrays": sorted({row["array"] for row in rows}),
     }
     return Calibration(die=system.die, terms=fitted, provenance=provenance), rows
 
 
 def fits(terms: DieTerms) -> Iterator[dict[str, Any]]:
-    """Each fitted term with its value and that of the design."""
+    """Rows of the fitted terms: value, and value of the design."""
     design = _values(DieTerms())
     for name, value, expected in zip(FITTED_TERMS, _values(terms), design, strict=True):
         yield {"term": name, "value": float(value), "design": float(expected), "unit": "cycles"}

@@ -13,14 +13,15 @@ __all__ = ["dependent", "fit"]
 _STEP = 0.25
 _NEGLIGIBLE = 1e-6
 _ROUNDS = 8
-_PARTS = (1.0, 0.5, 0.25)
+_FRACTIONS = (1.0, 0.5, 0.25)
 
 
 def fit(residual: Callable[[NDArray[Any]], NDArray[Any]], start: NDArray[Any]) -> NDArray[Any]:
-    """Return the values with the least squared residual that are seen on the way from ``start``.
+    """Return the values with the smallest squared residual among those tried from ``start``.
 
-    Each step is the least-squares step of least norm, so values that the residual cannot tell apart move together and
-    those that do not matter stay; or a part of it, if that is better, as what waits for what can change on the way.
+    Each step is the least-squares step of minimum norm: values that the residual cannot tell apart move together, and
+    values without effect stay. If a fraction of the step is better it is taken instead, because along the way
+    another unit can become the one that is waited for.
     """
     values = start
     error = residual(values)
@@ -30,36 +31,36 @@ def fit(residual: Callable[[NDArray[Any]], NDArray[Any]], start: NDArray[Any]) -
             break
         jacobian = _jacobian(residual, values, error)
         step = np.linalg.lstsq(jacobian, error, rcond=1e-9)[0]
-        tried = [(part, residual(values + part * step)) for part in _PARTS]
-        part, error = min(tried, key=lambda pair: float(pair[1] @ pair[1]))
-        values = values + part * step
+        tried = [(fraction, residual(values + fraction * step)) for fraction in _FRACTIONS]
+        fraction, error = min(tried, key=lambda pair: float(pair[1] @ pair[1]))
+        values = values + fraction * step
         best = min(best, (float(error @ error), values), key=lambda pair: pair[0])
-    found: NDArray[Any] = np.round(best[1], 9)
-    return found
+    fitted: NDArray[Any] = np.round(best[1], 9)
+    return fitted
 
 
 def dependent(residual: Callable[[NDArray[Any]], NDArray[Any]], start: NDArray[Any]) -> dict[int, list[int]]:
-    """Return the values that the residual cannot tell from those before them, near ``start``, and from which.
+    """Return the values that the residual near ``start`` cannot tell from earlier ones, and those earlier ones.
 
-    A value that changes nothing has an empty list. The others can be told apart: their fit has one solution.
+    A value without effect has an empty list. The other values can be told apart: their fit has one solution.
     """
     columns = _jacobian(residual, start, residual(start))
     kept: list[int] = []
-    found: dict[int, list[int]] = {}
+    earlier: dict[int, list[int]] = {}
     for number, column in enumerate(columns.T):
         mixed = np.linalg.lstsq(columns[:, kept], column, rcond=None)[0] if kept else np.empty(0)
-        rest = column - columns[:, kept] @ mixed
-        if np.linalg.norm(rest) > _NEGLIGIBLE:
+        remainder = column - columns[:, kept] @ mixed
+        if np.linalg.norm(remainder) > _NEGLIGIBLE:
             kept.append(number)
         else:
-            found[number] = [kept[place] for place in np.flatnonzero(np.abs(mixed) > _NEGLIGIBLE)]
-    return found
+            earlier[number] = [kept[place] for place in np.flatnonzero(np.abs(mixed) > _NEGLIGIBLE)]
+    return earlier
 
 
 def _jacobian(
     residual: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any], error: NDArray[Any]
 ) -> NDArray[Any]:
-    """What a cycle more of each value takes from the residual, which is ``error`` at ``values``."""
+    """Decrease of the residual, which is ``error`` at ``values``, per cycle of each value."""
     jacobian = np.empty((len(error), len(values)))
     for column in range(len(values)):
         moved = values.copy()

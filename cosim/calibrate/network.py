@@ -1,8 +1,7 @@
-"""Calibration of the network-on-package: fit its terms to measured collectives, and tell the error on others.
+"""Calibration of the network-on-package: fit its terms to measured collectives, and report the error on held-out runs.
 
-Some terms only ever occur together in the runs that are fitted, or do not matter in any. A term that these runs cannot
-tell from those before it in :class:`nop.terms.NopTerms` keeps the design's value, and is named as held. So the others
-have one best value.
+In the fitted runs, some terms occur only together, and some have no effect. A term that these runs cannot tell from the
+terms before it in :class:`nop.terms.NopTerms` is held at the design's value. So the other terms have one best value.
 """
 
 from __future__ import annotations
@@ -17,10 +16,17 @@ from numpy.typing import NDArray
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec, SystemSpec
 from cosim.calibrate.least_squares import dependent, fit
-from cosim.calibrate.sample_runs import measured
+from cosim.calibrate.sample_runs import (
+    die_kind,
+    fitted_records,
+    largest_holdout_error,
+    measured,
+    prediction_fields,
+    relative_error,
+)
 from cosim.predict.collective import design_terms, predict_collective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
-from cosim.run.collective import prepare, run_collective
+from cosim.run.collective import line_collectives, run_collective
 from nop.collectives import Algorithm, LineOp
 from nop.terms import NopTerms
 
@@ -42,9 +48,9 @@ NAMES = tuple(term.name for term in fields(NopTerms))
 
 @dataclass(frozen=True)
 class NopSample:
-    """One run of the calibration: a collective on a row of ``nodes`` dies; ``holdout`` keeps it out of the fit.
+    """One run of the calibration: a collective on a row of ``nodes`` dies. With ``holdout`` it is not used for the fit.
 
-    With more than one row it is on all ``rows`` and columns of a mesh at the same time.
+    With more than one row it runs on all rows and columns of a mesh at the same time.
     """
 
     op: LineOp
@@ -55,8 +61,8 @@ class NopSample:
     rows: int = 1
 
 
-# A flit between two dies is a hop, one around the ring of three dies also passes a router, and a sum to a third die an
-# adder. Long chunks show what a flit costs, all-reduces what it takes until a whole sum is sent.
+# A flit between two dies takes a hop. Around a ring of three dies it also passes a router, and a sum for a third die
+# passes an adder. Long chunks show the cost of a flit, all-reduces the time until a whole sum is sent.
 _FIT: tuple[tuple[LineOp, Algorithm, int, int], ...] = (
     ("all-gather", "chain", 2, 1),
     ("all-gather", "chain", 2, 24),
@@ -85,18 +91,20 @@ _HOLDOUT: tuple[tuple[LineOp, Algorithm, int, int, int], ...] = (
 
 
 def nop_samples(*, quick: bool = False) -> list[NopSample]:
-    """Return the runs of a calibration. ``quick`` fits those on three dies, and keeps one on three and one on five."""
+    """Return the runs of a calibration; with ``quick`` those on at most three dies, and two held-out runs."""
     fitted = _FIT[:7] if quick else _FIT
-    apart = _HOLDOUT[1:3] if quick else _HOLDOUT
+    held_out = _HOLDOUT[1:3] if quick else _HOLDOUT
     return [
         *(NopSample(*run, False) for run in fitted),
-        *(NopSample(op, algorithm, nodes, flits, True, rows) for op, algorithm, nodes, flits, rows in apart),
+        *(
+            NopSample(op, algorithm, nodes, flits, True, rows)
+            for op, algorithm, nodes, flits, rows in held_out
+        ),
     ]
 
 
 def request_for(sample: NopSample, system: SystemSpec, *, seed: int, sim: str) -> CollectiveRequest:
     """Return the run of ``sample`` on dies of the kind of ``system.die``, with its flits and memory."""
-    kind = {name: getattr(system.die, name) for name in ("dtype", "stages", "queue_depth", "clock_hz")}
     return collective_request(
         op=sample.op,
         algorithm=sample.algorithm,
@@ -104,7 +112,7 @@ def request_for(sample: NopSample, system: SystemSpec, *, seed: int, sim: str) -
         cols=sample.nodes,
         axis="row" if sample.rows == 1 else "both",
         flits=sample.flits,
-        die=DieSpec(**kind),
+        die=DieSpec(**die_kind(system.die)),
         nop=system.nop,
         memory=system.memory,
         seed=seed,
@@ -112,43 +120,29 @@ def request_for(sample: NopSample, system: SystemSpec, *, seed: int, sim: str) -
     )
 
 
-def measure(
-    requests: Sequence[CollectiveRequest],
-    *,
-    workers: int | None = None,
-    progress: Callable[[], None] = lambda: None,
-) -> list[CollectiveRecord]:
-    """Run all requests, on all cores unless ``workers`` says otherwise; return their records in order.
-
-    Raises
-    ------
-    ValueError
-        If a run has mismatches: its cycles mean nothing.
-    """
-    return measured(
-        run_collective,
-        requests,
-        lambda record: f"{record.op} on {record.mesh} dies",
-        workers=workers,
-        progress=progress,
-    )
+def measure(requests: Sequence[CollectiveRequest], **options: Any) -> list[CollectiveRecord]:
+    """Run all requests and return their records in order, see :func:`cosim.calibrate.sample_runs.measured`."""
+    return measured(run_collective, requests, _name, **options)
 
 
-def _predicted(record: CollectiveRecord, terms: NopTerms) -> float:
-    return predict_collective(record.request, prepare(record.request), terms)
+def _name(record: CollectiveRecord) -> str:
+    return f"{record.op} on {record.mesh} dies"
 
 
 def _residual(
     records: Sequence[CollectiveRecord], terms: NopTerms, names: Sequence[str]
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Measured less predicted cycles of all records, by the values of the terms ``names``; the others are those of
-    ``terms``.
+    """Measured minus predicted cycles of all records, as a function of the values of the terms ``names``. The other
+    terms are those of ``terms``.
     """
-    measured = np.array([record.cycles for record in records], dtype=float)
+    requests = [(record.request, line_collectives(record.request)) for record in records]
+    cycles = np.array([record.cycles for record in records], dtype=float)
 
     def residual(values: NDArray[Any]) -> NDArray[Any]:
         changed = _changed(terms, names, values)
-        difference: NDArray[Any] = measured - [_predicted(record, changed) for record in records]
+        difference: NDArray[Any] = cycles - [
+            predict_collective(request, lines, changed) for request, lines in requests
+        ]
         return difference
 
     return residual
@@ -163,10 +157,10 @@ def _values(terms: NopTerms, names: Sequence[str]) -> NDArray[Any]:
 
 
 def held_terms(records: Sequence[CollectiveRecord]) -> dict[str, list[str]]:
-    """Terms that the records cannot tell from those before them, and from which; from none if it does not matter."""
+    """Terms that the records cannot tell from earlier terms, and those terms: none if a term has no effect."""
     design = design_terms(records[0].request.die)
-    found = dependent(_residual(records, design, NAMES), _values(design, NAMES))
-    return {NAMES[number]: [NAMES[other] for other in others] for number, others in found.items()}
+    held = dependent(_residual(records, design, NAMES), _values(design, NAMES))
+    return {NAMES[number]: [NAMES[other] for other in others] for number, others in held.items()}
 
 
 def fit_nop_terms(records: Sequence[CollectiveRecord]) -> NopTerms:
@@ -178,18 +172,17 @@ def fit_nop_terms(records: Sequence[CollectiveRecord]) -> NopTerms:
 
 
 def nop_error(record: CollectiveRecord, terms: NopTerms) -> tuple[float, float]:
-    """Return predicted cycles and their relative error on one record."""
-    cycles = _predicted(record, terms)
-    return cycles, abs(cycles - record.cycles) / record.cycles
+    """Return the predicted cycles of one record, and their relative error."""
+    predicted = predict_collective(record.request, line_collectives(record.request), terms)
+    return predicted, relative_error(predicted, record.cycles)
 
 
 def nop_rows(
     chosen: Sequence[NopSample], records: Sequence[CollectiveRecord], terms: NopTerms
 ) -> list[dict[str, Any]]:
-    """A row for each sample, with its error."""
+    """A row for each sample, with the error of its prediction."""
     rows: list[dict[str, Any]] = []
     for sample, record in zip(chosen, records, strict=True):
-        predicted, error = nop_error(record, terms)
         rows.append(
             {
                 "op": sample.op,
@@ -197,46 +190,45 @@ def nop_rows(
                 "dies": sample.nodes * sample.rows,
                 "mesh": f"{sample.rows}x{sample.nodes}",
                 "flits": sample.flits,
-                "use": "holdout" if sample.holdout else "fit",
-                "cycles": record.cycles,
-                "predicted_cycles": predicted,
-                "relative_error": error,
+                **prediction_fields(sample, record.cycles, nop_error(record, terms)[0]),
             }
         )
     return rows
 
 
 def with_network(
-    found: Calibration, chosen: Sequence[NopSample], records: Sequence[CollectiveRecord]
+    calibration: Calibration, chosen: Sequence[NopSample], records: Sequence[CollectiveRecord]
 ) -> tuple[Calibration, list[dict[str, Any]]]:
-    """Fit the network's terms on the samples that are not held out; return ``found`` with them and a row for each."""
-    used = [record for sample, record in zip(chosen, records, strict=True) if not sample.holdout]
+    """Fit the network's terms on the samples that are not held out.
+
+    Returns ``calibration`` with these terms, and a row for each sample.
+    """
+    used = fitted_records(chosen, records)
     fitted = fit_nop_terms(used)
     rows = nop_rows(chosen, records, fitted)
-    holdout = [row["relative_error"] for row in rows if row["use"] == "holdout"]
     provenance = {
-        **found.provenance,
+        **calibration.provenance,
         "nop_samples": len(rows),
-        "nop_holdout_samples": len(holdout),
-        "nop_holdout_max_relative_error": max(holdout),
+        "nop_holdout_samples": sum(sample.holdout for sample in chosen),
+        "nop_holdout_max_relative_error": largest_holdout_error(rows),
         "nop_held": held_terms(used),
         "nop_flit_bits": records[0].request.nop.flit_bits,
     }
-    return found.model_copy(update={"nop": fitted, "provenance": provenance}), rows
+    return calibration.model_copy(update={"nop": fitted, "provenance": provenance}), rows
 
 
-def nop_fits(found: Calibration) -> Iterator[dict[str, Any]]:
-    """Each term of the network with its value, that of the design, and whether it was fitted or held.
+def nop_fits(calibration: Calibration) -> Iterator[dict[str, Any]]:
+    """Rows of the network's terms: value, value of the design, and whether the term was fitted or held.
 
-    ``like`` are the terms that a held one could not be told from.
+    ``like`` names the terms from which a held one could not be told.
     """
-    assert found.nop is not None
-    design = design_terms(found.die)
-    held: dict[str, list[str]] = found.provenance["nop_held"]
+    assert calibration.nop is not None
+    design = design_terms(calibration.die)
+    held: dict[str, list[str]] = calibration.provenance["nop_held"]
     for name in NAMES:
         yield {
             "term": f"nop.{name}",
-            "value": float(getattr(found.nop, name)),
+            "value": float(getattr(calibration.nop, name)),
             "design": float(getattr(design, name)),
             "unit": "cycles",
             "use": "held" if name in held else "fit",

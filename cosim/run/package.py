@@ -1,83 +1,173 @@
-"""Runs programs on a generated package: memory images of the IO dies, phases, and what came out."""
+"""Programs on a generated package, phase after phase: memory images of the IO dies, simulation, outcome by phase."""
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import Backend
-from cosim.jobs.base import FOLDER_VARIABLE
-from cosim.jobs.folder import save_image
-from cosim.jobs.package import PackageJob, PackageOutcome, Phase, Program
-from cosim.observe.observation import NOTHING, Observation, ObservedDie
+from cosim.jobs.folder import ResultWords, save_image
+from cosim.jobs.package import PackageJob, PackageOutcome, Phase, PhaseOutcome, Program
+from cosim.observe.observation import Observation, ObservedDie
 from cosim.program.command import Command, program_image
 from cosim.program.layout import Places
 from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
+from cosim.records.base import Provenance
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import _watched as watch
+from cosim.run.simulation import Progress, Simulation, bench_depth, stall_threshold, with_inferred_sram
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
 from rtl.interface.isa import Opcode
 
-__all__ = ["PackageRun", "emit_package_bench", "run_phases"]
+__all__ = ["PackageRun", "PreparedPackage", "emit_package_bench", "prepare"]
 
-LEAST_MEMORY_WORDS = 4096
 PATIENCE = 20
-"""Cycles before a run is given up, over those of everything one after the other."""
+"""Cycles before a run is given up, relative to those of everything one after the other."""
 
 
 def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -> Emitted:
-    """Return the Verilog of a package with memories of at least ``memory_words``, a power of two.
-
-    SRAMs are inferred ones: a macro has no contents here.
+    """Return the Verilog of a package with memories of at least ``memory_words``.
 
     Raises
     ------
     ValueError
         If the package cannot be made, see :class:`rtl.package.package.Package`.
     """
-    die = system.die.model_copy(update={"sram": "inferred"})
     return emitted_once(
         PackageBench,
-        system=system.model_copy(update={"die": die}),
-        memory_depth=max(LEAST_MEMORY_WORDS, 1 << (memory_words - 1).bit_length()),
+        system=system.model_copy(update={"die": with_inferred_sram(system.die)}),
+        memory_depth=bench_depth(memory_words),
         direct=direct,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackageRun:
-    """A package that has run: its Verilog, what the bench found, seconds of the simulation without building."""
+    """A package that has run.
 
-    emitted: Emitted
-    outcome: PackageOutcome
-    wall_seconds: float
+    Attributes
+    ----------
+    phases
+        Outcome of each phase, by its name; phases without commands are left out.
+    results
+        The words that each die's work names as its result.
+    provenance
+        Where they come from.
+    """
+
+    phases: dict[str, PhaseOutcome]
+    results: list[ResultWords]
+    provenance: Provenance
 
 
-def run_phases(
+@dataclass(frozen=True, kw_only=True)
+class PreparedPackage:
+    """Programs on a package that were checked and are ready to run.
+
+    Attributes
+    ----------
+    system
+        The package.
+    work
+        The programs of each die, with the images of programs and operands.
+    phases
+        What the host does.
+    memory_words
+        Words that each memory must have.
+    direct
+        Whether the routers are joined without link adapters.
+    stall, interval, seed
+        Settings of the memories, see :mod:`cosim.records.base`.
+    simulator, observation, title
+        What runs it, what else to keep of the run, and the name of the run in traces.
+    """
+
+    system: SystemSpec
+    work: Sequence[DieWork]
+    phases: list[Phase]
+    memory_words: int
+    direct: bool
+    stall: float
+    interval: int
+    seed: int
+    simulator: Backend
+    observation: Observation
+    title: str
+
+    def run(self, progress: Progress | None = None) -> PackageRun:
+        """Run the phases one after the other.
+
+        ``progress`` is called periodically with the completed fraction of the phases.
+
+        Raises
+        ------
+        ValueError
+            If the package cannot be made, see :class:`rtl.package.package.Package`.
+        SimulationError
+            If the simulator is missing, or the package does not finish.
+        OSError
+            If a file of the observation cannot be written.
+        """
+        memory = self.system.memory
+        io_dies = list(io_die_names(self.system).values())
+
+        def write_inputs(folder: Path, observed: list[str]) -> None:
+            for io_die in io_dies:
+                (folder / io_die).mkdir()
+            for die in self.work:
+                save_image(folder / die.io_die, die.image)
+            PackageJob(
+                word_bytes=memory.word_bytes,
+                contents={io_die: contents_name(io_die) for io_die in io_dies},
+                counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
+                phases=self.phases,
+                results=[die.result for die in self.work],
+                latency=memory.latency_cycles,
+                interval=self.interval,
+                stall=stall_threshold(self.stall),
+                seed=self.seed % ((1 << 31) - 1) + 1,
+                observed=observed,
+            ).save(folder)
+
+        simulated = Simulation(
+            bench="cosim.benches.package",
+            emit=lambda: emit_package_bench(self.system, self.memory_words, direct=self.direct),
+            write_inputs=write_inputs,
+            load_outcome=lambda folder: PackageOutcome.load(folder, len(self.work)),
+            total_progress=len(self.phases),
+            dies=[_observed(self.system, number, die) for number, die in enumerate(self.work)],
+            command_words=memory.command_words,
+            title=self.title,
+        ).run(self.simulator, observation=self.observation, progress=progress)
+        names = [phase.name for phase in self.phases]
+        return PackageRun(
+            phases=dict(zip(names, simulated.outcome.phases, strict=True)),
+            results=simulated.outcome.results,
+            provenance=simulated.provenance,
+        )
+
+
+def prepare(
     system: SystemSpec,
     names: Sequence[str],
     work: Sequence[DieWork],
     places: Places,
     simulator: Backend,
+    observation: Observation,
     *,
-    direct: bool = False,
-    stall: float = 0.0,
-    interval: int = 1,
-    seed: int = 0,
-    posts: dict[str, int] | None = None,
-    progress: Callable[[float], None] | None = None,
-    observation: Observation = NOTHING,
-    title: str = "",
-) -> PackageRun:
-    """Run the programs of ``work``, phase after phase, on the dies in the order of their numbers.
+    direct: bool,
+    stall: float,
+    interval: int,
+    seed: int,
+    title: str,
+    posts: Mapping[str, int] | None = None,
+) -> PreparedPackage:
+    """Place the programs of ``work`` in the memories and check that these are large enough.
 
     Phases in which no die has a command are left out.
 
@@ -85,51 +175,39 @@ def run_phases(
     ----------
     names
         Names of the phases.
+    work
+        The programs of each die, in the order of the dies' numbers. Their images get the programs.
     places
-        Where programs and results are; the programs get places behind them.
-    direct
-        Without link adapters.
-    stall, interval, seed
-        Of the memories, see :class:`cosim.records.gemm.GemmRequest`.
+        Where operands and results are; the programs are placed behind them.
     posts
-        Semaphores that the host posts in phases, once every die has handed out its commands.
-    progress
-        Is told, now and then, which part of the phases is over.
-    observation, title
-        What else to keep of the run, and how its trace is called.
+        Semaphores that the host posts in a phase, once every die has issued its commands.
 
     Raises
     ------
     ValueError
-        If the memories of a bench are too small, the package cannot be made, or the simulator does not write such
-        waveforms.
-    SimulationError
-        If the simulator is missing, or the package does not end.
-    OSError
-        If a file of the observation cannot be written.
+        If the memories of a bench are too small, or the simulator does not write the requested waveforms.
     """
     memory = system.memory
-    simulator = observation.instrument(simulator)
+    word = _word_cycles(system, interval) / (1 - stall)
     phases = []
     for number, name in enumerate(names):
-        commands = [die.programs[number] for die in work]
-        if not any(commands):
+        programs = [die.programs[number] for die in work]
+        if not any(programs):
             continue
-        programs = []
-        for die, program in zip(work, commands, strict=True):
+        placed = []
+        for die, program in zip(work, programs, strict=True):
             address = places.take(die.io_die, len(program) * memory.command_words)
             if program:
                 die.image[address] = program_image(program, memory)
-            programs.append(Program(address=address, commands=len(program)))
-        word = _word_cycles(system, interval) / (1 - stall)
-        fetch = round(word * memory.command_words * _most_commands(work, commands))
+            placed.append(Program(address=address, commands=len(program)))
+        fetch = round(word * memory.command_words * _max_commands(work, programs))
         mask = (posts or {}).get(name, 0)
+        cycles = 1000 + fetch + sum(_cycles(system, program, word) for program in programs)
         phases.append(
             Phase(
                 name=name,
-                programs=programs,
-                most_cycles=PATIENCE
-                * (1000 + fetch + sum(_cycles(system, program, word) for program in commands)),
+                programs=placed,
+                most_cycles=PATIENCE * cycles,
                 posts=mask,
                 post_after=fetch if mask else 0,
             )
@@ -140,34 +218,20 @@ def run_phases(
             f"package: {words * memory.word_bytes} bytes behind an IO die: memory.bench_bytes must be at least that, "
             f"is {memory.bench_bytes}"
         )
-    emitted = emit_package_bench(system, words, direct=direct)
-    model = simulator.build(emitted)
-    start = time.perf_counter()
-    io_dies = list(io_die_names(system).values())
-    dies = [_observed(system, number, die) for number, die in enumerate(work)]
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        folder = Path(name)
-        for io_die in io_dies:
-            (folder / io_die).mkdir()
-        for die in work:
-            save_image(folder / die.io_die, die.image)
-        PackageJob(
-            word_bytes=memory.word_bytes,
-            contents={io_die: contents_name(io_die) for io_die in io_dies},
-            counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
-            phases=phases,
-            results=[die.result for die in work],
-            latency=memory.latency_cycles,
-            interval=interval,
-            stall=round(stall * 65536),
-            seed=seed % ((1 << 31) - 1) + 1,
-            observed=observation.signals(dies),
-        ).save(folder)
-        with watch(folder, len(phases), progress):
-            simulator.run(model, emitted.top, "cosim.benches.package", folder, {FOLDER_VARIABLE: name})
-        outcome = PackageOutcome.load(folder, len(work))
-        observation.keep(folder, simulator, emitted, dies, command_words=memory.command_words, title=title)
-    return PackageRun(emitted=emitted, outcome=outcome, wall_seconds=time.perf_counter() - start)
+    observation.instrument(simulator)
+    return PreparedPackage(
+        system=system,
+        work=work,
+        phases=phases,
+        memory_words=words,
+        direct=direct,
+        stall=stall,
+        interval=interval,
+        seed=seed,
+        simulator=simulator,
+        observation=observation,
+        title=title,
+    )
 
 
 def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
@@ -178,17 +242,17 @@ def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
     )
 
 
-def _most_commands(work: Sequence[DieWork], programs: Sequence[Sequence[Command]]) -> int:
-    """Commands that come from the memory behind one IO die, at most."""
-    found: dict[str, int] = defaultdict(int)
+def _max_commands(work: Sequence[DieWork], programs: Sequence[Sequence[Command]]) -> int:
+    """Maximum number of commands in the memory behind one IO die."""
+    commands: dict[str, int] = defaultdict(int)
     for die, program in zip(work, programs, strict=True):
-        found[die.io_die] += len(program)
-    return max(found.values())
+        commands[die.io_die] += len(program)
+    return max(commands.values())
 
 
 def _word_cycles(system: SystemSpec, interval: int) -> int:
-    """More cycles than a memory word takes alone: its request, its way through the package and back, and its elements
-    one by one into a buffer."""
+    """Upper bound on the cycles of a memory word alone: its request, its way through the package and back, and its
+    elements one by one into a buffer."""
     memory = system.memory
     flits = -(-8 * memory.word_bytes // system.nop.flit_bits) + 1
     longest = max(system.package.rows, system.package.cols)
@@ -196,7 +260,7 @@ def _word_cycles(system: SystemSpec, interval: int) -> int:
 
 
 def _cycles(system: SystemSpec, program: Sequence[Command], word: float) -> int:
-    """More cycles than the commands of a program take one after the other."""
+    """Upper bound on the cycles of the commands of a program one after the other."""
     die, memory = system.die, system.memory
     cycles = 0.0
     for command in program:

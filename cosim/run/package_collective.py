@@ -1,43 +1,48 @@
-"""Collectives on the package itself: IO dies, links and all, operands and results in the memories behind the IO dies.
+"""Collectives on a whole package, with IO dies and links: operands and results are in the memories behind the IO dies.
 
-The same programs of the dies as on the bench of :mod:`cosim.run.collective`. Programs come over the memory plane, to some
-dies later than to others, so the host lets all dies begin: it posts the semaphores that their send units wait for, in
-the same cycle.
+The dies run the programs of the bench in :mod:`cosim.run.collective`. Programs arrive over the memory plane, at some
+dies later than at others. So the host starts all dies: it posts the semaphores that their send units wait for in the
+same cycle.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chiplet.machine.specs import PackageSpec, SystemSpec
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, exchange_buffers
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
-from cosim.predict.collective import floor_collective, predict_collective
-from cosim.program.collective import COLLECTIVE_PHASES, package_program
-from cosim.program.exchange_copies import words_from_exchange, words_to_exchange
+from cosim.program.collective import package_program
+from cosim.program.command import Command
 from cosim.program.layout import Places
+from cosim.program.line_commands import LineCollective
 from cosim.program.package import DieWork, io_die_of
 from cosim.records.collective import CollectiveRequest
 from cosim.records.links import FaultyLinks
 from cosim.records.package import PackageCollectiveRecord
-from cosim.run.collective import bench_die, prepare
-from cosim.run.package import run_phases
-from rtl.interface.register_map import SIDES
+from cosim.run import package as package_run
+from cosim.run.collective import bench_die, line_collectives, measured_fields, title
+from cosim.run.package import PreparedPackage
+from rtl.interface.isa import Opcode
 
-__all__ = ["on_package", "run_package_collective"]
+__all__ = ["PreparedPackageCollective", "on_package", "prepare", "run_package_collective"]
+
+PHASES = ("load", "collective", "store")
+MAX_ROWS = (1 << 16) - 1
 
 
 def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequest:
-    """The request with the links of ``system``, as the package has them: adapters, and wires without flight.
+    """The request with the links of the package ``system``: adapters, and wires without latency.
 
     Raises
     ------
     ValueError
-        If it asks for faults: the wires of a package have none.
+        If the request has faults: the wires of a package have none.
     """
     clean = FaultyLinks.of(system)
     direct = clean.model_copy(update={"flight_cycles": 0})
@@ -49,10 +54,142 @@ def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequ
 
 
 def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:
-    """The package of the request; arrays of one PE and small buffers, which no collective touches."""
+    """The package of the request, with arrays of one PE and small buffers, which no collective uses."""
     shape = PackageSpec(rows=request.rows, cols=request.cols, io=system.package.io)
     return system.model_copy(
         update={"die": bench_die(request.die), "package": shape, "nop": request.nop, "memory": request.memory}
+    )
+
+
+def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[Command]:
+    """Commands that copy words between memory, from ``address``, and exchange buffer, from word 0."""
+    commands = []
+    for first in range(0, words, MAX_ROWS):
+        rows = min(MAX_ROWS, words - first)
+        fields = {"exchange": 1, "base": first, "rows": rows, "address": address + first}
+        if opcode == Opcode.LOAD:
+            fields |= {"pitch": 1, "cols": per_word, "words": 1, "memory_pitch": 1}
+        else:
+            fields |= {"panels": 1, "last_cols": 1}
+        commands.append(Command(opcode, fields))
+    return commands
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedPackageCollective:
+    """A collective on a package that was checked and is ready to run.
+
+    Attributes
+    ----------
+    request
+        What to run.
+    lines
+        The collective on the lines of each axis.
+    expected, defined
+        The golden exchange buffers, dies x words, and the words in which they are defined.
+    programs
+        The programs of the package.
+    """
+
+    request: CollectiveRequest
+    lines: dict[str, LineCollective]
+    expected: NDArray[np.uint32]
+    defined: NDArray[np.bool_]
+    programs: PreparedPackage
+
+    def run(self) -> PackageCollectiveRecord:
+        """Run the collective on the generated package and return the record.
+
+        Raises
+        ------
+        ValueError, SimulationError, OSError
+            As :meth:`cosim.run.package.PreparedPackage.run`.
+        """
+        run = self.programs.run()
+        # Without a flit to send, no die has a command in the phase of the collective.
+        measured = run.phases["collective" if "collective" in run.phases else "load"]
+        return PackageCollectiveRecord(
+            **measured_fields(
+                self.request, self.lines, measured.counters, run.results, self.expected, self.defined
+            ),
+            io=self.programs.system.package.io,
+            phase_cycles={name: phase.cycles for name, phase in run.phases.items()},
+            commands=max(len(program) for die in self.programs.work for program in die.programs),
+            link_totals=None,
+            **run.provenance,
+        )
+
+
+def prepare(
+    request: CollectiveRequest,
+    system: SystemSpec,
+    observation: Observation = NOTHING,
+    *,
+    direct: bool = False,
+) -> PreparedPackageCollective:
+    """Check a request and make the programs of all dies, so that what cannot run is refused before anything is built.
+
+    Parameters
+    ----------
+    request
+        See :func:`on_package`.
+    system
+        Its links, and the ends of the rows that have IO dies.
+    observation
+        What else to keep of the run.
+    direct
+        Whether the routers are joined without link adapters.
+
+    Raises
+    ------
+    ValueError
+        If the request has faults, or the simulator is unknown; or as :func:`cosim.run.collective.line_collectives`
+        and :func:`cosim.run.package.prepare`.
+    """
+    request = request.model_copy(update={"links": None}) if direct else on_package(request, system)
+    simulator = backend(request.sim)
+    lines = line_collectives(request)
+    package = _package(request, system)
+    word_bytes = request.memory.word_bytes
+    initial, expected, defined = exchange_buffers(request, lines)
+    words = initial.shape[1] * 4 // word_bytes
+    places = Places()
+    work = []
+    gates = 0
+    for number, chunks in enumerate(initial):
+        row, col = divmod(number, request.cols)
+        io_die = io_die_of(package, row, col)
+        address, result = places.take(io_die, words), places.take(io_die, words)
+        program, own_gates = package_program(lines, row, col, opened=False)
+        gates |= own_gates
+        work.append(
+            DieWork(
+                io_die=io_die,
+                image={address: chunks.astype(SUMS).tobytes()},
+                programs=[
+                    _copies(Opcode.LOAD, address, words, word_bytes // package.die.element_bytes),
+                    program,
+                    _copies(Opcode.STORE, result, words, 0),
+                ],
+                result=Region(io_die=io_die, address=result, words=words),
+            )
+        )
+    programs = package_run.prepare(
+        package,
+        PHASES,
+        work,
+        places,
+        simulator,
+        observation,
+        direct=direct,
+        stall=request.stall,
+        interval=1,
+        seed=request.seed,
+        title=title(request),
+        posts={"collective": gates},
+    )
+    return PreparedPackageCollective(
+        request=request, lines=lines, expected=expected, defined=defined, programs=programs
     )
 
 
@@ -63,115 +200,5 @@ def run_package_collective(
     direct: bool = False,
     observation: Observation = NOTHING,
 ) -> PackageCollectiveRecord:
-    """Run a collective on a generated package and return the record.
-
-    Parameters
-    ----------
-    request
-        See :func:`on_package`.
-    system
-        Its links, and which ends of the rows have IO dies.
-    direct
-        Without link adapters.
-    observation
-        What else to keep of the run.
-
-    Raises
-    ------
-    ValueError
-        As :func:`cosim.run.collective.prepare` and :func:`cosim.run.package.run_phases`.
-    SimulationError
-        If the simulator is missing, a link is dead, or the dies do not end.
-    OSError
-        If a file of the observation cannot be written.
-    """
-    request = request.model_copy(update={"links": None}) if direct else on_package(request, system)
-    lines = prepare(request)
-    simulator = backend(request.sim)
-    package = _package(request, system)
-    word_bytes = request.memory.word_bytes
-    before, after, promised = exchange_buffers(request, lines)
-    words = before.shape[1] * 4 // word_bytes
-    places = Places()
-    work = []
-    gates = 0
-    for number, content in enumerate(before):
-        row, col = divmod(number, request.cols)
-        io_die = io_die_of(package, row, col)
-        address, result = places.take(io_die, words), places.take(io_die, words)
-        program, own_gates = package_program(lines, row, col, opened=False)
-        gates |= own_gates
-        work.append(
-            DieWork(
-                io_die=io_die,
-                image={address: content.astype(SUMS).tobytes()},
-                programs=[
-                    words_to_exchange(
-                        address=address,
-                        base=0,
-                        words=words,
-                        word_elements=word_bytes // package.die.element_bytes,
-                    ),
-                    program,
-                    words_from_exchange(address=result, base=0, words=words),
-                ],
-                result=Region(io_die=io_die, address=result, words=words),
-            )
-        )
-    run = run_phases(
-        package,
-        COLLECTIVE_PHASES,
-        work,
-        places,
-        simulator,
-        direct=direct,
-        stall=request.stall,
-        seed=request.seed,
-        posts={"collective": gates},
-        observation=observation,
-        title=f"{request.op}, {request.algorithm}, {request.flits} flits a die, {request.rows}x{request.cols} dies",
-    )
-    names = [
-        name for number, name in enumerate(COLLECTIVE_PHASES) if any(die.programs[number] for die in work)
-    ]
-    outcomes = dict(zip(names, run.outcome.phases, strict=True))
-    counters = outcomes["collective" if "collective" in outcomes else "load"].counters
-    moving = [c for c in counters if any(c[f"flits_sent_{side}"] for side in SIDES)]
-    cycles = 0
-    if moving:
-        cycles = max(c["nop_last"] for c in counters) - min(c["nop_first"] for c in moving)
-    found = np.array([np.frombuffer(image, SUMS) for image, _ in run.outcome.results])
-    undefined = np.array([np.frombuffer(bits, SUMS) for _, bits in run.outcome.results])
-    floor = floor_collective(request, lines)
-    sent, received = (
-        {side: sum(c[f"flits_{way}_{side}"] for c in counters) for side in SIDES}
-        for way in ("sent", "received")
-    )
-    return PackageCollectiveRecord(
-        request=request,
-        op=request.op,
-        mesh=f"{request.rows}x{request.cols}",
-        axis=request.axis,
-        algorithm=request.algorithm,
-        flits=request.flits,
-        dtype=request.die.dtype,
-        nop=request.nop,
-        io=package.package.io,
-        cycles=cycles,
-        phase_cycles={name: phase.cycles for name, phase in outcomes.items()},
-        floor_cycles=floor,
-        predicted_cycles=predict_collective(request, lines),
-        utilization=floor / cycles if cycles else 1.0,
-        mismatches=int(np.count_nonzero(((found != after) | (undefined != 0)) & promised)),
-        flits_sent=sent,
-        flits_received=received,
-        commands=max(len(program) for die in work for program in die.programs),
-        counters=tuple(counters),
-        link_totals=None,
-        seed=request.seed,
-        sim=request.sim,
-        simulator_version=simulator.version(),
-        hecaton_version=version("hecaton"),
-        verilog_sha256=run.emitted.sha256,
-        wall_seconds=run.wall_seconds,
-    )
+    """Prepare and run a collective; see :func:`prepare` and :meth:`PreparedPackageCollective.run`."""
+    return prepare(request, system, observation, direct=direct).run()

@@ -122,11 +122,10 @@ def collective(
     phase_cycles (load, collective, store).
     """
     from chiplet.machine.config import load_system
-    from cosim.backends.registry import backend
     from cosim.observe.observation import Observation
     from cosim.records.collective import collective_request
-    from cosim.run.collective import prepare, run_collective
-    from cosim.run.package_collective import on_package, run_package_collective
+    from cosim.run import collective as on_mesh
+    from cosim.run import package_collective as on_package
     from hecaton.results.records import save_record
     from rtl.emit.output_files import check_output_folder
 
@@ -150,18 +149,15 @@ def collective(
             seed=seed,
             sim=sim,
         )
-        if package:
-            request = on_package(request, system)
-        prepare(request)
         observation = Observation(trace=trace, waves=waves)
-        observation.instrument(backend(sim))
+        prepared = (
+            on_package.prepare(request, system, observation)
+            if package
+            else on_mesh.prepare(request, observation)
+        )
         where = f"a package of {rows}x{cols}" if package else f"{rows}x{cols}"
         out.note(f"simulating {op} of {flits} flits a die on {where} dies with {sim} ...")
-        record = (
-            run_package_collective(request, system, observation=observation)
-            if package
-            else run_collective(request, observation)
-        )
+        record = prepared.run()
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:

@@ -106,10 +106,9 @@ def package(
     hecaton_version, verilog_sha256, wall_seconds, request, record.
     """
     from chiplet.machine.config import load_system
-    from cosim.backends.registry import backend
     from cosim.observe.observation import Observation
     from cosim.records.package import package_gemm_request
-    from cosim.run.package_gemm import prepare, run_package_gemm
+    from cosim.run.package_gemm import prepare
     from hecaton.results.records import save_record
     from rtl.emit.output_files import check_output_folder
 
@@ -132,13 +131,11 @@ def package(
             sim=sim,
             direct=direct,
         )
-        prepare(request)
-        observation = Observation(trace=trace, waves=waves)
-        observation.instrument(backend(sim))
+        prepared = prepare(request, Observation(trace=trace, waves=waves))
         dies = f"{system.package.rows}x{system.package.cols}"
         out.note(f"simulating {m}x{k}x{n} ({form}) on a package of {dies} dies with {sim} ...")
         with out.share("phases") as progress:
-            record = run_package_gemm(request, progress, observation)
+            record = prepared.run(progress)
         path = save_record(record, records)
         out.result({**record.model_dump(mode="json"), "record": str(path)}, _view(record, path))
         if record.mismatches:

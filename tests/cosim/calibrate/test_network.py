@@ -20,7 +20,7 @@ from cosim.calibrate.network import (
 )
 from cosim.predict.collective import design_terms, predict_collective
 from cosim.records.collective import CollectiveRecord, collective_request
-from cosim.run.collective import prepare, run_collective
+from cosim.run.collective import line_collectives, run_collective
 from nop.terms import NopTerms
 
 SYSTEM = load_system(None, [], preset="package")
@@ -29,18 +29,18 @@ SYSTEM = load_system(None, [], preset="package")
 def _as_if(sample: NopSample, terms: NopTerms) -> CollectiveRecord:
     """The record of dies with other terms."""
     request = request_for(sample, SYSTEM, seed=0, sim="icarus")
-    cycles = predict_collective(request, prepare(request), terms)
+    cycles = predict_collective(request, line_collectives(request), terms)
     return CollectiveRecord.model_construct(request=request, cycles=cycles)
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_other_lines_and_lengths_are_kept_apart(quick: bool) -> None:
+def test_held_out_runs_have_other_lines_and_lengths(quick: bool) -> None:
     chosen = nop_samples(quick=quick)
     fitted = {(sample.nodes, sample.flits) for sample in chosen if not sample.holdout}
-    apart = {(sample.nodes, sample.flits) for sample in chosen if sample.holdout}
-    assert apart
-    assert not fitted & apart
-    assert {nodes for nodes, _ in apart} - {nodes for nodes, _ in fitted}
+    held_out = {(sample.nodes, sample.flits) for sample in chosen if sample.holdout}
+    assert held_out
+    assert not fitted & held_out
+    assert {nodes for nodes, _ in held_out} - {nodes for nodes, _ in fitted}
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -108,7 +108,9 @@ def test_a_record_says_what_was_predicted() -> None:
     )
     record = run_collective(request)
     assert record.predicted_cycles == record.cycles
-    assert predict_collective(request, prepare(request), NopTerms(hop_cycles=3.0)) == record.cycles + 2
+    assert (
+        predict_collective(request, line_collectives(request), NopTerms(hop_cycles=3.0)) == record.cycles + 2
+    )
 
 
 def test_wrong_results_are_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:

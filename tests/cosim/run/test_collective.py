@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.backends.base import SimulationError
 from cosim.golden import collective as golden_collective
+from cosim.jobs.folder import ResultWords, load_result
 from cosim.program import line_commands
 from cosim.program.collective import mesh_programs
 from cosim.records.collective import CollectiveRecord, collective_request
@@ -171,6 +173,29 @@ def test_every_wrong_word_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(golden_collective, "golden", wrong)
     assert run_collective(request).mismatches == 2 * 3
+
+
+def test_an_undefined_word_is_a_mismatch_whatever_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words without a value once read as 0xFFFFFFFF: where that was expected, they counted as right."""
+
+    def partly_undefined(folder: Path, node: int) -> ResultWords:
+        values, undefined = load_result(folder, node)
+        # Die 0 holds chunk 1 behind its own one, a word of 8 sums each: the last two of these lost their value.
+        if node:
+            return ResultWords(values, undefined)
+        return ResultWords(values[: 4 * 14] + b"\xff" * 8, undefined[: 4 * 14] + b"\xff" * 8)
+
+    def all_ones(*arguments: Any) -> Any:
+        chunks = np.array(golden(*arguments))
+        chunks[0, 1, 6:] = 0xFFFFFFFF
+        return chunks
+
+    golden = golden_collective.golden
+    request = collective_request(op="all-gather", rows=1, cols=2, axis="row", algorithm="chain", flits=4)
+    assert run_collective(request).mismatches == 0
+    monkeypatch.setattr(golden_collective, "golden", all_ones)
+    monkeypatch.setattr(collective, "load_result", partly_undefined)
+    assert run_collective(request).mismatches == 2
 
 
 def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ def test_a_wrong_golden_result_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         result.view("u4")[2, 1] ^= 1
         return result
 
-    monkeypatch.setattr(golden, "gemm", wrong)
+    monkeypatch.setattr(gemm, "gemm", wrong)
     assert run_gemm(Run(die(4, 4), (5, 3, 2), "nn").request).mismatches == 1
 
 

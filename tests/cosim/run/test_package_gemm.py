@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim.backends.base import SimulationError
-from cosim.golden import gemm as golden
+from cosim.golden import package as golden
 from cosim.jobs.folder import save_image
 from cosim.records.package import PackageGemmRecord, package_gemm_request
 from cosim.run.package_gemm import prepare, run_package_gemm
