@@ -12,7 +12,7 @@ from chiplet.machine.terms import DieTerms, floor_cycles
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.gemm import gemm
-from cosim.golden.operands import random_operand
+from cosim.golden.operands import random_operands
 from cosim.jobs.die import DieJob, DieOutcome
 from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
@@ -82,8 +82,7 @@ class PreparedGemm:
         request, program = self.request, self.program
         die, memory, shape = request.die, request.memory, program.shape
         rng = np.random.default_rng(request.seed)
-        a = random_operand(rng, *shape.stored_a, dtype=die.dtype, operands=request.operands)
-        b = random_operand(rng, *shape.stored_b, dtype=die.dtype, operands=request.operands)
+        a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
         timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
 
         def write_inputs(folder: Path, observed: list[str]) -> None:

@@ -17,8 +17,8 @@ from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, exchange_buffers
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
-from cosim.program.collective import package_program
-from cosim.program.command import Command
+from cosim.program.collective import COLLECTIVE_PHASES, package_program
+from cosim.program.exchange_copies import words_from_exchange, words_to_exchange
 from cosim.program.layout import Places
 from cosim.program.line_commands import LineCollective
 from cosim.program.package import DieWork, io_die_of
@@ -28,12 +28,8 @@ from cosim.records.package import PackageCollectiveRecord
 from cosim.run import package as package_run
 from cosim.run.collective import bench_die, line_collectives, measured_fields, title
 from cosim.run.package import PreparedPackage
-from rtl.interface.isa import Opcode
 
 __all__ = ["PreparedPackageCollective", "on_package", "prepare", "run_package_collective"]
-
-PHASES = ("load", "collective", "store")
-MAX_ROWS = (1 << 16) - 1
 
 
 def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequest:
@@ -59,20 +55,6 @@ def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:
     return system.model_copy(
         update={"die": bench_die(request.die), "package": shape, "nop": request.nop, "memory": request.memory}
     )
-
-
-def _copies(opcode: Opcode, address: int, words: int, per_word: int) -> list[Command]:
-    """Commands that copy words between memory, from ``address``, and exchange buffer, from word 0."""
-    commands = []
-    for first in range(0, words, MAX_ROWS):
-        rows = min(MAX_ROWS, words - first)
-        fields = {"exchange": 1, "base": first, "rows": rows, "address": address + first}
-        if opcode == Opcode.LOAD:
-            fields |= {"pitch": 1, "cols": per_word, "words": 1, "memory_pitch": 1}
-        else:
-            fields |= {"panels": 1, "last_cols": 1}
-        commands.append(Command(opcode, fields))
-    return commands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,16 +149,21 @@ def prepare(
                 io_die=io_die,
                 image={address: chunks.astype(SUMS).tobytes()},
                 programs=[
-                    _copies(Opcode.LOAD, address, words, word_bytes // package.die.element_bytes),
+                    words_to_exchange(
+                        address=address,
+                        base=0,
+                        words=words,
+                        word_elements=word_bytes // package.die.element_bytes,
+                    ),
                     program,
-                    _copies(Opcode.STORE, result, words, 0),
+                    words_from_exchange(address=result, base=0, words=words),
                 ],
                 result=Region(io_die=io_die, address=result, words=words),
             )
         )
     programs = package_run.prepare(
         package,
-        PHASES,
+        COLLECTIVE_PHASES,
         work,
         places,
         simulator,

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
 from cosim.backends.registry import backend
-from cosim.golden.operands import random_operand
+from cosim.golden.operands import random_operands
 from cosim.golden.package import expected_parts
 from cosim.jobs.folder import ResultWords
 from cosim.observe.observation import NOTHING, Observation
 from cosim.program.layout import Places
-from cosim.program.package_gemm import PHASES, DiePart, plan_gemm
+from cosim.program.package_gemm import GEMM_PHASES, DiePart, gemm_parts
 from cosim.program.shape import Shape
 from cosim.records.package import DieResult, PackageGemmRecord, PackageGemmRequest, PhaseResult
 from cosim.run import package as package_run
@@ -143,15 +143,12 @@ def prepare(request: PackageGemmRequest, observation: Observation = NOTHING) -> 
         )
     shape = _shape(request)
     rng = np.random.default_rng(request.seed)
-    a, b = (
-        random_operand(rng, *stored, dtype=request.system.die.dtype, operands=request.operands)
-        for stored in (shape.stored_a, shape.stored_b)
-    )
+    a, b = random_operands(rng, shape, dtype=request.system.die.dtype, operands=request.operands)
     places = Places()
-    parts = plan_gemm(request.system, shape, a, b, algorithm=request.algorithm, places=places)
+    parts = gemm_parts(request.system, shape, a, b, algorithm=request.algorithm, places=places)
     programs = package_run.prepare(
         request.system,
-        PHASES,
+        GEMM_PHASES,
         [part.work for part in parts],
         places,
         simulator,
