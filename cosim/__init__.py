@@ -1,1 +1,1 @@
-"""The bridge from hardware to measurement: golden numerics, scheduler, benches, backends, calibration."""
+"""From hardware to measurement: programs, golden results, benches, simulators, records, calibration."""

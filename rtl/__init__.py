@@ -1,1 +1,1 @@
-"""Everything that becomes Verilog: arithmetic, array, buffers, vector unit, router, link, die, package, emitter."""
+"""Everything that becomes Verilog: the compute die, the package and their benches."""

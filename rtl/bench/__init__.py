@@ -1,1 +1,1 @@
-"""Bench-only blocks: what stands around a die or a package in co-simulation. None of it is hardware to build."""
+"""Bench-only blocks around a die or a package in co-simulation: none of it is hardware to build."""

@@ -1,1 +1,1 @@
-"""The compute die."""
+"""The compute die, put together from its units."""

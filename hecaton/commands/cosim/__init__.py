@@ -1,1 +1,1 @@
-"""Subcommands of ``hecaton cosim``."""
+"""Subcommands of ``hecaton cosim``: each runs a bench and prints its record."""
