@@ -255,7 +255,7 @@ sends it away while the next one is summed.
 
 
 def _annotated(index: int, command: Command) -> Iterator[str]:
-    yield f"{index}  {command.opcode.name}  0x{command.bits:x}\n"
+    yield f"{index}  {command.opcode.name}  0x{isa.encode(command.opcode, **command.fields):x}\n"
     for name, value in command.all_fields.items():
         if value:
             note = _names(value) if name in MASKS else isa.FIELDS[command.opcode][name][1].replace("`", "")
