@@ -11,9 +11,12 @@ from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.forkserver import ensure_running
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 from threading import Thread
 
 from cosim.workers.work import Item, Result, Results, Work
+from rtl.processes.guarded import path_begins
 
 __all__ = ["cores", "run_all"]
 
@@ -41,8 +44,7 @@ def run_all(
         return
     count = min(workers or cores(), len(items))
     before = {process.pid for process in active_children()}
-    with _safe_path():
-        ensure_running()
+    _start_server()
     # Not forked from this process, which may have threads.
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("forkserver"), initializer=_begin, initargs=(dict(os.environ),)
@@ -71,6 +73,14 @@ def run_all(
         raise
     finally:
         pool.shutdown()
+
+
+def _start_server() -> None:
+    """Start the process that workers are forked from, unless it runs."""
+    # The folder of its socket, which outlives a process that is killed.
+    path_begins(Path(get_temp_dir()))
+    with _safe_path():
+        ensure_running()
 
 
 @contextmanager
