@@ -1,7 +1,7 @@
-"""The ``hecaton`` command: its subcommands, and what becomes of an error.
+"""The ``hecaton`` command: its subcommands, and how errors end it.
 
-A subcommand's module imports nothing heavy at its top; models and hardware are imported when it runs, so that
-``hecaton --help`` is quick and ``hecaton project`` never loads the hardware generator.
+The module of a subcommand imports nothing heavy at its top. Models and hardware are imported when the subcommand
+runs, so that ``hecaton --help`` is quick and ``hecaton project`` never loads the hardware generator.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import Annotated
 import typer
 
 from hecaton.commands import cache, calibrate, config, demo, doctor, export, project, schema, verilog
-from hecaton.commands.cosim import collective, package, traffic
-from hecaton.commands.cosim import gemm as cosim
+from hecaton.commands.cosim import group as cosim
 from hecaton.commands.studies import compare, scaling, sweep, validate
-from hecaton.terminal.errors import INTERRUPTED, explain
-from hecaton.terminal.options import examples
+from hecaton.terminal.errors import INTERRUPTED, outcome_of
+from hecaton.terminal.subcommand import example_lines
 from hecaton.version import VERSION
 
 app = typer.Typer(
@@ -28,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=examples(
+    epilog=example_lines(
         "hecaton project --model llama3.1-405b --dies 1024", "hecaton config show -P die.rows=16"
     ),
 )
@@ -55,9 +54,6 @@ def _root(
 
 app.add_typer(demo.app)
 app.add_typer(verilog.app)
-cosim.app.add_typer(traffic.app)
-cosim.app.add_typer(collective.app)
-cosim.app.add_typer(package.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)
@@ -97,10 +93,10 @@ def main() -> None:
 
 
 def _report(error: BaseException) -> int:
-    """Tell ``error`` in one line and return its exit code; a defect of the program is raised again."""
-    explained = explain(error)
-    if explained is None or os.environ.get("HECATON_TRACEBACK") == "1":
+    """Print ``error`` in one line and return its exit code; a defect of the program is raised again."""
+    outcome = outcome_of(error)
+    if outcome is None or os.environ.get("HECATON_TRACEBACK") == "1":
         raise error
-    code, message = explained
+    code, message = outcome
     print(f"hecaton: error: {message}", file=sys.stderr)  # noqa: T201
     return code

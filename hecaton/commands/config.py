@@ -1,60 +1,81 @@
-"""``hecaton config``: look at the configuration that the layers make together."""
+"""``hecaton config``: show the configuration that its layers make together."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.terminal.options import AsJson, ConfigFile, Overrides, examples
+from hecaton.terminal.options import AsJson, MachineOptions
 from hecaton.terminal.output import Output
+from hecaton.terminal.subcommand import subcommand
 
-app = typer.Typer(help="Look at the configuration.")
+if TYPE_CHECKING:
+    from hecaton.results.configuration_objects import ConfigurationObject, MemoryPreset, MemoryPresets
+    from hecaton.terminal.json_keys import JsonObject
+
+app = typer.Typer(help="Show the configuration.")
 
 
-@app.command(
-    epilog=examples(
+def _configuration_object() -> JsonObject:
+    from hecaton.results.configuration_objects import ConfigurationObject
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((ConfigurationObject,))
+
+
+def _memory_object() -> JsonObject:
+    from hecaton.results.configuration_objects import MemoryPresets
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((MemoryPresets,))
+
+
+@subcommand(
+    app,
+    examples=(
         "hecaton config show",
         "hecaton config show -P die.rows=16 -P die.dtype=int8 > machine.toml",
         "hecaton config show --config machine.toml --json",
-    )
+    ),
+    json_object=_configuration_object,
 )
 def show(
-    config: ConfigFile = None,
-    override: Overrides = None,
+    *,
     preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="Preset to start from.")] = "bench",
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Print the whole configuration, presets and overrides applied, as TOML that loads back.
-
-    JSON keys: preset, config (sections of keys), sources (for each key the layer that its value comes from).
-    """
+    """Print the whole configuration, presets and overrides applied, as TOML that loads back."""
     from chiplet.machine.config import dump_toml, load_configuration
 
     with Output(as_json) as out:
-        found = load_configuration(config, override or [], preset=preset)
-        out.result(
-            {"preset": preset, "config": found.system, "sources": found.sources},
-            dump_toml(found.system).rstrip(),
-        )
+        configuration = load_configuration(machine.config, machine.overrides, preset=preset)
+        data: ConfigurationObject = {
+            "preset": preset,
+            "config": configuration.system,
+            "sources": dict(configuration.sources),
+        }
+        out.result(data, dump_toml(configuration.system).rstrip())
 
 
-@app.command(
-    epilog=examples(
+@subcommand(
+    app,
+    examples=(
         "hecaton config memory",
         "hecaton project --model llama2-7b --dies 64 -P memory.preset=hbm3 -P memory.channels_per_edge_die=1.0",
-    )
+    ),
+    json_object=_memory_object,
 )
 def memory(as_json: AsJson = False) -> None:
-    """List the memory presets, which memory.preset selects: kind of DRAM, and what each channel or stack has.
-
-    JSON keys: presets (preset, kind, channels_per_edge_die, channel_bytes_per_second, channel_bytes, pj_per_bit).
-    """
+    """List the memory presets, which memory.preset selects: the kind of DRAM, and the figures of a channel or stack."""
     from chiplet.machine.config import memory_preset_names, read_memory_preset
     from hecaton.terminal.tables import columns
 
     with Output(as_json) as out:
         rows = [
-            {"preset": name, **read_memory_preset(name).values["memory"]} for name in memory_preset_names()
+            cast("MemoryPreset", {"preset": name, **read_memory_preset(name).values["memory"]})
+            for name in memory_preset_names()
         ]
-        out.result({"presets": rows}, columns(rows, list(rows[0]), title="Memory presets"))
+        data: MemoryPresets = {"presets": rows}
+        out.result(data, columns(rows, list(rows[0]), title="Memory presets"))

@@ -3,52 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from hecaton.terminal.errors import CheckFailed
-from hecaton.terminal.options import AsJson, ConfigFile, Overrides, Seed, Simulator, examples, integer
+from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory, Seed, Workers
 from hecaton.terminal.output import Output
+from hecaton.terminal.simulation_options import Simulator
+from hecaton.terminal.subcommand import subcommand
+
+if TYPE_CHECKING:
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 
-@app.command(
-    epilog=examples(
+def _json_object() -> JsonObject:
+    from hecaton.results.simulation_objects import DemoObject
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((DemoObject,))
+
+
+@subcommand(
+    app,
+    examples=(
         "hecaton demo",
         "hecaton demo -o int8 -P die.dtype=int8",
         "hecaton demo --json --workers 1 --seed 7",
-    )
+    ),
+    json_object=_json_object,
 )
 def demo(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for all files; made if missing.")
-    ] = Path("demo"),
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", parser=integer(1, 1024), metavar="N", help="Runs at a time; else one a core."
-        ),
-    ] = None,
+    *,
+    output: OutputDirectory = Path("demo"),
+    workers: Workers = None,
     seed: Seed = 0,
     sim: Simulator = "icarus",
-    config: ConfigFile = None,
-    override: Overrides = None,
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
     """Write the Verilog of a die, co-simulate GEMMs, calibrate, compare distribution methods for Llama3.1-405B on
     1024 dies with the measured cycles, and project weak scaling. Takes a few minutes.
 
     DIR/index.md shows all results, DIR/index.json lists every file with the command that makes it again. A second
-    run takes over the co-simulation records that are there. Verilog and co-simulation start from the preset bench,
+    run reuses the co-simulation records that are there. Verilog and co-simulation start from the preset bench,
     calibration and projections from the preset package; --config and -P change both. Exit code 1 if any bit
     differs.
-
-    JSON keys: folder, seconds, stages, left_out, mismatches, holdout_max_relative_error,
-    nop_holdout_max_relative_error, check_max_relative_error, sim, simulator_version, hecaton_version, seed, verilog,
-    runs, reused, utilization, cycles_per_second, samples, samples_reused, speedup, energy_ratio, step_seconds, scaling,
-    files.
     """
     from hecaton.demo.plan import FULL
     from hecaton.demo.run import run_demo
@@ -60,8 +62,8 @@ def demo(
             output,
             out,
             plan=FULL,
-            config=config,
-            overrides=override or [],
+            config=machine.config,
+            overrides=machine.overrides,
             workers=workers,
             seed=seed,
             sim=sim,

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from hecaton.terminal.errors import CheckFailed
-from hecaton.terminal.options import AsJson, examples
+from hecaton.terminal.options import AsJson
 from hecaton.terminal.output import Output
+from hecaton.terminal.subcommand import subcommand
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cosim.backends.installation import InstalledPart
+    from hecaton.results.configuration_objects import CacheUse, Doctor
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 
-@app.command(epilog=examples("hecaton doctor", "hecaton doctor --json"))
+def _json_object() -> JsonObject:
+    from hecaton.results.configuration_objects import Doctor
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((Doctor,))
+
+
+@subcommand(
+    app,
+    examples=(
+        "hecaton doctor",
+        "hecaton doctor --json",
+    ),
+    json_object=_json_object,
+)
 def doctor(as_json: AsJson = False) -> None:
-    """Say which simulator backends, compilers and waveform viewers work here, of which version, and what each of the
-    others needs; where built models are kept, and how much they take.
+    """List the simulator backends, compilers and waveform viewers with their versions and what each needs to work, and
+    the size and place of the cache of built models.
 
     Exit code 1 if no backend works.
-
-    JSON keys: backends, compilers, viewers (lists with name, works, version, path, needs), cache (folder, bytes,
-    limit_bytes, entries), python, hecaton_version.
     """
     import platform
 
@@ -37,43 +50,46 @@ def doctor(as_json: AsJson = False) -> None:
     from hecaton.version import VERSION
 
     with Output(as_json) as out:
-        kinds = {
-            "backends": installation.backends(),
-            "compilers": installation.compilers(),
-            "viewers": installation.viewers(),
-        }
+        backends = installation.backends()
         models = entries()
-        cache = {
+        cache: CacheUse = {
             "folder": str(cache_dir()),
             "bytes": sum(entry.bytes for entry in models),
             "limit_bytes": cache_bytes(),
             "entries": len(models),
         }
-        data = {
-            **{kind: [asdict(part) for part in parts] for kind, parts in kinds.items()},
+        data: Doctor = {
+            "backends": backends,
+            "compilers": installation.compilers(),
+            "viewers": installation.viewers(),
             "cache": cache,
             "python": platform.python_version(),
             "hecaton_version": VERSION,
         }
-        out.result(data, _view(kinds, cache))
-        if not any(part.works for part in kinds["backends"]):
+        out.result(data, _tables(data))
+        if not any(part.works for part in backends):
             raise CheckFailed(
-                "no backend works: " + "; ".join(f"{part.name}: {part.needs}" for part in kinds["backends"])
+                "no backend works: " + "; ".join(f"{part.name}: {part.needs}" for part in backends)
             )
 
 
-def _view(kinds: Mapping[str, Sequence[InstalledPart]], cache: Mapping[str, object]) -> RenderableType:
+def _tables(data: Doctor) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs
 
     names = ["name", "works", "version", "path", "needs"]
+    sections: dict[str, list[InstalledPart]] = {
+        "backends": data["backends"],
+        "compilers": data["compilers"],
+        "viewers": data["viewers"],
+    }
     tables = [
         columns(
             [{**asdict(part), "needs": part.needs or None} for part in parts],
             [name for name in names if any(getattr(part, name) for part in parts)],
-            title=kind,
+            title=title,
         )
-        for kind, parts in kinds.items()
+        for title, parts in sections.items()
     ]
-    return Group(*tables, pairs(cache, title="cache of built models"))
+    return Group(*tables, pairs(data["cache"], title="cache of built models"))

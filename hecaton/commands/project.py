@@ -6,62 +6,53 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.terminal.options import (
-    AsJson,
-    CalibrationFile,
-    ConfigFile,
-    Dies,
-    GlobalBatch,
-    MeshSize,
-    ModelName,
-    OptimizerName,
-    Overrides,
-    SequenceLength,
-    examples,
-    integer,
-    parse_assignments,
-    parse_mesh,
-)
+from hecaton.terminal.options import AsJson, MachineOptions
 from hecaton.terminal.output import Output
+from hecaton.terminal.projection_options import MethodOptions, OptimizerName, StepOptions
+from hecaton.terminal.subcommand import subcommand
+from hecaton.terminal.values import integer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.explain.ledger import Term
     from chiplet.projection.results import Projection
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 
-@app.command(
-    epilog=examples(
+def _json_object() -> JsonObject:
+    from chiplet.projection.results import Projection
+    from hecaton.results.projection_objects import ProjectionAblation, ProjectionTerms
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((Projection,), {"--explain": (ProjectionTerms,), "--ablate": (ProjectionAblation,)})
+
+
+@subcommand(
+    app,
+    examples=(
         "hecaton project --model llama2-7b --dies 64 --explain",
         "hecaton project --model llama3.1-405b --dies 1024 --ablate",
         "hecaton project --model llama3.1-405b --dies 1024",
         "hecaton project --model llama3.1-405b --dies 1024 --data-parallel 4 --pipeline-parallel 6",
         "hecaton project --model llama2-7b --mesh 8x8 --method flat-ring --switch direction=one",
         "hecaton project --model path/to/config.json --dies 256 --calibration calibration.json --json",
-    )
+    ),
+    json_object=_json_object,
 )
 def project(
-    model: ModelName,
-    dies: Dies = None,
-    mesh: MeshSize = None,
-    method: Annotated[
-        str,
-        typer.Option("--method", metavar="METHOD", help="hecaton, flat-ring, torus-ring or optimus."),
-    ] = "hecaton",
-    switch: Annotated[
-        list[str] | None,
-        typer.Option("--switch", metavar="NAME=VALUE", help="Set one switch of the method; repeatable."),
-    ] = None,
-    calibration: CalibrationFile = None,
-    global_batch: GlobalBatch = None,
-    sequence_length: SequenceLength = None,
+    *,
+    step: StepOptions,
+    choice: MethodOptions,
     mini_batch: Annotated[
         int | None,
         typer.Option(
-            "--mini-batch", parser=integer(1), metavar="N", help="Sequences in a mini-batch; else what fits."
+            "--mini-batch",
+            parser=integer(1),
+            metavar="N",
+            help="Sequences in a mini-batch; by default the most that fit.",
         ),
     ] = None,
     optimizer: OptimizerName = "adam",
@@ -80,7 +71,7 @@ def project(
             "--pipeline-parallel",
             parser=integer(1),
             metavar="P",
-            help="Packages of a replica, each with a part of the layers: the same as -P parallel.pipeline=P.",
+            help="Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
         ),
     ] = None,
     explain: Annotated[
@@ -89,73 +80,59 @@ def project(
     ] = False,
     ablate: Annotated[
         bool,
-        typer.Option("--ablate", help="DRAM bytes and step time without fusion, weight residence, overlap."),
+        typer.Option(
+            "--ablate", help="DRAM bytes and step time without fusion, resident weights or overlap."
+        ),
     ] = False,
-    config: ConfigFile = None,
-    override: Overrides = None,
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Project one training step of a model on a package, or on several: time, energy, memory, and which inputs
-    were measured.
+    """Project one training step of a model on one package or several: time, energy, memory, and which inputs were
+    measured.
 
-    The configuration starts from the preset package. With several packages --dies and --mesh are those of one,
-    and the sections parallel and fabric of the configuration say how they share the work and what joins them.
-
-    JSON keys: model, dies, mesh, method, switches, optimizer, global_batch, sequence_length, step_seconds,
-    tokens_per_second, mfu, energy_joules, energy, breakdown, memory, nop_elements_per_die_per_layer,
-    compute_to_nop, cost (dollars, parts, die_mm2, die_area, die_yield, dies_per_wafer, good_die_dollars,
-    substrates, assembly_yield, inputs), measured_inputs, assumed_inputs, packages, parallel; with --explain also
-    terms, with --ablate also ablation and left_out.
+    The configuration starts from the preset package. With several packages, --dies and --mesh describe one of them;
+    the sections parallel and fabric of the configuration say how the packages share the work and how they are
+    connected.
     """
     from rich.console import Group
 
-    from chiplet.machine.calibration import Calibration
-    from chiplet.machine.config import load_system
-    from chiplet.projection.job import StepRequest
     from chiplet.projection.project import account
     from chiplet.schedule.buffers import Optimizer
 
     with Output(as_json) as out:
         packages = {"parallel.data": data_parallel, "parallel.pipeline": pipeline_parallel}
-        given = [f"{key}={count}" for key, count in packages.items() if count is not None]
-        request = StepRequest(
-            model,
-            load_system(config, [*(override or []), *given], preset="package"),
-            dies=dies,
-            mesh=parse_mesh(mesh),
-            method=method,
-            switches=parse_assignments("--switch", switch),
-            calibration=None if calibration is None else Calibration.load(calibration),
-            global_batch=global_batch,
-            sequence_length=sequence_length,
+        sizes = [f"{key}={count}" for key, count in packages.items() if count is not None]
+        request = step.request(
+            machine.load("package", *sizes),
             mini_batch=mini_batch,
             optimizer=cast(Optimizer, optimizer),
+            **choice.arguments(),
         )
         accounted = account(request)
-        found = accounted.projection
-        data = found.model_dump()
-        view: list[RenderableType] = [_view(found)]
+        projection = accounted.projection
+        data = projection.model_dump()
+        tables: list[RenderableType] = [_tables(projection)]
         if explain:
             from chiplet.explain.cost import explain_cost
             from chiplet.explain.step import explain as terms_of
 
-            terms = terms_of(accounted) + explain_cost(found)
+            terms = terms_of(accounted) + explain_cost(projection)
             data["terms"] = [term.model_dump() for term in terms]
-            view.append(_terms(terms))
+            tables.append(_terms_table(terms))
         if ablate:
             from chiplet.studies.ablation import ablate as rows_of
             from hecaton.terminal.tables import columns
 
             rows, left_out = rows_of(accounted)
             data["ablation"] = [row.model_dump() for row in rows]
-            data["left_out"] = [each.model_dump() for each in left_out]
+            data["left_out"] = [method.model_dump() for method in left_out]
             names = ["without", "dram_bytes", "step_seconds", "dram_ratio", "step_ratio"]
-            view.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
-            view += [f"Left out: {each.method}: {each.reason}" for each in left_out]
-        out.result(data, Group(*view))
+            tables.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
+            tables += [f"Left out: {method.method}: {method.reason}" for method in left_out]
+        out.result(data, Group(*tables))
 
 
-def _terms(terms: list[Term]) -> RenderableType:
+def _terms_table(terms: list[Term]) -> RenderableType:
     from hecaton.terminal.tables import cell, columns
 
     rows = [
@@ -166,8 +143,8 @@ def _terms(terms: list[Term]) -> RenderableType:
             "status": term.status,
             "formula": f"{term.formula} ({term.how})" if term.how != "formula" else term.formula,
             "operands": "; ".join(
-                f"{each.name} = {cell(each.value)} {each.unit}".rstrip() + f" [{each.status}]"
-                for each in term.operands
+                f"{operand.name} = {cell(operand.value)} {operand.unit}".rstrip() + f" [{operand.status}]"
+                for operand in term.operands
             ),
         }
         for term in terms
@@ -175,25 +152,25 @@ def _terms(terms: list[Term]) -> RenderableType:
     return columns(rows, list(rows[0]), title="Terms of the result")
 
 
-def _view(found: Projection) -> RenderableType:
+def _tables(projection: Projection) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import cell, columns, pairs, quantity
 
-    step = found.step_seconds
+    step = projection.step_seconds
     summary = {
-        "method": found.method,
-        "switches": cell(found.switches),
-        "batch": f"{found.global_batch} sequences of {found.sequence_length} tokens, {found.optimizer}",
+        "method": projection.method,
+        "switches": cell(projection.switches),
+        "batch": f"{projection.global_batch} sequences of {projection.sequence_length} tokens, {projection.optimizer}",
         "step": quantity(step, "s"),
-        "tokens per second": f"{found.tokens_per_second:.4g}",
-        "MFU": f"{found.mfu:.1%}",
-        "energy": quantity(found.energy_joules, "J"),
-        "NoP elements a die and layer": f"{found.nop_elements_per_die_per_layer:.4g}",
-        "cost": f"{found.cost.dollars:.4g} $, dies of {found.cost.die_mm2:.4g} mm2, design not counted",
-        "yield": f"{found.cost.die_yield:.1%} of dies, {found.cost.assembly_yield:.1%} of assemblies",
+        "tokens per second": f"{projection.tokens_per_second:.4g}",
+        "MFU": f"{projection.mfu:.1%}",
+        "energy": quantity(projection.energy_joules, "J"),
+        "NoP elements a die and layer": f"{projection.nop_elements_per_die_per_layer:.4g}",
+        "cost": f"{projection.cost.dollars:.4g} $, dies of {projection.cost.die_mm2:.4g} mm2, design not counted",
+        "yield": f"{projection.cost.die_yield:.1%} of dies, {projection.cost.assembly_yield:.1%} of assemblies",
     }
-    parts = found.breakdown
+    parts = projection.breakdown
     times = [
         {
             "time": name,
@@ -212,7 +189,7 @@ def _view(found: Projection) -> RenderableType:
                     ("pipeline bubble", None, parts.pipeline_bubble),
                     ("between packages", None, parts.fabric_exposed),
                 ]
-                if found.parallel
+                if projection.parallel
                 else []
             ),
         )
@@ -221,16 +198,20 @@ def _view(found: Projection) -> RenderableType:
         {
             "block": block,
             "mini-batch tokens": tokens,
-            **{f"tile {direction}": tile for direction, tile in found.memory.token_tiles[block].items()},
-            "parts": found.memory.parts[block],
-            "slices": found.memory.slices[block],
+            **{f"tile {direction}": tile for direction, tile in projection.memory.token_tiles[block].items()},
+            "parts": projection.memory.parts[block],
+            "slices": projection.memory.slices[block],
         }
-        for block, tokens in found.memory.mini_batch_tokens.items()
-        if block in found.memory.token_tiles
+        for block, tokens in projection.memory.mini_batch_tokens.items()
+        if block in projection.memory.token_tiles
     ]
     energy = [
-        {"energy": name.replace("_", " "), "joules": joules, "share": f"{joules / found.energy_joules:.1%}"}
-        for name, joules in found.energy.items()
+        {
+            "energy": name.replace("_", " "),
+            "joules": joules,
+            "share": f"{joules / projection.energy_joules:.1%}",
+        }
+        for name, joules in projection.energy.items()
     ]
     memory = [
         {
@@ -238,7 +219,7 @@ def _view(found: Projection) -> RenderableType:
             "needed": quantity(use.needed_bytes, "B"),
             "there": quantity(use.available_bytes, "B"),
         }
-        for name, use in [*found.memory.buffers.items(), ("DRAM", found.memory.dram)]
+        for name, use in [*projection.memory.buffers.items(), ("DRAM", projection.memory.dram)]
     ]
     inputs = [
         {
@@ -248,22 +229,26 @@ def _view(found: Projection) -> RenderableType:
             "status": entry.status,
             "source": entry.source,
         }
-        for entry in [*found.measured_inputs, *found.assumed_inputs, *found.cost.inputs]
+        for entry in [*projection.measured_inputs, *projection.assumed_inputs, *projection.cost.inputs]
     ]
     cost = [
-        {"cost": name.replace("_", " "), "dollars": dollars, "share": f"{dollars / found.cost.dollars:.1%}"}
-        for name, dollars in found.cost.parts.items()
+        {
+            "cost": name.replace("_", " "),
+            "dollars": dollars,
+            "share": f"{dollars / projection.cost.dollars:.1%}",
+        }
+        for name, dollars in projection.cost.parts.items()
     ]
-    title = f"{found.model} on {found.dies} dies ({found.mesh})"
+    title = f"{projection.model} on {projection.dies} dies ({projection.mesh})"
     shared: list[RenderableType] = []
-    if found.parallel is not None:
-        title += f" in each of {found.packages} packages"
-        shared.append(pairs(found.parallel.model_dump(), title="Packages"))
+    if projection.parallel is not None:
+        title += f" in each of {projection.packages} packages"
+        shared.append(pairs(projection.parallel.model_dump(), title="Packages"))
     return Group(
         pairs(summary, title=title),
         *shared,
         columns(times, list(times[0]), title="Busy, and what it adds to the step"),
-        columns(schedule, list(schedule[0]), title=f"Schedule: {found.memory.rounds} rounds"),
+        columns(schedule, list(schedule[0]), title=f"Schedule: {projection.memory.rounds} rounds"),
         columns(energy, ["energy", "joules", "share"]),
         columns(memory, ["memory", "needed", "there"]),
         columns(cost, ["cost", "dollars", "share"]),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from hecaton.terminal.options import AsJson, ConfigFile, Overrides, examples
+from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory
 from hecaton.terminal.output import Output
+from hecaton.terminal.simulation_options import WholePackage
+from hecaton.terminal.subcommand import subcommand
 
 if TYPE_CHECKING:
+    from hecaton.results.simulation_objects import VerilogFiles
+    from hecaton.terminal.json_keys import JsonObject
     from rtl.block import Block
 
 DIE_SECTIONS: tuple[str, ...] = ("die", "memory")
@@ -20,40 +23,41 @@ PACKAGE_SECTIONS: tuple[str, ...] = ("die", "memory", "nop", "link", "package")
 app = typer.Typer()
 
 
-@app.command(
-    epilog=examples(
+def _json_object() -> JsonObject:
+    from hecaton.results.simulation_objects import VerilogFiles
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((VerilogFiles,))
+
+
+@subcommand(
+    app,
+    examples=(
         "hecaton verilog -o die",
         "hecaton verilog -o die16 -P die.rows=16 -P die.cols=16 -P die.dtype=int8",
         "hecaton verilog -o die --config machine.toml -P die.sram=macro",
         "hecaton verilog --package -o package -P package.rows=2 -P package.cols=3",
-    )
+    ),
+    json_object=_json_object,
 )
 def verilog(
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", metavar="DIR", help="Directory for the Verilog; made if missing."),
-    ],
-    package: Annotated[
-        bool, typer.Option("--package", help="A package of dies and IO dies instead of one die.")
-    ] = False,
-    config: ConfigFile = None,
-    override: Overrides = None,
+    *,
+    output: OutputDirectory,
+    package: WholePackage = False,
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Write a compute die, or a package of them, as Verilog: one module a file, a file list, and a JSON map of
-    registers, counters, commands and signals, for a package also of its dies and IO dies. The same configuration gives
-    the same bytes.
+    """Write a compute die, or with --package a package of dies, as Verilog: one module a file, a file list, and a JSON
+    map of registers, counters, commands and signals, for a package also of its dies and IO dies. The same
+    configuration gives the same bytes.
 
     The configuration starts from the preset bench.
-
-    JSON keys: top, files, modules, bytes, seconds, map, file_list.
     """
-    from chiplet.machine.config import load_system
     from rtl.die.die import Die, die_map
     from rtl.emit.emitter import emit
 
     with Output(as_json) as out:
-        system = load_system(config, override or [], preset="bench")
+        system = machine.load("bench")
         if package:
             from rtl.package.package import Package, package_map
 
@@ -70,7 +74,7 @@ def verilog(
             configuration={name: getattr(system, name).model_dump() for name in sections},
             map=entries,
         )
-        data = {
+        data: VerilogFiles = {
             "top": emitted.top,
             "files": [str(path) for path in emitted.files],
             "modules": list(emitted.modules),

@@ -24,7 +24,7 @@ from hecaton.plots.projection import TIME_PARTS, plot_comparison
 from hecaton.plots.scaling import plot_scaling
 from hecaton.results.records import Run, run_gemms
 from hecaton.results.reproduce import command, gemm_command
-from hecaton.terminal.comparison import view
+from hecaton.terminal.comparison import comparison_tables
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
 from rtl.die.die import Die, die_map
@@ -105,7 +105,7 @@ class Setup:
                 )
                 advance()
 
-            return run_gemms(requests, self.records, workers=self.workers, each=told)
+            return run_gemms(requests, self.records, workers=self.workers, ended=told)
 
 
 def write_verilog(setup: Setup) -> DemoPart:
@@ -261,7 +261,7 @@ def compare(setup: Setup) -> DemoPart:
     words += ["--calibration", setup.calibration, *setup.options]
     json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
     write_output(json_file, to_json(found.model_dump()) + "\n")
-    write_output(text_file, as_text(view(found)))
+    write_output(text_file, as_text(comparison_tables(found)))
     plot_comparison(found, setup.folder / "comparison.png")
     files = [
         DemoFile(

@@ -1,4 +1,4 @@
-"""GEMM runs that are kept on disk: what ran before on the same design is not run again."""
+"""Measurement records on disk: a run whose record is there, of the same design, is not run again."""
 
 from __future__ import annotations
 
@@ -30,38 +30,38 @@ def run_gemms(
     requests: Sequence[GemmRequest],
     folder: Path,
     *,
-    each: Callable[[Run], None],
+    ended: Callable[[Run], None],
     workers: int | None = None,
 ) -> list[Run]:
-    """Run all ``requests``, as many at a time as there are cores or ``workers``; their runs in order.
+    """Run all ``requests`` in ``workers`` processes, by default one per core, and return the runs in order.
 
-    Each record is written into ``folder`` as soon as its run ends, and ``each`` is told. Errors are those of
-    :func:`cosim.run.gemm.run_gemm`.
+    As soon as a run ends, its record is written into ``folder`` and ``ended`` is called. Raises what
+    :func:`cosim.run.gemm.run_gemm` raises.
     """
-    found: dict[int, Run] = {}
-    for index, run in run_all(partial(run_or_reuse, folder=folder), requests, workers=workers):
-        found[index] = run
-        each(run)
-    return [found[index] for index in range(len(requests))]
+    runs: dict[int, Run] = {}
+    for index, run in run_all(partial(run_recorded, folder=folder), requests, workers=workers):
+        runs[index] = run
+        ended(run)
+    return [runs[index] for index in range(len(requests))]
 
 
-def run_or_reuse(request: GemmRequest, *, folder: Path) -> Run:
-    """Run ``request`` and write its record, unless ``folder`` has one that :mod:`cosim.regress.reuse` accepts."""
+def run_recorded(request: GemmRequest, *, folder: Path) -> Run:
+    """Run ``request`` with the records in ``folder``: reuse a valid one, or run and write a new one."""
     record, reused = run_unless_known(request, known_records(request, folder))
     return Run(record, folder / record.file_name if reused else save_record(record, folder), reused)
 
 
 def known_records(request: GemmRequest, folder: Path) -> list[GemmRecord]:
-    """Records of ``request`` in ``folder``, on whatever design; what is no record is passed over."""
-    found = []
+    """Return the records of ``request`` in ``folder``, of any design. Files that are no records are skipped."""
+    records = []
     for path in sorted(folder.glob(f"{glob.escape(request.file_stem)}_*.json")):
         try:
             record = GemmRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
         if record.request == request:
-            found.append(record)
-    return found
+            records.append(record)
+    return records
 
 
 class Record(Protocol):

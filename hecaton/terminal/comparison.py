@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from chiplet.studies.results import Comparison, MethodResult
 
 
-def view(found: Comparison) -> RenderableType:
-    """The tables of a comparison."""
+def comparison_tables(comparison: Comparison) -> RenderableType:
+    """Return the tables of ``comparison``."""
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs
@@ -19,16 +19,16 @@ def view(found: Comparison) -> RenderableType:
     names = ["method", "step s", "speedup", "energy J", "energy ratio", "MFU", "switches"]
     parts: list[RenderableType] = [
         columns(
-            _rows(found.methods),
+            _rows(comparison.methods),
             names,
-            title=f"{found.model} on {found.dies} dies ({found.mesh}), speed and energy against flat-ring",
+            title=f"{comparison.model} on {comparison.dies} dies ({comparison.mesh}), against flat-ring",
         ),
-        columns(_rows(found.baselines), names, title="hecaton against flat rings with these switches"),
+        columns(_rows(comparison.baselines), names, title="hecaton against flat rings with these switches"),
     ]
-    parts += [pairs(claim.model_dump(), title="Published, for comparison") for claim in found.published]
-    measured = ", ".join(entry.name for entry in found.measured_inputs) or "none"
+    parts += [pairs(claim.model_dump(), title="Published, for comparison") for claim in comparison.published]
+    measured = ", ".join(entry.name for entry in comparison.measured_inputs) or "none"
     parts.append(
-        f"Measured inputs: {measured}. Published or assumed: {len(found.assumed_inputs)} (--json lists them)."
+        f"Measured inputs: {measured}. Published or assumed: {len(comparison.assumed_inputs)} (--json lists them)."
     )
     return Group(*parts)
 

@@ -1,4 +1,4 @@
-"""What went wrong, as one line and an exit code: the only place that decides either."""
+"""Exit codes and error lines: the only place that decides either."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ class CheckFailed(Exception):
     """A run finished and its result is wrong, such as mismatches against the golden model."""
 
 
-def explain(error: BaseException) -> tuple[int, str] | None:
-    """Exit code and message of an error that the user can mend, or ``None`` for a defect of the program.
+def outcome_of(error: BaseException) -> tuple[int, str] | None:
+    """Return exit code and message of an error that the user can correct, or ``None`` for a defect of the program.
 
-    Everywhere in Hecaton a ``ValueError`` is a refusal of what was asked for, and its message is meant for
-    the user.
+    Everywhere in Hecaton a ``ValueError`` refuses what the user asked for, and its message is written for the user.
     """
     if isinstance(error, TyperException):
         context = getattr(error, "ctx", None)
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         return BAD_INPUT, one_line(error.format_message()) + hint
-    # Ask for what is loaded, do not import it: a command that simulates nothing must not pay for simulators.
+    # Looked up, not imported: a command that simulates nothing must not load simulators.
     backends = sys.modules.get("cosim.backends.base")
     if isinstance(error, CheckFailed) or (backends and isinstance(error, backends.SimulationError)):
         return CHECK_FAILED, one_line(str(error))
@@ -40,5 +39,5 @@ def explain(error: BaseException) -> tuple[int, str] | None:
 
 
 def one_line(text: str) -> str:
-    """``text`` with every run of white space, line ends among them, as one space."""
+    """Return ``text`` in one line: all white space becomes single spaces."""
     return " ".join(text.split())

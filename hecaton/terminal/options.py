@@ -1,147 +1,109 @@
-"""The options that subcommands share, declared once: use them as parameter types."""
+"""Options that commands of every kind share. Each is declared once, and used as the type of a parameter.
+
+A group of options is a dataclass: a command takes it as one parameter, see
+:func:`hecaton.terminal.subcommand.subcommand`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-MAX_DIES = 1 << 20
-"""More dies than any package has: a larger number is a slip of the hand."""
+from hecaton.terminal.values import integer
 
-
-def integer(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Parser of an option's value: an integer of at least ``low``, and of at most ``high``."""
-    allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-
-    def parse(text: str) -> int:
-        shown = str(text)
-        if re.fullmatch(r"[+-]?\d{1,18}", shown, re.ASCII):
-            value = int(shown)
-            if value >= low and (high is None or value <= high):
-                return value
-        raise typer.BadParameter(f"must be {allowed}, not {shown[:60]}")
-
-    return parse
-
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE.toml", help="Configuration file; its keys win over the preset's."),
-]
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-P", metavar="KEY=VALUE", help="Set one configuration key, as in -P die.rows=16; repeatable."
-    ),
-]
+if TYPE_CHECKING:
+    from chiplet.machine.calibration import Calibration
+    from chiplet.machine.specs import SystemSpec
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else, on stdout.")
 ]
 
-Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed", parser=integer(0), metavar="N", help="Seed of everything that is drawn at random."
-    ),
-]
+_SEED = typer.Option("--seed", parser=integer(0), metavar="N", help="Seed of all random choices.")
+Seed = Annotated[int, _SEED]
+OptionalSeed = Annotated[int | None, _SEED]
 
-TraceFile = Annotated[
-    Path | None,
-    typer.Option("--trace", metavar="FILE.json", help="Trace of the units for Perfetto (ui.perfetto.dev)."),
-]
-
-WaveFile = Annotated[
+CalibrationFile = Annotated[
     Path | None,
     typer.Option(
-        "--waves",
-        metavar="FILE.fst|FILE.vcd",
-        help="Waveform of every signal, with views for GTKWave (.gtkw) and Surfer (.sucl) beside it.",
-    ),
-]
-
-Simulator = Annotated[
-    str,
-    typer.Option(
-        "--sim", metavar="icarus|cxxrtl|verilator", help="Simulator that runs the generated Verilog."
-    ),
-]
-
-
-ModelName = Annotated[
-    str, typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json.")
-]
-
-Dies = Annotated[
-    int | None,
-    typer.Option(
-        "--dies",
-        parser=integer(1, MAX_DIES),
-        metavar="N",
-        help="Compute dies, as square a mesh as they make.",
+        "--calibration", metavar="FILE", help="Measured cycles of this die; by default those of the design."
     ),
 ]
 
 MeshSize = Annotated[
     str | None,
-    typer.Option(
-        "--mesh", metavar="RxC", help="Rows x columns of dies; without --dies and --mesh the package's."
-    ),
+    typer.Option("--mesh", metavar="RxC", help="Rows x columns of dies; by default those of the package."),
 ]
 
-CalibrationFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--calibration", metavar="FILE", help="Measured cycles of this die; else the design's floor."
-    ),
+OutputDirectory = Annotated[
+    Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for the files; made if missing.")
 ]
 
-GlobalBatch = Annotated[
-    int | None,
-    typer.Option("--global-batch", parser=integer(1), metavar="N", help="Sequences in a training step."),
-]
-
-SequenceLength = Annotated[
-    int | None,
-    typer.Option("--sequence-length", parser=integer(1), metavar="N", help="Tokens in a sequence."),
-]
-
-OptimizerName = Annotated[
-    str, typer.Option("--optimizer", metavar="adam|sgd", help="Optimizer of the training.")
-]
+_WORKERS = typer.Option(
+    "--workers", parser=integer(1, 1024), metavar="N", help="Processes at a time; by default one per core."
+)
+Workers = Annotated[int | None, _WORKERS]
 
 
-def parse_mesh(text: str | None) -> tuple[int, int] | None:
-    """Rows and columns of a ``--mesh``, such as ``4x8``. Raises ``ValueError`` for anything else."""
-    if text is None:
+@dataclass(frozen=True)
+class MachineOptions:
+    """Options that make the configuration."""
+
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE.toml", help="Configuration file; its keys win over the preset's."
+        ),
+    ] = None
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-P", metavar="KEY=VALUE", help="Set one configuration key, as in -P die.rows=16; repeatable."
+        ),
+    ] = None
+
+    @property
+    def overrides(self) -> list[str]:
+        """The values of ``-P``."""
+        return self.override or []
+
+    def load(self, preset: str, *assignments: str) -> SystemSpec:
+        """Return the machine: ``preset``, changed by the options and then by ``assignments`` (``KEY=VALUE``).
+
+        Raises ``ValueError`` of one line for a key or value that is not allowed.
+        """
+        from chiplet.machine.config import load_system
+
+        return load_system(self.config, [*self.overrides, *assignments], preset=preset)
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """Options that say where many runs go: to local processes or to a cluster."""
+
+    workers: Workers = None
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="tcp://HOST:PORT",
+            help="Run on the workers of this Dask scheduler instead of the local cores.",
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Raise ``ValueError`` if both are given."""
+        if self.workers is not None and self.scheduler is not None:
+            raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")
+
+
+def load_calibration(path: Path | None) -> Calibration | None:
+    """Return the calibration of ``--calibration``, if there is one. Raises ``ValueError`` if it cannot be read."""
+    if path is None:
         return None
-    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text, re.ASCII)
-    if match is None:
-        raise ValueError(f"--mesh {text}: must be ROWSxCOLUMNS, as in --mesh 4x8")
-    rows, cols = int(match[1]), int(match[2])
-    if rows * cols > MAX_DIES:
-        raise ValueError(f"--mesh {text}: must have at most {MAX_DIES} dies")
-    return rows, cols
+    from chiplet.machine.calibration import Calibration
 
-
-def parse_assignments(option: str, items: Sequence[str] | None) -> dict[str, Any]:
-    """``NAME=VALUE`` items of ``option`` by name, values read as those of ``-P``; else ``ValueError``."""
-    from chiplet.machine.config import parse_value
-
-    found: dict[str, Any] = {}
-    for item in items or []:
-        name, equals, value = (part.strip() for part in item.partition("="))
-        if not name or not equals or not value:
-            raise ValueError(f"{option} {item}: must be NAME=VALUE")
-        found[name] = parse_value(value)
-    return found
-
-
-def examples(*lines: str) -> str:
-    """The epilog of a subcommand's help: one example a line."""
-    return "\n\n".join(["[bold]Examples[/bold]", *(line.replace("[", r"\[") for line in lines)])
+    return Calibration.load(path)

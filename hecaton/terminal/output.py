@@ -86,7 +86,7 @@ class Output:
             yield lambda steps=1: bar.advance(task, steps)
 
     @contextmanager
-    def share(self, label: str) -> Iterator[Callable[[float], None]]:
+    def fraction(self, label: str) -> Iterator[Callable[[float], None]]:
         """A progress bar like :meth:`progress`; call what it gives with the part that is over, from 0 to 1."""
         with self.progress(label, 1.0) as advance:
             shown = 0.0

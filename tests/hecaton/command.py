@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from hecaton.cli import app
+from hecaton.terminal.json_keys import JsonObject
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,3 +39,25 @@ def refused(*arguments: str, cwd: Path | None = None) -> str:
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("hecaton: error: ")
     return done.stderr.removeprefix("hecaton: error: ").rstrip("\n")
+
+
+def json_result(
+    *arguments: str, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Run ``hecaton`` with ``arguments`` and ``--json``; return the only object on stdout."""
+    done = hecaton(*arguments, "--json", cwd=cwd, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    data: dict[str, Any] = json.loads(done.stdout)
+    return data
+
+
+def documented_keys(line: str, *options: str) -> set[str]:
+    """Return the JSON keys that the help of the command in ``line`` lists, those of ``options`` included."""
+    command: Any = get_command(app)
+    for word in line.split():
+        if not hasattr(command, "commands"):
+            break
+        command = command.commands[word]
+    json_object: JsonObject = type(command).json_object()
+    return json_object.names(*options)

@@ -9,88 +9,97 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hecaton.terminal.errors import CheckFailed
-from hecaton.terminal.link_options import Burst, DeadLink, Flips, Links, LinkStalls, faulty_links
-from hecaton.terminal.options import (
-    AsJson,
-    ConfigFile,
-    Overrides,
-    Seed,
-    Simulator,
-    examples,
-    integer,
-    parse_mesh,
-)
+from hecaton.terminal.link_options import LinkOptions
+from hecaton.terminal.options import AsJson, MachineOptions, MeshSize, Seed
 from hecaton.terminal.output import Output
+from hecaton.terminal.simulation_options import Simulator
+from hecaton.terminal.subcommand import subcommand
+from hecaton.terminal.values import integer, parse_mesh
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from cosim.records.traffic import TrafficRecord
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
-Cycles = integer(1, 1 << 24)
+
+def _json_object() -> JsonObject:
+    from hecaton.results.simulation_objects import (
+        CostOfFaults,
+        CountedLinks,
+        TrafficLink,
+        TrafficPoint,
+        TrafficSetting,
+        TrafficSweep,
+    )
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject(
+        (TrafficSetting,),
+        {
+            "--rate": (TrafficPoint,),
+            "--sweep": (TrafficSweep,),
+            "--links": (TrafficLink,),
+            "--links and --rate": (CountedLinks,),
+            "--flips or --stalls and --rate": (CostOfFaults,),
+        },
+    )
 
 
-@app.command(
-    epilog=examples(
+@subcommand(
+    app,
+    examples=(
         "hecaton cosim traffic --mesh 4x4 --rate 0.3 --cycles 5000",
         "hecaton cosim traffic --mesh 1x3 --rate 0.2 --cycles 500 -P nop.buffer_flits=2 --json",
         "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl -o latency.svg",
         "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --flips 1e-3 -P link.latency_seconds=5e-9",
         "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --dead-link 0:1@500",
-    )
+    ),
+    json_object=_json_object,
 )
 def traffic(
-    mesh: Annotated[
-        str | None,
-        typer.Option("--mesh", metavar="RxC", help="Rows x columns of routers; else the package's."),
-    ] = None,
+    *,
+    faults: LinkOptions,
+    mesh: MeshSize = None,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", metavar="FLITS", help="Flits that a node offers in a cycle, 0 to 1."),
+        typer.Option("--rate", metavar="FLITS", help="Flits that a node generates per cycle, 0 to 1."),
     ] = None,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Rates up to 1, instead of one.")] = False,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Measure rates up to 1 instead of a single one.")
+    ] = False,
     step: Annotated[
-        float, typer.Option("--step", metavar="FLITS", help="Distance of a sweep's rates, 0.001 to 1.")
+        float, typer.Option("--step", metavar="FLITS", help="Step between the rates of a sweep, 0.001 to 1.")
     ] = 0.05,
     cycles: Annotated[
-        int, typer.Option("--cycles", parser=Cycles, metavar="N", help="Cycles that are measured.")
+        int,
+        typer.Option("--cycles", parser=integer(1, 1 << 24), metavar="N", help="Cycles that are measured."),
     ] = 5000,
     warmup: Annotated[
         int,
-        typer.Option("--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before these."),
+        typer.Option(
+            "--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before the measured ones."
+        ),
     ] = 1000,
-    links: Links = False,
-    flips: Flips = 0.0,
-    burst: Burst = 0,
-    stalls: LinkStalls = 0.0,
-    dead_link: DeadLink = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
     ] = None,
     seed: Seed = 0,
     sim: Simulator = "icarus",
-    config: ConfigFile = None,
-    override: Overrides = None,
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Send single flits from every die to dies drawn at random (uniform, itself included), and measure latency and
+    """Send single flits from every die to dies drawn uniformly at random, itself included, and measure latency and
     throughput; then wait until the network is empty, and count what is lost.
 
-    The configuration starts from the preset bench. Rates, offered load and throughput are flits/node/cycle, latencies
-    cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, or comes out at a wrong die, or if a link
-    is dead. With --flips or --stalls and one rate, the same traffic runs once more without faults for comparison.
-
-    JSON keys: mesh, cycles, warmup, seed, sim, simulator_version, hecaton_version, verilog_sha256, nop,
-    zero_load_latency, and rate, offered, throughput, latency_mean (with the time in the source's queue),
-    network_latency_mean (without), generated, received, lost, misrouted, wrong, wall_seconds; with --sweep these in
-    points (a list), saturation_throughput (at the highest load) and saturation_rate (highest rate with less than three
-    times the latency at zero load). With --links also link (phit_bits, flight_cycles, timeout_cycles, flips, burst,
-    stalls, stall_cycles, death), and in each point links (frame_bits, frame_cycles, latency_cycles, dead_cycles; flits
-    sent, received and replayed; crc_errors, flips, stalls; deaths: source, target and the cycle in which the link was
-    found dead); with faults throughput_without_faults and throughput_cost, the share that is lost.
+    The configuration starts from the preset bench. Rates, offered load and throughput are in flits/node/cycle,
+    latencies in cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, or delivered to a wrong die,
+    or if a link is dead. With --flips or --stalls and one rate, the same traffic runs once more without faults, for
+    comparison.
     """
-    from chiplet.machine.config import load_system
     from cosim.records.traffic import traffic_request
     from cosim.run.traffic import prepare, saturation_rate, sweep_rates
     from hecaton.plots.figure import check_plot
@@ -102,25 +111,25 @@ def traffic(
             if not sweep:
                 raise ValueError(f"-o {output}: only --sweep has a plot")
             check_plot(output)
-        system = load_system(config, override or [], preset="bench")
+        system = machine.load("bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
-        faulty = faulty_links(system, links, flips, burst, stalls, dead_link)
+        links = faults.of(system)
         requests = [
             traffic_request(
                 rows=rows,
                 cols=cols,
                 nop=system.nop,
-                links=faulty,
-                rate=each,
+                links=links,
+                rate=offered,
                 cycles=cycles,
                 warmup=warmup,
                 seed=seed,
                 sim=sim,
             )
-            for each in (sweep_rates(step) if rate is None else [rate])
+            for offered in (sweep_rates(step) if rate is None else [rate])
         ]
-        if faulty is not None and (flips or stalls) and faulty.death is None and not sweep:
-            ideal = faulty.model_copy(update={"flips": 0.0, "stalls": 0.0})
+        if links is not None and (links.flips or links.stalls) and links.death is None and not sweep:
+            ideal = links.model_copy(update={"flips": 0.0, "stalls": 0.0})
             requests.append(requests[0].model_copy(update={"links": ideal}))
         runs = [prepare(request) for request in requests]
         out.note(f"simulating {rows}x{cols} routers with {sim} ...")
@@ -142,8 +151,8 @@ def traffic(
             "nop": system.nop.model_dump(),
             "zero_load_latency": first.zero_load_latency,
         }
-        if faulty is not None:
-            data["link"] = faulty.model_dump()
+        if links is not None:
+            data["link"] = links.model_dump()
         points = [_point(record) for record in records]
         if sweep:
             data["saturation_throughput"] = records[-1].throughput
@@ -158,26 +167,26 @@ def traffic(
             from hecaton.plots.traffic import plot_latency
 
             plot_latency(records, output)
-        out.result(data, _view(data, points))
+        out.result(data, _tables(data, points))
         _check(records)
 
 
 def _check(records: Sequence[TrafficRecord]) -> None:
-    """Raise CheckFailed for dead links, and for flits that are lost or not what and where they should be."""
+    """Raise CheckFailed for dead links, and for flits that are lost, wrong, misrouted or doubled."""
     for record in records:
         asked = None if record.request.links is None else record.request.links.death
         deaths = () if record.links is None else record.links.deaths
         if asked is not None:
             link, bound = f"link {asked.source}:{asked.target}", record.links and record.links.dead_cycles
-            found = [
+            detected = [
                 death for death in deaths if (death.source, death.target) == (asked.source, asked.target)
             ]
-            if not found:
+            if not detected:
                 raise CheckFailed(
                     f"{link} died in cycle {asked.cycle}, and was not found dead in {bound} cycles"
                 )
             raise CheckFailed(
-                f"{link} is dead: node {asked.target} found so {found[0].cycle - asked.cycle} cycles after cycle "
+                f"{link} is dead: node {asked.target} found so {detected[0].cycle - asked.cycle} cycles after cycle "
                 f"{asked.cycle}, within the bound of {bound}"
             )
         if deaths:
@@ -201,7 +210,7 @@ def _point(record: TrafficRecord) -> dict[str, Any]:
     }
 
 
-def _view(data: dict[str, Any], points: list[dict[str, Any]]) -> Any:
+def _tables(data: dict[str, Any], points: list[dict[str, Any]]) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns
@@ -219,7 +228,7 @@ def _view(data: dict[str, Any], points: list[dict[str, Any]]) -> Any:
     title = f"{data['mesh']}, {data['cycles']} cycles, seed {data['seed']}, {data['sim']}: "
     title += f"latency at zero load {data['zero_load_latency']:.4g} cycles"
     shown = points if "points" in data else points[:1]
-    parts: list[Any] = [columns(shown, names, title=title)]
+    parts: list[RenderableType] = [columns(shown, names, title=title)]
     if "link" in data:
         counted = ["sent", "replayed", "crc_errors", "flips", "stalls"]
         title = "Links: frames of {frame_bits} bits in {frame_cycles} cycles, latency {latency_cycles} cycles"

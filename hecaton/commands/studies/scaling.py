@@ -1,45 +1,50 @@
-"""``hecaton scaling``: model and package growing together, one model on more dies, and what a result hangs on."""
+"""``hecaton scaling``: weak and strong scaling, and the sensitivity of the results to the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import (
-    MAX_DIES,
-    AsJson,
-    CalibrationFile,
-    ConfigFile,
-    GlobalBatch,
-    Overrides,
-    SequenceLength,
-    examples,
-    integer,
-)
+from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, load_calibration
 from hecaton.terminal.output import Output
+from hecaton.terminal.projection_options import GlobalBatch, SequenceLength
+from hecaton.terminal.subcommand import subcommand
+from hecaton.terminal.values import MAX_DIES, integer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.studies.results import ScalingRow
+    from hecaton.results.projection_objects import ScalingStudy
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 
-@app.command(
-    epilog=examples(
+def _json_object() -> JsonObject:
+    from hecaton.results.projection_objects import ScalingStudy
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((ScalingStudy,))
+
+
+@subcommand(
+    app,
+    examples=(
         "hecaton scaling",
         "hecaton scaling -o scaling --json",
         "hecaton scaling --strong llama2-70b --dies-list 64,256,1024",
-    )
+    ),
+    json_object=_json_object,
 )
 def scaling(
+    *,
     strong: Annotated[
         str | None,
-        typer.Option("--strong", metavar="MODEL", help="Scale this model over --dies-list as well."),
+        typer.Option("--strong", metavar="MODEL", help="Also scale this model over --dies-list."),
     ] = None,
     dies_list: Annotated[
         str, typer.Option("--dies-list", metavar="N,N,...", help="Numbers of dies for --strong.")
@@ -50,21 +55,15 @@ def scaling(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Directory for plots.")
     ] = None,
-    config: ConfigFile = None,
-    override: Overrides = None,
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
     """Scale model and package together over the four published pairs with all methods, and vary the machine.
 
-    Weak scaling, with the published figures beside ours; strong scaling of one model; and for the largest pair
-    the sensitivity to link bandwidth and latency, DRAM bandwidth, SRAM, array size, mesh shape and switches.
-    The configuration starts from the preset package.
-
-    JSON keys: rows (terms are the factors of compute_to_nop), spread, strong, sensitivity, published, left_out,
-    files.
+    The result has weak scaling, with the published figures beside ours; strong scaling of one model; and for the
+    largest pair the sensitivity to link bandwidth and latency, DRAM bandwidth, SRAM, array size, mesh shape and
+    switches. The configuration starts from the preset package.
     """
-    from chiplet.machine.calibration import Calibration
-    from chiplet.machine.config import load_system
     from chiplet.studies import scaling as study
     from chiplet.workload.llm import load_model
     from rtl.emit.output_files import check_output_folder
@@ -75,22 +74,22 @@ def scaling(
         counts = _counts(dies_list)
         model = None if strong is None else load_model(strong)
         setting = study.Setting(
-            load_system(config, override or [], preset="package"),
-            None if calibration is None else Calibration.load(calibration),
+            machine.load("package"),
+            load_calibration(calibration),
             global_batch,
             sequence_length,
         )
         rows, left_out = study.weak_scaling(setting)
-        more: list[ScalingRow] = []
+        strong_rows: list[ScalingRow] = []
         if model is not None:
-            more, lacking = study.strong_scaling(model, counts, setting)
+            strong_rows, lacking = study.strong_scaling(model, counts, setting)
             left_out += lacking
         varied, lacking = study.sensitivity(*study.PAIRS[-1], setting)
         left_out += lacking
-        data: dict[str, Any] = {
+        data: ScalingStudy = {
             "rows": rows,
             "spread": study.spread(rows),
-            "strong": more,
+            "strong": strong_rows,
             "sensitivity": varied,
             "published": study.published_beside(rows),
             "left_out": left_out,
@@ -103,11 +102,11 @@ def scaling(
             paths = [output / "scaling.png", output / "sensitivity.png"]
             plot_scaling(rows, paths[0])
             plot_sensitivity(varied, paths[1])
-            if more:
+            if strong_rows:
                 paths.append(output / "strong.png")
-                plot_scaling(more, paths[-1], "Strong scaling: one model on more dies")
+                plot_scaling(strong_rows, paths[-1], "Strong scaling: one model on more dies")
             data["files"] = [str(path) for path in paths]
-        out.result(data, _view(data))
+        out.result(data, _tables(data))
 
 
 def _counts(text: str) -> list[int]:
@@ -119,7 +118,7 @@ def _counts(text: str) -> list[int]:
         ) from None
 
 
-def _view(data: dict[str, Any]) -> RenderableType:
+def _tables(data: ScalingStudy) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs
@@ -131,7 +130,7 @@ def _view(data: dict[str, Any]) -> RenderableType:
         if row.terms is not None
     ]
     if terms:
-        title = f"What array over NoP of hecaton is the product of (it stays within ±{data['spread']:.1%})"
+        title = f"Factors of hecaton's array over NoP, which stays within ±{data['spread']:.1%}"
         parts.append(columns(terms, list(terms[0]), title=title))
     if data["strong"]:
         parts.append(_table(data["strong"], "Strong scaling: one model on more dies"))
@@ -141,7 +140,7 @@ def _view(data: dict[str, Any]) -> RenderableType:
         title = f"Sensitivity: {varied[0]['model']} on {varied[0]['dies']} dies"
         parts.append(columns(varied, names, title=title))
     parts += [pairs(claim.model_dump(), title="Published, beside ours") for claim in data["published"]]
-    parts += [f"Left out: {each.method}: {each.reason}" for each in data["left_out"]]
+    parts += [f"Left out: {method.method}: {method.reason}" for method in data["left_out"]]
     parts += [f"Written: {path}" for path in data["files"]]
     return Group(*parts)
 

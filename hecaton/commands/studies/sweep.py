@@ -1,14 +1,15 @@
-"""``hecaton sweep``: a design space, its points in a Parquet file, its Pareto front."""
+"""``hecaton sweep``: a design space with its points in a Parquet file, and its Pareto front."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, ConfigFile, Overrides, examples, integer
+from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, WorkerOptions, load_calibration
 from hecaton.terminal.output import Output
+from hecaton.terminal.subcommand import subcommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,74 +18,71 @@ if TYPE_CHECKING:
 
     from chiplet.sweep.axes import Sweep
     from chiplet.sweep.evaluate import Points, SweepTask
+    from hecaton.results.projection_objects import SweepSummary
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 TASK_POINTS = 65_536
-"""A task has so many points at most, where schedules are worked out for many points at once."""
+"""Most points of a task. Schedules are computed for many points at once."""
 
 TASKS = 4
-"""Tasks that a sweep is cut into at least, to keep several processes busy to the end."""
+"""Least number of tasks of a sweep: several processes stay busy to the end."""
 
 GROUP_SECONDS, POINT_SECONDS = 3e-5, 5e-6
-"""About what a group of points takes for its schedules, and a point."""
+"""Approximate time for the schedules of a group of points, and for a point."""
 
-TRIED = 8
-"""About so many micro-batches are tried for several packages."""
+MICRO_BATCHES = 8
+"""Approximate number of micro-batch sizes that are tried for several packages."""
 
 SMALL_SECONDS = 2.0
-"""A sweep that takes less is done before other processes would have started."""
+"""A shorter sweep ends before other processes would have started."""
 
 SHOWN = 20
 """Points of the front in the table."""
 
 
-@app.command(
-    epilog=examples(
+def _json_object() -> JsonObject:
+    from hecaton.results.projection_objects import SweepSummary
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((SweepSummary,))
+
+
+@subcommand(
+    app,
+    examples=(
         "hecaton sweep benchmarks/spaces/links.toml -o links.parquet",
         "hecaton sweep benchmarks/spaces/dies.toml -o dies.parquet --plot dies.png --json",
         "hecaton sweep benchmarks/spaces/dies.toml -o dies.parquet --scheduler tcp://host:8786",
-    )
+    ),
+    json_object=_json_object,
 )
 def sweep(
+    *,
     space: Annotated[Path, typer.Argument(metavar="SPACE.toml", help="The design space: see docs/sweep.md.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE.parquet", help="File for the points.")
     ],
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="File for the plot; else FILE.png beside the points."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", parser=integer(1, 1024), metavar="N", help="Processes; else one a core."),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
         typer.Option(
-            "--scheduler",
-            metavar="tcp://HOST:PORT",
-            help="Run on the workers of this Dask scheduler, not on the local cores.",
+            "--plot", metavar="FILE", help="File for the plot; by default beside the points, as .png."
         ),
     ] = None,
+    processes: WorkerOptions,
     calibration: CalibrationFile = None,
-    config: ConfigFile = None,
-    override: Overrides = None,
+    machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Project every point of a design space, and find those that no other is better than in every objective.
+    """Project every point of a design space and find the Pareto front: the points that no other point beats in every
+    objective.
 
     Points that do not fit are rows with the reason. The configuration starts from the preset package, --config and
-    -P; keys of the space win. An interrupted sweep, started again, goes on where it stopped.
-
-    JSON keys: points (rows), fitting (of these, without a reason), excluded (by constraints on what is varied),
-    seconds (evaluated and written, before the plot), points_per_second, groups, objectives, pareto (a list with
-    point, what is varied, and the objectives), output, plot.
+    -P; keys of the space win. An interrupted sweep, started again, continues where it stopped.
     """
     import time
 
-    from chiplet.machine.calibration import Calibration
-    from chiplet.machine.config import load_system
     from chiplet.sweep.evaluate import SweepTask
     from chiplet.sweep.space import load_space, make_sweep
     from hecaton.plots.figure import check_plot
@@ -94,49 +92,47 @@ def sweep(
 
     with Output(as_json) as out:
         start = time.perf_counter()
+        processes.check()
         image = plot or output.with_suffix(".png")
         check_output(output)
         check_plot(image)
-        if workers is not None and scheduler is not None:
-            raise ValueError("--workers and --scheduler exclude each other: a cluster has its own workers")
-        base = load_system(config, override or [], preset="package")
-        found = make_sweep(load_space(space), base, source=str(space))
-        measured = None if calibration is None else Calibration.load(calibration)
-        ranges = _ranges(found)
-        files = SweepFiles(output, found, ranges, measured)
+        plan = make_sweep(load_space(space), machine.load("package"), source=str(space))
+        measured = load_calibration(calibration)
+        ranges = _ranges(plan)
+        files = SweepFiles(output, plan, ranges, measured)
         missing = files.missing
-        tasks = [SweepTask(found, *ranges[number], measured) for number in missing]
+        tasks = [SweepTask(plan, *ranges[number], measured) for number in missing]
         evaluated = 0
-        with out.progress("points", found.groups * found.group_points) as advance:
+        with out.progress("points", plan.groups * plan.group_points) as advance:
             total = sum(stop - first for first, stop in ranges)
             left = sum(task.stop - task.start for task in tasks)
             advance(total - left)
-            for place, points in _run(tasks, found, workers, scheduler):
+            for place, points in _run(tasks, plan, processes):
                 files.save(missing[place], points)
                 evaluated += len(points.index)
                 advance(tasks[place].stop - tasks[place].start)
         result = files.finish()
         seconds = time.perf_counter() - start
-        plot_sweep(output, found.objectives, f"{space.name}: {result['points']} points", image)
-        data: dict[str, Any] = {
+        plot_sweep(output, plan.objectives, f"{space.name}: {result['points']} points", image)
+        data: SweepSummary = {
             "points": result["points"],
             "fitting": result["fitting"],
             "excluded": total - result["points"],
             "seconds": seconds,
             "points_per_second": evaluated / seconds,
-            "groups": found.groups,
-            "objectives": list(found.objectives),
+            "groups": plan.groups,
+            "objectives": list(plan.objectives),
             "pareto": result["pareto"],
             "output": str(output),
             "plot": str(image),
         }
-        out.result(data, _view(data))
+        out.result(data, _tables(data))
 
 
 def _ranges(sweep: Sweep) -> list[tuple[int, int]]:
-    """The points of each task."""
+    """Return the first point of each task, and the one after its last."""
     total = sweep.groups * sweep.group_points
-    most = TASK_POINTS // TRIED if sweep.several_packages else TASK_POINTS
+    most = TASK_POINTS // MICRO_BATCHES if sweep.several_packages else TASK_POINTS
     if sweep.group_points >= most:
         size = most
     else:
@@ -145,17 +141,16 @@ def _ranges(sweep: Sweep) -> list[tuple[int, int]]:
 
 
 def _seconds(sweep: Sweep) -> float:
-    """About what the sweep takes on one core."""
+    """Return the approximate time of the sweep on one core."""
     seconds = sweep.groups * (GROUP_SECONDS + sweep.group_points * POINT_SECONDS)
-    return seconds * TRIED if sweep.several_packages else seconds
+    return seconds * MICRO_BATCHES if sweep.several_packages else seconds
 
 
-def _run(
-    tasks: list[SweepTask], sweep: Sweep, workers: int | None, scheduler: str | None
-) -> Iterable[tuple[int, Points]]:
-    """The tasks as they end: on a cluster, on the local cores, or here if that is quicker."""
+def _run(tasks: list[SweepTask], sweep: Sweep, processes: WorkerOptions) -> Iterable[tuple[int, Points]]:
+    """Yield the results of tasks as they end: on a cluster, on the local cores, or here if that is quicker."""
     from chiplet.sweep.evaluate import evaluate
 
+    workers, scheduler = processes.workers, processes.scheduler
     if scheduler is not None:
         from cosim.workers.dask import run_on_cluster
 
@@ -167,14 +162,14 @@ def _run(
     return run_all(evaluate, tasks, workers=workers)
 
 
-def _view(data: dict[str, Any]) -> RenderableType:
+def _tables(data: SweepSummary) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs
 
     front = data["pareto"]
     names = list(front[0]) if front else ["point"]
-    # What all of them share says nothing.
+    # Only columns that differ between the points are shown.
     names = [
         name
         for name in names

@@ -6,43 +6,58 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hecaton.terminal.options import AsJson, examples
+from hecaton.terminal.options import AsJson
 from hecaton.terminal.output import Output
+from hecaton.terminal.subcommand import subcommand
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.studies.megatron import Validation
     from chiplet.studies.megatron_fits import PairFit
+    from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 
-@app.command(
-    epilog=examples(
-        "hecaton validate", "hecaton validate --pairs", "hecaton validate --machine my_nodes.toml --json"
-    )
+def _json_object() -> JsonObject:
+    from chiplet.studies.megatron import Validation
+    from hecaton.results.projection_objects import ValidationPairs
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((Validation,), {"--pairs": (ValidationPairs,)})
+
+
+@subcommand(
+    app,
+    examples=(
+        "hecaton validate",
+        "hecaton validate --pairs",
+        "hecaton validate --machine my_nodes.toml --json",
+    ),
+    json_object=_json_object,
 )
 def validate(
+    *,
     machine: Annotated[
-        str, typer.Option("--machine", metavar="NAME|FILE.toml", help="Nodes of GPUs that the runs were on.")
+        str,
+        typer.Option(
+            "--machine", metavar="NAME|FILE.toml", help="GPU nodes of the runs: a preset or a file."
+        ),
     ] = "a100",
     pairs: Annotated[
         bool,
         typer.Option(
-            "--pairs", help="Fit the two efficiencies to every pair of runs as well: errors of the others."
+            "--pairs",
+            help="Also fit the two efficiencies to every pair of runs, with the errors of the other runs.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict eight published training steps of Megatron-LM on A100 nodes, each with its error.
 
-    GEMMs and collectives are those of the flat-ring method. The machine's efficiencies are inputs, of which two
-    are fitted to the two runs that are marked so.
-
-    JSON keys: machine, predictions (run, predicted_seconds, error, fitted, parts), mean_error, max_error,
-    mean_error_not_fitted, max_error_not_fitted; with --pairs also pairs (pair, gemm_efficiency, gemm_half,
-    mean_error_others, max_error_others; null where no efficiency up to 1 meets both runs).
+    GEMMs and collectives are those of the flat-ring method. The machine's efficiencies are inputs; two of them are
+    fitted to the two runs that are marked as fitted.
     """
     from rich.console import Group
 
@@ -51,19 +66,19 @@ def validate(
 
     with Output(as_json) as out:
         gpus = load_cluster(machine)
-        found = predict_all(gpus)
-        data: dict[str, Any] = found.model_dump()
-        view: list[RenderableType] = [_view(found)]
+        validation = predict_all(gpus)
+        data: dict[str, Any] = validation.model_dump()
+        tables: list[RenderableType] = [_tables(validation)]
         if pairs:
             from chiplet.studies.megatron_fits import pair_fits
 
             fits = pair_fits(gpus)
             data["pairs"] = [fit.model_dump() for fit in fits]
-            view.append(_fits(fits))
-        out.result(data, Group(*view))
+            tables.append(_fits_table(fits))
+        out.result(data, Group(*tables))
 
 
-def _fits(fits: list[PairFit]) -> RenderableType:
+def _fits_table(fits: list[PairFit]) -> RenderableType:
     from hecaton.terminal.tables import columns
 
     rows = [
@@ -85,32 +100,32 @@ def _percent(share: float | None) -> str | None:
     return None if share is None else f"{share:.2%}"
 
 
-def _view(found: Validation) -> RenderableType:
+def _tables(validation: Validation) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs
 
     rows = [
         {
-            "model": each.run.name,
-            "recompute": each.run.recompute,
-            "GPUs": each.run.gpus,
-            "published s": each.run.seconds,
-            "predicted s": each.predicted_seconds,
-            "error": f"{each.error:+.2%}",
-            "fitted": each.fitted,
-            **{name: f"{seconds:.4g}" for name, seconds in each.parts.items()},
+            "model": prediction.run.name,
+            "recompute": prediction.run.recompute,
+            "GPUs": prediction.run.gpus,
+            "published s": prediction.run.seconds,
+            "predicted s": prediction.predicted_seconds,
+            "error": f"{prediction.error:+.2%}",
+            "fitted": prediction.fitted,
+            **{name: f"{seconds:.4g}" for name, seconds in prediction.parts.items()},
         }
-        for each in found.predictions
+        for prediction in validation.predictions
     ]
     summary = {
-        "mean error": f"{found.mean_error:.2%}",
-        "largest error": f"{found.max_error:.2%}",
-        "mean error of runs not fitted": f"{found.mean_error_not_fitted:.2%}",
-        "largest error of runs not fitted": f"{found.max_error_not_fitted:.2%}",
+        "mean error": f"{validation.mean_error:.2%}",
+        "largest error": f"{validation.max_error:.2%}",
+        "mean error of runs not fitted": f"{validation.mean_error_not_fitted:.2%}",
+        "largest error of runs not fitted": f"{validation.max_error_not_fitted:.2%}",
     }
     return Group(
         columns(rows, list(rows[0]), title="Published steps of Megatron-LM, predicted (parts in seconds)"),
         pairs(summary),
-        pairs(found.machine.model_dump(), title="Machine"),
+        pairs(validation.machine.model_dump(), title="Machine"),
     )

@@ -162,7 +162,7 @@ def test_mismatches_end_it_with_exit_code_1(
     stages = iter(["co-simulation", "calibration"])
 
     def measured(
-        requests: Sequence[GemmRequest], records: Path, *, each: Callable[[Run], None], workers: int | None
+        requests: Sequence[GemmRequest], records: Path, *, ended: Callable[[Run], None], workers: int | None
     ) -> list[Run]:
         """What the finished demo measured, with two results wrong in one of the stages."""
         update = {"mismatches": 1 if next(stages) == wrong else 0}
@@ -171,7 +171,7 @@ def test_mismatches_end_it_with_exit_code_1(
             record = next(record for record in found.values() if record.request == request)
             write_output(records / record.file_name, "")
             run = Run(record.model_copy(update=update), records / record.file_name, reused=False)
-            each(run)
+            ended(run)
             runs.append(run)
         return runs
 

@@ -9,14 +9,14 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.records.gemm import GemmRecord, GemmRequest
-from hecaton.results.records import Run, run_gemms, run_or_reuse
+from hecaton.results.records import Run, run_gemms, run_recorded
 
 REQUEST = GemmRequest(m=2, k=3, n=2, die=DieSpec(rows=2, cols=2), memory=MemorySpec(word_bytes=8))
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_or_reuse(REQUEST, folder=tmp_path_factory.mktemp("records"))
+    return run_recorded(REQUEST, folder=tmp_path_factory.mktemp("records"))
 
 
 def test_the_record_is_written(first: Run) -> None:
@@ -27,7 +27,7 @@ def test_the_record_is_written(first: Run) -> None:
 
 
 def test_the_same_run_is_taken_over(first: Run) -> None:
-    again = run_or_reuse(REQUEST, folder=first.path.parent)
+    again = run_recorded(REQUEST, folder=first.path.parent)
     assert (again.record, again.path, again.reused) == (first.record, first.path, True)
 
 
@@ -49,7 +49,7 @@ def test_the_same_run_is_taken_over(first: Run) -> None:
 )
 def test_anything_else_is_run_again(first: Run, spoil: Callable[[GemmRecord], str], tmp_path: Path) -> None:
     (tmp_path / first.path.name).write_text(spoil(first.record))
-    again = run_or_reuse(REQUEST, folder=tmp_path)
+    again = run_recorded(REQUEST, folder=tmp_path)
     assert not again.reused
     assert again.record.model_copy(update={"wall_seconds": first.record.wall_seconds}) == first.record
     assert GemmRecord.model_validate_json(again.path.read_bytes()) == again.record
@@ -58,6 +58,6 @@ def test_anything_else_is_run_again(first: Run, spoil: Callable[[GemmRecord], st
 def test_runs_come_in_order_and_each_is_told(first: Run, tmp_path: Path) -> None:
     told: list[Run] = []
     requests = [REQUEST.model_copy(update={"m": m}) for m in (5, 1)]
-    runs = run_gemms(requests, tmp_path, each=told.append, workers=2)
+    runs = run_gemms(requests, tmp_path, ended=told.append, workers=2)
     assert [run.record.request for run in runs] == requests
     assert sorted(run.path for run in told) == sorted(run.path for run in runs)

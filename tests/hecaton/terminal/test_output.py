@@ -24,7 +24,7 @@ class Steps(Output):
 
 
 def test_a_share_is_told_as_a_whole_and_shown_as_what_is_new() -> None:
-    with Steps() as out, out.share("cycles") as show:
+    with Steps() as out, out.fraction("cycles") as show:
         for part in (0.25, 0.25, 0.75, 1.0):
             show(part)
     assert out.steps == pytest.approx([0.25, 0.0, 0.5, 0.25])

@@ -1,0 +1,18 @@
+"""``hecaton cosim``: run workloads on the generated hardware and compare every bit with the golden model."""
+
+from __future__ import annotations
+
+import typer
+
+from hecaton.commands.cosim import collective, gemm, package, regress, traffic
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def _cosim() -> None:
+    """Run workloads on the generated hardware and compare every bit with the golden model."""
+
+
+for command in (gemm, regress, traffic, collective, package):
+    app.add_typer(command.app)

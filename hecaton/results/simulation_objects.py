@@ -1,0 +1,306 @@
+"""JSON objects of the commands that write or simulate Verilog, besides the records of runs.
+
+These modules are imported by type checkers, and when help or documentation lists the keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from chiplet.machine.specs import DieSpec, NopSpec
+from cosim.records.links import FaultyLinks, LinkTotals
+
+
+class SavedRecord(TypedDict):
+    """What a measured run has besides its record.
+
+    Attributes
+    ----------
+    record
+        File of the record.
+    """
+
+    record: str
+
+
+class VerilogFiles(TypedDict):
+    """Emitted Verilog.
+
+    Attributes
+    ----------
+    top
+        Name of the top module.
+    files, modules
+        Verilog files, and the modules in them.
+    bytes
+        Of all Verilog files.
+    seconds
+        Time that it took to write them.
+    map
+        File with registers, counters, commands and signals by name.
+    file_list
+        File that lists the modules in the order of their use.
+    """
+
+    top: str
+    files: list[str]
+    modules: list[str]
+    bytes: int
+    seconds: float
+    map: str
+    file_list: str
+
+
+class CalibrationRun(TypedDict):
+    """A finished calibration.
+
+    Attributes
+    ----------
+    fits
+        Fitted terms of the die, each with the design's value.
+    holdout_max_relative_error
+        Largest error of predicted cycles on held-out GEMMs.
+    samples
+        The measured GEMMs, each with its prediction.
+    nop_fits
+        Terms of the network-on-package, each with the design's value.
+    nop_holdout_max_relative_error
+        Largest error of predicted cycles on held-out collectives.
+    nop_samples
+        The measured collectives, each with its prediction.
+    die
+        The die that the terms hold for.
+    provenance
+        What was measured, with what.
+    file
+        Where the calibration is.
+    """
+
+    fits: list[dict[str, Any]]
+    holdout_max_relative_error: float
+    samples: list[dict[str, Any]]
+    nop_fits: list[dict[str, Any]]
+    nop_holdout_max_relative_error: float
+    nop_samples: list[dict[str, Any]]
+    die: DieSpec
+    provenance: dict[str, Any]
+    file: str
+
+
+class RegressionRow(TypedDict):
+    """A run of a regression; its record is null if it failed."""
+
+    run: str
+    rows: int
+    cols: int
+    dtype: str
+    m: int
+    k: int
+    n: int
+    form: str
+    stall: float
+    seed: int
+    sim: str
+    cycles: int | None
+    predicted_cycles: int | None
+    array_cycles: int | None
+    floor_cycles: int | None
+    ideal_cycles: int | None
+    utilization: float | None
+    mismatches: int | None
+    wall_seconds: float | None
+    record: str | None
+    verdict: str
+
+
+class Regression(TypedDict):
+    """A finished regression.
+
+    Attributes
+    ----------
+    runs, failed, reused
+        Numbers of runs: all of them, those out of bounds, those whose record was there before.
+    seconds
+        Time of the whole regression.
+    rows
+        One object for each run.
+    """
+
+    runs: int
+    failed: int
+    reused: int
+    seconds: float
+    rows: list[RegressionRow]
+
+
+class TrafficSetting(TypedDict):
+    """What all rates of a traffic command share.
+
+    Attributes
+    ----------
+    mesh
+        Rows x columns of routers.
+    cycles, warmup
+        Cycles that are measured, and cycles before them.
+    sim, simulator_version, hecaton_version, verilog_sha256
+        What ran it, and the design that ran.
+    nop
+        The section nop of the configuration.
+    zero_load_latency
+        Mean latency in cycles of a flit alone in the network.
+    """
+
+    mesh: str
+    cycles: int
+    warmup: int
+    seed: int
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    verilog_sha256: str
+    nop: NopSpec
+    zero_load_latency: float
+
+
+class TrafficPoint(TypedDict):
+    """Measured traffic at one rate.
+
+    Attributes
+    ----------
+    rate
+        Chance that a node generates a flit in a cycle.
+    offered, throughput
+        Flits generated, and received, in the measured cycles, flits/node/cycle.
+    latency_mean, network_latency_mean
+        Mean cycles to the reception of a flit from its generation, and from the head of the source's queue.
+    generated, received, lost, misrouted, wrong
+        Numbers of flits in the whole run: misrouted are received at a wrong die, wrong fail their check.
+    wall_seconds
+        Time of the simulation, without building.
+    """
+
+    rate: float
+    offered: float
+    throughput: float
+    latency_mean: float | None
+    network_latency_mean: float | None
+    generated: int
+    received: int
+    lost: int
+    misrouted: int
+    wrong: int
+    wall_seconds: float
+
+
+class TrafficSweep(TypedDict):
+    """Measured traffic over rates.
+
+    Attributes
+    ----------
+    saturation_throughput
+        Throughput at the highest rate.
+    saturation_rate
+        Highest rate with a latency below three times that at zero load.
+    """
+
+    saturation_throughput: float
+    saturation_rate: float | None
+    points: list[TrafficPoint]
+
+
+class TrafficLink(TypedDict):
+    """Links of measured traffic."""
+
+    link: FaultyLinks
+
+
+class CountedLinks(TypedDict):
+    """Counters of links.
+
+    Attributes
+    ----------
+    links
+        What was counted on all links together; with --sweep in each point.
+    """
+
+    links: LinkTotals
+
+
+class CostOfFaults(TypedDict):
+    """Measured traffic with faults and without.
+
+    Attributes
+    ----------
+    throughput_without_faults, throughput_cost
+        Throughput of the same traffic without faults, and the share of it that is lost to them.
+    """
+
+    throughput_without_faults: float
+    throughput_cost: float
+
+
+class DemoObject(TypedDict):
+    """A finished demo; keys of stages that were left out are absent.
+
+    Attributes
+    ----------
+    folder
+        Where the files are.
+    seconds
+        Time of the whole demo.
+    stages
+        Stages that ran, each with its time.
+    left_out
+        Stages that were not reached.
+    mismatches
+        Elements of all results that differ from the golden model.
+    holdout_max_relative_error, nop_holdout_max_relative_error
+        Largest error of predicted cycles on held-out GEMMs, and on held-out collectives.
+    sim, simulator_version, hecaton_version, seed
+        What ran it.
+    verilog
+        Top module, number of modules, bytes and seconds of the Verilog.
+    runs, reused
+        Co-simulated GEMMs, and how many of them have a record from before.
+    utilization
+        Largest of the co-simulated GEMMs.
+    cycles_per_second
+        Rate of the simulations.
+    samples, samples_reused
+        GEMMs of the calibration, and how many of them have a record from before.
+    check_max_relative_error
+        Largest error of predicted cycles on the co-simulated GEMMs.
+    speedup, energy_ratio
+        Of hecaton against the flat ring.
+    step_seconds
+        Of hecaton.
+    scaling
+        Weak scaling, one object for each model and method.
+    files
+        Every file, what it is, and the command that makes it again.
+    """
+
+    folder: str
+    seconds: float
+    stages: list[dict[str, Any]]
+    left_out: list[str]
+    mismatches: int
+    holdout_max_relative_error: float | None
+    nop_holdout_max_relative_error: float | None
+    sim: str
+    simulator_version: str
+    hecaton_version: str
+    seed: int
+    verilog: dict[str, Any]
+    runs: int
+    reused: int
+    utilization: float
+    cycles_per_second: float
+    samples: int
+    samples_reused: int
+    check_max_relative_error: float | None
+    speedup: float
+    energy_ratio: float
+    step_seconds: float
+    scaling: list[dict[str, Any]]
+    files: list[dict[str, str]]

@@ -1,0 +1,87 @@
+"""Options of the commands that project a training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hecaton.terminal.options import CalibrationFile, MeshSize, load_calibration
+from hecaton.terminal.values import MAX_DIES, integer, parse_assignments, parse_mesh
+
+if TYPE_CHECKING:
+    from chiplet.machine.specs import SystemSpec
+    from chiplet.projection.job import StepRequest
+
+GlobalBatch = Annotated[
+    int | None,
+    typer.Option("--global-batch", parser=integer(1), metavar="N", help="Sequences in a training step."),
+]
+
+SequenceLength = Annotated[
+    int | None,
+    typer.Option("--sequence-length", parser=integer(1), metavar="N", help="Tokens in a sequence."),
+]
+
+OptimizerName = Annotated[
+    str, typer.Option("--optimizer", metavar="adam|sgd", help="Optimizer of the training.")
+]
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """Options that name a training step: the model, the dies that it runs on, and the batch."""
+
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json."),
+    ]
+    dies: Annotated[
+        int | None,
+        typer.Option(
+            "--dies",
+            parser=integer(1, MAX_DIES),
+            metavar="N",
+            help="Compute dies, arranged as the most square mesh.",
+        ),
+    ] = None
+    mesh: MeshSize = None
+    calibration: CalibrationFile = None
+    global_batch: GlobalBatch = None
+    sequence_length: SequenceLength = None
+
+    def request(self, system: SystemSpec, **choices: Any) -> StepRequest:
+        """Return the request for a projection on ``system``, with ``choices`` as its other fields.
+
+        Raises ``ValueError`` of one line for a mesh or a calibration that cannot be read.
+        """
+        from chiplet.projection.job import StepRequest
+
+        return StepRequest(
+            self.model,
+            system,
+            dies=self.dies,
+            mesh=parse_mesh(self.mesh),
+            calibration=load_calibration(self.calibration),
+            global_batch=self.global_batch,
+            sequence_length=self.sequence_length,
+            **choices,
+        )
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """Options that choose one distribution method."""
+
+    method: Annotated[
+        str, typer.Option("--method", metavar="METHOD", help="hecaton, flat-ring, torus-ring or optimus.")
+    ] = "hecaton"
+    switch: Annotated[
+        list[str] | None,
+        typer.Option("--switch", metavar="NAME=VALUE", help="Set one switch of the method; repeatable."),
+    ] = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return method and switches as fields of a request. Raises ``ValueError`` for a switch that cannot be read."""
+        return {"method": self.method, "switches": parse_assignments("--switch", self.switch)}

@@ -1,0 +1,107 @@
+"""Options of the commands that simulate the generated Verilog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hecaton.terminal.options import Seed
+from hecaton.terminal.values import integer
+
+if TYPE_CHECKING:
+    from cosim.observe.observation import Observation
+
+_SIM = typer.Option(
+    "--sim", metavar="icarus|cxxrtl|verilator", help="Simulator that runs the generated Verilog."
+)
+Simulator = Annotated[str, _SIM]
+OptionalSimulator = Annotated[str | None, _SIM]
+
+Records = Annotated[
+    Path, typer.Option("--records", metavar="DIR", help="Directory for the measurement records.")
+]
+
+Algorithm = Annotated[
+    str,
+    typer.Option("--algorithm", metavar="ring|chain", help="Folded ring, or chain in both directions."),
+]
+
+Operands = Annotated[
+    str,
+    typer.Option(
+        "--operands",
+        metavar="normal|special",
+        help="Random numbers, or random numbers with zeros, subnormals, Inf and NaN.",
+    ),
+]
+
+Stall = Annotated[
+    float,
+    typer.Option("--stall", metavar="CHANCE", help="Chance that a memory port stalls in a cycle, 0 to 0.9."),
+]
+
+WholePackage = Annotated[
+    bool,
+    typer.Option("--package", help="The whole package, with its dies, links and IO dies."),
+]
+
+_SIZE = integer(1, 1 << 24)
+
+
+@dataclass(frozen=True)
+class GemmOptions:
+    """Options of a GEMM and of the memory that feeds it."""
+
+    m: Annotated[int, typer.Option("--m", parser=_SIZE, metavar="M", help="Rows of the result.")]
+    k: Annotated[int, typer.Option("--k", parser=_SIZE, metavar="K", help="Summed dimension.")]
+    n: Annotated[int, typer.Option("--n", parser=_SIZE, metavar="N", help="Columns of the result.")]
+    form: Annotated[
+        str, typer.Option("--form", metavar="nn|nt|tn", help="XW, dY W^T or X^T dY: how operands are stored.")
+    ] = "nn"
+    stall: Stall = 0.0
+    interval: Annotated[
+        int,
+        typer.Option(
+            "--interval",
+            parser=integer(1, 1 << 15),
+            metavar="N",
+            help="Least cycles between requests to a memory.",
+        ),
+    ] = 1
+    operands: Operands = "normal"
+
+    def __str__(self) -> str:
+        return f"{self.m}x{self.k}x{self.n} ({self.form})"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of one simulated run: its seed and simulator, and where what it leaves goes."""
+
+    seed: Seed = 0
+    sim: Simulator = "icarus"
+    records: Records = Path("records")
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace", metavar="FILE.json", help="Trace of the units for Perfetto (ui.perfetto.dev)."
+        ),
+    ] = None
+    waves: Annotated[
+        Path | None,
+        typer.Option(
+            "--waves",
+            metavar="FILE.fst|FILE.vcd",
+            help="Waveform of every signal, with views for GTKWave (.gtkw) and Surfer (.sucl) beside it.",
+        ),
+    ] = None
+
+    @property
+    def observation(self) -> Observation:
+        """What is kept of the run besides its record."""
+        from cosim.observe.observation import Observation
+
+        return Observation(trace=self.trace, waves=self.waves)

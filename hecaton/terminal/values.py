@@ -1,0 +1,58 @@
+"""Values of options: how they are read, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import typer
+
+MAX_DIES = 1 << 20
+"""More dies than any package has: a larger number is a typing error."""
+
+
+@cache
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return a parser of integers of at least ``low`` and, if given, at most ``high``."""
+    allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+
+    def parse(text: str) -> int:
+        shown = str(text)
+        if re.fullmatch(r"[+-]?\d{1,18}", shown, re.ASCII):
+            value = int(shown)
+            if value >= low and (high is None or value <= high):
+                return value
+        raise typer.BadParameter(f"must be {allowed}, not {shown[:60]}")
+
+    return parse
+
+
+def parse_mesh(text: str | None) -> tuple[int, int] | None:
+    """Return rows and columns of a ``--mesh`` such as ``4x8``. Raises ``ValueError`` for anything else."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", text, re.ASCII)
+    if match is None:
+        raise ValueError(f"--mesh {text}: must be ROWSxCOLUMNS, as in --mesh 4x8")
+    rows, cols = int(match[1]), int(match[2])
+    if rows * cols > MAX_DIES:
+        raise ValueError(f"--mesh {text}: must have at most {MAX_DIES} dies")
+    return rows, cols
+
+
+def parse_assignments(option: str, items: Sequence[str] | None) -> dict[str, Any]:
+    """Return the values of ``NAME=VALUE`` items by name, read as those of ``-P``.
+
+    Raises ``ValueError``, naming ``option``, for an item of another form.
+    """
+    from chiplet.machine.config import parse_value
+
+    values: dict[str, Any] = {}
+    for item in items or []:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not name or not equals or not value:
+            raise ValueError(f"{option} {item}: must be NAME=VALUE")
+        values[name] = parse_value(value)
+    return values
