@@ -49,7 +49,6 @@ def schema(
     import json
 
     from chiplet.machine.config import system_schema
-    from rtl.emit.output_files import write_output
 
     with Output(as_json) as out:
         machine.load("bench")
@@ -58,6 +57,8 @@ def schema(
         if output is None:
             out.result(document, text)
         else:
+            from rtl.emit.output_files import write_output
+
             write_output(output, text + "\n")
             data: SchemaFile = {"file": str(output), "bytes": len(text.encode()) + 1}
             out.result(data, f"wrote {output}")
