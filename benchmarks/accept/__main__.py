@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.accept.checks import CHECKS, Check, CheckError, chosen, load_checks
+from benchmarks.accept.checks import CHECKS, Check, chosen, load_checks
 from benchmarks.accept.runner import Outcome, run_checks
 from benchmarks.report import machine, markdown
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcomes = run_checks(
             checks, options.output, resume=options.resume, about=machine(0), starting=_starting, ended=_ended
         )
-    except (CheckError, OSError) as error:
+    except (ValueError, OSError) as error:
         _say(f"error: {error}")
         return 2
     print(markdown([row for outcome in outcomes for row in _rows(outcome)]), end="")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 from benchmarks.generation import SIZES, die_of, growth
 from rtl.emit.emitter import emit
+from rtl.processes.child_process import python_module, run_child
+from rtl.processes.temporary import temporary_folder
 
 __all__ = ["PROBES", "ProbeError", "generation_growth", "main", "same_bytes", "verilog_twice"]
 
@@ -28,14 +29,14 @@ class ProbeError(Exception):
 
 
 def _hecaton(*words: str) -> list[str]:
-    return [sys.executable, "-m", "hecaton", *words]
+    return [*python_module("hecaton"), *words]
 
 
 def _output(*words: str) -> str:
-    done = subprocess.run(_hecaton(*words), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ProbeError(f"hecaton {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
+    done = run_child(_hecaton(*words))
+    if done.code:
+        raise ProbeError(f"hecaton {' '.join(words)}: {done.errors.strip()}")
+    return done.output
 
 
 def same_bytes(left: Path, right: Path) -> int:
@@ -54,9 +55,9 @@ def verilog_twice() -> dict[str, Any]:
     """A die and a package, each generated twice by processes of their own: files that are the same."""
     designs = {"die": (), "package": ("--package", "-P", "die.rows=4", "-P", "die.cols=4")}
     result: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
+    with temporary_folder() as top:
         for design, options in designs.items():
-            folders = [Path(name) / f"{design}{number}" for number in (1, 2)]
+            folders = [top / f"{design}{number}" for number in (1, 2)]
             for folder in folders:
                 _output("verilog", "-o", str(folder), *options)
             result[f"{design}_files"] = same_bytes(*folders)
@@ -67,8 +68,7 @@ def regression_resumed() -> dict[str, Any]:
     """A regression that is killed after some runs and started again: runs reused, and whether its table is that of a
     run without interruption.
     """
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         matrix = folder / "matrix.toml"
         matrix.write_text(REGRESSION)
         words = ("cosim", "regress", str(matrix), "--records")

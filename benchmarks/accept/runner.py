@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +15,9 @@ from typing import Any
 from benchmarks.accept.bounds import BoundError, Measured
 from benchmarks.accept.checks import Check
 from hecaton.terminal.output import to_json
-from rtl.emit.output_files import write_output
+from rtl.emit.output_files import check_output, write_output
+from rtl.processes.child_process import EndedChild, python_module, run_child
+from rtl.processes.temporary import temporary_folder
 
 __all__ = ["Outcome", "known_outcomes", "run_check", "run_checks", "source_digest"]
 
@@ -70,13 +70,10 @@ def source_digest(root: Path = ROOT) -> str:
 
 def run_check(check: Check) -> Outcome:
     """Run the command of a check from the top folder, and compare its result with the bounds."""
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as name:
-        folder = Path(name)
-        words = [word.replace("{folder}", name) for word in check.command]
+    with temporary_folder() as folder:
+        words = [word.replace("{folder}", str(folder)) for word in check.command]
         start = time.perf_counter()
-        done = subprocess.run(
-            _program(words), capture_output=True, text=True, check=False, cwd=ROOT, stdin=subprocess.DEVNULL
-        )
+        done = run_child(_program(words), folder=ROOT)
         seconds = time.perf_counter() - start
         try:
             result = _result(check, done, folder)
@@ -95,25 +92,25 @@ def _line(check: Check) -> str:
 def _program(words: Sequence[str]) -> list[str]:
     """Our own commands run with this Python, whatever stands first on the path."""
     if words[0] == "python":
-        return [sys.executable, *words[1:]]
+        return [sys.executable, "-P", *words[1:]]
     if words[0] in {"hecaton", "pytest"}:
-        return [sys.executable, "-m", *words]
+        return [*python_module(words[0]), *words[1:]]
     return list(words)
 
 
-def _result(check: Check, done: subprocess.CompletedProcess[str], folder: Path) -> dict[str, Any]:
+def _result(check: Check, done: EndedChild, folder: Path) -> dict[str, Any]:
     """The JSON object of a command, with its exit code and what its stderr says."""
-    if done.returncode != check.exit_code:
-        last = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()[-1]
-        raise BoundError(f"exit code {done.returncode}, not {check.exit_code}: {last}")
-    result: dict[str, Any] = {"exit_code": done.returncode}
+    if done.code != check.exit_code:
+        last = (done.errors.strip() or done.output.strip() or "it printed nothing").splitlines()[-1]
+        raise BoundError(f"exit code {done.code}, not {check.exit_code}: {last}")
+    result: dict[str, Any] = {"exit_code": done.code}
     if check.stderr:
-        match = re.search(check.stderr, done.stderr)
+        match = re.search(check.stderr, done.errors)
         if match is None:
-            raise BoundError(f"stderr does not match {check.stderr!r}: {done.stderr.strip()!r}")
+            raise BoundError(f"stderr does not match {check.stderr!r}: {done.errors.strip()!r}")
         result |= {key: float(value) for key, value in match.groupdict().items()}
     file = folder / check.result
-    text = done.stdout
+    text = done.output
     if check.result:
         if not file.is_file():
             raise BoundError(f"the command left no file {check.result}")
@@ -172,6 +169,7 @@ def run_checks(
     OSError
         If the report cannot be written.
     """
+    check_output(report)
     sources = source_digest() if digest is None else digest
     known = known_outcomes(report, sources) if resume else {}
     outcomes: list[Outcome] = []

@@ -141,3 +141,5 @@ def test_the_command_prints_values_beside_bounds(tmp_path: Path, capsys: pytest.
     assert "check-1 (long): it counts" in capsys.readouterr().out
     assert main(["check-2", *common]) == 2
     assert "error: no check is called 'check-2'; there are check-0, check-1" in capsys.readouterr().err
+    assert main([*common, "-o", str(tmp_path)]) == 2
+    assert f"error: {tmp_path}: is a folder: must be a plain file, or absent" in capsys.readouterr().err
