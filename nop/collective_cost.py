@@ -1,9 +1,9 @@
 """Cost of collectives in closed form: what a schedule costs without building it.
 
-Everything is counted in chunks, a chunk being what one node owns (1/n of the tensor). Time follows the usual
+Everything is counted in chunks; a chunk is what one node owns (1/n of the tensor). Time follows the usual
 latency-bandwidth model: ``serial_chunks * chunk_bytes / bandwidth + steps * hops * hop_seconds``, where the
 bandwidth is that of one direction of one link. A ring all-gather gives (n - 1)(chunk / bandwidth + latency),
-as the analytical backend of ASTRA-sim has it. ``nop.proof.delivery`` measures the same numbers on the explicit
+as in the analytical backend of ASTRA-sim. ``nop.proof.delivery`` measures the same numbers on the explicit
 schedules.
 """
 
@@ -24,7 +24,7 @@ Broadcast = Literal["tree", "pipelined"]
 class CollectiveCost:
     """Cost of an all-gather or, equally, of the mirrored reduce-scatter.
 
-    ``steps``: serial steps, each of which pays the latency of ``hops`` hops; ``received``: chunks that a die
+    ``steps``: serial steps, each with the latency of ``hops`` hops; ``received``: chunks that a die
     receives (mean over the dies); ``serial_chunks``: chunks over the busiest link; ``chunk_hops``: chunks
     times hops that a die sends (mean).
     """
@@ -44,8 +44,8 @@ class CollectiveCost:
 def line_cost(nodes: int, algorithm: Algorithm) -> CollectiveCost:
     """All-gather on a line of ``nodes`` dies.
 
-    The folded ring uses every direction of every link once a step, for steps of up to two hops. The two-way
-    chain has one hop a step and the same time on the busiest link, the one at the end of the line.
+    The folded ring uses each direction of each link once a step, in steps of up to two hops. The two-way chain has
+    one hop a step and takes the same time on its busiest link, the one at the end of the line.
     """
     last = nodes - 1
     if algorithm == "ring":
@@ -59,17 +59,16 @@ def line_cost(nodes: int, algorithm: Algorithm) -> CollectiveCost:
 def flat_ring_cost(mesh: Mesh, bidirectional: bool) -> CollectiveCost:
     """All-gather around one ring through all dies of the mesh.
 
-    With a one-hop cycle the two directions are independent. Without one the ring is folded over the
-    serpentine path: it already uses both directions of its links, so the second direction saves steps but no
-    time on a link.
+    With a cycle of single hops the two directions are independent. Without one the ring is folded over the
+    serpentine path and already uses both directions of its links, so a second direction saves steps but no time on
+    a link.
     """
     nodes = mesh.nodes
     last = nodes - 1
     steps = nodes // 2 if bidirectional else last
     if mesh.has_cycle:
         return CollectiveCost(steps, min(1, last), last, steps, last)
-    # Two opposite rings share every link; with an odd number of steps to share, the last one has a direction
-    # only.
+    # Two opposite rings share every link; if the number of steps to share is odd, the last step runs one way only.
     return CollectiveCost(steps, min(2, last), last, last, 2 * last * last / nodes)
 
 
@@ -77,8 +76,8 @@ def flat_ring_cost(mesh: Mesh, bidirectional: bool) -> CollectiveCost:
 def torus_ring_cost(mesh: Mesh, both: bool) -> CollectiveCost:
     """All-gather over the mesh by rings along its two dimensions, each folded.
 
-    One dimension at a time: down the columns with one chunk a die, then along the rows with ``rows`` chunks a
-    die. With ``both`` one half of every chunk goes columns first while the other half goes rows first.
+    One dimension at a time: down the columns with one chunk for each die, then along the rows with ``rows`` chunks
+    for each die. With ``both``, half of every chunk goes down the columns first and the other half along the rows.
     """
     down, along = line_cost(mesh.rows, "ring"), line_cost(mesh.cols, "ring")
     hops = max(down.hops, along.hops)

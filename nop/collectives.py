@@ -1,16 +1,16 @@
 """Collective operations as explicit schedules: who sends which chunk to whom, and in which step.
 
-All schedules run on ``nodes`` nodes numbered 0, 1, ...; chunk c belongs to node c. In an all-gather node c
-starts with chunk c and everyone ends with all chunks. In a reduce-scatter every node starts with a partial
-sum of every chunk, a transfer carries what its sender has summed up of the chunk so far, and node c ends with
-the whole sum of chunk c. An all-reduce is a reduce-scatter and then an all-gather: all end with all sums. In a
-broadcast one root sends a chunk to everyone; a reduce is its mirror image in time. Pipelined, what the root sends is
-cut into pieces, which are the chunks of the schedule then.
+All schedules run on ``nodes`` nodes numbered from 0; chunk c belongs to node c. In an all-gather, node c starts with
+chunk c and every node ends with all chunks. In a reduce-scatter, every node starts with a partial sum of every chunk, a
+transfer carries the sum that its sender has accumulated so far, and node c ends with the complete sum of chunk c. An
+all-reduce is a reduce-scatter followed by an all-gather: every node ends with all sums. In a broadcast, one root sends
+a chunk to every node; a reduce is its mirror image in time. A pipelined broadcast cuts what the root sends into pieces,
+which are then the chunks of the schedule.
 
-A reduce-scatter here always is the mirror image of an all-gather: steps in reverse order, senders and
-receivers swapped. If every node gets chunk c exactly once in the one, every node's contribution enters the
-sum once in the other. Around a ring both go the same way: a node receives from one other only, so the chunks of an
-all-reduce come to it in the order in which they were sent, whatever happens on the way.
+A reduce-scatter here is always the mirror image of an all-gather: steps in reverse order, senders and receivers
+swapped. If every node receives chunk c exactly once in the all-gather, every node's contribution enters the sum exactly
+once in the reduce-scatter. Around a ring both run in the same direction: a node receives from one node only, so the
+chunks of an all-reduce reach it in the order in which they were sent, whatever delays them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CollectivePart = Literal["all-gather", "reduce-scatter"]
 
 
 def parts(op: LineOp) -> tuple[CollectivePart, ...]:
-    """The ops that an op consists of, in their order."""
+    """The parts of a collective, in their order."""
     return ("reduce-scatter", "all-gather") if op == "all-reduce" else (op,)
 
 
@@ -54,7 +54,7 @@ class Transfer(NamedTuple):
 class CollectiveSchedule:
     """All transfers of one collective ``op`` on ``nodes`` nodes, ordered by step.
 
-    ``root`` is that of a broadcast or reduce. ``gathers`` is the step of an all-reduce in which its all-gather begins.
+    ``root`` is that of a broadcast or reduce. ``gathers`` is the step in which the all-gather of an all-reduce begins.
     """
 
     op: Op
@@ -69,7 +69,7 @@ class CollectiveSchedule:
         return self.transfers[-1].step + 1 if self.transfers else 0
 
     def mirrored(self) -> CollectiveSchedule:
-        """The schedule backwards in time: all-gather to reduce-scatter, broadcast to reduce, and back."""
+        """The schedule in reverse: all-gather and reduce-scatter, broadcast and reduce, become each other."""
         opposite: dict[Op, Op] = {
             "all-gather": "reduce-scatter",
             "reduce-scatter": "all-gather",
@@ -89,7 +89,7 @@ class CollectiveSchedule:
         )
 
     def parts(self) -> tuple[CollectiveSchedule, ...]:
-        """Reduce-scatter and all-gather of an all-reduce, each from its own step 0; else the schedule itself."""
+        """Reduce-scatter and all-gather of an all-reduce, each from step 0; of other ops the schedule itself."""
         if self.gathers is None:
             return (self,)
         begin = self.gathers
@@ -108,11 +108,11 @@ class CollectiveSchedule:
 def ring(op: Op, order: Sequence[int], *, bidirectional: bool = False) -> CollectiveSchedule:
     """All-gather, reduce-scatter or all-reduce around the ring ``order`` (a permutation of the nodes).
 
-    One way it takes n - 1 steps a part, each to the next node of ``order``. Both ways every chunk travels in both
-    directions at once and meets itself after ceil((n - 1) / 2) steps.
+    In one direction a part takes n - 1 steps, each to the next node of ``order``. With ``bidirectional`` every chunk
+    travels in both directions at once, and the two copies meet after ceil((n - 1) / 2) steps.
     """
     back = _around(list(reversed(order)), bidirectional)
-    return _as(op, _around(order, bidirectional), back.mirrored())
+    return _select(op, _around(order, bidirectional), back.mirrored())
 
 
 def _around(order: Sequence[int], bidirectional: bool) -> CollectiveSchedule:
@@ -135,7 +135,7 @@ def _around(order: Sequence[int], bidirectional: bool) -> CollectiveSchedule:
 
 
 def chain(op: Op, nodes: int) -> CollectiveSchedule:
-    """All-gather or reduce-scatter on a line, every chunk in both directions, one hop a step, n - 1 steps."""
+    """Collective on a line in n - 1 steps a part: every chunk travels in both directions, one hop a step."""
     transfers = [
         Transfer(step, start + sign * step, start + sign * (step + 1), start)
         for start in range(nodes)
@@ -143,7 +143,7 @@ def chain(op: Op, nodes: int) -> CollectiveSchedule:
         for step in range(length)
     ]
     gather = CollectiveSchedule("all-gather", nodes, tuple(sorted(transfers)))
-    return _as(op, gather, gather.mirrored())
+    return _select(op, gather, gather.mirrored())
 
 
 def line(op: Op, nodes: int, algorithm: Algorithm) -> CollectiveSchedule:
@@ -162,9 +162,9 @@ def line(op: Op, nodes: int, algorithm: Algorithm) -> CollectiveSchedule:
 def tree_broadcast(nodes: int, root: int) -> CollectiveSchedule:
     """Broadcast of one chunk on a line in ceil(log2(nodes)) steps.
 
-    The line is halved again and again; whoever holds the chunk in one half hands it to the node at the
-    mirrored place in the other. The halves are disjoint, so no two transfers of a step share a link. The
-    chunk is number ``root``.
+    The line is halved repeatedly; the node that holds the chunk in one half sends it to the node at the mirrored
+    place in the other half. The halves are disjoint, so no two transfers of a step share a link. The chunk has the
+    number ``root``.
     """
     transfers: list[Transfer] = []
     ranges = [(0, nodes, root)]
@@ -191,12 +191,12 @@ def tree_broadcast(nodes: int, root: int) -> CollectiveSchedule:
 def all_reduce(
     reduce_scatter: CollectiveSchedule, all_gather: CollectiveSchedule | None = None
 ) -> CollectiveSchedule:
-    """A reduce-scatter, and an all-gather of what it has summed up, its mirror image unless given: one schedule.
+    """One schedule of a reduce-scatter and an all-gather of its sums, by default the mirror image of the first.
 
     Raises
     ------
     ValueError
-        If ``reduce_scatter`` is a schedule of another op, or ``all_gather`` one of another op or for other nodes.
+        If either schedule is for another op, or the two are for different numbers of nodes.
     """
     gather = reduce_scatter.mirrored() if all_gather is None else all_gather
     for expected, part in (("reduce-scatter", reduce_scatter), ("all-gather", gather)):
@@ -211,7 +211,7 @@ def all_reduce(
     )
 
 
-def _as(op: Op, gather: CollectiveSchedule, scatter: CollectiveSchedule) -> CollectiveSchedule:
+def _select(op: Op, gather: CollectiveSchedule, scatter: CollectiveSchedule) -> CollectiveSchedule:
     if op == "all-gather":
         return gather
     if op == "reduce-scatter":

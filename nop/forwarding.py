@@ -1,16 +1,19 @@
-"""How the dies of a line carry out a schedule, as both their programs and the predicted cycles need it.
+"""How the dies of a line forward chunks. Their programs and the predicted cycles both follow it.
 
-- *passed*: what comes goes straight on to the next die, through the adders in a reduce-scatter. In an all-gather the
-  dies keep what they pass on. Sums that come to a die from both sides meet there.
-- *stored*: what comes goes into the exchange buffer, and from there to the next die as soon as a word is whole.
-- *copied*: each die sends its chunk once in each direction, and the dies on the way take copies.
+- *passed*: an arriving chunk goes straight on to the next die (cut-through), in a reduce-scatter through the adders. In
+  an all-gather a die keeps a copy of what it passes on. Sums that arrive from both sides meet at the die.
+- *stored*: an arriving chunk goes into the exchange buffer (store-and-forward), and leaves for the next die as soon as
+  a word is complete.
+- *copied*: each die sends its chunk once in each direction, and the dies on the way take copies (multicast).
 
-A chunk that is passed on may have to wait at a die whose send unit is still busy with the chunk before. On a line the
-waits go one way and end at the end die. Around a ring they would go round: all dies send their own chunk first and wait
-until the next one has sent its own. So around a ring chunks are passed on if a receive unit has room for a whole one.
-Longer ones are stored, which costs no time: the first word is there again before the chunk ahead of it has left.
+A chunk that is passed on may have to wait at a die whose send unit is still busy with the previous chunk. On a line
+these waits point one way and end at the last die. Around a ring they could form a circle: every die sends its own chunk
+first and waits until the next die has sent its own. So around a ring a chunk is passed on only if a receive unit has
+room for all of it. Longer chunks are stored, which costs no time: their first word can be read back before the previous
+chunk has left.
 
-In an all-reduce the chain copies: its dies have their own sums at different times, and copies go by dies that wait.
+In an all-reduce the chain copies: its dies finish their own sums at different times, and copies pass dies that still
+wait.
 """
 
 from __future__ import annotations
@@ -36,14 +39,14 @@ Forwarding = Literal["copied", "passed", "stored"]
 def forwarding(
     op: LineOp, part: CollectivePart, algorithm: Algorithm, flits: int, queued_flits: int
 ) -> Forwarding:
-    """How a part of an op on a line is carried out, with chunks of ``flits`` flits."""
+    """How the dies of a line forward the chunks of ``flits`` flits in one part of a collective."""
     if algorithm == "ring":
         return "passed" if flits <= queued_flits else "stored"
     return "copied" if op == "all-reduce" and part == "all-gather" else "passed"
 
 
 def slots(algorithm: Algorithm, nodes: int) -> list[int]:
-    """Place of each die's chunk in the exchange buffers: for a ring they lie in its order."""
+    """Slot of each die's chunk in the exchange buffers. For a ring the slots follow the ring."""
     if algorithm == "chain":
         return list(range(nodes))
     order = folded_ring(nodes)
@@ -51,24 +54,24 @@ def slots(algorithm: Algorithm, nodes: int) -> list[int]:
 
 
 def first_up(place: int, nodes: int) -> bool:
-    """Whether the sum from lower places is added first to a die's own chunk: where it is the one that comes first."""
+    """Whether a die adds the sum from lower places to its own chunk first: true where that sum arrives first."""
     return 2 * place >= nodes - 1
 
 
 def hands_over(place: int, nodes: int, flits: int, queued_flits: int) -> bool:
-    """Whether the receive unit of a chain whose sum is whole first hands it to the other one.
+    """Whether, in a chain, the receive unit that finishes its sum first hands it directly to the other receive unit.
 
-    Otherwise it writes it, and the other one adds to what is written, word by word. To hand over is quicker. But a unit
-    that hands over waits for the other one, which may wait for a die that waits for this one; so it is done only where
-    what is handed over fits the unit's queue, or at the middle die, for which nobody waits.
+    Otherwise it writes its sum to the exchange buffer, and the other unit adds to that word by word. Handing over is
+    faster. But a unit that hands over waits for the other unit, which may wait for a die that in turn waits for this
+    one. So a unit hands over only if the chunk fits the unit's queue, or at the middle die, for which no die waits.
     """
     return flits <= queued_flits or 2 * place == nodes - 1
 
 
 class SlotSequence(NamedTuple):
-    """Slots one after the other: the first one, the step to the next, and behind how many of them it goes round.
+    """Consecutive slots: the first one, the step to the next, and after how many of them they wrap around.
 
-    ``lap`` is 0 if it never does.
+    ``lap`` is 0 if they never do.
     """
 
     first: int
@@ -77,7 +80,7 @@ class SlotSequence(NamedTuple):
 
 
 def slot_sequence(places: list[int], nodes: int) -> SlotSequence:
-    """The sequence through slots of ``nodes``, each of which is one further than the one before, or each one back."""
+    """The sequence of the slots ``places`` out of ``nodes``, each the next one up, or each the next one down."""
     if len(places) == 1:
         return SlotSequence(places[0], 0, 0)
     step = 1 if (places[1] - places[0]) % nodes == 1 else -1

@@ -1,11 +1,11 @@
-"""Cycles of a collective on a line of dies, found by playing its schedule on the links and the dies' engines.
+"""Predicted cycles of a collective on a line of dies: an event simulation of its schedule on links and engines.
 
-What moves is a stream: the flits of one chunk over one link. A stream is a first and a last cycle, at no more than one
-flit a cycle. As every place that it passes hands on a flit a cycle, that is enough to be exact: it leaves a place from
-``first`` on, and its end leaves when its end has come and ``flits`` cycles have gone by. A link belongs to a packet
-from its head to its tail; the die's own packets and those that pass take turns. Buffers are taken to have room.
+The unit of simulation is a stream: the flits of one chunk over one link. A stream has a first and a last cycle and at
+most one flit a cycle. This is exact, as every stage on its way forwards one flit a cycle: a stream leaves a stage from
+``first`` on, and its last flit leaves once it has arrived and ``flits`` cycles have passed. A packet holds a link from
+its head to its tail. The die's own packets and packets that pass through take turns. Buffers are assumed to have room.
 
-The commands of the dies, their order, and what waits for what are those of :mod:`nop.forwarding`.
+The commands of the dies, their order and their waits are those of :mod:`nop.forwarding`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["predict_line"]
 
 
 class _Stream(NamedTuple):
-    """Cycles of the first and the last flit of a chunk at some place."""
+    """Cycles of the first and the last flit of a chunk at one point of its way."""
 
     first: float
     last: float
@@ -35,9 +35,9 @@ class _Stream(NamedTuple):
 class _UnitTask(NamedTuple):
     """One chunk in the commands of a unit.
 
-    ``chunk`` is None for whatever comes. ``begins``: it is the first one of a command, which the unit is handed at
-    ``handed``. Of a send unit: the ``target``, whether dies on the way take a ``copy``, and whether the chunk ``comes``
-    from another die.
+    ``chunk`` is None if the unit takes any chunk that arrives. ``begins``: the chunk is the first of a command, which
+    the unit is handed in cycle ``handed``. For a send unit: the ``target``, whether dies on the way take a ``copy``,
+    and whether the chunk ``comes`` from another die.
     """
 
     part: int
@@ -51,9 +51,9 @@ class _UnitTask(NamedTuple):
 
 @dataclass
 class _Unit:
-    """A send or receive unit: its tasks, the next one, when it is free for it, and for the next command.
+    """A send or receive unit: its tasks, the number of the next one, and when it is free for that or a new command.
 
-    ``came``: what waits at a receive unit. ``asked``: the send unit has offered its next chunk to the link.
+    ``came``: packets that wait at a receive unit. ``asked``: the send unit has offered its next chunk to the link.
     """
 
     tasks: list[_UnitTask] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Unit:
 
 
 class _Packet(NamedTuple):
-    """A chunk that waits for a link, and from when on its flits are there."""
+    """A chunk that waits for a link, and the cycles in which its flits are ready."""
 
     task: _UnitTask
     chunk: int
@@ -79,7 +79,7 @@ class _Packet(NamedTuple):
 
 @dataclass
 class _Link:
-    """Output of a router: packets of the die's engine and packets that pass, and when it is free."""
+    """Output of a router: packets of the die's own engine, packets that pass through, and when the link is free."""
 
     own: deque[_Packet] = field(default_factory=deque)
     through: deque[_Packet] = field(default_factory=deque)
@@ -88,7 +88,7 @@ class _Link:
 
 
 Direction = tuple[int, bool]
-"""Place of a die, and whether towards higher places."""
+"""Place of a die, and whether the direction is towards higher places."""
 
 
 def predict_line(
@@ -102,12 +102,12 @@ def predict_line(
     queued_flits: int,
     handed: Callable[[int, int], float] | None = None,
 ) -> float:
-    """Cycles from the first flit that leaves an engine to the last one that enters one; 0 for one die.
+    """Cycles from the first flit that leaves an engine to the last one that enters an engine; 0 for one die.
 
     Parameters
     ----------
     op, algorithm
-        What is done, and how.
+        The collective and its algorithm.
     nodes, flits
         Dies of the line, flits of a chunk, at least 1.
     per_word
@@ -117,8 +117,8 @@ def predict_line(
     queued_flits
         Flits that wait in a receive unit to go on.
     handed
-        When a unit is handed a command of an all-reduce's second part, counted from the first flit: a function of the
-        die's place and the command's number there, both from 0. In time unless given.
+        Cycle, counted from the first flit, in which a unit is handed a command of an all-reduce's second part: a
+        function of the die's place and of the command's number at that die, both from 0. Never late by default.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def predict_line(
 
 
 class _LineSimulation:
-    """The dies and links of one line, at work."""
+    """The state of all dies and links of one line."""
 
     def __init__(self, nodes: int, flits: int, per_word: int, terms: NopTerms, queued_flits: int) -> None:
         self._nodes, self._flits, self._terms = nodes, flits, terms
@@ -159,10 +159,10 @@ class _LineSimulation:
         self._receivers = {side: _Unit() for side in sides}
         self._there: dict[
             tuple[int, int, int], _Stream
-        ] = {}  # by part, die, chunk: what came and can be sent on
-        self._whole: dict[int, float] = {}  # by die: when the sum of its own chunk is known to be whole
-        self._between: set[int] = set()  # dies to which sums come from both sides
-        self._meeting: dict[int, _Stream] = {}  # by die: the sum from one side, which the other is added to
+        ] = {}  # by part, die, chunk: what arrived and can be sent on
+        self._whole: dict[int, float] = {}  # by die: when the sum of its own chunk is known to be complete
+        self._between: set[int] = set()  # dies that receive sums from both sides
+        self._meeting: dict[int, _Stream] = {}  # by die: the sum from one side, to which the other is added
         self._events: list[tuple[float, bool, int, Callable[[float], None]]] = []
         self._numbers = count()
         self._last = 0.0
@@ -170,7 +170,7 @@ class _LineSimulation:
     def add_part(
         self, schedule: CollectiveSchedule, how: Forwarding, handed: Callable[[int, int], float] | None
     ) -> None:
-        """Give all units their commands for a schedule, which begins when those before are over."""
+        """Give all units their commands for a schedule, which starts when the previous ones have ended."""
         part = len(self._forwardings)
         self._forwardings.append(how)
         self._adds.append(schedule.op == "reduce-scatter")
@@ -210,7 +210,7 @@ class _LineSimulation:
                     tasks.append(_UnitTask(part, known, not number, -inf if number else at()))
 
     def run(self) -> float:
-        """Play; return the last cycle in which a flit came."""
+        """Simulate; return the last cycle in which a flit arrived."""
         for side in self._senders:
             self._offer(side)
         while self._events:
@@ -219,15 +219,15 @@ class _LineSimulation:
         return self._last
 
     def _at(self, time: float, what: Callable[[float], None], *, late: bool = False) -> None:
-        """Do something at a time; what is late comes after all else of that cycle."""
+        """Schedule an action; a late one runs after all others of its cycle."""
         heapq.heappush(self._events, (time, late, next(self._numbers), what))
 
     def _go(self, unit: _Unit, task: _UnitTask) -> float:
-        """When the command that a task begins asks for its semaphores."""
+        """Cycle in which the command that starts with this task asks for its semaphores."""
         return max(unit.over, task.handed + 1) + self._terms.command_cycles
 
     def _offer(self, side: Direction) -> None:
-        """Let a send unit ask for its link, if its next chunk is there."""
+        """Let a send unit ask for its link if its next chunk has arrived."""
         unit, terms = self._senders[side], self._terms
         task = unit.task
         if task is None or unit.asked:
@@ -258,7 +258,7 @@ class _LineSimulation:
         self._at(packet.ready.first, lambda now: self._grant(side, now), late=True)
 
     def _grant(self, side: Direction, now: float) -> None:
-        """Give a link that is free to the next packet: own ones and those that pass take turns."""
+        """Give a free link to the next packet: the die's own packets and passing packets take turns."""
         link = self._links[side]
         if link.free > now or not (link.own or link.through):
             return
@@ -285,12 +285,12 @@ class _LineSimulation:
             self._onward((place, up), packet, _Stream(sent.first + bypass, sent.last + bypass))
 
     def _onward(self, side: Direction, packet: _Packet, ready: _Stream) -> None:
-        """Let a packet that passes ask for its next link."""
+        """Let a passing packet ask for its next link."""
         onward = packet._replace(ready=ready)
         self._at(ready.first, lambda _: self._ask(side, self._links[side].through, onward))
 
     def _take(self, side: Direction) -> bool:
-        """Let a receive unit take the next chunk that has come; return whether it could."""
+        """Let a receive unit take the next chunk that has arrived; return whether it could."""
         unit, terms = self._receivers[side], self._terms
         task = unit.task
         if task is None or not unit.came:
@@ -303,7 +303,7 @@ class _LineSimulation:
         if task.begins:
             ready = self._go(unit, task) + (terms.send_cycles if adds else terms.pass_cycles)
         first, last = max(came.first, ready), came.last
-        # Sums of the die's own chunk that come from both sides.
+        # Sums of the die's own chunk that arrive from both sides.
         meets = adds and chunk == place and place in self._between
         second = meets and up != first_up(place, self._nodes)
         if second:
@@ -332,12 +332,12 @@ class _LineSimulation:
         return True
 
     def _met(self, place: int, out: _Stream) -> _Stream:
-        """When a sum from one side is there for that from the other one."""
+        """When the sum from one side is available to the sum from the other."""
         if not hands_over(place, self._nodes, self._flits, self._queued_flits):
             return self._stored(out)
         return _Stream(out.first + self._terms.hand_cycles, out.last + self._terms.hand_cycles)
 
     def _stored(self, out: _Stream) -> _Stream:
-        """When a chunk is there again that goes into the exchange buffer."""
+        """When a chunk that goes through the exchange buffer is available again."""
         store = self._terms.store_cycles
         return _Stream(out.first + self._first_word + store, out.last + store + self._last_word)

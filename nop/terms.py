@@ -13,24 +13,24 @@ class NopTerms:
     Attributes
     ----------
     hop_cycles
-        From a flit's departure by a link to its arrival at the engine at the other end: a link and a router.
+        From a flit's departure on a link to its arrival at the engine at the other end: one link and one router.
     bypass_cycles
-        From its departure by a link to its departure by the next one, straight through the router in between,
-        if it leaves no copy.
+        From a flit's departure on a link to its departure on the next link, straight through the router in between,
+        if it leaves no copy there.
     copy_cycles
-        From the arrival of a flit's copy at the engine to its departure by the next link.
+        From the arrival of a flit's copy at the engine to the flit's departure on the next link.
     link_cycles
-        That a flit takes a link.
+        A flit occupies a link.
     add_cycles
-        That a flit stays longer at a die where its sum is made: the stages of the adders.
+        Extra time of a flit at a die that adds to it: the stages of the adders.
     store_cycles
         From the arrival of a word's last flit to the departure of its first one, through the exchange buffer.
     post_cycles
-        From the arrival of a chunk's last flit in the exchange buffer to the semaphore of who waits for it.
+        From the arrival of a chunk's last flit in the exchange buffer to the semaphore of the unit that waits for it.
     command_cycles
-        From the last flit of a unit's command to its next command, which waits for its semaphores.
+        From the last flit of a unit's command until its next command waits for its semaphores.
     send_cycles
-        From the semaphores of a command that sends to its first flit, out of the exchange buffer.
+        From the semaphores of a sending command to its first flit out of the exchange buffer.
     pass_cycles
         From the semaphores of a command to the first flit that it takes from a router or passes on.
     hand_cycles

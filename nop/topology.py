@@ -18,7 +18,7 @@ Link = tuple[int, int]
 class Mesh:
     """A mesh of ``rows`` x ``cols`` dies without wrap-around links.
 
-    Raises ``ValueError`` when a side is no positive integer.
+    Raises ``ValueError`` if a side is below 1.
     """
 
     rows: int
@@ -68,15 +68,15 @@ class Mesh:
 
     @property
     def has_cycle(self) -> bool:
-        """Whether a ring through all dies exists whose every step is one hop (a Hamiltonian cycle).
+        """Whether there is a ring through all dies in steps of one hop (a Hamiltonian cycle).
 
-        On a grid it exists exactly when both sides are at least 2 and their product is even; two dies in a
-        line count too, as their two links form a ring.
+        On a grid there is one exactly if both sides are at least 2 and their product is even. Two dies in a line
+        count as well: their two links form a ring.
         """
         return self.nodes == 2 or (min(self.rows, self.cols) >= 2 and self.nodes % 2 == 0)
 
     def flat_ring(self) -> list[int]:
-        """The nodes in ring order: one hop a step when :attr:`has_cycle`, at most two otherwise.
+        """The nodes in ring order: one hop a step if :attr:`has_cycle`, at most two otherwise.
 
         Without a cycle it is the folded ring over the serpentine path through all dies.
         """
@@ -93,7 +93,7 @@ class Mesh:
 
 
 def _cycle(rows: int, cols: int) -> list[tuple[int, int]]:
-    """Cells of a cycle on a grid with an even number of rows: column 0 downwards is the way back."""
+    """Cells of a cycle on a grid with an even number of rows; column 0 is the way back."""
     if cols == 1:  # only two dies in a line
         return [(row, 0) for row in range(rows)]
     out = [
@@ -120,7 +120,7 @@ def folded_ring(nodes: int) -> list[int]:
 def most_square(nodes: int) -> Mesh:
     """The most square mesh of exactly ``nodes`` dies, with no more rows than columns.
 
-    Raises ``ValueError`` when ``nodes`` is below 1.
+    Raises ``ValueError`` if ``nodes`` is below 1.
     """
     if nodes < 1:
         raise ValueError(f"dies = {nodes}: must be at least 1")

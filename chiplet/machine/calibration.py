@@ -1,4 +1,4 @@
-"""Calibration: the cycle terms that were measured, and the die that they were measured on."""
+"""Calibration: measured cycle terms, and the die that they were measured on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from nop.terms import NopTerms
 
 
 class Calibration(StrictModel):
-    """Measured terms, the die that they were measured on, and how.
+    """Measured terms, the die that they were measured on, and how they were measured.
 
-    ``nop`` are the terms of the network-on-package, None if it was not measured.
-
-    ``provenance`` says simulator, version, number of samples, seeds and the error on shapes that were not
-    fitted; ``extra`` holds further terms by name.
+    ``nop`` are the terms of the network-on-package, None if it was not measured. ``provenance`` has simulator, version,
+    number of samples, seeds and the error on held-out shapes; ``extra`` has further terms by name.
     """
 
     die: DieSpec
@@ -30,9 +28,7 @@ class Calibration(StrictModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a calibration from a JSON file. Raises ``ValueError`` of one line when it is missing or
-        broken.
-        """
+        """Read a calibration from a JSON file. Raises ``ValueError``, in one line, if it is missing or broken."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except OSError as error:
@@ -45,14 +41,14 @@ class Calibration(StrictModel):
             raise ValueError(f"{path}: not a calibration: {refusal(error, cls)}") from None
 
     def applied(self, system: SystemSpec) -> SystemSpec:
-        """``system`` with the measured cycles of a hop in place of ``link.router_cycles``, if they were measured."""
+        """``system`` with the measured cycles of a hop as ``link.router_cycles``, if they were measured."""
         if self.nop is None:
             return system
         link = system.link.model_copy(update={"router_cycles": self.nop.hop_cycles})
         return system.model_copy(update={"link": link})
 
     def check_die(self, die: DieSpec) -> None:
-        """Raise ``ValueError``, naming the first field that differs and both values, if made for another die."""
+        """Raise ``ValueError`` if another die was measured, naming the first field that differs and both values."""
         for field in DieSpec.model_fields:
             made_for, asked_for = getattr(self.die, field), getattr(die, field)
             if made_for != asked_for:

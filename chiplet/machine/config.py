@@ -1,8 +1,7 @@
-"""Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, made into one ``SystemSpec``.
+"""Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, merged into one ``SystemSpec``.
 
 Later layers win key by key. A layer that sets ``memory.preset`` brings the values of that preset with it.
-Whatever is wrong is refused with a :class:`ConfigError` of one line that says where it stands, what it is and
-what is allowed.
+Whatever is wrong is refused with a :class:`ConfigError` of one line: where it is, what it is and what is allowed.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message is one line."""
+    """An unusable configuration; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Layer:
     """One source of configuration values.
 
-    ``name`` says in messages where a value stands; ``values`` holds nested tables; ``text`` is the TOML that
-    they were read from, kept for line numbers, and empty for an override.
+    ``name`` says in messages where a value comes from; ``values`` holds nested tables; ``text`` is the TOML that they
+    were read from, kept for line numbers, and empty for an override.
     """
 
     name: str
@@ -50,10 +49,10 @@ class Layer:
         return _holds(self.values, path)
 
     def where(self, path: Sequence[str]) -> str:
-        """The place of ``path`` in this layer: ``file:line`` when there is a text, else the layer's name."""
+        """The place of ``path`` in this layer: ``file:line`` if there is a text, else the layer's name."""
         lines = self.text.split("\n") if self.text else []
         for count in range(1, len(lines) + 1):
-            # The shortest prefix of the document that parses and has the key ends on the key's line.
+            # The shortest prefix that parses and has the key ends on the key's line.
             try:
                 values = tomllib.loads("\n".join(lines[:count]))
             except ValueError:
@@ -72,16 +71,16 @@ class Configuration:
 
 
 def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -> SystemSpec:
-    """The machine that ``preset``, the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` make together.
+    """The machine described by ``preset``, the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` together.
 
-    Raises :class:`ConfigError` with one line for anything that is missing, unknown, misspelt, of the wrong
-    type, out of range or impossible in combination.
+    Raises :class:`ConfigError`, in one line, for anything that is missing, unknown, misspelt, of the wrong type, out
+    of range or impossible in combination.
     """
     return load_configuration(config, overrides, preset=preset).system
 
 
 def load_configuration(config: Path | None, overrides: Sequence[str], *, preset: str) -> Configuration:
-    """Like :func:`load_system`, and says for every key which layer its value comes from."""
+    """Like :func:`load_system`, with the layer that each value comes from."""
     layers = [read_preset(preset)]
     if config is not None:
         layers.append(read_file(config))
@@ -110,7 +109,7 @@ def preset_names() -> list[str]:
 
 
 def read_preset(name: str) -> Layer:
-    """The layer of the preset called ``name``. Raises :class:`ConfigError` when there is none."""
+    """The layer of the preset called ``name``. Raises :class:`ConfigError` if there is none."""
     names = preset_names()
     if name not in names:
         raise ConfigError(f"unknown preset {name!r}: must be one of {', '.join(names)}")
@@ -131,8 +130,9 @@ def read_memory_preset(name: str) -> Layer:
 
 
 def _memory_preset(layer: Layer) -> list[Layer]:
-    """The memory preset that ``layer`` names comes right before it: the layer's own keys win over it. A name that
-    is none is left to the specification to refuse.
+    """The memory preset that ``layer`` names, which comes right before it so that the layer's own keys win.
+
+    An unknown name is left for the specification to refuse.
     """
     memory = layer.values.get("memory")
     name = memory.get("preset") if isinstance(memory, dict) else None
@@ -140,7 +140,7 @@ def _memory_preset(layer: Layer) -> list[Layer]:
 
 
 def read_file(path: Path) -> Layer:
-    """The layer of the TOML file at ``path``; :class:`ConfigError` when it cannot be read or is no TOML."""
+    """The layer of the TOML file at ``path``. Raises :class:`ConfigError` if it cannot be read or is not TOML."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -153,9 +153,9 @@ def read_file(path: Path) -> Layer:
 
 
 def read_override(override: str) -> Layer:
-    """The layer of one ``KEY=VALUE``; the value is TOML, and what is no TOML is taken as a string.
+    """The layer of one ``KEY=VALUE``. The value is TOML; anything else is taken as a string.
 
-    Raises :class:`ConfigError` when there is no ``=``, no key or no value.
+    Raises :class:`ConfigError` if there is no ``=``, no key or no value.
     """
     name = f"-P {override if override.isprintable() and len(override) <= 60 else show_value(override)}"
     key, equals, value = (part.strip() for part in override.partition("="))
@@ -169,7 +169,7 @@ def read_override(override: str) -> Layer:
 
 
 def parse_value(text: str) -> Any:
-    """``text`` as a TOML value, or as the string that it is when it is none."""
+    """``text`` as a TOML value, or as a plain string if it is not one."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
@@ -178,7 +178,7 @@ def parse_value(text: str) -> Any:
 
 
 def dump_toml(system: SystemSpec) -> str:
-    """``system`` as a TOML document that loads back to the same machine."""
+    """``system`` as a TOML document from which the same machine loads."""
     lines: list[str] = []
     section = ""
     values = system.model_dump()
@@ -216,7 +216,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
 
 
 def _check_keys(layer: Layer) -> None:
-    """Refuse unknown keys, values where a section belongs, and numbers that are not finite."""
+    """Refuse unknown keys, values in place of sections, and numbers that are not finite."""
     keys, sections = known_keys(), section_names()
     for path, value in _leaves(layer.values, ()):
         dotted = ".".join(part if _BARE_KEY.match(part) else show_value(part) for part in path)
@@ -230,7 +230,7 @@ def _check_keys(layer: Layer) -> None:
                 raise ConfigError(f"{layer.where(path)}: {dotted} must be {allowed}, not {show_value(value)}")
         else:
             for key in keys:
-                if dotted.startswith(f"{key}."):  # a table where a value belongs
+                if dotted.startswith(f"{key}."):  # a table in place of a value
                     inner = key.split(".")
                     raise ConfigError(_not_allowed(layer, inner, _lookup(layer.values, inner)))
             best = nearest(dotted, sections if value == {} else keys)
@@ -248,7 +248,7 @@ def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
         if layer is not None:
             return _not_allowed(layer, path, first["input"])
         return f"{dotted} is missing: must be {known_keys()[dotted].allowed}"
-    # A combination is the work of every layer that touches the section; a preset alone is consistent.
+    # A combination comes from all layers that touch the section; a preset alone is consistent.
     touching = [layer.name for layer in layers[1:] if layer.holds(path)] or [layers[0].name]
     return f"{', '.join(touching)}: {refusal(error, SystemSpec, show=show_value)}"
 

@@ -1,7 +1,7 @@
-"""The configuration keys: names, defaults and allowed values, read off the specification models.
+"""The configuration keys: names, defaults and allowed values, read from the specification models.
 
-The loader's error messages, the reference page and the completion of misspelt names all come from here, so
-they cannot disagree with the models.
+The loader's messages, the reference page and the suggestions for misspelt names all come from here, so they cannot
+contradict the models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chiplet.machine.specs import SystemSpec
 
 @dataclass(frozen=True)
 class Key:
-    """One configuration key; ``name`` is dotted, ``allowed`` says in words which values it takes."""
+    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words."""
 
     name: str
     default: Any

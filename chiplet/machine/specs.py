@@ -1,9 +1,9 @@
 """What the machine is: die, link, memory, package, as frozen and validated models.
 
-These models are the one description that the hardware generator, the golden model, the scheduler and the system
-model all read. A model refuses unknown keys and impossible combinations when it is made, so nothing behind it has
-to check again. Quantities derived from the fields are properties here and nowhere else. What only the projection
-reads of several packages, areas and prices is in ``chiplet.machine.parallel_specs`` and ``chiplet.machine.cost_specs``.
+The hardware generator, the golden model, the programs and the projection all read this one description. A model
+refuses unknown keys and impossible combinations when it is made, so no reader has to check again. Quantities that
+follow from the fields are properties here and nowhere else. Several packages, areas and prices, which only the
+projection reads, are in ``chiplet.machine.parallel_specs`` and ``chiplet.machine.cost_specs``.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class NopSpec(StrictModel):
     def exchange_banks(self, word_bytes: int) -> int:
         """Banks of the exchange buffer, of words of ``word_bytes``: a power of two.
 
-        Links of all four sides want four flits a cycle from it and bring four; twice as many words are there.
+        The links of all four sides may read four flits in a cycle and write four: the banks have room for all eight.
         """
         words = -(-8 * self.flit_bits // (8 * word_bytes))
         return int(1 << (words - 1).bit_length())

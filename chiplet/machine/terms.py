@@ -1,7 +1,4 @@
-"""Cycles of the die, out of mechanistic terms: those of the design, or what a calibration measured.
-
-A :class:`Calibration` belongs to the die that it was made for and refuses any other.
-"""
+"""Cycles of the die from mechanistic terms: those of the design, or those that a calibration measured."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ from chiplet.vectorized.elementwise import Number, ceil_div, larger
 
 
 def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
-    """The design's floor for an m x k by k x n GEMM out of the buffers: R + T max(m, R, P) + R P + C - 2.
+    """The design's lower bound for an m x k by k x n GEMM out of the buffers: R + T max(m, R, P) + R P + C - 2.
 
-    That is: load the first stationary tile (R), one of T tiles after the other without a bubble, each taking as
-    long as its m rows but no less than the shadow load of the next tile (R) or the adder's latency (P), and the
-    way of the last row through R rows of P stages and C columns of skew. (With m < R the last tile can end R - m
-    cycles sooner.)
+    These are the load of the first stationary tile (R); T tiles one after the other without a bubble, each as long as
+    its m rows, but no shorter than the shadow load of the next tile (R) or the latency of the adder (P); and the way of
+    the last row through R rows of P stages and C columns of skew. (With m < R the last tile can end R - m cycles
+    earlier.)
     """
     return int(rows + _tiles(rows, cols, k, n) * max(m, rows, stages) + rows * stages + cols - 2)
 
@@ -69,10 +66,9 @@ class GemmTerms(StrictModel):
         )
 
     def array_cycles(self, *, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> float:
-        """Cycles of an m x k by k x n GEMM on a ``rows`` x ``cols`` array, first operand row in to last
-        result out.
+        """Cycles of an m x k by k x n GEMM on a ``rows`` x ``cols`` array, first operand row in to last result out.
 
-        ``stages`` are the pipeline stages P of the adder. Raises ``ValueError`` when a size is below 1.
+        ``stages`` are the pipeline stages P of the adder. Raises ``ValueError`` if a size is below 1.
         """
         if min(rows, cols, stages, m, k, n) < 1:
             sizes = {"rows": rows, "cols": cols, "stages": stages, "m": m, "k": k, "n": n}

@@ -1,7 +1,6 @@
 """What the buffers of a die and the DRAM of the package must hold, in bytes.
 
-Sizes are linear in the tokens of a mini-batch, so the largest mini-batch that fits follows in closed form
-(``chiplet.schedule.schedule``).
+Sizes grow with the tokens of a mini-batch; :mod:`chiplet.schedule.fit` finds the largest mini-batch that fits.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from chiplet.workload.operations import FusedBlock, Linear, largest_slice, linea
 Optimizer = Literal["sgd", "adam"]
 
 STATE_BYTES: dict[Optimizer, int] = {"sgd": 8, "adam": 16}
-"""DRAM bytes of a parameter beside the operand copy: 32-bit master and gradient, and two moments for Adam."""
+"""DRAM bytes of a parameter besides the operand copy: 32-bit master and gradient, and two moments for Adam."""
 
 UPDATE_BYTES: dict[Optimizer, int] = {"sgd": 12, "adam": 28}
-"""DRAM traffic of updating a parameter: reads gradient, master and moments, writes master and moments; the
-operand copy that is written beside them is not counted here."""
+"""DRAM bytes of updating a parameter: gradient, master and moments read, master and moments written. The operand
+copy that is written too is not included."""
 
 UPDATE_OPS: dict[Optimizer, int] = {"sgd": 2, "adam": 12}
 """Vector operations of updating a parameter."""
@@ -36,7 +35,7 @@ class DoesNotFitError(ValueError):
 
 @dataclass(frozen=True)
 class BufferUse:
-    """Bytes that a buffer must hold, and that it has."""
+    """Bytes that a buffer must hold, and the bytes it has."""
 
     name: str
     needed: Number
@@ -44,11 +43,11 @@ class BufferUse:
 
     @property
     def fits(self) -> Any:
-        """Whether the buffer holds what it must, a bool."""
+        """Whether the buffer is large enough, a bool."""
         return self.needed <= self.available
 
     def refusal(self, what: str) -> DoesNotFitError:
-        """The error that ``what`` does not fit: the buffer, the bytes needed and the bytes there."""
+        """The error that ``what`` does not fit, with the buffer, the bytes needed and the bytes available."""
         return DoesNotFitError(
             f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}"
         )
@@ -58,9 +57,9 @@ class BufferUse:
 class BlockMemory:
     """Buffer contents of one block under one method, with sequences of ``length`` tokens.
 
-    ``parts`` says how the block runs: 1 fused; 2 split before its second linear; 3 (attention only) its
-    middle by itself as well, one head of one sequence after the other. Between parts activations go through
-    DRAM. ``slices`` cuts each linear by output columns; all mini-batches run through a slice before the next.
+    ``parts`` says how the block runs: 1, fused; 2, split before its second linear; 3 (attention only), with its
+    middle as a part of its own, one head of one sequence at a time. Between parts, activations go through DRAM.
+    ``slices`` cuts each linear by output columns; all mini-batches run through one slice before the next.
     """
 
     method: Method
@@ -72,8 +71,8 @@ class BlockMemory:
 
     @cached_property
     def units(self) -> tuple[Number, ...]:
-        """Weights of a die that are resident together, in the order that they are used: all of a fused block,
-        or those of each linear; of a sliced one its largest slice, twice as one follows another.
+        """Weights that are resident on a die together, in the order of use: those of the whole fused block, or of each
+        linear; of a sliced linear its largest slice, twice, as one slice follows another.
         """
         whole = self.method.weights_per_die(self.block)
         cut = is_array(self.slices) or self.slices > 1
@@ -91,13 +90,13 @@ class BlockMemory:
 
     @cached_property
     def passing_bytes(self) -> Number:
-        """Weights of other dies on their way through: two stationary tiles, or none."""
+        """Weights of other dies that pass through: two stationary tiles, or none."""
         die = self.die
         return 2 * die.rows * die.cols * die.element_bytes if self.method.weights_travel else 0
 
     @cached_property
     def weight_bytes(self) -> Number:
-        """Weights of the largest part, and those that pass through."""
+        """Weights of the largest part, and weights that pass through."""
         return larger(*self.units) * self.die.element_bytes + self.passing_bytes
 
     @cached_property
@@ -107,13 +106,13 @@ class BlockMemory:
 
     @cached_property
     def strip_bytes(self) -> Number:
-        """Attention scores of one strip of rows, 32 bits each; as operands half as much is held, twice."""
+        """Attention scores of one strip of rows, 32 bits each; as operands they take half as much, twice."""
         return self.die.rows * self.length * SUM_BYTES if self.block.name == "attention" else 0
 
     @cached_property
     def tile_operand_bytes(self) -> Number:
-        """Operands for each token of a token tile, double-buffered: gathered ones, and the tile's own inputs
-        and outputs where no mini-batch is kept.
+        """Operands of each token of a token tile, double-buffered: gathered ones, and the tile's own inputs and
+        outputs if no mini-batch is kept.
         """
         largest = larger(*(self.method.tile_operands(linear) for linear in self._linears))
         if self.parts == 3:
@@ -123,25 +122,21 @@ class BlockMemory:
 
     @cached_property
     def tile_sum_bytes(self) -> Number:
-        """Partial sums for each token of a token tile, double-buffered, 32 bits each."""
+        """Partial sums of each token of a token tile, double-buffered, 32 bits each."""
         return 2 * larger(*(self.method.tile_sums(linear) for linear in self._linears)) * SUM_BYTES
 
     @cached_property
     def edge_features(self) -> int:
-        """Features of block inputs, outputs and their gradients that are live for a token: three,
-        double-buffered.
-        """
+        """Features of block inputs, outputs and their gradients that are live for a token: three, double-buffered."""
         hidden = self.method.model.hidden
         if self.block.contract is None:
             return 4 * hidden
         return 6 * hidden
 
     def activation_bytes(self, tokens: Number, sequences: Number) -> Number:
-        """Activations of a mini-batch on the busiest die; in the attention it has whole heads of whole
-        sequences.
+        """Activations of a mini-batch on the busiest die, which in the attention has whole heads of whole sequences.
 
-        Features inside the block that were saved are double-buffered, and their gradients are live beside
-        them.
+        Saved features inside the block are double-buffered, and their gradients are live at the same time.
         """
         method, model, element = self.method, self.method.model, self.die.element_bytes
         dies = method.mesh.nodes
@@ -162,15 +157,14 @@ class BlockMemory:
         return (edge + self._inner(query + 2 * key, query) * local) * element + self.strip_bytes
 
     def _inner(self, first: Number, second: Number) -> Number:
-        """Live features for a token: ``first`` after the first linear, ``second`` before the second."""
+        """Live features of a token, with ``first`` after the first linear and ``second`` before the second."""
         return 3 * (first + second) if self.parts == 1 else larger(2 * first + 3 * second, 4 * second)
 
 
 def saved_bytes_per_token(model: Llm, length: Number, recompute: Recompute, element_bytes: int) -> Number:
-    """DRAM bytes that one token leaves behind in all layers for the backward pass.
+    """DRAM bytes that one token leaves in all layers for the backward pass.
 
-    Beside that of Korthikanti et al. (arXiv 2205.05198), whose counts include dropout masks that these models
-    lack.
+    Counted as by Korthikanti et al. (arXiv 2205.05198), but without dropout masks, which these models do not have.
     """
     parts = model.saved_features(length)
     if recompute != "none":
@@ -182,9 +176,9 @@ def saved_bytes_per_token(model: Llm, length: Number, recompute: Recompute, elem
 
 @dataclass(frozen=True)
 class DramNeed:
-    """What the DRAM of a package holds: ``state`` bytes, and ``saved`` bytes for each sequence in work.
+    """What the DRAM of a package holds: ``state`` bytes, and ``saved`` bytes for each sequence in progress.
 
-    ``sequences`` fixes how many are in work at a time; else as many as fit.
+    ``sequences`` fixes how many are in progress at a time; None for as many as fit.
     """
 
     state: Number
@@ -192,7 +186,7 @@ class DramNeed:
     sequences: Number | None = None
 
     def select(self, rows: Callable[[Number], Number]) -> DramNeed:
-        """Of many machines those that ``rows`` picks out of an array."""
+        """The machines that ``rows`` picks out of an array of many."""
         return DramNeed(rows(self.state), rows(self.saved), rows(self.sequences))
 
 

@@ -1,6 +1,6 @@
-"""What fits the buffers: in how many parts and slices a block runs, and how large its mini-batch is.
+"""What fits the buffers: the parts and slices that a block runs in, and the size of its mini-batch.
 
-All of it is worked out for one machine, or for many at once (:mod:`chiplet.vectorized.elementwise`).
+Everything is computed for one machine, or for many at once (:mod:`chiplet.vectorized.elementwise`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from chiplet.vectorized.elementwise import (
 from chiplet.workload.operations import Batch, BlockName, FusedBlock, linears
 
 MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
-"""Parts that a block can be split into."""
+"""Most parts that a block can be split into."""
 
 OPERAND_SHARE = 4
-"""A mini-batch leaves one part in so many of the activation buffer to gathered token tiles, where it can."""
+"""If possible, a mini-batch leaves this fraction (one part in 4) of the activation buffer to gathered token tiles."""
 
 MAX_TILE = 1024
-"""Tokens beyond which a larger token tile hides no more: room for larger ones is not reserved."""
+"""Tokens beyond which a larger token tile hides nothing more: room for larger tiles is not reserved."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Fit:
 
 @dataclass(frozen=True)
 class Work:
-    """What a block works on: ``sequences`` of ``length`` tokens a round, in mini-batches of ``mini_batch`` sequences
-    if that is given.
+    """What a block works on: in each round ``sequences`` of ``length`` tokens, in mini-batches of ``mini_batch``
+    sequences unless that is None.
     """
 
     method: Method
@@ -64,8 +64,8 @@ class Work:
 
 
 def fit_block(work: Work, block: FusedBlock, *, fused: bool) -> Fit:
-    """The block with its largest mini-batch: in few parts if possible, unless more leave fewer dies idle; its
-    linears sliced if nothing else fits. Not ``fused``, it has two parts at least, if it can.
+    """The largest mini-batch of the block: in as few parts as possible, unless more parts leave fewer dies idle; with
+    its linears sliced if nothing else fits. Without ``fused`` the block has at least two parts if it can.
     """
     parts = size = 0
     share = -1.0
@@ -87,8 +87,8 @@ def fit_block(work: Work, block: FusedBlock, *, fused: bool) -> Fit:
 
 
 def _sliced(work: Work, block: FusedBlock, wanted: Any) -> Fit:
-    """Nothing fits with whole linears: cut them, into as few slices as leave room for a tile as high as the array,
-    or else for any. Only the machines that it is ``wanted`` of count.
+    """Cut linears that do not fit whole into the fewest slices that leave room for a tile as high as the array, or
+    else for any tile. Only machines for which it is ``wanted`` count.
     """
     most_parts = MAX_PARTS[block.name]
     most = smaller(*(linear.h_out for linear in linears(block)))
@@ -112,15 +112,13 @@ def _sliced(work: Work, block: FusedBlock, wanted: Any) -> Fit:
 
 
 def lacking(work: Work, block: FusedBlock) -> tuple[BufferUse, ...]:
-    """What ``block`` asks of the buffers, cut as small as can be, for the smallest mini-batch or the one given."""
+    """What ``block`` needs of the buffers in its smallest slices, for the given mini-batch or else the smallest."""
     memory = work.memory(block, MAX_PARTS[block.name], smaller(*(linear.h_out for linear in linears(block))))
     return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)
 
 
 def batch_of(memory: BlockMemory, size: Number) -> Batch:
-    """A mini-batch of ``size`` sequences in the attention, which needs them whole, of ``size`` tokens
-    elsewhere.
-    """
+    """A mini-batch of ``size``: in sequences for the attention, which needs them whole, in tokens elsewhere."""
     length = memory.length
     if memory.block.name == "attention":
         return Batch(size * length, size, length)
@@ -128,10 +126,9 @@ def batch_of(memory: BlockMemory, size: Number) -> Batch:
 
 
 def equal_parts(total: Number, largest: Number, groups: Number) -> Number:
-    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` where there are so
-    many.
+    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` if ``largest`` allows it.
 
-    Then no group of dies gets a sequence more than the others.
+    Then no group of dies gets more sequences than another.
     """
     even = (groups <= largest) & (largest < total)
     most = choose(even, rounded_down(largest / groups) * groups, largest)
@@ -140,7 +137,7 @@ def equal_parts(total: Number, largest: Number, groups: Number) -> Number:
 
 
 def tile_limit(memory: BlockMemory, batch: Batch) -> Number:
-    """Tokens of the largest token tile that the buffers hold beside the mini-batch; at least one."""
+    """Tokens of the largest token tile that fits beside the mini-batch; at least one."""
     if not memory.method.token_tiled:
         return batch.tokens
     die = memory.die
@@ -151,7 +148,7 @@ def tile_limit(memory: BlockMemory, batch: Batch) -> Number:
 
 
 def buffer_uses(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[BufferUse, ...]:
-    """What the mini-batch asks of each buffer beside token tiles of ``tile``."""
+    """What the mini-batch and token tiles of ``tile`` need of each buffer."""
     die = memory.die
     weights, activations, sums = _needed_bytes(memory, batch, tile)
     return (
@@ -162,17 +159,17 @@ def buffer_uses(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[Buffer
 
 
 def _unit(memory: BlockMemory) -> Number:
-    """Units of a mini-batch's size that a sequence has."""
+    """Units of a mini-batch's size in one sequence."""
     return 1 if memory.block.name == "attention" else memory.length
 
 
 def _given(memory: BlockMemory, work: Work) -> Number:
-    """Size of the mini-batch that is given."""
+    """Size of the given mini-batch."""
     return smaller(work.mini_batch, work.sequences) * _unit(memory)
 
 
 def _busy_share(memory: BlockMemory, size: Number) -> Number:
-    """Share of the dies that have work in the attention, where each has whole sequences."""
+    """Share of the dies that are busy in the attention, where each has whole sequences."""
     if memory.block.name != "attention":
         return 1.0
     groups = memory.method.sequence_groups
@@ -180,8 +177,8 @@ def _busy_share(memory: BlockMemory, size: Number) -> Number:
 
 
 def _largest_batch(memory: BlockMemory, work: Work, least_tile: Number = 1) -> Number:
-    """Size of the largest mini-batch that fits beside a token tile of ``least_tile``, made equal over a round; 0
-    if there is none.
+    """Size of the largest mini-batch that fits beside a token tile of ``least_tile``, in equal parts of a round; 0 if
+    none fits.
     """
     if work.mini_batch is not None:
         size = _given(memory, work)
@@ -204,7 +201,7 @@ def _largest_batch(memory: BlockMemory, work: Work, least_tile: Number = 1) -> N
 
 
 def _smallest_fits(memory: BlockMemory, work: Work, least_tile: Number) -> Any:
-    """Whether :func:`_largest_batch` finds any."""
+    """Whether :func:`_largest_batch` finds one."""
     if work.mini_batch is not None:
         return _fits(memory, _given(memory, work), least_tile)
     size = _smallest_size(memory, work, least_tile)
@@ -215,20 +212,20 @@ def _smallest_fits(memory: BlockMemory, work: Work, least_tile: Number) -> Any:
 
 
 def _enough(memory: BlockMemory, tile: Number, least_tile: Number) -> Any:
-    """Whether room for token tiles of ``tile`` is room for those of ``least_tile``; some methods have none."""
+    """Whether room for token tiles of ``tile`` suffices for ``least_tile``; true for methods without token tiles."""
     return tile >= least_tile if memory.method.token_tiled else True
 
 
 def _smallest_size(memory: BlockMemory, work: Work, least_tile: Number) -> Number:
-    """The smallest mini-batch with enough tokens for a tile of ``least_tile``, or all there are."""
+    """The smallest mini-batch with enough tokens for a tile of ``least_tile``, or with all tokens there are."""
     if memory.block.name == "attention":
         return smaller(ceil_div(least_tile, work.length), work.sequences)
     return smaller(least_tile, work.sequences * work.length)
 
 
 def _reserved_tiles(memory: BlockMemory) -> tuple[Number, ...]:
-    """Token tiles to leave room for, in order of preference: large enough to hide latencies, then as high as
-    the array.
+    """Token tiles to reserve room for, in order of preference: large enough to hide latencies, then as high as the
+    array, then any.
     """
     if not memory.method.token_tiled:
         return (1,)
@@ -256,7 +253,7 @@ def _largest_fitting(memory: BlockMemory, tile: Number, total: Number) -> Number
         return _needed_bytes(memory, batch, smaller(tile, batch.tokens))[1]
 
     def guesses() -> tuple[Number, ...]:
-        # Bytes are nearly linear in the size: try there, and search the side where it must be.
+        # Bytes are nearly linear in the size: try the linear solution, and bisect on the side that it leaves.
         least, most = activations(1), activations(total)
         grows = most > least
         share = (memory.die.activation_bytes - least) / choose(grows, most - least, 1)

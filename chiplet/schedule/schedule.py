@@ -1,12 +1,15 @@
-"""The schedule: which blocks are fused, how large a mini-batch is, what is double-buffered, how often a pass
-runs.
+"""The schedule: which blocks are fused, the size of a mini-batch, what is double-buffered, and how often a pass runs.
 
-Layers are the outer loop and mini-batches the inner one: a block's weights are loaded once a pass and all
-mini-batches stream through. The rules in order: a block is fused if its weights, gradients and a mini-batch
-fit, and split into its linears otherwise, or when that leaves fewer dies without a sequence in the attention;
-the largest mini-batch that fits is taken, and the mini-batches are made equal; the next block's weights are
-loaded and the last one's gradients stored behind the computation where both fit. The global batch runs in as
-few rounds as DRAM can hold the saved activations of; gradients accumulate over the rounds.
+Layers are the outer loop and mini-batches the inner one: the weights of a block are loaded once a pass, and all
+mini-batches stream through. The rules, in order:
+
+1. A block is fused if its weights, gradients and a mini-batch fit; else, or if that leaves fewer dies without a
+   sequence in the attention, it is split into its linears.
+2. The mini-batch is the largest that fits, and all mini-batches are equal.
+3. The weights of the next block are loaded, and the gradients of the last one stored, behind the computation if both
+   fit.
+
+The global batch runs in the fewest rounds whose saved activations fit DRAM; gradients accumulate over the rounds.
 """
 
 from __future__ import annotations
@@ -42,15 +45,14 @@ from chiplet.workload.operations import Batch, FusedBlock
 
 Rule = Literal["fusion", "residence", "overlap"]
 RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
-"""Rules of the schedule that can be left out, to see what they save."""
+"""Rules of the schedule that can be switched off, to see what each saves."""
 
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """How one block runs: its mini-batch, how many of them a round has, the largest token tile, what fits
-    twice.
+    """How one block runs: its mini-batch, mini-batches in a round, the largest token tile, and what is double-buffered.
 
-    For many machines ``weights_ahead`` and ``gradients_behind`` are arrays, as are the numbers.
+    For many machines ``weights_ahead``, ``gradients_behind`` and the numbers are arrays.
     """
 
     block: FusedBlock
@@ -67,9 +69,7 @@ class BlockSchedule:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a training step runs: ``rounds`` times all layers forward and backward over ``sequences`` sequences
-    each.
-    """
+    """How a training step runs: ``rounds`` times all layers forward and backward, each over ``sequences`` sequences."""
 
     rounds: Number
     sequences: Number
@@ -91,9 +91,13 @@ def make_schedule(
 ) -> Schedule:
     """The schedule of one training step of ``global_batch`` sequences of ``length`` tokens.
 
-    ``mini_batch`` fixes the sequences of a mini-batch instead of taking the largest that fits; ``without``
-    leaves rules out; ``dram`` says what DRAM holds where that is not the whole model. Raises ``ValueError``
-    that names the buffer, the bytes needed and the bytes there when something does not fit.
+    ``mini_batch`` fixes the sequences of a mini-batch, else it is the largest that fits; ``without`` switches rules
+    off; ``dram`` says what DRAM holds if not the whole model.
+
+    Raises
+    ------
+    DoesNotFitError
+        If something does not fit, naming the buffer, the bytes needed and the bytes available.
     """
     need = dram or whole_model(method, length, optimizer)
     name, dies = method.model.name, method.mesh.nodes
@@ -113,7 +117,9 @@ def make_schedule(
 def assemble(
     work: Work, fits: Sequence[Fit], without: tuple[Rule, ...], global_batch: Number, dram: BufferUse
 ) -> Schedule:
-    """The schedule of blocks that fit as ``fits`` say; many machines have the same parts, and slices all or none."""
+    """The schedule of blocks that fit as ``fits`` say. Many machines have the same parts, and all of them or none
+    slices.
+    """
     memories = [
         work.memory(block, fit.parts, fit.slices)
         for block, fit in zip(work.method.blocks(), fits, strict=True)
@@ -129,27 +135,27 @@ def assemble(
 
 
 def whole_model(method: Method, length: Number, optimizer: Optimizer) -> DramNeed:
-    """What DRAM holds of a model that is on one package."""
+    """What DRAM holds if the whole model is on one package."""
     model, element = method.model, method.element_bytes
     saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
     return DramNeed(dram_state_bytes(model, optimizer, element), saved)
 
 
 def dram_use(method: Method, system: SystemSpec, need: DramNeed, sequences: Number) -> BufferUse:
-    """What ``sequences`` in work ask of DRAM."""
+    """What ``sequences`` in progress need of DRAM."""
     capacity = dram_capacity(system, method.mesh.edge_links)
     return BufferUse("DRAM", need.state + need.saved * sequences, capacity)
 
 
 def round_sequences(method: Method, system: SystemSpec, need: DramNeed, global_batch: Number) -> Number:
-    """Sequences of a round: as many as DRAM holds, at least one, in equal rounds."""
+    """Sequences of a round: as many as DRAM holds, but at least one, in equal rounds."""
     capacity = dram_capacity(system, method.mesh.edge_links)
     most = larger(1, rounded_down((capacity - need.state) / need.saved))
     return equal_parts(global_batch, smaller(global_batch, most), method.sequence_groups)
 
 
 def dram_refusal(model: str, dies: int, use: BufferUse, sequences: int | None) -> DoesNotFitError:
-    """The error that DRAM does not hold the training state with the activations of ``sequences``, or of one."""
+    """The error that DRAM does not hold the training state and the activations of ``sequences``, or of one sequence."""
     held = "one sequence's" if sequences is None else f"{sequences} sequences'"
     return use.refusal(f"{model} on {dies} dies: the training state with {held} activations")
 
@@ -157,7 +163,7 @@ def dram_refusal(model: str, dies: int, use: BufferUse, sequences: int | None) -
 def block_refusal(
     model: str, dies: int, method: str, block: str, uses: Sequence[BufferUse], mini_batch: int | None
 ) -> DoesNotFitError:
-    """The error that a block does not fit, of whose buffers ``uses`` the fullest is named."""
+    """The error that a block does not fit; names the fullest of its buffers ``uses``."""
     worst = max(uses, key=lambda use: use.needed / use.available)
     what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
     return worst.refusal(f"{model} on {dies} dies, {method}: block {block} with {what}")
@@ -166,11 +172,11 @@ def block_refusal(
 def block_schedule(
     memory: BlockMemory, size: Number, sequences: Number, units: list[Number], without: tuple[Rule, ...]
 ) -> BlockSchedule:
-    """How a block runs with mini-batches of ``size``; ``units`` are the weights that are resident together, in the
-    order of the run through the layers.
+    """How a block runs with mini-batches of ``size``; ``units`` are the sets of weights that are resident together, in
+    the order of the run through the layers.
     """
     die, batch = memory.die, batch_of(memory, size)
-    # The largest two neighbours of the run: attention parts and FFN parts in a ring.
+    # The largest two consecutive sets: parts of attention and FFN follow each other in a circle.
     pair = larger(*(first + second for first, second in zip(units, units[1:] + units[:1], strict=True)))
     tile = tile_limit(memory, batch)
     overlap = "overlap" not in without
@@ -207,8 +213,9 @@ def block_schedule(
 
 
 def tile_choices(limit: Number, rows: Number) -> Number:
-    """Token tiles worth trying: powers of two times the height of the array up to ``limit``, and ``limit``
-    itself: a list, or for many machines an array with a row for each, whose last ones may be alike.
+    """Token tiles to try: the height of the array times powers of two, up to ``limit``, and ``limit`` itself.
+
+    A list, or for many machines an array with a row for each choice, of which the last ones may be equal.
     """
     if is_array(limit) or is_array(rows):
         import numpy as np

@@ -1,4 +1,4 @@
-"""One training step of a method under a schedule: the account of its time and energy over all blocks and passes."""
+"""The account of one training step: time and counted events of all blocks and passes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from chiplet.workload.operations import BlockName, CommStep, Operation
 
 @dataclass(frozen=True)
 class PassAccount:
-    """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
+    """One pass (``forward`` or ``backward``) over one block in a step; ``layers`` layers are alike.
 
-    ``busy`` is the time of one of ``runs`` mini-batches in token tiles of ``tile``, ``once`` what is
-    communicated once a step, ``memory_seconds`` the time of ``traffic``, and ``waiting`` how long the block
-    waits for weights to come or gradients to leave.
+    ``busy`` is the time of one of ``runs`` mini-batches in token tiles of ``tile``, ``once`` that of what is
+    communicated once in a step, ``memory_seconds`` that of ``traffic``, and ``waiting`` the time that the block waits
+    for loads of weights or stores of gradients.
     """
 
     block: BlockName
@@ -63,11 +63,11 @@ class PassAccount:
 
 @dataclass(frozen=True)
 class StepAccount:
-    """All that a step is made of: its passes, what runs beside the layers, and the events of everything.
+    """Time and events of a step: its passes, what runs besides the layers, and the events of all of it.
 
-    ``embedding`` and ``update`` are the traffic of the embedding's rows and of the optimizer; the latter works
-    ``update_vector`` seconds on the vector units. ``bubble`` and ``fabric`` are seconds that several packages
-    add. Times are numbers or, for many machines, arrays.
+    ``embedding`` and ``update`` are the DRAM traffic of embedding rows and optimizer; the optimizer takes
+    ``update_vector`` seconds on the vector units. ``bubble`` and ``fabric`` are seconds that several packages add.
+    Times are numbers or, for many machines, arrays.
     """
 
     passes: tuple[PassAccount, ...]
@@ -98,7 +98,7 @@ class StepAccount:
 
 
 def account_demand(demand: StepDemand, method: Method, machine: Machine) -> StepAccount:
-    """Account of ``demand`` on ``machine``, or on as many machines as arrays in it have elements."""
+    """Account of ``demand`` on ``machine``, or on many machines if it has arrays."""
     system, mesh = machine.system, method.mesh
     passes = []
     events = demand.events
@@ -136,12 +136,12 @@ def account_demand(demand: StepDemand, method: Method, machine: Machine) -> Step
 def account_step(
     method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
 ) -> StepAccount:
-    """Account of one training step of ``global_batch`` sequences run as ``schedule`` says."""
+    """Account of one training step of ``global_batch`` sequences under ``schedule``."""
     demand = step_demand(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
     return account_demand(demand, method, machine)
 
 
 def _once(steps: tuple[CommStep, ...], system: SystemSpec) -> Busy:
-    """Time of what is communicated once a step; nothing hides it."""
+    """Time of what is communicated once in a step; it is fully exposed."""
     seconds = sum((comm_seconds(step, system) for step in steps), 0.0)
     return Busy(elapsed=seconds, nop_exposed=seconds, nop=seconds)

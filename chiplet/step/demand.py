@@ -1,7 +1,7 @@
-"""What one training step is made of, before any time: passes, loads, traffic, counted events.
+"""What one training step demands of a machine, before any time: operations, DRAM traffic, counted events.
 
-It depends on the model, the method, the schedule and the shape of the dies, not on clocks, bandwidths,
-latencies or prices: one plan serves all machines that differ in these.
+It depends on the model, the method, the schedule and the shape of the dies, not on clocks, bandwidths, latencies or
+prices: machines that differ only in these share it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from chiplet.workload.operations import BlockName, BlockPasses, CommStep, Operat
 
 @dataclass(frozen=True)
 class PassDemand:
-    """One pass (``forward`` or ``backward``) over one block in a step, of which there are ``layers`` alike.
+    """One pass (``forward`` or ``backward``) over one block in a step; ``layers`` layers are alike.
 
-    Each of ``runs`` mini-batches of ``tokens`` asks ``tile_demands`` of the machine; ``once`` is communicated once a
-    step. ``traffic`` goes to and from memory; for each of ``waits``, so often as it says, the block waits
-    until that traffic is over. ``events`` are those of all layers, without what depends on the token tile:
-    ``stationary_bytes`` have one number, or row of an array, for each choice of it.
+    Each of ``runs`` mini-batches of ``tokens`` demands ``tile_demands`` of the machine; ``once`` is communicated once
+    in a step. ``traffic`` is all DRAM traffic. Each entry of ``waits`` is a number of times that the block waits until
+    the traffic in the entry has ended. ``events`` are those of all layers without what depends on the token tile:
+    ``stationary_bytes`` has one number, or one row of an array, for each choice of the tile.
     """
 
     block: BlockName
@@ -47,10 +47,10 @@ class PassDemand:
 
 @dataclass(frozen=True)
 class StepDemand:
-    """What a step is made of, before any time: its passes, and what runs beside the layers.
+    """What a step demands: its passes, and what runs besides the layers.
 
-    ``embedding`` and ``update`` are the traffic of the embedding's rows and of the optimizer, whose vector
-    operations are ``update_operations``; ``events`` are theirs.
+    ``embedding`` and ``update`` are the DRAM traffic of embedding rows and optimizer, ``update_operations`` the vector
+    operations of the optimizer, and ``events`` the events of these three.
     """
 
     passes: tuple[PassDemand, ...]
@@ -69,7 +69,7 @@ def step_demand(
     global_batch: Number,
     optimizer: Optimizer,
 ) -> StepDemand:
-    """Plan of one training step of ``global_batch`` sequences run as ``schedule`` says."""
+    """Demand of one training step of ``global_batch`` sequences under ``schedule``."""
     model, mesh = method.model, method.mesh
     tokens = global_batch * schedule.length
     layer_elements: Number = 0.0
@@ -117,7 +117,7 @@ def step_demand(
             if part.block.contract is not None:
                 layer_elements += _elements(operations, batches, runs)
             layer_elements += sum(step.elements for step in once)
-    # Beside the layers: table rows in and out for the embedding, and the update of every parameter.
+    # Besides the layers: table rows read and written for the embedding, and the update of every parameter.
     element = die.element_bytes
     embedding_bytes = tokens * model.hidden * (3 * element + 2 * SUM_BYTES)
     update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
@@ -147,17 +147,17 @@ def _tiles(part: BlockSchedule, method: Method, die: DieSpec) -> Number:
 def _pass_traffic(
     passes: BlockPasses, part: BlockSchedule, method: Method, schedule: Schedule, global_batch: Number
 ) -> tuple[DramTraffic, DramTraffic]:
-    """Memory traffic of a block in a step: activations of all tokens, weights and gradients each round, or each
-    mini-batch where they do not stay.
+    """DRAM traffic of a block in a step: activations of all tokens, and weights and gradients in each round, or in each
+    mini-batch if they are not resident.
     """
     forward, backward = activation_traffic(passes, part, method, global_batch * schedule.length)
     stored, per_die = weight_bytes(passes, method)
     rounds = schedule.rounds * (1 if part.resident else part.batches)
     weights_in = DramTraffic(stored * rounds, per_die * rounds)
-    # Gradients are written in 32 bits each round, and from the second round on read before.
+    # Gradients are written in 32 bits in each round, and read before that from the second round on.
     gradient = SUM_BYTES / method.element_bytes * (2 * rounds - 1)
     gradients_out = DramTraffic(stored * gradient, stored * gradient / method.mesh.nodes)
-    if passes.block.contract is None:  # forward and backward share one load
+    if passes.block.contract is None:  # forward and backward load the weights together
         return forward + weights_in, backward + gradients_out
     return forward + weights_in, backward + weights_in + gradients_out
 
@@ -165,7 +165,7 @@ def _pass_traffic(
 def _unhidden(
     passes: BlockPasses, part: BlockSchedule, method: Method, direction: str
 ) -> Iterator[tuple[Number, DramTraffic]]:
-    """What a block waits for each round, 1 or 0 times: its weights to come, or its gradients to leave."""
+    """What a block waits for in each round, 1 or 0 times: loading its weights, or storing its gradients."""
     stored, per_die = weight_bytes(passes, method)
     if not (direction == "backward" and passes.block.contract is None):
         yield choose(part.weights_ahead, 0, 1), DramTraffic(stored, per_die)
@@ -175,7 +175,7 @@ def _unhidden(
 
 
 def _elements(operations: tuple[Operation, ...], batches: Number, runs: Number) -> Number:
-    """Elements that a die receives in ``batches`` mini-batches of tokens; weights travel in every run."""
+    """Elements that a die receives in ``batches`` mini-batches; weights travel in each of ``runs``."""
     return sum(
         step.elements * (runs if step.weights else batches) * operation.times
         for operation in operations

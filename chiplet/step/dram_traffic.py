@@ -1,4 +1,4 @@
-"""What a block reads from and writes to DRAM, and what memory delivers to the dies."""
+"""DRAM traffic of a block: bytes read and written, and bytes that memory delivers to the dies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nop.topology import Mesh
 class DramTraffic:
     """Bytes of a pass over one block: through the DRAM channels, and into one die over its links.
 
-    They differ where memory multicasts the same bytes to several dies.
+    The two differ where memory multicasts the same bytes to several dies.
     """
 
     dram: Number = 0.0
@@ -29,9 +29,7 @@ class DramTraffic:
         return DramTraffic(self.dram * times, self.per_die * times)
 
     def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
-        """Time of the traffic: DRAM channels, links into the mesh, and the one link into a die, whichever is
-        slowest.
-        """
+        """Time of the slowest of DRAM channels, links into the mesh, and the one link into a die, s."""
         channels = system.memory.package_channels(mesh.edge_links)
         link = system.link.bytes_per_second
         return larger(
@@ -46,10 +44,10 @@ def activation_traffic(
 ) -> tuple[DramTraffic, DramTraffic]:
     """Activations of ``tokens`` tokens through one block, forward and backward.
 
-    A fused block reads its input and writes its output, and what the backward pass needs of its inside. Split
-    into its linears it writes and reads what lies between them as well, and reads once more what the residual
-    path needs. Every further slice of a linear reads its input again, and backward reads and writes the
-    partial sums of dX; a sliced head leaves its logits in DRAM between the passes.
+    A fused block reads its input, and writes its output and the inner activations that the backward pass needs. Split
+    into its linears, it also writes and reads the activations in between, and reads the input of the residual path
+    once more. Every further slice of a linear reads its input again, and in the backward pass reads and writes the
+    partial sums of dX. A sliced head leaves its logits in DRAM between the passes.
     """
     block, model, recompute = passes.block, method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden

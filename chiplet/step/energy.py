@@ -1,4 +1,4 @@
-"""Energy out of counted events."""
+"""Energy from counted events."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ PICO = 1e-12
 
 @dataclass(frozen=True)
 class Events:
-    """Countable events on all dies: multiply-adds, vector operations, bytes in buffers, bits times hops, DRAM
-    bits.
-    """
+    """Counted events of all dies: multiply-adds, vector operations, buffer bytes, bits times hops, DRAM bits."""
 
     macs: Number = 0.0
     vector_operations: Number = 0.0
@@ -50,14 +48,14 @@ class Events:
 def operation_events(operation: Operation, die: DieSpec) -> Events:
     """Events of ``operation`` for one mini-batch, apart from communication and :func:`stationary_bytes`.
 
-    Buffer accesses of an m x k x n GEMM: its streamed rows once for each of ceil(n / C) column tiles, and
-    each sum read and written once for each of ceil(k / R) row tiles. A vector operation reads two operands
-    and writes one, of which chains of operations keep two in registers.
+    Buffer accesses of an m x k x n GEMM: the streamed rows once for each of ceil(n / C) column tiles, and each sum read
+    and written once for each of ceil(k / R) row tiles. A vector operation reads two operands and writes one; chains of
+    operations keep two of these in registers.
     """
     element = die.element_bytes
     total = Events()
     for gemm in operation.gemms:
-        # Per multiply-add, so that dies without work count nothing.
+        # For each multiply-add, so that idle dies count nothing.
         per_mac = (
             element * ceil_div(gemm.n, die.cols) / gemm.n
             + 2 * SUM_BYTES * ceil_div(gemm.k, die.rows) / gemm.k
@@ -71,8 +69,8 @@ def operation_events(operation: Operation, die: DieSpec) -> Events:
 
 
 def stationary_bytes(operation: Operation, die: DieSpec, tile: Number) -> Number:
-    """Bytes that the stationary operands of ``operation`` take out of buffers for one mini-batch: each once
-    for each token tile of ``tile``.
+    """Bytes of stationary operands that ``operation`` reads from buffers for one mini-batch: all of them once for each
+    token tile of ``tile``.
     """
     return sum(
         gemm.macs * die.element_bytes * (ceil_div(gemm.m, tile) if gemm.split == "m" else 1) / gemm.m
@@ -81,15 +79,13 @@ def stationary_bytes(operation: Operation, die: DieSpec, tile: Number) -> Number
 
 
 def comm_events(step: CommStep, dies: Number) -> Events:
-    """Events of one collective: what is received goes into a buffer and out of one; every bit pays for every
-    hop.
-    """
+    """Events of one collective: received data is written to a buffer and read from one; every bit counts every hop."""
     received = step.elements * step.element_bytes * dies
     return Events(sram_bytes=2 * received, nop_bit_hops=8 * step.element_hops * step.element_bytes * dies)
 
 
 def traffic_events(traffic: DramTraffic, mesh: Mesh) -> Events:
-    """Events of memory traffic: to the nearest edge over the mesh; multicast copies take one hop a die."""
+    """Events of memory traffic: over the mesh to the nearest edge; multicast copies take one hop for each die."""
     unique = smaller(traffic.dram, traffic.per_die * mesh.nodes)
     copies = traffic.per_die * mesh.nodes - unique
     return Events(

@@ -1,11 +1,11 @@
-"""Time of one operation, one block and one pass, out of what the machine's resources are busy with.
+"""Time of operations and passes whose resources overlap.
 
-A die's array, its vector unit, the links along each axis of the mesh and the DRAM work at the same time.
-Within an operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and
-one tile's way through all others is the start and end that nothing hides. Without overlap the times add up.
+A die's array, its vector unit, the links along each axis of the mesh and DRAM work at the same time. Within an
+operation the token tiles of a mini-batch form a pipeline: the busiest resource sets the pace, and the time of one tile
+on all other resources, at the start and the end, is exposed. Without overlap the times add up.
 
-What an operation asks of the resources (:class:`OperationDemand`) depends on shapes alone; its time depends on rates of
-the machine as well, which may be arrays: many machines at once, by the same formulas.
+What an operation demands of the resources (:class:`OperationDemand`) depends on shapes only. Its time also depends on
+the rates of the machine, which may be arrays: many machines at once, by the same formulas.
 """
 
 from __future__ import annotations
@@ -35,25 +35,23 @@ ArrayCycles = Callable[[Number, Number, Number], Number]
 
 @dataclass(frozen=True)
 class Machine:
-    """The specification with the terms of its array."""
+    """A machine as the model of time sees it: its specification, and the terms of its array."""
 
     system: SystemSpec
     terms: GemmTerms
 
     @property
     def vector_operations_per_second(self) -> Number:
-        """Operations of a die's vector unit in a second: one lane for each array column, one operation a
-        cycle.
-        """
+        """Operations of a die's vector unit, 1/s: one lane for each array column, one operation a cycle."""
         return self.system.die.cols * self.system.die.clock_hz
 
 
 @dataclass(frozen=True)
 class Busy:
-    """Seconds of a stretch of the schedule: elapsed, and how they come about.
+    """Seconds of a part of the schedule: elapsed, and by resource.
 
-    ``compute`` is the array's own time; ``nop_exposed`` and ``vector_exposed`` are what the others add beyond
-    it, so these three add up to ``elapsed``. ``vector`` and ``nop`` are the busy times of vector unit and
+    ``compute`` is the time of the array; ``nop_exposed`` and ``vector_exposed`` are what NoP and vector unit add to
+    it, so these three add up to ``elapsed``. ``vector`` and ``nop`` are the busy times of the vector unit and of the
     busiest axis.
     """
 
@@ -91,10 +89,10 @@ def _fields(busy: Busy) -> tuple[Number, ...]:
 
 @dataclass(frozen=True)
 class OperationDemand:
-    """What one operation asks of each resource for a mini-batch, cut into token tiles of one size.
+    """What one operation demands of each resource for a mini-batch, cut into token tiles of one size.
 
-    ``cycles`` of the array, ``vector_operations`` of the busiest die's vector unit, and for each set of links
-    in use (``axes``) bytes over the busiest one and hop latencies that are paid; ``parts`` overlap one another.
+    ``cycles`` of the array, ``vector_operations`` of the busiest die's vector unit, and for each axis in ``axes`` bytes
+    over its busiest link and a number of hop latencies; ``parts`` is the number of parts that overlap one another.
     """
 
     cycles: Number
@@ -104,17 +102,13 @@ class OperationDemand:
 
 
 def comm_seconds(step: CommStep, system: SystemSpec, repeats: Number = 1) -> Number:
-    """Time of one collective whose data is sent in ``repeats`` equal parts, each with the latency of all
-    steps.
-    """
+    """Time of one collective sent in ``repeats`` equal parts, each with the latency of all steps, s."""
     data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
     return data + repeats * step.steps * step.hops * system.hop_seconds
 
 
 def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
-    """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``, on an array that takes ``array(m, k, n)``
-    for one.
-    """
+    """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``; ``array(m, k, n)`` are the cycles of one."""
     if step.split is None:
         return step.count * array(step.m, step.k, step.n)
     tokens = step.m if step.split == "m" else step.k
@@ -149,8 +143,8 @@ def operation_demand(
     tokens: Number,
     tile: Number,
 ) -> OperationDemand:
-    """What ``operation`` asks of the resources for a mini-batch of ``tokens`` in token tiles of ``tile``, on an
-    array of ``rows`` rows with the cycles of :func:`array_of`.
+    """The demand of ``operation`` for a mini-batch of ``tokens`` in token tiles of ``tile``, on an array of ``rows``
+    rows with the cycles of :func:`array_of`.
     """
     parts = method.tile_count(tokens, tile)
     repeats = parts if method.token_tiled else 1
@@ -172,7 +166,7 @@ def operation_demand(
 
 
 def demand_busy(demand: OperationDemand, machine: Machine, overlap: bool) -> Busy:
-    """Time that ``demand`` takes, its resources working at the same time if they ``overlap``."""
+    """Time of ``demand``; with ``overlap`` its resources work at the same time."""
     system = machine.system
     rate, hop = system.link.bytes_per_second, system.hop_seconds
     compute = demand.cycles / system.die.clock_hz
@@ -200,10 +194,10 @@ def operation_busy(operation: Operation, machine: Machine, method: Method, token
 
 @dataclass(frozen=True)
 class TileDemands:
-    """The loads of a pass over a mini-batch: ``rows[i][j]`` is that of operation j in token tiles of
-    ``tiles[i]``, and ``times[j]`` how often it runs.
+    """Demands of a pass over a mini-batch for every choice of the token tile.
 
-    For many machines ``tiles`` is an array of tiles x machines, as are loads, which have one row then.
+    ``rows[i][j]`` is the demand of operation j in token tiles of ``tiles[i]``, and ``times[j]`` how often it runs. For
+    many machines ``tiles`` and the demands are arrays of tiles x machines, and there is one row only.
     """
 
     tiles: Number
@@ -219,7 +213,7 @@ def pass_demands(
     tokens: Number,
     tiles: Number,
 ) -> TileDemands:
-    """The loads of ``operations`` for every choice of the token tile."""
+    """The demands of ``operations`` for every choice of the token tile."""
     array = array_of(die, terms)
     return TileDemands(
         tiles,
@@ -234,7 +228,7 @@ def pass_demands(
 
 
 def pass_busy(demands: TileDemands, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
-    """Time of a pass over one mini-batch with the token tile that is quickest, and which of them that is."""
+    """Time of a pass over one mini-batch with the fastest token tile, and the place of that tile."""
     times = []
     for row in demands.rows:
         total = Busy()
@@ -254,7 +248,7 @@ def pass_busy(demands: TileDemands, machine: Machine, overlap: bool) -> tuple[Bu
 
 
 def pick(values: Number, choice: Number) -> Number:
-    """What of ``values``, one for each token tile, belongs to the one that was chosen."""
+    """The one of ``values`` (one for each token tile) that belongs to the chosen tile."""
     if not is_array(choice):
         return values[choice]
     if not is_array(values) or values.ndim <= choice.ndim:  # the same for every token tile

@@ -1,4 +1,4 @@
-"""The numbers of a result, out of the account of a step: of one machine, or of many at once."""
+"""The totals of a step's account: for one machine, or for many at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiplet.vectorized.elementwise import Number, anywhere, choose
 
 @dataclass(frozen=True)
 class Totals:
-    """Numbers of one training step, or arrays with one element a machine.
+    """Numbers of one training step, or arrays with one element for each machine.
 
     ``energy`` and ``breakdown`` have the parts by name: joules, and seconds as
     :class:`chiplet.projection.results.Breakdown` has them.
@@ -31,7 +31,7 @@ class Totals:
 def totals(
     account: StepAccount, method: Method, machine: Machine, global_batch: Number, length: Number
 ) -> Totals:
-    """The numbers that ``account`` amounts to for ``global_batch`` sequences of ``length`` tokens."""
+    """The totals of ``account``, for ``global_batch`` sequences of ``length`` tokens."""
     model, mesh, system = method.model, method.mesh, machine.system
     tokens = global_batch * length
     busy = sum((one_pass.on_package * one_pass.layers for one_pass in account.passes), Busy())

@@ -23,16 +23,14 @@ LLAMA_STYLE = ("llama", "mistral", "qwen2", "gemma")
 GPT2_STYLE = ("gpt2",)
 
 _QKV_BIAS = ("qwen2",)
-"""Model types whose Q, K and V projections have biases although their configuration does not say so."""
+"""Model types with biases in the Q, K and V projections that their configuration does not mention."""
 
 _TIED_BY_DEFAULT = ("gpt2", "gemma")
-"""Model types that share the embedding with the output layer unless the configuration says otherwise."""
+"""Model types whose output layer is the embedding by default."""
 
 
 class Llm(StrictModel):
-    """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output
-    layer.
-    """
+    """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output layer."""
 
     name: str
     layers: Annotated[int, Field(ge=1)]
@@ -108,29 +106,23 @@ class Llm(StrictModel):
         return self.hidden * (1 if self.norm == "rmsnorm" else 2)
 
     def layer_forward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of one layer forward: all linears, and attention scores and values in
-        full.
-        """
+        """Floating-point operations of one layer forward: all linears, and full attention scores and values."""
         linears = 2 * tokens * (self.attention_weights + self.ffn_weights)
         return linears + 4 * tokens * sequence_length * self.query_features
 
     def forward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of a forward pass over ``tokens`` tokens in sequences of
-        ``sequence_length``.
-        """
+        """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""
         return (
             self.layers * self.layer_forward_flops(tokens, sequence_length)
             + 2 * tokens * self.hidden * self.vocab
         )
 
     def backward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of the backward pass without recomputation: every product has two
-        gradients.
-        """
+        """Floating-point operations of the backward pass without recomputation: two gradients for every product."""
         return 2 * self.forward_flops(tokens, sequence_length)
 
     def saved_features(self, sequence_length: int) -> dict[str, int]:
-        """Elements for each token that the backward pass of one layer needs, by where they arise.
+        """Elements of each token that the backward pass of one layer needs, by where they come from.
 
         Keys: ``inputs`` (of the attention and the FFN block), ``attention`` (Q, K, V and the attention's
         output), ``probabilities`` (of the softmax), ``ffn`` (before and after the activation).
@@ -149,11 +141,10 @@ def model_names() -> list[str]:
 
 
 def load_model(name: str | Path) -> Llm:
-    """The preset model called ``name``, or the one in the ``config.json`` (or the folder with one) at that
-    path.
+    """The preset model called ``name``, or the model of the ``config.json`` (or the folder with one) at that path.
 
-    Raises ``ValueError`` of one line: for an unknown name with the nearest known ones, and for a file that is
-    missing, no JSON, of another kind of model, or without a key that is needed.
+    Raises ``ValueError``, in one line, for an unknown name (with the nearest known ones) and for a file that is
+    missing, is not JSON, describes another type of model, or lacks a key.
     """
     text = str(name)
     if text in _preset_texts():
@@ -180,9 +171,7 @@ def load_model(name: str | Path) -> Llm:
 
 
 def from_config(values: Any, *, name: str, where: str) -> Llm:
-    """The model that the decoded ``config.json`` ``values`` describes; ``where`` names the source in
-    messages.
-    """
+    """The model that ``values``, a decoded ``config.json``, describe; ``where`` names the source in messages."""
     if not isinstance(values, dict):
         raise ValueError(f"{where}: must be a JSON object, not {type(values).__name__}")
     model_type = values.get(

@@ -1,7 +1,7 @@
-"""The work of one fused block under a distribution method: communication, GEMMs and vector operations.
+"""The operations of a fused block under a distribution method: communication, GEMMs and vector operations.
 
-All element counts are those of one die and one mini-batch; what differs between dies is the mean, and the
-sizes of GEMMs are those of the busiest die. Sizes and counts may be arrays with one element a machine.
+All element counts are for one die and one mini-batch: the mean where dies differ, and for GEMMs the sizes of the
+busiest die. Sizes and counts may be arrays with one element for each machine.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ BlockName = Literal["attention", "ffn", "head"]
 class Linear:
     """One linear layer Y = X W of ``h_in`` x ``h_out``.
 
-    ``expand`` says that it is the first of its block; ``by_heads`` that the features between are attention
-    heads.
+    ``expand``: it is the first of its block. ``by_heads``: the features between the two linears are attention heads.
     """
 
     name: str
@@ -31,7 +30,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class FusedBlock:
-    """A fused block: a linear, something local in its middle, and (not for the head) a second linear."""
+    """A fused block: a linear, a local operation in the middle, and (except in the head) a second linear."""
 
     name: BlockName
     expand: Linear
@@ -42,10 +41,9 @@ class FusedBlock:
 class CommStep:
     """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
 
-    ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time;
-    ``element_hops``: elements times hops that a die sends; ``steps`` times ``hops`` hop latencies are paid.
-    ``axis`` is the set of links in use: steps on different axes can run at the same time. ``weights`` marks
-    what does not grow with the tokens.
+    ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time; ``element_hops``:
+    elements times hops that a die sends. The latency is ``steps`` times ``hops`` hops. ``axis`` is the set of links in
+    use: steps on different axes can run at the same time. ``weights``: the size does not depend on the tokens.
     """
 
     name: str
@@ -72,12 +70,12 @@ class GemmStep:
     count: int
     macs: float
     split: Literal["m", "k"] | None
-    """The dimension that token tiles cut: rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
+    """The dimension that token tiles cut: the rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
 
 
 @dataclass(frozen=True)
 class VectorStep:
-    """``elements`` on the busiest die, each with ``operations`` vector operations; ``total`` on all dies."""
+    """``elements`` on the busiest die, ``total`` on all dies, with ``operations`` vector operations for each."""
 
     name: str
     elements: float
@@ -87,23 +85,23 @@ class VectorStep:
 
 @dataclass(frozen=True)
 class Operation:
-    """Steps of one linear or of one block's middle, which may run at once for different token tiles."""
+    """Steps of one linear, or of the middle of a block; they may run at the same time for different token tiles."""
 
     name: str
     comms: tuple[CommStep, ...] = ()
     gemms: tuple[GemmStep, ...] = ()
     vectors: tuple[VectorStep, ...] = ()
     strip_rows: Number | None = None
-    """Rows that are worked on in strips as high as the array, one strip's vector work behind the next one's
-    GEMM; None for token tiles.
+    """Rows that are processed in strips as high as the array, the vector work of one strip behind the GEMM of the
+    next; None for token tiles.
     """
     times: Number = 1
-    """How often it runs in a mini-batch."""
+    """Runs in a mini-batch."""
 
 
 @dataclass(frozen=True)
 class BlockPasses:
-    """Both passes of one block for one mini-batch, and what is sent once a step instead."""
+    """Operations of both passes over one block for one mini-batch; ``once``: what is sent once in a step."""
 
     block: FusedBlock
     forward: tuple[Operation, ...]
@@ -121,7 +119,7 @@ class Batch:
 
 
 def joined(operation: Operation, other: Operation) -> Operation:
-    """Both operations as one: their steps stream through the same token tiles."""
+    """Both operations as one whose steps share the same token tiles."""
     return Operation(
         operation.name,
         operation.comms + other.comms,
@@ -132,18 +130,19 @@ def joined(operation: Operation, other: Operation) -> Operation:
 
 
 def repeated(operation: Operation, times: Number) -> Operation:
-    """``operation`` so many times in a mini-batch."""
+    """``operation``, run ``times`` times in a mini-batch."""
     return operation if not is_array(times) and times == 1 else replace(operation, times=times)
 
 
 def slice_count(linear: Linear, slices: Number) -> Number:
-    """Parts of equal width, but for the last, that ``linear`` is cut into by output columns: at most ``slices``."""
+    """Slices of ``linear`` by output columns, of equal width but for the last: at most ``slices``."""
     return ceil_div(linear.h_out, ceil_div(linear.h_out, slices))
 
 
 def sliced(linear: Linear, slices: Number) -> list[tuple[Linear, Number]]:
-    """The parts of ``linear``, each with how often there is one like it: the first, those between if there are any,
-    and the last. Of many machines some may have none between.
+    """The slices of ``linear``, with the number of equal ones: the first, those in between if any, and the last.
+
+    With arrays, the number in between may be 0 for some machines.
     """
     if not is_array(slices) and slices == 1:
         return [(linear, 1)]
@@ -155,7 +154,7 @@ def sliced(linear: Linear, slices: Number) -> list[tuple[Linear, Number]]:
 
 
 def largest_slice(linear: Linear, slices: Number) -> Linear:
-    """The first of :func:`sliced`, which no other is wider than."""
+    """The first of :func:`sliced`, which is the widest."""
     if not is_array(slices) and slices == 1:
         return linear
     return replace(linear, h_out=ceil_div(linear.h_out, slices))

@@ -8,14 +8,14 @@ __all__ = ["pipelined_broadcast"]
 
 
 def pipelined_broadcast(nodes: int, root: int, pieces: int) -> CollectiveSchedule:
-    """Broadcast on a line in ``pieces`` pieces, numbered from 0, each of which goes on by one hop a step.
+    """Broadcast on a line in ``pieces`` pieces, numbered from 0, each of which advances one hop a step.
 
-    It takes pieces - 1 steps more than the farther end has hops. The mirror image is the pipelined reduce.
+    It takes pieces - 1 steps more than the hops to the farther end. Its mirror image is the pipelined reduce.
 
     Raises
     ------
     ValueError
-        If ``pieces`` is below 1 or ``root`` no node.
+        If ``pieces`` is below 1 or ``root`` is not a node.
     """
     if pieces < 1:
         raise ValueError(f"pieces = {pieces}: must be at least 1")

@@ -1,7 +1,7 @@
-"""Deadlock: the channel dependency graph of dimension-ordered routes on a mesh.
+"""Proof that routes are free of deadlock: channel dependency graphs on a mesh.
 
 A packet that holds a channel waits for the next channel of its route. Wormhole routing with deterministic routes is
-free of deadlock exactly when no chain of such waits closes (Dally and Seitz, IEEE Trans. Computers 36(5), 1987).
+free of deadlock exactly if these waits form no cycle (Dally and Seitz, IEEE Trans. Computers 36(5), 1987).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["channel_dependencies", "dependency_cycle", "engine_dependencies", "r
 
 Channel = tuple[int, int, str]
 """From node, to node, kind: ``link``, ``in`` and ``out`` between a die and its own router, or ``send`` and ``receive``
-between an engine and its router, with the way that the packet goes, as in ``send east``."""
+between an engine and its router, with the direction of the packet, as in ``send east``."""
 
 _WAYS = {"east": (0, 1), "south": (1, 0), "west": (0, -1), "north": (-1, 0)}
 
 
 def _channels(source: int, target: int, links: Callable[[int, int], Iterable[Link]]) -> list[Channel]:
-    """Channels of a packet in their order, from the die that sends it into the die that it is for."""
+    """Channels of a packet in order, from the die that sends it to the die that receives it."""
     return [
         (source, source, "in"),
         *((*link, "link") for link in links(source, target)),
@@ -37,7 +37,7 @@ def channel_dependencies(mesh: Mesh, route: Callable[[int, int], Iterable[Link]]
 
     The routes are those of :meth:`nop.topology.Mesh.route` between all pairs of nodes, or of ``route``, which gives
     the links from one node to another. A packet enters by its source's ``in`` channel and leaves by its target's
-    ``out`` channel, also where both are the same node.
+    ``out`` channel, even if both are the same node.
     """
     links = mesh.route if route is None else route
     graph = nx.DiGraph()
@@ -52,11 +52,11 @@ def request_dependencies(
     pairs: Iterable[tuple[int, int]],
     route: Callable[[int, int], Iterable[Link]] | None = None,
 ) -> nx.DiGraph:
-    """Graph of the channels that requests and their answers use, with the waits of a server between the two.
+    """Graph of the channels of requests and their answers, including the waits inside a server.
 
-    ``pairs`` are clients with their servers. A server that cannot send an answer may take no further request, so the
-    last channel of each request to it waits for the first channel of every answer of the server. A client takes every
-    answer whatever becomes of its requests: nothing leads from answers back to requests.
+    ``pairs`` are clients with their servers. A server that cannot send an answer may accept no further request, so the
+    last channel of each request waits for the first channel of every answer of its server. A client always accepts
+    answers, whatever its requests do: no edge leads from answers back to requests.
     """
     links = mesh.route if route is None else route
     graph = nx.DiGraph()
@@ -68,14 +68,14 @@ def request_dependencies(
 
 
 def engine_dependencies(mesh: Mesh) -> nx.DiGraph:
-    """Graph of the channels that packets of the engines use, with all that such a packet may wait for.
+    """Graph of the channels of the engines' packets, with every wait that such a packet may have.
 
-    An engine sends by any side straight to the output of that side, to any die further on. What is for an engine leaves
-    the router where it comes in. The packet may leave copies with the engines on the way, and goes on when they have
-    taken them; and what an engine takes it may pass on, with its sums, to the next die on the same way.
+    An engine sends straight to the output on any side, to any die in that direction. A packet for an engine leaves the
+    router on the side on which it came in. A packet may leave copies with the engines on its way, and goes on when they
+    have taken them. What an engine receives it may pass on, with its sums, to the next die in the same direction.
 
-    What is not here: sums from two sides that meet at a die. Whether they wait for each other is a matter of the order
-    of packets, see :mod:`nop.proof.packets`.
+    Not included: sums that meet at a die from two sides. Whether these wait for each other depends on the order of
+    packets, see :mod:`nop.proof.packets`.
     """
     graph = nx.DiGraph()
     for row in range(mesh.rows):
@@ -99,7 +99,7 @@ def engine_dependencies(mesh: Mesh) -> nx.DiGraph:
 
 
 def dependency_cycle(graph: nx.DiGraph) -> list[Any]:
-    """Channels (or packets) of a cycle of ``graph`` in order, or none if it has no cycle: then there is no deadlock."""
+    """Channels (or packets) of a cycle of ``graph``, in order; an empty list, and no deadlock, if there is none."""
     try:
         return [edge[0] for edge in nx.find_cycle(graph)]
     except nx.NetworkXNoCycle:

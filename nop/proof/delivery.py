@@ -1,7 +1,6 @@
-"""Is a collective schedule right, and how does it load the links?
+"""Proof that a collective schedule delivers what it promises, and how it loads the links.
 
-The check moves labels: which nodes' data a copy of a chunk contains. It needs no numbers and holds for all of
-them.
+The check moves labels: whose data a copy of a chunk contains. It needs no numbers, so it holds for all of them.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ def check_links(schedule: CollectiveSchedule, mesh: Mesh, *, capacity: int = 1) 
 def check_buffers(schedule: CollectiveSchedule, chunks: int) -> None:
     """Raise ``ValueError``, naming step and node, if a node holds more than ``chunks`` chunks after a step.
 
-    A node holds copies to the end. It holds a partial sum until it has sent it, and what it adds to it takes no place
-    of its own, as it is added as it comes.
+    A node keeps copies to the end. It keeps a partial sum until it has sent it; what it adds to the sum takes no extra
+    space, as it is added on arrival.
     """
     for part in schedule.parts():
         chunks_of_part = {transfer.chunk for transfer in part.transfers}
@@ -91,9 +90,7 @@ def check_buffers(schedule: CollectiveSchedule, chunks: int) -> None:
 
 
 def measure(schedule: CollectiveSchedule, mesh: Mesh) -> LinkLoad:
-    """The load that ``schedule`` puts on ``mesh``, whose nodes are the schedule's, over dimension-ordered
-    routes.
-    """
+    """The load of ``schedule`` on ``mesh``, which has the same nodes, over dimension-ordered routes."""
     received: Counter[int] = Counter()
     busiest = max_hops = chunk_hops = 0
     for _, group in groupby(schedule.transfers, key=lambda transfer: transfer.step):
@@ -109,7 +106,7 @@ def measure(schedule: CollectiveSchedule, mesh: Mesh) -> LinkLoad:
 
 
 def _chunks(schedule: CollectiveSchedule) -> set[int]:
-    """The chunks that the schedule is about: all of them, or those of a broadcast or reduce."""
+    """The chunks of the schedule: one for each node, or those that a broadcast or reduce sends."""
     if schedule.op in ("all-gather", "reduce-scatter") or not schedule.transfers:
         return set(range(schedule.nodes))
     return {transfer.chunk for transfer in schedule.transfers}

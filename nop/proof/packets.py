@@ -1,9 +1,9 @@
-"""Waits of a collective's packets on a line: who may wait for whom, in the order in which the dies' programs send.
+"""Proof that the packets of a collective on a line never wait in a circle, in the order that the programs send them.
 
-Channels alone say too little where sums from both sides meet at a die, and where a die sends on what it has stored:
-then it matters which packet of a channel waits. So the nodes here are packets on links. An edge means that the first
-may be unable to move until the second has moved on; packets are as long as may be, and nothing has room for them but
-what is said. Without a cycle, whatever stands still waits for something that moves.
+Channels alone are not enough where sums from both sides meet at a die, or where a die forwards what it has stored:
+there it matters which packet of a channel waits. So the nodes of these graphs are packets on links. An edge means that
+the first packet may be unable to move until the second has moved on. Packets may have any length, and there is no room
+for them but where stated. Without a cycle, every blocked packet waits for one that moves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nop.topology import Mesh
 __all__ = ["reduce_scatter_waits", "stored_waits"]
 
 Packet = tuple[bool, int, int]
-"""Whether it goes up, its chunk, and the place of the die that it comes to."""
+"""Whether it goes towards higher places, its chunk, and the place of the die that it arrives at."""
 
 
 def reduce_scatter_waits(
@@ -30,16 +30,16 @@ def reduce_scatter_waits(
     handed_flits: int,
     hands: Callable[[int, int, int, int], bool] = hands_over,
 ) -> nx.DiGraph:
-    """Waits of a reduce-scatter whose sums pass through the dies, see :mod:`nop.forwarding`.
+    """Waits of a reduce-scatter whose sums pass through the dies (*passed* in :mod:`nop.forwarding`).
 
     Parameters
     ----------
     nodes, flits
         Dies of the line, flits of a chunk.
     handed_flits
-        Flits that wait between the receive units of a die.
+        Flits that a die buffers between its receive units.
     hands
-        Whether the unit of a die whose sum is whole first hands it over, as :func:`nop.forwarding.hands_over`.
+        Whether the unit that finishes its sum first hands it over, as :func:`nop.forwarding.hands_over`.
     """
     graph = nx.DiGraph()
     meeting: dict[Packet, Packet] = {}  # packets that move only together
@@ -57,7 +57,7 @@ def reduce_scatter_waits(
     for place in range(1, nodes - 1):
         up = first_up(place, nodes)
         first, second = (up, place, place), (not up, place, place)
-        # The second adds to what has come from the first side. What has not come yet is behind others on some link.
+        # The second adds to what has arrived from the first side. What has not arrived yet is queued on some link.
         graph.add_edges_from((second, packet) for packet in _ahead(nodes, first))
         graph.add_edge(second, first)
         if hands(place, nodes, flits, handed_flits) and flits > handed_flits:
@@ -68,7 +68,7 @@ def reduce_scatter_waits(
 
 
 def _ahead(nodes: int, packet: Packet) -> list[Packet]:
-    """Packets that are right before this one on each link of its way."""
+    """The packets right ahead of this one, on each link of its way."""
     up, chunk, _ = packet
     before = chunk + 1 if up else chunk - 1
     places = range(1, chunk + 1) if up else range(chunk, nodes - 1)
@@ -76,17 +76,17 @@ def _ahead(nodes: int, packet: Packet) -> list[Packet]:
 
 
 def _ways(nodes: int, up: bool) -> dict[int, list[int]]:
-    """Chunks that come to each die from one side, in their order: that of the farthest die first."""
+    """Chunks that arrive at each die from one side, in order: that of the farthest die first."""
     if up:
         return {place: list(range(nodes - 1, place - 1, -1)) for place in range(1, nodes)}
     return {place: list(range(place + 1)) for place in range(nodes - 1)}
 
 
 def stored_waits(schedule: CollectiveSchedule) -> nx.DiGraph:
-    """Waits of a collective on a line in which each chunk that comes is stored before it goes on, word by word.
+    """Waits of a collective on a line in which each chunk is stored before it goes on, word by word.
 
-    A packet keeps its links while its next words are still to come. Packets of different dies that use the same link
-    may come in any order.
+    A packet keeps its links while it waits for its next words. Packets of different dies on the same link may have any
+    order.
     """
     mesh = Mesh(1, schedule.nodes)
     graph = nx.DiGraph()

@@ -1,4 +1,4 @@
-"""A torus: the topology that rings with both directions need, to prove what a mesh cannot do."""
+"""A torus, on which schedules can be checked that a mesh has too few links for."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Torus"]
 
 @dataclass(frozen=True)
 class Torus(Mesh):
-    """A mesh whose rows and columns have links from end to end besides; a side of two dies has one pair of links."""
+    """A mesh with wrap-around links in rows and columns; a side of two dies has one pair of links only."""
 
     def __str__(self) -> str:
         return f"{self.rows}x{self.cols} torus"
 
     def route(self, source: int, target: int) -> list[Link]:
-        """Links of the dimension-ordered route: the shorter way along the row, then along the column, upwards if both
-        ways are as long.
+        """Links of the dimension-ordered route: the shorter way along the row, then along the column; towards higher
+        places if both ways are equally long.
         """
         row, col = divmod(source, self.cols)
         target_row, target_col = divmod(target, self.cols)
@@ -40,6 +40,6 @@ class Torus(Mesh):
 
 
 def _steps_around(place: int, target: int, length: int) -> list[int]:
-    """Steps of 1 or -1 from a place of a ring to another, the shorter way."""
+    """Steps of 1 or -1 from one place of a ring to another, the shorter way."""
     up = (target - place) % length
     return [1] * up if 2 * up <= length else [-1] * (length - up)
