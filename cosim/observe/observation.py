@@ -1,4 +1,4 @@
-"""What a run leaves behind for its reader besides the record: a trace, waveforms and how to view them."""
+"""Files that a run can write besides its record: a trace, waveforms, and views of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ObservedDie:
     commands
         Its program.
     name
-        For readers; what the names of its groups in a view begin with.
+        Name in traces, and prefix of the names of its groups in a view.
     engine
         Whether it has a NoP engine.
     """
@@ -46,7 +46,7 @@ class ObservedDie:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """Files that a run writes; None is not written, and costs nothing.
+    """Files that a run writes. One that is None is not written and costs nothing.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Observation:
             raise ValueError(f"--waves {self.waves}: {error}") from None
 
     def signals(self, dies: Sequence[ObservedDie]) -> list[str]:
-        """Signals of the bench whose changes the run has to keep."""
+        """Signals of the bench whose changes the run has to record."""
         if self.trace is None:
             return []
         return [f"{die.path}.{name}" for die in dies for name in observed_signals(engine=die.engine)]
@@ -103,7 +103,7 @@ class Observation:
         command_words: int,
         title: str,
     ) -> None:
-        """Make the files out of what a run left in ``folder``. Raises OSError if they cannot be written."""
+        """Write the files from the outputs of a run in ``folder``. Raises OSError if they cannot be written."""
         if self.trace is not None:
             write_output(self.trace, trace_json(_events(folder, dies, command_words), title=title))
         if self.waves is not None:
@@ -126,11 +126,11 @@ NOTHING = Observation()
 
 def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> list[dict[str, Any]]:
     changes: dict[str, list[Change]] = {die.path: [] for die in dies}
-    wanted = {
+    dies_of_signals = {
         f"{die.path}.{name}": (die.path, name) for die in dies for name in observed_signals(engine=die.engine)
     }
     for cycle, signal, value in load_changes(folder):
-        path, name = wanted[signal]
+        path, name = dies_of_signals[signal]
         changes[path].append((cycle, name, value))
     return [
         event

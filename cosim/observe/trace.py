@@ -1,4 +1,4 @@
-"""Traces: what each unit of a die did when, as trace events for Perfetto (ui.perfetto.dev) or chrome://tracing.
+"""Traces: the activity of each unit of a die over time, as events for Perfetto (ui.perfetto.dev) or chrome://tracing.
 
 A cycle is shown as a microsecond, because the format has no other unit. The format is the JSON of the "Trace Event
 Format": complete events (``X``) on a track (``tid``) for each unit, a process (``pid``) for each die.
@@ -19,20 +19,20 @@ from rtl.interface.isa import Opcode, Side, Target
 __all__ = ["Change", "Interval", "die_events", "high", "trace_json"]
 
 Change: TypeAlias = tuple[int, str, int]
-"""In this cycle, the signal takes this value. Of several in one cycle, the last counts."""
+"""Cycle, signal and its new value. Of several changes in one cycle, the last counts."""
 
 Interval: TypeAlias = tuple[int, int]
-"""Cycles from the first to before the second."""
+"""Cycles from the first, inclusive, to the second, exclusive."""
 
 PROCESSOR = "command processor"
 
 
 def high(changes: Iterable[Change], end: int) -> dict[str, list[Interval]]:
-    """Return when each signal is 1, up to cycle ``end``: intervals in order, none touching the next."""
+    """Return the intervals in which each signal is 1, up to cycle ``end``: in order, with gaps between them."""
     values: dict[str, dict[int, int]] = {}
     for cycle, signal, value in changes:
         values.setdefault(signal, {})[cycle] = value
-    found = {}
+    by_signal = {}
     for signal, steps in values.items():
         times = [*sorted(steps), end]
         intervals: list[Interval] = []
@@ -41,27 +41,27 @@ def high(changes: Iterable[Change], end: int) -> dict[str, list[Interval]]:
                 if intervals and intervals[-1][1] == start:
                     start = intervals.pop()[0]
                 intervals.append((start, stop))
-        found[signal] = intervals
-    return found
+        by_signal[signal] = intervals
+    return by_signal
 
 
 def _both(first: Sequence[Interval], second: Sequence[Interval]) -> list[Interval]:
-    """When both are high."""
-    found = []
+    """The intervals in which both are high."""
+    common = []
     i = j = 0
     while i < len(first) and j < len(second):
         start, stop = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
         if start < stop:
-            found.append((start, stop))
+            common.append((start, stop))
         if first[i][1] < second[j][1]:
             i += 1
         else:
             j += 1
-    return found
+    return common
 
 
 def _without(first: Sequence[Interval], second: Sequence[Interval], end: int) -> list[Interval]:
-    """When the first is high and the second is not."""
+    """The intervals in which the first is high and the second is not."""
     edges = [0, *(edge for interval in second for edge in interval), end]
     gaps = [(edges[n], edges[n + 1]) for n in range(0, len(edges), 2)]
     return _both(first, [gap for gap in gaps if gap[0] < gap[1]])
@@ -72,7 +72,7 @@ def _cycles(intervals: Iterable[Interval]) -> list[int]:
 
 
 def _cut(intervals: Iterable[Interval], edges: Sequence[int]) -> list[Interval]:
-    """The same cycles, in pieces that do not reach over any of the edges."""
+    """The same cycles, split at the edges."""
     ends = [(edge, 1 << 62) for edge in edges]
     windows = [(0, edges[0]), *pairwise(edges), ends[-1]] if edges else [(0, 1 << 62)]
     return _both(list(intervals), [window for window in windows if window[0] < window[1]])
@@ -92,14 +92,14 @@ class _Track:
 
         return [about("thread_name", name=self.name), about("thread_sort_index", sort_index=self.tid)]
 
-    def span(self, kind: str, name: str, interval: Interval, **arguments: Any) -> dict[str, Any]:
+    def span(self, category: str, name: str, interval: Interval, **arguments: Any) -> dict[str, Any]:
         start, stop = interval
         return {
             "ph": "X",
             "pid": self.pid,
             "tid": self.tid,
             "name": name,
-            "cat": kind,
+            "cat": category,
             "ts": start,
             "dur": stop - start,
             "args": arguments,
@@ -117,8 +117,8 @@ def die_events(
 ) -> list[dict[str, Any]]:
     """Return the trace events of one die.
 
-    A unit's track has a span for each command, from the cycle in which the unit has it to the last in which it did
-    something for it or the next one came; inside it those of category ``busy`` and ``stall``. Their cycles are
+    A unit's track has a span for each command: from the cycle in which the unit gets it to the last cycle in which it
+    works for it, or to the next command. Inside it are the spans of category ``busy`` and ``stall``. Their cycles are
     those that the counters of the same name count. The command processor's track shows the reads of the program.
 
     Parameters
@@ -134,7 +134,7 @@ def die_events(
     pid, die
         Number and name of the die.
     """
-    # Cycle 0 of the trace is the first one that the counters count.
+    # Cycle 0 of the trace is the first cycle that the counters count.
     last = max((cycle for cycle, _, _ in changes), default=0) + 1
     runs = high((change for change in changes if change[1] == RUNNING), last)[RUNNING]
     begin, end = (runs[0][0], runs[-1][1]) if runs else (0, 0)
@@ -150,12 +150,12 @@ def die_events(
     events += _fetches(processor, signals, numbered, command_words, end)
     for tid, unit in enumerate(units, start=1):
         track = _Track(pid, tid, unit.name)
-        mine = [
+        own_commands = [
             (index, command)
             for index, command in numbered
             if unit.carries_out(command.opcode, command.all_fields)
         ]
-        events += track.head() + _spans(track, unit, signals, mine)
+        events += track.head() + _spans(track, unit, signals, own_commands)
     return events
 
 
@@ -166,7 +166,7 @@ def _fetches(
     command_words: int,
     end: int,
 ) -> list[dict[str, Any]]:
-    """A span for the reads of each command, and one wherever a read waits."""
+    """A span for the reads of each command, and one for each wait of a read."""
     asked, ready = signals[f"{FETCH}__valid"], signals[f"{FETCH}__ready"]
     reads = _cycles(_both(asked, ready))
     events = []
@@ -186,16 +186,16 @@ def _spans(
     signals: Mapping[str, list[Interval]],
     commands: Sequence[tuple[int, Command]],
 ) -> list[dict[str, Any]]:
-    # A command that is taken in one cycle is worked on from the next on.
+    # A unit starts on a command in the cycle after it takes it.
     taken = _cycles(_both(signals[f"{unit.commands}__valid"], signals[f"{unit.commands}__ready"]))
     starts = [cycle + 1 for cycle in taken]
-    parts = [
+    activities = [
         ("busy", "busy", unit.busy),
         *(("stall", f"stalled: {why}", signal) for why, signal in unit.stalls.items()),
     ]
     pieces = [
-        track.span(kind, name, piece)
-        for kind, name, signal in parts
+        track.span(category, name, piece)
+        for category, name, signal in activities
         for piece in _cut(signals[signal], starts)
     ]
     ends = sorted((piece["ts"], piece["ts"] + piece["dur"]) for piece in pieces)
@@ -217,7 +217,7 @@ def _name(index: int, command: Command) -> str:
 
 
 def _arguments(command: Command) -> dict[str, Any]:
-    """The fields of a command; those that name something, by name."""
+    """The fields of a command, with names instead of numbers where there are names."""
     fields: dict[str, Any] = dict(command.all_fields)
     if command.opcode == Opcode.LOAD:
         fields["target"] = Target(fields["target"]).name.lower()
@@ -229,7 +229,7 @@ def _arguments(command: Command) -> dict[str, Any]:
 
 
 def trace_json(events: Sequence[Mapping[str, Any]], **about: Any) -> str:
-    """Return the trace as JSON; ``about`` is what a reader should know of it."""
+    """Return the trace as JSON; ``about`` is metadata for the reader."""
     return json.dumps(
         {
             "traceEvents": list(events),

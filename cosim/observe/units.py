@@ -1,4 +1,4 @@
-"""The units of a die as a reader of a run sees them: what each is called, and the signals that tell what it does."""
+"""The units of a die as traces and views show them: their names, and the signals of their activity."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Unit:
     Attributes
     ----------
     name
-        For readers.
+        Name in traces and views.
     path
         Hierarchical name of its module inside the die.
     opcode, side
-        The commands that it carries out; it takes them from its port ``command``. A unit of the engine has a side.
+        The commands that it carries out, which it takes from its port ``command``. A unit of the engine has a side.
     busy
         Signal inside the die that is high in its busy cycles.
     stalls
-        Signals of its stalled cycles, by what it waits for. Cycles of the units that are busy from their command's
-        begin to its end are busy ones too.
+        Signals of its stalled cycles, by what it waits for. For units that are busy from the beginning of a command
+        to its end, these cycles are busy ones, too.
     """
 
     name: str
@@ -106,18 +106,23 @@ OBSERVED_UNITS = (
 
 
 def _engine_unit(opcode: Opcode, side: Side) -> Unit:
-    kind, way = opcode.name.lower(), side.name.lower()
-    signal = f"engine.{kind}_{way}"
+    operation, direction = opcode.name.lower(), side.name.lower()
+    signal = f"engine.{operation}_{direction}"
     waits = {"semaphore": f"{signal}_stall_semaphore"}
     if opcode == Opcode.SEND:
         waits["link"] = f"{signal}_stall_link"
     return Unit(
-        name=f"{kind} {way}", path=signal, opcode=opcode, busy=f"{signal}_flits", stalls=waits, side=side
+        name=f"{operation} {direction}",
+        path=signal,
+        opcode=opcode,
+        busy=f"{signal}_flits",
+        stalls=waits,
+        side=side,
     )
 
 
 ENGINE_UNITS = tuple(_engine_unit(opcode, side) for opcode in (Opcode.SEND, Opcode.RECEIVE) for side in Side)
-"""Those that a die with an engine has besides. They are busy when a flit leaves or enters them."""
+"""The additional units of a die with an engine. They are busy in cycles in which a flit leaves or enters them."""
 
 
 def units(*, engine: bool) -> tuple[Unit, ...]:
@@ -126,11 +131,11 @@ def units(*, engine: bool) -> tuple[Unit, ...]:
 
 
 def observed_signals(*, engine: bool) -> list[str]:
-    """Signals inside a die, of one bit each, that tell all that a trace shows."""
-    found = units(engine=engine)
-    streams = [FETCH, *(unit.commands for unit in found)]
+    """The one-bit signals inside a die from which a trace is made."""
+    observed = units(engine=engine)
+    streams = [FETCH, *(unit.commands for unit in observed)]
     return [
         RUNNING,
-        *(signal for unit in found for signal in (unit.busy, *unit.stalls.values())),
+        *(signal for unit in observed for signal in (unit.busy, *unit.stalls.values())),
         *(f"{stream}__{wire}" for stream in streams for wire in ("valid", "ready")),
     ]

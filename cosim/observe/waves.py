@@ -1,4 +1,4 @@
-"""Views of a waveform: what GTKWave and Surfer show at first, the signals grouped by the units of the die."""
+"""Views of a waveform for GTKWave and Surfer: the signals grouped by the units of the die."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MODULE = re.compile(r"^module (\w+) \((.*?)\);\n(.*?)^endmodule", re.MULTILINE 
 _PORT = re.compile(r"(?:input|output) (?:wire|reg) (?:\[(\d+):0\] )?(\w+)")
 _INSTANCE = re.compile(r"^  (\w+) (\w+) \($", re.MULTILINE)
 
-# Of the file format of GTKWave: how a trace is shown, and what is no trace but the begin or end of a group.
+# Flags of the file format of GTKWave: how a trace is shown, and the lines that begin or end a group.
 _BINARY, _HEXADECIMAL, _GROUP, _GROUP_END = "@28", "@22", "@800200", "@1000200"
 
 
 @dataclass(frozen=True)
 class Wave:
-    """A signal of a waveform: its hierarchical name, and its bits."""
+    """A signal of a waveform: its hierarchical name, and its width in bits."""
 
     name: str
     width: int
@@ -43,18 +43,18 @@ def unit_groups(verilog: str, top: str, *, dies: Mapping[str, str], engine: bool
     verilog, top
         The design, as :func:`rtl.emit.emitter.emit` writes it.
     dies
-        Hierarchical name of each die inside the top module, and what its groups' names begin with.
+        Hierarchical name of each die inside the top module, and the prefix of its groups' names.
     engine
         Whether the dies have engines.
     scope
-        What the names in the waveform begin with: that of the top module, or nothing.
+        Prefix of the names in the waveform: the name of the top module, or nothing.
     """
     modules = {match[1]: (match[2], match[3]) for match in _MODULE.finditer(verilog)}
 
     def ports(path: str) -> tuple[Wave, ...]:
         module = top
         for part in filter(None, path.split(".")):
-            module = next(kind for kind, name in _INSTANCE.findall(modules[module][1]) if name == part)
+            module = next(child for child, name in _INSTANCE.findall(modules[module][1]) if name == part)
         prefix = "".join(f"{part}." for part in (scope, path) if part)
         return tuple(
             Wave(prefix + name, int(high or 0) + 1) for high, name in _PORT.findall(modules[module][0])

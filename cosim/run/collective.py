@@ -294,9 +294,12 @@ def prepare(request: CollectiveRequest, observation: Observation = NOTHING) -> P
     lines = line_collectives(request)
     links = request.links
     link_job = None if links is None else links.job(request.nop, request.rows, request.cols)
-    observation.instrument(simulator)
     return PreparedCollective(
-        request=request, lines=lines, link_job=link_job, simulator=simulator, observation=observation
+        request=request,
+        lines=lines,
+        link_job=link_job,
+        simulator=observation.instrument(simulator),
+        observation=observation,
     )
 
 

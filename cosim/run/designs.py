@@ -1,8 +1,8 @@
-"""Emitted designs, kept between runs beside the models that are built from them.
+"""Cache of emitted designs, beside the models that are built from them.
 
-A design depends on its block, the block's parameters, the sources that describe it, and the versions of what turns them
-into Verilog: these make its name in the cache, so another one is never taken for it. Sources are those that this
-process has loaded. If somebody changes them meanwhile, what it emits is not kept.
+A design depends on its block, the block's parameters, the sources that describe it, and the versions of the tools that
+turn them into Verilog. The cache key is made of all of them, so no design is mistaken for another one. The sources are
+those that this process has loaded: if they change on disk meanwhile, the design is not cached.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ TEXT, RTLIL, FACTS = "design.v", "design.il", "design.json"
 
 
 @lru_cache(maxsize=8)
-def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
-    """Return the Verilog of the block ``kind(**parameters)``; it is emitted only if that was not done before.
+def emitted_once(block_type: type[Block], **parameters: Any) -> Emitted:
+    """Return the Verilog of the block ``block_type(**parameters)``, from the cache if it was emitted before.
 
     Parameters are numbers, specifications, frozen dataclasses of these, or None.
 
@@ -41,7 +41,7 @@ def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
     OSError
         If the cache cannot be written.
     """
-    block = kind(**parameters)
+    block = block_type(**parameters)
     emitted: Emitted | None = None
 
     def build(folder: Path) -> None:
@@ -52,7 +52,7 @@ def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
         _save(folder, emitted)
 
     values = {name: _plain(value) for name, value in parameters.items()}
-    made_from = [f"{kind.__module__}.{kind.__qualname__}", values, *_tools(), SOURCES]
+    made_from = [f"{block_type.__module__}.{block_type.__qualname__}", values, *_tools(), SOURCES]
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:24]
     try:
         folder = cached_build(key, build)
@@ -74,7 +74,7 @@ def emitted_once(kind: type[Block], **parameters: Any) -> Emitted:
 
 
 class _Changed(Exception):
-    """The sources are not those any more that this process has loaded."""
+    """The sources on disk differ from those that this process has loaded."""
 
 
 def _plain(value: Any) -> Any:
@@ -98,7 +98,7 @@ def _tools() -> list[str]:
 def _sources() -> str:
     """Digest of every source that a design may depend on."""
     digest = hashlib.sha256()
-    # Hardware reads specifications from the room of the machine; whatever they build on lies there, too.
+    # Hardware reads specifications from the package of the machine, which holds all that they build on.
     folders = [Path(package.__file__ or "").parent for package in (rtl, chiplet.machine)]
     for path in (path for folder in folders for path in sorted(folder.rglob("*.py"))):
         content = path.read_bytes()

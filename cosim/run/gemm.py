@@ -162,8 +162,12 @@ def prepare(
             f"memory.bench_bytes must be at least that, is {memory.bench_bytes}"
         )
     program = schedule_gemm(request.die, memory, shape)
-    observation.instrument(simulator)
-    return PreparedGemm(request=request, program=program, simulator=simulator, observation=observation)
+    return PreparedGemm(
+        request=request,
+        program=program,
+        simulator=observation.instrument(simulator),
+        observation=observation,
+    )
 
 
 def run_gemm(

@@ -218,7 +218,6 @@ def prepare(
             f"package: {words * memory.word_bytes} bytes behind an IO die: memory.bench_bytes must be at least that, "
             f"is {memory.bench_bytes}"
         )
-    observation.instrument(simulator)
     return PreparedPackage(
         system=system,
         work=work,
@@ -228,7 +227,7 @@ def prepare(
         stall=stall,
         interval=interval,
         seed=seed,
-        simulator=simulator,
+        simulator=observation.instrument(simulator),
         observation=observation,
         title=title,
     )

@@ -93,16 +93,18 @@ class Simulation(Generic[Outcome]):
     ) -> Simulated[Outcome]:
         """Simulate the bench in a folder of its own.
 
+        ``simulator`` is as :meth:`cosim.observe.observation.Observation.instrument` returned it. ``observation`` says
+        what else to keep of the run.
+
         Raises
         ------
         ValueError
-            If the design cannot be made, or the simulator does not write the requested waveforms.
+            If the design cannot be made.
         SimulationError
             If the simulator is missing, or the bench ends without an outcome.
         OSError
             If a file of the observation cannot be written.
         """
-        simulator = observation.instrument(simulator)
         emitted = self.emit()
         model = simulator.build(emitted)
         with temporary_folder() as folder:
