@@ -1,4 +1,4 @@
-"""Verilator backend: found, or refused with its version; builds and runs through cocotb's runner."""
+"""Verilator backend: found, or refused with its version; its builds, runs and failures."""
 
 from __future__ import annotations
 

@@ -481,14 +481,14 @@ def test_a_top_without_ports() -> None:
 
 
 def test_nothing_half_written_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_text = Path.write_text
+    write_bytes = Path.write_bytes
 
-    def failing(self: Path, *args: Any, **options: Any) -> int:
+    def failing(self: Path, content: bytes) -> int:
         if "stage.v" in self.name:
             raise OSError("disk full")
-        return write_text(self, *args, **options)
+        return write_bytes(self, content)
 
-    monkeypatch.setattr(Path, "write_text", failing)
+    monkeypatch.setattr(Path, "write_bytes", failing)
     with pytest.raises(OSError, match="disk full"):
         emit(Chain(length=2), tmp_path)
     assert list(tmp_path.iterdir()) == []
