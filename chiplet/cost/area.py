@@ -1,8 +1,8 @@
 """Area of a die: transistors of the generated hardware, bits of its buffers, PHYs of its links.
 
-Transistors are counted by synthesis of generated dies of several sizes (``tools/area.py``); terms for the
-constant part, each row, each column and each PE follow from them. What is not generated yet, the vector unit, is
-assumed. Sizes may be arrays: many dies at once.
+Transistors are counted by synthesis of generated dies of several sizes (``tools/area.py``), from which a constant term
+and terms for each row, column and PE are fitted. The vector unit, which is not generated yet, is assumed. Sizes may be
+arrays: many dies at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
     """Area of a compute die by part, mm2: ``logic``, ``vector``, ``router``, ``sram``, ``phy``, ``overhead``.
 
     Logic: transistors / density / utilization. SRAM: bits x bit cell / share of bit cells. PHY: bandwidth of
-    four links, both directions, over what a mm2 carries. Overhead is a share of all these.
+    four links, both directions, over what a mm2 carries. Overhead is a share of all of these.
     """
     die, spec = system.die, system.area
     density = spec.transistors_per_mm2 * spec.utilization
@@ -45,7 +45,7 @@ def sram_bits(die: DieSpec) -> Number:
 
 
 def die_transistors(die: DieSpec) -> Number:
-    """Transistors of a generated die apart from its SRAMs: array, units, queues, control."""
+    """Transistors of a generated die without its SRAMs: array, units, queues, control."""
     terms = transistor_terms(die.dtype, die.stages)
     return (
         terms["constant"]
@@ -62,7 +62,7 @@ def router_transistors(flit_bits: Number) -> Number:
 
 
 def transistor_terms(dtype: Dtype, stages: int) -> dict[str, float]:
-    """Counted transistors of dies with that data type and that many adder stages: ``constant``, ``per_row``,
+    """Counted transistors of dies with this data type and number of adder stages: ``constant``, ``per_row``,
     ``per_col``, ``per_pe``.
     """
     terms = next(row for row in _counted()["dies"] if (row["dtype"], row["stages"]) == (dtype, stages))

@@ -3,8 +3,8 @@
 A die's yield is (1 + D A / c) ** -c with D defects for each area A and clustering c. A wafer of diameter d gives
 pi (d/2)**2 / A' - pi d / sqrt(2 A') dies of A' = A + 2 s sqrt(A) + s**2 with scribe lanes s. Good dies are bonded
 to a substrate, or first to an interposer or a fan-out, chip last; a bad bond wastes all of it. Manufacturing
-only: design cost is not counted. Dies may be assembled and tested in several substrates, all of which make the
-package. All quantities may be arrays.
+only: design cost is not counted. The dies of a package may be assembled and tested on several substrates. All
+quantities may be arrays.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MM2_PER_CM2 = 100
 GIB = 2**30
 
 LARGE_MM2, MEDIUM_MM2 = 900.0, 289.0
-"""Substrates with several parts: beyond these areas they cost 2 and 1.75 times one with a single die, else 1.5."""
+"""Above these areas a substrate with several parts costs 2 or 1.75 times one with a single die, else 1.5 times."""
 
 
 @dataclass(frozen=True)
 class CostAccount:
-    """Cost of a package in dollars by part, and what it follows from.
+    """Cost of a package in dollars by part, and the quantities that it follows from.
 
-    ``die_parts`` are mm2; ``good_die`` is the price of a die that works; ``assembly_yield`` that of bonding all
-    parts of one full substrate, of which there are ``substrates``.
+    ``die_parts`` are mm2; ``good_die`` is the price of a working die; ``assembly_yield`` is the yield of
+    bonding all parts of a full substrate, of which there are ``substrates``.
     """
 
     die_parts: dict[str, Number]
@@ -50,7 +50,7 @@ class CostAccount:
 
 @dataclass(frozen=True)
 class _Chip:
-    """A kind of die: area, price of one as cut, and of one that works, $."""
+    """A type of die: area in mm2, and the prices of a die as cut and of a working die, $."""
 
     mm2: Number
     raw: Number
@@ -61,8 +61,8 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
     """Cost of one package with the dies of ``mesh``.
 
     Parts: ``dies``, ``bad_dies``, ``io_dies`` (bad ones included), ``package``, ``bad_packages``, ``wasted_dies``
-    (good ones lost in bad assemblies) and ``dram``. Costs are NaN if a die or interposer fits no
-    wafer.
+    (good ones lost in bad assemblies) and ``dram``. Costs are NaN if a die or interposer does not fit
+    a wafer.
     """
     spec = system.cost
     areas = die_area(system)
@@ -97,12 +97,12 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
 
 
 def die_yield(mm2: Number, defects_per_cm2: Number, cluster: Number) -> Number:
-    """Share of dies of that area without a defect."""
+    """Share of dies of this area without a defect."""
     return (1 + defects_per_cm2 / MM2_PER_CM2 * mm2 / cluster) ** -cluster
 
 
 def dies_per_wafer(mm2: Number, spec: CostSpec) -> Number:
-    """Dies of that area on a wafer, not rounded; NaN if there is less than one."""
+    """Dies of this area on a wafer, not rounded; NaN for less than one."""
     cell = mm2 + 2 * spec.scribe_mm * mm2**0.5 + spec.scribe_mm**2
     usable = spec.wafer_mm - 2 * spec.edge_mm
     count = pi * (usable / 2) ** 2 / cell - pi * usable / (2 * cell) ** 0.5
@@ -117,7 +117,7 @@ def _io_die(spec: CostSpec) -> _Chip:
 
 
 def _bonding_yield(spec: CostSpec, chips: Number) -> Number:
-    """Share of substrates whose every bond holds."""
+    """Share of substrates with all bonds good."""
     if spec.package == "organic":
         return spec.substrate_bonding_yield**chips
     one_bond = spec.fanout_bonding_yield if spec.package == "fanout" else spec.interposer_bonding_yield

@@ -90,11 +90,11 @@ UNUSED: dict[str, tuple[str, ...]] = {
     "fanout": ("cost.interposer",),
     "interposer": ("cost.fanout",),
 }
-"""How the keys begin that a kind of package does not depend on."""
+"""Prefixes of the keys that do not matter for a type of package."""
 
 
 def cost_inputs(system: SystemSpec) -> list[Input]:
-    """The inputs of area and cost that count for this machine."""
+    """The inputs of area and cost that matter for this machine."""
     die = system.die
     source = f"generated hardware, fitted over sizes: {counted_by()}"
     inputs = [

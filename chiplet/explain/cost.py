@@ -1,4 +1,4 @@
-"""Area and cost of a projection as terms: formulas, operands, units, and how well each is known."""
+"""Area and cost of a projection as terms: formulas, operands and units, and how well they are known."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ COST = {
     "wasted_dies": ("good dies x (1 / yield of their bonds - 1)", ("carrier", "cost.dies_per_substrate")),
     "dram": ("GiB x price", ("cost.dram_dollars_per_gib",)),
 }
-"""Formula and inputs of each part of the cost; ``bumps`` and ``carrier`` depend on the kind of package."""
+"""Formula and inputs of each part of the cost; ``bumps`` and ``carrier`` depend on the type of package."""
 
 
 def explain_cost(projection: Projection) -> list[Term]:
-    """The terms of area, yield and cost of ``projection``, each result after what it is made of."""
+    """The terms of area, yield and cost of ``projection``, each after its operands."""
     cost = projection.cost
     ledger = Ledger(cost.inputs)
     add = ledger.add

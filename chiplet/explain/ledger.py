@@ -37,7 +37,7 @@ class Term(StrictModel):
 
 
 class Ledger:
-    """Collects terms, each after those that it is made of.
+    """Collects terms, each after its operands.
 
     ``inputs`` are what the terms may refer to by :meth:`given`.
     """

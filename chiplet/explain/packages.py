@@ -1,4 +1,4 @@
-"""The terms of a step that are there with several packages only: pipeline, transfers, sums of gradients."""
+"""The terms of a step on several packages only: pipeline, transfers, sums of gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chiplet.parallel.stages import ParallelAccount
 
 
 def add_between(ledger: Ledger, account: ParallelAccount, spec: ParallelSpec) -> list[Operand]:
-    """Write what several packages add to the step of the stage that sets the pace; its parts as operands."""
+    """Add what several packages add to the step of the stage that sets the pace; return its parts as operands."""
     links = [ledger.given(f"fabric.{key}") for key in ("ports", "port_bytes_per_second", "latency_seconds")]
     parts = []
     if len(account.stages) > 1:

@@ -1,6 +1,6 @@
-"""The terms of what a result says beside its totals: the parts of the step, memory, and several packages.
+"""The terms of a result besides its totals: parts of the step, memory, and several packages.
 
-Each is named by its place in the result, as in ``breakdown.nop_exposed``.
+A term has the name of its place in the result, as in ``breakdown.nop_exposed``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class ResultTerms(Protocol):
 
 
 def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand]) -> None:
-    """The parts of the step; ``terms`` are those of ``array time``, ``NoP time``, ``embedding``, ``optimizer``,
-    ``optimizer DRAM``, ``optimizer vector``, and, of several packages, ``between``: bubble first.
+    """Add the parts of the step. ``terms`` has ``array time``, ``NoP time``, ``embedding``, ``optimizer``,
+    ``optimizer DRAM``, ``optimizer vector``, and for several packages ``pipeline bubble`` and ``between: ...``.
     """
     account, parts = accounted.step, accounted.projection.breakdown
 
@@ -76,7 +76,7 @@ def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand
 
 
 def add_memory(ledger: Ledger, accounted: Accounted) -> None:
-    """What DRAM and buffers hold, and what the schedule chose for that."""
+    """Add what DRAM and buffers hold, and what the schedule chose."""
     result, method, several = accounted.projection, accounted.method, accounted.parallel
     model, memory, element = method.model, result.memory, method.element_bytes
     stored, size = model.parameters, float(element + STATE_BYTES[result.optimizer])
@@ -131,7 +131,7 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
 
 
 def add_packages(ledger: Ledger, accounted: Accounted) -> None:
-    """What the result says of several packages."""
+    """Add the numbers of several packages."""
     account, result = accounted.parallel, accounted.projection.parallel
     if account is None or result is None:
         return

@@ -1,8 +1,7 @@
-"""Every number of a projection as a term: its formula, what goes into it, units, and how well it is known.
+"""Every number of a projection as a term: its formula, operands and unit, and how well it is known.
 
-Terms form a tree whose leaves are inputs and sizes of the workload. A term is the sum or the product of its
-operands, or follows from them by its formula; sums and products add up to the result. A term is known as well
-as its weakest operand: measured, else published, else assumed.
+Terms form a tree whose leaves are inputs and sizes of the workload. A term is the sum or the product of its operands,
+or follows from them by its formula. A term is known as well as its least known operand: measured, published, assumed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _ENERGY: dict[str, tuple[str, str, str]] = {
 
 
 def explain(accounted: Accounted) -> list[Term]:
-    """The terms of ``accounted``, each result followed by what it is made of."""
+    """The terms of ``accounted``, each after its operands."""
     return _Explanation(accounted).terms
 
 
@@ -117,7 +116,7 @@ class _Explanation(Ledger):
         return self.add("step", account.seconds, "s", "sum", formula, parts)
 
     def _named(self, *operands: Operand) -> dict[str, Operand]:
-        """Terms that the parts of the step follow from, by name."""
+        """Terms that the parts of the step are made of, by name."""
         names = ("embedding", "optimizer", "optimizer DRAM", "optimizer vector")
         terms = {term.name: term for term in self.terms}
         named = {operand.name: operand for operand in operands}
@@ -161,7 +160,7 @@ class _Explanation(Ledger):
         )
 
     def _times(self, one: Operand, operation: Operation) -> Operand:
-        """The time of an operation in a mini-batch out of that of one time."""
+        """The time of an operation in a mini-batch, from that of one run."""
         if operation.times == 1:
             return one
         times = self.count("slices alike", float(operation.times), "", "assumed")

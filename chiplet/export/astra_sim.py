@@ -1,4 +1,4 @@
-"""Inputs of ASTRA-sim beside the traces: network of the analytical backend, system layer, communicator groups.
+"""Inputs of ASTRA-sim besides the traces: network of the analytical backend, and system layer.
 
 ASTRA-sim has rings, fully connected dimensions and switches, but no mesh. A folded ring or a two-way chain on a
 line of dies is a ring with the latency of its steps; each axis of the mesh is a dimension.
@@ -24,8 +24,8 @@ def network(method: Method, system: SystemSpec) -> dict[str, list[Any]]:
     """Dimensions of the network, innermost first: ``topology``, ``npus_count``, ``bandwidth`` (GB/s of 2 ** 30
     bytes, of a link in one direction) and ``latency`` (ns of a step).
 
-    A ring both ways carries half of every chunk each way, so it is a ring with twice the bandwidth and half
-    the steps: half the latency. Raises ``ValueError`` for a single die, which ASTRA-sim has no network for.
+    A ring in both directions sends half of every chunk each way, so it is a ring with twice the bandwidth and half the
+    steps: half the latency. Raises ``ValueError`` for a single die, for which ASTRA-sim has no network.
     """
     mesh, link = method.mesh, system.link
     hop = system.hop_seconds * 1e9
@@ -34,7 +34,7 @@ def network(method: Method, system: SystemSpec) -> dict[str, list[Any]]:
         raise ValueError("ASTRA-sim has no network of a single die: export chakra instead")
     if isinstance(method, FlatRing):
         both = method.switches.direction == "both"
-        # Without a cycle of single hops the ring is folded, and a second direction has no links of its own.
+        # Without a cycle of single hops the ring is folded, and the second direction has no links of its own.
         wider = 2 if both and mesh.has_cycle else 1
         steps = method.ring_cost.steps / (mesh.nodes - 1)
         return _dimensions([(mesh.nodes, rate * wider, method.ring_cost.hops * steps * hop)])
@@ -58,10 +58,10 @@ def network_yaml(dimensions: dict[str, list[Any]]) -> str:
 
 
 def system_json(method: Method, system: SystemSpec, dimensions: int) -> dict[str, Any]:
-    """The system layer: rings in every dimension, and times of compute as the trace has them.
+    """The system layer: rings in every dimension, and compute times from the trace.
 
-    ``peak-perf`` (TFLOPS) and ``local-mem-bw`` (GB/s of 1e9 bytes: what the buffers deliver to the array and take
-    from it) are for those who switch ``roofline-enabled`` on.
+    ``peak-perf`` (TFLOPS) and ``local-mem-bw`` (GB/s of 1e9 bytes, between buffers and array) only count if
+    ``roofline-enabled`` is switched on.
     """
     die = system.die
     buffers = (die.rows * die.element_bytes + die.cols * (die.element_bytes + 8)) * die.clock_hz
@@ -85,7 +85,7 @@ def system_json(method: Method, system: SystemSpec, dimensions: int) -> dict[str
 
 
 def input_files(method: Method, system: SystemSpec) -> dict[str, str]:
-    """Names and contents of the files beside traces and groups. Errors as :func:`network`."""
+    """Names and contents of all files but traces and groups. Errors as :func:`network`."""
     dimensions = network(method, system)
     layer = system_json(method, system, len(dimensions["topology"]))
     return {

@@ -1,8 +1,8 @@
 """Chakra execution traces: the schema of MLCommons Chakra 0.0.4, one file for each NPU (die).
 
 A trace is a sequence of length-delimited messages, a ``GlobalMetadata`` and then a ``Node`` for each step, of the
-package ``ChakraProtoMsg`` in mlcommons/chakra, schema/protobuf/et_def.proto. The messages are built here when
-they are needed, with the same field numbers, so that nobody needs protoc.
+package ``ChakraProtoMsg`` in mlcommons/chakra, schema/protobuf/et_def.proto. The messages are built at run
+time, with the same field numbers, so protoc is not needed.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ _FIELDS: Mapping[str, Sequence[tuple[str, int, str]]] = {
         ("attr", 10, "AttributeProto*"),
     ),
 }
-"""The fields of the schema that are written: name, number, type; a star repeats. Enumerations are written as the
-integers that they are on the wire."""
+"""The written fields of the schema: name, number, type; a star marks repeated fields. Enumerations are written as
+integers, as on the wire."""
 
 _VALUES = ("int64_val", "uint64_val", "bool_val", "string_val")
-"""Fields of which an attribute has one."""
+"""Fields of which an attribute has exactly one."""
 
 
 @lru_cache(maxsize=1)
 def messages() -> dict[str, Any]:
-    """The classes of the schema's messages by name. Raises ``ValueError`` of one line without protobuf."""
+    """The classes of the schema's messages by name. Raises ``ValueError``, in one line, without protobuf."""
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
@@ -83,9 +83,9 @@ def messages() -> dict[str, Any]:
 
 
 def groups(nodes: Sequence[Node], mesh: Mesh) -> dict[str, list[int]]:
-    """Communicator groups of ``nodes`` by name, "1" and on: NPU numbers. All dies together need none.
+    """Communicator groups of ``nodes``, named "1" and up, as lists of NPU numbers. All dies together need no group.
 
-    An NPU is a die, numbered row by row; on a ring through all dies, in the order of the ring.
+    An NPU is a die, numbered row by row, or in the order of the ring on a ring through all dies.
     """
     lines = {node.line for node in nodes if node.line is not None and node.line.size < mesh.nodes}
     listed: list[list[int]] = []
@@ -109,7 +109,7 @@ def _members(line: DieGroup, mesh: Mesh) -> Iterator[list[int]]:
 
 def comm_size(node: Node, members: int) -> int:
     """``comm_size`` of a collective among ``members`` dies as ASTRA-sim reads it: what a die contributes to an
-    all-gather, the whole that a reduce-scatter starts from; in whole bytes a chunk.
+    all-gather, or all data that a reduce-scatter starts with. A chunk is rounded up to whole bytes.
     """
     chunk = ceil(node.chunk_bytes)
     return chunk if node.op == "all-gather" else chunk * members
@@ -142,7 +142,7 @@ def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[
 
 
 def _message(classes: Mapping[str, Any], node: Node, members: int, group: str) -> Any:
-    """A node of the trace of a die that is one of ``members``; alone it has nothing to communicate."""
+    """A node of the trace of a die in a group of ``members``; a single die has nothing to communicate."""
     attribute = classes["AttributeProto"]
     attributes = [attribute(name="is_cpu_op", bool_val=False)]
     talks = node.op is not None and members > 1
@@ -168,7 +168,7 @@ def _message(classes: Mapping[str, Any], node: Node, members: int, group: str) -
 
 
 def _delimited(message: Any) -> bytes:
-    """A message after its length, seven bits a byte, low ones first."""
+    """A message after its length, in seven bits a byte, low bits first."""
     data: bytes = message.SerializeToString(deterministic=True)
     size, prefix = len(data), bytearray()
     while size > 0x7F:

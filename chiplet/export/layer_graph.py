@@ -1,7 +1,7 @@
-"""One layer's forward and backward pass as a graph of compute and collectives: what the exports are written from.
+"""One layer's forward and backward pass as a graph of compute and collectives, from which the exports are written.
 
-All dies do the same, each with the others of its row, its column or the whole mesh, so one graph stands for all.
-The layer runs one mini-batch of the attention, and the FFN on the same tokens in mini-batches of its own.
+All dies do the same work, with the other dies of their row, their column or the whole mesh, so one graph describes
+them all. The layer runs one mini-batch of the attention, and the FFN on the same tokens in its own mini-batches.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ SAME_AS: dict[str, Collective] = {
     "reduce": "reduce-scatter",
 }
 """The collective that leaves the same data in the same places: a sweep of broadcasts, one from each die, is an
-all-gather, and a sweep of reductions a reduce-scatter."""
+all-gather, and a sweep of reductions is a reduce-scatter."""
 
 NEEDED_BY: dict[str, tuple[str, ...]] = {
     "gather X again": ("X^T dY",),
     "broadcast X": ("XW", "X^T dY"),
     "broadcast W": ("XW", "dY W^T"),
 }
-"""GEMMs that wait for a collective, by what it carries; all GEMMs of the operation for others."""
+"""GEMMs that wait for a collective, by its data; for other data all GEMMs of the operation."""
 
 RESULT_OF: dict[str, str] = {"scatter dX": "dY W^T", "reduce dX": "dY W^T", "reduce dW": "X^T dY"}
-"""The GEMM whose sums a collective carries; the last one of the operation for others."""
+"""The GEMM whose sums a collective sends, by its data; for other data the last GEMM of the operation."""
 
 NORM = "norm sums"
-"""How the collectives of a norm's feature sums are called."""
+"""Name of the collectives of a norm's feature sums."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class DieGroup:
 class Node:
     """A step of every die: a collective among the dies of ``line``, or compute if that is ``None``.
 
-    A collective has ``chunk_bytes`` for each die of the line: what it contributes to an all-gather, or ends up
-    with after a reduce-scatter. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``.
-    ``seconds`` are ours, ``after`` the numbers of earlier nodes that it waits for.
+    A collective has ``chunk_bytes`` for each die of the line: what a die contributes to an all-gather, or holds after a
+    reduce-scatter. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``. ``seconds`` is our
+    estimate; ``after`` are the numbers of the earlier nodes that this one waits for.
     """
 
     number: int
@@ -81,16 +81,16 @@ def layer_trace(
 ) -> list[Node]:
     """The nodes of one layer of ``accounted``, each after those that it waits for.
 
-    The layer works on ``sequences`` sequences: by default on as many as give every die work in the attention,
-    if its mini-batch has so many. With ``token_tiles`` each operation is cut into the token tiles of the
-    schedule, so that the communication of one can run behind the GEMM of another; else it is one collective,
-    GEMM and collective after the other. Raises ``ValueError`` for more sequences than the mini-batch has.
+    The layer works on ``sequences`` sequences, by default on as many as give every die work in the attention, but at
+    most on its mini-batch. With ``token_tiles`` each operation is cut into the token tiles of the schedule, so that the
+    communication of one tile can run behind the GEMM of another; else an operation is collective, GEMM and collective
+    in sequence. Raises ``ValueError`` for more sequences than the mini-batch has.
     """
     return _Trace(accounted, layer_sequences(accounted, sequences), token_tiles).nodes
 
 
 def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
-    """Sequences that the trace of a layer works on; arguments and errors as :func:`layer_trace`."""
+    """Sequences in the trace of a layer; arguments and errors as :func:`layer_trace`."""
     most: int = (
         accounted.projection.memory.mini_batch_tokens["attention"] // accounted.projection.sequence_length
     )
@@ -102,7 +102,7 @@ def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
 
 
 def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
-    """Block, direction, operation, tokens and token tile of everything that one layer does, in order."""
+    """Block, direction, operation, tokens and token tile of all operations of one layer, in order."""
     memory, method = accounted.projection.memory, accounted.method
     attention, ffn, _ = method.blocks()
     length = accounted.projection.sequence_length
@@ -158,7 +158,7 @@ class _Trace:
     def _operation(
         self, name: str, direction: str, operation: Operation, tokens: int, tile: int, before: tuple[int, ...]
     ) -> tuple[int, ...]:
-        """Add one operation after the nodes ``before``; returns the nodes that end it."""
+        """Add one operation after the nodes ``before``; return its last nodes."""
         cut = self.token_tiles and self._method.token_tiled and not operation.strip_rows and tile < tokens
         sizes = [tile] * (tokens // tile) + [tokens % tile] * bool(tokens % tile) if cut else [tokens]
         first, start = len(self.nodes), before
@@ -171,7 +171,7 @@ class _Trace:
         return self._ends(first)
 
     def _ends(self, first: int) -> tuple[int, ...]:
-        """The nodes from number ``first`` on that none waits for."""
+        """The nodes from number ``first`` on for which no node waits."""
         waited = {number for node in self.nodes[first:] for number in node.after}
         return tuple(number for number in range(first, len(self.nodes)) if number not in waited)
 
@@ -186,7 +186,7 @@ class _Trace:
         start: tuple[int, ...],
         last: dict[str, int],
     ) -> None:
-        """Add the part of an operation for ``size`` tokens; ``last`` has the tile before, by name."""
+        """Add the part of an operation for ``size`` tokens; ``last`` has the nodes of the previous tile, by name."""
         first_tile = not last
         comms = [step for step in _merged(operation.comms) if first_tile or not step.weights]
         late = [step for step in comms if _is_late(step, direction)]
@@ -245,7 +245,7 @@ class _Trace:
     def _comm(
         self, label: str, step: CommStep, share: float, after: Iterable[int], last: dict[str, int]
     ) -> int | None:
-        """Add a collective after the same one of the tile before; ``None`` if a line has one die only."""
+        """Add a collective after that of the previous tile; ``None`` if a line has one die only."""
         if step.group == 1:
             return None
         system = self._machine.system
@@ -264,7 +264,7 @@ class _Trace:
 
 
 def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:
-    """``step`` as the array runs it, one GEMM for each token tile of ``tile``: their shapes, and how often."""
+    """``step`` as the array runs it, one GEMM for each token tile of ``tile``: shapes with their counts."""
     if step.split is None:
         return [(step, 1)]
     whole, left_over = divmod(step.m if step.split == "m" else step.k, tile)
@@ -274,7 +274,7 @@ def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:
 
 
 def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
-    """The part of ``step`` for ``size`` of ``tokens`` tokens, rounded up where dies share the tokens out."""
+    """The part of ``step`` for ``size`` of ``tokens`` tokens, rounded up where dies split the tokens."""
     if step.split is None:
         return step
     own = ceil((step.m if step.split == "m" else step.k) * size / tokens)
@@ -283,19 +283,19 @@ def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
 
 
 def _carried(step: CommStep) -> str:
-    """What a collective carries: ``gather X`` of ``QKV: gather X``."""
+    """The data of a collective: ``gather X`` of ``QKV: gather X``."""
     return step.name.rpartition(": ")[2]
 
 
 def _is_late(step: CommStep, direction: str) -> bool:
-    """Whether a collective follows the GEMMs: sums do, but for those of a norm before a linear."""
+    """Whether a collective follows the GEMMs: sums do, except those of a norm before a linear."""
     if NORM in step.name and step.steps:
         return direction == "backward"
     return SAME_AS[step.op] == "reduce-scatter"
 
 
 def _merged(comms: tuple[CommStep, ...]) -> list[CommStep]:
-    """``comms`` with what travels in the packets of another step added to that step."""
+    """``comms``, where data that travels in the packets of another collective is added to that collective."""
     merged: list[CommStep] = []
     riders = [step for step in comms if not step.steps and step.group > 1]
     for step in [step for step in comms if step not in riders]:
@@ -312,10 +312,10 @@ def _merged(comms: tuple[CommStep, ...]) -> list[CommStep]:
 
 
 def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorStep]:
-    """GEMMs and vector work of an operation in the order that data flows."""
+    """GEMMs and vector work of an operation, in the order of the data flow."""
     gemms, vectors = list(operation.gemms), list(operation.vectors)
     if operation.strip_rows:
-        # Softmax lies between scores and values, its gradient between dP and dQ.
+        # Softmax comes between scores and values, its gradient between dP and dQ.
         ordered: list[GemmStep | VectorStep] = []
         for gemm in gemms:
             ordered.append(gemm)

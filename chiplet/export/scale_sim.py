@@ -1,7 +1,7 @@
 """Inputs of SCALE-Sim: the GEMMs of one layer on one die as a topology file, and the die's array.
 
-SCALE-Sim simulates each row on its own, cycle by cycle. A GEMM that runs more than once, for several token tiles
-or heads, is listed once; how often it runs is in the result of the export.
+SCALE-Sim simulates each row separately, cycle by cycle. A GEMM that runs more than once, for several token tiles or
+heads, is listed once; the result of the export says how often it runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chiplet.projection.project import Accounted
 
 @dataclass(frozen=True)
 class GemmRow:
-    """A GEMM of m x k by k x n that a die runs ``times`` times, its array cycles by our terms and by SCALE-Sim's."""
+    """A GEMM of m x k by k x n that a die runs ``times`` times, with its array cycles by our terms and by SCALE-Sim."""
 
     name: str
     m: int
@@ -37,7 +37,7 @@ def scale_sim_cycles(*, rows: int, cols: int, m: int, k: int, n: int) -> int:
 
 
 def gemm_rows(accounted: Accounted, sequences: int) -> list[GemmRow]:
-    """The GEMMs of one layer on the busiest die, forward and backward, cut into token tiles; equal ones once."""
+    """The GEMMs of one layer on the busiest die, forward and backward, cut into token tiles; equal ones listed once."""
     die, terms = accounted.machine.system.die, accounted.machine.terms
     counts: Counter[tuple[int, int, int]] = Counter()
     names: dict[tuple[int, int, int], str] = {}

@@ -1,7 +1,7 @@
-"""What every distribution method has to say about a block: who computes which GEMM, and what crosses the NoP.
+"""What every distribution method defines for a block: the GEMMs of a die, and what crosses the NoP.
 
-A method turns a block and a mini-batch into a plan: for each pass a list of operations, each with its
-communication, its GEMMs on one die and its vector work. Time and energy are worked out elsewhere from these.
+A method turns a block and a mini-batch into lists of operations, one for each pass; an operation has its communication,
+its GEMMs on one die and its vector work. Time and energy are computed from these elsewhere.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ from nop.topology import Mesh
 Recompute = Literal["none", "selective", "full"]
 
 SOFTMAX_OPS = 5
-"""Vector operations an element: maximum, subtract, exponential, sum, scale."""
+"""Vector operations for each element: maximum, subtract, exponential, sum, scale."""
 
 SOFTMAX_BACKWARD_OPS = 4
 """Multiply, row sum, subtract, multiply."""
 
 ACTIVATION_OPS = {True: 3, False: 2}
-"""SiLU (table look-up and multiply-add) and gate; GELU alone. By whether the FFN is gated."""
+"""For a gated FFN, SiLU (table look-up and multiply-add) and gate; else GELU."""
 
 ACTIVATION_BACKWARD_OPS = {True: 6, False: 3}
-"""Derivative by table and the products for one or two inputs."""
+"""Derivative from a table, and products for one or two inputs."""
 
 NORM_OPS = 4
 """Square, sum, scale, gain."""
 
 NORM_BACKWARD_OPS = 6
-"""The same with the derivative's two products."""
+"""As forward, plus the two products of the derivative."""
 
 LOSS_OPS = 7
 """Softmax, subtraction of the label, logarithm."""
 
 
 class Switches(StrictModel):
-    """Choices that every method has. Each moves the result, so each result states them."""
+    """Choices that every method has. They change the result, so every result states them."""
 
     overlap: Annotated[
         bool, Field(description="communication of one token tile runs behind the GEMM of another")
@@ -79,17 +79,16 @@ class Switches(StrictModel):
 class Method(ABC):
     """A distribution method for one model on one mesh, or on many (:class:`chiplet.vectorized.meshes.Meshes`).
 
-    ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's, as ``switches``
-    say.
+    ``element_bytes`` is the size of an operand; partial sums have 4 bytes or the operand's size, as in
+    ``switches``.
     """
 
     name: ClassVar[str]
     switches_type: ClassVar[type[Switches]] = Switches
     token_tiled: ClassVar[bool] = True
-    """Whether a mini-batch streams through a linear in token tiles (else the whole mini-batch is one tile).
-    """
+    """Whether a mini-batch streams through a linear in token tiles; else the whole mini-batch is one tile."""
     weights_travel: ClassVar[bool] = False
-    """Whether dies use weights of other dies; these pass through tile by tile."""
+    """Whether dies use weights of other dies, which pass through tile by tile."""
 
     def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
         self.model = model
@@ -101,12 +100,12 @@ class Method(ABC):
     @cached_property
     @abstractmethod
     def head_groups(self) -> Number:
-        """Groups of dies that the attention heads are split over."""
+        """Groups of dies over which the attention heads are split."""
 
     @cached_property
     @abstractmethod
     def sequence_groups(self) -> Number:
-        """Groups of dies that the sequences of a mini-batch are split over in the attention."""
+        """Groups of dies over which the attention splits the sequences of a mini-batch."""
 
     @abstractmethod
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
@@ -118,42 +117,42 @@ class Method(ABC):
 
     @abstractmethod
     def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
-        """What the feature sums of the norm before ``linear`` add to the communication."""
+        """Communication of the feature sums of the norm before ``linear``."""
 
     @abstractmethod
     def tile_operands(self, linear: Linear) -> Number:
-        """Operand elements that a die holds for each token of a token tile: the larger of the two passes."""
+        """Operand elements that a die holds for each token of a token tile, in the pass with more of them."""
 
     @abstractmethod
     def tile_sums(self, linear: Linear) -> Number:
-        """Partial sums that a die holds for each token of a token tile: the larger of the two passes."""
+        """Partial sums that a die holds for each token of a token tile, in the pass with more of them."""
 
     @abstractmethod
     def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
-        """Sums of weight gradients over dies that hold the same weights, once a step."""
+        """Sums of weight gradients over dies that hold the same weights, once in a step."""
 
     @abstractmethod
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
-        """All-reduce of each token's maximum and sum of exponentials over the dies that share its logits."""
+        """All-reduce of the maximum and the sum of exponentials of each token over the dies that share its logits."""
 
     def gathered_copies(self, linear: Linear) -> Number:
-        """Copies of the input X that all dies together receive from memory in the backward pass; 0 if
-        gathered anew.
+        """Copies of the input X that all dies together receive from memory in the backward pass; 0 if X is gathered
+        again.
         """
         del linear
         return 0.0
 
     def tile_count(self, tokens: Number, tile: Number) -> Number:
-        """Parts of a mini-batch that overlap one another."""
+        """Number of parts of a mini-batch that overlap one another."""
         return ceil_div(tokens, tile)
 
     @cached_property
     def kv_heads(self) -> Number:
-        """Key/value heads after replication: each head group needs its own."""
+        """Key/value heads after replication: each head group needs one of its own."""
         return larger(self.model.kv_heads, smaller(self.head_groups, self.model.heads))
 
     def blocks(self) -> tuple[FusedBlock, FusedBlock, FusedBlock]:
-        """Attention, FFN and output head, the latter with the loss in its middle and no second linear."""
+        """Attention, FFN and output head; the head has the loss in its middle and no second linear."""
         model = self.model
         attention = FusedBlock(
             "attention",
@@ -172,8 +171,8 @@ class Method(ABC):
         return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
 
     def passes(self, block: FusedBlock, batch: Batch, slices: Number = 1) -> BlockPasses:
-        """Operations of ``block`` for the mini-batch ``batch``, forward and backward, each of its linears cut
-        into ``slices`` by output columns.
+        """Operations of both passes over ``block`` for the mini-batch ``batch``, with each linear cut into ``slices``
+        by output columns.
         """
         *earlier, last = self._forward_slices(block.expand, batch.tokens, slices)
         first = [self._with_norm(part, block, batch, backward=False) for part in earlier[:1]]
@@ -205,7 +204,7 @@ class Method(ABC):
         return [repeated(self.linear_forward(part, tokens), times) for part, times in sliced(linear, slices)]
 
     def _backward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
-        """Every slice gives a partial sum of the whole dX; all but the first are added to those before."""
+        """Every slice gives a partial sum of the whole dX; all but the first are added to the sum so far."""
         first, *others = (
             repeated(self.linear_backward(piece, tokens), times) for piece, times in sliced(linear, slices)
         )
@@ -215,7 +214,7 @@ class Method(ABC):
 
     @cached_property
     def kv_replicas(self) -> Number:
-        """Dies that hold the same key/value weights: at most so many share one head."""
+        """Dies that hold the same key/value weights: the most that share one head."""
         return ceil_div(self.kv_heads, self.model.kv_heads)
 
     def _with_norm(
@@ -229,7 +228,7 @@ class Method(ABC):
         return replace(operation, comms=comms, vectors=(*operation.vectors, vector))
 
     def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
-        """Scores, softmax and values, local to a die: every die has whole heads of whole sequences."""
+        """Scores, softmax and values are local: every die has whole heads of whole sequences."""
         model, length = self.model, batch.length
         pairs = ceil_div(batch.sequences, self.sequence_groups) * ceil_div(model.heads, self.head_groups)
         all_pairs = batch.sequences * model.heads
@@ -265,9 +264,7 @@ class Method(ABC):
         return forward, backward
 
     def _pointwise(self, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
-        """The activation of the FFN, or softmax and loss of the output head: streams with the linear beside
-        it.
-        """
+        """The activation of the FFN, or softmax and loss of the head, which stream with the linear next to them."""
         dies = self.mesh.nodes
         if block.name == "head":
             elements = batch.tokens * self.model.vocab
@@ -294,10 +291,9 @@ class Method(ABC):
         steps: int | None = None,
         weights: bool = False,
     ) -> CommStep:
-        """A step whose chunk has ``chunk`` elements; sums cross the NoP with their own width, copies as
-        operands.
+        """A collective with ``chunk`` elements in a chunk; sums cross the NoP in their own width, copies as operands.
 
-        ``steps=0`` is for data that travels in the packets of another step.
+        ``steps=0`` is for data that travels in the packets of another collective.
         """
         return CommStep(
             name,

@@ -1,4 +1,4 @@
-"""Megatron's 1-D tensor parallelism over one flat ring through all dies of the mesh: the baseline."""
+"""The baseline: Megatron's 1-D tensor parallelism over one flat ring through all dies of the mesh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FlatRingSwitches(RingSwitches):
 
 
 class FlatRing(TensorParallel):
-    """Tensor parallelism over one ring whose every step is one hop where the mesh allows it."""
+    """Tensor parallelism over one ring, in steps of one hop if the mesh allows it."""
 
     name = "flat-ring"
     switches_type = FlatRingSwitches

@@ -1,5 +1,4 @@
-"""The Hecaton method: all-gather along one dimension of the mesh, a local GEMM, reduce-scatter along the
-other.
+"""The Hecaton method: all-gather along one dimension of the mesh, local GEMM, reduce-scatter along the other.
 
 On R x C dies the first linear of a block is of type A: die (i, j) starts with token tile j of feature block i
 (layout A), gathers X along row i, multiplies with its W_ij (input block i, output block j), and the partial
@@ -36,9 +35,7 @@ class HecatonSwitches(Switches):
 
 
 class _Sides(NamedTuple):
-    """The two dimensions as a linear sees them: it gathers X over ``gather`` dies and scatters Y over
-    ``scatter``.
-    """
+    """The two dimensions for one linear: it gathers X over ``gather`` dies and scatters Y over ``scatter``."""
 
     gather_axis: str
     gather: int
@@ -87,8 +84,7 @@ class Hecaton(Method):
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
         """Gather X, multiply, scatter the partial sums of Y."""
         sides = self._sides(linear)
-        # The input features are split over the dies that the sums are scattered over, the outputs over the
-        # others.
+        # The input features are split over the dies of the scatter, the output features over those of the gather.
         gemm = GemmStep(
             "XW",
             tokens,
@@ -107,7 +103,7 @@ class Hecaton(Method):
         return Operation(linear.name, comms, (gemm,))
 
     def linear_backward(self, linear: Linear, tokens: int) -> Operation:
-        """Gather dY, multiply by W^T, scatter dX; X^T dY out of the same gathered dY and X gathered again."""
+        """Gather dY, multiply by W^T, scatter dX; X^T dY uses the same gathered dY, and X gathered again."""
         sides = self._sides(linear)
         h_in, h_out = ceil_div(linear.h_in, sides.scatter), ceil_div(linear.h_out, sides.gather)
         macs = tokens * linear.h_in * linear.h_out
@@ -137,9 +133,8 @@ class Hecaton(Method):
     def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
         """Extra columns in the following reduce-scatter: down the column forward, along the row backward.
 
-        Forward every column of dies sums the norm's feature sums for itself. Backward the sum over features
-        of dX x equals the sum over output features of dY Y, which is local to the gathered dY and is
-        scattered with dX.
+        Forward, each column of dies adds up the norm's feature sums on its own. Backward, the sum over features of
+        dX x equals the sum over output features of dY Y, which is local to the gathered dY and scattered with dX.
         """
         sides = self._sides(linear)
         axis, group = (sides.gather_axis, sides.gather) if backward else (sides.scatter_axis, sides.scatter)
@@ -168,7 +163,7 @@ class Hecaton(Method):
         return larger(linear.h_out / sides.gather, linear.h_in / sides.scatter)
 
     def gathered_copies(self, linear: Linear) -> Number:
-        """One for each die of the line that X would be gathered over."""
+        """One for each die of the line over which X would be gathered."""
         return 0.0 if self.switches.gather_again else 1.0 * self._sides(linear).gather
 
     def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:

@@ -73,7 +73,7 @@ class Optimus(Method):
         return self.collective(name, op, "column", self.mesh.rows, cost, chunk, weights=True)
 
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
-        """One SUMMA sweep: as many panels as there are columns."""
+        """One SUMMA sweep, with one panel for each column."""
         comms = (
             self._along_row(f"{linear.name}: broadcast X", "broadcast", linear.h_in, tokens),
             self._down_column(f"{linear.name}: broadcast W", "broadcast", linear),

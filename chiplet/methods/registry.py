@@ -1,4 +1,4 @@
-"""The distribution methods by name, and their switches from names and values as a user writes them."""
+"""The distribution methods by name, and their switches from names and values as users write them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHODS: dict[str, type[Method]] = {method.name: method for method in (Hecaton, 
 
 
 def method_type(name: str) -> type[Method]:
-    """The method called ``name``. Raises ``ValueError`` with the names that there are."""
+    """The method called ``name``. Raises ``ValueError``, with all names, for an unknown one."""
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}: must be one of {', '.join(METHODS)}")
     return METHODS[name]
@@ -27,8 +27,8 @@ def method_type(name: str) -> type[Method]:
 def make_switches(method: str, values: Mapping[str, Any] | Switches | None = None) -> Switches:
     """The switches of ``method``, with ``values`` in place of defaults.
 
-    Raises ``ValueError`` of one line for an unknown switch (with the nearest known one) or a value that is
-    not allowed.
+    Raises ``ValueError``, in one line, for an unknown switch (with the nearest known one) or a value that is not
+    allowed.
     """
     switches = method_type(method).switches_type
     if isinstance(values, Switches):

@@ -1,11 +1,10 @@
-"""What the two baselines of Megatron's 1-D tensor parallelism share; they differ in the ring that they run
-on.
+"""What the two baselines of Megatron's 1-D tensor parallelism share; they differ in their ring.
 
-The first linear of a block is split by output features, the second by input features, over all N dies. Every
-all-reduce is a reduce-scatter and an all-gather, which is what Megatron's sequence parallelism makes of it
-with the same volume: activations between blocks lie scattered over the dies, and X is gathered in token tiles
-before the first linear. A die receives 4 (N - 1) / N x m h elements forward and as many backward (Shoeybi et
-al., arXiv 1909.08053; Korthikanti et al., arXiv 2205.05198).
+The first linear of a block is split by output features, the second by input features, over all N dies. As in
+Megatron's sequence parallelism, every all-reduce is a reduce-scatter and an all-gather of the same volume: activations
+between blocks are scattered over the dies, and X is gathered in token tiles before the first linear. A die receives 4
+(N - 1) / N x m h elements forward and as many backward (Shoeybi et al., arXiv 1909.08053; Korthikanti et al., arXiv
+2205.05198).
 """
 
 from __future__ import annotations
@@ -49,9 +48,7 @@ class TensorParallel(Method):
 
     @cached_property
     def sequence_groups(self) -> Number:
-        """With more dies than heads, dies that share a head's weights split the sequences: no die is left
-        idle.
-        """
+        """With more dies than heads, dies that share the weights of a head split the sequences, so no die is idle."""
         return self.mesh.nodes // self.head_groups
 
     def _step(self, name: str, op: str, elements: float) -> CommStep:
@@ -60,7 +57,7 @@ class TensorParallel(Method):
         )
 
     def _split(self, linear: Linear) -> tuple[int, int]:
-        """Groups of dies that the features between the two linears, and the tokens, are split over."""
+        """Groups of dies over which the features between the two linears, and the tokens, are split."""
         return (self.head_groups, self.sequence_groups) if linear.by_heads else (self.mesh.nodes, 1)
 
     def _sizes(self, linear: Linear, tokens: int) -> tuple[int, int, int]:
@@ -110,25 +107,25 @@ class TensorParallel(Method):
         )
 
     def tile_operands(self, linear: Linear) -> Number:
-        """A gathered token with its features whole, and its share of the features between the linears."""
+        """All features of a gathered token, and the die's share of the features between the linears."""
         features, groups = self._split(linear)
         if linear.expand:
             return (linear.h_in + linear.h_out / features) / groups
         return (linear.h_out + linear.h_in / features) / groups
 
     def tile_sums(self, linear: Linear) -> Number:
-        """Partial sums of a token, of Y and of dX, whichever are more: one of them with its features whole."""
+        """Partial sums of a token, of Y or of dX, whichever are more; one of the two has all features."""
         features, groups = self._split(linear)
         if linear.expand:
             return larger(linear.h_in, linear.h_out / features) / groups
         return larger(linear.h_out, linear.h_in / features) / groups
 
     def gathered_copies(self, linear: Linear) -> Number:
-        """One for each die, for the first linear only: the second one's input is not gathered."""
+        """One for each die, for the first linear only: the input of the second is not gathered."""
         return 0.0 if self.switches.gather_again or not linear.expand else 1.0 * self.mesh.nodes
 
     def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
-        """Dies that share a head, or a key/value head, sum the gradients of what they share."""
+        """Dies that share a head, or a key/value head, sum the gradients of its weights."""
         if block.name != "attention":
             return ()
         model = self.model
@@ -164,6 +161,6 @@ class TensorParallel(Method):
 
 
 def _neighbours(group: int) -> CollectiveCost:
-    """All-gather among ``group`` dies that follow one another on the ring, passed to and fro (a chain)."""
+    """All-gather among ``group`` consecutive dies of the ring, in both directions (a chain)."""
     last = group - 1
     return CollectiveCost(last, 1, last, last, last)

@@ -1,6 +1,4 @@
-"""Megatron's 1-D tensor parallelism with hierarchical all-reduces over rings along both dimensions of the
-mesh.
-"""
+"""Megatron's 1-D tensor parallelism with hierarchical all-reduces over rings along both dimensions of the mesh."""
 
 from __future__ import annotations
 

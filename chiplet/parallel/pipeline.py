@@ -1,6 +1,6 @@
 """Time of a pipeline of packages or nodes under the 1F1B schedule, and of all-reduces between them.
 
-The pipeline of the projection and that of the published Megatron-LM runs are both worked out here.
+Both the projection and the check against published Megatron-LM runs use it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from nop.collective_cost import line_cost
 
 @dataclass(frozen=True)
 class PipelineTime:
-    """Time of a pipeline, seconds: all micro-batches on the slowest stage, what transfers add to their pace,
-    and, once a step, filling and draining: other stages at work (``bubble``) and transfers (``fill``).
+    """Time of a pipeline, seconds.
+
+    ``working``: all micro-batches on the slowest stage; ``transfers``: what transfers add to their pace. Filling and
+    draining, once in a step: ``bubble`` is the work of the other stages, ``fill`` the transfers.
     """
 
     working: Number
@@ -32,15 +34,15 @@ class PipelineTime:
 def pipeline_time(
     stages: Sequence[Number], *, micro_batches: Number, interleave: int, crossing: Number, overlap: bool
 ) -> PipelineTime:
-    """Time of ``micro_batches`` that each take ``stages`` seconds on the stages, forward and backward.
+    """Time of ``micro_batches``, each of which takes ``stages`` seconds on the stages, forward and backward.
 
-    1F1B with ``interleave`` chunks of layers a stage (Narayanan et al., arXiv 2104.04473): the slowest stage
-    sets the pace, and the others add what they take for one micro-batch, over ``interleave``. A micro-batch
-    crosses to the next stage in ``crossing`` seconds, forward and backward, once for each chunk; without
-    ``overlap`` stages wait for that. With it, transfers run behind other micro-batches as far as 1F1B has
-    them in work: on the way through an empty pipeline and back nothing hides them, and without interleaving
-    as many micro-batches as there are stages wait once for the way to the last stage and back. Beyond that a
-    stage's transfers take as long as its ports need.
+    1F1B with ``interleave`` chunks of layers in a stage (Narayanan et al., arXiv 2104.04473): the slowest stage sets
+    the pace, and every other stage adds its time for one micro-batch, divided by ``interleave``. A micro-batch crosses
+    to the next stage in ``crossing`` seconds, forward and backward, once for each chunk. Without ``overlap`` stages
+    wait for that. With it, transfers run behind other micro-batches as far as 1F1B has these in progress: through the
+    empty pipeline and back they are fully exposed, and without interleaving each group of as many micro-batches as
+    there are stages waits once for the way to the last stage and back. Beyond that, transfers take as long as the ports
+    of a stage need.
     """
     slowest, last = larger(*stages), len(stages) - 1
     moving = 2 * interleave * crossing
@@ -61,10 +63,10 @@ def pipeline_time(
 
 
 def in_flight(stage: int, *, stages: int, micro_batches: int, interleave: int) -> float:
-    """Most micro-batches whose activations stage number ``stage`` holds at a time under 1F1B.
+    """Most micro-batches whose activations stage number ``stage`` holds at the same time under 1F1B.
 
-    Interleaved it is counted in chunks of its layers; the first stage then holds p + (p - 1) / v of them, p
-    stages of v chunks (Korthikanti et al., arXiv 2205.05198).
+    With interleaving it is counted in chunks of the stage's layers: with p stages of v chunks the first stage holds
+    p + (p - 1) / v micro-batches (Korthikanti et al., arXiv 2205.05198).
     """
     if interleave == 1:
         return min(micro_batches, stages - stage)
@@ -73,13 +75,13 @@ def in_flight(stage: int, *, stages: int, micro_batches: int, interleave: int) -
 
 
 def stage_layers(layers: int, stages: int) -> list[int]:
-    """Layers of each stage: equal parts, one more on the first stages if there is a rest."""
+    """Layers of each stage: equal parts, with one more on the first stages if there is a remainder."""
     least, longer = divmod(layers, stages)
     return [least + 1] * longer + [least] * (stages - longer)
 
 
 def ring_seconds(nodes: int, data_bytes: float, *, rate: Number, latency: Number) -> Number:
-    """Time of a reduce-scatter or an all-gather of ``data_bytes`` around a ring of ``nodes``, whose neighbours
-    are all one hop apart: (nodes - 1) (data_bytes / nodes / rate + latency).
+    """Time of a reduce-scatter or an all-gather of ``data_bytes`` around a ring of ``nodes``, with neighbours one
+    hop apart: (nodes - 1) (data_bytes / nodes / rate + latency).
     """
     return line_cost(nodes, "chain").seconds(data_bytes / nodes, rate, latency)

@@ -1,4 +1,4 @@
-"""The workload of a step on several packages, and its account: micro-batches, memory, traffic, and their times."""
+"""The workload of a step on several packages, and its account: micro-batches, memory, DRAM traffic and times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from chiplet.workload.llm import Llm
 class Replicas:
     """The workload and machine of a step on several packages.
 
-    Raises ``ValueError`` of one line when there are more replicas than sequences or more chunks than layers.
+    Raises ``ValueError``, in one line, if there are more replicas than sequences or more chunks than layers.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class Replicas:
 
     @property
     def state_size(self) -> float:
-        """DRAM bytes of a parameter: operand copy, 32-bit gradient, and master and moments or a share of them."""
+        """DRAM bytes of a parameter: operand copy, 32-bit gradient, and master and moments, or a share of these."""
         kept = STATE_BYTES[self.optimizer] - 4
         return self.element + 4 + (kept / self.spec.data if self.spec.shard_optimizer else kept)
 
     def saved_size(self, stage: Stage) -> int:
-        """DRAM bytes of the activations that one token leaves behind on ``stage``."""
+        """DRAM bytes of the activations that one token leaves on ``stage``."""
         recompute = self.method.switches.recompute
         whole: int = saved_bytes_per_token(self.model, self.length, recompute, self.element)
         return whole // self.model.layers * stage.layers
 
     def micro_batches(self) -> Iterator[int | None]:
-        """Micro-batches to try; ``None`` for as many sequences as fit."""
+        """Sizes of micro-batches to try; ``None`` for as many sequences as fit."""
         spec, given = self.spec, self.spec.micro_batch
         if spec.pipeline == 1 and not given:
             yield None
@@ -129,7 +129,7 @@ class Replicas:
         return schedule, fullest
 
     def need(self, size: int | None) -> tuple[DramNeed, Stage]:
-        """What DRAM holds of the fullest stage with micro-batches of ``size`` sequences, and that stage."""
+        """What DRAM holds on the fullest stage with micro-batches of ``size`` sequences, and that stage."""
         count = 1 if size is None else ceil(self.batch / size)
 
         def need(stage: Stage) -> DramNeed:
@@ -149,7 +149,7 @@ class Replicas:
         return need(fullest), fullest
 
     def passes(self, whole: StepAccount, number: Number) -> tuple[PassAccount, ...]:
-        """The passes of ``whole`` over the layers of stage ``number``: only the last has the output head."""
+        """The passes of ``whole`` over the layers of stage ``number``; only the last stage has the output head."""
         layers = one_of([stage.layers for stage in self.stages], number)
         heads = one_of([int(stage.last) for stage in self.stages], number)
         passes = (
@@ -159,7 +159,7 @@ class Replicas:
         return tuple(one_pass for one_pass in passes if is_array(one_pass.layers) or one_pass.layers)
 
     def account(self, whole: StepAccount, schedule: Schedule, fullest: Stage) -> ParallelAccount:
-        """The step on all packages, out of the account of a replica as if on one package."""
+        """Account of the step on all packages; ``whole`` is that of a replica as if it were on one package."""
         spec, fabric, count = self.spec, self.system.fabric, schedule.rounds
         forward: list[Number] = []
         backward: list[Number] = []
@@ -185,7 +185,7 @@ class Replicas:
             crossing=crossing,
             overlap=spec.overlap,
         )
-        # The last backward pass reaches one stage after the other, the first stage last.
+        # The last backward pass reaches the stages one after the other, the first stage last.
         early = tuple(
             sum(backward[: stage.number]) / spec.interleave + stage.number * crossing for stage in self.stages
         )
@@ -230,7 +230,7 @@ class Replicas:
         gradients = ring if spec.shard_optimizer else 2 * ring
         exposed = gradients
         if spec.overlap:
-            # A layer's gradients leave behind the backward pass of the layers before it.
+            # The gradients of a layer are sent behind the backward pass of the layers before it.
             hidden = backward * (stage.layers - 1) / stage.layers
             exposed = larger(gradients / stage.layers, gradients - hidden)
         tied: Number = 0.0
@@ -257,11 +257,11 @@ class Replicas:
 
     @property
     def shorter(self) -> int:
-        """Replicas that have a sequence less than the others."""
+        """Replicas with one sequence less than the others."""
         return self.spec.data * self.batch - self.global_batch
 
     def events(self, whole: StepAccount, less: StepAccount) -> Events:
-        """Events of all packages: those of every replica, and DRAM that sends and receives between packages.
+        """Events of all packages: those of every replica, and the DRAM accesses of transfers between packages.
 
         ``less`` is the account of a replica that is :attr:`shorter`.
         """
@@ -280,6 +280,6 @@ class Replicas:
 
 
 def _sizes(batch: int, stages: int) -> list[int]:
-    """Micro-batches worth trying: powers of two, and equal parts that are a power of two times the stages."""
+    """Micro-batches to try: powers of two, and equal parts, as many as the stages times a power of two."""
     powers = {1 << power for power in range(batch.bit_length())}
     return sorted(powers | {ceil(batch / (stages * power)) for power in powers if stages * power <= batch})

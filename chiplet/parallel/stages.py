@@ -1,4 +1,4 @@
-"""What a step on several packages is made of: its stages, what follows their last micro-batch, and the whole."""
+"""A step on several packages: its stages, what follows their last micro-batch, and the account of it all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chiplet.vectorized.elementwise import Number, first_largest
 
 @dataclass(frozen=True)
 class Stage:
-    """One package of a pipeline: its layers, and its parameters, embedding and output head included."""
+    """One package of a pipeline: its layers and its parameters, including embedding and output head."""
 
     number: int
     layers: int
@@ -20,15 +20,15 @@ class Stage:
 
     @property
     def first(self) -> bool:
-        """Whether it has the embedding."""
+        """Whether this stage has the embedding."""
         return self.number == 0
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What follows a stage's last micro-batch, seconds: the sum of gradients over replicas (``gradients``, of
-    which ``exposed`` not hidden), a tied embedding's (``tied``), ``update``, and updated weights back
-    (``gather``).
+    """What follows the last micro-batch of a stage, seconds: the sum of gradients over replicas (``gradients``, of
+    which ``exposed`` are not hidden), that of a tied embedding (``tied``), the weight ``update``, and the all-gather
+    of updated weights (``gather``).
     """
 
     gradients: Number
@@ -45,11 +45,11 @@ class Ending:
 
 @dataclass(frozen=True)
 class ParallelAccount:
-    """What a step on several packages is made of.
+    """Account of a step on several packages.
 
-    ``seconds`` are those of a micro-batch on each stage. ``early`` is how long before the pipeline's end each
-    stage is done. ``state`` and ``saved`` are bytes of training state a parameter, and of activations a token,
-    on the fullest stage.
+    ``seconds`` are those of a micro-batch on each stage. ``early`` is how long before the end of the pipeline each
+    stage finishes. ``state`` and ``saved`` are bytes of training state for each parameter, and of activations for each
+    token, on the fullest stage.
     """
 
     stages: tuple[Stage, ...]
@@ -73,7 +73,7 @@ class ParallelAccount:
 
     @cached_property
     def last_number(self) -> Number:
-        """The number of the stage that is done last."""
+        """The number of the stage that finishes last."""
         return first_largest(
             [ending.seconds - early for ending, early in zip(self.endings, self.early, strict=True)]
         )
@@ -85,5 +85,5 @@ class ParallelAccount:
 
     @property
     def done_last(self) -> Stage:
-        """The stage that is done last."""
+        """The stage that finishes last."""
         return self.stages[self.last_number]

@@ -1,9 +1,9 @@
 """Several packages that train one model: replicas (data parallelism) of a pipeline of packages.
 
-A replica works on its share of the global batch. A pipeline's stage is a package with consecutive layers, the
-first with the embedding, the last with the output head. A round of the package's schedule is a micro-batch of
-the pipeline. Gradients are summed over replicas by a ring, layer by layer behind the last micro-batch's
-backward pass. Packages are joined by a switched network: a package's ports are all that its traffic shares.
+A replica works on its share of the global batch. A stage of a pipeline is a package with consecutive layers; the first
+also has the embedding, the last the output head. A round of the package's schedule is a micro-batch of the pipeline.
+Gradients are summed over replicas by a ring, layer by layer behind the backward pass of the last micro-batch. Packages
+are joined by a switched network, so transfers share nothing but the ports of their packages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chiplet.vectorized.elementwise import Number, choose, one_of
 
 
 def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) -> StepAccount:
-    """The step of the stage that sets the pace; of many machines each has its own."""
+    """The step of the stage that sets the pace, which may differ between machines."""
     pace, last = account.pace_number, account.last_number
     updates = [work.update(stage) for stage in work.stages]
     moved = one_of([traffic.dram for traffic, _ in updates], last)

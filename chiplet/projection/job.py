@@ -1,4 +1,4 @@
-"""The request for a projection, and the job that it amounts to once everything is checked and decided."""
+"""The request for a projection, and the job that it becomes once everything is checked and decided."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ProjectionJob:
 
 
 def resolve(request: StepRequest) -> ProjectionJob:
-    """The job that ``request`` amounts to.
+    """The job of ``request``: everything checked and decided.
 
     Raises
     ------

@@ -1,6 +1,4 @@
-"""What a projection or a comparison says: frozen models whose ``model_dump()`` has the keys of the JSON
-output.
-"""
+"""The result of a projection: frozen models whose ``model_dump()`` has the keys of the JSON output."""
 
 from __future__ import annotations
 
@@ -12,19 +10,17 @@ from chiplet.schedule.buffers import Optimizer
 
 
 class Buffer(StrictModel):
-    """Bytes that a memory must hold, and that it has."""
+    """Bytes that a memory must hold, and the bytes it has."""
 
     needed_bytes: int
     available_bytes: int
 
 
 class Memory(StrictModel):
-    """Memory use: buffers of one die by name (the fullest block), and DRAM of the package.
+    """Memory use: buffers of one die by name (for the fullest block), and DRAM of the package.
 
-    ``parts`` says how many parts a block runs in, 1 being fused, ``slices`` into how many its linears are cut;
-    ``rounds`` how often a pass runs.
-    ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training
-    state.
+    A block runs in ``parts`` parts (1: fused), and its linears are cut into ``slices``; a pass runs ``rounds`` times.
+    ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training state.
     """
 
     buffers: dict[str, Buffer]
@@ -39,13 +35,12 @@ class Memory(StrictModel):
 
 
 class Breakdown(StrictModel):
-    """Parts of the step, seconds. The first five add up to it with the last two, and so do the three before
-    these.
+    """Parts of the step, seconds. The first five and the last two add up to it, and so do the last five.
 
-    ``compute`` is the array at work; the exposed parts are what NoP, vector unit and DRAM add beyond it;
-    ``optimizer`` is the weight update. ``*_busy`` say how long each resource is in use in all, hidden or not.
-    ``pipeline_bubble`` and ``fabric_exposed`` are idle time of the pipeline, and traffic between packages that
-    nothing hides; with several packages the others are those of the stage that sets the pace.
+    ``compute`` is the time of the array; the exposed parts are what NoP, vector unit and DRAM add to it; ``optimizer``
+    is the weight update. ``*_busy`` is the whole time that a resource is in use, hidden or not. ``pipeline_bubble`` is
+    idle time of the pipeline, and ``fabric_exposed`` that of transfers between packages that nothing hides; with
+    several packages the other parts are those of the stage that sets the pace.
     """
 
     compute: float
@@ -64,13 +59,13 @@ class Breakdown(StrictModel):
 
 
 class Parallel(StrictModel):
-    """How several packages share a step, and their traffic.
+    """How several packages share a step, and what they send to one another.
 
-    ``stage_layers`` are the layers of each package of a pipeline, ``pace_stage`` the slowest of them and
-    ``last_stage`` the one that is done last, counted from 0. ``bubble_share`` is idle time over the time of
-    the micro-batches at work. A micro-batch crosses a boundary with ``transfer_bytes`` in ``transfer_seconds``,
-    forward as backward. ``gradient_bytes`` is what ``last_stage`` sums over replicas in ``gradient_seconds``, of
-    which ``gradient_exposed`` are not hidden; ``fabric_bytes`` is sent by all packages in a step.
+    ``stage_layers`` are the layers of each package of a pipeline, ``pace_stage`` is the slowest of these and
+    ``last_stage`` the one that finishes last, counted from 0. ``bubble_share`` is idle time over the time of all
+    micro-batches. A micro-batch crosses a boundary with ``transfer_bytes`` in ``transfer_seconds``, forward and
+    backward alike. ``last_stage`` sums ``gradient_bytes`` over replicas in ``gradient_seconds``, of which
+    ``gradient_exposed`` are not hidden. All packages together send ``fabric_bytes`` in a step.
     """
 
     data: int
@@ -94,9 +89,9 @@ class Parallel(StrictModel):
 class Cost(StrictModel):
     """Manufacturing cost of all packages, dollars, and the area and yield of their dies.
 
-    ``parts`` add up to ``dollars``, ``die_area`` (mm2) to ``die_mm2``. ``assembly_yield`` is that of one of
-    ``substrates`` full of dies. Costs are NaN when a die or what carries it fits no wafer. ``inputs`` are those
-    of this model alone.
+    ``parts`` add up to ``dollars``, ``die_area`` (mm2) to ``die_mm2``. ``assembly_yield`` is that of a full substrate,
+    of which there are ``substrates``. Costs are NaN if a die or its carrier does not fit a wafer. ``inputs`` are those
+    of area and cost alone.
     """
 
     dollars: float
@@ -114,7 +109,7 @@ class Cost(StrictModel):
 class Projection(StrictModel):
     """One training step. Times in seconds, energies in joules, memory in bytes.
 
-    ``dies``, ``mesh`` and ``memory`` are those of one package: the fullest one of a pipeline.
+    ``dies``, ``mesh`` and ``memory`` are those of one package, in a pipeline of the fullest.
     """
 
     model: str

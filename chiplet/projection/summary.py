@@ -1,4 +1,4 @@
-"""The projection that the account of a step amounts to."""
+"""The projection that sums up the account of a step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nop.topology import Mesh
 
 
 def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> Projection:
-    """The projection that ``account`` amounts to."""
+    """The projection that sums up ``account``."""
     method, machine, optimizer = job.method, job.machine, job.optimizer
     sums = totals(account, method, machine, job.global_batch, schedule.length)
     measured, assumed = collect_inputs(machine.system, job.calibration)

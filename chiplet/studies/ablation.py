@@ -1,4 +1,4 @@
-"""What each rule of the schedule saves: the same step with one rule off at a time."""
+"""What each rule of the schedule saves: the same step, with one rule off at a time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from chiplet.studies.results import AblationRow, LeftOut
 def ablate(accounted: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
     """The step of ``accounted`` with all rules, and with each of :data:`chiplet.schedule.schedule.RULES` off.
 
-    Without ``fusion`` every block runs split into its linears. Without ``residence`` weights are loaded, and
-    gradients stored and read again, for every mini-batch. Without ``overlap`` communication waits for
-    computation, and weights and gradients are not moved behind the last block. Rows have DRAM bytes and the
-    step's time, and how many times those of the first. Raises ``ValueError`` for several packages.
+    Without ``fusion`` every block is split into its linears. Without ``residence`` weights are loaded, and gradients
+    stored and read again, for every mini-batch. Without ``overlap`` communication waits for computation, and weights
+    and gradients are not moved behind the computation of another block. Rows have DRAM bytes and step time, also
+    relative to the first row. Raises ``ValueError`` for several packages.
     """
     if accounted.parallel is not None:
         raise ValueError("rules of the schedule are left out on one package only, not on several")

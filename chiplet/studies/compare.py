@@ -19,7 +19,7 @@ from chiplet.workload.llm import load_model
 def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | None = None) -> Comparison:
     """Project all methods on the same machine.
 
-    ``switches`` has those of each method by its name; method and switches of ``request`` itself do not count.
+    ``switches`` has the switches of each method by its name; ``method`` and ``switches`` of ``request`` are ignored.
     Errors as :func:`project`.
     """
     model = load_model(request.model) if isinstance(request.model, str) else request.model
@@ -30,7 +30,7 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
     def run(method: str, values: Mapping[str, Any] | None) -> Projection:
         return project(replace(request, model=model, method=method, switches=values))
 
-    # Hecaton and the flat ring have to fit, as everything is held against them.
+    # Hecaton and the flat ring must fit, as everything is compared with them.
     flat, ours = run("flat-ring", chosen.get("flat-ring")), run("hecaton", chosen.get("hecaton"))
     results = {"hecaton": ours, "flat-ring": flat}
     left_out = []
@@ -76,7 +76,7 @@ def _against(baseline: Projection, result: Projection) -> MethodResult:
 
 
 def _hecaton_against(ours: Projection, baseline: Projection) -> MethodResult:
-    """The baseline's own figures, with the gain of Hecaton over it."""
+    """The baseline's own result, with the gain of Hecaton over it."""
     gain = _against(baseline, ours)
     return _against(baseline, baseline).model_copy(
         update={"speedup": gain.speedup, "energy_ratio": gain.energy_ratio}

@@ -1,6 +1,6 @@
-"""Nodes of GPUs as a machine: the check of the method's terms against published measurements reads it.
+"""A cluster of GPU nodes, for the check of the model against published measurements.
 
-Efficiencies are inputs: they are stated in the machine's file and shown with every prediction.
+Efficiencies are inputs: they stand in the machine's file and are shown with every prediction.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ class GpuClusterSpec(StrictModel):
 
     @property
     def memory_rate(self) -> float:
-        """Memory bandwidth that is reached, bytes/s."""
+        """Effective memory bandwidth, bytes/s."""
         return self.memory_bytes_per_second * self.memory_efficiency
 
     @property
     def node_rate(self) -> float:
-        """Bandwidth of a GPU inside its node that is reached in one direction, bytes/s."""
+        """Effective bandwidth of a GPU inside its node, in one direction, bytes/s."""
         return self.nvlink_bytes_per_second * self.nvlink_efficiency
 
     @property
     def cluster_rate(self) -> float:
-        """Bandwidth of a GPU between nodes that is reached in one direction, bytes/s."""
+        """Effective bandwidth of a GPU between nodes, in one direction, bytes/s."""
         return self.infiniband_bytes_per_second * self.infiniband_efficiency
 
 
 def load_cluster(name: str | Path) -> GpuClusterSpec:
-    """The preset machine called ``name``, or the one in the TOML file at that path.
+    """The preset machine called ``name``, or the machine of the TOML file at that path.
 
-    Raises ``ValueError`` of one line for a file that is missing, no TOML, or has an unknown or wrong key.
+    Raises ``ValueError``, in one line, for a file that is missing, is not TOML, or has an unknown or wrong key.
     """
     folder = resources.files("chiplet") / "presets" / "machines"
     known = sorted(

@@ -1,4 +1,4 @@
-"""Published training steps of Megatron-LM, predicted: what gives the flat-ring baseline its standing.
+"""Predictions of published training steps of Megatron-LM, which validate the flat-ring baseline.
 
 The work of a layer (GEMM sizes, collectives and their volume) is that of :class:`chiplet.methods.flat_ring.
 FlatRing` on the GPUs of one node; the cost of a ring is that of ``nop.collective_cost``. The machine is a
@@ -30,17 +30,17 @@ ELEMENT_BYTES = 2
 """Bytes of an operand: bf16 or fp16."""
 
 MAIN_GRADIENT_BYTES = 8
-"""A weight gradient is added to a 32-bit sum: read and written."""
+"""Bytes of adding a weight gradient to its 32-bit sum: read and written."""
 
 POINTWISE_BYTES = {"forward": 22, "backward": 34}
-"""Bytes of memory traffic for each feature of the residual stream in a layer, beside its GEMMs.
+"""Bytes of memory traffic for each feature of the residual stream in a layer, besides its GEMMs.
 
 Forward, twice: norm (read 2, write 2), bias, dropout and residual (read 4, write 2, mask 1). Backward, twice:
 norm (read 4, write 2), dropout (read 2, mask 1, write 2), sum with the residual's gradient (read 4, write 2).
 """
 
 ACTIVATION_BYTES = {"forward": 4, "backward": 6}
-"""The same for each inner feature of the FFN: GELU reads and writes; its gradient reads two and writes one."""
+"""The same for each inner feature of the FFN: GELU reads one and writes one; its gradient reads two and writes one."""
 
 SOFTMAX_BYTES = {"forward": 9, "backward": 11}
 """For each attention score: softmax (read 2, write 2) and dropout (read 2, write 2, mask 1); backward read 4, write
@@ -51,7 +51,7 @@ LOSS_BYTES = 24
 
 
 class Prediction(StrictModel):
-    """One published step, predicted, seconds; the parts add up to ``predicted_seconds``."""
+    """Prediction of one published step, seconds; the parts add up to ``predicted_seconds``."""
 
     run: MegatronRun
     predicted_seconds: float
@@ -61,7 +61,7 @@ class Prediction(StrictModel):
 
 
 class Validation(StrictModel):
-    """All published steps against the model; errors are relative to the measurement."""
+    """All published steps with their predictions; errors are relative to the measurement."""
 
     machine: GpuClusterSpec
     predictions: list[Prediction]
@@ -72,7 +72,7 @@ class Validation(StrictModel):
 
 
 def validate(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> Validation:
-    """Predict every one of ``runs`` on ``machine``."""
+    """Predict all ``runs`` on ``machine``."""
     predictions = [predict(run, machine) for run in runs]
     errors = [abs(prediction.error) for prediction in predictions]
     others = [abs(prediction.error) for prediction in predictions if not prediction.fitted] or [0.0]
@@ -110,9 +110,9 @@ def model_of(run: MegatronRun) -> Llm:
 def predict(run: MegatronRun, machine: GpuClusterSpec) -> Prediction:
     """The step time of ``run`` on ``machine``.
 
-    A stage works on micro-batches one after the other, forward and backward; the last one has the output head
-    besides and sets the pace (:func:`chiplet.parallel.pipeline.pipeline_time`, without overlap). Between stages
-    a GPU sends its share of a micro-batch.
+    A stage works on one micro-batch after the other, forward and backward; the last stage also has the output head and
+    sets the pace (:func:`chiplet.parallel.pipeline.pipeline_time`, without overlap). Between stages a GPU sends its
+    share of a micro-batch.
     """
     model = model_of(run)
     tensor = machine.gpus_per_node
@@ -149,8 +149,8 @@ def predict(run: MegatronRun, machine: GpuClusterSpec) -> Prediction:
 
 
 def activation_bytes(model: Llm, *, length: int, micro_batch: int, tensor: int) -> float:
-    """Activations that one layer keeps for the backward pass without recomputation or sequence parallelism,
-    bytes on one GPU: s b h (10 + 24 / t + 5 a s / (h t)) for a plain FFN of 4 h (arXiv 2205.05198).
+    """Activations that one layer keeps for the backward pass, without recomputation or sequence parallelism, in bytes
+    on one GPU: s b h (10 + 24 / t + 5 a s / (h t)) for a plain FFN of 4 h (arXiv 2205.05198).
     """
     tokens, hidden, inner = length * micro_batch, model.hidden, model.ffn
     scores = model.heads * length * tokens
@@ -177,7 +177,7 @@ def _method(model: Llm, run: MegatronRun, machine: GpuClusterSpec) -> FlatRing:
             "overlap": False,
             "direction": "one",
             "sums": "operand",
-            # Selective recomputation repeats the whole attention core, which the caller adds.
+            # Selective recomputation repeats the attention core, which the caller adds.
             "recompute": "full" if run.recompute == "full" else "none",
         },
     )
@@ -196,7 +196,7 @@ def _layer_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> tup
         operations.append(of_attention.forward[1])
     gemm, nop = _gemm_seconds(operations, machine), _ring_seconds(operations, machine)
     tensor = machine.gpus_per_node
-    # Without sequence parallelism every GPU of the node works on all tokens' norms and dropouts.
+    # Without sequence parallelism every GPU of the node computes the norms and dropouts of all tokens.
     copies = tensor if run.recompute == "full" else 1
     scores = model.heads * MEGATRON_LENGTH
 
@@ -225,8 +225,8 @@ def _head_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> floa
 
 
 def _crossing_seconds(run: MegatronRun, machine: GpuClusterSpec) -> float:
-    """Time to send one micro-batch's activations to the next stage; each GPU sends its share, which without
-    sequence parallelism is gathered again in the node.
+    """Time to send the activations of one micro-batch to the next stage. Each GPU sends its share; without sequence
+    parallelism the node gathers the shares again.
     """
     tensor = machine.gpus_per_node
     share = run.micro_batch * MEGATRON_LENGTH * run.hidden * ELEMENT_BYTES / tensor
@@ -251,7 +251,7 @@ def _gemm(step: GemmStep, machine: GpuClusterSpec) -> float:
 
 
 def _ring_seconds(operations: Sequence[Operation], machine: GpuClusterSpec) -> float:
-    """Time of the collectives: busiest link's bytes over bandwidth, and the latency of every step."""
+    """Time of the collectives: bytes of the busiest link over bandwidth, and the latency of every step."""
     return sum(
         step.serial_elements * step.element_bytes / machine.node_rate + step.steps * machine.step_seconds
         for operation in operations

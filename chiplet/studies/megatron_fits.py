@@ -1,6 +1,7 @@
-"""The two fitted efficiencies of the machine from every pair of published runs, and what each pair says of the others.
+"""The two fitted efficiencies of the machine from every pair of published runs, and how well each pair predicts the
+other runs.
 
-Predicted times are linear in 1 / efficiency and half / efficiency, but for GEMMs that memory bounds.
+Predicted times are linear in 1 / efficiency and half / efficiency, except for memory-bound GEMMs.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from chiplet.studies.megatron import predict, validate
 from chiplet.studies.published import MEGATRON_RUNS, MegatronRun
 
 ROUNDS = 50
-"""Newton steps at most; a handful is enough where there is a solution."""
+"""Most Newton steps; a few are enough if there is a solution."""
 
 CLOSE = 1e-9
-"""Relative error of a fitted run's time that is as good as none."""
+"""Relative error in the time of a fitted run that counts as none."""
 
 
 class PairFit(StrictModel):
-    """Efficiencies that meet both runs of ``pair`` exactly, and the errors of all others; ``None`` where no
-    efficiency from 0 to 1 with a half of at least 0 meets both.
+    """Efficiencies that predict both runs of ``pair`` exactly, and the errors of all other runs; ``None`` if no
+    efficiency from 0 to 1 with a half of at least 0 predicts both.
     """
 
     pair: tuple[str, str]
@@ -33,7 +34,7 @@ class PairFit(StrictModel):
 
 
 def pair_fits(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> list[PairFit]:
-    """A fit to every pair of ``runs``; other inputs of ``machine`` stay as they are."""
+    """A fit to every pair of ``runs``; the other inputs of ``machine`` are kept."""
     return [_fit(machine, first, second, runs) for first, second in combinations(runs, 2)]
 
 
@@ -66,7 +67,7 @@ def _solve(machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun) -> 
     goal = (first.seconds, second.seconds)
 
     def seconds(x: float, y: float) -> tuple[float, float]:
-        # Outside of what a machine may have as well, on the way.
+        # Intermediate values may be outside of what a machine may have.
         trial = machine.model_copy(update={"gemm_efficiency": 1 / x, "gemm_half": y / x})
         return predict(first, trial).predicted_seconds, predict(second, trial).predicted_seconds
 

@@ -1,4 +1,4 @@
-"""Published results that ours stand beside. They are shown, and never used in the model of the package."""
+"""Published results, shown beside ours. The model of the package never uses them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from chiplet.machine.base import StrictModel
 
 
 class PublishedClaim(StrictModel):
-    """Speed and energy of the Hecaton system against Megatron tensor parallelism, as its authors publish
-    them.
+    """Speed and energy of the Hecaton system against Megatron tensor parallelism, as published by its authors.
 
     The settings of their evaluation are not known to us.
     """
@@ -65,7 +64,7 @@ MEGATRON_VOCABULARY = 51_200
 """Vocabulary of the published runs."""
 
 MEGATRON_FITTED = (("22B", "full"), ("1T", "full"))
-"""The runs that the two fitted efficiencies of the preset machine come from: model and recomputation."""
+"""The runs to which the two efficiencies of the preset machine are fitted: model and recomputation."""
 
 MEGATRON_RUNS: tuple[MegatronRun, ...] = tuple(
     MegatronRun(

@@ -45,8 +45,8 @@ class LeftOut(StrictModel):
 class Comparison(StrictModel):
     """All methods on the same machine.
 
-    ``baselines`` are flat rings with other switches, and what Hecaton gains against each; ``published`` are
-    the authors' own figures for the same model, where there are some.
+    ``baselines`` are flat rings with other switches, with the gain of Hecaton over each; ``published`` are the authors'
+    own results for the same model, if there are any.
     """
 
     model: str
@@ -65,8 +65,8 @@ class Comparison(StrictModel):
 class ScalingTerms(StrictModel):
     """Factors whose product is a method's computation over communication.
 
-    ``shape``: multiply-adds of the linears over their NoP data, both at peak, on lines of dies without end;
-    ``borders``: n / (n - 1), as a die keeps its own share of what its line gathers; ``attention`` and
+    ``shape``: multiply-adds of the linears over their NoP data, both at peak, on infinitely long lines of
+    dies; ``borders``: n / (n - 1), as a die does not receive its own share of what its line gathers; ``attention`` and
     ``head``: the work of scores and values, and of the output head, on top of the linears; ``array``: array
     time over that at peak; ``nop_rest``: the linears' data time over all NoP time, which has latencies, norm
     sums, replicated weights and the head besides.
@@ -120,7 +120,7 @@ class SensitivityRow(StrictModel):
 
 
 class ClaimBeside(PublishedClaim):
-    """A published claim, and our figures for the same model on as many dies."""
+    """A published claim, and our result for the same model on as many dies."""
 
     our_speedup: float | None
     our_energy_ratio: float | None

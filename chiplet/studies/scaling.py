@@ -1,8 +1,7 @@
-"""How the methods scale: model and package growing together, one model on more dies, and the machine's own
-parameters.
+"""How the methods scale: with model and package together, with more dies for one model, and with machine parameters.
 
 Weak scaling runs over the four pairs of model and package that the Hecaton system was published with
-(arXiv 2407.05784). A method that does not fit a machine is left out and named, with the buffer that it lacks.
+(arXiv 2407.05784). A method that does not fit a machine is left out and listed with the buffer that is too small.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ PAIRS: tuple[tuple[str, int], ...] = (
 """Models and numbers of dies that grow together, as published."""
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""What a parameter of the machine is multiplied with."""
+"""Factors for a parameter of the machine."""
 
 BASELINE = "flat-ring"
-"""The method that speed and energy are held against."""
+"""The method with which speed and energy are compared."""
 
 _PARAMETERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "link bandwidth": ("link", ("lane_rate",)),
@@ -94,12 +93,11 @@ def strong_scaling(
 def sensitivity(
     model: Llm | str, dies: int, setting: Setting, *, methods: Iterable[str] = tuple(METHODS)
 ) -> tuple[list[SensitivityRow], list[LeftOut]]:
-    """Each of the machine's parameters multiplied with :data:`FACTORS`, every switch of every method at each of
-    its other values, and every shape of the mesh, one at a time.
+    """One change at a time: each parameter of the machine times each of :data:`FACTORS`, every switch of every method
+    at each of its other values, and every shape of the mesh.
 
-    Speed and energy are held against the flat ring with its default switches on the same machine; a flat ring
-    that does not fit leaves them out. A changed die is not the one that a calibration measured, so it has the
-    terms of the design.
+    Speed and energy are compared with the flat ring with default switches on the same machine, and left out if that
+    does not fit. A changed die is not the die of the calibration, so it has the terms of the design.
     """
     llm = load_model(model) if isinstance(model, str) else model
     names = tuple(methods)
@@ -142,7 +140,7 @@ def sensitivity(
 
 
 def published_beside(rows: Sequence[ScalingRow]) -> list[ClaimBeside]:
-    """The published claims with our figures for the same model and dies, where ``rows`` have them."""
+    """The published claims with our results for the same model and dies, if ``rows`` has them."""
     ours = {(row.model, row.dies): row for row in rows if row.method == "hecaton"}
     return [
         ClaimBeside(
@@ -156,7 +154,7 @@ def published_beside(rows: Sequence[ScalingRow]) -> list[ClaimBeside]:
 
 
 def spread(rows: Sequence[ScalingRow], method: str = "hecaton") -> float:
-    """Largest deviation of computation over communication from the middle of its range, as a share of it."""
+    """Largest deviation of computation over communication from the middle of its range, relative to that middle."""
     ratios = [row.compute_to_nop for row in rows if row.method == method]
     if not ratios:
         return 0.0
@@ -212,7 +210,7 @@ def _runner(
 
 
 def _scaled(system: SystemSpec, section: str, keys: tuple[str, ...], factor: float) -> SystemSpec | None:
-    """The machine with ``keys`` of ``section`` multiplied; ``None`` where the result is no valid machine."""
+    """The machine with ``keys`` of ``section`` multiplied; ``None`` if that is not a valid machine."""
     part = getattr(system, section)
     values = part.model_dump()
     for key in keys:
@@ -287,8 +285,8 @@ def _scaling_row(model: Llm, setting: Setting, result: Projection, base: Project
 
 
 def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms | None:
-    """Computation over communication as a product: what the shape of the model gives on endless lines of
-    dies, and what multiplies it. ``None`` on a single die, which has no communication.
+    """Computation over communication as a product: its value for the shape of the model on infinitely long lines of
+    dies, and the factors to the actual value. ``None`` on a single die, which has no communication.
     """
     rows, cols = (int(side) for side in result.mesh.split("x"))
     mesh = Mesh(rows, cols)
@@ -325,7 +323,7 @@ def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms |
 
 
 def _busiest(comms: Iterable[CommStep], system: SystemSpec, *, endless: bool) -> float:
-    """Data time of the busiest axis; on ``endless`` lines a die receives the whole of what a line has."""
+    """Data time of the busiest axis; on ``endless`` lines a die receives all of what its line has."""
     axes: dict[str, float] = {}
     for step in comms:
         seconds = comm_seconds(step, system, 0)

@@ -1,4 +1,4 @@
-"""Axes of a design space: what varies together, and the points that they span."""
+"""Axes of a design space: what varies in step, and the points that the axes span."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chiplet.workload.llm import load_model
 from nop.topology import most_square
 
 JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_batch", "optimizer")
-"""What varies beside configuration keys and switches."""
+"""What varies besides configuration keys and switches."""
 
 
 def mesh_of(text: str | int) -> tuple[int, int]:
@@ -31,11 +31,11 @@ def mesh_of(text: str | int) -> tuple[int, int]:
 
 
 COMMON = ("dies",)
-"""What every point has beside what is varied."""
+"""What every point has besides what is varied."""
 
 
 def check_job(name: str, value: Any) -> None:
-    """Raise ``ValueError`` of one line for a model, method, mesh, batch, length or optimizer that cannot be."""
+    """Raise ``ValueError``, in one line, for an invalid model, method, mesh, batch, length or optimizer."""
     if name == "model":
         load_model(str(value))
     elif name == "method":
@@ -65,26 +65,26 @@ CONTINUOUS = (
         if key.startswith("cost.") and key not in ("cost.package", "cost.dies_per_substrate")
     ),
 )
-"""Configuration keys that no schedule depends on: points that differ in these alone share one."""
+"""Configuration keys that no schedule depends on: points that differ only in these share a schedule."""
 
 
 @dataclass(frozen=True)
 class SweepAxis:
-    """Names that vary in step, and their values: one tuple a step."""
+    """Names that vary in step, and their values: one tuple for each step."""
 
     names: tuple[str, ...]
     values: tuple[tuple[Any, ...], ...]
 
     @property
     def continuous(self) -> bool:
-        """Whether no schedule depends on it."""
+        """Whether no schedule depends on this axis."""
         return all(name in CONTINUOUS for name in self.names)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked space: ``outer`` axes, of which every combination has its schedule, and ``inner`` ones, all of
-    whose combinations share it.
+    """A checked space: every combination of the ``outer`` axes has its own schedule, which all combinations of the
+    ``inner`` axes share.
     """
 
     base: SystemSpec
@@ -105,12 +105,12 @@ class Sweep:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that is varied or chosen, outer axes first."""
+        """Everything that is varied or chosen, outer axes first."""
         return tuple(name for axis in (*self.outer, *self.inner) for name in axis.names)
 
     @property
     def several_packages(self) -> bool:
-        """Whether some points have several packages."""
+        """Whether any point may have several packages."""
         return self.base.parallel.packages > 1 or any(
             name in ("parallel.data", "parallel.pipeline") for name in self.names
         )

@@ -1,4 +1,4 @@
-"""The numbers that a sweep has of each point."""
+"""The columns of a sweep: the numbers of each point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
     *(f"{name}_seconds" for name in Breakdown.model_fields),
     *(f"energy_{name}" for name in ENERGY_PARTS),
 )
-"""Numbers of a result, all of them NaN where a point has none."""
+"""Numbers of a result; all are NaN for a point without one."""
 
 
 def columns_of(sums: Totals, cost: CostAccount, layer_elements: float) -> dict[str, Any]:

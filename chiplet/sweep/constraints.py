@@ -1,4 +1,4 @@
-"""Constraints of a design space: comparisons of what is varied and of results, as ``die_mm2 <= 100``."""
+"""Constraints of a design space: comparisons of varied values and results, as in ``die_mm2 <= 100``."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ MAX_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class Constraint:
-    """A comparison of two sums, differences, products, quotients, remainders or powers of names and numbers."""
+    """A comparison of two arithmetic expressions of names and numbers."""
 
     text: str
     names: tuple[str, ...]
     of_inputs: bool
-    """Whether it speaks of what is varied alone, and so is known before a projection."""
+    """Whether it refers to varied values only, and so can be decided before a projection."""
 
     @classmethod
     def parse(cls, text: str, known: Collection[str], inputs: Collection[str]) -> Constraint:
-        """The constraint that ``text`` says. Raises ``ValueError`` of one line for anything else, and for a name
-        that is not among ``known``.
+        """The constraint in ``text``. Raises ``ValueError``, in one line, for anything else, and for a name that is not
+        in ``known``.
         """
         shown = text if len(text) <= 60 else text[:57] + "..."
         try:
@@ -69,7 +69,7 @@ class Constraint:
         return _comparison(self.text)
 
     def holds(self, values: Mapping[str, Any]) -> Any:
-        """Whether it holds for ``values``, element by element where these are arrays."""
+        """Whether it holds for ``values``, element by element if these are arrays."""
         tree = self._tree
         compare = _COMPARISONS[type(tree.ops[0])]
         return compare(_value(tree.left, values), _value(tree.comparators[0], values))

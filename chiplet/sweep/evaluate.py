@@ -1,4 +1,4 @@
-"""Design points by the thousand, as arrays.
+"""Evaluation of thousands of design points as arrays.
 
 The functions are those of a single projection. What a point's schedule does not depend on (clock, links,
 energies, prices: :data:`chiplet.sweep.axes.CONTINUOUS`) goes into them as arrays with one column for each value;
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 
 
 CHUNK = 4096
-"""Points at a time: what is worked out for them stays in a core's cache."""
+"""Points at a time: their intermediate values stay in a core's cache."""
 
 
 @dataclass(frozen=True)
 class Points:
     """Evaluated points: their numbers in the space, results by column, and why a point has none or falls short.
 
-    ``reason`` is a place in ``reasons``, whose first is empty: nothing is wrong. ``excluded`` points of the range
-    violate a constraint on what is varied.
+    ``reason`` is an index into ``reasons``; the first reason is empty, for points with nothing wrong. ``excluded``
+    counts points of the range that violate a constraint on varied values.
     """
 
     index: NDArray[np.int64]
@@ -67,13 +67,15 @@ class SweepTask:
 
 
 def evaluate(task: SweepTask) -> Points:
-    """Evaluate a range of points. What does not fit is a point with a reason, not an error."""
+    """Evaluate a range of points. A point that does not fit has a reason; it is not an error."""
     sweep, size = task.sweep, task.sweep.group_points
     codes = {"": 0}
     parts = []
     for first, stop, low, high in _rectangles(task.start, task.stop, size):
         part = _Part(sweep, first, stop, np.arange(low, high), task.calibration, codes)
-        with np.errstate(all="ignore"):  # NaN for dies that fit no wafer, and for what does not fit
+        with np.errstate(
+            all="ignore"
+        ):  # NaN for dies that do not fit a wafer, and for points that do not fit
             part.evaluate()
         parts.append(part)
     index = np.concatenate([part.index for part in parts])
@@ -102,7 +104,7 @@ def _rectangles(start: int, stop: int, size: int) -> Iterator[tuple[int, int, in
 
 @dataclass
 class _Part:
-    """Rows ``first`` to ``stop`` of a sweep's outer axes times the combinations ``inner`` of its inner ones."""
+    """Rows ``first`` to ``stop`` of a sweep's outer axes times the combinations ``inner`` of its inner axes."""
 
     sweep: Sweep
     first: int
@@ -116,12 +118,12 @@ class _Part:
 
     @property
     def index(self) -> NDArray[np.int64]:
-        """Numbers of the points that are kept."""
+        """Numbers of the kept points."""
         rows = np.arange(self.first, self.stop)[:, None]
         return (rows * self.sweep.group_points + self.inner)[self.keep]
 
     def kept(self, name: str) -> NDArray[np.float64]:
-        """A column of the points that are kept."""
+        """A column of the kept points."""
         return self.results[name][self.keep]
 
     def evaluate(self) -> None:
@@ -152,7 +154,7 @@ class _Part:
                     self.reason[short] = self._code(f"falls short of {constraint.text}")
 
     def _single(self, alike: AlikeRows) -> dict[int, str]:
-        """One package: fill in results; returns the machines that do not fit, and why."""
+        """One package: fill in results; return the machines that do not fit, and why."""
         decided, refused = decide(alike.jobs)
         for part in self._chunks(decided):
             jobs = part.jobs
@@ -166,7 +168,7 @@ class _Part:
         return refused
 
     def _several(self, alike: AlikeRows) -> dict[int, str]:
-        """Several packages: every micro-batch is tried, and each point has the results of its quickest."""
+        """Several packages: try every micro-batch, and keep the results of the fastest for each point."""
         jobs = alike.jobs
         refused: dict[int, str] = {}
         fitting: set[int] = set()
@@ -175,7 +177,7 @@ class _Part:
             sizes = list(work.micro_batches())
         except ValueError as refusal:
             return dict.fromkeys(range(jobs.count), str(refusal))
-        # Every machine once for each micro-batch.
+        # Each machine, once for each micro-batch.
         count = len(sizes)
         every = jobs.select(np.repeat(np.arange(jobs.count), count))
         needs = [work.need(size)[0] for size in sizes]
@@ -211,15 +213,15 @@ class _Part:
 
 
 class _Quickest:
-    """The quickest step of each point so far, and which of what is tried it is."""
+    """The fastest step of each point so far, and the number of the attempt."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self._seconds = np.full((rows, columns), np.inf)
         self._number = np.full((rows, columns), np.iinfo(np.int64).max)
 
     def take(self, rows: NDArray[np.intp], number: int, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Take ``seconds`` of what is tried as ``number`` where they are less; returns where. Of equals the first
-        number counts.
+        """Take ``seconds`` of attempt ``number`` where they are less, and return where; of equal ones the lower number
+        wins.
         """
         old = self._seconds[rows]
         better: NDArray[np.bool_] = (seconds < old) | ((seconds == old) & (number < self._number[rows]))
@@ -283,7 +285,7 @@ def point_request(sweep: Sweep, point: int) -> StepRequest:
 
 
 def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Values of the inner axes, the last one running fastest."""
+    """Values of the inner axes; the last axis varies fastest."""
     chosen: dict[str, NDArray[Any]] = {}
     quotient = inner
     for axis in reversed(sweep.inner):

@@ -1,4 +1,4 @@
-"""Schedules of many machines at once: arrays with one row a machine.
+"""Schedules of many machines at once: arrays with one row for each machine.
 
 Machines whose blocks run in the same parts share one :class:`chiplet.schedule.schedule.Schedule` of arrays.
 """
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 class Jobs:
     """Training steps by one method on ``count`` machines.
 
-    The meshes of ``method``, fields of ``system`` and the numbers are arrays of ``count`` rows and one column, or the
-    same for all. Fields of ``system`` that no schedule depends on may be arrays with one axis: then every machine is
-    as many as these have elements.
+    The meshes of ``method``, fields of ``system`` and the numbers are arrays of ``count`` rows and one column, or one
+    value for all. Fields of ``system`` that no schedule depends on may be arrays with one axis: then each row stands
+    for as many machines as these have elements.
     """
 
     count: int
@@ -51,7 +51,7 @@ class Jobs:
     optimizer: Optimizer
 
     def select(self, rows: NDArray[np.intp]) -> Jobs:
-        """The machines number ``rows``."""
+        """The machines ``rows``."""
         method, mesh = self.method, self.method.mesh
         assert isinstance(mesh, Meshes)
         meshes = Meshes(_rows(mesh.rows, rows), _rows(mesh.cols, rows))
@@ -59,7 +59,7 @@ class Jobs:
             self,
             count=len(rows),
             method=type(method)(method.model, meshes, method.switches, method.element_bytes),
-            system=_some_systems(self.system, rows),
+            system=_select_systems(self.system, rows),
             global_batch=_rows(self.global_batch, rows),
             length=_rows(self.length, rows),
             mini_batch=_rows(self.mini_batch, rows),
@@ -68,7 +68,7 @@ class Jobs:
 
 @dataclass(frozen=True)
 class Decided:
-    """How machines number ``rows`` run: what DRAM holds, ``sequences`` a round, and how each block fits."""
+    """How the machines ``rows`` run: what DRAM holds, ``sequences`` of a round, and how each block fits."""
 
     rows: NDArray[np.intp]
     jobs: Jobs
@@ -77,7 +77,7 @@ class Decided:
     fits: tuple[Fit, ...]
 
     def select(self, places: slice) -> Decided:
-        """Some of them."""
+        """The machines at ``places``."""
         rows = np.arange(len(self.rows))[places]
         return Decided(
             self.rows[places],
@@ -96,8 +96,8 @@ class Decided:
 
 
 def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dict[int, str]]:
-    """How the machines of ``jobs`` run, by what they have in common, and for those that do not fit the message of
-    :func:`chiplet.schedule.schedule.make_schedule`, which has ``dram`` as well.
+    """How the machines of ``jobs`` run, grouped by parts and slicing; for those that do not fit, the message of
+    :func:`chiplet.schedule.schedule.make_schedule`, whose ``dram`` is the same.
     """
     method, system = jobs.method, jobs.system
     need = dram or whole_model(method, jobs.length, jobs.optimizer)
@@ -114,7 +114,7 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
     dies = _column(method.mesh.nodes, jobs.count)
     lacks = ~_column(least.fits, jobs.count).astype(bool)
     if lacks.any():
-        uses_of_dram, held = _each(least, jobs.count), _integers(given, jobs.count)
+        uses_of_dram, held = _by_machine(least, jobs.count), _integers(given, jobs.count)
         for row in np.flatnonzero(lacks).tolist():
             use = uses_of_dram[row]
             refused[row] = str(dram_refusal(method.model.name, int(dies[row]), use, held[row]))
@@ -135,7 +135,7 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
                 unfit.method.blocks()[number],
             )
             sizes = _integers(unfit.mini_batch, len(without))
-            uses = zip(*(_each(use, len(without)) for use in asked), strict=True)
+            uses = zip(*(_by_machine(use, len(without)) for use in asked), strict=True)
             for row, buffers, size in zip(without.tolist(), uses, sizes, strict=True):
                 refusal = block_refusal(
                     method.model.name, int(dies[row]), method.name, blocks[number].name, buffers, size
@@ -158,11 +158,11 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
 
 
 def _rows(value: Any, rows: NDArray[np.intp]) -> Any:
-    """Those rows of an array that has one for each machine; anything else as it is."""
+    """The given rows of an array with one row for each machine; any other value unchanged."""
     return value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
 
 
-def _some_systems(system: SystemSpec, rows: NDArray[np.intp]) -> SystemSpec:
+def _select_systems(system: SystemSpec, rows: NDArray[np.intp]) -> SystemSpec:
     sections: dict[str, Any] = {}
     for name in SystemSpec.model_fields:
         section = getattr(system, name)
@@ -184,7 +184,7 @@ def _integers(value: Number | None, count: int) -> list[int | None]:
     return [None] * count if value is None else _column(value, count).astype(np.int64).tolist()
 
 
-def _each(use: BufferUse, count: int) -> list[BufferUse]:
-    """What each machine asks of a buffer."""
+def _by_machine(use: BufferUse, count: int) -> list[BufferUse]:
+    """What each machine needs of a buffer."""
     columns = (_column(value, count).astype(np.int64).tolist() for value in (use.needed, use.available))
     return [BufferUse(use.name, *pair) for pair in zip(*columns, strict=True)]

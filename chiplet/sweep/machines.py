@@ -1,7 +1,7 @@
-"""What the outer axes of a sweep make of the machine and the job: one row for each combination.
+"""Machines and jobs of the outer axes of a sweep: one row for each combination.
 
-Rows that differ in numbers alone become one :class:`chiplet.sweep.jobs.Jobs` of arrays. What differs in kind (model,
-method, switches, data type, package) goes into another one.
+Rows that differ in numbers only become one :class:`chiplet.sweep.jobs.Jobs` of arrays. Rows that differ in anything
+else (model, method, switches, data type, package) go into separate ones.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 NUMBERS = ("global_batch", "sequence_length", "mini_batch")
-"""Numbers of the job, which may be left out. Those of several packages make jobs different in kind."""
+"""Optional numbers of the job. With several packages rows that differ in them are separate."""
 
 SEPARATING = ("die.stages",)
-"""Numbers that make machines different in kind."""
+"""Numbers whose values separate rows."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Column:
     place: NDArray[np.intp]
 
     def array(self) -> NDArray[Any]:
-        """The values as an array of one column: floats, or objects where some are no numbers."""
+        """The values as an array of one column: floats, or objects if not all are numbers."""
         numbers = all(isinstance(value, (int, float)) for value in self.values)
         distinct = np.empty(len(self.values), dtype=np.float64 if numbers else object)
         distinct[:] = self.values
@@ -58,14 +58,14 @@ class Column:
 
 @dataclass(frozen=True)
 class AlikeRows:
-    """Rows that differ in numbers alone, and their machines."""
+    """Rows that differ in numbers only, and their machines."""
 
     rows: NDArray[np.intp]
     jobs: Jobs
 
 
 class SweepRows:
-    """The combinations number ``first`` up to ``stop``, not included, of the outer axes of ``sweep``."""
+    """Combinations ``first`` up to ``stop`` (not included) of the outer axes of ``sweep``."""
 
     def __init__(self, sweep: Sweep, first: int, stop: int, calibration: Calibration | None) -> None:
         self._sweep, self._calibration = sweep, calibration
@@ -87,7 +87,7 @@ class SweepRows:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Everything that constraints may speak of: arrays of one column, or what all rows have in common."""
+        """Everything that constraints may refer to: arrays of one column, or values that all rows have in common."""
         constants: dict[str, Any] = {
             f"{section}.{key}": value
             for section, keys in self._sweep.base.model_dump().items()
@@ -101,7 +101,7 @@ class SweepRows:
         }
 
     def wanted(self) -> NDArray[np.bool_]:
-        """Rows that are no repetitions: other values of a switch that the method does not have."""
+        """Rows that do not repeat another one, with another value of a switch that the method does not have."""
         wanted = np.full(self.count, True)
         methods = self.columns["method"]
         for axis in self._sweep.outer:
@@ -113,7 +113,7 @@ class SweepRows:
         return wanted
 
     def alike(self, wanted: NDArray[np.bool_], inner: Mapping[str, Any]) -> Iterator[AlikeRows]:
-        """The ``wanted`` rows that have a machine; arrays ``inner`` stand in place of the keys they are named for."""
+        """The ``wanted`` rows that have a machine; arrays in ``inner`` replace the keys of their names."""
         for row in self._lengths_refused():
             self.refused.setdefault(*row)
         keep = wanted.copy()
@@ -145,7 +145,7 @@ class SweepRows:
         )
 
     def _section(self, section: str) -> None:
-        """Check every combination of the section's keys that there is."""
+        """Check every combination of the section's keys that occurs."""
         columns = {
             name: column
             for name, column in self.columns.items()
@@ -189,7 +189,7 @@ class SweepRows:
                     yield from ((row, str(refusal)) for row in np.flatnonzero(same).tolist())
 
     def _split(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-        """The rows by what makes them different in kind."""
+        """Split ``rows`` by everything that separates them."""
         key = np.zeros(len(rows), dtype=np.int64)
         for name, column in (self.columns | self._keys).items():
             if name == "mesh" or (len(column.values) == 1):
@@ -207,14 +207,14 @@ class SweepRows:
 
     @staticmethod
     def _separates(name: str, column: Column) -> bool:
-        """Whether other values of it make machines different in kind."""
+        """Whether different values of this name separate rows."""
         return name in SEPARATING or name.startswith("parallel.") or not _numbers(column.values)
 
     def _alike_rows(self, rows: NDArray[np.intp], inner: Mapping[str, Any]) -> AlikeRows:
         row = int(rows[0])
         system, calibration = self._sweep.base, self._calibration
         if calibration is not None and self.asks("link.router_cycles", inner):
-            # What the sweep asks for, not what was measured.
+            # The swept values, not the measured one.
             calibration = calibration.model_copy(update={"nop": None})
         first = system.model_copy(update={name: column.at(row) for name, column in self._specs.items()})
         if calibration is not None:
@@ -247,7 +247,7 @@ class SweepRows:
         )
 
     def _calibrated(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Those of ``rows`` whose dies the calibration was made for; the others are refused."""
+        """Those of ``rows`` with the die of the calibration; the others are refused."""
         if self._calibration is None:
             return rows
         dies = self._specs.get("die", Column((self._sweep.base.die,), np.zeros(self.count, dtype=np.intp)))
@@ -271,7 +271,7 @@ class SweepRows:
         return Column(tuple(value or 0 for value in column.values), column.place[rows]).array()
 
     def _switches(self, row: int) -> dict[str, Any]:
-        """The switches that the method of that row has."""
+        """The switches of the row's method."""
         method = self.columns["method"].at(row)
         return {
             name.rpartition(".")[2]: column.at(row)
@@ -285,7 +285,7 @@ def _numbers(values: tuple[Any, ...]) -> bool:
 
 
 def varied(system: SystemSpec, arrays: Mapping[str, Any]) -> SystemSpec:
-    """``system`` with arrays in place of the keys that they are named for: as many machines as they have elements.
+    """``system`` with ``arrays`` in place of the keys of their names: one machine for each element.
 
     Values are not checked again.
     """
@@ -299,6 +299,6 @@ def varied(system: SystemSpec, arrays: Mapping[str, Any]) -> SystemSpec:
 
 
 def has_switch(method: str, name: str) -> bool:
-    """Whether the axis ``name``, of a switch, is one of that method."""
+    """Whether ``method`` has the switch of the axis ``name``."""
     owner, _, switch = name.removeprefix("switches.").rpartition(".")
     return owner in ("", method) and switch in method_type(method).switches_type.model_fields

@@ -1,4 +1,4 @@
-"""The Pareto front: points that no other is better than in every objective."""
+"""The Pareto front: points that no other point dominates."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ LARGER_IS_BETTER = (
     "assembly_yield",
     "compute_to_nop",
 )
-"""Columns of a sweep that are better the larger they are; of all others the smaller is better."""
+"""Columns of a sweep of which larger values are better; of all others smaller values are."""
 
 
 def pareto_front(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of n points of k objectives (an array of n x k, smaller is better) are on the front.
+    """Which of n points with k objectives (an array of n x k, smaller is better) are on the front.
 
-    A point is not if another is at least as good in all objectives and better in one. Points with a NaN are not.
+    A point is dominated if another is at least as good in all objectives and better in one. Points with a NaN are never
+    on the front.
     """
     front = np.zeros(len(values), dtype=bool)
     usable = np.flatnonzero(~np.isnan(values).any(axis=1))
     if not len(usable):
         return front
-    # Equal points are all on the front, or none is.
+    # Of equal points, all or none are on the front.
     rows, where = np.unique(values[usable], axis=0, return_inverse=True)
-    # By the sum of their ranks a point is dominated by earlier ones only, and the first ones dominate many.
+    # Sorted by the sum of ranks, a point is dominated by earlier ones only, and the first ones dominate many.
     ranks = sum(np.unique(column, return_inverse=True)[1] for column in rows.T)
     alive = np.argsort(ranks, kind="stable")
     columns = list(rows[alive].T.copy())

@@ -1,8 +1,8 @@
 """Design spaces: which machines, models and methods a sweep projects, out of a TOML file.
 
-Axes are crossed: every value of one with every value of the others. Keys of ``[together]`` tables vary in step
-instead. ``constraints`` on what is varied leave points out; constraints on results keep a point and say that it
-falls short.
+Axes are crossed: every value of one with every value of the others. Keys of a ``[together]`` table vary in step
+instead. ``constraints`` on what is varied remove points; constraints on results keep a point and mark it as falling
+short.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Value = str | int | float | bool
 
 
 class Range(StrictModel):
-    """Values from ``start`` to ``stop``, both included: ``count`` of them, evenly spaced or (``log``) by a factor,
-    or every ``step``.
+    """Values from ``start`` to ``stop``, both included: ``count`` values in equal steps or (``log``) equal ratios, or
+    one every ``step``.
     """
 
     start: float
@@ -64,11 +64,11 @@ Values = Value | tuple[Value, ...] | Range
 
 
 class Space(StrictModel):
-    """A design space as its file says it.
+    """A design space as in its file.
 
-    ``vary`` has configuration keys, ``switches`` switches of the methods (``name``, or ``method.name`` for one of
-    them), ``together`` tables of keys and switches whose lists are equally long. One value or a list is allowed
-    everywhere. ``objectives`` are columns of the result: smaller is better but for those of
+    ``vary`` has configuration keys, ``switches`` has switches of the methods (``name``, or ``method.name`` for one
+    method), ``together`` has tables of keys and switches with lists of equal length. A single value or a list is
+    allowed everywhere. ``objectives`` are columns of the result: smaller is better, except for those in
     :data:`chiplet.sweep.pareto.LARGER_IS_BETTER`.
     """
 
@@ -92,7 +92,7 @@ class Space(StrictModel):
 
 
 def load_space(path: Path) -> Space:
-    """Read a space from a TOML file. Raises ``ValueError`` of one line for whatever is wrong with it."""
+    """Read a space from a TOML file. Raises ``ValueError``, in one line, for whatever is wrong with it."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -106,10 +106,10 @@ def load_space(path: Path) -> Space:
 
 
 def make_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
-    """The axes of ``space`` around the machine ``base``; ``source`` says in messages where it stands.
+    """The sweep of ``space`` around the machine ``base``; ``source`` names the space in messages.
 
-    Raises ``ValueError`` of one line for an unknown key, method, switch, constraint or objective, a value that a
-    key does not allow, or lists of unequal length.
+    Raises ``ValueError``, in one line, for an unknown key, method, switch, constraint or objective, a value that a key
+    does not allow, or lists of unequal length.
     """
     try:
         return _sweep(space, base)
@@ -195,7 +195,7 @@ def _known_switch(name: str) -> None:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """``value`` as the configuration key takes it."""
+    """``value`` in the type of the configuration key."""
     _known(name)
     section, key = name.split(".")
     key_type = type(known_keys()[name].default)
@@ -206,7 +206,7 @@ def _checked(name: str, value: Any) -> Any:
     try:
         spec.model_validate({key: value})
     except ValidationError as error:
-        # A combination with other keys may be impossible: that is for the points to say.
+        # A combination with other keys may be impossible: the points report that.
         if any(item["loc"] == (key,) for item in error.errors(include_url=False)):
             allowed = known_keys()[name].allowed
             raise ValueError(f"{name} must be {allowed}, not {show_value(value)}") from None
@@ -214,7 +214,7 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _prepared(value: Any, path: tuple[str, ...] = ()) -> Any:
-    """Tuples for lists, dotted keys for tables under ``vary`` and ``switches``: strict models take no others."""
+    """Tuples for lists, and dotted keys for tables under ``vary`` and ``switches``, as strict models require."""
     if isinstance(value, Mapping):
         flat = path[:1] in (("vary",), ("switches",), ("together",))
         table = {name: _prepared(item, (*path, name)) for name, item in value.items()}

@@ -1,4 +1,4 @@
-"""Where a condition that changes once begins or ceases to hold: for one machine, or for many at once."""
+"""Bisection for a condition that changes once: for one machine, or for many at once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from chiplet.vectorized.elementwise import Number, is_array
 def largest_true(
     total: Number, holds: Callable[[Number], Any], guesses: Callable[[], tuple[Number, ...]]
 ) -> Number:
-    """The largest integer from 1 to ``total`` that ``holds``; 0 if none does.
+    """The largest integer from 1 to ``total`` for which ``holds`` is true; 0 if there is none.
 
-    What holds for one holds for all below. ``guesses`` are tried before the range is halved again and again.
+    ``holds`` must be true for all integers below that one. ``guesses`` are tried before the range is bisected.
     """
     every = holds(total)
     if isinstance(every, bool):
@@ -49,10 +49,10 @@ def _largest_below(total: int, holds: Callable[[int], bool], guesses: Callable[[
 
 
 def smallest_true(low: int, high: Number, holds: Callable[[Number], Any]) -> Number:
-    """The smallest integer from ``low`` up to ``high``, not included, that ``holds``; ``high`` if none does, and
-    ``low`` if there is none.
+    """The smallest integer from ``low`` up to ``high`` (not included) for which ``holds`` is true; ``high`` if there is
+    none, and ``low`` if the range is empty.
 
-    What holds for one holds for all above.
+    ``holds`` must be true for all integers above that one.
     """
     if not is_array(high):
         return low + bisect_left(range(low, high), True, key=holds)

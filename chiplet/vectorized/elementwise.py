@@ -1,7 +1,8 @@
-"""Formulas that hold for one machine and for many at once: numbers, or arrays with one element a machine.
+"""Operations for formulas that hold for one machine or many: on numbers, or on arrays with one element for each
+machine.
 
-Arithmetic works on both by itself; these are the operations that do not. Arrays are of floats, integers below
-2 ** 53 among them exactly. They need numpy, which a single projection does not load.
+Arithmetic works on both as it is; these are the operations that do not. Arrays hold floats, which represent integers
+below 2 ** 53 exactly. They need numpy, which a single projection does not load.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
 Number: TypeAlias = Any
-"""A number, or a numpy array of them: the same quantity of several machines. To the type checker it is Any, as
-callers with one machine count on floats."""
+"""A number, or a numpy array: the same quantity of several machines. To the type checker it is Any, as callers with one
+machine rely on floats."""
 
 
 def is_array(value: Any) -> bool:
-    """Whether ``value`` has one element a machine."""
+    """Whether ``value`` has one element for each machine."""
     return not isinstance(value, (float, int))
 
 
@@ -55,7 +56,7 @@ def choose(condition: Any, first: Number, second: Number) -> Number:
 
 
 def first_largest(values: Sequence[Number]) -> Number:
-    """The place of the largest of ``values``, the first of several."""
+    """The place of the largest of ``values``, the first if several are equal."""
     place, most = 0, values[0]
     for number, value in enumerate(values[1:], start=1):
         place, most = choose(value > most, number, place), larger(most, value)
@@ -63,7 +64,7 @@ def first_largest(values: Sequence[Number]) -> Number:
 
 
 def one_of(values: Sequence[Number], place: Number) -> Number:
-    """That of ``values`` at ``place``."""
+    """The one of ``values`` at ``place``."""
     if not is_array(place):
         return values[place]
     chosen = values[0]
@@ -78,12 +79,12 @@ def anywhere(condition: Any) -> bool:
 
 
 def ceil_div(total: Number, size: Number) -> Number:
-    """Parts of ``size`` that ``total`` makes, the last one perhaps smaller."""
+    """Number of parts of ``size`` in ``total``, the last of which may be smaller."""
     return rounded_up(total / size) if is_array(total) or is_array(size) else -(-total // size)
 
 
 def rounded_up(value: Number) -> Number:
-    """The next integer."""
+    """The smallest integer not below ``value``."""
     if is_array(value):
         import numpy as np
 
@@ -92,7 +93,7 @@ def rounded_up(value: Number) -> Number:
 
 
 def rounded_down(value: Number) -> Number:
-    """The integer before it."""
+    """The largest integer not above ``value``."""
     if is_array(value):
         import numpy as np
 
@@ -101,7 +102,7 @@ def rounded_down(value: Number) -> Number:
 
 
 def rounded(value: Number) -> Number:
-    """The nearest integer, the even one of two."""
+    """The nearest integer, of two the even one."""
     if is_array(value):
         import numpy as np
 
@@ -110,10 +111,9 @@ def rounded(value: Number) -> Number:
 
 
 def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
-    """``function(*values)``, which is called once for every combination of their elements that there is.
+    """``function(*values)``, called once for every combination of elements that occurs.
 
-    A result that is a dataclass has arrays as its fields then. Its ``values`` are integers, or the same for all
-    machines.
+    Array elements must be integers. If the results are dataclasses, the fields of the returned one are arrays.
     """
     places = [place for place, value in enumerate(values) if not isinstance(value, Hashable)]
     if not places:

@@ -13,7 +13,7 @@ from nop.topology import Mesh
 
 @dataclass(frozen=True)
 class Meshes(Mesh):
-    """As many meshes as ``rows`` and ``cols`` have elements. Sides are not checked again."""
+    """One mesh for each element of ``rows`` and ``cols``. Sides are not checked again."""
 
     rows: Number
     cols: Number
@@ -33,7 +33,7 @@ class Meshes(Mesh):
 
 
 def mesh_cost(cost: Callable[[Mesh, bool], CollectiveCost], mesh: Mesh, both: bool) -> CollectiveCost:
-    """What a collective costs on ``mesh``, both ways at once or not."""
+    """The cost of a collective on ``mesh``; ``both`` is the second argument of ``cost``."""
     if not isinstance(mesh, Meshes):
         return cost(mesh, both)
     costs: CollectiveCost = tabulated(lambda rows, cols: cost(Mesh(rows, cols), both), mesh.rows, mesh.cols)
