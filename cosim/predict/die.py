@@ -101,7 +101,7 @@ def predict(
     machine = _Machine(die=die, memory=memory, terms=terms, interval=interval)
     by_unit: dict[Opcode, list[tuple[float, Command]]] = {opcode: [] for opcode in UNIT_OPCODES}
     for index, command in enumerate(program.commands):
-        # Only the first command is waited for; the others are read from memory while units work.
+        # The first command takes the latency of the memory; the words of the others follow one a cycle.
         handed_out = terms.fetch + memory.latency_cycles + (index + 1) * memory.command_words
         if command.opcode == Opcode.SET:
             for semaphore in _bits(command.all_fields["mask"]):
