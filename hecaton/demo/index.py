@@ -1,4 +1,4 @@
-"""The index of a demo: every file with what it is and the command that makes it again, tables and pictures inline."""
+"""The index of a demo: every file, what it is and the command that reproduces it; tables and pictures inline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rtl.emit.output_files import write_output
 
 @dataclass(frozen=True)
 class DemoFile:
-    """A file of a demo, ``file`` being relative to its folder."""
+    """A file of a demo: its path relative to the folder of the demo, what it is, and the command that makes it."""
 
     file: str
     what: str
@@ -24,10 +24,10 @@ class DemoFile:
 
 @dataclass(frozen=True)
 class DemoPart:
-    """What one stage of a demo found.
+    """The result of one stage of a demo.
 
-    ``text`` is its Markdown, ``figures`` go into the JSON, ``summary`` is one line. ``mismatches`` counts wrong
-    results; after the first nothing that follows from measurements is made.
+    ``summary`` is one line, ``text`` is Markdown, ``figures`` are keys of the JSON object. ``mismatches`` counts wrong
+    results; if there are any, the stages that use measurements are left out.
     """
 
     summary: str
@@ -39,7 +39,7 @@ class DemoPart:
 
 @dataclass(frozen=True)
 class DemoStage:
-    """A stage that has run: its name, what it found, and how long it took in seconds."""
+    """A stage that has run: its name, its result, and its time in seconds."""
 
     name: str
     part: DemoPart
@@ -56,8 +56,8 @@ def write_index(
 ) -> tuple[dict[str, Any], str]:
     """Write ``index.md`` and ``index.json`` into ``folder``; return the JSON object and the Markdown.
 
-    ``made_by`` is the command of the demo, ``versions`` say what it ran with, ``left_out`` names the stages that
-    were not reached.
+    ``made_by`` is the command of the demo, ``versions`` are those of the programs that it ran, ``left_out`` names the
+    stages that were not reached.
     """
     files = [entry for stage in stages for entry in stage.part.files]
     files += [
@@ -97,8 +97,8 @@ def _markdown(
     parts = ["# Hecaton demo\n", f"`{made_by}`: {data['seconds']:.0f} s, {_words(versions)}.\n"]
     if data["mismatches"]:
         parts.append(
-            f"**{data['mismatches']} results differ from the golden model.** Cycles of wrong results are no "
-            f"measurement; not run: {', '.join(data['left_out']) or 'nothing'}.\n"
+            f"**{data['mismatches']} results differ from the golden model.** Cycles of wrong results are not "
+            f"measurements; not run: {', '.join(data['left_out']) or 'nothing'}.\n"
         )
     rows = [
         {"stage": stage.name, "seconds": f"{stage.seconds:.1f}", "result": stage.part.summary}
@@ -115,7 +115,7 @@ def _words(versions: Mapping[str, Any]) -> str:
 
 
 def _file_rows(files: Sequence[DemoFile]) -> list[dict[str, str]]:
-    """A row for each file of the folder itself, and one for each folder inside it."""
+    """Return a row for each file of the folder itself, and one for each folder inside it."""
     groups: dict[str, list[DemoFile]] = {}
     for entry in files:
         inner, slash, _ = entry.file.partition("/")
@@ -132,7 +132,7 @@ def _file_rows(files: Sequence[DemoFile]) -> list[dict[str, str]]:
 
 
 def demo_command(folder: Path, *, seed: int, sim: str, options: Sequence[str]) -> str:
-    """The command of a demo."""
+    """Return the command of a demo."""
     words = ["demo", "-o", folder]
     words += ["--seed", seed] if seed else []
     words += ["--sim", sim] if sim != "icarus" else []

@@ -1,4 +1,4 @@
-"""What the demo runs."""
+"""The work of a demo: which GEMMs, collectives and projections."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _DTYPES: tuple[Dtype, ...] = ("bf16", "int8")
 
 FULL = Plan(
     cases=(
-        # The longest run first, so that the others fill the other cores meanwhile.
+        # The longest run first: the others fill the other cores meanwhile.
         DemoCase(128, 64, 64),
         DemoCase(31, 32, 31, array=(5, 3), stall=0.3),
         *(DemoCase(16, 24, 20, form, (4, 4), dtype) for dtype in _DTYPES for form in _FORMS),

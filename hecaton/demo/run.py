@@ -1,4 +1,4 @@
-"""The main job in one go: Verilog, co-simulation, calibration, projection, with an index of what came out."""
+"""The demo: Verilog, co-simulation, calibration and projection in one run, with an index of the results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STAGES: tuple[tuple[str, Callable[[Setup], DemoPart]], ...] = (
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demo found: ``data`` as for ``--json`` (and in ``index.json``), ``text`` as in ``index.md``."""
+    """The result of a demo: ``data`` is the JSON object (and ``index.json``), ``text`` is ``index.md``."""
 
     data: dict[str, Any]
     text: str
@@ -45,12 +45,12 @@ def run_demo(
     seed: int = 0,
     sim: str = "icarus",
 ) -> Demo:
-    """Run ``plan`` and write everything into ``folder``, progress going to ``out``.
+    """Run ``plan`` and write everything into ``folder``; progress goes to ``out``.
 
     ``config`` and ``overrides`` apply to the preset bench, which Verilog and co-simulation start from, and to the
-    preset package, which calibration and projections start from. Every file appears complete or not at all. A
-    GEMM that ``folder`` has a record of, on the same Verilog, is not run again. After a mismatch the stages that
-    build on measurements are left out.
+    preset package, which calibration and projections start from. Every file is written whole or not at all. A GEMM
+    with a record in ``folder``, on the same Verilog, is not run again. After a mismatch the stages that use
+    measurements are left out.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def run_demo(
 
 
 def _check(setup: Setup) -> None:
-    """Refuse now what would be refused after minutes. Projections take no time, so they are made for it."""
+    """Refuse at once what a later stage would refuse. Projections are quick, so they are made here already."""
     for request in [*setup.case_requests(), *setup.sample_requests()]:
         prepare(request)
     setup.compared(None)

@@ -1,4 +1,4 @@
-"""The stages of the demo, each of which writes its files and says what it found."""
+"""The stages of the demo. Each writes its files and returns its results."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from rtl.emit.output_files import write_output
 
 @dataclass(frozen=True)
 class Setup:
-    """What the stages share: where files go, what to run, on which machines.
+    """What the stages share: the folder, the work, the machines.
 
     ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections;
-    ``options`` are the words of the command that made them so. ``cosimulated`` are the runs of the co-simulation,
-    which the calibration is held against besides its own.
+    ``options`` are the words of the command that configure both. ``cosimulated`` are the runs of the co-simulation;
+    the calibration is checked against them too.
     """
 
     folder: Path
@@ -93,19 +93,19 @@ class Setup:
         ]
 
     def run(self, label: str, requests: Sequence[GemmRequest]) -> list[Run]:
-        """Run GEMMs, telling of each that ends."""
+        """Run GEMMs and report each as it ends."""
         with self.out.progress(label, len(requests)) as advance:
 
-            def told(run: Run) -> None:
+            def report(run: Run) -> None:
                 record = run.record
-                how = "same run found" if run.reused else f"{record.wall_seconds:.1f} s"
+                source = "record reused" if run.reused else f"{record.wall_seconds:.1f} s"
                 self.out.note(
                     f"      {_array(run)} {_shape(run)}: {record.mismatches} mismatches, "
-                    f"{record.cycles} cycles ({how})"
+                    f"{record.cycles} cycles ({source})"
                 )
                 advance()
 
-            return run_gemms(requests, self.records, workers=self.workers, ended=told)
+            return run_gemms(requests, self.records, workers=self.workers, ended=report)
 
 
 def write_verilog(setup: Setup) -> DemoPart:
@@ -152,7 +152,7 @@ def cosimulate(setup: Setup) -> DemoPart:
     text = (
         "Random operands go through the generated Verilog; every bit of the result is compared with the golden "
         "model. Array cycles go from the first operand row into the array to the last result out of it. The floor "
-        "is what the design cannot beat; utilization is M K N / (rows x columns) over array cycles.\n\n"
+        "is the minimum of the design; utilization is M K N / (rows x columns) over array cycles.\n\n"
         + markdown(rows, list(rows[0]))
     )
     seconds = sum(run.record.wall_seconds for run in runs)
@@ -167,14 +167,14 @@ def cosimulate(setup: Setup) -> DemoPart:
 
 
 def calibrate(setup: Setup) -> DemoPart:
-    """Fit the cycle terms of the package's die, and hold them against runs that were not fitted."""
+    """Fit the cycle terms of the package's die, and check them against held-out runs."""
     runs = setup.run("calibration", setup.sample_requests())
     files = _record_files(setup, runs)
     wrong = sum(run.record.mismatches for run in runs)
     figures: dict[str, Any] = {"samples": len(runs), "samples_reused": sum(run.reused for run in runs)}
     if wrong:
         return DemoPart(f"{len(runs)} GEMMs, {wrong} mismatches: no calibration", "", files, figures, wrong)
-    found, rows = die_calibration.to_calibration(
+    fitted, rows = die_calibration.to_calibration(
         setup.package, setup.plan.samples, [run.record for run in runs]
     )
     with setup.out.progress("network", len(setup.plan.nop_samples)) as advance:
@@ -186,12 +186,12 @@ def calibrate(setup: Setup) -> DemoPart:
             workers=setup.workers,
             progress=advance,
         )
-    found, rows_nop = nop_calibration.with_network(found, setup.plan.nop_samples, collectives)
-    write_output(setup.calibration, found.model_dump_json(indent=2) + "\n")
-    error = found.provenance["holdout_max_relative_error"]
-    checks = _checks(setup.cosimulated, found)
+    fitted, rows_nop = nop_calibration.with_network(fitted, setup.plan.nop_samples, collectives)
+    write_output(setup.calibration, fitted.model_dump_json(indent=2) + "\n")
+    error = fitted.provenance["holdout_max_relative_error"]
+    checks = _checks(setup.cosimulated, fitted)
     picture = setup.folder / "calibration.png"
-    title = f"Cycles of GEMMs from start to done, {found.die.dtype}, {setup.sim}"
+    title = f"Cycles of GEMMs from start to done, {fitted.die.dtype}, {setup.sim}"
     plot_calibration([*rows, *checks], title, picture)
     words = ["--seed", setup.seed] if setup.seed else []
     words += ["--sim", setup.sim] if setup.sim != "icarus" else []
@@ -201,34 +201,34 @@ def calibrate(setup: Setup) -> DemoPart:
         DemoFile("calibration.png", "predicted over measured cycles", setup.command),
         *files,
     ]
-    fitted, apart = (sum(row["use"] == use for row in rows) for use in ("fit", "holdout"))
+    fit_count, held_out = (sum(row["use"] == use for row in rows) for use in ("fit", "holdout"))
     text = (
-        f"Terms of {found.die.rows}x{found.die.cols} {found.die.dtype} dies, each a cost per row, column, tile, "
-        "word or command, fitted to small arrays of the same kind. Runs of the use holdout were kept apart: other "
-        "arrays, other shapes. Those of the use check are the co-simulated ones above, with another memory.\n\n"
+        f"Terms of {fitted.die.rows}x{fitted.die.cols} {fitted.die.dtype} dies, each a cost per row, column, tile, "
+        "word or command, fitted to small arrays of the same kind. Runs of the use holdout were not fitted: they have "
+        "other arrays and shapes. Runs of the use check are the co-simulated ones above, with another memory.\n\n"
         f"![predicted over measured cycles](calibration.png)\n\n{_prediction_table([*rows, *checks])}\n"
-        + markdown(die_calibration.fits(found.terms), ["term", "value", "design", "unit"])
+        + markdown(die_calibration.fits(fitted.terms), ["term", "value", "design", "unit"])
         + "\nCollectives on rows of dies, and the terms of the network-on-package fitted to them.\n\n"
         + markdown(rows_nop, ["op", "algorithm", "mesh", "flits", "use", "cycles", "predicted_cycles"])
         + "\n"
-        + markdown(nop_calibration.nop_fits(found), ["term", "value", "design", "unit", "use"])
+        + markdown(nop_calibration.nop_fits(fitted), ["term", "value", "design", "unit", "use"])
     )
     figures |= {
         "holdout_max_relative_error": error,
-        "nop_holdout_max_relative_error": found.provenance["nop_holdout_max_relative_error"],
+        "nop_holdout_max_relative_error": fitted.provenance["nop_holdout_max_relative_error"],
         "check_max_relative_error": max((row["relative_error"] for row in checks), default=None),
     }
-    summary = f"{fitted} runs fitted, {apart} kept apart: largest error on these {error:.3%}"
+    summary = f"{fit_count} runs fitted, {held_out} held out: largest error on these {error:.3%}"
     return DemoPart(summary, text, files, figures)
 
 
-def _checks(runs: Sequence[Run], found: Calibration) -> list[dict[str, Any]]:
-    """Rows of runs that have no part in the calibration, where its terms hold: without random stalls."""
+def _checks(runs: Sequence[Run], calibration: Calibration) -> list[dict[str, Any]]:
+    """Return rows of the runs outside the calibration for which its terms hold: those without random stalls."""
     rows = []
     for run in runs:
         record = run.record
-        if record.dtype == found.die.dtype and not record.request.stall:
-            predicted, error = die_calibration.prediction_error(record, found.terms)
+        if record.dtype == calibration.die.dtype and not record.request.stall:
+            predicted, error = die_calibration.prediction_error(record, calibration.terms)
             rows.append(
                 {
                     "array": f"{record.rows}x{record.cols}",
@@ -256,13 +256,13 @@ def _prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def compare(setup: Setup) -> DemoPart:
     """Compare all distribution methods with the measured terms."""
-    found = setup.compared(Calibration.load(setup.calibration))
+    comparison = setup.compared(Calibration.load(setup.calibration))
     words = ["compare", "--model", setup.plan.model, "--dies", setup.plan.dies]
     words += ["--calibration", setup.calibration, *setup.options]
     json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
-    write_output(json_file, to_json(found.model_dump()) + "\n")
-    write_output(text_file, as_text(comparison_tables(found)))
-    plot_comparison(found, setup.folder / "comparison.png")
+    write_output(json_file, to_json(comparison.model_dump()) + "\n")
+    write_output(text_file, as_text(comparison_tables(comparison)))
+    plot_comparison(comparison, setup.folder / "comparison.png")
     files = [
         DemoFile(
             "comparison.json", "all methods on the same machine", command(*words, "--json", into=json_file)
@@ -274,45 +274,44 @@ def compare(setup: Setup) -> DemoPart:
     claims = "".join(
         f"Published for {claim.model} on {claim.dies} dies: {claim.speedup}x the speed, 1/{claim.energy_ratio} of "
         f"the energy ({claim.source}), in settings that are not public. All other figures are our own.\n\n"
-        for claim in found.published
+        for claim in comparison.published
     )
-    measured = ", ".join(entry.name for entry in found.measured_inputs)
+    measured = ", ".join(entry.name for entry in comparison.measured_inputs)
     text = (
-        f"{found.model} on {found.dies} dies ({found.mesh}), {found.global_batch} sequences of "
-        f"{found.sequence_length} tokens a step. Speed and energy are against the flat ring.\n\n"
-        f"![time and energy of a step](comparison.png)\n\n{markdown(_method_rows(found.methods), names)}\n"
+        f"{comparison.model} on {comparison.dies} dies ({comparison.mesh}), {comparison.global_batch} sequences of "
+        f"{comparison.sequence_length} tokens a step. Speed and energy are against the flat ring.\n\n"
+        f"![time and energy of a step](comparison.png)\n\n{markdown(_method_rows(comparison.methods), names)}\n"
         "What hecaton gains over flat rings with these switches:\n\n"
-        f"{markdown(_method_rows(found.baselines), names)}\n{claims}"
-        f"Measured inputs: {measured}. Published or assumed: {len(found.assumed_inputs)}, listed in "
+        f"{markdown(_method_rows(comparison.baselines), names)}\n{claims}"
+        f"Measured inputs: {measured}. Published or assumed: {len(comparison.assumed_inputs)}, listed in "
         "[comparison.json](comparison.json).\n"
     )
-    ours = next(row for row in found.methods if row.method == "hecaton")
+    ours = next(row for row in comparison.methods if row.method == "hecaton")
     summary = (
-        f"{found.model} on {found.dies} dies: {ours.speedup:.2f}x the speed and 1/{ours.energy_ratio:.2f} of the "
-        "energy of the flat ring"
+        f"{comparison.model} on {comparison.dies} dies: {ours.speedup:.2f}x the speed and "
+        f"1/{ours.energy_ratio:.2f} of the energy of the flat ring"
     )
     figures = {"speedup": ours.speedup, "energy_ratio": ours.energy_ratio, "step_seconds": ours.step_seconds}
     return DemoPart(summary, text, files, figures)
 
 
 def scale(setup: Setup) -> DemoPart:
-    """Project models that grow with their packages."""
-    found = setup.scaled(Calibration.load(setup.calibration))
+    """Project models that grow together with their packages."""
+    projections = setup.scaled(Calibration.load(setup.calibration))
     files = []
-    for each in found:
-        name = f"projections/{each.model}_{each.dies}_{each.method}.json"
+    for projection in projections:
+        name = f"projections/{projection.model}_{projection.dies}_{projection.method}.json"
         path = setup.folder / name
-        write_output(path, to_json(each.model_dump()) + "\n")
-        words = ["project", "--model", each.model, "--dies", each.dies, "--method", each.method]
-        words += ["--calibration", setup.calibration, *setup.options, "--json"]
-        files.append(
-            DemoFile(name, f"{each.model} on {each.dies} dies, {each.method}", command(*words, into=path))
-        )
-    plot_scaling(found, setup.folder / "scaling.png")
+        write_output(path, to_json(projection.model_dump()) + "\n")
+        words = ["project", "--model", projection.model, "--dies", projection.dies]
+        words += ["--method", projection.method, "--calibration", setup.calibration, *setup.options, "--json"]
+        what = f"{projection.model} on {projection.dies} dies, {projection.method}"
+        files.append(DemoFile(name, what, command(*words, into=path)))
+    plot_scaling(projections, setup.folder / "scaling.png")
     files.append(
         DemoFile("scaling.png", "shares of a step, and computation over communication", setup.command)
     )
-    rows = [_scaling_row(each) for each in found]
+    rows = [_scaling_row(projection) for projection in projections]
     ours = [row["compute_to_nop"] for row in rows if row["method"] == "hecaton"]
     summary = f"computation over communication of hecaton from {max(ours):.2f} to {min(ours):.2f}"
     names = {"compute_to_nop": "array over NoP time", "step_seconds": "step s", "mfu": "MFU"}
@@ -324,8 +323,8 @@ def scale(setup: Setup) -> DemoPart:
         for row in rows
     ]
     text = (
-        "Model and package grow together. Array over NoP time is computation over communication, whether hidden or "
-        "not; the other columns are shares of a step.\n\n"
+        "Model and package grow together. Array over NoP time is computation over communication, hidden or not; "
+        "the other columns are shares of a step.\n\n"
         f"![weak scaling](scaling.png)\n\n{markdown(shown, list(shown[0]))}"
     )
     return DemoPart(summary, text, files, {"scaling": rows})
@@ -334,13 +333,13 @@ def scale(setup: Setup) -> DemoPart:
 _TIME_LABELS = [label for label, _ in TIME_PARTS.values()]
 
 
-def _scaling_row(found: Projection) -> dict[str, Any]:
+def _scaling_row(projection: Projection) -> dict[str, Any]:
     row: dict[str, Any] = {
-        name: getattr(found, name)
+        name: getattr(projection, name)
         for name in ("model", "dies", "method", "compute_to_nop", "step_seconds", "mfu")
     }
     for part, (label, _) in TIME_PARTS.items():
-        row[label] = getattr(found.breakdown, part) / found.step_seconds
+        row[label] = getattr(projection.breakdown, part) / projection.step_seconds
     return row
 
 

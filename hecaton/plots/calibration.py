@@ -10,14 +10,14 @@ from hecaton.plots.figure import saved_figure
 
 KINDS = {
     "fit": ("fitted", {"marker": "o", "s": 70, "facecolors": "none", "edgecolors": "#0072b2"}),
-    "holdout": ("kept apart", {"marker": "D", "s": 60, "facecolors": "none", "edgecolors": "#d55e00"}),
+    "holdout": ("held out", {"marker": "D", "s": 60, "facecolors": "none", "edgecolors": "#d55e00"}),
     "check": ("another memory, not fitted", {"marker": "x", "s": 45, "color": "#009e73"}),
 }
 """Uses of a run, with their labels and marks."""
 
 
 def plot_calibration(rows: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
-    """Predicted over measured cycles, and the error of each run in per cent, by use; written to ``path``.
+    """Draw predicted over measured cycles, and the error of each run in per cent, by use, into ``path``.
 
     ``rows`` have the keys ``use`` (one of :data:`KINDS`), ``cycles``, ``predicted_cycles`` and
     ``relative_error``.
@@ -27,15 +27,15 @@ def plot_calibration(rows: Sequence[Mapping[str, Any]], title: str, path: Path) 
     with saved_figure(path, 11, 5.2) as figure:
         left, right = figure.subplots(1, 2)
         for use, (label, marks) in KINDS.items():
-            chosen = [row for row in rows if row["use"] == use]
-            if not chosen:
+            used = [row for row in rows if row["use"] == use]
+            if not used:
                 continue
-            measured = [row["cycles"] for row in chosen]
-            # The largest of all, since an error of one run must not hide behind a mean.
-            worst = max(row["relative_error"] for row in chosen)
-            text = f"{label}: {len(chosen)} runs, largest error {worst:.2%}"
-            left.scatter(measured, [row["predicted_cycles"] for row in chosen], linewidths=1.6, **marks)
-            errors = [100 * (row["predicted_cycles"] / row["cycles"] - 1) for row in chosen]
+            measured = [row["cycles"] for row in used]
+            # The largest error, since a mean would hide a single bad run.
+            worst = max(row["relative_error"] for row in used)
+            text = f"{label}: {len(used)} runs, largest error {worst:.2%}"
+            left.scatter(measured, [row["predicted_cycles"] for row in used], linewidths=1.6, **marks)
+            errors = [100 * (row["predicted_cycles"] / row["cycles"] - 1) for row in used]
             right.scatter(measured, errors, linewidths=1.6, label=text, **marks)
         ends = [row[name] for row in rows for name in ("cycles", "predicted_cycles")]
         limits = min(ends) / 1.25, max(ends) * 1.25

@@ -1,4 +1,4 @@
-"""What all plots share: one look, units with prefixes, files that appear complete or not at all."""
+"""What all plots share: one style, units with prefixes, files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": "0.9",
     "legend.frameon": False,
     "savefig.dpi": 150,
-    "svg.hashsalt": "hecaton",  # ids in SVG files depend on it, and are random without
+    "svg.hashsalt": "hecaton",  # makes the ids in SVG files reproducible
 }
 
 COLOURS = {
@@ -39,7 +39,7 @@ COLOURS = {
     "optimizer": "#999999",
     "static": "#444444",
 }
-"""Colours by what time or energy goes to (Okabe and Ito, which most colour-blind readers can tell apart)."""
+"""Colours by use of time or energy, from the palette of Okabe and Ito, made for colour-blind readers."""
 
 
 def check_plot(path: Path) -> None:
@@ -64,7 +64,7 @@ def _format(path: Path) -> str:
 
 @contextmanager
 def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of ``width`` x ``height`` inches to draw on, written to ``path`` (png, pdf or svg) at the end.
+    """Yield a figure of ``width`` x ``height`` inches, and write it to ``path`` (png, pdf or svg) at the end.
 
     Raises ``ValueError`` when the format is unknown, ``OSError`` when the place cannot be written.
     """
@@ -83,9 +83,9 @@ def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 
 def prefixed(largest: float, unit: str) -> tuple[float, str]:
-    """Factor and unit that bring values of at most ``largest`` into a readable range: ``(1e6, "MJ")``.
+    """Return factor and unit for values of at most ``largest``, such as ``(1e6, "MJ")``.
 
-    Seconds get no prefix above one: nobody reads kiloseconds.
+    Seconds get no prefix above one.
     """
     if largest <= 0 or not math.isfinite(largest):
         return 1.0, unit
@@ -102,9 +102,9 @@ def stacked_bars(
     colours: Mapping[str, str],
     totals: Sequence[str],
 ) -> None:
-    """Draw one horizontal bar for each of ``names``, stacked of ``parts`` (label to a value a name).
+    """Draw a horizontal bar for each of ``names``, stacked from ``parts``: a value for each name, by label.
 
-    Parts that are zero everywhere are left out. ``totals`` stand at the ends of the bars.
+    Parts that are zero everywhere are left out. ``totals`` label the ends of the bars.
     """
     start = [0.0] * len(names)
     for part, values in parts.items():
@@ -120,5 +120,5 @@ def stacked_bars(
     axes.grid(visible=False, axis="y")
     if not any(start):
         return
-    # Below tick labels and axis label, which take about four lines of the legend's font.
+    # Below the tick labels and the axis label, which take about four lines of the legend's font.
     axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.6, ncols=3)

@@ -21,7 +21,7 @@ TIME_PARTS = {
     "dram_exposed": ("DRAM, exposed", "dram"),
     "optimizer": ("optimizer", "optimizer"),
 }
-"""Parts of a step that add up to it, with their labels and what their colours are called."""
+"""Parts of a step that add up to its time, with their labels and the names of their colours."""
 
 ENERGY_PARTS = {
     "array": ("array", "array"),
@@ -32,28 +32,28 @@ ENERGY_PARTS = {
     "dram": ("DRAM", "dram"),
     "static": ("static", "static"),
 }
-"""Parts of the energy, likewise."""
+"""Parts of the energy of a step, in the same form."""
 
 
-def plot_projection(found: Projection, path: Path) -> None:
-    """Time and energy of one step by part, as horizontal bars, written to ``path`` (png, pdf or svg)."""
-    label = f"{found.model}, {found.dies} dies, {found.method}"
-    _stacks([found.method], [found.breakdown], [found.energy], label, path)
+def plot_projection(projection: Projection, path: Path) -> None:
+    """Draw time and energy of one step by part as horizontal bars, into ``path`` (png, pdf or svg)."""
+    label = f"{projection.model}, {projection.dies} dies, {projection.method}"
+    _stacks([projection.method], [projection.breakdown], [projection.energy], label, path)
 
 
-def plot_comparison(found: Comparison, path: Path) -> None:
-    """Time and energy of one step by part, for every method and for flat rings with other switches."""
-    methods = [row.switches for row in found.methods if row.method == "flat-ring"]
-    others = [row for row in found.baselines if row.switches not in methods]
-    rows: list[MethodResult] = [*found.methods, *others]
-    names = [row.method for row in found.methods] + [
+def plot_comparison(comparison: Comparison, path: Path) -> None:
+    """Draw time and energy of one step by part, for every method and for flat rings with other switches."""
+    methods = [row.switches for row in comparison.methods if row.method == "flat-ring"]
+    others = [row for row in comparison.baselines if row.switches not in methods]
+    rows: list[MethodResult] = [*comparison.methods, *others]
+    names = [row.method for row in comparison.methods] + [
         f"{row.method}, {row.switches['direction']} way{'' if row.switches['direction'] == 'one' else 's'}"
         f"{'' if row.switches['overlap'] else ', no overlap'}"
         for row in others
     ]
-    label = f"{found.model}, {found.dies} dies ({found.mesh})"
+    label = f"{comparison.model}, {comparison.dies} dies ({comparison.mesh})"
     claims = "; ".join(
-        f"published: {claim.speedup}x speed, 1/{claim.energy_ratio} energy" for claim in found.published
+        f"published: {claim.speedup}x speed, 1/{claim.energy_ratio} energy" for claim in comparison.published
     )
     _stacks(names, [row.breakdown for row in rows], [row.energy for row in rows], label, path, claims)
 
@@ -69,9 +69,10 @@ def _stacks(
     with saved_figure(path, 12, 2.6 + 0.42 * len(names)) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         seconds = {
-            text: [float(getattr(each, part)) for each in times] for part, (text, _) in TIME_PARTS.items()
+            text: [float(getattr(breakdown, part)) for breakdown in times]
+            for part, (text, _) in TIME_PARTS.items()
         }
-        joules = {text: [each[part] for each in energies] for part, (text, _) in ENERGY_PARTS.items()}
+        joules = {text: [energy[part] for energy in energies] for part, (text, _) in ENERGY_PARTS.items()}
         _bars(left, names, seconds, dict(TIME_PARTS.values()), "time of a step", "s")
         _bars(right, names, joules, dict(ENERGY_PARTS.values()), "energy of a step", "J")
         left.invert_yaxis()

@@ -15,33 +15,31 @@ if TYPE_CHECKING:
 
 
 def plot_scaling(
-    found: Sequence[Projection] | Sequence[ScalingRow],
+    rows: Sequence[Projection] | Sequence[ScalingRow],
     path: Path,
     title: str = "Weak scaling: model and package grow together",
 ) -> None:
-    """Shares of a step by part, and computation over communication, for every model and method of ``found``;
-    written to ``path``.
-    """
-    methods = list(dict.fromkeys(each.method for each in found))
-    cases = list(dict.fromkeys((each.model, each.dies) for each in found))
+    """Draw shares of a step by part, and computation over communication, for each of ``rows``, into ``path``."""
+    methods = list(dict.fromkeys(row.method for row in rows))
+    cases = list(dict.fromkeys((row.model, row.dies) for row in rows))
     parts = {
-        text: [100 * getattr(each.breakdown, part) / each.step_seconds for each in found]
+        text: [100 * getattr(row.breakdown, part) / row.step_seconds for row in rows]
         for part, (text, _) in TIME_PARTS.items()
     }
-    with saved_figure(path, 13, 2.2 + 0.45 * len(found)) as figure:
+    with saved_figure(path, 13, 2.2 + 0.45 * len(rows)) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(4, 3))
         stacked_bars(
             left,
-            [f"{each.model}, {each.dies} dies, {each.method}" for each in found],
+            [f"{row.model}, {row.dies} dies, {row.method}" for row in rows],
             parts,
             {text: COLOURS[key] for text, key in TIME_PARTS.values()},
-            [f"{each.step_seconds:.4g} s" for each in found],
+            [f"{row.step_seconds:.4g} s" for row in rows],
         )
         left.invert_yaxis()
         left.set_xticks(range(0, 101, 20))
         left.set_xlabel("share of a step (%), and its seconds")
         for method, mark in zip(methods, "os^Dv", strict=False):
-            ratios = {(each.model, each.dies): each.compute_to_nop for each in found if each.method == method}
+            ratios = {(row.model, row.dies): row.compute_to_nop for row in rows if row.method == method}
             right.plot(
                 [index for index, case in enumerate(cases) if case in ratios],
                 [ratios[case] for case in cases if case in ratios],
@@ -58,11 +56,9 @@ def plot_scaling(
         figure.suptitle(title)
 
 
-def plot_sensitivity(found: Sequence[SensitivityRow], path: Path) -> None:
-    """Step time over a parameter of the machine, one panel a parameter that has numbers as values; written to
-    ``path``.
-    """
-    rows = [row for row in found if not row.parameter.startswith(("switch", "mesh"))]
+def plot_sensitivity(results: Sequence[SensitivityRow], path: Path) -> None:
+    """Draw step time over the parameters of the machine, a panel for each numeric parameter, into ``path``."""
+    rows = [row for row in results if not row.parameter.startswith(("switch", "mesh"))]
     parameters = list(dict.fromkeys(row.parameter for row in rows))
     methods = list(dict.fromkeys(row.method for row in rows))
     with saved_figure(path, 3.2 * max(1, len(parameters)), 4) as figure:

@@ -1,4 +1,4 @@
-"""Plot of a sweep: all points over two objectives, the Pareto front among them."""
+"""Plot of a sweep: all points over two objectives, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from hecaton.plots.figure import COLOURS, saved_figure
 
 AXIS_UNITS = {"step_seconds": "s", "energy_joules": "J", "cost_dollars": "$", "die_mm2": "mm2"}
 MAX_POINTS = 200_000
-"""Points drawn at most: evenly chosen ones, all of the front."""
+"""Most points drawn behind the front, evenly chosen. The front is drawn whole."""
 
 
 def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path) -> None:
-    """Scatter of the rows of ``result`` over the first two of ``objectives``, coloured by the third, the front
-    in front; written to ``path`` (png, pdf or svg).
+    """Draw the rows of ``result`` over the first two of ``objectives`` into ``path`` (png, pdf or svg).
+
+    The Pareto front is drawn over the other points, coloured by the third objective.
     """
     import pyarrow.parquet as pq
 
@@ -27,12 +28,14 @@ def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path
     columns = {name: table[name].to_numpy() for name in names}
     good = np.asarray(table["reason"].to_pylist(), dtype=object) == ""
     front = table["pareto"].to_numpy() & good
-    rest = np.flatnonzero(good & ~front)
-    rest = rest[:: max(1, len(rest) // MAX_POINTS)]
+    behind = np.flatnonzero(good & ~front)
+    behind = behind[:: max(1, len(behind) // MAX_POINTS)]
     with saved_figure(path, 9, 6) as figure:
         axes = figure.subplots()
         style: dict[str, Any] = {"rasterized": True, "linewidths": 0}
-        axes.scatter(columns[first][rest], columns[second][rest], s=4, color="0.8", label="points", **style)
+        axes.scatter(
+            columns[first][behind], columns[second][behind], s=4, color="0.8", label="points", **style
+        )
         colour = columns[names[2]][front] if len(names) > 2 else COLOURS["nop"]
         marks = axes.scatter(
             columns[first][front],

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from cosim.records.traffic import TrafficRecord
 
 LATENCY_SHOWN = 12
-"""Highest latency of the plot, in latencies at zero load: above saturation it only tells how long the run was."""
+"""Highest latency of the plot, over that at zero load. Above saturation it depends on the length of the run."""
 
 
 def plot_latency(records: Sequence[TrafficRecord], path: Path) -> None:
-    """Latency and throughput over the offered load of ``records``, of one mesh; written to ``path``."""
+    """Draw latency and throughput over the offered load of ``records``, all of one mesh, into ``path``."""
     ordered = sorted(
         (record for record in records if record.latency_mean is not None), key=lambda record: record.offered
     )
@@ -37,7 +37,7 @@ def plot_latency(records: Sequence[TrafficRecord], path: Path) -> None:
         left.set_ylabel("mean latency (cycles)")
         left.legend()
         right.plot(offered, [record.throughput for record in ordered], marker="o", color=COLOURS["nop"])
-        right.plot(offered, offered, color=COLOURS["static"], linestyle=":", label="all that is offered")
+        right.plot(offered, offered, color=COLOURS["static"], linestyle=":", label="offered load")
         right.set_xlabel("offered load (flits/node/cycle)")
         right.set_ylabel("throughput (flits/node/cycle)")
         right.set_ylim(bottom=0)

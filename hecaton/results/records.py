@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import ValidationError
 
+from cosim.records.base import Record
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.regress.reuse import run_unless_known
 from cosim.workers.pool import run_all
@@ -62,15 +62,6 @@ def known_records(request: GemmRequest, folder: Path) -> list[GemmRecord]:
         if record.request == request:
             records.append(record)
     return records
-
-
-class Record(Protocol):
-    """A measurement with a file of its own."""
-
-    @property
-    def file_name(self) -> str: ...
-
-    def model_dump_json(self, *, indent: int) -> str: ...
 
 
 def save_record(record: Record, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The command that makes a result again, as a line for a shell."""
+"""The command that reproduces a result, as a line for a shell."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cosim.records.gemm import GemmRequest
 
 
 def command(*words: object, into: Path | None = None) -> str:
-    """``hecaton`` with these words, quoted where a shell needs it; ``into`` is the file that stdout goes to."""
+    """Return ``hecaton`` with these words, quoted for a shell; ``into`` is the file that stdout goes to."""
     line = shlex.join(["hecaton", *map(str, words)])
     return line if into is None else f"{line} > {shlex.quote(str(into))}"
 
 
 def gemm_command(request: GemmRequest, records: Path) -> str:
-    """The command that runs ``request`` and leaves its record in ``records``."""
+    """Return the command that runs ``request`` and leaves its record in ``records``."""
     words: list[object] = ["cosim", "gemm", "--m", request.m, "--k", request.k, "--n", request.n]
     for name in ("form", "stall", "interval", "operands", "seed", "sim"):
         value = getattr(request, name)
@@ -35,11 +35,11 @@ def gemm_command(request: GemmRequest, records: Path) -> str:
 
 
 def _differences(section: str, spec: StrictModel, base: StrictModel) -> Sequence[str]:
-    """``KEY=VALUE`` for every field in which ``spec`` differs from ``base``."""
-    found = []
+    """Return ``KEY=VALUE`` for every field in which ``spec`` differs from ``base``."""
+    assignments = []
     for name in type(spec).model_fields:
         value = getattr(spec, name)
         if value != getattr(base, name):
             plain = isinstance(value, str) and parse_value(value) == value
-            found.append(f"{section}.{name}={value if plain else to_toml_value(value)}")
-    return found
+            assignments.append(f"{section}.{name}={value if plain else to_toml_value(value)}")
+    return assignments

@@ -58,12 +58,12 @@ class SweepFiles:
         elif path.read_text(encoding="utf-8") != key:
             raise ValueError(
                 f"{self._folder}: has parts of an interrupted sweep of another space, machine or version: "
-                f"remove it to start anew, or give another output"
+                f"remove it to start again, or give another output"
             )
 
     @property
     def missing(self) -> list[int]:
-        """Tasks without a part."""
+        """Numbers of the tasks without a part."""
         return [number for number in range(len(self._tasks)) if not self._part(number).exists()]
 
     def save(self, number: int, points: Points) -> None:
@@ -147,14 +147,14 @@ def input_columns(sweep: Sweep, index: NDArray[np.int64]) -> dict[str, pa.Array]
     remaining = index
     wanted = input_names(sweep)
     for axis in reversed((*sweep.outer, *sweep.inner)):
-        remaining, place = np.divmod(remaining, len(axis.values))
+        remaining, position = np.divmod(remaining, len(axis.values))
         for name, values in _values(axis):
             if name == "mesh":
                 sizes = [mesh_of(value) for value in values]
-                columns["dies"] = _column([rows * cols for rows, cols in sizes], place)
+                columns["dies"] = _column([rows * cols for rows, cols in sizes], position)
                 values = [f"{rows}x{cols}" for rows, cols in sizes]
             if name in wanted:
-                columns[name] = _column(values, place)
+                columns[name] = _column(values, position)
     return {name: columns[name] for name in wanted}
 
 
@@ -163,7 +163,7 @@ def _values(axis: SweepAxis) -> Iterator[tuple[str, list[Any]]]:
         yield name, list(values)
 
 
-def _column(values: Sequence[Any], place: NDArray[np.int64]) -> pa.Array:
+def _column(values: Sequence[Any], position: NDArray[np.int64]) -> pa.Array:
     import pyarrow as pa
 
     types = {type(value) for value in values if value is not None}
@@ -171,7 +171,7 @@ def _column(values: Sequence[Any], place: NDArray[np.int64]) -> pa.Array:
         values = [None if value is None else float(value) for value in values]
     elif len(types) > 1:
         values = [None if value is None else str(value) for value in values]
-    return pa.array(values).take(pa.array(place))
+    return pa.array(values).take(pa.array(position))
 
 
 def _floats(column: Any) -> NDArray[np.float64]:

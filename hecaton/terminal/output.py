@@ -1,4 +1,4 @@
-"""Where a subcommand's words go: its result to stdout, everything else to stderr."""
+"""Output of a subcommand: its result goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 class Output:
     """The output of one subcommand, as a context.
 
-    With ``as_json`` the result becomes exactly one JSON object on stdout, and whatever else is printed
-    meanwhile, by this process or by a program that it starts, goes to stderr. Otherwise the result is shown
-    as a table. The result is printed when the context ends, also when it ends in a failed check; any other
-    error prints none.
+    With ``as_json`` the result becomes exactly one JSON object on stdout. Anything else that is printed inside the
+    context, by this process or by one that it starts, goes to stderr. Otherwise the result is shown as a table. The
+    result is printed when the context ends, also after a failed check; after any other error nothing is printed.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -65,17 +64,16 @@ class Output:
         self._view = view
 
     def note(self, text: str) -> None:
-        """Tell the reader ``text`` on stderr; silent with ``--json``."""
+        """Print ``text`` on stderr; silent with ``--json``."""
         if not self._as_json:
             print(text, file=sys.stderr)  # noqa: T201
 
     @contextmanager
     def progress(self, label: str, total: float) -> Iterator[Callable[..., None]]:
-        """A progress bar on stderr for ``total`` steps.
+        """Show a progress bar of ``total`` steps on stderr; yield a function to call with a number of steps done, 1 by
+        default.
 
-        Call what it gives after each step, or with a number of steps.
-
-        Silent with ``--json`` and when stderr is no terminal.
+        Silent with ``--json`` and when stderr is not a terminal.
         """
         from rich.console import Console
         from rich.progress import Progress
@@ -87,20 +85,20 @@ class Output:
 
     @contextmanager
     def fraction(self, label: str) -> Iterator[Callable[[float], None]]:
-        """A progress bar like :meth:`progress`; call what it gives with the part that is over, from 0 to 1."""
+        """Show a progress bar; yield a function to call periodically with the fraction completed, from 0 to 1."""
         with self.progress(label, 1.0) as advance:
             shown = 0.0
 
-            def show(part: float) -> None:
+            def show(completed: float) -> None:
                 nonlocal shown
-                advance(part - shown)
-                shown = part
+                advance(completed - shown)
+                shown = completed
 
             yield show
 
 
 def as_text(view: RenderableType) -> str:
-    """``view`` as a file or a pipe gets it: as wide as it needs to be; rich would cut it to 80 columns."""
+    """Return ``view`` for a file or a pipe, as wide as needed; rich would cut it to 80 columns."""
     from rich.console import Console
 
     text = io.StringIO()
@@ -109,7 +107,7 @@ def as_text(view: RenderableType) -> str:
 
 
 def to_json(data: Mapping[str, Any]) -> str:
-    """``data`` as one JSON object on one line; a number that is not finite becomes null."""
+    """Return ``data`` as one JSON object on one line; a number that is not finite becomes null."""
     return json.dumps(_plain(data), allow_nan=False, ensure_ascii=False)
 
 
@@ -133,9 +131,9 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """Send stdout to stderr: this process's prints, and the file descriptor that child processes inherit."""
+    """Send stdout to stderr: prints of this process, and the file descriptor that child processes inherit."""
     with ExitStack() as stack:
-        with suppress(OSError, ValueError):  # without a real stdout there is nothing for children to write to
+        with suppress(OSError, ValueError):  # without a real stdout, children have none either
             sys.stdout.flush()
             saved = os.dup(1)
             stack.callback(os.close, saved)

@@ -20,7 +20,7 @@ _SIM = typer.Option(
 Simulator = Annotated[str, _SIM]
 OptionalSimulator = Annotated[str | None, _SIM]
 
-Records = Annotated[
+RecordFolder = Annotated[
     Path, typer.Option("--records", metavar="DIR", help="Directory for the measurement records.")
 ]
 
@@ -29,7 +29,7 @@ Algorithm = Annotated[
     typer.Option("--algorithm", metavar="ring|chain", help="Folded ring, or chain in both directions."),
 ]
 
-Operands = Annotated[
+OperandChoice = Annotated[
     str,
     typer.Option(
         "--operands",
@@ -71,7 +71,7 @@ class GemmOptions:
             help="Least cycles between requests to a memory.",
         ),
     ] = 1
-    operands: Operands = "normal"
+    operands: OperandChoice = "normal"
 
     def __str__(self) -> str:
         return f"{self.m}x{self.k}x{self.n} ({self.form})"
@@ -83,7 +83,7 @@ class RunOptions:
 
     seed: Seed = 0
     sim: Simulator = "icarus"
-    records: Records = Path("records")
+    records: RecordFolder = Path("records")
     trace: Annotated[
         Path | None,
         typer.Option(

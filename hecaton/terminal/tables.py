@@ -1,4 +1,4 @@
-"""Tables for the terminal, in one look."""
+"""Tables for the terminal, in one style."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G",
 
 
 def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: str | None = None) -> Table:
-    """One line for each of ``rows``, one column for each of ``names`` (keys of the rows)."""
+    """Return a table: a line for each of ``rows``, a column for each of ``names``, which are keys of the rows."""
     entries = list(rows)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
@@ -27,7 +27,7 @@ def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: s
 
 
 def markdown(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """The same table as :func:`columns` makes, as Markdown."""
+    """Return the table of :func:`columns` as Markdown."""
     entries = [[cell(row.get(name)).replace("|", r"\|") for name in names] for row in rows]
     sides = [
         "---:" if all(_is_number(line[index]) for line in entries) else "---" for index in range(len(names))
@@ -36,7 +36,7 @@ def markdown(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
 
 
 def pairs(data: Mapping[str, Any], *, title: str | None = None) -> Table:
-    """Two columns, name and value, one line for each key of ``data``; nested mappings as dotted names."""
+    """Return a table of names and values, a line for each key of ``data``; nested keys get dotted names."""
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
@@ -46,7 +46,7 @@ def pairs(data: Mapping[str, Any], *, title: str | None = None) -> Table:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it: floats with four significant digits, None as a dash."""
+    """Return ``value`` as a table shows it: floats with four significant digits, None as a dash."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -61,7 +61,7 @@ def cell(value: Any) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """``value`` with an SI prefix and four significant digits: ``quantity(0.0123, "s")`` is ``12.3 ms``."""
+    """Return ``value`` with an SI prefix and four significant digits: ``quantity(0.0123, "s")`` is ``12.3 ms``."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
     exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), min(PREFIXES)), max(PREFIXES))

@@ -11,7 +11,7 @@ from hecaton.commands.cosim.measured import show_record
 from hecaton.terminal.link_options import LinkOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
-from hecaton.terminal.simulation_options import Algorithm, Operands, RunOptions, Stall, WholePackage
+from hecaton.terminal.simulation_options import Algorithm, OperandChoice, RunOptions, Stall, WholePackage
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import integer, parse_mesh
 
@@ -69,7 +69,7 @@ def collective(
         ),
     ] = "row",
     algorithm: Algorithm = "chain",
-    operands: Operands = "normal",
+    operands: OperandChoice = "normal",
     stall: Stall = 0.0,
     package: WholePackage = False,
     machine: MachineOptions,

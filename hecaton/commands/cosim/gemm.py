@@ -75,7 +75,7 @@ def gemm(
         with out.fraction("cycles") as progress:
             record = prepared.run(terms, progress)
         compared = f"of {workload.m * workload.n} results differ from the golden model"
-        show_record(out, record, run.records, _tables, compared)
+        show_record(out, record, run.records, _tables, mismatches=record.mismatches, compared=compared)
 
 
 def _tables(record: GemmRecord, provenance: Mapping[str, object]) -> RenderableType:

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hecaton.terminal.errors import CheckFailed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from cosim.records.base import Record
     from hecaton.terminal.output import Output
 
-
-class MeasuredRun(Protocol):
-    """The record of a run whose results were compared with the golden model."""
-
-    @property
-    def file_name(self) -> str: ...
-    @property
-    def mismatches(self) -> int: ...
-    @property
-    def sim(self) -> str: ...
-    @property
-    def simulator_version(self) -> str: ...
-    @property
-    def wall_seconds(self) -> float: ...
-
-    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
-    def model_dump_json(self, *, indent: int) -> str: ...
-
-
-RecordT = TypeVar("RecordT", bound=MeasuredRun)
+RecordT = TypeVar("RecordT", bound="Record")
 
 
 def show_record(
@@ -40,12 +22,14 @@ def show_record(
     record: RecordT,
     folder: Path,
     tables: Callable[[RecordT, Mapping[str, object]], RenderableType],
+    *,
+    mismatches: int,
     compared: str,
 ) -> None:
     """Save ``record`` in ``folder`` and make it the result of the command.
 
-    ``tables`` gets the record and the lines of its provenance. ``compared`` says what the mismatches are of, as in
-    ``of 12 results``. Raises ``CheckFailed`` if there are any.
+    ``tables`` gets the record and the lines of its provenance. ``compared`` follows the number of ``mismatches`` in
+    the error line, as in ``of 12 results differ``. Raises ``CheckFailed`` if there are mismatches.
     """
     from hecaton.results.records import save_record
 
@@ -55,5 +39,5 @@ def show_record(
         "record": str(path),
     }
     out.result({**record.model_dump(mode="json"), "record": str(path)}, tables(record, provenance))
-    if record.mismatches:
-        raise CheckFailed(f"{record.mismatches} {compared}")
+    if mismatches:
+        raise CheckFailed(f"{mismatches} {compared}")

@@ -87,7 +87,7 @@ def package(
         with out.fraction("phases") as progress:
             record = prepared.run(progress)
         compared = f"of {workload.m * workload.n} results differ from the golden model"
-        show_record(out, record, run.records, _tables, compared)
+        show_record(out, record, run.records, _tables, mismatches=record.mismatches, compared=compared)
 
 
 def _tables(record: PackageGemmRecord, provenance: Mapping[str, object]) -> RenderableType:

@@ -11,7 +11,7 @@ import typer
 from hecaton.terminal.errors import CheckFailed
 from hecaton.terminal.options import AsJson, MachineOptions, OptionalSeed, WorkerOptions
 from hecaton.terminal.output import Output
-from hecaton.terminal.simulation_options import OptionalSimulator, Records
+from hecaton.terminal.simulation_options import OptionalSimulator, RecordFolder
 from hecaton.terminal.subcommand import subcommand
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def regress(
         Path, typer.Argument(metavar="LIST.toml", help="The matrix of runs, and the bounds.")
     ],
     processes: WorkerOptions,
-    records: Records = Path("records"),
+    records: RecordFolder = Path("records"),
     sim: OptionalSimulator = None,
     seed: OptionalSeed = None,
     machine: MachineOptions,
