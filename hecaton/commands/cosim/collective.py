@@ -117,9 +117,9 @@ def collective(
         )
         where = f"a package of {rows}x{cols}" if package else f"{rows}x{cols}"
         out.note(f"simulating {op} of {flits} flits a die on {where} dies with {run.sim} ...")
-        show_record(
-            out, prepared.run(), run.records, _tables, "words of the chunks differ from the golden result"
-        )
+        record = prepared.run()
+        compared = "words of the chunks differ from the golden result"
+        show_record(out, record, run.records, _tables, mismatches=record.mismatches, compared=compared)
 
 
 def _tables(record: CollectiveRecord, provenance: Mapping[str, object]) -> RenderableType:
