@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from amaranth.hdl import Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
@@ -77,6 +77,9 @@ class Block(wiring.Component):
 
     # Amaranth warns of components that are never elaborated, and repeated blocks are not.
     _MustUse__silence = True
+
+    port_names: ClassVar[Mapping[str, str]] = {}
+    """Verilog names of ports that would be named otherwise, by the names that their members give them."""
 
     _parameters: Mapping[str, object]
 
@@ -184,7 +187,8 @@ def port_values(block: Block) -> dict[str, tuple[Port, Signal]]:
 
 def _flat_members(block: Block) -> Iterator[tuple[str, wiring.Member, Any]]:
     """Port members of a block with their Verilog names and values, in the order of declaration."""
-    return _flatten("", "", block.signature, block, block._names)
+    for name, member, value in _flatten("", "", block.signature, block, block._names):
+        yield block.port_names.get(name, name), member, value
 
 
 def _flatten(

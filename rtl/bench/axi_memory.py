@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, connect, flipped
 from amaranth.utils import exact_log2
 
 from chiplet.machine.specs import MemorySpec, NopSpec
-from rtl.bench.memory import SETTINGS, BenchMemory
+from rtl.bench.memory import BenchMemory, MemorySettings
 from rtl.block import Block, place
-from rtl.interface.axi import subordinate_members
+from rtl.interface.axi import AxiPort
 from rtl.interface.memory_port import request_layout, response_layout
 from rtl.lib.queue import Queue
 from rtl.package.memory_plane import COMMAND_READS
@@ -35,9 +35,9 @@ class AxiBenchMemory(Block):
 
     Members
     -------
-    s_axi_*
-        AXI4 subordinate port, see :data:`rtl.interface.axi.CHANNELS`.
-    latency, interval, stall, seed, reseed : In
+    s_axi : In(AxiPort)
+        AXI4 subordinate port.
+    settings : In(MemorySettings)
         As those of the bench memory.
     """
 
@@ -45,9 +45,10 @@ class AxiBenchMemory(Block):
         self._nop, self._memory, self._depth = nop, memory, depth
         super().__init__(
             {
-                **subordinate_members(nop=nop, memory=memory),
-                **{name: In(bits) for name, bits in SETTINGS.items()},
-            }
+                "s_axi": In(AxiPort(nop=nop, memory=memory)),
+                "settings": In(MemorySettings()),
+            },
+            names={"settings": ""},
         )
 
     @property
@@ -63,7 +64,7 @@ class AxiBenchMemory(Block):
         outstanding = self._memory.outstanding
         memory = BenchMemory(word_bytes=word_bytes, depth=self._depth, outstanding=outstanding)
         layout = request_layout(word_bytes)
-        address = data.StructLayout({"id": id_bits, "address": len(self.s_axi_awaddr) - shift})
+        address = data.StructLayout({"id": id_bits, "address": len(self.s_axi.awaddr) - shift})
         word = data.StructLayout({"data": 8 * word_bytes, "strobe": word_bytes // 4})
         blocks = {
             "memory": memory,
@@ -74,14 +75,14 @@ class AxiBenchMemory(Block):
         }
         for name, block in blocks.items():
             place(m, platform, name, block)
+        connect(m, flipped(self.settings), memory.settings)
         m.d.comb += [
-            *(getattr(memory, name).eq(getattr(self, name)) for name in SETTINGS),
-            addresses.i.payload.eq(Cat(self.s_axi_awid, self.s_axi_awaddr[shift:])),
-            addresses.i.valid.eq(self.s_axi_awvalid),
-            self.s_axi_awready.eq(addresses.i.ready),
-            words.i.payload.eq(Cat(self.s_axi_wdata, self.s_axi_wstrb[::4])),
-            words.i.valid.eq(self.s_axi_wvalid),
-            self.s_axi_wready.eq(words.i.ready),
+            addresses.i.payload.eq(Cat(self.s_axi.awid, self.s_axi.awaddr[shift:])),
+            addresses.i.valid.eq(self.s_axi.awvalid),
+            self.s_axi.awready.eq(addresses.i.ready),
+            words.i.payload.eq(Cat(self.s_axi.wdata, self.s_axi.wstrb[::4])),
+            words.i.valid.eq(self.s_axi.wvalid),
+            self.s_axi.wready.eq(words.i.ready),
         ]
 
         write_address, write_word = address(addresses.o.payload), word(words.o.payload)
@@ -90,33 +91,33 @@ class AxiBenchMemory(Block):
         held = Signal()
         read = Signal()
         m.d.comb += [
-            read.eq(self.s_axi_arvalid & readers.i.ready & ~held),
+            read.eq(self.s_axi.arvalid & readers.i.ready & ~held),
             write.eq(addresses.o.valid & words.o.valid & written.i.ready & ~read),
             request.write.eq(write),
-            request.address.eq(Mux(write, write_address.address, self.s_axi_araddr[shift:])),
+            request.address.eq(Mux(write, write_address.address, self.s_axi.araddr[shift:])),
             request.strobe.eq(write_word.strobe),
             request.data.eq(write_word.data),
-            memory.request.payload.eq(request),
-            memory.request.valid.eq(read | write),
-            self.s_axi_arready.eq(memory.request.ready & readers.i.ready & ~held),
-            readers.i.payload.eq(self.s_axi_arid),
-            readers.i.valid.eq(read & memory.request.ready),
-            addresses.o.ready.eq(write & memory.request.ready),
-            words.o.ready.eq(write & memory.request.ready),
+            memory.port.request.payload.eq(request),
+            memory.port.request.valid.eq(read | write),
+            self.s_axi.arready.eq(memory.port.request.ready & readers.i.ready & ~held),
+            readers.i.payload.eq(self.s_axi.arid),
+            readers.i.valid.eq(read & memory.port.request.ready),
+            addresses.o.ready.eq(write & memory.port.request.ready),
+            words.o.ready.eq(write & memory.port.request.ready),
             written.i.payload.eq(write_address.id),
-            written.i.valid.eq(write & memory.request.ready),
+            written.i.valid.eq(write & memory.port.request.ready),
         ]
-        m.d.sync += held.eq(write & ~memory.request.ready)
+        m.d.sync += held.eq(write & ~memory.port.request.ready)
 
         m.d.comb += [
-            self.s_axi_bid.eq(written.o.payload),
-            self.s_axi_bvalid.eq(written.o.valid),
-            written.o.ready.eq(self.s_axi_bready),
-            self.s_axi_rid.eq(readers.o.payload),
-            self.s_axi_rdata.eq(response_layout(word_bytes)(memory.response.payload).data),
-            self.s_axi_rlast.eq(1),
-            self.s_axi_rvalid.eq(memory.response.valid),
-            memory.response.ready.eq(self.s_axi_rready),
-            readers.o.ready.eq(memory.response.valid & self.s_axi_rready),
+            self.s_axi.bid.eq(written.o.payload),
+            self.s_axi.bvalid.eq(written.o.valid),
+            written.o.ready.eq(self.s_axi.bready),
+            self.s_axi.rid.eq(readers.o.payload),
+            self.s_axi.rdata.eq(response_layout(word_bytes)(memory.port.response.payload).data),
+            self.s_axi.rlast.eq(1),
+            self.s_axi.rvalid.eq(memory.port.response.valid),
+            memory.port.response.ready.eq(self.s_axi.rready),
+            readers.o.ready.eq(memory.port.response.valid & self.s_axi.rready),
         ]
         return m

@@ -6,15 +6,37 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.bench.xorshift import next_random
-from rtl.block import Block, check_integers, place
+from rtl.block import Block, Bundle, check_integers, place
 from rtl.lib.delay import Delay
 
-__all__ = ["BURST_BITS", "CHANCE_BITS", "STALL_BITS", "Channel"]
+__all__ = ["BURST_BITS", "CHANCE_BITS", "STALL_BITS", "Channel", "Faults"]
 
 CHANCE_BITS = 32
 """A chance of 1 is 2 to this."""
 BURST_BITS = 8
 STALL_BITS = 16
+
+
+class Faults(Bundle):
+    """Faults of channels, seen from who sets them; see :class:`Channel`.
+
+    Members
+    -------
+    flip_rate, stall_rate : Out(32)
+        Chances.
+    burst : Out(8), stall_mask : Out(16)
+        Wires of a burst, and bits of a stall's random length that are used.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "flip_rate": Out(CHANCE_BITS),
+                "burst": Out(BURST_BITS),
+                "stall_rate": Out(CHANCE_BITS),
+                "stall_mask": Out(STALL_BITS),
+            }
+        )
 
 
 class Channel(Block):
@@ -38,10 +60,8 @@ class Channel(Block):
         Ends of the wires.
     seed : In(32), reseed : In(1)
         Start of the random numbers, taken while ``reseed`` is high.
-    flip_rate, stall_rate : In(32)
-        Chances.
-    burst : In(8), stall_mask : In(16)
-        Wires of a burst, and bits of a stall's random length that are used.
+    faults : In(Faults)
+        Chances and sizes of faults.
     cut : In(1)
         The channel is dead.
     flip, stall : Out(1)
@@ -63,14 +83,12 @@ class Channel(Block):
                 "o": Out(wires),
                 "seed": In(32),
                 "reseed": In(1),
-                "flip_rate": In(CHANCE_BITS),
-                "burst": In(BURST_BITS),
-                "stall_rate": In(CHANCE_BITS),
-                "stall_mask": In(STALL_BITS),
+                "faults": In(Faults()),
                 "cut": In(1),
                 "flip": Out(1),
                 "stall": Out(1),
-            }
+            },
+            names={"faults": ""},
         )
 
     @property
@@ -92,16 +110,16 @@ class Channel(Block):
         blank = Signal(STALL_BITS)  # cycles of the stall that are left
         drawn, first, pattern = Signal(BURST_BITS + 1), Signal(range(self._wires)), Signal(self._wires)
         m.d.comb += [
-            drawn.eq(((low[16 : 16 + BURST_BITS] & self.burst) << 1) | 1),
+            drawn.eq(((low[16 : 16 + BURST_BITS] & self.faults.burst) << 1) | 1),
             first.eq((low[:16] * self._wires) >> 16),
             pattern.eq(drawn << first),
-            self.flip.eq((chance < self.flip_rate) & ~self.cut & (blank == 0)),
-            self.stall.eq((low < self.stall_rate) & ~self.cut & (blank == 0)),
+            self.flip.eq((chance < self.faults.flip_rate) & ~self.cut & (blank == 0)),
+            self.stall.eq((low < self.faults.stall_rate) & ~self.cut & (blank == 0)),
             flight.i.eq(self.i),
             self.o.eq(Mux(self.cut | (blank != 0), 0, flight.o ^ Mux(self.flip, pattern, 0))),
         ]
         with m.If(self.stall):
-            m.d.sync += blank.eq((chance[:STALL_BITS] & self.stall_mask) + 1)
+            m.d.sync += blank.eq((chance[:STALL_BITS] & self.faults.stall_mask) + 1)
         with m.Elif(blank != 0):
             m.d.sync += blank.eq(blank - 1)
         return m

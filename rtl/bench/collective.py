@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
-from rtl.bench.die import HOST, MEMORY
-from rtl.bench.memory import BenchMemory
-from rtl.bench.router_mesh import MeshLinks, RouterMesh, fault_members
+from rtl.bench.cycle import TIME_BITS
+from rtl.bench.memory import BenchMemory, MemorySettings
+from rtl.bench.router_mesh import MeshFaults, MeshLinks, RouterMesh
 from rtl.block import Block, place
 from rtl.die.die import Die
-from rtl.interface.flit import SIDES, flit_layout
-from rtl.interface.register_map import ADDRESS_BITS
-from rtl.lib.streams import joined
+from rtl.interface.flit import SIDES, FlitPort, flit_layout
+from rtl.interface.host_port import HostPort
 
 __all__ = ["CollectiveMesh", "CollectiveNode"]
-
-_SETTINGS = {"latency": 16, "interval": 16, "stall": 16, "seed": 32, "reseed": 1}
 
 
 class CollectiveNode(Block):
@@ -35,34 +31,28 @@ class CollectiveNode(Block):
     -------
     row, col : In(nop.coordinate_bits)
         Place in the mesh.
-    engine_{side}_in : In(stream), engine_{side}_out : Out(stream)
-        Flits from and to the router.
+    routers : In(FlitPort).array(4)
+        On each side, flits to the router (``i``) and from it (``o``).
     dead : In(4)
         Sides, from north on, whose link is dead.
-    host_*, done, error
+    host : In(HostPort), done, error : Out(1)
         Of the die.
-    memory_* : In
+    memory : In(MemorySettings)
         Settings of the memory.
     """
 
     def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, memory_depth: int) -> None:
         self._die, self._nop, self._memory, self._memory_depth = die, nop, memory, memory_depth
-        flit = stream.Signature(flit_layout(nop).size)
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
-                **{f"engine_{side.text}_in": In(flit) for side in SIDES},
-                **{f"engine_{side.text}_out": Out(flit) for side in SIDES},
+                "routers": In(FlitPort(flit_layout(nop).size)).array(len(SIDES)),
                 "dead": In(len(SIDES)),
-                "host_address": In(ADDRESS_BITS),
-                "host_write": In(1),
-                "host_write_data": In(32),
-                "host_read": In(1),
-                "host_read_data": Out(32),
+                "host": In(HostPort()),
                 "done": Out(1),
                 "error": Out(1),
-                **{f"memory_{name}": In(width) for name, width in _SETTINGS.items()},
+                "memory": In(MemorySettings()),
             }
         )
 
@@ -80,22 +70,18 @@ class CollectiveNode(Block):
         )
         place(m, platform, "die", die)
         place(m, platform, "memory", memory)
-        for sender, receiver in (
-            (die.request, memory.request),
-            (memory.response, die.response),
-            *((getattr(self, f"engine_{s.text}_in"), getattr(die, f"engine_{s.text}_in")) for s in SIDES),
-            *((getattr(die, f"engine_{s.text}_out"), getattr(self, f"engine_{s.text}_out")) for s in SIDES),
-        ):
-            m.d.comb += joined(sender, receiver)
+        connect(m, flipped(self.host), die.host)
+        connect(m, die.memory, memory.port)
+        connect(m, flipped(self.memory), memory.settings)
+        for n, (side, router) in enumerate(zip(die.sides, self.routers, strict=True)):
+            connect(m, side.o, flipped(router.i))
+            connect(m, flipped(router.o), side.i)
+            m.d.comb += side.dead.eq(self.dead[n])
         m.d.comb += [
             die.row.eq(self.row),
             die.col.eq(self.col),
-            *(getattr(die, f"link_dead_{side.text}").eq(self.dead[n]) for n, side in enumerate(SIDES)),
-            self.host_read_data.eq(die.host_read_data),
             self.done.eq(die.done),
             self.error.eq(die.error),
-            *(getattr(die, f"host_{name}").eq(getattr(self, f"host_{name}")) for name in HOST),
-            *(getattr(memory, name).eq(getattr(self, f"memory_{name}")) for name in MEMORY),
         ]
         return m
 
@@ -118,14 +104,14 @@ class CollectiveMesh(Block):
         Node, numbered row by row, whose registers are read, and written unless ``host_all`` is high.
     host_all : In(1)
         Writes go to all nodes, so that they start in the same cycle.
-    host_address, host_write, host_write_data, host_read, host_read_data
+    host : In(HostPort)
         Registers, see :mod:`rtl.control.counters`.
     done, error : Out(1)
         All dies are done; one has met an error.
-    memory_* : In
-        Settings of the memories. Each adds its number to ``memory_seed``.
-    flip_rate, burst, stall_rate, stall_mask, link, seed, reseed, cut_link, cut, dead, select, value
-        Only with adapters, see :class:`rtl.bench.router_mesh.RouterMesh`.
+    memory : In(MemorySettings)
+        Settings of the memories. Each adds its number to the seed.
+    faults : In(MeshFaults)
+        Only with adapters: their faults and counters.
     """
 
     def __init__(
@@ -140,24 +126,19 @@ class CollectiveMesh(Block):
         links: MeshLinks | None = None,
     ) -> None:
         self._mesh = RouterMesh(nop=nop, rows=rows, cols=cols, links=links, engines=True)
-        faults = fault_members() if links else {}
-        self._faults = [name for name in faults if name not in ("now", "dead", "value")]
         self._die, self._nop, self._memory, self._memory_depth = die, nop, memory, memory_depth
         self._rows, self._cols, self._links = rows, cols, links
         super().__init__(
             {
                 "host_node": In(16),
                 "host_all": In(1),
-                "host_address": In(ADDRESS_BITS),
-                "host_write": In(1),
-                "host_write_data": In(32),
-                "host_read": In(1),
-                "host_read_data": Out(32),
+                "host": In(HostPort()),
                 "done": Out(1),
                 "error": Out(1),
-                **{f"memory_{name}": In(width) for name, width in _SETTINGS.items()},
-                **{name: member for name, member in faults.items() if name != "now"},
-            }
+                "memory": In(MemorySettings()),
+                **({"faults": In(MeshFaults())} if links else {}),
+            },
+            names={"faults": ""},
         )
 
     @property
@@ -182,34 +163,23 @@ class CollectiveMesh(Block):
                 chosen.eq(self.host_node == number),
                 node.row.eq(row),
                 node.col.eq(col),
-                node.host_address.eq(self.host_address),
-                node.host_write.eq(self.host_write & (chosen | self.host_all)),
-                node.host_write_data.eq(self.host_write_data),
-                node.host_read.eq(self.host_read & chosen),
-                *(
-                    getattr(node, f"memory_{name}").eq(getattr(self, f"memory_{name}"))
-                    for name in _SETTINGS
-                    if name != "seed"
-                ),
-                node.memory_seed.eq(self.memory_seed + number),
+                node.host.address.eq(self.host.address),
+                node.host.write.eq(self.host.write & (chosen | self.host_all)),
+                node.host.write_data.eq(self.host.write_data),
+                node.host.read.eq(self.host.read & chosen),
             ]
-            for side in SIDES:
-                name = f"engine_{side.text}"
-                m.d.comb += joined(getattr(mesh, f"{name}_out_{number}"), getattr(node, f"{name}_in"))
-                m.d.comb += joined(getattr(node, f"{name}_out"), getattr(mesh, f"{name}_in_{number}"))
+            MemorySettings.numbered(m, self.memory, node.memory, number)
+            for engine, router in zip(node.routers, mesh.engines[number], strict=True):
+                connect(m, engine, router)
             if self._links is not None:
-                m.d.comb += node.dead.eq(getattr(mesh, f"dead_{number}"))
+                m.d.comb += node.dead.eq(mesh.dead_sides[number])
         if self._links is not None:
-            now = Signal(32)
+            connect(m, flipped(self.faults), mesh.faults)
+            now = Signal(TIME_BITS)
             m.d.sync += now.eq(now + 1)
-            m.d.comb += [
-                mesh.now.eq(now),
-                self.dead.eq(mesh.dead),
-                self.value.eq(mesh.value),
-                *(getattr(mesh, name).eq(getattr(self, name)) for name in self._faults),
-            ]
+            m.d.comb += mesh.now.eq(now)
         m.d.comb += [
-            self.host_read_data.eq(Array(node.host_read_data for node in nodes.values())[self.host_node]),
+            self.host.read_data.eq(Array(node.host.read_data for node in nodes.values())[self.host_node]),
             self.done.eq(Cat(node.done for node in nodes.values()).all()),
             self.error.eq(Cat(node.error for node in nodes.values()).any()),
         ]

@@ -1,18 +1,15 @@
 """Bench-only top: one compute die with its memory."""
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from rtl.bench.memory import BenchMemory
+from rtl.bench.memory import BenchMemory, MemorySettings
 from rtl.block import Block, place
 from rtl.die.die import Die
-from rtl.interface.register_map import ADDRESS_BITS
+from rtl.interface.host_port import HostPort
 
 __all__ = ["DieBench"]
-
-HOST = ("address", "write", "write_data", "read")
-MEMORY = ("latency", "interval", "stall", "seed", "reseed")
 
 
 class DieBench(Block):
@@ -27,28 +24,20 @@ class DieBench(Block):
 
     Members
     -------
-    host_*, done, error
+    host : In(HostPort), done, error : Out(1)
         Of the die.
-    memory_* : In
-        Settings of the memory, see :class:`rtl.bench.memory.BenchMemory`.
+    memory : In(MemorySettings)
+        Settings of the memory.
     """
 
     def __init__(self, *, die: DieSpec, memory: MemorySpec, memory_depth: int) -> None:
         self._die, self._memory, self._memory_depth = die, memory, memory_depth
         super().__init__(
             {
-                "host_address": In(ADDRESS_BITS),
-                "host_write": In(1),
-                "host_write_data": In(32),
-                "host_read": In(1),
-                "host_read_data": Out(32),
+                "host": In(HostPort()),
                 "done": Out(1),
                 "error": Out(1),
-                "memory_latency": In(16),
-                "memory_interval": In(16),
-                "memory_stall": In(16),
-                "memory_seed": In(32),
-                "memory_reseed": In(1),
+                "memory": In(MemorySettings()),
             }
         )
 
@@ -66,17 +55,8 @@ class DieBench(Block):
         )
         place(m, platform, "die", die)
         place(m, platform, "memory", memory)
-        m.d.comb += [
-            memory.request.payload.eq(die.request.payload),
-            memory.request.valid.eq(die.request.valid),
-            die.request.ready.eq(memory.request.ready),
-            die.response.payload.eq(memory.response.payload),
-            die.response.valid.eq(memory.response.valid),
-            memory.response.ready.eq(die.response.ready),
-            self.host_read_data.eq(die.host_read_data),
-            self.done.eq(die.done),
-            self.error.eq(die.error),
-            *(getattr(die, f"host_{name}").eq(getattr(self, f"host_{name}")) for name in HOST),
-            *(getattr(memory, name).eq(getattr(self, f"memory_{name}")) for name in MEMORY),
-        ]
+        connect(m, flipped(self.host), die.host)
+        connect(m, die.memory, memory.port)
+        connect(m, flipped(self.memory), memory.settings)
+        m.d.comb += [self.done.eq(die.done), self.error.eq(die.error)]
         return m

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Module, Signal, Value
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS, Channel
+from rtl.bench.channel import Channel, Faults
+from rtl.bench.cycle import TIME_BITS
 from rtl.block import Block, place
+from rtl.interface.flit import FlitPort
 from rtl.interface.link_shape import LinkShape
-from rtl.lib.streams import joined
 from rtl.network.link import LinkPort
 
-__all__ = ["FAULT_REGISTERS", "LINK_COUNTERS", "FaultyLink"]
+__all__ = ["LINK_COUNTERS", "FaultyLink"]
 
 LINK_COUNTERS = (
     "sent",
@@ -25,16 +25,6 @@ LINK_COUNTERS = (
     "dead_cycle",
 )
 """Counters of a direction in the order of their numbers, see :class:`FaultyLink`."""
-
-FAULT_REGISTERS = {
-    "flip_rate": CHANCE_BITS,
-    "burst": BURST_BITS,
-    "stall_rate": CHANCE_BITS,
-    "stall_mask": STALL_BITS,
-}
-"""Registers of the channels, and their bits; see :class:`rtl.bench.channel.Channel`."""
-
-TIME_BITS = 32
 
 
 class FaultyLink(Block):
@@ -49,13 +39,13 @@ class FaultyLink(Block):
 
     Members
     -------
-    a_in, b_in : In(stream), a_out, b_out : Out(stream)
-        Flits from and to router a, and b: those into ``a_in`` come out of ``b_out``.
+    a, b : Out(FlitPort)
+        Flits ``i`` from and ``o`` to router a, and b: those into ``a.i`` come out of ``b.o``.
     now : In(32)
         The cycle.
     seed : In(32), reseed : In(2)
         Start of the random numbers of the channel from a to b (bit 0) and of that from b to a (bit 1).
-    flip_rate, burst, stall_rate, stall_mask : In
+    faults : In(Faults)
         Of both channels.
     cut : In(2)
         The channel from a to b (bit 0), or that from b to a (bit 1), is dead.
@@ -70,22 +60,20 @@ class FaultyLink(Block):
 
     def __init__(self, *, shape: LinkShape, flight_cycles: int) -> None:
         self._shape, self._flight_cycles = shape, flight_cycles
-        flit = stream.Signature(shape.width)
         super().__init__(
             {
-                "a_in": In(flit),
-                "b_in": In(flit),
-                "a_out": Out(flit),
-                "b_out": Out(flit),
+                "a": Out(FlitPort(shape.width)),
+                "b": Out(FlitPort(shape.width)),
                 "now": In(TIME_BITS),
                 "seed": In(32),
                 "reseed": In(2),
-                **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
+                "faults": In(Faults()),
                 "cut": In(2),
                 "dead": Out(1),
                 "select": In(4),
                 "value": Out(64),
-            }
+            },
+            names={"faults": ""},
         )
 
     @property
@@ -95,23 +83,23 @@ class FaultyLink(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         ports = [LinkPort(shape=self._shape) for _ in range(2)]
-        for port, name in zip(ports, ("a", "b"), strict=True):
+        for name, port, end in zip(("a", "b"), ports, (self.a, self.b), strict=True):
             place(m, platform, f"port_{name}", port)
-            into, out = getattr(self, f"{name}_in"), getattr(self, f"{name}_out")
-            m.d.comb += joined(into, port.i) + joined(port.o, out)
+            connect(m, flipped(end.i), port.i)
+            connect(m, port.o, flipped(end.o))
         m.d.comb += self.dead.eq(ports[0].dead | ports[1].dead)
         values: list[Value] = []
         for way, name in enumerate(("a_to_b", "b_to_a")):
             sender, receiver = ports[way], ports[1 - way]
             channel = Channel(wires=self._shape.wires, cycles=self._flight_cycles)
             place(m, platform, name, channel)
+            connect(m, flipped(self.faults), channel.faults)
             m.d.comb += [
-                channel.i.eq(sender.tx),
-                receiver.rx.eq(channel.o),
+                channel.i.eq(sender.tx.wires),
+                receiver.rx.wires.eq(channel.o),
                 channel.seed.eq(self.seed),
                 channel.reseed.eq(self.reseed[way]),
                 channel.cut.eq(self.cut[way]),
-                *(getattr(channel, register).eq(getattr(self, register)) for register in FAULT_REGISTERS),
             ]
             counts = {counter: Signal(64, name=f"{name}_{counter}") for counter in LINK_COUNTERS}
             for counter, strobe in (

@@ -1,22 +1,53 @@
 """Bench-only memory behind a memory port: latency, bandwidth, seeded random stalls; contents by the back door."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from rtl.block import Block
-from rtl.interface.memory_port import request_layout, response_layout
+from rtl.bench.xorshift import next_random
+from rtl.block import Block, Bundle
+from rtl.interface.memory_port import MemoryPort, request_layout
 from rtl.package.memory_plane import COMMAND_READS
 
-__all__ = ["SETTINGS", "BenchMemory"]
+__all__ = ["CONTENTS", "BenchMemory", "MemorySettings"]
 
 CONTENTS = "contents"
 """Name of the memory array inside the module, for the back door."""
 
-SETTINGS = {"latency": 16, "interval": 16, "stall": 16, "seed": 32, "reseed": 1}
-"""Bits of the ports that set how it behaves."""
+
+class MemorySettings(Bundle):
+    """How a bench memory behaves, seen from who sets it.
+
+    Members
+    -------
+    latency : Out(16)
+        Cycles from a read to its word, at least 2.
+    interval : Out(16)
+        Cycles from one request to the next, at least 1.
+    stall : Out(16)
+        Chance, in 1/65536, that a cycle takes no request, and that a word does not come in a cycle.
+    seed : Out(32), reseed : Out(1)
+        Start of the random numbers, not 0; taken while ``reseed`` is high.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {"latency": Out(16), "interval": Out(16), "stall": Out(16), "seed": Out(32), "reseed": Out(1)}
+        )
+
+    @staticmethod
+    def numbered(m: Module, settings: Any, memory: Any, number: int) -> None:
+        """Connect ``settings`` with those of a memory, which adds its number to the seed."""
+        m.d.comb += [
+            memory.latency.eq(settings.latency),
+            memory.interval.eq(settings.interval),
+            memory.stall.eq(settings.stall),
+            memory.seed.eq(settings.seed + number),
+            memory.reseed.eq(settings.reseed),
+        ]
 
 
 class BenchMemory(Block):
@@ -33,26 +64,20 @@ class BenchMemory(Block):
 
     Members
     -------
-    request : In(stream), response : Out(stream)
+    port : In(MemoryPort)
         Memory port, see :mod:`rtl.memory.arbiter`.
-    latency : In(16)
-        Cycles from a read to its word, at least 2.
-    interval : In(16)
-        Cycles from one request to the next, at least 1.
-    stall : In(16)
-        Chance, in 1/65536, that a cycle takes no request, and that a word does not come in a cycle.
-    seed : In(32), reseed : In(1)
-        Start of the random numbers, not 0; taken while ``reseed`` is high.
+    settings : In(MemorySettings)
+        How it behaves.
     """
 
     def __init__(self, *, word_bytes: int, depth: int, outstanding: int) -> None:
         self._word_bytes, self._depth, self._outstanding = word_bytes, depth, outstanding
         super().__init__(
             {
-                "request": In(stream.Signature(request_layout(word_bytes).size)),
-                "response": Out(stream.Signature(response_layout(word_bytes).size)),
-                **{name: In(bits) for name, bits in SETTINGS.items()},
-            }
+                "port": In(MemoryPort(word_bytes)),
+                "settings": In(MemorySettings()),
+            },
+            names={"port": "", "settings": ""},
         )
 
     @property
@@ -72,21 +97,24 @@ class BenchMemory(Block):
 
         now = Signal(32)
         random = Signal(32, init=1, reset_less=True)  # else a seed that comes with the reset would be lost
-        spread = Signal(32)
-        mixed = Signal(32)
-        m.d.comb += [spread.eq(random ^ (random << 13)[:32]), mixed.eq(spread ^ (spread >> 17))]
-        m.d.sync += [now.eq(now + 1), random.eq(Mux(self.reseed, self.seed, mixed ^ (mixed << 5)[:32]))]
+        following = next_random(m, "random", random)
+        m.d.sync += [
+            now.eq(now + 1),
+            random.eq(Mux(self.settings.reseed, self.settings.seed, following)),
+        ]
 
         # Requests. A stream may take its ready back, so a stall is just a cycle without it.
-        request = request_layout(self._word_bytes)(self.request.payload)
+        request = request_layout(self._word_bytes)(self.port.request.payload)
         pause = Signal(16)
         flying = Signal(range(places + 1))
         accept = Signal()
         reads = Signal()
         address = request.address[: max(1, ceil_log2(self._depth))]
         m.d.comb += [
-            self.request.ready.eq((pause == 0) & (flying != places) & (random[:16] >= self.stall)),
-            accept.eq(self.request.valid & self.request.ready),
+            self.port.request.ready.eq(
+                (pause == 0) & (flying != places) & (random[:16] >= self.settings.stall)
+            ),
+            accept.eq(self.port.request.valid & self.port.request.ready),
             reads.eq(accept & ~request.write),
             write_port.addr.eq(address),
             write_port.data.eq(request.data),
@@ -95,7 +123,7 @@ class BenchMemory(Block):
             read_port.en.eq(reads),
         ]
         with m.If(accept):
-            m.d.sync += pause.eq(self.interval - 1)
+            m.d.sync += pause.eq(self.settings.interval - 1)
         with m.Elif(pause != 0):
             m.d.sync += pause.eq(pause - 1)
 
@@ -109,22 +137,22 @@ class BenchMemory(Block):
         take = Signal()
         shown = Signal()  # a word that was shown stays until it is taken
         head_due = take_port.data[word_bits + 1 :]
-        m.d.sync += [putting.eq(reads), tag.eq(request.tag), due.eq(now + self.latency)]
+        m.d.sync += [putting.eq(reads), tag.eq(request.tag), due.eq(now + self.settings.latency)]
         m.d.comb += [
             put_port.addr.eq(tail),
             put_port.data.eq(Cat(tag, read_port.data, due)),
             put_port.en.eq(putting),
             take_port.addr.eq(head),
-            self.response.payload.eq(take_port.data[: word_bits + 1]),
-            self.response.valid.eq(
-                (waiting != 0) & ~(now - head_due)[31] & (shown | (random[16:] >= self.stall))
+            self.port.response.payload.eq(take_port.data[: word_bits + 1]),
+            self.port.response.valid.eq(
+                (waiting != 0) & ~(now - head_due)[31] & (shown | (random[16:] >= self.settings.stall))
             ),
-            take.eq(self.response.valid & self.response.ready),
+            take.eq(self.port.response.valid & self.port.response.ready),
         ]
         m.d.sync += [
             flying.eq(flying + reads - take),
             waiting.eq(waiting + putting - take),
-            shown.eq(self.response.valid & ~self.response.ready),
+            shown.eq(self.port.response.valid & ~self.port.response.ready),
         ]
         with m.If(putting):
             m.d.sync += tail.eq(Mux(tail == places - 1, 0, tail + 1))

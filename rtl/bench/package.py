@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import SystemSpec
 from rtl.bench.axi_memory import AxiBenchMemory
-from rtl.bench.memory import CONTENTS, SETTINGS
-from rtl.block import Block, place
-from rtl.interface.axi import connect_axi
+from rtl.bench.memory import CONTENTS, MemorySettings
+from rtl.block import Block, Bundle, place
 from rtl.interface.io_dies import io_die_names
-from rtl.package.package import Package, host_widths
+from rtl.package.package import Package, PackageHostPort
 
 __all__ = ["AXI_COUNTERS", "PackageBench", "contents_name"]
 
-AXI_COUNTERS = {"reads": ("rvalid", "rready"), "writes": ("wvalid", "wready")}
+AXI_COUNTERS = ("reads", "writes")
 """Words that are counted at each AXI port: read, and written."""
 
 
@@ -38,29 +37,27 @@ class PackageBench(Block):
 
     Members
     -------
-    host_*, done, error
+    host : In(PackageHostPort), done, error : Out(1)
         Of the package.
-    memory_* : In
-        Settings of the memories, see :class:`rtl.bench.memory.BenchMemory`. Each adds its number to ``memory_seed``.
-    io_west_0_reads, io_west_0_writes, ... : Out(32)
-        Words read and written at the AXI port of each IO die since reset.
+    memory : In(MemorySettings)
+        Settings of the memories. Each adds its number to the seed.
+    counts : array
+        ``reads`` and ``writes`` of each IO die: words read and written at its AXI port since reset; in Verilog
+        ``io_west_0_reads`` and so on.
     """
 
     def __init__(self, *, system: SystemSpec, memory_depth: int, direct: bool = False) -> None:
         self._system, self._memory_depth, self._direct = system, memory_depth, direct
+        io_dies = list(io_die_names(system).values())
         super().__init__(
             {
-                **{f"host_{name}": In(width) for name, width in host_widths(system).items()},
-                "host_read_data": Out(32),
+                "host": In(PackageHostPort(system)),
                 "done": Out(1),
                 "error": Out(1),
-                **{f"memory_{name}": In(bits) for name, bits in SETTINGS.items()},
-                **{
-                    f"{io_die}_{count}": Out(32)
-                    for io_die in io_die_names(system).values()
-                    for count in AXI_COUNTERS
-                },
-            }
+                "memory": In(MemorySettings()),
+                "counts": Out(Bundle({name: Out(32) for name in AXI_COUNTERS})).array(len(io_dies)),
+            },
+            names={"counts": io_dies.__getitem__},
         )
 
     @property
@@ -71,31 +68,18 @@ class PackageBench(Block):
         m = Module()
         package = Package(system=self._system, direct=self._direct)
         place(m, platform, "chiplets", package)
-        m.d.comb += [
-            self.host_read_data.eq(package.host_read_data),
-            self.done.eq(package.done),
-            self.error.eq(package.error),
-            *(
-                getattr(package, f"host_{name}").eq(getattr(self, f"host_{name}"))
-                for name in host_widths(self._system)
-            ),
-        ]
-        for number, name in enumerate(io_die_names(self._system).values()):
+        connect(m, flipped(self.host), package.host)
+        m.d.comb += [self.done.eq(package.done), self.error.eq(package.error)]
+        io_dies = io_die_names(self._system).values()
+        for number, (name, axi, counts) in enumerate(zip(io_dies, package.axi, self.counts, strict=True)):
             memory = AxiBenchMemory(
                 nop=self._system.nop, memory=self._system.memory, depth=self._memory_depth
             )
             place(m, platform, f"{name}_memory", memory)
-            m.d.comb += [
-                *connect_axi(package, memory, manager_prefix=f"{name}_m_axi_", subordinate_prefix="s_axi_"),
-                *(
-                    getattr(memory, setting).eq(getattr(self, f"memory_{setting}"))
-                    for setting in SETTINGS
-                    if setting != "seed"
-                ),
-                memory.seed.eq(self.memory_seed + number),
+            connect(m, axi, memory.s_axi)
+            MemorySettings.numbered(m, self.memory, memory.settings, number)
+            m.d.sync += [
+                counts.reads.eq(counts.reads + (axi.rvalid & axi.rready)),
+                counts.writes.eq(counts.writes + (axi.wvalid & axi.wready)),
             ]
-            for count, (valid, ready) in AXI_COUNTERS.items():
-                total = getattr(self, f"{name}_{count}")
-                with m.If(getattr(memory, f"s_axi_{valid}") & getattr(memory, f"s_axi_{ready}")):
-                    m.d.sync += total.eq(total + 1)
         return m

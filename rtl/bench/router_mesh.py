@@ -7,20 +7,18 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Array, Cat, Module
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Member, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
-from rtl.bench.faulty_link import FAULT_REGISTERS, FaultyLink
-from rtl.block import Block, check_integers, place
-from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
+from rtl.bench.channel import Faults
+from rtl.bench.cycle import TIME_BITS
+from rtl.bench.faulty_link import FaultyLink
+from rtl.block import Block, Bundle, check_integers, place
+from rtl.interface.flit import SIDES, STEP, FlitPort, RouterPort, flit_layout, flit_stream, opposite
 from rtl.interface.link_shape import LinkShape
-from rtl.lib.streams import joined
 from rtl.network.router import Router
 
-__all__ = ["MeshLinks", "RouterMesh", "fault_members", "mesh_links"]
-
-_STEP = {RouterPort.EAST: (0, 1), RouterPort.SOUTH: (1, 0)}
+__all__ = ["MeshFaults", "MeshLinks", "RouterMesh", "mesh_links"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,30 +34,48 @@ def mesh_links(rows: int, cols: int) -> tuple[tuple[int, int], ...]:
 
     Links come in pairs, there and back: first that to the east and then that to the south of each node.
     """
-    found = []
+    links = []
     for row in range(rows):
         for col in range(cols):
-            for down, right in _STEP.values():
+            for down, right in (STEP[RouterPort.EAST], STEP[RouterPort.SOUTH]):
                 if row + down < rows and col + right < cols:
                     here, there = row * cols + col, (row + down) * cols + col + right
-                    found += [(here, there), (there, here)]
-    return tuple(found)
+                    links += [(here, there), (there, here)]
+    return tuple(links)
 
 
-def fault_members() -> dict[str, Member]:
-    """Members of a mesh with adapters, see :class:`RouterMesh`."""
-    return {
-        "now": In(32),
-        **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
-        "link": In(16),
-        "seed": In(32),
-        "reseed": In(1),
-        "cut_link": In(16),
-        "cut": In(1),
-        "dead": Out(1),
-        "select": In(3),
-        "value": Out(64),
-    }
+class MeshFaults(Bundle):
+    """Faults and counters of the links of a mesh with adapters, seen from who sets them.
+
+    Members
+    -------
+    faults : Out(Faults)
+        Faults of all links, see :class:`rtl.bench.faulty_link.FaultyLink`.
+    link : Out(16), seed : Out(32), reseed : Out(1)
+        A link, numbered as in :func:`mesh_links`, and a start of its random numbers, taken while ``reseed`` is high.
+    cut_link : Out(16), cut : Out(1)
+        While ``cut`` is high, the wires of this link are dead.
+    dead : In(1)
+        A link was found dead by one of its ends.
+    select : Out(3), value : In(64)
+        A counter of ``link``, and its value.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "faults": Out(Faults()),
+                "link": Out(16),
+                "seed": Out(32),
+                "reseed": Out(1),
+                "cut_link": Out(16),
+                "cut": Out(1),
+                "dead": In(1),
+                "select": Out(3),
+                "value": In(64),
+            },
+            names={"faults": ""},
+        )
 
 
 class RouterMesh(Block):
@@ -78,23 +94,14 @@ class RouterMesh(Block):
 
     Members
     -------
-    in_0, in_1, ... : In(stream), out_0, out_1, ... : Out(stream)
+    i : In(stream).array, o : Out(stream).array
         Local ports of the routers, numbered row by row.
-    engine_{side}_in_{n} : In(stream), engine_{side}_out_{n} : Out(stream)
-        Only with ``engines``: from and to the engine of each node.
-    dead_{n} : Out(4)
+    engines : Out(FlitPort).array
+        Only with ``engines``: from and to the engine of each node, a port for each side.
+    dead_sides : Out(4).array
         Only with ``engines`` and adapters: sides of a node, from north on, whose link is dead.
-    now : In(32), flip_rate, burst, stall_rate, stall_mask : In
-        Only with adapters, as all the following: the cycle, and faults of all links, see
-        :class:`rtl.bench.faulty_link.FaultyLink`.
-    link : In(16), seed : In(32), reseed : In(1)
-        A link, numbered as in :func:`mesh_links`, and a start of its random numbers, taken while ``reseed`` is high.
-    cut_link : In(16), cut : In(1)
-        While ``cut`` is high, the wires of this link are dead.
-    dead : Out(1)
-        A link was found dead by one of its ends.
-    select : In(3), value : Out(64)
-        A counter of ``link``, and its value.
+    now : In(32), faults : In(MeshFaults)
+        Only with adapters: the cycle, and their faults and counters.
 
     Raises
     ------
@@ -113,23 +120,19 @@ class RouterMesh(Block):
                     f"{nop.coordinate_bits} can address"
                 )
         self._nop, self._rows, self._cols, self._links, self._engines = nop, rows, cols, links, engines
-        flit = stream.Signature(flit_layout(nop).size)
-        nodes = range(rows * cols)
-        ways: dict[str, Member] = {}
+        nodes = rows * cols
+        members: dict[str, Member] = {
+            "i": In(flit_stream(nop)).array(nodes),
+            "o": Out(flit_stream(nop)).array(nodes),
+        }
         if engines:
-            for n in nodes:
-                ways |= {f"engine_{side.text}_in_{n}": In(flit) for side in SIDES}
-                ways |= {f"engine_{side.text}_out_{n}": Out(flit) for side in SIDES}
-                if links:
-                    ways[f"dead_{n}"] = Out(len(SIDES))
-        faults = fault_members()
+            members["engines"] = Out(FlitPort(flit_layout(nop).size)).array(nodes, len(SIDES))
+        if engines and links:
+            members["dead_sides"] = Out(len(SIDES)).array(nodes)
+        if links:
+            members |= {"now": In(TIME_BITS), "faults": In(MeshFaults())}
         super().__init__(
-            {
-                **{f"in_{n}": In(flit) for n in nodes},
-                **{f"out_{n}": Out(flit) for n in nodes},
-                **ways,
-                **(faults if links else {}),
-            }
+            members, names={"i": "in", "o": "out", "engines": "engine", "faults": "", "dead_sides": "dead"}
         )
 
     @property
@@ -147,34 +150,33 @@ class RouterMesh(Block):
             row, col = divmod(number, self._cols)
             place(m, platform, f"router_{row}_{col}", router)
             m.d.comb += [router.row.eq(row), router.col.eq(col)]
-            m.d.comb += joined(getattr(self, f"in_{number}"), router.local_in)
-            m.d.comb += joined(router.local_out, getattr(self, f"out_{number}"))
-            for side in SIDES if self._engines else ():
-                name = f"engine_{side.text}"
-                m.d.comb += joined(getattr(self, f"{name}_in_{number}"), getattr(router, f"{name}_in"))
-                m.d.comb += joined(getattr(router, f"{name}_out"), getattr(self, f"{name}_out_{number}"))
+            connect(m, flipped(self.i[number]), router.i[RouterPort.LOCAL])
+            connect(m, router.o[RouterPort.LOCAL], flipped(self.o[number]))
+            if self._engines:
+                for n, engine in enumerate(self.engines[number]):
+                    connect(m, flipped(engine.i), router.engine_i[n])
+                    connect(m, router.engine_o[n], flipped(engine.o))
         # At an edge nothing comes and nothing goes, as signals are 0 by default.
         faulty = []
         for here, there in mesh_links(self._rows, self._cols)[::2]:
             side = RouterPort.EAST if there == here + 1 and self._cols > 1 else RouterPort.SOUTH
+            across = opposite(side)
             a, b = routers[here], routers[there]
-            a_out, a_in = getattr(a, f"{side.text}_out"), getattr(a, f"{side.text}_in")
-            b_out, b_in = getattr(b, f"{opposite(side).text}_out"), getattr(b, f"{opposite(side).text}_in")
             if self._links is None:
-                m.d.comb += joined(a_out, b_in)
-                m.d.comb += joined(b_out, a_in)
+                connect(m, a.o[side], b.i[across])
+                connect(m, b.o[across], a.i[side])
                 continue
             link = FaultyLink(shape=self._links.shape, flight_cycles=self._links.flight_cycles)
             place(m, platform, f"link_{here}_{there}", link)
-            m.d.comb += joined(a_out, link.a_in)
-            m.d.comb += joined(b_out, link.b_in)
-            m.d.comb += joined(link.a_out, a_in)
-            m.d.comb += joined(link.b_out, b_in)
+            connect(m, a.o[side], link.a.i)
+            connect(m, b.o[across], link.b.i)
+            connect(m, link.a.o, a.i[side])
+            connect(m, link.b.o, b.i[across])
             faulty.append(link)
             if self._engines:
                 m.d.comb += [
-                    getattr(self, f"dead_{node}")[SIDES.index(way)].eq(link.dead)
-                    for node, way in ((here, side), (there, opposite(side)))
+                    self.dead_sides[node][SIDES.index(way)].eq(link.dead)
+                    for node, way in ((here, side), (there, across))
                 ]
         if self._links is not None:
             self._control(m, faulty)
@@ -182,21 +184,22 @@ class RouterMesh(Block):
 
     def _control(self, m: Module, faulty: list[FaultyLink]) -> None:
         """Connect the faults and counters of the links."""
+        control = self.faults
         for pair, link in enumerate(faulty):
+            connect(m, flipped(control.faults), link.faults)
             m.d.comb += [
                 link.now.eq(self.now),
-                *(getattr(link, register).eq(getattr(self, register)) for register in FAULT_REGISTERS),
-                link.seed.eq(self.seed),
-                link.select.eq(Cat(self.select, self.link[0])),
+                link.seed.eq(control.seed),
+                link.select.eq(Cat(control.select, control.link[0])),
             ]
             for way in range(2):
                 number = 2 * pair + way
                 m.d.comb += [
-                    link.reseed[way].eq(self.reseed & (self.link == number)),
-                    link.cut[way].eq(self.cut & (self.cut_link == number)),
+                    link.reseed[way].eq(control.reseed & (control.link == number)),
+                    link.cut[way].eq(control.cut & (control.cut_link == number)),
                 ]
         if faulty:  # a mesh of one node has no links
             m.d.comb += [
-                self.dead.eq(reduce(or_, (link.dead for link in faulty))),
-                self.value.eq(Array(link.value for link in faulty)[self.link[1:]]),
+                control.dead.eq(reduce(or_, (link.dead for link in faulty))),
+                control.value.eq(Array(link.value for link in faulty)[control.link[1:]]),
             ]

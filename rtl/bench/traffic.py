@@ -7,6 +7,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import NopSpec
+from rtl.bench.cycle import TIME_BITS
 from rtl.bench.xorshift import next_random
 from rtl.block import Block
 from rtl.interface.flit import flit_layout
@@ -29,7 +30,6 @@ TRAFFIC_COUNTERS = (
 )
 """Counters of a node in the order of their numbers, see :class:`TrafficNode`."""
 
-TIME_BITS = 32
 CHECK_BITS = 7
 """Least bits of the check of a flit."""
 

@@ -6,10 +6,11 @@ from functools import reduce
 from operator import add
 
 from amaranth.hdl import Array, Module, Signal
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
-from rtl.bench.faulty_link import FAULT_REGISTERS
+from rtl.bench.channel import Faults
+from rtl.bench.cycle import TIME_BITS
 from rtl.bench.router_mesh import MeshLinks, RouterMesh
 from rtl.bench.traffic import TrafficNode
 from rtl.block import Block, place
@@ -45,7 +46,7 @@ class TrafficMesh(Block):
         Flits received by all nodes.
     drained : Out(1)
         Cycle ``last`` has come, and as many flits were received as generated.
-    flip_rate, burst, stall_rate, stall_mask : In, link : In(16), seed_link : In(1), cut_link : In(16)
+    faults : In(Faults), link : In(16), seed_link : In(1), cut_link : In(16)
         Only with links, as all the following: faults, a link, the strobe that takes ``seed`` for it, and the link that
         dies; see :class:`rtl.bench.router_mesh.RouterMesh`.
     cut : In(1), cut_cycle : In(32)
@@ -61,7 +62,7 @@ class TrafficMesh(Block):
         self._mesh = RouterMesh(nop=nop, rows=rows, cols=cols, links=links)
         self._nodes = [TrafficNode(nop=nop, rows=rows, cols=cols) for _ in range(rows * cols)]
         faults = {
-            **{name: In(bits) for name, bits in FAULT_REGISTERS.items()},
+            "faults": In(Faults()),
             "link": In(16),
             "seed_link": In(1),
             "cut_link": In(16),
@@ -86,7 +87,8 @@ class TrafficMesh(Block):
                 "received": Out(64),
                 "drained": Out(1),
                 **(faults if links else {}),
-            }
+            },
+            names={"faults": ""},
         )
 
     @property
@@ -96,7 +98,7 @@ class TrafficMesh(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         mesh, nodes = self._mesh, self._nodes
-        now = Signal(32)
+        now = Signal(TIME_BITS)
         run, measure = Signal(), Signal()
         generated = Signal(64)
         place(m, platform, "mesh", mesh)
@@ -109,21 +111,23 @@ class TrafficMesh(Block):
         with m.If(self.start):
             m.d.sync += now.eq(now + 1)
         if self._links is not None:
+            control = mesh.faults
+            connect(m, flipped(self.faults), control.faults)
             m.d.comb += [
                 mesh.now.eq(now),
-                *(getattr(mesh, name).eq(getattr(self, name)) for name in FAULT_REGISTERS),
-                mesh.link.eq(self.link),
-                mesh.seed.eq(self.seed),
-                mesh.reseed.eq(self.seed_link),
-                mesh.cut_link.eq(self.cut_link),
-                mesh.cut.eq(self.cut & self.start & (now >= self.cut_cycle)),
-                mesh.select.eq(self.select_link),
-                self.link_value.eq(mesh.value),
-                self.dead.eq(mesh.dead),
+                control.link.eq(self.link),
+                control.seed.eq(self.seed),
+                control.reseed.eq(self.seed_link),
+                control.cut_link.eq(self.cut_link),
+                control.cut.eq(self.cut & self.start & (now >= self.cut_cycle)),
+                control.select.eq(self.select_link),
+                self.link_value.eq(control.value),
+                self.dead.eq(control.dead),
             ]
         for number, node in enumerate(nodes):
             place(m, platform, f"node_{number}", node)
-            into, out = getattr(mesh, f"in_{number}"), getattr(mesh, f"out_{number}")
+            connect(m, node.o, mesh.i[number])
+            connect(m, mesh.o[number], node.i)
             row, col = divmod(number, self._cols)
             chosen = self.node == number
             m.d.comb += [
@@ -137,12 +141,6 @@ class TrafficMesh(Block):
                 node.seed_arrivals.eq(self.seed_arrivals & chosen),
                 node.seed_targets.eq(self.seed_targets & chosen),
                 node.select.eq(self.select),
-                into.payload.eq(node.o.payload),
-                into.valid.eq(node.o.valid),
-                node.o.ready.eq(into.ready),
-                node.i.payload.eq(out.payload),
-                node.i.valid.eq(out.valid),
-                out.ready.eq(node.i.ready),
             ]
         m.d.sync += [
             generated.eq(generated + reduce(add, (node.generates for node in nodes))),

@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from chiplet.machine.specs import DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import accumulate_layout
-from rtl.compute.operand_buffer import READ_LATENCY, read_port
+from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
@@ -49,7 +49,7 @@ class ActivationStreamer(Block):
                 "command": In(stream.Signature(GEMM.size)),
                 "loaded": In(1),
                 "starts": Out(1),
-                **{f"read_{name}": port for name, port in read_port(die.rows, die.activation_depth).items()},
+                "read": Out(OperandReadPort(lanes=die.rows, depth=die.activation_depth)),
                 "swap": Out(1),
                 "control": Out(self._layout.size),
                 "panel_end": In(1),
@@ -84,9 +84,9 @@ class ActivationStreamer(Block):
         panel = Signal(COUNT_BITS)
         tile = Signal(COUNT_BITS)
         slot = Signal(COUNT_BITS + 1)
-        vector_address = Signal.like(self.read_address)
-        tile_address = Signal.like(self.read_address)
-        rotate = Signal.like(self.read_rotate)
+        vector_address = Signal.like(self.read.address)
+        tile_address = Signal.like(self.read.address)
+        rotate = Signal.like(self.read.rotate)
         accumulator = Signal(self._layout.members["address"])  # of the panel
 
         running = Signal()  # inside a tile
@@ -172,13 +172,13 @@ class ActivationStreamer(Block):
         ]
 
         m.d.comb += [
-            self.read_enable.eq(valid),
-            self.read_address.eq(vector_address),
-            self.read_rotate.eq(rotate),
-            self.read_column.eq(command.activation_column),
-            self.read_count.eq(Mux(last_tile, command.last_k, rows)),
+            self.read.enable.eq(valid),
+            self.read.address.eq(vector_address),
+            self.read.rotate.eq(rotate),
+            self.read.column.eq(command.activation_column),
+            self.read.count.eq(Mux(last_tile, command.last_k, rows)),
             self.busy.eq(valid),
-            self.macs.eq(self.read_count * Mux(last_panel, command.last_cols, cols)),
+            self.macs.eq(self.read.count * Mux(last_panel, command.last_cols, cols)),
         ]
         swap = Delay(width=1, cycles=READ_LATENCY, reset_less=False)
         place(m, platform, "swap_delay", swap)

@@ -7,24 +7,19 @@ vectors, and the skew that the wavefront needs is inside.
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Member, Out
-from amaranth.utils import ceil_log2
 
 from chiplet.machine.specs import Dtype
 from rtl.block import Block, place
 from rtl.compute.pe import PE
 from rtl.lib.delay import Delay, Skew
+from rtl.lib.widths import index_bits
 
 __all__ = ["Array", "Row"]
 
 
-def count_bits(rows: int) -> int:
-    """Width of the count of rows that a weight vector has yet to pass."""
-    return max(1, ceil_log2(rows))
-
-
 def row_ports(*, height: int, rows: int, cols: int, element: int) -> dict[str, Member]:
     """Ports of ``height`` rows of the array."""
-    count = count_bits(rows)
+    count = index_bits(rows)
     return {
         "a": In(height * element),
         "swap": In(1),
@@ -188,7 +183,7 @@ class Array(Block):
                 "a": In(rows * self._element),
                 "swap": In(1),
                 "load": In(1),
-                "count": In(count_bits(rows)),
+                "count": In(index_bits(rows)),
                 "w": In(cols * self._element),
                 "psum": Out(cols * 32),
             }

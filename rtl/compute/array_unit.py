@@ -7,17 +7,18 @@ and the last slot of the tile before is over.
 
 from amaranth.hdl import Module
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from chiplet.machine.specs import DieSpec
 from rtl.block import Block, place
-from rtl.compute import array
 from rtl.compute.accumulator import accumulate_layout
 from rtl.compute.activation_streamer import ActivationStreamer
-from rtl.compute.operand_buffer import read_port
+from rtl.compute.operand_buffer import OperandReadPort
 from rtl.compute.weight_loader import WeightLoader
-from rtl.interface.isa import GEMM, SEMAPHORES
+from rtl.interface.isa import GEMM
+from rtl.interface.semaphore_port import SemaphorePort
+from rtl.lib.widths import index_bits
 
 __all__ = ["ArrayUnit"]
 
@@ -29,11 +30,9 @@ class ArrayUnit(Block):
     -------
     command : In(stream)
         GEMM commands.
-    needs, needs_ok, take
-        Semaphores wanted, whether all are there, and that they are taken in this cycle.
-    post : Out(SEMAPHORES)
-        Semaphores posted in this cycle.
-    activation_*, weight_* : Out
+    semaphores : Out(SemaphorePort)
+        Semaphores that its commands wait for and post.
+    activation, weight : Out(OperandReadPort)
         Read ports of the operand buffers.
     swap, load, count : Out
         Control of the array, in step with the vectors.
@@ -48,25 +47,15 @@ class ArrayUnit(Block):
 
     def __init__(self, *, die: DieSpec) -> None:
         self._die = die
-        self._ports = {
-            "weight": read_port(die.cols, die.weight_depth),
-            "activation": read_port(die.rows, die.activation_depth),
-        }
         super().__init__(
             {
                 "command": In(stream.Signature(GEMM.size)),
-                "needs": Out(SEMAPHORES),
-                "needs_ok": In(1),
-                "take": Out(1),
-                "post": Out(SEMAPHORES),
-                **{
-                    f"{name}_{port}": member
-                    for name, ports in self._ports.items()
-                    for port, member in ports.items()
-                },
+                "semaphores": Out(SemaphorePort(of_unit=True)),
+                "weight": Out(OperandReadPort(lanes=die.cols, depth=die.weight_depth)),
+                "activation": Out(OperandReadPort(lanes=die.rows, depth=die.activation_depth)),
                 "swap": Out(1),
                 "load": Out(1),
-                "count": Out(array.count_bits(die.rows)),
+                "count": Out(index_bits(die.rows)),
                 "control": Out(accumulate_layout(die.accumulator_depth).size),
                 "panel_end": In(1),
                 "command_end": In(1),
@@ -76,7 +65,8 @@ class ArrayUnit(Block):
                 "macs": Out(ceil_log2(die.macs_per_cycle + 1)),
                 "stall_semaphore": Out(1),
                 "stall_weights": Out(1),
-            }
+            },
+            names={"semaphores": ""},
         )
 
     @property
@@ -97,28 +87,23 @@ class ArrayUnit(Block):
         streamer = ActivationStreamer(die=self._die)
         place(m, platform, "weight_loader", loader)
         place(m, platform, "activation_streamer", streamer)
-        for name, engine in (("weight", loader), ("activation", streamer)):
-            for port in self._ports[name]:
-                m.d.comb += getattr(self, f"{name}_{port}").eq(getattr(engine, f"read_{port}"))
+        connect(m, loader.read, flipped(self.weight))
+        connect(m, streamer.read, flipped(self.activation))
+        connect(m, flipped(self.command), loader.command)
+        connect(m, loader.following, streamer.command)
         m.d.comb += [
-            loader.command.payload.eq(self.command.payload),
-            loader.command.valid.eq(self.command.valid),
-            self.command.ready.eq(loader.command.ready),
-            self.needs.eq(loader.needs),
-            loader.needs_ok.eq(self.needs_ok),
-            self.take.eq(loader.take),
+            self.semaphores.wait.eq(loader.needs),
+            loader.needs_ok.eq(self.semaphores.ok),
+            self.semaphores.take.eq(loader.take),
+            self.semaphores.post.eq(streamer.post),
             self.load.eq(loader.load),
             self.count.eq(loader.count),
             loader.free.eq(streamer.starts),
             streamer.loaded.eq(loader.loaded),
-            streamer.command.payload.eq(loader.following.payload),
-            streamer.command.valid.eq(loader.following.valid),
-            loader.following.ready.eq(streamer.command.ready),
             self.swap.eq(streamer.swap),
             self.control.eq(streamer.control),
             streamer.panel_end.eq(self.panel_end),
             streamer.command_end.eq(self.command_end),
-            self.post.eq(streamer.post),
             self.idle.eq(loader.idle & streamer.idle),
             self.weight_row.eq(loader.load),
             self.busy.eq(streamer.busy),

@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import DieSpec
 from rtl.block import Block, place
-from rtl.compute import array
-from rtl.compute.operand_buffer import READ_LATENCY, read_port
+from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
 from rtl.lib.delay import Delay
+from rtl.lib.widths import index_bits
 
 __all__ = ["WeightLoader"]
 
@@ -45,9 +45,9 @@ class WeightLoader(Block):
                 "needs": Out(SEMAPHORES),
                 "needs_ok": In(1),
                 "take": Out(1),
-                **{f"read_{name}": port for name, port in read_port(die.cols, die.weight_depth).items()},
+                "read": Out(OperandReadPort(lanes=die.cols, depth=die.weight_depth)),
                 "load": Out(1),
-                "count": Out(array.count_bits(die.rows)),
+                "count": Out(index_bits(die.rows)),
                 "loaded": Out(1),
                 "free": In(1),
                 "following": Out(stream.Signature(GEMM.size)),
@@ -72,9 +72,9 @@ class WeightLoader(Block):
         panel = Signal(COUNT_BITS)
         tile = Signal(COUNT_BITS)
         row = Signal(range(rows))
-        vector_address = Signal.like(self.read_address)
-        rotate = Signal.like(self.read_rotate)
-        panel_address = Signal.like(self.read_address)
+        vector_address = Signal.like(self.read.address)
+        rotate = Signal.like(self.read.rotate)
+        panel_address = Signal.like(self.read.address)
 
         loading = Signal()  # inside a tile
         first_of_panel = Signal()
@@ -114,8 +114,8 @@ class WeightLoader(Block):
         with m.Elif(self.free):
             m.d.sync += self.loaded.eq(0)
 
-        step = Signal.like(self.read_address)
-        next_panel = Signal.like(self.read_address)
+        step = Signal.like(self.read.address)
+        next_panel = Signal.like(self.read.address)
         m.d.comb += [
             step.eq(Mux(command.weight_column, cols, command.weight_pitch)),
             next_panel.eq(panel_address + step),
@@ -159,11 +159,11 @@ class WeightLoader(Block):
             m.d.sync += self.following.valid.eq(0)
 
         m.d.comb += [
-            self.read_enable.eq(send),
-            self.read_address.eq(vector_address),
-            self.read_rotate.eq(rotate),
-            self.read_column.eq(command.weight_column),
-            self.read_count.eq(
+            self.read.enable.eq(send),
+            self.read.address.eq(vector_address),
+            self.read.rotate.eq(rotate),
+            self.read.column.eq(command.weight_column),
+            self.read.count.eq(
                 Mux(last_tile & (row >= command.last_k), 0, Mux(last_panel, command.last_cols, cols))
             ),
         ]

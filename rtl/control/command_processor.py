@@ -7,7 +7,7 @@ which has been handed out already.
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.queue_depths import COMMANDS_AHEAD
 from chiplet.machine.specs import MemorySpec
@@ -24,6 +24,7 @@ from rtl.interface.isa import (
     Opcode,
 )
 from rtl.interface.memory_port import request_layout
+from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.queue import Queue
 
 __all__ = ["ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
@@ -33,6 +34,13 @@ UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
 
 ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
 """Commands of the engine, which has a queue for each of its units."""
+
+
+def _semaphore_rank(port: str) -> int:
+    """Order of semaphore ports in Verilog: what units want and post, what they take, whether it is there, the rest."""
+    if port == "host_post":
+        return 3
+    return {"take": 1, "ok": 2}.get(port.rsplit("_", 1)[-1], 0)
 
 
 class Semaphores(Block):
@@ -47,12 +55,12 @@ class Semaphores(Block):
 
     Members
     -------
-    set, set_{n}
+    set : In(SEMAPHORES), values : In(SEMAPHORE_BITS).array(SEMAPHORES)
         Semaphores that are given a value, and the value of each.
-    {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
-        Semaphores that a unit wants, whether all are above zero, that it takes one of each, and those it posts.
-    {poster}_post
-        Semaphores that one posts who waits for none.
+    units : In(SemaphorePort).array
+        Of each unit.
+    posts : In(SEMAPHORES).array
+        Semaphores that each poster posts.
     """
 
     def __init__(self, units: tuple[str, ...], posters: tuple[str, ...] = ()) -> None:
@@ -60,12 +68,15 @@ class Semaphores(Block):
         super().__init__(
             {
                 "set": In(SEMAPHORES),
-                **{f"set_{s}": In(SEMAPHORE_BITS) for s in range(SEMAPHORES)},
-                **{f"{unit}_{name}": In(SEMAPHORES) for unit in units for name in ("wait", "post")},
-                **{f"{unit}_take": In(1) for unit in units},
-                **{f"{unit}_ok": Out(1) for unit in units},
-                **{f"{poster}_post": In(SEMAPHORES) for poster in posters},
-            }
+                "values": In(SEMAPHORE_BITS).array(SEMAPHORES),
+                "units": In(SemaphorePort()).array(len(units)),
+                "posts": In(SEMAPHORES).array(len(posters)),
+            },
+            names={
+                "values": "set",
+                "units": units.__getitem__,
+                "posts": lambda n: f"{posters[n]}_post",
+            },
         )
 
     @property
@@ -73,22 +84,21 @@ class Semaphores(Block):
         name = f"semaphores_{len(self._units)}"
         return f"{name}_{len(self._posters)}" if self._posters else name
 
+    def port_rank(self, name: str) -> int:
+        return _semaphore_rank(name)
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         empty = Signal(SEMAPHORES)
         values = [Signal(SEMAPHORE_BITS, name=f"value_{s}") for s in range(SEMAPHORES)]
         m.d.comb += empty.eq(Cat(value == 0 for value in values))
-        for unit in self._units:
-            m.d.comb += getattr(self, f"{unit}_ok").eq(~(getattr(self, f"{unit}_wait") & empty).any())
+        for unit in self.units:
+            m.d.comb += unit.ok.eq(~(unit.wait & empty).any())
         for s, value in enumerate(values):
-            posts = sum(
-                (getattr(self, f"{name}_post")[s] for name in (*self._units, *self._posters)), start=0
-            )
-            takes = Cat(
-                getattr(self, f"{unit}_take") & getattr(self, f"{unit}_wait")[s] for unit in self._units
-            ).any()
+            posts = sum((post[s] for post in (*(unit.post for unit in self.units), *self.posts)), start=0)
+            takes = Cat(unit.take & unit.wait[s] for unit in self.units).any()
             with m.If(self.set[s]):
-                m.d.sync += value.eq(getattr(self, f"set_{s}"))
+                m.d.sync += value.eq(self.values[s])
             with m.Else():
                 m.d.sync += value.eq(value + posts - takes)
         return m
@@ -116,12 +126,12 @@ class CommandProcessor(Block):
         No unit has a command.
     request : Out(stream), response : In(stream)
         Reads of the program, and the words read.
-    {unit} : Out(stream)
+    array, load, store : Out(stream)
         Commands of each unit.
     send, receive : Out(stream)
         Commands of the engine; only if there is one.
-    {unit}_wait, {unit}_ok, {unit}_take, {unit}_post
-        Semaphores, see :class:`Semaphores`.
+    semaphores : In(SemaphorePort).array
+        Of each unit, in the order of :data:`UNITS`, then of those of the engine.
     host_post : In(SEMAPHORES)
         Semaphores that software posts; only if there is an engine.
     """
@@ -146,17 +156,19 @@ class CommandProcessor(Block):
                     name: Out(stream.Signature(LAYOUTS[opcode].size))
                     for name, opcode in {**UNITS, **self._engine}.items()
                 },
-                **{f"{unit}_{name}": In(SEMAPHORES) for unit in self._waiting for name in ("wait", "post")},
-                **{f"{unit}_take": In(1) for unit in self._waiting},
-                **{f"{unit}_ok": Out(1) for unit in self._waiting},
-                **{f"{poster}_post": In(SEMAPHORES) for poster in self._posters},
-            }
+                "semaphores": In(SemaphorePort()).array(len(self._waiting)),
+                **({"host_post": In(SEMAPHORES)} if engine_units else {}),
+            },
+            names={"semaphores": self._waiting.__getitem__},
         )
 
     @property
     def block_name(self) -> str:
         name = f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
         return f"{name}_engine" if self._engine else name
+
+    def port_rank(self, name: str) -> int:
+        return _semaphore_rank(name)
 
     @property
     def observed(self) -> bool:
@@ -222,41 +234,38 @@ class CommandProcessor(Block):
         m.d.comb += [
             is_set.eq(self.running & fetched.o.valid & (opcode == Opcode.SET)),
             semaphores.set.eq(Mux(is_set, setting.mask, 0)),
-            *(getattr(semaphores, f"set_{s}").eq(setting[f"value_{s}"]) for s in range(SEMAPHORES)),
+            *(value.eq(setting[f"value_{s}"]) for s, value in enumerate(semaphores.values)),
         ]
+        outgoing = {"array": self.array, "load": self.load, "store": self.store}
+        if self._engine:
+            outgoing |= {"send": self.send, "receive": self.receive}
         for unit, code in UNITS.items():
             layout = LAYOUTS[code]
             queue = Queue(width=layout.size, depth=self._queue_depth)
             place(m, platform, f"{unit}_queue", queue)
             mine = Signal(name=f"{unit}_mine")
-            outgoing = getattr(self, unit)
+            connect(m, queue.o, flipped(outgoing[unit]))
             m.d.comb += [
                 mine.eq(self.running & fetched.o.valid & (opcode == code)),
                 queue.i.valid.eq(mine),
                 queue.i.payload.eq(command[: layout.size]),
-                outgoing.payload.eq(queue.o.payload),
-                outgoing.valid.eq(queue.o.valid),
-                queue.o.ready.eq(outgoing.ready),
             ]
             known.append(mine)
             accepted.append(mine & queue.i.ready)
             queues_idle.append(~queue.o.valid)
         for name, code in self._engine.items():
             mine = Signal(name=f"{name}_mine")
-            outgoing = getattr(self, name)
             m.d.comb += [
                 mine.eq(self.running & fetched.o.valid & (opcode == code)),
-                outgoing.valid.eq(mine),
-                outgoing.payload.eq(command[: LAYOUTS[code].size]),
+                outgoing[name].valid.eq(mine),
+                outgoing[name].payload.eq(command[: LAYOUTS[code].size]),
             ]
             known.append(mine)
-            accepted.append(mine & outgoing.ready)
-        for unit in self._waiting:
-            for name in ("wait", "take", "post"):
-                m.d.comb += getattr(semaphores, f"{unit}_{name}").eq(getattr(self, f"{unit}_{name}"))
-            m.d.comb += getattr(self, f"{unit}_ok").eq(getattr(semaphores, f"{unit}_ok"))
-        for poster in self._posters:
-            m.d.comb += getattr(semaphores, f"{poster}_post").eq(getattr(self, f"{poster}_post"))
+            accepted.append(mine & outgoing[name].ready)
+        for waiting, unit in zip(self.semaphores, semaphores.units, strict=True):
+            connect(m, flipped(waiting), unit)
+        if self._engine:
+            m.d.comb += semaphores.posts[0].eq(self.host_post)
         m.d.comb += [command_done.eq(Cat(accepted).any()), fetched.o.ready.eq(command_done)]
 
         finished = Signal()

@@ -1,34 +1,36 @@
 """Compute die: command processor, load, store and array units, buffers, array, registers."""
 
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Value
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
-from rtl.block import Block, place
+from rtl.block import Block, Bundle, place
 from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
 from rtl.compute.array_unit import ArrayUnit
 from rtl.compute.operand_buffer import OperandBuffer
-from rtl.control.command_processor import ENGINE, UNITS, CommandProcessor
+from rtl.control.command_processor import UNITS, CommandProcessor
 from rtl.control.counters import Registers
 from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.engine.exchange_buffer import ExchangeBuffer
 from rtl.engine.exchange_port import ExchangePort
-from rtl.interface.flit import SIDES, flit_layout
+from rtl.interface.flit import SIDES, flit_stream
+from rtl.interface.host_port import HostPort
 from rtl.interface.isa import LAYOUTS
-from rtl.interface.memory_port import request_layout, response_layout
-from rtl.interface.register_map import ADDRESS_BITS, COUNTER_BITS, COUNTERS, REGISTERS, counter_address
+from rtl.interface.memory_port import MemoryPort, request_layout, response_layout
+from rtl.interface.register_map import COUNTER_BITS, COUNTERS, REGISTERS, counter_address
 from rtl.memory.arbiter import Arbiter
 from rtl.memory.load_unit import LoadUnit
 from rtl.memory.store_unit import StoreUnit
 
-__all__ = ["Die", "die_map"]
+__all__ = ["Die", "EngineSide", "die_map"]
 
 
 def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
@@ -72,6 +74,36 @@ def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
     }
 
 
+class EngineSide(Bundle):
+    """What a die with an engine has on each side.
+
+    Members
+    -------
+    i : In(stream), o : Out(stream)
+        Flits from and to the router, see :class:`rtl.engine.engine.Engine`.
+    replayed, error, dead : In(1)
+        The link of that side sends a flit again, gets a frame with an error, is dead.
+    """
+
+    def __init__(self, nop: NopSpec) -> None:
+        super().__init__(
+            {
+                "i": In(flit_stream(nop)),
+                "o": Out(flit_stream(nop)),
+                "replayed": In(1),
+                "error": In(1),
+                "dead": In(1),
+            },
+            names={
+                "i": "in",
+                "o": "out",
+                "replayed": "link_replayed",
+                "error": "link_error",
+                "dead": "link_dead",
+            },
+        )
+
+
 class Die(Block):
     """A whole compute die.
 
@@ -86,49 +118,45 @@ class Die(Block):
 
     Members
     -------
-    request : Out(stream), response : In(stream)
+    memory : Out(MemoryPort)
         Memory port, see :mod:`rtl.memory.arbiter`.
-    host_address, host_write, host_write_data, host_read, host_read_data
+    host : In(HostPort)
         Registers, see :mod:`rtl.control.counters`.
     done, error : Out(1)
         The program has ended; it met something that is no command, or a link is dead.
     memory_idle : In(1)
         Only with an engine: all writes that were taken are in memory. The program ends when they are.
-    row, col, engine_{side}_in, engine_{side}_out
-        Only with an engine: place of the die, and flits from and to the router, see :class:`rtl.engine.engine.Engine`.
-    link_replayed_{side}, link_error_{side}, link_dead_{side} : In(1)
-        Only with an engine: the link of that side sends a flit again, gets a frame with an error, is dead.
+    row, col : In(nop.coordinate_bits)
+        Only with an engine: place of the die.
+    sides : Out(EngineSide).array(4)
+        Only with an engine: flits to and from the router on each side, and what the link of the side reports.
     """
+
+    port_names: ClassVar[Mapping[str, str]] = {
+        f"engine_{side.text}_{name}": f"{name}_{side.text}"
+        for side in SIDES
+        for name in ("link_replayed", "link_error", "link_dead")
+    }
 
     def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec | None = None) -> None:
         self._die, self._memory, self._nop = die, memory, nop
         engine: dict[str, Any] = {}
         if nop is not None:
-            flit = stream.Signature(flit_layout(nop).size)
             engine = {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
                 "memory_idle": In(1, init=1),
+                "sides": Out(EngineSide(nop)).array(len(SIDES)),
             }
-            for side in SIDES:
-                engine |= {
-                    f"engine_{side.text}_in": In(flit),
-                    f"engine_{side.text}_out": Out(flit),
-                    **{f"link_{name}_{side.text}": In(1) for name in ("replayed", "error", "dead")},
-                }
         super().__init__(
             {
-                "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
-                "response": In(stream.Signature(response_layout(memory.word_bytes).size)),
-                "host_address": In(ADDRESS_BITS),
-                "host_write": In(1),
-                "host_write_data": In(32),
-                "host_read": In(1),
-                "host_read_data": Out(32),
+                "memory": Out(MemoryPort(memory.word_bytes)),
+                "host": In(HostPort()),
                 "done": Out(1),
                 "error": Out(1),
                 **engine,
-            }
+            },
+            names={"memory": "", "sides": lambda n: f"engine_{SIDES[n].text}"},
         )
 
     @property
@@ -170,51 +198,37 @@ class Die(Block):
         }.items():
             place(m, platform, name, block)
 
-        for unit, block in zip(UNITS, (array_unit, load_unit, store_unit), strict=True):
-            commands = getattr(processor, unit)
-            m.d.comb += [
-                block.command.payload.eq(commands.payload),
-                block.command.valid.eq(commands.valid),
-                commands.ready.eq(block.command.ready),
-                block.needs_ok.eq(getattr(processor, f"{unit}_ok")),
-                getattr(processor, f"{unit}_wait").eq(block.needs),
-                getattr(processor, f"{unit}_take").eq(block.take),
-                getattr(processor, f"{unit}_post").eq(block.post),
-            ]
+        connect(m, processor.array, array_unit.command)
+        connect(m, processor.load, load_unit.command)
+        connect(m, processor.store, store_unit.command)
+        for semaphores, unit in zip(processor.semaphores, (array_unit, load_unit, store_unit), strict=False):
+            connect(m, semaphores, unit.semaphores)
 
-        for name, source in (("fetch", processor), ("load", load_unit), ("store", store_unit)):
-            to_memory = getattr(arbiter, name)
-            m.d.comb += [
-                to_memory.payload.eq(source.request.payload),
-                to_memory.valid.eq(source.request.valid),
-                source.request.ready.eq(to_memory.ready),
-            ]
-        if self._nop is None:
-            requests, responses = self.request, self.response
-            engine_idle: Value = Const(1, 1)
-        else:
-            units = (load_unit, store_unit)
-            requests, responses, engine_idle = self._elaborate_engine(
-                m, platform, processor, registers, *units
+        connect(m, processor.request, arbiter.fetch)
+        connect(m, load_unit.request, arbiter.load)
+        connect(m, store_unit.request, arbiter.store)
+        memory_port = flipped(self.memory)
+        engine_idle: Value = Const(1, 1)
+        if self._nop is not None:
+            memory_port, engine_idle = self._elaborate_engine(
+                m, platform, processor, registers, load_unit, store_unit
             )
-        response = response_layout(memory.word_bytes)(responses.payload)
+        connect(m, arbiter.request, memory_port.request)
+        response = response_layout(memory.word_bytes)(memory_port.response.payload)
         m.d.comb += [
-            requests.payload.eq(arbiter.request.payload),
-            requests.valid.eq(arbiter.request.valid),
-            arbiter.request.ready.eq(requests.ready),
             processor.response.payload.eq(response.data),
-            processor.response.valid.eq(responses.valid & response.tag),
+            processor.response.valid.eq(memory_port.response.valid & response.tag),
             load_unit.response.payload.eq(response.data),
-            load_unit.response.valid.eq(responses.valid & ~response.tag),
-            responses.ready.eq(Mux(response.tag, processor.response.ready, load_unit.response.ready)),
+            load_unit.response.valid.eq(memory_port.response.valid & ~response.tag),
+            memory_port.response.ready.eq(
+                Mux(response.tag, processor.response.ready, load_unit.response.ready)
+            ),
         ]
 
-        for name, buffer in (("activation", activation), ("weight", weight)):
-            for port in ("enable", "address", "rotate", "column", "count"):
-                m.d.comb += getattr(buffer, f"read_{port}").eq(getattr(array_unit, f"{name}_{port}"))
-            for port in ("enable", "address", "next", "rotate", "split", "count", "data"):
-                m.d.comb += getattr(buffer, f"write_{port}").eq(getattr(load_unit, f"{name}_{port}"))
-
+        connect(m, array_unit.activation, activation.read)
+        connect(m, array_unit.weight, weight.read)
+        connect(m, load_unit.activation, activation.write)
+        connect(m, load_unit.weight, weight.write)
         m.d.comb += [
             array.a.eq(activation.read_data),
             array.w.eq(weight.read_data),
@@ -231,12 +245,8 @@ class Die(Block):
             store_unit.sums.eq(accumulator.store_data),
         ]
 
+        connect(m, flipped(self.host), registers.host)
         m.d.comb += [
-            registers.address.eq(self.host_address),
-            registers.write.eq(self.host_write),
-            registers.write_data.eq(self.host_write_data),
-            registers.read.eq(self.host_read),
-            self.host_read_data.eq(registers.read_data),
             processor.start.eq(registers.start),
             processor.address.eq(registers.program_address),
             processor.commands.eq(registers.commands),
@@ -254,7 +264,7 @@ class Die(Block):
             registers.array_stall_semaphore.eq(array_unit.stall_semaphore),
             registers.array_stall_weights.eq(array_unit.stall_weights),
             registers.macs.eq(Mux(array_unit.busy, array_unit.macs, 0)),
-            registers.weight_reads.eq(array_unit.weight_enable),
+            registers.weight_reads.eq(array_unit.weight.enable),
             registers.sums.eq(accumulator.result),
             registers.load_busy.eq(load_unit.busy),
             registers.load_stall_semaphore.eq(load_unit.stall_semaphore),
@@ -275,7 +285,7 @@ class Die(Block):
         registers: Registers,
         load_unit: LoadUnit,
         store_unit: StoreUnit,
-    ) -> tuple[Any, Any, Value]:
+    ) -> tuple[Any, Value]:
         """Engine, exchange buffer and the port to it; return the memory port of the units, and whether all is idle."""
         assert self._nop is not None
         nop, memory = self._nop, self._memory
@@ -294,73 +304,42 @@ class Die(Block):
             place(m, platform, name, block)
 
         # The exchange port's writes come last: they never wait.
-        for kind, ports, mover, inputs, outputs in (
-            ("read", len(ENGINE_UNITS), store_unit, ("valid", "address"), ("ready", "data")),
-            ("write", len(SIDES), load_unit, ("valid", "address", "strobe", "data"), ("ready",)),
-        ):
-            users: list[tuple[Block, str]] = [(engine, f"{kind}_{n}") for n in range(ports)]
-            for n, (user, prefix) in enumerate([*users, (mover, "exchange"), (port, kind)]):
-                for name in inputs:
-                    m.d.comb += getattr(exchange, f"{kind}_{n}_{name}").eq(getattr(user, f"{prefix}_{name}"))
-                for name in outputs:
-                    m.d.comb += getattr(user, f"{prefix}_{name}").eq(getattr(exchange, f"{kind}_{n}_{name}"))
+        readers = [*(unit.read for unit in engine.units), store_unit.exchange, port.read]
+        writers = [*(side.write for side in engine.sides), load_unit.exchange, port.write]
+        for reader, read in zip(readers, exchange.read, strict=True):
+            connect(m, reader, read)
+        for writer, write in zip(writers, exchange.write, strict=True):
+            connect(m, writer, write)
+        connect(m, port.memory, flipped(self.memory))
+        connect(m, processor.send, engine.send)
+        connect(m, processor.receive, engine.receive)
+        for semaphores, unit in zip(processor.semaphores[len(UNITS) :], engine.units, strict=True):
+            connect(m, semaphores, unit.semaphores)
+        for side, inner in zip(self.sides, engine.sides, strict=True):
+            connect(m, inner.o, flipped(side.o))
+            connect(m, flipped(side.i), inner.i)
+
+        senders, receivers = engine.units[: len(SIDES)], engine.units[len(SIDES) :]
+        for n, side in enumerate(self.sides):
+            m.d.comb += [
+                registers.flits_sent[n].eq(senders[n].flits),
+                registers.flits_received[n].eq(receivers[n].flits),
+                registers.link_replays[n].eq(side.replayed),
+                registers.link_errors[n].eq(side.error),
+            ]
         m.d.comb += [
-            self.request.payload.eq(port.memory_request.payload),
-            self.request.valid.eq(port.memory_request.valid),
-            port.memory_request.ready.eq(self.request.ready),
-            port.memory_response.payload.eq(self.response.payload),
-            port.memory_response.valid.eq(self.response.valid),
-            self.response.ready.eq(port.memory_response.ready),
             engine.row.eq(self.row),
             engine.col.eq(self.col),
-        ]
-        for name in ENGINE:
-            commands, taker = getattr(processor, name), getattr(engine, name)
-            m.d.comb += [
-                taker.payload.eq(commands.payload),
-                taker.valid.eq(commands.valid),
-                commands.ready.eq(taker.ready),
-            ]
-        for unit in ENGINE_UNITS:
-            m.d.comb += getattr(engine, f"{unit}_ok").eq(getattr(processor, f"{unit}_ok"))
-            for name in ("wait", "take", "post"):
-                m.d.comb += getattr(processor, f"{unit}_{name}").eq(getattr(engine, f"{unit}_{name}"))
-        for side in SIDES:
-            outside, inside = (
-                getattr(self, f"engine_{side.text}_out"),
-                getattr(self, f"engine_{side.text}_in"),
-            )
-            sender, receiver = getattr(engine, f"{side.text}_out"), getattr(engine, f"{side.text}_in")
-            m.d.comb += [
-                outside.payload.eq(sender.payload),
-                outside.valid.eq(sender.valid),
-                sender.ready.eq(outside.ready),
-                receiver.payload.eq(inside.payload),
-                receiver.valid.eq(inside.valid),
-                inside.ready.eq(receiver.ready),
-                getattr(registers, f"flits_sent_{side.text}").eq(getattr(engine, f"send_{side.text}_flits")),
-                getattr(registers, f"flits_received_{side.text}").eq(
-                    getattr(engine, f"receive_{side.text}_flits")
-                ),
-                getattr(registers, f"link_replays_{side.text}").eq(
-                    getattr(self, f"link_replayed_{side.text}")
-                ),
-                getattr(registers, f"link_errors_{side.text}").eq(getattr(self, f"link_error_{side.text}")),
-            ]
-
-        def over_sides(name: str) -> Value:
-            return Cat(getattr(engine, name.format(side.text)) for side in SIDES)
-
-        def number(bits: Value) -> Value:
-            return reduce(add, bits)
-
-        m.d.comb += [
             processor.host_post.eq(registers.post),
-            registers.dead.eq(Cat(getattr(self, f"link_dead_{side.text}") for side in SIDES)),
-            registers.nop_first.eq(over_sides("send_{}_flits").any()),
-            registers.nop_last.eq(over_sides("receive_{}_flits").any()),
-            registers.send_stall_semaphore.eq(number(over_sides("send_{}_stall_semaphore"))),
-            registers.send_stall_link.eq(number(over_sides("send_{}_stall_link"))),
-            registers.receive_stall_semaphore.eq(number(over_sides("receive_{}_stall_semaphore"))),
+            registers.dead.eq(Cat(side.dead for side in self.sides)),
+            registers.nop_first.eq(Cat(unit.flits for unit in senders).any()),
+            registers.nop_last.eq(Cat(unit.flits for unit in receivers).any()),
+            registers.send_stall_semaphore.eq(_sum(unit.stall_semaphore for unit in senders)),
+            registers.send_stall_link.eq(_sum(side.stall_link for side in engine.sides)),
+            registers.receive_stall_semaphore.eq(_sum(unit.stall_semaphore for unit in receivers)),
         ]
-        return port.request, port.response, engine.idle & self.memory_idle
+        return port.units, engine.idle & self.memory_idle
+
+
+def _sum(bits: Iterable[Value]) -> Value:
+    return reduce(add, bits)

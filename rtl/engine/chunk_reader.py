@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS
-from rtl.interface.memory_port import address_bits
+from rtl.interface.memory_port import ExchangeReadPort
 from rtl.lib.queue import Queue
 
 __all__ = [
@@ -32,7 +32,7 @@ class ChunkReader(Block):
         without asking.
     asks : Out(1), word_ok : In(1), word_take : Out(1)
         The next word is not one of these; it may be read; it is.
-    read_valid, read_address, read_ready, read_data
+    read : Out(ExchangeReadPort)
         Read port of the exchange buffer.
     o : Out(stream)
         Data of a flit, and above it whether it is the last one of its chunk.
@@ -56,10 +56,9 @@ class ChunkReader(Block):
                 "asks": Out(1),
                 "word_ok": In(1),
                 "word_take": Out(1),
-                "read_valid": Out(1),
-                "read_address": Out(address_bits(exchange_depth(nop, memory))),
-                "read_ready": In(1),
-                "read_data": In(8 * memory.word_bytes),
+                "read": Out(
+                    ExchangeReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                ),
                 "o": Out(stream.Signature(nop.flit_bits + 1)),
                 "waiting": Out(1),
             }
@@ -89,9 +88,9 @@ class ChunkReader(Block):
             next_chunk.eq(chunk_address + pitch + Mux(lap == 1, wrap, 0)),
             self.waiting.eq((chunks != 0) & (held != AHEAD)),
             self.asks.eq(free == 0),
-            self.read_valid.eq(self.waiting & (self.word_ok | ~self.asks)),
-            self.read_address.eq(address),
-            taken.eq(self.read_valid & self.read_ready),
+            self.read.valid.eq(self.waiting & (self.word_ok | ~self.asks)),
+            self.read.address.eq(address),
+            taken.eq(self.read.valid & self.read.ready),
             self.word_take.eq(taken & self.asks),
         ]
         m.d.sync += held.eq(held + taken - given)
@@ -126,7 +125,7 @@ class ChunkReader(Block):
         m.d.sync += [coming.eq(taken), coming_kind.eq(Cat(count, last_word))]
         m.d.comb += [
             words.i.valid.eq(coming),
-            words.i.payload.eq(Cat(self.read_data, coming_kind)),
+            words.i.payload.eq(Cat(self.read.data, coming_kind)),
         ]
         bits = 8 * self._memory.word_bytes
         word, word_count, word_last = (

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES
-from rtl.interface.memory_port import address_bits
+from rtl.interface.memory_port import ExchangeWritePort
 from rtl.lib.queue import Queue
 
 __all__ = ["ChunkWriter"]
@@ -38,7 +38,7 @@ class ChunkWriter(Block):
         A chunk is over, written or not.
     written : Out(1), written_post : Out(SEMAPHORES)
         A word is written, and what it posts.
-    write_valid, write_address, write_strobe, write_data, write_ready
+    write : Out(ExchangeWritePort)
         Write port of the exchange buffer.
     """
 
@@ -59,11 +59,9 @@ class ChunkWriter(Block):
                 "chunk": In(1),
                 "written": Out(1),
                 "written_post": Out(SEMAPHORES),
-                "write_valid": Out(1),
-                "write_address": Out(address_bits(exchange_depth(nop, memory))),
-                "write_strobe": Out(memory.word_bytes // 4),
-                "write_data": Out(8 * memory.word_bytes),
-                "write_ready": In(1),
+                "write": Out(
+                    ExchangeWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                ),
             }
         )
 
@@ -87,7 +85,7 @@ class ChunkWriter(Block):
         request = data.StructLayout(
             {
                 "data": len(collected),
-                "strobe": len(self.write_strobe),
+                "strobe": len(self.write.strobe),
                 "address": BUFFER_ADDRESS_BITS,
                 "post": SEMAPHORES,
             }
@@ -110,10 +108,12 @@ class ChunkWriter(Block):
             words.i.payload.eq(put),
             words.i.valid.eq(self.i.valid & whole),
             self.i.ready.eq(~whole | words.i.ready),
-            self.write_valid.eq(words.o.valid),
-            words.o.ready.eq(self.write_ready),
-            *(getattr(self, f"write_{name}").eq(given[name]) for name in ("data", "strobe", "address")),
-            self.written.eq(self.write_valid & self.write_ready),
+            self.write.valid.eq(words.o.valid),
+            words.o.ready.eq(self.write.ready),
+            self.write.data.eq(given.data),
+            self.write.strobe.eq(given.strobe),
+            self.write.address.eq(given.address),
+            self.written.eq(self.write.valid & self.write.ready),
             self.written_post.eq(given.post),
         ]
         with m.If(self.i.valid & self.i.ready):

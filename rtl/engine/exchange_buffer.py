@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
 from rtl.block import Block, check_integers, place
-from rtl.interface.memory_port import address_bits
+from rtl.interface.memory_port import ExchangeReadPort, ExchangeWritePort
 from rtl.lib.round_robin import next_in_turn
 from rtl.lib.sram import Sram
 
@@ -38,13 +38,10 @@ class ExchangeBuffer(Block):
 
     Members
     -------
-    read_{n}_valid, read_{n}_address : In; read_{n}_ready : Out(1)
-        A read, taken in a cycle in which both are high.
-    read_{n}_data : Out(8 * word_bytes)
-        The word, in the cycle after that.
-    write_{n}_valid, write_{n}_address, write_{n}_strobe, write_{n}_data : In; write_{n}_ready : Out(1)
-        A write of the 32-bit parts of a word that ``strobe`` names. The next cycle's reads see it. The last port never
-        waits: the store unit, which writes through it, says that it is done when its request has left.
+    read : In(ExchangeReadPort).array(readers)
+    write : In(ExchangeWritePort).array(writers)
+        The reads of the next cycle see a write. The last write port never waits: the store unit, which writes through
+        it, says that it is done when its request has left.
     """
 
     def __init__(
@@ -61,23 +58,13 @@ class ExchangeBuffer(Block):
             raise ValueError(f"exchange buffer: word_bytes = {word_bytes}: must be a multiple of 4")
         self._word_bytes, self._depth, self._banks = word_bytes, depth, banks
         self._readers, self._writers, self._macro = readers, writers, macro
-        ports: dict[str, Member] = {}
-        for n in range(readers):
-            ports |= {
-                f"read_{n}_valid": In(1),
-                f"read_{n}_address": In(address_bits(depth)),
-                f"read_{n}_ready": Out(1),
-                f"read_{n}_data": Out(8 * word_bytes),
+        size = {"depth": depth, "word_bytes": word_bytes}
+        super().__init__(
+            {
+                "read": In(ExchangeReadPort(**size)).array(readers),
+                "write": In(ExchangeWritePort(**size)).array(writers),
             }
-        for n in range(writers):
-            ports |= {
-                f"write_{n}_valid": In(1),
-                f"write_{n}_address": In(address_bits(depth)),
-                f"write_{n}_strobe": In(word_bytes // 4),
-                f"write_{n}_data": In(8 * word_bytes),
-                f"write_{n}_ready": Out(1),
-            }
-        super().__init__(ports)
+        )
 
     @property
     def block_name(self) -> str:
@@ -94,50 +81,42 @@ class ExchangeBuffer(Block):
         }
         for bank in range(self._banks):
             grants, asks = {}, {}
-            for kind, ports in (("read", self._readers), ("write", self._writers)):
-                asked = Signal(ports, name=f"{kind}_asked_{bank}")
-                last = Signal(ports, name=f"{kind}_last_{bank}", init=1)
-                grant = Signal(ports, name=f"{kind}_grant_{bank}")
-                turn = next_in_turn(m, f"{kind}_{bank}", asked, last)
-                if kind == "write":
-                    turn = Mux(asked[-1], 1 << (ports - 1), turn)
+            for name, ports in (("read", self.read), ("write", self.write)):
+                asked = Signal(len(ports), name=f"{name}_asked_{bank}")
+                last = Signal(len(ports), name=f"{name}_last_{bank}", init=1)
+                grant = Signal(len(ports), name=f"{name}_grant_{bank}")
+                turn = next_in_turn(m, f"{name}_{bank}", asked, last)
+                if name == "write":
+                    turn = Mux(asked[-1], 1 << (len(ports) - 1), turn)
                 m.d.comb += [
-                    asked.eq(
-                        Cat(
-                            getattr(self, f"{kind}_{n}_valid")
-                            & (getattr(self, f"{kind}_{n}_address")[:bank_bits] == bank)
-                            for n in range(ports)
-                        )
-                    ),
+                    asked.eq(Cat(port.valid & (port.address[:bank_bits] == bank) for port in ports)),
                     grant.eq(turn),
                 ]
-                in_turn = (
-                    ~grant[-1] if kind == "write" else 1
-                )  # the port that never waits takes nobody's turn
+                # The port that never waits takes nobody's turn.
+                in_turn = ~grant[-1] if name == "write" else 1
                 with m.If(grant.any() & in_turn):
                     m.d.sync += last.eq(grant)
-                grants[kind] = grant
-                asks[kind] = asked
+                grants[name] = grant
+                asks[name] = asked
 
-            def chosen(kind: str, name: str, grant: Signal, bank: int = bank) -> Signal:
-                """Member ``name`` of the port that has the bank."""
-                first = getattr(self, f"{kind}_0_{name}")
-                value = Signal.like(first, name=f"{kind}_{name}_{bank}")
+            def granted(name: str, values: list[Signal], grant: Signal, bank: int = bank) -> Signal:
+                """The value of the port that has the bank."""
+                value = Signal.like(values[0], name=f"{name}_{bank}")
                 with m.Switch(grant):
-                    for n in range(len(grant)):
+                    for n, offered in enumerate(values):
                         with m.Case("".join("1" if bit == n else "-" for bit in reversed(range(len(grant))))):
-                            m.d.comb += value.eq(getattr(self, f"{kind}_{n}_{name}"))
+                            m.d.comb += value.eq(offered)
                 return value
 
-            read_address = chosen("read", "address", grants["read"])
-            write_address = chosen("write", "address", grants["write"])
-            for n in range(self._readers):
-                same = getattr(self, f"read_{n}_address") == read_address
-                taken["read"][n].append(asks["read"][n] & same)
+            read_grant, write_grant = grants["read"], grants["write"]
+            read_address = granted("read_address", [port.address for port in self.read], read_grant)
+            write_address = granted("write_address", [port.address for port in self.write], write_grant)
+            for n, port in enumerate(self.read):
+                taken["read"][n].append(asks["read"][n] & (port.address == read_address))
             for n in range(self._writers):
-                taken["write"][n].append(grants["write"][n])
-            strobe = chosen("write", "strobe", grants["write"])
-            data = chosen("write", "data", grants["write"])
+                taken["write"][n].append(write_grant[n])
+            strobe = granted("write_strobe", [port.strobe for port in self.write], write_grant)
+            data = granted("write_data", [port.data for port in self.write], write_grant)
             read_parts = []
             for part in range(parts):
                 sram = Sram(width=32, depth=self._depth // self._banks, macro=self._macro)
@@ -154,18 +133,17 @@ class ExchangeBuffer(Block):
             m.d.comb += word.eq(Cat(read_parts))
             words.append(word)
 
-        for kind, ports_taken in taken.items():
-            for n, banks in enumerate(ports_taken):
-                m.d.comb += getattr(self, f"{kind}_{n}_ready").eq(Cat(banks).any())
-        for n in range(self._readers):
-            out = getattr(self, f"read_{n}_data")
+        for name, ports in (("read", self.read), ("write", self.write)):
+            for port, banks in zip(ports, taken[name], strict=True):
+                m.d.comb += port.ready.eq(Cat(banks).any())
+        for n, port in enumerate(self.read):
             if self._banks == 1:
-                m.d.comb += out.eq(words[0])
+                m.d.comb += port.data.eq(words[0])
                 continue
             bank = Signal(bank_bits, name=f"read_{n}_bank")
-            m.d.sync += bank.eq(getattr(self, f"read_{n}_address")[:bank_bits])
+            m.d.sync += bank.eq(port.address[:bank_bits])
             value = words[0]
             for number, word in enumerate(words[1:], start=1):
                 value = Mux(bank == number, word, value)
-            m.d.comb += out.eq(value)
+            m.d.comb += port.data.eq(value)
         return m

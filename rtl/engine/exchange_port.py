@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, check_integers, place
-from rtl.interface.memory_port import address_bits, request_layout, response_layout
+from rtl.interface.memory_port import (
+    ExchangeReadPort,
+    ExchangeWritePort,
+    MemoryPort,
+    request_layout,
+)
 from rtl.lib.queue import Queue
 
 __all__ = ["ExchangePort"]
@@ -32,38 +36,27 @@ class ExchangePort(Block):
 
     Members
     -------
-    request : In(stream), response : Out(stream)
+    units : In(MemoryPort)
         Memory port of the die's units.
-    memory_request : Out(stream), memory_response : In(stream)
+    memory : Out(MemoryPort)
         Memory port of the die.
-    read_valid, read_address, read_ready, read_data
+    read : Out(ExchangeReadPort)
         Read port of the exchange buffer.
-    write_valid, write_address, write_strobe, write_data, write_ready
+    write : Out(ExchangeWritePort)
         Write port of the exchange buffer.
     """
 
     def __init__(self, *, memory: MemorySpec, depth: int) -> None:
         check_integers("exchange port", minimum=1, depth=depth)
         self._memory, self._depth = memory, depth
-        word_bytes = memory.word_bytes
-        request = stream.Signature(request_layout(word_bytes).size)
-        response = stream.Signature(response_layout(word_bytes).size)
         super().__init__(
             {
-                "request": In(request),
-                "response": Out(response),
-                "memory_request": Out(request),
-                "memory_response": In(response),
-                "read_valid": Out(1),
-                "read_address": Out(address_bits(depth)),
-                "read_ready": In(1),
-                "read_data": In(8 * word_bytes),
-                "write_valid": Out(1),
-                "write_address": Out(address_bits(depth)),
-                "write_strobe": Out(word_bytes // 4),
-                "write_data": Out(8 * word_bytes),
-                "write_ready": In(1),
-            }
+                "units": In(MemoryPort(memory.word_bytes)),
+                "memory": Out(MemoryPort(memory.word_bytes)),
+                "read": Out(ExchangeReadPort(depth=depth, word_bytes=memory.word_bytes)),
+                "write": Out(ExchangeWritePort(depth=depth, word_bytes=memory.word_bytes)),
+            },
+            names={"units": ""},
         )
 
     @property
@@ -73,7 +66,7 @@ class ExchangePort(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word_bytes = self._memory.word_bytes
-        request = request_layout(word_bytes)(self.request.payload)
+        request = request_layout(word_bytes)(self.units.request.payload)
         to_exchange = Signal()
         may_read = Signal()
         remote = Signal(16)  # reads of the memory whose words have not come
@@ -83,24 +76,26 @@ class ExchangePort(Block):
         m.d.comb += [
             to_exchange.eq(request.address[-1]),
             may_read.eq(Mux(to_exchange, (remote == 0) & (held != AHEAD), held == 0)),
-            here.eq(self.request.valid & to_exchange),
-            self.read_valid.eq(here & ~request.write & may_read),
-            self.read_address.eq(request.address),
-            self.write_valid.eq(here & request.write),
-            self.write_address.eq(request.address),
-            self.write_strobe.eq(request.strobe),
-            self.write_data.eq(request.data),
-            self.memory_request.payload.eq(self.request.payload),
-            self.memory_request.valid.eq(self.request.valid & ~to_exchange & (request.write | may_read)),
-            self.request.ready.eq(
+            here.eq(self.units.request.valid & to_exchange),
+            self.read.valid.eq(here & ~request.write & may_read),
+            self.read.address.eq(request.address),
+            self.write.valid.eq(here & request.write),
+            self.write.address.eq(request.address),
+            self.write.strobe.eq(request.strobe),
+            self.write.data.eq(request.data),
+            self.memory.request.payload.eq(self.units.request.payload),
+            self.memory.request.valid.eq(
+                self.units.request.valid & ~to_exchange & (request.write | may_read)
+            ),
+            self.units.request.ready.eq(
                 Mux(
                     to_exchange,
-                    Mux(request.write, self.write_ready, self.read_ready & may_read),
-                    self.memory_request.ready & (request.write | may_read),
+                    Mux(request.write, self.write.ready, self.read.ready & may_read),
+                    self.memory.request.ready & (request.write | may_read),
                 )
             ),
-            read.eq(self.read_valid & self.read_ready),
-            remote_read.eq(self.memory_request.valid & self.memory_request.ready & ~request.write),
+            read.eq(self.read.valid & self.read.ready),
+            remote_read.eq(self.memory.request.valid & self.memory.request.ready & ~request.write),
         ]
 
         words = Queue(width=8 * word_bytes + 1, depth=AHEAD)
@@ -109,13 +104,13 @@ class ExchangePort(Block):
         m.d.sync += [coming.eq(read), tag.eq(request.tag)]
         m.d.comb += [
             words.i.valid.eq(coming),
-            words.i.payload.eq(Cat(tag, self.read_data)),
-            self.response.valid.eq(words.o.valid | self.memory_response.valid),
-            self.response.payload.eq(Mux(words.o.valid, words.o.payload, self.memory_response.payload)),
-            words.o.ready.eq(self.response.ready),
-            self.memory_response.ready.eq(self.response.ready & ~words.o.valid),
+            words.i.payload.eq(Cat(tag, self.read.data)),
+            self.units.response.valid.eq(words.o.valid | self.memory.response.valid),
+            self.units.response.payload.eq(Mux(words.o.valid, words.o.payload, self.memory.response.payload)),
+            words.o.ready.eq(self.units.response.ready),
+            self.memory.response.ready.eq(self.units.response.ready & ~words.o.valid),
             given.eq(words.o.valid & words.o.ready),
-            taken.eq(self.memory_response.valid & self.memory_response.ready),
+            taken.eq(self.memory.response.valid & self.memory.response.ready),
         ]
         m.d.sync += [held.eq(held + read - given), remote.eq(remote + remote_read - taken)]
         return m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
@@ -13,8 +13,9 @@ from rtl.compute.mac import Adder
 from rtl.engine.chunk_reader import ChunkReader
 from rtl.engine.chunk_writer import ChunkWriter
 from rtl.interface.flit import flit_layout
-from rtl.interface.isa import COUNT_BITS, RECEIVE, SEMAPHORES
-from rtl.interface.memory_port import address_bits
+from rtl.interface.isa import COUNT_BITS, RECEIVE
+from rtl.interface.memory_port import ExchangeReadPort, ExchangeWritePort
+from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
 
@@ -41,13 +42,13 @@ class ReceiveUnit(Block):
     -------
     command : In(stream)
         RECEIVE commands for this side.
-    needs, needs_ok, take, post
-        Semaphores, as in the array unit.
+    semaphores : Out(SemaphorePort)
+        Semaphores that its commands wait for and post.
     i : In(stream)
         From the router's input of this side.
-    read_valid, read_address, read_ready, read_data
+    read : Out(ExchangeReadPort)
         Read port of the exchange buffer.
-    write_valid, write_address, write_strobe, write_data, write_ready
+    write : Out(ExchangeWritePort)
         Write port of the exchange buffer.
     forward, turn : Out(stream)
         Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side, and of this side.
@@ -61,25 +62,18 @@ class ReceiveUnit(Block):
 
     def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
         self._die, self._nop, self._memory = die, nop, memory
-        address = address_bits(exchange_depth(nop, memory))
         onward = stream.Signature(nop.flit_bits + 1)
         super().__init__(
             {
                 "command": In(stream.Signature(RECEIVE.size)),
-                "needs": Out(SEMAPHORES),
-                "needs_ok": In(1),
-                "take": Out(1),
-                "post": Out(SEMAPHORES),
+                "semaphores": Out(SemaphorePort(of_unit=True)),
                 "i": In(stream.Signature(flit_layout(nop).size)),
-                "read_valid": Out(1),
-                "read_address": Out(address),
-                "read_ready": In(1),
-                "read_data": In(8 * memory.word_bytes),
-                "write_valid": Out(1),
-                "write_address": Out(address),
-                "write_strobe": Out(memory.word_bytes // 4),
-                "write_data": Out(8 * memory.word_bytes),
-                "write_ready": In(1),
+                "read": Out(
+                    ExchangeReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                ),
+                "write": Out(
+                    ExchangeWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                ),
                 "forward": Out(onward),
                 "turn": Out(onward),
                 "hand": Out(onward),
@@ -88,7 +82,8 @@ class ReceiveUnit(Block):
                 "active": Out(1),
                 "stall_semaphore": Out(1),
                 "flits": Out(1),
-            }
+            },
+            names={"semaphores": ""},
         )
 
     @property
@@ -113,6 +108,7 @@ class ReceiveUnit(Block):
         flit = flit_layout(self._nop)(self.i.payload)
         reader = ChunkReader(nop=self._nop, memory=self._memory)
         place(m, platform, "reader", reader)
+        connect(m, reader.read, flipped(self.read))
 
         # What goes on: the flit as it came, or its sum; and whether it ends a chunk.
         value = Signal(self._nop.flit_bits + 1)
@@ -127,6 +123,7 @@ class ReceiveUnit(Block):
         )
         writer = ChunkWriter(nop=self._nop, memory=self._memory)
         place(m, platform, "writer", writer)
+        connect(m, writer.write, flipped(self.write))
         m.d.comb += [
             writer.load.eq(go),
             *(
@@ -139,11 +136,6 @@ class ReceiveUnit(Block):
                 Mux(forwards | (command.keep == 0), command.word_post, 0) | Mux(final, command.post, 0)
             ),
             writer.chunk.eq(last),
-            *(
-                getattr(self, f"write_{name}").eq(getattr(writer, f"write_{name}"))
-                for name in ("valid", "address", "strobe", "data")
-            ),
-            writer.write_ready.eq(self.write_ready),
         ]
         m.d.comb += [
             joins.eq(command.join & (to_add == 0)),
@@ -155,7 +147,7 @@ class ReceiveUnit(Block):
                 started
                 & (chunks != 0)
                 & Mux(command.add, summed[0], self.i.valid)
-                & ~(final & ~writes & self.write_valid)
+                & ~(final & ~writes & self.write.valid)
             ),
             self.i.ready.eq(started & (chunks != 0) & Mux(command.add, may_add, ready)),
             forwards.eq(forwarded != 0),
@@ -167,14 +159,14 @@ class ReceiveUnit(Block):
             ready.eq(
                 (~(sends | hands) | onward_ready)
                 & (~writes | writer.i.ready)
-                & ~(final & ~writes & self.write_valid)
+                & ~(final & ~writes & self.write.valid)
             ),
             final.eq(value[-1] & (chunks == 1)),
             last.eq(valid & ready & value[-1]),
             over.eq(last & final),
-            self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
-            go.eq(active & ~started & self.needs_ok & onward_over),
-            self.take.eq(go | reader.word_take),
+            self.semaphores.wait.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
+            go.eq(active & ~started & self.semaphores.ok & onward_over),
+            self.semaphores.take.eq(go | reader.word_take),
             reader.load.eq(go & command.add),
             reader.base.eq(command.base),
             reader.pitch.eq(command.pitch),
@@ -183,16 +175,14 @@ class ReceiveUnit(Block):
             reader.chunks.eq(Mux(command.join, command.forwarded, command.chunks)),
             reader.flits.eq(command.flits),
             reader.free.eq(command.forwarded),
-            reader.word_ok.eq(started & self.needs_ok),
-            self.read_valid.eq(reader.read_valid),
-            self.read_address.eq(reader.read_address),
-            reader.read_ready.eq(self.read_ready),
-            reader.read_data.eq(self.read_data),
-            self.post.eq(Mux(writer.written, writer.written_post, 0) | Mux(over & ~writes, command.post, 0)),
+            reader.word_ok.eq(started & self.semaphores.ok),
+            self.semaphores.post.eq(
+                Mux(writer.written, writer.written_post, 0) | Mux(over & ~writes, command.post, 0)
+            ),
             self.command.ready.eq(~active | over),
-            self.idle.eq(~active & ~self.write_valid & onward_empty),
+            self.idle.eq(~active & ~self.write.valid & onward_empty),
             self.active.eq(active),
-            self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.needs_ok),
+            self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.semaphores.ok),
             self.flits.eq(self.i.valid & self.i.ready),
         ]
         with m.If(go):

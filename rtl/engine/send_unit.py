@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import MemorySpec, NopSpec, exchange_depth
 from rtl.block import Block, place
 from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout
-from rtl.interface.isa import COUNT_BITS, SEMAPHORES, SEND
-from rtl.interface.memory_port import address_bits
+from rtl.interface.isa import COUNT_BITS, SEND
+from rtl.interface.memory_port import ExchangeReadPort
+from rtl.interface.semaphore_port import SemaphorePort
 
 __all__ = ["SendUnit"]
 
@@ -32,9 +33,9 @@ class SendUnit(Block):
         Place of the die.
     command : In(stream)
         SEND commands for this side.
-    needs, needs_ok, take, post
-        Semaphores, as in the array unit.
-    read_valid, read_address, read_ready, read_data
+    semaphores : Out(SemaphorePort)
+        Semaphores that its commands wait for and post.
+    read : Out(ExchangeReadPort)
         Read port of the exchange buffer.
     forward, turn : In(stream)
         Data of a flit, and above it whether it ends a chunk, from the receive unit of the opposite side, and of this
@@ -54,14 +55,10 @@ class SendUnit(Block):
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
                 "command": In(stream.Signature(SEND.size)),
-                "needs": Out(SEMAPHORES),
-                "needs_ok": In(1),
-                "take": Out(1),
-                "post": Out(SEMAPHORES),
-                "read_valid": Out(1),
-                "read_address": Out(address_bits(exchange_depth(nop, memory))),
-                "read_ready": In(1),
-                "read_data": In(8 * memory.word_bytes),
+                "semaphores": Out(SemaphorePort(of_unit=True)),
+                "read": Out(
+                    ExchangeReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                ),
                 "forward": In(stream.Signature(nop.flit_bits + 1)),
                 "turn": In(stream.Signature(nop.flit_bits + 1)),
                 "o": Out(stream.Signature(flit_layout(nop).size)),
@@ -70,7 +67,8 @@ class SendUnit(Block):
                 "stall_semaphore": Out(1),
                 "stall_link": Out(1),
                 "flits": Out(1),
-            }
+            },
+            names={"semaphores": ""},
         )
 
     @property
@@ -88,6 +86,7 @@ class SendUnit(Block):
         m = Module()
         reader = ChunkReader(nop=self._nop, memory=self._memory)
         place(m, platform, "reader", reader)
+        connect(m, reader.read, flipped(self.read))
         command = Signal(SEND)
         active, started = Signal(), Signal()
         loaded = Signal()  # the reader has begun
@@ -102,9 +101,9 @@ class SendUnit(Block):
         source = Signal(self._nop.flit_bits + 1)
         m.d.comb += [
             # The semaphores of the command first, then those of each word.
-            self.needs.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
-            go.eq(active & ~started & self.needs_ok),
-            self.take.eq(go | reader.word_take),
+            self.semaphores.wait.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
+            go.eq(active & ~started & self.semaphores.ok),
+            self.semaphores.take.eq(go | reader.word_take),
             reader.load.eq(active & ~loaded & (go | command.ahead)),
             reader.base.eq(command.base),
             reader.pitch.eq(command.pitch),
@@ -113,11 +112,7 @@ class SendUnit(Block):
             reader.chunks.eq(Mux(command.forward, command.own, command.chunks)),
             reader.free.eq(command.own),
             reader.flits.eq(command.flits),
-            reader.word_ok.eq(started & self.needs_ok),
-            self.read_valid.eq(reader.read_valid),
-            self.read_address.eq(reader.read_address),
-            reader.read_ready.eq(self.read_ready),
-            reader.read_data.eq(self.read_data),
+            reader.word_ok.eq(started & self.semaphores.ok),
             target.eq(command.target),
             forwards.eq(command.forward & (own_left == 0)),
             source.eq(
@@ -139,11 +134,11 @@ class SendUnit(Block):
             reader.o.ready.eq(started & ~forwards & self.o.ready),
             sent.eq(self.o.valid & self.o.ready),
             over.eq(sent & source[-1] & (chunks == 1)),
-            self.post.eq(Mux(over, command.post, 0)),
+            self.semaphores.post.eq(Mux(over, command.post, 0)),
             self.command.ready.eq(~active | over),
             self.idle.eq(~active),
             self.active.eq(active),
-            self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.needs_ok),
+            self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.semaphores.ok),
             self.stall_link.eq(self.o.valid & ~self.o.ready),
             self.flits.eq(sent),
         ]

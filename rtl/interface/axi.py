@@ -1,14 +1,12 @@
-"""AXI4: the signals of a manager port with bursts of one word, as flat ports of a block."""
+"""AXI4: a port with bursts of one word."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from chiplet.machine.specs import MemorySpec, NopSpec
+from rtl.block import Bundle
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
 
 __all__ = [
@@ -17,10 +15,8 @@ __all__ = [
     "CACHE_BUFFERABLE",
     "CHANNELS",
     "WIDEST_BYTES",
+    "AxiPort",
     "address_bits",
-    "connect_axi",
-    "manager_members",
-    "subordinate_members",
 ]
 
 WIDEST_BYTES = 128
@@ -68,8 +64,8 @@ def _widths(nop: NopSpec, memory: MemorySpec) -> dict[str, int]:
     }
 
 
-def manager_members(*, nop: NopSpec, memory: MemorySpec, prefix: str = "m_axi_") -> dict[str, Member]:
-    """Members of a manager port: ``m_axi_awaddr`` and so on.
+class AxiPort(Bundle):
+    """AXI4 port, seen from the manager: members ``awid``, ``awaddr`` and so on.
 
     Ids are columns of dies, the data bus has the width of a memory word.
 
@@ -78,42 +74,19 @@ def manager_members(*, nop: NopSpec, memory: MemorySpec, prefix: str = "m_axi_")
     ValueError
         If a memory word is wider than the widest AXI4 data bus.
     """
-    if memory.word_bytes > WIDEST_BYTES:
-        raise ValueError(
-            f"memory.word_bytes = {memory.word_bytes} is wider than an AXI4 data bus: "
-            f"must be at most {WIDEST_BYTES} with IO dies"
-        )
-    widths = _widths(nop, memory)
-    members = {}
-    for channel, signals in CHANNELS.items():
-        forward, back = (In, Out) if channel in _ANSWERS else (Out, In)
-        for signal in signals:
-            members[f"{prefix}{channel}{signal}"] = forward(widths[signal])
-        members[f"{prefix}{channel}valid"] = forward(1)
-        members[f"{prefix}{channel}ready"] = back(1)
-    return members
 
-
-def subordinate_members(*, nop: NopSpec, memory: MemorySpec, prefix: str = "s_axi_") -> dict[str, Member]:
-    """Members of the port at the other end, see :func:`manager_members`."""
-    return {
-        name: member.flip() for name, member in manager_members(nop=nop, memory=memory, prefix=prefix).items()
-    }
-
-
-def connect_axi(manager: Any, subordinate: Any, *, manager_prefix: str, subordinate_prefix: str) -> list[Any]:
-    """Statements that connect the port of a manager block with that of a subordinate block."""
-    statements = []
-    for name, from_manager in _signals():
-        ends = (getattr(subordinate, subordinate_prefix + name), getattr(manager, manager_prefix + name))
-        sink, source = ends if from_manager else ends[::-1]
-        statements.append(sink.eq(source))
-    return statements
-
-
-def _signals() -> Iterable[tuple[str, bool]]:
-    """Names without prefix, each with whether the manager drives it."""
-    for channel, signals in CHANNELS.items():
-        forward = channel not in _ANSWERS
-        yield from ((channel + signal, forward) for signal in (*signals, "valid"))
-        yield f"{channel}ready", not forward
+    def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
+        if memory.word_bytes > WIDEST_BYTES:
+            raise ValueError(
+                f"memory.word_bytes = {memory.word_bytes} is wider than an AXI4 data bus: "
+                f"must be at most {WIDEST_BYTES} with IO dies"
+            )
+        widths = _widths(nop, memory)
+        members = {}
+        for channel, signals in CHANNELS.items():
+            forward, back = (In, Out) if channel in _ANSWERS else (Out, In)
+            for signal in signals:
+                members[f"{channel}{signal}"] = forward(widths[signal])
+            members[f"{channel}valid"] = forward(1)
+            members[f"{channel}ready"] = back(1)
+        super().__init__(members)

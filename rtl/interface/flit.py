@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from amaranth.lib import data
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import NopSpec
+from rtl.block import Bundle
+from rtl.interface import register_map
 
-__all__ = ["PORTS", "SIDES", "RouterPort", "flit_layout", "opposite"]
+__all__ = ["PORTS", "SIDES", "STEP", "FlitPort", "RouterPort", "flit_layout", "flit_stream", "opposite"]
 
 
 class RouterPort(IntEnum):
@@ -28,8 +31,16 @@ class RouterPort(IntEnum):
 
 PORTS = tuple(RouterPort)
 
-SIDES = (RouterPort.NORTH, RouterPort.EAST, RouterPort.SOUTH, RouterPort.WEST)
+SIDES = tuple(RouterPort[side.upper()] for side in register_map.SIDES)
 """Ports to the neighbours."""
+
+STEP = {
+    RouterPort.NORTH: (-1, 0),
+    RouterPort.EAST: (0, 1),
+    RouterPort.SOUTH: (1, 0),
+    RouterPort.WEST: (0, -1),
+}
+"""Rows and columns from a node to its neighbour on each side."""
 
 _OPPOSITE = {
     RouterPort.NORTH: RouterPort.SOUTH,
@@ -65,3 +76,29 @@ def flit_layout(nop: NopSpec) -> data.StructLayout:
             "tail": 1,
         }
     )
+
+
+def flit_stream(nop: NopSpec) -> stream.Signature:
+    """Stream of flits, each a vector of :func:`flit_layout`."""
+    return stream.Signature(flit_layout(nop).size)
+
+
+class FlitPort(Bundle):
+    """Flits both ways, seen from who has the port.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a flit.
+
+    Members
+    -------
+    i : In(stream), o : Out(stream)
+        Flits that come and go; in Verilog ``<name>_in`` and ``<name>_out``.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            {"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))},
+            names={"i": "in", "o": "out"},
+        )

@@ -13,6 +13,7 @@ __all__ = [
     "PROGRAM",
     "REGISTERS",
     "SIDES",
+    "SIDE_COUNTERS",
     "STATUS",
     "counter_address",
 ]
@@ -69,6 +70,15 @@ COUNTERS: Mapping[str, str] = {
 """Every counter, in the order of its registers, and what it counts."""
 
 SIDES = ("north", "east", "south", "west")
+"""Names of the sides of a die, in the order of their registers and status bits."""
+
+SIDE_COUNTERS: Mapping[str, str] = {
+    "flits_sent": "flits that left the engine by the {}",
+    "flits_received": "flits that came to the engine from the {}",
+    "link_replays": "flits that the {}ern link sent again",
+    "link_errors": "frames of the {}ern link that came with an error",
+}
+"""Counters that an engine has for each side."""
 
 ENGINE_COUNTERS: Mapping[str, str] = {
     "nop_first": "cycle in which the first flit left the engine",
@@ -76,10 +86,7 @@ ENGINE_COUNTERS: Mapping[str, str] = {
     "send_stall_semaphore": "cycles in which a send unit waited for semaphores, summed over the sides",
     "send_stall_link": "cycles in which a flit was not taken, summed over the sides",
     "receive_stall_semaphore": "cycles in which a receive unit waited for semaphores, summed over the sides",
-    **{f"flits_sent_{side}": f"flits that left the engine by the {side}" for side in SIDES},
-    **{f"flits_received_{side}": f"flits that came to the engine from the {side}" for side in SIDES},
-    **{f"link_replays_{side}": f"flits that the {side}ern link sent again" for side in SIDES},
-    **{f"link_errors_{side}": f"frames of the {side}ern link that came with an error" for side in SIDES},
+    **{f"{name}_{side}": use.format(side) for name, use in SIDE_COUNTERS.items() for side in SIDES},
 }
 """What a die with an engine counts besides, in registers after the others."""
 

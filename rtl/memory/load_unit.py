@@ -10,13 +10,13 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Member, Out
-from amaranth.utils import ceil_log2
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.block import Block, place
-from rtl.compute import operand_buffer
+from rtl.compute.operand_buffer import OperandWritePort
 from rtl.interface.isa import COUNT_BITS, LOAD, MEMORY_ADDRESS_BITS, SEMAPHORES, Target
-from rtl.interface.memory_port import address_bits, request_layout
+from rtl.interface.memory_port import ExchangeWritePort, request_layout
+from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.queue import Queue
 
 __all__ = ["LoadUnit"]
@@ -36,14 +36,14 @@ class LoadUnit(Block):
     -------
     command : In(stream)
         LOAD commands.
-    needs, needs_ok, take, post
-        Semaphores, as in the array unit.
+    semaphores : Out(SemaphorePort)
+        Semaphores that its commands wait for and post.
     request : Out(stream), response : In(stream)
         Read requests, and the words read (data only).
-    activation_*, weight_* : Out
+    activation, weight : Out(OperandWritePort)
         Write ports of the operand buffers.
-    exchange_valid, exchange_address, exchange_strobe, exchange_data : Out; exchange_ready : In(1)
-        Write port of the exchange buffer, for whole words.
+    exchange : Out(ExchangeWritePort)
+        Write port of the exchange buffer, for whole words; only if there is one.
     idle : Out(1)
         No command is here.
     busy, stall_semaphore, stall_request, words : Out(1)
@@ -53,47 +53,27 @@ class LoadUnit(Block):
     def __init__(self, *, die: DieSpec, memory: MemorySpec, exchange_depth: int | None = None) -> None:
         self._die, self._memory, self._exchange_depth = die, memory, exchange_depth
         word_bits = 8 * memory.word_bytes
-        ports: dict[str, Member] = {}
-        for name, lanes, depth in self._targets():
-            address = max(1, ceil_log2(depth))
-            ports |= {
-                f"{name}_enable": Out(1),
-                f"{name}_address": Out(address),
-                f"{name}_next": Out(address),
-                f"{name}_rotate": Out(operand_buffer.lane_bits(lanes)),
-                f"{name}_split": Out(operand_buffer.count_bits(lanes)),
-                f"{name}_count": Out(operand_buffer.count_bits(lanes)),
-                f"{name}_data": Out(lanes * die.element_bits),
-            }
+        exchange: dict[str, Member] = {}
         if exchange_depth is not None:
-            ports |= {
-                "exchange_valid": Out(1),
-                "exchange_address": Out(address_bits(exchange_depth)),
-                "exchange_strobe": Out(memory.word_bytes // 4),
-                "exchange_data": Out(word_bits),
-                "exchange_ready": In(1),
-            }
+            exchange["exchange"] = Out(ExchangeWritePort(depth=exchange_depth, word_bytes=memory.word_bytes))
+        width = die.element_bits
         super().__init__(
             {
                 "command": In(stream.Signature(LOAD.size)),
-                "needs": Out(SEMAPHORES),
-                "needs_ok": In(1),
-                "take": Out(1),
-                "post": Out(SEMAPHORES),
+                "semaphores": Out(SemaphorePort(of_unit=True)),
                 "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
                 "response": In(stream.Signature(word_bits)),
-                **ports,
+                "activation": Out(OperandWritePort(lanes=die.rows, depth=die.activation_depth, width=width)),
+                "weight": Out(OperandWritePort(lanes=die.cols, depth=die.weight_depth, width=width)),
+                **exchange,
                 "idle": Out(1),
                 "busy": Out(1),
                 "stall_semaphore": Out(1),
                 "stall_request": Out(1),
                 "words": Out(1),
-            }
+            },
+            names={"semaphores": ""},
         )
-
-    def _targets(self) -> tuple[tuple[str, int, int], tuple[str, int, int]]:
-        die = self._die
-        return ("activation", die.rows, die.activation_depth), ("weight", die.cols, die.weight_depth)
 
     @property
     def block_name(self) -> str:
@@ -140,9 +120,9 @@ class LoadUnit(Block):
         last_row = Signal()
         request = Signal(request_layout(self._memory.word_bytes))
         m.d.comb += [
-            self.needs.eq(command.wait),
-            go.eq(active & ~started & self.needs_ok & writes.i.ready),
-            self.take.eq(go),
+            self.semaphores.wait.eq(command.wait),
+            go.eq(active & ~started & self.semaphores.ok & writes.i.ready),
+            self.semaphores.take.eq(go),
             writes.i.valid.eq(go),
             writes.i.payload.eq(command),
             request.address.eq(address),
@@ -153,7 +133,7 @@ class LoadUnit(Block):
             last_row.eq(row == command.rows - 1),
             next_row.eq(row_address + command.memory_pitch),
             self.command.ready.eq(~active | (sent & last_word & last_row)),
-            self.stall_semaphore.eq(active & ~started & ~self.needs_ok),
+            self.stall_semaphore.eq(active & ~started & ~self.semaphores.ok),
             self.stall_request.eq(self.request.valid & ~self.request.ready),
         ]
         with m.If(go):
@@ -179,7 +159,7 @@ class LoadUnit(Block):
     def _elaborate_writer(self, m: Module, writes: Queue, word_done: Signal) -> Signal:
         element = self._die.element_bits
         word_elements = 8 * self._memory.word_bytes // element
-        (_, rows, _), (_, cols, _) = self._targets()
+        rows, cols = self._die.rows, self._die.cols
         most = max(rows, cols)
         command = LOAD(writes.o.payload)
         to_weight = Signal()
@@ -220,11 +200,11 @@ class LoadUnit(Block):
         if has_exchange:
             m.d.comb += [
                 to_exchange.eq(command.exchange),
-                may_write.eq(~to_exchange | self.exchange_ready),
-                self.exchange_valid.eq(begun & self.response.valid & to_exchange),
-                self.exchange_address.eq(address),
-                self.exchange_strobe.eq(~0),
-                self.exchange_data.eq(self.response.payload),
+                may_write.eq(~to_exchange | self.exchange.ready),
+                self.exchange.valid.eq(begun & self.response.valid & to_exchange),
+                self.exchange.address.eq(address),
+                self.exchange.strobe.eq(~0),
+                self.exchange.data.eq(self.response.payload),
             ]
         m.d.comb += [
             to_weight.eq(command.target == Target.WEIGHT),
@@ -280,22 +260,21 @@ class LoadUnit(Block):
         post_mask = Signal(SEMAPHORES)
         with m.If(last_of_block):
             m.d.sync += post_mask.eq(command.post)
-        m.d.comb += self.post.eq(Mux(posted, post_mask, 0))
+        m.d.comb += self.semaphores.post.eq(Mux(posted, post_mask, 0))
         word = self.response.payload
-        for target, ((name, target_lanes, _), group) in enumerate(zip(self._targets(), groups, strict=True)):
+        ports = (self.activation, self.weight)
+        for target, (port, target_lanes, group) in enumerate(zip(ports, (rows, cols), groups, strict=True)):
             chosen = write & (to_weight == target) & either(0, 1)
             padded = Cat(word, Const(0, (steps[target] * group - word_elements) * element))
             elements = padded.word_select(step, group * element) if steps[target] > 1 else padded
-            m.d.sync += getattr(self, f"{name}_enable").eq(chosen)
+            m.d.sync += port.enable.eq(chosen)
             with m.If(chosen):
                 m.d.sync += [
-                    getattr(self, f"{name}_address").eq(address),
-                    getattr(self, f"{name}_next").eq(address + command.pitch),
-                    getattr(self, f"{name}_rotate").eq(
-                        Mux(rotate >= target_lanes, rotate - target_lanes, rotate)
-                    ),
-                    getattr(self, f"{name}_split").eq(target_lanes - col_lane),
-                    getattr(self, f"{name}_count").eq(count),
-                    getattr(self, f"{name}_data").eq(elements),
+                    port.address.eq(address),
+                    port.next.eq(address + command.pitch),
+                    port.rotate.eq(Mux(rotate >= target_lanes, rotate - target_lanes, rotate)),
+                    port.split.eq(target_lanes - col_lane),
+                    port.count.eq(count),
+                    port.data.eq(elements),
                 ]
         return writes.o.valid | posted

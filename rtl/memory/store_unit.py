@@ -14,8 +14,9 @@ from amaranth.utils import ceil_log2, exact_log2
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.block import Block
-from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES, STORE
-from rtl.interface.memory_port import address_bits, request_layout
+from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, STORE
+from rtl.interface.memory_port import ExchangeReadPort, request_layout
+from rtl.interface.semaphore_port import SemaphorePort
 
 __all__ = ["StoreUnit"]
 
@@ -34,12 +35,12 @@ class StoreUnit(Block):
     -------
     command : In(stream)
         STORE commands.
-    needs, needs_ok, take, post
-        Semaphores, as in the array unit.
+    semaphores : Out(SemaphorePort)
+        Semaphores that its commands wait for and post.
     start, address : Out; busy, sums : In
         Read port of the accumulator buffer: one row of ``cols`` sums.
-    exchange_valid, exchange_address : Out; exchange_ready, exchange_data : In
-        Read port of the exchange buffer; the word comes in the cycle after that in which valid and ready are high.
+    exchange : Out(ExchangeReadPort)
+        Read port of the exchange buffer; only if there is one.
     request : Out(stream)
         Write requests.
     idle : Out(1)
@@ -52,19 +53,11 @@ class StoreUnit(Block):
         self._die, self._memory, self._exchange_depth = die, memory, exchange_depth
         exchange: dict[str, Member] = {}
         if exchange_depth is not None:
-            exchange = {
-                "exchange_valid": Out(1),
-                "exchange_address": Out(address_bits(exchange_depth)),
-                "exchange_ready": In(1),
-                "exchange_data": In(8 * memory.word_bytes),
-            }
+            exchange["exchange"] = Out(ExchangeReadPort(depth=exchange_depth, word_bytes=memory.word_bytes))
         super().__init__(
             {
                 "command": In(stream.Signature(STORE.size)),
-                "needs": Out(SEMAPHORES),
-                "needs_ok": In(1),
-                "take": Out(1),
-                "post": Out(SEMAPHORES),
+                "semaphores": Out(SemaphorePort(of_unit=True)),
                 "start": Out(1),
                 "address": Out(ceil_log2(die.accumulator_depth)),
                 "busy": In(1),
@@ -76,7 +69,8 @@ class StoreUnit(Block):
                 "stall_request": Out(1),
                 "words": Out(1),
                 **exchange,
-            }
+            },
+            names={"semaphores": ""},
         )
 
     @property
@@ -142,20 +136,22 @@ class StoreUnit(Block):
         m.d.comb += [
             last_panel.eq(panel == command.panels - 1),
             last_row.eq(row == command.rows - 1),
-            self.needs.eq(Mux(panel == 0, command.wait, 0) | command.panel_wait),
-            go.eq(active & ~in_panel & self.needs_ok),
-            self.take.eq(go),
+            self.semaphores.wait.eq(Mux(panel == 0, command.wait, 0) | command.panel_wait),
+            go.eq(active & ~in_panel & self.semaphores.ok),
+            self.semaphores.take.eq(go),
             take_row.eq(reading & either(1, ~self.busy & (~strobe.any() | (sent & last_word)))),
             self.start.eq(in_panel & more & either(0, ~reading | take_row)),
             panel_over.eq(in_panel & ~more & ~reading & sent & last_word),
             self.command.ready.eq(~active | (panel_over & last_panel)),
-            self.post.eq(Mux(panel_over, command.panel_post | Mux(last_panel, command.post, 0), 0)),
+            self.semaphores.post.eq(
+                Mux(panel_over, command.panel_post | Mux(last_panel, command.post, 0), 0)
+            ),
             following.eq(accumulator + command.step),
             offset.eq(sum_index[:offset_bits] if offset_bits else 0),
             columns.eq(Mux(last_panel, command.last_cols, cols)),
             self.idle.eq(~active),
             self.active.eq(active),
-            self.stall_semaphore.eq(active & ~in_panel & ~self.needs_ok),
+            self.stall_semaphore.eq(active & ~in_panel & ~self.semaphores.ok),
             self.stall_request.eq(self.request.valid & ~self.request.ready),
             self.words.eq(sent),
         ]
@@ -170,11 +166,11 @@ class StoreUnit(Block):
             # A word does not wait where it is read: there is room for it before it is asked for.
             word_taken = Signal()
             m.d.comb += [
-                self.exchange_valid.eq(
+                self.exchange.valid.eq(
                     in_panel & more & command.exchange & ~reading & (~strobe.any() | (sent & last_word))
                 ),
-                self.exchange_address.eq(next_address),
-                word_taken.eq(self.exchange_valid & self.exchange_ready),
+                self.exchange.address.eq(next_address),
+                word_taken.eq(self.exchange.valid & self.exchange.ready),
             ]
             begun = self.start | word_taken
         with m.If(begun):
@@ -204,7 +200,7 @@ class StoreUnit(Block):
             placed = shifted
         with m.If(take_row):
             m.d.sync += [
-                row_sums.eq(either(self.exchange_data if has_exchange else 0, placed)),
+                row_sums.eq(either(self.exchange.data if has_exchange else 0, placed)),
                 strobe.eq(
                     either((1 << word_sums) - 1, ((Const(1, cols + 1) << columns) - 1)[:cols] << offset)
                 ),

@@ -6,11 +6,18 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
-from rtl.block import Block, place
+from rtl.block import Block, Bundle, place
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.crc import Crc
 
-__all__ = ["LinkPort"]
+__all__ = ["LinkPort", "Wires"]
+
+
+class Wires(Bundle):
+    """Wires of one direction of a link: ``wires``, of ``shape.wires`` bits."""
+
+    def __init__(self, shape: LinkShape) -> None:
+        super().__init__({"wires": Out(shape.wires)}, names={"wires": ""})
 
 
 class LinkPort(Block):
@@ -45,7 +52,7 @@ class LinkPort(Block):
     -------
     i : In(stream(shape.width)), o : Out(stream(shape.width))
         Flits from and to the router.
-    tx : Out(shape.wires), rx : In(shape.wires)
+    tx : Out(Wires), rx : In(Wires)
         Wires to and from the other side. The highest one marks the first of several phits.
     up, dead : Out(1)
         A good frame has come since the reset, and the link is not dead; the link is dead, until the reset.
@@ -60,8 +67,8 @@ class LinkPort(Block):
             {
                 "i": In(stream.Signature(shape.width)),
                 "o": Out(stream.Signature(shape.width)),
-                "tx": Out(shape.wires),
-                "rx": In(shape.wires),
+                "tx": Out(Wires(shape)),
+                "rx": In(Wires(shape)),
                 "up": Out(1),
                 "dead": Out(1),
                 "sent": Out(1),
@@ -163,11 +170,11 @@ class LinkPort(Block):
         lowest = waiting[:lanes]
         if phits == 1:
             m.d.sync += waiting.eq(Mux(self.dead, 0, whole))
-            m.d.comb += self.tx.eq(lowest)
+            m.d.comb += self.tx.wires.eq(lowest)
             return Const(1)
         phase, mark = Signal(range(phits)), Signal()
         starts = Signal()
-        m.d.comb += [starts.eq(phase == 0), self.tx.eq(Cat(lowest, mark))]
+        m.d.comb += [starts.eq(phase == 0), self.tx.wires.eq(Cat(lowest, mark))]
         m.d.sync += [phase.eq(Mux(phase == phits - 1, 0, phase + 1)), mark.eq(starts & ~self.dead)]
         m.d.sync += waiting.eq(Mux(self.dead, 0, Mux(starts, whole, waiting[lanes:])))
         return starts
@@ -179,20 +186,20 @@ class LinkPort(Block):
         place(m, platform, "receive_crc", crc)
         complete, slipped, good = Signal(), Signal(), Signal()
         if phits == 1:
-            whole = self.rx
+            whole = self.rx.wires
             m.d.comb += complete.eq(1)
         else:
             earlier = Signal((phits - 1) * lanes, reset_less=True)
             phase, awaited = Signal(range(phits)), Signal(range(phits))
-            whole = Cat(earlier, self.rx[:lanes])
+            whole = Cat(earlier, self.rx.wires[:lanes])
             m.d.sync += [
                 earlier.eq(whole[lanes:]),
                 awaited.eq(Mux(phase == phits - 1, 0, phase + 1)),
             ]
             m.d.comb += [
-                phase.eq(Mux(self.rx[-1], 0, awaited)),
+                phase.eq(Mux(self.rx.wires[-1], 0, awaited)),
                 complete.eq(phase == phits - 1),
-                slipped.eq(self.rx[-1] & (awaited != 0)),
+                slipped.eq(self.rx.wires[-1] & (awaited != 0)),
             ]
         size = self._shape.layout.size
         right = Signal()

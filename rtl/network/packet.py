@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import Block, check_integers, place
 from rtl.interface.flit import flit_layout
 from rtl.lib.queue import Queue
-from rtl.lib.streams import joined
 
 __all__ = ["Packer", "Unpacker", "flits", "packed_layout", "unpacked_layout"]
 
@@ -145,8 +144,8 @@ class Unpacker(Block):
             queue.i.payload.eq(message),
             queue.i.valid.eq(self.i.valid & flit.tail),
             self.i.ready.eq(queue.i.ready),
-            *joined(queue.o, self.o),
         ]
+        connect(m, queue.o, flipped(self.o))
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += number.eq(Mux(flit.tail, 0, number + 1))
             for n, part in enumerate(kept):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import Block, place
-from rtl.interface.flit import PORTS, SIDES, flit_layout
+from rtl.interface.flit import PORTS, SIDES, flit_layout, flit_stream
 from rtl.network.router_input import TURNS, RouterInput
 from rtl.network.router_output import RouterOutput
 
@@ -34,29 +33,33 @@ class Router(Block):
     -------
     row, col : In(nop.coordinate_bits)
         Place of the router, constant while flits are under way.
-    local_in, north_in, east_in, south_in, west_in : In(stream)
-        Flits from the die and from the neighbours, see :func:`rtl.interface.flit.flit_layout`.
-    local_out, north_out, east_out, south_out, west_out : Out(stream)
-        Flits to the die and to the neighbours.
-    engine_north_in, engine_east_in, ... : In(stream)
-        Packets of the die's engine that leave by that side: straight to the output, where they take turns with what
+    i : In(stream).array(5), o : Out(stream).array(5)
+        Flits from and to the die and the neighbours, by :class:`rtl.interface.flit.RouterPort`.
+    engine_i : In(stream).array(4)
+        Packets of the die's engine that leave by each side: straight to the output, where they take turns with what
         passes.
-    engine_north_out, engine_east_out, ... : Out(stream)
-        Packets for the engine that came in by that side, and copies of those that pass.
+    engine_o : Out(stream).array(4)
+        Packets for the engine that came in by each side, and copies of those that pass.
     """
 
     def __init__(self, *, nop: NopSpec) -> None:
         self._nop = nop
-        flit = stream.Signature(flit_layout(nop).size)
+        flit = flit_stream(nop)
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
-                **{f"{port.text}_in": In(flit) for port in PORTS},
-                **{f"{port.text}_out": Out(flit) for port in PORTS},
-                **{f"engine_{side.text}_in": In(flit) for side in SIDES},
-                **{f"engine_{side.text}_out": Out(flit) for side in SIDES},
-            }
+                "i": In(flit).array(len(PORTS)),
+                "o": Out(flit).array(len(PORTS)),
+                "engine_i": In(flit).array(len(SIDES)),
+                "engine_o": Out(flit).array(len(SIDES)),
+            },
+            names={
+                "i": lambda n: f"{PORTS[n].text}_in",
+                "o": lambda n: f"{PORTS[n].text}_out",
+                "engine_i": lambda n: f"engine_{SIDES[n].text}_in",
+                "engine_o": lambda n: f"engine_{SIDES[n].text}_out",
+            },
         )
 
     @property
@@ -67,40 +70,22 @@ class Router(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         inputs = {port: RouterInput(nop=self._nop, port=port) for port in PORTS}
+        engines = dict(zip(SIDES, self.engine_i, strict=True))
         for port, block in inputs.items():
-            outside = getattr(self, f"{port.text}_in")
             place(m, platform, f"{port.text}_input", block)
-            m.d.comb += [
-                block.row.eq(self.row),
-                block.col.eq(self.col),
-                block.i.payload.eq(outside.payload),
-                block.i.valid.eq(outside.valid),
-                outside.ready.eq(block.i.ready),
-            ]
+            connect(m, flipped(self.i[port]), block.i)
+            m.d.comb += [block.row.eq(self.row), block.col.eq(self.col)]
         for port in PORTS:
-            outside = getattr(self, f"{port.text}_out")
-            sources = [getattr(inputs[source], f"{port.text}_o") for source in PORTS if port in TURNS[source]]
+            sources = [
+                inputs[source].o[turns.index(port)] for source, turns in TURNS.items() if port in turns
+            ]
             if port in SIDES:
-                sources.append(getattr(self, f"engine_{port.text}_in"))
-            block = RouterOutput(width=flit_layout(self._nop).size, sources=len(sources))
-            place(m, platform, f"{port.text}_output", block)
-            m.d.comb += [
-                outside.payload.eq(block.o.payload),
-                outside.valid.eq(block.o.valid),
-                block.o.ready.eq(outside.ready),
-            ]
-            for number, inside in enumerate(sources):
-                sink = getattr(block, f"i_{number}")
-                m.d.comb += [
-                    sink.payload.eq(inside.payload),
-                    sink.valid.eq(inside.valid),
-                    inside.ready.eq(sink.ready),
-                ]
-        for side in SIDES:
-            inside, outside = inputs[side].engine_o, getattr(self, f"engine_{side.text}_out")
-            m.d.comb += [
-                outside.payload.eq(inside.payload),
-                outside.valid.eq(inside.valid),
-                inside.ready.eq(outside.ready),
-            ]
+                sources.append(flipped(engines[port]))
+            output = RouterOutput(width=flit_layout(self._nop).size, sources=len(sources))
+            place(m, platform, f"{port.text}_output", output)
+            connect(m, output.o, flipped(self.o[port]))
+            for source, sink in zip(sources, output.i, strict=True):
+                connect(m, source, sink)
+        for side, engine in zip(SIDES, self.engine_o, strict=True):
+            connect(m, inputs[side].engine_o, flipped(engine))
         return m

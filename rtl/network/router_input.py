@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import Block
-from rtl.interface.flit import RouterPort, flit_layout
+from rtl.interface.flit import RouterPort, flit_layout, flit_stream
 
 __all__ = ["TURNS", "RouterInput"]
 
@@ -56,7 +54,7 @@ class RouterInput(Block):
         Place of the router.
     i : In(stream)
         Flits of whole packets, one packet after the other; ready while a slot is free.
-    <port>_o : Out(stream)
+    o : Out(stream).array
         For each of the ports in ``TURNS[port]``, the oldest flit that goes there.
     engine_o : Out(stream)
         The oldest flit for the die's engine; only where flits come from a neighbour.
@@ -64,17 +62,21 @@ class RouterInput(Block):
 
     def __init__(self, *, nop: NopSpec, port: RouterPort) -> None:
         self._nop, self._port = nop, port
-        self._goals = [turn.text for turn in TURNS[port]]
+        turns = TURNS[port]
+        self._goals = [turn.text for turn in turns]
+        engine: dict[str, Member] = {}
         if port is not RouterPort.LOCAL:
             self._goals.append("engine")
-        flit = stream.Signature(flit_layout(nop).size)
+            engine["engine_o"] = Out(flit_stream(nop))
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
-                "i": In(flit),
-                **{f"{goal}_o": Out(flit) for goal in self._goals},
-            }
+                "i": In(flit_stream(nop)),
+                "o": Out(flit_stream(nop)).array(len(turns)),
+                **engine,
+            },
+            names={"o": lambda n: f"{turns[n].text}_o"},
         )
 
     @property
@@ -111,8 +113,8 @@ class RouterInput(Block):
             m.d.sync += [in_packet.eq(~incoming.tail), path.eq(route)]
 
         leaving: list[list[Value]] = [[] for _ in range(depth)]  # of each slot, for each goal
-        for number, name in enumerate(self._goals):
-            output: Any = getattr(self, f"{name}_o")
+        outputs = [*self.o, self.engine_o] if self._goals[-1] == "engine" else self.o
+        for number, (name, output) in enumerate(zip(self._goals, outputs, strict=True)):
             wants = [goal[number] for goal in goals]
             first = Signal(depth, name=f"{name}_first")
             m.d.comb += [

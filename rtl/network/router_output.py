@@ -30,7 +30,7 @@ class RouterOutput(Block):
 
     Members
     -------
-    i_0, i_1, ... : In(stream)
+    i : In(stream).array(sources)
         The oldest flit of each input for this output.
     o : Out(stream)
         The output.
@@ -39,7 +39,7 @@ class RouterOutput(Block):
     def __init__(self, *, width: int, sources: int) -> None:
         self._width, self._sources = width, sources
         flit = stream.Signature(width)
-        super().__init__({**{f"i_{n}": In(flit) for n in range(sources)}, "o": Out(flit)})
+        super().__init__({"i": In(flit).array(sources), "o": Out(flit)})
 
     @property
     def block_name(self) -> str:
@@ -47,17 +47,16 @@ class RouterOutput(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        inputs = [getattr(self, f"i_{n}") for n in range(self._sources)]
-        asked = Cat(port.valid for port in inputs)
+        asked = Cat(port.valid for port in self.i)
         owner = Signal(self._sources, init=1)  # the input served last, as one bit
         held = Signal()  # the owner keeps the output: within a packet, or its flit is offered
         grant = Signal(self._sources)
         m.d.comb += [
             grant.eq(Mux(held, owner & asked, next_in_turn(m, "input", asked, owner))),
             self.o.valid.eq(grant.any()),
-            self.o.payload.eq(reduce(or_, (Mux(grant[n], port.payload, 0) for n, port in enumerate(inputs)))),
+            self.o.payload.eq(reduce(or_, (Mux(grant[n], port.payload, 0) for n, port in enumerate(self.i)))),
         ]
-        m.d.comb += [port.ready.eq(grant[n] & self.o.ready) for n, port in enumerate(inputs)]
+        m.d.comb += [port.ready.eq(grant[n] & self.o.ready) for n, port in enumerate(self.i)]
         with m.If(self.o.valid):
             m.d.sync += [owner.eq(grant), held.eq(~(self.o.ready & self.o.payload[-1]))]
         return m

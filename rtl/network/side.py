@@ -6,33 +6,49 @@ from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Const, Module, Value
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
-from rtl.block import place
-from rtl.interface.flit import flit_layout
+from rtl.block import Bundle, place
+from rtl.interface.flit import flit_stream
 from rtl.interface.link_shape import LinkShape
-from rtl.lib.streams import joined
-from rtl.network.link import LinkPort
+from rtl.network.link import LinkPort, Wires
 
-__all__ = ["DieSide", "attach", "neighbours", "side_members"]
+__all__ = ["DieSide", "LinkSide", "attach", "connect_sides"]
 
 
-def side_members(name: str, *, nop: NopSpec, link: LinkShape | None) -> dict[str, Member]:
-    """Members of a block for the side ``name``: wires ``<name>_rx`` and ``<name>_tx`` of a link adapter.
+class LinkSide(Bundle):
+    """A side of a die, seen from the die: both directions of its link.
 
-    Without an adapter they are streams of flits, ``<name>_in`` and ``<name>_out``.
+    Parameters
+    ----------
+    nop : NopSpec
+        Flits.
+    link : LinkShape or None
+        Adapter; without one, flits pass as streams.
+    has_used : bool
+        Whether there may be no neighbour.
+
+    Members
+    -------
+    rx : In, tx : Out
+        Wires of the adapter, in Verilog ``<side>_rx`` and ``<side>_tx``; or streams of flits, ``<side>_in`` and
+        ``<side>_out``.
+    used : In(1)
+        Whether there is a neighbour; constant.
     """
-    if link is None:
-        flit = stream.Signature(flit_layout(nop).size)
-        return {f"{name}_in": In(flit), f"{name}_out": Out(flit)}
-    return {f"{name}_rx": In(link.wires), f"{name}_tx": Out(link.wires)}
+
+    def __init__(self, *, nop: NopSpec, link: LinkShape | None, has_used: bool = False) -> None:
+        way = flit_stream(nop) if link is None else Wires(link)
+        super().__init__(
+            {"rx": In(way), "tx": Out(way), **({"used": In(1)} if has_used else {})},
+            names={"rx": "in", "tx": "out"} if link is None else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DieSide:
-    """A side, seen from inside the block.
+    """A side as the logic of the die uses it.
 
     Attributes
     ----------
@@ -50,41 +66,32 @@ class DieSide:
 
 
 def attach(
-    m: Module, platform: object, block: Any, name: str, *, nop: NopSpec, link: LinkShape | None
+    m: Module, platform: object, name: str, side: Any, *, nop: NopSpec, link: LinkShape | None
 ) -> DieSide:
-    """Make the side ``name`` of ``block``, with its link adapter if it has one."""
-    flit = stream.Signature(flit_layout(nop).size)
+    """Make the side ``name`` of a block, whose member ``side`` is, with its link adapter if it has one."""
+    flit = flit_stream(nop)
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
     if link is None:
-        m.d.comb += [
-            *joined(getattr(block, f"{name}_in"), inward),
-            *joined(outward, getattr(block, f"{name}_out")),
-        ]
+        connect(m, flipped(side.rx), flipped(inward))
+        connect(m, outward, flipped(side.tx))
         never = Const(0, 1)
-        return DieSide(inward=inward, outward=outward, dead=never, replayed=never, error=never)
+        return DieSide(inward=inward, outward=flipped(outward), dead=never, replayed=never, error=never)
     port = LinkPort(shape=link)
     place(m, platform, f"{name}_link", port)
-    m.d.comb += [
-        *joined(port.o, inward),
-        *joined(outward, port.i),
-        port.rx.eq(getattr(block, f"{name}_rx")),
-        getattr(block, f"{name}_tx").eq(port.tx),
-    ]
+    connect(m, port.o, flipped(inward))
+    connect(m, outward, port.i)
+    connect(m, flipped(side.rx), port.rx)
+    connect(m, port.tx, flipped(side.tx))
     return DieSide(
-        inward=inward, outward=outward, dead=port.dead, replayed=port.replayed, error=port.crc_error
+        inward=inward,
+        outward=flipped(outward),
+        dead=port.dead,
+        replayed=port.replayed,
+        error=port.crc_error,
     )
 
 
-def neighbours(one: Any, one_side: str, other: Any, other_side: str, *, link: LinkShape | None) -> list[Any]:
-    """Statements that make a side of a block and one of another the two ends of a link, both directions."""
-    ends = ((one, one_side, other, other_side), (other, other_side, one, one_side))
-    if link is None:
-        return [
-            statement
-            for sender, from_side, receiver, to_side in ends
-            for statement in joined(getattr(sender, f"{from_side}_out"), getattr(receiver, f"{to_side}_in"))
-        ]
-    return [
-        getattr(receiver, f"{to_side}_rx").eq(getattr(sender, f"{from_side}_tx"))
-        for sender, from_side, receiver, to_side in ends
-    ]
+def connect_sides(m: Module, one: Any, other: Any) -> None:
+    """Make two sides the ends of one link, both directions."""
+    connect(m, one.tx, other.rx)
+    connect(m, other.tx, one.rx)

@@ -6,19 +6,18 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import exact_log2
 
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
-from rtl.interface.axi import BURST_INCREMENT, CACHE_BUFFERABLE, manager_members
+from rtl.interface.axi import BURST_INCREMENT, CACHE_BUFFERABLE, AxiPort
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.queue import Queue
-from rtl.lib.streams import joined
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 from rtl.network.router_output import RouterOutput
-from rtl.network.side import attach, side_members
+from rtl.network.side import LinkSide, attach
 from rtl.package.memory_plane import Answer, message_layout
 from rtl.package.write_table import WriteTable
 
@@ -50,10 +49,10 @@ class IoDie(Block):
     -------
     row : In(nop.coordinate_bits)
         Row of the dies that it serves.
-    mem_*
-        Its side of the link to the row, see :func:`rtl.network.side.side_members`.
-    m_axi_*
-        AXI4 manager port, see :data:`rtl.interface.axi.CHANNELS`. Addresses are in bytes.
+    mem : Out(LinkSide)
+        Its side of the link to the row.
+    m_axi : Out(AxiPort)
+        AXI4 manager port. Addresses are in bytes.
     error : Out(1)
         Memory has answered SLVERR or DECERR, or the link is dead; until reset.
 
@@ -68,8 +67,8 @@ class IoDie(Block):
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
-                **side_members("mem", nop=nop, link=link),
-                **manager_members(nop=nop, memory=memory),
+                "mem": Out(LinkSide(nop=nop, link=link)),
+                "m_axi": Out(AxiPort(nop=nop, memory=memory)),
                 "error": Out(1),
             }
         )
@@ -81,14 +80,14 @@ class IoDie(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        side = attach(m, platform, self, "mem", nop=self._nop, link=self._link)
+        side = attach(m, platform, "mem", self.mem, nop=self._nop, link=self._link)
         self._requests(m, platform, side.inward)
         self._answers(m, platform, side.outward)
         refused = Signal()
         m.d.comb += self.error.eq(refused | side.dead)
-        with m.If(self.m_axi_bvalid & self.m_axi_bready & self.m_axi_bresp[1]):
+        with m.If(self.m_axi.bvalid & self.m_axi.bready & self.m_axi.bresp[1]):
             m.d.sync += refused.eq(1)
-        with m.If(self.m_axi_rvalid & self.m_axi_rready & self.m_axi_rresp[1]):
+        with m.If(self.m_axi.rvalid & self.m_axi.rready & self.m_axi.rresp[1]):
             m.d.sync += refused.eq(1)
         return m
 
@@ -108,43 +107,43 @@ class IoDie(Block):
         word_sent = Signal()
         address_done = Signal()
         word_done = Signal()
+        connect(m, inward, unpacker.i)
         m.d.comb += [
-            *joined(inward, unpacker.i),
             write.eq(unpacker.o.valid & request.write & ~table.full),
-            self.m_axi_arvalid.eq(unpacker.o.valid & ~request.write & ~table.hit),
-            self.m_axi_awvalid.eq(write & ~address_sent),
-            self.m_axi_wvalid.eq(write & ~word_sent),
-            address_done.eq(address_sent | self.m_axi_awready),
-            word_done.eq(word_sent | self.m_axi_wready),
+            self.m_axi.arvalid.eq(unpacker.o.valid & ~request.write & ~table.hit),
+            self.m_axi.awvalid.eq(write & ~address_sent),
+            self.m_axi.wvalid.eq(write & ~word_sent),
+            address_done.eq(address_sent | self.m_axi.awready),
+            word_done.eq(word_sent | self.m_axi.wready),
             unpacker.o.ready.eq(
-                (self.m_axi_arvalid & self.m_axi_arready) | (write & address_done & word_done)
+                (self.m_axi.arvalid & self.m_axi.arready) | (write & address_done & word_done)
             ),
             table.address.eq(request.address),
             table.put.eq(write & address_done & word_done),
             table.put_address.eq(request.address),
             table.put_id.eq(received.source),
-            table.done.eq(self.m_axi_bvalid & self.m_axi_bready),
-            table.done_id.eq(self.m_axi_bid),
+            table.done.eq(self.m_axi.bvalid & self.m_axi.bready),
+            table.done_id.eq(self.m_axi.bid),
         ]
         with m.If(write):
             both = address_done & word_done
             m.d.sync += [address_sent.eq(address_done & ~both), word_sent.eq(word_done & ~both)]
         size = exact_log2(word_bytes)
-        for channel in ("ar", "aw"):
-            for name, value in {
-                "id": received.source,
-                "addr": Cat(Const(0, size), request.address),
-                "len": 0,
-                "size": size,
-                "burst": BURST_INCREMENT,
-                "cache": CACHE_BUFFERABLE,
-                "prot": 0,
-            }.items():
-                m.d.comb += getattr(self, f"m_axi_{channel}{name}").eq(value)
+        axi = self.m_axi
+        address = Cat(Const(0, size), request.address)
         m.d.comb += [
-            self.m_axi_wdata.eq(request.data),
-            self.m_axi_wstrb.eq(Cat(strobe.replicate(4) for strobe in request.strobe)),
-            self.m_axi_wlast.eq(1),
+            *(signal.eq(received.source) for signal in (axi.arid, axi.awid)),
+            *(signal.eq(address) for signal in (axi.araddr, axi.awaddr)),
+            *(signal.eq(0) for signal in (axi.arlen, axi.awlen)),
+            *(signal.eq(size) for signal in (axi.arsize, axi.awsize)),
+            *(signal.eq(BURST_INCREMENT) for signal in (axi.arburst, axi.awburst)),
+            *(signal.eq(CACHE_BUFFERABLE) for signal in (axi.arcache, axi.awcache)),
+            *(signal.eq(0) for signal in (axi.arprot, axi.awprot)),
+        ]
+        m.d.comb += [
+            self.m_axi.wdata.eq(request.data),
+            self.m_axi.wstrb.eq(Cat(strobe.replicate(4) for strobe in request.strobe)),
+            self.m_axi.wlast.eq(1),
         ]
 
     def _answers(self, m: Module, platform: object, outward: Any) -> None:
@@ -166,8 +165,7 @@ class IoDie(Block):
         }
         for number, (name, (col, kind, contents)) in enumerate(answers.items()):
             message = Signal(layout, name=f"{name}_message")
-            queue = (words, written)[number]
-            sink = getattr(turns, f"i_{number}")
+            queue, sink = (words, written)[number], turns.i[number]
             m.d.comb += [
                 message.data.eq(contents),
                 message.col.eq(col),
@@ -179,14 +177,14 @@ class IoDie(Block):
                 queue.o.ready.eq(sink.ready),
             ]
         m.d.comb += [
-            words.i.payload.eq(Cat(self.m_axi_rid, self.m_axi_rdata)),
-            words.i.valid.eq(self.m_axi_rvalid),
-            self.m_axi_rready.eq(words.i.ready),
-            written.i.payload.eq(self.m_axi_bid),
-            written.i.valid.eq(self.m_axi_bvalid),
-            self.m_axi_bready.eq(written.i.ready),
+            words.i.payload.eq(Cat(self.m_axi.rid, self.m_axi.rdata)),
+            words.i.valid.eq(self.m_axi.rvalid),
+            self.m_axi.rready.eq(words.i.ready),
+            written.i.payload.eq(self.m_axi.bid),
+            written.i.valid.eq(self.m_axi.bvalid),
+            self.m_axi.bready.eq(written.i.ready),
             packer.i.payload.eq(turns.o.payload[: layout.size]),
             packer.i.valid.eq(turns.o.valid),
             turns.o.ready.eq(packer.i.ready),
-            *joined(packer.o, outward),
         ]
+        connect(m, packer.o, outward)

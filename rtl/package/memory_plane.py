@@ -10,15 +10,14 @@ from __future__ import annotations
 from enum import IntEnum
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
-from rtl.interface.flit import flit_layout
+from rtl.interface.flit import flit_stream
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
-from rtl.interface.memory_port import request_layout, response_layout
-from rtl.lib.streams import joined
+from rtl.interface.memory_port import MemoryPort, request_layout
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 
 __all__ = ["COMMAND_READS", "HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
@@ -61,7 +60,7 @@ class MemoryPlanePort(Block):
     -------
     row, col, io_col : In(nop.coordinate_bits)
         Place of the die, and column of its IO die; constant while requests are under way.
-    request : In(stream), response : Out(stream)
+    memory : In(MemoryPort)
         Memory port of the die, see :mod:`rtl.memory.arbiter`.
     o : Out(stream), i : In(stream)
         Flits to the router and from it.
@@ -71,19 +70,17 @@ class MemoryPlanePort(Block):
 
     def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
         self._nop, self._memory = nop, memory
-        flit = stream.Signature(flit_layout(nop).size)
-        word = memory.word_bytes
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
                 "io_col": In(nop.coordinate_bits),
-                "request": In(stream.Signature(request_layout(word).size)),
-                "response": Out(stream.Signature(response_layout(word).size)),
-                "o": Out(flit),
-                "i": In(flit),
+                "memory": In(MemoryPort(memory.word_bytes)),
+                "o": Out(flit_stream(nop)),
+                "i": In(flit_stream(nop)),
                 "idle": Out(1),
-            }
+            },
+            names={"memory": ""},
         )
 
     @property
@@ -103,7 +100,7 @@ class MemoryPlanePort(Block):
         place(m, platform, "packer", packer)
         place(m, platform, "unpacker", unpacker)
 
-        request = request_layout(word_bytes)(self.request.payload)
+        request = request_layout(word_bytes)(self.memory.request.payload)
         message = Signal(message_layout(word_bytes))
         outgoing = Signal(packed_layout(nop, bits))
         # In flight, up to ``places`` of each; the tags of the reads with the newest one at bit 0.
@@ -125,11 +122,11 @@ class MemoryPlanePort(Block):
             # Room does not go before the request has: it is taken with the last flit.
             room.eq(Mux(request.write, writes, reads) != places),
             packer.i.payload.eq(outgoing),
-            packer.i.valid.eq(self.request.valid & room),
-            self.request.ready.eq(packer.i.ready & room),
-            sent.eq(self.request.valid & self.request.ready),
-            *joined(packer.o, self.o),
+            packer.i.valid.eq(self.memory.request.valid & room),
+            self.memory.request.ready.eq(packer.i.ready & room),
+            sent.eq(self.memory.request.valid & self.memory.request.ready),
         ]
+        connect(m, packer.o, flipped(self.o))
         with m.If(sent & ~request.write):
             m.d.sync += tags.eq(Cat(request.tag, tags))
 
@@ -137,13 +134,13 @@ class MemoryPlanePort(Block):
         is_word = Signal()
         taken = Signal()
         written = Signal()
+        connect(m, flipped(self.i), unpacker.i)
         m.d.comb += [
-            *joined(self.i, unpacker.i),
             is_word.eq(answer.source == Answer.WORD),
-            self.response.payload.eq(Cat(tags.bit_select((reads - 1)[: len(reads)], 1), answer.data)),
-            self.response.valid.eq(unpacker.o.valid & is_word),
-            unpacker.o.ready.eq(~is_word | self.response.ready),
-            taken.eq(self.response.valid & self.response.ready),
+            self.memory.response.payload.eq(Cat(tags.bit_select((reads - 1)[: len(reads)], 1), answer.data)),
+            self.memory.response.valid.eq(unpacker.o.valid & is_word),
+            unpacker.o.ready.eq(~is_word | self.memory.response.ready),
+            taken.eq(self.memory.response.valid & self.memory.response.ready),
             written.eq(unpacker.o.valid & ~is_word),
             self.idle.eq(writes == 0),
         ]

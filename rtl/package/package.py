@@ -7,37 +7,39 @@ from operator import and_, or_
 from typing import Any
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import SystemSpec, flits_per_word
-from rtl.block import Block, place
+from rtl.block import Block, Bundle, place
 from rtl.die.die import die_map
-from rtl.interface.axi import connect_axi, manager_members
-from rtl.interface.flit import RouterPort, flit_layout, opposite
+from rtl.interface.axi import AxiPort
+from rtl.interface.flit import STEP, RouterPort, flit_layout, opposite
+from rtl.interface.host_port import HostPort
 from rtl.interface.io_dies import io_die_names
 from rtl.interface.link_shape import LinkShape
-from rtl.interface.register_map import ADDRESS_BITS, COUNTER_BITS, ENGINE_COUNTERS, counter_address
-from rtl.network.side import neighbours
+from rtl.interface.register_map import COUNTER_BITS, ENGINE_COUNTERS, counter_address
+from rtl.lib.widths import index_bits
+from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
-from rtl.package.package_die import PLANES, PackageDie, side_name
+from rtl.package.package_die import PLANES, PackageDie
 
-__all__ = ["Package", "host_widths", "package_map"]
-
-_STEP = {
-    RouterPort.NORTH: (-1, 0),
-    RouterPort.EAST: (0, 1),
-    RouterPort.SOUTH: (1, 0),
-    RouterPort.WEST: (0, -1),
-}
+__all__ = ["Package", "PackageHostPort", "package_map"]
 
 
-_REGISTERS = {"address": ADDRESS_BITS, "write": 1, "write_data": 32, "read": 1}
+class PackageHostPort(Bundle):
+    """Host port of a package, seen from the host: the registers of one die, or writes to those of all.
 
+    Members
+    -------
+    die, all : Out
+        Number of the die whose registers are read and written; all dies take part in a write.
+    address, write, write_data, read, read_data
+        As in :class:`rtl.interface.host_port.HostPort`.
+    """
 
-def host_widths(system: SystemSpec) -> dict[str, int]:
-    """Inputs of the host port, without the prefix ``host_``, and their bits."""
-    return {"die": max(1, ceil_log2(system.package.dies)), "all": 1, **_REGISTERS}
+    def __init__(self, system: SystemSpec) -> None:
+        die_bits = index_bits(system.package.dies)
+        super().__init__({"die": Out(die_bits), "all": Out(1), **HostPort().members})
 
 
 def package_map(system: SystemSpec) -> dict[str, Any]:
@@ -103,14 +105,11 @@ class Package(Block):
 
     Members
     -------
-    host_die : In
-        Number of the die whose registers are written and read.
-    host_all : In(1)
-        Write to all dies at once, in the same cycle.
-    host_address, host_write, host_write_data, host_read, host_read_data
+    host : In(PackageHostPort)
         Registers, see :mod:`rtl.control.counters`.
-    io_west_0_m_axi_*, io_east_0_m_axi_*, ...
-        AXI4 manager port of each IO die, see :class:`rtl.package.io_die.IoDie`.
+    axi : Out(AxiPort).array
+        AXI4 manager ports of the IO dies, in the order of :func:`rtl.interface.io_dies.io_die_names`; in Verilog
+        ``io_west_0_m_axi_awid`` and so on.
     done : Out(1)
         All dies are done, and all that they wrote is in memory.
     error : Out(1)
@@ -135,17 +134,15 @@ class Package(Block):
         flits_per_word(nop, memory)
         self._link = None if direct else LinkShape.of(system, width=flit_layout(nop).size)
         self._io_dies = io_die_names(system)
-        axi: dict[str, Any] = {}
-        for name in self._io_dies.values():
-            axi |= manager_members(nop=nop, memory=memory, prefix=f"{name}_m_axi_")
+        io_dies = list(self._io_dies.values())
         super().__init__(
             {
-                **{f"host_{name}": In(width) for name, width in host_widths(system).items()},
-                "host_read_data": Out(32),
-                **axi,
+                "host": In(PackageHostPort(system)),
+                "axi": Out(AxiPort(nop=nop, memory=memory)).array(len(io_dies)),
                 "done": Out(1),
                 "error": Out(1),
-            }
+            },
+            names={"axi": lambda n: f"{io_dies[n]}_m_axi"},
         )
 
     @property
@@ -160,27 +157,24 @@ class Package(Block):
         for plane, sides in PLANES.items():
             for (row, col), die in dies.items():
                 for side in sides:
-                    neighbour = dies.get((row + _STEP[side][0], col + _STEP[side][1]))
+                    neighbour = dies.get((row + STEP[side][0], col + STEP[side][1]))
                     if neighbour is None:
                         continue
-                    m.d.comb += getattr(die, f"{side_name(plane, side)}_used").eq(1)
+                    here = die.sides(plane)[side]
+                    m.d.comb += here.used.eq(1)
                     if side in (RouterPort.EAST, RouterPort.SOUTH):  # both directions at once
-                        ends = side_name(plane, side), side_name(plane, opposite(side))
-                        m.d.comb += neighbours(die, ends[0], neighbour, ends[1], link=self._link)
-        for (row, end), name in self._io_dies.items():
+                        connect_sides(m, here, neighbour.sides(plane)[opposite(side)])
+        for ((row, end), name), axi in zip(self._io_dies.items(), self.axi, strict=True):
             io_die = IoDie(nop=self._system.nop, memory=self._system.memory, link=self._link)
             place(m, platform, name, io_die)
             nearest = dies[row, 0 if end == "west" else self._system.package.cols - 1]
-            near = f"mem_{end}"
-            m.d.comb += [
-                io_die.row.eq(row + 1),
-                getattr(nearest, f"{near}_used").eq(1),
-                *neighbours(io_die, "mem", nearest, near, link=self._link),
-                *connect_axi(io_die, self, manager_prefix="m_axi_", subordinate_prefix=f"{name}_m_axi_"),
-            ]
+            near = nearest.sides("mem")[RouterPort.WEST if end == "west" else RouterPort.EAST]
+            connect_sides(m, io_die.mem, near)
+            connect(m, io_die.m_axi, flipped(axi))
+            m.d.comb += [io_die.row.eq(row + 1), near.used.eq(1)]
             errors.append(io_die.error)
         m.d.comb += [
-            self.host_read_data.eq(reduce(or_, (die.host_read_data for die in dies.values()))),
+            self.host.read_data.eq(reduce(or_, (die.host.read_data for die in dies.values()))),
             self.done.eq(reduce(and_, (die.done for die in dies.values()))),
             self.error.eq(reduce(or_, errors)),
         ]
@@ -188,7 +182,7 @@ class Package(Block):
 
     def _dies(self, m: Module, platform: object) -> dict[tuple[int, int], PackageDie]:
         """The dies by row and column, with what depends on their place."""
-        system = self._system
+        system, host = self._system, self.host
         package = system.package
         dies = {}
         for row in range(package.rows):
@@ -200,10 +194,11 @@ class Package(Block):
                     die.row.eq(row + 1),
                     die.col.eq(col + 1),
                     die.io_col.eq(0 if west else package.cols + 1),
-                    die.host_select.eq(
-                        (self.host_die == row * package.cols + col) | (self.host_all & self.host_write)
-                    ),
-                    *(getattr(die, f"host_{name}").eq(getattr(self, f"host_{name}")) for name in _REGISTERS),
+                    die.host_select.eq((host.die == row * package.cols + col) | (host.all & host.write)),
+                    die.host.address.eq(host.address),
+                    die.host.write.eq(host.write),
+                    die.host.write_data.eq(host.write_data),
+                    die.host.read.eq(host.read),
                 ]
                 dies[row, col] = die
         return dies

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.die.die import Die
 from rtl.interface.flit import SIDES, RouterPort
+from rtl.interface.host_port import HostPort
 from rtl.interface.link_shape import LinkShape
-from rtl.interface.register_map import ADDRESS_BITS
-from rtl.lib.streams import joined
 from rtl.network.router import Router
-from rtl.network.side import DieSide, attach, side_members
+from rtl.network.side import DieSide, LinkSide, attach
 from rtl.package.memory_plane import MemoryPlanePort
 
 __all__ = ["PLANES", "PackageDie", "side_name"]
@@ -30,6 +29,10 @@ and answers stay in their row."""
 def side_name(plane: str, side: RouterPort) -> str:
     """Name of a side in the names of ports, e.g. ``mem_east``."""
     return f"{plane}_{side.text}"
+
+
+def _side_name(plane: str, number: int) -> str:
+    return side_name(plane, PLANES[plane][number])
 
 
 class PackageDie(Block):
@@ -46,12 +49,10 @@ class PackageDie(Block):
     -------
     row, col, io_col : In(nop.coordinate_bits)
         Place of the die, and column of the IO die that serves it. Constant.
-    nop_north_*, nop_east_*, nop_south_*, nop_west_*, mem_east_*, mem_west_*
-        Its sides, see :func:`rtl.network.side.side_members`.
-    nop_north_used, ... : In(1)
-        Whether there is a neighbour on that side. Constant.
-    host_select, host_address, host_write, host_write_data, host_read, host_read_data
-        Registers, see :mod:`rtl.control.counters`. They are accessed only with ``host_select``; ``host_read_data`` is 0
+    nop : Out(LinkSide).array(4), mem : Out(LinkSide).array(2)
+        Its sides in both planes, in the order of :data:`PLANES`.
+    host_select : In(1), host : In(HostPort)
+        Registers, see :mod:`rtl.control.counters`. They are accessed only with ``host_select``; ``host.read_data`` is 0
         from the cycle after a read of another die on.
     done, error : Out(1)
         The program has ended and all that it wrote is in memory; it met something that is no command, or a link is
@@ -60,27 +61,25 @@ class PackageDie(Block):
 
     def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec, link: LinkShape | None) -> None:
         self._die, self._memory, self._nop, self._link = die, memory, nop, link
-        sides: dict[str, Any] = {}
-        for plane, ports in PLANES.items():
-            for side in ports:
-                name = side_name(plane, side)
-                sides |= {**side_members(name, nop=nop, link=link), f"{name}_used": In(1)}
+        side = LinkSide(nop=nop, link=link, has_used=True)
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
                 "io_col": In(nop.coordinate_bits),
-                **sides,
+                **{plane: Out(side).array(len(sides)) for plane, sides in PLANES.items()},
                 "host_select": In(1),
-                "host_address": In(ADDRESS_BITS),
-                "host_write": In(1),
-                "host_write_data": In(32),
-                "host_read": In(1),
-                "host_read_data": Out(32),
+                "host": In(HostPort()),
                 "done": Out(1),
                 "error": Out(1),
-            }
+            },
+            names={plane: partial(_side_name, plane) for plane in PLANES},
         )
+
+    def sides(self, plane: str) -> dict[RouterPort, Any]:
+        """Sides of one of :data:`PLANES`."""
+        members = {"nop": self.nop, "mem": self.mem}[plane]
+        return dict(zip(PLANES[plane], members, strict=True))
 
     @property
     def block_name(self) -> str:
@@ -105,31 +104,30 @@ class PackageDie(Block):
         place(m, platform, f"{plane}_router", router)
         m.d.comb += [router.row.eq(self.row), router.col.eq(self.col)]
         sides = {}
-        for port in PLANES[plane]:
-            side = attach(m, platform, self, side_name(plane, port), nop=self._nop, link=self._link)
-            m.d.comb += [
-                *joined(side.inward, getattr(router, f"{port.text}_in")),
-                *joined(getattr(router, f"{port.text}_out"), side.outward),
-            ]
+        for port, member in self.sides(plane).items():
+            name = side_name(plane, port)
+            side = attach(m, platform, name, member, nop=self._nop, link=self._link)
+            connect(m, side.inward, router.i[port])
+            connect(m, router.o[port], side.outward)
             sides[port] = side
         return router, sides
 
     def _dead(self, plane: str, port: RouterPort, side: DieSide) -> Value:
         """Whether the link to a neighbour is dead; a side without one has no link that could be."""
-        return side.dead & getattr(self, f"{side_name(plane, port)}_used")
+        return side.dead & self.sides(plane)[port].used
 
     def _collective_plane(self, m: Module, platform: object, die: Die) -> None:
         """Way between the engine of the die and the collective plane. Nothing uses the local port of its router."""
         router, sides = self._router(m, platform, "nop")
         m.d.comb += [die.row.eq(self.row), die.col.eq(self.col)]
-        for port, side in sides.items():
-            name = port.text
+        for n, (port, side) in enumerate(sides.items()):
+            engine = die.sides[n]
+            connect(m, engine.o, router.engine_i[n])
+            connect(m, router.engine_o[n], engine.i)
             m.d.comb += [
-                *joined(getattr(die, f"engine_{name}_out"), getattr(router, f"engine_{name}_in")),
-                *joined(getattr(router, f"engine_{name}_out"), getattr(die, f"engine_{name}_in")),
-                getattr(die, f"link_replayed_{name}").eq(side.replayed),
-                getattr(die, f"link_error_{name}").eq(side.error),
-                getattr(die, f"link_dead_{name}").eq(self._dead("nop", port, side)),
+                engine.replayed.eq(side.replayed),
+                engine.error.eq(side.error),
+                engine.dead.eq(self._dead("nop", port, side)),
             ]
 
     def _memory_plane(self, m: Module, platform: object, die: Die) -> Value:
@@ -137,26 +135,25 @@ class PackageDie(Block):
         router, sides = self._router(m, platform, "mem")
         port = MemoryPlanePort(nop=self._nop, memory=self._memory)
         place(m, platform, "mem_port", port)
+        connect(m, die.memory, port.memory)
+        connect(m, port.o, router.i[RouterPort.LOCAL])
+        connect(m, router.o[RouterPort.LOCAL], port.i)
         m.d.comb += [
             port.row.eq(self.row),
             port.col.eq(self.col),
             port.io_col.eq(self.io_col),
             die.memory_idle.eq(port.idle),
-            *joined(die.request, port.request),
-            *joined(port.response, die.response),
-            *joined(port.o, router.local_in),
-            *joined(router.local_out, port.i),
         ]
         return reduce(or_, (self._dead("mem", way, side) for way, side in sides.items()))
 
     def _host(self, m: Module, die: Die) -> None:
         shown = Signal()  # the last read was one of this die
-        with m.If(self.host_read):
+        with m.If(self.host.read):
             m.d.sync += shown.eq(self.host_select)
         m.d.comb += [
-            die.host_address.eq(self.host_address),
-            die.host_write_data.eq(self.host_write_data),
-            die.host_write.eq(self.host_write & self.host_select),
-            die.host_read.eq(self.host_read & self.host_select),
-            self.host_read_data.eq(Mux(shown, die.host_read_data, 0)),
+            die.host.address.eq(self.host.address),
+            die.host.write_data.eq(self.host.write_data),
+            die.host.write.eq(self.host.write & self.host_select),
+            die.host.read.eq(self.host.read & self.host_select),
+            self.host.read_data.eq(Mux(shown, die.host.read_data, 0)),
         ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from chiplet.machine.specs import MemorySpec
 from rtl.interface.axi import ADDRESS, CHANNELS
-from tests.rtl.harness import Bench
+from tests.rtl.harness import Bench, signal
 
 
 class AxiMemory:
@@ -71,7 +71,7 @@ class AxiMemory:
         """Bench that answers at a manager port."""
 
         def port(name: str) -> Any:
-            return getattr(dut, prefix + name)
+            return signal(dut, prefix + name)
 
         async def bench(ctx: Any) -> None:
             held: dict[str, dict[str, int]] = {}

@@ -5,17 +5,41 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
-from rtl.block import Block
+from rtl.block import Block, port_values
 from rtl.interface.memory_port import request_layout, response_layout
 
 Bench = Callable[[Any], Awaitable[None]]
+
+
+@cache
+def _signals(dut: Block) -> dict[str, Signal]:
+    return {name: value for name, (_, value) in port_values(dut).items()}
+
+
+def signal(dut: Block, name: str) -> Signal:
+    """The port of a block that has this name in Verilog."""
+    return _signals(dut)[name]
+
+
+def streams(interface: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Streams that an interface drives, those inside its members included, each with its name."""
+    for name, member in interface.signature.members.items():
+        if member.is_port:
+            continue
+        values = getattr(interface, name)
+        for value in values if member.dimensions else [values]:
+            if not isinstance(member.signature, stream.Signature):
+                yield from streams(value, f"{path}{name}.")
+            elif member.flow == Out:
+                yield f"{path}{name}", value
 
 
 def simulate(
@@ -32,9 +56,8 @@ def simulate(
     for bench in background:
         simulator.add_testbench(bench, background=True)
     if isinstance(dut, Block):
-        for name, member in dut.signature.members.items():
-            if member.is_signature and isinstance(member.signature, stream.Signature) and member.flow == Out:
-                simulator.add_testbench(_watcher(name, getattr(dut, name)), background=True)
+        for name, port in streams(dut):
+            simulator.add_testbench(_watcher(name, port), background=True)
 
     async def limit(ctx: Any) -> None:
         for _ in range(cycles):

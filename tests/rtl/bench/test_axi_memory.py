@@ -11,7 +11,7 @@ import pytest
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.bench.axi_memory import AxiBenchMemory
 from rtl.interface.axi import CHANNELS
-from tests.rtl.harness import simulate
+from tests.rtl.harness import signal, simulate
 
 NOP = NopSpec(coordinate_bits=3)
 
@@ -23,7 +23,7 @@ class Manager:
         self.ctx, self.dut, self.coin = ctx, dut, coin
 
     def port(self, name: str) -> Any:
-        return getattr(self.dut, f"s_axi_{name}")
+        return signal(self.dut, f"s_axi_{name}")
 
     def offer(self, channel: str, **fields: int) -> None:
         for name, value in fields.items():
@@ -50,9 +50,9 @@ class Manager:
 
 
 def start(ctx: Any, dut: AxiBenchMemory, *, latency: int = 4, stall: int = 0) -> None:
-    ctx.set(dut.latency, latency)
-    ctx.set(dut.interval, 1)
-    ctx.set(dut.stall, stall)
+    ctx.set(dut.settings.latency, latency)
+    ctx.set(dut.settings.interval, 1)
+    ctx.set(dut.settings.stall, stall)
 
 
 @pytest.mark.parametrize("word_bytes", [4, 32, 128])

@@ -42,8 +42,8 @@ def test_flips_are_as_frequent_and_as_wide_as_asked(wires: int, burst: int) -> N
 
     async def bench(ctx: Any) -> None:
         await seed(ctx, dut, 99)
-        ctx.set(dut.flip_rate, int(chance * 2**CHANCE_BITS))
-        ctx.set(dut.burst, burst)
+        ctx.set(dut.faults.flip_rate, int(chance * 2**CHANCE_BITS))
+        ctx.set(dut.faults.burst, burst)
         for _ in range(cycles):
             pattern = ctx.get(dut.o)
             assert bool(pattern) == ctx.get(dut.flip)
@@ -73,8 +73,8 @@ def test_stalls_are_blank_and_end(mask: int) -> None:
         await seed(ctx, dut, 7)
         ctx.set(dut.i, 0b1011)
         await ctx.tick().repeat(3)
-        ctx.set(dut.stall_rate, 2**CHANCE_BITS // 50)
-        ctx.set(dut.stall_mask, mask)
+        ctx.set(dut.faults.stall_rate, 2**CHANCE_BITS // 50)
+        ctx.set(dut.faults.stall_mask, mask)
         stalls = length = 0
         for _ in range(6000):
             stalls += ctx.get(dut.stall)
@@ -99,7 +99,7 @@ def test_a_cut_channel_is_blank() -> None:
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.i, 15)
-        ctx.set(dut.flip_rate, 2**CHANCE_BITS - 1)
+        ctx.set(dut.faults.flip_rate, 2**CHANCE_BITS - 1)
         ctx.set(dut.cut, 1)
         for _ in range(20):
             assert (ctx.get(dut.o), ctx.get(dut.flip)) == (0, 0)

@@ -18,9 +18,9 @@ def request(word_bytes: int, **fields: int) -> int:
 
 
 def settings(ctx: Any, dut: BenchMemory, *, latency: int, interval: int = 1, stall: int = 0) -> None:
-    ctx.set(dut.latency, latency)
-    ctx.set(dut.interval, interval)
-    ctx.set(dut.stall, stall)
+    ctx.set(dut.settings.latency, latency)
+    ctx.set(dut.settings.interval, interval)
+    ctx.set(dut.settings.stall, stall)
 
 
 @pytest.mark.parametrize(("word_bytes", "depth", "outstanding"), [(4, 16, 1), (8, 5, 3), (32, 64, 16)])
@@ -45,12 +45,12 @@ def test_reads_what_was_written_in_order(
 
     async def source(ctx: Any) -> None:
         settings(ctx, dut, latency=latency, interval=interval, stall=stall)
-        await put(ctx, dut.request, requests, chance=0.8)
+        await put(ctx, dut.port.request, requests, chance=0.8)
 
     async def sink(ctx: Any) -> None:
         for n, (tag, word) in enumerate(expected):
             word_seen = response_layout(word_bytes).from_bits(
-                await receive(ctx, dut.response, chance=0.7, seed=n)
+                await receive(ctx, dut.port.response, chance=0.7, seed=n)
             )
             assert (word_seen.tag, word_seen.data) == (tag, word)
 
@@ -63,13 +63,13 @@ def test_latency_is_counted_from_the_request(latency: int) -> None:
 
     async def bench(ctx: Any) -> None:
         settings(ctx, dut, latency=latency)
-        ctx.set(dut.response.ready, 1)
-        ctx.set(dut.request.valid, 1)
-        assert ctx.get(dut.request.ready)
+        ctx.set(dut.port.response.ready, 1)
+        ctx.set(dut.port.request.valid, 1)
+        assert ctx.get(dut.port.request.ready)
         await ctx.tick()
-        ctx.set(dut.request.valid, 0)
+        ctx.set(dut.port.request.valid, 0)
         cycles = 1
-        while not ctx.get(dut.response.valid):
+        while not ctx.get(dut.port.response.valid):
             await ctx.tick()
             cycles += 1
         assert cycles == latency
@@ -83,11 +83,11 @@ def test_a_request_every_interval_and_a_word_with_it(interval: int) -> None:
 
     async def source(ctx: Any) -> None:
         settings(ctx, dut, latency=5, interval=interval)
-        await put(ctx, dut.request, [request(4, address=n % 4) for n in range(40)])
+        await put(ctx, dut.port.request, [request(4, address=n % 4) for n in range(40)])
 
     async def sink(ctx: Any) -> None:
         for _ in range(40):
-            await receive(ctx, dut.response)
+            await receive(ctx, dut.port.response)
 
     simulate(dut, source, sink, cycles=40 * interval + 7)
 
@@ -98,10 +98,10 @@ def test_it_takes_no_more_reads_than_it_can_keep(outstanding: int) -> None:
 
     async def bench(ctx: Any) -> None:
         settings(ctx, dut, latency=2)
-        ctx.set(dut.request.valid, 1)
+        ctx.set(dut.port.request.valid, 1)
         taken = 0
         for _ in range(100):
-            taken += ctx.get(dut.request.ready)
+            taken += ctx.get(dut.port.request.ready)
             await ctx.tick()
         assert outstanding <= taken <= outstanding + 8
 
@@ -115,12 +115,12 @@ def test_stalls_come_as_often_as_asked_and_repeat_with_the_seed() -> None:
 
         async def bench(ctx: Any) -> None:
             settings(ctx, dut, latency=2, stall=1 << 14)
-            ctx.set(dut.seed, seed)
-            ctx.set(dut.reseed, 1)
+            ctx.set(dut.settings.seed, seed)
+            ctx.set(dut.settings.reseed, 1)
             await ctx.tick()
-            ctx.set(dut.reseed, 0)
+            ctx.set(dut.settings.reseed, 0)
             for _ in range(2000):
-                seen.append(ctx.get(dut.request.ready))
+                seen.append(ctx.get(dut.port.request.ready))
                 await ctx.tick()
 
         simulate(dut, bench)

@@ -52,14 +52,14 @@ def run(
         async def bench(ctx: Any) -> None:
             for number, (target, body) in enumerate(packets.get(node, [])):
                 flow = packet(nop, mesh, target, body)
-                await put(ctx, getattr(dut, f"in_{node}"), flow, chance=chance, seed=seed + 7 * number + node)
+                await put(ctx, dut.i[node], flow, chance=chance, seed=seed + 7 * number + node)
 
         return bench
 
     def sink(node: int) -> Any:
         async def bench(ctx: Any) -> None:
             open_packet: list[int] = []
-            port = getattr(dut, f"out_{node}")
+            port = dut.o[node]
             for number in range(flits[node]):
                 flit = await receive(ctx, port, chance=chance, seed=seed + number * mesh.nodes + node)
                 open_packet.append(flit)
@@ -145,7 +145,7 @@ def test_a_hop_takes_a_cycle_and_a_packet_a_cycle_a_flit(rows: int, cols: int) -
     async def bench(ctx: Any) -> None:
         for source in range(mesh.nodes):
             for target in range(mesh.nodes):
-                port, out = getattr(dut, f"in_{source}"), getattr(dut, f"out_{target}")
+                port, out = dut.i[source], dut.o[target]
                 flow = packet(NOP, mesh, target, list(range(length)))
                 ctx.set(out.ready, 1)
                 seen = []
@@ -170,11 +170,11 @@ def test_a_blocked_packet_does_not_hold_up_one_behind_it() -> None:
     async def bench(ctx: Any) -> None:
         # Node 1 takes nothing: its packets fill a part of node 0's local buffer, one for node 0 itself passes.
         for flow in [packet(NOP, mesh, 1, [n]) for n in range(6)]:
-            await put(ctx, dut.in_0, flow)
-        await put(ctx, dut.in_0, packet(NOP, mesh, 0, [99]))
-        assert await receive(ctx, dut.out_0) == packet(NOP, mesh, 0, [99])[0]
+            await put(ctx, dut.i[0], flow)
+        await put(ctx, dut.i[0], packet(NOP, mesh, 0, [99]))
+        assert await receive(ctx, dut.o[0]) == packet(NOP, mesh, 0, [99])[0]
         for n in range(6):
-            assert await receive(ctx, dut.out_1) == packet(NOP, mesh, 1, [n])[0]
+            assert await receive(ctx, dut.o[1]) == packet(NOP, mesh, 1, [n])[0]
 
     simulate(dut, bench, cycles=200)
 

@@ -32,7 +32,7 @@ def test_a_tile_takes_the_largest_of_m_rows_and_stages(rows: int, stages: int, m
         for cycle in range(6 * max(m, rows, stages) + 5):
             if ctx.get(dut.starts):
                 starts.append(cycle)
-            if ctx.get(dut.read_enable):
+            if ctx.get(dut.read.enable):
                 reads.append(cycle)
             await ctx.tick()
             ctx.set(dut.command.valid, 0)
@@ -53,12 +53,12 @@ def test_a_tile_waits_for_its_weights() -> None:
         ctx.set(dut.command.valid, 0)
         for _ in range(10):
             assert ctx.get(dut.waits)
-            assert not ctx.get(dut.read_enable)
+            assert not ctx.get(dut.read.enable)
             assert not ctx.get(dut.idle)
             await ctx.tick()
         ctx.set(dut.loaded, 1)
         assert ctx.get(dut.starts)
-        assert ctx.get(dut.read_enable)
+        assert ctx.get(dut.read.enable)
         assert not ctx.get(dut.waits)
 
     simulate(dut, bench)

@@ -17,7 +17,7 @@ from rtl.compute.array_unit import ArrayUnit
 from rtl.compute.operand_buffer import READ_LATENCY
 from rtl.interface.isa import GEMM, SEMAPHORES
 from tests.rtl.gemms import Gemm
-from tests.rtl.harness import simulate
+from tests.rtl.harness import signal, simulate
 
 DEPTH = 512
 
@@ -86,22 +86,22 @@ def run(
             ctx.set(dut.command_end, command_end)
             if panel_end:
                 seen.ends.append((cycle, panel_end, command_end))
-            needs = ctx.get(dut.needs)
+            needs = ctx.get(dut.semaphores.wait)
             free = all(semaphores[s] for s in range(SEMAPHORES) if needs >> s & 1)
-            ctx.set(dut.needs_ok, free)
-            assert not ctx.get(dut.take) or free
-            if ctx.get(dut.take):
+            ctx.set(dut.semaphores.ok, free)
+            assert not ctx.get(dut.semaphores.take) or free
+            if ctx.get(dut.semaphores.take):
                 seen.takes.append((cycle, needs))
                 for s in range(SEMAPHORES):
                     semaphores[s] -= needs >> s & 1
-            if ctx.get(dut.post):
-                seen.posts.append((cycle, ctx.get(dut.post)))
+            if ctx.get(dut.semaphores.post):
+                seen.posts.append((cycle, ctx.get(dut.semaphores.post)))
             for s in range(SEMAPHORES):
                 semaphores[s] += coin.random() < arrivals
             for name, events in (("weight", seen.weights), ("activation", seen.activations)):
-                if ctx.get(getattr(dut, f"{name}_enable")):
+                if ctx.get(signal(dut, f"{name}_enable")):
                     port = [
-                        ctx.get(getattr(dut, f"{name}_{part}"))
+                        ctx.get(signal(dut, f"{name}_{part}"))
                         for part in ("address", "rotate", "column", "count")
                     ]
                     events.append((cycle, *port))
@@ -110,7 +110,7 @@ def run(
             assert ctx.get(dut.weight_row) == ctx.get(dut.load)
             if ctx.get(dut.swap):
                 seen.swaps.append(cycle)
-            assert ctx.get(dut.busy) == ctx.get(dut.activation_enable)
+            assert ctx.get(dut.busy) == ctx.get(dut.activation.enable)
             seen.macs += ctx.get(dut.macs) if ctx.get(dut.busy) else 0
             for name in ("stall_semaphore", "stall_weights"):
                 seen.stalls[name] += ctx.get(getattr(dut, name))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtl.compute.operand_buffer import OperandBuffer
 from tests.rtl.harness import lanes as pack
-from tests.rtl.harness import parts, simulate, unpack
+from tests.rtl.harness import parts, signal, simulate, unpack
 
 WIDTH = 8
 LANES = [1, 2, 3, 5, 8]
@@ -74,7 +74,7 @@ class Block:
 
 def apply(ctx: Any, dut: OperandBuffer, settings: dict[str, int]) -> None:
     for name, value in settings.items():
-        ctx.set(getattr(dut, name), value)
+        ctx.set(signal(dut, name), value)
 
 
 @pytest.mark.parametrize("lanes", LANES)
@@ -94,11 +94,11 @@ def test_rows_and_columns_while_others_are_written(lanes: int) -> None:
         pending = [(block, write) for block in blocks for write in block.writes(coin)]
         for cycle in range(len(pending) + 300):
             write = cycle < len(pending)
-            ctx.set(dut.write_enable, write)
+            ctx.set(dut.write.enable, write)
             if write:
                 apply(ctx, dut, pending[cycle][1])
             read = bool(readable) and coin.random() < 0.8
-            ctx.set(dut.read_enable, read)
+            ctx.set(dut.read.enable, read)
             wanted: list[int] | None = None
             if read:
                 settings, wanted = coin.choice(readable).any_read(coin)
@@ -129,18 +129,18 @@ def test_every_row_and_column_vector_in_consecutive_cycles(lanes: int) -> None:
     ] + [block.column(i, j, min(lanes, block.rows - i)) for j in range(block.cols) for i in range(block.rows)]
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.write_enable, 1)
+        ctx.set(dut.write.enable, 1)
         for settings in block.writes(coin):
             apply(ctx, dut, settings)
             await ctx.tick()
-        ctx.set(dut.write_enable, 0)
-        ctx.set(dut.read_enable, 1)
+        ctx.set(dut.write.enable, 0)
+        ctx.set(dut.read.enable, 1)
         seen = []
         for settings, _ in reads:
             apply(ctx, dut, settings)
             await ctx.tick()
             seen.append(unpack(ctx.get(dut.read_data), lanes, WIDTH))
-        ctx.set(dut.read_enable, 0)
+        ctx.set(dut.read.enable, 0)
         await ctx.tick()
         seen.append(unpack(ctx.get(dut.read_data), lanes, WIDTH))
         assert seen[1:] == [vector + [0] * (lanes - len(vector)) for _, vector in reads]

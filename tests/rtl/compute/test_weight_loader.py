@@ -54,7 +54,7 @@ def test_one_tile_ahead_and_no_more(rows: int) -> None:
         for tile in range(1, 9):
             sent = 0
             for _ in range(3 * rows + 5):
-                sent += ctx.get(dut.read_enable)
+                sent += ctx.get(dut.read.enable)
                 await ctx.tick()
                 ctx.set(dut.free, 0)
             assert sent == rows
@@ -75,11 +75,11 @@ def test_a_command_whose_place_is_taken_waits() -> None:
         ctx.set(dut.free, 1)
         sent = 0
         for _ in range(20):
-            sent += ctx.get(dut.read_enable)
+            sent += ctx.get(dut.read.enable)
             await ctx.tick()
         assert sent <= 2
         assert ctx.get(dut.following.valid)
         ctx.set(dut.following.ready, 1)
-        assert ctx.get(dut.read_enable)
+        assert ctx.get(dut.read.enable)
 
     simulate(dut, bench)

@@ -11,7 +11,7 @@ import pytest
 from chiplet.machine.specs import MemorySpec
 from rtl.control.command_processor import UNITS, CommandProcessor, Semaphores
 from rtl.interface.isa import LAYOUTS, SEMAPHORE_BITS, SEMAPHORES, Opcode, decode, encode
-from tests.rtl.harness import PythonMemory, receive, simulate
+from tests.rtl.harness import PythonMemory, receive, signal, simulate
 
 OF_OPCODE = {opcode: unit for unit, opcode in UNITS.items()}
 
@@ -29,18 +29,18 @@ def test_semaphores_match_integers(seed: int) -> None:
             ctx.set(dut.set, setting)
             news = [coin.choice((0, 1, coin.getrandbits(SEMAPHORE_BITS - 1))) for _ in range(SEMAPHORES)]
             for s, value in enumerate(news):
-                ctx.set(getattr(dut, f"set_{s}"), value)
+                ctx.set(signal(dut, f"set_{s}"), value)
             changes = [0] * SEMAPHORES
             for unit in UNITS:
                 mine = sum(1 << s for s, owner in enumerate(owners) if owner == unit)
                 wait, post = coin.getrandbits(SEMAPHORES) & mine, coin.getrandbits(SEMAPHORES)
                 post &= coin.getrandbits(SEMAPHORES)
-                ctx.set(getattr(dut, f"{unit}_wait"), wait)
-                ctx.set(getattr(dut, f"{unit}_post"), post)
+                ctx.set(signal(dut, f"{unit}_wait"), wait)
+                ctx.set(signal(dut, f"{unit}_post"), post)
                 ok = all(values[s] for s in range(SEMAPHORES) if wait >> s & 1)
-                assert ctx.get(getattr(dut, f"{unit}_ok")) == ok
+                assert ctx.get(signal(dut, f"{unit}_ok")) == ok
                 take = ok and coin.random() < 0.7
-                ctx.set(getattr(dut, f"{unit}_take"), take)
+                ctx.set(signal(dut, f"{unit}_take"), take)
                 for s in range(SEMAPHORES):
                     changes[s] += (post >> s & 1) - (wait >> s & 1 & take)
             for s in range(SEMAPHORES):
@@ -54,20 +54,20 @@ def test_who_only_posts() -> None:
     dut = Semaphores(("load",), ("host",))
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.load_wait, 6)
-        ctx.set(dut.load_post, 2)
-        ctx.set(dut.host_post, 6)
-        assert not ctx.get(dut.load_ok)
+        ctx.set(signal(dut, "load_wait"), 6)
+        ctx.set(signal(dut, "load_post"), 2)
+        ctx.set(dut.posts[0], 6)
+        assert not ctx.get(signal(dut, "load_ok"))
         await ctx.tick()
-        assert ctx.get(dut.load_ok)
-        ctx.set(dut.host_post, 0)
-        ctx.set(dut.load_post, 0)
-        ctx.set(dut.load_take, 1)
+        assert ctx.get(signal(dut, "load_ok"))
+        ctx.set(dut.posts[0], 0)
+        ctx.set(signal(dut, "load_post"), 0)
+        ctx.set(signal(dut, "load_take"), 1)
         await ctx.tick()
-        ctx.set(dut.load_take, 0)
-        assert not ctx.get(dut.load_ok)  # semaphore 2 is taken, 1 has one left
-        ctx.set(dut.load_wait, 2)
-        assert ctx.get(dut.load_ok)
+        ctx.set(signal(dut, "load_take"), 0)
+        assert not ctx.get(signal(dut, "load_ok"))  # semaphore 2 is taken, 1 has one left
+        ctx.set(signal(dut, "load_wait"), 2)
+        assert ctx.get(signal(dut, "load_ok"))
 
     simulate(dut, bench)
 
@@ -77,16 +77,16 @@ def test_all_units_post_one_semaphore_in_one_cycle() -> None:
 
     async def bench(ctx: Any) -> None:
         for unit in UNITS:
-            ctx.set(getattr(dut, f"{unit}_post"), 4)
+            ctx.set(signal(dut, f"{unit}_post"), 4)
         await ctx.tick()
         for unit in UNITS:
-            ctx.set(getattr(dut, f"{unit}_post"), 0)
-        ctx.set(dut.array_wait, 4)
-        ctx.set(dut.array_take, 1)
+            ctx.set(signal(dut, f"{unit}_post"), 0)
+        ctx.set(signal(dut, "array_wait"), 4)
+        ctx.set(signal(dut, "array_take"), 1)
         for _ in UNITS:
-            assert ctx.get(dut.array_ok)
+            assert ctx.get(signal(dut, "array_ok"))
             await ctx.tick()
-        assert not ctx.get(dut.array_ok)
+        assert not ctx.get(signal(dut, "array_ok"))
 
     simulate(dut, bench)
 
@@ -186,13 +186,13 @@ def test_set_comes_before_every_later_command() -> None:
 
     async def host(ctx: Any) -> None:
         await bench.start(ctx)
-        ctx.set(dut.array_wait, 1)
+        ctx.set(signal(dut, "array_wait"), 1)
         ctx.set(dut.array.ready, 1)
         while len(seen) < 8:
             if ctx.get(dut.array.valid):
                 n = len(seen)
-                ctx.set(dut.array_wait, 1 << n)
-                seen.append(ctx.get(dut.array_ok))
+                ctx.set(signal(dut, "array_wait"), 1 << n)
+                seen.append(ctx.get(signal(dut, "array_ok")))
             await ctx.tick()
 
     simulate(dut, host, background=[bench.memory.serve(dut.request, dut.response, tagged=False)], cycles=1000)

@@ -19,26 +19,26 @@ from rtl.interface.register_map import (
     STATUS,
     counter_address,
 )
-from tests.rtl.harness import simulate
+from tests.rtl.harness import signal, simulate
 
 MACS_BITS = 9
 EVENTS = [name for name in COUNTERS if name != "cycles"]
 
 
 async def write(ctx: Any, dut: Registers, address: int, value: int) -> None:
-    ctx.set(dut.address, address)
-    ctx.set(dut.write_data, value)
-    ctx.set(dut.write, 1)
+    ctx.set(dut.host.address, address)
+    ctx.set(dut.host.write_data, value)
+    ctx.set(dut.host.write, 1)
     await ctx.tick()
-    ctx.set(dut.write, 0)
+    ctx.set(dut.host.write, 0)
 
 
 async def read(ctx: Any, dut: Registers, address: int) -> int:
-    ctx.set(dut.address, address)
-    ctx.set(dut.read, 1)
+    ctx.set(dut.host.address, address)
+    ctx.set(dut.host.read, 1)
     await ctx.tick()
-    ctx.set(dut.read, 0)
-    value: int = ctx.get(dut.read_data)
+    ctx.set(dut.host.read, 0)
+    value: int = ctx.get(dut.host.read_data)
     return value
 
 
@@ -71,7 +71,7 @@ def test_program_and_commands_read_back() -> None:
         assert ctx.get(dut.commands) == await read(ctx, dut, COMMANDS) == 0x1234
         assert await read(ctx, dut, 0xFF) == 0
         await ctx.tick()
-        assert ctx.get(dut.read_data) == 0  # holds
+        assert ctx.get(dut.host.read_data) == 0  # holds
 
     run(bench)
 
@@ -94,19 +94,19 @@ def test_counters_count_while_a_program_runs_and_clear_at_its_start() -> None:
         for _ in range(2):
             expected = dict.fromkeys(COUNTERS, 0)
             seen_first = False
-            ctx.set(dut.address, CONTROL)
-            ctx.set(dut.write_data, 1)
-            ctx.set(dut.write, 1)
+            ctx.set(dut.host.address, CONTROL)
+            ctx.set(dut.host.write_data, 1)
+            ctx.set(dut.host.write, 1)
             assert ctx.get(dut.start)
             await ctx.tick()
-            ctx.set(dut.write, 0)
+            ctx.set(dut.host.write, 0)
             assert not ctx.get(dut.start)
             for cycle in range(200):
                 ctx.set(dut.running, running := int(cycle < 150))
                 for name in EVENTS:
                     most = (1 << MACS_BITS) - 1 if name == "macs" else 1
                     amount = coin.randint(0, most) if cycle > 5 else 0
-                    ctx.set(getattr(dut, name), amount)
+                    ctx.set(signal(dut, name), amount)
                     if not running:
                         continue
                     if name not in FIRSTS | LASTS:
@@ -117,7 +117,7 @@ def test_counters_count_while_a_program_runs_and_clear_at_its_start() -> None:
                 expected["cycles"] += running
                 await ctx.tick()
             for name in EVENTS:
-                ctx.set(getattr(dut, name), 0)
+                ctx.set(signal(dut, name), 0)
             assert {name: await read_counter(ctx, dut, name) for name in COUNTERS} == expected
 
     run(bench)
@@ -159,12 +159,12 @@ def test_a_start_while_a_program_runs_does_nothing() -> None:
         ctx.set(dut.running, 1)
         for _ in range(7):
             await ctx.tick()
-        ctx.set(dut.address, CONTROL)
-        ctx.set(dut.write_data, 1)
-        ctx.set(dut.write, 1)
+        ctx.set(dut.host.address, CONTROL)
+        ctx.set(dut.host.write_data, 1)
+        ctx.set(dut.host.write, 1)
         assert not ctx.get(dut.start)
         await ctx.tick()
-        ctx.set(dut.write, 0)
+        ctx.set(dut.host.write, 0)
         ctx.set(dut.running, 0)
         assert await read_counter(ctx, dut, "cycles") == 8
 

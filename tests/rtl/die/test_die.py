@@ -76,18 +76,18 @@ class Host:
                 self.words[DATA_WORDS + n * words + part] = value
 
     async def write(self, ctx: Any, address: int, value: int) -> None:
-        ctx.set(self.dut.host_address, address)
-        ctx.set(self.dut.host_write_data, value)
-        ctx.set(self.dut.host_write, 1)
+        ctx.set(self.dut.host.address, address)
+        ctx.set(self.dut.host.write_data, value)
+        ctx.set(self.dut.host.write, 1)
         await ctx.tick()
-        ctx.set(self.dut.host_write, 0)
+        ctx.set(self.dut.host.write, 0)
 
     async def read(self, ctx: Any, address: int) -> int:
-        ctx.set(self.dut.host_address, address)
-        ctx.set(self.dut.host_read, 1)
+        ctx.set(self.dut.host.address, address)
+        ctx.set(self.dut.host.read, 1)
         await ctx.tick()
-        ctx.set(self.dut.host_read, 0)
-        value: int = ctx.get(self.dut.host_read_data)
+        ctx.set(self.dut.host.read, 0)
+        value: int = ctx.get(self.dut.host.read_data)
         return value
 
     async def start(self, ctx: Any, program: list[int]) -> None:
@@ -115,7 +115,9 @@ class Host:
 
     def run(self, bench: Any, *, cycles: int = 60_000) -> None:
         dut = self.dut
-        simulate(dut, bench, background=[self.port.serve(dut.request, dut.response)], cycles=cycles)
+        simulate(
+            dut, bench, background=[self.port.serve(dut.memory.request, dut.memory.response)], cycles=cycles
+        )
 
 
 DIES: list[tuple[int, int, Dtype, int]] = [

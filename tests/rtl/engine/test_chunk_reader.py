@@ -35,15 +35,15 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
     async def serve(ctx: Any) -> None:
         nonlocal taken
         while True:
-            ctx.set(dut.read_ready, coin.random() < 0.7)
+            ctx.set(dut.read.ready, coin.random() < 0.7)
             ctx.set(dut.word_ok, coin.random() < 0.5)
             _, _, asked, address, ready, asks, allowed, took = await ctx.tick().sample(
-                dut.read_valid, dut.read_address, dut.read_ready, dut.asks, dut.word_ok, dut.word_take
+                dut.read.valid, dut.read.address, dut.read.ready, dut.asks, dut.word_ok, dut.word_take
             )
             assert took == (asked and ready and asks)
             assert allowed or not (asked and asks)
             taken += took
-            ctx.set(dut.read_data, words[address] if asked and ready else coin.getrandbits(32))
+            ctx.set(dut.read.data, words[address] if asked and ready else coin.getrandbits(32))
 
     async def bench(ctx: Any) -> None:
         for base, pitch, lap, wrap, chunks, flits, free in loads:
@@ -79,7 +79,7 @@ def test_a_flit_a_cycle() -> None:
     async def bench(ctx: Any) -> None:
         for name, value in (("chunks", 2), ("flits", 20), ("pitch", 20), ("load", 1), ("word_ok", 1)):
             ctx.set(getattr(dut, name), value)
-        ctx.set(dut.read_ready, 1)
+        ctx.set(dut.read.ready, 1)
         ctx.set(dut.o.ready, 1)
         await ctx.tick()
         ctx.set(dut.load, 0)

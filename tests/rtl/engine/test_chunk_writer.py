@@ -28,9 +28,9 @@ def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, s
 
     async def buffer(ctx: Any) -> None:
         while True:
-            ctx.set(dut.write_ready, coin.random() < 0.4)
+            ctx.set(dut.write.ready, coin.random() < 0.4)
             _, _, written, address, strobe, data, post = await ctx.tick().sample(
-                dut.written, dut.write_address, dut.write_strobe, dut.write_data, dut.written_post
+                dut.written, dut.write.address, dut.write.strobe, dut.write.data, dut.written_post
             )
             if written:
                 posted.append(post)
@@ -93,7 +93,7 @@ def test_words_that_wait_hold_up_nothing_until_there_are_too_many() -> None:
             assert ctx.get(dut.i.ready)
             await ctx.tick()
         assert not ctx.get(dut.i.ready)
-        ctx.set(dut.write_ready, 1)
+        ctx.set(dut.write.ready, 1)
         for _ in range(5):
             assert ctx.get(dut.i.ready)
             assert ctx.get(dut.written)

@@ -11,7 +11,7 @@ from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.isa import Opcode, encode
-from tests.rtl.harness import get, put, simulate
+from tests.rtl.harness import get, put, signal, simulate
 
 NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=3), MemorySpec(word_bytes=4)
 
@@ -40,37 +40,37 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: RouterPort, flits: int) -
         ctx.set(dut.row, row)
         ctx.set(dut.col, col)
         for unit in ENGINE_UNITS:
-            ctx.set(getattr(dut, f"{unit}_ok"), 1)
+            ctx.set(signal(dut, f"{unit}_ok"), 1)
         for n in range(len(ENGINE_UNITS)):
-            ctx.set(getattr(dut, f"read_{n}_ready"), 1)
+            ctx.set(signal(dut, f"read_{n}_ready"), 1)
         for n in range(len(SIDES)):
-            ctx.set(getattr(dut, f"write_{n}_ready"), 1)
+            ctx.set(signal(dut, f"write_{n}_ready"), 1)
         while True:
             sampled = await ctx.tick().sample(
-                *(getattr(dut, f"read_{n}_address") for n in range(len(ENGINE_UNITS))),
-                *(getattr(dut, f"{unit}_post") for unit in ENGINE_UNITS),
+                *(signal(dut, f"read_{n}_address") for n in range(len(ENGINE_UNITS))),
+                *(signal(dut, f"{unit}_post") for unit in ENGINE_UNITS),
                 *(
-                    getattr(dut, f"write_{n}_{name}")
+                    signal(dut, f"write_{n}_{name}")
                     for n in range(4)
                     for name in ("valid", "address", "data")
                 ),
             )
             addresses, posted, writes = sampled[2:10], sampled[10:18], sampled[18:]
             for n, address in enumerate(addresses):
-                ctx.set(getattr(dut, f"read_{n}_data"), 1000 * address)  # what the die has
+                ctx.set(signal(dut, f"read_{n}_data"), 1000 * address)  # what the die has
             posts.extend(unit for unit, post in zip(ENGINE_UNITS, posted, strict=True) if post)
             for n in range(4):
                 if writes[3 * n]:
                     written[writes[3 * n + 1]] = writes[3 * n + 2]
 
-    def sender(name: str, payloads: list[int], chance: float = 1.0) -> Any:
+    def sender(port: Any, payloads: list[int], chance: float = 1.0) -> Any:
         async def bench(ctx: Any) -> None:
-            await put(ctx, getattr(dut, name), payloads, chance=chance)
+            await put(ctx, port, payloads, chance=chance)
 
         return bench
 
     async def out(ctx: Any) -> None:
-        found = await get(ctx, getattr(dut, f"{opposite(side).text}_out"), flits, chance=0.7)
+        found = await get(ctx, dut.sides[SIDES.index(opposite(side))].o, flits, chance=0.7)
         for n, bits in enumerate(found):
             flit = layout.from_bits(bits)
             assert (flit.data, flit.tail) == (100 + n + 1000 * n, n == flits - 1)
@@ -83,9 +83,9 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: RouterPort, flits: int) -
 
     simulate(
         dut,
-        *(sender("send", sends), sender("receive", receives), out),
-        sender(f"{side.text}_in", chunk(100) + chunk(200)),
-        sender(f"{opposite(side).text}_in", chunk(300), 0.5),
+        *(sender(dut.send, sends), sender(dut.receive, receives), out),
+        sender(dut.sides[here].i, chunk(100) + chunk(200)),
+        sender(dut.sides[across].i, chunk(300), 0.5),
         background=[buffer],
     )
     assert written == {flits + n: 1000 * (flits + n) + 200 + n + 300 + n for n in range(flits)}
@@ -114,14 +114,14 @@ def test_a_chunk_that_is_kept_and_goes_on_behind_the_own_one(side: RouterPort, t
 
     async def bench(ctx: Any) -> None:
         for unit in ENGINE_UNITS:
-            ctx.set(getattr(dut, f"{unit}_ok"), 1)
+            ctx.set(signal(dut, f"{unit}_ok"), 1)
         for n in range(len(ENGINE_UNITS)):
-            ctx.set(getattr(dut, f"read_{n}_ready"), 1)
+            ctx.set(signal(dut, f"read_{n}_ready"), 1)
         for n in range(len(SIDES)):
-            ctx.set(getattr(dut, f"write_{n}_ready"), 1)
+            ctx.set(signal(dut, f"write_{n}_ready"), 1)
         await put(ctx, dut.send, [send])
         await put(ctx, dut.receive, [receive])
-        inside, outside = getattr(dut, f"{side.text}_in"), getattr(dut, f"{leaves.text}_out")
+        inside, outside = dut.sides[here].i, dut.sides[SIDES.index(leaves)].o
         ctx.set(outside.ready, 1)
         number = 0
         for cycle in range(40):
@@ -133,12 +133,12 @@ def test_a_chunk_that_is_kept_and_goes_on_behind_the_own_one(side: RouterPort, t
                 came.append(cycle)
             if ctx.get(outside.valid):
                 left.append((cycle, layout.from_bits(ctx.get(outside.payload)).data))
-            if ctx.get(getattr(dut, f"write_{here}_valid")):
-                where = ctx.get(getattr(dut, f"write_{here}_address"))
-                written[where] = ctx.get(getattr(dut, f"write_{here}_data"))
-            read = ctx.get(getattr(dut, f"read_{ENGINE_UNITS.index(f'send_{leaves.text}')}_address"))
+            if ctx.get(signal(dut, f"write_{here}_valid")):
+                where = ctx.get(signal(dut, f"write_{here}_address"))
+                written[where] = ctx.get(signal(dut, f"write_{here}_data"))
+            read = ctx.get(signal(dut, f"read_{ENGINE_UNITS.index(f'send_{leaves.text}')}_address"))
             await ctx.tick()
-            ctx.set(getattr(dut, f"read_{ENGINE_UNITS.index(f'send_{leaves.text}')}_data"), 1000 + read)
+            ctx.set(signal(dut, f"read_{ENGINE_UNITS.index(f'send_{leaves.text}')}_data"), 1000 + read)
         assert ctx.get(dut.idle)
 
     simulate(dut, bench)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rtl.engine.exchange_buffer import ExchangeBuffer
-from tests.rtl.harness import simulate
+from tests.rtl.harness import signal, simulate
 
 READERS, WRITERS = 3, 3
 
@@ -37,13 +37,13 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
                         if kind == "write":
                             wants[name] |= {"strobe": coin.getrandbits(2), "data": coin.getrandbits(64)}
                     want = wants.get(name)
-                    ctx.set(getattr(dut, f"{name}_valid"), want is not None)
+                    ctx.set(signal(dut, f"{name}_valid"), want is not None)
                     for field, value in (want or {}).items():
-                        ctx.set(getattr(dut, f"{name}_{field}"), value)
+                        ctx.set(signal(dut, f"{name}_{field}"), value)
             names = [f"read_{n}" for n in range(READERS)] + [f"write_{n}" for n in range(WRITERS)]
-            taken = {name for name in names if wants.get(name) and ctx.get(getattr(dut, f"{name}_ready"))}
+            taken = {name for name in names if wants.get(name) and ctx.get(signal(dut, f"{name}_ready"))}
             for n, word in enumerate(expected):
-                assert word is None or ctx.get(getattr(dut, f"read_{n}_data")) == word
+                assert word is None or ctx.get(signal(dut, f"read_{n}_data")) == word
             await ctx.tick()
             served += len(taken)
             expected = [None] * READERS
@@ -75,15 +75,15 @@ def test_readers_of_one_word_get_it_together() -> None:
 
     async def bench(ctx: Any) -> None:
         for name, value in (("valid", 1), ("address", 3), ("strobe", 1), ("data", 77)):
-            ctx.set(getattr(dut, f"write_0_{name}"), value)
+            ctx.set(signal(dut, f"write_0_{name}"), value)
         await ctx.tick()
         ctx.set(dut.write_0_valid, 0)
         for n in range(3):
-            ctx.set(getattr(dut, f"read_{n}_valid"), 1)
-            ctx.set(getattr(dut, f"read_{n}_address"), 3)
-        assert [ctx.get(getattr(dut, f"read_{n}_ready")) for n in range(3)] == [1, 1, 1]
+            ctx.set(signal(dut, f"read_{n}_valid"), 1)
+            ctx.set(signal(dut, f"read_{n}_address"), 3)
+        assert [ctx.get(signal(dut, f"read_{n}_ready")) for n in range(3)] == [1, 1, 1]
         await ctx.tick()
-        assert [ctx.get(getattr(dut, f"read_{n}_data")) for n in range(3)] == [77, 77, 77]
+        assert [ctx.get(signal(dut, f"read_{n}_data")) for n in range(3)] == [77, 77, 77]
 
     simulate(dut, bench)
 

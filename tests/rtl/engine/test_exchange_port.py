@@ -42,28 +42,28 @@ def test_reads_and_writes_of_both(stall: float, seed: int) -> None:
 
     async def buffer(ctx: Any) -> None:
         while True:
-            ctx.set(dut.read_ready, coin.random() >= stall)
-            ctx.set(dut.write_ready, coin.random() >= stall)
+            ctx.set(dut.read.ready, coin.random() >= stall)
+            ctx.set(dut.write.ready, coin.random() >= stall)
             sampled = await ctx.tick().sample(
-                *(dut.read_valid, dut.read_ready, dut.read_address),
-                *(dut.write_valid, dut.write_ready, dut.write_address, dut.write_strobe, dut.write_data),
+                *(dut.read.valid, dut.read.ready, dut.read.address),
+                *(dut.write.valid, dut.write.ready, dut.write.address, dut.write.strobe, dut.write.data),
             )
             reading, may_read, where, writing, may_write, place, strobe, data = sampled[2:]
-            ctx.set(dut.read_data, exchange[where] if reading and may_read else coin.getrandbits(64))
+            ctx.set(dut.read.data, exchange[where] if reading and may_read else coin.getrandbits(64))
             if writing and may_write:
                 mask = sum(0xFFFF_FFFF << 32 * part for part in range(2) if strobe >> part & 1)
                 exchange[place] = exchange[place] & ~mask | data & mask
 
     async def ask(ctx: Any) -> None:
-        await put(ctx, dut.request, sent, chance=0.9, seed=seed)
+        await put(ctx, dut.units.request, sent, chance=0.9, seed=seed)
 
     async def take(ctx: Any) -> None:
         for number, (word, tag) in enumerate(expected):
-            bits = await receive(ctx, dut.response, chance=1 - stall, seed=seed + number)
+            bits = await receive(ctx, dut.units.response, chance=1 - stall, seed=seed + number)
             found = response.from_bits(bits)
             assert (found.data, found.tag) == (word, tag)
 
-    simulate(dut, ask, take, background=[buffer, memory.serve(dut.memory_request, dut.memory_response)])
+    simulate(dut, ask, take, background=[buffer, memory.serve(dut.memory.request, dut.memory.response)])
     for address, word in model.items():
         here = exchange[address - EXCHANGE_ADDRESS] if address >= EXCHANGE_ADDRESS else memory.words[address]
         assert here == word

@@ -108,9 +108,9 @@ def test_random_commands(stages: int, seed: int) -> None:
 
     async def serve(ctx: Any) -> None:
         while True:
-            ctx.set(dut.read_ready, coin.random() < 0.7)
-            ctx.set(dut.write_ready, coin.random() < 0.4)
-            ctx.set(dut.needs_ok, coin.random() < 0.6)
+            ctx.set(dut.read.ready, coin.random() < 0.7)
+            ctx.set(dut.write.ready, coin.random() < 0.4)
+            ctx.set(dut.semaphores.ok, coin.random() < 0.6)
             (
                 _,
                 _,
@@ -126,13 +126,20 @@ def test_random_commands(stages: int, seed: int) -> None:
                 strobe,
                 data,
             ) = await ctx.tick().sample(
-                *(dut.needs_ok, dut.take, dut.post, dut.read_valid, dut.read_ready, dut.read_address),
-                *(dut.write_valid, dut.write_ready, dut.write_address, dut.write_strobe, dut.write_data),
+                *(
+                    dut.semaphores.ok,
+                    dut.semaphores.take,
+                    dut.semaphores.post,
+                    dut.read.valid,
+                    dut.read.ready,
+                    dut.read.address,
+                ),
+                *(dut.write.valid, dut.write.ready, dut.write.address, dut.write.strobe, dut.write.data),
             )
-            assert ok or not take or not ctx.get(dut.needs)
+            assert ok or not take or not ctx.get(dut.semaphores.wait)
             for bit in range(SEMAPHORES):
                 posted[bit] += post >> bit & 1
-            ctx.set(dut.read_data, words[place] if reads and reading else coin.getrandbits(256))
+            ctx.set(dut.read.data, words[place] if reads and reading else coin.getrandbits(256))
             if writes and writing:
                 mask = sum(HALF << 32 * n for n in range(8) if strobe >> n & 1)
                 words[where] = words[where] & ~mask | data & mask
@@ -176,7 +183,7 @@ def test_no_post_is_lost_when_a_word_still_waits() -> None:
 
     async def bench(ctx: Any) -> None:
         nonlocal count
-        ctx.set(dut.needs_ok, 1)
+        ctx.set(dut.semaphores.ok, 1)
         ctx.set(dut.forward.ready, 1)
         flit = flit_layout(NOP).const({"tail": 1}).as_bits()
         for forwarded in (0, 1):
@@ -187,9 +194,9 @@ def test_no_post_is_lost_when_a_word_still_waits() -> None:
             ctx.set(dut.i.payload, flit)
             if not forwarded:
                 await ctx.tick().until(dut.i.ready)
-        ctx.set(dut.write_ready, 1)  # in the cycle in which the forwarded flit could leave
+        ctx.set(dut.write.ready, 1)  # in the cycle in which the forwarded flit could leave
         for _ in range(4):
-            _, _, post, ready = await ctx.tick().sample(dut.post, dut.i.ready)
+            _, _, post, ready = await ctx.tick().sample(dut.semaphores.post, dut.i.ready)
             count += post & 1
             if ready:
                 ctx.set(dut.i.valid, 0)

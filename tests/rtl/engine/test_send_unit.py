@@ -101,16 +101,16 @@ def test_random_commands(along_row: bool, seed: int) -> None:
         ctx.set(dut.row, ROW)
         ctx.set(dut.col, COL)
         while True:
-            ctx.set(dut.read_ready, coin.random() < 0.7)
-            ctx.set(dut.needs_ok, coin.random() < 0.5)
+            ctx.set(dut.read.ready, coin.random() < 0.7)
+            ctx.set(dut.semaphores.ok, coin.random() < 0.5)
             _, _, asked, address, ready, ok, needs, take, post = await ctx.tick().sample(
-                *(dut.read_valid, dut.read_address, dut.read_ready),
-                *(dut.needs_ok, dut.needs, dut.take, dut.post),
+                *(dut.read.valid, dut.read.address, dut.read.ready),
+                *(dut.semaphores.ok, dut.semaphores.wait, dut.semaphores.take, dut.semaphores.post),
             )
             assert ok or not take
             taken.extend([needs] * take)
             posts.extend([post] * (post != 0))
-            ctx.set(dut.read_data, words[address] if asked and ready else coin.getrandbits(64))
+            ctx.set(dut.read.data, words[address] if asked and ready else coin.getrandbits(64))
 
     async def command(ctx: Any) -> None:
         await put(ctx, dut.command, [send.bits for send in sends], chance=0.5, seed=seed)
@@ -135,7 +135,7 @@ def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
     dut = SendUnit(nop=NOP, memory=MEMORY, along_row=True)
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.needs_ok, 1)
+        ctx.set(dut.semaphores.ok, 1)
         await put(ctx, dut.command, [encode(Opcode.SEND, forward=1, chunks=1, flits=3, target=1)])
         await ctx.tick()
         ctx.set(dut.o.ready, 1)
@@ -155,15 +155,15 @@ def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores() -> 
     waits = {}
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.read_ready, 1)
+        ctx.set(dut.read.ready, 1)
         ctx.set(dut.o.ready, 1)
         for ahead in (0, 1):
-            ctx.set(dut.needs_ok, 0)
+            ctx.set(dut.semaphores.ok, 0)
             await put(ctx, dut.command, [encode(Opcode.SEND, wait=1, own=1, ahead=ahead, chunks=1, flits=3)])
             for _ in range(6):
                 assert not ctx.get(dut.o.valid)
                 await ctx.tick()
-            ctx.set(dut.needs_ok, 1)
+            ctx.set(dut.semaphores.ok, 1)
             waits[ahead] = 0
             while not ctx.get(dut.o.valid):
                 waits[ahead] += 1

@@ -11,7 +11,7 @@ import pytest
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
 from rtl.interface.isa import SEMAPHORES, Opcode, Target, encode
 from rtl.memory.load_unit import LoadUnit
-from tests.rtl.harness import PythonMemory, put, simulate, unpack
+from tests.rtl.harness import PythonMemory, put, signal, simulate, unpack
 
 DEPTH = 256
 WRITE_PORT = ("address", "next", "rotate", "split", "count", "data")
@@ -124,14 +124,19 @@ class Bench:
         """Write the banks, and give semaphores at random."""
         dut = self.dut
         ports = [
-            getattr(dut, f"{name}_{part}")
+            signal(dut, f"{name}_{part}")
             for name in ("activation", "weight")
             for part in ("enable", *WRITE_PORT)
         ]
         while True:
-            ctx.set(dut.needs_ok, self.coin.random() < 0.5)
+            ctx.set(dut.semaphores.ok, self.coin.random() < 0.5)
             _, _, ok, take, needs, words, post, *writes = await ctx.tick().sample(
-                dut.needs_ok, dut.take, dut.needs, dut.words, dut.post, *ports
+                dut.semaphores.ok,
+                dut.semaphores.take,
+                dut.semaphores.wait,
+                dut.words,
+                dut.semaphores.post,
+                *ports,
             )
             assert ok or not take
             if take:
@@ -155,14 +160,14 @@ class Bench:
         """Take words for the exchange buffer when its bank has a turn."""
         dut = self.dut
         while True:
-            ctx.set(dut.exchange_ready, self.coin.random() >= self.stall)
+            ctx.set(dut.exchange.ready, self.coin.random() >= self.stall)
             sampled = await ctx.tick().sample(
-                *(dut.exchange_valid, dut.exchange_ready, dut.exchange_address, dut.exchange_strobe),
-                dut.exchange_data,
+                *(dut.exchange.valid, dut.exchange.ready, dut.exchange.address, dut.exchange.strobe),
+                dut.exchange.data,
             )
             valid, ready, address, strobe, word = sampled[2:]
             if valid and ready:
-                assert strobe == (1 << len(dut.exchange_strobe)) - 1
+                assert strobe == (1 << len(dut.exchange.strobe)) - 1
                 self.exchange[address] = word
 
     def run(self, loads: list[Load], *, cycles: int = 100_000) -> int:
@@ -184,7 +189,7 @@ class Bench:
 
         serve = self.memory.serve(dut.request, dut.response, tagged=False)
         background = [self.watch, serve]
-        if hasattr(dut, "exchange_valid"):
+        if hasattr(dut, "exchange"):
             background.append(self.take_words)
         simulate(dut, issue, wait, background=background, cycles=cycles)
         return ended
@@ -302,13 +307,13 @@ def test_a_post_comes_when_the_last_write_can_be_read() -> None:
     seen: list[tuple[int, int]] = []
 
     async def both(ctx: Any) -> None:
-        while not ctx.get(dut.post):
-            seen.append((ctx.get(dut.activation_enable), 0))
+        while not ctx.get(dut.semaphores.post):
+            seen.append((ctx.get(dut.activation.enable), 0))
             await ctx.tick()
-        seen.append((ctx.get(dut.activation_enable), 1))
+        seen.append((ctx.get(dut.activation.enable), 1))
 
     async def issue(ctx: Any) -> None:
-        ctx.set(dut.needs_ok, 1)
+        ctx.set(dut.semaphores.ok, 1)
         load = Load(Target.ACTIVATION, 0, rows=3, cols=5, address=0, memory_pitch=2, post=4)
         await put(ctx, dut.command, [load.bits(4)])
 

@@ -118,18 +118,18 @@ class Bench:
         """Words of the exchange buffer, each for a cycle; the bank may be somebody else's."""
         dut = self.dut
         while True:
-            ctx.set(dut.exchange_ready, self.coin.random() >= self.wait)
-            sampled = await ctx.tick().sample(dut.exchange_valid, dut.exchange_ready, dut.exchange_address)
+            ctx.set(dut.exchange.ready, self.coin.random() >= self.wait)
+            sampled = await ctx.tick().sample(dut.exchange.valid, dut.exchange.ready, dut.exchange.address)
             valid, ready, address = sampled[2:]
-            other = self.coin.getrandbits(len(dut.exchange_data))
-            ctx.set(dut.exchange_data, self.exchange[address] if valid and ready else other)
+            other = self.coin.getrandbits(len(dut.exchange.data))
+            ctx.set(dut.exchange.data, self.exchange[address] if valid and ready else other)
 
     async def watch(self, ctx: Any) -> None:
         dut = self.dut
         while True:
-            ctx.set(dut.needs_ok, self.coin.random() < 0.4)
+            ctx.set(dut.semaphores.ok, self.coin.random() < 0.4)
             _, _, ok, take, needs, post, words = await ctx.tick().sample(
-                dut.needs_ok, dut.take, dut.needs, dut.post, dut.words
+                dut.semaphores.ok, dut.semaphores.take, dut.semaphores.wait, dut.semaphores.post, dut.words
             )
             assert ok or not take
             if take:

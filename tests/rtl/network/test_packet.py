@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import place
 from rtl.interface.flit import flit_layout
-from rtl.lib.streams import joined
 from rtl.network.packet import Packer, Unpacker, flits, packed_layout, unpacked_layout
 from tests.rtl.harness import get, put, receive, simulate
 
@@ -44,7 +44,7 @@ def test_messages_arrive_as_sent(flit_bits: int, bits: int, short_bits: int, cha
     m = Module()
     place(m, None, "packer", packer)
     place(m, None, "unpacker", unpacker)
-    m.d.comb += joined(packer.o, unpacker.i)
+    connect(m, packer.o, unpacker.i)
 
     async def source(ctx: Any) -> None:
         await put(

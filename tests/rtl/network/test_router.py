@@ -37,9 +37,9 @@ def test_each_target_leaves_where_it_should_a_cycle_later(port: RouterPort) -> N
     async def bench(ctx: Any) -> None:
         ctx.set(dut.row, 2)
         ctx.set(dut.col, 3)
-        entrance = getattr(dut, f"{port.text}_in")
+        entrance = dut.i[port]
         for output in PORTS:
-            ctx.set(getattr(dut, f"{output.text}_out").ready, 1)
+            ctx.set(dut.o[output].ready, 1)
         for row, col in targets:
             flit = flit_layout(NOP).const({"data": row ^ col, "row": row, "col": col, "tail": 1}).as_bits()
             ctx.set(entrance.payload, flit)
@@ -47,9 +47,9 @@ def test_each_target_leaves_where_it_should_a_cycle_later(port: RouterPort) -> N
             assert ctx.get(entrance.ready)
             await ctx.tick()
             ctx.set(entrance.valid, 0)
-            valid = [output for output in PORTS if ctx.get(getattr(dut, f"{output.text}_out").valid)]
+            valid = [output for output in PORTS if ctx.get(dut.o[output].valid)]
             assert valid == [expected(port, row, col)]
-            assert ctx.get(getattr(dut, f"{valid[0].text}_out").payload) == flit
+            assert ctx.get(dut.o[valid[0]].payload) == flit
             await ctx.tick()
 
     simulate(dut, bench)
@@ -70,8 +70,8 @@ def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: RouterPo
     async def bench(ctx: Any) -> None:
         ctx.set(dut.row, 2)
         ctx.set(dut.col, 3)
-        entrance, engine = getattr(dut, f"{side.text}_in"), getattr(dut, f"engine_{side.text}_out")
-        passing = getattr(dut, f"{straight.text}_out")
+        entrance, engine = dut.i[side], dut.engine_o[SIDES.index(side)]
+        passing = dut.o[straight]
         for (row, col), copy in (((2, 3), 0), ((2, 3), 1), (beyond, 0), (beyond, 1)):
             fields = {"data": 5 + copy, "row": row, "col": col, "engine": 1, "copy": copy, "tail": 1}
             flit = flit_layout(NOP).const(fields).as_bits()
@@ -88,7 +88,7 @@ def test_the_engine_gets_what_is_for_it_and_copies_of_what_passes(side: RouterPo
                 await ctx.tick()
                 ctx.set(output.ready, 0)
                 assert not ctx.get(output.valid)
-            assert not any(ctx.get(getattr(dut, f"{port.text}_out").valid) for port in PORTS)
+            assert not any(ctx.get(dut.o[port].valid) for port in PORTS)
 
     simulate(dut, bench)
 
@@ -115,21 +115,27 @@ def test_copies_pass_in_order_and_not_before_the_engine_has_them(seed: int) -> N
     async def source(ctx: Any) -> None:
         ctx.set(dut.row, 2)
         ctx.set(dut.col, 3)
-        await put(ctx, dut.west_in, sent, chance=0.8, seed=seed)
+        await put(ctx, dut.i[RouterPort.WEST], sent, chance=0.8, seed=seed)
 
-    def sink(name: str, found: list[int], wanted: list[int]) -> Bench:
+    def sink(port: Any, received: list[int], wanted: list[int], *, passes: bool) -> Bench:
         async def bench(ctx: Any) -> None:
-            while len(found) < len(wanted):
-                bits = await receive(ctx, getattr(dut, name), chance=coin.random(), seed=coin.getrandbits(20))
-                if name == "east_out" and is_for(bits)[0]:
+            while len(received) < len(wanted):
+                bits = await receive(ctx, port, chance=coin.random(), seed=coin.getrandbits(20))
+                if passes and is_for(bits)[0]:
                     assert bits in taken, "passed before the engine had its copy"
-                found.append(bits)
+                received.append(bits)
 
         return bench
 
     to_engine = [bits for bits in sent if is_for(bits)[0]]
     to_pass = [bits for bits in sent if is_for(bits)[1]]
-    simulate(dut, source, sink("engine_west_out", taken, to_engine), sink("east_out", passed, to_pass))
+    engine, east = dut.engine_o[SIDES.index(RouterPort.WEST)], dut.o[RouterPort.EAST]
+    simulate(
+        dut,
+        source,
+        sink(engine, taken, to_engine, passes=False),
+        sink(east, passed, to_pass, passes=True),
+    )
     assert (taken, passed) == (to_engine, to_pass)
 
 
@@ -155,18 +161,15 @@ def test_packets_of_the_engine_take_turns_with_what_passes(side: RouterPort) -> 
         ]
 
     async def passing(ctx: Any) -> None:
-        await put(ctx, getattr(dut, f"{source.text}_in"), flits(0))
+        await put(ctx, dut.i[source], flits(0))
 
     async def own(ctx: Any) -> None:
-        await put(ctx, getattr(dut, f"engine_{side.text}_in"), flits(10))
+        await put(ctx, dut.engine_i[SIDES.index(side)], flits(10))
 
     async def sink(ctx: Any) -> None:
         ctx.set(dut.row, 2)
         ctx.set(dut.col, 3)
-        found = [
-            flit_layout(NOP).from_bits(await receive(ctx, getattr(dut, f"{side.text}_out"))).data
-            for _ in range(12)
-        ]
+        found = [flit_layout(NOP).from_bits(await receive(ctx, dut.o[side])).data for _ in range(12)]
         assert found == [10, 11, 0, 1, 12, 13, 2, 3, 14, 15, 4, 5]
 
     simulate(dut, passing, own, sink)

@@ -29,7 +29,7 @@ def test_packets_stay_whole_and_in_order(sources: int, chance: float, flits: int
 
     def sender(source: int) -> Any:
         async def bench(ctx: Any) -> None:
-            await put(ctx, getattr(dut, f"i_{source}"), sent[source], chance=chance, seed=source)
+            await put(ctx, dut.i[source], sent[source], chance=chance, seed=source)
 
         return bench
 
@@ -48,7 +48,7 @@ def test_inputs_take_turns_without_a_pause(sources: int) -> None:
 
     async def bench(ctx: Any) -> None:
         for source in range(sources):
-            port = getattr(dut, f"i_{source}")
+            port = dut.i[source]
             ctx.set(port.valid, 1)
             ctx.set(port.payload, source | TAIL)
         ctx.set(dut.o.ready, 1)

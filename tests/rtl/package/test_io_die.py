@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from amaranth.hdl import Module
+from amaranth.lib.wiring import connect
 
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import place
 from rtl.interface.axi import address_bits
+from rtl.interface.flit import RouterPort
 from rtl.interface.memory_port import request_layout, response_layout
-from rtl.lib.streams import joined
 from rtl.network.router import Router
 from rtl.package.io_die import WRITES_IN_FLIGHT, IoDie
 from rtl.package.memory_plane import COMMAND_READS, MemoryPlanePort
@@ -39,14 +40,14 @@ class Row:
             place(m, None, f"router_{number}", router)
             for block in (port, router):
                 m.d.comb += [block.row.eq(ROW), block.col.eq(number + 1)]
-            m.d.comb += [*joined(port.o, router.local_in), *joined(router.local_out, port.i)]
+            connect(m, port.o, router.i[RouterPort.LOCAL])
+            connect(m, router.o[RouterPort.LOCAL], port.i)
             if number:
                 west = routers[number - 1]
-                m.d.comb += [*joined(router.west_out, west.east_in), *joined(west.east_out, router.west_in)]
-        m.d.comb += [
-            *joined(routers[0].west_out, self.io_die.mem_in),
-            *joined(self.io_die.mem_out, routers[0].west_in),
-        ]
+                connect(m, router.o[RouterPort.WEST], west.i[RouterPort.EAST])
+                connect(m, west.o[RouterPort.EAST], router.i[RouterPort.WEST])
+        connect(m, routers[0].o[RouterPort.WEST], self.io_die.mem.rx)
+        connect(m, self.io_die.mem.tx, routers[0].i[RouterPort.WEST])
 
 
 class Die:
@@ -142,12 +143,12 @@ def test_a_port_has_so_many_requests_without_answer(write: int) -> None:
 
     async def bench(ctx: Any) -> None:
         fields = {"write": write, "strobe": 1}
-        ctx.set(dut.request.valid, 1)
-        ctx.set(dut.request.payload, request_layout(4).const(fields).as_bits())
+        ctx.set(dut.memory.request.valid, 1)
+        ctx.set(dut.memory.request.payload, request_layout(4).const(fields).as_bits())
         ctx.set(dut.o.ready, 1)
         taken = 0
         for _ in range(60):
-            taken += ctx.get(dut.request.ready)
+            taken += ctx.get(dut.memory.request.ready)
             await ctx.tick()
         assert taken == 3 + COMMAND_READS
         assert ctx.get(dut.idle) == (not write)

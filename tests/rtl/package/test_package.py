@@ -23,7 +23,7 @@ from rtl.interface.io_dies import io_die_names
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.network.router_input import TURNS
 from rtl.package.package import Package, package_map
-from tests.rtl.harness import simulate
+from tests.rtl.harness import signal, simulate
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
 
@@ -174,21 +174,21 @@ def test_the_host_port_reaches_one_die_or_all() -> None:
     dut = Package(system=system(1, 3), direct=True)
 
     async def write(ctx: Any, die: int, address: int, value: int, *, every: bool = False) -> None:
-        ctx.set(dut.host_die, die)
-        ctx.set(dut.host_all, every)
-        ctx.set(dut.host_address, address)
-        ctx.set(dut.host_write_data, value)
-        ctx.set(dut.host_write, 1)
+        ctx.set(dut.host.die, die)
+        ctx.set(dut.host.all, every)
+        ctx.set(dut.host.address, address)
+        ctx.set(dut.host.write_data, value)
+        ctx.set(dut.host.write, 1)
         await ctx.tick()
-        ctx.set(dut.host_write, 0)
+        ctx.set(dut.host.write, 0)
 
     async def read(ctx: Any, die: int, address: int) -> int:
-        ctx.set(dut.host_die, die)
-        ctx.set(dut.host_address, address)
-        ctx.set(dut.host_read, 1)
+        ctx.set(dut.host.die, die)
+        ctx.set(dut.host.address, address)
+        ctx.set(dut.host.read, 1)
         await ctx.tick()
-        ctx.set(dut.host_read, 0)
-        return ctx.get(dut.host_read_data)
+        ctx.set(dut.host.read, 0)
+        return ctx.get(dut.host.read_data)
 
     async def bench(ctx: Any) -> None:
         for die in range(3):
@@ -214,12 +214,12 @@ def test_an_error_of_any_memory_is_an_error_of_the_package(response: str) -> Non
     axi = f"io_east_1_m_axi_{response}"
 
     async def bench(ctx: Any) -> None:
-        ctx.set(getattr(dut, f"{axi}resp"), 2)
+        ctx.set(signal(dut, f"{axi}resp"), 2)
         await ctx.tick()
         assert not ctx.get(dut.error)
-        ctx.set(getattr(dut, f"{axi}valid"), 1)
+        ctx.set(signal(dut, f"{axi}valid"), 1)
         await ctx.tick()
-        ctx.set(getattr(dut, f"{axi}valid"), 0)
+        ctx.set(signal(dut, f"{axi}valid"), 0)
         await ctx.tick()
         assert ctx.get(dut.error)
 

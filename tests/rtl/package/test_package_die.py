@@ -10,15 +10,15 @@ from amaranth.hdl import Module
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import place
-from rtl.interface.flit import flit_layout
+from rtl.interface.flit import RouterPort, flit_layout
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
-from rtl.network.side import neighbours
+from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PackageDie
 from tests.rtl.axi_memory import AxiMemory
-from tests.rtl.harness import simulate
+from tests.rtl.harness import signal, simulate
 
 DIE = DieSpec(rows=1, cols=1, weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
 MEMORY = MemorySpec(word_bytes=32, outstanding=4)
@@ -33,24 +33,25 @@ def package_die(link: LinkShape | None) -> PackageDie:
 
 async def write(ctx: Any, dut: PackageDie, address: int, value: int) -> None:
     ctx.set(dut.host_select, 1)
-    ctx.set(dut.host_address, address)
-    ctx.set(dut.host_write_data, value)
-    ctx.set(dut.host_write, 1)
+    ctx.set(dut.host.address, address)
+    ctx.set(dut.host.write_data, value)
+    ctx.set(dut.host.write, 1)
     await ctx.tick()
-    ctx.set(dut.host_write, 0)
+    ctx.set(dut.host.write, 0)
 
 
 async def read(ctx: Any, dut: PackageDie, address: int) -> int:
-    ctx.set(dut.host_address, address)
-    ctx.set(dut.host_read, 1)
+    ctx.set(dut.host.address, address)
+    ctx.set(dut.host.read, 1)
     await ctx.tick()
-    ctx.set(dut.host_read, 0)
-    return ctx.get(dut.host_read_data)
+    ctx.set(dut.host.read, 0)
+    return ctx.get(dut.host.read_data)
 
 
 @pytest.mark.parametrize("link", [None, LINK])
 def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> None:
     dut, io_die = package_die(link), IoDie(nop=NOP, memory=MEMORY, link=link)
+    east = dut.sides("mem")[RouterPort.EAST]
     m = Module()
     place(m, None, "die", dut)
     place(m, None, "io_die", io_die)
@@ -59,9 +60,9 @@ def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> N
         dut.col.eq(1),
         dut.io_col.eq(2),
         io_die.row.eq(1),
-        dut.mem_east_used.eq(1),
-        *neighbours(dut, "mem_east", io_die, "mem", link=link),
+        east.used.eq(1),
     ]
+    connect_sides(m, east, io_die.mem)
     store = encode(Opcode.STORE, rows=1, panels=1, last_cols=1, address=STORE_ADDRESS, wrap=8, step=1)
     subordinate = AxiMemory({7: store}, memory=MEMORY, stall=0.95)
 
@@ -84,7 +85,7 @@ def test_a_dead_link_is_an_error_where_there_is_a_neighbour(side: str, used: int
     dut = package_die(LINK)
 
     async def bench(ctx: Any) -> None:
-        ctx.set(getattr(dut, f"{side}_used"), used)
+        ctx.set(signal(dut, f"{side}_used"), used)
         for _ in range(LINK.timeout_cycles - 1):
             await ctx.tick()
             assert not ctx.get(dut.error)
