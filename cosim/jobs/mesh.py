@@ -21,7 +21,7 @@ class LinkJob:
     links
         Number of links of the mesh.
     registers
-        Faults of all links, by the names of ``rtl.bench.faulty_link.FAULT_REGISTERS``.
+        Faults of all links, by the names of :class:`rtl.bench.channel.Faults`.
     cut_link, cut_cycle
         Number of the link that dies, or None, and the cycle in which it dies.
     dead_cycles
