@@ -37,8 +37,10 @@ def expected(case: Case, a: Any, b: Any) -> Any:
 def test_every_order_gives_the_golden_result(case: Case, seed: int) -> None:
     a, b = case.operands(seed)
     for order in (in_program_order, loads_first, at_random(np.random.default_rng(seed))):
-        found, interpreter = interpret_gemm(case.program, a, b, die=case.die, memory=case.memory, order=order)
-        assert np.array_equal(found, expected(case, a, b))
+        result, interpreter = interpret_gemm(
+            case.program, a, b, die=case.die, memory=case.memory, order=order
+        )
+        assert np.array_equal(result, expected(case, a, b))
         assert interpreter.semaphores == _start(case)
 
 
@@ -49,10 +51,10 @@ def _start(case: Case) -> list[int]:
 
 @pytest.mark.parametrize("form", ["nn", "nt", "tn"])
 def test_blocks_that_are_used_twice_are_not_overwritten(form: Any) -> None:
-    found = case(SMALL, MemorySpec(), Shape(m=BLOCKS.m, k=BLOCKS.k, n=BLOCKS.n, form=form))
-    a, b = found.operands()
-    result, _ = interpret_gemm(found.program, a, b, die=SMALL, memory=found.memory, order=loads_first)
-    assert np.array_equal(result, expected(found, a, b))
+    blocks = case(SMALL, MemorySpec(), Shape(m=BLOCKS.m, k=BLOCKS.k, n=BLOCKS.n, form=form))
+    a, b = blocks.operands()
+    result, _ = interpret_gemm(blocks.program, a, b, die=SMALL, memory=blocks.memory, order=loads_first)
+    assert np.array_equal(result, expected(blocks, a, b))
 
 
 @settings(max_examples=50)
@@ -159,19 +161,19 @@ def test_a_semaphore_does_not_overflow(small: Case) -> None:
 
 def test_a_missing_wait_is_seen_in_some_order() -> None:
     """The check can fail: without its wait, a load comes too early as soon as the order lets it."""
-    found = case(SMALL, MemorySpec(), BLOCKS)
-    a, b = found.operands(operands="normal")
+    blocks = case(SMALL, MemorySpec(), BLOCKS)
+    a, b = blocks.operands(operands="normal")
     commands = tuple(
         replace(command, fields={**command.fields, "wait": 0})
         if command.opcode == Opcode.LOAD and command.fields["target"] == Target.ACTIVATION
         else command
-        for command in found.program.commands
+        for command in blocks.program.commands
     )
-    program = replace(found.program, commands=commands)
-    right = expected(found, a, b)
-    serial, _ = interpret_gemm(program, a, b, die=SMALL, memory=found.memory)
+    program = replace(blocks.program, commands=commands)
+    right = expected(blocks, a, b)
+    serial, _ = interpret_gemm(program, a, b, die=SMALL, memory=blocks.memory)
     assert np.array_equal(serial, right)
-    eager, _ = interpret_gemm(program, a, b, die=SMALL, memory=found.memory, order=loads_first)
+    eager, _ = interpret_gemm(program, a, b, die=SMALL, memory=blocks.memory, order=loads_first)
     assert not np.array_equal(eager, right)
 
 

@@ -25,7 +25,7 @@ def test_a_fraction_of_a_cycle_in_a_fitted_term_is_seen(term: str) -> None:
     for sample in samples(quick=True):
         request = request_for(sample, system, seed=0, sim="icarus")
         before, after = (
-            predict(prepare(request).program, request.die, request.memory, some) for some in (terms, moved)
+            predict(prepare(request).program, request.die, request.memory, used) for used in (terms, moved)
         )
         changes.append(after.cycles - before.cycles)
     assert max(changes) > 0.2, f"{term} cannot be fitted: no run depends on it"

@@ -168,13 +168,13 @@ def test_semaphores_have_one_waiter_and_end_as_they_began(case: Case) -> None:
 
 def test_a_block_that_is_used_again_is_kept() -> None:
     """Two K blocks of A serve two N blocks each before the next two are loaded: four loads, four hand-backs."""
-    found = case(
+    blocks = case(
         DieSpec(rows=4, cols=4, weight_bytes=1024, activation_bytes=4096, accumulator_bytes=4096),
         MemorySpec(latency_cycles=2),
         Shape(m=128, k=32, n=32),
     )
-    gemms = of(found, Opcode.GEMM)
-    loads = [fields for fields in of(found, Opcode.LOAD) if fields["target"] == Target.ACTIVATION]
+    gemms = of(blocks, Opcode.GEMM)
+    loads = [fields for fields in of(blocks, Opcode.LOAD) if fields["target"] == Target.ACTIVATION]
     assert (len(gemms), len(loads)) == (8, 4)
     hand_back = [fields["post"] >> Semaphore.ACTIVATION_FREE & 1 for fields in gemms]
     assert hand_back == [0, 0, 1, 1, 0, 0, 1, 1]

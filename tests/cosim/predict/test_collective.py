@@ -1,0 +1,52 @@
+"""Predicted cycles of collectives on meshes, against cycles of the generated dies and against lower bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cosim.predict.collective import floor_collective, predict_collective
+from cosim.program.line_commands import LineCollective
+from cosim.records.collective import CollectiveRequest, collective_request
+from nop.collectives import Algorithm, LineOp
+
+
+def on_a_row(
+    op: LineOp, algorithm: Algorithm, nodes: int, flits: int, **fields: Any
+) -> tuple[CollectiveRequest, LineCollective]:
+    request = collective_request(
+        op=op, rows=1, cols=nodes, axis="row", algorithm=algorithm, flits=flits, **fields
+    )
+    return request, LineCollective(op, algorithm, nodes, flits, 0, -(-flits // 4))
+
+
+# hecaton cosim collective --op OP --algorithm ALGORITHM --mesh 1xNODES --flits FLITS
+@pytest.mark.parametrize(
+    ("op", "algorithm", "nodes", "flits", "cycles"),
+    [
+        ("all-gather", "chain", 5, 1, 4),
+        ("all-gather", "ring", 8, 64, 449),
+        ("reduce-scatter", "chain", 3, 64, 129),
+        ("reduce-scatter", "ring", 5, 12, 49),
+        ("all-reduce", "chain", 8, 64, 782),
+    ],
+)
+def test_a_row_takes_the_measured_cycles(
+    op: LineOp, algorithm: Algorithm, nodes: int, flits: int, cycles: int
+) -> None:
+    request, work = on_a_row(op, algorithm, nodes, flits)
+    assert predict_collective(request, {"row": work}) == cycles
+    assert floor_collective(request, {"row": work}) <= cycles
+
+
+@pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
+def test_equal_lines_of_two_axes_take_the_cycles_of_one(op: LineOp) -> None:
+    request, work = on_a_row(op, "chain", 4, 16)
+    alone = predict_collective(request, {"row": work})
+    assert predict_collective(request, {"row": work, "column": work}) == alone
+
+
+def test_a_line_of_one_die_takes_no_cycles() -> None:
+    request, work = on_a_row("all-reduce", "ring", 1, 16)
+    assert predict_collective(request, {"row": work}) == floor_collective(request, {"row": work}) == 0
