@@ -33,19 +33,19 @@ from hecaton.plots.figure import saved_figure
 __all__ = ["main", "measure"]
 
 SIZES = {4: 32, 8: 48, 16: 64}
-"""Rows and columns of the array, and of the matrices that it multiplies: some 2000 cycles each."""
+"""Size of the array, and of the matrices that it multiplies: about 2000 cycles each."""
 QUICK_SIZES = {2: 4}
 RUNS = 3
-"""Runs of each, of which the best counts ..."""
+"""Runs of each simulator; the best one counts."""
 RUN_SECONDS = 30.0
-"""... unless the first ones took that long already."""
+"""Total time of the runs after which no other run starts."""
 
 BASELINE = Stock.name
 REFERENCE = Bare.name
 
 
 class _Timed(Backend):
-    """Another backend, and how long its builds and runs take."""
+    """Another backend, with the seconds of its builds and runs."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

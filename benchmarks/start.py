@@ -16,7 +16,7 @@ from cosim.backends.base import SimulationError
 
 __all__ = ["start_seconds"]
 
-# The command as it is; it only says, besides, when the bench started the die.
+# The unchanged command, which in addition prints when the bench started the die.
 COMMAND = """
 import sys
 

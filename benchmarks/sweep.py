@@ -44,7 +44,7 @@ die.rows = [32, 64, 512]
 link.lanes = [16, 32, 64]
 """
 RUNS = 5
-"""Runs of each, of which the best counts."""
+"""Runs of each space; the best one counts."""
 
 SAMPLE = 200
 """Points that are projected one by one."""
@@ -68,18 +68,18 @@ def _swept(space: Path, folder: Path) -> dict[str, Any]:
     )
     if done.returncode:
         raise SweepError(f"hecaton sweep {space}: {done.stderr.strip()}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    output_values: dict[str, Any] = json.loads(done.stdout)
+    return output_values
 
 
 def check(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> float:
-    """Project points of ``sweep`` one by one, and hold ``rows`` of its result against them; return the seconds that
-    the projections take.
+    """Project points of ``sweep`` one by one and compare them with ``rows`` of its result; return the seconds of the
+    projections.
 
     Raises
     ------
     SweepError
-        If any number differs, or a point fits one way only.
+        If a number differs, or a point fits in only one of the two ways.
     """
     seconds = 0.0
     for row in rows:
@@ -88,7 +88,7 @@ def check(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> float:
             request = point_request(sweep, point)
             start = time.perf_counter()
             try:
-                found = project(request)
+                projection = project(request)
             finally:
                 seconds += time.perf_counter() - start
         except ValueError as refusal:
@@ -97,7 +97,7 @@ def check(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> float:
             continue
         if reason and not reason.startswith("falls short"):
             raise SweepError(f"point {point}: {reason}, but not alone")
-        for name, value in of_projection(found).items():
+        for name, value in of_projection(projection).items():
             if not math.isclose(row[name], value, rel_tol=TOLERANCE) and not math.isnan(value):
                 raise SweepError(f"point {point}: {name} = {row[name]}, alone {value}")
     return seconds
