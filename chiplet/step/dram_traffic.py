@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.schedule import BlockSchedule
+from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, larger
 from chiplet.workload.operations import BlockPasses, linears, slice_count
 from nop.topology import Mesh
 
 
 @dataclass(frozen=True)
-class DramTraffic:
+class DramTraffic(Additive):
     """Bytes of a pass over one block: through the DRAM channels, and into one die over its links.
 
     The two differ where memory multicasts the same bytes to several dies.
@@ -21,12 +22,6 @@ class DramTraffic:
 
     dram: Number = 0.0
     per_die: Number = 0.0
-
-    def __add__(self, other: DramTraffic) -> DramTraffic:
-        return DramTraffic(self.dram + other.dram, self.per_die + other.per_die)
-
-    def __mul__(self, times: Number) -> DramTraffic:
-        return DramTraffic(self.dram * times, self.per_die * times)
 
     def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
         """Time of the slowest of DRAM channels, links into the mesh, and the one link into a die, s."""

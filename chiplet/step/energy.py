@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.step.dram_traffic import DramTraffic
+from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, ceil_div, smaller
 from chiplet.workload.operations import CommStep, Operation
 from nop.topology import Mesh
@@ -14,7 +15,7 @@ PICO = 1e-12
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(Additive):
     """Counted events of all dies: multiply-adds, vector operations, buffer bytes, bits times hops, DRAM bits."""
 
     macs: Number = 0.0
@@ -23,26 +24,6 @@ class Events:
     nop_bit_hops: Number = 0.0
     memory_bit_hops: Number = 0.0
     dram_bits: Number = 0.0
-
-    def __add__(self, other: Events) -> Events:
-        return Events(
-            self.macs + other.macs,
-            self.vector_operations + other.vector_operations,
-            self.sram_bytes + other.sram_bytes,
-            self.nop_bit_hops + other.nop_bit_hops,
-            self.memory_bit_hops + other.memory_bit_hops,
-            self.dram_bits + other.dram_bits,
-        )
-
-    def __mul__(self, times: Number) -> Events:
-        return Events(
-            self.macs * times,
-            self.vector_operations * times,
-            self.sram_bytes * times,
-            self.nop_bit_hops * times,
-            self.memory_bit_hops * times,
-            self.dram_bits * times,
-        )
 
 
 def operation_events(operation: Operation, die: DieSpec) -> Events:

@@ -17,6 +17,7 @@ from typing import Any
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
+from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import (
     Number,
     anywhere,
@@ -47,7 +48,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Busy:
+class Busy(Additive):
     """Seconds of a part of the schedule: elapsed, and by resource.
 
     ``compute`` is the time of the array; ``nop_exposed`` and ``vector_exposed`` are what NoP and vector unit add to
@@ -61,30 +62,6 @@ class Busy:
     vector_exposed: Number = 0.0
     vector: Number = 0.0
     nop: Number = 0.0
-
-    def __add__(self, other: Busy) -> Busy:
-        return Busy(
-            self.elapsed + other.elapsed,
-            self.compute + other.compute,
-            self.nop_exposed + other.nop_exposed,
-            self.vector_exposed + other.vector_exposed,
-            self.vector + other.vector,
-            self.nop + other.nop,
-        )
-
-    def __mul__(self, times: Number) -> Busy:
-        return Busy(
-            self.elapsed * times,
-            self.compute * times,
-            self.nop_exposed * times,
-            self.vector_exposed * times,
-            self.vector * times,
-            self.nop * times,
-        )
-
-
-def _fields(busy: Busy) -> tuple[Number, ...]:
-    return busy.elapsed, busy.compute, busy.nop_exposed, busy.vector_exposed, busy.vector, busy.nop
 
 
 @dataclass(frozen=True)
@@ -242,7 +219,7 @@ def pass_busy(demands: TileDemands, machine: Machine, overlap: bool) -> tuple[Bu
         (every,) = times
         shape = np.broadcast_shapes(every.elapsed.shape, demands.tiles.shape)
         choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
-        return Busy(*(pick(value, choice) for value in _fields(every))), choice
+        return Busy(*(pick(value, choice) for value in every.numbers)), choice
     choice = min(range(len(times)), key=lambda index: times[index].elapsed)
     return times[choice], choice
 
