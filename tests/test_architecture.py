@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 from collections.abc import Sequence
+from functools import wraps
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tree import ROOT, dotted, modules, parsed
+from hecaton.cli import run
+from tests.tree import PACKAGES, ROOT, dotted, modules, parsed
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-CONDUCTORS = {"hecaton.commands.cosim", "cosim.run"}
-"""Rooms that call the others in turn, and so are on the stack all the time."""
-
 ELSEWHERE = {"cosim.benches", "cosim.calibrate", "chiplet.projection"}
 """Rooms of a walk that are not entered by the command itself: in the simulator's process, and by later commands."""
 
@@ -96,3 +97,48 @@ def test_functions_of_a_walk_exist(heading: str) -> None:
 def test_a_walk_enters_each_room_once(heading: str) -> None:
     rooms = entered(stops(heading))
     assert len(rooms) == len(set(rooms))
+
+
+def watch(name: str, called: list[str], patch: pytest.MonkeyPatch) -> None:
+    """Add ``name`` to ``called`` whenever that function, or the class's constructor, is called."""
+    original = resolve(name)
+    if isinstance(original, type):
+        owner, attribute, function = original, "__init__", original.__init__  # type: ignore[misc]
+    elif "." in original.__qualname__:
+        owner, attribute, function = resolve(name.rpartition(".")[0]), original.__name__, original
+    else:
+        owner, attribute, function = None, "", original
+
+    @wraps(function)
+    def noted(*arguments: Any, **options: Any) -> Any:
+        called.append(name)
+        return function(*arguments, **options)
+
+    if owner is not None:
+        patch.setattr(owner, attribute, noted)
+        return
+    # A function is known by its name in every module that imported it.
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").partition(".")[0] in PACKAGES:
+            for held, value in list(vars(module).items()):
+                if value is original:
+                    patch.setattr(module, held, noted)
+
+
+@pytest.mark.parametrize("heading", WALKS)
+def test_a_walk_is_what_the_command_does(
+    heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HECATON_CACHE", str(tmp_path / "cache"))
+    names = [name for name in stops(heading) if room_of(name) not in ELSEWHERE | {"hecaton.commands.cosim"}]
+    called: list[str] = []
+    for name in names:
+        watch(name, called, monkeypatch)
+    code = run([*WALKS[heading].split(), "--records", str(tmp_path / "records")])
+    assert code == 0, capsys.readouterr().err
+    assert set(called) == set(names)
+    # The room that calls the others is on the stack all the time.
+    listed, order = (
+        [name for name in sequence if room_of(name) != "cosim.run"] for sequence in (names, called)
+    )
+    assert entered(order) == entered(listed)

@@ -32,6 +32,10 @@ def word_of(name: str) -> str:
     return " ".join(parts)
 
 
+def is_type_variable(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Call) and getattr(value.func, "id", "") in {"TypeVar", "ParamSpec"}
+
+
 def names_in(tree: ast.Module) -> Iterator[tuple[str, bool]]:
     """Names of classes, type aliases and constants of a module, and of its public functions, which are marked."""
     for node in tree.body:
@@ -39,7 +43,7 @@ def names_in(tree: ast.Module) -> Iterator[tuple[str, bool]]:
             yield node.name, False
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
             yield node.name, True
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and not is_type_variable(node.value):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 # Constants, and aliases of types in CapWords; private constants belong to their module alone.
@@ -50,13 +54,13 @@ def names_in(tree: ast.Module) -> Iterator[tuple[str, bool]]:
 @cache
 def homes() -> dict[str, set[str]]:
     """Homes of each word; those of functions under the word with parentheses."""
-    found: dict[str, set[str]] = defaultdict(set)
+    by_word: dict[str, set[str]] = defaultdict(set)
     for path in modules():
         module = dotted(path)
-        found[word_of(module.rpartition(".")[2])].add(module)
+        by_word[word_of(module.rpartition(".")[2])].add(module)
         for name, function in names_in(parsed(path)):
-            found[word_of(name) + ("()" if function else "")].add(f"{module}.{name}")
-    return found
+            by_word[word_of(name) + ("()" if function else "")].add(f"{module}.{name}")
+    return by_word
 
 
 def rows(text: str) -> list[tuple[str, list[str]]]:
@@ -111,7 +115,7 @@ def test_identifiers_are_read_as_words(name: str, word: str) -> None:
 
 
 def test_a_second_home_is_found() -> None:
-    source = "class Schedule: ...\nSCHEDULES = 3\n_SIZE = 4\nSchedules = int | str\n"
+    source = "class Schedule: ...\nSCHEDULES = 3\n_SIZE = 4\nSchedules = int | str\nT = TypeVar('T')\n"
     source += "def schedule(): ...\ndef _schedule(): ...\n"
     names = [(word_of(name), function) for name, function in names_in(ast.parse(source))]
     assert names == [("schedule", False), ("schedule", False), ("schedule", False), ("schedule", True)]

@@ -83,6 +83,7 @@ class PreparedGemm:
         die, memory, shape = request.die, request.memory, program.shape
         rng = np.random.default_rng(request.seed)
         a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
+        expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
         timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
 
         def write_inputs(folder: Path, observed: list[str]) -> None:
@@ -109,7 +110,6 @@ class PreparedGemm:
         ).run(self.simulator, observation=self.observation, progress=progress)
 
         counters, result = simulated.outcome
-        expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
         values, undefined = (unpack(image, program.y, dtype=die.dtype) for image in result)
         array_cycles = counters["array_last"] - counters["array_first"]
         ideal = -(-shape.m * shape.k * shape.n // die.macs_per_cycle)

@@ -105,10 +105,10 @@ class Simulation(Generic[Outcome]):
         OSError
             If a file of the observation cannot be written.
         """
-        emitted = self.emit()
-        model = simulator.build(emitted)
         with temporary_folder() as folder:
             self.write_inputs(folder, observation.signals(self.dies))
+            emitted = self.emit()
+            model = simulator.build(emitted)
             start = time.perf_counter()
             with _watched(folder, self.total_progress, progress):
                 simulator.run(model, emitted.top, self.bench, folder, {FOLDER_VARIABLE: str(folder)})
