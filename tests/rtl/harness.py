@@ -115,6 +115,25 @@ async def get(ctx: Any, port: Any, count: int, *, chance: float = 1.0, seed: int
     return [await receive(ctx, port, chance=chance, seed=seed + n) for n in range(count)]
 
 
+async def write_register(ctx: Any, host: Any, address: int, value: int) -> None:
+    """Write a register through a host port."""
+    ctx.set(host.address, address)
+    ctx.set(host.write_data, value)
+    ctx.set(host.write, 1)
+    await ctx.tick()
+    ctx.set(host.write, 0)
+
+
+async def read_register(ctx: Any, host: Any, address: int) -> int:
+    """Read a register through a host port."""
+    ctx.set(host.address, address)
+    ctx.set(host.read, 1)
+    await ctx.tick()
+    ctx.set(host.read, 0)
+    value: int = ctx.get(host.read_data)
+    return value
+
+
 class PythonMemory:
     """Memory behind a memory port, in Python: in order, with random latency and random stalls.
 

@@ -19,27 +19,18 @@ from rtl.interface.register_map import (
     STATUS,
     counter_address,
 )
-from tests.rtl.harness import signal, simulate
+from tests.rtl.harness import read_register, signal, simulate, write_register
 
 MACS_BITS = 9
 EVENTS = [name for name in COUNTERS if name != "cycles"]
 
 
 async def write(ctx: Any, dut: Registers, address: int, value: int) -> None:
-    ctx.set(dut.host.address, address)
-    ctx.set(dut.host.write_data, value)
-    ctx.set(dut.host.write, 1)
-    await ctx.tick()
-    ctx.set(dut.host.write, 0)
+    await write_register(ctx, dut.host, address, value)
 
 
 async def read(ctx: Any, dut: Registers, address: int) -> int:
-    ctx.set(dut.host.address, address)
-    ctx.set(dut.host.read, 1)
-    await ctx.tick()
-    ctx.set(dut.host.read, 0)
-    value: int = ctx.get(dut.host.read_data)
-    return value
+    return await read_register(ctx, dut.host, address)
 
 
 async def read_counter(ctx: Any, dut: Registers, name: str) -> int:

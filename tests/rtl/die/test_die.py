@@ -21,7 +21,7 @@ from rtl.die.die import Die, die_map
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.isa import Opcode, decode, encode
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
-from tests.rtl.harness import PythonMemory, simulate
+from tests.rtl.harness import PythonMemory, read_register, simulate, write_register
 from tests.rtl.programs import Programmer
 
 DATA_WORDS = 200
@@ -76,19 +76,10 @@ class Host:
                 self.words[DATA_WORDS + n * words + part] = value
 
     async def write(self, ctx: Any, address: int, value: int) -> None:
-        ctx.set(self.dut.host.address, address)
-        ctx.set(self.dut.host.write_data, value)
-        ctx.set(self.dut.host.write, 1)
-        await ctx.tick()
-        ctx.set(self.dut.host.write, 0)
+        await write_register(ctx, self.dut.host, address, value)
 
     async def read(self, ctx: Any, address: int) -> int:
-        ctx.set(self.dut.host.address, address)
-        ctx.set(self.dut.host.read, 1)
-        await ctx.tick()
-        ctx.set(self.dut.host.read, 0)
-        value: int = ctx.get(self.dut.host.read_data)
-        return value
+        return await read_register(ctx, self.dut.host, address)
 
     async def start(self, ctx: Any, program: list[int]) -> None:
         self.place(program)

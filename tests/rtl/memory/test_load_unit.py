@@ -195,6 +195,18 @@ class Bench:
         return ended
 
 
+def small_die(rows: int, cols: int, dtype: Dtype) -> DieSpec:
+    """A die whose operand buffers have ``DEPTH`` words."""
+    element = 1 if dtype == "int8" else 2
+    return DieSpec(
+        rows=rows,
+        cols=cols,
+        dtype=dtype,
+        activation_bytes=DEPTH * rows * element,
+        weight_bytes=DEPTH * cols * element,
+    )
+
+
 CASES: list[tuple[int, int, Dtype, int]] = [
     (1, 1, "int8", 4),
     (1, 3, "bf16", 32),
@@ -212,14 +224,7 @@ CASES: list[tuple[int, int, Dtype, int]] = [
 def test_random_blocks(
     rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float, latency: int, outstanding: int
 ) -> None:
-    element = 1 if dtype == "int8" else 2
-    die = DieSpec(
-        rows=rows,
-        cols=cols,
-        dtype=dtype,
-        activation_bytes=DEPTH * rows * element,
-        weight_bytes=DEPTH * cols * element,
-    )
+    die = small_die(rows, cols, dtype)
     memory = MemorySpec(word_bytes=word_bytes, outstanding=outstanding)
     bench = Bench(die, memory, stall=stall, latency=latency, seed=rows * 10 + cols)
     loads = some_loads(bench.coin, 8, lanes=bench.lanes, word_elements=bench.word_elements)
@@ -246,14 +251,7 @@ def test_random_blocks(
 def test_words_for_the_exchange_buffer_between_blocks_for_the_operand_buffers(
     rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float, latency: int, outstanding: int
 ) -> None:
-    element = 1 if dtype == "int8" else 2
-    die = DieSpec(
-        rows=rows,
-        cols=cols,
-        dtype=dtype,
-        activation_bytes=DEPTH * rows * element,
-        weight_bytes=DEPTH * cols * element,
-    )
+    die = small_die(rows, cols, dtype)
     memory = MemorySpec(word_bytes=word_bytes, outstanding=outstanding)
     bench = Bench(die, memory, stall=stall, latency=latency, seed=rows + cols, exchange_depth=DEPTH)
     coin = bench.coin

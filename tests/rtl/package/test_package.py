@@ -23,7 +23,7 @@ from rtl.interface.io_dies import io_die_names
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
 from rtl.network.router_input import TURNS
 from rtl.package.package import Package, package_map
-from tests.rtl.harness import signal, simulate
+from tests.rtl.harness import read_register, signal, simulate, write_register
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
 
@@ -176,19 +176,11 @@ def test_the_host_port_reaches_one_die_or_all() -> None:
     async def write(ctx: Any, die: int, address: int, value: int, *, every: bool = False) -> None:
         ctx.set(dut.host.die, die)
         ctx.set(dut.host.all, every)
-        ctx.set(dut.host.address, address)
-        ctx.set(dut.host.write_data, value)
-        ctx.set(dut.host.write, 1)
-        await ctx.tick()
-        ctx.set(dut.host.write, 0)
+        await write_register(ctx, dut.host, address, value)
 
     async def read(ctx: Any, die: int, address: int) -> int:
         ctx.set(dut.host.die, die)
-        ctx.set(dut.host.address, address)
-        ctx.set(dut.host.read, 1)
-        await ctx.tick()
-        ctx.set(dut.host.read, 0)
-        return ctx.get(dut.host.read_data)
+        return await read_register(ctx, dut.host, address)
 
     async def bench(ctx: Any) -> None:
         for die in range(3):

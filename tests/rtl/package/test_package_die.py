@@ -18,7 +18,7 @@ from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PackageDie
 from tests.rtl.axi_memory import AxiMemory
-from tests.rtl.harness import signal, simulate
+from tests.rtl.harness import read_register, signal, simulate, write_register
 
 DIE = DieSpec(rows=1, cols=1, weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
 MEMORY = MemorySpec(word_bytes=32, outstanding=4)
@@ -33,19 +33,11 @@ def package_die(link: LinkShape | None) -> PackageDie:
 
 async def write(ctx: Any, dut: PackageDie, address: int, value: int) -> None:
     ctx.set(dut.host_select, 1)
-    ctx.set(dut.host.address, address)
-    ctx.set(dut.host.write_data, value)
-    ctx.set(dut.host.write, 1)
-    await ctx.tick()
-    ctx.set(dut.host.write, 0)
+    await write_register(ctx, dut.host, address, value)
 
 
 async def read(ctx: Any, dut: PackageDie, address: int) -> int:
-    ctx.set(dut.host.address, address)
-    ctx.set(dut.host.read, 1)
-    await ctx.tick()
-    ctx.set(dut.host.read, 0)
-    return ctx.get(dut.host.read_data)
+    return await read_register(ctx, dut.host, address)
 
 
 @pytest.mark.parametrize("link", [None, LINK])
