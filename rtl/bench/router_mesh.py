@@ -14,7 +14,7 @@ from rtl.bench.channel import Faults
 from rtl.bench.cycle import TIME_BITS
 from rtl.bench.faulty_link import FaultyLink
 from rtl.block import Block, Bundle, check_integers, place
-from rtl.interface.flit import SIDES, STEP, FlitPort, RouterPort, flit_layout, flit_stream, opposite
+from rtl.interface.flit import NEIGHBOUR, SIDES, FlitPort, RouterPort, flit_layout, flit_stream, opposite
 from rtl.interface.link_shape import LinkShape
 from rtl.network.router import Router
 
@@ -37,7 +37,7 @@ def mesh_links(rows: int, cols: int) -> tuple[tuple[int, int], ...]:
     links = []
     for row in range(rows):
         for col in range(cols):
-            for down, right in (STEP[RouterPort.EAST], STEP[RouterPort.SOUTH]):
+            for down, right in (NEIGHBOUR[RouterPort.EAST], NEIGHBOUR[RouterPort.SOUTH]):
                 if row + down < rows and col + right < cols:
                     here, there = row * cols + col, (row + down) * cols + col + right
                     links += [(here, there), (there, here)]

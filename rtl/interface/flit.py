@@ -11,7 +11,7 @@ from chiplet.machine.specs import NopSpec
 from rtl.block import Bundle
 from rtl.interface import register_map
 
-__all__ = ["PORTS", "SIDES", "STEP", "FlitPort", "RouterPort", "flit_layout", "flit_stream", "opposite"]
+__all__ = ["NEIGHBOUR", "PORTS", "SIDES", "FlitPort", "RouterPort", "flit_layout", "flit_stream", "opposite"]
 
 
 class RouterPort(IntEnum):
@@ -34,7 +34,7 @@ PORTS = tuple(RouterPort)
 SIDES = tuple(RouterPort[side.upper()] for side in register_map.SIDES)
 """Ports to the neighbours."""
 
-STEP = {
+NEIGHBOUR = {
     RouterPort.NORTH: (-1, 0),
     RouterPort.EAST: (0, 1),
     RouterPort.SOUTH: (1, 0),

@@ -13,7 +13,7 @@ from chiplet.machine.specs import SystemSpec, flits_per_word
 from rtl.block import Block, Bundle, place
 from rtl.die.die import die_map
 from rtl.interface.axi import AxiPort
-from rtl.interface.flit import STEP, RouterPort, flit_layout, opposite
+from rtl.interface.flit import NEIGHBOUR, RouterPort, flit_layout, opposite
 from rtl.interface.host_port import HostPort
 from rtl.interface.io_dies import io_die_names
 from rtl.interface.link_shape import LinkShape
@@ -157,7 +157,7 @@ class Package(Block):
         for plane, sides in PLANES.items():
             for (row, col), die in dies.items():
                 for side in sides:
-                    neighbour = dies.get((row + STEP[side][0], col + STEP[side][1]))
+                    neighbour = dies.get((row + NEIGHBOUR[side][0], col + NEIGHBOUR[side][1]))
                     if neighbour is None:
                         continue
                     here = die.sides(plane)[side]
