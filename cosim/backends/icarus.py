@@ -29,11 +29,11 @@ module {DUMP_MODULE};
   end
 endmodule
 """
-"""A top of its own beside the design, which dumps every signal of it."""
+"""A second top module, which dumps every signal of the design."""
 
 
 class Icarus(Backend):
-    """Icarus Verilog. Built models are kept, by the content that they are built from."""
+    """Icarus Verilog. Built models are cached by what they are built from."""
 
     name = "icarus"
     wave_formats = (".fst", ".vcd")
@@ -48,7 +48,9 @@ class Icarus(Backend):
                 raise SimulationError(f"{program} is not installed: install Debian's package iverilog")
         number = re.search(r"Icarus Verilog version (\S+)", run_child(["iverilog", "-V"]).output)
         if number is None:
-            raise SimulationError("iverilog -V does not tell its version: is Icarus Verilog installed whole?")
+            raise SimulationError(
+                "iverilog -V does not report its version: is the installation of Icarus Verilog complete?"
+            )
         return number[1]
 
     def with_waves(self, suffix: str) -> Icarus:
@@ -70,7 +72,7 @@ class Icarus(Backend):
         source, settings, log = f"{top}.v", "settings.f", folder / "build.log"
         (folder / source).write_text(text, encoding="utf-8")
         (folder / settings).write_text(f"+timescale+{TIMESCALE[0]}/{TIMESCALE[1]}\n", encoding="utf-8")
-        # It starts its parts through a shell with names unquoted, so it gets none but relative ones.
+        # It passes file names to a shell unquoted, so all of them are relative to the folder.
         command = ["iverilog", "-o", MODEL, "-s", top, "-g2012", *arguments, "-f", settings, source]
         if run_child(command, folder=folder, log=log, variables={"TMPDIR": "."}).code:
             raise SimulationError(f"iverilog refuses {top}: {last_line(log)}")

@@ -1,4 +1,4 @@
-"""What is installed: simulator backends, the compilers that they need, and viewers of waveforms."""
+"""What is installed: simulator backends, the compilers they need, and waveform viewers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rtl.processes.child_process import ChildTimeout, run_child
 __all__ = ["InstalledPart", "backends", "compilers", "viewers"]
 
 ANSWER_SECONDS = 20
-"""Time that a program has to tell its version."""
+"""How long a program may take to report its version."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class InstalledPart:
     name
         What it is called.
     works
-        It is there, and of a version that can be used.
+        Whether it is installed in a usable version.
     version
-        Its version; None if it is not there or does not tell.
+        Its version; None if it is not installed or does not report one.
     path
-        Where it is, if it is there.
+        Where it is installed; None if it is not.
     needs
-        What to do to make it work; empty if it does.
+        What is needed to make it work; empty if it works.
     """
 
     name: str
@@ -51,11 +51,11 @@ class InstalledPart:
 
 def backends() -> list[InstalledPart]:
     """The simulators for ``--sim``, in the order of the registry."""
-    return [_backend(one) for one in BACKENDS.values()]
+    return [_backend(backend) for backend in BACKENDS.values()]
 
 
 def compilers() -> list[InstalledPart]:
-    """What builds and runs the models of the backends."""
+    """The programs and libraries that build and run models."""
     compiler = os.environ.get("CXX") or "g++"
     return [
         _program("iverilog", "-V", r"version (\S+)", "Debian's package iverilog"),
@@ -77,13 +77,13 @@ def viewers() -> list[InstalledPart]:
     ]
 
 
-def _backend(one: Backend) -> InstalledPart:
+def _backend(backend: Backend) -> InstalledPart:
     library = _libpython()
     try:
-        told = one.version()
+        reported = backend.version()
     except SimulationError as error:
-        return InstalledPart(one.name, False, None, None, str(error))
-    return InstalledPart(one.name, library.works, told, None, library.needs)
+        return InstalledPart(backend.name, False, None, None, str(error))
+    return InstalledPart(backend.name, library.works, reported, None, library.needs)
 
 
 def _program(name: str, option: str, pattern: str, source: str) -> InstalledPart:
@@ -91,16 +91,16 @@ def _program(name: str, option: str, pattern: str, source: str) -> InstalledPart
     path = shutil.which(command[0]) if command else None
     if path is None:
         return InstalledPart(name, False, None, None, f"{name} is not installed: it needs {source}")
-    return InstalledPart(name, True, _told_version([path, *command[1:]], option, pattern), path, "")
+    return InstalledPart(name, True, _reported_version([path, *command[1:]], option, pattern), path, "")
 
 
-def _told_version(command: list[str], option: str, pattern: str) -> str | None:
+def _reported_version(command: list[str], option: str, pattern: str) -> str | None:
     try:
         answer = run_child([*command, option], seconds=ANSWER_SECONDS)
     except (OSError, ChildTimeout):
         return None
-    told = re.search(pattern, answer.output + answer.errors, re.MULTILINE)
-    return told[1] if told else None
+    reported = re.search(pattern, answer.output + answer.errors, re.MULTILINE)
+    return reported[1] if reported else None
 
 
 def _verilator() -> InstalledPart:
@@ -131,7 +131,7 @@ def _libpython() -> InstalledPart:
             False,
             None,
             None,
-            "this Python has no shared library, with which it runs inside a simulator: it needs one that was built "
+            "this Python has no shared library, which runs it inside a simulator: it needs one that was built "
             "with --enable-shared, or Debian's package libpython3",
         )
     return InstalledPart("libpython", True, None, path, "")

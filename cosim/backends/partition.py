@@ -1,4 +1,4 @@
-"""Which modules of a design become C++ classes of their own, and which are dissolved in their users."""
+"""Which modules of a design become C++ classes of their own, and which are inlined in their users."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections import Counter
 __all__ = ["kept_modules"]
 
 SMALL = 6
-"""Operations, for each instance in it, of a module that does little but connect others."""
+"""Largest number of operations per instance inside, of a module that only connects others."""
 MOST_STATEMENTS = 512
-"""Statements that the copies of one module may add to a user. More of them take a compiler long."""
+"""Largest number of statements that the copies of one module may add to a user: more compile slowly."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n.*?^end$", re.MULTILINE | re.DOTALL)
 _LOGIC = re.compile(r"^  (?:cell \$|process )", re.MULTILINE)
@@ -20,10 +20,10 @@ _INSTANCE = re.compile(r"^  cell \\(\S+) ", re.MULTILINE)
 def kept_modules(text: str) -> list[str]:
     """Return the modules in ``text``, the RTLIL of a design, that keep a class of their own, in its order.
 
-    A class for each distinct block compiles in seconds, one for the whole design in minutes. But every border costs:
-    what passes it is copied, and a value that crosses several borders within a cycle makes the whole model evaluate
-    itself again for each. So a module is dissolved that has one instance only, or that does little but connect others
-    (a row of the array, rows of rows) or nearly nothing (a bank of a buffer), as long as its copies stay small.
+    A class for each distinct block compiles in seconds, one for the whole design in minutes. But each class boundary
+    costs simulation time: values are copied across it, and a value that crosses several boundaries within a cycle makes
+    the whole model evaluate itself again for each. So a module is inlined if it has one instance only, or if it only
+    connects others (a row of the array, rows of rows) or is tiny (a bank of a buffer), while its copies stay small.
     """
     logic: dict[str, int] = {}
     children: dict[str, Counter[str]] = {}
@@ -39,12 +39,12 @@ def kept_modules(text: str) -> list[str]:
     kept = set()
 
     def visit(name: str) -> tuple[int, int]:
-        """Operations and instances of a module with all that is dissolved in it."""
+        """Operations and instances of a module with everything that is inlined in it."""
         if name not in sizes:
             operations, cells = logic[name], 0
             for child, copies in children[name].items():
-                below = visit(child) if child in logic else (0, 1)
-                inner = (0, 1) if child in kept else below
+                whole = visit(child) if child in logic else (0, 1)
+                inner = (0, 1) if child in kept else whole
                 operations, cells = operations + copies * inner[0], cells + copies * inner[1]
             connects = operations <= SMALL * max(cells, 1)
             if instances[name] > 1 and not (

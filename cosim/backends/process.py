@@ -29,10 +29,10 @@ def shared_python() -> str:
 
 
 def _entry_point() -> str:
-    """Where cocotb starts inside the simulator: as `cocotb_tools.config` tells it, without an import of all cocotb."""
+    """Where cocotb starts inside the simulator, found without the slow import of all of cocotb."""
     spec = PathFinder.find_spec("simulator", [str(cocotb_tools.config.base_cocotb_dir)])
     if spec is None or spec.origin is None:
-        raise SimulationError("cocotb has no module simulator: it is not installed whole")
+        raise SimulationError("cocotb has no module simulator: its installation is incomplete")
     return f"{Path(spec.origin).resolve()},initialize"
 
 

@@ -9,7 +9,7 @@ from cosim.backends.verilator import Verilator
 
 __all__ = ["BACKENDS", "backend"]
 
-BACKENDS: dict[str, Backend] = {one.name: one for one in (Icarus(), Cxxrtl(), Verilator())}
+BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (Icarus(), Cxxrtl(), Verilator())}
 """Simulators by their name for ``--sim``."""
 
 

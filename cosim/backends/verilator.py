@@ -1,6 +1,6 @@
 """Verilator, built with cocotb's main program.
 
-It runs two-valued logic, as CXXRTL does: Icarus stays the reference.
+Its logic has two values, as that of CXXRTL: Icarus stays the reference.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ __all__ = ["LEAST_VERSION", "Verilator"]
 LEAST_VERSION = "5.036"
 """cocotb 2 does not compile against older ones."""
 
-# A warning would end the build otherwise, and no delays stand in the Verilog.
+# Warnings must not end the build, and the Verilog has no delays.
 ARGUMENTS = ("-Wno-fatal", "--no-timing")
 
 
 class Verilator(Backend):
-    """Verilator. Built models are kept, by the content that they are built from."""
+    """Verilator. Built models are cached by what they are built from."""
 
     name = "verilator"
 
@@ -43,7 +43,7 @@ class Verilator(Backend):
             raise SimulationError(f"verilator is not installed: {needs}")
         number = re.search(r"Verilator (\d+)\.(\d+)", run_child(["verilator", "--version"]).output)
         if number is None:
-            raise SimulationError(f"verilator --version does not tell its version: {needs}")
+            raise SimulationError(f"verilator --version does not report its version: {needs}")
         if (int(number[1]), int(number[2])) < tuple(map(int, LEAST_VERSION.split("."))):
             raise SimulationError(f"verilator {number[1]}.{number[2]} is too old: {needs}")
         for program in ("make", "g++"):
@@ -52,7 +52,7 @@ class Verilator(Backend):
         return f"{number[1]}.{number[2]}"
 
     def build(self, design: Design) -> Path:
-        # A model finds cocotb's libraries by where they were when it was linked.
+        # A model finds cocotb's libraries where they were when it was linked.
         cocotb = f"cocotb {version('cocotb')} {cocotb_tools.config.libs_dir}"
         made_from = (
             f"{self.name} {self.version()} {TIMESCALE} {ARGUMENTS} {cocotb} {design.top}\n{design.text}"
@@ -82,7 +82,7 @@ class Verilator(Backend):
             "VM_TRACE=0",
         ]
         for command in (translate, compile_all):
-            # What a killed compiler leaves must lie where it is removed.
+            # A killed compiler leaves temporary files: in this folder they are removed with it.
             if run_child(command, folder=folder, log=log, variables={"TMPDIR": "."}).code:
                 raise SimulationError(f"verilator refuses {design.top}: {_first_error(log)}")
         for path in folder.iterdir():
@@ -91,7 +91,7 @@ class Verilator(Backend):
                 path.unlink()
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
-        # Values that cocotb writes are taken at once, as its own runner has it for Verilator.
+        # cocotb's own runner sets this for Verilator, too: values are written when the bench asks for it.
         trusted = {"COCOTB_TRUST_INERTIAL_WRITES": "1"}
         run_simulator([model / top], top, bench, folder, {**trusted, **environment})
 

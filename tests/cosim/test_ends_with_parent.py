@@ -118,30 +118,31 @@ def test_nothing_outlives_a_command(
     command: str, sim: str, stage: str, number: signal.Signals, run: str, tmp_path: Path, cache: Path
 ) -> None:
     builds = tmp_path / "cache" if stage == "building" else cache
-    # Other runs may build in the shared cache at the same time.
+    # Other tests may build in the shared cache at the same time.
     before = temporary_entries(builds)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hecaton", *COMMANDS[command].split(), "--sim", sim],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            VARIABLE: run,
-            "PYTHONPATH": str(ROOT),
-            "TMPDIR": str(tmp_path / "temporary"),
-            "HECATON_CACHE": str(builds),
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    said = tmp_path / "stderr"
+    with said.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hecaton", *COMMANDS[command].split(), "--sim", sim],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                VARIABLE: run,
+                "PYTHONPATH": str(ROOT),
+                "TMPDIR": str(tmp_path / "temporary"),
+                "HECATON_CACHE": str(builds),
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=stream,
+        )
 
     def reached() -> bool:
-        assert process.poll() is None, process.communicate()[1]
+        assert process.poll() is None, said.read_text()
         return is_building(run, sim) if stage == "building" else is_running(run)
 
     wait_until(reached)
     process.send_signal(number)
-    process.communicate()
+    process.wait()
     assert process.returncode == -number
     wait_until(lambda: not with_variable(VARIABLE, run))
     wait_until(lambda: not list((tmp_path / "temporary").iterdir()))

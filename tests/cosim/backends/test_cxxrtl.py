@@ -8,7 +8,7 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
-from cosim.backends.cxxrtl import Cxxrtl
+from cosim.backends.cxxrtl import Cxxrtl, compile_cxx
 from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest
 from cosim.run.gemm import emit_bench, run_gemm
@@ -56,3 +56,11 @@ def test_a_failing_bench_is_an_error_of_one_line(tmp_path: Path) -> None:
     design = emit_bench(DIE, MemorySpec(), 1)
     with pytest.raises(SimulationError, match=r"^no_such_bench on \w+ (failed|ended without a result): .+$"):
         cxxrtl.run(cxxrtl.build(design), design.top, "no_such_bench", tmp_path, {})
+
+
+def test_a_compiler_may_be_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "env g++")
+    assert ", env g++ " in Cxxrtl().version()
+    (tmp_path / "empty.cc").touch()
+    compile_cxx(["-c", "empty.cc"], tmp_path / "build.log", "empty.cc")
+    assert (tmp_path / "empty.o").exists()

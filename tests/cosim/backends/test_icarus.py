@@ -96,6 +96,16 @@ def test_verilog_that_is_refused(cache: Path) -> None:
     assert not list((cache / "builds").glob("*/broken.v"))
 
 
+def test_a_cache_may_have_any_name(bench: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    for name in ("relative", str(tmp_path / 'it\'s a "cache" for $HOME; `x`')):
+        monkeypatch.setenv("HECATON_CACHE", name)
+        model = Icarus().build(COUNTER)
+        assert model.is_relative_to(Path(name).absolute())
+        Icarus().run(model, "counter", bench, tmp_path, {"PYTHONPATH": str(tmp_path)})
+
+
 def test_a_bench_that_fails_is_one_line(bench: str, tmp_path: Path) -> None:
     icarus = Icarus()
     model = icarus.build(Source(COUNTER.text.replace("+ 1", "+ 3")))

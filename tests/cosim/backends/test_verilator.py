@@ -67,7 +67,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         ),
         (
             "no version here",
-            "verilator --version does not tell its version: the verilator backend needs 5.036 or newer",
+            "verilator --version does not report its version: the verilator backend needs 5.036 or newer",
         ),
     ],
 )
