@@ -13,6 +13,7 @@ from cosim.calibrate import network as nop_calibration
 from cosim.calibrate.die import Sample
 from cosim.calibrate.network import NopSample
 from hecaton import cli
+from tests.hecaton.command import documented_keys
 
 
 def test_array_and_network_are_calibrated(
@@ -28,6 +29,7 @@ def test_array_and_network_are_calibrated(
     path = tmp_path / "calibration.json"
     assert cli.run(["calibrate", "-o", str(path), "--workers", "1", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
+    assert set(data) == documented_keys("calibrate")
     assert [row["use"] for row in data["nop_samples"]] == ["fit", "holdout"]
     assert data["nop_holdout_max_relative_error"] <= 0.03
     assert {row["term"] for row in data["nop_fits"]} >= {
@@ -35,13 +37,13 @@ def test_array_and_network_are_calibrated(
         "nop.bypass_cycles",
         "nop.link_cycles",
     }
-    found = Calibration.load(path)
-    assert found.nop is not None
-    assert found.provenance["nop_samples"] == 2
+    loaded = Calibration.load(path)
+    assert loaded.nop is not None
+    assert loaded.provenance["nop_samples"] == 2
 
     options = ["--model", "tinyllama-1.1b", "--dies", "4", "--calibration", str(path), "--json"]
     assert cli.run(["project", *options]) == 0
     inputs = json.loads(capsys.readouterr().out)["measured_inputs"]
     assert [item["value"] for item in inputs if item["name"] == "link.router_cycles"] == [
-        found.nop.hop_cycles
+        loaded.nop.hop_cycles
     ]

@@ -194,9 +194,9 @@ def test_the_schedule_and_the_resources_are_shown() -> None:
     """The mini-batch that was chosen, and how long array, NoP, vector unit and DRAM are in use."""
     done = hecaton("project", "--model", "llama2-7b", "--dies", "64")
     assert done.returncode == 0, done.stderr
-    found = json.loads(hecaton("project", "--model", "llama2-7b", "--dies", "64", "--json").stdout)
-    for block, tokens in found["memory"]["mini_batch_tokens"].items():
-        tiles = found["memory"]["token_tiles"][block]
+    data = json.loads(hecaton("project", "--model", "llama2-7b", "--dies", "64", "--json").stdout)
+    for block, tokens in data["memory"]["mini_batch_tokens"].items():
+        tiles = data["memory"]["token_tiles"][block]
         assert re.search(rf"{block} +{tokens} +{tiles['forward']} +{tiles['backward']} ", done.stdout)
     for resource in ("array", "NoP", "vector unit", "DRAM"):
         assert re.search(rf"^ {resource} +[\d.]+ m?s +[\d.]+ m?s +[\d.]+%", done.stdout, re.MULTILINE)

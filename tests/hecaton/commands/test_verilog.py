@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(1, 1), (4, 4)])
@@ -25,7 +25,7 @@ def test_a_package_is_written_with_its_file_list_and_map(rows: int, cols: int, t
     done = hecaton("verilog", "--package", "-o", str(tmp_path), *sizes, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
-    assert set(data) == {"top", "files", "modules", "bytes", "seconds", "map", "file_list"}
+    assert set(data) == documented_keys("verilog")
     assert data["top"] == f"package_{rows}x{cols}_of_4x4_bf16"
     assert data["seconds"] > 0
     assert data["bytes"] == sum(Path(name).stat().st_size for name in data["files"]) < 1_000_000

@@ -27,7 +27,7 @@ from hecaton.demo.run import Demo, run_demo
 from hecaton.results.records import Run
 from hecaton.terminal.output import Output
 from rtl.emit.output_files import write_output
-from tests.hecaton.command import ROOT, hecaton, refused
+from tests.hecaton.command import ROOT, documented_keys, hecaton, refused
 
 SMALL = Plan(
     cases=(
@@ -88,6 +88,7 @@ def test_the_index_shows_tables_and_pictures(done: Demo) -> None:
 
 def test_figures(done: Demo) -> None:
     data = done.data
+    assert set(data) == documented_keys("demo")
     assert [stage["name"] for stage in data["stages"]] == [
         "Verilog",
         "Co-simulation",
@@ -101,11 +102,11 @@ def test_figures(done: Demo) -> None:
     assert 0 < data["utilization"] <= 1
     assert data["speedup"] > 0
     assert [row["method"] for row in data["scaling"]] == ["hecaton", "flat-ring"]
-    found = Calibration.load(folder_of(done) / "calibration.json")
-    assert found.provenance["holdout_max_relative_error"] == data["holdout_max_relative_error"]
-    assert found.provenance["nop_holdout_max_relative_error"] == data["nop_holdout_max_relative_error"]
-    assert found.nop is not None
-    assert found.die.queue_depth == 2
+    calibration = Calibration.load(folder_of(done) / "calibration.json")
+    assert calibration.provenance["holdout_max_relative_error"] == data["holdout_max_relative_error"]
+    assert calibration.provenance["nop_holdout_max_relative_error"] == data["nop_holdout_max_relative_error"]
+    assert calibration.nop is not None
+    assert calibration.die.queue_depth == 2
 
 
 def named(demo: Demo, start: str) -> list[dict[str, str]]:
@@ -158,7 +159,7 @@ def test_mismatches_end_it_with_exit_code_1(
 ) -> None:
     folder = tmp_path / "demo"
     paths = (folder_of(done) / "records").iterdir()
-    found = {path.name: GemmRecord.model_validate_json(path.read_bytes()) for path in paths}
+    records_by_name = {path.name: GemmRecord.model_validate_json(path.read_bytes()) for path in paths}
     stages = iter(["co-simulation", "calibration"])
 
     def measured(
@@ -168,7 +169,7 @@ def test_mismatches_end_it_with_exit_code_1(
         update = {"mismatches": 1 if next(stages) == wrong else 0}
         runs = []
         for request in requests:
-            record = next(record for record in found.values() if record.request == request)
+            record = next(record for record in records_by_name.values() if record.request == request)
             write_output(records / record.file_name, "")
             run = Run(record.model_copy(update=update), records / record.file_name, reused=False)
             ended(run)

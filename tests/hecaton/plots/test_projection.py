@@ -21,8 +21,8 @@ def test_projection_in_every_format(tmp_path: Path, name: str) -> None:
 
 def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
     path = tmp_path / "plot.svg"
-    found = compare(StepRequest("llama3.1-405b", PACKAGE, dies=1024))
-    plot_comparison(found, path)
+    comparison = compare(StepRequest("llama3.1-405b", PACKAGE, dies=1024))
+    plot_comparison(comparison, path)
     text = path.read_text(encoding="utf-8")
     for name in (
         "hecaton",
@@ -34,9 +34,11 @@ def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
 
 
 def test_parts_are_those_that_add_up() -> None:
-    found = project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16))
-    assert sum(getattr(found.breakdown, part) for part in TIME_PARTS) == pytest.approx(found.step_seconds)
-    assert ENERGY_PARTS.keys() == found.energy.keys()
+    projection = project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16))
+    assert sum(getattr(projection.breakdown, part) for part in TIME_PARTS) == pytest.approx(
+        projection.step_seconds
+    )
+    assert ENERGY_PARTS.keys() == projection.energy.keys()
 
 
 def test_an_unknown_format_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from tests.chiplet.machines import PACKAGE
 
 def test_scaling_shows_every_case(tmp_path: Path) -> None:
     cases = (("tinyllama-1.1b", 16), ("llama2-7b", 64))
-    found = [
+    projections = [
         project(StepRequest(model, PACKAGE, dies=dies, method=method))
         for model, dies in cases
         for method in ("hecaton", "flat-ring")
     ]
-    plot_scaling(found, tmp_path / "plot.svg")
+    plot_scaling(projections, tmp_path / "plot.svg")
     text = (tmp_path / "plot.svg").read_text()
-    for each in found:
-        assert f"<!-- {each.model}, {each.dies} dies, {each.method} -->" in text
-        assert f"<!-- {each.step_seconds:.4g} s -->" in text
+    for projection in projections:
+        assert f"<!-- {projection.model}, {projection.dies} dies, {projection.method} -->" in text
+        assert f"<!-- {projection.step_seconds:.4g} s -->" in text

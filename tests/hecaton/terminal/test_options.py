@@ -16,7 +16,7 @@ EXCEPTIONS = {
     "--output": {
         "help",
         "metavar",
-    },  # each command writes something else: files, a plot, a calibration, points
+    },  # every command writes something else: files, a plot, a calibration, points
     "--switch": {"help", "metavar"},  # hecaton compare has switches of several methods
 }
 """Properties in which an option may differ from command to command, with the reason."""
@@ -52,9 +52,9 @@ def test_an_option_of_several_commands_is_the_same_in_all_of_them() -> None:
                 uses[option.opts[-1]].append((path, properties(option)))
     assert len(uses["--json"]) == len(list(commands(get_command(app))))
     different = []
-    for name, found in uses.items():
-        first_path, first = found[0]
-        for path, other in found[1:]:
+    for name, users in uses.items():
+        first_path, first = users[0]
+        for path, other in users[1:]:
             keys = {key for key in first if first[key] != other[key]} - EXCEPTIONS.get(name, set())
             different += [f"{name}: {key} of {path} and of {first_path}" for key in sorted(keys)]
     assert different == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cosim.records.collective import CollectiveRecord
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 
 def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
@@ -32,6 +32,7 @@ def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim collective")
     shown = ("op", "mesh", "axis", "algorithm", "flits", "dtype", "seed", "sim", "mismatches")
     assert [data[key] for key in shown] == ["all-reduce", "1x2", "row", "chain", 5, "bf16", 3, "icarus", 0]
     assert data["nop"]["flit_bits"] == 32

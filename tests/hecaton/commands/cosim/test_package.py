@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 DIE = ("-P", "die.rows=2", "-P", "die.cols=2", "-P", "nop.exchange_bytes=4096")
 SIZE = ("--m", "3", "--k", "5", "--n", "4", "--mesh", "1x2")
@@ -17,16 +17,17 @@ RUN = ("cosim", "package", *SIZE, "--direct", *DIE)
 def test_json_and_record(tmp_path: Path) -> None:
     done = hecaton(*RUN, "--seed", "7", "--json", "--records", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["m"], found["k"], found["n"], found["mesh"], found["form"]) == (3, 5, 4, "1x2", "nn")
-    assert found["mismatches"] == 0
-    assert [phase["name"] for phase in found["phases"]] == ["load", "gather", "multiply", "store"]
-    assert found["cycles"] == sum(phase["cycles"] for phase in found["phases"])
-    assert found["ideal_cycles"] == -(-3 * 5 * 4 // 8)
-    assert sum(die["macs"] for die in found["dies"]) == 3 * 5 * 4
-    assert set(found["axi_bytes"]) == {"io_west_0", "io_east_0"}
-    record = json.loads(Path(found["record"]).read_text())
-    assert record["counters"] == found["counters"]
+    data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim package")
+    assert (data["m"], data["k"], data["n"], data["mesh"], data["form"]) == (3, 5, 4, "1x2", "nn")
+    assert data["mismatches"] == 0
+    assert [phase["name"] for phase in data["phases"]] == ["load", "gather", "multiply", "store"]
+    assert data["cycles"] == sum(phase["cycles"] for phase in data["phases"])
+    assert data["ideal_cycles"] == -(-3 * 5 * 4 // 8)
+    assert sum(die["macs"] for die in data["dies"]) == 3 * 5 * 4
+    assert set(data["axi_bytes"]) == {"io_west_0", "io_east_0"}
+    record = json.loads(Path(data["record"]).read_text())
+    assert record["counters"] == data["counters"]
 
     table = hecaton(*RUN, "--seed", "7", "--records", str(tmp_path))
     assert table.returncode == 0, table.stderr
@@ -36,7 +37,7 @@ def test_json_and_record(tmp_path: Path) -> None:
         "io_west_0.reads",
         "gather",
         "(0, 1)",
-        f"{found['cycles']} (ideal 8)",
+        f"{data['cycles']} (ideal 8)",
     ):
         assert shown in table.stdout
 

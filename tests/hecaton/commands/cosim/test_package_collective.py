@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 RUN = ("cosim", "collective", "--op", "all-gather", "--mesh", "1x2", "--flits", "3", "--package")
 SMALL = ("-P", "nop.exchange_bytes=4096")
@@ -14,11 +14,12 @@ SMALL = ("-P", "nop.exchange_bytes=4096")
 def test_json_and_record(tmp_path: Path) -> None:
     done = hecaton(*RUN, *SMALL, "--json", "--records", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["mismatches"] == 0
-    assert found["cycles"] == found["predicted_cycles"] > 0
-    assert set(found["phase_cycles"]) == {"load", "collective", "store"}
-    assert Path(found["record"]).name.startswith("package_all-gather_1x2_row_chain_3_bf16_")
+    data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim collective", "--package")
+    assert data["mismatches"] == 0
+    assert data["cycles"] == data["predicted_cycles"] > 0
+    assert set(data["phase_cycles"]) == {"load", "collective", "store"}
+    assert Path(data["record"]).name.startswith("package_all-gather_1x2_row_chain_3_bf16_")
 
 
 def test_faults_are_refused_with_one_line() -> None:

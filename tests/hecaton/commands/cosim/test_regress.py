@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from distributed import LocalCluster
 
-from tests.hecaton.command import ROOT, hecaton, refused
+from hecaton.results.simulation_objects import RegressionRow
+from tests.hecaton.command import ROOT, documented_keys, hecaton, refused
 
 MATRIX = """\
 configurations = [{ die.rows = 2, die.cols = 2 }]
@@ -65,7 +66,8 @@ def whole(folder: Path) -> dict[str, Any]:
 
 
 def test_a_regression(folder: Path, whole: dict[str, Any]) -> None:
-    assert set(whole) == {"runs", "failed", "reused", "seconds", "rows"}
+    assert set(whole) == documented_keys("cosim regress")
+    assert {frozenset(row) for row in whole["rows"]} == {frozenset(RegressionRow.__annotations__)}
     assert (whole["runs"], whole["failed"], whole["reused"]) == (RUNS, 0, 0)
     assert [row["verdict"] for row in whole["rows"]] == ["good"] * RUNS
     assert [row["mismatches"] for row in whole["rows"]] == [0] * RUNS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 
 def test_one_load_as_json(tmp_path: Path) -> None:
@@ -18,6 +18,7 @@ def test_one_load_as_json(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim traffic", "--rate")
     assert data["lost"] == data["misrouted"] == 0
     assert abs(data["offered"] - 0.3) < 0.06
     assert abs(data["throughput"] - data["offered"]) < 0.02
@@ -34,6 +35,7 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim traffic", "--sweep")
     assert [point["rate"] for point in data["points"]] == [0.4, 0.8, 1.0]
     assert data["saturation_throughput"] > 0.95
     assert data["saturation_rate"] == 1.0
@@ -58,6 +60,9 @@ def test_flips_cost_cycles_and_no_flit(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys(
+        "cosim traffic", "--rate", "--links", "--links and --rate", "--flips or --stalls and --rate"
+    )
     assert data["lost"] == data["misrouted"] == data["wrong"] == 0
     assert data["link"]["flight_cycles"] == 3
     assert data["links"]["latency_cycles"] == 5
@@ -74,6 +79,7 @@ def test_a_dead_link_is_named_and_no_hang(tmp_path: Path) -> None:
         environment={"HECATON_CACHE": str(tmp_path)},
     )
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim traffic", "--rate", "--links", "--links and --rate")
     death = data["links"]["deaths"][0]
     assert (death["source"], death["target"]) == (3, 1)
     assert death["cycle"] - 100 <= 201 < data["links"]["dead_cycles"] == 402

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 
 def test_scaling_prints_its_keys_and_writes_plots(tmp_path: Path) -> None:
@@ -14,6 +14,7 @@ def test_scaling_prints_its_keys_and_writes_plots(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys("scaling")
     assert len(data["rows"]) == 16
     for row in data["rows"]:
         assert row.keys() >= {

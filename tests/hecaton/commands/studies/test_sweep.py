@@ -18,7 +18,7 @@ from chiplet.sweep.pareto import pareto_front
 from chiplet.sweep.space import load_space, make_sweep
 from hecaton.commands.studies.sweep import TASK_POINTS, _ranges
 from hecaton.results.sweep_files import SweepFiles, input_columns
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import documented_keys, hecaton, refused
 
 SPACE = """
 model = "tinyllama-1.1b"
@@ -46,6 +46,7 @@ def test_points_front_and_plot(space: Path) -> None:
     done = hecaton("sweep", "space.toml", "-o", "out.parquet", "--json", cwd=space.parent)
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
+    assert set(data) == documented_keys("sweep")
     table = pq.read_table(space.parent / "out.parquet")
     rows = table.to_pylist()
     # Two methods, two packages, three heights, two collectives that only one method has, and 5 of 6 links.
