@@ -1,1 +1,1 @@
-"""The files through which a host and its bench talk."""
+"""The files through which a host and its bench communicate."""

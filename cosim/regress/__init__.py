@@ -1,1 +1,1 @@
-"""Regressions: many runs out of a file, each held to its bounds."""
+"""Regressions: matrices of runs, each checked against bounds."""
