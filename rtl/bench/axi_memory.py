@@ -1,4 +1,4 @@
-"""Bench-only memory behind an AXI4 manager port: reads overtake writes, the rest as the bench memory of a die."""
+"""Bench-only memory behind an AXI4 manager port: reads overtake writes; otherwise like the bench memory of a die."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bench-only: the number of the cycle, as bench blocks are told it."""
+"""Bench-only: the cycle number that bench blocks get as an input."""
 
 __all__ = ["TIME_BITS"]
 

@@ -35,8 +35,8 @@ CHECK_BITS = 7
 
 
 def traffic_layout(nop: NopSpec) -> data.StructLayout:
-    """Data of a traffic flit: whether it is a measured one, when it was offered to the network, and in the rest a
-    check, a hash of these and of what the flit says of its source and target.
+    """Data of a traffic flit: whether it is measured, the cycle in which it was offered to the network, and in the
+    remaining bits a check, a hash of these two and of the source and target of the flit.
 
     Raises
     ------

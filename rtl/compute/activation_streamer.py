@@ -213,7 +213,7 @@ class ActivationStreamer(Block):
                 )
             ]
             near, far = (before[0] & (before[1:] == sum_address) for before in sums_before[-2:])
-            # Beside the rest, not in one vector with the address that they are made from.
+            # On their own, not in one vector with the address that they are made from.
             flags = Delay(width=2, cycles=away, reset_less=False)
             place(m, platform, "flags_delay", flags)
             m.d.comb += [flags.i.eq(Cat(near, far)), Cat(control.near, control.far).eq(flags.o)]

@@ -1,8 +1,8 @@
 """Command processor: reads a die's program from memory, hands commands to the queues, keeps the semaphores.
 
-Commands are handed out in program order, and each unit takes its own in that order. A program that is right when it
-runs one command after the other can therefore not block: whatever a command waits for is posted by one before it,
-which has been handed out already.
+Commands are handed out in program order, and each unit takes its own in that order. So a program that is correct when
+its commands run one after the other cannot block: whatever a command waits for is posted by an earlier command, which
+has already been handed out.
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
@@ -37,7 +37,7 @@ ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
 
 
 def _semaphore_rank(port: str) -> int:
-    """Order of semaphore ports in Verilog: what units want and post, what they take, whether it is there, the rest."""
+    """Order of semaphore ports in Verilog: ``wait`` and ``post`` of all units, then ``take``, ``ok``, and the host."""
     if port == "host_post":
         return 3
     return {"take": 1, "ok": 2}.get(port.rsplit("_", 1)[-1], 0)
@@ -121,7 +121,7 @@ class CommandProcessor(Block):
     start, address, commands
         Begin a program: memory word of its first command, and how many there are.
     running, done, error : Out(1)
-        A program is in work; one has ended; it met something that is no command, and stopped there.
+        A program runs; one has ended; it met a word that is not a command, and stopped there.
     units_idle : In(1)
         No unit has a command.
     request : Out(stream), response : In(stream)

@@ -82,7 +82,7 @@ class EngineSide(Bundle):
     i : In(stream), o : Out(stream)
         Flits from and to the router, see :class:`rtl.engine.engine.Engine`.
     replayed, error, dead : In(1)
-        The link of that side sends a flit again, gets a frame with an error, is dead.
+        The link of that side sends a flit again, receives a frame with an error, or is dead.
     """
 
     def __init__(self, nop: NopSpec) -> None:
@@ -114,7 +114,7 @@ class Die(Block):
     memory : MemorySpec
         Width of the memory port, and reads in flight.
     nop : NopSpec, optional
-        Flits of the network-on-package: with an engine and its exchange buffer; without, a die that stands alone.
+        Flits of the network-on-package: the die has an engine and an exchange buffer. Without it, the die stands alone.
 
     Members
     -------
@@ -123,7 +123,7 @@ class Die(Block):
     host : In(HostPort)
         Registers, see :mod:`rtl.control.counters`.
     done, error : Out(1)
-        The program has ended; it met something that is no command, or a link is dead.
+        The program has ended; it met a word that is not a command, or a link is dead.
     memory_idle : In(1)
         Only with an engine: all writes that were taken are in memory. The program ends when they are.
     row, col : In(nop.coordinate_bits)

@@ -1,4 +1,4 @@
-"""From blocks to Verilog: each distinct block is converted once, the rest are instances of it.
+"""From blocks to Verilog: each distinct block is converted once, and all its uses are instances.
 
 Amaranth's own conversion writes one module for each use of a component; here the blocks under a top are
 converted to RTLIL one by one (:class:`Emitter`), the texts are joined, and Yosys turns them into Verilog in

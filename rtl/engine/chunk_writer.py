@@ -15,8 +15,7 @@ from rtl.lib.queue import Queue
 __all__ = ["ChunkWriter"]
 
 WAITING = 4
-"""Words that wait for their banks. A word that found its bank taken makes those behind it late, too, and holds up
-no flit."""
+"""Words that wait for their banks. A word whose bank is busy delays the words behind it, but no flit."""
 
 
 class ChunkWriter(Block):

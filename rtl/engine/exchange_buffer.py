@@ -1,4 +1,4 @@
-"""Exchange buffer: the SRAM between the links and the die's memory port, which many read and write at once."""
+"""Exchange buffer: the SRAM between the links and the die's memory port, with many read and write ports."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = [
 class ExchangeBuffer(Block):
     """Words in banks that take a read and a write each in a cycle: word a lies in bank a mod ``banks``.
 
-    Ports that want the same bank take turns, but readers of the same word get it together. Streams that walk through
-    addresses one after the other get out of each other's way after one collision, so a bank for each word that is
-    wanted in a cycle serves them all.
+    Ports that want the same bank take turns, but readers of the same word get it together. Streams with ascending
+    addresses collide once and then use different banks, so as many banks as words are wanted in a cycle serve them
+    all.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ __all__ = ["ExchangePort"]
 
 
 AHEAD = 4
-"""Words that are read ahead of who asked for them."""
+"""Words of the exchange buffer that are read before they are taken."""
 
 
 class ExchangePort(Block):

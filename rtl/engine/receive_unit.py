@@ -1,4 +1,4 @@
-"""Receive unit: what comes in by one side, into the exchange buffer, on to a send unit, or both, added to if asked."""
+"""Receive unit: brings the flits of one side to the exchange buffer, a send unit, or both, and may add to them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["ReceiveUnit"]
 class ReceiveUnit(Block):
     """A link to the exchange buffer. Each side of the die has one.
 
-    What comes can go on in the cycle in which it comes. A flit that is added to meets its own sums, which were read
-    ahead, in the adders, one for each 32 bits, and what comes out goes on at once: so a sum that walks from die to die
-    stays at each for the adders' stages only. Sums that come to a die from both sides meet in one of its receive units,
-    to which the other one hands its own. What cannot go on at once waits in a queue, and holds up nothing that is
-    written. A command begins when all that the ones before it forward has left.
+    A flit can be forwarded in the cycle in which it arrives. If the die adds to it, the local sums have been read ahead
+    and meet it in the adders, one for each 32 bits; the result is forwarded at once. So a sum that passes through many
+    dies spends only the adders' stages at each. Sums that arrive from both sides are added in one of the two receive
+    units, to which the other one hands over its own. Flits that cannot be forwarded at once wait in a queue, which does
+    not hold up writes. A command begins when everything that earlier commands forward has left.
 
     Parameters
     ----------

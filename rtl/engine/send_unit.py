@@ -1,4 +1,4 @@
-"""Send unit: one side's packets, out of the exchange buffer or straight from what a receive unit forwards."""
+"""Send unit: sends the packets of one side, from the exchange buffer or directly from a receive unit that forwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SendUnit"]
 
 
 class SendUnit(Block):
-    """Exchange buffer to a link. Each side of the die has one, told apart by ``along_row``.
+    """Exchange buffer to a link. Each side of the die has one.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ What a program has to keep:
 - What a SEND forwards is what one RECEIVE, of the opposite side or with `turn` of the same one, forwards: as many
   chunks of as many flits. It forwards at least one chunk, or has at least one of its own.
 - What a RECEIVE hands over is what one RECEIVE of the opposite side joins; both add.
-- The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they come in by that side.
+- The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they arrive from that side.
 - A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a semaphore of that one, as the
   load unit asks for words ahead. What it reads there and what it writes there do not overlap.
 - Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
@@ -183,7 +183,7 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
             SEMAPHORES,
             "semaphores posted when a word has been written; with `keep` a word of what is forwarded",
         ),
-        "side": (2, "side that it comes in by, as in SEND"),
+        "side": (2, "side that it arrives from, as in SEND"),
         "add": (1, "1: add what is in the exchange buffer, in 32-bit sums; 0: take it as it is"),
         "by_source": (
             1,
@@ -215,7 +215,7 @@ USES: Mapping[Opcode, str] = {
     "with an engine also words of the exchange buffer",
     Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
     Opcode.SEND: "sends chunks along a row or column, as a packet each; only on a die with an engine",
-    Opcode.RECEIVE: "takes chunks that come in by one side, and may add to them; only on a die with an engine",
+    Opcode.RECEIVE: "takes chunks that arrive from one side, and may add to them; only on a die with an engine",
 }
 """What each command does."""
 
@@ -259,7 +259,7 @@ def decode(command: int) -> tuple[Opcode, dict[str, int]]:
         opcode = Opcode(command & (1 << HEADER["opcode"].width) - 1)
     except ValueError:
         raise ValueError(
-            f"no command: opcode {command & 15} is none of {[o.value for o in Opcode]}"
+            f"no command: opcode {command & 15} is not one of {[o.value for o in Opcode]}"
         ) from None
     fields = {}
     for name, field in LAYOUTS[opcode]:

@@ -61,11 +61,11 @@ class Crc(Block):
         m = Module()
         # The register is linear in the message: each bit adds what a lone 1 in its place leaves there.
         parts: list[Value] = []
-        rest, alone = _ONES, _shifted(1)
+        remainder, alone = _ONES, _shifted(1)
         for place in reversed(range(self._width)):
             parts.append(Mux(self.i[place], Const(alone, CRC_BITS), 0))
-            rest, alone = _shifted(rest), _shifted(alone)
-        parts.append(Const(rest ^ _ONES, CRC_BITS))
+            remainder, alone = _shifted(remainder), _shifted(alone)
+        parts.append(Const(remainder ^ _ONES, CRC_BITS))
         while len(parts) > 1:  # a tree, not a chain
             parts = [reduce(xor, parts[n : n + 2]) for n in range(0, len(parts), 2)]
         m.d.comb += self.o.eq(parts[0])

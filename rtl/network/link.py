@@ -21,8 +21,8 @@ class Wires(Bundle):
 
 
 class LinkPort(Block):
-    """Die side of a link, both directions. Two of them, wire to wire, are two streams that go on, in order and
-    without a wrong bit, whatever bits the wires flip.
+    """One end of a link, both directions. Two of them, connected by wires, carry two streams in order and without
+    errors, whichever bits the wires flip.
 
     A frame leaves in every frame time, with or without a flit. It carries the number of its flit, or of the next one
     to come; the next number that this side expects; how many flits have left its receive buffer; and a CRC. What a
@@ -116,11 +116,13 @@ class LinkPort(Block):
         ]
         m.d.sync += [taken.eq(taken + self.sent), send.eq(send + frame.valid)]
 
-        found = Signal(shape.layout)
-        good = self._receive(m, platform, found)
-        oldest, oldest_address = self._buffer(m, "receive", found.flit, expected, self.received)
+        incoming = Signal(shape.layout, name="found")
+        good = self._receive(m, platform, incoming)
+        oldest, oldest_address = self._buffer(m, "receive", incoming.flit, expected, self.received)
         m.d.comb += [
-            self.received.eq(good & (found.turn == wanted) & (found.number == expected) & found.valid),
+            self.received.eq(
+                good & (incoming.turn == wanted) & (incoming.number == expected) & incoming.valid
+            ),
             oldest_address.eq(freed[: len(oldest_address)]),
             self.o.valid.eq(freed != expected),
             self.o.payload.eq(oldest),
@@ -130,14 +132,14 @@ class LinkPort(Block):
             freed.eq(freed + (self.o.valid & self.o.ready)),
         ]
         with m.If(good):
-            m.d.sync += [self.up.eq(1), arrived.eq(found.expected), left.eq(found.freed)]
-            with m.If(found.wanted != turn):
-                m.d.sync += [turn.eq(found.wanted), send.eq(found.expected)]
-            with m.If((found.turn == wanted) & (found.number != expected)):
+            m.d.sync += [self.up.eq(1), arrived.eq(incoming.expected), left.eq(incoming.freed)]
+            with m.If(incoming.wanted != turn):
+                m.d.sync += [turn.eq(incoming.wanted), send.eq(incoming.expected)]
+            with m.If((incoming.turn == wanted) & (incoming.number != expected)):
                 m.d.sync += wanted.eq(~wanted)
 
         quiet = Signal(range(shape.timeout_cycles))  # cycles without progress
-        with m.If(good & ((found.expected == taken) | (found.expected != arrived))):
+        with m.If(good & ((incoming.expected == taken) | (incoming.expected != arrived))):
             m.d.sync += quiet.eq(0)
         with m.Elif(quiet == shape.timeout_cycles - 1):
             m.d.sync += [self.up.eq(0), self.dead.eq(1)]

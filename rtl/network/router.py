@@ -15,14 +15,14 @@ __all__ = ["Router"]
 
 
 class Router(Block):
-    """Router of a mesh; its place comes in as signals, so that all routers of a package are one module.
+    """Router of a mesh; its place is an input, so all routers of a package are one module.
 
     A flit that enters an input port in a cycle is offered at its output port in the next one. Ready depends on
     registers alone, and valid on registers alone: no path leads through a router within a cycle, and meshes of
     them have no combinational loop.
 
-    A port without a neighbour has its input's valid and its output's ready tied to 0. A packet must not be sent to a
-    place outside the mesh: it would wait for ever at the edge.
+    Where a port has no neighbour, its input's valid and its output's ready are 0. A packet must not be sent to a place
+    outside the mesh: it would wait at the edge forever.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class Router(Block):
     i : In(stream).array(5), o : Out(stream).array(5)
         Flits from and to the die and the neighbours, by :class:`rtl.interface.flit.RouterPort`.
     engine_i : In(stream).array(4)
-        Packets of the die's engine that leave by each side: straight to the output, where they take turns with what
-        passes.
+        Packets of the die's engine that leave on each side: directly to the output, which they share with passing
+        packets.
     engine_o : Out(stream).array(4)
-        Packets for the engine that came in by each side, and copies of those that pass.
+        Packets for the engine that arrived from each side, and copies of those that pass.
     """
 
     def __init__(self, *, nop: NopSpec) -> None:

@@ -33,20 +33,20 @@ TURNS: dict[RouterPort, tuple[RouterPort, ...]] = {
 class RouterInput(Block):
     """Buffer of one input port.
 
-    The flits share the slots of the buffer, and leave it in order for each output, not altogether: a flit whose
-    output is taken does not hold up those behind it that go elsewhere, and flits for several outputs can leave in one
-    cycle. Slots are not shifted, so a flit's data is written once and read once; which slot is older than which is kept
-    in a bit for each pair of slots.
+    The flits share the slots of the buffer. They leave in order for each output, but not overall: a flit whose output
+    is busy does not hold up flits behind it that go elsewhere, and flits for several outputs can leave in one cycle.
+    Slots are not shifted, so the data of a flit is written once and read once; one bit for each pair of slots says
+    which of the two is older.
 
-    A flit of which the engine takes a copy goes on when the engine has it, a cycle later at the earliest. So it never
-    comes before what the engine makes of earlier packets, such as sums that are still in its adders.
+    A flit that the engine copies goes on once the engine has it, one cycle later at the earliest. So it never overtakes
+    what the engine makes of earlier packets, such as sums that are still in its adders.
 
     Parameters
     ----------
     nop : NopSpec
         Width of a flit, slots, width of coordinates.
-    port : Port
-        Which input this is: it decides the outputs.
+    port : RouterPort
+        Which input this is, which decides its outputs.
 
     Members
     -------

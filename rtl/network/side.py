@@ -1,4 +1,4 @@
-"""Sides of the dies of a package: what a die has towards a neighbour in one plane, and what goes between them."""
+"""Sides of the dies of a package: the ends of the links between neighbours in one plane."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class DieSide:
 def attach(
     m: Module, platform: object, name: str, side: Any, *, nop: NopSpec, link: LinkShape | None
 ) -> DieSide:
-    """Make the side ``name`` of a block, whose member ``side`` is, with its link adapter if it has one."""
+    """Make the logic of a block's member ``side``, named ``name``, with its link adapter if it has one."""
     flit = flit_stream(nop)
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
     if link is None:

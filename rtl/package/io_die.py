@@ -32,9 +32,9 @@ _ANSWER_DEPTH = 2  # a word a cycle, without a path from one AXI signal to anoth
 class IoDie(Block):
     """End of the memory plane at the edge of the package.
 
-    Requests are served in the order in which they come, one memory word each, with the column of the die as id. So
-    answers need no table to find their die, and memory may serve dies in any order but each die in its own. A read
-    of a word with a write under way waits until the write is answered: AXI does not order the two.
+    Requests are served in order of arrival, one memory word each, with the column of the die as id. So no table is
+    needed to route answers, and memory may reorder the requests of different dies but not those of one die. A read of
+    a word with an unanswered write waits until the write is answered, since AXI does not order the two.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Memory plane: what dies and IO dies send each other, and the die's end of it.
+"""Memory plane: the messages between dies and IO dies, and the die's end.
 
 A die asks the IO die of its row. A request is a packet: the head, and for a write also the strobes and the word.
 An answer is a packet, too: the word of a read, or one flit that says that a write is done. In requests ``source`` is
@@ -47,7 +47,7 @@ class MemoryPlanePort(Block):
     """Between the memory port of a die and the local port of its router in the memory plane.
 
     Answers come in the order of the reads, so the tags wait here for their words. Their number bounds the reads in
-    flight; the writes without an answer are bounded by as many. Answers are taken whatever becomes of requests.
+    flight; the writes without an answer are bounded by as many. Answers are taken even while requests wait.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class MemoryPlanePort(Block):
     o : Out(stream), i : In(stream)
         Flits to the router and from it.
     idle : Out(1)
-        Every write is done, as everybody sees it.
+        Every write is in memory and visible to all.
     """
 
     def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:

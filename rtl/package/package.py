@@ -113,7 +113,7 @@ class Package(Block):
     done : Out(1)
         All dies are done, and all that they wrote is in memory.
     error : Out(1)
-        A die met something that is no command, memory has refused something, or a link is dead.
+        A die met a word that is not a command, memory refused a request, or a link is dead.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def _side_name(plane: str, number: int) -> str:
 
 
 class PackageDie(Block):
-    """A compute die with its part of the network. Its place comes in as signals: all dies of a package are one module.
+    """A compute die with its part of the network. Its place is an input, so all dies of a package are one module.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class PackageDie(Block):
         Registers, see :mod:`rtl.control.counters`. They are accessed only with ``host_select``; ``host.read_data`` is 0
         from the cycle after a read of another die on.
     done, error : Out(1)
-        The program has ended and all that it wrote is in memory; it met something that is no command, or a link is
-        dead.
+        The program has ended and all that it wrote is in memory; it met a word that is not a command, or a
+        link is dead.
     """
 
     def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec, link: LinkShape | None) -> None:

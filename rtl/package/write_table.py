@@ -1,4 +1,4 @@
-"""Writes under way to memory: which words they change, until each is answered."""
+"""Writes to memory that are not answered yet, and the words that they change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["WriteTable"]
 
 
 class WriteTable(Block):
-    """Table of the writes without an answer. Answers come in order for each id, in any order of the ids.
+    """Table of the writes without an answer. Answers come in order for each id; ids may overtake each other.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class WriteTable(Block):
     address : In, hit : Out(1)
         Whether a write of the table is to this address.
     full : Out(1)
-        There is no room.
+        The table is full.
     """
 
     def __init__(self, *, entries: int, address_bits: int, id_bits: int) -> None:

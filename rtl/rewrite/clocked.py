@@ -4,8 +4,8 @@ An event-driven simulator evaluates an ``assign`` at each change of what it read
 stands in a clocked block it evaluates once. The fewer variables the block has, the less there is to store and to
 load: an intermediate result that is used once is written where it is used.
 
-The text in here is a module as Yosys writes it: an operator for each ``assign``, a block for each register. What is
-not of that form, or read by something that is not, stays as it is.
+The input is a module as Yosys writes it: one operator for each ``assign``, one block for each register. Whatever has
+another form, or is read by something that has, stays as it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WIRE = re.compile(r"^  wire (\[\d+:0\] )?(\w+);\n", re.MULTILINE)
 _ASSIGN = re.compile(r"^  assign (\w+) = (.*);\n", re.MULTILINE)
 _REGISTER = re.compile(r"^  always @\(posedge clk\)\n    (\w+) <= (.*);\n", re.MULTILINE)
 _TEMPORARY = re.compile(r"_\d+_")
-# Neither memories nor calls. What is signed may move, but nothing is joined with it.
+# Neither memories nor calls. Signed expressions may move, but nothing is merged into them.
 _MOVABLE = re.compile(
     r"(?:\d+'s?[hbd][0-9a-fxz]+|[A-Za-z_]\w*(?:\[\d+(?::\d+)?\])?(?![\w(\[])|\$signed\(|[-+*&|^~!<>=?:{},) ])*"
 )
@@ -73,15 +73,15 @@ def clocked(text: str) -> str:
     for name in (*order, *registers):
         value = values[name] if name in values else registers[name]
         try:
-            found = read(value, width=widths[name], widths=widths, others=others)
+            expression = read(value, width=widths[name], widths=widths, others=others)
         except Unknown:
             texts[name] = value
             continue
-        texts[name] = found.text
-        joined |= found.joined
+        texts[name] = expression.text
+        joined |= expression.joined
         # In the text three times: where it is declared, where it gets its value, and where it is used.
         if name in values and _TEMPORARY.fullmatch(name) and uses[name] == 3:
-            others[name] = found
+            others[name] = expression
     kept = [name for name in order if name not in joined]
 
     lines = [f"    reg {ranges[name]}{name};" for name in kept]
@@ -100,22 +100,22 @@ def clocked(text: str) -> str:
 def _pinned(body: str, values: Mapping[str, str]) -> set[str]:
     """Which wires something else than registers reads, or nothing at all."""
     used = _WIRE.sub("", body)
-    rest = _ASSIGN.sub(lambda match: "" if match[1] in values else match[0], _REGISTER.sub("", used))
+    fixed_text = _ASSIGN.sub(lambda match: "" if match[1] in values else match[0], _REGISTER.sub("", used))
     uses = Counter(names_in(used))
-    fixed = {name for name in values if uses[name] == 1} | set(names_in(rest)) & values.keys()
+    fixed = {name for name in values if uses[name] == 1} | set(names_in(fixed_text)) & values.keys()
     return _closure(fixed, {name: _reads(value, values) for name, value in values.items()})
 
 
 def _closure(names: Iterable[str], reads: Mapping[str, Iterable[str]]) -> set[str]:
-    """``names``, and what they read, and what that reads."""
-    found: set[str] = set()
+    """``names`` and all that they read, directly or not."""
+    closure: set[str] = set()
     left = list(names)
     while left:
         name = left.pop()
-        if name not in found:
-            found.add(name)
+        if name not in closure:
+            closure.add(name)
             left += reads[name]
-    return found
+    return closure
 
 
 def _reads(value: str, values: Mapping[str, str]) -> list[str]:

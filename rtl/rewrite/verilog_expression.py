@@ -26,7 +26,7 @@ _COMPARISONS = frozenset(("<", "<=", ">", ">=", "==", "!="))
 
 
 class Unknown(Exception):
-    """A text has something that is not known here, such as signed operands, memories or calls."""
+    """The text has a form that is not supported here, such as signed operands, memories or calls."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Expression:
     extends
         Whether it keeps its value, with zeros in front, where more bits are wanted.
     joined
-        Names that others took the place of in it.
+        Names that were replaced by their expressions.
     """
 
     text: str
@@ -76,8 +76,8 @@ def read(text: str, *, width: int, widths: Mapping[str, int], others: Mapping[st
         If the text is of another form.
     """
     reader = _Reader(text, widths, others)
-    found = reader.value(width)
-    return Expression(found.text, found.width, found.extends, frozenset(reader.joined))
+    value = reader.value(width)
+    return Expression(value.text, value.width, value.extends, frozenset(reader.joined))
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,17 @@ class _Reader:
         if sign is not None and sign != "{":
             self._tokens.pop()
             operand = self._operand()
-            found = self._unary(sign, operand, width)
+            value = self._unary(sign, operand, width)
         else:
             operand = self._operand()
             sign = self._operator()
             if sign is None:
                 return self._place(operand, max(width, operand.width), brackets=False)
             self._tokens.pop()
-            found = self._ternary(operand, width) if sign == "?" else self._binary(operand, sign, width)
+            value = self._ternary(operand, width) if sign == "?" else self._binary(operand, sign, width)
         if self._tokens:
             raise Unknown(self._tokens[-1][0])
-        return found
+        return value
 
     def _unary(self, sign: str, operand: _Operand, width: int) -> Expression:
         if sign in _REDUCTIONS:
