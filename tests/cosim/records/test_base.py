@@ -6,9 +6,12 @@ import re
 
 import pytest
 
+from chiplet.machine.config import load_system
 from chiplet.machine.specs import NopSpec
 from cosim.records.base import Provenance, Record, Request, checked
-from cosim.records.traffic import TrafficRequest
+from cosim.records.collective import collective_request
+from cosim.records.package import package_gemm_request
+from cosim.records.traffic import TrafficRequest, traffic_request
 
 
 def test_what_is_in_range_makes_a_request() -> None:
@@ -48,3 +51,27 @@ def test_a_record_shows_the_measurement_before_its_origin() -> None:
     assert list(record.model_dump()) == list(record.model_dump(mode="json")) == expected
     assert Measured.model_validate_json(record.model_dump_json()) == record
     assert list(record.model_dump(exclude={"sim", "request"})) == ["cycles", *expected[3:]]
+
+
+def test_the_provenance_has_the_fields_of_every_record() -> None:
+    assert ["request", *Provenance.__annotations__] == list(Record.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("request_", "stem"),
+    [
+        (
+            collective_request(
+                op="all-gather", rows=1, cols=4, axis="row", algorithm="ring", flits=9, sim="cxxrtl"
+            ),
+            "all-gather_1x4_row_ring_9_bf16",
+        ),
+        (
+            package_gemm_request(m=2, k=3, n=4, system=load_system(None, [], preset="bench")),
+            r"package_\d+x\d+_2x3x4_nn_8x8_bf16",
+        ),
+        (traffic_request(rows=2, cols=3, rate=0.25, nop=NopSpec()), "traffic_2x3_0.25"),
+    ],
+)
+def test_file_names_begin_with_what_was_run(request_: Request, stem: str) -> None:
+    assert re.fullmatch(stem, request_.file_stem)
