@@ -44,10 +44,10 @@ def resolve(name: str) -> Any:
     parts = name.split(".")
     for end in range(len(parts) - 1, 0, -1):
         if (ROOT / "/".join(parts[:end])).with_suffix(".py").is_file():
-            found: Any = importlib.import_module(".".join(parts[:end]))
+            value: Any = importlib.import_module(".".join(parts[:end]))
             for part in parts[end:]:
-                found = getattr(found, part)
-            return found
+                value = getattr(value, part)
+            return value
     raise ValueError(f"{name}: no such module")
 
 

@@ -114,17 +114,17 @@ def test_modules_and_what_they_hold_exist(page: Path) -> None:
 def refusal(words: list[str]) -> str:
     """Why ``hecaton`` would refuse a command line for its form; empty if it would not."""
     command: Any = get_command(app)
-    rest = words[1:]
-    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
-        if rest[0] not in command.commands:
-            return f"no subcommand {rest[0]}"
-        command = command.commands[rest.pop(0)]
+    remaining = words[1:]
+    while hasattr(command, "commands") and remaining and not remaining[0].startswith("-"):
+        if remaining[0] not in command.commands:
+            return f"no subcommand {remaining[0]}"
+        command = command.commands[remaining.pop(0)]
     options = {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
     options["--help"] = None
     required = {option.name for option in command.params if option.required}
     arguments = sum(option.param_type_name == "argument" for option in command.params)
-    while rest:
-        word = rest.pop(0)
+    while remaining:
+        word = remaining.pop(0)
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if not name.startswith("-"):
             arguments -= 1
@@ -136,9 +136,9 @@ def refusal(words: list[str]) -> str:
             continue
         required.discard(option.name)
         if not option.is_flag and not equals:
-            if not rest:
+            if not remaining:
                 return f"{name} without a value"
-            value = rest.pop(0)
+            value = remaining.pop(0)
         if name == "-P" and value.partition("=")[0] not in known_keys():
             return f"no configuration key {value}"
     if arguments < 0:
@@ -191,7 +191,7 @@ def test_the_wavefront_is_that_of_the_array(
     monkeypatch.setattr(rtl.compute.array, "PE", Seen)
     array = Array(rows=rows, cols=1, dtype="int8", stages=stages)
     top = {(slot.cycle, slot.weight is None): slot for slot in expected if slot.row == 0}
-    found = set()
+    seen: set[Slot] = set()
 
     async def bench(ctx: Any) -> None:
         for cycle in range(max(slot.cycle for slot in expected) + 2):
@@ -209,13 +209,13 @@ def test_the_wavefront_is_that_of_the_array(
             for row, pe in enumerate(pes):
                 if ctx.get(pe.load_in):
                     tile, number = divmod(ctx.get(pe.w_in) - 1, 16)
-                    found.add(Slot(row, cycle, tile, weight=number))
+                    seen.add(Slot(row, cycle, tile, weight=number))
                 code = ctx.get(pe.a_in)
                 if code:
                     tile, number = divmod(code - 1, 16)
-                    found.add(Slot(row, cycle, tile, activation=number))
+                    seen.add(Slot(row, cycle, tile, activation=number))
                     assert ctx.get(pe.swap_in) == (number == 0)
             await ctx.tick()
 
     simulate(array, bench)
-    assert found == expected
+    assert seen == expected
