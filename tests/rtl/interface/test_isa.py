@@ -92,6 +92,6 @@ def test_unknown_fields_are_refused(name: str) -> None:
 @pytest.mark.parametrize("command", [0, 7, 15, 1 << 255])
 def test_numbers_that_are_no_command_are_refused(command: int) -> None:
     with pytest.raises(
-        ValueError, match=rf"^no command: opcode {command & 15} is none of \[1, 2, 3, 4, 5, 6\]$"
+        ValueError, match=rf"^no command: opcode {command & 15} is not one of \[1, 2, 3, 4, 5, 6\]$"
     ):
         decode(command)
