@@ -65,10 +65,11 @@ def test_a_caller_that_stops_asking_ends_the_rest(tmp_path: Path) -> None:
     results.close()
 
 
-def test_an_interrupt_of_the_caller_reaches_the_workers(tmp_path: Path) -> None:
+def caller(folder: Path, items: int) -> subprocess.Popen[str]:
+    """Another program whose workers wait, once the first of them has written the file ``1`` of ``folder``."""
     program = (
         "from pathlib import Path; from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import "
-        f"wait_for_interrupt as work; list(run_all(work, [Path({str(tmp_path)!r}) / '1'] * 3, workers=1))"
+        f"wait_for_interrupt as work; list(run_all(work, [Path({str(folder)!r}) / '1'] * {items}, workers=1))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
@@ -77,9 +78,15 @@ def test_an_interrupt_of_the_caller_reaches_the_workers(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "1").exists():
+    mark = folder / "1"
+    while not mark.exists() or not mark.read_text():
         assert process.poll() is None
         time.sleep(0.01)
+    return process
+
+
+def test_an_interrupt_of_the_caller_reaches_the_workers(tmp_path: Path) -> None:
+    process = caller(tmp_path, items=3)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0
@@ -88,24 +95,10 @@ def test_an_interrupt_of_the_caller_reaches_the_workers(tmp_path: Path) -> None:
 
 
 def test_a_kill_of_the_caller_ends_the_workers(tmp_path: Path) -> None:
-    program = (
-        "from pathlib import Path; from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import "
-        f"wait_for_interrupt as work; list(run_all(work, [Path({str(tmp_path)!r}) / '1'], workers=1))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    mark = tmp_path / "1"
-    while not mark.exists() or not mark.read_text():
-        assert process.poll() is None
-        time.sleep(0.01)
+    process = caller(tmp_path, items=1)
     process.kill()
     process.communicate()
-    wait_until(lambda: not is_running(int(mark.read_text())))
+    wait_until(lambda: not is_running(int((tmp_path / "1").read_text())))
 
 
 def test_workers_never_import_from_the_current_folder(tmp_path: Path) -> None:
