@@ -34,14 +34,14 @@ class Bundle(wiring.Signature):
     """A signature whose ports are named after it with one underscore, e.g. ``host_address``.
 
     Ports of streams and other signatures of Amaranth have two, e.g. ``request__valid``. A member with an empty name
-    leaves its part of the name out.
+    adds nothing to the names of its ports.
 
     Parameters
     ----------
     members : dict of str to Member
         As for any signature.
     names : mapping, optional
-        Verilog names of members that have other ones than in Python.
+        Verilog names of the members whose names differ from those in Python.
     """
 
     def __init__(self, members: Mapping[str, wiring.Member], *, names: Names | None = None) -> None:
@@ -50,7 +50,7 @@ class Bundle(wiring.Signature):
 
     @property
     def names(self) -> Names:
-        """Verilog names of members that have other ones than in Python."""
+        """Verilog names of the members whose names differ from those in Python."""
         return self._names
 
     def __eq__(self, other: object) -> bool:
@@ -72,14 +72,14 @@ class Block(wiring.Component):
     signature : dict or Signature
         The members.
     names : mapping, optional
-        Verilog names of members that have other ones than in Python.
+        Verilog names of the members whose names differ from those in Python.
     """
 
-    # Amaranth warns of components that are never elaborated, and repeated blocks are not.
+    # Amaranth warns of components that are never elaborated, as repeated blocks are.
     _MustUse__silence = True
 
     port_names: ClassVar[Mapping[str, str]] = {}
-    """Verilog names of ports that would be named otherwise, by the names that their members give them."""
+    """Verilog names of ports that are renamed, by the names that their members would give them."""
 
     _parameters: Mapping[str, object]
 
@@ -113,12 +113,12 @@ class Block(wiring.Component):
 
     @property
     def macro(self) -> bool:
-        """Whether the module is written as ports only, its place to be taken by a hard macro."""
+        """Whether the module is written as ports only, for a hard macro to take its place."""
         return False
 
     @property
     def observed(self) -> bool:
-        """Whether benches look at the ports of the module: no simulator may dissolve it in its surroundings."""
+        """Whether benches look at the ports of the module: no simulator may inline it."""
         return False
 
     @property
@@ -165,7 +165,8 @@ def port_values(block: Block) -> dict[str, tuple[Port, Signal]]:
     Raises
     ------
     ValueError
-        If the block or one of its ports has a name that is no Verilog identifier, or a port has no bits.
+        If the block or one of its ports has a name that is not a Verilog identifier, two ports have one name, or a port
+        has no bits.
     """
     if not _IDENTIFIER.match(block.block_name):
         raise ValueError(f"block name {block.block_name!r} is not a Verilog identifier")
@@ -226,7 +227,7 @@ def _elements(value: Any, index: tuple[int, ...], dimensions: int) -> Iterator[t
 
 
 def check_integers(what: str, *, minimum: int, **values: object) -> None:
-    """Refuse parameters that are no integers of at least ``minimum``.
+    """Refuse parameters that are not integers of at least ``minimum``.
 
     Raises
     ------

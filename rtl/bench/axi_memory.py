@@ -23,8 +23,8 @@ WRITES_WAITING = 4
 class AxiBenchMemory(Block):
     """Word memory with an AXI4 subordinate port for bursts of one word.
 
-    Reads go before writes that have not been answered, so a manager that counts on an order without waiting for
-    answers reads old words. Contents are those of the block ``memory``, a :class:`rtl.bench.memory.BenchMemory`.
+    Reads overtake writes that have not been answered, so a manager that relies on their order without waiting for
+    answers reads old words. The words are in the block ``memory``, a :class:`rtl.bench.memory.BenchMemory`.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class AxiBenchMemory(Block):
 
         write_address, write_word = address(addresses.o.payload), word(words.o.payload)
         request = Signal(layout)
-        write = Signal()  # a write is asked for, and reads are not, or it was asked for before them
+        write = Signal()  # a write is requested, and no read, or the write was requested first
         held = Signal()
         read = Signal()
         m.d.comb += [

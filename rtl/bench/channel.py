@@ -12,20 +12,20 @@ from rtl.lib.delay import Delay
 __all__ = ["BURST_BITS", "CHANCE_BITS", "STALL_BITS", "Channel", "Faults"]
 
 CHANCE_BITS = 32
-"""A chance of 1 is 2 to this."""
+"""Bits of a chance, in units of 2^-32."""
 BURST_BITS = 8
 STALL_BITS = 16
 
 
 class Faults(Bundle):
-    """Faults of channels, seen from who sets them; see :class:`Channel`.
+    """Settings of the faults of channels, seen from their driver; see :class:`Channel`.
 
     Members
     -------
     flip_rate, stall_rate : Out(32)
         Chances.
     burst : Out(8), stall_mask : Out(16)
-        Wires of a burst, and bits of a stall's random length that are used.
+        Wires that a burst may flip, and mask of a stall's random length.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Bench-only: the cycle number that bench blocks get as an input."""
+"""Bench-only: the number of the current cycle, an input of bench blocks."""
 
 __all__ = ["TIME_BITS"]
 

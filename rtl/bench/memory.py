@@ -1,4 +1,4 @@
-"""Bench-only memory behind a memory port: latency, bandwidth, seeded random stalls; contents by the back door."""
+"""Bench-only memory behind a memory port: latency, bandwidth, seeded random stalls; a back door to its contents."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ CONTENTS = "contents"
 
 
 class MemorySettings(Bundle):
-    """How a bench memory behaves, seen from who sets it.
+    """Settings of a bench memory, seen from their driver.
 
     Members
     -------
@@ -96,7 +96,9 @@ class BenchMemory(Block):
         take_port = flight.read_port(domain="comb")
 
         now = Signal(32)
-        random = Signal(32, init=1, reset_less=True)  # else a seed that comes with the reset would be lost
+        random = Signal(
+            32, init=1, reset_less=True
+        )  # with a reset, a seed taken during the reset would be lost
         following = next_random(m, "random", random)
         m.d.sync += [
             now.eq(now + 1),

@@ -1,4 +1,4 @@
-"""Bench-only mesh of routers without dies: its local ports are its ports."""
+"""Bench-only mesh of routers without dies: its ports are the routers' local ports."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mesh_links(rows: int, cols: int) -> tuple[tuple[int, int], ...]:
 
 
 class MeshFaults(Bundle):
-    """Faults and counters of the links of a mesh with adapters, seen from who sets them.
+    """Faults and counters of the links of a mesh with adapters, seen from the block that sets and reads them.
 
     Members
     -------
@@ -90,7 +90,7 @@ class RouterMesh(Block):
     links : MeshLinks, optional
         Adapters; without them links are wires.
     engines : bool
-        The ways of the routers to engines are members, too.
+        Whether the routers' ports to engines are members, too.
 
     Members
     -------
@@ -156,7 +156,7 @@ class RouterMesh(Block):
                 for n, engine in enumerate(self.engines[number]):
                     connect(m, flipped(engine.i), router.engine_i[n])
                     connect(m, router.engine_o[n], flipped(engine.o))
-        # At an edge nothing comes and nothing goes, as signals are 0 by default.
+        # Inputs at the edges of the mesh stay unconnected: signals are 0 by default.
         faulty = []
         for here, there in mesh_links(self._rows, self._cols)[::2]:
             side = RouterPort.EAST if there == here + 1 and self._cols > 1 else RouterPort.SOUTH

@@ -1,4 +1,4 @@
-"""Bench-only traffic: a node that sends single flits to random targets, and counts what comes to it."""
+"""Bench-only traffic: a node that sends single flits to random targets, and counts the flits that it receives."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class TrafficNode(Block):
         m.d.comb += self.value.eq(Array(counts.values())[self.select])
 
         arrivals, targets = Signal(32, init=1), Signal(32, init=1)
-        early, late = Signal(32), Signal(32)  # waiting flits: those before the measured ones, and these
+        early, late = Signal(32), Signal(32)  # waiting flits: unmeasured ones, and measured ones behind them
         sent = Signal()
         m.d.comb += [
             self.generates.eq(self.run & (arrivals[:16] < self.rate)),
@@ -177,9 +177,9 @@ class TrafficNode(Block):
                 ]
 
         arrived = flit(self.i.payload)
-        found = fields(arrived.data)
-        expected = _hash(m, "arrived", arrived, found)
-        check = Signal(len(found.check))
+        received = fields(arrived.data)
+        expected = _hash(m, "arrived", arrived, received)
+        check = Signal(len(received.check))
         m.d.comb += [
             self.i.ready.eq(1),
             self.receives.eq(self.i.valid),
@@ -192,20 +192,22 @@ class TrafficNode(Block):
                 counts["misrouted"].eq(
                     counts["misrouted"] + ((arrived.row != self.row) | (arrived.col != self.col))
                 ),
-                counts["wrong"].eq(counts["wrong"] + (found.check != check)),
+                counts["wrong"].eq(counts["wrong"] + (received.check != check)),
                 counts["received_sum"].eq(counts["received_sum"] + expected),
             ]
-            with m.If(found.measured):
+            with m.If(received.measured):
                 m.d.sync += [
                     counts["measured"].eq(counts["measured"] + 1),
                     counts["received_time"].eq(counts["received_time"] + self.now),
-                    counts["network_time"].eq(counts["network_time"] + (self.now - found.entry)[:TIME_BITS]),
+                    counts["network_time"].eq(
+                        counts["network_time"] + (self.now - received.entry)[:TIME_BITS]
+                    ),
                 ]
         return m
 
 
 def _hash(m: Module, name: str, flit: data.View, content: data.View) -> Value:
-    """32 bits that a flit's time, source and target give: each step can be undone, so a change of one changes them."""
+    """A 32-bit hash of a flit's time, source and target. Each step is invertible, so a change of one changes it."""
     known = Cat(flit.col, flit.row, flit.source, content.measured)
     bits = Signal(32, name=f"{name}_hash_0")
     m.d.comb += bits.eq(content.entry ^ (known << 5))

@@ -1,8 +1,8 @@
 """Accumulator buffer: 32-bit sums, one bank a column, with the adder that sums over K tiles.
 
 Column c works c cycles after column 0, as the sums leave the array, so nothing has to be deskewed. Each column keeps
-even and odd addresses in two SRAMs. The array walks through ascending addresses, so the SRAM that it leaves alone
-serves the store unit.
+even and odd addresses in two SRAMs. The array uses ascending addresses, so the SRAM that it does not read serves the
+store unit.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -20,7 +20,7 @@ __all__ = ["AccumulatorBuffer", "AccumulatorColumn", "accumulate_layout"]
 
 
 def accumulate_layout(depth: int) -> data.StructLayout:
-    """What travels along the columns with a row of sums, one cycle ahead of them."""
+    """Control that travels along the columns with a row of sums, one cycle ahead of them."""
     return data.StructLayout(
         {
             "valid": 1,
@@ -51,15 +51,20 @@ class AccumulatorColumn(Block):
     Members
     -------
     control_in, control_out : accumulate_layout(depth), as plain bits
-        ``control_in`` comes a cycle before its sum; ``control_out`` is it a cycle later, for the next column.
+        ``control_in`` comes a cycle before its sum; ``control_out`` is the same one cycle later, for the next column.
     psum : In(32)
         Sum of one tile, from the array.
     store_start, store_address
         Read one sum; the address holds until ``store_busy`` is low again.
     store_busy : Out(1)
-        High from the cycle after ``store_start`` until ``store_data`` is there.
+        High from the cycle after ``store_start`` until ``store_data`` is valid.
     store_data : Out(32)
         The sum read last.
+
+    Raises
+    ------
+    ValueError
+        If ``depth`` is not an even number of at least 2.
     """
 
     def __init__(self, *, dtype: Dtype, stages: int, depth: int, macro: bool = False) -> None:
@@ -91,7 +96,7 @@ class AccumulatorColumn(Block):
         m.d.sync += adding.eq(self.control_in)
         m.d.comb += self.control_out.eq(adding)
 
-        # Reads of the array come first; a waiting store takes the SRAM that the array leaves alone.
+        # Reads of the array come first; a waiting store takes the SRAM that the array does not read.
         reads = Signal()
         waiting = Signal()
         pending = Signal()

@@ -1,4 +1,4 @@
-"""Activation streamer: sends the activation vectors of each tile, and says what becomes of their sums."""
+"""Activation streamer: sends the activation vectors of each tile into the array, and controls where their sums go."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
@@ -17,7 +17,7 @@ __all__ = ["ActivationStreamer"]
 
 
 class ActivationStreamer(Block):
-    """Second half of the array unit: begins a tile when its weights stand and the one before is over.
+    """Second half of the array unit: begins a tile when its weights are loaded and the previous tile is over.
 
     A tile takes max(m, R, P) cycles: m for its activations, at least R so that the next weights can follow, at
     least P so that two sums for one address never overtake each other in the adder.
@@ -28,7 +28,7 @@ class ActivationStreamer(Block):
         GEMM commands, in step with their weights.
     loaded : In(1), starts : Out(1)
         The weights of the next tile are in the shadow registers; the tile begins in this cycle.
-    read_* : Out
+    read : Out(OperandReadPort)
         Read port of the activation buffer.
     swap : Out(1)
         Control of the array, in step with the vectors.
@@ -37,8 +37,8 @@ class ActivationStreamer(Block):
     post : Out(SEMAPHORES)
         Semaphores posted in this cycle.
     busy, macs, waits, idle : Out
-        A vector is read, and the multiply-adds that it makes; the weights of the next tile are on their way;
-        no command is here.
+        A vector is read, and the multiply-adds that it makes; the streamer waits for the weights of the next tile;
+        it has no command.
     """
 
     def __init__(self, *, die: DieSpec) -> None:
@@ -213,7 +213,7 @@ class ActivationStreamer(Block):
                 )
             ]
             near, far = (before[0] & (before[1:] == sum_address) for before in sums_before[-2:])
-            # On their own, not in one vector with the address that they are made from.
+            # A delay of their own, not in one vector with the address that they are made from.
             flags = Delay(width=2, cycles=away, reset_less=False)
             place(m, platform, "flags_delay", flags)
             m.d.comb += [flags.i.eq(Cat(near, far)), Cat(control.near, control.far).eq(flags.o)]

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from chiplet.machine.specs import Dtype
 from rtl.block import Block, place
+from rtl.compute.mac import OPERAND_BITS
 from rtl.compute.pe import PE
 from rtl.lib.delay import Delay, Skew
 from rtl.lib.widths import index_bits
@@ -18,7 +19,7 @@ __all__ = ["Array", "Row"]
 
 
 def row_ports(*, height: int, rows: int, cols: int, element: int) -> dict[str, Member]:
-    """Ports of ``height`` rows of the array."""
+    """Ports of ``height`` of the array's ``rows`` rows; an operand has ``element`` bits."""
     count = index_bits(rows)
     return {
         "a": In(height * element),
@@ -49,15 +50,19 @@ class Row(Block):
 
     Members
     -------
-    a, swap : activation of this row, and whether it is the first of a tile.
-    load, count, w : weight vector for the shadow registers; ``count`` rows below want one too.
-    psum_in, psum_out : sums from above and to below, ``cols`` times 32 bits.
-    *_next : the control for the row below, P cycles later.
+    a : In(E), swap : In(1)
+        Activation of this row, E bits, and whether it is the first of a tile.
+    load : In(1), count : In, w_in : In(cols * E), w_out : Out(cols * E)
+        Weight vector for the shadow registers; ``count`` rows below still need one. ``w_out`` goes to the row below.
+    psum_in : In(cols * 32), psum_out : Out(cols * 32)
+        Sums from above and to the row below.
+    swap_next, load_next, count_next : Out
+        The control for the row below, P cycles later.
     """
 
     def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
-        self._element = 16 if dtype == "bf16" else 8
+        self._element = OPERAND_BITS[dtype]
         super().__init__(row_ports(height=1, rows=rows, cols=cols, element=self._element))
 
     @property
@@ -94,8 +99,8 @@ class Row(Block):
 
 
 class ArrayRows(Block):
-    """``height`` rows below each other, as two halves: a module for each size, so that text and time of generation
-    grow with the logarithm of the height.
+    """``height`` consecutive rows, as two halves: one module for each size, so that text and time of generation grow
+    with the logarithm of the height.
 
     Parameters
     ----------
@@ -111,7 +116,7 @@ class ArrayRows(Block):
 
     def __init__(self, *, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
         self._height, self._rows, self._cols, self._dtype, self._stages = height, rows, cols, dtype, stages
-        self._element = 16 if dtype == "bf16" else 8
+        self._element = OPERAND_BITS[dtype]
         super().__init__(row_ports(height=height, rows=rows, cols=cols, element=self._element))
 
     @property
@@ -177,7 +182,7 @@ class Array(Block):
 
     def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
-        self._element = 16 if dtype == "bf16" else 8
+        self._element = OPERAND_BITS[dtype]
         super().__init__(
             {
                 "a": In(rows * self._element),

@@ -1,8 +1,8 @@
 """Array unit: carries out GEMM commands, one stationary tile after the other without a bubble.
 
-Two engines share the work. The weight loader sends the weights of a tile down the array while the activation
-streamer still sends the activations of the tile before; the streamer starts a tile as soon as its weights stand
-and the last slot of the tile before is over.
+It has two halves. The weight loader sends the weights of a tile down the array while the activation streamer still
+sends the activations of the previous tile; the streamer starts a tile as soon as its weights are loaded and the
+previous tile is over.
 """
 
 from amaranth.hdl import Module
@@ -39,7 +39,7 @@ class ArrayUnit(Block):
     control : Out; panel_end, command_end : In(1)
         To and from the accumulator buffer.
     idle : Out(1)
-        No command is here.
+        The unit has no command.
     weight_row, busy, macs, stall_* : Out
         For the counters: a weight vector enters the array; an activation vector is read, and the multiply-adds
         that it makes; no vector is read because of semaphores, or because weights are still on their way.

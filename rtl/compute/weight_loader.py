@@ -24,17 +24,17 @@ class WeightLoader(Block):
     command : In(stream)
         GEMM commands.
     needs, needs_ok, take
-        Semaphores wanted, whether all are there, and that they are taken in this cycle.
-    read_* : Out
+        Semaphores that it waits for, whether all are above zero, and that they are taken in this cycle.
+    read : Out(OperandReadPort)
         Read port of the weight buffer.
     load, count : Out
         Control of the array, in step with the vectors.
     loaded : Out(1), free : In(1)
         The shadow registers hold a whole tile; they are free from this cycle on, because its activations begin.
     following : Out(stream)
-        The command, as soon as its first weights are on their way: its activations are next.
+        The command for the activation streamer, as soon as its first weights have been read.
     stall_semaphore, idle : Out(1)
-        Weights could be read but for semaphores; no command is here.
+        Weights could be read, but a semaphore is missing; the loader has no command.
     """
 
     def __init__(self, *, die: DieSpec) -> None:
@@ -79,7 +79,7 @@ class WeightLoader(Block):
         loading = Signal()  # inside a tile
         first_of_panel = Signal()
         first_of_command = Signal()
-        room = Signal()  # for a tile in the shadow registers, and for its command behind this unit
+        room = Signal()  # for a tile in the shadow registers, and for its command in ``following``
         start = Signal()
         send = Signal()
         last_row = Signal()

@@ -119,9 +119,9 @@ class CommandProcessor(Block):
     Members
     -------
     start, address, commands
-        Begin a program: memory word of its first command, and how many there are.
+        Begin a program: memory word of its first command, and number of commands.
     running, done, error : Out(1)
-        A program runs; one has ended; it met a word that is not a command, and stopped there.
+        A program runs; one has ended; a word was not a command, and the program stopped there.
     units_idle : In(1)
         No unit has a command.
     request : Out(stream), response : In(stream)
@@ -178,7 +178,7 @@ class CommandProcessor(Block):
         m = Module()
         words = self._memory.command_words
 
-        # Ask for the program, as far ahead as the queue of fetched commands has room.
+        # Read the program ahead, as far as the queue of fetched commands has room.
         ahead = COMMANDS_AHEAD
         fetched = Queue(width=COMMAND_BITS, depth=ahead)
         place(m, platform, "fetched", fetched)

@@ -28,7 +28,7 @@ FIRSTS = {"array_first", "nop_first"}
 LASTS = {"array_last", "nop_last"}
 """Counters that hold a time: the value of ``cycles`` at the first, or at the last event."""
 WIDE = {"send_stall_semaphore": 3, "send_stall_link": 3, "receive_stall_semaphore": 3}
-"""Bits of the amounts that can be more than 1 in a cycle, beside ``macs``."""
+"""Bits of the counters' inputs that can be more than 1 in a cycle, apart from ``macs``."""
 
 
 def _of_side(name: str, number: int) -> str:

@@ -1,4 +1,4 @@
-"""Compute die: command processor, load, store and array units, buffers, array, registers."""
+"""Compute die: command processor, load, store and array units, buffers, array, registers; in a package, an engine."""
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
@@ -286,7 +286,7 @@ class Die(Block):
         load_unit: LoadUnit,
         store_unit: StoreUnit,
     ) -> tuple[Any, Value]:
-        """Engine, exchange buffer and the port to it; return the memory port of the units, and whether all is idle."""
+        """Add engine, exchange buffer and exchange port; return the units' memory port, and whether all is idle."""
         assert self._nop is not None
         nop, memory = self._nop, self._memory
         depth = exchange_depth(nop, memory)

@@ -84,16 +84,16 @@ class _Converted:
 class Emitter(BlockPlatform):
     """Elaboration platform that converts every distinct block once, the blocks inside it first.
 
-    What a block is, is its class and all its parameters (:attr:`rtl.block.Block.identity`), whether or not its name
-    has them all. The first block of a name becomes the module of that name; one of the same class with other parameters
-    gets a digest of its identity at the end of its name.
+    Class and all parameters identify a block (:attr:`rtl.block.Block.identity`), whether or not its name shows them.
+    The first block of a name becomes the module of that name; one of the same class with other parameters gets a digest
+    of its identity at the end of its name.
     """
 
     def __init__(self) -> None:
         self._converted: dict[str, _Converted] = {}
         self._names: dict[str, str] = {}  # of the modules, by the identity of their blocks
         self._owners: dict[str, Block] = {}  # the first block of each name
-        self._open: list[str] = []
+        self._open: list[str] = []  # being converted: each contains the next
 
     @property
     def rtlil(self) -> str:
@@ -118,8 +118,8 @@ class Emitter(BlockPlatform):
     def instance(self, name: str, block: Block) -> Instance:
         """Convert ``block`` unless done before; return an instance connected to its signals.
 
-        The signals belong to the user from now on, and are named after the instance: port ``o`` of ``pe_3``
-        becomes the wire ``pe_3__o``, whatever else the user holds.
+        The signals now belong to the block that contains the instance, and are named after it: port ``o`` of ``pe_3``
+        becomes the wire ``pe_3__o``, which collides with no other name there.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class Emitter(BlockPlatform):
         return memory.elaborate(None)
 
     def convert(self, block: Block) -> _Converted:
-        """Convert ``block`` unless an equal one was converted before; errors as :meth:`instance`."""
+        """Convert ``block`` unless an equal one was converted before. Raises as :meth:`instance`."""
         identity = block.identity
         ports = tuple(port for port, _ in port_values(block).values())
         name = self._names.get(identity)
@@ -174,9 +174,9 @@ class Emitter(BlockPlatform):
         return converted
 
     def _new_name(self, block: Block) -> str:
-        """Name of the module of a block that was not met before.
+        """Name of the module of a block that has not been converted yet.
 
-        No other name can be given to a hard macro, and a name of two classes is a mistake in a :attr:`block_name`.
+        A hard macro cannot be renamed, and two classes of one name are a mistake in a ``block_name``.
         """
         name = block.block_name
         first = self._owners.get(name)
@@ -227,7 +227,7 @@ def emit(
     """Write ``top`` and all blocks under it as Verilog, a module a file.
 
     Instances, memories, ports and registers keep their names; a wire keeps its name where something reads it.
-    A signal that a bench looks at is kept, whatever becomes of it, by ``attrs={"keep": 1}``.
+    ``attrs={"keep": 1}`` keeps a signal that only a bench reads.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ def emit(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Let Python not look for garbage: it would go over millions of nets, all in use, time and again."""
+    """Pause garbage collection: it would scan millions of nets, all of them in use, over and over."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -18,7 +18,7 @@ from rtl.processes.temporary import removed_at_end
 
 __all__ = ["check_output", "check_output_folder", "output_file", "write_output", "write_outputs"]
 
-KINDS = {
+FILE_TYPES = {
     stat.S_IFDIR: "folder",
     stat.S_IFIFO: "pipe",
     stat.S_IFSOCK: "socket",
@@ -26,7 +26,7 @@ KINDS = {
     stat.S_IFBLK: "device",
 }
 STREAMS = (Path("/proc"), Path("/dev/fd"), Path("/dev/stdin"), Path("/dev/stdout"), Path("/dev/stderr"))
-"""Names of open files. Whatever they lead to is not to be replaced behind the back of the process that opened it."""
+"""Names of open files. What they lead to must not be replaced: a process has it open."""
 
 
 def check_output(path: Path) -> Path:
@@ -45,7 +45,7 @@ def check_output(path: Path) -> Path:
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
         raise ValueError(
-            f"{path}: is a {KINDS.get(stat.S_IFMT(mode), 'special file')}: must be a plain file, or absent"
+            f"{path}: is a {FILE_TYPES.get(stat.S_IFMT(mode), 'special file')}: must be a plain file, or absent"
         )
     _check_writable(target.parent)
     return target
@@ -65,8 +65,9 @@ def check_output_folder(path: Path) -> Path:
 
 
 def write_output(path: Path, content: str | bytes) -> None:
-    """Write ``content`` (text as UTF-8) to ``path``, on the disk before this returns; errors are those of
-    :func:`check_output`.
+    """Write ``content`` (text as UTF-8) to ``path``, and return when it is on the disk.
+
+    Raises as :func:`check_output`.
     """
     with output_file(path) as file, file.open("wb") as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
@@ -77,7 +78,7 @@ def write_output(path: Path, content: str | bytes) -> None:
 def write_outputs(folder: Path, contents: Mapping[str, str]) -> None:
     """Write several files into ``folder``: all of them, or none if one cannot be written.
 
-    Errors are those of :func:`check_output`.
+    Raises as :func:`check_output`.
     """
     for name in contents:
         check_output(folder / name)
@@ -89,9 +90,9 @@ def write_outputs(folder: Path, contents: Mapping[str, str]) -> None:
 
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` for the context to fill, which takes its place if the context ends without an error.
+    """Give the context a file beside ``path`` to fill. It replaces ``path`` if the context ends without an error.
 
-    It is removed if the context ends with one, or the process ends. Errors are those of :func:`check_output`.
+    It is removed if the context ends with an error, or if the process ends. Raises as :func:`check_output`.
     """
     target = check_output(path)
     with _file_beside(target) as file:
@@ -115,7 +116,7 @@ def _file_beside(target: Path) -> Iterator[Path]:
 def _end_of_links(path: Path) -> Path:
     try:
         return path.resolve()
-    except RuntimeError:  # so Python tells of links that lead to each other
+    except RuntimeError:  # how Python reports a loop of links
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
@@ -127,7 +128,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Make and remove a file in ``folder``, or in the folder that it will be made in."""
+    """Check that a file can be made in ``folder``, or where ``folder`` will be made. Raises OSError if not."""
     while (mode := _mode(folder)) is None:
         folder = folder.parent
     if not stat.S_ISDIR(mode):

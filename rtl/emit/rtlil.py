@@ -1,4 +1,4 @@
-"""RTLIL text, the netlist format between Amaranth and Yosys: what makes it clean, and the way to Verilog."""
+"""RTLIL text, the netlist format between Amaranth and Yosys: cleaned, and converted to Verilog."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def keep_hierarchy(text: str, *modules: str) -> str:
 def tidy(text: str, *, order: Sequence[str], black_box: bool) -> str:
     """Clean the RTLIL of one block, so that all names in it are Verilog identifiers.
 
-    Dropped are initial contents of memories, wires without bits, names for the fields of structures, an
-    unused clock or reset, the :data:`MARKER`, and all attributes but initial values of registers and what is
-    to be kept. Modules inside the block, named ``block.inner``, become ``block__inner`` and come before it.
+    It drops initial contents of memories, wires without bits, names for the fields of structures, an unused clock
+    or reset, the :data:`MARKER`, and all attributes but ``init`` of registers and ``keep``. Modules inside the block,
+    named ``block.inner``, become ``block__inner`` and come before it.
 
     Parameters
     ----------
     text
         RTLIL of the block, its top module first.
     order
-        Names of ports in the order wanted.
+        Names of ports in their order in Verilog.
     black_box
-        Leave nothing of the block but its ports.
+        Keep nothing of the block but its ports.
     """
     modules = [_tidy_module(match[0], order, black_box) for match in _MODULE.finditer(text)]
     return "\n".join(modules[:1] if black_box else reversed(modules))
@@ -110,12 +110,12 @@ def _tidy_module(text: str, order: Sequence[str], black_box: bool) -> str:
 
 
 def _is_field(name: str, uses: Counter[str]) -> bool:
-    """Whether a wire only gives part of another one a name: declared, connected, never read."""
+    """Whether a wire only names a part of another wire: declared, connected, never read."""
     return uses[name] == 2 and _IDENTIFIER.fullmatch(name) is None
 
 
 def _legal(text: str, names: Iterable[str]) -> str:
-    """Rename what is no Verilog identifier: the second ``state``, called ``state$2``, to ``state_2``."""
+    """Rename whatever is not a Verilog identifier: the second ``state``, called ``state$2``, to ``state_2``."""
     taken = set(names)
     new: dict[str, str] = {}
     for name in names:
@@ -130,12 +130,12 @@ def _legal(text: str, names: Iterable[str]) -> str:
 def to_verilog(text: str, *, top: str, narrow: Iterable[str] = ()) -> dict[str, str]:
     """Verilog of each module in ``text``, the RTLIL of a whole design with the top module ``top``.
 
-    In the modules of ``narrow``, operators have no more bits than are used of them.
+    In the modules of ``narrow``, operators get only as many bits as their users read.
 
     Raises
     ------
     YosysError
-        If the netlist is inconsistent, e.g. an instance has a port that its module has not, or one of its
+        If the netlist is inconsistent, e.g. an instance has a port that its module does not have, or one of its
         names is a keyword of Verilog.
     """
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
@@ -151,15 +151,15 @@ def to_verilog(text: str, *, top: str, narrow: Iterable[str] = ()) -> dict[str, 
 
 
 def _with_ports(text: str) -> str:
-    """Declare each port of a Verilog module once, in the head, instead of by name, direction and kind."""
+    """Declare each port of a Verilog module once, in its head; Yosys names it there and declares it twice below."""
     declared: dict[str, str] = {}
 
-    def take(match: re.Match[str]) -> str:
-        direction, shape, name, kind, value = match.groups()
-        declared[name] = f"  {direction} {kind} {shape}{name}{value or ''}"
+    def collect(match: re.Match[str]) -> str:
+        direction, shape, name, net_type, value = match.groups()
+        declared[name] = f"  {direction} {net_type} {shape}{name}{value or ''}"
         return ""
 
-    body = _DECLARATION.sub(take, text)
+    body = _DECLARATION.sub(collect, text)
 
     def head(match: re.Match[str]) -> str:
         ports = ",\n".join(declared[name] for name in re.findall(r"\w+", match[2]))

@@ -1,4 +1,4 @@
-"""The packaged Yosys, never one that happens to be installed: what it writes depends on its version."""
+"""Runs the Yosys that comes as a package, never another one on the path: its output depends on its version."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
     script
         Commands, a line each.
     what
-        Name of the design, for the message of an error.
+        Name of the design, for error messages.
     folder
-        The folder that it reads and writes files in.
+        Current folder of Yosys; a temporary folder by default.
 
     Raises
     ------
@@ -48,11 +48,11 @@ def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
 
 
 def _has_cache() -> bool:
-    """Whether there is a place for Yosys in machine code: it is WebAssembly, and its runtime insists on a cache."""
-    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    """Whether the user's cache can be written: Yosys is WebAssembly, and its runtime keeps the machine code there."""
+    configured = Path(os.environ.get("XDG_CACHE_HOME") or "")
     try:
-        place = (given if given.is_absolute() else Path.home() / ".cache") / "wasmtime"
-        place.mkdir(parents=True, exist_ok=True)
+        cache = (configured if configured.is_absolute() else Path.home() / ".cache") / "wasmtime"
+        cache.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return False
-    return os.access(place, os.W_OK)
+    return os.access(cache, os.W_OK)

@@ -1,4 +1,4 @@
-"""Reads chunks out of the exchange buffer ahead of time and gives their flits one by one."""
+"""Reads chunks out of the exchange buffer ahead of time and offers their flits one by one."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ from rtl.interface.isa import COUNT_BITS
 from rtl.interface.memory_port import ExchangeReadPort
 from rtl.lib.queue import Queue
 
-__all__ = [
-    "ChunkReader",
-]
+__all__ = ["ChunkReader"]
 
 AHEAD = 4
-"""Words read ahead: one is given, one comes, and two hide that the bank was somebody else's."""
+"""Words read ahead: one is offered, one comes, and two hide cycles in which the bank serves another port."""
 
 
 class ChunkReader(Block):
-    """``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
+    """Reads ``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
 
-    Behind the first ``lap`` chunks the addresses go on ``wrap`` further; with a ``lap`` of 0 they never do.
+    After the first ``lap`` chunks, ``wrap`` is added to the addresses as well; with a ``lap`` of 0 it never is.
 
     Members
     -------
     load : In(1), base, pitch, lap, wrap, chunks, flits, free : In
-        Begin, when all words of the chunks before have been read. The words of the first ``free`` chunks are read
-        without asking.
+        Begin; allowed when all words of the previous chunks have been read. The words of the first ``free`` chunks are
+        read without permission.
     asks : Out(1), word_ok : In(1), word_take : Out(1)
-        The next word is not one of these; it may be read; it is.
+        The next word needs permission; it may be read; it is read in this cycle.
     read : Out(ExchangeReadPort)
         Read port of the exchange buffer.
     o : Out(stream)
@@ -80,7 +78,7 @@ class ChunkReader(Block):
         last_word = Signal()
         next_chunk = Signal(BUFFER_ADDRESS_BITS)
         taken = Signal()
-        held = Signal(range(AHEAD + 1))  # words read, or on their way, that are not given yet
+        held = Signal(range(AHEAD + 1))  # words read, or on their way, whose last flit has not left
         given = Signal()
         m.d.comb += [
             last_word.eq(left <= per_word),

@@ -26,7 +26,7 @@ class ChunkWriter(Block):
     load : In(1)
         Begin with the chunk at ``base``.
     base, pitch, lap, wrap : In
-        As for the reader; those that are not written count as well. They hold while the chunks come.
+        As for the reader; chunks that are not written count as well. The inputs hold while the chunks come.
     by_source, source : In
         The chunk lies at ``base`` + ``source`` x ``pitch`` instead.
     i : In(stream)
@@ -34,7 +34,7 @@ class ChunkWriter(Block):
     post : In(SEMAPHORES)
         What the word of the flit posts.
     chunk : In(1)
-        A chunk is over, written or not.
+        A chunk ends, whether it was written or not.
     written : Out(1), written_post : Out(SEMAPHORES)
         A word is written, and what it posts.
     write : Out(ExchangeWritePort)

@@ -22,12 +22,12 @@ from rtl.lib.queue import Queue
 
 __all__ = ["ENGINE_UNITS", "Engine"]
 
-ENGINE_UNITS = tuple(f"{kind}_{side.text}" for kind in ("send", "receive") for side in SIDES)
+ENGINE_UNITS = tuple(f"{operation}_{side.text}" for operation in ("send", "receive") for side in SIDES)
 """Units of the engine, in the order of their ports."""
 
 
 class _UnitPorts(Bundle):
-    """What a unit has towards the die: semaphores, a read port of the exchange buffer, and strobes for the counters."""
+    """Ports of a unit to the die: semaphores, a read port of the exchange buffer, and strobes for the counters."""
 
     def __init__(self, *, depth: int, word_bytes: int) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class _UnitPorts(Bundle):
 
 
 class _SidePorts(Bundle):
-    """What the units of a side share: the write port of the receive unit, and the streams to and from the router."""
+    """Ports of one side: the write port of its receive unit, and the streams to and from the router."""
 
     def __init__(self, *, nop: NopSpec, depth: int, word_bytes: int) -> None:
         super().__init__(
@@ -67,7 +67,7 @@ class Engine(Block):
     send, receive : In(stream)
         SEND and RECEIVE commands.
     idle : Out(1)
-        No command is here.
+        The engine has no command.
     units : array
         Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the exchange buffer), and for the counters
         ``active``, ``stall_semaphore`` and ``flits``.
@@ -155,12 +155,21 @@ class Engine(Block):
         return m
 
     def _commands(
-        self, m: Module, platform: object, kind: str, layout: Any, commands: Any, units: dict[RouterPort, Any]
+        self,
+        m: Module,
+        platform: object,
+        operation: str,
+        layout: Any,
+        commands: Any,
+        units: dict[RouterPort, Any],
     ) -> list[Any]:
-        """Place ``units`` with their queues, and give each the commands of its side; signals that all are idle."""
+        """Place ``units`` with their queues, and give each the commands of its side.
+
+        Return signals that are all high when neither a unit nor a queue has a command.
+        """
         taken, idle = [], []
         for number, (side, unit) in enumerate(units.items()):
-            name = f"{kind}_{side.text}"
+            name = f"{operation}_{side.text}"
             queue = Queue(width=layout.size, depth=COMMANDS_WAITING)
             place(m, platform, f"{name}_queue", queue)
             place(m, platform, name, unit)

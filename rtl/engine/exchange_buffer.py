@@ -11,17 +11,15 @@ from rtl.interface.memory_port import ExchangeReadPort, ExchangeWritePort
 from rtl.lib.round_robin import next_in_turn
 from rtl.lib.sram import Sram
 
-__all__ = [
-    "ExchangeBuffer",
-]
+__all__ = ["ExchangeBuffer"]
 
 
 class ExchangeBuffer(Block):
     """Words in banks that take a read and a write each in a cycle: word a lies in bank a mod ``banks``.
 
     Ports that want the same bank take turns, but readers of the same word get it together. Streams with ascending
-    addresses collide once and then use different banks, so as many banks as words are wanted in a cycle serve them
-    all.
+    addresses collide once and then use different banks, so it is enough to have as many banks as words are wanted in a
+    cycle.
 
     Parameters
     ----------
@@ -40,8 +38,14 @@ class ExchangeBuffer(Block):
     -------
     read : In(ExchangeReadPort).array(readers)
     write : In(ExchangeWritePort).array(writers)
-        The reads of the next cycle see a write. The last write port never waits: the store unit, which writes through
-        it, says that it is done when its request has left.
+        A write is visible to the reads of the next cycle. The last write port never waits: the store unit writes
+        through it and reports completion as soon as its request has left.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer, ``banks`` is not a power of two that divides ``depth``, or ``word_bytes``
+        is not a multiple of 4.
     """
 
     def __init__(
@@ -92,7 +96,7 @@ class ExchangeBuffer(Block):
                     asked.eq(Cat(port.valid & (port.address[:bank_bits] == bank) for port in ports)),
                     grant.eq(turn),
                 ]
-                # The port that never waits takes nobody's turn.
+                # A write through the port that never waits does not change whose turn is next.
                 in_turn = ~grant[-1] if name == "write" else 1
                 with m.If(grant.any() & in_turn):
                     m.d.sync += last.eq(grant)

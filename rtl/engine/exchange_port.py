@@ -1,4 +1,4 @@
-"""Exchange port: the part of the memory port's addresses that lies in the die's own exchange buffer."""
+"""Exchange port: requests to memory addresses that lie in the die's own exchange buffer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ AHEAD = 4
 class ExchangePort(Block):
     """Sends a request to the memory behind the die, or to the exchange buffer.
 
-    Words come back in the order of their requests: a read waits until no word of the other kind is on its way.
+    Words come back in the order of their requests: a read of one of the two waits until no word of the other is on its
+    way.
 
     Parameters
     ----------

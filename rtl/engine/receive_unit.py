@@ -23,7 +23,7 @@ __all__ = ["ReceiveUnit"]
 
 
 class ReceiveUnit(Block):
-    """A link to the exchange buffer. Each side of the die has one.
+    """From a link to the exchange buffer. Each side of the die has one.
 
     A flit can be forwarded in the cycle in which it arrives. If the die adds to it, the local sums have been read ahead
     and meet it in the adders, one for each 32 bits; the result is forwarded at once. So a sum that passes through many
@@ -110,7 +110,7 @@ class ReceiveUnit(Block):
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 
-        # What goes on: the flit as it came, or its sum; and whether it ends a chunk.
+        # To write or pass on: the flit as it came, or its sum; and whether it ends a chunk.
         value = Signal(self._nop.flit_bits + 1)
         valid, ready, last, final = Signal(), Signal(), Signal(), Signal()
         adding, more = Signal(), Signal()
@@ -142,7 +142,7 @@ class ReceiveUnit(Block):
             adding.eq(started & (chunks != 0) & command.add),
             more.eq(to_come != 0),
             value.eq(Mux(command.add, summed[1:], Cat(flit.data, flit.tail))),
-            # What was written last is posted with its word, and no other post may come in that cycle.
+            # The last written word posts when it is written, and no other post may come in that cycle.
             valid.eq(
                 started
                 & (chunks != 0)
@@ -214,9 +214,8 @@ class ReceiveUnit(Block):
         joins: Signal,
         ready: Signal,
     ) -> tuple[Signal, Value]:
-        """Add; return whether a flit can come, and the sum: whether there is one, its bits, whether it is a tail.
-
-        The sum is that of this cycle if none waits.
+        """Place the adders; return whether a flit can come, and the sum: whether there is one, its bits, and whether it
+        ends a chunk. It is the oldest sum that waits, or else the one that leaves the adders in this cycle.
         """
         stages = self._die.stages
         flit = flit_layout(self._nop)(self.i.payload)
@@ -240,7 +239,7 @@ class ReceiveUnit(Block):
         comes = kind.o[0]
         result = Cat(*results, kind.o[1])
         m.d.comb += [
-            # Apart from the unit's ready, which may depend on that of who takes the sums.
+            # Independent of ``ready``, which may depend on the ready of the unit that takes the sums.
             may_add.eq(more & Mux(joins, self.join.valid, reader.o.valid) & (held != most)),
             take.eq(adding & self.i.valid & may_add),
             reader.o.ready.eq(take & ~joins),
@@ -257,8 +256,9 @@ class ReceiveUnit(Block):
     def _elaborate_onward(
         self, m: Module, platform: object, entry: Value, valid: Signal
     ) -> tuple[Value, Value, Value]:
-        """Pass on flits, each with whether it is handed over and whether it turns; return whether one can come, whether
-        none waits that is sent on, and whether none waits.
+        """Pass flits on. An ``entry`` is a flit, whether it is handed over, and whether it turns.
+
+        Return whether an entry can come, whether no entry waits to be sent on, and whether no entry waits at all.
         """
         queue = Queue(width=len(entry), depth=QUEUED_FLITS)
         place(m, platform, "onward", queue)
@@ -266,7 +266,7 @@ class ReceiveUnit(Block):
         there, taken = Signal(name="onward_there"), Signal(name="onward_taken")
         hands, turns = first[-2], first[-1]
         m.d.comb += [
-            # What goes on waits only if it is not taken at once.
+            # An entry enters the queue only if it is not taken at once.
             first.eq(Mux(queue.o.valid, queue.o.payload, entry)),
             there.eq(queue.o.valid | valid),
             queue.i.payload.eq(entry),
@@ -278,5 +278,5 @@ class ReceiveUnit(Block):
             self.forward.valid.eq(there & ~hands & ~turns),
             taken.eq(Mux(hands, self.hand.ready, Mux(turns, self.turn.ready, self.forward.ready))),
         ]
-        # What is handed over comes behind all that is sent on.
+        # Entries that are handed over come after all that are sent on.
         return queue.i.ready, ~queue.o.valid | hands, ~queue.o.valid

@@ -18,14 +18,14 @@ __all__ = ["SendUnit"]
 
 
 class SendUnit(Block):
-    """Exchange buffer to a link. Each side of the die has one.
+    """From the exchange buffer to a link. Each side of the die has one.
 
     Parameters
     ----------
     nop, memory : NopSpec, MemorySpec
         Flits, and words of the exchange buffer.
     along_row : bool
-        Whether it is the east's or the west's: targets are columns then, otherwise rows.
+        Whether it sends to the east or the west: its targets are columns then, otherwise rows.
 
     Members
     -------
@@ -74,9 +74,9 @@ class SendUnit(Block):
     @property
     def block_name(self) -> str:
         nop = self._nop
-        kind = "row" if self._along_row else "column"
+        line = "row" if self._along_row else "column"
         depth = exchange_depth(nop, self._memory)
-        return f"send_unit_{kind}_{depth}x{self._memory.word_bytes}_{nop.flit_bits}_c{nop.coordinate_bits}"
+        return f"send_unit_{line}_{depth}x{self._memory.word_bytes}_{nop.flit_bits}_c{nop.coordinate_bits}"
 
     @property
     def observed(self) -> bool:
@@ -91,7 +91,7 @@ class SendUnit(Block):
         active, started = Signal(), Signal()
         loaded = Signal()  # the reader has begun
         chunks = Signal(COUNT_BITS)  # that have not left yet
-        own_left = Signal(COUNT_BITS)  # of these, how many are in the buffer whatever the others are
+        own_left = Signal(COUNT_BITS)  # how many of these are the die's own, out of the exchange buffer
         forwards, coming, coming_ready = Signal(), Signal(), Signal()  # the chunk is one that is forwarded
         go, sent, over = Signal(), Signal(), Signal()
         flit = flit_layout(self._nop)

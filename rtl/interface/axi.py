@@ -23,7 +23,7 @@ WIDEST_BYTES = 128
 """Widest data bus of AXI4."""
 
 BURST_INCREMENT = 1
-"""AxBURST of a burst with ascending addresses, the usual one also for a single word."""
+"""AxBURST of a burst with ascending addresses, also usual for a single word."""
 
 CACHE_BUFFERABLE = 0b0011
 """AxCACHE of normal memory that is not cached and whose writes may be buffered."""
@@ -38,7 +38,7 @@ CHANNELS: dict[str, tuple[str, ...]] = {
     "ar": ADDRESS,
     "r": ("id", "data", "resp", "last"),
 }
-"""Signals of each channel beside valid and ready. Not there: lock, qos, region and user."""
+"""Signals of each channel beside valid and ready. Lock, qos, region and user are left out."""
 
 _ANSWERS = ("b", "r")
 

@@ -56,7 +56,7 @@ def opposite(port: RouterPort) -> RouterPort:
 
 
 def flit_layout(nop: NopSpec) -> data.StructLayout:
-    """A flit: its data, and beside them where its packet goes, in every flit of the packet alike.
+    """A flit: its data, and where its packet goes, which is the same in every flit of the packet.
 
     - ``col``, ``row``: place of the target's router.
     - ``source``: place of the sender along the row or column that the packet follows; routers do not read it.
@@ -84,7 +84,7 @@ def flit_stream(nop: NopSpec) -> stream.Signature:
 
 
 class FlitPort(Bundle):
-    """Flits both ways, seen from who has the port.
+    """Flits both ways, seen from the owner of the port.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Command layouts of a die's program: the only place that knows bits.
+"""Commands of a die's program: their fields, and the only place that knows which bits these are.
 
 A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
 each to the queue of its unit (array, load, store, engine); SET is carried out by the processor itself. Units run at
@@ -8,7 +8,7 @@ by others.
 
 What a program has to keep:
 
-- Counts are at least 1, which :func:`check_fields` sees to: a unit never ends a command that has nothing to do.
+- Counts are at least 1, which :func:`check_fields` checks: a unit never ends a command that has nothing to do.
 - Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
   apply; posts likewise. A semaphore counts to 65535.
 - A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.

@@ -16,11 +16,11 @@ from rtl.lib.crc import CRC_BITS
 __all__ = ["LINK_CYCLES", "LinkShape"]
 
 LINK_CYCLES = 2
-"""Cycles from a flit's transfer into one adapter to its offer by the other: a register on either side. A frame of
-several phits adds one for each phit but the first, the flight adds its own."""
+"""Cycles from a flit's transfer into one adapter until the other one offers it: a register on either side. A frame of
+several phits adds one cycle for each phit but the first; the flight adds its own."""
 
 _TURN_CYCLES = 1
-"""Cycles from the offer of a flit by an adapter to the first one in which a frame can say that it has left."""
+"""Cycles from the one in which an adapter offers a flit to the first in which a frame can report that it has left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class LinkShape:
     width
         Bits of a flit.
     phit_bits
-        Bits that the lanes carry in a cycle of the die; what a frame does not need of them stays unused.
+        Bits that the lanes carry in a cycle of the die; those that a frame does not need stay unused.
     depth
         Flits of the replay buffer and of the receive buffer, a power of two; see :meth:`fit`.
     timeout_cycles
@@ -67,7 +67,7 @@ class LinkShape:
         """
         check_integers("link", minimum=0, flight_cycles=flight_cycles)
         depth = 1
-        # Deeper buffers need longer numbers in a frame, which may take a phit more: so no closed form.
+        # No closed form: deeper buffers need longer numbers in a frame, which may take one phit more.
         while True:
             shape = cls(width=width, phit_bits=phit_bits, depth=depth, timeout_cycles=timeout_cycles)
             if depth * shape.frame_cycles >= shape.round_trip_cycles(flight_cycles):
@@ -82,7 +82,7 @@ class LinkShape:
 
     @classmethod
     def of(cls, system: SystemSpec, *, width: int) -> Self:
-        """Shape of the links of ``system`` for flits of ``width`` bits; raises as :meth:`fit`."""
+        """Shape of the links of ``system`` for flits of ``width`` bits. Raises as :meth:`fit`."""
         return cls.fit(
             width=width,
             phit_bits=system.link_phit_bits,
@@ -97,14 +97,17 @@ class LinkShape:
 
     @property
     def text(self) -> str:
-        """All parameters in the names of Verilog modules."""
+        """All parameters, for the names of Verilog modules."""
         return f"{self.width}x{self.depth}_p{self.lane_bits}_t{self.timeout_cycles}"
 
     @property
     def layout(self) -> data.StructLayout:
-        """A frame without its CRC: a flit and whether there is one, its number or that of the next one, what the other
-        direction is told (the next number that is expected, and the flits that have left the receive buffer), and the
-        turn of this direction and the one that the other direction shall have, see :class:`rtl.network.link.LinkPort`.
+        """A frame without its CRC, see :class:`rtl.network.link.LinkPort`.
+
+        - ``flit``, ``valid``, ``number``: a flit, whether there is one, and its number or that of the next one.
+        - ``expected``, ``freed``: of the other direction, the number expected next, and that of the oldest flit still
+          in the receive buffer.
+        - ``turn``, ``wanted``: the turn of this direction, and the one that the other direction is asked to take.
         """
         number = self.number_bits
         return data.StructLayout(
@@ -121,7 +124,7 @@ class LinkShape:
 
     @property
     def number_bits(self) -> int:
-        """Bits of a flit's number: so many that a full buffer is not taken for an empty one."""
+        """Bits of a flit's number: one more than an index needs, so that a full buffer differs from an empty one."""
         return ceil_log2(self.depth) + 1
 
     @property
@@ -145,19 +148,19 @@ class LinkShape:
         return self.lane_bits + (self.frame_cycles > 1)
 
     def latency_cycles(self, flight_cycles: int) -> int:
-        """Cycles from a flit's transfer into one adapter to its offer by the other."""
+        """Cycles from a flit's transfer into one adapter until the other one offers it."""
         return LINK_CYCLES + self.frame_cycles - 1 + flight_cycles
 
     def round_trip_cycles(self, flight_cycles: int) -> int:
-        """Cycles from a flit's transfer into an adapter to the first one in which that of another can know that it
-        has left the receive buffer of the other side at once, waiting for the starts of frames included.
+        """Cycles from a flit's transfer into an adapter until that adapter can know that the flit has left the other
+        side's receive buffer, if it leaves at once; waiting for the start of a frame is included.
         """
         there = self.latency_cycles(flight_cycles) + _TURN_CYCLES
         back = self.frame_cycles - 1 + self.latency_cycles(flight_cycles)
         return there + back
 
     def dead_cycles(self, flight_cycles: int) -> int:
-        """Most cycles from when the wires of a direction go blank, or of both, until both sides are dead: the side
-        that hears nothing any more stops sending after the time-out, and the other one hears nothing from then on.
+        """Most cycles from the moment when the wires of one direction or both go blank until both sides are dead: the
+        side that receives nothing stops sending after the time-out, and from then on the other receives nothing.
         """
         return 2 * (self.timeout_cycles + self.frame_cycles) + flight_cycles

@@ -1,4 +1,4 @@
-"""Addresses and uses of a die's registers and counters: what software and benches have to know."""
+"""Addresses and uses of a die's registers and counters, for hardware, software and benches."""
 
 from collections.abc import Mapping
 
@@ -88,7 +88,7 @@ ENGINE_COUNTERS: Mapping[str, str] = {
     "receive_stall_semaphore": "cycles in which a receive unit waited for semaphores, summed over the sides",
     **{f"{name}_{side}": use.format(side) for name, use in SIDE_COUNTERS.items() for side in SIDES},
 }
-"""What a die with an engine counts besides, in registers after the others."""
+"""Further counters of a die with an engine, in the registers after those of :data:`COUNTERS`."""
 
 
 def counter_address(name: str) -> int:

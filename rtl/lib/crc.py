@@ -30,7 +30,7 @@ class Crc(Block):
 
     All errors of 1 to 5 bits are found in vectors of up to 5243 bits, all of 1 to 3 bits and every odd number of bits
     in vectors of any length used here, every burst of up to 32 bits, and all but one in 2^32 of the others. As the
-    register starts and ends inverted, an all-0 vector does not have an all-0 CRC: a line that is stuck is no message.
+    register starts and ends inverted, an all-0 vector does not have an all-0 CRC: wires stuck at 0 are not a message.
 
     Parameters
     ----------

@@ -38,8 +38,7 @@ class Delay(Block):
     cycles
         Cycles of delay; 0 is a wire.
     reset_less
-        Whether data survive a reset. False resets all stages to 0, as flags need it. They start as 0 either
-        way.
+        Whether data survive a reset. False resets all stages to 0, as flags need. They start as 0 either way.
 
     Members
     -------

@@ -10,7 +10,7 @@ __all__ = ["Queue"]
 
 
 class Queue(Block):
-    """Queue of any depth of at least 1; an entry can leave in the cycle after it came.
+    """Queue of any depth of at least 1; an entry can leave in the cycle after it was put in.
 
     Parameters
     ----------
@@ -27,6 +27,11 @@ class Queue(Block):
         Ready while there is room.
     o : Out(stream)
         The oldest entry.
+
+    Raises
+    ------
+    ValueError
+        If ``depth`` is below 1.
     """
 
     def __init__(self, *, width: int, depth: int, renews: bool = False) -> None:

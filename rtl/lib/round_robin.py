@@ -1,4 +1,4 @@
-"""Round-robin: who of those that ask is served next."""
+"""Round-robin: which of the requesters is served next."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["next_in_turn"]
 
 
 def next_in_turn(m: Module, name: str, asked: Value, last: Value) -> Value:
-    """The one of the bits of ``asked`` that comes next after the only bit of ``last``, as a mask; none if none is set.
+    """Mask with the first bit set in ``asked`` above the one bit of ``last``, wrapping around; 0 if none is set.
 
-    ``name`` is that of the wires that are added to ``m``.
+    ``name`` is a prefix for the names of the wires that are added to ``m``.
     """
     size = len(asked)
     after = Signal(size, name=f"{name}_after")  # those behind the last one

@@ -16,9 +16,8 @@ class Sram(Block):
     """A memory with one write and one read port on one clock.
 
     A word written in one cycle can be read from the next cycle on; ``read_data`` is there one cycle after
-    ``read_enable``, and holds until the next read. What a read gets of the word that is written in the same
-    cycle is undefined, as are words never written, ``read_data`` before the first read, and addresses beyond
-    the depth.
+    ``read_enable``, and holds until the next read. Undefined are the result of reading a word in the cycle in which
+    it is written, words never written, ``read_data`` before the first read, and addresses beyond the depth.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ class Sram(Block):
     read_enable, read_address, read_data
         ``In(1)``, ``In(max(1, ceil(log2(depth))))``, ``Out(width)``
 
-    In Verilog that is no macro, the words are ``mem[0]`` to ``mem[depth - 1]`` in the module.
+    In Verilog, unless it is a macro, the words are ``mem[0]`` to ``mem[depth - 1]`` in the module.
 
     Raises
     ------

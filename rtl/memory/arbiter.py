@@ -1,4 +1,4 @@
-"""Memory port of a die: word reads and writes in order, and the arbiter that shares it among the units."""
+"""Arbiter of a die's memory port, which command processor, load unit and store unit share."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
@@ -7,9 +7,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Block
 from rtl.interface.memory_port import request_layout
 
-__all__ = [
-    "Arbiter",
-]
+__all__ = ["Arbiter"]
 
 
 class Arbiter(Block):

@@ -23,7 +23,7 @@ __all__ = ["LoadUnit"]
 
 
 class LoadUnit(Block):
-    """Memory to operand buffers and exchange buffer.
+    """From memory to the operand buffers and the exchange buffer.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class LoadUnit(Block):
         step = Signal(range(max(*steps, 2)))
         last_step = Signal()
 
-        begun = Signal()  # the command at the head of the queue is in work
+        begun = Signal()  # the command at the head of the queue is being carried out
         left = Signal(COUNT_BITS)  # elements of the row that are still to come
         row = Signal(COUNT_BITS, name="write_row")
         row_lane = Signal(range(most))  # i mod B

@@ -22,7 +22,7 @@ __all__ = ["StoreUnit"]
 
 
 class StoreUnit(Block):
-    """Accumulator buffer and exchange buffer to memory.
+    """From the accumulator buffer and the exchange buffer to memory.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class StoreUnit(Block):
         m.d.sync += held.eq(self.address)
         begun = self.start
         if has_exchange:
-            # A word does not wait where it is read: there is room for it before it is asked for.
+            # A word is only asked for when there is room for it, so it never waits at the exchange buffer.
             word_taken = Signal()
             m.d.comb += [
                 self.exchange.valid.eq(

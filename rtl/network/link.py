@@ -25,21 +25,21 @@ class LinkPort(Block):
     errors, whichever bits the wires flip.
 
     A frame leaves in every frame time, with or without a flit. It carries the number of its flit, or of the next one
-    to come; the next number that this side expects; how many flits have left its receive buffer; and a CRC. What a
-    frame says of the state holds until the next one says something newer, so a lost frame does no harm.
+    to come; the next number that this side expects; how many flits have left its receive buffer; and a CRC. Frames
+    report state, not events, and the next frame reports it again: a lost frame does no harm.
 
-    - A flit that was sent stays in the replay buffer until it has left the other side's receive buffer. There are
-      never more than either holds, so the receive buffer has room for all that comes.
+    - A flit that was sent stays in the replay buffer until it has left the other side's receive buffer. Both buffers
+      have the same size, so the receive buffer has room for every flit that comes.
     - The turn of a direction is a bit. A receiver takes frames of the turn that it wants. If the number of such a
-      frame is not the expected one, a flit is missing, and it wants the other turn. A sender that is told so goes
-      back to the expected number, and its frames are of the other turn from then on. So it goes back once for a
-      loss, after exactly one round trip, and needs no timer. A bad frame without a flit costs nothing.
+      frame is not the expected one, a flit is missing, and it wants the other turn. The sender then goes back to the
+      expected number, and its frames are of the other turn from then on. So it goes back once for a loss, after exactly
+      one round trip, and needs no timer. A bad frame without a flit costs nothing.
     - Without a good frame for ``timeout_cycles``, or without progress of the flits sent for as long, the link is dead:
       nothing more is taken or sent, so the other side has no good frame either. What had arrived is still delivered.
 
-    The lowest phit of a frame goes first. With several phits, a wire of its own is high with the first of them; the
-    receiver keeps their rhythm once it has it, and follows when it changes. So neither the latency of the wires nor
-    the cycle in which a side leaves the reset needs to be known. Both sides have one clock.
+    The lowest phit of a frame goes first. If a frame has several phits, an extra wire marks the first of them; the
+    receiver counts from that mark, and follows when it moves. So neither the latency of the wires nor the cycle in
+    which a side leaves the reset needs to be known. Both sides have one clock.
 
     Nothing but registers drives ``tx``, ``o``, and ready of ``i``.
 
@@ -87,7 +87,8 @@ class LinkPort(Block):
         shape = self._shape
         number = shape.number_bits
 
-        # Sending: numbers of the flit to send next and of the next one to take, and what the other side says of them.
+        # Sending: the number of the flit to send next, that of the next one to take, and those that the other side
+        # reports: expected next, and oldest in its receive buffer.
         send, taken, arrived, left = (
             Signal(number, name=name) for name in ("send", "taken", "arrived", "left")
         )
@@ -148,7 +149,7 @@ class LinkPort(Block):
         return m
 
     def _buffer(self, m: Module, name: str, word: Value, number: Value, write: Value) -> tuple[Value, Signal]:
-        """A buffer in which ``word`` is written at the place of ``number``: the word at an address, and the address."""
+        """Place a buffer that writes ``word`` at index ``number``; return its read port: the word, and the address."""
         depth = self._shape.depth
         words = m.submodules[name] = memory.Memory(shape=unsigned(self._shape.width), depth=depth, init=[])
         put, get = words.write_port(), words.read_port(domain="comb")
@@ -162,7 +163,7 @@ class LinkPort(Block):
         return get.data, address
 
     def _transmit(self, m: Module, platform: object, frame: data.View) -> Value:
-        """Put ``frame`` onto the wires whenever one starts: the cycles in which that is, and ``frame`` is read."""
+        """Put ``frame`` onto the wires; return a signal that is high when a frame starts, the cycle that reads it."""
         phits, lanes = self._shape.frame_cycles, self._shape.lane_bits
         crc = Crc(width=self._shape.layout.size)
         place(m, platform, "transmit_crc", crc)
@@ -182,7 +183,7 @@ class LinkPort(Block):
         return starts
 
     def _receive(self, m: Module, platform: object, frame: data.View) -> Value:
-        """Take ``frame`` from the wires: whether there is a good one in this cycle."""
+        """Drive ``frame`` from the wires; return whether there is a good one in this cycle."""
         phits, lanes = self._shape.frame_cycles, self._shape.lane_bits
         crc = Crc(width=self._shape.layout.size)
         place(m, platform, "receive_crc", crc)

@@ -1,4 +1,4 @@
-"""Messages of up to two lengths as packets of flits, and back: the ends of the memory plane."""
+"""Messages of up to two lengths as packets of flits, and back, for both ends of the memory plane."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def packed_layout(nop: NopSpec, bits: int) -> data.StructLayout:
 
 
 def unpacked_layout(nop: NopSpec, bits: int) -> data.StructLayout:
-    """A message received; of a short one the bits that did not come are undefined."""
+    """A received message; in a short one, the bits that were not sent are undefined."""
     return data.StructLayout({"data": bits, "source": nop.coordinate_bits})
 
 
 class Packer(Block):
-    """Cuts messages into packets, a flit a cycle, lowest bits first.
+    """Cuts messages into packets, one flit per cycle, lowest bits first.
 
     Parameters
     ----------
     nop : NopSpec
         Width of a flit and of coordinates.
     bits, short_bits : int
-        Bits of a message; of a short one the lowest ``short_bits`` are sent. At least 1.
+        Bits of a message, of which only the lowest ``short_bits`` are sent if it is short. At least 1.
 
     Members
     -------
@@ -94,7 +94,7 @@ class Packer(Block):
 
 
 class Unpacker(Block):
-    """Puts the messages of packets together, a flit a cycle.
+    """Puts messages together from their packets, one flit per cycle.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class Unpacker(Block):
         place(m, platform, "queue", queue)
         number = Signal(range(most))
         kept = [Signal(nop.flit_bits, name=f"part_{n}", reset_less=True) for n in range(most - 1)]
-        # The part that comes now is not in its register yet; the last one never is.
+        # The part that arrives now is not in its register yet; the last part has none.
         parts = [*(Mux(number == n, flit.data, part) for n, part in enumerate(kept)), flit.data]
         message = Signal(layout)
         m.d.comb += [

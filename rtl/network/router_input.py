@@ -100,7 +100,7 @@ class RouterInput(Block):
             return older[a, b] if a < b else ~older[b, a]
 
         incoming = flit(self.i.payload)
-        in_packet = Signal()  # of a packet: the next flit is no head
+        in_packet = Signal()  # the next flit is not a head
         route = Signal(len(self._goals))
         path = Signal(len(self._goals))
         m.d.comb += [
@@ -127,7 +127,7 @@ class RouterInput(Block):
                 )
                 for slot in range(depth)
             ]
-            # What waits for the engine is not overtaken by what is behind it: that may be of the same packet.
+            # A flit that waits for the engine is not overtaken by those behind it, which may be of the same packet.
             after_engine = self._goals[-1] == "engine" and name != "engine"
             free = [first[slot] & ~goals[slot][-1] if after_engine else first[slot] for slot in range(depth)]
             m.d.comb += [
@@ -156,7 +156,7 @@ class RouterInput(Block):
         on_col, on_row = head.col == self.col, head.row == self.row
         here = on_col & on_row
         if self._port in (RouterPort.NORTH, RouterPort.SOUTH):
-            # A packet that goes along a column is in the right one, and what does not stop goes straight on.
+            # A packet that moves along a column is in its target's column: it stops here or goes straight on.
             here = on_row
             going = {RouterPort.NORTH: ~on_row, RouterPort.SOUTH: ~on_row}
         else:

@@ -27,7 +27,7 @@ class LinkSide(Bundle):
     link : LinkShape or None
         Adapter; without one, flits pass as streams.
     has_used : bool
-        Whether there may be no neighbour.
+        Whether the neighbour may be missing.
 
     Members
     -------
@@ -55,7 +55,7 @@ class DieSide:
     inward, outward
         Streams of the flits that come in, and of those that leave.
     dead, replayed, error
-        The link is dead; it sends a flit again, or has found an error, in this cycle. 0 without an adapter.
+        The link is dead; in this cycle it sends a flit again, or receives a bad frame. 0 without an adapter.
     """
 
     inward: Any
@@ -68,7 +68,7 @@ class DieSide:
 def attach(
     m: Module, platform: object, name: str, side: Any, *, nop: NopSpec, link: LinkShape | None
 ) -> DieSide:
-    """Make the logic of a block's member ``side``, named ``name``, with its link adapter if it has one."""
+    """Add the logic behind ``side``, the member ``name`` of a block: its link adapter, if ``link`` asks for one."""
     flit = flit_stream(nop)
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
     if link is None:
@@ -92,6 +92,6 @@ def attach(
 
 
 def connect_sides(m: Module, one: Any, other: Any) -> None:
-    """Make two sides the ends of one link, both directions."""
+    """Connect two sides as the ends of one link, in both directions."""
     connect(m, one.tx, other.rx)
     connect(m, other.tx, one.rx)

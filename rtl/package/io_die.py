@@ -24,7 +24,7 @@ from rtl.package.write_table import WriteTable
 __all__ = ["WRITES_IN_FLIGHT", "IoDie"]
 
 WRITES_IN_FLIGHT = 16
-"""Writes of an IO die that have no answer yet, at most."""
+"""Most writes of an IO die that have no answer yet."""
 
 _ANSWER_DEPTH = 2  # a word a cycle, without a path from one AXI signal to another within a cycle
 
@@ -153,7 +153,7 @@ class IoDie(Block):
         words = Queue(width=read.size, depth=_ANSWER_DEPTH)
         written = Queue(width=nop.coordinate_bits, depth=_ANSWER_DEPTH)
         layout = packed_layout(nop, word_bits)
-        # Words and answers of writes take turns; an arbiter of packets serves messages that are all tails.
+        # Words and answers to writes take turns: to the arbiter of a router, each message is a packet of one flit.
         turns = RouterOutput(width=layout.size + 1, sources=2)
         packer = Packer(nop=nop, bits=word_bits, short_bits=1)
         for name, block in {"words": words, "written": written, "turns": turns, "packer": packer}.items():
@@ -163,15 +163,15 @@ class IoDie(Block):
             "words": (word.id, Answer.WORD, word.data),
             "written": (written.o.payload, Answer.WRITTEN, 0),
         }
-        for number, (name, (col, kind, contents)) in enumerate(answers.items()):
+        for number, (name, (col, answer, contents)) in enumerate(answers.items()):
             message = Signal(layout, name=f"{name}_message")
             queue, sink = (words, written)[number], turns.i[number]
             m.d.comb += [
                 message.data.eq(contents),
                 message.col.eq(col),
                 message.row.eq(self.row),
-                message.source.eq(kind),
-                message.short.eq(kind == Answer.WRITTEN),
+                message.source.eq(answer),
+                message.short.eq(answer == Answer.WRITTEN),
                 sink.payload.eq(Cat(message, 1)),
                 sink.valid.eq(queue.o.valid),
                 queue.o.ready.eq(sink.ready),

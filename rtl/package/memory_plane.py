@@ -1,8 +1,8 @@
 """Memory plane: the messages between dies and IO dies, and the die's end.
 
-A die asks the IO die of its row. A request is a packet: the head, and for a write also the strobes and the word.
-An answer is a packet, too: the word of a read, or one flit that says that a write is done. In requests ``source`` is
-the column of the die; in answers it tells the two kinds apart (:class:`Answer`).
+A die sends its requests to an IO die of its row. A request is a packet: the head, and for a write also the strobes and
+the word. An answer is a packet, too: the word of a read, or one flit that reports a completed write. In requests
+``source`` is the column of the die; in answers it says which of the two it is (:class:`Answer`).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ COMMAND_READS = 8
 """Reads in flight of a command processor, beside those of the load unit."""
 
 HEAD_BITS = 1 + MEMORY_ADDRESS_BITS
-"""Bits of a read request, which a write request begins with."""
+"""Bits of a read request; a write request begins with the same bits."""
 
 
 class Answer(IntEnum):
-    """What an answer is: ``source`` of its flits."""
+    """What an answer is, as ``source`` of its flits."""
 
     WORD = 0
     WRITTEN = 1
 
 
 def message_layout(word_bytes: int) -> data.StructLayout:
-    """Bits of a write request; a read request ends with the address. Tags stay in the die."""
+    """A write request; a read request ends with the address. Tags stay in the die."""
     return data.StructLayout(
         {"write": 1, "address": MEMORY_ADDRESS_BITS, "strobe": word_bytes // 4, "data": 8 * word_bytes}
     )
@@ -46,8 +46,8 @@ def message_layout(word_bytes: int) -> data.StructLayout:
 class MemoryPlanePort(Block):
     """Between the memory port of a die and the local port of its router in the memory plane.
 
-    Answers come in the order of the reads, so the tags wait here for their words. Their number bounds the reads in
-    flight; the writes without an answer are bounded by as many. Answers are taken even while requests wait.
+    Words come back in the order of the reads, so the tags wait here for their words. The number of places for tags
+    bounds the reads in flight, and also the writes without an answer. Answers are taken even while requests wait.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class MemoryPlanePort(Block):
             outgoing.col.eq(self.io_col),
             outgoing.source.eq(self.col),
             outgoing.short.eq(~request.write),
-            # Room does not go before the request has: it is taken with the last flit.
+            # There is room until the request has left: a place is taken with its last flit.
             room.eq(Mux(request.write, writes, reads) != places),
             packer.i.payload.eq(outgoing),
             packer.i.valid.eq(self.memory.request.valid & room),

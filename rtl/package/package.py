@@ -43,10 +43,10 @@ class PackageHostPort(Bundle):
 
 
 def package_map(system: SystemSpec) -> dict[str, Any]:
-    """What software and benches need to know of an emitted package, as JSON values.
+    """What software and benches need to know about an emitted package, as JSON values.
 
-    All that :func:`rtl.die.die.die_map` has of a die; the dies in the order of their numbers, with place, hierarchical
-    name and IO die; the IO dies with place and the prefix of their ports.
+    Everything that :func:`rtl.die.die.die_map` says about a die, except its memory port; the dies in the order of their
+    numbers, with place, hierarchical name and IO die; the IO dies with place and the prefix of their ports.
     """
     package = system.package
     names = io_die_names(system)
@@ -181,7 +181,7 @@ class Package(Block):
         return m
 
     def _dies(self, m: Module, platform: object) -> dict[tuple[int, int], PackageDie]:
-        """The dies by row and column, with what depends on their place."""
+        """Place the dies and drive the inputs that depend on their places; return them by row and column."""
         system, host = self._system, self.host
         package = system.package
         dies = {}

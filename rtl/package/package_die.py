@@ -99,7 +99,7 @@ class PackageDie(Block):
         return m
 
     def _router(self, m: Module, platform: object, plane: str) -> tuple[Router, dict[RouterPort, DieSide]]:
-        """The router of a plane, and its sides with their links."""
+        """Place the router of a plane and connect its sides; return both."""
         router = Router(nop=self._nop)
         place(m, platform, f"{plane}_router", router)
         m.d.comb += [router.row.eq(self.row), router.col.eq(self.col)]
@@ -113,11 +113,11 @@ class PackageDie(Block):
         return router, sides
 
     def _dead(self, plane: str, port: RouterPort, side: DieSide) -> Value:
-        """Whether the link to a neighbour is dead; a side without one has no link that could be."""
+        """Whether the link to a neighbour is dead; a side without a neighbour never reports a dead link."""
         return side.dead & self.sides(plane)[port].used
 
     def _collective_plane(self, m: Module, platform: object, die: Die) -> None:
-        """Way between the engine of the die and the collective plane. Nothing uses the local port of its router."""
+        """Connect the engine of the die to the collective plane. The local port of its router is not used."""
         router, sides = self._router(m, platform, "nop")
         m.d.comb += [die.row.eq(self.row), die.col.eq(self.col)]
         for n, (port, side) in enumerate(sides.items()):
@@ -131,7 +131,7 @@ class PackageDie(Block):
             ]
 
     def _memory_plane(self, m: Module, platform: object, die: Die) -> Value:
-        """Way between the memory port of the die and the memory plane: whether a link is dead."""
+        """Connect the memory port of the die to the memory plane; return whether one of its links is dead."""
         router, sides = self._router(m, platform, "mem")
         port = MemoryPlanePort(nop=self._nop, memory=self._memory)
         place(m, platform, "mem_port", port)

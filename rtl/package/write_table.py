@@ -1,4 +1,4 @@
-"""Writes to memory that are not answered yet, and the words that they change."""
+"""Writes to memory that have no answer yet, and the words that they change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WriteTable(Block):
     Parameters
     ----------
     entries, address_bits, id_bits : int
-        Writes in the table at most, and the sizes of what it keeps of them; at least 1.
+        Most writes in the table, and bits of their addresses and ids; at least 1.
 
     Members
     -------
@@ -60,7 +60,7 @@ class WriteTable(Block):
         ids = [Signal(self._id_bits, name=f"id_{n}", reset_less=True) for n in range(count)]
         used = Signal(count)  # the oldest write is in entry 0, and there is no gap
         answered = Signal(count)
-        moving = Signal(count)  # entries that the one behind them moves into
+        moving = Signal(count)  # entries that the next entry moves into
         m.d.comb += [
             answered.eq(Cat(self.done & used[n] & (ids[n] == self.done_id) for n in range(count))),
             moving.eq(Cat(answered[: n + 1].any() for n in range(count))),

@@ -65,7 +65,7 @@ def run_child(
 ) -> EndedChild:
     """Run a program to its end.
 
-    When this call ends, by an exception too, so has every process of the child's group.
+    When this call ends, with an exception too, every process of the child's group has ended.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ def run_child(
     token = f"{os.getpid()}-{secrets.token_hex(8)}"
     with ExitStack() as stack:
         streams = [stack.enter_context(_unnamed_file()) for _ in range(3)]
-        given, output, errors = streams
-        given.write(text.encode())
-        given.seek(0)
+        stdin, output, errors = streams
+        stdin.write(text.encode())
+        stdin.seek(0)
         if log is not None:
             output = errors = stack.enter_context(log.open("ab"))
         child_starts(token)
@@ -102,7 +102,7 @@ def run_child(
             process = subprocess.Popen(
                 [str(part) for part in command],
                 cwd=folder or tempfile.gettempdir(),
-                stdin=given,
+                stdin=stdin,
                 stdout=output,
                 stderr=errors,
                 env={**child_environment(variables), VARIABLE: token},

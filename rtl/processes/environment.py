@@ -23,7 +23,7 @@ KEPT = frozenset(
         *("SDKROOT", "MACOSX_DEPLOYMENT_TARGET", "VERILATOR_ROOT"),
     }
 )
-"""Variables that reach a child. No others do: cocotb, make and Python take orders by many more."""
+"""Variables that reach a child. No others do: many more of them change what cocotb, make and Python do."""
 
 KEPT_PREFIXES = (
     "HECATON_",

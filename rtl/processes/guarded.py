@@ -1,7 +1,6 @@
-"""What must not outlive this process, told to a guard of its own (:mod:`rtl.processes.guard`).
+"""Tells the guard of this process what must not outlive it (:mod:`rtl.processes.guard`).
 
-The guard starts with the first thing to guard. A process that starts no children and makes no temporary folders has
-none.
+The guard starts with the first child or temporary folder. A process without either has no guard.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from rtl.processes import guard as script
 __all__ = ["child_ended", "child_started", "child_starts", "path_begins", "path_removed"]
 
 _LOADER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
-"""A Python may need these to start at all."""
+"""Variables without which some installations of Python do not start."""
 
 
 class _Guard:
@@ -47,7 +46,7 @@ class _Guard:
         if self._pipe is not None:
             try:
                 _write(self._pipe, message)
-            except BrokenPipeError:  # somebody ended the guard: another one takes over
+            except BrokenPipeError:  # the guard was killed: start another one
                 os.close(self._pipe)
             else:
                 return
@@ -89,12 +88,12 @@ def child_starts(token: str) -> None:
 
 
 def child_started(token: str, group: int) -> None:
-    """It did, as the leader of the process group ``group``."""
+    """The child with ``token`` has started, as the leader of the process group ``group``."""
     _guard.add(token, f"group {token} {group}")
 
 
 def child_ended(token: str) -> None:
-    """It ended with its whole group, or did not start."""
+    """The child with ``token`` has ended with its whole group, or did not start."""
     _guard.drop(token, f"ended {token}")
 
 
@@ -104,7 +103,7 @@ def path_begins(path: Path) -> None:
 
 
 def path_removed(path: Path) -> None:
-    """It is removed or renamed."""
+    """The temporary folder or file is removed or renamed."""
     _guard.drop(str(path), f"removed {_encoded(path)}")
 
 

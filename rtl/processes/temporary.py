@@ -1,7 +1,7 @@
-"""Temporary folders, which go with the process that made them, whatever ends it.
+"""Temporary folders, removed at the end of the process that made them, however it ends.
 
-A folder is removed by the context that made it, else by the guard of the process (:mod:`rtl.processes.guard`). If the
-machine went down with both, the next process that makes one removes it: a lock says whether its owner lives.
+A folder is removed by the context that made it, else by the guard of the process (:mod:`rtl.processes.guard`). If both
+were killed, the next process that makes a temporary folder removes it: a lock shows whether its owner still runs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Make a folder for one run in the system's temporary folder; it goes when the context or the process ends.
+    """Make a folder for one run in the system's temporary folder; it is removed when the context or process ends.
 
     The first call in a process also removes the folders that dead processes left.
 
@@ -44,7 +44,7 @@ def temporary_folder() -> Iterator[Path]:
             descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                # Another process may have taken the folder for a dead one's just before it was locked.
+                # Before it was locked, another process may have removed it as the folder of a dead process.
                 if (folder / LOCK).exists():
                     yield folder
                     return
@@ -54,9 +54,9 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def removed_at_end(path: Path) -> Iterator[None]:
-    """Remove a folder or file, which the context makes, when the context or the process ends.
+    """Remove the folder or file that the context makes at ``path`` when the context or the process ends.
 
-    The context renames what must stay.
+    To keep it, the context renames it.
     """
     path_begins(path)
     try:

@@ -1,11 +1,11 @@
 """Logic that only registers read, written into their clocked block.
 
-An event-driven simulator evaluates an ``assign`` at each change of what it reads, several times in a cycle; what
-stands in a clocked block it evaluates once. The fewer variables the block has, the less there is to store and to
-load: an intermediate result that is used once is written where it is used.
+An event-driven simulator evaluates an ``assign`` whenever one of its operands changes, several times in a cycle, but a
+clocked block once. The fewer variables the block has, the less there is to store and to load: an intermediate result
+that is used once is written where it is used.
 
-The input is a module as Yosys writes it: one operator for each ``assign``, one block for each register. Whatever has
-another form, or is read by something that has, stays as it is.
+The input is a module as Yosys writes it: one operator for each ``assign``, one block for each register. Logic of any
+other form stays as it is, and so does logic that it reads.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def clocked(text: str) -> str:
 
 
 def _pinned(body: str, values: Mapping[str, str]) -> set[str]:
-    """Which wires something else than registers reads, or nothing at all."""
+    """Wires that must stay: those that anything but a register reads, directly or not, and those that nothing reads."""
     used = _WIRE.sub("", body)
     fixed_text = _ASSIGN.sub(lambda match: "" if match[1] in values else match[0], _REGISTER.sub("", used))
     uses = Counter(names_in(used))
@@ -107,14 +107,14 @@ def _pinned(body: str, values: Mapping[str, str]) -> set[str]:
 
 
 def _closure(names: Iterable[str], reads: Mapping[str, Iterable[str]]) -> set[str]:
-    """``names`` and all that they read, directly or not."""
+    """``names`` and all names that they read, directly or not."""
     closure: set[str] = set()
-    left = list(names)
-    while left:
-        name = left.pop()
+    to_visit = list(names)
+    while to_visit:
+        name = to_visit.pop()
         if name not in closure:
             closure.add(name)
-            left += reads[name]
+            to_visit += reads[name]
     return closure
 
 

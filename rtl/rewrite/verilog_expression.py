@@ -1,7 +1,7 @@
-"""Expressions in the Verilog that Yosys writes, one operator each, and how one takes the place of its name in another.
+"""Expressions in the Verilog that Yosys writes, one operator each, and how a name is replaced by its expression.
 
-In Verilog an operand takes the width of what surrounds it: a sum of 8 bits loses its carry, and keeps it as part of a
-sum of 9 bits. So an expression may take the place of its name only where that makes no difference.
+In Verilog an operand takes the width of its context: a sum of 8 bits loses its carry, but keeps it as part of a sum of
+9 bits. So a name may be replaced by its expression only where that makes no difference.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Expression:
     text
         Verilog, without brackets around it.
     width
-        Bits that it has by itself.
+        Its bits outside any context.
     extends
-        Whether it keeps its value, with zeros in front, where more bits are wanted.
+        Whether it keeps its value, with leading zeros, in a wider context.
     joined
         Names that were replaced by their expressions.
     """
@@ -57,7 +57,7 @@ def names_in(text: str) -> list[str]:
 
 
 def read(text: str, *, width: int, widths: Mapping[str, int], others: Mapping[str, Expression]) -> Expression:
-    """Read what is assigned, and put ``others`` in the place of their names where its value stays the same.
+    """Read the right side of an assignment, and replace names by ``others`` where the value stays the same.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class _Reader:
         return Expression(text, both, one.extends and two.extends)
 
     def _place(self, operand: _Operand, context: int | None = None, *, brackets: bool = True) -> Expression:
-        """What stands for an operand among ``context`` bits, or by itself."""
+        """The expression for an operand in a context of ``context`` bits, or of its own width."""
         other = self._others.get(operand.name) if operand.name is not None else None
         if (
             other is None
