@@ -18,7 +18,7 @@ from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec
 from chiplet.machine.terms import DieTerms
 from cosim.calibrate.least_squares import fit
 from cosim.calibrate.sample_runs import (
-    die_kind,
+    cycle_fields,
     fitted_records,
     largest_holdout_error,
     measured,
@@ -31,7 +31,17 @@ from cosim.program.shape import Form, Shape
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.gemm import run_gemm
 
-__all__ = ["FITTED_TERMS", "Sample", "fit_terms", "measure", "prediction_error", "samples", "to_calibration"]
+__all__ = [
+    "FITTED_TERMS",
+    "Sample",
+    "fit_terms",
+    "fits",
+    "measure",
+    "prediction_error",
+    "request_for",
+    "samples",
+    "to_calibration",
+]
 
 FITTED_TERMS = (
     "gemm.constant",
@@ -105,7 +115,7 @@ def request_for(sample: Sample, system: SystemSpec, *, seed: int, sim: str) -> G
         k=sample.k,
         n=sample.n,
         form=sample.form,
-        die=DieSpec(rows=sample.rows, cols=sample.cols, **die_kind(system.die)),
+        die=DieSpec(rows=sample.rows, cols=sample.cols, **cycle_fields(system.die)),
         memory=system.memory,
         seed=seed,
         sim=sim,

@@ -17,7 +17,7 @@ from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec, SystemSpec
 from cosim.calibrate.least_squares import dependent, fit
 from cosim.calibrate.sample_runs import (
-    die_kind,
+    cycle_fields,
     fitted_records,
     largest_holdout_error,
     measured,
@@ -112,7 +112,7 @@ def request_for(sample: NopSample, system: SystemSpec, *, seed: int, sim: str) -
         cols=sample.nodes,
         axis="row" if sample.rows == 1 else "both",
         flits=sample.flits,
-        die=DieSpec(**die_kind(system.die)),
+        die=DieSpec(**cycle_fields(system.die)),
         nop=system.nop,
         memory=system.memory,
         seed=seed,

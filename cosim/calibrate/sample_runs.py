@@ -9,7 +9,7 @@ from chiplet.machine.specs import DieSpec
 from cosim.workers.pool import run_all
 
 __all__ = [
-    "die_kind",
+    "cycle_fields",
     "fitted_records",
     "largest_holdout_error",
     "measured",
@@ -17,7 +17,7 @@ __all__ = [
     "relative_error",
 ]
 
-KIND = ("dtype", "stages", "queue_depth", "clock_hz")
+CYCLE_FIELDS = ("dtype", "stages", "queue_depth", "clock_hz")
 
 
 class _Record(Protocol):
@@ -34,9 +34,9 @@ Request = TypeVar("Request")
 Record = TypeVar("Record", bound=_Record)
 
 
-def die_kind(die: DieSpec) -> dict[str, Any]:
+def cycle_fields(die: DieSpec) -> dict[str, Any]:
     """The fields that decide how many cycles a die takes for a row, tile, word or command."""
-    return {name: getattr(die, name) for name in KIND}
+    return {name: getattr(die, name) for name in CYCLE_FIELDS}
 
 
 def measured(

@@ -104,9 +104,7 @@ def _place_blocks(keys: Sequence[object], *, copies: int, size: int) -> list[_Bl
 
 def _check_commands(shape: Shape, tiling: Tiling) -> None:
     """Refuse a GEMM that needs more commands than a program can have: up to two loads, a GEMM and a store a step."""
-    steps = math.prod(
-        -(-size // block) for size, block in ((shape.m, tiling.m), (shape.k, tiling.k), (shape.n, tiling.n))
-    )
+    steps = math.prod(tiling.blocks_of(shape))
     if 1 + 4 * steps > MOST_COUNT:
         raise ValueError(
             f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) takes {steps} steps of {tiling.m}x{tiling.k}x{tiling.n}: "

@@ -17,9 +17,6 @@ Operands = Literal["normal", "special"]
 and tiny numbers, and rarely an Inf or NaN."""
 
 
-OPERANDS: tuple[Operands, ...] = get_args(Operands)
-
-
 def gemm_forms(a: NDArray[Any], b: NDArray[Any], *, form: Form) -> tuple[NDArray[Any], NDArray[Any]]:
     """Logical operands (M, K) and (K, N) of the stored ones, as views.
 

@@ -39,6 +39,10 @@ class Tiling:
     n: int
     slots: int
 
+    def blocks_of(self, shape: Shape) -> tuple[int, int, int]:
+        """Number of blocks along M, K and N."""
+        return -(-shape.m // self.m), -(-shape.k // self.k), -(-shape.n // self.n)
+
 
 def blocks(size: int, block: int) -> Iterator[tuple[int, int]]:
     """Start and length of each block of a dimension."""
@@ -119,11 +123,6 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     return best[1]
 
 
-def _parts(shape: Shape, tiling: Tiling) -> tuple[int, int, int]:
-    """Number of blocks along M, K and N."""
-    return -(-shape.m // tiling.m), -(-shape.k // tiling.k), -(-shape.n // tiling.n)
-
-
 def _with_slots(die: DieSpec, shape: Shape, m: int, k: int, n: int) -> Tiling:
     panels = -(-shape.m // m) * -(-shape.n // n) * -(-n // die.cols)
     return Tiling(m=m, k=k, n=n, slots=min(die.accumulator_depth // m, panels, MOST_SLOTS, MOST_SUMS // m))
@@ -131,11 +130,11 @@ def _with_slots(die: DieSpec, shape: Shape, m: int, k: int, n: int) -> Tiling:
 
 def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, int]]:
     """Bytes that the blocks need and bytes that the die has, by buffer."""
-    m_parts, k_parts, n_parts = _parts(shape, tiling)
-    a_copies = 1 if m_parts * k_parts == 1 else 2
-    b_copies = 1 if k_parts * n_parts == 1 else 2
+    m_blocks, k_blocks, n_blocks = tiling.blocks_of(shape)
+    a_copies = 1 if m_blocks * k_blocks == 1 else 2
+    b_copies = 1 if k_blocks * n_blocks == 1 else 2
     # Sums stay until the next K block is added, so each panel of the block needs a place of its own.
-    panels = -(-tiling.n // die.cols) if k_parts > 1 else 1
+    panels = -(-tiling.n // die.cols) if k_blocks > 1 else 1
     buffers = {
         "activation_bytes": (
             a_copies * activation_addresses(die, shape, tiling.m, tiling.k),
@@ -158,19 +157,19 @@ def _fits(needs: dict[str, tuple[int, int]]) -> bool:
 
 def _estimate(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) -> float:
     """Approximate cycles of the whole GEMM: the busier of array and memory, the first load, the last store."""
-    m_parts, k_parts, n_parts = _parts(shape, tiling)
+    m_blocks, k_blocks, n_blocks = tiling.blocks_of(shape)
     word = memory.word_bytes
-    m_cycles = (m_parts - 1) * tile_cycles(die, tiling.m)
-    m_cycles += tile_cycles(die, shape.m - (m_parts - 1) * tiling.m)
-    k_tiles = (k_parts - 1) * -(-tiling.k // die.rows)
-    k_tiles += -(-(shape.k - (k_parts - 1) * tiling.k) // die.rows)
+    m_cycles = (m_blocks - 1) * tile_cycles(die, tiling.m)
+    m_cycles += tile_cycles(die, shape.m - (m_blocks - 1) * tiling.m)
+    k_tiles = (k_blocks - 1) * -(-tiling.k // die.rows)
+    k_tiles += -(-(shape.k - (k_blocks - 1) * tiling.k) // die.rows)
     compute = m_cycles * k_tiles * -(-shape.n // die.cols)
-    a_loads = n_parts if k_parts > 1 else 1
-    b_loads = m_parts if k_parts * n_parts > 1 else 1
+    a_loads = n_blocks if k_blocks > 1 else 1
+    b_loads = m_blocks if k_blocks * n_blocks > 1 else 1
     traffic = (
         shape.m * shape.k * die.element_bytes * a_loads + shape.k * shape.n * die.element_bytes * b_loads
     )
     traffic += shape.m * shape.n * 4
     first = (tiling.m * tiling.k + tiling.k * tiling.n) * die.element_bytes
     last = tiling.m * min(tiling.n, die.cols if tiling.slots > 1 else tiling.n) * 4
-    return max(compute, traffic / word) + (first + last) / word + 8 * m_parts * k_parts * n_parts
+    return max(compute, traffic / word) + (first + last) / word + 8 * m_blocks * k_blocks * n_blocks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, TypedDict, TypeVar
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -21,13 +22,13 @@ Interval = Annotated[int, Field(ge=1, le=1 << 15)]
 """Minimum number of cycles from one memory request to the next."""
 
 
-class Request(StrictModel):
+class Request(StrictModel, ABC):
     """What is to be simulated."""
 
     @property
+    @abstractmethod
     def file_stem(self) -> str:
         """Start of the file names of this request's records."""
-        raise NotImplementedError
 
 
 class Provenance(TypedDict):
@@ -73,7 +74,7 @@ class Record(StrictModel):
 
     @model_serializer(mode="wrap")
     def _provenance_last(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The fields with the measurement first, although the fields of a base class are declared first."""
+        """The fields with the provenance last. Pydantic would put it first, because a base class declares it."""
         fields: dict[str, Any] = dump(self)
         provenance = {name: fields.pop(name) for name in Provenance.__annotations__ if name in fields}
         return {**fields, **provenance}

@@ -10,6 +10,7 @@ from pydantic import Field
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import NopSpec, SystemSpec
 from cosim.jobs.mesh import LinkJob
+from cosim.records.base import checked
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
 from rtl.bench.router_mesh import MeshLinks, mesh_links
 from rtl.interface.flit import flit_layout
@@ -63,16 +64,19 @@ class FaultyLinks(StrictModel):
         stall_cycles: int = 16,
         death: Death | None = None,
     ) -> Self:
-        """Links of ``system`` with faults. Raises pydantic's ValidationError for a value out of range."""
-        return cls(
-            phit_bits=system.link_phit_bits,
-            flight_cycles=LinkShape.flight_cycles(system),
-            timeout_cycles=system.link.timeout_cycles,
-            flips=flips,
-            burst=burst,
-            stalls=stalls,
-            stall_cycles=stall_cycles,
-            death=death,
+        """Links of ``system`` with faults. Raises ValueError with one line for a value that is out of range."""
+        return checked(
+            cls,
+            {
+                "phit_bits": system.link_phit_bits,
+                "flight_cycles": LinkShape.flight_cycles(system),
+                "timeout_cycles": system.link.timeout_cycles,
+                "flips": flips,
+                "burst": burst,
+                "stalls": stalls,
+                "stall_cycles": stall_cycles,
+                "death": death,
+            },
         )
 
     def mesh_links(self, nop: NopSpec) -> MeshLinks:
@@ -120,6 +124,7 @@ class FaultyLinks(StrictModel):
 
 
 def _register(probability: float) -> int:
+    """A probability as a register of the bench holds it; 1 becomes the largest value."""
     return min(round(probability * (1 << CHANCE_BITS)), (1 << CHANCE_BITS) - 1)
 
 

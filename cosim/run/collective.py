@@ -25,7 +25,7 @@ from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest
 from cosim.records.links import LinkTotals
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import Simulation, stall_threshold
+from cosim.run.simulation import Simulation, check_dies, nonzero_seed, stall_threshold
 from rtl.bench.collective import CollectiveMesh
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.emit.emitter import Emitted
@@ -42,8 +42,7 @@ __all__ = [
 ]
 
 MAX_COMMANDS = 64
-MAX_DIES = 256
-"""Larger meshes take hours to build, and show nothing that smaller ones do not."""
+"""Commands for which the memory of a die has room."""
 
 
 def bench_die(die: DieSpec) -> DieSpec:
@@ -77,10 +76,7 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
                 f"mesh: {name} = {value}: must be at most {request.nop.longest_side}, which nop.coordinate_bits = "
                 f"{request.nop.coordinate_bits} can address"
             )
-    if request.rows * request.cols > MAX_DIES:
-        raise ValueError(
-            f"mesh: {request.rows} x {request.cols} dies: must be at most {MAX_DIES} for a simulation"
-        )
+    check_dies("mesh", request.rows, request.cols)
     pitch = -(-request.flits // per_word)
     lines, base = {}, 0
     for axis in request.axes:
@@ -210,7 +206,7 @@ class PreparedCollective:
                 latency=memory.latency_cycles,
                 interval=1,
                 stall=stall_threshold(request.stall),
-                seed=request.seed % ((1 << 31) - 1) + 1,
+                seed=nonzero_seed(request.seed, 31),
                 most_cycles=self._most_cycles(),
                 link_job=self.link_job,
                 link_counters=list(LINK_COUNTERS),

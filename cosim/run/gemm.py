@@ -24,7 +24,14 @@ from cosim.program.shape import Shape, gemm_forms
 from cosim.program.tiling import tile_cycles
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import Progress, Simulation, bench_depth, stall_threshold, with_inferred_sram
+from cosim.run.simulation import (
+    Progress,
+    Simulation,
+    bench_depth,
+    nonzero_seed,
+    stall_threshold,
+    with_inferred_sram,
+)
 from rtl.bench.die import DieBench
 from rtl.emit.emitter import Emitted
 
@@ -204,7 +211,7 @@ def _job(request: GemmRequest, program: GemmProgram, observed: list[str]) -> Die
         latency=memory.latency_cycles,
         interval=request.interval,
         stall=stall_threshold(request.stall),
-        seed=request.seed % ((1 << 32) - 1) + 1,
+        seed=nonzero_seed(request.seed, 32),
         most_cycles=_most_cycles(request, program),
         observed=observed,
     )

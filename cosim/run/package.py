@@ -18,7 +18,14 @@ from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
 from cosim.records.base import Provenance
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import Progress, Simulation, bench_depth, stall_threshold, with_inferred_sram
+from cosim.run.simulation import (
+    Progress,
+    Simulation,
+    bench_depth,
+    nonzero_seed,
+    stall_threshold,
+    with_inferred_sram,
+)
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
@@ -130,7 +137,7 @@ class PreparedPackage:
                 latency=memory.latency_cycles,
                 interval=self.interval,
                 stall=stall_threshold(self.stall),
-                seed=self.seed % ((1 << 31) - 1) + 1,
+                seed=nonzero_seed(self.seed, 31),
                 observed=observed,
             ).save(folder)
 

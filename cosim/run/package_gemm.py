@@ -20,13 +20,10 @@ from cosim.program.shape import Shape
 from cosim.records.package import DieResult, PackageGemmRecord, PackageGemmRequest, PhaseResult
 from cosim.run import package as package_run
 from cosim.run.package import PreparedPackage
-from cosim.run.simulation import Progress
+from cosim.run.simulation import Progress, check_dies
 from rtl.interface.register_map import SIDES
 
 __all__ = ["PreparedPackageGemm", "prepare", "run_package_gemm"]
-
-MAX_DIES = 256
-"""Larger packages take hours to build, and show nothing that smaller ones do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +134,7 @@ def prepare(request: PackageGemmRequest, observation: Observation = NOTHING) -> 
     """
     simulator = backend(request.sim)
     package = request.system.package
-    if package.dies > MAX_DIES:
-        raise ValueError(
-            f"package: {package.rows} x {package.cols} dies: must be at most {MAX_DIES} for a simulation"
-        )
+    check_dies("package", package.rows, package.cols)
     shape = _shape(request)
     rng = np.random.default_rng(request.seed)
     a, b = random_operands(rng, shape, dtype=request.system.die.dtype, operands=request.operands)

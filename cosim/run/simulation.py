@@ -20,15 +20,41 @@ from cosim.records.base import Provenance
 from rtl.emit.emitter import Emitted
 from rtl.processes.temporary import temporary_folder
 
-__all__ = ["Progress", "Simulated", "Simulation", "bench_depth", "stall_threshold", "with_inferred_sram"]
+__all__ = [
+    "Progress",
+    "Simulated",
+    "Simulation",
+    "bench_depth",
+    "check_dies",
+    "nonzero_seed",
+    "stall_threshold",
+    "with_inferred_sram",
+]
 
 Outcome = TypeVar("Outcome")
 
 Progress = Callable[[float], None]
 """Is called periodically with the completed fraction of a run, 0 to 1."""
 
+MAX_DIES = 256
+"""Larger meshes and packages take hours to build, and show nothing that smaller ones do not."""
+
 MIN_MEMORY_WORDS = 4096
 WATCH_SECONDS = 0.5
+
+
+def check_dies(where: str, rows: int, cols: int) -> None:
+    """Raise ValueError if ``rows`` x ``cols`` dies are too many for a simulation; the message begins with ``where``."""
+    if rows * cols > MAX_DIES:
+        raise ValueError(f"{where}: {rows} x {cols} dies: must be at most {MAX_DIES} for a simulation")
+
+
+def nonzero_seed(seed: int, bits: int) -> int:
+    """The memories' seed for the seed of a run: 1 to ``2 ** bits - 1``, because their generator would stay at 0.
+
+    With several memories, each adds its number to a 31-bit seed, so that no sum wraps to 0.
+    """
+    return seed % ((1 << bits) - 1) + 1
 
 
 def with_inferred_sram(die: DieSpec) -> DieSpec:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
 from cosim.calibrate.die import Sample, samples
 from cosim.calibrate.network import NopSample, nop_samples
+from cosim.calibrate.sample_runs import cycle_fields
 from cosim.program.shape import Form, Operands
 from cosim.records.gemm import GemmRequest, gemm_request
 
@@ -32,8 +33,8 @@ class DemoCase:
         """
         die = system.die
         if self.array is not None:
-            kind = {name: getattr(die, name) for name in ("stages", "queue_depth", "clock_hz")}
-            die = DieSpec(rows=self.array[0], cols=self.array[1], dtype=self.dtype, **kind)
+            rows, cols = self.array
+            die = DieSpec(rows=rows, cols=cols, **{**cycle_fields(die), "dtype": self.dtype})
         return gemm_request(
             m=self.m,
             k=self.k,

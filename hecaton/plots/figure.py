@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hecaton.terminal.tables import PREFIXES
+from hecaton.terminal.tables import PREFIXES, prefix_exponent
 from rtl.emit.output_files import check_output, write_output
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def prefixed(largest: float, unit: str) -> tuple[float, str]:
     """
     if largest <= 0 or not math.isfinite(largest):
         return 1.0, unit
-    exponent = min(max(3 * math.floor(math.log10(largest) / 3), min(PREFIXES)), max(PREFIXES))
+    exponent = prefix_exponent(largest)
     if unit == "s":
         exponent = min(exponent, 0)
     return 10.0**exponent, PREFIXES[exponent] + unit

@@ -1,4 +1,4 @@
-"""Plots of projections and comparisons, as files."""
+"""Plot of a comparison: time and energy of a step by part, for every method."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hecaton.plots.figure import COLOURS, prefixed, saved_figure, stacked_bars
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from chiplet.projection.results import Breakdown, Projection
+    from chiplet.projection.results import Breakdown
     from chiplet.studies.results import Comparison, MethodResult
 
 TIME_PARTS = {
@@ -35,16 +35,13 @@ ENERGY_PARTS = {
 """Parts of the energy of a step, in the same form."""
 
 
-def plot_projection(projection: Projection, path: Path) -> None:
-    """Draw time and energy of one step by part as horizontal bars, into ``path`` (png, pdf or svg)."""
-    label = f"{projection.model}, {projection.dies} dies, {projection.method}"
-    _stacks([projection.method], [projection.breakdown], [projection.energy], label, path)
-
-
 def plot_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw time and energy of one step by part, for every method and for flat rings with other switches."""
-    methods = [row.switches for row in comparison.methods if row.method == "flat-ring"]
-    others = [row for row in comparison.baselines if row.switches not in methods]
+    """Draw time and energy of one step by part as horizontal bars, into ``path`` (png, pdf or svg).
+
+    There is a bar for every method, and one for flat rings with each of the other switches.
+    """
+    shown = [row.switches for row in comparison.methods if row.method == "flat-ring"]
+    others = [row for row in comparison.baselines if row.switches not in shown]
     rows: list[MethodResult] = [*comparison.methods, *others]
     names = [row.method for row in comparison.methods] + [
         f"{row.method}, {row.switches['direction']} way{'' if row.switches['direction'] == 'one' else 's'}"

@@ -59,8 +59,6 @@ class LinkOptions:
 
         Raises ``ValueError`` of one line for a fault without links, or a value that is out of range.
         """
-        from pydantic import ValidationError
-
         from cosim.records.links import Death, FaultyLinks
 
         if not self.links:
@@ -79,6 +77,5 @@ class LinkOptions:
             death = Death(source=source, target=target, cycle=cycle)
         try:
             return FaultyLinks.of(system, flips=self.flips, burst=self.burst, stalls=self.stalls, death=death)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise ValueError(f"--{first['loc'][0]} {first['input']}: {first['msg'].lower()}") from None
+        except ValueError as error:
+            raise ValueError(f"--{error}") from None

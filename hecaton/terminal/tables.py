@@ -64,8 +64,13 @@ def quantity(value: float, unit: str) -> str:
     """Return ``value`` with an SI prefix and four significant digits: ``quantity(0.0123, "s")`` is ``12.3 ms``."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
-    exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), min(PREFIXES)), max(PREFIXES))
+    exponent = prefix_exponent(value)
     return f"{value / 10.0**exponent:.4g} {PREFIXES[exponent]}{unit}"
+
+
+def prefix_exponent(value: float) -> int:
+    """Return the power of ten of the SI prefix for ``value``, which is finite and not 0."""
+    return min(max(3 * math.floor(math.log10(abs(value)) / 3), min(PREFIXES)), max(PREFIXES))
 
 
 def _is_number(text: str) -> bool:

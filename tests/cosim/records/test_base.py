@@ -35,11 +35,17 @@ def test_the_first_that_is_not_is_named(fields: dict[str, object], message: str)
 
 
 def test_a_record_shows_the_measurement_before_its_origin() -> None:
+    class Asked(Request):
+        @property
+        def file_stem(self) -> str:
+            return "asked"
+
     class Measured(Record):
+        request: Asked
         cycles: int
 
     record = Measured(
-        request=Request(),
+        request=Asked(),
         cycles=3,
         sim="icarus",
         simulator_version="12",
@@ -51,6 +57,11 @@ def test_a_record_shows_the_measurement_before_its_origin() -> None:
     assert list(record.model_dump()) == list(record.model_dump(mode="json")) == expected
     assert Measured.model_validate_json(record.model_dump_json()) == record
     assert list(record.model_dump(exclude={"sim", "request"})) == ["cycles", *expected[3:]]
+
+
+def test_a_request_without_a_file_name_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="file_stem"):
+        Request()  # type: ignore[abstract]
 
 
 def test_the_provenance_has_the_fields_of_every_record() -> None:

@@ -9,13 +9,13 @@ import pytest
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.studies.compare import compare
-from hecaton.plots.projection import ENERGY_PARTS, TIME_PARTS, plot_comparison, plot_projection
+from hecaton.plots.projection import ENERGY_PARTS, TIME_PARTS, plot_comparison
 from tests.chiplet.machines import PACKAGE
 
 
 @pytest.mark.parametrize("name", ["plot.png", "plot.svg", "plot.pdf"])
-def test_projection_in_every_format(tmp_path: Path, name: str) -> None:
-    plot_projection(project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16)), tmp_path / name)
+def test_comparison_in_every_format(tmp_path: Path, name: str) -> None:
+    plot_comparison(compare(StepRequest("tinyllama-1.1b", PACKAGE, dies=16)), tmp_path / name)
     assert (tmp_path / name).stat().st_size > 5_000
 
 
@@ -43,4 +43,4 @@ def test_parts_are_those_that_add_up() -> None:
 
 def test_an_unknown_format_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="plot.xyz: cannot write the plot: "):
-        plot_projection(project(StepRequest("tinyllama-1.1b", PACKAGE, dies=16)), tmp_path / "plot.xyz")
+        plot_comparison(compare(StepRequest("tinyllama-1.1b", PACKAGE, dies=16)), tmp_path / "plot.xyz")
