@@ -1,7 +1,8 @@
 """Predictions of published training steps of Megatron-LM, which validate the flat-ring baseline.
 
-The work of a layer (GEMM sizes, collectives and their volume) is that of :class:`chiplet.methods.flat_ring.
-FlatRing` on the GPUs of one node; the cost of a ring is that of ``nop.collective_cost``. The machine is a
+The work of a layer (GEMM sizes, collectives and their volume) is that of
+:class:`chiplet.methods.flat_ring.FlatRing` on the GPUs of one node; the cost of a ring is that of
+:mod:`nop.collective_cost`. The machine is a
 :class:`chiplet.studies.gpu_cluster.GpuClusterSpec`. Nothing overlaps inside a micro-batch, as in the published system.
 """
 
