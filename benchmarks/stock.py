@@ -9,18 +9,19 @@ from pathlib import Path
 
 from cosim.backends.base import Backend, Design
 from cosim.backends.icarus import Icarus
-from rtl.block import Block
+from rtl.block import Block, port_values
 
 __all__ = ["Stock", "stock_verilog"]
 
 
 def stock_verilog(block: Block, name: str) -> str:
-    """Return the Verilog of a block as Amaranth writes it: a module for each instance."""
+    """Return the Verilog of a block as Amaranth writes it: a module for each instance, the ports named as in ours."""
     from amaranth.back import verilog
 
     # The Yosys that comes with Amaranth, as for our Verilog.
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
-    text: str = verilog.convert(block, name=name, emit_src=False)
+    ports = {port: (signal, None) for port, (_, signal) in port_values(block).items()}
+    text: str = verilog.convert(block, name=name, ports=ports, emit_src=False)
     return text
 
 
