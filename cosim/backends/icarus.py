@@ -16,6 +16,7 @@ from cosim.backends.cache import cached_build
 from cosim.backends.log import last_line
 from cosim.backends.process import TIMESCALE, run_simulator
 from rtl.processes.child_process import run_child
+from rtl.processes.temporary import temporary_folder
 
 __all__ = ["Icarus"]
 
@@ -46,7 +47,10 @@ class Icarus(Backend):
         for program in ("iverilog", "vvp"):
             if shutil.which(program) is None:
                 raise SimulationError(f"{program} is not installed: install Debian's package iverilog")
-        number = re.search(r"Icarus Verilog version (\S+)", run_child(["iverilog", "-V"]).output)
+        # It makes temporary files for this too: a missing TMPDIR must not stop it, nor an interrupt leave them there.
+        with temporary_folder() as folder:
+            answer = run_child(["iverilog", "-V"], folder=folder, variables={"TMPDIR": "."})
+        number = re.search(r"Icarus Verilog version (\S+)", answer.output)
         if number is None:
             raise SimulationError(
                 "iverilog -V does not report its version: is the installation of Icarus Verilog complete?"

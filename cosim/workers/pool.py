@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -19,6 +20,12 @@ from cosim.workers.work import Item, Result, Results, Work
 from rtl.processes.guarded import path_begins
 
 __all__ = ["cores", "run_all"]
+
+MOST_FOLDER_BYTES = 70
+"""Length of a folder that can hold a socket: the path has at most 107 bytes, and 32 of them are multiprocessing's."""
+
+SHORT_FOLDER = "/tmp"
+"""Where sockets are if the temporary folder has a longer name."""
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """A Python that starts with this variable set does not import from the current folder."""
@@ -78,9 +85,24 @@ def run_all(
 def _start_server() -> None:
     """Start the process that workers are forked from, unless it runs."""
     # The folder of its socket, which outlives a process that is killed.
-    path_begins(Path(get_temp_dir()))
+    path_begins(_socket_folder())
     with _safe_path():
         ensure_running()
+
+
+def _socket_folder() -> Path:
+    """Folder of the sockets that this process and its workers talk through.
+
+    The system limits the length of a socket's path, so a temporary folder with a long name cannot hold it.
+    """
+    users = tempfile.gettempdir()
+    if len(os.fsencode(users)) <= MOST_FOLDER_BYTES:
+        return Path(get_temp_dir())
+    tempfile.tempdir = SHORT_FOLDER
+    try:
+        return Path(get_temp_dir())
+    finally:
+        tempfile.tempdir = users
 
 
 @contextmanager

@@ -123,7 +123,17 @@ def test_nothing_outlives_a_command(
     said = tmp_path / "stderr"
     with said.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hecaton", *COMMANDS[command].split(), "--sim", sim],
+            # A suite that runs in the background may have been started with these signals ignored.
+            [
+                "env",
+                "--default-signal",
+                sys.executable,
+                "-m",
+                "hecaton",
+                *COMMANDS[command].split(),
+                "--sim",
+                sim,
+            ],
             cwd=tmp_path,
             env={
                 **os.environ,

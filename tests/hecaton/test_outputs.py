@@ -94,3 +94,7 @@ def test_no_place_for_a_folder(command: str, capsys: pytest.CaptureFixture[str])
     Path("loop").symlink_to("loop")
     assert refusal(command, "loop", capsys).endswith("loop: Too many levels of symbolic links")
     assert refusal(command, "/proc/missing", capsys).startswith("hecaton: error: /proc: ")
+
+
+def test_the_current_folder_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refusal(f"{SPACE} -o", ".", capsys).endswith(" .: is a folder: must be a plain file, or absent")

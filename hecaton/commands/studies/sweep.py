@@ -93,8 +93,8 @@ def sweep(
     with Output(as_json) as out:
         start = time.perf_counter()
         processes.check()
-        image = plot or output.with_suffix(".png")
         check_output(output)
+        image = plot or output.with_suffix(".png")
         check_plot(image)
         plan = make_sweep(load_space(space), machine.load("package"), source=str(space))
         measured = load_calibration(calibration)

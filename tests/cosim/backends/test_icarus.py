@@ -117,3 +117,10 @@ def test_a_bench_that_is_not_there(tmp_path: Path) -> None:
     icarus = Icarus()
     with pytest.raises(SimulationError, match=r"^no_such_bench on counter [^\n]*no_such_bench[^\n]*$"):
         icarus.run(icarus.build(COUNTER), "counter", "no_such_bench", tmp_path, {})
+
+
+def test_a_missing_temporary_folder_does_not_hide_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    assert re.match(r"\d+\.\d+", Icarus().version())

@@ -121,3 +121,23 @@ def test_workers_never_import_from_the_current_folder(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.returncode) == ("[(0, 9)]\n", 0), done.stderr
     assert not (tmp_path / "imported").exists()
+
+
+def test_a_temporary_folder_with_a_long_name(tmp_path: Path) -> None:
+    """The path of a socket has at most 107 bytes."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    program = (
+        "from cosim.workers.pool import run_all; from tests.cosim.workers.test_pool import square; "
+        "print(sorted(run_all(square, [3, 4], workers=2)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[(0, 9), (1, 16)]\n", "")
+    assert list(folder.iterdir()) == []
