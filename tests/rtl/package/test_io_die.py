@@ -64,7 +64,7 @@ class Die:
         self.received = 0
 
     async def ask(self, ctx: Any) -> None:
-        ctx.set(self.port.request.valid, 0)
+        ctx.set(self.port.memory.request.valid, 0)
         for _ in range(self._count):
             address = self._first + self.coin.randrange(4)
             if self.coin.random() < 0.5:
@@ -80,14 +80,14 @@ class Die:
                 tag = self.coin.getrandbits(1)
                 self.expected.append((address, tag, self.words.get(address, 0)))
                 fields = {"write": 0, "address": address, "tag": tag}
-            await put(ctx, self.port.request, [self._requests.const(fields).as_bits()], chance=self.chance)
+            await put(ctx, self.port.memory.request, [self._requests.const(fields).as_bits()], chance=self.chance)
         while not ctx.get(self.port.idle) or self.received < len(self.expected):
             await ctx.tick()
 
     async def take(self, ctx: Any) -> None:
         while True:
             word = self._responses.from_bits(
-                await receive(ctx, self.port.response, chance=self.chance, seed=self.received)
+                await receive(ctx, self.port.memory.response, chance=self.chance, seed=self.received)
             )
             assert (word.tag, word.data) == self.expected[self.received][1:]
             self.received += 1
@@ -166,13 +166,13 @@ def test_a_read_flit_and_a_word_of_flits_follow_each_other_without_gaps() -> Non
     async def ask(ctx: Any) -> None:
         await put(
             ctx,
-            row.ports[0].request,
+            row.ports[0].memory.request,
             [request_layout(32).const({"address": n}).as_bits() for n in range(reads)],
         )
 
     async def take(ctx: Any) -> None:
         for _ in range(reads):
-            await receive(ctx, row.ports[0].response)
+            await receive(ctx, row.ports[0].memory.response)
 
     simulate(row.module, ask, take, background=[subordinate.serve(row.io_die)], cycles=4 * reads + 20)
 
@@ -187,12 +187,12 @@ def test_a_refusal_of_memory_is_an_error_and_answers_all_the_same(write: int) ->
     async def bench(ctx: Any) -> None:
         for address, error in ((4, 0), (5, 1), (6, 1)):
             fields = {"write": write, "address": address, "strobe": 3}
-            await put(ctx, port.request, [request_layout(8).const(fields).as_bits()])
+            await put(ctx, port.memory.request, [request_layout(8).const(fields).as_bits()])
             if write:
                 while not ctx.get(port.idle):
                     await ctx.tick()
             else:
-                await receive(ctx, port.response)
+                await receive(ctx, port.memory.response)
             assert ctx.get(row.io_die.error) == error
 
     simulate(row.module, bench, background=[subordinate.serve(row.io_die)])
@@ -206,8 +206,8 @@ def test_addresses_reach_the_last_word() -> None:
     subordinate = AxiMemory({last: 77}, memory=memory)
 
     async def bench(ctx: Any) -> None:
-        await put(ctx, row.ports[0].request, [request_layout(128).const({"address": last}).as_bits()])
-        word = response_layout(128).from_bits(await receive(ctx, row.ports[0].response))
+        await put(ctx, row.ports[0].memory.request, [request_layout(128).const({"address": last}).as_bits()])
+        word = response_layout(128).from_bits(await receive(ctx, row.ports[0].memory.response))
         assert word.data == 77
 
     simulate(row.module, bench, background=[subordinate.serve(row.io_die)])
