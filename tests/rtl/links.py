@@ -45,8 +45,8 @@ class LinkPair:
             m.submodules[f"port_{side}"] = self.ports[side]
             m.submodules[f"channel_{side}"] = self.channels[side]
             m.d.comb += [
-                self.channels[side].i.eq(self.ports[side].tx),
-                self.ports[1 - side].rx.eq(self.channels[side].o),
+                self.channels[side].i.eq(self.ports[side].tx.wires),
+                self.ports[1 - side].rx.wires.eq(self.channels[side].o),
             ]
 
     async def set_faults(self, ctx: Any, faults: Faults) -> None:
@@ -56,10 +56,10 @@ class LinkPair:
             ctx.set(channel.reseed, 1)
             await ctx.tick()
             ctx.set(channel.reseed, 0)
-            ctx.set(channel.flip_rate, min(round(faults.flips * 2**CHANCE_BITS), 2**CHANCE_BITS - 1))
-            ctx.set(channel.stall_rate, round(faults.stalls * 2**CHANCE_BITS))
-            ctx.set(channel.burst, faults.burst)
-            ctx.set(channel.stall_mask, faults.stall_mask)
+            ctx.set(channel.faults.flip_rate, min(round(faults.flips * 2**CHANCE_BITS), 2**CHANCE_BITS - 1))
+            ctx.set(channel.faults.stall_rate, round(faults.stalls * 2**CHANCE_BITS))
+            ctx.set(channel.faults.burst, faults.burst)
+            ctx.set(channel.faults.stall_mask, faults.stall_mask)
 
     def exchange(
         self,

@@ -77,7 +77,7 @@ def test_readers_of_one_word_get_it_together() -> None:
         for name, value in (("valid", 1), ("address", 3), ("strobe", 1), ("data", 77)):
             ctx.set(signal(dut, f"write_0_{name}"), value)
         await ctx.tick()
-        ctx.set(dut.write_0_valid, 0)
+        ctx.set(dut.write[0].valid, 0)
         for n in range(3):
             ctx.set(signal(dut, f"read_{n}_valid"), 1)
             ctx.set(signal(dut, f"read_{n}_address"), 3)

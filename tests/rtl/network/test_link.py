@@ -163,7 +163,7 @@ def test_a_dead_link_is_dead_within_the_bound(phit_bits: int, traffic: bool, cut
         for port in pair.ports:
             assert not ctx.get(port.up)
             assert not ctx.get(port.i.ready)
-            assert not ctx.get(port.tx)
+            assert not ctx.get(port.tx.wires)
         for side in cut:
             ctx.set(pair.channels[side].cut, 0)
         await ctx.tick().repeat(2 * timeout)
@@ -180,9 +180,12 @@ def test_wires_that_repeat_a_frame_for_ever_are_dead_once_a_flit_is_sent(frames:
     stuck, held = Signal(), Signal(sizes.wires)
     for side, port in enumerate(ports):
         m.submodules[f"port_{side}"] = port
-    m.d.comb += [ports[0].rx.eq(ports[1].tx), ports[1].rx.eq(Mux(stuck, held, ports[0].tx))]
+    m.d.comb += [
+        ports[0].rx.wires.eq(ports[1].tx.wires),
+        ports[1].rx.wires.eq(Mux(stuck, held, ports[0].tx.wires)),
+    ]
     with m.If(~stuck):
-        m.d.sync += held.eq(ports[0].tx)
+        m.d.sync += held.eq(ports[0].tx.wires)
 
     async def bench(ctx: Any) -> None:
         ctx.set(ports[0].i.valid, frames == "busy")
@@ -207,7 +210,7 @@ def test_either_side_may_leave_the_reset_first(late: int, phit_bits: int) -> Non
     m = Module()
     for side, port in enumerate(ports):
         m.submodules[f"port_{side}"] = ResetInserter(held if side == late else Const(0, 1))(port)
-    m.d.comb += [ports[0].rx.eq(ports[1].tx), ports[1].rx.eq(ports[0].tx)]
+    m.d.comb += [ports[0].rx.wires.eq(ports[1].tx.wires), ports[1].rx.wires.eq(ports[0].tx.wires)]
 
     async def source(ctx: Any) -> None:
         await ctx.tick().repeat(77)

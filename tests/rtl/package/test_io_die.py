@@ -80,7 +80,9 @@ class Die:
                 tag = self.coin.getrandbits(1)
                 self.expected.append((address, tag, self.words.get(address, 0)))
                 fields = {"write": 0, "address": address, "tag": tag}
-            await put(ctx, self.port.memory.request, [self._requests.const(fields).as_bits()], chance=self.chance)
+            await put(
+                ctx, self.port.memory.request, [self._requests.const(fields).as_bits()], chance=self.chance
+            )
         while not ctx.get(self.port.idle) or self.received < len(self.expected):
             await ctx.tick()
 
