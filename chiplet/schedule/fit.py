@@ -47,7 +47,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Work:
+class BlockWork:
     """What a block works on: in each round ``sequences`` of ``length`` tokens, in mini-batches of ``mini_batch``
     sequences unless that is None.
     """
@@ -63,7 +63,7 @@ class Work:
         return BlockMemory(self.method, block, self.die, self.length, parts, slices)
 
 
-def fit_block(work: Work, block: FusedBlock, *, fused: bool) -> Fit:
+def fit_block(work: BlockWork, block: FusedBlock, *, fused: bool) -> Fit:
     """The largest mini-batch of the block: in as few parts as possible, unless more parts leave fewer dies idle; with
     its linears sliced if nothing else fits. Without ``fused`` the block has at least two parts if it can.
     """
@@ -86,7 +86,7 @@ def fit_block(work: Work, block: FusedBlock, *, fused: bool) -> Fit:
     )
 
 
-def _sliced(work: Work, block: FusedBlock, wanted: Any) -> Fit:
+def _sliced(work: BlockWork, block: FusedBlock, wanted: Any) -> Fit:
     """Cut linears that do not fit whole into the fewest slices that leave room for a tile as high as the array, or
     else for any tile. Only machines for which it is ``wanted`` count.
     """
@@ -111,7 +111,7 @@ def _sliced(work: Work, block: FusedBlock, wanted: Any) -> Fit:
     return Fit(most_parts, slices, size)
 
 
-def lacking(work: Work, block: FusedBlock) -> tuple[BufferUse, ...]:
+def lacking(work: BlockWork, block: FusedBlock) -> tuple[BufferUse, ...]:
     """What ``block`` needs of the buffers in its smallest slices, for the given mini-batch or else the smallest."""
     memory = work.memory(block, MAX_PARTS[block.name], smaller(*(linear.h_out for linear in linears(block))))
     return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)
@@ -163,7 +163,7 @@ def _unit(memory: BlockMemory) -> Number:
     return 1 if memory.block.name == "attention" else memory.length
 
 
-def _given(memory: BlockMemory, work: Work) -> Number:
+def _given(memory: BlockMemory, work: BlockWork) -> Number:
     """Size of the given mini-batch."""
     return smaller(work.mini_batch, work.sequences) * _unit(memory)
 
@@ -176,7 +176,7 @@ def _busy_share(memory: BlockMemory, size: Number) -> Number:
     return size / (larger(1, ceil_div(size, groups)) * groups)
 
 
-def _largest_batch(memory: BlockMemory, work: Work, least_tile: Number = 1) -> Number:
+def _largest_batch(memory: BlockMemory, work: BlockWork, least_tile: Number = 1) -> Number:
     """Size of the largest mini-batch that fits beside a token tile of ``least_tile``, in equal parts of a round; 0 if
     none fits.
     """
@@ -200,7 +200,7 @@ def _largest_batch(memory: BlockMemory, work: Work, least_tile: Number = 1) -> N
     return chosen
 
 
-def _smallest_fits(memory: BlockMemory, work: Work, least_tile: Number) -> Any:
+def _smallest_fits(memory: BlockMemory, work: BlockWork, least_tile: Number) -> Any:
     """Whether :func:`_largest_batch` finds one."""
     if work.mini_batch is not None:
         return _fits(memory, _given(memory, work), least_tile)
@@ -216,7 +216,7 @@ def _enough(memory: BlockMemory, tile: Number, least_tile: Number) -> Any:
     return tile >= least_tile if memory.method.token_tiled else True
 
 
-def _smallest_size(memory: BlockMemory, work: Work, least_tile: Number) -> Number:
+def _smallest_size(memory: BlockMemory, work: BlockWork, least_tile: Number) -> Number:
     """The smallest mini-batch with enough tokens for a tile of ``least_tile``, or with all tokens there are."""
     if memory.block.name == "attention":
         return smaller(ceil_div(least_tile, work.length), work.sequences)

@@ -30,7 +30,16 @@ from chiplet.schedule.buffers import (
     dram_state_bytes,
     saved_bytes_per_token,
 )
-from chiplet.schedule.fit import Fit, Work, batch_of, buffer_uses, equal_parts, fit_block, lacking, tile_limit
+from chiplet.schedule.fit import (
+    BlockWork,
+    Fit,
+    batch_of,
+    buffer_uses,
+    equal_parts,
+    fit_block,
+    lacking,
+    tile_limit,
+)
 from chiplet.vectorized.elementwise import (
     Number,
     ceil_div,
@@ -105,7 +114,7 @@ def make_schedule(
     if not least.fits:
         raise dram_refusal(name, dies, least, need.sequences)
     sequences = need.sequences or round_sequences(method, system, need, global_batch)
-    work = Work(method, system.die, sequences, length, mini_batch)
+    work = BlockWork(method, system.die, sequences, length, mini_batch)
     fits = []
     for block in method.blocks():
         fits.append(fit_block(work, block, fused="fusion" not in without))
@@ -115,7 +124,7 @@ def make_schedule(
 
 
 def assemble(
-    work: Work, fits: Sequence[Fit], without: tuple[Rule, ...], global_batch: Number, dram: BufferUse
+    work: BlockWork, fits: Sequence[Fit], without: tuple[Rule, ...], global_batch: Number, dram: BufferUse
 ) -> Schedule:
     """The schedule of blocks that fit as ``fits`` say. Many machines have the same parts, and all of them or none
     slices.

@@ -15,7 +15,7 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BufferUse, DramNeed, Optimizer
-from chiplet.schedule.fit import Fit, Work, fit_block, lacking
+from chiplet.schedule.fit import BlockWork, Fit, fit_block, lacking
 from chiplet.schedule.schedule import (
     Schedule,
     assemble,
@@ -90,7 +90,7 @@ class Decided:
     def schedule(self) -> Schedule:
         """Their schedules."""
         jobs = self.jobs
-        work = Work(jobs.method, jobs.system.die, self.sequences, jobs.length, jobs.mini_batch)
+        work = BlockWork(jobs.method, jobs.system.die, self.sequences, jobs.length, jobs.mini_batch)
         dram = dram_use(jobs.method, jobs.system, self.need, self.sequences)
         return assemble(work, self.fits, (), jobs.global_batch, dram)
 
@@ -106,7 +106,7 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
     sequences = given
     if given is None:
         sequences = round_sequences(method, system, need, jobs.global_batch)
-    work = Work(method, system.die, sequences, jobs.length, jobs.mini_batch)
+    work = BlockWork(method, system.die, sequences, jobs.length, jobs.mini_batch)
     blocks = method.blocks()
     fits = [fit_block(work, block, fused=True) for block in blocks]
 
@@ -125,7 +125,7 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
         if len(without):
             unfit = jobs.select(without)
             asked = lacking(
-                Work(
+                BlockWork(
                     unfit.method,
                     unfit.system.die,
                     _rows(sequences, without),

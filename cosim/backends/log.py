@@ -1,4 +1,4 @@
-"""What the log and the results of a simulator tell of a failure, as one line."""
+"""The reason for a failure, as one line, from the log and the results of a simulator."""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ async def failure_of(dut: Any, most_cycles: int) -> str | None:
     if status == DONE:
         return None
     return (
-        "met a word that is no command" if status & ERROR_BIT else f"is not done after {most_cycles} cycles"
+        "read a word that is not a command"
+        if status & ERROR_BIT
+        else f"is not done after {most_cycles} cycles"
     )
 
 

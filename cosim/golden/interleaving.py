@@ -1,7 +1,7 @@
-"""Steps of a program for the functional model of tests: what a unit does at once, and the orders of such steps.
+"""Steps of a program for the functional model of tests: what a unit does without a break, and the orders of such steps.
 
-The units of a die work at the same time. Where their steps do not touch the same words, that equals one step after the
-other in any order that the semaphores allow: a program is correct if its result does not depend on that order.
+The units of a die work at the same time. As long as their steps touch different words, that is the same as one step
+after the other, in any order that the semaphores allow. A program is correct if its result is the same in all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Order", "UnitStep", "at_random", "in_program_order", "loads_first", 
 
 @dataclass(frozen=True)
 class UnitStep:
-    """What a unit does at once: a whole LOAD, one panel of a GEMM or of a STORE.
+    """What a unit does without a break: a whole LOAD, one panel of a GEMM or of a STORE.
 
     Attributes
     ----------

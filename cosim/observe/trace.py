@@ -24,6 +24,9 @@ Change: TypeAlias = tuple[int, str, int]
 Interval: TypeAlias = tuple[int, int]
 """Cycles from the first, inclusive, to the second, exclusive."""
 
+END_OF_TIME = 1 << 62
+"""A cycle after every run."""
+
 PROCESSOR = "command processor"
 
 
@@ -73,8 +76,8 @@ def _cycles(intervals: Iterable[Interval]) -> list[int]:
 
 def _cut(intervals: Iterable[Interval], edges: Sequence[int]) -> list[Interval]:
     """The same cycles, split at the edges."""
-    ends = [(edge, 1 << 62) for edge in edges]
-    windows = [(0, edges[0]), *pairwise(edges), ends[-1]] if edges else [(0, 1 << 62)]
+    ends = [(edge, END_OF_TIME) for edge in edges]
+    windows = [(0, edges[0]), *pairwise(edges), ends[-1]] if edges else [(0, END_OF_TIME)]
     return _both(list(intervals), [window for window in windows if window[0] < window[1]])
 
 
@@ -124,7 +127,7 @@ def die_events(
     Parameters
     ----------
     changes
-        Of the signals of :func:`cosim.observe.units.observed_signals`. Cycle 0 may be any.
+        Of the signals of :func:`cosim.observe.units.observed_signals`. Cycle 0 need not be the first cycle of the run.
     commands
         The program, in order.
     command_words
@@ -201,7 +204,7 @@ def _spans(
     ends = sorted((piece["ts"], piece["ts"] + piece["dur"]) for piece in pieces)
     spans = []
     position = 0
-    for (index, command), start, following in zip(commands, starts, [*starts[1:], 1 << 62], strict=False):
+    for (index, command), start, following in zip(commands, starts, [*starts[1:], END_OF_TIME], strict=False):
         stop = start + 1
         while position < len(ends) and ends[position][0] < following:
             stop = max(stop, ends[position][1])

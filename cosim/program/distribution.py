@@ -80,8 +80,10 @@ class DieShare:
         Rows and columns of the stored operands that it multiplies.
     y
         Rows and columns of the result that it stores.
-    a_tiles, b_tiles
-        Tokens of an operand that is gathered; None for one that is not.
+    a_tiles
+        Tokens of the first operand, which is gathered.
+    b_tiles
+        Tokens of the second operand if it is gathered, else None.
     y_tiles
         Tokens of a result whose partial sums are reduce-scattered; None for one that is whole.
     """

@@ -1,8 +1,8 @@
 """The scheduler: turns a GEMM into the program of a die and the addresses of everything in its memory.
 
-The order of the commands would also be correct one after the other, with a GEMM and the STORE behind it panel by panel;
-the queues and semaphores of the die turn it into overlap. The queues let loads run ahead of the array, so the next
-block is loaded while this one is multiplied, and results leave while the next panel is summed.
+The program would also be correct if the die ran one command at a time, with each GEMM and its STORE interleaved panel
+by panel. The queues and semaphores of the die overlap the commands: loads run ahead of the array, so the next block is
+loaded while this one is multiplied, and results leave while the next panel is summed.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ __all__ = [
 
 
 class LineAxis(NamedTuple):
-    """Sides of a die along which lines run: towards higher places, and towards lower ones; first semaphore."""
+    """An axis of the mesh: the side of a die towards the next place, the side towards the previous one, and the first
+    semaphore of the axis."""
 
     up: Side
     down: Side
@@ -45,8 +46,8 @@ class LineAxis(NamedTuple):
 AXES = {"row": LineAxis(Side.EAST, Side.WEST, 0), "column": LineAxis(Side.SOUTH, Side.NORTH, 4)}
 
 UP, DOWN, CHASE = 0, 1, 2
-"""Semaphores of an axis: the gates of its two send units, and the words that the unit that follows may read. Of the
-last kind there are two, for all-gather and reduce-scatter."""
+"""Semaphores of an axis, counted from its first one: UP and DOWN hold back the two send units until they may begin,
+CHASE counts the words that the unit behind may read. There are two of CHASE, for all-gather and for reduce-scatter."""
 UNIT_COMMANDS = COMMANDS_WAITING + 1
 """Commands that a unit of the engine accepts before it has ended the first one."""
 

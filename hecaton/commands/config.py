@@ -68,7 +68,7 @@ def show(
     json_object=_memory_object,
 )
 def memory(as_json: AsJson = False) -> None:
-    """List the memory presets, which memory.preset selects: the kind of DRAM, and the figures of a channel or stack."""
+    """List the memory presets, which memory.preset selects: DRAM type, rates and energies of a channel or stack."""
     from chiplet.machine.config import memory_preset_names, read_memory_preset
     from hecaton.terminal.tables import columns
 

@@ -1,4 +1,4 @@
-"""``hecaton doctor``: what is installed, and what is missing for the rest."""
+"""``hecaton doctor``: what is installed, and what to install for the features that are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hecaton export``: one layer of a projection as inputs of other tools, so that they can check ours."""
+"""``hecaton export``: one layer of a projection as input for other simulators, to check ours against them."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def _tables(projection: Projection) -> RenderableType:
         {
             "memory": name.replace("_", " "),
             "needed": quantity(use.needed_bytes, "B"),
-            "there": quantity(use.available_bytes, "B"),
+            "available": quantity(use.available_bytes, "B"),
         }
         for name, use in [*projection.memory.buffers.items(), ("DRAM", projection.memory.dram)]
     ]
@@ -250,7 +250,7 @@ def _tables(projection: Projection) -> RenderableType:
         columns(times, list(times[0]), title="Busy, and what it adds to the step"),
         columns(schedule, list(schedule[0]), title=f"Schedule: {projection.memory.rounds} rounds"),
         columns(energy, ["energy", "joules", "share"]),
-        columns(memory, ["memory", "needed", "there"]),
+        columns(memory, ["memory", "needed", "available"]),
         columns(cost, ["cost", "dollars", "share"]),
         columns(inputs, ["input", "value", "unit", "status", "source"]),
     )

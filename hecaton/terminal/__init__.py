@@ -1,1 +1,1 @@
-"""Options, tables, messages and files that subcommands share."""
+"""Options, tables and messages that subcommands share."""

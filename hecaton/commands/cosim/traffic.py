@@ -186,13 +186,13 @@ def _check(records: Sequence[TrafficRecord]) -> None:
                     f"{link} died in cycle {asked.cycle}, and was not found dead in {bound} cycles"
                 )
             raise CheckFailed(
-                f"{link} is dead: node {asked.target} found so {detected[0].cycle - asked.cycle} cycles after cycle "
+                f"{link} is dead: node {asked.target} detected it {detected[0].cycle - asked.cycle} cycles after cycle "
                 f"{asked.cycle}, within the bound of {bound}"
             )
         if deaths:
             first = deaths[0]
             raise CheckFailed(
-                f"link {first.source}:{first.target} is dead: node {first.target} found so in cycle {first.cycle}"
+                f"link {first.source}:{first.target} is dead: node {first.target} detected it in cycle {first.cycle}"
             )
     wrong = sum(record.lost + record.misrouted + record.wrong for record in records)
     if wrong:
