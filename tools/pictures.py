@@ -162,7 +162,7 @@ def die() -> str:
         fill=UNIT,
     )
     d.box(
-        110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/engine/exchange_buffer.py"), fill=STORAGE
+        110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/memory/scratchpad.py"), fill=STORAGE
     )
     d.box(
         450,

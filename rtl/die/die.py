@@ -19,7 +19,6 @@ from rtl.compute.operand_buffer import OperandBuffer
 from rtl.control.command_processor import UNITS, CommandProcessor
 from rtl.control.counters import Registers
 from rtl.engine.engine import ENGINE_UNITS, Engine
-from rtl.engine.exchange_buffer import ExchangeBuffer
 from rtl.engine.exchange_port import ExchangePort
 from rtl.interface.flit import SIDES, flit_stream
 from rtl.interface.host_port import HostPort
@@ -28,6 +27,7 @@ from rtl.interface.memory_port import MemoryPort, request_layout, response_layou
 from rtl.interface.register_map import COUNTER_BITS, COUNTERS, REGISTERS, counter_address
 from rtl.memory.arbiter import Arbiter
 from rtl.memory.load_unit import LoadUnit
+from rtl.memory.scratchpad import Scratchpad
 from rtl.memory.store_unit import StoreUnit
 
 __all__ = ["Die", "EngineSide", "die_map"]
@@ -291,7 +291,7 @@ class Die(Block):
         nop, memory = self._nop, self._memory
         depth = exchange_depth(nop, memory)
         engine = Engine(die=self._die, nop=nop, memory=memory)
-        exchange = ExchangeBuffer(
+        exchange = Scratchpad(
             word_bytes=memory.word_bytes,
             depth=depth,
             banks=nop.exchange_banks(memory.word_bytes),

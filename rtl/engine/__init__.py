@@ -1,1 +1,1 @@
-"""NoP engine: send and receive units between the links and the exchange buffer."""
+"""NoP engine: send and receive units between the links and the scratchpad."""

@@ -1,4 +1,4 @@
-"""Reads chunks out of the exchange buffer ahead of time and offers their flits one by one."""
+"""Reads chunks out of the scratchpad ahead of time and offers their flits one by one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS
-from rtl.interface.memory_port import ExchangeReadPort
+from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.lib.queue import Queue
 
 __all__ = ["ChunkReader"]
@@ -30,8 +30,8 @@ class ChunkReader(Block):
         read without permission.
     asks : Out(1), word_ok : In(1), word_take : Out(1)
         The next word needs permission; it may be read; it is read in this cycle.
-    read : Out(ExchangeReadPort)
-        Read port of the exchange buffer.
+    read : Out(ScratchpadReadPort)
+        Read port of the scratchpad.
     o : Out(stream)
         Data of a flit, and above it whether it is the last one of its chunk.
     waiting : Out(1)
@@ -55,7 +55,7 @@ class ChunkReader(Block):
                 "word_ok": In(1),
                 "word_take": Out(1),
                 "read": Out(
-                    ExchangeReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
                 ),
                 "o": Out(stream.Signature(nop.flit_bits + 1)),
                 "waiting": Out(1),

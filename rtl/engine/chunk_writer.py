@@ -1,4 +1,4 @@
-"""Collects the flits of chunks in words and writes them to the exchange buffer."""
+"""Collects the flits of chunks in words and writes them to the scratchpad."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES
-from rtl.interface.memory_port import ExchangeWritePort
+from rtl.interface.scratchpad_port import ScratchpadWritePort
 from rtl.lib.queue import Queue
 
 __all__ = ["ChunkWriter"]
@@ -37,8 +37,8 @@ class ChunkWriter(Block):
         A chunk ends, whether it was written or not.
     written : Out(1), written_post : Out(SEMAPHORES)
         A word is written, and what it posts.
-    write : Out(ExchangeWritePort)
-        Write port of the exchange buffer.
+    write : Out(ScratchpadWritePort)
+        Write port of the scratchpad.
     """
 
     def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
@@ -59,7 +59,7 @@ class ChunkWriter(Block):
                 "written": Out(1),
                 "written_post": Out(SEMAPHORES),
                 "write": Out(
-                    ExchangeWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
                 ),
             }
         )

@@ -16,7 +16,7 @@ from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import SIDES, RouterPort, flit_stream, opposite
 from rtl.interface.isa import RECEIVE, SEND
-from rtl.interface.memory_port import ExchangeReadPort, ExchangeWritePort
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.queue import Queue
 
@@ -27,13 +27,13 @@ ENGINE_UNITS = tuple(f"{operation}_{side.text}" for operation in ("send", "recei
 
 
 class _UnitPorts(Bundle):
-    """Ports of a unit to the die: semaphores, a read port of the exchange buffer, and strobes for the counters."""
+    """Ports of a unit to the die: semaphores, a read port of the scratchpad, and strobes for the counters."""
 
     def __init__(self, *, depth: int, word_bytes: int) -> None:
         super().__init__(
             {
                 "semaphores": Out(SemaphorePort()),
-                "read": Out(ExchangeReadPort(depth=depth, word_bytes=word_bytes)),
+                "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)),
                 "active": Out(1),
                 "stall_semaphore": Out(1),
                 "flits": Out(1),
@@ -48,7 +48,7 @@ class _SidePorts(Bundle):
     def __init__(self, *, nop: NopSpec, depth: int, word_bytes: int) -> None:
         super().__init__(
             {
-                "write": Out(ExchangeWritePort(depth=depth, word_bytes=word_bytes)),
+                "write": Out(ScratchpadWritePort(depth=depth, word_bytes=word_bytes)),
                 "i": In(flit_stream(nop)),
                 "o": Out(flit_stream(nop)),
                 "stall_link": Out(1),
@@ -69,10 +69,10 @@ class Engine(Block):
     idle : Out(1)
         The engine has no command.
     units : array
-        Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the exchange buffer), and for the counters
+        Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the scratchpad), and for the counters
         ``active``, ``stall_semaphore`` and ``flits``.
     sides : array
-        Ports of each side: ``write`` (of the exchange buffer), the streams ``i`` from and ``o`` to the router, and for
+        Ports of each side: ``write`` (of the scratchpad), the streams ``i`` from and ``o`` to the router, and for
         the counters ``stall_link``.
     """
 

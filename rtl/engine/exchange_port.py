@@ -1,4 +1,4 @@
-"""Exchange port: requests to memory addresses that lie in the die's own exchange buffer."""
+"""Exchange port: requests to memory addresses that lie in the die's own scratchpad."""
 
 from __future__ import annotations
 
@@ -7,23 +7,19 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, check_integers, place
-from rtl.interface.memory_port import (
-    ExchangeReadPort,
-    ExchangeWritePort,
-    MemoryPort,
-    request_layout,
-)
+from rtl.interface.memory_port import MemoryPort, request_layout
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
 from rtl.lib.queue import Queue
 
 __all__ = ["ExchangePort"]
 
 
 AHEAD = 4
-"""Words of the exchange buffer that are read before they are taken."""
+"""Words of the scratchpad that are read before they are taken."""
 
 
 class ExchangePort(Block):
-    """Sends a request to the memory behind the die, or to the exchange buffer.
+    """Sends a request to the memory behind the die, or to the scratchpad.
 
     Words come back in the order of their requests: a read of one of the two waits until no word of the other is on its
     way.
@@ -33,7 +29,7 @@ class ExchangePort(Block):
     memory : MemorySpec
         Words, and how many reads are in flight.
     depth : int
-        Words of the exchange buffer.
+        Words of the scratchpad.
 
     Members
     -------
@@ -41,10 +37,10 @@ class ExchangePort(Block):
         Memory port of the die's units.
     memory : Out(MemoryPort)
         Memory port of the die.
-    read : Out(ExchangeReadPort)
-        Read port of the exchange buffer.
-    write : Out(ExchangeWritePort)
-        Write port of the exchange buffer.
+    read : Out(ScratchpadReadPort)
+        Read port of the scratchpad.
+    write : Out(ScratchpadWritePort)
+        Write port of the scratchpad.
     """
 
     def __init__(self, *, memory: MemorySpec, depth: int) -> None:
@@ -54,8 +50,8 @@ class ExchangePort(Block):
             {
                 "units": In(MemoryPort(memory.word_bytes)),
                 "memory": Out(MemoryPort(memory.word_bytes)),
-                "read": Out(ExchangeReadPort(depth=depth, word_bytes=memory.word_bytes)),
-                "write": Out(ExchangeWritePort(depth=depth, word_bytes=memory.word_bytes)),
+                "read": Out(ScratchpadReadPort(depth=depth, word_bytes=memory.word_bytes)),
+                "write": Out(ScratchpadWritePort(depth=depth, word_bytes=memory.word_bytes)),
             },
             names={"units": ""},
         )
@@ -71,7 +67,7 @@ class ExchangePort(Block):
         to_exchange = Signal()
         may_read = Signal()
         remote = Signal(16)  # reads of the memory whose words have not come
-        held = Signal(range(AHEAD + 1))  # words of the exchange buffer that have not been taken
+        held = Signal(range(AHEAD + 1))  # words of the scratchpad that have not been taken
         read, remote_read, given, taken = Signal(), Signal(), Signal(), Signal()
         here = Signal()
         m.d.comb += [

@@ -1,4 +1,4 @@
-"""Receive unit: brings the flits of one side to the exchange buffer, a send unit, or both, and may add to them."""
+"""Receive unit: brings the flits of one side to the scratchpad, a send unit, or both, and may add to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtl.engine.chunk_reader import ChunkReader
 from rtl.engine.chunk_writer import ChunkWriter
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, RECEIVE
-from rtl.interface.memory_port import ExchangeReadPort, ExchangeWritePort
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
@@ -23,7 +23,7 @@ __all__ = ["ReceiveUnit"]
 
 
 class ReceiveUnit(Block):
-    """From a link to the exchange buffer. Each side of the die has one.
+    """From a link to the scratchpad. Each side of the die has one.
 
     A flit can be forwarded in the cycle in which it arrives. If the die adds to it, the local sums have been read ahead
     and meet it in the adders, one for each 32 bits; the result is forwarded at once. So a sum that passes through many
@@ -36,7 +36,7 @@ class ReceiveUnit(Block):
     die : DieSpec
         Type of the sums, stages of the adders.
     nop, memory : NopSpec, MemorySpec
-        Flits, and words of the exchange buffer.
+        Flits, and words of the scratchpad.
 
     Members
     -------
@@ -46,10 +46,10 @@ class ReceiveUnit(Block):
         Semaphores that its commands wait for and post.
     i : In(stream)
         From the router's input of this side.
-    read : Out(ExchangeReadPort)
-        Read port of the exchange buffer.
-    write : Out(ExchangeWritePort)
-        Write port of the exchange buffer.
+    read : Out(ScratchpadReadPort)
+        Read port of the scratchpad.
+    write : Out(ScratchpadWritePort)
+        Write port of the scratchpad.
     forward, turn : Out(stream)
         Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side, and of this side.
     hand : Out(stream), join : In(stream)
@@ -69,10 +69,10 @@ class ReceiveUnit(Block):
                 "semaphores": Out(SemaphorePort(of_unit=True)),
                 "i": In(stream.Signature(flit_layout(nop).size)),
                 "read": Out(
-                    ExchangeReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
                 ),
                 "write": Out(
-                    ExchangeWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
                 ),
                 "forward": Out(onward),
                 "turn": Out(onward),

@@ -1,4 +1,4 @@
-"""Send unit: sends the packets of one side, from the exchange buffer or directly from a receive unit that forwards."""
+"""Send unit: sends the packets of one side, from the scratchpad or directly from a receive unit that forwards."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from rtl.block import Block, place
 from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, SEND
-from rtl.interface.memory_port import ExchangeReadPort
+from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort
 
 __all__ = ["SendUnit"]
 
 
 class SendUnit(Block):
-    """From the exchange buffer to a link. Each side of the die has one.
+    """From the scratchpad to a link. Each side of the die has one.
 
     Parameters
     ----------
     nop, memory : NopSpec, MemorySpec
-        Flits, and words of the exchange buffer.
+        Flits, and words of the scratchpad.
     along_row : bool
         Whether it sends to the east or the west: its targets are columns then, otherwise rows.
 
@@ -35,8 +35,8 @@ class SendUnit(Block):
         SEND commands for this side.
     semaphores : Out(SemaphorePort)
         Semaphores that its commands wait for and post.
-    read : Out(ExchangeReadPort)
-        Read port of the exchange buffer.
+    read : Out(ScratchpadReadPort)
+        Read port of the scratchpad.
     forward, turn : In(stream)
         Data of a flit, and above it whether it ends a chunk, from the receive unit of the opposite side, and of this
         one.
@@ -57,7 +57,7 @@ class SendUnit(Block):
                 "command": In(stream.Signature(SEND.size)),
                 "semaphores": Out(SemaphorePort(of_unit=True)),
                 "read": Out(
-                    ExchangeReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
                 ),
                 "forward": In(stream.Signature(nop.flit_bits + 1)),
                 "turn": In(stream.Signature(nop.flit_bits + 1)),
@@ -91,7 +91,7 @@ class SendUnit(Block):
         active, started = Signal(), Signal()
         loaded = Signal()  # the reader has begun
         chunks = Signal(COUNT_BITS)  # that have not left yet
-        own_left = Signal(COUNT_BITS)  # how many of these are the die's own, out of the exchange buffer
+        own_left = Signal(COUNT_BITS)  # how many of these are the die's own, out of the scratchpad
         forwards, coming, coming_ready = Signal(), Signal(), Signal()  # the chunk is one that is forwarded
         go, sent, over = Signal(), Signal(), Signal()
         flit = flit_layout(self._nop)

@@ -1,4 +1,4 @@
-"""The memory port of a die, the ports of its exchange buffer, and the address at which memory requests reach that."""
+"""The memory port of a die, and the address at which memory requests reach its exchange buffer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.block import Bundle
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
-from rtl.lib.widths import index_bits
 
 __all__ = [
     "EXCHANGE_ADDRESS",
-    "ExchangeReadPort",
-    "ExchangeWritePort",
     "MemoryPort",
     "request_layout",
     "response_layout",
@@ -54,49 +51,5 @@ class MemoryPort(Bundle):
             {
                 "request": Out(stream.Signature(request_layout(word_bytes).size)),
                 "response": In(stream.Signature(response_layout(word_bytes).size)),
-            }
-        )
-
-
-class ExchangeReadPort(Bundle):
-    """Read port of the exchange buffer, seen from the reader.
-
-    Members
-    -------
-    valid, address : Out; ready : In(1)
-        A read, taken in a cycle in which valid and ready are high.
-    data : In(8 * word_bytes)
-        The word, in the cycle after that.
-    """
-
-    def __init__(self, *, depth: int, word_bytes: int) -> None:
-        super().__init__(
-            {
-                "valid": Out(1),
-                "address": Out(index_bits(depth)),
-                "ready": In(1),
-                "data": In(8 * word_bytes),
-            }
-        )
-
-
-class ExchangeWritePort(Bundle):
-    """Write port of the exchange buffer, seen from the writer.
-
-    Members
-    -------
-    valid, address, strobe, data : Out; ready : In(1)
-        A write of the 32-bit parts of a word that ``strobe`` selects, taken in a cycle in which valid and ready are
-        high.
-    """
-
-    def __init__(self, *, depth: int, word_bytes: int) -> None:
-        super().__init__(
-            {
-                "valid": Out(1),
-                "address": Out(index_bits(depth)),
-                "strobe": Out(word_bytes // 4),
-                "data": Out(8 * word_bytes),
-                "ready": In(1),
             }
         )

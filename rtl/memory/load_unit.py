@@ -15,7 +15,8 @@ from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.block import Block, place
 from rtl.compute.operand_buffer import OperandWritePort
 from rtl.interface.isa import COUNT_BITS, LOAD, MEMORY_ADDRESS_BITS, SEMAPHORES, Target
-from rtl.interface.memory_port import ExchangeWritePort, request_layout
+from rtl.interface.memory_port import request_layout
+from rtl.interface.scratchpad_port import ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.queue import Queue
 
@@ -42,7 +43,7 @@ class LoadUnit(Block):
         Read requests, and the words read (data only).
     activation, weight : Out(OperandWritePort)
         Write ports of the operand buffers.
-    exchange : Out(ExchangeWritePort)
+    exchange : Out(ScratchpadWritePort)
         Write port of the exchange buffer, for whole words; only if there is one.
     idle : Out(1)
         No command is here.
@@ -55,7 +56,9 @@ class LoadUnit(Block):
         word_bits = 8 * memory.word_bytes
         exchange: dict[str, Member] = {}
         if exchange_depth is not None:
-            exchange["exchange"] = Out(ExchangeWritePort(depth=exchange_depth, word_bytes=memory.word_bytes))
+            exchange["exchange"] = Out(
+                ScratchpadWritePort(depth=exchange_depth, word_bytes=memory.word_bytes)
+            )
         width = die.element_bits
         super().__init__(
             {

@@ -15,7 +15,8 @@ from amaranth.utils import ceil_log2, exact_log2
 from chiplet.machine.specs import DieSpec, MemorySpec
 from rtl.block import Block
 from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, STORE
-from rtl.interface.memory_port import ExchangeReadPort, request_layout
+from rtl.interface.memory_port import request_layout
+from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort
 
 __all__ = ["StoreUnit"]
@@ -39,7 +40,7 @@ class StoreUnit(Block):
         Semaphores that its commands wait for and post.
     start, address : Out; busy, sums : In
         Read port of the accumulator buffer: one row of ``cols`` sums.
-    exchange : Out(ExchangeReadPort)
+    exchange : Out(ScratchpadReadPort)
         Read port of the exchange buffer; only if there is one.
     request : Out(stream)
         Write requests.
@@ -53,7 +54,7 @@ class StoreUnit(Block):
         self._die, self._memory, self._exchange_depth = die, memory, exchange_depth
         exchange: dict[str, Member] = {}
         if exchange_depth is not None:
-            exchange["exchange"] = Out(ExchangeReadPort(depth=exchange_depth, word_bytes=memory.word_bytes))
+            exchange["exchange"] = Out(ScratchpadReadPort(depth=exchange_depth, word_bytes=memory.word_bytes))
         super().__init__(
             {
                 "command": In(stream.Signature(STORE.size)),

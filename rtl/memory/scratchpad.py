@@ -1,4 +1,4 @@
-"""Exchange buffer: the SRAM between the links and the die's memory port, with many read and write ports."""
+"""Scratchpad: the banked memory of the die, with many read and write ports."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
 from rtl.block import Block, check_integers, place
-from rtl.interface.memory_port import ExchangeReadPort, ExchangeWritePort
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
 from rtl.lib.round_robin import next_in_turn
 from rtl.lib.sram import Sram
 
-__all__ = ["ExchangeBuffer"]
+__all__ = ["Scratchpad"]
 
 
-class ExchangeBuffer(Block):
+class Scratchpad(Block):
     """Words in banks that take a read and a write each in a cycle: word a lies in bank a mod ``banks``.
 
     Ports that want the same bank take turns, but readers of the same word get it together. Streams with ascending
@@ -36,8 +36,8 @@ class ExchangeBuffer(Block):
 
     Members
     -------
-    read : In(ExchangeReadPort).array(readers)
-    write : In(ExchangeWritePort).array(writers)
+    read : In(ScratchpadReadPort).array(readers)
+    write : In(ScratchpadWritePort).array(writers)
         A write is visible to the reads of the next cycle. The last write port never waits: the store unit writes
         through it and reports completion as soon as its request has left.
 
@@ -51,28 +51,26 @@ class ExchangeBuffer(Block):
     def __init__(
         self, *, word_bytes: int, depth: int, banks: int, readers: int, writers: int, macro: bool = False
     ) -> None:
-        check_integers(
-            "exchange buffer", minimum=1, depth=depth, banks=banks, readers=readers, writers=writers
-        )
+        check_integers("scratchpad", minimum=1, depth=depth, banks=banks, readers=readers, writers=writers)
         if banks & (banks - 1) or depth % banks:
             raise ValueError(
-                f"exchange buffer: banks = {banks}: must be a power of two that divides depth = {depth}"
+                f"scratchpad: banks = {banks}: must be a power of two that divides depth = {depth}"
             )
         if word_bytes % 4:
-            raise ValueError(f"exchange buffer: word_bytes = {word_bytes}: must be a multiple of 4")
+            raise ValueError(f"scratchpad: word_bytes = {word_bytes}: must be a multiple of 4")
         self._word_bytes, self._depth, self._banks = word_bytes, depth, banks
         self._readers, self._writers, self._macro = readers, writers, macro
         size = {"depth": depth, "word_bytes": word_bytes}
         super().__init__(
             {
-                "read": In(ExchangeReadPort(**size)).array(readers),
-                "write": In(ExchangeWritePort(**size)).array(writers),
+                "read": In(ScratchpadReadPort(**size)).array(readers),
+                "write": In(ScratchpadWritePort(**size)).array(writers),
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"exchange_{self._depth}x{self._word_bytes}_{self._banks}_{self._readers}r{self._writers}w"
+        return f"scratchpad_{self._depth}x{self._word_bytes}_{self._banks}_{self._readers}r{self._writers}w"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

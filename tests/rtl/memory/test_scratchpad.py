@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rtl.engine.exchange_buffer import ExchangeBuffer
+from rtl.memory.scratchpad import Scratchpad
 from tests.rtl.harness import signal, simulate
 
 READERS, WRITERS = 3, 3
@@ -19,7 +19,7 @@ READERS, WRITERS = 3, 3
 @pytest.mark.parametrize("seed", range(2))
 def test_random_reads_and_writes(banks: int, seed: int) -> None:
     depth, word_bytes = 8 * banks, 8
-    dut = ExchangeBuffer(word_bytes=word_bytes, depth=depth, banks=banks, readers=READERS, writers=WRITERS)
+    dut = Scratchpad(word_bytes=word_bytes, depth=depth, banks=banks, readers=READERS, writers=WRITERS)
     coin = Random(seed)
     words = [0] * depth
     wants: dict[str, dict[str, int]] = {}
@@ -71,7 +71,7 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
 
 
 def test_readers_of_one_word_get_it_together() -> None:
-    dut = ExchangeBuffer(word_bytes=4, depth=4, banks=2, readers=3, writers=1)
+    dut = Scratchpad(word_bytes=4, depth=4, banks=2, readers=3, writers=1)
 
     async def bench(ctx: Any) -> None:
         for name, value in (("valid", 1), ("address", 3), ("strobe", 1), ("data", 77)):
@@ -91,15 +91,15 @@ def test_readers_of_one_word_get_it_together() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"banks": 3}, "exchange buffer: banks = 3: must be a power of two that divides depth = 8"),
+        ({"banks": 3}, "scratchpad: banks = 3: must be a power of two that divides depth = 8"),
         (
             {"depth": 6, "banks": 4},
-            "exchange buffer: banks = 4: must be a power of two that divides depth = 6",
+            "scratchpad: banks = 4: must be a power of two that divides depth = 6",
         ),
-        ({"word_bytes": 6}, "exchange buffer: word_bytes = 6: must be a multiple of 4"),
+        ({"word_bytes": 6}, "scratchpad: word_bytes = 6: must be a multiple of 4"),
     ],
 )
 def test_sizes_that_do_not_work_are_refused(changes: dict[str, int], message: str) -> None:
     sizes: dict[str, Any] = {"word_bytes": 8, "depth": 8, "banks": 2, "readers": 1, "writers": 1}
     with pytest.raises(ValueError, match=f"^{message}$"):
-        ExchangeBuffer(**(sizes | changes))
+        Scratchpad(**(sizes | changes))

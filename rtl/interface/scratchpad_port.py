@@ -1,0 +1,54 @@
+"""Ports of the scratchpad."""
+
+from __future__ import annotations
+
+from amaranth.lib.wiring import In, Out
+
+from rtl.block import Bundle
+from rtl.lib.widths import index_bits
+
+__all__ = ["ScratchpadReadPort", "ScratchpadWritePort"]
+
+
+class ScratchpadReadPort(Bundle):
+    """Read port of the scratchpad, seen from the reader.
+
+    Members
+    -------
+    valid, address : Out; ready : In(1)
+        A read, taken in a cycle in which valid and ready are high.
+    data : In(8 * word_bytes)
+        The word, in the cycle after that.
+    """
+
+    def __init__(self, *, depth: int, word_bytes: int) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "address": Out(index_bits(depth)),
+                "ready": In(1),
+                "data": In(8 * word_bytes),
+            }
+        )
+
+
+class ScratchpadWritePort(Bundle):
+    """Write port of the scratchpad, seen from the writer.
+
+    Members
+    -------
+    valid, address, strobe, data : Out; ready : In(1)
+        A write of the 32-bit parts of a word that ``strobe`` selects, taken in a cycle in which valid and ready are
+        high.
+    """
+
+    def __init__(self, *, depth: int, word_bytes: int) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "address": Out(index_bits(depth)),
+                "strobe": Out(word_bytes // 4),
+                "data": Out(8 * word_bytes),
+                "ready": In(1),
+            }
+        )
