@@ -24,7 +24,7 @@ ELSEWHERE = {"cosim.benches", "cosim.calibrate", "chiplet.projection"}
 WALKS = {
     "The walk of a GEMM": "cosim gemm --m 3 --k 4 --n 2 -P die.rows=2 -P die.cols=2 -P die.weight_bytes=64"
     " -P die.activation_bytes=64 -P die.accumulator_bytes=64",
-    "The walk of a collective": "cosim collective --op all-gather --mesh 1x2 --flits 1 -P nop.exchange_bytes=512",
+    "The walk of a collective": "cosim collective --op all-gather --mesh 1x2 --flits 1 -P die.scratchpad_bytes=512",
 }
 """Heading of each walk, and a command that takes it."""
 

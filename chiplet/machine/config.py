@@ -25,6 +25,9 @@ _TOML_POSITION = re.compile(
     r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.S
 )
 
+RENAMED = {"nop.exchange_bytes": "die.scratchpad_bytes"}
+"""Keys of earlier versions, each with the one that replaced it."""
+
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 
 
@@ -233,8 +236,10 @@ def _check_keys(layer: Layer) -> None:
                 if dotted.startswith(f"{key}."):  # a table in place of a value
                     inner = key.split(".")
                     raise ConfigError(_not_allowed(layer, inner, _lookup(layer.values, inner)))
-            best = nearest(dotted, sections if value == {} else keys)
             where = layer.where(path)
+            if dotted in RENAMED:
+                raise ConfigError(f"{where}: unknown key {dotted}: it is {RENAMED[dotted]} now")
+            best = nearest(dotted, sections if value == {} else keys)
             raise ConfigError(f"{where}: unknown key {dotted[:60]}: the nearest known one is {best}")
 
 

@@ -16,17 +16,39 @@ from pydantic import Field, model_validator
 from chiplet.machine.base import StrictModel
 from chiplet.machine.cost_specs import AreaSpec, CostSpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
-from chiplet.vectorized.elementwise import Number, choose, larger, rounded
+from chiplet.machine.vector_specs import VectorSpec
+from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, rounded
 
 
-def exchange_depth(nop: NopSpec, memory: MemorySpec) -> int:
-    """Words of the exchange buffer: whole words of every bank."""
-    banks = nop.exchange_banks(memory.word_bytes)
-    return nop.exchange_bytes // (memory.word_bytes * banks) * banks
+def scratchpad_banks(memory: MemorySpec, nop: NopSpec | None = None) -> int:
+    """Banks of the scratchpad: a power of two, and one at least for each word that its readers want in a cycle.
+
+    ``nop`` is None for a die without an engine. Writers want less: four links, load, drain and vector unit.
+    """
+    links = 0 if nop is None else ceil_div(4 * nop.flit_bits, 8 * memory.word_bytes)
+    return 1 << (SCRATCHPAD_READERS + int(links) - 1).bit_length()
+
+
+def scratchpad_depth(die: DieSpec, memory: MemorySpec, nop: NopSpec | None = None) -> int:
+    """Words of the scratchpad: whole memory words, as many in every bank.
+
+    Raises
+    ------
+    ValueError
+        If a bank has no word, or a command's address does not reach the last one.
+    """
+    row = scratchpad_banks(memory, nop) * memory.word_bytes
+    most = memory.word_bytes << BUFFER_ADDRESS_BITS
+    if not row <= die.scratchpad_bytes <= most:
+        raise ValueError(
+            f"die.scratchpad_bytes = {die.scratchpad_bytes}: must be from {row} to {most} with words of "
+            f"memory.word_bytes = {memory.word_bytes}"
+        )
+    return die.scratchpad_bytes // row * (row // memory.word_bytes)
 
 
 def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
-    """Flits that one word of the exchange buffer holds.
+    """Flits that one word of the scratchpad holds.
 
     Raises
     ------
@@ -54,7 +76,11 @@ SUM_BYTES = 4
 """Bytes of a sum in the accumulator buffer: fp32 or int32."""
 
 BUFFER_ADDRESS_BITS = 20
-"""Width of a buffer address in a command: no bank is deeper than 2 ** 20 words."""
+"""Width of a buffer address in a command: no bank, and no scratchpad, is deeper than 2 ** 20 words."""
+
+SCRATCHPAD_READERS = 6
+"""Words that a die reads from its scratchpad in a cycle, besides what goes to the links: two feed units and the feed of
+sums one each, the vector unit two, the store unit one."""
 
 
 class DieSpec(StrictModel):
@@ -81,6 +107,10 @@ class DieSpec(StrictModel):
     accumulator_bytes: Annotated[int, Field(ge=1, description="accumulator buffer (32-bit sums), bytes")] = (
         131_072
     )
+    scratchpad_bytes: Annotated[
+        int,
+        Field(ge=64, le=2**28, description="scratchpad: activations, sums and chunks of collectives, bytes"),
+    ] = 65_536
     queue_depth: Annotated[int, Field(ge=2, le=64, description="commands that each queue holds")] = 4
     clock_hz: Annotated[float, Field(gt=0, description="clock of array, buffers and router, Hz")] = 1.0e9
     sram: Annotated[
@@ -185,23 +215,6 @@ class NopSpec(StrictModel):
         int, Field(ge=1, le=8, description="bits of a die's row, and of its column, in a packet's head")
     ] = 6
 
-    exchange_bytes: Annotated[
-        int,
-        Field(
-            ge=64,
-            le=2**28,
-            description="exchange buffer of a die, between its links and its memory port, bytes",
-        ),
-    ] = 65_536
-
-    def exchange_banks(self, word_bytes: int) -> int:
-        """Banks of the exchange buffer, of words of ``word_bytes``: a power of two.
-
-        The links of all four sides may read four flits in a cycle and write four: the banks have room for all eight.
-        """
-        words = -(-8 * self.flit_bits // (8 * word_bytes))
-        return int(1 << (words - 1).bit_length())
-
     @property
     def longest_side(self) -> int:
         """Dies of the longest row or column that a packet's head can address."""
@@ -258,6 +271,39 @@ class MemorySpec(StrictModel):
         return max(1, COMMAND_BYTES // self.word_bytes)
 
 
+def vector_lanes(vector: VectorSpec, memory: MemorySpec) -> int:
+    """Lanes of the vector unit: 32-bit results that it writes in a cycle.
+
+    Raises
+    ------
+    ValueError
+        If a memory word does not hold one result of each lane.
+    """
+    most = memory.word_bytes // SUM_BYTES
+    if vector.lanes > most:
+        raise ValueError(
+            f"vector.lanes = {vector.lanes}: must be at most {most}, the 32-bit values of a word of "
+            f"memory.word_bytes = {memory.word_bytes}"
+        )
+    return vector.lanes or most
+
+
+def function_lanes(vector: VectorSpec, memory: MemorySpec) -> int:
+    """Lanes of the vector unit that evaluate functions: they divide :func:`vector_lanes`.
+
+    Raises
+    ------
+    ValueError
+        If they are more than the lanes, or the lanes do not fit a memory word.
+    """
+    lanes = vector_lanes(vector, memory)
+    if vector.function_lanes > lanes:
+        raise ValueError(
+            f"vector.function_lanes = {vector.function_lanes}: must be at most the {lanes} lanes of the vector unit"
+        )
+    return vector.function_lanes or lanes
+
+
 class EnergySpec(StrictModel):
     """Energy of counted events of the die."""
 
@@ -311,12 +357,19 @@ class SystemSpec(StrictModel):
     link: LinkSpec = Field(default_factory=LinkSpec)
     nop: NopSpec = Field(default_factory=NopSpec)
     memory: MemorySpec = Field(default_factory=MemorySpec)
+    vector: VectorSpec = Field(default_factory=VectorSpec)
     energy: EnergySpec = Field(default_factory=EnergySpec)
     package: PackageSpec = Field(default_factory=PackageSpec)
     area: AreaSpec = Field(default_factory=AreaSpec)
     cost: CostSpec = Field(default_factory=CostSpec)
     fabric: FabricSpec = Field(default_factory=FabricSpec)
     parallel: ParallelSpec = Field(default_factory=ParallelSpec)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        scratchpad_depth(self.die, self.memory, self.nop)
+        function_lanes(self.vector, self.memory)
+        return self
 
     @property
     def link_phit_bits(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import Dtype, SystemSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import Dtype, SystemSpec, flits_per_word, scratchpad_depth
 from cosim.jobs.package import Region
 from cosim.program.collective import package_program
 from cosim.program.command import Command
@@ -214,11 +214,11 @@ def _die_part(
         y = replace(y, address=places.take(io_die, rows * y.pitch), rows=rows)
         own_chunk = partial.base + tiles.slot * partial.pitch
         store = words_from_exchange(address=y.address, base=own_chunk, words=rows * y.pitch)
-    needed, depth = builder.exchange_words, exchange_depth(system.nop, memory)
+    needed, depth = builder.exchange_words, scratchpad_depth(system.die, memory, system.nop)
     if needed > depth:
         raise ValueError(
-            f"a block of {shape.m}x{shape.k}x{shape.n} ({form}) needs {needed} words of a die's exchange buffer: "
-            f"must be at most the {depth} of nop.exchange_bytes = {system.nop.exchange_bytes}"
+            f"a block of {shape.m}x{shape.k}x{shape.n} ({form}) needs {needed} words of a die's scratchpad: "
+            f"must be at most the {depth} of die.scratchpad_bytes = {system.die.scratchpad_bytes}"
         )
     multiply = _relocated(program, a=a_address, b=b_address, y=y_address)
     programs = [

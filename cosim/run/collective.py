@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import DieSpec, flits_per_word, scratchpad_banks, scratchpad_depth
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, exchange_buffers
@@ -83,11 +83,11 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
         nodes = request.nodes(axis)
         lines[axis] = LineCollective(request.op, request.algorithm, nodes, request.flits, base, pitch)
         base += nodes * pitch
-    words = exchange_depth(request.nop, request.memory)
+    words = scratchpad_depth(request.die, request.memory, request.nop)
     if base > words:
         raise ValueError(
-            f"collective: {base} words for the chunks: must be at most the {words} of nop.exchange_bytes = "
-            f"{request.nop.exchange_bytes}"
+            f"collective: {base} words for the chunks: must be at most the {words} of die.scratchpad_bytes = "
+            f"{request.die.scratchpad_bytes}"
         )
     return lines
 
@@ -200,7 +200,7 @@ class PreparedCollective:
         def write_inputs(folder: Path, observed: list[str]) -> None:
             CollectiveJob(
                 word_bytes=memory.word_bytes,
-                banks=nop.exchange_banks(memory.word_bytes),
+                banks=scratchpad_banks(memory, nop),
                 commands=[len(program) for program in programs],
                 words=initial.shape[1] * 4 // memory.word_bytes,
                 latency=memory.latency_cycles,

@@ -10,7 +10,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_banks, scratchpad_depth
 from rtl.block import Block, Bundle, place
 from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
@@ -171,7 +171,7 @@ class Die(Block):
         engine_units = ENGINE_UNITS if self._nop else ()
         processor = CommandProcessor(memory=memory, queue_depth=die.queue_depth, engine_units=engine_units)
         array_unit = ArrayUnit(die=die)
-        depth = exchange_depth(self._nop, memory) if self._nop else None
+        depth = scratchpad_depth(die, memory, self._nop) if self._nop else None
         load_unit = LoadUnit(die=die, memory=memory, exchange_depth=depth)
         store_unit = StoreUnit(die=die, memory=memory, exchange_depth=depth)
         arbiter = Arbiter(word_bytes=memory.word_bytes)
@@ -289,12 +289,12 @@ class Die(Block):
         """Add engine, exchange buffer and exchange port; return the units' memory port, and whether all is idle."""
         assert self._nop is not None
         nop, memory = self._nop, self._memory
-        depth = exchange_depth(nop, memory)
+        depth = scratchpad_depth(self._die, memory, nop)
         engine = Engine(die=self._die, nop=nop, memory=memory)
         exchange = Scratchpad(
             word_bytes=memory.word_bytes,
             depth=depth,
-            banks=nop.exchange_banks(memory.word_bytes),
+            banks=scratchpad_banks(memory, nop),
             readers=len(ENGINE_UNITS) + 2,
             writers=len(SIDES) + 2,
             macro=self._die.sram == "macro",

@@ -6,7 +6,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import (
+    BUFFER_ADDRESS_BITS,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    flits_per_word,
+    scratchpad_depth,
+)
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS
 from rtl.interface.scratchpad_port import ScratchpadReadPort
@@ -38,8 +45,8 @@ class ChunkReader(Block):
         There is a next word, and room for it.
     """
 
-    def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
-        self._nop, self._memory = nop, memory
+    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
+        self._die, self._nop, self._memory = die, nop, memory
         self._per_word = flits_per_word(nop, memory)
         super().__init__(
             {
@@ -55,7 +62,7 @@ class ChunkReader(Block):
                 "word_ok": In(1),
                 "word_take": Out(1),
                 "read": Out(
-                    ScratchpadReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadReadPort(depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes)
                 ),
                 "o": Out(stream.Signature(nop.flit_bits + 1)),
                 "waiting": Out(1),
@@ -64,7 +71,7 @@ class ChunkReader(Block):
 
     @property
     def block_name(self) -> str:
-        depth = exchange_depth(self._nop, self._memory)
+        depth = scratchpad_depth(self._die, self._memory, self._nop)
         return f"chunk_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
 
     def elaborate(self, platform: object) -> Module:

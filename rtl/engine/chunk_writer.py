@@ -6,7 +6,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import (
+    BUFFER_ADDRESS_BITS,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    flits_per_word,
+    scratchpad_depth,
+)
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES
 from rtl.interface.scratchpad_port import ScratchpadWritePort
@@ -41,8 +48,8 @@ class ChunkWriter(Block):
         Write port of the scratchpad.
     """
 
-    def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
-        self._nop, self._memory = nop, memory
+    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
+        self._die, self._nop, self._memory = die, nop, memory
         self._per_word = flits_per_word(nop, memory)
         super().__init__(
             {
@@ -59,7 +66,9 @@ class ChunkWriter(Block):
                 "written": Out(1),
                 "written_post": Out(SEMAPHORES),
                 "write": Out(
-                    ScratchpadWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadWritePort(
+                        depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes
+                    )
                 ),
             }
         )
@@ -67,7 +76,7 @@ class ChunkWriter(Block):
     @property
     def block_name(self) -> str:
         nop = self._nop
-        size = f"{exchange_depth(nop, self._memory)}x{self._memory.word_bytes}"
+        size = f"{scratchpad_depth(self._die, self._memory, nop)}x{self._memory.word_bytes}"
         return f"chunk_writer_{size}_{nop.flit_bits}_c{nop.coordinate_bits}"
 
     def elaborate(self, platform: object) -> Module:

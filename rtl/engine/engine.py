@@ -10,7 +10,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.queue_depths import COMMANDS_WAITING
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, Bundle, place
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit
@@ -92,7 +92,7 @@ class Engine(Block):
 
     def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
         self._die, self._nop, self._memory = die, nop, memory
-        depth, word_bytes = exchange_depth(nop, memory), memory.word_bytes
+        depth, word_bytes = scratchpad_depth(die, memory, nop), memory.word_bytes
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
@@ -109,7 +109,7 @@ class Engine(Block):
     @property
     def block_name(self) -> str:
         die, nop = self._die, self._nop
-        size = f"{exchange_depth(nop, self._memory)}x{self._memory.word_bytes}"
+        size = f"{scratchpad_depth(die, self._memory, nop)}x{self._memory.word_bytes}"
         return f"engine_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
 
     @property
@@ -123,7 +123,7 @@ class Engine(Block):
         receivers: dict[RouterPort, ReceiveUnit] = {}
         for side in SIDES:
             along_row = side in (RouterPort.EAST, RouterPort.WEST)
-            senders[side] = SendUnit(nop=nop, memory=memory, along_row=along_row)
+            senders[side] = SendUnit(die=die, nop=nop, memory=memory, along_row=along_row)
             receivers[side] = ReceiveUnit(die=die, nop=nop, memory=memory)
         idle = [
             *self._commands(m, platform, "send", SEND, self.send, senders),

@@ -7,7 +7,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.queue_depths import QUEUED_FLITS
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, exchange_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.compute.mac import Adder
 from rtl.engine.chunk_reader import ChunkReader
@@ -69,10 +69,12 @@ class ReceiveUnit(Block):
                 "semaphores": Out(SemaphorePort(of_unit=True)),
                 "i": In(stream.Signature(flit_layout(nop).size)),
                 "read": Out(
-                    ScratchpadReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadReadPort(depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes)
                 ),
                 "write": Out(
-                    ScratchpadWritePort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadWritePort(
+                        depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes
+                    )
                 ),
                 "forward": Out(onward),
                 "turn": Out(onward),
@@ -89,7 +91,7 @@ class ReceiveUnit(Block):
     @property
     def block_name(self) -> str:
         die, nop = self._die, self._nop
-        size = f"{exchange_depth(nop, self._memory)}x{self._memory.word_bytes}"
+        size = f"{scratchpad_depth(die, self._memory, nop)}x{self._memory.word_bytes}"
         return f"receive_unit_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
 
     @property
@@ -106,7 +108,7 @@ class ReceiveUnit(Block):
         to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
         to_add = Signal(COUNT_BITS)  # of these, how many go on
         flit = flit_layout(self._nop)(self.i.payload)
-        reader = ChunkReader(nop=self._nop, memory=self._memory)
+        reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 
@@ -121,7 +123,7 @@ class ReceiveUnit(Block):
         onward_ready, onward_over, onward_empty = self._elaborate_onward(
             m, platform, Cat(value, hands, command.turn), onward_valid
         )
-        writer = ChunkWriter(nop=self._nop, memory=self._memory)
+        writer = ChunkWriter(die=self._die, nop=self._nop, memory=self._memory)
         place(m, platform, "writer", writer)
         connect(m, writer.write, flipped(self.write))
         m.d.comb += [

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.specs import MemorySpec, NopSpec, exchange_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout
@@ -48,8 +48,8 @@ class SendUnit(Block):
         For the counters: a command is here; it waits for semaphores; a flit is not taken; a flit leaves.
     """
 
-    def __init__(self, *, nop: NopSpec, memory: MemorySpec, along_row: bool) -> None:
-        self._nop, self._memory, self._along_row = nop, memory, along_row
+    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, along_row: bool) -> None:
+        self._die, self._nop, self._memory, self._along_row = die, nop, memory, along_row
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
@@ -57,7 +57,7 @@ class SendUnit(Block):
                 "command": In(stream.Signature(SEND.size)),
                 "semaphores": Out(SemaphorePort(of_unit=True)),
                 "read": Out(
-                    ScratchpadReadPort(depth=exchange_depth(nop, memory), word_bytes=memory.word_bytes)
+                    ScratchpadReadPort(depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes)
                 ),
                 "forward": In(stream.Signature(nop.flit_bits + 1)),
                 "turn": In(stream.Signature(nop.flit_bits + 1)),
@@ -75,7 +75,7 @@ class SendUnit(Block):
     def block_name(self) -> str:
         nop = self._nop
         line = "row" if self._along_row else "column"
-        depth = exchange_depth(nop, self._memory)
+        depth = scratchpad_depth(self._die, self._memory, nop)
         return f"send_unit_{line}_{depth}x{self._memory.word_bytes}_{nop.flit_bits}_c{nop.coordinate_bits}"
 
     @property
@@ -84,7 +84,7 @@ class SendUnit(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = ChunkReader(nop=self._nop, memory=self._memory)
+        reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
         command = Signal(SEND)

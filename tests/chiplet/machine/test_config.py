@@ -300,3 +300,26 @@ def test_an_unknown_memory_preset_is_refused() -> None:
         'not "hbm9"'
     )
     assert "memory.preset must be one of" in refusal(None, "memory.preset=[1]")
+
+
+def test_a_renamed_key_is_refused_with_its_new_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "[nop]\nflit_bits = 64\nexchange_bytes = 4096\n")
+    hint = "unknown key nop.exchange_bytes: it is die.scratchpad_bytes now"
+    assert refusal(path) == f"{path}:3: {hint}"
+    assert refusal(None, "nop.exchange_bytes=4096") == f"-P nop.exchange_bytes=4096: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        (
+            "die.scratchpad_bytes=255",
+            "die.scratchpad_bytes = 255: must be from 256 to 33554432 with words of ",
+        ),
+        ("vector.lanes=3", "vector: lanes = 3 is no power of two"),
+        ("vector.lanes=16", "vector.lanes = 16: must be at most 8, the 32-bit values of a word of "),
+        ("vector.function_lanes=16", "vector.function_lanes = 16: must be at most the 8 lanes of "),
+    ],
+)
+def test_sections_that_do_not_agree_are_refused(override: str, reason: str) -> None:
+    assert reason in refusal(None, override)

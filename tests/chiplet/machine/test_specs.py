@@ -17,9 +17,15 @@ from chiplet.machine.specs import (
     EnergySpec,
     LinkSpec,
     MemorySpec,
+    NopSpec,
     PackageSpec,
     SystemSpec,
+    function_lanes,
+    scratchpad_banks,
+    scratchpad_depth,
+    vector_lanes,
 )
+from chiplet.machine.vector_specs import VectorSpec
 
 dies = st.builds(
     DieSpec,
@@ -32,7 +38,9 @@ dies = st.builds(
 )
 
 
-@pytest.mark.parametrize("model", [DieSpec, LinkSpec, MemorySpec, EnergySpec, PackageSpec, SystemSpec])
+@pytest.mark.parametrize(
+    "model", [DieSpec, LinkSpec, MemorySpec, VectorSpec, EnergySpec, PackageSpec, SystemSpec]
+)
 def test_defaults_are_valid_frozen_and_closed(model: type[StrictModel]) -> None:
     spec = model()
     assert spec == model.model_validate(spec.model_dump())
@@ -115,3 +123,36 @@ def test_derived_quantities_of_the_other_parts() -> None:
         words = MemorySpec(word_bytes=width).command_words
         assert words * width >= COMMAND_BYTES
         assert words == 1 or (words - 1) * width < COMMAND_BYTES
+
+
+@pytest.mark.parametrize(
+    ("word_bytes", "flit_bits", "banks"),
+    [(32, None, 8), (32, 64, 8), (32, 256, 16), (4, 32, 16), (256, 64, 8)],
+)
+def test_the_scratchpad_has_a_bank_for_each_word_that_is_read_in_a_cycle(
+    word_bytes: int, flit_bits: int | None, banks: int
+) -> None:
+    nop = None if flit_bits is None else NopSpec(flit_bits=flit_bits)
+    memory = MemorySpec(word_bytes=word_bytes)
+    assert scratchpad_banks(memory, nop) == banks
+    assert scratchpad_depth(DieSpec(scratchpad_bytes=5 * banks * word_bytes - 1), memory, nop) == 4 * banks
+    with pytest.raises(ValueError, match="must be from 2048 to "):
+        scratchpad_depth(
+            DieSpec(scratchpad_bytes=max(64, banks * word_bytes - 1)), MemorySpec(word_bytes=256)
+        )
+
+
+@pytest.mark.parametrize(
+    ("lanes", "functions", "word_bytes", "expected"),
+    [(0, 0, 32, (8, 8)), (0, 2, 128, (32, 2)), (4, 0, 32, (4, 4)), (1, 1, 4, (1, 1)), (0, 0, 4, (1, 1))],
+)
+def test_lanes_of_the_vector_unit(
+    lanes: int, functions: int, word_bytes: int, expected: tuple[int, int]
+) -> None:
+    vector, memory = VectorSpec(lanes=lanes, function_lanes=functions), MemorySpec(word_bytes=word_bytes)
+    assert (vector_lanes(vector, memory), function_lanes(vector, memory)) == expected
+
+
+def test_function_lanes_are_at_most_the_lanes() -> None:
+    with pytest.raises(ValidationError, match="function_lanes = 4 is more than lanes: must be at most 2"):
+        VectorSpec(lanes=2, function_lanes=4)

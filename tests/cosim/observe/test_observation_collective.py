@@ -18,9 +18,11 @@ from rtl.interface.register_map import SIDES
 
 REQUEST = {"op": "reduce-scatter", "algorithm": "chain", "rows": 2, "cols": 3, "axis": "row", "flits": 9}
 SMALL = {
-    "die": DieSpec(rows=1, cols=1, weight_bytes=64, activation_bytes=64, accumulator_bytes=64),
+    "die": DieSpec(
+        rows=1, cols=1, weight_bytes=64, activation_bytes=64, accumulator_bytes=64, scratchpad_bytes=4096
+    ),
     "memory": MemorySpec(),
-    "nop": NopSpec(exchange_bytes=4096),
+    "nop": NopSpec(),
 }
 
 

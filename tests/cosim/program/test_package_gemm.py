@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec, exchange_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec, scratchpad_depth
 from cosim.golden.gemm import gemm
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import fp32_add
@@ -88,7 +88,7 @@ def test_the_programs_give_every_element(
 
 def carried_out(system: SystemSpec, parts: list[DiePart], words: int) -> list[bytes]:
     """Results of the dies: each die an interpreter, and the collectives between them in Python."""
-    depth = exchange_depth(system.nop, system.memory)
+    depth = scratchpad_depth(system.die, system.memory, system.nop)
     dies = [
         Interpreter(die=system.die, memory=system.memory, words=words, exchange_words=depth) for _ in parts
     ]
@@ -152,14 +152,13 @@ def test_programs_begin_to_send_only_where_there_are_neighbours() -> None:
         assert "scatter" not in used
 
 
-def test_what_does_not_fit_the_exchange_buffer_is_refused() -> None:
+def test_what_does_not_fit_the_scratchpad_is_refused() -> None:
     system = SystemSpec(
-        die=DieSpec(rows=2, cols=2),
+        die=DieSpec(rows=2, cols=2, scratchpad_bytes=1024),
         package=PackageSpec(rows=1, cols=2),
-        nop=NopSpec(exchange_bytes=1024),
         memory=MemorySpec(),
     )
     a, b = (np.zeros((20, 20), np.uint16) for _ in range(2))
-    message = "a block of 20x20x10 (nn) needs 81 words of a die's exchange buffer: must be at most the 32 of "
+    message = "a block of 20x20x10 (nn) needs 81 words of a die's scratchpad: must be at most the 32 of "
     with pytest.raises(ValueError, match=re.escape(message)):
         gemm_parts(system, Shape(m=20, k=20, n=20), a, b, algorithm="chain", places=Places())

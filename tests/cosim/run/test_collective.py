@@ -224,8 +224,8 @@ def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
             "mesh: cols = 3: must be at most 2, which nop.coordinate_bits = 1 can address",
         ),
         (
-            {"cols": 3, "flits": 5, "nop": NopSpec(exchange_bytes=128)},
-            "collective: 6 words for the chunks: must be at most the 4 of nop.exchange_bytes = 128",
+            {"cols": 3, "flits": 15, "die": DieSpec(scratchpad_bytes=256)},
+            "collective: 12 words for the chunks: must be at most the 8 of die.scratchpad_bytes = 256",
         ),
     ],
 )

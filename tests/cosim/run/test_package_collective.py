@@ -13,8 +13,8 @@ from cosim.run.collective import run_collective
 from cosim.run.package_collective import on_package, run_package_collective
 
 SYSTEM = SystemSpec(
-    die=DieSpec(rows=2, cols=2),
-    nop=NopSpec(flit_bits=32, coordinate_bits=3, exchange_bytes=1024),
+    die=DieSpec(rows=2, cols=2, scratchpad_bytes=1024),
+    nop=NopSpec(flit_bits=32, coordinate_bits=3),
     memory=MemorySpec(word_bytes=16, latency_cycles=2),
 )
 

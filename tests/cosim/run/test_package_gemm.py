@@ -28,9 +28,9 @@ def system(
     rows: int, cols: int, io: Literal["west", "east", "both"] = "both", *, dtype: Dtype = "bf16"
 ) -> SystemSpec:
     return SystemSpec(
-        die=DIE.model_copy(update={"dtype": dtype}),
+        die=DIE.model_copy(update={"dtype": dtype, "scratchpad_bytes": 4096}),
         package=PackageSpec(rows=rows, cols=cols, io=io),
-        nop=NopSpec(flit_bits=32, coordinate_bits=3, exchange_bytes=4096),
+        nop=NopSpec(flit_bits=32, coordinate_bits=3),
         memory=MemorySpec(word_bytes=PER_WORD, outstanding=4),
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, exchange_depth
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, scratchpad_depth
 from cosim.golden.interpreter import Interpreter
 from cosim.program.command import Command
 from rtl.die.die import Die, die_map
@@ -58,7 +58,7 @@ class Host:
     ) -> None:
         self.die, self.memory, self.coin = die, memory, Random(seed)
         self.dut = Die(die=die, memory=memory, nop=nop)
-        self.exchange_words = exchange_depth(nop, memory) if nop else 0
+        self.exchange_words = scratchpad_depth(die, memory, nop) if nop else 0
         word = memory.word_bytes
         self.words = {address: self.coin.getrandbits(8 * word) for address in range(DATA_WORDS)}
         self.model = Interpreter(die=die, memory=memory, words=DATA_WORDS, exchange_words=self.exchange_words)
@@ -165,9 +165,9 @@ def test_random_programs_with_an_exchange_buffer(
     rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float
 ) -> None:
     """Words and sums go through it; in the end all of it is stored."""
-    die = die_spec(rows, cols, dtype, 1)
+    die = die_spec(rows, cols, dtype, 1).model_copy(update={"scratchpad_bytes": 512})
     memory = MemorySpec(word_bytes=word_bytes, outstanding=4)
-    nop = NopSpec(flit_bits=32, exchange_bytes=512)
+    nop = NopSpec(flit_bits=32)
     host = Host(die, memory, stall=stall, latency=4, seed=rows * 10 + word_bytes, nop=nop)
     depth = host.exchange_words
     per_word = word_bytes // die.element_bytes

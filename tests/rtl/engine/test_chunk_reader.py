@@ -7,20 +7,28 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import (
+    BUFFER_ADDRESS_BITS,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    flits_per_word,
+    scratchpad_depth,
+)
 from rtl.engine.chunk_reader import AHEAD, ChunkReader
 from tests.rtl.harness import get, simulate
 
+DIE = DieSpec(scratchpad_bytes=4096)
 MODULUS = 1 << BUFFER_ADDRESS_BITS
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("flit_bits", "word_bytes"), [(32, 4), (64, 32), (32, 16), (256, 32)])
 def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
-    nop, memory = NopSpec(flit_bits=flit_bits, exchange_bytes=4096), MemorySpec(word_bytes=word_bytes)
-    dut = ChunkReader(nop=nop, memory=memory)
+    nop, memory = NopSpec(flit_bits=flit_bits), MemorySpec(word_bytes=word_bytes)
+    dut = ChunkReader(die=DIE, nop=nop, memory=memory)
     coin = Random(seed)
-    depth, per_word = exchange_depth(nop, memory), flits_per_word(nop, memory)
+    depth, per_word = scratchpad_depth(DIE, memory, nop), flits_per_word(nop, memory)
     words = [coin.getrandbits(8 * word_bytes) for _ in range(depth)]
     loads = []
     for _ in range(6):
@@ -74,7 +82,7 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int) -> None:
 
 def test_a_flit_a_cycle() -> None:
     nop, memory = NopSpec(flit_bits=64), MemorySpec(word_bytes=8)
-    dut = ChunkReader(nop=nop, memory=memory)
+    dut = ChunkReader(die=DIE, nop=nop, memory=memory)
 
     async def bench(ctx: Any) -> None:
         for name, value in (("chunks", 2), ("flits", 20), ("pitch", 20), ("load", 1), ("word_ok", 1)):

@@ -7,20 +7,28 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import (
+    BUFFER_ADDRESS_BITS,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    flits_per_word,
+    scratchpad_depth,
+)
 from rtl.engine.chunk_writer import WAITING, ChunkWriter
 from tests.rtl.harness import simulate
 
+DIE = DieSpec(scratchpad_bytes=4096)
 MODULUS = 1 << BUFFER_ADDRESS_BITS
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("flit_bits", "word_bytes"), [(32, 4), (64, 32), (32, 16)])
 def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, seed: int) -> None:
-    nop, memory = NopSpec(flit_bits=flit_bits, exchange_bytes=4096), MemorySpec(word_bytes=word_bytes)
-    dut = ChunkWriter(nop=nop, memory=memory)
+    nop, memory = NopSpec(flit_bits=flit_bits), MemorySpec(word_bytes=word_bytes)
+    dut = ChunkWriter(die=DIE, nop=nop, memory=memory)
     coin = Random(seed)
-    depth, per_word = exchange_depth(nop, memory), flits_per_word(nop, memory)
+    depth, per_word = scratchpad_depth(DIE, memory, nop), flits_per_word(nop, memory)
     words: dict[int, int] = {}
     posted: list[int] = []
     expected: dict[int, int] = {}
@@ -85,7 +93,7 @@ def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, s
 
 def test_words_that_wait_hold_up_nothing_until_there_are_too_many() -> None:
     nop, memory = NopSpec(flit_bits=64), MemorySpec(word_bytes=8)
-    dut = ChunkWriter(nop=nop, memory=memory)
+    dut = ChunkWriter(die=DIE, nop=nop, memory=memory)
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.i.valid, 1)

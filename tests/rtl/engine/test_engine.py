@@ -13,14 +13,14 @@ from rtl.interface.flit import SIDES, RouterPort, flit_layout, opposite
 from rtl.interface.isa import Opcode, encode
 from tests.rtl.harness import get, put, signal, simulate
 
-NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=3), MemorySpec(word_bytes=4)
+NOP, MEMORY = NopSpec(flit_bits=32, coordinate_bits=3), MemorySpec(word_bytes=4)
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("flits", [1, QUEUED_FLITS])
 def test_a_die_in_the_middle_of_a_reduce_scatter(side: RouterPort, flits: int) -> None:
     """From ``side`` come a chunk that goes on and one that stays; from the other side another part of that one."""
-    dut = Engine(die=DieSpec(dtype="int8"), nop=NOP, memory=MEMORY)
+    dut = Engine(die=DieSpec(dtype="int8", scratchpad_bytes=1024), nop=NOP, memory=MEMORY)
     layout = flit_layout(NOP)
     here, across = SIDES.index(side), SIDES.index(opposite(side))
     row, col = 2, 3

@@ -13,16 +13,17 @@ from chiplet.machine.specs import (
     DieSpec,
     MemorySpec,
     NopSpec,
-    exchange_depth,
     flits_per_word,
+    scratchpad_depth,
 )
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
 from tests.rtl.harness import get, put, simulate
 
-NOP, MEMORY = NopSpec(flit_bits=64, exchange_bytes=4096, coordinate_bits=3), MemorySpec(word_bytes=32)
-DEPTH, PER_WORD = exchange_depth(NOP, MEMORY), flits_per_word(NOP, MEMORY)
+DIE = DieSpec(scratchpad_bytes=4096)
+NOP, MEMORY = NopSpec(flit_bits=64, coordinate_bits=3), MemorySpec(word_bytes=32)
+DEPTH, PER_WORD = scratchpad_depth(DIE, MEMORY, NOP), flits_per_word(NOP, MEMORY)
 HALF = 0xFFFF_FFFF
 
 
@@ -33,7 +34,7 @@ def added(a: int, b: int) -> int:
 @pytest.mark.parametrize("stages", [1, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_random_commands(stages: int, seed: int) -> None:
-    dut = ReceiveUnit(die=DieSpec(dtype="int8", stages=stages), nop=NOP, memory=MEMORY)
+    dut = ReceiveUnit(die=DIE.model_copy(update={"dtype": "int8", "stages": stages}), nop=NOP, memory=MEMORY)
     coin = Random(seed)
     words = [coin.getrandbits(256) for _ in range(DEPTH)]
     model = list(words)
@@ -178,7 +179,7 @@ def test_random_commands(stages: int, seed: int) -> None:
 
 
 def test_no_post_is_lost_when_a_word_still_waits() -> None:
-    dut = ReceiveUnit(die=DieSpec(), nop=NOP, memory=MEMORY)
+    dut = ReceiveUnit(die=DIE, nop=NOP, memory=MEMORY)
     count = 0
 
     async def bench(ctx: Any) -> None:

@@ -8,14 +8,22 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, MemorySpec, NopSpec, exchange_depth, flits_per_word
+from chiplet.machine.specs import (
+    BUFFER_ADDRESS_BITS,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    flits_per_word,
+    scratchpad_depth,
+)
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
 from tests.rtl.harness import get, put, simulate
 
-NOP, MEMORY = NopSpec(flit_bits=32, exchange_bytes=1024, coordinate_bits=4), MemorySpec(word_bytes=8)
-DEPTH, PER_WORD = exchange_depth(NOP, MEMORY), flits_per_word(NOP, MEMORY)
+DIE = DieSpec(scratchpad_bytes=1024)
+NOP, MEMORY = NopSpec(flit_bits=32, coordinate_bits=4), MemorySpec(word_bytes=8)
+DEPTH, PER_WORD = scratchpad_depth(DIE, MEMORY, NOP), flits_per_word(NOP, MEMORY)
 ROW, COL = 3, 5
 
 
@@ -70,7 +78,7 @@ def some_sends(coin: Random, count: int) -> list[Send]:
 @pytest.mark.parametrize("along_row", [True, False])
 @pytest.mark.parametrize("seed", range(3))
 def test_random_commands(along_row: bool, seed: int) -> None:
-    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=along_row)
+    dut = SendUnit(die=DIE, nop=NOP, memory=MEMORY, along_row=along_row)
     coin = Random(seed)
     words = [coin.getrandbits(64) for _ in range(DEPTH)]
     sends = some_sends(coin, 25)
@@ -132,7 +140,7 @@ def test_random_commands(along_row: bool, seed: int) -> None:
 
 
 def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
-    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=True)
+    dut = SendUnit(die=DIE, nop=NOP, memory=MEMORY, along_row=True)
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.semaphores.ok, 1)
@@ -151,7 +159,7 @@ def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
 
 
 def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores() -> None:
-    dut = SendUnit(nop=NOP, memory=MEMORY, along_row=True)
+    dut = SendUnit(die=DIE, nop=NOP, memory=MEMORY, along_row=True)
     waits = {}
 
     async def bench(ctx: Any) -> None:

@@ -88,8 +88,8 @@ def test_one_die_has_nothing_to_do_and_a_table(tmp_path: Path) -> None:
             "mesh: cols = 5: must be at most 4, which nop.coordinate_bits = 2 can address",
         ),
         (
-            "--op all-gather --flits 9 --mesh 1x4 -P nop.exchange_bytes=128",
-            "collective: 12 words for the chunks: must be at most the 4 of nop.exchange_bytes = 128",
+            "--op all-gather --flits 9 --mesh 1x4 -P die.scratchpad_bytes=256",
+            "collective: 12 words for the chunks: must be at most the 8 of die.scratchpad_bytes = 256",
         ),
         (
             "--op all-gather --flits 1 -P nop.flit_bits=96",

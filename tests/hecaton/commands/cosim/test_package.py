@@ -9,7 +9,7 @@ import pytest
 
 from tests.hecaton.command import documented_keys, hecaton, refused
 
-DIE = ("-P", "die.rows=2", "-P", "die.cols=2", "-P", "nop.exchange_bytes=4096")
+DIE = ("-P", "die.rows=2", "-P", "die.cols=2", "-P", "die.scratchpad_bytes=4096")
 SIZE = ("--m", "3", "--k", "5", "--n", "4", "--mesh", "1x2")
 RUN = ("cosim", "package", *SIZE, "--direct", *DIE)
 
@@ -51,7 +51,7 @@ def test_json_and_record(tmp_path: Path) -> None:
         (("--mesh", "17x16"), "package: 17 x 16 dies: must be at most 256 for a simulation"),
         (("--sim", "none"), "--sim none is unknown: must be one of icarus, cxxrtl, verilator"),
         (
-            ("--m", "30", "-P", "nop.exchange_bytes=256"),
+            ("--m", "30", "-P", "die.scratchpad_bytes=256"),
             "a block of 30x5x2 (nn) needs 61 words of a die's exchange buffer: must be at most the 8 of nop.",
         ),
     ],

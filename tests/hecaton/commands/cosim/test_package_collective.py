@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.hecaton.command import documented_keys, hecaton, refused
 
 RUN = ("cosim", "collective", "--op", "all-gather", "--mesh", "1x2", "--flits", "3", "--package")
-SMALL = ("-P", "nop.exchange_bytes=4096")
+SMALL = ("-P", "die.scratchpad_bytes=4096")
 
 
 def test_json_and_record(tmp_path: Path) -> None:
