@@ -161,9 +161,7 @@ def die() -> str:
         ("exchange port: memory, or the exchange buffer (rtl/engine/exchange_port.py)",),
         fill=UNIT,
     )
-    d.box(
-        110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/memory/scratchpad.py"), fill=STORAGE
-    )
+    d.box(110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/memory/scratchpad.py"), fill=STORAGE)
     d.box(
         450,
         730,

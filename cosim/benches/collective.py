@@ -50,8 +50,9 @@ async def run_collective(dut: Any) -> None:
         for address, word in image_words(node_folder(folder, node), word_bytes=job.word_bytes):
             contents[address].value = word
         initial = exchange_path(folder, node).read_bytes()
-        for place, part in enumerate(_parts(dut, node, job)):
-            part.value = int.from_bytes(initial[4 * place : 4 * place + 4], "little")
+        size = job.word_bytes
+        for place, word in enumerate(_words(dut, node, job)):
+            word.value = int.from_bytes(initial[size * place : size * (place + 1)], "little")
 
     await release_reset(dut)
     dut.memory_reseed.value = 0
@@ -89,7 +90,7 @@ async def run_collective(dut: Any) -> None:
     for node in range(len(job.commands)):
         dut.host_node.value = node
         counters.append(await read_counters(dut, engine=True))
-        save_result(folder, node, *read_words(_parts(dut, node, job)), word_bytes=4)
+        save_result(folder, node, *read_words(_words(dut, node, job)), word_bytes=job.word_bytes)
     link_counters: list[dict[str, int]] = []
     if links is not None:
         link_counters = await read_selected(
@@ -100,9 +101,8 @@ async def run_collective(dut: Any) -> None:
         save_changes(folder, observer.changes)
 
 
-def _parts(dut: Any, node: int, job: CollectiveJob) -> list[Any]:
-    """The 32-bit parts of the words of an exchange buffer, in order."""
-    exchange = getattr(dut, f"node_{node}").die.exchange
-    parts = range(job.word_bytes // 4)
-    banks = [[getattr(exchange, f"bank_{bank}_{part}").mem for part in parts] for bank in range(job.banks)]
-    return [banks[word % job.banks][part][word // job.banks] for word in range(job.words) for part in parts]
+def _words(dut: Any, node: int, job: CollectiveJob) -> list[Any]:
+    """The words of a scratchpad, in order."""
+    scratchpad = getattr(dut, f"node_{node}").die.scratchpad
+    banks = [getattr(scratchpad, f"bank_{bank}").mem for bank in range(job.banks)]
+    return [banks[word % job.banks][word // job.banks] for word in range(job.words)]

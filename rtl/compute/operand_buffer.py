@@ -26,7 +26,8 @@ class OperandReadPort(Bundle):
     -------
     enable, address, rotate, column, count : Out
         Vector of B elements in two cycles. Along a row: ``address`` for all banks. Along a column (``column``): lane l
-        is one address further than lane l - 1. ``rotate`` is (i + j) mod B of lane 0. Lanes from ``count`` on are 0.
+        is one address further than lane l - 1. ``rotate`` is (i + j) mod B of lane 0. Lanes from ``count`` on are 0;
+        their addresses may lie beyond the depth.
     """
 
     def __init__(self, *, lanes: int, depth: int) -> None:
@@ -134,7 +135,10 @@ class OperandBuffer(Block):
             element = Signal.like(self.write.rotate, name=f"element_{b}")
             m.d.comb += [
                 lane.eq(behind(b, column_rotate)),
-                sram.read_enable.eq(self.read.enable),
+                # Lanes that are 0 are not read: they may lie behind the last address.
+                sram.read_enable.eq(
+                    self.read.enable & Mux(self.read.column, lane < self.read.count, self.read.count != 0)
+                ),
                 sram.read_address.eq(self.read.address + Mux(self.read.column, lane, 0)),
                 element.eq(behind(b, self.write.rotate)),
                 sram.write_enable.eq(self.write.enable & (element < self.write.count)),

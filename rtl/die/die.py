@@ -300,7 +300,7 @@ class Die(Block):
             macro=self._die.sram == "macro",
         )
         port = ExchangePort(memory=memory, depth=depth)
-        for name, block in {"engine": engine, "exchange": exchange, "exchange_port": port}.items():
+        for name, block in {"engine": engine, "scratchpad": exchange, "exchange_port": port}.items():
             place(m, platform, name, block)
 
         # The exchange port's writes come last: they never wait.

@@ -16,7 +16,7 @@ from chiplet.machine.specs import (
 )
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES
-from rtl.interface.scratchpad_port import ScratchpadWritePort
+from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadWritePort
 from rtl.lib.queue import Queue
 
 __all__ = ["ChunkWriter"]
@@ -110,7 +110,9 @@ class ChunkWriter(Block):
                     for n in range(per_word)
                 )
             ),
-            put.strobe.eq(Cat((index >= n).replicate(nop.flit_bits // 32) for n in range(per_word))),
+            put.strobe.eq(
+                Cat((index >= n).replicate(nop.flit_bits // (8 * STROBE_BYTES)) for n in range(per_word))
+            ),
             put.address.eq(Mux(in_chunk, following, first)),
             put.post.eq(self.post),
             words.i.payload.eq(put),

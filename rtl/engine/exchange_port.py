@@ -78,7 +78,7 @@ class ExchangePort(Block):
             self.read.address.eq(request.address),
             self.write.valid.eq(here & request.write),
             self.write.address.eq(request.address),
-            self.write.strobe.eq(request.strobe),
+            self.write.strobe.eq(Cat(bit.replicate(2) for bit in request.strobe)),
             self.write.data.eq(request.data),
             self.memory.request.payload.eq(self.units.request.payload),
             self.memory.request.valid.eq(

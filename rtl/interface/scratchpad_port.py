@@ -7,7 +7,10 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Bundle
 from rtl.lib.widths import index_bits
 
-__all__ = ["ScratchpadReadPort", "ScratchpadWritePort"]
+__all__ = ["STROBE_BYTES", "ScratchpadReadPort", "ScratchpadWritePort"]
+
+STROBE_BYTES = 2
+"""Bytes of a scratchpad word that a bit of the strobe writes: a bf16 value, or half of a sum."""
 
 
 class ScratchpadReadPort(Bundle):
@@ -38,8 +41,8 @@ class ScratchpadWritePort(Bundle):
     Members
     -------
     valid, address, strobe, data : Out; ready : In(1)
-        A write of the 32-bit parts of a word that ``strobe`` selects, taken in a cycle in which valid and ready are
-        high.
+        A write of those parts of a word that ``strobe`` selects, :data:`STROBE_BYTES` each, taken in a cycle in which
+        valid and ready are high.
     """
 
     def __init__(self, *, depth: int, word_bytes: int) -> None:
@@ -47,7 +50,7 @@ class ScratchpadWritePort(Bundle):
             {
                 "valid": Out(1),
                 "address": Out(index_bits(depth)),
-                "strobe": Out(word_bytes // 4),
+                "strobe": Out(word_bytes // STROBE_BYTES),
                 "data": Out(8 * word_bytes),
                 "ready": In(1),
             }

@@ -28,11 +28,14 @@ class Sram(Block):
     macro
         Write the module as ports only, for a hard macro ``sram_<depth>x<width>`` with these ports and
         ``clk``.
+    part
+        Bits that one write enable writes: a divisor of ``width``, by default all of it. A macro with several
+        write enables is called ``sram_<depth>x<width>_w<part>``.
 
     Members
     -------
     write_enable, write_address, write_data
-        ``In(1)``, ``In(max(1, ceil(log2(depth))))``, ``In(width)``
+        ``In(width // part)``, ``In(max(1, ceil(log2(depth))))``, ``In(width)``
     read_enable, read_address, read_data
         ``In(1)``, ``In(max(1, ceil(log2(depth))))``, ``Out(width)``
 
@@ -41,18 +44,22 @@ class Sram(Block):
     Raises
     ------
     ValueError
-        If ``width`` or ``depth`` is no integer or too small.
+        If ``width``, ``depth`` or ``part`` is no integer or too small, or ``part`` does not divide ``width``.
     """
 
-    def __init__(self, *, width: int, depth: int, macro: bool = False) -> None:
+    def __init__(self, *, width: int, depth: int, macro: bool = False, part: int | None = None) -> None:
         check_integers("Sram", minimum=1, width=width, depth=depth)
         self._width = width
         self._depth = depth
         self._macro = macro
+        self._part = width if part is None else part
+        check_integers("Sram", minimum=1, part=self._part)
+        if width % self._part:
+            raise ValueError(f"Sram: part = {part}: must divide width = {width}")
         address = max(1, ceil_log2(depth))
         super().__init__(
             {
-                "write_enable": In(1),
+                "write_enable": In(width // self._part),
                 "write_address": In(address),
                 "write_data": In(width),
                 "read_enable": In(1),
@@ -63,7 +70,8 @@ class Sram(Block):
 
     @property
     def block_name(self) -> str:
-        return f"sram_{self._depth}x{self._width}"
+        name = f"sram_{self._depth}x{self._width}"
+        return name if self._part == self._width else f"{name}_w{self._part}"
 
     @property
     def macro(self) -> bool:
@@ -72,7 +80,7 @@ class Sram(Block):
     def elaborate(self, _platform: Any) -> Module:
         m = Module()
         words = m.submodules.mem = memory.Memory(shape=unsigned(self._width), depth=self._depth, init=[])
-        write = words.write_port()
+        write = words.write_port(granularity=self._part if self._part < self._width else None)
         read = words.read_port()
         m.d.comb += [
             write.en.eq(self.write_enable),

@@ -1,13 +1,15 @@
-"""Scratchpad: the banked memory of the die, with many read and write ports."""
+"""Scratchpad: the one activation memory of a die, in banks, with read and write ports for all of its units."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
 from rtl.block import Block, check_integers, place
-from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
+from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadReadPort, ScratchpadWritePort
 from rtl.lib.round_robin import next_in_turn
 from rtl.lib.sram import Sram
 
@@ -19,7 +21,7 @@ class Scratchpad(Block):
 
     Ports that want the same bank take turns, but readers of the same word get it together. Streams with ascending
     addresses collide once and then use different banks, so it is enough to have as many banks as words are wanted in a
-    cycle.
+    cycle. Ready depends on the valids and addresses of all ports, so no valid may depend on a ready.
 
     Parameters
     ----------
@@ -38,8 +40,7 @@ class Scratchpad(Block):
     -------
     read : In(ScratchpadReadPort).array(readers)
     write : In(ScratchpadWritePort).array(writers)
-        A write is visible to the reads of the next cycle. The last write port never waits: the store unit writes
-        through it and reports completion as soon as its request has left.
+        A write is visible to the reads of the next cycle.
 
     Raises
     ------
@@ -74,78 +75,78 @@ class Scratchpad(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        parts = self._word_bytes // 4
         bank_bits = exact_log2(self._banks)
         words = []
-        taken: dict[str, list[list[Value]]] = {
-            "read": [[] for _ in range(self._readers)],
-            "write": [[] for _ in range(self._writers)],
-        }
+        reads_taken: list[list[Value]] = [[] for _ in range(self._readers)]
+        writes_taken: list[list[Value]] = [[] for _ in range(self._writers)]
         for bank in range(self._banks):
-            grants, asks = {}, {}
-            for name, ports in (("read", self.read), ("write", self.write)):
-                asked = Signal(len(ports), name=f"{name}_asked_{bank}")
-                last = Signal(len(ports), name=f"{name}_last_{bank}", init=1)
-                grant = Signal(len(ports), name=f"{name}_grant_{bank}")
-                turn = next_in_turn(m, f"{name}_{bank}", asked, last)
-                if name == "write":
-                    turn = Mux(asked[-1], 1 << (len(ports) - 1), turn)
-                m.d.comb += [
-                    asked.eq(Cat(port.valid & (port.address[:bank_bits] == bank) for port in ports)),
-                    grant.eq(turn),
-                ]
-                # A write through the port that never waits does not change whose turn is next.
-                in_turn = ~grant[-1] if name == "write" else 1
-                with m.If(grant.any() & in_turn):
-                    m.d.sync += last.eq(grant)
-                grants[name] = grant
-                asks[name] = asked
-
-            def granted(name: str, values: list[Signal], grant: Signal, bank: int = bank) -> Signal:
-                """The value of the port that has the bank."""
-                value = Signal.like(values[0], name=f"{name}_{bank}")
-                with m.Switch(grant):
-                    for n, offered in enumerate(values):
-                        with m.Case("".join("1" if bit == n else "-" for bit in reversed(range(len(grant))))):
-                            m.d.comb += value.eq(offered)
-                return value
-
-            read_grant, write_grant = grants["read"], grants["write"]
-            read_address = granted("read_address", [port.address for port in self.read], read_grant)
-            write_address = granted("write_address", [port.address for port in self.write], write_grant)
+            read_asked, read_grant = self._turns(m, "read", self.read, bank)
+            _, write_grant = self._turns(m, "write", self.write, bank)
+            sram = Sram(
+                width=8 * self._word_bytes,
+                depth=self._depth // self._banks,
+                macro=self._macro,
+                part=8 * STROBE_BYTES,
+            )
+            place(m, platform, f"bank_{bank}", sram)
+            read_address = Signal.like(self.read[0].address, name=f"read_address_{bank}")
+            _pick(m, read_grant, [(read_address, [port.address for port in self.read])])
+            write_address = Signal.like(self.write[0].address, name=f"write_address_{bank}")
+            strobe = Signal.like(self.write[0].strobe, name=f"write_strobe_{bank}")
+            _pick(
+                m,
+                write_grant,
+                [
+                    (write_address, [port.address for port in self.write]),
+                    (strobe, [port.strobe for port in self.write]),
+                    (sram.write_data, [port.data for port in self.write]),
+                ],
+            )
+            m.d.comb += [
+                sram.read_enable.eq(read_asked.any()),
+                sram.read_address.eq(read_address[bank_bits:]),
+                sram.write_enable.eq(strobe),
+                sram.write_address.eq(write_address[bank_bits:]),
+            ]
+            words.append(sram.read_data)
             for n, port in enumerate(self.read):
-                taken["read"][n].append(asks["read"][n] & (port.address == read_address))
+                reads_taken[n].append(read_asked[n] & (port.address == read_address))
             for n in range(self._writers):
-                taken["write"][n].append(write_grant[n])
-            strobe = granted("write_strobe", [port.strobe for port in self.write], write_grant)
-            data = granted("write_data", [port.data for port in self.write], write_grant)
-            read_parts = []
-            for part in range(parts):
-                sram = Sram(width=32, depth=self._depth // self._banks, macro=self._macro)
-                place(m, platform, f"bank_{bank}_{part}", sram)
-                m.d.comb += [
-                    sram.read_enable.eq(grants["read"].any()),
-                    sram.read_address.eq(read_address[bank_bits:]),
-                    sram.write_enable.eq(grants["write"].any() & strobe[part]),
-                    sram.write_address.eq(write_address[bank_bits:]),
-                    sram.write_data.eq(data.word_select(part, 32)),
-                ]
-                read_parts.append(sram.read_data)
-            word = Signal(8 * self._word_bytes, name=f"word_{bank}")
-            m.d.comb += word.eq(Cat(read_parts))
-            words.append(word)
+                writes_taken[n].append(write_grant[n])
 
-        for name, ports in (("read", self.read), ("write", self.write)):
-            for port, banks in zip(ports, taken[name], strict=True):
-                m.d.comb += port.ready.eq(Cat(banks).any())
+        for port, taken in zip(self.read, reads_taken, strict=True):
+            m.d.comb += port.ready.eq(Cat(taken).any())
+        for port, taken in zip(self.write, writes_taken, strict=True):
+            m.d.comb += port.ready.eq(Cat(taken).any())
         for n, port in enumerate(self.read):
-            if self._banks == 1:
-                m.d.comb += port.data.eq(words[0])
-                continue
-            bank = Signal(bank_bits, name=f"read_{n}_bank")
-            m.d.sync += bank.eq(port.address[:bank_bits])
-            value = words[0]
-            for number, word in enumerate(words[1:], start=1):
-                value = Mux(bank == number, word, value)
-            m.d.comb += port.data.eq(value)
+            bank_read = Signal(max(1, bank_bits), name=f"read_{n}_bank")
+            if bank_bits:
+                m.d.sync += bank_read.eq(port.address[:bank_bits])
+            with m.Switch(bank_read):
+                for bank, word in enumerate(words):
+                    with m.Case(bank):
+                        m.d.comb += port.data.eq(word)
         return m
+
+    def _turns(self, m: Module, name: str, ports: list[Any], bank: int) -> tuple[Signal, Signal]:
+        """Which ports want the bank, and which one has it."""
+        asked = Signal(len(ports), name=f"{name}_asked_{bank}")
+        last = Signal(len(ports), name=f"{name}_last_{bank}", init=1)
+        grant = Signal(len(ports), name=f"{name}_grant_{bank}")
+        bank_bits = exact_log2(self._banks)
+        m.d.comb += [
+            asked.eq(Cat(port.valid & (port.address[:bank_bits] == bank) for port in ports)),
+            grant.eq(next_in_turn(m, f"{name}_{bank}", asked, last)),
+        ]
+        with m.If(asked.any()):
+            m.d.sync += last.eq(grant)
+        return asked, grant
+
+
+def _pick(m: Module, grant: Signal, choices: list[tuple[Signal, list[Signal]]]) -> None:
+    """Give each of the signals the value of the port that has the grant, and 0 if there is none."""
+    with m.Switch(grant):
+        for n in range(len(grant)):
+            with m.Case("".join("1" if bit == n else "-" for bit in reversed(range(len(grant))))):
+                for value, offered in choices:
+                    m.d.comb += value.eq(offered[n])

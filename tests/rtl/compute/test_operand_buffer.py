@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtl.compute import operand_buffer
 from rtl.compute.operand_buffer import OperandBuffer
+from rtl.lib.sram import Sram
 from tests.rtl.harness import lanes as pack
 from tests.rtl.harness import parts, signal, simulate, unpack
 
@@ -146,3 +148,33 @@ def test_every_row_and_column_vector_in_consecutive_cycles(lanes: int) -> None:
         assert seen[1:] == [vector + [0] * (lanes - len(vector)) for _, vector in reads]
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("lanes", "depth"), [(1, 3), (3, 5), (4, 6), (5, 5)])
+def test_no_bank_is_read_beyond_its_depth(lanes: int, depth: int) -> None:
+    """A column that ends with the last address, and rows behind the end that are asked for as zeros."""
+    dut = OperandBuffer(lanes=lanes, width=WIDTH, depth=depth)
+    reads = [(depth - count, 1, count) for count in range(min(lanes, depth) + 1)] + [(depth, 0, 0)]
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.read.enable, 1)
+        for address, column, count in reads:
+            for rotate in range(lanes):
+                ctx.set(dut.read.address, address)
+                ctx.set(dut.read.column, column)
+                ctx.set(dut.read.rotate, rotate)
+                ctx.set(dut.read.count, count)
+                for sram in banks:
+                    assert not ctx.get(sram.read_enable) or ctx.get(sram.read_address) < depth
+                await ctx.tick()
+
+    banks: list[Sram] = []
+
+    def bank(**sizes: Any) -> Sram:
+        banks.append(Sram(**sizes))
+        return banks[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operand_buffer, "Sram", bank)
+        simulate(dut, bench)
+    assert len(banks) == lanes

@@ -43,7 +43,7 @@ def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, s
             if written:
                 posted.append(post)
                 for part in range(word_bytes // 4):
-                    if strobe >> part & 1:
+                    if strobe >> 2 * part & 1:
                         words[address * word_bytes // 4 + part] = data >> 32 * part & 0xFFFF_FFFF
 
     async def bench(ctx: Any) -> None:

@@ -142,7 +142,7 @@ def test_random_commands(stages: int, seed: int) -> None:
                 posted[bit] += post >> bit & 1
             ctx.set(dut.read.data, words[place] if reads and reading else coin.getrandbits(256))
             if writes and writing:
-                mask = sum(HALF << 32 * n for n in range(8) if strobe >> n & 1)
+                mask = sum(0xFFFF << 16 * n for n in range(16) if strobe >> n & 1)
                 words[where] = words[where] & ~mask | data & mask
 
     async def command(ctx: Any) -> None:
