@@ -1,0 +1,183 @@
+"""What a vector program is: tensors of named extents, and passes between them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from chiplet.graph.vector_pass import (
+    Element,
+    FirstOp,
+    Function,
+    PassOperand,
+    Reduction,
+    SecondOp,
+    Spread,
+    VectorPass,
+)
+from chiplet.machine.specs import SUM_BYTES
+
+__all__ = ["ELEMENT_BYTES", "Extent", "ProgramPass", "Tensor", "VectorProgram"]
+
+Extent = Literal["one", "rows", "cols", "half"]
+"""Length of a dimension: 1, the rows or the columns that a program works on, or half of its columns."""
+
+ELEMENT_BYTES: dict[Element, int] = {"fp32": SUM_BYTES, "bf16": 2, "int32": 4}
+"""Bytes of an element in the scratchpad and in memory."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Elements of a vector program: rows x cols of them, one value for each row, one row for all rows, or one value.
+
+    Values of rows lie one after the other, as a row; a pass over statistics takes them as one.
+    """
+
+    rows: Extent
+    cols: Extent
+    element: Element = "fp32"
+
+    @property
+    def spread(self) -> Spread:
+        """How the tensor covers the matrix of a pass that is not over statistics."""
+        if self.rows == "one":
+            return "value" if self.cols == "one" else "row"
+        return "column" if self.cols == "one" else "matrix"
+
+
+@dataclass(frozen=True)
+class ProgramPass:
+    """One pass of a program, with the names of its tensors; None where the pass has none.
+
+    Attributes
+    ----------
+    a, b, d : str, optional
+        Operands. A tensor that is an operand may be the result, too.
+    y : str, optional
+        Where the elements go, as that tensor's type.
+    row : str, optional
+        Where ``reduction`` goes, one value for each row.
+    causal : bool
+        The causal mask holds if the program is run with one.
+    statistics : bool
+        The pass is over values of rows: it takes R x 1 of them as a matrix of 1 x R.
+    """
+
+    a: str
+    op1: FirstOp = "none"
+    b: str | None = None
+    function: Function = "none"
+    op2: SecondOp = "none"
+    d: str | None = None
+    y: str | None = None
+    reduction: Reduction = "none"
+    row: str | None = None
+    negate: bool = False
+    causal: bool = False
+    statistics: bool = False
+
+    @property
+    def operands(self) -> dict[str, str]:
+        """Names of the tensors that are read, by a, b, d."""
+        named = {"a": self.a, "b": self.b, "d": self.d}
+        return {operand: tensor for operand, tensor in named.items() if tensor is not None}
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of the tensors that are written."""
+        return tuple(name for name in (self.y, self.row) if name is not None)
+
+    @property
+    def operations(self) -> int:
+        """Arithmetic operations for each element; a function counts as one."""
+        return sum(choice != "none" for choice in (self.op1, self.function, self.op2, self.reduction))
+
+
+@dataclass(frozen=True)
+class VectorProgram:
+    """Tensors by name, and passes in order.
+
+    ``inputs`` are given, ``outputs`` wanted, and the other tensors are intermediate. Inputs of one value are constants
+    (:func:`chiplet.graph.vector_constants.constants`).
+
+    Raises
+    ------
+    ValueError
+        If a pass reads what nothing has written, a tensor is not used, or the extents of a pass do not agree.
+    """
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    passes: tuple[ProgramPass, ...]
+
+    def __post_init__(self) -> None:
+        there = set(self.inputs)
+        used = set(self.inputs)
+        for number, step in enumerate(self.passes):
+            for name in step.operands.values():
+                if name not in there:
+                    raise ValueError(
+                        f"vector program {self.name}: pass {number} reads {name}: not written before"
+                    )
+            there |= {*step.results}
+            used |= {*step.results, *step.operands.values()}
+            self.operation(step, causal=False)
+        for name in {*self.outputs, *self.tensors} - (there & used & set(self.tensors)):
+            raise ValueError(
+                f"vector program {self.name}: tensor {name} is not written, not used or not declared"
+            )
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of the inputs of one value."""
+        return tuple(name for name in self.inputs if self.tensors[name].spread == "value")
+
+    def operation(self, step: ProgramPass, *, causal: bool) -> VectorPass:
+        """The pass ``step`` as the vector unit knows it.
+
+        Raises
+        ------
+        ValueError
+            If its extents do not agree.
+        """
+        rows, cols = self.extents(step)
+
+        def operand(name: str | None) -> PassOperand | None:
+            if name is None:
+                return None
+            tensor = self.tensors[name]
+            if not step.statistics:
+                if tensor.rows not in (rows, "one") or tensor.cols not in (cols, "one"):
+                    raise ValueError(f"vector program {self.name}: {name} does not cover {rows} x {cols}")
+                return PassOperand(tensor.element, tensor.spread)
+            spread: Spread = "matrix" if tensor.rows == "rows" else "value"
+            return PassOperand(tensor.element, spread)
+
+        a = operand(step.a)
+        assert a is not None
+        operand(step.y)
+        result = None if step.y is None else self.tensors[step.y].element
+        assert result != "int32"
+        return VectorPass(
+            a=a,
+            b=operand(step.b),
+            d=operand(step.d),
+            op1=step.op1,
+            function=step.function,
+            op2=step.op2,
+            negate=step.negate,
+            causal=causal and step.causal,
+            reduction=step.reduction,
+            result=result,
+        )
+
+    def extents(self, step: ProgramPass) -> tuple[Extent, Extent]:
+        """Rows and columns of the matrix that a pass goes over."""
+        if step.statistics:
+            return "one", "rows"
+        names = [*step.operands.values(), *([step.y] if step.y else [])]
+        wide = [self.tensors[name].cols for name in names if self.tensors[name].cols != "one"]
+        return "rows", wide[0] if wide else "one"
