@@ -67,9 +67,13 @@ def widen(value: Value, *, dtype: Dtype) -> Value:
     return Cat(value, Mux(value[-1], C(-1, extension), C(0, extension)))
 
 
-def total(m: Module, a: Value, b: Value, *, dtype: Dtype, stages: int) -> Value:
-    """``a + b`` of the 32-bit values of ``stages`` cycles ago; a new sum starts every cycle."""
-    return _fp32_sum(m, a, b, stages) if dtype == "bf16" else _int32_sum(m, a, b, stages)
+def total(m: Module, a: Value, b: Value, *, dtype: Dtype, stages: int, maximum: Value | None = None) -> Value:
+    """``a + b`` of the 32-bit values of ``stages`` cycles ago; a new sum starts every cycle.
+
+    Where ``maximum``, which only fp32 has, is high, it is the larger one instead: a NaN if one is, and +0 of two zeros
+    unless both are -0.
+    """
+    return _fp32_sum(m, a, b, stages, maximum) if dtype == "bf16" else _int32_sum(m, a, b, stages)
 
 
 class Adder(Block):
@@ -150,7 +154,7 @@ def _bf16_product(m: Module, a: Value, b: Value) -> Value:
     )
 
 
-def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
+def _fp32_sum(m: Module, a: Value, b: Value, stages: int, maximum: Value | None) -> Value:
     """fp32 sum in four steps: align, add, normalise, round; :data:`_CUTS` says where registers sit."""
 
     def cut(step: str, **values: Value) -> list[Value]:
@@ -171,15 +175,23 @@ def _fp32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     sticky = _wire(m, "sticky", moved[:23].any())
     # The lowest bit carries subtract into the sum: the one that completes the two's complement.
     aligned = Cat(C(0, 1), sticky, moved[23:])
+    addend = Cat(Mux(subtract, ~aligned, aligned), subtract)
+    # Two zeros are negative only if both are. A NaN operand is always the big one.
+    sign = _wire(m, "sign", Mux(exponent_big == 0, a[31] & b[31], big[31]))
+    mixed = subtract & (exponent_little == 0xFF)
+    if maximum is not None:
+        # A big operand below zero is not the larger one; the larger one plus nothing is the result.
+        little_wins = maximum & big[31] & (big[:31] <= _INF)
+        big = _wire(m, "larger", Mux(little_wins, little, big))
+        addend, sign, mixed = Mux(maximum, 0, addend), Mux(maximum, big[31], sign), mixed & ~maximum
     significand, addend, exponent, sign, nan, inf = cut(
         "align",
         significand=big[:_FRACTION],
-        addend=Cat(Mux(subtract, ~aligned, aligned), subtract),
-        exponent=exponent_big,
-        # Two zeros are negative only if both are. A NaN operand is always the big one.
-        sign=_wire(m, "sign", Mux(exponent_big == 0, a[31] & b[31], big[31])),
-        nan=big[:_FRACTION].any() | (subtract & (exponent_little == 0xFF)),  # if inf
-        inf=exponent_big == 0xFF,
+        addend=addend,
+        exponent=big[23:31],
+        sign=sign,
+        nan=big[:_FRACTION].any() | mixed,  # if inf
+        inf=big[23:31] == 0xFF,
     )
 
     # Add.
