@@ -9,7 +9,6 @@ from rtl.block import Block, check_integers, place
 from rtl.interface.function_tables import (
     CONSTANT_BITS,
     FACTOR_BITS,
-    INDEX_BITS,
     LINEAR_BITS,
     LN_2,
     LOG2_E,
@@ -117,9 +116,7 @@ class FunctionLane(Block):
         new_exponent = Signal(10, name="new_exponent")
         special = wire(
             "special",
-            nan
-            | Mux(powers, large, zero | infinite)
-            | (sign & (is_rsqrt | is_log)),
+            nan | Mux(powers, large, zero | infinite) | (sign & (is_rsqrt | is_log)),
         )
         signed_infinity = Cat(C(_INF, 31), sign)
         value = Signal(32, name="special_value")
@@ -195,7 +192,9 @@ class FunctionLane(Block):
         )
 
         # Logarithm: the exponent times ln(2) as well, and the leading one to the top. 34 bits with the sign.
-        fixed = wire("fixed", (exponent[:8].as_signed() * C(LN_2) + (value << CONSTANT_BITS - RESULT_BITS))[:34])
+        fixed = wire(
+            "fixed", (exponent[:8].as_signed() * C(LN_2) + (value << CONSTANT_BITS - RESULT_BITS))[:34]
+        )
         size = wire("size", Mux(fixed[33], -fixed, fixed)[:34])
         left: Value = size
         zeros: list[Value] = []

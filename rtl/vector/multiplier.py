@@ -96,7 +96,7 @@ class Multiplier(Block):
             inf=inf,
             nan=nan,
         )
-        # Below 2^-126 the last place is 2^-149: all of these ones lie at least half of it above the number below 2^-126.
+        # Below 2^-126 the last place is 2^-149: all ones lie at least half of it above the last number there.
         up = (half & (sticky | significand[0])) | ((exponent == _BIAS) & significand.all())
         rounded = wire("rounded", Cat(significand[:_FRACTION], exponent) + up)
         low, high = (_BIAS + 1) << _FRACTION, (_BIAS + 0xFF) << _FRACTION
