@@ -45,6 +45,19 @@ class Tensor:
             return "value" if self.cols == "one" else "row"
         return "column" if self.cols == "one" else "matrix"
 
+    def shape(self, rows: int, cols: int) -> tuple[int, int]:
+        """Rows and columns of the tensor, of a program on ``rows`` x ``cols``.
+
+        Raises
+        ------
+        ValueError
+            If half of the columns is no whole number.
+        """
+        if "half" in (self.rows, self.cols) and cols % 2:
+            raise ValueError(f"cols = {cols}: must be even, as the program works on halves of them")
+        lengths = {"one": 1, "rows": rows, "cols": cols, "half": cols // 2}
+        return lengths[self.rows], lengths[self.cols]
+
 
 @dataclass(frozen=True)
 class ProgramPass:
