@@ -67,6 +67,14 @@ def widen(value: Value, *, dtype: Dtype) -> Value:
     return Cat(value, Mux(value[-1], C(-1, extension), C(0, extension)))
 
 
+def rounded_bf16(value: Value) -> Value:
+    """The bf16 pattern of an fp32 value: nearest, ties to even; subnormals are signed zeros; NaN is ``0x7FC0``."""
+    exponent = value[_FRACTION:31]
+    nearest = (value + 0x7FFF + value[16])[16:32]
+    finite = Mux(exponent == 0, Cat(C(0, 15), value[31]), nearest)
+    return Mux(exponent.all() & value[:_FRACTION].any(), C(_NAN >> 16, 16), finite)
+
+
 def total(m: Module, a: Value, b: Value, *, dtype: Dtype, stages: int, maximum: Value | None = None) -> Value:
     """``a + b`` of the 32-bit values of ``stages`` cycles ago; a new sum starts every cycle.
 

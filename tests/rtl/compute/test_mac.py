@@ -16,9 +16,9 @@ from amaranth.sim import Simulator, SimulatorContext
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
-from cosim.golden.numerics import bf16_mul, fp32_add
+from cosim.golden.numerics import bf16_mul, float32_to_bf16, fp32_add
 from rtl.block import Block
-from rtl.compute.mac import MAX_STAGES, OPERAND_BITS, Adder, product, widen
+from rtl.compute.mac import MAX_STAGES, OPERAND_BITS, Adder, product, rounded_bf16, widen
 from rtl.emit.emitter import emit
 
 Words = NDArray[np.uint32]
@@ -252,3 +252,28 @@ def test_int32_adder_in_icarus(tmp_path: Path) -> None:
 def test_bad_parameters_are_named(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Adder(**parameters)
+
+
+def test_rounding_to_bf16() -> None:
+    """Corners, all ways to round at two exponents, and random patterns."""
+    rng = np.random.default_rng(1)
+    ties = [
+        high | low
+        for high in (0x3F80_0000, 0x3F81_0000, 0x7F7F_0000)
+        for low in (0, 1, 0x7FFF, 0x8000, 0x8001)
+    ]
+    words = np.array([*SIGNED_CORNERS, *ties, *rng.integers(0, 1 << 32, 2000)], np.uint32)
+    value, result = Signal(32), Signal(16)
+    m = Module()
+    m.d.comb += result.eq(rounded_bf16(value))
+    results: list[int] = []
+
+    async def bench(ctx: SimulatorContext) -> None:
+        for word in words:
+            ctx.set(value, int(word))
+            results.append(ctx.get(result))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert results == float32_to_bf16(words.view(np.float32)).tolist()
