@@ -1,6 +1,6 @@
 """Functional model of a die for tests, not for production: runs a program on numpy buffers, without a clock.
 
-It has the semantics of :mod:`rtl.interface.isa` and nothing of the hardware behind it: three units that each take their
+It has the semantics of :mod:`rtl.interface.isa` and nothing of the hardware behind it: units that each take their
 commands in order, buffers, semaphores and a memory. What the units do at the same time in hardware is one order of
 their steps here, see :mod:`cosim.golden.interleaving`. The model refuses whatever a correct program never does:
 addresses outside a buffer or the memory, reads of words that were never written, waits for semaphores that nobody will
@@ -16,21 +16,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
 from cosim.golden.gemm import bf16_sums
-from cosim.golden.interleaving import Order, UnitStep, in_program_order, members
-from cosim.golden.numerics import fp32_patterns, fp32_values
+from cosim.golden.interleaving import Order, UnitStep, in_program_order, steps_of
+from cosim.golden.numerics import float32_to_bf16, fp32_patterns, fp32_values
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
-from rtl.interface.isa import SEMAPHORE_BITS, SEMAPHORES, Opcode, Target, decode
-from rtl.interface.memory_port import EXCHANGE_ADDRESS
+from rtl.interface.isa import SEMAPHORE_BITS, SEMAPHORES, SET_PLACES, Opcode, decode
 
 __all__ = ["Interpreter", "ProgramError", "interpret_gemm"]
 
 
 class ProgramError(ValueError):
     """A program does what no program may do; the message names the command."""
+
+
+_FEEDS = {"activation": Opcode.FEED_ACTIVATION, "weight": Opcode.FEED_WEIGHT}
 
 
 class Interpreter:
@@ -42,9 +44,6 @@ class Interpreter:
         The die, and the width of its memory.
     words : int
         Words of the memory; undefined until written.
-    exchange_words : int
-        Words of the exchange buffer, which LOAD also reads as memory from
-        :data:`rtl.interface.memory_port.EXCHANGE_ADDRESS` on; 0 for a die without an engine.
 
     Attributes
     ----------
@@ -52,43 +51,40 @@ class Interpreter:
         What the program has done so far, under the names of :data:`rtl.interface.register_map.COUNTERS` that do not
         depend on time: ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
     semaphores : list[int]
-        Their values.
+        Their values, by number.
+    scratchpad
+        Bytes of the scratchpad by word, masked where they were never written.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int, exchange_words: int = 0) -> None:
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int) -> None:
         self.counters: Counter[str] = Counter()
         self.semaphores = [0] * SEMAPHORES
         self._die, self._word_bytes = die, memory.word_bytes
         self._command_words = memory.command_words
         self._element = np.dtype(OPERAND_TYPE[die.dtype]).newbyteorder("<")
         self._memory = _never_written((words, memory.word_bytes), np.uint8)
-        self._exchange = _never_written((exchange_words, memory.word_bytes), np.uint8)
+        self.scratchpad = _never_written((scratchpad_depth(die, memory), memory.word_bytes), np.uint8)
         self._buffers = {
-            Target.ACTIVATION: _never_written((die.rows, die.activation_depth), self._element),
-            Target.WEIGHT: _never_written((die.cols, die.weight_depth), self._element),
+            "activation": _never_written((die.rows, die.activation_depth), self._element),
+            "weight": _never_written((die.cols, die.weight_depth), self._element),
         }
         self._sums = _never_written((die.accumulator_depth, die.cols), np.uint32)
 
     def write_memory(self, address: int, content: bytes) -> None:
         """Write whole words from word ``address`` on. Raises ValueError outside the memory."""
         words = np.frombuffer(content, np.uint8).reshape(-1, self._word_bytes)
-        memory, places = self._words(address + np.arange(len(words)))
-        memory[places] = words
+        self._memory[self._range("memory", address, len(words))] = words
 
     def read_memory(self, address: int, words: int) -> bytes:
         """Read words; bytes never written are 0. Raises ValueError outside the memory."""
-        memory, places = self._words(address + np.arange(words))
-        content: bytes = memory[places].filled(0).tobytes()
+        content: bytes = self._memory[self._range("memory", address, words)].filled(0).tobytes()
         return content
 
-    def _words(self, addresses: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
-        """The memory or exchange buffer that holds these addresses, and the words in it."""
-        if len(self._exchange) and addresses.min() >= EXCHANGE_ADDRESS:
-            places = addresses - EXCHANGE_ADDRESS
-            _check_range("exchange buffer", places.min(), places.max(), len(self._exchange))
-            return self._exchange, places
-        _check_range("memory", addresses.min(), addresses.max(), len(self._memory))
-        return self._memory, addresses
+    def _range(self, what: str, first: int, words: int) -> slice:
+        """Words of the memory, the scratchpad, or the accumulator buffer."""
+        size = len({"memory": self._memory, "scratchpad": self.scratchpad}.get(what, self._sums))
+        _check_range(what, first, first + words - 1, size)
+        return slice(first, first + words)
 
     def fetch(self, address: int, commands: int) -> list[Command]:
         """Decode a program from memory. Raises ValueError for words that are no command."""
@@ -111,100 +107,119 @@ class Interpreter:
             If all units wait for semaphores, or a command reaches outside a buffer or the memory, reads what was never
             written, or posts a semaphore beyond its width.
         """
-        waiting = deque(
-            UnitStep(index, command.opcode, command.all_fields, 0) for index, command in enumerate(commands)
-        )
-        queues: dict[Opcode, deque[UnitStep]] = {opcode: deque() for opcode in UNIT_OPCODES}
+        waiting = deque(enumerate(commands))
+        queues: dict[Opcode, deque[deque[UnitStep]]] = {opcode: deque() for opcode in UNIT_OPCODES}
         while True:
-            while waiting and self._hand_out(queues, waiting[0]):
+            while waiting and self._hand_out(queues, *waiting[0]):
                 waiting.popleft()
-            heads = [queue[0] for queue in queues.values() if queue]
+            heads = [queue[0][0] for queue in queues.values() if queue]
             if not heads:
                 return
-            ready = [step for step in heads if all(self.semaphores[s] for s in members(step.needs))]
+            ready = [step for step in heads if all(self.semaphores[s] for s in step.needs)]
             if not ready:
                 stuck = ", ".join(
-                    f"{_name(step)} for {[s for s in members(step.needs) if not self.semaphores[s]]}"
+                    f"{_name(step)} for {sorted(s for s in step.needs if not self.semaphores[s])}"
                     for step in heads
                 )
                 raise ProgramError(f"the program blocks: these commands wait for semaphores: {stuck}")
             step = order(ready)
             queue = queues[step.opcode]
-            queue.popleft()
-            if not step.last:
-                queue.appendleft(UnitStep(step.index, step.opcode, step.fields, step.panel + 1))
+            queue[0].popleft()
+            if not queue[0]:
+                queue.popleft()
             self._take(step)
 
-    def _hand_out(self, queues: dict[Opcode, deque[UnitStep]], step: UnitStep) -> bool:
-        if step.opcode == Opcode.SET:
-            for s in members(step.fields["mask"]):
-                self.semaphores[s] = step.fields[f"value_{s}"]
+    def _hand_out(self, queues: dict[Opcode, deque[deque[UnitStep]]], index: int, command: Command) -> bool:
+        if command.opcode == Opcode.SET:
+            fields = command.all_fields
+            for place in range(SET_PLACES):
+                if fields[f"semaphore_{place}"]:
+                    self.semaphores[fields[f"semaphore_{place}"]] = fields[f"value_{place}"]
             return True
-        queue = queues[step.opcode]
+        queue = queues[command.opcode]
         if len(queue) == self._die.queue_depth:
             return False
-        queue.append(step)
+        queue.append(deque(steps_of(index, command)))
         return True
 
     def _take(self, step: UnitStep) -> None:
-        for s in members(step.needs):
+        for s in step.needs:
             self.semaphores[s] -= 1
         try:
-            {Opcode.LOAD: self._load, Opcode.GEMM: self._gemm, Opcode.STORE: self._store}[step.opcode](step)
-            for s in members(step.posts):
+            {
+                Opcode.LOAD: self._load,
+                Opcode.FEED_ACTIVATION: self._feed,
+                Opcode.FEED_WEIGHT: self._feed,
+                Opcode.FEED_SUMS: self._feed_sums,
+                Opcode.GEMM: self._gemm,
+                Opcode.DRAIN: self._drain,
+                Opcode.STORE: self._store,
+            }[step.opcode](step)
+            for s in step.posts:
                 self.semaphores[s] += 1
                 if self.semaphores[s] >> SEMAPHORE_BITS:
                     raise ValueError(f"semaphore {s} is posted beyond {(1 << SEMAPHORE_BITS) - 1}")
         except ValueError as error:
             raise ProgramError(f"{_name(step)}: {error}") from error
 
-    def _load(self, step: UnitStep) -> None:
+    def _rows_of_words(self, step: UnitStep) -> tuple[slice, slice]:
+        """Words in memory, and in the scratchpad, of a row of a LOAD or STORE."""
         field = step.fields
-        rows, cols, words = field["rows"], field["cols"], field["words"]
-        first = field["address"] + np.arange(rows)[:, None] * field["memory_pitch"]
-        memory, places = self._words(first + np.arange(words))
-        if words != -(-cols * self._element.itemsize // self._word_bytes):
+        return (
+            self._range("memory", field["address"] + step.row * field["memory_pitch"], field["words"]),
+            self._range("scratchpad", field["base"] + step.row * field["pitch"], field["words"]),
+        )
+
+    def _load(self, step: UnitStep) -> None:
+        memory, scratchpad = self._rows_of_words(step)
+        self.scratchpad[scratchpad] = self._memory[memory]
+        self.counters["load_words"] += step.fields["words"]
+
+    def _store(self, step: UnitStep) -> None:
+        memory, scratchpad = self._rows_of_words(step)
+        self._memory[memory] = self.scratchpad[scratchpad]
+        self.counters["store_words"] += step.fields["words"]
+
+    def _feed(self, step: UnitStep) -> None:
+        field = step.fields
+        cols, words, size = field["cols"], field["words"], self._element.itemsize
+        if words != -(-cols * size // self._word_bytes):
             raise ValueError(f"{words} words are not those of {cols} elements")
-        self.counters["load_words"] += rows * words
-        if field["exchange"]:
-            self._exchange[self._rows_of_words(rows, words, field["base"], field["pitch"])] = memory[places]
-            return
-        block = memory[places].reshape(rows, -1)[:, : cols * self._element.itemsize]
-        elements = _written("memory", block).view(self._element)
-        target = Target(field["target"])
-        bank, address = self._place(target, rows, cols, field["base"], field["pitch"])
-        self._buffers[target][bank, address] = elements
+        place = self._range("scratchpad", field["source"] + step.row * field["source_pitch"], words)
+        row = self.scratchpad[place].reshape(-1)[: cols * size]
+        name = next(name for name, opcode in _FEEDS.items() if opcode == step.opcode)
+        first = field["lane"] + step.row
+        banks, addresses = self._place(name, first, 1, cols, field["base"] + step.row, field["pitch"])
+        self._buffers[name][banks, addresses] = _written("scratchpad", row).view(self._element)
 
-    def _rows_of_words(self, rows: int, words: int, base: int, pitch: int) -> NDArray[Any]:
-        """Words of the exchange buffer that a LOAD writes, or a panel of a STORE reads."""
-        places = base + np.arange(rows)[:, None] * pitch + np.arange(words)
-        _check_range("exchange buffer", places.min(), places.max(), len(self._exchange))
-        return places
+    def _place(self, name: str, first: int, rows: int, cols: int, base: int, pitch: int) -> tuple[Any, Any]:
+        """Bank and address of each element of a rows x cols block whose first element lies in bank ``first`` modulo B.
 
-    def _place(self, target: Target, rows: int, cols: int, base: int, pitch: int) -> tuple[Any, Any]:
-        """Bank and address of each element of a rows x cols block, see :mod:`rtl.compute.operand_buffer`."""
-        banks, depth = self._buffers[target].shape
+        See :mod:`rtl.compute.operand_buffer`.
+        """
+        banks, depth = self._buffers[name].shape
         i, j = np.arange(rows)[:, None], np.arange(cols)
         address = base + j // banks * pitch + i
-        _check_range(f"{target.name.lower()} buffer", address.min(), address.max(), depth)
-        return (i + j) % banks, address
+        _check_range(f"{name} buffer", address.min(), address.max(), depth)
+        return (first + i + j) % banks, address
 
-    def _block(self, target: Target, fields: dict[str, int], shape: tuple[int, int]) -> NDArray[Any]:
+    def _block(self, name: str, fields: dict[str, int], shape: tuple[int, int]) -> NDArray[Any]:
         """Logical block in a buffer, of that shape: stored transposed if its vectors are stored columns."""
-        name = target.name.lower()
         stored = shape[::-1] if fields[f"{name}_column"] else shape
-        place = self._place(target, *stored, fields[f"{name}_base"], fields[f"{name}_pitch"])
-        block = _written(f"{name} buffer", self._buffers[target][place])
+        place = self._place(name, 0, *stored, fields[f"{name}_base"], fields[f"{name}_pitch"])
+        block = _written(f"{name} buffer", self._buffers[name][place])
         return block.T if fields[f"{name}_column"] else block
 
     def _gemm(self, step: UnitStep) -> None:
         die, field = self._die, step.fields
         m, k = field["m"], (field["k_tiles"] - 1) * die.rows + field["last_k"]
-        columns = (field["panels"] - 1) * die.cols + field["last_cols"]
-        panel = slice(step.panel * die.cols, columns if step.last else (step.panel + 1) * die.cols)
-        a = self._block(Target.ACTIVATION, field, (m, k))
-        b = self._block(Target.WEIGHT, field, (k, columns))[:, panel]
-        rows, width = self._accumulator_rows(step, m), b.shape[1]
+        width = field["last_cols"] if step.last_panel else die.cols
+        # Only this panel of the weights need be there yet.
+        moved = step.panel * (die.cols if field["weight_column"] else field["weight_pitch"])
+        weights = {**field, "weight_base": field["weight_base"] + moved}
+        a = self._block("activation", field, (m, k))
+        b = self._block("weight", weights, (k, width))
+        rows = self._range("accumulator buffer", step.accumulator, m)
         total = None
         if field["accumulate"]:
             total = _written("accumulator buffer", self._sums[rows, :width])
@@ -223,31 +238,27 @@ class Interpreter:
         start = np.zeros((len(a), b.shape[1]), np.float32) if total is None else fp32_values(total)
         return fp32_patterns(bf16_sums(a, b, self._die.rows, start))
 
-    def _store(self, step: UnitStep) -> None:
-        field, cols, word_sums = step.fields, self._die.cols, self._word_bytes // 4
-        if field["exchange"]:
-            words = self._rows_of_words(1, field["rows"], step.accumulator, 0)
-            first = field["address"] + step.panel * field["memory_pitch"]
-            memory, places = self._words(first + np.arange(field["rows"])[None])
-            memory[places] = self._exchange[words]
-            self.counters["store_words"] += field["rows"]
-            return
-        width = field["last_cols"] if step.last else cols
-        sums = _written("accumulator buffer", self._sums[self._accumulator_rows(step, field["rows"]), :width])
-        first = field["address"] * word_sums + step.panel * cols
-        rows = np.arange(field["rows"])[:, None]
-        place = first + rows * field["memory_pitch"] * word_sums + np.arange(width)
-        words = place // word_sums
-        memory, places = self._words(words)
-        patterns = memory.reshape(-1, 4)
-        patterns[places * word_sums + place % word_sums] = sums.astype("<u4")[..., None].view(np.uint8)
-        memory[...] = patterns.reshape(memory.shape)
-        self.counters["store_words"] += field["rows"] * int(words[0, -1] - words[0, 0] + 1)
+    def _row_of_sums(self, step: UnitStep, name: str, size: int) -> tuple[Any, tuple[slice, slice]]:
+        """Elements of ``size`` bytes in the scratchpad, and the sums in the accumulator buffer, of a row of a panel."""
+        field, cols = step.fields, self._die.cols
+        width = field["last_cols"] if step.last_panel else cols
+        first, last = step.panel * cols * size, (step.panel * cols + width) * size
+        word = field[name] + step.row * field[f"{name}_pitch"]
+        words = -(-last // self._word_bytes)
+        row = self.scratchpad[self._range("scratchpad", word, words)].reshape(-1)[first:last]
+        rows = self._range("accumulator buffer", step.accumulator + step.row, 1)
+        return row, (rows, slice(width))
 
-    def _accumulator_rows(self, step: UnitStep, rows: int) -> slice:
-        first = step.accumulator
-        _check_range("accumulator buffer", first, first + rows - 1, len(self._sums))
-        return slice(first, first + rows)
+    def _drain(self, step: UnitStep) -> None:
+        cast = step.fields["cast"]
+        row, place = self._row_of_sums(step, "target", 2 if cast else 4)
+        sums = _written("accumulator buffer", self._sums[place])
+        values = float32_to_bf16(fp32_values(sums)).astype("<u2") if cast else sums.astype("<u4")
+        row[...] = values.reshape(-1).view(np.uint8)
+
+    def _feed_sums(self, step: UnitStep) -> None:
+        row, place = self._row_of_sums(step, "source", 4)
+        self._sums[place] = _written("scratchpad", row).view("<u4").astype(np.uint32)[None]
 
 
 def interpret_gemm(
@@ -289,7 +300,7 @@ def interpret_gemm(
 
 
 def _name(step: UnitStep) -> str:
-    return f"command {step.index} ({step.opcode.name}, panel {step.panel})"
+    return f"command {step.index} ({step.opcode.name}, panel {step.panel}, row {step.row})"
 
 
 def _check_range(what: str, first: int, last: int, size: int) -> None:

@@ -13,7 +13,15 @@ __all__ = ["MOST_COUNT", "UNIT_OPCODES", "Command", "program_image"]
 MOST_COUNT = (1 << COUNT_BITS) - 1
 """Largest count that a command can hold, and most commands of a program."""
 
-UNIT_OPCODES = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
+UNIT_OPCODES = (
+    Opcode.LOAD,
+    Opcode.FEED_ACTIVATION,
+    Opcode.FEED_WEIGHT,
+    Opcode.FEED_SUMS,
+    Opcode.GEMM,
+    Opcode.DRAIN,
+    Opcode.STORE,
+)
 """Commands that a unit of every die carries out. The command processor carries out a SET itself."""
 
 

@@ -1,23 +1,35 @@
 """The scheduler: turns a GEMM into the program of a die and the addresses of everything in its memory.
 
-The program would also be correct if the die ran one command at a time, with each GEMM and its STORE interleaved panel
-by panel. The queues and semaphores of the die overlap the commands: loads run ahead of the array, so the next block is
-loaded while this one is multiplied, and results leave while the next panel is summed.
+Operands go from memory to the scratchpad (LOAD) and on to the operand buffers (FEED), sums from the accumulator buffer
+to the scratchpad (DRAIN) and on to memory (STORE). Each unit takes its commands in order and works beside the others:
+semaphores, one for each pair of units that hand something over, keep them apart. The program would also be correct if
+the die ran one command at a time, with each GEMM and its drains interleaved panel by panel.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
+from cosim.program.array_steps import ArrayStep, BlockSteps
+from cosim.program.block_places import place_blocks
 from cosim.program.command import MOST_COUNT, Command
 from cosim.program.layout import Matrix
+from cosim.program.operand_feed import OperandFeed, Region, feed_in_turn
 from cosim.program.shape import Shape
-from cosim.program.tiling import Tiling, activation_addresses, blocks, choose_tiling, weight_addresses
-from rtl.interface.isa import Opcode, Target
+from cosim.program.staging import Staging, split_scratchpad
+from cosim.program.tiling import (
+    Tiling,
+    activation_addresses,
+    alignment,
+    blocks,
+    choose_tiling,
+    row_words,
+    weight_addresses,
+)
+from rtl.interface.isa import Opcode
 
 __all__ = ["GemmProgram", "Semaphore", "schedule_gemm"]
 
@@ -25,12 +37,18 @@ __all__ = ["GemmProgram", "Semaphore", "schedule_gemm"]
 class Semaphore(IntEnum):
     """What the semaphores of a GEMM program count. One unit waits on each of them."""
 
-    ACTIVATION_LOADED = 0
-    WEIGHT_LOADED = 1
-    ACTIVATION_FREE = 2
-    WEIGHT_FREE = 3
-    SLOT_FREE = 4
-    PANEL_DONE = 5
+    ACTIVATION_LOADED = 1
+    WEIGHT_LOADED = 2
+    ACTIVATION_PLACE_FREE = 3
+    WEIGHT_PLACE_FREE = 4
+    ACTIVATION_FED = 5
+    WEIGHT_FED = 6
+    ACTIVATION_FREE = 7
+    WEIGHT_FREE = 8
+    PANEL_DONE = 9
+    SLOT_FREE = 10
+    SUMS_DRAINED = 11
+    SUMS_PLACE_FREE = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,55 +79,310 @@ class GemmProgram:
     memory_words: int
 
 
-def _mask(*semaphores: Semaphore) -> int:
-    return sum(1 << semaphore for semaphore in semaphores)
+class _Scheduler:
+    """Makes the commands of a GEMM."""
 
+    def __init__(self, die: DieSpec, memory: MemorySpec, shape: Shape) -> None:
+        self._die, self._memory, self._shape = die, memory, shape
+        self._tiling = tiling = choose_tiling(die, memory, shape)
+        self._word_elements = word_elements = memory.word_bytes // die.element_bytes
+        self._word_sums = word_sums = memory.word_bytes // 4
 
-@dataclass(frozen=True, kw_only=True)
-class _BlockUse:
-    """Where a step finds its block: the buffer address, whether it is loaded for this step, and whether the next
-    block there is another one."""
+        def lay(address: int, rows: int, cols: int, per_word: int) -> Matrix:
+            return Matrix(address=address, rows=rows, cols=cols, pitch=-(-cols // per_word))
 
-    base: int
-    load: bool
-    last: bool
-
-
-def _place_blocks(keys: Sequence[object], *, copies: int, size: int) -> list[_BlockUse]:
-    """Give the block of each step one of ``copies`` places of ``size`` addresses.
-
-    A new block replaces the least recently used one. So places become free in the order in which loads take them, and a
-    counting semaphore is enough.
-    """
-    held: dict[object, int] = {}
-    places = []
-    loads = []
-    for key in keys:
-        loads.append(key not in held)
-        if key in held:
-            copy = held.pop(key)
-        elif len(held) < copies:
-            copy = len(held)
-        else:
-            copy = held.pop(next(iter(held)))
-        held[key] = copy
-        places.append(copy)
-    uses = []
-    loaded_next = [True] * copies
-    for copy, load in zip(reversed(places), reversed(loads), strict=True):
-        uses.append(_BlockUse(base=copy * size, load=load, last=loaded_next[copy]))
-        loaded_next[copy] = load
-    return uses[::-1]
-
-
-def _check_commands(shape: Shape, tiling: Tiling) -> None:
-    """Refuse a GEMM that needs more commands than a program can have: up to two loads, a GEMM and a store a step."""
-    steps = math.prod(tiling.blocks_of(shape))
-    if 1 + 4 * steps > MOST_COUNT:
-        raise ValueError(
-            f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) takes {steps} steps of {tiling.m}x{tiling.k}x{tiling.n}: "
-            f"must be at most {(MOST_COUNT - 1) // 4}, with smaller matrices or larger buffers of the die"
+        self.a = lay(0, *shape.stored_a, word_elements)
+        self.b = lay(self.a.end, *shape.stored_b, word_elements)
+        self.y = lay(self.b.end, shape.m, shape.n, word_sums)
+        self._blocks = [
+            (m_block, n_block, k_block)
+            for m_block in blocks(shape.m, tiling.m)
+            for n_block in blocks(shape.n, tiling.n)
+            for k_block in blocks(shape.k, tiling.k)
+        ]
+        a_keys = [(m_block, k_block) for m_block, _, k_block in self._blocks]
+        b_keys = [(k_block, n_block) for _, n_block, k_block in self._blocks]
+        self._a_uses = place_blocks(
+            a_keys,
+            copies=min(2, len(set(a_keys))),
+            size=activation_addresses(die, shape, tiling.m, tiling.k),
         )
+        self._b_uses = place_blocks(
+            b_keys, copies=min(2, len(set(b_keys))), size=weight_addresses(die, shape, tiling.k, tiling.n)
+        )
+        self._stage()
+        self._slots_wait = tiling.slots < sum(
+            -(-n // die.cols) for _, (_, n), (k_start, _) in self._blocks if k_start == 0
+        )
+        self._slot = 0
+        self.commands: list[Command] = []
+
+    def _stage(self) -> None:
+        """Cut the scratchpad into regions of A, B and Y."""
+        die, memory, shape, tiling = self._die, self._memory, self._shape, self._tiling
+        least = row_words(die, memory, shape, tiling)
+        totals = (
+            sum(
+                self._words(*self._stored(m, k, turned=shape.activation_column))
+                for ((_, m), _, (_, k)), use in zip(self._blocks, self._a_uses, strict=True)
+                if use.load
+            ),
+            sum(
+                self._words(*self._stored(k, n, turned=shape.weight_column))
+                for (_, (_, n), (_, k)), use in zip(self._blocks, self._b_uses, strict=True)
+                if use.load
+            ),
+            shape.m * sum(-(-n // self._word_sums) for _, n in blocks(shape.n, tiling.n)),
+        )
+        regions = split_scratchpad(scratchpad_depth(die, memory), least=least, totals=totals)
+        base = 0
+        stagings = []
+        for words, row, total, places in zip(regions, least, totals, (3, 3, 2), strict=True):
+            stagings.append(Staging(base=base, words=words, row_words=row, total=total, places=places))
+            base += words
+        a, b, self._y_staging = stagings
+        self._a = OperandFeed(
+            opcode=Opcode.FEED_ACTIVATION,
+            matrix=self.a,
+            staging=a,
+            lanes=die.rows,
+            width=math.lcm(die.rows, self._word_elements),
+            per_word=self._word_elements,
+            loaded=Semaphore.ACTIVATION_LOADED,
+            place_free=Semaphore.ACTIVATION_PLACE_FREE,
+            fed=Semaphore.ACTIVATION_FED,
+            free=Semaphore.ACTIVATION_FREE,
+        )
+        self._b = OperandFeed(
+            opcode=Opcode.FEED_WEIGHT,
+            matrix=self.b,
+            staging=b,
+            lanes=die.cols,
+            width=math.lcm(die.cols, self._word_elements),
+            per_word=self._word_elements,
+            loaded=Semaphore.WEIGHT_LOADED,
+            place_free=Semaphore.WEIGHT_PLACE_FREE,
+            fed=Semaphore.WEIGHT_FED,
+            free=Semaphore.WEIGHT_FREE,
+        )
+
+    @staticmethod
+    def _stored(rows: int, cols: int, *, turned: bool) -> tuple[int, int]:
+        return (cols, rows) if turned else (rows, cols)
+
+    def _words(self, rows: int, cols: int) -> int:
+        return rows * -(-cols // self._word_elements)
+
+    def run(self) -> None:
+        """Make all commands.
+
+        Raises
+        ------
+        ValueError
+            If there are more than a program can have.
+        """
+        if self._slots_wait:
+            self._add(Opcode.SET, semaphore_0=Semaphore.SLOT_FREE, value_0=self._tiling.held)
+        for number in range(len(self._blocks)):
+            self._block(number)
+
+    def _add(self, opcode: Opcode, **fields: int) -> None:
+        self._append(Command(opcode, fields))
+
+    def _append(self, command: Command) -> None:
+        if len(self.commands) == MOST_COUNT:
+            shape, tiling = self._shape, self._tiling
+            raise ValueError(
+                f"{shape.m}x{shape.k}x{shape.n} ({shape.form}) in blocks of {tiling.m}x{tiling.k}x{tiling.n} takes "
+                f"more commands than a program can have, {MOST_COUNT}: make the matrices smaller or the buffers of "
+                "the die larger"
+            )
+        self.commands.append(command)
+
+    def _block(self, number: int) -> None:
+        """Add the commands of a block of A times a block of B."""
+        die, shape, tiling = self._die, self._shape, self._tiling
+        (m_start, m), (n_start, n), (k_start, k) = self._blocks[number]
+        a_use, b_use = self._a_uses[number], self._b_uses[number]
+        plan = BlockSteps(
+            die=die,
+            memory=self._memory,
+            shape=shape,
+            tiling=tiling,
+            m=m,
+            k=k,
+            n=n,
+            load_a=a_use.load,
+            load_b=b_use.load,
+            last_k=k_start + k == shape.k,
+            final=number == len(self._blocks) - 1,
+        )
+        steps = plan.steps()
+        a_loaded = 0  # elements of K
+        b_loaded: dict[int, int] = {}  # panels whose weights are loaded, by first element of K
+        for index, step in enumerate(steps):
+            end = step.k + step.k_size
+            regions: list[Region] = []
+            waits = {"wait_0": 0, "wait_1": 0}
+            if a_use.load and end > a_loaded:
+                row, rows, col, cols = 0, m, a_loaded, end - a_loaded
+                if shape.activation_column:
+                    row, rows, col, cols = col, cols, row, rows
+                waits["wait_0"] = self._a.fed
+                region = Region(
+                    feed=self._a,
+                    top=k_start if shape.activation_column else m_start,
+                    left=m_start if shape.activation_column else k_start,
+                    row=row,
+                    rows=rows,
+                    col=col,
+                    cols=cols,
+                    base=a_use.base,
+                    pitch=k if shape.activation_column else m,
+                    wait=a_use.wait and a_loaded == 0,
+                )
+                regions.append(region)
+                a_loaded = end
+            first, last = b_loaded.get(step.k, 0), plan.loaded_panels(step.panel + step.panels)
+            if b_use.load and last > first:
+                row, rows = step.k, step.k_size
+                col, cols = first * die.cols, min(n, last * die.cols) - first * die.cols
+                if shape.weight_column:
+                    row, rows, col, cols = col, cols, row, rows
+                waits["wait_1"] = self._b.fed
+                region = Region(
+                    feed=self._b,
+                    top=n_start if shape.weight_column else k_start,
+                    left=k_start if shape.weight_column else n_start,
+                    row=row,
+                    rows=rows,
+                    col=col,
+                    cols=cols,
+                    base=b_use.base,
+                    pitch=n if shape.weight_column else k,
+                    wait=b_use.wait and not b_loaded,
+                )
+                regions.append(region)
+                b_loaded[step.k] = last
+            for command in feed_in_turn(regions):
+                self._append(command)
+            done = index == len(steps) - 1
+            self._gemm(
+                step,
+                m=m,
+                k=k,
+                n=n,
+                a=a_use.base,
+                b=b_use.base,
+                accumulate=k_start > 0 or step.k > 0,
+                last_k=plan.last_k and end == k,
+                **waits,
+                post_0=self._a.free if done and a_use.free else 0,
+                post_1=self._b.free if done and b_use.free else 0,
+            )
+            if plan.last_k and end == k:
+                self._drain(step, m_start=m_start, n_start=n_start, m=m, n=n)
+        if plan.last_k:
+            unit = tiling.slot_unit
+            self._slot = self._slot_of(-(-plan.panels // unit) * unit)
+
+    def _gemm(
+        self,
+        step: ArrayStep,
+        *,
+        m: int,
+        k: int,
+        n: int,
+        a: int,
+        b: int,
+        accumulate: bool,
+        last_k: bool,
+        **semaphores: int,
+    ) -> None:
+        die, shape = self._die, self._shape
+        a_pitch, b_pitch = k if shape.activation_column else m, n if shape.weight_column else k
+        # Panels of a stored operand lie one behind the other; within one, its rows do.
+        if shape.activation_column:
+            a += step.row // die.rows * a_pitch + step.k
+        else:
+            a += step.k // die.rows * a_pitch + step.row
+        if shape.weight_column:
+            b += step.k // die.cols * b_pitch + step.panel * die.cols
+        else:
+            b += step.panel * b_pitch + step.k
+        k_tiles = -(-step.k_size // die.rows)
+        self._add(
+            Opcode.GEMM,
+            **semaphores,
+            panel_wait=Semaphore.SLOT_FREE if self._slots_wait and not accumulate and step.row == 0 else 0,
+            panel_post=Semaphore.PANEL_DONE if last_k else 0,
+            accumulate=int(accumulate),
+            activation_column=int(shape.activation_column),
+            weight_column=int(shape.weight_column),
+            activation_base=a,
+            activation_pitch=a_pitch,
+            weight_base=b,
+            weight_pitch=b_pitch,
+            **self._sums("accumulator_", step.panel, step.row),
+            m=step.rows,
+            k_tiles=k_tiles,
+            last_k=step.k_size - (k_tiles - 1) * die.rows,
+            panels=step.panels,
+            last_cols=min(n - (step.panel + step.panels - 1) * die.cols, die.cols),
+        )
+
+    def _slot_of(self, panel: int) -> int:
+        """Place in the accumulator buffer of a panel of the block."""
+        return (self._slot + panel) % self._tiling.slots
+
+    def _sums(self, prefix: str, panel: int, row: int) -> dict[str, int]:
+        """Where the sums of panels from ``panel`` on lie, from row ``row`` of each."""
+        tiling = self._tiling
+        return {
+            f"{prefix}base": self._slot_of(panel) * tiling.m + row,
+            f"{prefix}step": tiling.m,
+            f"{prefix}wrap": tiling.slots * tiling.m,
+        }
+
+    def _drain(self, step: ArrayStep, *, m_start: int, n_start: int, m: int, n: int) -> None:
+        """Add the commands that take the complete sums of a step to memory."""
+        die = self._die
+        unit = alignment(die, self._memory, self._shape).drain_panels
+        for panel in range(step.panel, step.panel + step.panels, unit):
+            panels = min(unit, step.panel + step.panels - panel)
+            cols = min(n, (panel + panels) * die.cols) - panel * die.cols
+            words = -(-cols // self._word_sums)
+            height = min(step.rows, self._y_staging.most_words // words)
+            for row in range(step.row, step.row + step.rows, height):
+                rows = min(height, step.row + step.rows - row)
+                place = self._y_staging.take(rows * words)
+                done = row + rows == m
+                self._add(
+                    Opcode.DRAIN,
+                    wait_0=Semaphore.SUMS_PLACE_FREE if place.wait else 0,
+                    row_post=Semaphore.SUMS_DRAINED,
+                    panel_wait=Semaphore.PANEL_DONE if row == step.row else 0,
+                    panel_post=Semaphore.SLOT_FREE if self._slots_wait and done else 0,
+                    **self._sums("", panel, row),
+                    rows=rows,
+                    panels=panels,
+                    last_cols=cols - (panels - 1) * die.cols,
+                    target=place.base,
+                    target_pitch=words,
+                )
+                self._add(
+                    Opcode.STORE,
+                    row_wait=Semaphore.SUMS_DRAINED,
+                    post_0=Semaphore.SUMS_PLACE_FREE if place.ring else 0,
+                    base=place.base,
+                    pitch=words,
+                    rows=rows,
+                    words=words,
+                    address=self.y.address
+                    + (m_start + row) * self.y.pitch
+                    + (n_start + panel * die.cols) // self._word_sums,
+                    memory_pitch=self.y.pitch,
+                )
 
 
 def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram:
@@ -120,153 +393,15 @@ def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram
     ValueError
         If not even the smallest blocks fit the buffers of the die, or the program would be too long.
     """
-    tiling = choose_tiling(die, memory, shape)
-    word_elements = memory.word_bytes // die.element_bytes
-    word_sums = memory.word_bytes // 4
-
-    def lay(address: int, rows: int, cols: int, per_word: int) -> Matrix:
-        return Matrix(address=address, rows=rows, cols=cols, pitch=-(-cols // per_word))
-
-    a = lay(0, *shape.stored_a, word_elements)
-    b = lay(a.end, *shape.stored_b, word_elements)
-    y = lay(b.end, shape.m, shape.n, word_sums)
-
-    _check_commands(shape, tiling)
-    steps = [
-        (m_block, n_block, k_block)
-        for m_block in blocks(shape.m, tiling.m)
-        for n_block in blocks(shape.n, tiling.n)
-        for k_block in blocks(shape.k, tiling.k)
-    ]
-    a_keys = [(m_block, k_block) for m_block, _, k_block in steps]
-    b_keys = [(k_block, n_block) for _, n_block, k_block in steps]
-    a_copies, b_copies = min(2, len(set(a_keys))), min(2, len(set(b_keys)))
-    a_uses = _place_blocks(a_keys, copies=a_copies, size=activation_addresses(die, shape, tiling.m, tiling.k))
-    b_uses = _place_blocks(b_keys, copies=b_copies, size=weight_addresses(die, shape, tiling.k, tiling.n))
-
-    start_values = {
-        Semaphore.ACTIVATION_LOADED: 0,
-        Semaphore.WEIGHT_LOADED: 0,
-        Semaphore.ACTIVATION_FREE: a_copies,
-        Semaphore.WEIGHT_FREE: b_copies,
-        Semaphore.SLOT_FREE: tiling.slots,
-        Semaphore.PANEL_DONE: 0,
-    }
-    values = {f"value_{semaphore.value}": value for semaphore, value in start_values.items()}
-    commands = [Command(Opcode.SET, {"mask": _mask(*start_values), **values})]
-    slot = 0
-    for ((m_start, m), (n_start, n), (k_start, k)), a_use, b_use in zip(steps, a_uses, b_uses, strict=True):
-        if a_use.load:
-            commands.append(
-                _load_command(
-                    Target.ACTIVATION,
-                    a,
-                    (k_start, k, m_start, m) if shape.activation_column else (m_start, m, k_start, k),
-                    base=a_use.base,
-                    word_elements=word_elements,
-                    wait=_mask(Semaphore.ACTIVATION_FREE),
-                    post=_mask(Semaphore.ACTIVATION_LOADED),
-                )
-            )
-        if b_use.load:
-            commands.append(
-                _load_command(
-                    Target.WEIGHT,
-                    b,
-                    (n_start, n, k_start, k) if shape.weight_column else (k_start, k, n_start, n),
-                    base=b_use.base,
-                    word_elements=word_elements,
-                    wait=_mask(Semaphore.WEIGHT_FREE),
-                    post=_mask(Semaphore.WEIGHT_LOADED),
-                )
-            )
-        first_k, last_k = k_start == 0, k_start + k == shape.k
-        panels = -(-n // die.cols)
-        last_cols = n - (panels - 1) * die.cols
-        k_tiles = -(-k // die.rows)
-        commands.append(
-            Command(
-                Opcode.GEMM,
-                {
-                    "wait": (_mask(Semaphore.ACTIVATION_LOADED) if a_use.load else 0)
-                    | (_mask(Semaphore.WEIGHT_LOADED) if b_use.load else 0),
-                    "post": (_mask(Semaphore.ACTIVATION_FREE) if a_use.last else 0)
-                    | (_mask(Semaphore.WEIGHT_FREE) if b_use.last else 0),
-                    "panel_wait": _mask(Semaphore.SLOT_FREE) if first_k else 0,
-                    "panel_post": _mask(Semaphore.PANEL_DONE) if last_k else 0,
-                    "accumulate": int(not first_k),
-                    "activation_column": int(shape.activation_column),
-                    "weight_column": int(shape.weight_column),
-                    "activation_base": a_use.base,
-                    "activation_pitch": k if shape.activation_column else m,
-                    "weight_base": b_use.base,
-                    "weight_pitch": n if shape.weight_column else k,
-                    "accumulator_base": slot * tiling.m,
-                    "accumulator_step": tiling.m,
-                    "accumulator_wrap": tiling.slots * tiling.m,
-                    "m": m,
-                    "k_tiles": k_tiles,
-                    "last_k": k - (k_tiles - 1) * die.rows,
-                    "panels": panels,
-                    "last_cols": last_cols,
-                },
-            )
-        )
-        if last_k:
-            commands.append(
-                Command(
-                    Opcode.STORE,
-                    {
-                        "panel_wait": _mask(Semaphore.PANEL_DONE),
-                        "panel_post": _mask(Semaphore.SLOT_FREE),
-                        "base": slot * tiling.m,
-                        "step": tiling.m,
-                        "wrap": tiling.slots * tiling.m,
-                        "rows": m,
-                        "panels": panels,
-                        "last_cols": last_cols,
-                        "address": y.address + m_start * y.pitch + n_start // word_sums,
-                        "memory_pitch": y.pitch,
-                    },
-                )
-            )
-            slot = (slot + panels) % tiling.slots
+    scheduler = _Scheduler(die, memory, shape)
+    scheduler.run()
     return GemmProgram(
         shape=shape,
-        tiling=tiling,
-        a=a,
-        b=b,
-        y=y,
-        commands=tuple(commands),
-        program_address=y.end,
-        memory_words=y.end + len(commands) * memory.command_words,
-    )
-
-
-def _load_command(
-    target: Target,
-    matrix: Matrix,
-    block: tuple[int, int, int, int],
-    *,
-    base: int,
-    word_elements: int,
-    wait: int,
-    post: int,
-) -> Command:
-    """The command that loads ``block`` (first row, rows, first column, columns) of a matrix into an operand buffer."""
-    row, rows, col, cols = block
-    return Command(
-        Opcode.LOAD,
-        {
-            "wait": wait,
-            "post": post,
-            "target": target,
-            "base": base,
-            "pitch": rows,
-            "rows": rows,
-            "cols": cols,
-            "words": -(-cols // word_elements),
-            "address": matrix.address + row * matrix.pitch + col // word_elements,
-            "memory_pitch": matrix.pitch,
-        },
+        tiling=scheduler._tiling,
+        a=scheduler.a,
+        b=scheduler.b,
+        y=scheduler.y,
+        commands=tuple(scheduler.commands),
+        program_address=scheduler.y.end,
+        memory_words=scheduler.y.end + len(scheduler.commands) * memory.command_words,
     )

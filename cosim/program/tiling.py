@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, scratchpad_depth
 from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Shape
 from rtl.interface.isa import SEMAPHORE_BITS
@@ -31,13 +31,22 @@ class Tiling:
     m, k, n
         Rows of an activation block, summed elements of both blocks, columns of a weight block.
     slots
-        Panels that the accumulator buffer holds.
+        Panels that have a place in the accumulator buffer.
+    held
+        Panels that may be in it at a time.
+    slot_unit
+        Each block begins at a multiple of so many places, so that the panels of a drain lie one behind the other.
+    split
+        Whether they do, so that a drain can take some of their rows only.
     """
 
     m: int
     k: int
     n: int
     slots: int
+    held: int
+    slot_unit: int
+    split: bool
 
     def blocks_of(self, shape: Shape) -> tuple[int, int, int]:
         """Number of blocks along M, K and N."""
@@ -78,36 +87,67 @@ def _candidates(size: int, align: int) -> list[int]:
         parts += max(1, parts // 4)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """Sizes in which a GEMM can be cut on a die, so that each part starts at a memory word and at a whole tile.
+
+    Attributes
+    ----------
+    m, k, n
+        Of blocks.
+    k_part
+        Of the parts of a block along K: panels of both operands start at its multiples.
+    drain_panels
+        Panels of C columns that end at a word of Y.
+    weight_panels
+        Panels of C columns that end at a word of stored B.
+    """
+
+    m: int
+    k: int
+    n: int
+    k_part: int
+    drain_panels: int
+    weight_panels: int
+
+
+def alignment(die: DieSpec, memory: MemorySpec, shape: Shape) -> Alignment:
+    """Return the sizes in which the GEMM can be cut."""
+    word_elements = memory.word_bytes // die.element_bytes
+    word_sums = memory.word_bytes // 4
+    columns_only = shape.activation_column and not shape.weight_column
+    k = die.rows if columns_only else math.lcm(die.rows, word_elements)
+    drain = math.lcm(die.cols, word_sums) // die.cols
+    weight = drain if shape.weight_column else math.lcm(die.cols, word_elements) // die.cols
+    return Alignment(
+        m=word_elements if shape.activation_column else 1,
+        k=k,
+        n=die.cols * weight,
+        k_part=math.lcm(k, die.cols),
+        drain_panels=drain,
+        weight_panels=weight,
+    )
+
+
 def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     """Return the block sizes: one block if everything fits, else those with the fewest estimated cycles.
-
-    With one block the array waits until all operands are loaded and then runs without a stall. With more blocks the
-    whole GEMM could end sooner, as loads and array overlap, but the array would wait for memory again and again.
 
     Raises
     ------
     ValueError
         If not even the smallest blocks fit: names the buffer, the bytes needed and the bytes available.
     """
-    word_elements = memory.word_bytes // die.element_bytes
-    word_sums = memory.word_bytes // 4
-    # A block starts at a memory word in every stored matrix, and at a whole tile along K and N.
-    align_m = word_elements if shape.activation_column else 1
-    align_k = (
-        die.rows if shape.activation_column and not shape.weight_column else math.lcm(die.rows, word_elements)
-    )
-    align_n = math.lcm(die.cols, word_sums if shape.weight_column else word_elements)
-
-    whole = _with_slots(die, shape, shape.m, shape.k, shape.n)
-    if max(shape.m, shape.k, shape.n) <= MOST_COUNT and _fits(_needs(die, shape, whole)):
+    align = alignment(die, memory, shape)
+    whole = _with_slots(die, shape, align, shape.m, shape.k, shape.n)
+    if max(shape.m, shape.k, shape.n) <= MOST_COUNT and _fits(_needs(die, memory, shape, whole)):
         return whole
     best: tuple[float, Tiling] | None = None
     needs: list[dict[str, tuple[int, int]]] = []
-    for m in _candidates(shape.m, align_m):
-        for k in _candidates(shape.k, align_k):
-            for n in _candidates(shape.n, align_n):
-                tiling = _with_slots(die, shape, m, k, n)
-                needs.append(_needs(die, shape, tiling))
+    for m in _candidates(shape.m, align.m):
+        for k in _candidates(shape.k, align.k):
+            for n in _candidates(shape.n, align.n):
+                tiling = _with_slots(die, shape, align, m, k, n)
+                needs.append(_needs(die, memory, shape, tiling))
                 if _fits(needs[-1]):
                     cycles = _estimate(die, memory, shape, tiling)
                     if best is None or cycles < best[0]:
@@ -123,12 +163,44 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
     return best[1]
 
 
-def _with_slots(die: DieSpec, shape: Shape, m: int, k: int, n: int) -> Tiling:
-    panels = -(-shape.m // m) * -(-shape.n // n) * -(-n // die.cols)
-    return Tiling(m=m, k=k, n=n, slots=min(die.accumulator_depth // m, panels, MOST_SLOTS, MOST_SUMS // m))
+def _with_slots(die: DieSpec, shape: Shape, align: Alignment, m: int, k: int, n: int) -> Tiling:
+    of_block = -(-n // die.cols)
+    of_row = -(-shape.n // die.cols)
+    panels = -(-shape.m // m) * of_row
+    slots = min(die.accumulator_depth // m, MOST_SLOTS, MOST_SUMS // m)
+    if slots >= panels:
+        return Tiling(m=m, k=k, n=n, slots=panels, held=panels, slot_unit=1, split=True)
+    unit = min(align.drain_panels, of_block)
+    units = slots // unit
+    if units:
+        # Only the last unit of a row of blocks may have fewer panels; its other places stay empty. A unit may begin
+        # when the one that had its places is drained: then the units between them hold all panels but one.
+        missing = -of_row % unit * -(-(units - 1) // -(-of_row // unit))
+        held = 1 + (units - 1) * unit - missing
+        if held >= (of_block if k < shape.k else unit):
+            return Tiling(m=m, k=k, n=n, slots=units * unit, held=held, slot_unit=unit, split=True)
+    return Tiling(m=m, k=k, n=n, slots=slots, held=slots, slot_unit=1, split=False)
 
 
-def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, int]]:
+def row_words(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) -> tuple[int, int, int]:
+    """Least words of the scratchpad that a part of a stored A, of a stored B, and of Y takes: one row of it.
+
+    Of a row, as few words as end at a panel of the operand buffer, or of Y. A drain of panels that cannot be split
+    takes all of its rows at once.
+    """
+    word_elements, word_sums = memory.word_bytes // die.element_bytes, memory.word_bytes // 4
+
+    def least(size: int, lanes: int, per_word: int) -> int:
+        return -(-min(size, math.lcm(lanes, per_word)) // per_word)
+
+    return (
+        least(tiling.m if shape.activation_column else tiling.k, die.rows, word_elements),
+        least(tiling.k if shape.weight_column else tiling.n, die.cols, word_elements),
+        least(tiling.n, die.cols, word_sums) * (1 if tiling.split else tiling.m),
+    )
+
+
+def _needs(die: DieSpec, memory: MemorySpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, int]]:
     """Bytes that the blocks need and bytes that the die has, by buffer."""
     m_blocks, k_blocks, n_blocks = tiling.blocks_of(shape)
     a_copies = 1 if m_blocks * k_blocks == 1 else 2
@@ -147,6 +219,11 @@ def _needs(die: DieSpec, shape: Shape, tiling: Tiling) -> dict[str, tuple[int, i
             die.cols * die.element_bytes,
         ),
         "accumulator_bytes": (panels * tiling.m, die.accumulator_depth, 4 * die.cols),
+        "scratchpad_bytes": (
+            sum(row_words(die, memory, shape, tiling)),
+            scratchpad_depth(die, memory),
+            memory.word_bytes,
+        ),
     }
     return {name: (need * width, have * width) for name, (need, have, width) in buffers.items()}
 

@@ -1,23 +1,22 @@
 """Commands of a die's program: their fields, and the only place that knows which bits these are.
 
 A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
-each to the queue of its unit (array, load, store, engine); SET is carried out by the processor itself. Units run at
-the same time and are ordered by counting semaphores: a command starts when every semaphore in ``wait`` is
-above zero (and takes one from each), and adds one to every semaphore in ``post`` when its effect can be seen
-by others.
+each to the queue of its unit (load, feeds, array, drain, store, engine); SET is carried out by the processor itself. Units run at
+the same time and are ordered by counting semaphores: a command starts when its semaphores ``wait_0`` and
+``wait_1`` are above zero (and takes one from each), and adds one to ``post_0`` and ``post_1`` when its effect can be
+seen by others. Semaphores have numbers; 0 is none.
 
 What a program has to keep:
 
 - Counts are at least 1, which :func:`check_fields` checks: a unit never ends a command that has nothing to do.
-- Only one unit waits on a semaphore. One that is in ``wait`` and in ``panel_wait`` is taken once where both
-  apply; posts likewise. A semaphore counts to 65535.
+- Only one unit waits on a semaphore. One that stands in several fields of a command is taken once where several of
+  them apply; posts likewise. A semaphore counts to 65535. All are 0 when a program starts.
 - A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
 - What a SEND forwards is what one RECEIVE, of the opposite side or with `turn` of the same one, forwards: as many
   chunks of as many flits. It forwards at least one chunk, or has at least one of its own.
 - What a RECEIVE hands over is what one RECEIVE of the opposite side joins; both add.
 - The dies that a SEND reaches take its chunks with RECEIVE commands, in the order in which they arrive from that side.
-- A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a semaphore of that one, as the
-  load unit asks for words ahead. What it reads there and what it writes there do not overlap.
+- What one unit writes and another one reads or writes is ordered by semaphores, word by word.
 - Panels of GEMM commands that share sums begin at the same accumulator address, unless a semaphore orders them:
   one sum then never comes back to the adder of its column while it is still in it.
 """
@@ -33,6 +32,10 @@ from chiplet.machine.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES
 __all__ = [
     "COMMAND_BITS",
     "COUNT_BITS",
+    "DRAIN",
+    "FEED_ACTIVATION",
+    "FEED_SUMS",
+    "FEED_WEIGHT",
     "FIELDS",
     "GEMM",
     "HEADER",
@@ -44,22 +47,26 @@ __all__ = [
     "SEMAPHORE_BITS",
     "SEND",
     "SET",
+    "SET_PLACES",
     "STORE",
     "USES",
     "Opcode",
     "Side",
-    "Target",
     "check_fields",
     "decode",
     "encode",
 ]
 
 COMMAND_BITS = 8 * COMMAND_BYTES
-SEMAPHORES = 8
+SEMAPHORES = 64
+"""Numbers of semaphores; number 0 is none."""
+NUMBER_BITS = 6
 SEMAPHORE_BITS = 16
 COUNT_BITS = 16
 MEMORY_ADDRESS_BITS = 32
 PITCH_BITS = 24
+SET_PLACES = 10
+"""Semaphores that one SET gives a value."""
 _COUNTS = frozenset(
     {"rows", "cols", "words", "panels", "last_cols", "m", "k_tiles", "last_k", "chunks", "flits"}
 )
@@ -70,10 +77,14 @@ class Opcode(IntEnum):
 
     SET = 1
     LOAD = 2
-    STORE = 3
-    GEMM = 4
-    SEND = 5
-    RECEIVE = 6
+    FEED_ACTIVATION = 3
+    FEED_WEIGHT = 4
+    FEED_SUMS = 5
+    GEMM = 6
+    DRAIN = 7
+    STORE = 8
+    SEND = 9
+    RECEIVE = 10
 
 
 class Side(IntEnum):
@@ -85,61 +96,92 @@ class Side(IntEnum):
     WEST = 3
 
 
-class Target(IntEnum):
-    """Buffer that a load fills."""
-
-    ACTIVATION = 0
-    WEIGHT = 1
-
-
 _BUFFER = BUFFER_ADDRESS_BITS
 
 _HEADER = {
-    "opcode": (4, "the command, see above"),
-    "wait": (SEMAPHORES, "semaphores taken before the command starts, one bit each"),
-    "post": (SEMAPHORES, "semaphores posted when all of its effect can be seen, one bit each"),
+    "opcode": (5, "the command, see above"),
+    "wait_0": (NUMBER_BITS, "a semaphore taken before the command starts; 0: none"),
+    "wait_1": (NUMBER_BITS, "another one"),
+    "post_0": (NUMBER_BITS, "a semaphore posted when all of its effect can be seen; 0: none"),
+    "post_1": (NUMBER_BITS, "another one"),
+}
+
+_FEED = _HEADER | {
+    "row_wait": (NUMBER_BITS, "a semaphore taken before each row is read"),
+    "base": (_BUFFER, "first buffer address"),
+    "pitch": (_BUFFER, "buffer addresses from one panel of B columns to the next, at least `rows`"),
+    "lane": (10, "bank of the first element"),
+    "rows": (COUNT_BITS, "rows of the block"),
+    "cols": (COUNT_BITS, "elements of a row"),
+    "words": (COUNT_BITS, "words of a row: `cols` elements in whole words"),
+    "source": (_BUFFER, "scratchpad word of the first element"),
+    "source_pitch": (_BUFFER, "scratchpad words from one row to the next"),
+}
+
+_SUMS = {
+    "base": (_BUFFER, "accumulator address of the first panel"),
+    "step": (_BUFFER, "accumulator addresses from one panel to the next"),
+    "wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
+    "rows": (COUNT_BITS, "rows of a panel"),
+    "panels": (COUNT_BITS, "panels of up to C columns"),
+    "last_cols": (10, "columns of the last panel, 1 to C"),
 }
 
 FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
     Opcode.SET: _HEADER
-    | {"mask": (SEMAPHORES, "semaphores that are set, one bit each")}
-    | {f"value_{s}": (SEMAPHORE_BITS, f"value of semaphore {s}") for s in range(SEMAPHORES)},
+    | {
+        f"{name}_{n}": (width, use)
+        for n in range(SET_PLACES)
+        for name, width, use in (
+            ("semaphore", NUMBER_BITS, "a semaphore; 0: none"),
+            ("value", SEMAPHORE_BITS, "its value"),
+        )
+    },
     Opcode.LOAD: _HEADER
     | {
-        "target": (1, "buffer: 0 activation, 1 weight"),
-        "base": (_BUFFER, "first buffer address"),
-        "pitch": (_BUFFER, "buffer addresses from one panel of B columns to the next, at least `rows`"),
+        "row_post": (NUMBER_BITS, "a semaphore posted when a row is in the scratchpad"),
+        "base": (_BUFFER, "first scratchpad word"),
+        "pitch": (_BUFFER, "scratchpad words from one row to the next"),
         "rows": (COUNT_BITS, "rows of the block"),
-        "cols": (COUNT_BITS, "elements of a row"),
-        "words": (COUNT_BITS, "memory words of a row: `cols` elements in whole words"),
-        "address": (MEMORY_ADDRESS_BITS, "memory word of the first element"),
+        "words": (COUNT_BITS, "words of a row"),
+        "address": (MEMORY_ADDRESS_BITS, "memory word of the first one"),
         "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
-        "exchange": (
-            1,
-            "1: whole words to the exchange buffer's word `base`, rows `pitch` apart (`target` means nothing)",
-        ),
+    },
+    Opcode.FEED_ACTIVATION: _FEED,
+    Opcode.FEED_WEIGHT: _FEED,
+    Opcode.FEED_SUMS: _HEADER
+    | {
+        "row_wait": (NUMBER_BITS, "a semaphore taken before each row is read"),
+        "panel_wait": (NUMBER_BITS, "a semaphore taken before each panel"),
+        "panel_post": (NUMBER_BITS, "a semaphore posted when a panel is in the accumulator buffer"),
+        **_SUMS,
+        "source": (_BUFFER, "scratchpad word of the first sum"),
+        "source_pitch": (_BUFFER, "scratchpad words from one row to the next"),
+    },
+    Opcode.DRAIN: _HEADER
+    | {
+        "row_post": (NUMBER_BITS, "a semaphore posted when a row of all panels is in the scratchpad"),
+        "panel_wait": (NUMBER_BITS, "a semaphore taken before each panel"),
+        "panel_post": (NUMBER_BITS, "a semaphore posted when a panel has left the accumulator buffer"),
+        **_SUMS,
+        "target": (_BUFFER, "scratchpad word of the first sum"),
+        "target_pitch": (_BUFFER, "scratchpad words from one row to the next"),
+        "cast": (1, "1: sums leave as bf16"),
     },
     Opcode.STORE: _HEADER
     | {
-        "panel_wait": (SEMAPHORES, "semaphores taken before each panel"),
-        "panel_post": (SEMAPHORES, "semaphores posted when a panel has left the accumulator buffer"),
-        "base": (_BUFFER, "accumulator address of the first panel"),
-        "step": (_BUFFER, "accumulator addresses from one panel to the next"),
-        "wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
-        "rows": (COUNT_BITS, "rows of a panel"),
-        "panels": (COUNT_BITS, "panels of up to C columns"),
-        "last_cols": (COUNT_BITS, "columns of the last panel, 1 to C"),
-        "address": (MEMORY_ADDRESS_BITS, "memory word of the first sum"),
+        "row_wait": (NUMBER_BITS, "a semaphore taken before each row is read"),
+        "base": (_BUFFER, "first scratchpad word"),
+        "pitch": (_BUFFER, "scratchpad words from one row to the next"),
+        "rows": (COUNT_BITS, "rows of the block"),
+        "words": (COUNT_BITS, "words of a row"),
+        "address": (MEMORY_ADDRESS_BITS, "memory word of the first one"),
         "memory_pitch": (PITCH_BITS, "memory words from one row to the next"),
-        "exchange": (
-            1,
-            "1: whole words of the exchange buffer, `rows` in a panel, a row of memory (`last_cols` means nothing)",
-        ),
     },
     Opcode.GEMM: _HEADER
     | {
-        "panel_wait": (SEMAPHORES, "semaphores taken before the weights of each panel enter the array"),
-        "panel_post": (SEMAPHORES, "semaphores posted when the sums of a panel can be read"),
+        "panel_wait": (NUMBER_BITS, "a semaphore taken before the weights of each panel enter the array"),
+        "panel_post": (NUMBER_BITS, "a semaphore posted when the sums of a panel can be read"),
         "accumulate": (1, "1: add to the sums that are there; 0: replace them"),
         "activation_column": (1, "1: activation vectors are columns of the stored block (X^T dY)"),
         "weight_column": (1, "1: weight vectors are columns of the stored block (dY W^T)"),
@@ -158,7 +200,7 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
     },
     Opcode.SEND: _HEADER
     | {
-        "word_wait": (SEMAPHORES, "semaphores taken before each word behind the `own` chunks is read"),
+        "word_wait": (NUMBER_BITS, "a semaphore taken before each word behind the `own` chunks is read"),
         "side": (2, "side that it leaves by: 0 north, 1 east, 2 south, 3 west"),
         "own": (
             COUNT_BITS,
@@ -178,10 +220,10 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
     },
     Opcode.RECEIVE: _HEADER
     | {
-        "word_wait": (SEMAPHORES, "semaphores taken before each word to be added to is read"),
+        "word_wait": (NUMBER_BITS, "a semaphore taken before each word to be added to is read"),
         "word_post": (
-            SEMAPHORES,
-            "semaphores posted when a word has been written; with `keep` a word of what is forwarded",
+            NUMBER_BITS,
+            "a semaphore posted when a word has been written; with `keep` a word of what is forwarded",
         ),
         "side": (2, "side that it arrives from, as in SEND"),
         "add": (1, "1: add what is in the exchange buffer, in 32-bit sums; 0: take it as it is"),
@@ -208,11 +250,13 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
 """Fields of each command from bit 0 up: width in bits, and meaning."""
 
 USES: Mapping[Opcode, str] = {
-    Opcode.SET: "sets semaphores, before any later command is handed out; `wait` and `post` mean nothing",
-    Opcode.LOAD: "copies a `rows` x `cols` block of operands from memory into an operand buffer of B banks; "
-    "with an engine also as it is into the exchange buffer",
-    Opcode.STORE: "copies panels of 32-bit sums from the accumulator buffer to memory, side by side in a row; "
-    "with an engine also words of the exchange buffer",
+    Opcode.SET: "gives semaphores a value, before any later command is handed out; `wait` and `post` mean nothing",
+    Opcode.LOAD: "copies `rows` x `words` whole words from memory to the scratchpad",
+    Opcode.FEED_ACTIVATION: "copies a `rows` x `cols` block from the scratchpad into the activation buffer of R banks",
+    Opcode.FEED_WEIGHT: "copies a `rows` x `cols` block from the scratchpad into the weight buffer of C banks",
+    Opcode.FEED_SUMS: "copies panels of 32-bit sums from the scratchpad into the accumulator buffer",
+    Opcode.DRAIN: "copies panels of sums from the accumulator buffer to the scratchpad, side by side in a row",
+    Opcode.STORE: "copies `rows` x `words` whole words from the scratchpad to memory",
     Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
     Opcode.SEND: "sends chunks along a row or column, as a packet each; only on a die with an engine",
     Opcode.RECEIVE: "takes chunks that arrive from one side, and may add to them; only on a die with an engine",
@@ -230,7 +274,9 @@ HEADER = _layout(_HEADER)
 LAYOUTS: Mapping[Opcode, data.StructLayout] = {opcode: _layout(fields) for opcode, fields in FIELDS.items()}
 """Layout of each command, to make and to read its bits."""
 
-SET, LOAD, STORE, GEMM, SEND, RECEIVE = (LAYOUTS[opcode] for opcode in Opcode)
+SET, LOAD, FEED_ACTIVATION, FEED_WEIGHT, FEED_SUMS, GEMM, DRAIN, STORE, SEND, RECEIVE = (
+    LAYOUTS[opcode] for opcode in Opcode
+)
 
 
 def check_fields(opcode: Opcode, fields: Mapping[str, int]) -> None:
