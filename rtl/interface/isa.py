@@ -1,8 +1,8 @@
 """Commands of a die's program: their fields, and the only place that knows which bits these are.
 
 A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
-each to the queue of its unit (load, feeds, array, drain, store, engine); SET is carried out by the processor itself. Units run at
-the same time and are ordered by counting semaphores: a command starts when its semaphores ``wait_0`` and
+each to the queue of its unit (load, feeds, array, drain, store, engine); SET is carried out by the processor itself.
+Units run at the same time and are ordered by counting semaphores: a command starts when its semaphores ``wait_0`` and
 ``wait_1`` are above zero (and takes one from each), and adds one to ``post_0`` and ``post_1`` when its effect can be
 seen by others. Semaphores have numbers; 0 is none.
 
