@@ -50,6 +50,7 @@ __all__ = [
     "SET_PLACES",
     "STORE",
     "USES",
+    "VECTOR",
     "Opcode",
     "Side",
     "check_fields",
@@ -85,6 +86,7 @@ class Opcode(IntEnum):
     STORE = 8
     SEND = 9
     RECEIVE = 10
+    VECTOR = 11
 
 
 class Side(IntEnum):
@@ -126,6 +128,15 @@ _SUMS = {
     "panels": (COUNT_BITS, "panels of up to C columns"),
     "last_cols": (10, "columns of the last panel, 1 to C"),
 }
+
+_VECTOR_OPERANDS: dict[str, tuple[int, str]] = {}
+for _name in ("a", "b", "d"):
+    _VECTOR_OPERANDS |= {
+        _name: (_BUFFER, f"first scratchpad word of operand {_name}"),
+        f"{_name}_pitch": (12, "scratchpad words from one row to the next, of a matrix"),
+        f"{_name}_spread": (2, "0 one value, 1 a value for each row, 2 one row, 3 a matrix"),
+        f"{_name}_bf16": (1, "1: bf16; 0: 32 bits an element"),
+    }
 
 FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
     Opcode.SET: _HEADER
@@ -246,6 +257,27 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
         "chunks": (COUNT_BITS, "chunks, each a packet"),
         "flits": (COUNT_BITS, "flits of a chunk"),
     },
+    Opcode.VECTOR: _HEADER
+    | {
+        "wait_2": (NUMBER_BITS, "another one"),
+        "op1": (
+            3,
+            "s: 0 a, 1 a + b, 2 a - b, 3 a * b, 4 the larger one, 5 a where label b = column + `offset`, else 0",
+        ),
+        "function": (3, "f: 0 s, 1 e^s, 2 2^s, 3 1 / s, 4 1 / sqrt(s), 5 natural logarithm of s"),
+        "negate": (1, "1: of -s"),
+        "op2": (3, "y: 0 f, 1 f + d, 2 f - d, 3 f * d, 4 d - f"),
+        "reduction": (2, "0 none, 1 sum of each row of y, 2 its largest value; fp32"),
+        "causal": (1, "1: a is -Inf where column > row + `offset`"),
+        "offset": (16, "signed; see `op1`, `causal`"),
+        "result": (2, "y is 0 not written, 1 written as fp32, 2 as bf16"),
+        **_VECTOR_OPERANDS,
+        "y": (_BUFFER, "first scratchpad word of y"),
+        "y_pitch": (12, "scratchpad words from one row of y to the next"),
+        "row": (_BUFFER, "first scratchpad word of the values of rows, side by side"),
+        "rows": (COUNT_BITS, "rows of the pass"),
+        "cols": (COUNT_BITS, "elements of a row"),
+    },
 }
 """Fields of each command from bit 0 up: width in bits, and meaning."""
 
@@ -260,6 +292,7 @@ USES: Mapping[Opcode, str] = {
     Opcode.GEMM: "runs `panels` x `k_tiles` stationary tiles of `m` activation rows each, out of the buffers",
     Opcode.SEND: "sends chunks along a row or column, as a packet each; only on a die with an engine",
     Opcode.RECEIVE: "takes chunks that arrive from one side, and may add to them; only on a die with an engine",
+    Opcode.VECTOR: "one pass of the vector unit over `rows` x `cols` elements in the scratchpad; only on a bf16 die",
 }
 """What each command does."""
 
@@ -274,7 +307,7 @@ HEADER = _layout(_HEADER)
 LAYOUTS: Mapping[Opcode, data.StructLayout] = {opcode: _layout(fields) for opcode, fields in FIELDS.items()}
 """Layout of each command, to make and to read its bits."""
 
-SET, LOAD, FEED_ACTIVATION, FEED_WEIGHT, FEED_SUMS, GEMM, DRAIN, STORE, SEND, RECEIVE = (
+SET, LOAD, FEED_ACTIVATION, FEED_WEIGHT, FEED_SUMS, GEMM, DRAIN, STORE, SEND, RECEIVE, VECTOR = (
     LAYOUTS[opcode] for opcode in Opcode
 )
 

@@ -1,0 +1,131 @@
+"""The vector unit: takes VECTOR commands in order, each when its semaphores allow."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.block import Block, place
+from rtl.interface.isa import SEMAPHORES, VECTOR
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
+from rtl.interface.semaphore_port import SemaphorePort
+from rtl.vector.pass_pipeline import OPERANDS, PassPipeline
+
+__all__ = ["VectorUnit"]
+
+
+class VectorUnit(Block):
+    """Passes over the scratchpad, one at a time; the next one begins when the results of the last one are written.
+
+    Parameters
+    ----------
+    depth, word_bytes : int
+        Words of the scratchpad, and bytes of a word.
+    lanes, function_lanes : int
+        Powers of two; function lanes divide lanes, and lanes divide the 32-bit values of a word.
+    adder_stages, multiplier_stages, function_stages : int
+        Register stages: 1 to 4, 1 to 3, 1 to 7.
+    read_latency : int
+        Cycles from a read of the scratchpad to its word.
+
+    Members
+    -------
+    command : In(stream)
+        VECTOR commands.
+    semaphores : Out(SemaphorePort)
+        Semaphores that its commands wait for and post.
+    read : array of Out(ScratchpadReadPort), write : Out(ScratchpadWritePort)
+        Read ports of a, b and d; write port.
+    idle : Out(1)
+        No command is here.
+    active, stall_semaphore, stall_read, stall_write : Out(1)
+        For the counters: a command is here; it waits for semaphores; a beat waits for an operand; for room for results.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int,
+        word_bytes: int,
+        lanes: int,
+        function_lanes: int,
+        adder_stages: int,
+        multiplier_stages: int = 2,
+        function_stages: int = 5,
+        read_latency: int = 1,
+    ) -> None:
+        self._size = {"depth": depth, "word_bytes": word_bytes}
+        self._pipeline_parameters = {
+            **self._size,
+            "lanes": lanes,
+            "function_lanes": function_lanes,
+            "adder_stages": adder_stages,
+            "multiplier_stages": multiplier_stages,
+            "function_stages": function_stages,
+            "read_latency": read_latency,
+        }
+        super().__init__(
+            {
+                "command": In(stream.Signature(VECTOR.size)),
+                "semaphores": Out(SemaphorePort(of_unit=True)),
+                "read": Out(ScratchpadReadPort(**self._size)).array(len(OPERANDS)),
+                "write": Out(ScratchpadWritePort(**self._size)),
+                "idle": Out(1),
+                "active": Out(1),
+                "stall_semaphore": Out(1),
+                "stall_read": Out(1),
+                "stall_write": Out(1),
+            },
+            names={"semaphores": ""},
+        )
+
+    @property
+    def block_name(self) -> str:
+        return PassPipeline(**self._pipeline_parameters).block_name.replace("pass_pipeline", "vector_unit")
+
+    @property
+    def observed(self) -> bool:
+        return True
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pipeline = PassPipeline(**self._pipeline_parameters)
+        place(m, platform, "pipeline", pipeline)
+        for inner, outer in zip(pipeline.read, self.read, strict=True):
+            connect(m, inner, flipped(outer))
+        connect(m, pipeline.write, flipped(self.write))
+        command = Signal(VECTOR)
+        active, started, go = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.semaphores.wait.eq(
+                Mux(active & ~started, _mask(command.wait_0, command.wait_1, command.wait_2), 0)
+            ),
+            go.eq(active & ~started & self.semaphores.ok),
+            self.semaphores.take.eq(go),
+            self.semaphores.post.eq(Mux(pipeline.over, _mask(command.post_0, command.post_1), 0)),
+            pipeline.start.eq(go),
+            pipeline.command.eq(command),
+            self.command.ready.eq(~active | pipeline.over),
+            self.idle.eq(~active),
+            self.active.eq(active),
+            self.stall_semaphore.eq(active & ~started & ~self.semaphores.ok),
+            self.stall_read.eq(pipeline.stall_read),
+            self.stall_write.eq(pipeline.stall_write),
+        ]
+        with m.If(go):
+            m.d.sync += started.eq(1)
+        with m.If(pipeline.over):
+            m.d.sync += [active.eq(0), started.eq(0)]
+        with m.If(self.command.valid & self.command.ready):
+            m.d.sync += [command.eq(self.command.payload), active.eq(1), started.eq(0)]
+        return m
+
+
+def _mask(*numbers: Value) -> Value:
+    """Bits of semaphores by their numbers; number 0 is none."""
+    bits = reduce(or_, (C(1, SEMAPHORES) << number for number in numbers))[:SEMAPHORES]
+    return bits & ~C(1, SEMAPHORES)
