@@ -103,11 +103,22 @@ class DieTerms(StrictModel):
 
     gemm: GemmTerms = Field(default_factory=GemmTerms)
     fetch: Annotated[float, Field(description="cycles from start to the first command, without memory")] = 2.0
-    load_command: Annotated[float, Field(description="cycles of every load besides its words")] = 1.0
+    load_command: Annotated[
+        float, Field(description="cycles from a LOAD at the head of its queue to its semaphores")
+    ] = 1.0
     round_trip: Annotated[float, Field(description="cycles from a read to its word, without memory")] = 1.0
-    load_latency: Annotated[
-        float, Field(description="cycles from the last word to the semaphore of a load")
-    ] = 4.0
+    load_post: Annotated[
+        float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
+    ] = 1.0
+    feed_command: Annotated[
+        float, Field(description="cycles from a FEED or STORE at the head of its queue to its semaphores")
+    ] = 1.0
+    feed_read: Annotated[
+        float, Field(description="cycles from the read of a word of the scratchpad to its use")
+    ] = 2.0
+    feed_post: Annotated[
+        float, Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED")
+    ] = 2.0
     gemm_command: Annotated[
         float, Field(description="cycles from a GEMM command to its first operand read")
     ] = 2.0
@@ -120,14 +131,17 @@ class DieTerms(StrictModel):
     panel_post: Annotated[
         float, Field(description="cycles from the last sum to the semaphore of its panel")
     ] = 2.0
-    store_panel: Annotated[
+    drain_panel: Annotated[
         float, Field(description="cycles from the semaphore of a panel to its first row")
     ] = 1.0
-    store_next: Annotated[float, Field(description="cycles from one panel stored to the next")] = 1.0
-    store_row: Annotated[
+    drain_row: Annotated[
         float, Field(description="cycles from the read of a row of sums to its first word")
     ] = 2.0
+    drain_next: Annotated[float, Field(description="cycles from one panel drained to the next")] = 1.0
+    drain_post: Annotated[
+        float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
+    ] = 1.0
     store_post: Annotated[
-        float, Field(description="cycles from the last word of a panel to its semaphore")
+        float, Field(description="cycles from the last word of a STORE to its semaphore")
     ] = 1.0
     finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 3.0

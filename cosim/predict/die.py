@@ -1,21 +1,24 @@
 """Timeline of a program: when each unit of a die works on what, predicted without simulating the hardware.
 
-Every unit is a process that takes its commands in order; semaphores are queues of times. The cost of a command follows
-from its sizes (words, rows, tiles) and from the few constants in :class:`chiplet.machine.terms.DieTerms`, which a
-calibration fits to measured runs. The model leaves out the sharing of the memory port, random stalls, and full queues.
+Every unit is a process that takes its commands in order from a queue; semaphores, the memory port and the banks of the
+scratchpad order the units. The costs are those of single words and rows, with the few constants in
+:class:`chiplet.machine.terms.DieTerms`, which a calibration fits to measured runs. The model leaves out random stalls.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.queue_depths import COMMANDS_AHEAD
+from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
+from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Unit
+from cosim.predict.ports import MemoryPortTimes, ScratchpadBanks
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
-from rtl.interface.isa import SEMAPHORES, Opcode, Target
+from rtl.interface.isa import SEMAPHORES, SET_PLACES, Opcode
 
 __all__ = ["Timeline", "predict"]
 
@@ -52,35 +55,200 @@ class _Panel:
     reads_first: bool
 
 
-@dataclass
+def predict(
+    program: GemmProgram, die: DieSpec, memory: MemorySpec, terms: DieTerms, *, interval: int = 1
+) -> Timeline:
+    """Return the timeline of ``program`` on ``die``, with ``interval`` cycles between memory requests."""
+    machine = _Machine(program.commands, die, memory, terms, interval)
+    machine.clock.run()
+    assert machine.array_first is not None, "the program blocks"
+    return Timeline(
+        cycles=max(machine.port.last_write, machine.last_end) + terms.finish,
+        array_cycles=machine.array_end - machine.array_first,
+        load_end=machine.feed_end,
+        array_end=machine.array_end,
+    )
+
+
 class _Machine:
-    """State that the units share.
+    """The units of a die and what they share."""
 
-    A unit is a generator that yields True after each piece of work, and False while it waits for a semaphore.
-    """
+    def __init__(
+        self, commands: Sequence[Command], die: DieSpec, memory: MemorySpec, terms: DieTerms, interval: int
+    ) -> None:
+        self.die, self.memory, self.terms = die, memory, terms
+        self.clock = clock = Clock()
+        self.semaphores = SemaphoreTokens(clock, SEMAPHORES)
+        self.port = MemoryPortTimes(clock, memory, terms, interval)
+        self.banks = ScratchpadBanks(clock, scratchpad_banks(memory))
+        self.queues = {opcode: BoundedQueue(clock, die.queue_depth) for opcode in UNIT_OPCODES}
+        self.fetched = BoundedQueue(clock, COMMANDS_AHEAD)
+        self.load_under_way = BoundedQueue(clock, _LOADS_UNDER_WAY)
+        self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
+        self.panels: list[_Panel] = []
+        self.array_first: float | None = None
+        self.array_end = self.feed_end = self.last_end = 0.0
+        self._asked = BoundedQueue(clock, COMMANDS_AHEAD)
+        clock.start(self._fetch(commands), terms.fetch)
+        clock.start(self._fetched_words(commands))
+        clock.start(self._dispatch())
+        clock.start(self._load())
+        clock.start(self._load_writer())
+        for opcode, lanes in ((Opcode.FEED_ACTIVATION, die.rows), (Opcode.FEED_WEIGHT, die.cols)):
+            words = BoundedQueue(clock, _WORDS_READ, terms.feed_read)
+            begun = BoundedQueue(clock, _COMMANDS_READ)
+            clock.start(self._reader(opcode, "source", begun, words))
+            clock.start(self._feed_writer(lanes, begun, words))
+        clock.start(self._array())
+        clock.start(self._drain())
+        words = BoundedQueue(clock, _WORDS_READ, terms.feed_read)
+        begun = BoundedQueue(clock, _COMMANDS_READ)
+        clock.start(self._reader(Opcode.STORE, "base", begun, words))
+        clock.start(self._store_writer(begun, words))
 
-    die: DieSpec
-    memory: MemorySpec
-    terms: DieTerms
-    interval: int
-    tokens: list[deque[float]] = field(default_factory=lambda: [deque() for _ in range(SEMAPHORES)])
-    panels: list[_Panel] = field(default_factory=list)
-    array_first: float | None = None
-    load_end: float = 0.0
-    array_end: float = 0.0
-    store_end: float = 0.0
+    def _fetch(self, commands: Sequence[Command]) -> Unit:
+        for command in commands:
+            yield from self._asked.put(command)
+            for _ in range(self.memory.command_words):
+                yield from self.port.ask("fetch")
+                yield self.clock.now + 1
 
-    def post(self, mask: int, time: float) -> None:
-        for semaphore in _bits(mask):
-            self.tokens[semaphore].append(time)
+    def _fetched_words(self, commands: Sequence[Command]) -> Unit:
+        for command in commands:
+            for _ in range(self.memory.command_words):
+                yield from self.port.word("fetch")
+                self.port.take_word()
+            yield from self.fetched.put(command)
 
-    def take(self, mask: int) -> Generator[bool, None, float]:
-        """Wait until every semaphore of ``mask`` has a token; return the time of the last of these tokens."""
-        while any(not self.tokens[semaphore] for semaphore in _bits(mask)):
-            yield False
-        return max((self.tokens[semaphore].popleft() for semaphore in _bits(mask)), default=0.0)
+    def _dispatch(self) -> Unit:
+        while True:
+            command: Command = yield from self.fetched.get()
+            if command.opcode == Opcode.SET:
+                fields = command.all_fields
+                for place in range(SET_PLACES):
+                    if fields[f"semaphore_{place}"]:
+                        self.semaphores.add(fields[f"semaphore_{place}"], fields[f"value_{place}"])
+            else:
+                yield from self.queues[command.opcode].put(command.all_fields)
+            yield from self._asked.get()
+            yield self.clock.now + 1
 
-    def reads_sums(self, time: int, address: int) -> bool:
+    def _load(self) -> Unit:
+        while True:
+            fields: dict[str, int] = yield from self.queues[Opcode.LOAD].get()
+            yield self.clock.now + self.terms.load_command
+            yield from self.load_under_way.room()
+            yield from self.semaphores.take((fields["wait_0"], fields["wait_1"]))
+            yield from self.load_under_way.put(fields)
+            # A command begins while the last word of the one before is asked for.
+            for _ in range(fields["rows"] * fields["words"]):
+                yield self.clock.now + 1
+                yield from self.loads_in_flight.put(None)
+                yield from self.port.ask("load")
+
+    def _load_writer(self) -> Unit:
+        while True:
+            fields: dict[str, int] = yield from self.load_under_way.get()
+            for row in range(fields["rows"]):
+                for word in range(fields["words"]):
+                    yield from self.port.word("load")
+                    yield from self.banks.access("write", fields["base"] + row * fields["pitch"] + word)
+                    self.port.take_word()
+                    yield from self.loads_in_flight.get()
+                self.semaphores.post((fields["row_post"],), self.clock.now + self.terms.load_post)
+            self._end(fields, self.terms.load_post)
+
+    def _end(self, fields: dict[str, int], delay: float) -> None:
+        """Post what a command posts at its end."""
+        self.semaphores.post((fields["post_0"], fields["post_1"]), self.clock.now + delay)
+        self.last_end = max(self.last_end, self.clock.now)
+
+    def _reader(self, opcode: Opcode, prefix: str, begun: BoundedQueue, words: BoundedQueue) -> Unit:
+        """Read the words of commands from the scratchpad."""
+        pitch = f"{prefix}_pitch" if prefix == "source" else "pitch"
+        while True:
+            fields: dict[str, int] = yield from self.queues[opcode].get()
+            yield self.clock.now + self.terms.feed_command
+            yield from begun.room()
+            yield from self.semaphores.take((fields["wait_0"], fields["wait_1"]))
+            yield from begun.put(fields)
+            for row in range(fields["rows"]):
+                for word in range(fields["words"]):
+                    yield self.clock.now + 1
+                    yield from words.room()
+                    if word == 0:
+                        yield from self.semaphores.take((fields["row_wait"],))
+                    yield from self.banks.access("read", fields[prefix] + row * fields[pitch] + word)
+                    yield from words.put(None)
+
+    def _feed_writer(self, lanes: int, begun: BoundedQueue, words: BoundedQueue) -> Unit:
+        word_elements = self.memory.word_bytes // self.die.element_bytes
+        group = min(word_elements, lanes)
+        while True:
+            fields: dict[str, int] = yield from begun.get()
+            # A word takes a cycle for each group of elements that the banks write at once.
+            steps = [
+                -(-min(word_elements, fields["cols"] - first) // group)
+                for first in range(0, fields["cols"], word_elements)
+            ]
+            for _ in range(fields["rows"]):
+                for cycles in steps:
+                    yield from words.get()
+                    yield self.clock.now + cycles
+            # The last element was written in the cycle before.
+            self.feed_end = self.clock.now - 1 + self.terms.feed_post
+            self.semaphores.post((fields["post_0"], fields["post_1"]), self.feed_end)
+
+    def _array(self) -> Unit:
+        die, terms, clock = self.die, self.terms, self.clock
+        stream_end = 0.0  # when the last slot of the tile before is over
+        weights_free = 0.0  # when the shadow registers may be loaded again
+        while True:
+            fields: dict[str, int] = yield from self.queues[Opcode.GEMM].get()
+            yield clock.now + terms.gemm_command
+            period = terms.gemm.tile_cycles(rows=die.rows, stages=die.stages, m=fields["m"])
+            base = fields["accumulator_base"]
+            for panel in range(fields["panels"]):
+                yield weights_free
+                wanted = {fields["panel_wait"]}
+                if panel == 0:
+                    wanted |= {fields["wait_0"], fields["wait_1"]}
+                yield from self.semaphores.take(wanted)
+                load = clock.now
+                if self.array_first is None:
+                    self.array_first = load + terms.operand_read
+                fill = max(terms.gemm.fill_per_row * die.rows, terms.handover if panel == 0 else 0.0)
+                start = max(stream_end, load + fill)
+                tiles = fields["k_tiles"]
+                # The weights of the next panel follow as soon as the last tile of this one has begun.
+                weights_free = start + (tiles - 1) * period
+                stream_end = start + tiles * period
+                down = terms.operand_read + terms.gemm.drain_per_row * die.rows * die.stages
+                self.panels.append(
+                    _Panel(
+                        round(start + down),
+                        tiles,
+                        fields["m"],
+                        max(1, round(period)),
+                        base,
+                        bool(fields["accumulate"]),
+                    )
+                )
+                last_row = start + terms.operand_read + (tiles - 1) * period + terms.gemm.per_row * fields["m"]
+                self.array_end = last_row + terms.gemm.drain_cycles(
+                    rows=die.rows, cols=die.cols, stages=die.stages
+                )
+                posted = self.array_end + terms.panel_post
+                ends = panel == fields["panels"] - 1
+                self.semaphores.post(
+                    {fields["panel_post"]} | ({fields["post_0"], fields["post_1"]} if ends else set()), posted
+                )
+                self.last_end = max(self.last_end, self.array_end)
+                base += fields["accumulator_step"]
+                if base == fields["accumulator_wrap"]:
+                    base = 0
+
+    def _reads_sums(self, time: int, address: int) -> bool:
         """Whether column 0 of the array reads a sum of the parity of ``address`` in cycle ``time``."""
         for panel in reversed(self.panels):
             if time >= panel.start:
@@ -89,155 +257,67 @@ class _Machine:
                 return reads and (panel.base + slot - address) % 2 == 0
         return False
 
+    def _row_read(self, address: int) -> float:
+        """Cycle in which the last column gives its sum of a row for which the drain asks now."""
+        first = int(self.clock.now)
+        latest = first
+        for column in range(self.die.cols):
+            time = first
+            while self._reads_sums(time - column, address):
+                time += 1
+            latest = max(latest, time)
+        # Fractions of a cycle, which fitted terms have, are kept: a fit could not see them otherwise.
+        return self.clock.now + latest - first
 
-def _bits(mask: int) -> Iterator[int]:
-    return (bit for bit in range(mask.bit_length()) if mask >> bit & 1)
+    def _drain(self) -> Unit:
+        die, terms, clock = self.die, self.terms, self.clock
+        while True:
+            fields: dict[str, int] = yield from self.queues[Opcode.DRAIN].get()
+            size = 2 if fields["cast"] else 4
+            per_word = self.memory.word_bytes // size
+            base = fields["base"]
+            written = 0.0  # when the last word of the row before is written
+            for panel in range(fields["panels"]):
+                last = panel == fields["panels"] - 1
+                cols = fields["last_cols"] if last else die.cols
+                wanted = {fields["panel_wait"]}
+                if panel == 0:
+                    wanted |= {fields["wait_0"], fields["wait_1"]}
+                yield from self.semaphores.take(wanted)
+                yield clock.now + terms.drain_panel
+                first = panel * die.cols // per_word
+                words = -(-(panel * die.cols + cols) // per_word) - first
+                for row in range(fields["rows"]):
+                    read = self._row_read(base + row) + terms.drain_row
+                    yield max(read, written)
+                    start = clock.now
+                    for word in range(words):
+                        place = fields["target"] + row * fields["target_pitch"] + first + word
+                        yield from self.banks.access("write", place)
+                        written = clock.now + 1
+                        yield written
+                    if last:
+                        self.semaphores.post((fields["row_post"],), written - 1 + terms.drain_post)
+                    del start
+                yield clock.now - 1 + terms.drain_next
+                posts = {fields["panel_post"]} | ({fields["post_0"], fields["post_1"]} if last else set())
+                self.semaphores.post(posts, written - 1 + terms.drain_post)
+                base += fields["step"]
+                if base == fields["wrap"]:
+                    base = 0
 
-
-def predict(
-    program: GemmProgram, die: DieSpec, memory: MemorySpec, terms: DieTerms, *, interval: int = 1
-) -> Timeline:
-    """Return the timeline of ``program`` on ``die``, with ``interval`` cycles between memory requests."""
-    machine = _Machine(die=die, memory=memory, terms=terms, interval=interval)
-    by_unit: dict[Opcode, list[tuple[float, Command]]] = {opcode: [] for opcode in UNIT_OPCODES}
-    for index, command in enumerate(program.commands):
-        # The first command takes the latency of the memory; the words of the others follow one a cycle.
-        handed_out = terms.fetch + memory.latency_cycles + (index + 1) * memory.command_words
-        if command.opcode == Opcode.SET:
-            for semaphore in _bits(command.all_fields["mask"]):
-                machine.tokens[semaphore].extend([handed_out] * command.all_fields[f"value_{semaphore}"])
-        else:
-            by_unit[command.opcode].append((handed_out, command))
-    # Load and array advance as far as they can before the store unit does a panel: it waits where the array reads.
-    load, array, store = (
-        _load_unit(machine, by_unit[Opcode.LOAD]),
-        _array_unit(machine, by_unit[Opcode.GEMM]),
-        _store_unit(machine, by_unit[Opcode.STORE]),
-    )
-    progress = True
-    while progress:
-        while any([next(load, False), next(array, False)]):
-            pass
-        progress = next(store, False)
-    assert machine.array_first is not None
-    return Timeline(
-        cycles=machine.store_end + terms.finish,
-        array_cycles=machine.array_end - machine.array_first,
-        load_end=machine.load_end,
-        array_end=machine.array_end,
-    )
-
-
-def _load_unit(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
-    die, memory, terms = machine.die, machine.memory, machine.terms
-    word_elements = memory.word_bytes // die.element_bytes
-    free = 0.0  # when the next request may leave
-    written = 0.0  # when the last word so far is in the banks
-    in_flight: deque[float] = deque(maxlen=memory.outstanding)
-    for handed_out, command in commands:
-        fields = command.all_fields
-        ready = yield from machine.take(fields["wait"])
-        free = max(handed_out, ready, free)
-        group = min(word_elements, die.cols if fields["target"] == Target.WEIGHT else die.rows)
-        # A word takes a cycle for each group of elements that the banks write at once.
-        row = [
-            -(-min(word_elements, fields["cols"] - first) // group)
-            for first in range(0, fields["cols"], word_elements)
-        ]
-        written += terms.load_command
-        for groups in row * fields["rows"]:
-            # With too few reads in flight, a request waits until the oldest word is written.
-            request = max(free, in_flight[0] + 1) if len(in_flight) == memory.outstanding else free
-            written = max(request + memory.latency_cycles + terms.round_trip, written + 1) + groups - 1
-            in_flight.append(written)
-            free = request + machine.interval
-        free += terms.load_command
-        machine.load_end = written + terms.load_latency
-        machine.post(fields["post"], machine.load_end)
-        yield True
-
-
-def _array_unit(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
-    die, terms = machine.die, machine.terms
-    stream_end = 0.0  # when the last slot of the tile before is over
-    weights_free = 0.0  # when the shadow registers may be loaded again
-    for handed_out, command in commands:
-        fields = command.all_fields
-        period = terms.gemm.tile_cycles(rows=die.rows, stages=die.stages, m=fields["m"])
-        base = fields["accumulator_base"]
-        for panel in range(fields["panels"]):
-            mask = fields["panel_wait"] | (fields["wait"] if panel == 0 else 0)
-            ready = yield from machine.take(mask)
-            load = max(ready, weights_free, handed_out + terms.gemm_command)
-            if machine.array_first is None:
-                machine.array_first = load + terms.operand_read
-            fill = max(terms.gemm.fill_per_row * die.rows, terms.handover if panel == 0 else 0.0)
-            start = max(stream_end, load + fill)
-            tiles = fields["k_tiles"]
-            # The weights of the next panel follow as soon as the last tile of this one has begun.
-            weights_free = start + (tiles - 1) * period
-            stream_end = start + tiles * period
-            down = terms.operand_read + terms.gemm.drain_per_row * die.rows * die.stages
-            machine.panels.append(
-                _Panel(
-                    round(start + down),
-                    tiles,
-                    fields["m"],
-                    max(1, round(period)),
-                    base,
-                    bool(fields["accumulate"]),
-                )
+    def _store_writer(self, begun: BoundedQueue, words: BoundedQueue) -> Unit:
+        while True:
+            fields: dict[str, int] = yield from begun.get()
+            for _ in range(fields["rows"] * fields["words"]):
+                yield from words.get()
+                yield from self.port.ask("store")
+                yield self.clock.now + 1
+            self.semaphores.post(
+                (fields["post_0"], fields["post_1"]), self.clock.now - 1 + self.terms.store_post
             )
-            last_row = start + terms.operand_read + (tiles - 1) * period + terms.gemm.per_row * fields["m"]
-            machine.array_end = last_row + terms.gemm.drain_cycles(
-                rows=die.rows, cols=die.cols, stages=die.stages
-            )
-            machine.post(fields["panel_post"], machine.array_end + terms.panel_post)
-            if panel == fields["panels"] - 1:
-                machine.post(fields["post"], machine.array_end + terms.panel_post)
-            base += fields["accumulator_step"]
-            if base == fields["accumulator_wrap"]:
-                base = 0
-            yield True
 
 
-def _store_unit(machine: _Machine, commands: list[tuple[float, Command]]) -> Iterator[bool]:
-    die, terms = machine.die, machine.terms
-    word_sums = machine.memory.word_bytes // 4
-    free = 0.0
-    for handed_out, command in commands:
-        fields = command.all_fields
-        base = fields["base"]
-        for panel in range(fields["panels"]):
-            last = panel == fields["panels"] - 1
-            cols = fields["last_cols"] if last else die.cols
-            ready = yield from machine.take(fields["panel_wait"] | (fields["wait"] if panel == 0 else 0))
-            start = max(handed_out, ready, free) + terms.store_panel
-            offset = panel * die.cols % word_sums
-            words = -(-(offset + cols) // word_sums) * machine.interval
-            sent = 0.0
-            for row in range(fields["rows"]):
-                read = _row_read(machine, start, base + row) + terms.store_row
-                taken = max(read, sent)
-                sent = taken + words
-                start = taken
-            free = sent + terms.store_next
-            machine.store_end = sent
-            machine.post(fields["panel_post"] | (fields["post"] if last else 0), sent + terms.store_post)
-            base += fields["step"]
-            if base == fields["wrap"]:
-                base = 0
-            yield True
-
-
-def _row_read(machine: _Machine, start: float, address: int) -> float:
-    """Cycle in which the last column gives its sum of a row to the store unit, which asks for it in cycle ``start``."""
-    first = int(start)
-    latest = first
-    for column in range(machine.die.cols):
-        time = first
-        while machine.reads_sums(time - column, address):
-            time += 1
-        latest = max(latest, time)
-    # Fractions of a cycle, which fitted terms have, are kept: a fit could not see them otherwise.
-    return start + latest - first
+_LOADS_UNDER_WAY = 4
+_WORDS_READ = 4
+_COMMANDS_READ = 2
