@@ -1,8 +1,8 @@
 """Accumulator buffer: 32-bit sums, one bank a column, with the adder that sums over K tiles.
 
 Column c works c cycles after column 0, as the sums leave the array, so nothing has to be deskewed. Each column keeps
-even and odd addresses in two SRAMs. The array uses ascending addresses, so the SRAM that it does not read serves the
-store unit.
+even and odd addresses in two SRAMs. The array uses ascending addresses, so the SRAM that it does not use serves the
+units that read sums out of the buffer or write them into it.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -11,12 +11,18 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from chiplet.machine.specs import Dtype
-from rtl.block import Block, place
+from rtl.block import Block, Bundle, place
 from rtl.compute.mac import Adder
 from rtl.lib.delay import Delay
 from rtl.lib.sram import Sram
 
-__all__ = ["AccumulatorBuffer", "AccumulatorColumn", "accumulate_layout"]
+__all__ = [
+    "AccumulatorBuffer",
+    "AccumulatorColumn",
+    "AccumulatorReadPort",
+    "AccumulatorWritePort",
+    "accumulate_layout",
+]
 
 
 def accumulate_layout(depth: int) -> data.StructLayout:
@@ -32,6 +38,45 @@ def accumulate_layout(depth: int) -> data.StructLayout:
             "address": ceil_log2(depth),
         }
     )
+
+
+class AccumulatorReadPort(Bundle):
+    """Read port of the accumulator buffer, seen from the reader.
+
+    Members
+    -------
+    valid, address : Out; ready : In(1)
+        A row is asked for in a cycle in which valid and ready are high: in each one while the array is still, in every
+        other one while it adds to ascending addresses.
+    come : In(1), sums : In(cols * 32)
+        A row has come: for this one cycle. Two cycles after it was asked for at the earliest, in order.
+    """
+
+    def __init__(self, *, cols: int, depth: int) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "address": Out(ceil_log2(depth)),
+                "ready": In(1),
+                "come": In(1),
+                "sums": In(cols * 32),
+            }
+        )
+
+
+class AccumulatorWritePort(Bundle):
+    """Write port of the accumulator buffer, seen from the writer.
+
+    Members
+    -------
+    valid, address, sums : Out; ready : In(1)
+        A row, written when valid and ready are high, and held until then. It can be read in the next cycle.
+    """
+
+    def __init__(self, *, cols: int, depth: int) -> None:
+        super().__init__(
+            {"valid": Out(1), "address": Out(ceil_log2(depth)), "sums": Out(cols * 32), "ready": In(1)}
+        )
 
 
 class AccumulatorColumn(Block):
@@ -54,12 +99,17 @@ class AccumulatorColumn(Block):
         ``control_in`` comes a cycle before its sum; ``control_out`` is the same one cycle later, for the next column.
     psum : In(32)
         Sum of one tile, from the array.
-    store_start, store_address
-        Read one sum; the address holds until ``store_busy`` is low again.
-    store_busy : Out(1)
-        High from the cycle after ``store_start`` until ``store_data`` is valid.
-    store_data : Out(32)
+    read_start, read_address : In
+        Read one sum; the address holds while ``read_waits``.
+    read_waits : Out(1)
+        High from the cycle after ``read_start`` while the SRAM serves the array. When it is low, ``read_sum`` is there
+        in the next cycle.
+    read_sum : Out(32)
         The sum read last.
+    write_asked, write_address, write_sum : In; written : Out(1)
+        Write one sum; all hold until ``written``, which is high until ``write_done``.
+    write_done : In(1)
+        The sum is written in all columns.
 
     Raises
     ------
@@ -77,10 +127,15 @@ class AccumulatorColumn(Block):
                 "control_in": In(self._layout.size),
                 "control_out": Out(self._layout.size),
                 "psum": In(32),
-                "store_start": In(1),
-                "store_address": In(ceil_log2(depth)),
-                "store_busy": Out(1),
-                "store_data": Out(32),
+                "read_start": In(1),
+                "read_address": In(ceil_log2(depth)),
+                "read_waits": Out(1),
+                "read_sum": Out(32),
+                "write_asked": In(1),
+                "write_address": In(ceil_log2(depth)),
+                "write_sum": In(32),
+                "written": Out(1),
+                "write_done": In(1),
             }
         )
 
@@ -96,21 +151,21 @@ class AccumulatorColumn(Block):
         m.d.sync += adding.eq(self.control_in)
         m.d.comb += self.control_out.eq(adding)
 
-        # Reads of the array come first; a waiting store takes the SRAM that the array does not read.
+        # Reads of the array come first; another one takes the SRAM that the array does not read.
         reads = Signal()
-        waiting = Signal()
-        pending = Signal()
         grant = Signal()
         captured = Signal()
         captured_odd = Signal()
-        array_odd, store_odd = control.address[0], self.store_address[0]
+        array_odd, read_odd = control.address[0], self.read_address[0]
         m.d.comb += [
             reads.eq(control.valid & ~control.first),
-            waiting.eq(self.store_start | pending),
-            grant.eq(waiting & ~(reads & (array_odd == store_odd))),
-            self.store_busy.eq(pending | captured),
+            grant.eq((self.read_start | self.read_waits) & ~(reads & (array_odd == read_odd))),
         ]
-        m.d.sync += [pending.eq(waiting & ~grant), captured.eq(grant), captured_odd.eq(store_odd)]
+        m.d.sync += [
+            self.read_waits.eq((self.read_start | self.read_waits) & ~grant),
+            captured.eq(grant),
+            captured_odd.eq(read_odd),
+        ]
 
         adder = Adder(dtype=self._dtype, stages=stages)
         place(m, platform, "adder", adder)
@@ -119,21 +174,29 @@ class AccumulatorColumn(Block):
         write = self._layout(writing.o)
         m.d.comb += writing.i.eq(adding)
 
+        # So do its writes.
+        write_odd = self.write_address[0]
+        fill = Signal()
+        m.d.comb += fill.eq(
+            self.write_asked & ~self.written & ~(write.valid & (write.address[0] == write_odd))
+        )
+        m.d.sync += self.written.eq((self.written | fill) & ~self.write_done)
+
         read_data = []
         for odd, name in ((0, "even"), (1, "odd")):
             sram = Sram(width=32, depth=self._depth // 2, macro=self._macro)
             place(m, platform, name, sram)
             array_reads = Signal(name=f"array_reads_{name}")
-            address_bits = len(sram.read_address)
+            array_writes = Signal(name=f"array_writes_{name}")
+            bits = len(sram.read_address)
             m.d.comb += [
                 array_reads.eq(reads & (array_odd == odd)),
-                sram.read_enable.eq(array_reads | (grant & (store_odd == odd))),
-                sram.read_address.eq(
-                    Mux(array_reads, control.address[1:], self.store_address[1:])[:address_bits]
-                ),
-                sram.write_enable.eq(write.valid & (write.address[0] == odd)),
-                sram.write_address.eq(write.address[1:][:address_bits]),
-                sram.write_data.eq(adder.o),
+                sram.read_enable.eq(array_reads | (grant & (read_odd == odd))),
+                sram.read_address.eq(Mux(array_reads, control.address[1:], self.read_address[1:])[:bits]),
+                array_writes.eq(write.valid & (write.address[0] == odd)),
+                sram.write_enable.eq(array_writes | (fill & (write_odd == odd))),
+                sram.write_address.eq(Mux(array_writes, write.address[1:], self.write_address[1:])[:bits]),
+                sram.write_data.eq(Mux(array_writes, adder.o, self.write_sum)),
             ]
             read_data.append(sram.read_data)
 
@@ -146,7 +209,7 @@ class AccumulatorColumn(Block):
             adder.b.eq(self.psum),
         ]
         with m.If(captured):
-            m.d.sync += self.store_data.eq(Mux(captured_odd, read_data[1], read_data[0]))
+            m.d.sync += self.read_sum.eq(Mux(captured_odd, read_data[1], read_data[0]))
         return m
 
 
@@ -168,8 +231,8 @@ class AccumulatorBuffer(Block):
         From the array, column c a cycle later than column c - 1.
     result, panel_end, command_end : Out(1)
         A row is complete (written at the end of this cycle); everything of a panel, of a command can be read.
-    store_start, store_address, store_busy, store_data
-        One row of ``cols`` sums, as for a column.
+    read : In(AccumulatorReadPort), write : In(AccumulatorWritePort)
+        Rows of sums; not for addresses that the array adds to meanwhile.
     """
 
     def __init__(self, *, cols: int, dtype: Dtype, stages: int, depth: int, macro: bool = False) -> None:
@@ -182,10 +245,8 @@ class AccumulatorBuffer(Block):
                 "result": Out(1),
                 "panel_end": Out(1),
                 "command_end": Out(1),
-                "store_start": In(1),
-                "store_address": In(ceil_log2(depth)),
-                "store_busy": Out(1),
-                "store_data": Out(cols * 32),
+                "read": In(AccumulatorReadPort(cols=cols, depth=depth)),
+                "write": In(AccumulatorWritePort(cols=cols, depth=depth)),
             }
         )
 
@@ -196,7 +257,10 @@ class AccumulatorBuffer(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         control = self.control
-        busy, stored = [], []
+        waits, sums, written = [], [], []
+        asked = Signal()  # a row of which not every column is known to have read its sum
+        start = Signal()
+        address, held = Signal.like(self.read.address), Signal.like(self.read.address)
         for c in range(self._cols):
             column = AccumulatorColumn(
                 dtype=self._dtype, stages=self._stages, depth=self._depth, macro=self._macro
@@ -205,13 +269,29 @@ class AccumulatorBuffer(Block):
             m.d.comb += [
                 column.control_in.eq(control),
                 column.psum.eq(self.psum.word_select(c, 32)),
-                column.store_start.eq(self.store_start),
-                column.store_address.eq(self.store_address),
+                column.read_start.eq(start),
+                column.read_address.eq(address),
+                column.write_asked.eq(self.write.valid),
+                column.write_address.eq(self.write.address),
+                column.write_sum.eq(self.write.sums.word_select(c, 32)),
+                column.write_done.eq(self.write.ready),
             ]
             control = column.control_out
-            busy.append(column.store_busy)
-            stored.append(column.store_data)
-        m.d.comb += [self.store_busy.eq(Cat(busy).any()), self.store_data.eq(Cat(stored))]
+            waits.append(column.read_waits)
+            sums.append(column.read_sum)
+            written.append(column.written)
+        m.d.comb += [
+            self.read.ready.eq(~Cat(waits).any()),
+            start.eq(self.read.valid & self.read.ready),
+            address.eq(Mux(self.read.ready, self.read.address, held)),
+            self.read.sums.eq(Cat(sums)),
+            self.write.ready.eq(Cat(written).all()),
+        ]
+        m.d.sync += [
+            held.eq(address),
+            asked.eq(start | (asked & ~self.read.ready)),
+            self.read.come.eq(asked & self.read.ready),
+        ]
 
         # The last column adds now; its sum leaves the adder after P cycles and can be read a cycle later.
         last = self._layout(control)

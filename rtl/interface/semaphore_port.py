@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from amaranth.hdl import Cat, Const, Value
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Bundle
 from rtl.interface.isa import SEMAPHORES
 
-__all__ = ["SemaphorePort"]
+__all__ = ["SemaphorePort", "SemaphoreWaitPort", "semaphore_mask"]
+
+
+def semaphore_mask(number: Value) -> Value:
+    """The mask in which the semaphore ``number`` is set, and none for number 0."""
+    return Cat(Const(0, 1), (Const(1, 1) << number)[1:SEMAPHORES])
+
 
 _UNIT_NAMES = {"wait": "needs", "ok": "needs_ok"}
+
+
+class SemaphoreWaitPort(Bundle):
+    """The part of :class:`SemaphorePort` of a block that waits for semaphores and posts none."""
+
+    def __init__(self) -> None:
+        super().__init__({"wait": Out(SEMAPHORES), "ok": In(1), "take": Out(1)}, names=_UNIT_NAMES)
 
 
 class SemaphorePort(Bundle):

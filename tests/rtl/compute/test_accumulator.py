@@ -1,8 +1,9 @@
 # amaranth: UnusedElaboratable=no
-"""Accumulator buffer: random sums at any distance, read by the store port at the same time."""
+"""Accumulator buffer: random sums at any distance, rows read and written by other units at the same time."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -112,41 +113,59 @@ CONFIGURATIONS = [
 
 @pytest.mark.parametrize(("cols", "dtype", "stages"), CONFIGURATIONS)
 @pytest.mark.parametrize("depth", [2, 6])
-def test_random_rows_while_others_are_stored(cols: int, dtype: Dtype, stages: int, depth: int) -> None:
+def test_random_rows_while_others_are_read_and_written(
+    cols: int, dtype: Dtype, stages: int, depth: int
+) -> None:
     dut = AccumulatorBuffer(cols=cols, dtype=dtype, stages=stages, depth=depth)
     bench = Bench(dut, cols=cols, dtype=dtype, stages=stages, depth=depth)
     coin = Random(depth * 100 + cols * 10 + stages)
-    stored = 0
+    come, filled = 0, 0
 
     async def run(ctx: Any) -> None:
-        nonlocal stored
-        storing: int | None = None
+        nonlocal come, filled
+        reading: deque[tuple[int, list[int]]] = deque()  # rows that were asked for
+        wanted: int | None = None
+        filling: tuple[int, list[int]] | None = None
         for cycle in range(800):
-            # Phases without rows let the store port at every address.
+            # Phases without rows let the other ports at every address.
             row = None
             if coin.random() < (0.95 if cycle // 40 % 3 else 0.2):
                 address = coin.randrange(depth)
-                if address != storing and bench.sendable(address):
+                busy = {wanted, *(place for place, _ in reading), filling[0] if filling else None}
+                if address not in busy and bench.sendable(address):
                     first = address not in bench.sums or coin.random() < 0.2
                     sums = [random_sum(coin, dtype) for _ in range(cols)]
                     row = Row(address, first, sums, coin.random() < 0.3, coin.random() < 0.3)
-            ctx.set(dut.store_start, 0)
-            if storing is None:
-                ready = [a for a in bench.sums if bench.readable(a) and (row is None or row.address != a)]
-                if ready and coin.random() < 0.7:
-                    storing = coin.choice(ready)
-                    ctx.set(dut.store_start, 1)
-                    ctx.set(dut.store_address, storing)
-                    started = cycle
-            elif cycle > started and not ctx.get(dut.store_busy):
-                assert unpack(ctx.get(dut.store_data), cols, 32) == bench.sums[storing]
-                stored += 1
-                storing = None
+            ready = [a for a in bench.sums if bench.readable(a) and (row is None or row.address != a)]
+            if filling is None:
+                free = [a for a in ready if a != wanted and a not in {place for place, _ in reading}]
+                if free and coin.random() < 0.3:
+                    filling = coin.choice(free), [random_sum(coin, dtype) for _ in range(cols)]
+                    ctx.set(dut.write.address, filling[0])
+                    ctx.set(dut.write.sums, lanes(filling[1], 32))
+            ctx.set(dut.write.valid, filling is not None)
+            if wanted is None:
+                free = [a for a in ready if filling is None or a != filling[0]]
+                if free and coin.random() < 0.7:
+                    wanted = coin.choice(free)
+                    ctx.set(dut.read.address, wanted)
+            ctx.set(dut.read.valid, wanted is not None)
+            if ctx.get(dut.read.come):
+                assert unpack(ctx.get(dut.read.sums), cols, 32) == reading.popleft()[1]
+                come += 1
+            if wanted is not None and ctx.get(dut.read.ready):
+                reading.append((wanted, bench.sums[wanted]))
+                wanted = None
+            if filling is not None and ctx.get(dut.write.ready):
+                bench.sums[filling[0]] = filling[1]
+                filled += 1
+                filling = None
             bench.step(ctx, row)
             await ctx.tick()
 
     simulate(dut, run)
-    assert stored > 40
+    assert come > 60
+    assert filled > 20
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 4])
@@ -167,22 +186,24 @@ def test_tiles_that_come_back_as_early_as_they_may(dtype: Dtype, beyond: int, st
         for _ in range(stages + cols + 3):
             bench.step(ctx, None)
             await ctx.tick()
-        for address in range(tile):
-            ctx.set(dut.store_start, 1)
-            ctx.set(dut.store_address, address)
+        # Nothing else uses the SRAMs: a row comes in each cycle.
+        ctx.set(dut.read.valid, 1)
+        for cycle in range(tile + 2):
+            ctx.set(dut.read.address, cycle % tile)
+            assert ctx.get(dut.read.ready)
+            if cycle >= 2:
+                assert ctx.get(dut.read.come)
+                assert unpack(ctx.get(dut.read.sums), cols, 32) == bench.sums[cycle - 2]
             await ctx.tick()
-            ctx.set(dut.store_start, 0)
-            await ctx.tick().until(~dut.store_busy)
-            assert unpack(ctx.get(dut.store_data), cols, 32) == bench.sums[address]
 
     simulate(dut, run)
 
 
 @pytest.mark.parametrize("cols", [1, 3])
-def test_a_row_is_stored_every_other_cycle_while_the_array_walks_on(cols: int) -> None:
-    """The array reads ascending addresses: the store port waits at most one cycle for its SRAM."""
-    dut = AccumulatorBuffer(cols=cols, dtype="int8", stages=1, depth=16)
-    bench = Bench(dut, cols=cols, dtype="int8", stages=1, depth=16)
+def test_rows_are_read_and_written_at_once_while_the_array_walks_on(cols: int) -> None:
+    """The array uses ascending addresses: other ports wait at most one cycle for their SRAM."""
+    dut = AccumulatorBuffer(cols=cols, dtype="int8", stages=1, depth=24)
+    bench = Bench(dut, cols=cols, dtype="int8", stages=1, depth=24)
 
     async def run(ctx: Any) -> None:
         for n in range(16):
@@ -191,18 +212,21 @@ def test_a_row_is_stored_every_other_cycle_while_the_array_walks_on(cols: int) -
         for _ in range(cols + 4):
             bench.step(ctx, None)
             await ctx.tick()
-        address, started = 8, -1
+        read, come, filled = 0, 0, 0
+        ctx.set(dut.read.valid, 1)
+        ctx.set(dut.write.valid, 1)
         for cycle in range(60):
-            if started >= 0 and cycle > started and not ctx.get(dut.store_busy):
-                assert unpack(ctx.get(dut.store_data), cols, 32) == bench.sums[address]
-                address, started = 8 + (address + 1) % 8, -1
-            ctx.set(dut.store_start, started < 0)
-            ctx.set(dut.store_address, address)
-            if started < 0:
-                started = cycle
-            assert cycle - started <= 2 + cols
+            ctx.set(dut.read.address, 8 + read % 8)
+            ctx.set(dut.write.address, 16 + filled % 8)
+            if ctx.get(dut.read.come):
+                assert unpack(ctx.get(dut.read.sums), cols, 32) == bench.sums[8 + come % 8]
+                come += 1
+            read += ctx.get(dut.read.ready)
+            filled += ctx.get(dut.write.ready)
             bench.step(ctx, Row(cycle % 8, False, [1] * cols))
             await ctx.tick()
+        assert come >= 28
+        assert filled >= 19
 
     simulate(dut, run)
 

@@ -1,0 +1,120 @@
+"""Command reader: the half of a unit that reads what its commands want from the scratchpad."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.block import Block, place
+from rtl.interface.isa import LAYOUTS, Opcode
+from rtl.interface.scratchpad_port import ScratchpadReadPort
+from rtl.interface.semaphore_port import SemaphoreWaitPort, semaphore_mask
+from rtl.lib.queue import Queue
+from rtl.memory.word_reader import WORD_BLOCK, WordReader
+
+__all__ = ["CommandReader"]
+
+UNDER_WAY = 4
+"""Commands whose words come: a word takes three cycles from its read to its use."""
+
+
+class CommandReader(Block):
+    """Waits for the semaphores of its commands and of their rows, and reads their words.
+
+    A command begins while the last word of the one before is read.
+
+    Parameters
+    ----------
+    opcode : Opcode
+        Commands, of one block each: the fields ``base`` and ``pitch``, or ``source`` and ``source_pitch`` if there are.
+    depth, word_bytes : int
+        Words of the scratchpad, and their bytes.
+
+    Members
+    -------
+    command : In(stream)
+        The commands.
+    semaphores : Out(SemaphoreWaitPort)
+        Semaphores that they wait for.
+    read : Out(ScratchpadReadPort)
+        Read port of the scratchpad.
+    begun : Out(stream)
+        Commands whose words come.
+    words : Out(stream)
+        The words.
+    busy, stall_semaphore, beyond : Out(1)
+        A command is here that has not read all of its words; it waits for semaphores; a word beyond the scratchpad is
+        asked for.
+    """
+
+    def __init__(self, *, opcode: Opcode, depth: int, word_bytes: int) -> None:
+        self._opcode, self._depth, self._word_bytes = opcode, depth, word_bytes
+        self._layout = LAYOUTS[opcode]
+        super().__init__(
+            {
+                "command": In(stream.Signature(self._layout.size)),
+                "semaphores": Out(SemaphoreWaitPort()),
+                "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)),
+                "begun": Out(stream.Signature(self._layout.size)),
+                "words": Out(stream.Signature(8 * word_bytes)),
+                "busy": Out(1),
+                "stall_semaphore": Out(1),
+                "beyond": Out(1),
+            },
+            names={"semaphores": ""},
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"command_reader_{self._opcode.name.lower()}_{self._depth}x{self._word_bytes}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        reader = WordReader(depth=self._depth, word_bytes=self._word_bytes)
+        begun = Queue(width=self._layout.size, depth=UNDER_WAY)
+        place(m, platform, "reader", reader)
+        place(m, platform, "commands", begun)
+        connect(m, reader.read, flipped(self.read))
+        connect(m, reader.o, flipped(self.words))
+        connect(m, begun.o, flipped(self.begun))
+
+        prefix = "source" if "source" in self._layout.members else "base"
+        pitch = "source_pitch" if prefix == "source" else "pitch"
+        command, waits, go = Signal(self._layout), Signal(), Signal()
+        row_wait = Signal.like(command.row_wait)
+        rows_wait = Signal()  # the next word needs the semaphore of its row
+        block = Signal(WORD_BLOCK)
+        room = Signal()
+        m.d.comb += [
+            rows_wait.eq(reader.asks & (row_wait != 0)),
+            room.eq(reader.block.ready & begun.i.ready & ~rows_wait),
+            self.semaphores.wait.eq(
+                Mux(
+                    rows_wait,
+                    semaphore_mask(row_wait),
+                    semaphore_mask(command.wait_0) | semaphore_mask(command.wait_1),
+                )
+            ),
+            go.eq(waits & room & self.semaphores.ok),
+            self.semaphores.take.eq(go | (reader.row_take & rows_wait)),
+            self.command.ready.eq(~waits | go),
+            block.base.eq(command[prefix]),
+            block.pitch.eq(command[pitch]),
+            block.rows.eq(command.rows),
+            block.words.eq(command.words),
+            reader.block.valid.eq(go),
+            reader.block.payload.eq(block),
+            reader.row_ok.eq(~rows_wait | self.semaphores.ok),
+            begun.i.valid.eq(go),
+            begun.i.payload.eq(command),
+            self.busy.eq(waits | reader.busy),
+            self.stall_semaphore.eq(Mux(rows_wait, reader.waiting, waits & room) & ~self.semaphores.ok),
+            self.beyond.eq(reader.beyond),
+        ]
+        m.d.sync += waits.eq(self.command.valid | (waits & ~go))
+        with m.If(self.command.valid & self.command.ready):
+            m.d.sync += command.eq(self.command.payload)
+        with m.If(go):
+            m.d.sync += row_wait.eq(command.row_wait)
+        return m
