@@ -117,7 +117,8 @@ class DieTerms(StrictModel):
         float, Field(description="cycles from the read of a word of the scratchpad to its use")
     ] = 2.0
     feed_post: Annotated[
-        float, Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED")
+        float,
+        Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED"),
     ] = 2.0
     gemm_command: Annotated[
         float, Field(description="cycles from a GEMM command to its first operand read")

@@ -234,7 +234,9 @@ class _Machine:
                         bool(fields["accumulate"]),
                     )
                 )
-                last_row = start + terms.operand_read + (tiles - 1) * period + terms.gemm.per_row * fields["m"]
+                last_row = (
+                    start + terms.operand_read + (tiles - 1) * period + terms.gemm.per_row * fields["m"]
+                )
                 self.array_end = last_row + terms.gemm.drain_cycles(
                     rows=die.rows, cols=die.cols, stages=die.stages
                 )

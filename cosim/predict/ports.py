@@ -87,9 +87,7 @@ class MemoryPortTimes:
     def _show(self) -> None:
         """Wake the unit that the oldest word is for when the word is there."""
         time, name = self._words[0]
-        self._clock.at(
-            max(time, self._last_word + 1), lambda: self._clock.wake(self._for_word[name])
-        )
+        self._clock.at(max(time, self._last_word + 1), lambda: self._clock.wake(self._for_word[name]))
 
     def word(self, name: str) -> Unit:
         """Wait until the oldest word is there and is one of ``name``; it stays until :meth:`take_word`."""
