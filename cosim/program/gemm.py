@@ -9,6 +9,7 @@ the die ran one command at a time, with each GEMM and its drains interleaved pan
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -115,6 +116,7 @@ class _Scheduler:
             -(-n // die.cols) for _, (_, n), (k_start, _) in self._blocks if k_start == 0
         )
         self._slot = 0
+        self._drains: list[Command] = []
         self.commands: list[Command] = []
 
     def _stage(self) -> None:
@@ -182,12 +184,16 @@ class _Scheduler:
             If there are more than a program can have.
         """
         if self._slots_wait:
-            self._add(Opcode.SET, semaphore_0=Semaphore.SLOT_FREE, value_0=self._tiling.held)
+            fields = {"semaphore_0": Semaphore.SLOT_FREE, "value_0": self._tiling.held}
+            self._append(Command(Opcode.SET, fields))
         for number in range(len(self._blocks)):
             self._block(number)
+        self._flush()
 
-    def _add(self, opcode: Opcode, **fields: int) -> None:
-        self._append(Command(opcode, fields))
+    def _flush(self) -> None:
+        for command in self._drains:
+            self._append(command)
+        self._drains = []
 
     def _append(self, command: Command) -> None:
         if len(self.commands) == MOST_COUNT:
@@ -215,73 +221,76 @@ class _Scheduler:
             load_a=a_use.load,
             load_b=b_use.load,
             last_k=k_start + k == shape.k,
+            first=number == 0,
             final=number == len(self._blocks) - 1,
         )
         steps = plan.steps()
-        a_loaded = 0  # elements of K
-        b_loaded: dict[int, int] = {}  # panels whose weights are loaded, by first element of K
-        for index, step in enumerate(steps):
+        for index, (step, loads) in enumerate(zip(steps, plan.loads(steps), strict=True)):
             end = step.k + step.k_size
             regions: list[Region] = []
             waits = {"wait_0": 0, "wait_1": 0}
-            if a_use.load and end > a_loaded:
-                row, rows, col, cols = 0, m, a_loaded, end - a_loaded
+            if loads.a_rows:
+                waits["wait_0"] = self._a.fed
+                row, rows, col, cols = loads.a_row, loads.a_rows, step.k, step.k_size
                 if shape.activation_column:
                     row, rows, col, cols = col, cols, row, rows
-                waits["wait_0"] = self._a.fed
-                region = Region(
-                    feed=self._a,
-                    top=k_start if shape.activation_column else m_start,
-                    left=m_start if shape.activation_column else k_start,
-                    row=row,
-                    rows=rows,
-                    col=col,
-                    cols=cols,
-                    base=a_use.base,
-                    pitch=k if shape.activation_column else m,
-                    wait=a_use.wait and a_loaded == 0,
+                regions.append(
+                    Region(
+                        feed=self._a,
+                        top=k_start if shape.activation_column else m_start,
+                        left=m_start if shape.activation_column else k_start,
+                        row=row,
+                        rows=rows,
+                        col=col,
+                        cols=cols,
+                        base=a_use.base,
+                        pitch=k if shape.activation_column else m,
+                        wait=a_use.wait and index == 0,
+                    )
                 )
-                regions.append(region)
-                a_loaded = end
-            first, last = b_loaded.get(step.k, 0), plan.loaded_panels(step.panel + step.panels)
-            if b_use.load and last > first:
+            if loads.b_panels:
+                waits["wait_1"] = self._b.fed
                 row, rows = step.k, step.k_size
-                col, cols = first * die.cols, min(n, last * die.cols) - first * die.cols
+                col = loads.b_panel * die.cols
+                cols = min(n, col + loads.b_panels * die.cols) - col
                 if shape.weight_column:
                     row, rows, col, cols = col, cols, row, rows
-                waits["wait_1"] = self._b.fed
-                region = Region(
-                    feed=self._b,
-                    top=n_start if shape.weight_column else k_start,
-                    left=k_start if shape.weight_column else n_start,
-                    row=row,
-                    rows=rows,
-                    col=col,
-                    cols=cols,
-                    base=b_use.base,
-                    pitch=n if shape.weight_column else k,
-                    wait=b_use.wait and not b_loaded,
+                regions.append(
+                    Region(
+                        feed=self._b,
+                        top=n_start if shape.weight_column else k_start,
+                        left=k_start if shape.weight_column else n_start,
+                        row=row,
+                        rows=rows,
+                        col=col,
+                        cols=cols,
+                        base=b_use.base,
+                        pitch=n if shape.weight_column else k,
+                        wait=b_use.wait and index == 0,
+                    )
                 )
-                regions.append(region)
-                b_loaded[step.k] = last
             for command in feed_in_turn(regions):
                 self._append(command)
+            # The drains of a step come behind the loads of the next one, which would wait in line with them.
+            self._flush()
             done = index == len(steps) - 1
-            self._gemm(
-                step,
-                m=m,
-                k=k,
-                n=n,
-                a=a_use.base,
-                b=b_use.base,
-                accumulate=k_start > 0 or step.k > 0,
-                last_k=plan.last_k and end == k,
-                **waits,
-                post_0=self._a.free if done and a_use.free else 0,
-                post_1=self._b.free if done and b_use.free else 0,
+            self._append(
+                self._gemm(
+                    step,
+                    m=m,
+                    k=k,
+                    n=n,
+                    a=a_use.base,
+                    b=b_use.base,
+                    accumulate=k_start > 0 or step.k > 0,
+                    last_k=plan.last_k and end == k,
+                    **waits,
+                    post_0=self._a.free if done and a_use.free else 0,
+                    post_1=self._b.free if done and b_use.free else 0,
+                )
             )
             if plan.last_k and end == k:
-                self._drain(step, m_start=m_start, n_start=n_start, m=m, n=n)
+                self._drains = list(self._drain(step, m_start=m_start, n_start=n_start, m=m, n=n))
         if plan.last_k:
             unit = tiling.slot_unit
             self._slot = self._slot_of(-(-plan.panels // unit) * unit)
@@ -298,7 +307,7 @@ class _Scheduler:
         accumulate: bool,
         last_k: bool,
         **semaphores: int,
-    ) -> None:
+    ) -> Command:
         die, shape = self._die, self._shape
         a_pitch, b_pitch = k if shape.activation_column else m, n if shape.weight_column else k
         # Panels of a stored operand lie one behind the other; within one, its rows do.
@@ -311,7 +320,7 @@ class _Scheduler:
         else:
             b += step.panel * b_pitch + step.k
         k_tiles = -(-step.k_size // die.rows)
-        self._add(
+        return _command(
             Opcode.GEMM,
             **semaphores,
             panel_wait=Semaphore.SLOT_FREE if self._slots_wait and not accumulate and step.row == 0 else 0,
@@ -344,8 +353,8 @@ class _Scheduler:
             f"{prefix}wrap": tiling.slots * tiling.m,
         }
 
-    def _drain(self, step: ArrayStep, *, m_start: int, n_start: int, m: int, n: int) -> None:
-        """Add the commands that take the complete sums of a step to memory."""
+    def _drain(self, step: ArrayStep, *, m_start: int, n_start: int, m: int, n: int) -> Iterator[Command]:
+        """Commands that take the complete sums of a step to memory."""
         die = self._die
         unit = alignment(die, self._memory, self._shape).drain_panels
         for panel in range(step.panel, step.panel + step.panels, unit):
@@ -357,7 +366,7 @@ class _Scheduler:
                 rows = min(height, step.row + step.rows - row)
                 place = self._y_staging.take(rows * words)
                 done = row + rows == m
-                self._add(
+                yield _command(
                     Opcode.DRAIN,
                     wait_0=Semaphore.SUMS_PLACE_FREE if place.wait else 0,
                     row_post=Semaphore.SUMS_DRAINED,
@@ -370,7 +379,7 @@ class _Scheduler:
                     target=place.base,
                     target_pitch=words,
                 )
-                self._add(
+                yield _command(
                     Opcode.STORE,
                     row_wait=Semaphore.SUMS_DRAINED,
                     post_0=Semaphore.SUMS_PLACE_FREE if place.ring else 0,
@@ -383,6 +392,10 @@ class _Scheduler:
                     + (n_start + panel * die.cols) // self._word_sums,
                     memory_pitch=self.y.pitch,
                 )
+
+
+def _command(opcode: Opcode, **fields: int) -> Command:
+    return Command(opcode, fields)
 
 
 def schedule_gemm(die: DieSpec, memory: MemorySpec, shape: Shape) -> GemmProgram:
