@@ -1,16 +1,17 @@
 """Commands of a die's program: their fields, and the only place that knows which bits these are.
 
 A program is a sequence of commands of 256 bits in memory. The command processor reads them in order and hands
-each to the queue of its unit (load, feeds, array, drain, store, engine); SET is carried out by the processor itself.
-Units run at the same time and are ordered by counting semaphores: a command starts when its semaphores ``wait_0`` and
-``wait_1`` are above zero (and takes one from each), and adds one to ``post_0`` and ``post_1`` when its effect can be
-seen by others. Semaphores have numbers; 0 is none.
+each to the queue of its unit (load, feeds, array, drain, vector, store, engine); SET is carried out by the processor
+itself. Units run at the same time and are ordered by counting semaphores: a command starts when its semaphores
+``wait_0`` and ``wait_1`` are above zero (and takes one from each), and adds one to ``post_0`` and ``post_1`` when its
+effect can be seen by others. A field of a semaphore holds its number, 1 to 63; 0 is none.
 
 What a program has to keep:
 
 - Counts are at least 1, which :func:`check_fields` checks: a unit never ends a command that has nothing to do.
 - Only one unit waits on a semaphore. One that stands in several fields of a command is taken once where several of
-  them apply; posts likewise. A semaphore counts to 65535. All are 0 when a program starts.
+  them apply; posts likewise. A semaphore counts to 65535; one more is an error. All are 0 when a program starts.
+- A SET names its semaphores in its first places, without a gap: it ends at the first place that names none.
 - A semaphore is set while no unit takes or posts it: what is posted in the cycle of the set is lost.
 - What a SEND forwards is what one RECEIVE, of the opposite side or with `turn` of the same one, forwards: as many
   chunks of as many flits. It forwards at least one chunk, or has at least one of its own.
@@ -197,9 +198,9 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
         "activation_column": (1, "1: activation vectors are columns of the stored block (X^T dY)"),
         "weight_column": (1, "1: weight vectors are columns of the stored block (dY W^T)"),
         "activation_base": (_BUFFER, "buffer address of the activation block"),
-        "activation_pitch": (_BUFFER, "its `pitch`, as in LOAD"),
+        "activation_pitch": (_BUFFER, "its `pitch`, as in FEED_ACTIVATION"),
         "weight_base": (_BUFFER, "buffer address of the weight block"),
-        "weight_pitch": (_BUFFER, "its `pitch`, as in LOAD"),
+        "weight_pitch": (_BUFFER, "its `pitch`, as in FEED_WEIGHT"),
         "accumulator_base": (_BUFFER, "accumulator address of the first panel"),
         "accumulator_step": (_BUFFER, "accumulator addresses from one panel to the next"),
         "accumulator_wrap": (_BUFFER, "accumulator address at which panels start again at 0"),
@@ -215,14 +216,14 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
         "side": (2, "side that it leaves by: 0 north, 1 east, 2 south, 3 west"),
         "own": (
             COUNT_BITS,
-            "chunks, the first ones, that are in the exchange buffer whatever `forward` says",
+            "chunks, the first ones, that are in the scratchpad whatever `forward` says",
         ),
-        "ahead": (1, "1: the words of these may be read before the semaphores of `wait` are taken"),
-        "forward": (1, "1: send what a receive unit forwards; 0: what is in the exchange buffer"),
+        "ahead": (1, "1: the words of these may be read before `wait_0` and `wait_1` are taken"),
+        "forward": (1, "1: send what a receive unit forwards; 0: what is in the scratchpad"),
         "turn": (1, "1: that of the same side forwards; 0: that of the opposite side"),
         "copy": (1, "1: the dies on the way take a copy"),
         "target": (8, "column (east, west) or row (north, south) of the die that it goes to"),
-        "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
+        "base": (_BUFFER, "first word of the first chunk in the scratchpad"),
         "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
         "lap": (COUNT_BITS, "chunks, behind which `wrap` is added to the address as well; 0: nowhere"),
         "wrap": (_BUFFER, "words, modulo 2^20"),
@@ -237,7 +238,7 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
             "a semaphore posted when a word has been written; with `keep` a word of what is forwarded",
         ),
         "side": (2, "side that it arrives from, as in SEND"),
-        "add": (1, "1: add what is in the exchange buffer, in 32-bit sums; 0: take it as it is"),
+        "add": (1, "1: add what is in the scratchpad, in 32-bit sums; 0: take it as it is"),
         "by_source": (
             1,
             "1: `base` is that of sender 0, and `pitch` from one sender to the next; 0: of one chunk. Not with `add`",
@@ -250,7 +251,7 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
             "what is forwarded is 0: not written; 1: written, too; 2: only written, for a SEND with `word_wait`",
         ),
         "turn": (1, "1: it goes to the send unit of the same side; 0: to that of the opposite side"),
-        "base": (_BUFFER, "first word of the first chunk in the exchange buffer"),
+        "base": (_BUFFER, "first word of the first chunk in the scratchpad"),
         "pitch": (_BUFFER, "words from one chunk to the next, modulo 2^20"),
         "lap": (COUNT_BITS, "chunks, behind which `wrap` is added to the address as well; 0: nowhere"),
         "wrap": (_BUFFER, "words, modulo 2^20"),
@@ -282,7 +283,7 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
 """Fields of each command from bit 0 up: width in bits, and meaning."""
 
 USES: Mapping[Opcode, str] = {
-    Opcode.SET: "gives semaphores a value, before any later command is handed out; `wait` and `post` mean nothing",
+    Opcode.SET: "gives semaphores a value, one a cycle, before any later command is handed out; waits and posts nothing",
     Opcode.LOAD: "copies `rows` x `words` whole words from memory to the scratchpad",
     Opcode.FEED_ACTIVATION: "copies a `rows` x `cols` block from the scratchpad into the activation buffer of R banks",
     Opcode.FEED_WEIGHT: "copies a `rows` x `cols` block from the scratchpad into the weight buffer of C banks",
@@ -335,11 +336,9 @@ def encode(opcode: Opcode, **fields: int) -> int:
 def decode(command: int) -> tuple[Opcode, dict[str, int]]:
     """Return opcode and fields of an encoded command. Raises ValueError for a number that is no command."""
     try:
-        opcode = Opcode(command & (1 << HEADER["opcode"].width) - 1)
+        opcode = Opcode(code := command & (1 << HEADER["opcode"].width) - 1)
     except ValueError:
-        raise ValueError(
-            f"no command: opcode {command & 15} is not one of {[o.value for o in Opcode]}"
-        ) from None
+        raise ValueError(f"no command: opcode {code} is not one of {[o.value for o in Opcode]}") from None
     fields = {}
     for name, field in LAYOUTS[opcode]:
         fields[name] = command >> field.offset & (1 << field.width) - 1
