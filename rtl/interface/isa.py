@@ -283,7 +283,7 @@ FIELDS: Mapping[Opcode, Mapping[str, tuple[int, str]]] = {
 """Fields of each command from bit 0 up: width in bits, and meaning."""
 
 USES: Mapping[Opcode, str] = {
-    Opcode.SET: "gives semaphores a value, one a cycle, before any later command is handed out; waits and posts nothing",
+    Opcode.SET: "gives semaphores a value, one a cycle, before any later command is handed out",
     Opcode.LOAD: "copies `rows` x `words` whole words from memory to the scratchpad",
     Opcode.FEED_ACTIVATION: "copies a `rows` x `cols` block from the scratchpad into the activation buffer of R banks",
     Opcode.FEED_WEIGHT: "copies a `rows` x `cols` block from the scratchpad into the weight buffer of C banks",
