@@ -1,7 +1,7 @@
 """Activation streamer: sends the activation vectors of each tile into the array, and controls where their sums go."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -10,10 +10,13 @@ from rtl.block import Block, place
 from rtl.compute.accumulator import accumulate_layout
 from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
+from rtl.interface.semaphore_port import semaphore_mask
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
 
 __all__ = ["ActivationStreamer"]
+
+_POSTS = data.StructLayout({name: GEMM[name].width for name in ("panel_post", "post_0", "post_1")})
 
 
 class ActivationStreamer(Block):
@@ -156,17 +159,18 @@ class ActivationStreamer(Block):
             ]
 
         # What a command posts waits until its sums have passed the last column.
-        posts = Queue(width=2 * SEMAPHORES, depth=4)
+        posts = Queue(width=_POSTS.size, depth=4)
         place(m, platform, "posts", posts)
+        oldest = _POSTS(posts.o.payload)
         m.d.comb += [
             self.command.ready.eq((~active | finish) & posts.i.ready),
             taken.eq(self.command.valid & self.command.ready),
             posts.i.valid.eq(taken),
-            posts.i.payload.eq(Cat(incoming.panel_post, incoming.post)),
+            posts.i.payload.eq(Cat(incoming[name] for name in _POSTS.members)),
             posts.o.ready.eq(self.command_end),
             self.post.eq(
-                Mux(self.panel_end, posts.o.payload[:SEMAPHORES], 0)
-                | Mux(self.command_end, posts.o.payload[SEMAPHORES:], 0)
+                Mux(self.panel_end, semaphore_mask(oldest.panel_post), 0)
+                | Mux(self.command_end, semaphore_mask(oldest.post_0, oldest.post_1), 0)
             ),
             self.idle.eq(~active & ~posts.o.valid),
         ]

@@ -8,6 +8,7 @@ from chiplet.machine.specs import DieSpec
 from rtl.block import Block, place
 from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
+from rtl.interface.semaphore_port import semaphore_mask
 from rtl.lib.delay import Delay
 from rtl.lib.widths import index_bits
 
@@ -90,7 +91,8 @@ class WeightLoader(Block):
             first_of_panel.eq((tile == 0) & ~loading),
             first_of_command.eq(first_of_panel & (panel == 0)),
             self.needs.eq(
-                Mux(first_of_command, command.wait, 0) | Mux(first_of_panel, command.panel_wait, 0)
+                Mux(first_of_command, semaphore_mask(command.wait_0, command.wait_1), 0)
+                | Mux(first_of_panel, semaphore_mask(command.panel_wait), 0)
             ),
             room.eq(
                 ~loading

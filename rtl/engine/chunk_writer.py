@@ -15,11 +15,14 @@ from chiplet.machine.specs import (
     scratchpad_depth,
 )
 from rtl.block import Block, place
-from rtl.interface.isa import COUNT_BITS, SEMAPHORES
+from rtl.interface.isa import COUNT_BITS, RECEIVE
 from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadWritePort
 from rtl.lib.queue import Queue
 
-__all__ = ["ChunkWriter"]
+__all__ = ["WORD_POSTS", "ChunkWriter"]
+
+WORD_POSTS = data.StructLayout({name: RECEIVE[name].width for name in ("word_post", "post_0", "post_1")})
+"""Semaphores that a word posts when it is written."""
 
 WAITING = 4
 """Words that wait for their banks. A word whose bank is busy delays the words behind it, but no flit."""
@@ -38,11 +41,11 @@ class ChunkWriter(Block):
         The chunk lies at ``base`` + ``source`` x ``pitch`` instead.
     i : In(stream)
         Data of a flit, and above it whether it ends a chunk.
-    post : In(SEMAPHORES)
-        What the word of the flit posts.
+    post : In
+        What the word of the flit posts, as :data:`WORD_POSTS`.
     chunk : In(1)
         A chunk ends, whether it was written or not.
-    written : Out(1), written_post : Out(SEMAPHORES)
+    written : Out(1), written_post : Out
         A word is written, and what it posts.
     write : Out(ScratchpadWritePort)
         Write port of the scratchpad.
@@ -61,10 +64,10 @@ class ChunkWriter(Block):
                 "by_source": In(1),
                 "source": In(nop.coordinate_bits),
                 "i": In(stream.Signature(nop.flit_bits + 1)),
-                "post": In(SEMAPHORES),
+                "post": In(WORD_POSTS.size),
                 "chunk": In(1),
                 "written": Out(1),
-                "written_post": Out(SEMAPHORES),
+                "written_post": Out(WORD_POSTS.size),
                 "write": Out(
                     ScratchpadWritePort(
                         depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes
@@ -95,10 +98,10 @@ class ChunkWriter(Block):
                 "data": len(collected),
                 "strobe": len(self.write.strobe),
                 "address": BUFFER_ADDRESS_BITS,
-                "post": SEMAPHORES,
+                "post": WORD_POSTS.size,
             }
         )
-        words = Queue(width=request.size, depth=WAITING, renews=True)
+        words = Queue(width=request.size, depth=WAITING)
         place(m, platform, "words", words)
         put, given = Signal(request), request(words.o.payload)
         first = Mux(self.by_source, self.base + self.source * self.pitch, start)

@@ -11,11 +11,11 @@ from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.compute.mac import Adder
 from rtl.engine.chunk_reader import ChunkReader
-from rtl.engine.chunk_writer import ChunkWriter
+from rtl.engine.chunk_writer import WORD_POSTS, ChunkWriter
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, RECEIVE
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
-from rtl.interface.semaphore_port import SemaphorePort
+from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
 
@@ -126,6 +126,8 @@ class ReceiveUnit(Block):
         writer = ChunkWriter(die=self._die, nop=self._nop, memory=self._memory)
         place(m, platform, "writer", writer)
         connect(m, writer.write, flipped(self.write))
+        post, posted = Signal(WORD_POSTS), WORD_POSTS(writer.written_post)
+        written = [posted[name] for name in WORD_POSTS.members]
         m.d.comb += [
             writer.load.eq(go),
             *(
@@ -134,9 +136,10 @@ class ReceiveUnit(Block):
             ),
             writer.source.eq(flit.source),
             writer.i.payload.eq(value),
-            writer.post.eq(
-                Mux(forwards | (command.keep == 0), command.word_post, 0) | Mux(final, command.post, 0)
-            ),
+            post.word_post.eq(Mux(forwards | (command.keep == 0), command.word_post, 0)),
+            post.post_0.eq(Mux(final, command.post_0, 0)),
+            post.post_1.eq(Mux(final, command.post_1, 0)),
+            writer.post.eq(post),
             writer.chunk.eq(last),
         ]
         m.d.comb += [
@@ -166,7 +169,13 @@ class ReceiveUnit(Block):
             final.eq(value[-1] & (chunks == 1)),
             last.eq(valid & ready & value[-1]),
             over.eq(last & final),
-            self.semaphores.wait.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
+            self.semaphores.wait.eq(
+                Mux(
+                    started,
+                    Mux(reader.asks, semaphore_mask(command.word_wait), 0),
+                    semaphore_mask(command.wait_0, command.wait_1),
+                )
+            ),
             go.eq(active & ~started & self.semaphores.ok & onward_over),
             self.semaphores.take.eq(go | reader.word_take),
             reader.load.eq(go & command.add),
@@ -179,7 +188,8 @@ class ReceiveUnit(Block):
             reader.free.eq(command.forwarded),
             reader.word_ok.eq(started & self.semaphores.ok),
             self.semaphores.post.eq(
-                Mux(writer.written, writer.written_post, 0) | Mux(over & ~writes, command.post, 0)
+                Mux(writer.written, semaphore_mask(*written), 0)
+                | Mux(over & ~writes, semaphore_mask(command.post_0, command.post_1), 0)
             ),
             self.command.ready.eq(~active | over),
             self.idle.eq(~active & ~self.write.valid & onward_empty),

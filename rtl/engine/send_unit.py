@@ -12,7 +12,7 @@ from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, SEND
 from rtl.interface.scratchpad_port import ScratchpadReadPort
-from rtl.interface.semaphore_port import SemaphorePort
+from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 
 __all__ = ["SendUnit"]
 
@@ -101,7 +101,13 @@ class SendUnit(Block):
         source = Signal(self._nop.flit_bits + 1)
         m.d.comb += [
             # The semaphores of the command first, then those of each word.
-            self.semaphores.wait.eq(Mux(started, Mux(reader.asks, command.word_wait, 0), command.wait)),
+            self.semaphores.wait.eq(
+                Mux(
+                    started,
+                    Mux(reader.asks, semaphore_mask(command.word_wait), 0),
+                    semaphore_mask(command.wait_0, command.wait_1),
+                )
+            ),
             go.eq(active & ~started & self.semaphores.ok),
             self.semaphores.take.eq(go | reader.word_take),
             reader.load.eq(active & ~loaded & (go | command.ahead)),
@@ -134,7 +140,7 @@ class SendUnit(Block):
             reader.o.ready.eq(started & ~forwards & self.o.ready),
             sent.eq(self.o.valid & self.o.ready),
             over.eq(sent & source[-1] & (chunks == 1)),
-            self.semaphores.post.eq(Mux(over, command.post, 0)),
+            self.semaphores.post.eq(Mux(over, semaphore_mask(command.post_0, command.post_1), 0)),
             self.command.ready.eq(~active | over),
             self.idle.eq(~active),
             self.active.eq(active),

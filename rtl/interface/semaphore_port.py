@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Value
 from amaranth.lib.wiring import In, Out
 
@@ -11,9 +14,10 @@ from rtl.interface.isa import SEMAPHORES
 __all__ = ["SemaphorePort", "SemaphoreWaitPort", "semaphore_mask"]
 
 
-def semaphore_mask(number: Value) -> Value:
-    """The mask in which the semaphore ``number`` is set, and none for number 0."""
-    return Cat(Const(0, 1), (Const(1, 1) << number)[1:SEMAPHORES])
+def semaphore_mask(*numbers: Value) -> Value:
+    """The mask in which the semaphores of these numbers are set, and none for number 0."""
+    bits = reduce(or_, (Const(1, 1) << number for number in numbers))
+    return Cat(Const(0, 1), bits[1:SEMAPHORES])
 
 
 _UNIT_NAMES = {"wait": "needs", "ok": "needs_ok"}

@@ -18,8 +18,6 @@ class Queue(Block):
         Bits of an entry.
     depth : int
         Entries held.
-    renews : bool
-        Whether a full queue takes an entry in the cycle in which one leaves; its ready then depends on that of ``o``.
 
     Members
     -------
@@ -34,15 +32,15 @@ class Queue(Block):
         If ``depth`` is below 1.
     """
 
-    def __init__(self, *, width: int, depth: int, renews: bool = False) -> None:
+    def __init__(self, *, width: int, depth: int) -> None:
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
-        self._width, self._depth, self._renews = width, depth, renews
+        self._width, self._depth = width, depth
         super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))})
 
     @property
     def block_name(self) -> str:
-        return f"queue_{self._depth}x{self._width}" + ("_renews" if self._renews else "")
+        return f"queue_{self._depth}x{self._width}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -54,7 +52,7 @@ class Queue(Block):
         put = Signal()
         take = Signal()
         m.d.comb += [
-            self.i.ready.eq((level != depth) | (self.o.ready if self._renews else 0)),
+            self.i.ready.eq(level != depth),
             self.o.valid.eq(level != 0),
             put.eq(self.i.valid & self.i.ready),
             take.eq(self.o.valid & self.o.ready),

@@ -93,7 +93,7 @@ class CommandReader(Block):
                 Mux(
                     rows_wait,
                     semaphore_mask(row_wait),
-                    semaphore_mask(command.wait_0) | semaphore_mask(command.wait_1),
+                    semaphore_mask(command.wait_0, command.wait_1),
                 )
             ),
             go.eq(waits & room & self.semaphores.ok),

@@ -111,7 +111,7 @@ class DrainUnit(Block):
         m.d.comb += [
             self.semaphores.wait.eq(
                 semaphore_mask(command.panel_wait)
-                | Mux(begun, 0, semaphore_mask(command.wait_0) | semaphore_mask(command.wait_1))
+                | Mux(begun, 0, semaphore_mask(command.wait_0, command.wait_1))
             ),
             go.eq(active & ~in_panel & (begun | commands.i.ready) & self.semaphores.ok),
             self.semaphores.take.eq(go),
@@ -209,7 +209,7 @@ class DrainUnit(Block):
                 post.eq(
                     Mux(last_panel, semaphore_mask(command.row_post), 0)
                     | Mux(last_row, semaphore_mask(command.panel_post), 0)
-                    | Mux(over, semaphore_mask(command.post_0) | semaphore_mask(command.post_1), 0)
+                    | Mux(over, semaphore_mask(command.post_0, command.post_1), 0)
                 ),
                 rows_left.eq(rows_left - 1),
                 row_address.eq(row_address + command.target_pitch),

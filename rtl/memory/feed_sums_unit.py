@@ -104,7 +104,7 @@ class FeedSumsUnit(Block):
                     in_panel,
                     semaphore_mask(command.row_wait),
                     semaphore_mask(command.panel_wait)
-                    | Mux(begun, 0, semaphore_mask(command.wait_0) | semaphore_mask(command.wait_1)),
+                    | Mux(begun, 0, semaphore_mask(command.wait_0, command.wait_1)),
                 )
             ),
             go.eq(active & ~in_panel & self.semaphores.ok),
@@ -161,7 +161,7 @@ class FeedSumsUnit(Block):
                 Mux(panel_over, semaphore_mask(command.panel_post), 0)
                 | Mux(
                     panel_over & last_panel,
-                    semaphore_mask(command.post_0) | semaphore_mask(command.post_1),
+                    semaphore_mask(command.post_0, command.post_1),
                     0,
                 )
             ),

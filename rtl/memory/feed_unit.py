@@ -174,7 +174,7 @@ class FeedUnit(Block):
         padded = Cat(reader.words.payload, Const(0, (steps * group - word_elements) * self._width))
         m.d.sync += [posted.eq(over), self.write.enable.eq(write & ~self.buffer_beyond)]
         with m.If(over):
-            m.d.sync += post.eq(semaphore_mask(command.post_0) | semaphore_mask(command.post_1))
+            m.d.sync += post.eq(semaphore_mask(command.post_0, command.post_1))
         with m.If(write):
             m.d.sync += [
                 self.write.address.eq(address),

@@ -95,7 +95,7 @@ class LoadUnit(Block):
         room = Signal()
         m.d.comb += [
             room.eq((~sources.busy | (asked & sources.last)) & commands.i.ready),
-            self.semaphores.wait.eq(semaphore_mask(command.wait_0) | semaphore_mask(command.wait_1)),
+            self.semaphores.wait.eq(semaphore_mask(command.wait_0, command.wait_1)),
             go.eq(waits & room & self.semaphores.ok),
             self.semaphores.take.eq(go),
             self.command.ready.eq(~waits | go),
@@ -138,9 +138,7 @@ class LoadUnit(Block):
             self.response.ready.eq(written),
             self.semaphores.post.eq(
                 Mux(written & places.row_end, semaphore_mask(writing.row_post), 0)
-                | Mux(
-                    written & places.last, semaphore_mask(writing.post_0) | semaphore_mask(writing.post_1), 0
-                )
+                | Mux(written & places.last, semaphore_mask(writing.post_0, writing.post_1), 0)
             ),
             self.busy.eq(waits | sources.busy | commands.o.valid | places.busy),
             self.idle.eq(~self.busy),

@@ -101,7 +101,7 @@ class StoreUnit(Block):
             sent.eq(self.request.valid & self.request.ready),
             reader.words.ready.eq(sent),
             self.semaphores.post.eq(
-                Mux(sent & targets.last, semaphore_mask(command.post_0) | semaphore_mask(command.post_1), 0)
+                Mux(sent & targets.last, semaphore_mask(command.post_0, command.post_1), 0)
             ),
             self.busy.eq(reader.busy | reader.begun.valid | targets.busy),
             self.idle.eq(~self.busy),
