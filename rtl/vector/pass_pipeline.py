@@ -114,11 +114,13 @@ class PassPipeline(Block):
             readers[name] = reader
 
         def later(name: str, tags: Value, stages: int) -> list[Value]:
-            """``tags`` of 0, 1, 2, ... ``stages`` enabled cycles ago."""
+            """``tags`` of 0, 1, 2, ... ``stages`` enabled cycles ago; none of the pass before."""
             values = [tags]
             for n in range(stages):
                 register = Signal(len(tags), name=f"{name}_{n}")
-                with m.If(enable):
+                with m.If(self.start):
+                    m.d.sync += register.eq(0)
+                with m.Elif(enable):
                     m.d.sync += register.eq(values[-1])
                 values.append(register)
             return values
