@@ -110,10 +110,10 @@ class DieTerms(StrictModel):
     load_post: Annotated[
         float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0
-    feed_command: Annotated[
-        float, Field(description="cycles from a FEED or STORE at the head of its queue to its semaphores")
+    read_command: Annotated[
+        float, Field(description="cycles from a feed or STORE at the head of its queue to its semaphores")
     ] = 1.0
-    feed_read: Annotated[
+    scratchpad_read: Annotated[
         float, Field(description="cycles from the read of a word of the scratchpad to its use")
     ] = 2.0
     feed_post: Annotated[
@@ -121,8 +121,8 @@ class DieTerms(StrictModel):
         Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED"),
     ] = 2.0
     gemm_command: Annotated[
-        float, Field(description="cycles from a GEMM command to its first operand read")
-    ] = 2.0
+        float, Field(description="cycles from a GEMM at the head of its queue to its semaphores")
+    ] = 1.0
     operand_read: Annotated[
         float, Field(description="cycles from the read of an operand row to the array")
     ] = 2.0
@@ -132,13 +132,12 @@ class DieTerms(StrictModel):
     panel_post: Annotated[
         float, Field(description="cycles from the last sum to the semaphore of its panel")
     ] = 2.0
-    drain_panel: Annotated[
-        float, Field(description="cycles from the semaphore of a panel to its first row")
+    drain_command: Annotated[
+        float, Field(description="cycles from a DRAIN at the head of its queue to its semaphores")
     ] = 1.0
-    drain_row: Annotated[
-        float, Field(description="cycles from the read of a row of sums to its first word")
-    ] = 2.0
-    drain_next: Annotated[float, Field(description="cycles from one panel drained to the next")] = 1.0
+    drain_read: Annotated[
+        float, Field(description="cycles from the read of a row of sums to its place in words")
+    ] = 3.0
     drain_post: Annotated[
         float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0

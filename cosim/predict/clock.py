@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeAlias
 
-__all__ = ["BoundedQueue", "Clock", "SemaphoreTokens", "Unit", "Waiting"]
+__all__ = ["BoundedQueue", "Clock", "SemaphoreTokens", "Stage", "Unit", "Waiting"]
 
 Waiting: TypeAlias = "list[Unit]"
 Unit: TypeAlias = "Generator[float | Waiting, None, Any]"
@@ -90,6 +90,38 @@ class SemaphoreTokens:
             self.values[semaphore] -= 1
 
 
+class Stage:
+    """A place for one command, from which a half of a unit takes it a cycle later and frees it when it likes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._free = True
+        self._for_room: Waiting = []
+        self._commands = BoundedQueue(clock, 2)
+
+    def room(self) -> Unit:
+        """Wait until the place is free."""
+        while not self._free:
+            yield self._for_room
+
+    def put(self, command: Any) -> Unit:
+        """Put a command into the free place."""
+        self._free = False
+        yield from self._commands.put(command)
+
+    def get(self) -> Unit:
+        """Wait for the command and return it."""
+        return (yield from self._commands.get())
+
+    def free(self, time: float) -> None:
+        """Free the place at a time."""
+        self._clock.at(time, self._leave)
+
+    def _leave(self) -> None:
+        self._free = True
+        self._clock.wake(self._for_room)
+
+
 class BoundedQueue:
     """First in, first out, of ``depth`` entries; what is put in comes out ``delay`` cycles later at the earliest."""
 
@@ -112,12 +144,15 @@ class BoundedQueue:
         while self._level >= self._depth:
             yield self._for_room
 
-    def get(self) -> Unit:
-        """Wait for an entry and take it out; return it."""
+    def see(self) -> Unit:
+        """Wait for an entry, and leave it there."""
         while not self._entries:
             yield self._for_entry
-        time, _ = self._entries[0]
-        yield time
+        yield self._entries[0][0]
+
+    def get(self) -> Unit:
+        """Wait for an entry and take it out; return it."""
+        yield from self.see()
         _, entry = self._entries.popleft()
         self._clock.at(self._clock.now + 1, self._leave)
         return entry

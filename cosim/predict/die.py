@@ -7,20 +7,30 @@ scratchpad order the units. The costs are those of single words and rows, with t
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.machine.queue_depths import COMMANDS_AHEAD
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
-from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Unit
+from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Stage, Unit
 from cosim.predict.ports import MemoryPortTimes, ScratchpadBanks
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from rtl.interface.isa import SEMAPHORES, SET_PLACES, Opcode
 
 __all__ = ["Timeline", "predict"]
+
+LOADS_UNDER_WAY = 4
+"""Commands of the load unit whose words have not all come."""
+COMMANDS_READ = 2
+"""Commands of a unit whose words are being read from the scratchpad, and wait for their use."""
+WORDS_READ = 4
+"""Words that a unit has read from the scratchpad, and not used."""
+DRAINS_UNDER_WAY = 2
+"""Commands of the drain unit whose rows have been asked for, or some of them."""
+DRAIN_ROWS_AHEAD = 4
+"""Rows of sums that the drain unit has asked for, and not put into words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +93,9 @@ class _Machine:
         self.banks = ScratchpadBanks(clock, scratchpad_banks(memory))
         self.queues = {opcode: BoundedQueue(clock, die.queue_depth) for opcode in UNIT_OPCODES}
         self.fetched = BoundedQueue(clock, COMMANDS_AHEAD)
-        self.load_under_way = BoundedQueue(clock, _LOADS_UNDER_WAY)
+        self.load_under_way = BoundedQueue(clock, LOADS_UNDER_WAY)
         self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
+        self.drained_rows = BoundedQueue(clock, DRAIN_ROWS_AHEAD, terms.drain_read)
         self.panels: list[_Panel] = []
         self.array_first: float | None = None
         self.array_end = self.feed_end = self.last_end = 0.0
@@ -92,19 +103,17 @@ class _Machine:
         clock.start(self._fetch(commands), terms.fetch)
         clock.start(self._fetched_words(commands))
         clock.start(self._dispatch())
-        clock.start(self._load())
+        asking = Stage(clock)
+        clock.start(self._load(asking))
+        clock.start(self._load_requests(asking))
         clock.start(self._load_writer())
         for opcode, lanes in ((Opcode.FEED_ACTIVATION, die.rows), (Opcode.FEED_WEIGHT, die.cols)):
-            words = BoundedQueue(clock, _WORDS_READ, terms.feed_read)
-            begun = BoundedQueue(clock, _COMMANDS_READ)
-            clock.start(self._reader(opcode, "source", begun, words))
-            clock.start(self._feed_writer(lanes, begun, words))
+            clock.start(self._feed_writer(lanes, *self._reader(opcode, "source", "source_pitch")))
         clock.start(self._array())
-        clock.start(self._drain())
-        words = BoundedQueue(clock, _WORDS_READ, terms.feed_read)
-        begun = BoundedQueue(clock, _COMMANDS_READ)
-        clock.start(self._reader(Opcode.STORE, "base", begun, words))
-        clock.start(self._store_writer(begun, words))
+        drains = BoundedQueue(clock, DRAINS_UNDER_WAY)
+        clock.start(self._drain(drains))
+        clock.start(self._drain_writer(drains))
+        clock.start(self._store_writer(*self._reader(Opcode.STORE, "base", "pitch")))
 
     def _fetch(self, commands: Sequence[Command]) -> Unit:
         for command in commands:
@@ -133,18 +142,26 @@ class _Machine:
             yield from self._asked.get()
             yield self.clock.now + 1
 
-    def _load(self) -> Unit:
+    def _load(self, asking: Stage) -> Unit:
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.LOAD].get()
             yield self.clock.now + self.terms.load_command
+            # A command begins while the last word of the one before is asked for.
+            yield from asking.room()
             yield from self.load_under_way.room()
             yield from self.semaphores.take((fields["wait_0"], fields["wait_1"]))
             yield from self.load_under_way.put(fields)
-            # A command begins while the last word of the one before is asked for.
-            for _ in range(fields["rows"] * fields["words"]):
-                yield self.clock.now + 1
+            yield from asking.put(fields["rows"] * fields["words"])
+
+    def _load_requests(self, asking: Stage) -> Unit:
+        while True:
+            words: int = yield from asking.get()
+            for word in range(words):
                 yield from self.loads_in_flight.put(None)
                 yield from self.port.ask("load")
+                if word == words - 1:
+                    asking.free(self.clock.now)
+                yield self.clock.now + 1
 
     def _load_writer(self) -> Unit:
         while True:
@@ -163,23 +180,40 @@ class _Machine:
         self.semaphores.post((fields["post_0"], fields["post_1"]), self.clock.now + delay)
         self.last_end = max(self.last_end, self.clock.now)
 
-    def _reader(self, opcode: Opcode, prefix: str, begun: BoundedQueue, words: BoundedQueue) -> Unit:
-        """Read the words of commands from the scratchpad."""
-        pitch = f"{prefix}_pitch" if prefix == "source" else "pitch"
+    def _reader(self, opcode: Opcode, base: str, pitch: str) -> tuple[BoundedQueue, BoundedQueue]:
+        """Start the half of a unit that reads words of the scratchpad; return its commands and its words."""
+        begun = BoundedQueue(self.clock, COMMANDS_READ)
+        words = BoundedQueue(self.clock, WORDS_READ, self.terms.scratchpad_read)
+        reading = Stage(self.clock)
+        self.clock.start(self._read_commands(opcode, begun, reading))
+        self.clock.start(self._read_words(base, pitch, reading, words))
+        return begun, words
+
+    def _read_commands(self, opcode: Opcode, begun: BoundedQueue, reading: Stage) -> Unit:
         while True:
             fields: dict[str, int] = yield from self.queues[opcode].get()
-            yield self.clock.now + self.terms.feed_command
+            yield self.clock.now + self.terms.read_command
+            yield from reading.room()
             yield from begun.room()
             yield from self.semaphores.take((fields["wait_0"], fields["wait_1"]))
             yield from begun.put(fields)
-            for row in range(fields["rows"]):
-                for word in range(fields["words"]):
-                    yield self.clock.now + 1
+            yield from reading.put(fields)
+
+    def _read_words(self, base: str, pitch: str, reading: Stage, words: BoundedQueue) -> Unit:
+        while True:
+            fields: dict[str, int] = yield from reading.get()
+            rows, row_words, row_wait = fields["rows"], fields["words"], fields["row_wait"]
+            for row in range(rows):
+                for word in range(row_words):
                     yield from words.room()
                     if word == 0:
-                        yield from self.semaphores.take((fields["row_wait"],))
-                    yield from self.banks.access("read", fields[prefix] + row * fields[pitch] + word)
+                        yield from self.semaphores.take((row_wait,))
+                    yield from self.banks.access("read", fields[base] + row * fields[pitch] + word)
                     yield from words.put(None)
+                    if row == rows - 1 and word == row_words - 1:
+                        # The semaphores of a row and those of the next command are not taken in one cycle.
+                        reading.free(self.clock.now + int(row_wait > 0 and row_words == 1))
+                    yield self.clock.now + 1
 
     def _feed_writer(self, lanes: int, begun: BoundedQueue, words: BoundedQueue) -> Unit:
         word_elements = self.memory.word_bytes // self.die.element_bytes
@@ -193,8 +227,10 @@ class _Machine:
             ]
             for _ in range(fields["rows"]):
                 for cycles in steps:
+                    yield from words.see()
+                    yield self.clock.now + cycles - 1
                     yield from words.get()
-                    yield self.clock.now + cycles
+                    yield self.clock.now + 1
             # The last element was written in the cycle before.
             self.feed_end = self.clock.now - 1 + self.terms.feed_post
             self.semaphores.post((fields["post_0"], fields["post_1"]), self.feed_end)
@@ -271,55 +307,61 @@ class _Machine:
         # Fractions of a cycle, which fitted terms have, are kept: a fit could not see them otherwise.
         return self.clock.now + latest - first
 
-    def _drain(self) -> Unit:
-        die, terms, clock = self.die, self.terms, self.clock
+    def _drain(self, drains: BoundedQueue) -> Unit:
+        clock = self.clock
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.DRAIN].get()
-            size = 2 if fields["cast"] else 4
-            per_word = self.memory.word_bytes // size
             base = fields["base"]
-            written = 0.0  # when the last word of the row before is written
             for panel in range(fields["panels"]):
-                last = panel == fields["panels"] - 1
-                cols = fields["last_cols"] if last else die.cols
+                yield clock.now + self.terms.drain_command
                 wanted = {fields["panel_wait"]}
                 if panel == 0:
+                    yield from drains.room()
                     wanted |= {fields["wait_0"], fields["wait_1"]}
                 yield from self.semaphores.take(wanted)
-                yield clock.now + terms.drain_panel
-                first = panel * die.cols // per_word
-                words = -(-(panel * die.cols + cols) // per_word) - first
+                if panel == 0:
+                    yield from drains.put(fields)
                 for row in range(fields["rows"]):
-                    read = self._row_read(base + row) + terms.drain_row
-                    yield max(read, written)
-                    start = clock.now
-                    for word in range(words):
-                        place = fields["target"] + row * fields["target_pitch"] + first + word
-                        yield from self.banks.access("write", place)
-                        written = clock.now + 1
-                        yield written
-                    if last:
-                        self.semaphores.post((fields["row_post"],), written - 1 + terms.drain_post)
-                    del start
-                yield clock.now - 1 + terms.drain_next
-                posts = {fields["panel_post"]} | ({fields["post_0"], fields["post_1"]} if last else set())
-                self.semaphores.post(posts, written - 1 + terms.drain_post)
+                    yield clock.now + 1
+                    yield from self.drained_rows.room()
+                    yield self._row_read(base + row)
+                    yield from self.drained_rows.put(None)
                 base += fields["step"]
                 if base == fields["wrap"]:
                     base = 0
+
+    def _drain_writer(self, drains: BoundedQueue) -> Unit:
+        terms, clock = self.terms, self.clock
+        while True:
+            fields: dict[str, int] = yield from drains.get()
+            per_word = self.memory.word_bytes // (2 if fields["cast"] else 4)
+            for panel in range(fields["panels"]):
+                last_panel = panel == fields["panels"] - 1
+                cols = fields["last_cols"] if last_panel else self.die.cols
+                first = panel * self.die.cols // per_word
+                words = -(-(panel * self.die.cols + cols) // per_word) - first
+                for row in range(fields["rows"]):
+                    yield from self.drained_rows.get()
+                    place = fields["target"] + row * fields["target_pitch"] + first
+                    for word in range(words):
+                        yield clock.now + 1
+                        yield from self.banks.access("write", place + word)
+                    posts = {fields["row_post"]} if last_panel else set()
+                    if row == fields["rows"] - 1:
+                        posts |= {fields["panel_post"]}
+                        if last_panel:
+                            posts |= {fields["post_0"], fields["post_1"]}
+                    self.semaphores.post(posts, clock.now + terms.drain_post)
+                    self.last_end = max(self.last_end, clock.now)
 
     def _store_writer(self, begun: BoundedQueue, words: BoundedQueue) -> Unit:
         while True:
             fields: dict[str, int] = yield from begun.get()
             for _ in range(fields["rows"] * fields["words"]):
-                yield from words.get()
+                yield from words.see()
                 yield from self.port.ask("store")
+                yield from words.get()
                 yield self.clock.now + 1
             self.semaphores.post(
                 (fields["post_0"], fields["post_1"]), self.clock.now - 1 + self.terms.store_post
             )
-
-
-_LOADS_UNDER_WAY = 4
-_WORDS_READ = 4
-_COMMANDS_READ = 2
