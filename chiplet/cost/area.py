@@ -39,9 +39,10 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
 
 
 def sram_bits(die: DieSpec) -> Number:
-    """Bits of the banks of a die's buffers."""
+    """Bits of the banks of a die's buffers and of its scratchpad."""
     operands = die.cols * die.weight_depth + die.rows * die.activation_depth
-    return operands * die.element_bits + die.cols * die.accumulator_depth * 8 * SUM_BYTES
+    sums = die.cols * die.accumulator_depth * 8 * SUM_BYTES
+    return operands * die.element_bits + sums + 8 * die.scratchpad_bytes
 
 
 def die_transistors(die: DieSpec) -> Number:

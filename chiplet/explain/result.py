@@ -108,7 +108,7 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
         ledger.add(f"memory.{name}", value, "bytes", "product", formula, [parameters, one, share])
     sizes = []
     for name, use in memory.buffers.items():
-        sizes.append(ledger.given(f"die.{name.replace('buffer', 'bytes')}"))
+        sizes.append(ledger.given(f"die.{name.removesuffix('_buffer')}_bytes"))
         label = f"{name.replace('_', ' ')} needed"
         formula = "the fullest block's weights, activations or sums: chiplet/schedule/buffers.py"
         ledger.add(label, float(use.needed_bytes), "bytes", "formula", formula, sizes[-1:])

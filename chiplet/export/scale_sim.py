@@ -66,7 +66,7 @@ def topology_csv(rows: list[GemmRow]) -> str:
 
 def config_cfg(die: DieSpec, run_name: str) -> str:
     """The die as SCALE-Sim reads it: array, buffers in KiB, weight-stationary, bandwidth as needed."""
-    kib = [max(1, size // 1024) for size in (die.activation_bytes, die.weight_bytes, die.accumulator_bytes)]
+    kib = [max(1, size // 1024) for size in (die.scratchpad_bytes, die.weight_bytes, die.accumulator_bytes)]
     return f"""[general]
 run_name = {run_name}
 

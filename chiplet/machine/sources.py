@@ -54,6 +54,7 @@ MEASURE_UNITS: dict[str, str] = {
     "die.weight_bytes": "bytes",
     "die.activation_bytes": "bytes",
     "die.accumulator_bytes": "bytes",
+    "die.scratchpad_bytes": "bytes",
     "die.clock_hz": "Hz",
     "link.lanes": "lanes",
     "link.lane_rate": "1/s",

@@ -105,9 +105,22 @@ class BlockMemory:
         return larger(*self.units) * SUM_BYTES
 
     @cached_property
+    def panel_bytes(self) -> int:
+        """Sums that pass through the accumulator buffer on their way to the scratchpad: two panels as high as the
+        array.
+        """
+        return 2 * self.die.rows * self.die.cols * SUM_BYTES
+
+    @cached_property
     def strip_bytes(self) -> Number:
-        """Attention scores of one strip of rows, 32 bits each; as operands they take half as much, twice."""
-        return self.die.rows * self.length * SUM_BYTES if self.block.name == "attention" else 0
+        """Attention scores of one strip of rows: 32 bits each, and twice as operands."""
+        each = SUM_BYTES + 2 * self.die.element_bytes
+        return self.die.rows * self.length * each if self.block.name == "attention" else 0
+
+    @cached_property
+    def tile_bytes(self) -> Number:
+        """What each token of a token tile takes of the scratchpad: operands and partial sums, double-buffered."""
+        return self.tile_operand_bytes + self.tile_sum_bytes
 
     @cached_property
     def tile_operand_bytes(self) -> Number:

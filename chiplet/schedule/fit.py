@@ -28,8 +28,8 @@ from chiplet.workload.operations import Batch, BlockName, FusedBlock, linears
 MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
 """Most parts that a block can be split into."""
 
-OPERAND_SHARE = 4
-"""If possible, a mini-batch leaves this fraction (one part in 4) of the activation buffer to gathered token tiles."""
+TILE_SHARE = 4
+"""If possible, a mini-batch leaves this fraction (one part in 4) of the scratchpad to token tiles."""
 
 MAX_TILE = 1024
 """Tokens beyond which a larger token tile hides nothing more: room for larger tiles is not reserved."""
@@ -141,10 +141,8 @@ def tile_limit(memory: BlockMemory, batch: Batch) -> Number:
     if not memory.method.token_tiled:
         return batch.tokens
     die = memory.die
-    operands = die.activation_bytes - memory.activation_bytes(batch.tokens, batch.sequences)
-    sums = die.accumulator_bytes - memory.gradient_bytes - memory.strip_bytes
-    limit = smaller(operands / memory.tile_operand_bytes, sums / memory.tile_sum_bytes, batch.tokens)
-    return larger(1, rounded_down(limit))
+    left = die.scratchpad_bytes - memory.activation_bytes(batch.tokens, batch.sequences)
+    return larger(1, rounded_down(smaller(left / memory.tile_bytes, batch.tokens)))
 
 
 def buffer_uses(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[BufferUse, ...]:
@@ -153,7 +151,7 @@ def buffer_uses(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[Buffer
     weights, activations, sums = _needed_bytes(memory, batch, tile)
     return (
         BufferUse("weight buffer", rounded_up(weights), die.weight_bytes),
-        BufferUse("activation buffer", rounded_up(activations), die.activation_bytes),
+        BufferUse("scratchpad", rounded_up(activations), die.scratchpad_bytes),
         BufferUse("accumulator buffer", rounded_up(sums), die.accumulator_bytes),
     )
 
@@ -230,9 +228,8 @@ def _reserved_tiles(memory: BlockMemory) -> tuple[Number, ...]:
     if not memory.method.token_tiled:
         return (1,)
     die = memory.die
-    operands = die.activation_bytes / OPERAND_SHARE / memory.tile_operand_bytes
-    sums = (die.accumulator_bytes - memory.gradient_bytes - memory.strip_bytes) / memory.tile_sum_bytes
-    return larger(die.rows, rounded_down(smaller(operands, sums, MAX_TILE))), die.rows, 1
+    tokens = die.scratchpad_bytes / TILE_SHARE / memory.tile_bytes
+    return larger(die.rows, rounded_down(smaller(tokens, MAX_TILE))), die.rows, 1
 
 
 def _fits(memory: BlockMemory, size: Number, tile: Number) -> Any:
@@ -240,7 +237,7 @@ def _fits(memory: BlockMemory, size: Number, tile: Number) -> Any:
     weights, activations, sums = _needed_bytes(memory, batch, smaller(tile, batch.tokens))
     return (
         (weights <= die.weight_bytes)
-        & (activations <= die.activation_bytes)
+        & (activations <= die.scratchpad_bytes)
         & (sums <= die.accumulator_bytes)
     )
 
@@ -256,7 +253,7 @@ def _largest_fitting(memory: BlockMemory, tile: Number, total: Number) -> Number
         # Bytes are nearly linear in the size: try the linear solution, and bisect on the side that it leaves.
         least, most = activations(1), activations(total)
         grows = most > least
-        share = (memory.die.activation_bytes - least) / choose(grows, most - least, 1)
+        share = (memory.die.scratchpad_bytes - least) / choose(grows, most - least, 1)
         guess = choose(grows, 1 + rounded_down(share * (total - 1)), 0)
         return guess, guess + 1
 
@@ -264,8 +261,7 @@ def _largest_fitting(memory: BlockMemory, tile: Number, total: Number) -> Number
 
 
 def _needed_bytes(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[Number, Number, Number]:
-    """Bytes that weight, activation and accumulator buffer must hold."""
+    """Bytes that weight buffer, scratchpad and accumulator buffer must hold."""
     tokens = tile if memory.method.token_tiled else batch.tokens
-    activations = memory.activation_bytes(batch.tokens, batch.sequences) + tokens * memory.tile_operand_bytes
-    sums = memory.gradient_bytes + memory.strip_bytes + tokens * memory.tile_sum_bytes
-    return memory.weight_bytes, activations, sums
+    activations = memory.activation_bytes(batch.tokens, batch.sequences) + tokens * memory.tile_bytes
+    return memory.weight_bytes, activations, memory.gradient_bytes + memory.panel_bytes

@@ -187,25 +187,17 @@ def block_schedule(
     die, batch = memory.die, batch_of(memory, size)
     # The largest two consecutive sets: parts of attention and FFN follow each other in a circle.
     pair = larger(*(first + second for first, second in zip(units, units[1:] + units[:1], strict=True)))
-    tile = tile_limit(memory, batch)
     overlap = "overlap" not in without
     weights_ahead = overlap & (pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes)
-    # A second set of gradients may shrink the token tile, but not below the height of the array.
-    tokens = tile if not memory.method.token_tiled else smaller(tile, die.rows)
-    left = die.accumulator_bytes - pair * SUM_BYTES - memory.strip_bytes
-    gradients_behind = overlap & (left >= tokens * memory.tile_sum_bytes)
-    shrunk = smaller(tile, larger(tokens, rounded_down(left / memory.tile_sum_bytes)))
-    tile = choose(gradients_behind, shrunk, tile)
+    both = pair * SUM_BYTES + memory.panel_bytes
+    gradients_behind = overlap & (both <= die.accumulator_bytes)
+    tile = tile_limit(memory, batch)
     weights, activations, sums = buffer_uses(memory, batch, tile)
     twice = rounded_up(pair * die.element_bytes + memory.passing_bytes)
-    more_sums = larger(0, rounded_up(pair * SUM_BYTES - memory.gradient_bytes))
     buffers = (
         replace(weights, needed=choose(weights_ahead, larger(weights.needed, twice), weights.needed)),
         activations,
-        replace(
-            sums,
-            needed=choose(gradients_behind, smaller(sums.needed + more_sums, sums.available), sums.needed),
-        ),
+        replace(sums, needed=choose(gradients_behind, larger(sums.needed, rounded_up(both)), sums.needed)),
     )
     return BlockSchedule(
         memory.block,

@@ -42,7 +42,7 @@ _PARAMETERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "link bandwidth": ("link", ("lane_rate",)),
     "link latency": ("link", ("latency_seconds",)),
     "DRAM bandwidth": ("memory", ("channel_bytes_per_second",)),
-    "SRAM size": ("die", ("weight_bytes", "activation_bytes", "accumulator_bytes")),
+    "SRAM size": ("die", ("weight_bytes", "activation_bytes", "accumulator_bytes", "scratchpad_bytes")),
     "array": ("die", ("rows", "cols")),
 }
 

@@ -36,6 +36,6 @@ def package(*overrides: str) -> SystemSpec:
 
 
 def small_package(*overrides: str) -> SystemSpec:
-    """The package preset with dies of 8 x 8 PEs and buffers of 8 MiB, and ``KEY=VALUE`` overrides."""
-    sizes = (f"die.{name}_bytes={8 * 2**20}" for name in ("weight", "activation", "accumulator"))
+    """The package preset with dies of 8 x 8 PEs and memories of 8 MiB, and ``KEY=VALUE`` overrides."""
+    sizes = (f"die.{name}_bytes={8 * 2**20}" for name in ("weight", "accumulator", "scratchpad"))
     return package("die.rows=8", "die.cols=8", *sizes, *overrides)

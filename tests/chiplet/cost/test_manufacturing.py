@@ -124,7 +124,7 @@ def test_area_follows_the_hardware() -> None:
     assert die_transistors(die) == pytest.approx(
         terms["constant"] + 4 * terms["per_row"] + 8 * terms["per_col"] + 32 * terms["per_pe"]
     )
-    assert sram_bits(die) == 8 * (262_144 + 131_072 + 131_072)
+    assert sram_bits(die) == 8 * (262_144 + 131_072 + 131_072 + 65_536)
     assert transistor_terms("int8", 1)["per_pe"] < transistor_terms("bf16", 1)["per_pe"]
     wide = die_area(package("link.lanes=32"))
     assert wide["phy"] == pytest.approx(2 * die_area(PACKAGE)["phy"])

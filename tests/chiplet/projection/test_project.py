@@ -244,7 +244,7 @@ def test_a_comparison_leaves_out_what_does_not_fit_and_says_why() -> None:
     found = compare(StepRequest("llama2-7b", PACKAGE, dies=4))
     assert [result.method for result in found.methods] == ["hecaton", "flat-ring", "torus-ring"]
     assert [row.method for row in found.left_out] == ["optimus"]
-    assert " does not fit: accumulator buffer needs " in found.left_out[0].reason
+    assert " does not fit: scratchpad needs " in found.left_out[0].reason
 
 
 def test_unknown_methods_in_a_comparison_are_refused() -> None:

@@ -49,7 +49,7 @@ def _schedule(
 def test_whatever_is_scheduled_fits_and_covers_the_batch(
     method: str, rows: int, cols: int, global_batch: int, length: int, kilobytes: int
 ) -> None:
-    system = package(f"die.activation_bytes={kilobytes * 1024}", f"die.accumulator_bytes={kilobytes * 1024}")
+    system = package(f"die.scratchpad_bytes={kilobytes * 1024}", f"die.accumulator_bytes={kilobytes * 1024}")
     try:
         schedule = _schedule(method, Mesh(rows, cols), system, global_batch=global_batch, length=length)
     except ValueError as refusal:
@@ -68,7 +68,7 @@ def test_whatever_is_scheduled_fits_and_covers_the_batch(
 def test_a_larger_buffer_never_makes_a_mini_batch_smaller(kilobytes: int, more: int) -> None:
     sizes = []
     for size in (kilobytes, kilobytes + more):
-        system = package(f"die.activation_bytes={size * 1024}")
+        system = package(f"die.scratchpad_bytes={size * 1024}")
         schedule = _schedule("hecaton", Mesh(2, 2), system, global_batch=64)
         sizes.append(schedule.blocks[1].batch.tokens)
     assert sizes[0] <= sizes[1]
@@ -95,8 +95,8 @@ def test_a_block_that_does_not_fit_whole_is_split() -> None:
             "die.weight_bytes=150",
             "block attention with the smallest mini-batch does not fit: weight buffer needs 384",
         ),
-        ("die.accumulator_bytes=3000", "does not fit: accumulator buffer needs "),
-        ("die.activation_bytes=9000", "does not fit: activation buffer needs "),
+        ("die.accumulator_bytes=600", "does not fit: accumulator buffer needs "),
+        ("die.scratchpad_bytes=9000", "does not fit: scratchpad needs "),
         (
             "memory.channel_bytes=10000",
             "small on 1 dies: the training state with one sequence's activations does not fit: DRAM",
@@ -140,8 +140,8 @@ def test_linears_are_sliced_only_where_whole_ones_do_not_fit_and_slices_fit(
 def test_a_fixed_mini_batch_is_kept_or_refused() -> None:
     schedule = _schedule("hecaton", Mesh(2, 2), mini_batch=3)
     assert [part.batch.sequences for part in schedule.blocks] == [3, 3, 3]
-    tight = small_package("die.activation_bytes=60000")
-    with pytest.raises(ValueError, match="with a mini-batch of 12 sequences does not fit: activation buffer"):
+    tight = small_package("die.scratchpad_bytes=60000")
+    with pytest.raises(ValueError, match="with a mini-batch of 12 sequences does not fit: scratchpad"):
         _schedule("hecaton", Mesh(1, 1), tight, mini_batch=12)
 
 

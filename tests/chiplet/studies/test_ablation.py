@@ -36,6 +36,6 @@ def test_what_the_rules_save_for_hecaton() -> None:
 
 
 def test_what_does_not_fit_without_a_rule_is_named() -> None:
-    system = package("die.activation_bytes=4000000")
+    system = package("die.scratchpad_bytes=6000000")
     rows, left_out = ablate(account(StepRequest("tinyllama-1.1b", system, dies=16)))
     assert len(rows) + len(left_out) == 1 + len(RULES)

@@ -143,7 +143,7 @@ SIZES: dict[str, tuple[float, ...]] = {
     "die.cols": (1, 5, 8, 16),
     "die.stages": (1, 2, 4),
     "die.weight_bytes": (3_000, 30_000, 300_000, 3_000_000),
-    "die.activation_bytes": (5_000, 40_000, 1_000_000, 20_000_000),
+    "die.scratchpad_bytes": (5_000, 40_000, 1_000_000, 20_000_000),
     "die.accumulator_bytes": (4_000, 50_000, 2_000_000),
     "memory.channels": (1, 2, 7),
     "memory.channels_per_edge_die": (0.0, 0.3, 2.0),
@@ -195,14 +195,14 @@ def test_slices_parts_and_refusals_of_many_sizes() -> None:
         vary={
             "die.rows": (24, 128),
             "die.weight_bytes": (300_000, 2_000_000, 16_777_216),
-            "die.activation_bytes": (1_000_000, 33_554_432),
+            "die.scratchpad_bytes": (1_000_000, 33_554_432),
             "memory.channel_bytes": (3_000_000_000, 300_000_000_000),
         },
     )
     rng = np.random.default_rng(3)
     assert agree(sweep, found, PACKAGE, rng.choice(len(found.index), 300, replace=False).tolist()) > 40
     reasons = " ".join(found.reasons)
-    for lacking in ("DRAM", "activation buffer", "learned positions"):
+    for lacking in ("DRAM", "scratchpad", "learned positions"):
         assert lacking in reasons
 
 

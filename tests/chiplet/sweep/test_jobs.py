@@ -26,7 +26,7 @@ MACHINE = st.fixed_dictionaries(
         "global_batch": st.integers(1, 40),
         "die.rows": st.sampled_from([1, 3, 8, 16]),
         "die.weight_bytes": st.sampled_from([2_000, 20_000, 200_000, 8_000_000]),
-        "die.activation_bytes": st.sampled_from([4_000, 40_000, 400_000, 8_000_000]),
+        "die.scratchpad_bytes": st.sampled_from([4_000, 40_000, 400_000, 8_000_000]),
         "die.accumulator_bytes": st.sampled_from([3_000, 60_000, 8_000_000]),
         "memory.channel_bytes": st.sampled_from([500_000, 4_000_000, 10**12]),
     }

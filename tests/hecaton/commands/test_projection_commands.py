@@ -118,7 +118,7 @@ def test_tables_name_model_and_switches(command: list[str]) -> None:
         (["--model", "llama2-7b", "--calibration", "none.json"], ["none.json", "No such file"]),
         (["--model", "llama2-7b", "--config", "none.toml"], ["none.toml: no such configuration file"]),
         (["--model", "llama2-7b", "-P", "die.rowz=3"], ["unknown key die.rowz", "die.rows"]),
-        (["--model", "llama2-7b", "-P", "die.activation_bytes=8192"], ["buffer"]),
+        (["--model", "llama2-7b", "-P", "die.scratchpad_bytes=8192"], ["scratchpad"]),
     ],
 )
 def test_bad_input(tmp_path: Path, command: str, arguments: list[str], words: list[str]) -> None:
