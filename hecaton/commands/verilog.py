@@ -53,7 +53,8 @@ def verilog(
 
     The configuration starts from the preset bench.
     """
-    from rtl.die.die import Die, die_map
+    from rtl.die.die import Die
+    from rtl.die.die_map import die_map
     from rtl.emit.emitter import emit
 
     with Output(as_json) as out:

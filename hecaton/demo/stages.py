@@ -27,7 +27,8 @@ from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import comparison_tables
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
-from rtl.die.die import Die, die_map
+from rtl.die.die import Die
+from rtl.die.die_map import die_map
 from rtl.emit.emitter import emit
 from rtl.emit.output_files import write_output
 

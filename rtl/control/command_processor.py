@@ -5,7 +5,11 @@ its commands run one after the other cannot block: whatever a command waits for 
 has already been handed out.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -21,15 +25,24 @@ from rtl.interface.isa import (
     SEMAPHORE_BITS,
     SEMAPHORES,
     SET,
+    SET_PLACES,
     Opcode,
 )
 from rtl.interface.memory_port import request_layout
-from rtl.interface.semaphore_port import SemaphorePort
+from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.queue import Queue
 
 __all__ = ["ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
 
-UNITS = {"array": Opcode.GEMM, "load": Opcode.LOAD, "store": Opcode.STORE}
+UNITS = {
+    "load": Opcode.LOAD,
+    "feed_activation": Opcode.FEED_ACTIVATION,
+    "feed_weight": Opcode.FEED_WEIGHT,
+    "feed_sums": Opcode.FEED_SUMS,
+    "array": Opcode.GEMM,
+    "drain": Opcode.DRAIN,
+    "store": Opcode.STORE,
+}
 """Units with a queue here, and the command that each takes."""
 
 ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
@@ -41,6 +54,14 @@ def _semaphore_rank(port: str) -> int:
     if port == "host_post":
         return 3
     return {"take": 1, "ok": 2}.get(port.rsplit("_", 1)[-1], 0)
+
+
+def _set_value(setting: Any, number: int) -> Value:
+    """The value that a SET gives a semaphore."""
+    return reduce(
+        or_,
+        (Mux(setting[f"semaphore_{n}"] == number, setting[f"value_{n}"], 0) for n in range(SET_PLACES)),
+    )
 
 
 class Semaphores(Block):
@@ -126,7 +147,7 @@ class CommandProcessor(Block):
         No unit has a command.
     request : Out(stream), response : In(stream)
         Reads of the program, and the words read.
-    array, load, store : Out(stream)
+    load, feed_activation, feed_weight, feed_sums, array, drain, store : Out(stream)
         Commands of each unit.
     send, receive : Out(stream)
         Commands of the engine; only if there is one.
@@ -233,10 +254,12 @@ class CommandProcessor(Block):
         queues_idle = []
         m.d.comb += [
             is_set.eq(self.running & fetched.o.valid & (opcode == Opcode.SET)),
-            semaphores.set.eq(Mux(is_set, setting.mask, 0)),
-            *(value.eq(setting[f"value_{s}"]) for s, value in enumerate(semaphores.values)),
+            semaphores.set.eq(
+                Mux(is_set, semaphore_mask(*(setting[f"semaphore_{n}"] for n in range(SET_PLACES))), 0)
+            ),
+            *(value.eq(_set_value(setting, s)) for s, value in enumerate(semaphores.values)),
         ]
-        outgoing = {"array": self.array, "load": self.load, "store": self.store}
+        outgoing = {unit: getattr(self, unit) for unit in UNITS}
         if self._engine:
             outgoing |= {"send": self.send, "receive": self.receive}
         for unit, code in UNITS.items():

@@ -1,4 +1,4 @@
-"""Compute die: command processor, load, store and array units, buffers, array, registers; in a package, an engine."""
+"""Compute die: command processor, units, scratchpad, buffers, array, registers; in a package, an engine."""
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
@@ -6,7 +6,6 @@ from operator import add
 from typing import Any, ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Value
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
@@ -16,62 +15,22 @@ from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
 from rtl.compute.array_unit import ArrayUnit
 from rtl.compute.operand_buffer import OperandBuffer
-from rtl.control.command_processor import UNITS, CommandProcessor
+from rtl.control.command_processor import CommandProcessor
 from rtl.control.counters import Registers
 from rtl.engine.engine import ENGINE_UNITS, Engine
-from rtl.engine.exchange_port import ExchangePort
 from rtl.interface.flit import SIDES, flit_stream
 from rtl.interface.host_port import HostPort
-from rtl.interface.isa import LAYOUTS
-from rtl.interface.memory_port import MemoryPort, request_layout, response_layout
-from rtl.interface.register_map import COUNTER_BITS, COUNTERS, REGISTERS, counter_address
+from rtl.interface.memory_port import MemoryPort
+from rtl.interface.register_map import COUNTERS
 from rtl.memory.arbiter import Arbiter
+from rtl.memory.drain_unit import DrainUnit
+from rtl.memory.feed_sums_unit import FeedSumsUnit
+from rtl.memory.feed_unit import FeedUnit
 from rtl.memory.load_unit import LoadUnit
 from rtl.memory.scratchpad import Scratchpad
 from rtl.memory.store_unit import StoreUnit
 
-__all__ = ["Die", "EngineSide", "die_map"]
-
-
-def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
-    """What software and benches need to know of an emitted die, as JSON values.
-
-    Registers and counters by address, fields of commands, requests and responses by their lowest bit and width, and
-    the hierarchical names of the units.
-    """
-
-    def fields(layout: data.StructLayout) -> dict[str, dict[str, int]]:
-        return {str(name): {"bit": field.offset, "width": field.width} for name, field in layout}
-
-    return {
-        "registers": {name: {"address": address, "use": use} for name, (address, use) in REGISTERS.items()},
-        "counters": {
-            name: {"address": counter_address(name), "bits": COUNTER_BITS, "use": use}
-            for name, use in COUNTERS.items()
-        },
-        "commands": {
-            opcode.name.lower(): {"opcode": opcode.value, "fields": fields(layout)}
-            for opcode, layout in LAYOUTS.items()
-        },
-        "memory_port": {
-            "request__payload": fields(request_layout(memory.word_bytes)),
-            "response__payload": fields(response_layout(memory.word_bytes)),
-        },
-        "signals": {
-            "cycles": "registers.cycles_count",
-            "load_queue": "command_processor.load_queue",
-            "array_queue": "command_processor.array_queue",
-            "store_queue": "command_processor.store_queue",
-            "semaphores": "command_processor.semaphores",
-            "activation_banks": [f"activation_buffer.bank_{bank}" for bank in range(die.rows)],
-            "weight_banks": [f"weight_buffer.bank_{bank}" for bank in range(die.cols)],
-            "accumulator_banks": [
-                f"accumulator_buffer.column_{column}.{half}"
-                for column in range(die.cols)
-                for half in ("even", "odd")
-            ],
-        },
-    }
+__all__ = ["Die", "EngineSide"]
 
 
 class EngineSide(Bundle):
@@ -110,11 +69,11 @@ class Die(Block):
     Parameters
     ----------
     die : DieSpec
-        Array, buffers and queues.
+        Array, buffers, scratchpad and queues.
     memory : MemorySpec
         Width of the memory port, and reads in flight.
     nop : NopSpec, optional
-        Flits of the network-on-package: the die has an engine and an exchange buffer. Without it, the die stands alone.
+        Flits of the network-on-package: the die has an engine. Without it, the die stands alone.
 
     Members
     -------
@@ -140,6 +99,7 @@ class Die(Block):
 
     def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec | None = None) -> None:
         self._die, self._memory, self._nop = die, memory, nop
+        self._scratchpad_depth = scratchpad_depth(die, memory, nop)
         engine: dict[str, Any] = {}
         if nop is not None:
             engine = {
@@ -167,14 +127,116 @@ class Die(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         die, memory = self._die, self._memory
-        macro = die.sram == "macro"
-        engine_units = ENGINE_UNITS if self._nop else ()
-        processor = CommandProcessor(memory=memory, queue_depth=die.queue_depth, engine_units=engine_units)
-        array_unit = ArrayUnit(die=die)
-        depth = scratchpad_depth(die, memory, self._nop) if self._nop else None
-        load_unit = LoadUnit(die=die, memory=memory, exchange_depth=depth)
-        store_unit = StoreUnit(die=die, memory=memory, exchange_depth=depth)
+        units = self._units()
+        engine = Engine(die=die, nop=self._nop, memory=memory) if self._nop else None
+        processor = CommandProcessor(
+            memory=memory, queue_depth=die.queue_depth, engine_units=ENGINE_UNITS if engine else ()
+        )
+        registers = Registers(macs_bits=ceil_log2(die.macs_per_cycle + 1), engine=engine is not None)
         arbiter = Arbiter(word_bytes=memory.word_bytes)
+        for name, block in {
+            "command_processor": processor,
+            **{f"{name}_unit": unit for name, unit in units.items()},
+            "arbiter": arbiter,
+            "registers": registers,
+            **({"engine": engine} if engine else {}),
+        }.items():
+            place(m, platform, name, block)
+
+        # Commands and semaphores.
+        for name, unit in units.items():
+            connect(m, getattr(processor, name), unit.command)
+        with_semaphores = [*units.values(), *(engine.units if engine else ())]
+        for semaphores, unit in zip(processor.semaphores, with_semaphores, strict=True):
+            connect(m, semaphores, unit.semaphores)
+
+        # Memory.
+        connect(m, processor.request, arbiter.fetch)
+        connect(m, units["load"].request, arbiter.load)
+        connect(m, units["store"].request, arbiter.store)
+        connect(m, arbiter.fetched, processor.response)
+        connect(m, arbiter.loaded, units["load"].response)
+        connect(m, arbiter.memory, flipped(self.memory))
+
+        self._elaborate_scratchpad(m, platform, units, engine)
+        self._elaborate_compute(m, platform, units, registers)
+        if engine:
+            self._elaborate_engine(m, processor, registers, engine)
+
+        # Software.
+        connect(m, flipped(self.host), registers.host)
+        idle = [unit.idle for unit in units.values()]
+        m.d.comb += [
+            processor.start.eq(registers.start),
+            processor.address.eq(registers.program_address),
+            processor.commands.eq(registers.commands),
+            processor.units_idle.eq(Cat(idle).all() & arbiter.idle & self._engine_idle(engine)),
+            registers.running.eq(processor.running),
+            registers.done.eq(processor.done),
+            registers.error.eq(processor.error),
+            self.done.eq(processor.done),
+            self.error.eq(processor.error | (registers.dead.any() if engine else 0)),
+        ]
+        for name, unit in units.items():
+            for event in unit.signature.members:
+                if f"{name}_{event}" in COUNTERS:
+                    m.d.comb += getattr(registers, f"{name}_{event}").eq(getattr(unit, event))
+        return m
+
+    def _units(self) -> dict[str, Any]:
+        """The units, as the command processor calls them. Each has ``command``, ``semaphores`` and ``idle``."""
+        die, memory, depth = self._die, self._memory, self._scratchpad_depth
+        words = {"depth": depth, "word_bytes": memory.word_bytes}
+
+        def feed(lanes: int, buffer_depth: int) -> FeedUnit:
+            return FeedUnit(
+                lanes=lanes,
+                width=die.element_bits,
+                depth=buffer_depth,
+                scratchpad_depth=depth,
+                word_bytes=memory.word_bytes,
+            )
+
+        return {
+            "load": LoadUnit(memory=memory, depth=depth),
+            "feed_activation": feed(die.rows, die.activation_depth),
+            "feed_weight": feed(die.cols, die.weight_depth),
+            "feed_sums": FeedSumsUnit(die=die, **words),
+            "array": ArrayUnit(die=die),
+            "drain": DrainUnit(die=die, **words),
+            "store": StoreUnit(memory=memory, depth=depth),
+        }
+
+    def _elaborate_scratchpad(
+        self, m: Module, platform: object, units: dict[str, Any], engine: Engine | None
+    ) -> None:
+        """Place the scratchpad and connect a port of it to each port of the units and of the engine."""
+        readers = [units[name].read for name in ("feed_activation", "feed_weight", "feed_sums", "store")]
+        writers = [units[name].write for name in ("load", "drain")]
+        if engine:
+            readers += [unit.read for unit in engine.units]
+            writers += [side.write for side in engine.sides]
+        scratchpad = Scratchpad(
+            word_bytes=self._memory.word_bytes,
+            depth=self._scratchpad_depth,
+            banks=scratchpad_banks(self._memory, self._nop),
+            readers=len(readers),
+            writers=len(writers),
+            macro=self._die.sram == "macro",
+        )
+        place(m, platform, "scratchpad", scratchpad)
+        for reader, read in zip(readers, scratchpad.read, strict=True):
+            connect(m, reader, read)
+        for writer, write in zip(writers, scratchpad.write, strict=True):
+            connect(m, writer, write)
+
+    def _elaborate_compute(
+        self, m: Module, platform: object, units: dict[str, Any], registers: Registers
+    ) -> None:
+        """Place array and buffers between the units that fill and empty them."""
+        die = self._die
+        macro = die.sram == "macro"
+        array_unit = units["array"]
         activation = OperandBuffer(
             lanes=die.rows, width=die.element_bits, depth=die.activation_depth, macro=macro
         )
@@ -183,52 +245,19 @@ class Die(Block):
         accumulator = AccumulatorBuffer(
             cols=die.cols, dtype=die.dtype, stages=die.stages, depth=die.accumulator_depth, macro=macro
         )
-        registers = Registers(macs_bits=ceil_log2(die.macs_per_cycle + 1), engine=self._nop is not None)
         for name, block in {
-            "command_processor": processor,
-            "array_unit": array_unit,
-            "load_unit": load_unit,
-            "store_unit": store_unit,
-            "arbiter": arbiter,
             "activation_buffer": activation,
             "weight_buffer": weight,
             "array": array,
             "accumulator_buffer": accumulator,
-            "registers": registers,
         }.items():
             place(m, platform, name, block)
-
-        connect(m, processor.array, array_unit.command)
-        connect(m, processor.load, load_unit.command)
-        connect(m, processor.store, store_unit.command)
-        for semaphores, unit in zip(processor.semaphores, (array_unit, load_unit, store_unit), strict=False):
-            connect(m, semaphores, unit.semaphores)
-
-        connect(m, processor.request, arbiter.fetch)
-        connect(m, load_unit.request, arbiter.load)
-        connect(m, store_unit.request, arbiter.store)
-        memory_port = flipped(self.memory)
-        engine_idle: Value = Const(1, 1)
-        if self._nop is not None:
-            memory_port, engine_idle = self._elaborate_engine(
-                m, platform, processor, registers, load_unit, store_unit
-            )
-        connect(m, arbiter.request, memory_port.request)
-        response = response_layout(memory.word_bytes)(memory_port.response.payload)
-        m.d.comb += [
-            processor.response.payload.eq(response.data),
-            processor.response.valid.eq(memory_port.response.valid & response.tag),
-            load_unit.response.payload.eq(response.data),
-            load_unit.response.valid.eq(memory_port.response.valid & ~response.tag),
-            memory_port.response.ready.eq(
-                Mux(response.tag, processor.response.ready, load_unit.response.ready)
-            ),
-        ]
-
+        connect(m, units["feed_activation"].write, activation.write)
+        connect(m, units["feed_weight"].write, weight.write)
         connect(m, array_unit.activation, activation.read)
         connect(m, array_unit.weight, weight.read)
-        connect(m, load_unit.activation, activation.write)
-        connect(m, load_unit.weight, weight.write)
+        connect(m, units["feed_sums"].write, accumulator.write)
+        connect(m, units["drain"].read, accumulator.read)
         m.d.comb += [
             array.a.eq(activation.read_data),
             array.w.eq(weight.read_data),
@@ -239,86 +268,22 @@ class Die(Block):
             accumulator.control.eq(array_unit.control),
             array_unit.panel_end.eq(accumulator.panel_end),
             array_unit.command_end.eq(accumulator.command_end),
-            accumulator.store_start.eq(store_unit.start),
-            accumulator.store_address.eq(store_unit.address),
-            store_unit.busy.eq(accumulator.store_busy),
-            store_unit.sums.eq(accumulator.store_data),
-        ]
-
-        connect(m, flipped(self.host), registers.host)
-        m.d.comb += [
-            processor.start.eq(registers.start),
-            processor.address.eq(registers.program_address),
-            processor.commands.eq(registers.commands),
-            processor.units_idle.eq(
-                array_unit.idle & load_unit.idle & store_unit.idle & arbiter.idle & engine_idle
-            ),
-            registers.running.eq(processor.running),
-            registers.done.eq(processor.done),
-            registers.error.eq(processor.error),
-            self.done.eq(processor.done),
-            self.error.eq(processor.error | (registers.dead.any() if self._nop else 0)),
             registers.array_first.eq(array_unit.weight_row),
             registers.array_last.eq(accumulator.result),
-            registers.array_busy.eq(array_unit.busy),
-            registers.array_stall_semaphore.eq(array_unit.stall_semaphore),
-            registers.array_stall_weights.eq(array_unit.stall_weights),
             registers.macs.eq(Mux(array_unit.busy, array_unit.macs, 0)),
             registers.weight_reads.eq(array_unit.weight.enable),
             registers.sums.eq(accumulator.result),
-            registers.load_busy.eq(load_unit.busy),
-            registers.load_stall_semaphore.eq(load_unit.stall_semaphore),
-            registers.load_stall_request.eq(load_unit.stall_request),
-            registers.load_words.eq(load_unit.words),
-            registers.store_busy.eq(store_unit.active),
-            registers.store_stall_semaphore.eq(store_unit.stall_semaphore),
-            registers.store_stall_request.eq(store_unit.stall_request),
-            registers.store_words.eq(store_unit.words),
         ]
-        return m
 
     def _elaborate_engine(
-        self,
-        m: Module,
-        platform: object,
-        processor: CommandProcessor,
-        registers: Registers,
-        load_unit: LoadUnit,
-        store_unit: StoreUnit,
-    ) -> tuple[Any, Value]:
-        """Add engine, exchange buffer and exchange port; return the units' memory port, and whether all is idle."""
-        assert self._nop is not None
-        nop, memory = self._nop, self._memory
-        depth = scratchpad_depth(self._die, memory, nop)
-        engine = Engine(die=self._die, nop=nop, memory=memory)
-        exchange = Scratchpad(
-            word_bytes=memory.word_bytes,
-            depth=depth,
-            banks=scratchpad_banks(memory, nop),
-            readers=len(ENGINE_UNITS) + 2,
-            writers=len(SIDES) + 2,
-            macro=self._die.sram == "macro",
-        )
-        port = ExchangePort(memory=memory, depth=depth)
-        for name, block in {"engine": engine, "scratchpad": exchange, "exchange_port": port}.items():
-            place(m, platform, name, block)
-
-        # The exchange port's writes come last: they never wait.
-        readers = [*(unit.read for unit in engine.units), store_unit.exchange, port.read]
-        writers = [*(side.write for side in engine.sides), load_unit.exchange, port.write]
-        for reader, read in zip(readers, exchange.read, strict=True):
-            connect(m, reader, read)
-        for writer, write in zip(writers, exchange.write, strict=True):
-            connect(m, writer, write)
-        connect(m, port.memory, flipped(self.memory))
+        self, m: Module, processor: CommandProcessor, registers: Registers, engine: Engine
+    ) -> None:
+        """Connect the engine to its commands, the sides of the die and the counters."""
         connect(m, processor.send, engine.send)
         connect(m, processor.receive, engine.receive)
-        for semaphores, unit in zip(processor.semaphores[len(UNITS) :], engine.units, strict=True):
-            connect(m, semaphores, unit.semaphores)
         for side, inner in zip(self.sides, engine.sides, strict=True):
             connect(m, inner.o, flipped(side.o))
             connect(m, flipped(side.i), inner.i)
-
         senders, receivers = engine.units[: len(SIDES)], engine.units[len(SIDES) :]
         for n, side in enumerate(self.sides):
             m.d.comb += [
@@ -338,7 +303,10 @@ class Die(Block):
             registers.send_stall_link.eq(_sum(side.stall_link for side in engine.sides)),
             registers.receive_stall_semaphore.eq(_sum(unit.stall_semaphore for unit in receivers)),
         ]
-        return port.units, engine.idle & self.memory_idle
+
+    def _engine_idle(self, engine: Engine | None) -> Value:
+        """Whether the engine has no command and all writes are in memory."""
+        return engine.idle & self.memory_idle if engine else Const(1, 1)
 
 
 def _sum(bits: Iterable[Value]) -> Value:

@@ -5,13 +5,13 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
-from rtl.interface.memory_port import request_layout
+from rtl.interface.memory_port import MemoryPort, request_layout, response_layout
 
 __all__ = ["Arbiter"]
 
 
 class Arbiter(Block):
-    """Joins the requests of fetch, load and store: fetch first, load and store in turn.
+    """Joins the requests of fetch, load and store, fetch first, load and store in turn; parts the words that come.
 
     A request is registered before it leaves, so that it holds until it is taken.
 
@@ -24,8 +24,10 @@ class Arbiter(Block):
     -------
     fetch, load, store : In(stream)
         Requests of the units.
-    request : Out(stream)
-        Requests to memory.
+    fetched, loaded : Out(stream)
+        The words that fetch and load have asked for.
+    memory : Out(MemoryPort)
+        Memory port of the die. Reads of the fetch have the tag 1.
     idle : Out(1)
         No request waits to leave.
     """
@@ -33,14 +35,18 @@ class Arbiter(Block):
     def __init__(self, *, word_bytes: int) -> None:
         self._word_bytes = word_bytes
         request = stream.Signature(request_layout(word_bytes).size)
+        words = stream.Signature(8 * word_bytes)
         super().__init__(
             {
                 "fetch": In(request),
                 "load": In(request),
                 "store": In(request),
-                "request": Out(request),
+                "fetched": Out(words),
+                "loaded": Out(words),
+                "memory": Out(MemoryPort(word_bytes)),
                 "idle": Out(1),
-            }
+            },
+            names={"memory": ""},
         )
 
     @property
@@ -49,21 +55,22 @@ class Arbiter(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        request = self.memory.request
         free = Signal()
         load_turn = Signal()
         pick_load = Signal()
         m.d.comb += [
-            free.eq(~self.request.valid | self.request.ready),
+            free.eq(~request.valid | request.ready),
             pick_load.eq(self.load.valid & (load_turn | ~self.store.valid)),
             self.fetch.ready.eq(free),
             self.load.ready.eq(free & ~self.fetch.valid & pick_load),
             self.store.ready.eq(free & ~self.fetch.valid & ~pick_load),
-            self.idle.eq(~self.request.valid),
+            self.idle.eq(~request.valid),
         ]
         with m.If(free):
-            m.d.sync += self.request.valid.eq(self.fetch.valid | self.load.valid | self.store.valid)
+            m.d.sync += request.valid.eq(self.fetch.valid | self.load.valid | self.store.valid)
             with m.If(self.fetch.valid | self.load.valid | self.store.valid):
-                m.d.sync += self.request.payload.eq(
+                m.d.sync += request.payload.eq(
                     Mux(
                         self.fetch.valid,
                         self.fetch.payload,
@@ -72,4 +79,13 @@ class Arbiter(Block):
                 )
             with m.If(~self.fetch.valid & (self.load.valid | self.store.valid)):
                 m.d.sync += load_turn.eq(~pick_load)
+
+        response = response_layout(self._word_bytes)(self.memory.response.payload)
+        m.d.comb += [
+            self.fetched.payload.eq(response.data),
+            self.fetched.valid.eq(self.memory.response.valid & response.tag),
+            self.loaded.payload.eq(response.data),
+            self.loaded.valid.eq(self.memory.response.valid & ~response.tag),
+            self.memory.response.ready.eq(Mux(response.tag, self.fetched.ready, self.loaded.ready)),
+        ]
         return m

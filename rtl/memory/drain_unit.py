@@ -259,12 +259,12 @@ class DrainUnit(Block):
             placed = shifted
 
         part_bits = exact_log2(word_parts)
-        end = Signal(range(row_words * word_parts + 1))
-        stop = Signal(range(row_words * word_parts + 1))
+        filled = Signal(range(row_words * word_parts + 1))
+        cleared = Signal(range(row_words * word_parts + 1))
         strobe = Signal(row_words * word_parts)
         m.d.comb += [
-            end.eq(offset + Mux(cast, columns, columns << 1)),
-            stop.eq(Mux(last_panel, (end + word_parts - 1) >> part_bits << part_bits, end)),
-            strobe.eq(Cat((n >= offset) & (n < stop) for n in range(len(strobe)))),
+            filled.eq(offset + Mux(cast, columns, columns << 1)),
+            cleared.eq(Mux(last_panel, (filled + word_parts - 1) >> part_bits << part_bits, filled)),
+            strobe.eq(Cat((n >= offset) & (n < cleared) for n in range(len(strobe)))),
         ]
         return placed, strobe

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import SystemSpec, flits_per_word
 from rtl.block import Block, Bundle, place
-from rtl.die.die import die_map
+from rtl.die.die_map import die_map
 from rtl.interface.axi import AxiPort
 from rtl.interface.flit import NEIGHBOUR, RouterPort, flit_layout, opposite
 from rtl.interface.host_port import HostPort
@@ -45,8 +45,8 @@ class PackageHostPort(Bundle):
 def package_map(system: SystemSpec) -> dict[str, Any]:
     """What software and benches need to know about an emitted package, as JSON values.
 
-    Everything that :func:`rtl.die.die.die_map` says about a die, except its memory port; the dies in the order of their
-    numbers, with place, hierarchical name and IO die; the IO dies with place and the prefix of their ports.
+    Everything that :func:`rtl.die.die_map.die_map` says about a die, except its memory port; the dies in the order of
+    their numbers, with place, hierarchical name and IO die; the IO dies with place and the prefix of their ports.
     """
     package = system.package
     names = io_die_names(system)

@@ -17,7 +17,8 @@ import pytest
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, scratchpad_depth
 from cosim.golden.interpreter import Interpreter
 from cosim.program.command import Command
-from rtl.die.die import Die, die_map
+from rtl.die.die import Die
+from rtl.die.die_map import die_map
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.isa import Opcode, decode, encode
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
