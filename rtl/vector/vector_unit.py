@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.block import Block, place
-from rtl.interface.isa import SEMAPHORES, VECTOR
+from rtl.interface.isa import VECTOR
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
-from rtl.interface.semaphore_port import SemaphorePort
+from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.vector.pass_pipeline import OPERANDS, PassPipeline
 
 __all__ = ["VectorUnit"]
@@ -102,11 +99,11 @@ class VectorUnit(Block):
         active, started, go = Signal(), Signal(), Signal()
         m.d.comb += [
             self.semaphores.wait.eq(
-                Mux(active & ~started, _mask(command.wait_0, command.wait_1, command.wait_2), 0)
+                Mux(active & ~started, semaphore_mask(command.wait_0, command.wait_1, command.wait_2), 0)
             ),
             go.eq(active & ~started & self.semaphores.ok),
             self.semaphores.take.eq(go),
-            self.semaphores.post.eq(Mux(pipeline.over, _mask(command.post_0, command.post_1), 0)),
+            self.semaphores.post.eq(Mux(pipeline.over, semaphore_mask(command.post_0, command.post_1), 0)),
             pipeline.start.eq(go),
             pipeline.command.eq(command),
             self.command.ready.eq(~active | pipeline.over),
@@ -123,9 +120,3 @@ class VectorUnit(Block):
         with m.If(self.command.valid & self.command.ready):
             m.d.sync += [command.eq(self.command.payload), active.eq(1), started.eq(0)]
         return m
-
-
-def _mask(*numbers: Value) -> Value:
-    """Bits of semaphores by their numbers; number 0 is none."""
-    bits = reduce(or_, (C(1, SEMAPHORES) << number for number in numbers))[:SEMAPHORES]
-    return bits & ~C(1, SEMAPHORES)
