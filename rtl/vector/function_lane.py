@@ -55,7 +55,7 @@ class FunctionLane(Block):
     -------
     enable : In(1)
         Registers change.
-    function : In(3)
+    which : In(3)
         A :class:`rtl.interface.vector_operations.Function`; ``NONE`` means nothing. Holds while numbers are inside.
     x : In(32), o : Out(32)
         Patterns of fp32.
@@ -71,7 +71,7 @@ class FunctionLane(Block):
         if stages > FUNCTION_STAGES:
             raise ValueError(f"function lane: stages = {stages}: must be at most {FUNCTION_STAGES}")
         self._stages = stages
-        super().__init__({"enable": In(1), "function": In(3), "x": In(32), "o": Out(32)})
+        super().__init__({"enable": In(1), "which": In(3), "x": In(32), "o": Out(32)})
 
     @property
     def block_name(self) -> str:
@@ -90,7 +90,7 @@ class FunctionLane(Block):
             registered = step in _CUTS[self._stages]
             return [wire(f"{step}_{name}", value, registered=registered) for name, value in values.items()]
 
-        f = self.function
+        f = self.which
         powers = wire("powers", (f == Function.EXP) | (f == Function.EXP2))
         is_recip, is_rsqrt = wire("is_recip", f == Function.RECIP), wire("is_rsqrt", f == Function.RSQRT)
         is_log = wire("is_log", f == Function.LOG)
@@ -154,9 +154,9 @@ class FunctionLane(Block):
 
         # Look up, and evaluate; exact ones take the value of the interval's left end, which is 0 or 1.
         table = FunctionTable()
-        place(m, platform, "table", table)
+        place(m, platform, "coefficients", table)
         m.d.comb += [
-            table.function.eq(f),
+            table.which.eq(f),
             table.odd.eq(odd),
             table.index.eq(fraction[OFFSET_BITS:]),
         ]

@@ -18,7 +18,7 @@ class FunctionStage(Block):
     -------
     enable : In(1)
         Registers change.
-    function : In(3)
+    which : In(3)
         A :class:`rtl.interface.vector_operations.Function`; holds while values are inside.
     valid : In(1), values : In(32 * lanes)
         A beat; the next one comes lanes / function lanes enabled cycles later at the earliest.
@@ -30,7 +30,7 @@ class FunctionStage(Block):
         super().__init__(
             {
                 "enable": In(1),
-                "function": In(3),
+                "which": In(3),
                 "valid": In(1),
                 "values": In(32 * lanes),
                 "o": Out(32 * lanes),
@@ -62,7 +62,7 @@ class FunctionStage(Block):
             place(m, platform, f"lane_{n}", lane)
             m.d.comb += [
                 lane.enable.eq(self.enable),
-                lane.function.eq(self.function),
+                lane.which.eq(self.which),
                 lane.x.eq(group.word_select(n, 32)),
             ]
             results.append(lane.o)

@@ -23,7 +23,7 @@ class FunctionTable(Block):
 
     Members
     -------
-    function : In(3)
+    which : In(3)
         A :class:`rtl.interface.vector_operations.Function`.
     odd : In(1)
         The exponent of a reciprocal square root's argument is odd.
@@ -36,7 +36,7 @@ class FunctionTable(Block):
     def __init__(self) -> None:
         super().__init__(
             {
-                "function": In(3),
+                "which": In(3),
                 "odd": In(1),
                 "index": In(INDEX_BITS),
                 "c0": Out(_bits(0)),
@@ -52,20 +52,20 @@ class FunctionTable(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         names = list(TABLES)
-        table = Signal(range(len(names)))
-        with m.Switch(self.function):
+        chosen = Signal(range(len(names)))  # table
+        with m.Switch(self.which):
             for function, name in (
                 (Function.RECIP, "RECIPROCAL"),
                 (Function.LOG, "LOG"),
             ):
                 with m.Case(function):
-                    m.d.comb += table.eq(names.index(name))
+                    m.d.comb += chosen.eq(names.index(name))
             with m.Case(Function.RSQRT):
-                m.d.comb += table.eq(Mux(self.odd, names.index("RSQRT_ODD"), names.index("RSQRT")))
+                m.d.comb += chosen.eq(Mux(self.odd, names.index("RSQRT_ODD"), names.index("RSQRT")))
             with m.Default():
-                m.d.comb += table.eq(names.index("EXP2"))
+                m.d.comb += chosen.eq(names.index("EXP2"))
         entry = Signal(len(Cat(self.c0, self.c1, self.c2)))
-        with m.Switch(Cat(self.index, table)):
+        with m.Switch(Cat(self.index, chosen)):
             for number, name in enumerate(names):
                 for index, coefficients in enumerate(TABLES[name]):
                     bits, place = 0, 0

@@ -144,11 +144,11 @@ class PassPipeline(Block):
         function = FunctionStage(
             lanes=lanes, function_lanes=self._function_lanes, stages=self._function_stages
         )
-        place(m, platform, "function", function)
+        place(m, platform, "functions", function)
         has_function = command.function != Function.NONE
         m.d.comb += [
             function.enable.eq(enable & has_function),
-            function.function.eq(command.function),
+            function.which.eq(command.function),
             function.valid.eq(tags[0]),
             function.values.eq(Cat(negated)),
         ]

@@ -110,15 +110,15 @@ class RowReducer(Block):
             done[3],
             done[4:],
         )
-        before = Signal(32)
+        addend = Signal(32)
         stored = Signal(32)
         with m.Switch(number):
             for n in range(PARTIAL_SUMS):
                 with m.Case(n):
                     m.d.comb += stored.eq(partial[n])
         m.d.comb += [
-            before.eq(Mux(first, neutral, Mux(done_beat & (done_number == number), summed, stored))),
-            summed.eq(added("partial_adder", before, values[0])),
+            addend.eq(Mux(first, neutral, Mux(done_beat & (done_number == number), summed, stored))),
+            summed.eq(added("partial_adder", addend, values[0])),
         ]
         folded = []
         for n in range(PARTIAL_SUMS):
