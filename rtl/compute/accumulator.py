@@ -230,7 +230,8 @@ class AccumulatorBuffer(Block):
     psum : In(cols * 32)
         From the array, column c a cycle later than column c - 1.
     result, panel_end, command_end : Out(1)
-        A row is complete (written at the end of this cycle); everything of a panel, of a command can be read.
+        A row is complete (written at the end of this cycle); it is the last one of its panel, of its command. What is
+        asked for from the next cycle on is there.
     read : In(AccumulatorReadPort), write : In(AccumulatorWritePort)
         Rows of sums; not for addresses that the array adds to meanwhile.
     """
@@ -296,7 +297,7 @@ class AccumulatorBuffer(Block):
         # The last column adds now; its sum leaves the adder after P cycles and can be read a cycle later.
         last = self._layout(control)
         result = Delay(width=1, cycles=self._stages, reset_less=False)
-        ends = Delay(width=2, cycles=self._stages + 1, reset_less=False)
+        ends = Delay(width=2, cycles=self._stages, reset_less=False)
         place(m, platform, "result_delay", result)
         place(m, platform, "end_delay", ends)
         m.d.comb += [

@@ -18,6 +18,8 @@ class Queue(Block):
         Bits of an entry.
     depth : int
         Entries held.
+    passes : bool
+        Whether an empty queue shows an entry in the cycle in which it comes; its valid then depends on that of ``i``.
 
     Members
     -------
@@ -32,15 +34,15 @@ class Queue(Block):
         If ``depth`` is below 1.
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
+    def __init__(self, *, width: int, depth: int, passes: bool = False) -> None:
         if depth < 1:
             raise ValueError(f"depth must be at least 1, not {depth}")
-        self._width, self._depth = width, depth
+        self._width, self._depth, self._passes = width, depth, passes
         super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))})
 
     @property
     def block_name(self) -> str:
-        return f"queue_{self._depth}x{self._width}"
+        return f"queue_{self._depth}x{self._width}" + ("_passes" if self._passes else "")
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -51,12 +53,13 @@ class Queue(Block):
         tail = Signal(range(depth))
         put = Signal()
         take = Signal()
+        oldest = entries[head] if depth > 1 else entries[0]
         m.d.comb += [
             self.i.ready.eq(level != depth),
-            self.o.valid.eq(level != 0),
+            self.o.valid.eq((level != 0) | (self.i.valid if self._passes else 0)),
             put.eq(self.i.valid & self.i.ready),
             take.eq(self.o.valid & self.o.ready),
-            self.o.payload.eq(entries[head] if depth > 1 else entries[0]),
+            self.o.payload.eq(Mux(level == 0, self.i.payload, oldest) if self._passes else oldest),
         ]
         m.d.sync += level.eq(level + put - take)
         with m.If(put):

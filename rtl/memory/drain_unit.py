@@ -26,7 +26,7 @@ from rtl.lib.queue import Queue
 __all__ = ["DrainUnit"]
 
 ROWS_AHEAD = 4
-"""Rows of sums read ahead: a read takes three cycles to be at the head of their queue."""
+"""Rows of sums read ahead: a read takes two cycles to be at the head of their queue."""
 
 STROBE_BITS = 8 * STROBE_BYTES
 
@@ -88,7 +88,7 @@ class DrainUnit(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         commands = Queue(width=DRAIN.size, depth=2)
-        rows = Queue(width=self._die.cols * 32, depth=ROWS_AHEAD)
+        rows = Queue(width=self._die.cols * 32, depth=ROWS_AHEAD, passes=True)
         place(m, platform, "commands", commands)
         place(m, platform, "rows", rows)
         reading = self._elaborate_reader(m, commands, rows)

@@ -76,7 +76,7 @@ class WordReader(Block):
         places = BlockAddresses(address_bits=BUFFER_ADDRESS_BITS, pitch_bits=BUFFER_ADDRESS_BITS)
         place(m, platform, "places", places)
         block = WORD_BLOCK(self.block.payload)
-        most = self._latency + 1 + SPARE
+        most = self._latency + SPARE
         held = Signal(range(most + 1))  # words read, or on their way, that have not been given
         taken, given = Signal(), Signal()
         m.d.comb += [
@@ -98,7 +98,7 @@ class WordReader(Block):
         ]
         m.d.sync += held.eq(held + taken - given)
 
-        words = Queue(width=8 * self._word_bytes, depth=most)
+        words = Queue(width=8 * self._word_bytes, depth=most, passes=True)
         place(m, platform, "words", words)
         coming = Delay(width=1, cycles=self._latency, reset_less=False)
         place(m, platform, "coming", coming)
