@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
@@ -16,6 +16,21 @@ def _bits(column: int) -> int:
     """Bits of a coefficient, with its sign; C0 has none."""
     most = max(max(entry[column], ~entry[column]) for entries in TABLES.values() for entry in entries)
     return most.bit_length() + (column > 0)
+
+
+def _packed(coefficients: tuple[int, ...], ports: tuple[Signal, ...]) -> int:
+    """Coefficients side by side, each as wide as its port."""
+    bits, place = 0, 0
+    for port, coefficient in zip(ports, coefficients, strict=True):
+        bits |= (coefficient & (1 << len(port)) - 1) << place
+        place += len(port)
+    return bits
+
+
+def _wire(m: Module, name: str, value: Value) -> Signal:
+    wire = Signal(len(value), name=name)
+    m.d.comb += wire.eq(value)
+    return wire
 
 
 class FunctionTable(Block):
@@ -52,6 +67,7 @@ class FunctionTable(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         names = list(TABLES)
+        ports = (self.c0, self.c1, self.c2)
         chosen = Signal(range(len(names)))  # table
         with m.Switch(self.which):
             for function, name in (
@@ -64,15 +80,19 @@ class FunctionTable(Block):
                 m.d.comb += chosen.eq(Mux(self.odd, names.index("RSQRT_ODD"), names.index("RSQRT")))
             with m.Default():
                 m.d.comb += chosen.eq(names.index("EXP2"))
-        entry = Signal(len(Cat(self.c0, self.c1, self.c2)))
-        with m.Switch(Cat(self.index, chosen)):
-            for number, name in enumerate(names):
-                for index, coefficients in enumerate(TABLES[name]):
-                    bits, place = 0, 0
-                    for port, coefficient in zip((self.c0, self.c1, self.c2), coefficients, strict=True):
-                        bits |= (coefficient & (1 << len(port)) - 1) << place
-                        place += len(port)
-                    with m.Case(number << INDEX_BITS | index):
-                        m.d.comb += entry.eq(bits)
-        m.d.comb += Cat(self.c0, self.c1, self.c2).eq(entry)
+        # Pairs of entries first, by the lowest bit of their address. Written so, it is a quarter of a case statement's
+        # text, and simulators compare no addresses.
+        level: list[Value] = [
+            C(_packed(coefficients, ports), sum(map(len, ports)))
+            for name in names
+            for coefficients in TABLES[name]
+        ]
+        for number, bit in enumerate(Cat(self.index, chosen)):
+            level += level[-1:] * (len(level) % 2)
+            pairs = zip(level[::2], level[1::2], strict=True)
+            level = [
+                _wire(m, f"level_{number}_{n}", Mux(bit, high, low)) for n, (low, high) in enumerate(pairs)
+            ]
+        (entry,) = level
+        m.d.comb += Cat(ports).eq(entry)
         return m
