@@ -1,7 +1,12 @@
-"""Settings of all tests: the same examples in every run, no time limit on one of them, and interrupts that arrive."""
+"""Settings of all tests: the same examples in every run, no time limit on one of them, interrupts that arrive, and one
+cache for what they build."""
 
+import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # A shell starts what it runs in the background with interrupts ignored, and so would be whatever the tests start.
@@ -10,3 +15,15 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 settings.register_profile("hecaton", derandomize=True, deadline=None)
 settings.load_profile("hecaton")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Built models go to a cache of the session, which all of its workers share: most of the time is spent building."""
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    folder = session / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HECATON_CACHE", str(folder))
+        yield folder

@@ -87,7 +87,9 @@ class Cxxrtl(Backend):
         rules = Path(idle_evaluation.__file__).read_text()
         made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return cached_build(key, lambda folder: _build_model(folder, design.top, script, provider))
+        return cached_build(
+            key, lambda folder: _build_model(folder, design.top, script, provider, waves=self._waves)
+        )
 
     def provider(self) -> Path:
         """Folder with the objects that every model is linked with."""
@@ -153,13 +155,14 @@ def _script(design: Design, *, waves: bool) -> str:
     return f"read_rtlil <<rtlil\n{netlist}\nrtlil\nhierarchy -check -top {design.top}\n{PASSES}\n{write}\n"
 
 
-def _build_model(folder: Path, top: str, script: str, provider: Path) -> None:
+def _build_model(folder: Path, top: str, script: str, provider: Path, *, waves: bool) -> None:
     try:
         run_yosys(script, what=top, folder=folder)  # this Yosys sees no files but those below its folder
     except YosysError as error:
         raise SimulationError(f"yosys refuses {str(error).splitlines()[-1]}") from error
     model = folder / MODEL
-    model.write_text(idle_evaluation.rest_between_edges(model.read_text()))
+    if not waves:  # a dump has the clock of every module, evaluated or not
+        model.write_text(idle_evaluation.skip_unchanged(model.read_text()))
     log = folder / "build.log"
     compile_cxx(["-c", model, f"-I{runtime()}", "-o", folder / "model.o"], log, top)
     libraries = Path(cocotb_tools.config.libs_dir)

@@ -9,6 +9,8 @@ __all__ = ["kept_modules"]
 
 SMALL = 6
 """Largest number of operations per instance inside, of a module that only connects others."""
+ALONE = 48
+"""Least number of operations inside, of a module with one instance only that keeps its class."""
 MOST_STATEMENTS = 512
 """Largest number of statements that the copies of one module may add to a user: more compile slowly."""
 
@@ -20,10 +22,10 @@ _INSTANCE = re.compile(r"^  cell \\(\S+) ", re.MULTILINE)
 def kept_modules(text: str) -> list[str]:
     """Return the modules in ``text``, the RTLIL of a design, that keep a class of their own, in its order.
 
-    A class for each distinct block compiles in seconds, one for the whole design in minutes. But each class boundary
-    costs simulation time: values are copied across it, and a value that crosses several boundaries within a cycle makes
-    the whole model evaluate itself again for each. So a module is inlined if it has one instance only, or if it only
-    connects others (a row of the array, rows of rows) or is tiny (a bank of a buffer), while its copies stay small.
+    A class for each distinct block compiles in seconds, one for the whole design in minutes; and an instance in which
+    nothing has changed is not evaluated. But values are copied across the boundary of a class. So a module is inlined
+    if it only connects others (a row of the array, rows of rows) or is tiny (a bank of a buffer), while its copies stay
+    small, and if it has one instance only and is not large.
     """
     logic: dict[str, int] = {}
     children: dict[str, Counter[str]] = {}
@@ -47,9 +49,11 @@ def kept_modules(text: str) -> list[str]:
                 inner = (0, 1) if child in kept else whole
                 operations, cells = operations + copies * inner[0], cells + copies * inner[1]
             connects = operations <= SMALL * max(cells, 1)
-            if instances[name] > 1 and not (
-                connects and most_copies[name] * (operations + cells) <= MOST_STATEMENTS
-            ):
+            if instances[name] > 1:
+                inlined = connects and most_copies[name] * (operations + cells) <= MOST_STATEMENTS
+            else:  # the top has no instance
+                inlined = connects or operations < ALONE or not instances[name]
+            if not inlined:
                 kept.add(name)
             sizes[name] = operations, cells
         return sizes[name]

@@ -50,7 +50,6 @@ FOLDERS = [
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("HECATON_CACHE", str(tmp_path / "cache"))
     return tmp_path / "work"
 
 

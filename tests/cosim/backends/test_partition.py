@@ -1,4 +1,4 @@
-"""What becomes a C++ class of its own: large blocks with several instances, not what only connects them."""
+"""What becomes a C++ class of its own: large blocks, not what only connects them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.backends.partition import MOST_STATEMENTS, SMALL, kept_modules
+from cosim.backends.partition import ALONE, MOST_STATEMENTS, SMALL, kept_modules
 from cosim.run.gemm import emit_bench
 
 
@@ -28,12 +28,18 @@ def test_a_large_block_with_several_instances_is_kept() -> None:
     assert kept_modules(netlist({"pe": (70, {}), "top": (0, {"pe": 2})})) == ["pe"]
 
 
-def test_what_has_one_instance_is_dissolved() -> None:
-    assert kept_modules(netlist({"unit": (70, {}), "top": (0, {"unit": 1})})) == []
+@pytest.mark.parametrize(("operations", "kept"), [(ALONE - 1, []), (ALONE, ["unit"])])
+def test_what_has_one_instance_is_kept_if_it_is_large(operations: int, kept: list[str]) -> None:
+    assert kept_modules(netlist({"unit": (operations, {}), "top": (ALONE, {"unit": 1})})) == kept
+
+
+def test_a_large_block_with_one_instance_that_only_connects_is_dissolved() -> None:
+    design = {"pe": (70, {}), "rows": (ALONE, {"pe": ALONE}), "top": (0, {"rows": 1})}
+    assert kept_modules(netlist(design)) == ["pe"]
 
 
 def test_two_users_with_an_instance_each_make_two() -> None:
-    design = {"queue": (20, {}), "load": (80, {"queue": 1}), "store": (80, {"queue": 1})}
+    design = {"queue": (20, {}), "load": (8, {"queue": 1}), "store": (8, {"queue": 1})}
     assert kept_modules(netlist({**design, "top": (0, {"load": 1, "store": 1})})) == ["queue"]
 
 
@@ -54,7 +60,7 @@ def test_what_connects_much_is_kept() -> None:
 
 
 def test_operations_of_what_is_dissolved_count() -> None:
-    design = {"unit": (70, {}), "core": (1, {"unit": 1}), "top": (0, {"core": 2})}
+    design = {"unit": (ALONE - 1, {}), "core": (1, {"unit": 1}), "top": (0, {"core": 2})}
     assert kept_modules(netlist(design)) == ["core"]
 
 

@@ -217,7 +217,7 @@ def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(gemm, "save_image", spoil)
     with pytest.raises(
-        SimulationError, match="^cosim.benches.die on bench_die_4x4_bf16 failed: the die met a word"
+        SimulationError, match="^cosim.benches.die on bench_die_4x4_bf16 failed: the die read a word"
     ):
         run_gemm(Run(die(4, 4), (5, 3, 2), "nn").request)
 

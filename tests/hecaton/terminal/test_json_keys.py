@@ -158,6 +158,5 @@ def test_commands_print_the_documented_keys(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HECATON_CACHE", str(tmp_path / "cache"))
     assert cli.run([*line.split(), "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == documented_keys(line, *options)

@@ -202,8 +202,8 @@ def test_the_host_port_reaches_one_die_or_all() -> None:
 
 @pytest.mark.parametrize("response", ["b", "r"])
 def test_an_error_of_any_memory_is_an_error_of_the_package(response: str) -> None:
-    dut = Package(system=system(2, 2), direct=True)
-    axi = f"io_east_1_m_axi_{response}"
+    dut = Package(system=system(2, 1), direct=True)
+    axi = f"io_west_1_m_axi_{response}"
 
     async def bench(ctx: Any) -> None:
         ctx.set(signal(dut, f"{axi}resp"), 2)

@@ -28,7 +28,6 @@ def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
         ),
         *("--flits", "5", "--seed", "3", "--stall", "0.2", "--records", str(records), "--json"),
         *("-P", "nop.flit_bits=32", "-P", "memory.word_bytes=8"),
-        environment={"HECATON_CACHE": str(tmp_path / "cache")},
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
@@ -51,7 +50,6 @@ def test_one_die_has_nothing_to_do_and_a_table(tmp_path: Path) -> None:
     done = hecaton(
         *("cosim", "collective", "--op", "all-gather", "--mesh", "1x1", "--flits", "3"),
         *("--records", str(tmp_path)),
-        environment={"HECATON_CACHE": str(tmp_path / "cache")},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("all-gather, chain, 3 flits a die, bf16, seed 0")

@@ -13,7 +13,7 @@ GEMM = ("cosim", "gemm", "--m", "3", "--k", "4", "--n", "5", "-P", "die.rows=2",
 def test_files_that_are_asked_for(tmp_path: Path) -> None:
     done = hecaton(
         *GEMM, "--trace", "new/gemm.json", "--waves", "new/gemm.fst", "--json",
-        cwd=tmp_path, environment={"HECATON_CACHE": str(tmp_path / "cache")},
+        cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["mismatches"] == 0

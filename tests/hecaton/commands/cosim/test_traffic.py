@@ -10,11 +10,10 @@ import pytest
 from tests.hecaton.command import documented_keys, hecaton, refused
 
 
-def test_one_load_as_json(tmp_path: Path) -> None:
+def test_one_load_as_json() -> None:
     done = hecaton(
         *("cosim", "traffic", "--mesh", "1x2", "--rate", "0.3", "--cycles", "200", "--warmup", "20"),
         *("--seed", "3", "--json"),
-        environment={"HECATON_CACHE": str(tmp_path)},
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
@@ -31,7 +30,6 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
     done = hecaton(
         *("cosim", "traffic", "--mesh", "1x1", "--sweep", "--step", "0.4", "--cycles", "50", "--warmup", "0"),
         *("--json", "-P", "nop.coordinate_bits=1", "-o", str(plot)),
-        environment={"HECATON_CACHE": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
@@ -42,7 +40,7 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
     assert plot.read_text(encoding="utf-8").startswith("<?xml")
 
 
-def test_flips_cost_cycles_and_no_flit(tmp_path: Path) -> None:
+def test_flips_cost_cycles_and_no_flit() -> None:
     done = hecaton(
         *("cosim", "traffic", "--mesh", "1x2", "--rate", "1", "--cycles", "300", "--warmup", "20", "--json"),
         *(
@@ -56,7 +54,6 @@ def test_flips_cost_cycles_and_no_flit(tmp_path: Path) -> None:
             "-P",
             "link.latency_seconds=5e-9",
         ),
-        environment={"HECATON_CACHE": str(tmp_path)},
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
@@ -72,11 +69,10 @@ def test_flips_cost_cycles_and_no_flit(tmp_path: Path) -> None:
     assert data["throughput_cost"] == pytest.approx(cost, rel=1e-12)
 
 
-def test_a_dead_link_is_named_and_no_hang(tmp_path: Path) -> None:
+def test_a_dead_link_is_named_and_no_hang() -> None:
     done = hecaton(
         *("cosim", "traffic", "--mesh", "2x2", "--rate", "0.2", "--cycles", "300", "--warmup", "0", "--json"),
         *("--links", "--dead-link", "3:1@100", "-P", "link.timeout_cycles=200"),
-        environment={"HECATON_CACHE": str(tmp_path)},
     )
     data = json.loads(done.stdout)
     assert set(data) == documented_keys("cosim traffic", "--rate", "--links", "--links and --rate")
