@@ -78,9 +78,9 @@ SUM_BYTES = 4
 BUFFER_ADDRESS_BITS = 20
 """Width of a buffer address in a command: no bank, and no scratchpad, is deeper than 2 ** 20 words."""
 
-SCRATCHPAD_READERS = 6
+SCRATCHPAD_READERS = 7
 """Words that a die reads from its scratchpad in a cycle, besides what goes to the links: two feed units and the feed of
-sums one each, the vector unit two, the store unit one."""
+sums one each, the vector unit three, the store unit one."""
 
 
 class DieSpec(StrictModel):
