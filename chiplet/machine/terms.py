@@ -115,7 +115,7 @@ class DieTerms(StrictModel):
     ] = 1.0
     scratchpad_read: Annotated[
         float, Field(description="cycles from the read of a word of the scratchpad to its use")
-    ] = 2.0
+    ] = 1.0
     feed_post: Annotated[
         float,
         Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED"),
@@ -131,17 +131,17 @@ class DieTerms(StrictModel):
     ] = 2.0
     panel_post: Annotated[
         float, Field(description="cycles from the last sum to the semaphore of its panel")
-    ] = 2.0
+    ] = 1.0
     drain_command: Annotated[
         float, Field(description="cycles from a DRAIN at the head of its queue to its semaphores")
     ] = 1.0
     drain_read: Annotated[
         float, Field(description="cycles from the read of a row of sums to its place in words")
-    ] = 3.0
+    ] = 2.0
     drain_post: Annotated[
         float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0
     store_post: Annotated[
         float, Field(description="cycles from the last word of a STORE to its semaphore")
     ] = 1.0
-    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 3.0
+    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 1.0

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from cosim.observe.units import FETCH, OBSERVED_UNITS, RUNNING, Unit
 from cosim.program.command import Command
-from rtl.interface.isa import Opcode, Side, Target
+from rtl.interface.isa import Side
 
 __all__ = ["Change", "Interval", "die_events", "high", "trace_json"]
 
@@ -222,12 +222,8 @@ def _name(index: int, command: Command) -> str:
 def _arguments(command: Command) -> dict[str, Any]:
     """The fields of a command, with names instead of numbers where there are names."""
     fields: dict[str, Any] = dict(command.all_fields)
-    if command.opcode == Opcode.LOAD:
-        fields["target"] = Target(fields["target"]).name.lower()
     if "side" in fields:
         fields["side"] = Side(fields["side"]).name.lower()
-    for name in fields.keys() & {"wait", "post", "panel_wait", "panel_post", "word_wait", "word_post"}:
-        fields[name] = [bit for bit in range(fields[name].bit_length()) if fields[name] >> bit & 1]
     return fields
 
 

@@ -25,7 +25,7 @@ LOADS_UNDER_WAY = 4
 """Commands of the load unit whose words have not all come."""
 COMMANDS_READ = 2
 """Commands of a unit whose words are being read from the scratchpad, and wait for their use."""
-WORDS_READ = 4
+WORDS_READ = 3
 """Words that a unit has read from the scratchpad, and not used."""
 DRAINS_UNDER_WAY = 2
 """Commands of the drain unit whose rows have been asked for, or some of them."""
