@@ -84,6 +84,28 @@ def total(m: Module, a: Value, b: Value, *, dtype: Dtype, stages: int, maximum: 
     return _fp32_sum(m, a, b, stages, maximum) if dtype == "bf16" else _int32_sum(m, a, b, stages)
 
 
+class Bf16Rounding(Block):
+    """:func:`rounded_bf16` as a block of its own, for rows of sums.
+
+    Members
+    -------
+    i : In(32), o : Out(16)
+        An fp32 value, and its bf16 pattern in the same cycle.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(32), "o": Out(16)})
+
+    @property
+    def block_name(self) -> str:
+        return "bf16_rounding"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(rounded_bf16(self.i))
+        return m
+
+
 class Adder(Block):
     """Pipelined adder: ``o`` is ``a + b`` of ``stages`` cycles ago, in fp32 (``bf16``) or int32 (``int8``).
 

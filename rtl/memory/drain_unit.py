@@ -17,7 +17,7 @@ from amaranth.utils import exact_log2
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorReadPort
-from rtl.compute.mac import rounded_bf16
+from rtl.compute.mac import Bf16Rounding
 from rtl.interface.isa import COUNT_BITS, DRAIN
 from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
@@ -92,7 +92,7 @@ class DrainUnit(Block):
         place(m, platform, "commands", commands)
         place(m, platform, "rows", rows)
         reading = self._elaborate_reader(m, commands, rows)
-        writing = self._elaborate_writer(m, commands, rows)
+        writing = self._elaborate_writer(m, platform, commands, rows)
         m.d.comb += [
             self.busy.eq(reading | commands.o.valid | writing),
             self.idle.eq(~self.busy),
@@ -153,7 +153,7 @@ class DrainUnit(Block):
             ]
         return active
 
-    def _elaborate_writer(self, m: Module, commands: Queue, rows: Queue) -> Signal:
+    def _elaborate_writer(self, m: Module, platform: object, commands: Queue, rows: Queue) -> Signal:
         """Put rows of sums into words and write them; return whether a command is being carried out."""
         cols = self._die.cols
         word_parts = self._word_bytes // STROBE_BYTES
@@ -194,7 +194,9 @@ class DrainUnit(Block):
             over.eq(take_row & last_row & last_panel),
             commands.o.ready.eq(~begun | over),
         ]
-        placed, row_strobe = self._place_row(m, rows.o.payload, command, cast, last_panel, column[:part_bits])
+        placed, row_strobe = self._place_row(
+            m, platform, rows.o.payload, command, cast, last_panel, column[:part_bits]
+        )
         with m.If(sent):
             m.d.sync += [
                 parts.eq(parts[word_parts * STROBE_BITS :]),
@@ -234,20 +236,36 @@ class DrainUnit(Block):
         return begun | strobe.any()
 
     def _place_row(
-        self, m: Module, sums: Signal, command: Any, cast: Any, last_panel: Signal, offset: Any
+        self,
+        m: Module,
+        platform: object,
+        sums: Signal,
+        command: Any,
+        cast: Any,
+        last_panel: Signal,
+        offset: Any,
     ) -> tuple[Signal, Signal]:
         """A row of sums shifted to its place in words, and the parts of the words that it fills."""
         cols = self._die.cols
         word_parts = self._word_bytes // STROBE_BYTES
         row_words = -(-(2 * cols + word_parts - 2) // word_parts)
         columns = Signal(range(cols + 1))
-        m.d.comb += columns.eq(Mux(last_panel, command.last_cols, cols))
-        kept = [sums.word_select(c, 32) & (c < columns).replicate(32) for c in range(cols)]
+        kept = Signal(cols)
         row = Signal(cols * 32)
-        m.d.comb += row.eq(Cat(kept))
+        m.d.comb += [
+            columns.eq(Mux(last_panel, command.last_cols, cols)),
+            kept.eq((Const(1, 1) << columns) - 1),
+            row.eq(sums & Cat(bit.replicate(32) for bit in kept)),
+        ]
         if self._die.dtype == "bf16":
+            rounded = []
+            for c in range(cols):
+                rounding = Bf16Rounding()
+                place(m, platform, f"rounding_{c}", rounding)
+                m.d.comb += rounding.i.eq(sums.word_select(c, 32))
+                rounded.append(rounding.o & kept[c].replicate(16))
             with m.If(cast):
-                m.d.comb += row.eq(Cat(rounded_bf16(value) for value in kept))
+                m.d.comb += row.eq(Cat(rounded))
 
         # Shifted to its place step by step: a shift by any number of bits would tie every bit to every other.
         placed = Signal(row_words * word_parts * STROBE_BITS)
@@ -265,6 +283,6 @@ class DrainUnit(Block):
         m.d.comb += [
             filled.eq(offset + Mux(cast, columns, columns << 1)),
             cleared.eq(Mux(last_panel, (filled + word_parts - 1) >> part_bits << part_bits, filled)),
-            strobe.eq(Cat((n >= offset) & (n < cleared) for n in range(len(strobe)))),
+            strobe.eq((Const(1, 1) << cleared) - (Const(1, 1) << offset)),
         ]
         return placed, strobe
