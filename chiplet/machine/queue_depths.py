@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMANDS_AHEAD", "COMMANDS_WAITING", "QUEUED_FLITS"]
+__all__ = ["COMMANDS_AHEAD", "COMMANDS_WAITING", "COMMAND_READS", "QUEUED_FLITS"]
 
-COMMANDS_AHEAD = 4
+COMMANDS_AHEAD = 16
 """Commands that the command processor has asked for or holds until they are handed out."""
+
+COMMAND_READS = 16
+"""Reads in flight of a command processor, beside those of the load unit."""
 
 COMMANDS_WAITING = 2
 """Commands that wait for a unit of the engine while it is busy with another."""

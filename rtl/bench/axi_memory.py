@@ -7,13 +7,13 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, connect, flipped
 from amaranth.utils import exact_log2
 
+from chiplet.machine.queue_depths import COMMAND_READS
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.bench.memory import BenchMemory, MemorySettings
 from rtl.block import Block, place
 from rtl.interface.axi import AxiPort
 from rtl.interface.memory_port import request_layout, response_layout
 from rtl.lib.queue import Queue
-from rtl.package.memory_plane import COMMAND_READS
 
 __all__ = ["AxiBenchMemory"]
 

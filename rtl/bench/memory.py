@@ -7,10 +7,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from chiplet.machine.queue_depths import COMMAND_READS
 from rtl.bench.xorshift import next_random
 from rtl.block import Block, Bundle
 from rtl.interface.memory_port import MemoryPort, request_layout
-from rtl.package.memory_plane import COMMAND_READS
 
 __all__ = ["CONTENTS", "BenchMemory", "MemorySettings"]
 
@@ -60,7 +60,7 @@ class BenchMemory(Block):
     depth : int
         Words.
     outstanding : int
-        Reads in flight of the load unit; there is room for 8 more, for the command processor.
+        Reads in flight of the load unit; there is room for those of the command processor.
 
     Members
     -------

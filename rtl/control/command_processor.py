@@ -1,38 +1,35 @@
-"""Command processor: reads a die's program from memory, hands commands to the queues, keeps the semaphores.
+"""Command processor: hands the commands of a program to the queues of their units, and keeps the semaphores.
 
 Commands are handed out in program order, and each unit takes its own in that order. So a program that is correct when
 its commands run one after the other cannot block: whatever a command waits for is posted by an earlier command, which
 has already been handed out.
 """
 
-from functools import reduce
-from operator import or_
-from typing import Any
+from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.queue_depths import COMMANDS_AHEAD
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, place
+from rtl.control.program_reader import ProgramReader
+from rtl.control.semaphores import Semaphores, semaphore_rank
 from rtl.interface.isa import (
-    COMMAND_BITS,
     COUNT_BITS,
     HEADER,
     LAYOUTS,
     MEMORY_ADDRESS_BITS,
-    SEMAPHORE_BITS,
     SEMAPHORES,
     SET,
     SET_PLACES,
     Opcode,
 )
 from rtl.interface.memory_port import request_layout
-from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
-from rtl.lib.queue import Queue
+from rtl.interface.semaphore_port import SemaphorePort
+from rtl.lib.sram_queue import SramQueue
 
-__all__ = ["ENGINE", "UNITS", "CommandProcessor", "Semaphores"]
+__all__ = ["ENGINE", "UNITS", "CommandProcessor"]
 
 UNITS = {
     "load": Opcode.LOAD,
@@ -41,6 +38,7 @@ UNITS = {
     "feed_sums": Opcode.FEED_SUMS,
     "array": Opcode.GEMM,
     "drain": Opcode.DRAIN,
+    "vector": Opcode.VECTOR,
     "store": Opcode.STORE,
 }
 """Units with a queue here, and the command that each takes."""
@@ -49,84 +47,8 @@ ENGINE = {"send": Opcode.SEND, "receive": Opcode.RECEIVE}
 """Commands of the engine, which has a queue for each of its units."""
 
 
-def _semaphore_rank(port: str) -> int:
-    """Order of semaphore ports in Verilog: ``wait`` and ``post`` of all units, then ``take``, ``ok``, and the host."""
-    if port == "host_post":
-        return 3
-    return {"take": 1, "ok": 2}.get(port.rsplit("_", 1)[-1], 0)
-
-
-def _set_value(setting: Any, number: int) -> Value:
-    """The value that a SET gives a semaphore."""
-    return reduce(
-        or_,
-        (Mux(setting[f"semaphore_{n}"] == number, setting[f"value_{n}"], 0) for n in range(SET_PLACES)),
-    )
-
-
-class Semaphores(Block):
-    """Counting semaphores. Each may have any number of posters, but only one unit that waits on it.
-
-    Parameters
-    ----------
-    units : tuple of str
-        Those that wait and post.
-    posters : tuple of str
-        Those that only post.
-
-    Members
-    -------
-    set : In(SEMAPHORES), values : In(SEMAPHORE_BITS).array(SEMAPHORES)
-        Semaphores that are given a value, and the value of each.
-    units : In(SemaphorePort).array
-        Of each unit.
-    posts : In(SEMAPHORES).array
-        Semaphores that each poster posts.
-    """
-
-    def __init__(self, units: tuple[str, ...], posters: tuple[str, ...] = ()) -> None:
-        self._units, self._posters = units, posters
-        super().__init__(
-            {
-                "set": In(SEMAPHORES),
-                "values": In(SEMAPHORE_BITS).array(SEMAPHORES),
-                "units": In(SemaphorePort()).array(len(units)),
-                "posts": In(SEMAPHORES).array(len(posters)),
-            },
-            names={
-                "values": "set",
-                "units": units.__getitem__,
-                "posts": lambda n: f"{posters[n]}_post",
-            },
-        )
-
-    @property
-    def block_name(self) -> str:
-        name = f"semaphores_{len(self._units)}"
-        return f"{name}_{len(self._posters)}" if self._posters else name
-
-    def port_rank(self, name: str) -> int:
-        return _semaphore_rank(name)
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        empty = Signal(SEMAPHORES)
-        values = [Signal(SEMAPHORE_BITS, name=f"value_{s}") for s in range(SEMAPHORES)]
-        m.d.comb += empty.eq(Cat(value == 0 for value in values))
-        for unit in self.units:
-            m.d.comb += unit.ok.eq(~(unit.wait & empty).any())
-        for s, value in enumerate(values):
-            posts = sum((post[s] for post in (*(unit.post for unit in self.units), *self.posts)), start=0)
-            takes = Cat(unit.take & unit.wait[s] for unit in self.units).any()
-            with m.If(self.set[s]):
-                m.d.sync += value.eq(self.values[s])
-            with m.Else():
-                m.d.sync += value.eq(value + posts - takes)
-        return m
-
-
 class CommandProcessor(Block):
-    """Fetch, dispatch and semaphores.
+    """Dispatch and semaphores.
 
     Parameters
     ----------
@@ -134,51 +56,84 @@ class CommandProcessor(Block):
         The memory that holds the program.
     queue_depth : int
         Commands that each unit's queue holds.
+    units : tuple of str
+        Which of :data:`UNITS` the die has, in that order.
     engine_units : tuple of str
         Units of the engine, which have queues of their own; none without an engine.
+    macro : bool
+        Whether the SRAMs of the queues are hard macros.
 
     Members
     -------
     start, address, commands
-        Begin a program: memory word of its first command, and number of commands.
-    running, done, error : Out(1)
-        A program runs; one has ended; a word was not a command, and the program stopped there.
+        Begin a program: memory word of its first command, and number of commands. All semaphores become 0.
+    stop : In(1)
+        There was an error: the program ends where it is, and none begins.
+    running, done : Out(1)
+        A program runs; one has ended.
+    unknown, overflow : Out(1)
+        The next command is none of this die; a semaphore was counted beyond what it holds.
     units_idle : In(1)
         No unit has a command.
     request : Out(stream), response : In(stream)
         Reads of the program, and the words read.
-    load, feed_activation, feed_weight, feed_sums, array, drain, store : Out(stream)
-        Commands of each unit.
+    {unit} : Out(stream)
+        Commands of each of ``units``.
     send, receive : Out(stream)
         Commands of the engine; only if there is one.
     semaphores : In(SemaphorePort).array
-        Of each unit, in the order of :data:`UNITS`, then of those of the engine.
+        Of each of ``units``, then of those of the engine.
+    available : Out(SEMAPHORES)
+        Semaphores above zero.
     host_post : In(SEMAPHORES)
         Semaphores that software posts; only if there is an engine.
+    commands_out, fetch_words, stall_request, stall_fetch, stall_queue : Out(1)
+        For the counters: a command is handed out; a word of the program comes; a read is not taken; the next command
+        has not come; it finds no room in its queue.
+    array_over : Out(1)
+        All commands have been handed out, and no GEMM waits in its queue.
     """
 
-    def __init__(self, *, memory: MemorySpec, queue_depth: int, engine_units: tuple[str, ...] = ()) -> None:
-        self._memory, self._queue_depth = memory, queue_depth
+    def __init__(
+        self,
+        *,
+        memory: MemorySpec,
+        queue_depth: int,
+        units: tuple[str, ...] = tuple(UNITS),
+        engine_units: tuple[str, ...] = (),
+        macro: bool = False,
+    ) -> None:
+        self._memory, self._queue_depth, self._macro = memory, queue_depth, macro
+        self._units = {unit: UNITS[unit] for unit in units}
         self._engine = ENGINE if engine_units else {}
-        self._waiting = (*UNITS, *engine_units)
+        self._waiting = (*units, *engine_units)
         self._posters = ("host",) if engine_units else ()
         super().__init__(
             {
                 "start": In(1),
                 "address": In(MEMORY_ADDRESS_BITS),
                 "commands": In(COUNT_BITS),
+                "stop": In(1),
                 "running": Out(1),
                 "done": Out(1),
-                "error": Out(1),
+                "unknown": Out(1),
+                "overflow": Out(1),
                 "units_idle": In(1),
                 "request": Out(stream.Signature(request_layout(memory.word_bytes).size)),
                 "response": In(stream.Signature(8 * memory.word_bytes)),
                 **{
                     name: Out(stream.Signature(LAYOUTS[opcode].size))
-                    for name, opcode in {**UNITS, **self._engine}.items()
+                    for name, opcode in {**self._units, **self._engine}.items()
                 },
                 "semaphores": In(SemaphorePort()).array(len(self._waiting)),
+                "available": Out(SEMAPHORES),
                 **({"host_post": In(SEMAPHORES)} if engine_units else {}),
+                "commands_out": Out(1),
+                "fetch_words": Out(1),
+                "stall_request": Out(1),
+                "stall_fetch": Out(1),
+                "stall_queue": Out(1),
+                "array_over": Out(1),
             },
             names={"semaphores": self._waiting.__getitem__},
         )
@@ -189,7 +144,7 @@ class CommandProcessor(Block):
         return f"{name}_engine" if self._engine else name
 
     def port_rank(self, name: str) -> int:
-        return _semaphore_rank(name)
+        return semaphore_rank(name)
 
     @property
     def observed(self) -> bool:
@@ -197,115 +152,99 @@ class CommandProcessor(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words = self._memory.command_words
-
-        # Read the program ahead, as far as the queue of fetched commands has room.
-        ahead = COMMANDS_AHEAD
-        fetched = Queue(width=COMMAND_BITS, depth=ahead)
-        place(m, platform, "fetched", fetched)
-        fetch_address = Signal(MEMORY_ADDRESS_BITS)
-        to_ask = Signal(COUNT_BITS)  # commands
-        to_do = Signal(COUNT_BITS)
-        ask_word = Signal(range(max(words, 2)))
-        got_word = Signal(range(max(words, 2)))
-        asked = Signal(range(ahead + 1))  # commands on their way or in the queue
-        request = Signal(request_layout(self._memory.word_bytes))
-        sent = Signal()
-        command_asked = Signal()
-        command_done = Signal()
-        m.d.comb += [
-            request.tag.eq(1),
-            request.address.eq(fetch_address),
-            self.request.payload.eq(request),
-            self.request.valid.eq((to_ask != 0) & (asked != ahead)),
-            sent.eq(self.request.valid & self.request.ready),
-            command_asked.eq(sent & (ask_word == words - 1)),
-        ]
-        m.d.sync += asked.eq(asked + command_asked - command_done)
-        with m.If(sent):
-            m.d.sync += [
-                fetch_address.eq(fetch_address + 1),
-                ask_word.eq(Mux(command_asked, 0, ask_word + 1)),
-            ]
-        with m.If(command_asked):
-            m.d.sync += to_ask.eq(to_ask - 1)
-
-        # Words come in order: the last one completes the command.
-        parts = [Signal(8 * self._memory.word_bytes, name=f"part_{n}") for n in range(words - 1)]
-        m.d.comb += [
-            self.response.ready.eq(1),
-            fetched.i.valid.eq(self.response.valid & (got_word == words - 1)),
-            fetched.i.payload.eq(Cat(*parts, self.response.payload)),
-        ]
-        with m.If(self.response.valid):
-            m.d.sync += got_word.eq(Mux(got_word == words - 1, 0, got_word + 1))
-            if parts:
-                with m.If(got_word != words - 1):
-                    m.d.sync += Array(parts)[got_word].eq(self.response.payload)
-
+        reader = ProgramReader(memory=self._memory, macro=self._macro)
         semaphores = Semaphores(self._waiting, self._posters)
+        place(m, platform, "reader", reader)
         place(m, platform, "semaphores", semaphores)
-        command = fetched.o.payload
-        opcode = HEADER(command[: HEADER.size]).opcode
-        setting = SET(command[: SET.size])
-        is_set = Signal()
-        known = [is_set]
-        accepted = [is_set]
-        queues_idle = []
-        m.d.comb += [
-            is_set.eq(self.running & fetched.o.valid & (opcode == Opcode.SET)),
-            semaphores.set.eq(
-                Mux(is_set, semaphore_mask(*(setting[f"semaphore_{n}"] for n in range(SET_PLACES))), 0)
-            ),
-            *(value.eq(_set_value(setting, s)) for s, value in enumerate(semaphores.values)),
-        ]
-        outgoing = {unit: getattr(self, unit) for unit in UNITS}
+        connect(m, reader.request, flipped(self.request))
+        connect(m, flipped(self.response), reader.response)
+        for waiting, unit in zip(self.semaphores, semaphores.units, strict=True):
+            connect(m, flipped(waiting), unit)
         if self._engine:
-            outgoing |= {"send": self.send, "receive": self.receive}
-        for unit, code in UNITS.items():
+            m.d.comb += semaphores.posts[0].eq(self.host_post)
+
+        begin, command_out = Signal(), Signal()
+        present = Signal()  # a command is here to be handed out
+        command = reader.command.payload
+        opcode = HEADER(command[: HEADER.size]).opcode
+        m.d.comb += [
+            begin.eq(self.start & ~self.running & ~self.stop),
+            reader.start.eq(begin),
+            reader.address.eq(self.address),
+            reader.commands.eq(self.commands),
+            reader.command.ready.eq(command_out),
+            semaphores.clear.eq(begin),
+            self.available.eq(semaphores.available),
+            self.overflow.eq(semaphores.overflow),
+            present.eq(self.running & reader.command.valid),
+        ]
+
+        is_set, set_over = self._elaborate_set(m, semaphores, present, command, opcode)
+        known, accepted = [is_set], [set_over]
+        queues_idle = {}
+        for unit, code in self._units.items():
             layout = LAYOUTS[code]
-            queue = Queue(width=layout.size, depth=self._queue_depth)
+            queue = SramQueue(width=layout.size, depth=self._queue_depth, macro=self._macro)
             place(m, platform, f"{unit}_queue", queue)
+            connect(m, queue.o, flipped(getattr(self, unit)))
             mine = Signal(name=f"{unit}_mine")
-            connect(m, queue.o, flipped(outgoing[unit]))
             m.d.comb += [
-                mine.eq(self.running & fetched.o.valid & (opcode == code)),
+                mine.eq(present & (opcode == code)),
                 queue.i.valid.eq(mine),
                 queue.i.payload.eq(command[: layout.size]),
             ]
             known.append(mine)
             accepted.append(mine & queue.i.ready)
-            queues_idle.append(~queue.o.valid)
+            queues_idle[unit] = ~queue.o.valid
         for name, code in self._engine.items():
+            outgoing = getattr(self, name)
             mine = Signal(name=f"{name}_mine")
             m.d.comb += [
-                mine.eq(self.running & fetched.o.valid & (opcode == code)),
-                outgoing[name].valid.eq(mine),
-                outgoing[name].payload.eq(command[: LAYOUTS[code].size]),
+                mine.eq(present & (opcode == code)),
+                outgoing.valid.eq(mine),
+                outgoing.payload.eq(command[: LAYOUTS[code].size]),
             ]
             known.append(mine)
-            accepted.append(mine & outgoing[name].ready)
-        for waiting, unit in zip(self.semaphores, semaphores.units, strict=True):
-            connect(m, flipped(waiting), unit)
-        if self._engine:
-            m.d.comb += semaphores.posts[0].eq(self.host_post)
-        m.d.comb += [command_done.eq(Cat(accepted).any()), fetched.o.ready.eq(command_done)]
+            accepted.append(mine & outgoing.ready)
 
+        to_do = Signal(COUNT_BITS)
         finished = Signal()
-        m.d.comb += finished.eq((to_do == 0) & Cat(queues_idle).all() & self.units_idle)
-        with m.If(command_done):
+        m.d.comb += [
+            command_out.eq(Cat(accepted).any()),
+            self.unknown.eq(present & ~Cat(known).any()),
+            finished.eq((to_do == 0) & Cat(queues_idle.values()).all() & self.units_idle),
+            self.commands_out.eq(command_out),
+            self.fetch_words.eq(self.response.valid & self.response.ready),
+            self.stall_request.eq(self.request.valid & ~self.request.ready),
+            self.stall_fetch.eq(self.running & (to_do != 0) & ~reader.command.valid),
+            self.stall_queue.eq(present & ~is_set & ~command_out),
+            self.array_over.eq((to_do == 0) & queues_idle.get("array", 1)),
+        ]
+        with m.If(command_out):
             m.d.sync += to_do.eq(to_do - 1)
-        with m.If(self.running):
-            with m.If(fetched.o.valid & ~Cat(known).any()):
-                m.d.sync += [self.error.eq(1), self.running.eq(0)]
-            with m.Elif(finished):
-                m.d.sync += [self.done.eq(1), self.running.eq(0)]
-        with m.Elif(self.start & ~self.error):
-            m.d.sync += [
-                self.running.eq(1),
-                self.done.eq(0),
-                fetch_address.eq(self.address),
-                to_ask.eq(self.commands),
-                to_do.eq(self.commands),
-            ]
+        with m.If(begin):
+            m.d.sync += [self.running.eq(1), self.done.eq(0), to_do.eq(self.commands)]
+        with m.Elif(self.stop):
+            m.d.sync += self.running.eq(0)
+        with m.Elif(self.running & finished):
+            m.d.sync += [self.done.eq(1), self.running.eq(0)]
         return m
+
+    def _elaborate_set(
+        self, m: Module, semaphores: Semaphores, present: Signal, command: Signal, opcode: Signal
+    ) -> tuple[Signal, Signal]:
+        """Carry out a SET, one semaphore in each cycle; return whether it is one, and whether it is over."""
+        setting = SET(command[: SET.size])
+        is_set, over = Signal(name="is_set"), Signal(name="set_over")
+        place_number = Signal(range(SET_PLACES))
+        numbers = Array([*(setting[f"semaphore_{n}"] for n in range(SET_PLACES)), 0])
+        values = Array(setting[f"value_{n}"] for n in range(SET_PLACES))
+        m.d.comb += [
+            is_set.eq(present & (opcode == Opcode.SET)),
+            over.eq(is_set & ((place_number == SET_PLACES - 1) | (numbers[place_number + 1] == 0))),
+            semaphores.set_number.eq(Mux(is_set, numbers[place_number], 0)),
+            semaphores.set_value.eq(values[place_number]),
+        ]
+        with m.If(is_set):
+            m.d.sync += place_number.eq(Mux(over, 0, place_number + 1))
+        return is_set, over

@@ -43,6 +43,7 @@ __all__ = [
     "LAYOUTS",
     "LOAD",
     "MEMORY_ADDRESS_BITS",
+    "NUMBER_BITS",
     "RECEIVE",
     "SEMAPHORES",
     "SEMAPHORE_BITS",

@@ -9,12 +9,17 @@ __all__ = [
     "COUNTERS",
     "COUNTER_BITS",
     "ENGINE_COUNTERS",
+    "ERROR",
+    "MEMORY_LAST",
     "POST",
+    "POST_HIGH",
     "PROGRAM",
     "REGISTERS",
     "SIDES",
     "SIDE_COUNTERS",
     "STATUS",
+    "WAITING",
+    "WATCHDOG",
     "counter_address",
 ]
 
@@ -22,7 +27,7 @@ COUNTER_BITS = 48
 ADDRESS_BITS = 8
 
 CONTROL = 0x00
-"""Write 1: start the program. Counters are cleared. Nothing happens while a program runs."""
+"""Write 1: start the program. Semaphores and counters are cleared. Nothing happens while a program runs."""
 STATUS = 0x01
 """Read: bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 a dead link in the north, east, south, west."""
 PROGRAM = 0x02
@@ -30,11 +35,21 @@ PROGRAM = 0x02
 COMMANDS = 0x03
 """Number of commands in the program."""
 POST = 0x04
-"""Write: post the semaphores whose bit is 1. Only on a die with an engine."""
+"""Write: post the semaphores 1 to 31 whose bit is 1. Only on a die with an engine."""
+POST_HIGH = 0x05
+"""Write: post the semaphores 32 to 63, bit 0 for semaphore 32. Only on a die with an engine."""
+ERROR = 0x06
+"""Read: bits 0 to 3 code of the first error, bits 8 to 12 its unit, bits 16 to 23 sources of errors so far."""
+WAITING = 0x07
+"""Read: units that wait for semaphores now, one bit each by the numbers of :data:`rtl.interface.error_codes`."""
+MEMORY_LAST = 0x08
+"""Last memory word that a program may read or write; all ones after a reset."""
+WATCHDOG = 0x09
+"""Cycles without progress after which a program ends with an error; 0: it may wait for ever, as after a reset."""
 FIRST_COUNTER = 0x10
 
 REGISTERS: Mapping[str, tuple[int, str]] = {
-    "control": (CONTROL, "write 1 to start the program; counters are cleared"),
+    "control": (CONTROL, "write 1 to start the program; semaphores and counters are cleared"),
     "status": (
         STATUS,
         "bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 dead link in the north, east, south, west",
@@ -43,13 +58,32 @@ REGISTERS: Mapping[str, tuple[int, str]] = {
     "commands": (COMMANDS, "number of commands in the program"),
     "post": (
         POST,
-        "write: post the semaphores whose bit is 1 (all dies of a package at once); only on a die with an engine",
+        "write: post the semaphores 1 to 31 whose bit is 1 (all dies of a package at once); only on a die with an engine",
+    ),
+    "post_high": (POST_HIGH, "write: the same for semaphores 32 to 63, bit 0 for semaphore 32"),
+    "error": (
+        ERROR,
+        "bits 0 to 3 code of the first error, bits 8 to 12 its unit, bits 16 to 23 number of errors",
+    ),
+    "waiting": (WAITING, "units that wait for semaphores now, one bit each by the number of the unit"),
+    "memory_last": (
+        MEMORY_LAST,
+        "last memory word that the program may use; beyond it a request is an error; all ones after a reset",
+    ),
+    "watchdog": (
+        WATCHDOG,
+        "cycles without progress after which the program ends with an error; 0, as after a reset: it waits for ever",
     ),
 }
 """Every register but the counters: its address and its use."""
 
 COUNTERS: Mapping[str, str] = {
     "cycles": "cycles from start to done",
+    "commands_out": "commands handed out to the units",
+    "fetch_words": "words of the program that came",
+    "fetch_stall_request": "cycles in which a read request of the program was not taken",
+    "dispatch_stall_fetch": "cycles in which the next command had not come",
+    "dispatch_stall_queue": "cycles in which the next command found the queue of its unit full",
     "array_first": "cycle in which the first weight vector entered the array",
     "array_last": "cycle in which the last row of sums left the accumulator adders",
     "array_busy": "activation vectors sent into the array",
@@ -58,16 +92,37 @@ COUNTERS: Mapping[str, str] = {
     "macs": "multiply-adds on elements that exist",
     "weight_reads": "vectors read from the weight buffer",
     "sums": "rows of sums completed by the accumulator adders",
+    "lost_fetch": "cycles without an activation vector: a GEMM, or what it waits for, is still to be handed out",
+    "lost_load": "cycles without an activation vector: the array unit waits while operands are loaded or fed",
+    "lost_drain": "cycles without an activation vector: the array unit waits for room for sums",
+    "lost_fill": "cycles without an activation vector: weights enter the array, or its last sums leave it",
+    "lost_store": "cycles behind the last GEMM: sums are drained and stored",
     "load_busy": "cycles in which the load unit had a command",
     "load_stall_semaphore": "cycles in which the load unit waited for semaphores",
     "load_stall_request": "cycles in which a read request was not taken",
-    "load_words": "words loaded into the operand buffers and the exchange buffer",
+    "load_words": "words loaded into the scratchpad",
+    **{
+        f"{unit}_{name}": use.format(unit.replace("_", " "))
+        for unit in ("feed_activation", "feed_weight", "feed_sums")
+        for name, use in {
+            "busy": "cycles in which the {} unit had a command",
+            "stall_semaphore": "cycles in which the {} unit waited for semaphores",
+            "words": "words that the {} unit read from the scratchpad",
+        }.items()
+    },
+    "drain_busy": "cycles in which the drain unit had a command",
+    "drain_stall_semaphore": "cycles in which the drain unit waited for semaphores",
+    "drain_words": "words drained to the scratchpad",
+    "vector_busy": "cycles in which the vector unit had a command",
+    "vector_stall_semaphore": "cycles in which the vector unit waited for semaphores",
+    "vector_stall_read": "cycles in which the vector unit waited for operands",
+    "vector_stall_write": "cycles in which the vector unit waited for room for results",
     "store_busy": "cycles in which the store unit had a command",
     "store_stall_semaphore": "cycles in which the store unit waited for semaphores",
     "store_stall_request": "cycles in which a write request was not taken",
     "store_words": "words stored",
 }
-"""Every counter, in the order of its registers, and what it counts."""
+"""Every counter, in the order of its registers, and what it counts. Those of a unit that a die lacks stay 0."""
 
 SIDES = ("north", "east", "south", "west")
 """Names of the sides of a die, in the order of their registers and status bits."""

@@ -13,6 +13,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.queue_depths import COMMAND_READS
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.interface.flit import flit_stream
@@ -20,10 +21,7 @@ from rtl.interface.isa import MEMORY_ADDRESS_BITS
 from rtl.interface.memory_port import MemoryPort, request_layout
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 
-__all__ = ["COMMAND_READS", "HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
-
-COMMAND_READS = 8
-"""Reads in flight of a command processor, beside those of the load unit."""
+__all__ = ["HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
 
 HEAD_BITS = 1 + MEMORY_ADDRESS_BITS
 """Bits of a read request; a write request begins with the same bits."""

@@ -11,6 +11,7 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
+from chiplet.machine.queue_depths import COMMAND_READS
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import place
 from rtl.interface.axi import address_bits
@@ -18,7 +19,7 @@ from rtl.interface.flit import RouterPort
 from rtl.interface.memory_port import request_layout, response_layout
 from rtl.network.router import Router
 from rtl.package.io_die import WRITES_IN_FLIGHT, IoDie
-from rtl.package.memory_plane import COMMAND_READS, MemoryPlanePort
+from rtl.package.memory_plane import MemoryPlanePort
 from tests.rtl.axi_memory import AxiMemory
 from tests.rtl.harness import put, receive, simulate
 

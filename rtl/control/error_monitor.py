@@ -1,0 +1,67 @@
+"""Error monitor: keeps the first error of a die, and counts those that report one."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from rtl.block import Block
+from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
+
+__all__ = ["CODE_BITS", "ErrorMonitor"]
+
+CODE_BITS = 4
+UNIT_BITS = 5
+COUNT_BITS = 8
+
+
+class ErrorMonitor(Block):
+    """Takes what units report while a program runs. What it shows stays until a reset.
+
+    Parameters
+    ----------
+    sources : tuple of (str, ErrorCode)
+        Who may report what; of several in one cycle, the first one counts as the first error.
+
+    Members
+    -------
+    {unit}_{code} : In(1)
+        An error, in as many cycles as its source likes.
+    error : Out(1)
+        There was one, up to the cycle before.
+    code, unit, count : Out
+        The first error and the number of its unit in :data:`ERROR_UNITS`; sources that have reported one.
+    """
+
+    def __init__(self, sources: tuple[tuple[str, ErrorCode], ...]) -> None:
+        self._sources = {f"{unit}_{code.name.lower()}": (unit, code) for unit, code in sources}
+        super().__init__(
+            {
+                **{name: In(1) for name in self._sources},
+                "error": Out(1),
+                "code": Out(CODE_BITS),
+                "unit": Out(UNIT_BITS),
+                "count": Out(COUNT_BITS),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"error_monitor_{len(self._sources)}"
+
+    @property
+    def observed(self) -> bool:
+        return True
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        now = Signal(len(self._sources))
+        seen = Signal(len(self._sources))
+        m.d.comb += now.eq(Cat(getattr(self, name) for name in self._sources))
+        m.d.sync += [seen.eq(seen | now), self.error.eq(self.error | now.any())]
+        m.d.comb += self.count.eq(sum((seen[n] for n in range(len(self._sources))), start=0))
+        with m.If(~self.error):
+            for n, (unit, code) in reversed([*enumerate(self._sources.values())]):
+                with m.If(now[n]):
+                    m.d.sync += [self.code.eq(code.value), self.unit.eq(ERROR_UNITS.index(unit))]
+        return m
