@@ -10,7 +10,7 @@ from amaranth.utils import ceil_log2
 from chiplet.machine.queue_depths import COMMAND_READS
 from rtl.bench.xorshift import next_random
 from rtl.block import Block, Bundle
-from rtl.interface.memory_port import MemoryPort, request_layout
+from rtl.interface.memory_port import EPOCH_BITS, MemoryPort, request_layout, response_layout
 
 __all__ = ["CONTENTS", "BenchMemory", "MemorySettings"]
 
@@ -51,7 +51,7 @@ class MemorySettings(Bundle):
 
 
 class BenchMemory(Block):
-    """Word memory with an in-order port.
+    """Word memory with an in-order port. A reset does not reach it: words that were asked for before still come.
 
     Parameters
     ----------
@@ -91,14 +91,13 @@ class BenchMemory(Block):
         write_port = contents.write_port(granularity=32)
         read_port = contents.read_port()
         places = self._outstanding + COMMAND_READS
-        m.submodules.flight = flight = Memory(shape=unsigned(word_bits + 33), depth=places, init=[])
+        answer_bits = response_layout(self._word_bytes).size
+        m.submodules.flight = flight = Memory(shape=unsigned(answer_bits + 32), depth=places, init=[])
         put_port = flight.write_port()
         take_port = flight.read_port(domain="comb")
 
-        now = Signal(32)
-        random = Signal(
-            32, init=1, reset_less=True
-        )  # with a reset, a seed taken during the reset would be lost
+        now = Signal(32, reset_less=True)
+        random = Signal(32, init=1, reset_less=True)
         following = next_random(m, "random", random)
         m.d.sync += [
             now.eq(now + 1),
@@ -107,8 +106,8 @@ class BenchMemory(Block):
 
         # Requests. A stream may take its ready back, so a stall is just a cycle without it.
         request = request_layout(self._word_bytes)(self.port.request.payload)
-        pause = Signal(16)
-        flying = Signal(range(places + 1))
+        pause = Signal(16, reset_less=True)
+        flying = Signal(range(places + 1), reset_less=True)
         accept = Signal()
         reads = Signal()
         address = request.address[: max(1, ceil_log2(self._depth))]
@@ -130,22 +129,26 @@ class BenchMemory(Block):
             m.d.sync += pause.eq(pause - 1)
 
         # Words wait in flight until they are due.
-        putting = Signal()
-        tag = Signal()
-        due = Signal(32)
-        head = Signal(range(places))
-        tail = Signal(range(places))
-        waiting = Signal(range(places + 1))
+        putting = Signal(reset_less=True)
+        tag = Signal(1 + EPOCH_BITS, reset_less=True)  # with the epoch, as they come back
+        due = Signal(32, reset_less=True)
+        head = Signal(range(places), reset_less=True)
+        tail = Signal(range(places), reset_less=True)
+        waiting = Signal(range(places + 1), reset_less=True)
         take = Signal()
-        shown = Signal()  # a word that was shown stays until it is taken
-        head_due = take_port.data[word_bits + 1 :]
-        m.d.sync += [putting.eq(reads), tag.eq(request.tag), due.eq(now + self.settings.latency)]
+        shown = Signal(reset_less=True)  # a word that was shown stays until it is taken
+        head_due = take_port.data[answer_bits:]
+        m.d.sync += [
+            putting.eq(reads),
+            tag.eq(Cat(request.tag, request.epoch)),
+            due.eq(now + self.settings.latency),
+        ]
         m.d.comb += [
             put_port.addr.eq(tail),
             put_port.data.eq(Cat(tag, read_port.data, due)),
             put_port.en.eq(putting),
             take_port.addr.eq(head),
-            self.port.response.payload.eq(take_port.data[: word_bits + 1]),
+            self.port.response.payload.eq(take_port.data[:answer_bits]),
             self.port.response.valid.eq(
                 (waiting != 0) & ~(now - head_due)[31] & (shown | (random[16:] >= self.settings.stall))
             ),

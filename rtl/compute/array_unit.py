@@ -16,7 +16,7 @@ from rtl.compute.accumulator import accumulate_layout
 from rtl.compute.activation_streamer import ActivationStreamer
 from rtl.compute.operand_buffer import OperandReadPort
 from rtl.compute.weight_loader import WeightLoader
-from rtl.interface.isa import GEMM
+from rtl.interface.isa import GEMM, SEMAPHORES
 from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.widths import index_bits
 
@@ -40,9 +40,12 @@ class ArrayUnit(Block):
         To and from the accumulator buffer.
     idle : Out(1)
         The unit has no command.
+    available : In(SEMAPHORES)
+        Semaphores above zero.
     weight_row, busy, macs, stall_* : Out
         For the counters: a weight vector enters the array; an activation vector is read, and the multiply-adds
-        that it makes; no vector is read because of semaphores, or because weights are still on their way.
+        that it makes; no vector is read because of semaphores, because of that of a panel, or because weights are still
+        on their way.
     """
 
     def __init__(self, *, die: DieSpec) -> None:
@@ -63,7 +66,9 @@ class ArrayUnit(Block):
                 "weight_row": Out(1),
                 "busy": Out(1),
                 "macs": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "available": In(SEMAPHORES),
                 "stall_semaphore": Out(1),
+                "stall_panel": Out(1),
                 "stall_weights": Out(1),
             },
             names={"semaphores": ""},
@@ -108,7 +113,9 @@ class ArrayUnit(Block):
             self.weight_row.eq(loader.load),
             self.busy.eq(streamer.busy),
             self.macs.eq(streamer.macs),
-            self.stall_semaphore.eq(loader.stall_semaphore),
+            loader.available.eq(self.available),
+            self.stall_semaphore.eq(loader.stall_semaphore & ~streamer.busy),
+            self.stall_panel.eq(loader.stall_panel & ~streamer.busy),
             self.stall_weights.eq(streamer.waits & ~loader.stall_semaphore),
         ]
         return m

@@ -34,8 +34,10 @@ class WeightLoader(Block):
         The shadow registers hold a whole tile; they are free from this cycle on, because its activations begin.
     following : Out(stream)
         The command for the activation streamer, as soon as its first weights have been read.
-    stall_semaphore, idle : Out(1)
-        Weights could be read, but a semaphore is missing; the loader has no command.
+    available : In(SEMAPHORES)
+        Semaphores above zero.
+    stall_semaphore, stall_panel, idle : Out(1)
+        Weights could be read, but a semaphore is missing; that of a panel is; the loader has no command.
     """
 
     def __init__(self, *, die: DieSpec) -> None:
@@ -52,7 +54,9 @@ class WeightLoader(Block):
                 "loaded": Out(1),
                 "free": In(1),
                 "following": Out(stream.Signature(GEMM.size)),
+                "available": In(SEMAPHORES),
                 "stall_semaphore": Out(1),
+                "stall_panel": Out(1),
                 "idle": Out(1),
             }
         )
@@ -108,6 +112,9 @@ class WeightLoader(Block):
             finish.eq(send & last_row & last_tile & last_panel),
             self.command.ready.eq(~active | finish),
             self.stall_semaphore.eq(active & room & ~self.needs_ok),
+            self.stall_panel.eq(
+                self.stall_semaphore & (semaphore_mask(command.panel_wait) & ~self.available).any()
+            ),
             self.idle.eq(~active & ~self.following.valid),
         ]
         m.d.sync += loading.eq(send & ~last_row)

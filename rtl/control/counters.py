@@ -6,6 +6,9 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block, port_values
+from rtl.control.error_monitor import CODE_BITS, UNIT_BITS
+from rtl.control.error_monitor import COUNT_BITS as ERROR_COUNT_BITS
+from rtl.interface.error_codes import ERROR_UNITS
 from rtl.interface.host_port import HostPort
 from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES
 from rtl.interface.register_map import (
@@ -14,11 +17,16 @@ from rtl.interface.register_map import (
     COUNTER_BITS,
     COUNTERS,
     ENGINE_COUNTERS,
+    ERROR,
+    MEMORY_LAST,
     POST,
+    POST_HIGH,
     PROGRAM,
     SIDE_COUNTERS,
     SIDES,
     STATUS,
+    WAITING,
+    WATCHDOG,
     counter_address,
 )
 
@@ -29,6 +37,21 @@ LASTS = {"array_last", "nop_last"}
 """Counters that hold a time: the value of ``cycles`` at the first, or at the last event."""
 WIDE = {"send_stall_semaphore": 3, "send_stall_link": 3, "receive_stall_semaphore": 3}
 """Bits of the counters' inputs that can be more than 1 in a cycle, apart from ``macs``."""
+PROGRESS = (
+    "commands_out",
+    "fetch_words",
+    "array_busy",
+    "weight_reads",
+    "sums",
+    "load_words",
+    "feed_activation_words",
+    "feed_weight_words",
+    "feed_sums_words",
+    "drain_words",
+    "store_words",
+    *(f"flits_{way}_{side}" for way in ("sent", "received") for side in SIDES),
+)
+"""Counters whose events are progress of a program, beside the steps of the vector unit."""
 
 
 def _of_side(name: str, number: int) -> str:
@@ -44,8 +67,16 @@ class Registers(Block):
         Reads and writes of the registers.
     start, program_address, commands : Out
         To the command processor.
-    running, done, error : In(1)
+    running, done : In(1)
         From it.
+    error, error_code, error_unit, error_count : In
+        From the error monitor.
+    waiting : In(len(ERROR_UNITS))
+        Units that wait for semaphores.
+    memory_last : Out(MEMORY_ADDRESS_BITS)
+        Last memory word that the program may use.
+    expired : Out(1)
+        The watchdog has seen no progress for as many cycles as software allows.
     post : Out(SEMAPHORES)
         Semaphores that software posts; only with an engine.
     dead : In(4)
@@ -69,6 +100,12 @@ class Registers(Block):
                 "running": In(1),
                 "done": In(1),
                 "error": In(1),
+                "error_code": In(CODE_BITS),
+                "error_unit": In(UNIT_BITS),
+                "error_count": In(ERROR_COUNT_BITS),
+                "waiting": In(len(ERROR_UNITS)),
+                "memory_last": Out(MEMORY_ADDRESS_BITS, init=(1 << MEMORY_ADDRESS_BITS) - 1),
+                "expired": Out(1),
                 **({"dead": In(4), "post": Out(SEMAPHORES)} if engine else {}),
                 **{name: In(widths.get(name, 1)) for name in plain},
                 **{name: In(1).array(len(SIDES)) for name in SIDE_COUNTERS if engine},
@@ -96,9 +133,14 @@ class Registers(Block):
             m.d.sync += self.program_address.eq(self.host.write_data)
         with m.If(self.host.write & (self.host.address == COMMANDS)):
             m.d.sync += self.commands.eq(self.host.write_data)
+        with m.If(self.host.write & (self.host.address == MEMORY_LAST)):
+            m.d.sync += self.memory_last.eq(self.host.write_data)
+        limit = self._elaborate_watchdog(m)
         if self._engine:
             with m.If(self.host.write & (self.host.address == POST)):
-                m.d.comb += self.post.eq(self.host.write_data)
+                m.d.comb += self.post[1:32].eq(self.host.write_data[1:])
+            with m.If(self.host.write & (self.host.address == POST_HIGH)):
+                m.d.comb += self.post[32:].eq(self.host.write_data)
 
         seen = {name: Signal(name=f"{name}_seen") for name in values if name in FIRSTS}
         with m.If(self.start):
@@ -129,9 +171,43 @@ class Registers(Block):
                     m.d.sync += self.host.read_data.eq(self.program_address)
                 with m.Case(COMMANDS):
                     m.d.sync += self.host.read_data.eq(self.commands)
+                with m.Case(ERROR):
+                    m.d.sync += self.host.read_data.eq(
+                        Cat(
+                            self.error_code,
+                            Const(0, 8 - CODE_BITS),
+                            self.error_unit,
+                            Const(0, 8 - UNIT_BITS),
+                            self.error_count,
+                        )
+                    )
+                with m.Case(WAITING):
+                    m.d.sync += self.host.read_data.eq(self.waiting)
+                with m.Case(MEMORY_LAST):
+                    m.d.sync += self.host.read_data.eq(self.memory_last)
+                with m.Case(WATCHDOG):
+                    m.d.sync += self.host.read_data.eq(limit)
                 for name, value in values.items():
                     with m.Case(counter_address(name)):
                         m.d.sync += self.host.read_data.eq(value[:32])
                     with m.Case(counter_address(name) + 1):
                         m.d.sync += self.host.read_data.eq(value[32:])
         return m
+
+    def _elaborate_watchdog(self, m: Module) -> Signal:
+        """Count the cycles without progress, as many as software allows; return how many these are."""
+        ports = port_values(self)
+        events = [ports[name][1] for name in PROGRESS if name in ports]
+        vector_steps = self.vector_busy & ~(
+            self.vector_stall_semaphore | self.vector_stall_read | self.vector_stall_write
+        )
+        limit = Signal(32)
+        waited = Signal(32)
+        m.d.comb += self.expired.eq(self.running & (limit != 0) & (waited == limit))
+        with m.If(self.host.write & (self.host.address == WATCHDOG)):
+            m.d.sync += limit.eq(self.host.write_data)
+        with m.If(~self.running | Cat(*events, vector_steps).any()):
+            m.d.sync += waited.eq(0)
+        with m.Elif(waited != limit):
+            m.d.sync += waited.eq(waited + 1)
+        return limit

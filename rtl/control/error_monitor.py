@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Block
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 
-__all__ = ["CODE_BITS", "ErrorMonitor"]
+__all__ = ["CODE_BITS", "COUNT_BITS", "UNIT_BITS", "ErrorMonitor"]
 
 CODE_BITS = 4
 UNIT_BITS = 5

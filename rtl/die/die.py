@@ -17,7 +17,11 @@ from rtl.compute.array_unit import ArrayUnit
 from rtl.compute.operand_buffer import OperandBuffer
 from rtl.control.command_processor import CommandProcessor
 from rtl.control.counters import Registers
+from rtl.control.error_monitor import ErrorMonitor
+from rtl.control.lost_cycles import LOSSES, LostCycles
+from rtl.control.memory_guard import MemoryGuard
 from rtl.engine.engine import ENGINE_UNITS, Engine
+from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.flit import SIDES, flit_stream
 from rtl.interface.host_port import HostPort
 from rtl.interface.memory_port import MemoryPort
@@ -130,7 +134,11 @@ class Die(Block):
         units = self._units()
         engine = Engine(die=die, nop=self._nop, memory=memory) if self._nop else None
         processor = CommandProcessor(
-            memory=memory, queue_depth=die.queue_depth, engine_units=ENGINE_UNITS if engine else ()
+            memory=memory,
+            queue_depth=die.queue_depth,
+            units=tuple(units),
+            engine_units=ENGINE_UNITS if engine else (),
+            macro=die.sram == "macro",
         )
         registers = Registers(macs_bits=ceil_log2(die.macs_per_cycle + 1), engine=engine is not None)
         arbiter = Arbiter(word_bytes=memory.word_bytes)
@@ -156,7 +164,10 @@ class Die(Block):
         connect(m, units["store"].request, arbiter.store)
         connect(m, arbiter.fetched, processor.response)
         connect(m, arbiter.loaded, units["load"].response)
-        connect(m, arbiter.memory, flipped(self.memory))
+        guard = MemoryGuard(word_bytes=memory.word_bytes)
+        place(m, platform, "memory_guard", guard)
+        connect(m, arbiter.memory, guard.units)
+        connect(m, guard.memory, flipped(self.memory))
 
         self._elaborate_scratchpad(m, platform, units, engine)
         self._elaborate_compute(m, platform, units, registers)
@@ -173,10 +184,17 @@ class Die(Block):
             processor.units_idle.eq(Cat(idle).all() & arbiter.idle & self._engine_idle(engine)),
             registers.running.eq(processor.running),
             registers.done.eq(processor.done),
-            registers.error.eq(processor.error),
             self.done.eq(processor.done),
-            self.error.eq(processor.error | (registers.dead.any() if engine else 0)),
+            self.error.eq(registers.error | (registers.dead.any() if engine else 0)),
         ]
+        self._elaborate_errors(m, platform, processor, registers, guard, units)
+        self._elaborate_losses(m, platform, processor, registers, units)
+        waiting = {name: unit.stall_semaphore for name, unit in units.items()}
+        if engine:
+            waiting |= {
+                name: unit.stall_semaphore for name, unit in zip(ENGINE_UNITS, engine.units, strict=True)
+            }
+        m.d.comb += registers.waiting.eq(Cat(waiting.get(name, Const(0, 1)) for name in ERROR_UNITS))
         for name, unit in units.items():
             for event in unit.signature.members:
                 if f"{name}_{event}" in COUNTERS:
@@ -302,6 +320,75 @@ class Die(Block):
             registers.send_stall_semaphore.eq(_sum(unit.stall_semaphore for unit in senders)),
             registers.send_stall_link.eq(_sum(side.stall_link for side in engine.sides)),
             registers.receive_stall_semaphore.eq(_sum(unit.stall_semaphore for unit in receivers)),
+        ]
+
+    def _elaborate_errors(
+        self,
+        m: Module,
+        platform: object,
+        processor: CommandProcessor,
+        registers: Registers,
+        guard: MemoryGuard,
+        units: dict[str, Any],
+    ) -> None:
+        """Place the error monitor and connect it to those that report errors; the first one stops the program."""
+        reports = {
+            ("command_processor", ErrorCode.COMMAND): processor.unknown,
+            ("command_processor", ErrorCode.MEMORY): guard.fetch_beyond,
+            ("load", ErrorCode.MEMORY): guard.load_beyond,
+            ("store", ErrorCode.MEMORY): guard.store_beyond,
+        }
+        for name, unit in units.items():
+            if "beyond" in unit.signature.members:
+                reports[name, ErrorCode.SCRATCHPAD] = unit.beyond
+            if "buffer_beyond" in unit.signature.members:
+                reports[name, ErrorCode.BUFFER] = unit.buffer_beyond
+        reports["command_processor", ErrorCode.SEMAPHORE] = processor.overflow
+        reports["command_processor", ErrorCode.WATCHDOG] = registers.expired
+        monitor = ErrorMonitor(tuple(reports))
+        place(m, platform, "error_monitor", monitor)
+        m.d.comb += [
+            *(
+                getattr(monitor, f"{name}_{code.name.lower()}").eq(report)
+                for (name, code), report in reports.items()
+            ),
+            guard.last.eq(registers.memory_last),
+            processor.stop.eq(monitor.error),
+            registers.error.eq(monitor.error),
+            registers.error_code.eq(monitor.code),
+            registers.error_unit.eq(monitor.unit),
+            registers.error_count.eq(monitor.count),
+        ]
+
+    def _elaborate_losses(
+        self,
+        m: Module,
+        platform: object,
+        processor: CommandProcessor,
+        registers: Registers,
+        units: dict[str, Any],
+    ) -> None:
+        """Connect the counters of the command processor, and of what cycles are lost to."""
+        array = units["array"]
+        lost = LostCycles()
+        place(m, platform, "lost_cycles", lost)
+        m.d.comb += [
+            array.available.eq(processor.available),
+            lost.array_busy.eq(array.busy),
+            lost.array_idle.eq(array.idle),
+            lost.array_stall_semaphore.eq(array.stall_semaphore),
+            lost.array_stall_panel.eq(array.stall_panel),
+            lost.array_over.eq(processor.array_over),
+            lost.starved.eq(processor.stall_fetch),
+            lost.operands_busy.eq(
+                Cat(units[name].busy for name in ("load", "feed_activation", "feed_weight")).any()
+            ),
+            *(getattr(registers, name).eq(getattr(lost, name)) for name in LOSSES),
+            registers.commands_out.eq(processor.commands_out),
+            registers.fetch_words.eq(processor.fetch_words),
+            registers.fetch_stall_request.eq(processor.stall_request),
+            registers.dispatch_stall_fetch.eq(processor.stall_fetch),
+            registers.dispatch_stall_queue.eq(processor.stall_queue),
         ]
 
     def _engine_idle(self, engine: Engine | None) -> Value:

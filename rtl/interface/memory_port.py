@@ -1,4 +1,4 @@
-"""The memory port of a die, and the address at which memory requests reach its exchange buffer."""
+"""The memory port of a die."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Bundle
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
 
-__all__ = [
-    "EXCHANGE_ADDRESS",
-    "MemoryPort",
-    "request_layout",
-    "response_layout",
-]
+__all__ = ["EPOCH_BITS", "MemoryPort", "request_layout", "response_layout"]
 
-EXCHANGE_ADDRESS = 1 << (MEMORY_ADDRESS_BITS - 1)
-"""Memory address of the first word of the exchange buffer: LOAD and STORE reach it like any memory."""
+EPOCH_BITS = 4
+"""Bits of the number of an epoch, which begins with a reset of the die."""
 
 
 def request_layout(word_bytes: int) -> data.StructLayout:
@@ -24,7 +19,8 @@ def request_layout(word_bytes: int) -> data.StructLayout:
     return data.StructLayout(
         {
             "write": 1,
-            "tag": 1,  # comes back with the word read
+            "tag": 1,  # comes back with the word read, and so does the epoch
+            "epoch": EPOCH_BITS,
             "address": MEMORY_ADDRESS_BITS,  # in words
             "strobe": word_bytes // 4,
             "data": 8 * word_bytes,
@@ -33,8 +29,8 @@ def request_layout(word_bytes: int) -> data.StructLayout:
 
 
 def response_layout(word_bytes: int) -> data.StructLayout:
-    """The word of a read, with the tag of its request. Words come in the order of the requests."""
-    return data.StructLayout({"tag": 1, "data": 8 * word_bytes})
+    """The word of a read, with tag and epoch of its request. Words come in the order of the requests."""
+    return data.StructLayout({"tag": 1, "epoch": EPOCH_BITS, "data": 8 * word_bytes})
 
 
 class MemoryPort(Bundle):

@@ -58,7 +58,7 @@ REGISTERS: Mapping[str, tuple[int, str]] = {
     "commands": (COMMANDS, "number of commands in the program"),
     "post": (
         POST,
-        "write: post the semaphores 1 to 31 whose bit is 1 (all dies of a package at once); only on a die with an engine",
+        "write: post the semaphores 1 to 31 whose bit is 1 (of all dies of a package); only on a die with an engine",
     ),
     "post_high": (POST_HIGH, "write: the same for semaphores 32 to 63, bit 0 for semaphore 32"),
     "error": (

@@ -18,7 +18,7 @@ from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.interface.flit import flit_stream
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
-from rtl.interface.memory_port import MemoryPort, request_layout
+from rtl.interface.memory_port import EPOCH_BITS, MemoryPort, request_layout
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 
 __all__ = ["HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
@@ -104,7 +104,8 @@ class MemoryPlanePort(Block):
         # In flight, up to ``places`` of each; the tags of the reads with the newest one at bit 0.
         reads = Signal(range(places + 1))
         writes = Signal(range(places + 1))
-        tags = Signal(places, reset_less=True)
+        tag_bits = 1 + EPOCH_BITS  # with the epoch, as they come back
+        tags = Signal(places * tag_bits, reset_less=True)
         room = Signal()
         sent = Signal()
         m.d.comb += [
@@ -126,7 +127,7 @@ class MemoryPlanePort(Block):
         ]
         connect(m, packer.o, flipped(self.o))
         with m.If(sent & ~request.write):
-            m.d.sync += tags.eq(Cat(request.tag, tags))
+            m.d.sync += tags.eq(Cat(request.tag, request.epoch, tags))
 
         answer = unpacked_layout(nop, word_bits)(unpacker.o.payload)
         is_word = Signal()
@@ -135,7 +136,9 @@ class MemoryPlanePort(Block):
         connect(m, flipped(self.i), unpacker.i)
         m.d.comb += [
             is_word.eq(answer.source == Answer.WORD),
-            self.memory.response.payload.eq(Cat(tags.bit_select((reads - 1)[: len(reads)], 1), answer.data)),
+            self.memory.response.payload.eq(
+                Cat(tags.word_select((reads - 1)[: len(reads)], tag_bits), answer.data)
+            ),
             self.memory.response.valid.eq(unpacker.o.valid & is_word),
             unpacker.o.ready.eq(~is_word | self.memory.response.ready),
             taken.eq(self.memory.response.valid & self.memory.response.ready),

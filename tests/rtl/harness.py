@@ -14,7 +14,7 @@ from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
 from rtl.block import Block, port_values
-from rtl.interface.memory_port import request_layout, response_layout
+from rtl.interface.memory_port import EPOCH_BITS, request_layout, response_layout
 
 Bench = Callable[[Any], Awaitable[None]]
 
@@ -197,7 +197,9 @@ class PythonMemory:
                     else:
                         assert response is not None
                         word = self.words.get(fields.address, 0)
-                        payload = word << 1 | fields.tag if tagged else word
+                        payload = word
+                        if tagged:
+                            payload = word << 1 + EPOCH_BITS | fields.epoch << 1 | fields.tag
                         flight.append((cycle - 1 + self._latency, payload))
                         self.most_in_flight = max(self.most_in_flight, len(flight))
 
