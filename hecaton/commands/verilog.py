@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hecaton.terminal.json_keys import JsonObject
     from rtl.block import Block
 
-DIE_SECTIONS: tuple[str, ...] = ("die", "memory")
+DIE_SECTIONS: tuple[str, ...] = ("die", "memory", "vector")
 PACKAGE_SECTIONS: tuple[str, ...] = ("die", "memory", "nop", "link", "package")
 """Sections of the configuration that decide the Verilog."""
 
@@ -66,9 +66,9 @@ def verilog(
             sections = PACKAGE_SECTIONS
             entries = package_map(system)
         else:
-            top = Die(die=system.die, memory=system.memory)
+            top = Die(die=system.die, memory=system.memory, vector=system.vector)
             sections = DIE_SECTIONS
-            entries = die_map(system.die, system.memory)
+            entries = die_map(system.die, system.memory, system.vector)
         emitted = emit(
             top,
             output,

@@ -4,6 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.bench.memory import BenchMemory, MemorySettings
 from rtl.block import Block, place
 from rtl.die.die import Die
@@ -21,6 +22,8 @@ class DieBench(Block):
         As for :class:`rtl.die.die.Die`.
     memory_depth : int
         Words of the memory.
+    vector : VectorSpec, optional
+        As for the die; a die without vector unit is faster to simulate.
 
     Members
     -------
@@ -30,8 +33,11 @@ class DieBench(Block):
         Settings of the memory.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, memory_depth: int) -> None:
+    def __init__(
+        self, *, die: DieSpec, memory: MemorySpec, memory_depth: int, vector: VectorSpec | None = None
+    ) -> None:
         self._die, self._memory, self._memory_depth = die, memory, memory_depth
+        self._vector = vector
         super().__init__(
             {
                 "host": In(HostPort()),
@@ -43,11 +49,12 @@ class DieBench(Block):
 
     @property
     def block_name(self) -> str:
-        return f"bench_die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+        name = f"bench_die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+        return f"{name}_vector" if self._vector else name
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die = Die(die=self._die, memory=self._memory)
+        die = Die(die=self._die, memory=self._memory, vector=self._vector)
         memory = BenchMemory(
             word_bytes=self._memory.word_bytes,
             depth=self._memory_depth,

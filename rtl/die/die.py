@@ -9,7 +9,16 @@ from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_banks, scratchpad_depth
+from chiplet.machine.specs import (
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    function_lanes,
+    scratchpad_banks,
+    scratchpad_depth,
+    vector_lanes,
+)
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, Bundle, place
 from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
@@ -33,6 +42,7 @@ from rtl.memory.feed_unit import FeedUnit
 from rtl.memory.load_unit import LoadUnit
 from rtl.memory.scratchpad import Scratchpad
 from rtl.memory.store_unit import StoreUnit
+from rtl.vector.vector_unit import VectorUnit
 
 __all__ = ["Die", "EngineSide"]
 
@@ -78,6 +88,8 @@ class Die(Block):
         Width of the memory port, and reads in flight.
     nop : NopSpec, optional
         Flits of the network-on-package: the die has an engine. Without it, the die stands alone.
+    vector : VectorSpec, optional
+        Lanes of the vector unit. Without it the die has no vector unit; a die of integers never has one.
 
     Members
     -------
@@ -101,8 +113,16 @@ class Die(Block):
         for name in ("link_replayed", "link_error", "link_dead")
     }
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        die: DieSpec,
+        memory: MemorySpec,
+        nop: NopSpec | None = None,
+        vector: VectorSpec | None = None,
+    ) -> None:
         self._die, self._memory, self._nop = die, memory, nop
+        self._vector = vector if die.dtype == "bf16" else None
         self._scratchpad_depth = scratchpad_depth(die, memory, nop)
         engine: dict[str, Any] = {}
         if nop is not None:
@@ -222,8 +242,18 @@ class Die(Block):
             "feed_sums": FeedSumsUnit(die=die, **words),
             "array": ArrayUnit(die=die),
             "drain": DrainUnit(die=die, **words),
+            **({"vector": self._vector_unit(self._vector)} if self._vector else {}),
             "store": StoreUnit(memory=memory, depth=depth),
         }
+
+    def _vector_unit(self, vector: VectorSpec) -> VectorUnit:
+        return VectorUnit(
+            depth=self._scratchpad_depth,
+            word_bytes=self._memory.word_bytes,
+            lanes=vector_lanes(vector, self._memory),
+            function_lanes=function_lanes(vector, self._memory),
+            adder_stages=self._die.stages,
+        )
 
     def _elaborate_scratchpad(
         self, m: Module, platform: object, units: dict[str, Any], engine: Engine | None
@@ -231,6 +261,9 @@ class Die(Block):
         """Place the scratchpad and connect a port of it to each port of the units and of the engine."""
         readers = [units[name].read for name in ("feed_activation", "feed_weight", "feed_sums", "store")]
         writers = [units[name].write for name in ("load", "drain")]
+        if self._vector:
+            readers += units["vector"].read
+            writers.append(units["vector"].write)
         if engine:
             readers += [unit.read for unit in engine.units]
             writers += [side.write for side in engine.sides]

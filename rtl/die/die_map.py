@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.lib import data
 
 from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.control.command_processor import UNITS
 from rtl.interface.isa import LAYOUTS
 from rtl.interface.memory_port import request_layout, response_layout
@@ -13,12 +14,13 @@ from rtl.interface.register_map import COUNTER_BITS, COUNTERS, REGISTERS, counte
 __all__ = ["die_map"]
 
 
-def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
+def die_map(die: DieSpec, memory: MemorySpec, vector: VectorSpec | None = None) -> dict[str, Any]:
     """Facts of an emitted die, as JSON values.
 
     Registers and counters by address, fields of commands, requests and responses by their lowest bit and width, and
-    the hierarchical names of the units.
+    the hierarchical names of the units. Arguments are those of :class:`rtl.die.die.Die`.
     """
+    units = [unit for unit in UNITS if unit != "vector" or (vector and die.dtype == "bf16")]
 
     def fields(layout: data.StructLayout) -> dict[str, dict[str, int]]:
         return {str(name): {"bit": field.offset, "width": field.width} for name, field in layout}
@@ -39,7 +41,7 @@ def die_map(die: DieSpec, memory: MemorySpec) -> dict[str, Any]:
         },
         "signals": {
             "cycles": "registers.cycles_count",
-            **{f"{unit}_queue": f"command_processor.{unit}_queue" for unit in UNITS},
+            **{f"{unit}_queue": f"command_processor.{unit}_queue" for unit in units},
             "semaphores": "command_processor.semaphores",
             "activation_banks": [f"activation_buffer.bank_{bank}" for bank in range(die.rows)],
             "weight_banks": [f"weight_buffer.bank_{bank}" for bank in range(die.cols)],

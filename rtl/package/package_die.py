@@ -10,6 +10,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out, connect
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
 from rtl.die.die import Die
 from rtl.interface.flit import SIDES, RouterPort
@@ -44,6 +45,8 @@ class PackageDie(Block):
         The die, its memory port, and the routers.
     link : LinkShape or None
         Adapters at its links; without one, flits go from stream to stream.
+    vector : VectorSpec, optional
+        As for :class:`rtl.die.die.Die`.
 
     Members
     -------
@@ -59,8 +62,17 @@ class PackageDie(Block):
         link is dead.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, nop: NopSpec, link: LinkShape | None) -> None:
+    def __init__(
+        self,
+        *,
+        die: DieSpec,
+        memory: MemorySpec,
+        nop: NopSpec,
+        link: LinkShape | None,
+        vector: VectorSpec | None = None,
+    ) -> None:
         self._die, self._memory, self._nop, self._link = die, memory, nop, link
+        self._vector = vector
         side = LinkSide(nop=nop, link=link, has_used=True)
         super().__init__(
             {
@@ -87,7 +99,7 @@ class PackageDie(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die = Die(die=self._die, memory=self._memory, nop=self._nop)
+        die = Die(die=self._die, memory=self._memory, nop=self._nop, vector=self._vector)
         place(m, platform, "die", die)
         self._collective_plane(m, platform, die)
         dead = self._memory_plane(m, platform, die)

@@ -39,7 +39,7 @@ class VectorUnit(Block):
         Read ports of a, b and d; write port.
     idle : Out(1)
         No command is here.
-    active, stall_semaphore, stall_read, stall_write : Out(1)
+    busy, stall_semaphore, stall_read, stall_write : Out(1)
         For the counters: a command is here; it waits for semaphores; a beat waits for an operand; for room for results.
     """
 
@@ -72,7 +72,7 @@ class VectorUnit(Block):
                 "read": Out(ScratchpadReadPort(**self._size)).array(len(OPERANDS)),
                 "write": Out(ScratchpadWritePort(**self._size)),
                 "idle": Out(1),
-                "active": Out(1),
+                "busy": Out(1),
                 "stall_semaphore": Out(1),
                 "stall_read": Out(1),
                 "stall_write": Out(1),
@@ -108,7 +108,7 @@ class VectorUnit(Block):
             pipeline.command.eq(command),
             self.command.ready.eq(~active | pipeline.over),
             self.idle.eq(~active),
-            self.active.eq(active),
+            self.busy.eq(active),
             self.stall_semaphore.eq(active & ~started & ~self.semaphores.ok),
             self.stall_read.eq(pipeline.stall_read),
             self.stall_write.eq(pipeline.stall_write),
