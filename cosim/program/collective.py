@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from cosim.program.command import Command
 from cosim.program.line_commands import AXES, LineCollective, line_commands
-from rtl.interface.isa import SEMAPHORES, Opcode
+from rtl.interface.isa import Opcode
 
 __all__ = ["COLLECTIVE_PHASES", "gate_command", "mesh_programs", "package_program"]
 
 COLLECTIVE_PHASES = ("load", "collective", "store")
-"""Phases of a collective on a package: chunks from memory into the exchange buffers; the collective; back to memory."""
+"""Phases of a collective on a package: chunks from memory into the scratchpads; the collective; back to memory."""
 
 READ_AHEAD = 8
 """Commands between the last one of the first part and the gates: by then all units have the first word that they send,
-even if all of them wanted the same bank of the exchange buffer."""
+even if all of them wanted the same bank of the scratchpad."""
 PACKAGE_ORIGIN = 1
 """Row and column of the first die of a package: IO dies have column 0."""
 
@@ -25,7 +25,7 @@ class _DieCommands(NamedTuple):
     """Commands of a die on all its lines: those of the first parts, the gates that let them begin, and the others."""
 
     first: list[Command]
-    gates: int
+    gates: tuple[int, ...]
     later: list[Command]
 
 
@@ -34,12 +34,12 @@ def _die_commands(
 ) -> _DieCommands:
     first: list[Command] = []
     later: list[Command] = []
-    gates = 0
+    gates: tuple[int, ...] = ()
     for axis, work in lines.items():
         commands = line_commands(work, AXES[axis], col if axis == "row" else row, origin=origin)
         first += commands.parts[0]
         later += [command for part in commands.parts[1:] for command in part]
-        gates |= commands.gates
+        gates += commands.gates
     return _DieCommands(first, gates, later)
 
 
@@ -67,14 +67,11 @@ def mesh_programs(lines: Mapping[str, LineCollective], rows: int, cols: int) -> 
     ]
 
 
-def package_program(
-    lines: Mapping[str, LineCollective], row: int, col: int, *, opened: bool
-) -> tuple[list[Command], int]:
+def package_program(lines: Mapping[str, LineCollective], row: int, col: int) -> tuple[list[Command], int]:
     """Return the program of the die of a package in ``row`` and ``col``, counted from 0, and its gates as a mask.
 
-    ``lines`` has the line of each axis that the die is on. The program begins with all semaphores at 0. With ``opened``
-    a command behind those of the first part opens the gates; without it the host has to. A die without neighbours on
-    its lines has no command.
+    ``lines`` has the line of each axis that the die is on. The host opens the gates. A die without neighbours on its
+    lines has no command.
 
     Raises
     ------
@@ -82,14 +79,10 @@ def package_program(
         As :func:`line_commands`.
     """
     die = _die_commands(lines, row, col, origin=PACKAGE_ORIGIN)
-    if not die.first:
-        return [], 0
-    cleared = Command(Opcode.SET, {"mask": (1 << SEMAPHORES) - 1})
-    opening = [_opening(die.gates)] if opened else []
-    return [cleared, *die.first, *opening, *die.later], die.gates
+    return [*die.first, *die.later], sum(1 << gate for gate in die.gates)
 
 
-def _opening(gates: int) -> Command:
+def _opening(gates: tuple[int, ...]) -> Command:
     """The command that opens gates."""
-    values = {f"value_{semaphore}": 1 for semaphore in range(SEMAPHORES) if gates >> semaphore & 1}
-    return Command(Opcode.SET, {"mask": gates, **values})
+    fields = {f"semaphore_{place}": gate for place, gate in enumerate(gates)}
+    return Command(Opcode.SET, {**fields, **{f"value_{place}": 1 for place in range(len(gates))}})

@@ -43,7 +43,8 @@ class LineAxis(NamedTuple):
     semaphore: int
 
 
-AXES = {"row": LineAxis(Side.EAST, Side.WEST, 0), "column": LineAxis(Side.SOUTH, Side.NORTH, 4)}
+AXES = {"row": LineAxis(Side.EAST, Side.WEST, 24), "column": LineAxis(Side.SOUTH, Side.NORTH, 28)}
+"""Software can post semaphores up to 31, and so open the gates."""
 
 UP, DOWN, CHASE = 0, 1, 2
 """Semaphores of an axis, counted from its first one: UP and DOWN hold back the two send units until they may begin,
@@ -65,7 +66,7 @@ class LineCollective:
     flits
         Flits of a chunk.
     base, pitch
-        First word of the first chunk in every exchange buffer, and words from one chunk to the next.
+        First word of the first chunk in every scratchpad, and words from one chunk to the next.
     """
 
     op: LineOp
@@ -77,10 +78,10 @@ class LineCollective:
 
 
 class LineCommands(NamedTuple):
-    """Commands of a die for each part of the op, and the gates that let the first part begin, as a mask."""
+    """Commands of a die for each part of the op, and the gates that let the first part begin, as semaphores."""
 
     parts: list[list[Command]]
-    gates: int
+    gates: tuple[int, ...]
 
 
 def line_commands(work: LineCollective, axis: LineAxis, place: int, *, origin: int = 0) -> LineCommands:
@@ -95,7 +96,7 @@ def line_commands(work: LineCollective, axis: LineAxis, place: int, *, origin: i
     """
     ops = parts(work.op)
     if work.nodes == 1:
-        return LineCommands([[] for _ in ops], 0)
+        return LineCommands([[] for _ in ops], ())
     commands_of_parts = []
     for number, op in enumerate(ops):
         die = _LineDie(work, axis, place, origin, op, begins=number == 0, more=number < len(ops) - 1)
@@ -105,10 +106,8 @@ def line_commands(work: LineCollective, axis: LineAxis, place: int, *, origin: i
                 unit = f"{opcode.name} {Side(side).name.lower()}"
                 raise ValueError(f"collective: {count} commands for {unit}: must be at most {UNIT_COMMANDS}")
         commands_of_parts.append(commands)
-    gates = 0
-    for command in commands_of_parts[0]:
-        gates |= command.fields["wait"] if command.opcode == Opcode.SEND else 0
-    return LineCommands(commands_of_parts, gates)
+    gates = {command.fields["wait_0"] for command in commands_of_parts[0] if command.opcode == Opcode.SEND}
+    return LineCommands(commands_of_parts, tuple(sorted(gates)))
 
 
 def sum_order(algorithm: Algorithm, schedule: CollectiveSchedule) -> list[Transfer]:
@@ -227,9 +226,9 @@ class _LineDie:
                 receives.append(
                     self._receive(
                         not up,
-                        post=self._gates() if self._more and not is_first else 0,
-                        word_post=self._bit(CHASE) if is_first and follows else 0,
-                        word_wait=self._bit(CHASE) if is_second and follows else 0,
+                        **(self._opening() if self._more and not is_first else {}),
+                        word_post=self._semaphore(CHASE) if is_first and follows else 0,
+                        word_wait=self._semaphore(CHASE) if is_second and follows else 0,
                         add=int(adds),
                         hand=int(is_first and joins),
                         join=int(is_second and joins),
@@ -244,7 +243,7 @@ class _LineDie:
     def _stored(self) -> list[Command]:
         """Every chunk that comes around a ring is stored (and added to) before it goes on, word by word."""
         adds = self._op == "reduce-scatter"
-        chase = self._bit(CHASE + adds)
+        chase = self._semaphore(CHASE + adds)
         sends: list[Command] = []
         receives: list[Command] = []
         for up in (True, False):
@@ -263,7 +262,7 @@ class _LineDie:
                 receives.append(
                     self._receive(
                         up,
-                        post=self._gates() if self._more else 0,
+                        **(self._opening() if self._more else {}),
                         word_post=chase,
                         add=int(adds),
                         forwarded=len(arriving) - 1,
@@ -275,8 +274,8 @@ class _LineDie:
 
     def _send(self, up: bool, target: int, **fields: int) -> Command:
         """A SEND to the die at ``target``, by the side towards higher places (``up``) or lower ones."""
-        gate = self._bit(UP if up else DOWN)
-        common = {"wait": gate, "ahead": int(self._begins), "side": self._side(up)}
+        gate = self._semaphore(UP if up else DOWN)
+        common = {"wait_0": gate, "ahead": int(self._begins), "side": self._side(up)}
         return Command(Opcode.SEND, {**common, "target": target + self._origin, **fields})
 
     def _receive(self, up: bool, **fields: int) -> Command:
@@ -286,8 +285,8 @@ class _LineDie:
     def _side(self, up: bool) -> Side:
         return self._axis.up if up else self._axis.down
 
-    def _bit(self, number: int) -> int:
-        return 1 << (self._axis.semaphore + number)
+    def _semaphore(self, number: int) -> int:
+        return self._axis.semaphore + number
 
     def _leaving(self) -> list[Transfer]:
         return [transfer for transfer in self._schedule.transfers if transfer.sender == self._place]
@@ -319,13 +318,14 @@ class _LineDie:
         (target,) = {t.receiver for t in self._leaving() if (t.receiver > self._place) == up}
         return target
 
-    def _gates(self) -> int:
-        """Gates of the send units of the all-gather, which wait for the die's own chunk."""
+    def _opening(self) -> dict[str, int]:
+        """Posts to the gates of the send units of the all-gather, which wait for the die's own chunk."""
         schedule = line("all-gather", self._work.nodes, self._work.algorithm)
         ways = {t.receiver > self._place for t in schedule.transfers if t.sender == self._place}
-        return sum(self._bit(UP if up else DOWN) for up in ways)
+        gates = sorted(self._semaphore(UP if up else DOWN) for up in ways)
+        return {f"post_{number}": gate for number, gate in enumerate(gates)}
 
 
 def _words(distance: int) -> int:
-    """A distance between words of the exchange buffer, as a field holds it."""
+    """A distance between words of the scratchpad, as a field holds it."""
     return distance % (1 << BUFFER_ADDRESS_BITS)

@@ -1,10 +1,13 @@
-"""Programs of the dies for a GEMM on a package, phase by phase.
+"""Programs of the dies for a GEMM on a package: one for each die, which gathers, multiplies and sums tiles of tokens.
 
-:mod:`cosim.program.distribution` decides which die has what.
+:mod:`cosim.program.distribution` decides which die has what, :mod:`cosim.program.overlap.token_tiles` how the tokens
+are cut. While the array of a die works on a tile, the next one comes and the one before leaves.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,27 +15,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype, SystemSpec, flits_per_word, scratchpad_depth
-from cosim.jobs.package import Region
-from cosim.program.collective import package_program
+from cosim.jobs.package import Region as ResultRegion
 from cosim.program.command import Command
-from cosim.program.distribution import DieShare, Tiles, cut, macs_of, shares_of
-from cosim.program.exchange_copies import words_from_exchange
-from cosim.program.gemm import GemmProgram, schedule_gemm
-from cosim.program.layout import OPERAND_TYPE, RESULT_TYPE, Matrix, Places, pack, unpack
-from cosim.program.line_commands import LineCollective
+from cosim.program.distribution import DieShare, Tiles, cut, macs_of, share_of
+from cosim.program.layout import OPERAND_TYPE, Matrix, Places, pack, unpack
+from cosim.program.operand_feed import OperandFeed, Region, feed_in_turn
+from cosim.program.overlap.gathered_operand import GatheredOperand
+from cosim.program.overlap.scattered_sums import ScatteredSums
+from cosim.program.overlap.token_tiles import COPIES, TokenTile, token_tiles
 from cosim.program.package import DieWork, io_die_of
 from cosim.program.shape import Shape, gemm_forms
+from cosim.program.staging import Staging
 from nop.collectives import Algorithm
-from rtl.interface.isa import Opcode, Target
-from rtl.interface.memory_port import EXCHANGE_ADDRESS
+from rtl.interface.isa import Opcode
 
-__all__ = ["GEMM_PHASES", "DiePart", "gemm_parts"]
+__all__ = ["GEMM_PHASES", "DiePart", "gemm_parts", "tile_share"]
 
-GEMM_PHASES = ("load", "gather", "multiply", "scatter", "store")
-"""Operands from memory into the exchange buffers; all-gather; GEMM of each die; reduce-scatter; results to memory."""
+GEMM_PHASES = ("gemm",)
+"""The host starts the dies once."""
 
-ZERO_LOADED = 1 << 0
-"""Semaphore of the load phase: the word of zeros is loaded."""
+FIRST_OPERAND = 1
+SECOND_OPERAND = FIRST_OPERAND + GatheredOperand.SEMAPHORES
+SUMS = SECOND_OPERAND + GatheredOperand.SEMAPHORES
+WEIGHT_LOADED = SUMS + ScatteredSums.SEMAPHORES
+WEIGHT_PLACE_FREE = WEIGHT_LOADED + 1
+WEIGHT_FED = WEIGHT_LOADED + 2
+SUMS_DRAINED = WEIGHT_LOADED + 3
+"""Semaphores of a program, by what uses them."""
+
+
+def tile_share(
+    system: SystemSpec, shape: Shape, algorithm: Algorithm, die: tuple[int, int], tile: TokenTile
+) -> DieShare:
+    """What a die has of a tile: its share of a GEMM of these tokens only."""
+    tokens = {"k" if shape.form == "tn" else "m": len(tile.tokens)}
+    return share_of(system.package, replace(shape, **tokens), algorithm, *die)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,30 +59,26 @@ class DiePart:
     Attributes
     ----------
     work
-        The die's programs, memory contents and result.
+        The die's program, memory contents and result.
     y
         Layout of its result in memory.
-    rows, cols
-        Its rows and columns of the whole result.
+    rows
+        Its rows of the result: for each row in memory that of the whole result, or -1 for one of zeros.
+    cols
+        Its columns of the whole result.
     macs
         Its multiply-adds of the whole GEMM.
-    gathers, sums
-        All-gathers and reduce-scatters of its lines, by axis.
     """
 
     work: DieWork
     y: Matrix
-    rows: range
+    rows: NDArray[np.int64]
     cols: range
     macs: int
-    gathers: dict[str, LineCollective]
-    sums: dict[str, LineCollective]
 
     def elements(self, image: bytes, dtype: Dtype) -> NDArray[Any]:
-        """The die's (rows, cols) 32-bit sums in a memory image that was read back."""
-        if not self.rows:
-            return np.empty((0, len(self.cols)), RESULT_TYPE[dtype])
-        return unpack(image, self.y, dtype=dtype)[:, : len(self.cols)]
+        """The die's 32-bit sums in a memory image that was read back: its rows of the whole result, in their order."""
+        return unpack(image, self.y, dtype=dtype)[self.rows >= 0, : len(self.cols)]
 
 
 def gemm_parts(
@@ -91,167 +104,388 @@ def gemm_parts(
     Raises
     ------
     ValueError
-        If a block does not fit the exchange buffer or the buffers of the die.
+        If tiles or the block of weights do not fit the buffers of the dies.
     """
-    dies = system.package.places()
-    shares = shares_of(system.package, shape, algorithm)
+    tiles = token_tiles(system, shape)
     return [
-        _die_part(system, shape, share, cut(a, share.a), cut(b, share.b), place, places)
-        for place, share in zip(dies, shares, strict=True)
+        _PartBuilder(system, shape, a, b, algorithm, die, places, tiles).part()
+        for die in system.package.places()
     ]
 
 
-class _Builder:
-    """Allocates memory and exchange buffer of a die, and makes the program of the load phase."""
+class _PartBuilder:
+    """Makes the part of the die at row and column ``place``."""
 
-    def __init__(self, system: SystemSpec, io_die: str, places: Places) -> None:
-        self._system, self._io_die, self._places = system, io_die, places
-        self._word_elements = system.memory.word_bytes // system.die.element_bytes
-        self._per_word = flits_per_word(system.nop, system.memory)
-        self.image: dict[int, bytes] = {}
-        self.exchange_words = 0
-        self.load = [Command(Opcode.SET, {"mask": ZERO_LOADED})]
+    def __init__(
+        self,
+        system: SystemSpec,
+        shape: Shape,
+        a: NDArray[Any],
+        b: NDArray[Any],
+        algorithm: Algorithm,
+        place: tuple[int, int],
+        places: Places,
+        tiles: list[TokenTile],
+    ) -> None:
+        self._system, self._whole, self._algorithm, self._places = system, shape, algorithm, places
+        self._io_die = io_die_of(system, *place)
+        self._tiles = tiles
+        self._shares = [tile_share(system, shape, algorithm, place, tile) for tile in tiles]
+        self._share = share_of(system.package, shape, algorithm, *place)
+        self._a, self._b = a, b
+        logical_a, logical_b = gemm_forms(cut(a, self._share.a), cut(b, self._share.b), form=shape.form)
+        # Sizes of the die's block; tokens are those of all tiles.
+        self._shape = Shape(m=logical_a.shape[0], k=logical_a.shape[1], n=logical_b.shape[1], form=shape.form)
+        self._word_flits = flits_per_word(system.nop, system.memory)
+        self._per_word = system.memory.word_bytes // system.die.element_bytes
+        self._used = 0
+        self._image: dict[int, bytes] = {}
 
-    def memory(self, values: NDArray[Any]) -> Matrix:
+    def part(self) -> DiePart:
+        """The part."""
+        tokens_summed = self._whole.form == "tn"
+        commands = list(self._own_block() if tokens_summed else self._tile_by_tile())
+        y, rows = self._y, self._rows
+        result = ResultRegion(io_die=self._io_die, address=y.address, words=y.rows * y.pitch)
+        return DiePart(
+            work=DieWork(io_die=self._io_die, image=self._image, programs=[commands], result=result),
+            y=y,
+            rows=rows,
+            cols=self._share.y[1],
+            macs=sum(
+                macs_of(replace(self._whole, **{"k" if tokens_summed else "m": len(tile.tokens)}), share)
+                for tile, share in zip(self._tiles, self._shares, strict=True)
+            ),
+        )
+
+    def _memory(self, values: NDArray[Any]) -> Matrix:
         """Put a matrix into memory."""
         rows, cols = values.shape
-        pitch = -(-cols // self._word_elements)
+        pitch = -(-cols // self._per_word)
         address = self._places.take(self._io_die, rows * pitch)
         matrix = Matrix(address=address, rows=rows, cols=cols, pitch=pitch)
-        self.image[address] = pack(values, matrix, word_bytes=self._system.memory.word_bytes)
+        self._image[address] = pack(values, matrix, word_bytes=self._system.memory.word_bytes)
         return matrix
 
-    def exchange_room(self, words: int) -> int:
-        """First of ``words`` words of the exchange buffer that nothing else uses."""
-        self.exchange_words += words
-        return self.exchange_words - words
+    def _room(self, words: int) -> int:
+        """First of ``words`` words of the scratchpad that nothing else uses."""
+        self._used += words
+        return self._used - words
 
-    def gathered(self, values: NDArray[Any], tiles: Tiles) -> tuple[int, LineCollective]:
-        """Load the die's tile of a block of all tokens.
+    @property
+    def _left(self) -> int:
+        """Words of the scratchpad that nothing uses."""
+        system = self._system
+        return scratchpad_depth(system.die, system.memory, system.nop) - self._used
 
-        Returns the address that the whole block has once it is gathered, and the all-gather.
-        """
-        own = tiles.rows(tiles.place)
-        tile = np.pad(values[own.start : own.stop], ((0, tiles.size - len(own)), (0, 0)))
-        stored = self.memory(tile)
-        chunk = stored.rows * stored.pitch
-        base = self.exchange_room(tiles.nodes * chunk)
-        self._load(stored, base=base + tiles.slot * chunk, pitch=stored.pitch)
-        work = LineCollective("all-gather", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk)
-        return EXCHANGE_ADDRESS + base, work
-
-    def partial(self, y: Matrix, tiles: Tiles) -> LineCollective:
-        """Make room for partial sums of all tokens, with zeros where the GEMM writes none."""
-        chunk = tiles.size * y.pitch
-        base = self.exchange_room(tiles.nodes * chunk)
-        word_sums = self._system.memory.word_bytes // 4
-        words_below = tiles.nodes * chunk - y.rows * y.pitch
-        fills = [(base + y.rows * y.pitch, 1, words_below)] if words_below else []
-        if y.cols % word_sums:
-            fills.append((base + y.pitch - 1, y.pitch, y.rows))
-        if fills:
-            element = OPERAND_TYPE[self._system.die.dtype]
-            zero = self.memory(np.zeros((1, self._word_elements), element))
-            zero_word = self.exchange_room(1)
-            self._load(zero, base=zero_word, post=ZERO_LOADED)
-            for number, (first, pitch, words) in enumerate(fills):
-                repeated = replace(zero, address=EXCHANGE_ADDRESS + zero_word, rows=words, pitch=0)
-                self._load(repeated, base=first, pitch=pitch, wait=0 if number else ZERO_LOADED)
-        return LineCollective(
-            "reduce-scatter", tiles.algorithm, tiles.nodes, chunk * self._per_word, base, chunk
+    def _gathered(
+        self,
+        stored: NDArray[Any],
+        columns: range,
+        shares: list[Tiles],
+        *,
+        opcode: Opcode,
+        lanes: int,
+        semaphore: int,
+    ) -> GatheredOperand:
+        """An operand that is gathered: ``columns`` of the stored one, with the die's share of each tile."""
+        own = []
+        for tile, share in zip(self._tiles, shares, strict=True):
+            of_tile = stored[tile.tokens.start : tile.tokens.stop]
+            chosen = share.rows(share.place)
+            rows = cut(of_tile, (chosen, columns))[: len(chosen)]
+            own.append(np.pad(rows, ((0, tile.size // share.nodes - len(rows)), (0, 0))))
+        matrix = self._memory(np.concatenate(own))
+        size = max(tile.size for tile in self._tiles)
+        words = size * matrix.pitch
+        return GatheredOperand(
+            opcode=opcode,
+            lanes=lanes,
+            axis=shares[0].axis,
+            nodes=shares[0].nodes,
+            place=shares[0].place,
+            algorithm=self._algorithm,
+            matrix=matrix,
+            word_flits=self._word_flits,
+            base=self._room(COPIES * words),
+            words=words,
+            addresses=-(-matrix.cols // lanes) * size,
+            semaphore=semaphore,
         )
 
-    def _load(self, matrix: Matrix, **fields: int) -> None:
-        self.load.append(
-            Command(
-                Opcode.LOAD,
+    def _first_operand(self) -> GatheredOperand:
+        return self._gathered(
+            self._a,
+            self._share.a[1],
+            [share.a_tiles for share in self._shares],
+            opcode=Opcode.FEED_ACTIVATION,
+            lanes=self._system.die.rows,
+            semaphore=FIRST_OPERAND,
+        )
+
+    def _first_rows(self, nodes: int) -> list[int]:
+        """First of the die's rows of each tile, of a matrix with ``1 / nodes`` of their rows."""
+        firsts, row = [], 0
+        for tile in self._tiles:
+            firsts.append(row)
+            row += tile.size // nodes
+        return firsts
+
+    def _result(self, rows: list[int]) -> None:
+        """Place the result, whose rows are those of the whole result, in memory."""
+        pitch = -(-4 * self._shape.n // self._system.memory.word_bytes)
+        address = self._places.take(self._io_die, len(rows) * pitch)
+        self._y = Matrix(address=address, rows=len(rows), cols=self._shape.n, pitch=pitch)
+        self._rows = np.array(rows, np.int64)
+
+    def _zeros(self, base: int, words: int, pitch: int, *, post: int) -> Command:
+        """A LOAD of words of zeros."""
+        zero = self._memory(np.zeros((1, self._per_word), OPERAND_TYPE[self._system.die.dtype]))
+        return Command(
+            Opcode.LOAD,
+            {
+                "post_0": post,
+                "base": base,
+                "pitch": pitch,
+                "rows": words,
+                "words": 1,
+                "address": zero.address,
+            },
+        )
+
+    def _tile_by_tile(self) -> Iterator[Command]:
+        """The program of a GEMM whose rows are tokens: weights stay, sums of each tile leave."""
+        die, shape, tiles = self._system.die, self._shape, self._tiles
+        gathered = self._first_operand()
+        scattered_shares = [share.y_tiles for share in self._shares]
+        rows = []
+        for tile, tokens in zip(tiles, scattered_shares, strict=True):
+            assert tokens is not None
+            own = [tile.tokens.start + row for row in tokens.rows(tokens.place)]
+            rows += own + [-1] * (tile.size // tokens.nodes - len(own))
+        self._result(rows)
+        tokens = scattered_shares[0]
+        assert tokens is not None
+        panels = -(-shape.n // die.cols)
+        words = max(tile.size for tile in tiles) * self._y.pitch
+        sums = ScatteredSums(
+            axis=tokens.axis,
+            nodes=tokens.nodes,
+            place=tokens.place,
+            algorithm=self._algorithm,
+            matrix=self._y,
+            panels=panels,
+            last_cols=shape.n - (panels - 1) * die.cols,
+            word_flits=self._word_flits,
+            base=self._room(COPIES * words),
+            words=words,
+            semaphore=SUMS,
+        )
+        yield from self._free_places(sums, max(tile.size for tile in tiles))
+        x_rows, y_rows = self._first_rows(gathered.nodes), self._first_rows(sums.nodes)
+        weights = self._weights()
+        yield from gathered.commands(tiles[0], 0)
+        for tile in tiles:
+            if tile.number == 0:
+                for panel, count, feeds in weights:
+                    yield from feeds
+                    yield self._gemm(
+                        tile,
+                        gathered,
+                        sums,
+                        panel,
+                        count,
+                        wait_0=gathered.fed if panel == 0 else 0,
+                        wait_1=WEIGHT_FED,
+                    )
+            if tile.number + 1 < len(tiles):
+                after = tiles[tile.number + 1]
+                yield from gathered.commands(after, x_rows[after.number])
+            if tile.number:
+                yield self._gemm(tile, gathered, sums, 0, panels, wait_0=gathered.fed)
+            yield from sums.commands(tile, self._sums_base(tile, panels), y_rows[tile.number])
+
+    def _free_places(self, sums: ScatteredSums, rows: int) -> Iterator[Command]:
+        """Let the first drains begin, with zeros in the columns of the last word that no drain writes."""
+        if 4 * self._shape.n % self._system.memory.word_bytes == 0:
+            yield Command(Opcode.SET, {"semaphore_0": sums.place_free, "value_0": COPIES})
+            return
+        pitch = self._y.pitch
+        for number in range(COPIES):
+            base = sums.base + number * sums.words + pitch - 1
+            yield self._zeros(base, rows, pitch, post=sums.place_free)
+
+    def _sums_base(self, tile: TokenTile, panels: int) -> int:
+        """First accumulator address of a tile."""
+        return tile.number % COPIES * panels * max(tile.size for tile in self._tiles)
+
+    def _weights(self) -> list[tuple[int, int, list[Command]]]:
+        """First panel, panels and commands of each part of the weights, which stay on the die."""
+        die, shape = self._system.die, self._shape
+        turned = shape.weight_column
+        matrix = self._memory(cut(self._b, self._share.b))
+        per_word = self._per_word
+        width = math.lcm(die.cols, per_word)
+        room = min(self._left - 1, matrix.rows * matrix.pitch)
+        least = min(room, -(-min(matrix.cols, width) // per_word))
+        feed = OperandFeed(
+            opcode=Opcode.FEED_WEIGHT,
+            matrix=matrix,
+            staging=Staging(
+                base=self._room(room), words=room, row_words=least, total=matrix.rows * matrix.pitch, places=3
+            ),
+            lanes=die.cols,
+            width=width,
+            per_word=per_word,
+            loaded=WEIGHT_LOADED,
+            place_free=WEIGHT_PLACE_FREE,
+            fed=WEIGHT_FED,
+            free=0,
+        )
+        parts = []
+        for left in range(0, shape.n, width):
+            cols = min(width, shape.n - left)
+            area = {"row": left, "rows": cols, "col": 0, "cols": shape.k}
+            if not turned:
+                area = {"row": 0, "rows": shape.k, "col": left, "cols": cols}
+            region = Region(feed=feed, top=0, left=0, **area, base=0, pitch=matrix.rows, wait=False)
+            parts.append((left // die.cols, -(-cols // die.cols), list(feed_in_turn([region]))))
+        return parts
+
+    def _gemm(
+        self,
+        tile: TokenTile,
+        gathered: GatheredOperand,
+        sums: ScatteredSums,
+        panel: int,
+        panels: int,
+        **waits: int,
+    ) -> Command:
+        """Multiply a tile by panels of the weights."""
+        die, shape = self._system.die, self._shape
+        of_all = -(-shape.n // die.cols)
+        weight_pitch = shape.n if shape.weight_column else shape.k
+        k_tiles = -(-shape.k // die.rows)
+        return Command(
+            Opcode.GEMM,
+            {
+                **waits,
+                "post_0": gathered.buffer_free if panel + panels == of_all else 0,
+                "panel_wait": sums.slot_free if tile.number >= COPIES else 0,
+                "panel_post": sums.panel_done,
+                "weight_column": int(shape.weight_column),
+                "activation_base": gathered.buffer_base(tile),
+                "activation_pitch": tile.size,
+                "weight_base": panel * (die.cols if shape.weight_column else weight_pitch),
+                "weight_pitch": weight_pitch,
+                "accumulator_base": self._sums_base(tile, of_all) + panel * tile.size,
+                "accumulator_step": tile.size,
+                "m": tile.size,
+                "k_tiles": k_tiles,
+                "last_k": shape.k - (k_tiles - 1) * die.rows,
+                "panels": panels,
+                "last_cols": min(die.cols, shape.n - (panel + panels - 1) * die.cols),
+            },
+        )
+
+    def _own_block(self) -> Iterator[Command]:
+        """The program of a GEMM that sums over tokens: both operands are gathered, the result stays on the die."""
+        die, shape, tiles = self._system.die, self._shape, self._tiles
+        first = self._first_operand()
+        b_shares = []
+        for share in self._shares:
+            assert share.b_tiles is not None
+            b_shares.append(share.b_tiles)
+        second = self._gathered(
+            self._b,
+            self._share.b[1],
+            b_shares,
+            opcode=Opcode.FEED_WEIGHT,
+            lanes=die.cols,
+            semaphore=SECOND_OPERAND,
+        )
+        # A block without rows is one row of zeros.
+        own = list(self._share.y[0])
+        self._result(own + [-1] * (shape.m - len(own)))
+        panels = -(-shape.n // die.cols)
+        firsts = {operand.axis: self._first_rows(operand.nodes) for operand in (first, second)}
+
+        def gather(tile: TokenTile) -> Iterator[Command]:
+            for operand in (first, second):
+                yield from operand.commands(tile, firsts[operand.axis][tile.number])
+
+        yield from gather(tiles[0])
+        for tile in tiles:
+            if tile.number + 1 < len(tiles):
+                yield from gather(tiles[tile.number + 1])
+            k_tiles = -(-tile.size // die.rows)
+            yield Command(
+                Opcode.GEMM,
                 {
-                    "exchange": 1,
-                    "rows": matrix.rows,
-                    "cols": matrix.cols,
-                    "words": -(-matrix.cols // self._word_elements),
-                    "address": matrix.address,
-                    "memory_pitch": matrix.pitch,
-                    **fields,
+                    "wait_0": first.fed,
+                    "wait_1": second.fed,
+                    "post_0": first.buffer_free,
+                    "post_1": second.buffer_free,
+                    "panel_post": SUMS + 1 if tile is tiles[-1] else 0,
+                    "accumulate": int(tile.number > 0),
+                    "activation_column": 1,
+                    "activation_base": first.buffer_base(tile),
+                    "activation_pitch": tile.size,
+                    "weight_base": second.buffer_base(tile),
+                    "weight_pitch": tile.size,
+                    "accumulator_step": shape.m,
+                    "m": shape.m,
+                    "k_tiles": k_tiles,
+                    "last_k": tile.size - (k_tiles - 1) * die.rows,
+                    "panels": panels,
+                    "last_cols": shape.n - (panels - 1) * die.cols,
                 },
             )
+        yield from self._drained(panels)
+
+    def _drained(self, panels: int) -> Iterator[Command]:
+        """Drain and store the sums of the die's own block."""
+        die, shape, y = self._system.die, self._shape, self._y
+        sums_per_word = self._system.memory.word_bytes // 4
+        unit = math.lcm(die.cols, sums_per_word) // die.cols
+        widest = -(-min(unit * die.cols, shape.n) // sums_per_word)
+        room = self._left
+        staging = Staging(
+            base=self._room(room), words=room, row_words=widest, total=y.rows * y.pitch, places=2
         )
-
-
-def _die_part(
-    system: SystemSpec,
-    whole: Shape,
-    share: DieShare,
-    a: NDArray[Any],
-    b: NDArray[Any],
-    place: tuple[int, int],
-    places: Places,
-) -> DiePart:
-    """The part of the die at row and column ``place``, with blocks ``a`` and ``b`` of the stored operands."""
-    die, memory, form = system.die, system.memory, whole.form
-    io_die = io_die_of(system, *place)
-    builder = _Builder(system, io_die, places)
-    logical_a, logical_b = gemm_forms(a, b, form=form)
-    shape = Shape(m=logical_a.shape[0], k=logical_a.shape[1], n=logical_b.shape[1], form=form)
-    program = schedule_gemm(die, memory, shape)
-    gathers: dict[str, LineCollective] = {}
-    sums: dict[str, LineCollective] = {}
-    a_address, gathers[share.a_tiles.axis] = builder.gathered(a, share.a_tiles)
-    if share.b_tiles is None:
-        b_address = builder.memory(b).address
-    else:
-        b_address, gathers[share.b_tiles.axis] = builder.gathered(b, share.b_tiles)
-    store: list[Command] = []
-    y = program.y
-    if share.y_tiles is None:
-        y = replace(y, address=places.take(io_die, y.rows * y.pitch))
-        y_address = y.address
-    else:
-        tiles = share.y_tiles
-        sums[tiles.axis] = partial = builder.partial(y, tiles)
-        y_address = EXCHANGE_ADDRESS + partial.base
-        rows = len(share.y[0])
-        y = replace(y, address=places.take(io_die, rows * y.pitch), rows=rows)
-        own_chunk = partial.base + tiles.slot * partial.pitch
-        store = words_from_exchange(address=y.address, base=own_chunk, words=rows * y.pitch)
-    needed, depth = builder.exchange_words, scratchpad_depth(system.die, memory, system.nop)
-    if needed > depth:
-        raise ValueError(
-            f"a block of {shape.m}x{shape.k}x{shape.n} ({form}) needs {needed} words of a die's scratchpad: "
-            f"must be at most the {depth} of die.scratchpad_bytes = {system.die.scratchpad_bytes}"
-        )
-    multiply = _relocated(program, a=a_address, b=b_address, y=y_address)
-    programs = [
-        builder.load,
-        package_program(gathers, *place, opened=True)[0],
-        multiply,
-        package_program(sums, *place, opened=True)[0],
-        store,
-    ]
-    result = Region(io_die=io_die, address=y.address, words=y.rows * y.pitch)
-    return DiePart(
-        work=DieWork(io_die=io_die, image=builder.image, programs=programs, result=result),
-        y=y,
-        rows=share.y[0],
-        cols=share.y[1],
-        macs=macs_of(whole, share),
-        gathers=gathers,
-        sums=sums,
-    )
-
-
-def _relocated(program: GemmProgram, *, a: int, b: int, y: int) -> list[Command]:
-    """The commands of a GEMM with its matrices at other addresses."""
-    moves: dict[tuple[Opcode, int | None], int] = {
-        (Opcode.LOAD, Target.ACTIVATION): a - program.a.address,
-        (Opcode.LOAD, Target.WEIGHT): b - program.b.address,
-        (Opcode.STORE, None): y - program.y.address,
-    }
-    commands = []
-    for command in program.commands:
-        move = moves.get((command.opcode, command.fields.get("target")), 0)
-        if move:
-            fields = {**command.fields, "address": command.fields["address"] + move}
-            command = replace(command, fields=fields)
-        commands.append(command)
-    return commands
+        for panel in range(0, panels, unit):
+            count = min(unit, panels - panel)
+            cols = min(shape.n, (panel + count) * die.cols) - panel * die.cols
+            words = -(-cols // sums_per_word)
+            height = min(shape.m, staging.most_words // words)
+            for row in range(0, shape.m, height):
+                rows = min(height, shape.m - row)
+                place = staging.take(rows * words)
+                yield Command(
+                    Opcode.DRAIN,
+                    {
+                        "wait_0": WEIGHT_PLACE_FREE if place.wait else 0,
+                        "row_post": SUMS_DRAINED,
+                        "panel_wait": SUMS + 1 if row == 0 else 0,
+                        "base": panel * shape.m + row,
+                        "step": shape.m,
+                        "rows": rows,
+                        "panels": count,
+                        "last_cols": cols - (count - 1) * die.cols,
+                        "target": place.base,
+                        "target_pitch": words,
+                    },
+                )
+                yield Command(
+                    Opcode.STORE,
+                    {
+                        "row_wait": SUMS_DRAINED,
+                        "post_0": WEIGHT_PLACE_FREE if place.ring else 0,
+                        "base": place.base,
+                        "pitch": words,
+                        "rows": rows,
+                        "words": words,
+                        "address": y.address + row * y.pitch + panel * die.cols // sums_per_word,
+                        "memory_pitch": y.pitch,
+                    },
+                )

@@ -18,10 +18,10 @@ from cosim.golden.collective import SUMS, exchange_buffers
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
 from cosim.program.collective import COLLECTIVE_PHASES, package_program
-from cosim.program.exchange_copies import words_from_exchange, words_to_exchange
 from cosim.program.layout import Places
 from cosim.program.line_commands import LineCollective
 from cosim.program.package import DieWork, io_die_of
+from cosim.program.scratchpad_copies import words_from_scratchpad, words_to_scratchpad
 from cosim.records.collective import CollectiveRequest
 from cosim.records.links import FaultyLinks
 from cosim.records.package import PackageCollectiveRecord
@@ -68,7 +68,7 @@ class PreparedPackageCollective:
     lines
         The collective on the lines of each axis.
     expected, defined
-        The golden exchange buffers, dies x words, and the words in which they are defined.
+        The golden scratchpads, dies x words, and the words in which they are defined.
     programs
         The programs of the package.
     """
@@ -142,21 +142,16 @@ def prepare(
         row, col = divmod(number, request.cols)
         io_die = io_die_of(package, row, col)
         address, result = places.take(io_die, words), places.take(io_die, words)
-        program, own_gates = package_program(lines, row, col, opened=False)
+        program, own_gates = package_program(lines, row, col)
         gates |= own_gates
         work.append(
             DieWork(
                 io_die=io_die,
                 image={address: chunks.astype(SUMS).tobytes()},
                 programs=[
-                    words_to_exchange(
-                        address=address,
-                        base=0,
-                        words=words,
-                        word_elements=word_bytes // package.die.element_bytes,
-                    ),
+                    words_to_scratchpad(address=address, base=0, words=words),
                     program,
-                    words_from_exchange(address=result, base=0, words=words),
+                    words_from_scratchpad(address=result, base=0, words=words),
                 ],
                 result=Region(io_die=io_die, address=result, words=words),
             )
