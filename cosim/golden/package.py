@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cosim.golden.gemm import gemm
 from cosim.golden.numerics import fp32_add
 from cosim.program.distribution import DieShare, cut, shares_of
 from cosim.program.line_commands import sum_order
+from cosim.program.overlap.token_tiles import token_tiles
 from cosim.program.shape import Shape, gemm_forms
 from nop.collectives import Algorithm, line
 
@@ -29,6 +31,27 @@ def expected_parts(
     algorithm
         Algorithm of the reduce-scatter, which decides the order of the additions.
     """
+    if shape.form == "tn":
+        return _parts(system, shape, a, b, algorithm)
+    of_tiles = []
+    for tile in token_tiles(system, shape):
+        tokens, size = tile.tokens, tile.size
+        rows = np.pad(a[tokens.start : tokens.stop], ((0, size - len(tokens)), (0, 0)))
+        parts = _parts(system, replace(shape, m=size), rows, b, algorithm)
+        shares = shares_of(system.package, replace(shape, m=size), algorithm)
+        of_tiles.append(
+            [
+                part[: max(0, len(tokens) - share.y[0].start)]
+                for part, share in zip(parts, shares, strict=True)
+            ]
+        )
+    return [np.concatenate(parts) for parts in zip(*of_tiles, strict=True)]
+
+
+def _parts(
+    system: SystemSpec, shape: Shape, a: NDArray[Any], b: NDArray[Any], algorithm: Algorithm
+) -> list[NDArray[Any]]:
+    """Each die's part of the result of a GEMM whose tokens are one tile."""
     die = system.die
     shares = shares_of(system.package, shape, algorithm)
     partials = [

@@ -47,9 +47,15 @@ SUMS_DRAINED = WEIGHT_LOADED + 3
 def tile_share(
     system: SystemSpec, shape: Shape, algorithm: Algorithm, die: tuple[int, int], tile: TokenTile
 ) -> DieShare:
-    """What a die has of a tile: its share of a GEMM of these tokens only."""
-    tokens = {"k" if shape.form == "tn" else "m": len(tile.tokens)}
-    return share_of(system.package, replace(shape, **tokens), algorithm, *die)
+    """What a die has of a tile: its share of a GEMM of these tokens only, with those of zeros behind them."""
+    of_tile = replace(shape, k=tile.size) if shape.form == "tn" else replace(shape, m=tile.size)
+    return share_of(system.package, of_tile, algorithm, *die)
+
+
+def _real(rows: range, tile: TokenTile) -> range:
+    """Those of the rows of a tile that are not behind its tokens."""
+    tokens = len(tile.tokens)
+    return range(min(rows.start, tokens), min(rows.stop, tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +158,7 @@ class _PartBuilder:
             y=y,
             rows=rows,
             cols=self._share.y[1],
-            macs=sum(
-                macs_of(replace(self._whole, **{"k" if tokens_summed else "m": len(tile.tokens)}), share)
-                for tile, share in zip(self._tiles, self._shares, strict=True)
-            ),
+            macs=macs_of(self._whole, self._share),
         )
 
     def _memory(self, values: NDArray[Any]) -> Matrix:
@@ -192,7 +195,7 @@ class _PartBuilder:
         own = []
         for tile, share in zip(self._tiles, shares, strict=True):
             of_tile = stored[tile.tokens.start : tile.tokens.stop]
-            chosen = share.rows(share.place)
+            chosen = _real(share.rows(share.place), tile)
             rows = cut(of_tile, (chosen, columns))[: len(chosen)]
             own.append(np.pad(rows, ((0, tile.size // share.nodes - len(rows)), (0, 0))))
         matrix = self._memory(np.concatenate(own))
@@ -261,7 +264,7 @@ class _PartBuilder:
         rows = []
         for tile, tokens in zip(tiles, scattered_shares, strict=True):
             assert tokens is not None
-            own = [tile.tokens.start + row for row in tokens.rows(tokens.place)]
+            own = [tile.tokens.start + row for row in _real(tokens.rows(tokens.place), tile)]
             rows += own + [-1] * (tile.size // tokens.nodes - len(own))
         self._result(rows)
         tokens = scattered_shares[0]

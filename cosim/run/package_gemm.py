@@ -104,7 +104,8 @@ class PreparedPackageGemm:
             cycles=cycles,
             ideal_cycles=ideal,
             utilization=ideal / cycles,
-            array_utilization=ideal / run.phases["multiply"].cycles,
+            array_utilization=ideal
+            / max(_array_cycles(counters) for counters in run.phases["gemm"].counters),
             mismatches=sum(result.mismatches for result in dies),
             phases=phases,
             dies=dies,
@@ -163,6 +164,11 @@ def run_package_gemm(
 ) -> PackageGemmRecord:
     """Prepare and run a GEMM on a package; see :func:`prepare` and :meth:`PreparedPackageGemm.run`."""
     return prepare(request, observation).run(progress)
+
+
+def _array_cycles(counters: dict[str, int]) -> int:
+    """Cycles of an array, from its first operand row to its last sum."""
+    return counters["array_last"] - counters["array_first"]
 
 
 def _shape(request: PackageGemmRequest) -> Shape:

@@ -93,10 +93,13 @@ class GatheredOperand:
         return tile.number % COPIES * self.addresses
 
     def line(self, tile: TokenTile) -> LineCollective:
-        """The all-gather of a tile."""
-        chunk = tile.size // self.nodes * self.matrix.pitch
+        """The all-gather of a tile. Chunks of a smaller tile lie as far apart as those of a larger one.
+
+        So a chunk only takes the place of that of the same die.
+        """
+        flits = tile.size // self.nodes * self.matrix.pitch * self.word_flits
         base = self.base + tile.number % COPIES * self.words
-        return LineCollective("all-gather", self.algorithm, self.nodes, chunk * self.word_flits, base, chunk)
+        return LineCollective("all-gather", self.algorithm, self.nodes, flits, base, self.words // self.nodes)
 
     def commands(self, tile: TokenTile, first_row: int) -> Iterator[Command]:
         """Commands for a tile; ``first_row`` is that of the die's rows of it in memory."""
@@ -105,7 +108,7 @@ class GatheredOperand:
         rows = tile.size // self.nodes
         slot = slots(self.algorithm, self.nodes)[self.place]
         axis = AXES[self.axis]
-        (part,), gates = line_commands(
+        (commands,), gates = line_commands(
             line,
             LineAxis(axis.up, axis.down, self.semaphore + _Count.GATES),
             self.place,
@@ -128,7 +131,7 @@ class GatheredOperand:
         ring = self.algorithm == "ring"
         sent = []
         sources: list[tuple[bool, list[range]]] = []
-        for command in part:
+        for command in commands:
             up = command.fields["side"] == axis.up
             if command.opcode == Opcode.SEND:
                 sent.append(self._of_way(_Count.SENT, up))
@@ -137,7 +140,7 @@ class GatheredOperand:
             else:
                 before, behind = range(slot), range(slot + 1, self.nodes)
                 kept = [before, behind] if ring else [behind if up else before]
-                sources.append((up, [numbers for numbers in kept if numbers]))
+                sources.append((up, [part for numbers in kept for part in self._together(tile, numbers)]))
                 more = {
                     "wait_0": self._of_way(_Count.RECEIVED_FREE, up) if again else 0,
                     "wait_1": self._forwarded if ring and again else 0,
@@ -166,6 +169,12 @@ class GatheredOperand:
             post_0=self.fed,
             post_1=self.semaphore + _Count.PLACE_FREE,
         )
+
+    def _together(self, tile: TokenTile, numbers: range) -> list[range]:
+        """Chunks with these numbers, in parts that lie one behind the other without a gap."""
+        if tile.size * self.matrix.pitch == self.words:
+            return [numbers] if numbers else []
+        return [range(number, number + 1) for number in numbers]
 
     @property
     def _forwarded(self) -> int:

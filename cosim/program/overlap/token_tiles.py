@@ -1,4 +1,4 @@
-"""Tokens of a GEMM on a package, in tiles: while a die multiplies one, the next one is gathered and the last one summed.
+"""Tokens of a GEMM on a package, in tiles: while a die multiplies one, the next one comes and the last one leaves.
 
 A tile is small: what comes before the first GEMM and behind the last one takes time in proportion to it.
 """
@@ -97,8 +97,8 @@ def token_tiles(system: SystemSpec, shape: Shape) -> list[TokenTile]:
     unit = math.lcm(share, die.rows) if shape.form == "tn" else share
     least = max(die.rows, die.stages, LEAST_TOKENS)
     size = min(-(-least // unit) * unit, -(-tokens // share) * share)
-    while size > share and _missing(system, shape, size):
-        size = (size - 1) // unit * unit or share
+    while size > unit and _missing(system, shape, size):
+        size = (size - 1) // unit * unit
     missing = _missing(system, shape, size)
     if missing:
         raise ValueError(f"package: {shape.m}x{shape.k}x{shape.n} ({shape.form}): {missing}")

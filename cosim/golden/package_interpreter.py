@@ -1,0 +1,216 @@
+"""Functional model of the dies of a package for tests: runs a program on each, without a clock.
+
+Chunks go from a send unit to the die that they are sent to in no time, and wait there in order. Everything else is that
+of :mod:`cosim.golden.interpreter`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec, flits_per_word
+from cosim.golden.interleaving import UnitStep, steps_of
+from cosim.golden.interpreter import Interpreter, ProgramError
+from cosim.golden.numerics import fp32_add
+from cosim.program.command import Command
+from rtl.interface.isa import SET_PLACES, Opcode, Side
+
+__all__ = ["run_package"]
+
+_OPPOSITE = {Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH, Side.EAST: Side.WEST, Side.WEST: Side.EAST}
+
+Words = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chunk:
+    """A chunk of a SEND or RECEIVE."""
+
+    opcode: Opcode
+    fields: dict[str, int]
+    number: int
+
+    @property
+    def last(self) -> bool:
+        return self.number == self.fields["chunks"] - 1
+
+    @property
+    def address(self) -> int:
+        field = self.fields
+        wrap = field["wrap"] if field["lap"] and self.number >= field["lap"] else 0
+        return (field["base"] + self.number * field["pitch"] + wrap) % (1 << BUFFER_ADDRESS_BITS)
+
+    def needs(self, words: int) -> Counter[int]:
+        """Semaphores that the chunk takes, and how often."""
+        field = self.fields
+        needs: Counter[int] = Counter()
+        if self.number == 0:
+            needs.update({field["wait_0"], field["wait_1"]} - {0})
+        first = field["own"] if self.opcode == Opcode.SEND else field["forwarded"]
+        if field["word_wait"] and self.number >= first:
+            needs[field["word_wait"]] += words
+        return needs
+
+
+class _Die:
+    """A die: its program, its queues, and what waits between its engine's units."""
+
+    def __init__(self, interpreter: Interpreter, commands: Sequence[Command]) -> None:
+        self.interpreter = interpreter
+        self.waiting = deque(enumerate(commands))
+        self.queues: dict[tuple[int, ...], deque[deque[UnitStep | _Chunk]]] = defaultdict(deque)
+        self.arrived: dict[int, deque[Words]] = defaultdict(deque)
+        self.onward: dict[int, deque[Words]] = defaultdict(deque)  # by the side that it leaves by
+        self.handed: dict[int, deque[Words]] = defaultdict(deque)  # by the side that joins it
+
+
+def run_package(
+    system: SystemSpec,
+    interpreters: Sequence[Interpreter],
+    programs: Sequence[Iterable[Command]],
+    *,
+    order: Callable[[int], int] = lambda _: 0,
+) -> None:
+    """Run a program on each die, in the order of the dies' numbers; ``order`` chooses one of so many steps.
+
+    Raises
+    ------
+    ProgramError
+        If all units of all dies wait, or something is left when the programs have ended; or as Interpreter.run.
+    """
+    package = system.package
+    dies = [_Die(die, list(program)) for die, program in zip(interpreters, programs, strict=True)]
+    per_word = flits_per_word(system.nop, system.memory)
+    depth = system.die.queue_depth
+    while True:
+        choices: list[Callable[[], None]] = []
+        for number, die in enumerate(dies):
+            _hand_out(die, depth)
+            for queue in die.queues.values():
+                if not queue:
+                    continue
+                step = queue[0][0]
+                place = divmod(number, package.cols)
+                if isinstance(step, UnitStep):
+                    if all(die.interpreter.semaphores[s] for s in step.needs):
+                        choices.append(lambda die=die, queue=queue: die.interpreter._take(_next(queue)))  # type: ignore[misc]
+                elif _ready(die, step, step.fields["flits"] // per_word):
+                    choices.append(
+                        lambda die=die, queue=queue, place=place: _exchange(  # type: ignore[misc]
+                            system, dies, die, place, _next(queue), per_word
+                        )
+                    )
+        if not choices:
+            break
+        choices[order(len(choices))]()
+    for number, die in enumerate(dies):
+        left = [queue[0][0] for queue in die.queues.values() if queue]
+        if left or die.waiting or any(die.arrived.values()) or any(die.onward.values()):
+            raise ProgramError(f"die {number} blocks: {[(step.opcode.name, step) for step in left]}")
+
+
+def _next(queue: deque[deque[UnitStep | _Chunk]]) -> UnitStep | _Chunk:
+    step = queue[0].popleft()
+    if not queue[0]:
+        queue.popleft()
+    return step
+
+
+def _hand_out(die: _Die, depth: int) -> None:
+    while die.waiting:
+        index, command = die.waiting[0]
+        fields = command.all_fields
+        if command.opcode == Opcode.SET:
+            for place in range(SET_PLACES):
+                if fields[f"semaphore_{place}"]:
+                    die.interpreter.semaphores[fields[f"semaphore_{place}"]] = fields[f"value_{place}"]
+        else:
+            engine = command.opcode in (Opcode.SEND, Opcode.RECEIVE)
+            key = (command.opcode, fields["side"]) if engine else (command.opcode,)
+            if len(die.queues[key]) == depth:
+                return
+            steps: Iterable[UnitStep | _Chunk] = steps_of(index, command)
+            if engine:
+                steps = (
+                    _Chunk(opcode=command.opcode, fields=fields, number=number)
+                    for number in range(fields["chunks"])
+                )
+            die.queues[key].append(deque(steps))
+        die.waiting.popleft()
+
+
+def _ready(die: _Die, chunk: _Chunk, words: int) -> bool:
+    field, side = chunk.fields, chunk.fields["side"]
+    if any(die.interpreter.semaphores[s] < count for s, count in chunk.needs(words).items()):
+        return False
+    if chunk.opcode == Opcode.SEND:
+        return not (field["forward"] and chunk.number >= field["own"]) or bool(die.onward[side])
+    joins = field["join"] and chunk.number >= field["forwarded"]
+    return bool(die.arrived[side]) and (not joins or bool(die.handed[side]))
+
+
+def _exchange(
+    system: SystemSpec,
+    dies: Sequence[_Die],
+    die: _Die,
+    place: tuple[int, int],
+    chunk: UnitStep | _Chunk,
+    per_word: int,
+) -> None:
+    """Carry out a chunk."""
+    assert isinstance(chunk, _Chunk)
+    field, side = chunk.fields, Side(chunk.fields["side"])
+    words = field["flits"] // per_word
+    semaphores = die.interpreter.semaphores
+    for semaphore, count in chunk.needs(words).items():
+        semaphores[semaphore] -= count
+    scratchpad = die.interpreter.scratchpad
+    here = slice(chunk.address, chunk.address + words)
+    if chunk.opcode == Opcode.SEND:
+        if field["forward"] and chunk.number >= field["own"]:
+            data = die.onward[side].popleft()
+        else:
+            data = _defined(scratchpad[here])
+        row, col = place
+        target = (
+            (field["target"] - 1, col) if side in (Side.NORTH, Side.SOUTH) else (row, field["target"] - 1)
+        )
+        dies[target[0] * system.package.cols + target[1]].arrived[_OPPOSITE[side]].append(data)
+    else:
+        data = die.arrived[side].popleft()
+        forwards = chunk.number < field["forwarded"]
+        if field["add"]:
+            joins = field["join"] and not forwards
+            data = _added(data, die.handed[side].popleft() if joins else _defined(scratchpad[here]), system)
+        if forwards and field["keep"] != 2:
+            die.onward[side if field["turn"] else _OPPOSITE[side]].append(data)
+        if not forwards and field["hand"]:
+            die.handed[_OPPOSITE[side]].append(data)
+        elif not forwards or field["keep"]:
+            scratchpad[here] = data
+            if forwards or field["keep"] == 0:
+                semaphores[field["word_post"]] += words if field["word_post"] else 0
+    if chunk.last:
+        for semaphore in {field["post_0"], field["post_1"]} - {0}:
+            semaphores[semaphore] += 1
+
+
+def _added(data: Words, own: Words, system: SystemSpec) -> Words:
+    if system.die.dtype == "int8":
+        total = data.view("<i4") + own.view("<i4")
+    else:
+        total = fp32_add(data.view("<u4"), own.view("<u4"))
+    added: Words = np.ascontiguousarray(total).view(np.uint8).reshape(data.shape)
+    return added
+
+
+def _defined(words: np.ma.MaskedArray[tuple[int, int], np.dtype[np.uint8]]) -> Words:
+    if np.ma.getmaskarray(words).any():
+        raise ProgramError("a chunk has words that were never written")
+    copied: Words = np.array(words.filled(0))
+    return copied
