@@ -31,3 +31,10 @@ class VectorSpec(StrictModel):
                 f"function_lanes = {self.function_lanes} is more than lanes: must be at most {self.lanes}"
             )
         return self
+
+
+VECTOR_MULTIPLIER_STAGES = 2
+"""Register stages of the vector unit's multipliers. Its adders have those of the die's."""
+
+VECTOR_FUNCTION_STAGES = 5
+"""Register stages of its function lanes."""

@@ -40,6 +40,8 @@ class OperandReader(Block):
     read : Out(ScratchpadReadPort)
     valid : Out(1), values : Out(32 * lanes)
         The next beat's values are here; fp32, or 32 bits as they are.
+    beyond : Out(1)
+        The next word lies beyond the scratchpad, and is not read.
     take, row_end, pass_end : In(1)
         The values are taken; they are the last of a row, and of the pass.
     """
@@ -60,6 +62,7 @@ class OperandReader(Block):
                 "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)),
                 "valid": Out(1),
                 "values": Out(32 * lanes),
+                "beyond": Out(1),
                 "take": In(1),
                 "row_end": In(1),
                 "pass_end": In(1),
@@ -92,7 +95,8 @@ class OperandReader(Block):
                 Mux(self.bf16, across + (2 * sums - 1) >> bits + 1, across + (sums - 1) >> bits),
             ),
             next_row.eq(row_address + Mux(self.spread == Spread.MATRIX, self.pitch, 0)),
-            self.read.valid.eq((rows_left != 0) & (held != ahead)),
+            self.beyond.eq((rows_left != 0) & (address >= self._depth)),
+            self.read.valid.eq((rows_left != 0) & (held != ahead) & ~self.beyond),
             self.read.address.eq(address),
             asked.eq(self.read.valid & self.read.ready),
         ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS, VECTOR
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
@@ -47,6 +48,8 @@ class PassPipeline(Block):
         The pass ends in this cycle: all of its results are written.
     read : array of Out(ScratchpadReadPort), write : Out(ScratchpadWritePort)
         Read ports of a, b and d; write port.
+    beyond : Out(1)
+        A word beyond the scratchpad is to be read or written; it is not, and the pass does not end.
     stall_read, stall_write : Out(1)
         For the counters: a beat waits for an operand; for room for results.
     """
@@ -59,8 +62,8 @@ class PassPipeline(Block):
         lanes: int,
         function_lanes: int,
         adder_stages: int,
-        multiplier_stages: int = 2,
-        function_stages: int = 5,
+        multiplier_stages: int = VECTOR_MULTIPLIER_STAGES,
+        function_stages: int = VECTOR_FUNCTION_STAGES,
         read_latency: int = 1,
     ) -> None:
         self._depth, self._word_bytes = depth, word_bytes
@@ -74,6 +77,7 @@ class PassPipeline(Block):
                 "over": Out(1),
                 "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)).array(len(OPERANDS)),
                 "write": Out(ScratchpadWritePort(depth=depth, word_bytes=word_bytes)),
+                "beyond": Out(1),
                 "stall_read": Out(1),
                 "stall_write": Out(1),
             }
@@ -130,7 +134,7 @@ class PassPipeline(Block):
             values = later(name, tags, max(adder, multiplier))
             return Mux(multiply, values[multiplier], values[adder])
 
-        issue, entering = self._elaborate_issue(m, command, readers, enable, uses["b"])
+        issue, starved, entering = self._elaborate_issue(m, command, readers, enable, uses["b"])
         first = [Signal(64, name=f"first_{lane}", reset_less=True) for lane in range(lanes)]  # what op1 joins
         self._elaborate_first(m, command, readers, enable, issue, first)
 
@@ -182,14 +186,16 @@ class PassPipeline(Block):
         multiply = command.op2 == SecondOp.MUL
         y = self._operations(m, platform, "op2", enable, multiply, C(0, 1), second)
         tags = after_operation("op2_tags", later("evaluated", evaluated, 1)[1], multiply)
-        self._elaborate_results(m, platform, command, enable, y, tags, late, running)
-        m.d.comb += self.stall_read.eq(running & (late | self._starved))
+        self._elaborate_results(m, platform, command, enable, readers, y, tags, late, running)
+        m.d.comb += self.stall_read.eq(running & (late | starved))
         return m
 
     def _elaborate_issue(
         self, m: Module, command: Value, readers: dict[str, OperandReader], enable: Value, joins: Value
-    ) -> tuple[Signal, Value]:
-        """Count beats; return whether one enters, and its tags: that it does, the last one of a row, of the pass."""
+    ) -> tuple[Signal, Signal, Value]:
+        """Count beats; return whether one enters, whether one waits for an operand, and the tags of the one that
+        enters: that it does, the last one of a row, the last one of the pass.
+        """
         lanes = self._lanes
         issue, waits, running = Signal(), Signal(), Signal()
         rows, left = Signal(COUNT_BITS), Signal(COUNT_BITS)
@@ -202,8 +208,8 @@ class PassPipeline(Block):
             row_end.eq(left <= lanes),
             pass_end.eq(row_end & (rows == 1)),
         ]
-        self._starved = Signal(name="starved")
-        m.d.comb += self._starved.eq(waits & ~(readers["a"].valid & (readers["b"].valid | ~joins)))
+        starved = Signal()
+        m.d.comb += starved.eq(waits & ~(readers["a"].valid & (readers["b"].valid | ~joins)))
         for name in ("a", "b"):
             m.d.comb += [
                 readers[name].take.eq(issue & (joins if name == "b" else 1)),
@@ -222,7 +228,7 @@ class PassPipeline(Block):
                 m.d.sync += turn.eq(Mux(command.function == Function.NONE, 0, turns - 1))
         with m.Elif(enable & (turn != 0)):
             m.d.sync += turn.eq(turn - 1)
-        return issue, Cat(issue, row_end, pass_end)
+        return issue, starved, Cat(issue, row_end, pass_end)
 
     def _elaborate_first(
         self,
@@ -235,23 +241,21 @@ class PassPipeline(Block):
     ) -> None:
         """What op1 joins: causal elements and labels are chosen on the way there."""
         offset = command.offset.as_signed()
-        col, diagonal = Signal(COUNT_BITS), Signal(COUNT_BITS + 2)
-        diagonal = Signal(diagonal.shape().width, name="diagonal_of_row")
-        diagonal_value = diagonal.as_signed()
+        col, diagonal = Signal(COUNT_BITS), Signal(signed(COUNT_BITS + 2))
         with m.If(self.start):
             m.d.sync += [col.eq(0), diagonal.eq(offset)]
         with m.Elif(issue):
             m.d.sync += col.eq(col + self._lanes)
             with m.If(readers["a"].row_end):
                 m.d.sync += [col.eq(0), diagonal.eq(diagonal + 1)]
-        reach = Signal(COUNT_BITS + 3)  # of the lanes, those up to here are not causal
+        reach = Signal(signed(COUNT_BITS + 3))  # of the lanes, those up to here are not causal
         label = Signal(32)  # of lane 0
-        m.d.comb += [reach.eq(diagonal_value - col), label.eq(offset + col)]
+        m.d.comb += [reach.eq(diagonal - col), label.eq(offset + col)]
         picks = command.op1 == FirstOp.PICK
         for lane, pair in enumerate(first):
             a = readers["a"].values.word_select(lane, 32)
             b = readers["b"].values.word_select(lane, 32)
-            hidden = command.causal & (reach.as_signed() < lane)
+            hidden = command.causal & (reach < lane)
             picked = Mux(~picks | (b == (label + lane)[:32]), Mux(hidden, _MINUS_INF, a), 0)
             joined = Mux(
                 picks | (command.op1 == FirstOp.NONE),
@@ -293,6 +297,7 @@ class PassPipeline(Block):
         platform: object,
         command: Value,
         enable: Signal,
+        readers: dict[str, OperandReader],
         y: list[Value],
         tags: Value,
         late: Value,
@@ -329,6 +334,7 @@ class PassPipeline(Block):
             enable.eq(running & writer.room & ~late),
             self.over.eq(running & writer.written),
             self.stall_write.eq(running & ~writer.room),
+            self.beyond.eq(writer.beyond | Cat(reader.beyond for reader in readers.values()).any()),
         ]
         for block in (reducer, writer):
             m.d.comb += [

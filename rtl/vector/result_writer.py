@@ -38,6 +38,8 @@ class ResultWriter(Block):
     room : Out(1)
         There is room for a beat and a row's value.
     write : Out(ScratchpadWritePort)
+    beyond : Out(1)
+        The next word belongs beyond the scratchpad, and is not written.
     written : Out(1)
         The last word of the pass is written, in this cycle or before.
     """
@@ -63,6 +65,7 @@ class ResultWriter(Block):
                 "row_value": In(32),
                 "room": Out(1),
                 "write": Out(ScratchpadWritePort(depth=depth, word_bytes=word_bytes)),
+                "beyond": Out(1),
                 "written": Out(1),
             }
         )
@@ -154,7 +157,8 @@ class ResultWriter(Block):
             free.eq(~full | self.write.ready),
             row_words.o.ready.eq(free),
             words.o.ready.eq(free & ~row_words.o.valid),
-            self.write.valid.eq(full),
+            self.beyond.eq(full & (outgoing[word_bits:] >= self._depth)),
+            self.write.valid.eq(full & ~self.beyond),
             Cat(self.write.data, self.write.strobe).eq(outgoing[:word_bits]),
             self.write.address.eq(outgoing[word_bits:]),
             self.written.eq(ending & ~words.o.valid & ~row_words.o.valid & free),

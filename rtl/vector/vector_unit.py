@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from rtl.block import Block, place
 from rtl.interface.isa import VECTOR
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
@@ -37,8 +38,8 @@ class VectorUnit(Block):
         Semaphores that its commands wait for and post.
     read : array of Out(ScratchpadReadPort), write : Out(ScratchpadWritePort)
         Read ports of a, b and d; write port.
-    idle : Out(1)
-        No command is here.
+    idle, beyond : Out(1)
+        No command is here; a word beyond the scratchpad is to be read or written, and is not.
     busy, stall_semaphore, stall_read, stall_write : Out(1)
         For the counters: a command is here; it waits for semaphores; a beat waits for an operand; for room for results.
     """
@@ -51,8 +52,8 @@ class VectorUnit(Block):
         lanes: int,
         function_lanes: int,
         adder_stages: int,
-        multiplier_stages: int = 2,
-        function_stages: int = 5,
+        multiplier_stages: int = VECTOR_MULTIPLIER_STAGES,
+        function_stages: int = VECTOR_FUNCTION_STAGES,
         read_latency: int = 1,
     ) -> None:
         self._size = {"depth": depth, "word_bytes": word_bytes}
@@ -72,6 +73,7 @@ class VectorUnit(Block):
                 "read": Out(ScratchpadReadPort(**self._size)).array(len(OPERANDS)),
                 "write": Out(ScratchpadWritePort(**self._size)),
                 "idle": Out(1),
+                "beyond": Out(1),
                 "busy": Out(1),
                 "stall_semaphore": Out(1),
                 "stall_read": Out(1),
@@ -108,6 +110,7 @@ class VectorUnit(Block):
             pipeline.command.eq(command),
             self.command.ready.eq(~active | pipeline.over),
             self.idle.eq(~active),
+            self.beyond.eq(pipeline.beyond),
             self.busy.eq(active),
             self.stall_semaphore.eq(active & ~started & ~self.semaphores.ok),
             self.stall_read.eq(pipeline.stall_read),
