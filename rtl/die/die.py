@@ -13,68 +13,31 @@ from chiplet.machine.specs import (
     DieSpec,
     MemorySpec,
     NopSpec,
-    function_lanes,
     scratchpad_banks,
     scratchpad_depth,
-    vector_lanes,
 )
 from chiplet.machine.vector_specs import VectorSpec
-from rtl.block import Block, Bundle, place
+from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
-from rtl.compute.array_unit import ArrayUnit
 from rtl.compute.operand_buffer import OperandBuffer
 from rtl.control.command_processor import CommandProcessor
 from rtl.control.counters import Registers
 from rtl.control.error_monitor import ErrorMonitor
 from rtl.control.lost_cycles import LOSSES, LostCycles
 from rtl.control.memory_guard import MemoryGuard
+from rtl.die.engine_side import EngineSide
+from rtl.die.units import die_units
 from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
-from rtl.interface.flit import SIDES, flit_stream
+from rtl.interface.flit import SIDES
 from rtl.interface.host_port import HostPort
 from rtl.interface.memory_port import MemoryPort
 from rtl.interface.register_map import COUNTERS
 from rtl.memory.arbiter import Arbiter
-from rtl.memory.drain_unit import DrainUnit
-from rtl.memory.feed_sums_unit import FeedSumsUnit
-from rtl.memory.feed_unit import FeedUnit
-from rtl.memory.load_unit import LoadUnit
 from rtl.memory.scratchpad import Scratchpad
-from rtl.memory.store_unit import StoreUnit
-from rtl.vector.vector_unit import VectorUnit
 
-__all__ = ["Die", "EngineSide"]
-
-
-class EngineSide(Bundle):
-    """What a die with an engine has on each side.
-
-    Members
-    -------
-    i : In(stream), o : Out(stream)
-        Flits from and to the router, see :class:`rtl.engine.engine.Engine`.
-    replayed, error, dead : In(1)
-        The link of that side sends a flit again, receives a frame with an error, or is dead.
-    """
-
-    def __init__(self, nop: NopSpec) -> None:
-        super().__init__(
-            {
-                "i": In(flit_stream(nop)),
-                "o": Out(flit_stream(nop)),
-                "replayed": In(1),
-                "error": In(1),
-                "dead": In(1),
-            },
-            names={
-                "i": "in",
-                "o": "out",
-                "replayed": "link_replayed",
-                "error": "link_error",
-                "dead": "link_dead",
-            },
-        )
+__all__ = ["Die"]
 
 
 class Die(Block):
@@ -151,7 +114,7 @@ class Die(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         die, memory = self._die, self._memory
-        units = self._units()
+        units = die_units(die=die, memory=memory, vector=self._vector, depth=self._scratchpad_depth)
         engine = Engine(die=die, nop=self._nop, memory=memory) if self._nop else None
         processor = CommandProcessor(
             memory=memory,
@@ -220,40 +183,6 @@ class Die(Block):
                 if f"{name}_{event}" in COUNTERS:
                     m.d.comb += getattr(registers, f"{name}_{event}").eq(getattr(unit, event))
         return m
-
-    def _units(self) -> dict[str, Any]:
-        """The units, as the command processor calls them. Each has ``command``, ``semaphores`` and ``idle``."""
-        die, memory, depth = self._die, self._memory, self._scratchpad_depth
-        words = {"depth": depth, "word_bytes": memory.word_bytes}
-
-        def feed(lanes: int, buffer_depth: int) -> FeedUnit:
-            return FeedUnit(
-                lanes=lanes,
-                width=die.element_bits,
-                depth=buffer_depth,
-                scratchpad_depth=depth,
-                word_bytes=memory.word_bytes,
-            )
-
-        return {
-            "load": LoadUnit(memory=memory, depth=depth),
-            "feed_activation": feed(die.rows, die.activation_depth),
-            "feed_weight": feed(die.cols, die.weight_depth),
-            "feed_sums": FeedSumsUnit(die=die, **words),
-            "array": ArrayUnit(die=die),
-            "drain": DrainUnit(die=die, **words),
-            **({"vector": self._vector_unit(self._vector)} if self._vector else {}),
-            "store": StoreUnit(memory=memory, depth=depth),
-        }
-
-    def _vector_unit(self, vector: VectorSpec) -> VectorUnit:
-        return VectorUnit(
-            depth=self._scratchpad_depth,
-            word_bytes=self._memory.word_bytes,
-            lanes=vector_lanes(vector, self._memory),
-            function_lanes=function_lanes(vector, self._memory),
-            adder_stages=self._die.stages,
-        )
 
     def _elaborate_scratchpad(
         self, m: Module, platform: object, units: dict[str, Any], engine: Engine | None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from cosim.program.exchange_copies import words_from_exchange, words_to_exchange
 
 from cosim.program.command import MOST_COUNT
-from cosim.program.exchange_copies import words_from_exchange, words_to_exchange
 from rtl.interface.isa import Opcode
 
 

@@ -88,7 +88,7 @@ class Bench:
         self.cycle += 1
 
     def readable(self, address: int) -> bool:
-        """Whether all of the last row for ``address`` can be read: from the cycle behind that which shows its ends on."""
+        """Whether all of the last row for ``address`` can be read: from the cycle after its ends on."""
         return self.cycle - self.last_use[address] >= 1 + self.cols + self.stages
 
     def sendable(self, address: int) -> bool:

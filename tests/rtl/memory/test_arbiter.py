@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rtl.interface.memory_port import request_layout, response_layout
+from rtl.interface.memory_port import EPOCH_BITS, request_layout, response_layout
 from rtl.memory.arbiter import Arbiter
 from tests.rtl.harness import get, put, simulate
 
@@ -29,7 +29,7 @@ def run(
         return bench
 
     async def sink(ctx: Any) -> None:
-        payloads = await get(ctx, dut.request, count * len(chances), chance=ready, seed=9)
+        payloads = await get(ctx, dut.memory.request, count * len(chances), chance=ready, seed=9)
         seen.extend((payload >> 10, payload & 1023) for payload in payloads)
         assert ctx.get(dut.idle)
 
@@ -61,9 +61,34 @@ def test_fetch_goes_first() -> None:
     assert [who for who, _ in seen[:30]] == [0] * 30
 
 
+def test_words_go_to_the_unit_that_asked_for_them() -> None:
+    dut, layout = Arbiter(word_bytes=4), response_layout(4)
+    words = [(n % 3 == 0, 1000 + n) for n in range(40)]
+    seen: dict[bool, list[int]] = {}
+
+    async def memory(ctx: Any) -> None:
+        await put(
+            ctx,
+            dut.memory.response,
+            [layout.const({"tag": tag, "data": word}).as_bits() for tag, word in words],
+            chance=0.8,
+        )
+
+    def taker(tag: bool, port: Any) -> Any:
+        async def bench(ctx: Any) -> None:
+            count = sum(of_fetch == tag for of_fetch, _ in words)
+            seen[tag] = await get(ctx, port, count, chance=0.6, seed=tag)
+
+        return bench
+
+    simulate(dut, memory, taker(True, dut.fetched), taker(False, dut.loaded))
+    for tag, taken in seen.items():
+        assert taken == [word for of_fetch, word in words if of_fetch == tag]
+
+
 @pytest.mark.parametrize("word_bytes", [4, 8, 32, 256])
 def test_layouts(word_bytes: int) -> None:
     request = request_layout(word_bytes)
     assert request.members["strobe"] == word_bytes // 4
     assert request.members["data"] == 8 * word_bytes
-    assert response_layout(word_bytes).size == 1 + 8 * word_bytes
+    assert response_layout(word_bytes).size == 1 + EPOCH_BITS + 8 * word_bytes
