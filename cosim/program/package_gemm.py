@@ -6,7 +6,6 @@ are cut. While the array of a die works on a tile, the next one comes and the on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype, SystemSpec, flits_per_word, scratchpad_depth
-from cosim.jobs.package import Region as ResultRegion
+from cosim.jobs.package import Region
 from cosim.program.command import Command
 from cosim.program.distribution import DieShare, Tiles, cut, macs_of, share_of
 from cosim.program.layout import OPERAND_TYPE, Matrix, Places, pack, unpack
-from cosim.program.operand_feed import OperandFeed, Region, feed_in_turn
 from cosim.program.overlap.gathered_operand import GatheredOperand
+from cosim.program.overlap.kept_weights import weight_parts
+from cosim.program.overlap.own_sums import store_own_sums
 from cosim.program.overlap.scattered_sums import ScatteredSums
 from cosim.program.overlap.token_tiles import COPIES, TokenTile, token_tiles
 from cosim.program.package import DieWork, io_die_of
 from cosim.program.shape import Shape, gemm_forms
-from cosim.program.staging import Staging
 from nop.collectives import Algorithm
 from rtl.interface.isa import Opcode
 
@@ -37,11 +36,11 @@ GEMM_PHASES = ("gemm",)
 FIRST_OPERAND = 1
 SECOND_OPERAND = FIRST_OPERAND + GatheredOperand.SEMAPHORES
 SUMS = SECOND_OPERAND + GatheredOperand.SEMAPHORES
-WEIGHT_LOADED = SUMS + ScatteredSums.SEMAPHORES
-WEIGHT_PLACE_FREE = WEIGHT_LOADED + 1
-WEIGHT_FED = WEIGHT_LOADED + 2
-SUMS_DRAINED = WEIGHT_LOADED + 3
-"""Semaphores of a program, by what uses them."""
+OWN_PANEL_DONE, OWN_DRAINED, OWN_PLACE_FREE = range(SUMS, SUMS + 3)
+WEIGHT_LOADED, WEIGHT_PLACE_FREE, WEIGHT_FED = range(
+    SUMS + ScatteredSums.SEMAPHORES, SUMS + ScatteredSums.SEMAPHORES + 3
+)
+"""Semaphores of a program, by what uses them; sums are scattered or stay on the die."""
 
 
 def tile_share(
@@ -152,7 +151,7 @@ class _PartBuilder:
         tokens_summed = self._whole.form == "tn"
         commands = list(self._own_block() if tokens_summed else self._tile_by_tile())
         y, rows = self._y, self._rows
-        result = ResultRegion(io_die=self._io_die, address=y.address, words=y.rows * y.pitch)
+        result = Region(io_die=self._io_die, address=y.address, words=y.rows * y.pitch)
         return DiePart(
             work=DieWork(io_die=self._io_die, image=self._image, programs=[commands], result=result),
             y=y,
@@ -286,20 +285,27 @@ class _PartBuilder:
         )
         yield from self._free_places(sums, max(tile.size for tile in tiles))
         x_rows, y_rows = self._first_rows(gathered.nodes), self._first_rows(sums.nodes)
-        weights = self._weights()
+        matrix = self._memory(cut(self._b, self._share.b))
+        room = min(self._left, matrix.rows * matrix.pitch)
+        weights = weight_parts(
+            die,
+            self._system.memory,
+            shape,
+            matrix,
+            base=self._room(room),
+            words=room,
+            loaded=WEIGHT_LOADED,
+            place_free=WEIGHT_PLACE_FREE,
+            fed=WEIGHT_FED,
+        )
         yield from gathered.commands(tiles[0], 0)
         for tile in tiles:
             if tile.number == 0:
-                for panel, count, feeds in weights:
-                    yield from feeds
+                for part in weights:
+                    yield from part.commands
+                    fed = 0 if part.panel else gathered.fed
                     yield self._gemm(
-                        tile,
-                        gathered,
-                        sums,
-                        panel,
-                        count,
-                        wait_0=gathered.fed if panel == 0 else 0,
-                        wait_1=WEIGHT_FED,
+                        tile, gathered, sums, part.panel, part.panels, wait_0=fed, wait_1=WEIGHT_FED
                     )
             if tile.number + 1 < len(tiles):
                 after = tiles[tile.number + 1]
@@ -321,39 +327,6 @@ class _PartBuilder:
     def _sums_base(self, tile: TokenTile, panels: int) -> int:
         """First accumulator address of a tile."""
         return tile.number % COPIES * panels * max(tile.size for tile in self._tiles)
-
-    def _weights(self) -> list[tuple[int, int, list[Command]]]:
-        """First panel, panels and commands of each part of the weights, which stay on the die."""
-        die, shape = self._system.die, self._shape
-        turned = shape.weight_column
-        matrix = self._memory(cut(self._b, self._share.b))
-        per_word = self._per_word
-        width = math.lcm(die.cols, per_word)
-        room = min(self._left - 1, matrix.rows * matrix.pitch)
-        least = min(room, -(-min(matrix.cols, width) // per_word))
-        feed = OperandFeed(
-            opcode=Opcode.FEED_WEIGHT,
-            matrix=matrix,
-            staging=Staging(
-                base=self._room(room), words=room, row_words=least, total=matrix.rows * matrix.pitch, places=3
-            ),
-            lanes=die.cols,
-            width=width,
-            per_word=per_word,
-            loaded=WEIGHT_LOADED,
-            place_free=WEIGHT_PLACE_FREE,
-            fed=WEIGHT_FED,
-            free=0,
-        )
-        parts = []
-        for left in range(0, shape.n, width):
-            cols = min(width, shape.n - left)
-            area = {"row": left, "rows": cols, "col": 0, "cols": shape.k}
-            if not turned:
-                area = {"row": 0, "rows": shape.k, "col": left, "cols": cols}
-            region = Region(feed=feed, top=0, left=0, **area, base=0, pitch=matrix.rows, wait=False)
-            parts.append((left // die.cols, -(-cols // die.cols), list(feed_in_turn([region]))))
-        return parts
 
     def _gemm(
         self,
@@ -429,7 +402,7 @@ class _PartBuilder:
                     "wait_1": second.fed,
                     "post_0": first.buffer_free,
                     "post_1": second.buffer_free,
-                    "panel_post": SUMS + 1 if tile is tiles[-1] else 0,
+                    "panel_post": OWN_PANEL_DONE if tile is tiles[-1] else 0,
                     "accumulate": int(tile.number > 0),
                     "activation_column": 1,
                     "activation_base": first.buffer_base(tile),
@@ -444,51 +417,14 @@ class _PartBuilder:
                     "last_cols": shape.n - (panels - 1) * die.cols,
                 },
             )
-        yield from self._drained(panels)
-
-    def _drained(self, panels: int) -> Iterator[Command]:
-        """Drain and store the sums of the die's own block."""
-        die, shape, y = self._system.die, self._shape, self._y
-        sums_per_word = self._system.memory.word_bytes // 4
-        unit = math.lcm(die.cols, sums_per_word) // die.cols
-        widest = -(-min(unit * die.cols, shape.n) // sums_per_word)
-        room = self._left
-        staging = Staging(
-            base=self._room(room), words=room, row_words=widest, total=y.rows * y.pitch, places=2
+        words = self._left
+        yield from store_own_sums(
+            die,
+            self._system.memory,
+            self._y,
+            base=self._room(words),
+            words=words,
+            panel_done=OWN_PANEL_DONE,
+            drained=OWN_DRAINED,
+            place_free=OWN_PLACE_FREE,
         )
-        for panel in range(0, panels, unit):
-            count = min(unit, panels - panel)
-            cols = min(shape.n, (panel + count) * die.cols) - panel * die.cols
-            words = -(-cols // sums_per_word)
-            height = min(shape.m, staging.most_words // words)
-            for row in range(0, shape.m, height):
-                rows = min(height, shape.m - row)
-                place = staging.take(rows * words)
-                yield Command(
-                    Opcode.DRAIN,
-                    {
-                        "wait_0": WEIGHT_PLACE_FREE if place.wait else 0,
-                        "row_post": SUMS_DRAINED,
-                        "panel_wait": SUMS + 1 if row == 0 else 0,
-                        "base": panel * shape.m + row,
-                        "step": shape.m,
-                        "rows": rows,
-                        "panels": count,
-                        "last_cols": cols - (count - 1) * die.cols,
-                        "target": place.base,
-                        "target_pitch": words,
-                    },
-                )
-                yield Command(
-                    Opcode.STORE,
-                    {
-                        "row_wait": SUMS_DRAINED,
-                        "post_0": WEIGHT_PLACE_FREE if place.ring else 0,
-                        "base": place.base,
-                        "pitch": words,
-                        "rows": rows,
-                        "words": words,
-                        "address": y.address + row * y.pitch + panel * die.cols // sums_per_word,
-                        "memory_pitch": y.pitch,
-                    },
-                )
