@@ -19,7 +19,7 @@ from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from rtl.interface.isa import SEMAPHORES, SET_PLACES, Opcode
 
-__all__ = ["Timeline", "predict"]
+__all__ = ["DieTimes", "Timeline", "predict"]
 
 LOADS_UNDER_WAY = 4
 """Commands of the load unit whose words have not all come."""
@@ -69,29 +69,50 @@ def predict(
     program: GemmProgram, die: DieSpec, memory: MemorySpec, terms: DieTerms, *, interval: int = 1
 ) -> Timeline:
     """Return the timeline of ``program`` on ``die``, with ``interval`` cycles between memory requests."""
-    machine = _Machine(program.commands, die, memory, terms, interval)
-    machine.clock.run()
+    clock = Clock()
+    machine = DieTimes(
+        program.commands, die, memory, terms, clock, MemoryPortTimes(clock, memory, terms, interval)
+    )
+    clock.run()
     assert machine.array_first is not None, "the program blocks"
     return Timeline(
-        cycles=max(machine.port.last_write, machine.last_end) + terms.finish,
+        cycles=machine.end,
         array_cycles=machine.array_end - machine.array_first,
         load_end=machine.feed_end,
         array_end=machine.array_end,
     )
 
 
-class _Machine:
-    """The units of a die and what they share."""
+class DieTimes:
+    """The units of a die and what they share, at work on a program from the start of the clock.
+
+    Attributes
+    ----------
+    array_first
+        When the first operand row enters the array; None if none does.
+    array_end
+        When the last row of sums is in the accumulator buffer.
+    feed_end
+        When the last word is in the operand buffers.
+    """
 
     def __init__(
-        self, commands: Sequence[Command], die: DieSpec, memory: MemorySpec, terms: DieTerms, interval: int
+        self,
+        commands: Sequence[Command],
+        die: DieSpec,
+        memory: MemorySpec,
+        terms: DieTerms,
+        clock: Clock,
+        port: MemoryPortTimes,
     ) -> None:
         self.die, self.memory, self.terms = die, memory, terms
-        self.clock = clock = Clock()
+        self.clock = clock
         self.semaphores = SemaphoreTokens(clock, SEMAPHORES)
-        self.port = MemoryPortTimes(clock, memory, terms, interval)
+        self.port = port
         self.banks = ScratchpadBanks(clock, scratchpad_banks(memory))
-        self.queues = {opcode: BoundedQueue(clock, die.queue_depth) for opcode in UNIT_OPCODES}
+        self.queues: dict[object, BoundedQueue] = {
+            opcode: BoundedQueue(clock, die.queue_depth) for opcode in UNIT_OPCODES
+        }
         self.fetched = BoundedQueue(clock, COMMANDS_AHEAD)
         self.load_under_way = BoundedQueue(clock, LOADS_UNDER_WAY)
         self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
@@ -138,9 +159,18 @@ class _Machine:
                     if fields[f"semaphore_{place}"]:
                         self.semaphores.add(fields[f"semaphore_{place}"], fields[f"value_{place}"])
             else:
-                yield from self.queues[command.opcode].put(command.all_fields)
+                yield from self.queues[self._unit(command)].put(command.all_fields)
             yield from self._asked.get()
             yield self.clock.now + 1
+
+    def _unit(self, command: Command) -> object:
+        """The key of the queue that the command goes to."""
+        return command.opcode
+
+    @property
+    def end(self) -> float:
+        """When the program has ended, if the clock has run to the end."""
+        return max(self.port.last_write, self.last_end) + self.terms.finish
 
     def _load(self, asking: Stage) -> Unit:
         while True:

@@ -30,7 +30,8 @@ class ScratchpadBanks:
 class MemoryPortTimes:
     """The memory port: takes a request every ``interval`` cycles, fetch first, load and store in turn.
 
-    Words that are read come back in order, to :attr:`fetched` and :attr:`loaded`.
+    Words that are read come back in order, to :attr:`fetched` and :attr:`loaded`, at most one in ``word_cycles``. A
+    write occupies the port for ``write_cycles``.
 
     Attributes
     ----------
@@ -38,9 +39,18 @@ class MemoryPortTimes:
         When the last write was taken.
     """
 
-    def __init__(self, clock: Clock, memory: MemorySpec, terms: DieTerms, interval: int) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        memory: MemorySpec,
+        terms: DieTerms,
+        interval: int,
+        *,
+        word_cycles: int = 1,
+        write_cycles: int = 1,
+    ) -> None:
         self._clock, self._latency = clock, memory.latency_cycles + terms.round_trip
-        self._interval = interval
+        self._interval, self._word_cycles, self._write_cycles = interval, word_cycles, write_cycles
         self._free = 0.0
         self._asking: dict[str, Waiting] = {}
         self._scheduled: float | None = None
@@ -75,6 +85,7 @@ class MemoryPortTimes:
             self._load_turn = not load
         self._free = self._clock.now + self._interval
         if name == "store":
+            self._free = self._clock.now + max(self._interval, self._write_cycles)
             self.last_write = self._clock.now
         else:
             self._words.append((self._clock.now + self._latency, name))
@@ -87,7 +98,9 @@ class MemoryPortTimes:
     def _show(self) -> None:
         """Wake the unit that the oldest word is for when the word is there."""
         time, name = self._words[0]
-        self._clock.at(max(time, self._last_word + 1), lambda: self._clock.wake(self._for_word[name]))
+        self._clock.at(
+            max(time, self._last_word + self._word_cycles), lambda: self._clock.wake(self._for_word[name])
+        )
 
     def word(self, name: str) -> Unit:
         """Wait until the oldest word is there and is one of ``name``; it stays until :meth:`take_word`."""
@@ -99,7 +112,7 @@ class MemoryPortTimes:
 
     @property
     def _due(self) -> float:
-        return max(self._words[0][0], self._last_word + 1)
+        return max(self._words[0][0], self._last_word + self._word_cycles)
 
     def take_word(self) -> None:
         """Take the oldest word in this cycle."""

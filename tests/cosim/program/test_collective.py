@@ -9,7 +9,7 @@ import pytest
 from cosim.program.collective import gate_command, mesh_programs, package_program
 from cosim.program.command import Command
 from cosim.program.line_commands import AXES, LineCollective, line_commands
-from rtl.interface.isa import Opcode
+from rtl.interface.isa import SET_PLACES, Opcode
 
 TWO_AXES = {
     "row": LineCollective("all-gather", "chain", 3, 4, 0, 1),
@@ -26,7 +26,7 @@ def test_all_dies_of_a_mesh_open_their_gates_with_the_same_command() -> None:
     number = gate_command(sum(len(line.parts[0]) for line in die) for die in dies)
     for program, die in zip(programs, dies, strict=True):
         first = [command for line in die for command in line.parts[0]]
-        gates = die[0].gates | die[1].gates
+        gates = die[0].gates + die[1].gates
         assert program[: len(first)] == first
         assert set(map(str, program[len(first) : number])) == {str(Command(Opcode.SET, {}))}
         assert_opens(program[number], gates)
@@ -40,31 +40,31 @@ def test_later_parts_come_behind_the_gates() -> None:
         assert program[-len(later) :] == later
 
 
-def assert_opens(command: Command, gates: int) -> None:
+def assert_opens(command: Command, gates: tuple[int, ...]) -> None:
     fields = command.all_fields
     assert command.opcode == Opcode.SET
-    assert fields["mask"] == gates != 0
-    assert [fields[f"value_{s}"] for s in range(8)] == [gates >> s & 1 for s in range(8)]
+    given = {fields[f"semaphore_{n}"]: fields[f"value_{n}"] for n in range(SET_PLACES)}
+    assert {semaphore: value for semaphore, value in given.items() if semaphore} == dict.fromkeys(gates, 1)
+    assert gates
 
 
 @pytest.mark.parametrize(("op", "algorithm"), [*product(("all-gather", "reduce-scatter"), ("chain", "ring"))])
 def test_the_first_die_of_a_package_has_number_1(op: str, algorithm: str) -> None:
     work = LineCollective(op, algorithm, 5, 7, 3, 2)  # type: ignore[arg-type]
     for col in range(5):
-        program, gates = package_program({"row": work}, 4, col, opened=False)
+        program, gates = package_program({"row": work}, 4, col)
         of_line = line_commands(work, AXES["row"], col, origin=1)
-        assert gates == of_line.gates != 0
-        assert program == [Command(Opcode.SET, {"mask": 255}), *of_line.parts[0]]
+        assert gates == sum(1 << gate for gate in of_line.gates) != 0
+        assert program == of_line.parts[0]
 
 
-def test_the_program_or_the_host_opens_the_gates() -> None:
-    closed, gates = package_program(TWO_AXES, 0, 1, opened=False)
-    opened, same = package_program(TWO_AXES, 0, 1, opened=True)
-    assert gates == same == 0b10011
-    assert opened[:-1] == closed
-    assert_opens(opened[-1], gates)
+def test_software_can_open_the_gates() -> None:
+    _, gates = package_program(TWO_AXES, 0, 1)
+    row, column = (AXES[axis].semaphore for axis in ("row", "column"))
+    assert gates == 0b11 << row | 0b1 << column
+    assert gates >> 32 == 0
 
 
 def test_a_die_alone_on_its_lines_has_no_command() -> None:
     lines = {"row": LineCollective("all-gather", "chain", 1, 4, 0, 1)}
-    assert package_program(lines, 0, 0, opened=True) == ([], 0)
+    assert package_program(lines, 0, 0) == ([], 0)
