@@ -16,8 +16,8 @@ from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes
 from cosim.predict.ports import MemoryPortTimes
-from cosim.program.collective import PACKAGE_ORIGIN
 from cosim.program.command import Command
+from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.records.links import FaultyLinks
 from nop.terms import NopTerms
 from rtl.interface.isa import Opcode, Side
@@ -69,7 +69,7 @@ def predict_package(
     Raises
     ------
     ValueError
-        If the programs block.
+        If a SEND or RECEIVE does not end.
     """
     clock, terms = Clock(), DieTerms()
     links: dict[tuple[int, Side], BoundedQueue] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from cosim.program.command import Command
-from cosim.program.line_commands import AXES, LineCollective, line_commands
+from cosim.program.line_commands import AXES, PACKAGE_ORIGIN, LineCollective, line_commands
 from rtl.interface.isa import Opcode
 
 __all__ = ["COLLECTIVE_PHASES", "gate_command", "mesh_programs", "package_program"]
@@ -17,8 +17,6 @@ COLLECTIVE_PHASES = ("load", "collective", "store")
 READ_AHEAD = 8
 """Commands between the last one of the first part and the gates: by then all units have the first word that they send,
 even if all of them wanted the same bank of the scratchpad."""
-PACKAGE_ORIGIN = 1
-"""Row and column of the first die of a package: IO dies have column 0."""
 
 
 class _DieCommands(NamedTuple):

@@ -26,6 +26,7 @@ from rtl.interface.isa import Opcode, Side
 
 __all__ = [
     "AXES",
+    "PACKAGE_ORIGIN",
     "LineAxis",
     "LineCollective",
     "LineCommands",
@@ -45,6 +46,9 @@ class LineAxis(NamedTuple):
 
 AXES = {"row": LineAxis(Side.EAST, Side.WEST, 24), "column": LineAxis(Side.SOUTH, Side.NORTH, 28)}
 """Software can post semaphores up to 31, and so open the gates."""
+
+PACKAGE_ORIGIN = 1
+"""Row and column of the first die of a package: IO dies have column 0."""
 
 UP, DOWN, CHASE = 0, 1, 2
 """Semaphores of an axis, counted from its first one: UP and DOWN hold back the two send units until they may begin,

@@ -122,11 +122,14 @@ class PackageGemmRecord(Record):
     m, k, n, form, algorithm, mesh, rows, cols, dtype, seed
         Of the request; ``mesh`` as in ``2x3``, ``rows`` and ``cols`` those of a die's array.
     cycles
-        Sum over the phases.
+        From the common start to the end of the last program.
+    predicted_cycles
+        Of :func:`cosim.predict.package.predict_package`.
     ideal_cycles
         ceil(M K N / (R C x dies)).
     utilization, array_utilization
-        ``ideal_cycles`` over ``cycles``, and over the cycles of the phase ``multiply``.
+        ``ideal_cycles`` over ``cycles``, and over the cycles of the slowest array, from its first operand row to its
+        last sum.
     phases, dies
         In order: of time, and of the dies' numbers.
     axi_bytes
@@ -150,6 +153,7 @@ class PackageGemmRecord(Record):
     cols: int
     dtype: Dtype
     cycles: int
+    predicted_cycles: int
     ideal_cycles: int
     utilization: float
     array_utilization: float

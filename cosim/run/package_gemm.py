@@ -14,6 +14,7 @@ from cosim.golden.operands import random_operands
 from cosim.golden.package import expected_parts
 from cosim.jobs.folder import ResultWords
 from cosim.observe.observation import NOTHING, Observation
+from cosim.predict.package import predict_package
 from cosim.program.layout import Places
 from cosim.program.package_gemm import GEMM_PHASES, DiePart, gemm_parts
 from cosim.program.shape import Shape
@@ -102,6 +103,7 @@ class PreparedPackageGemm:
             cols=die.cols,
             dtype=die.dtype,
             cycles=cycles,
+            predicted_cycles=self._predicted_cycles(),
             ideal_cycles=ideal,
             utilization=ideal / cycles,
             array_utilization=ideal
@@ -122,6 +124,17 @@ class PreparedPackageGemm:
             seed=request.seed,
             **run.provenance,
         )
+
+    def _predicted_cycles(self) -> int:
+        request, work = self.request, [part.work for part in self.parts]
+        times = predict_package(
+            request.system,
+            [die.programs[0] for die in work],
+            [die.io_die for die in work],
+            direct=request.direct,
+            interval=request.interval,
+        )
+        return round(times.cycles)
 
 
 def prepare(request: PackageGemmRequest, observation: Observation = NOTHING) -> PreparedPackageGemm:

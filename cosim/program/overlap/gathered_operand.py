@@ -12,16 +12,19 @@ from enum import IntEnum
 
 from cosim.program.command import Command
 from cosim.program.layout import Matrix
-from cosim.program.line_commands import AXES, LineAxis, LineCollective, line_commands
+from cosim.program.line_commands import (
+    AXES,
+    PACKAGE_ORIGIN,
+    LineAxis,
+    LineCollective,
+    line_commands,
+)
 from cosim.program.overlap.token_tiles import COPIES, TokenTile
 from nop.collectives import Algorithm
 from nop.forwarding import slots
 from rtl.interface.isa import Opcode
 
 __all__ = ["GatheredOperand"]
-
-PACKAGE_ORIGIN = 1
-"""Row and column of the first die of a package: IO dies have column 0."""
 
 
 class _Count(IntEnum):

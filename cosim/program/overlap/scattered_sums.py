@@ -12,8 +12,13 @@ from enum import IntEnum
 
 from cosim.program.command import Command
 from cosim.program.layout import Matrix
-from cosim.program.line_commands import AXES, LineAxis, LineCollective, line_commands
-from cosim.program.overlap.gathered_operand import PACKAGE_ORIGIN
+from cosim.program.line_commands import (
+    AXES,
+    PACKAGE_ORIGIN,
+    LineAxis,
+    LineCollective,
+    line_commands,
+)
 from cosim.program.overlap.token_tiles import COPIES, TokenTile
 from nop.collectives import Algorithm
 from nop.forwarding import slots

@@ -57,10 +57,10 @@ def package(
     """Run Y = A B on all dies of the generated package together, with IO dies and their AXI memories, compare every
     bit, and count cycles and words.
 
-    The operands are in memory once. The host starts each phase on all dies at once: each die loads its part (load),
-    the parts are gathered along rows or columns (gather), each die multiplies (multiply), the partial sums are
-    scattered along the other lines (scatter) and stored (store). The configuration starts from the preset bench.
-    Every run leaves a measurement record. Exit code 1 if any bit differs.
+    The operands are in memory once. The host starts one program on each die. Tokens come in tiles: while a die
+    multiplies one, the next one is gathered along rows or columns, and the partial sums of the last one are scattered
+    along the other lines and stored. The configuration starts from the preset bench. Every run leaves a measurement
+    record. Exit code 1 if any bit differs.
     """
     from dataclasses import asdict
 
@@ -103,8 +103,8 @@ def _tables(record: PackageGemmRecord, provenance: Mapping[str, object]) -> Rend
             {
                 "package": f"{record.mesh} dies of {record.rows}x{record.cols} {record.dtype}",
                 "mismatches": record.mismatches,
-                "cycles": f"{record.cycles} (ideal {record.ideal_cycles})",
-                "utilization": f"{record.utilization:.2%}, while multiplying {record.array_utilization:.2%}",
+                "cycles": f"{record.cycles} (predicted {record.predicted_cycles}, ideal {record.ideal_cycles})",
+                "utilization": f"{record.utilization:.2%}, of the array {record.array_utilization:.2%}",
                 "AXI bytes": f"{moved} (operands and result: {record.least_axi_bytes})",
                 **record.axi_bytes,
                 **provenance,

@@ -92,7 +92,7 @@ def test_one_die_has_no_commands() -> None:
     for op in OPS:
         assert line_commands(LineCollective(op, "chain", 1, 4, 0, 1), AXES["row"], 0) == (
             [[]] * (1 + (op == OPS[2])),
-            0,
+            (),
         )
 
 

@@ -1,0 +1,51 @@
+"""Predicted cycles of one program a die on a package, against cycles that were measured on the generated package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chiplet.machine.specs import DieSpec, MemorySpec, PackageSpec, SystemSpec
+from cosim.golden.operands import random_operands
+from cosim.predict.package import PackageTimes, predict_package
+from cosim.program.command import Command
+from cosim.program.layout import Places
+from cosim.program.package_gemm import DiePart, gemm_parts
+from cosim.program.shape import Form, Shape
+from rtl.interface.isa import Opcode
+
+
+def parts_of(
+    rows: int, cols: int, m: int, k: int, n: int, form: Form = "nn"
+) -> tuple[SystemSpec, list[DiePart]]:
+    system = SystemSpec(
+        die=DieSpec(rows=4, cols=4), package=PackageSpec(rows=rows, cols=cols), memory=MemorySpec()
+    )
+    shape = Shape(m=m, k=k, n=n, form=form)
+    a, b = random_operands(np.random.default_rng(0), shape, dtype="bf16", operands="normal")
+    return system, gemm_parts(system, shape, a, b, algorithm="chain", places=Places())
+
+
+def predicted(system: SystemSpec, parts: list[DiePart], programs: list[list[Command]]) -> PackageTimes:
+    return predict_package(system, programs, [part.work.io_die for part in parts], direct=False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "m", "k", "n", "form", "measured"),
+    [(2, 2, 64, 64, 64, "nn", 4830)],
+)
+def test_predicted_cycles_are_those_of_the_hardware(
+    rows: int, cols: int, m: int, k: int, n: int, form: Form, measured: int
+) -> None:
+    system, parts = parts_of(rows, cols, m, k, n, form)
+    times = predicted(system, parts, [part.work.programs[0] for part in parts])
+    assert times.cycles == pytest.approx(measured, rel=0.02)
+    assert times.array_cycles < times.cycles
+
+
+def test_programs_that_block_are_refused() -> None:
+    system, parts = parts_of(1, 2, 8, 8, 8)
+    programs = [list(part.work.programs[0]) for part in parts]
+    programs[0] = [command for command in programs[0] if command.opcode != Opcode.SEND]
+    with pytest.raises(ValueError, match="^package: the programs block$"):
+        predicted(system, parts, programs)
