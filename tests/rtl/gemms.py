@@ -49,8 +49,10 @@ class Gemm:
     step: int = 0
     wrap: int = 0
     accumulate: int = 0
-    wait: int = 0
-    post: int = 0
+    wait_0: int = 0
+    wait_1: int = 0
+    post_0: int = 0
+    post_1: int = 0
     panel_wait: int = 0
     panel_post: int = 0
 
@@ -58,8 +60,10 @@ class Gemm:
         k_tiles, panels = -(-self.k // spec.rows), -(-self.n // spec.cols)
         return encode(
             Opcode.GEMM,
-            wait=self.wait,
-            post=self.post,
+            wait_0=self.wait_0,
+            wait_1=self.wait_1,
+            post_0=self.post_0,
+            post_1=self.post_1,
             panel_wait=self.panel_wait,
             panel_post=self.panel_post,
             accumulate=self.accumulate,

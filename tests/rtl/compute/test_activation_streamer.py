@@ -13,6 +13,7 @@ from chiplet.machine.specs import DieSpec
 from rtl.compute.activation_streamer import ActivationStreamer
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
 from tests.rtl.harness import simulate
+from tests.rtl.scratchpads import mask
 
 
 def gemm(m: int, *, k_tiles: int = 1, **fields: int) -> int:
@@ -68,19 +69,19 @@ def test_posts_go_out_with_the_ends_of_their_commands() -> None:
     """However late the ends come: at most four commands are under way, the others wait."""
     dut = ActivationStreamer(die=DieSpec(rows=1, cols=2))
     coin = Random(2)
-    masks = [(coin.getrandbits(SEMAPHORES), coin.getrandbits(SEMAPHORES)) for _ in range(12)]
+    numbers = [tuple(coin.randrange(SEMAPHORES) for _ in range(3)) for _ in range(12)]
 
     async def bench(ctx: Any) -> None:
         ctx.set(dut.loaded, 1)
-        pending = list(masks)
+        pending = list(numbers)
         under_way: list[tuple[int, int]] = []
         for cycle in count():
             if not pending and not under_way:
                 break
             ctx.set(dut.command.valid, bool(pending))
             if pending:
-                panel_post, post = pending[0]
-                ctx.set(dut.command.payload, gemm(1, panel_post=panel_post, post=post))
+                posts = dict(zip(("panel_post", "post_0", "post_1"), pending[0], strict=True))
+                ctx.set(dut.command.payload, gemm(1, **posts))
             # A command ends some cycles after it was taken.
             ends = bool(under_way) and cycle > 2 + under_way[0][0] and coin.random() < 0.1
             ctx.set(dut.panel_end, ends)
@@ -89,8 +90,7 @@ def test_posts_go_out_with_the_ends_of_their_commands() -> None:
             assert ctx.get(dut.idle) == (not under_way)
             if pending and ctx.get(dut.command.ready):
                 assert len(under_way) < 4
-                panel_post, post = pending.pop(0)
-                under_way.append((cycle, panel_post | post))
+                under_way.append((cycle, mask(*pending.pop(0))))
             if ends:
                 under_way.pop(0)
             await ctx.tick()

@@ -18,6 +18,7 @@ from rtl.compute.operand_buffer import READ_LATENCY
 from rtl.interface.isa import GEMM, SEMAPHORES
 from tests.rtl.gemms import Gemm
 from tests.rtl.harness import signal, simulate
+from tests.rtl.scratchpads import mask
 
 DEPTH = 512
 
@@ -154,9 +155,12 @@ def check(spec: DieSpec, commands: list[Gemm], seen: Seen) -> list[int]:
         assert [cycle - read[0][0] for cycle, *_ in read] == list(range(spec.rows))
         first_panel, last_panel = n == 0, n + spec.cols >= command.n
         last_tile = k + spec.rows >= command.k
-        takes.append((command.wait * (first_panel and k == 0)) | (command.panel_wait * (k == 0)))
+        takes.append(
+            (mask(command.wait_0, command.wait_1) * (first_panel and k == 0))
+            | (mask(command.panel_wait) * (k == 0))
+        )
         if last_tile:
-            posts.append(command.panel_post | command.post * last_panel)
+            posts.append(mask(command.panel_post) | mask(command.post_0, command.post_1) * last_panel)
         if n == 0 and k == 0:
             address = command.base
         elif k == 0:
@@ -220,10 +224,10 @@ def some_commands(spec: DieSpec, coin: Random, count: int) -> list[Gemm]:
                 step=10,
                 wrap=coin.choice((20, 30, 50)),
                 accumulate=coin.getrandbits(1),
-                wait=coin.getrandbits(3),
-                post=coin.getrandbits(SEMAPHORES),
-                panel_wait=coin.getrandbits(3) << 3,
-                panel_post=coin.getrandbits(SEMAPHORES),
+                **{
+                    name: coin.choice((0, coin.randrange(SEMAPHORES)))
+                    for name in ("wait_0", "wait_1", "post_0", "post_1", "panel_wait", "panel_post")
+                },
             )
         )
     return commands
@@ -272,7 +276,7 @@ def test_tiles_follow_without_a_bubble_across_commands(m: int, rows: int, stages
 @pytest.mark.parametrize(("rows", "cols", "stages"), SIZES)
 def test_more_tiny_commands_than_places_for_their_posts(rows: int, cols: int, stages: int) -> None:
     spec = die(rows, cols, stages)
-    commands = [Gemm(1, 1, 1, base=n % 64, post=1 << n % 8, panel_post=1 << (n + 1) % 8) for n in range(40)]
+    commands = [Gemm(1, 1, 1, base=n % 64, post_0=1 + n % 8, panel_post=1 + (n + 1) % 8) for n in range(40)]
     seen = run(spec, commands)
     check(spec, commands, seen)
     assert len(seen.posts) == 40
@@ -281,7 +285,7 @@ def test_more_tiny_commands_than_places_for_their_posts(rows: int, cols: int, st
 def test_weights_of_the_next_command_wait_for_their_semaphore_only() -> None:
     """The array goes on with the command before while the weights of the next one are not there."""
     spec = die(2, 2, 1)
-    commands = [Gemm(20, 4, 2), Gemm(3, 2, 2, wait=1)]
+    commands = [Gemm(20, 4, 2), Gemm(3, 2, 2, wait_0=1)]
     seen = run(spec, commands, values=[0] * SEMAPHORES, arrivals=0.002, seed=4)
     begins = check(spec, commands, seen)
     assert begins[1] == begins[0] + 20

@@ -102,6 +102,9 @@ def test_words_that_wait_hold_up_nothing_until_there_are_too_many() -> None:
             await ctx.tick()
         assert not ctx.get(dut.i.ready)
         ctx.set(dut.write.ready, 1)
+        assert ctx.get(dut.written)
+        assert not ctx.get(dut.i.ready), "what can come must not depend on what can leave"
+        await ctx.tick()
         for _ in range(5):
             assert ctx.get(dut.i.ready)
             assert ctx.get(dut.written)

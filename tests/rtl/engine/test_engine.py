@@ -29,7 +29,7 @@ def test_a_die_in_the_middle_of_a_reduce_scatter(side: RouterPort, flits: int) -
     command = {"add": 1, "flits": flits, "pitch": flits}
     receives = [
         encode(Opcode.RECEIVE, side=here, hand=1, forwarded=1, chunks=2, base=0, **command),
-        encode(Opcode.RECEIVE, side=across, join=1, chunks=1, base=flits, post=1, **command),
+        encode(Opcode.RECEIVE, side=across, join=1, chunks=1, base=flits, post_0=1, **command),
     ]
     sends = [encode(Opcode.SEND, side=across, forward=1, target=5, chunks=1, flits=flits, base=0)]
 

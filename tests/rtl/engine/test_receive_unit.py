@@ -20,6 +20,7 @@ from rtl.engine.receive_unit import ReceiveUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
 from tests.rtl.harness import get, put, simulate
+from tests.rtl.scratchpads import mask
 
 DIE = DieSpec(scratchpad_bytes=4096)
 NOP, MEMORY = NopSpec(flit_bits=64, coordinate_bits=3), MemorySpec(word_bytes=32)
@@ -56,7 +57,10 @@ def test_random_commands(stages: int, seed: int) -> None:
         wrap = coin.choice((0, 9, -2 * pitch))
         base = coin.randrange(2 * pitch, DEPTH - 8 * pitch - 9)
         fields = {
-            **{name: coin.getrandbits(SEMAPHORES) for name in ("wait", "post", "word_wait", "word_post")},
+            **{
+                name: coin.choice((0, coin.randrange(SEMAPHORES)))
+                for name in ("wait_0", "wait_1", "post_0", "post_1", "word_wait", "word_post")
+            },
             "add": add,
             "by_source": by_source,
             "forwarded": forwarded,
@@ -72,6 +76,7 @@ def test_random_commands(stages: int, seed: int) -> None:
             "join": int(kind == "join"),
         }
         commands.append(encode(Opcode.RECEIVE, **fields))
+        post = mask(fields["post_0"], fields["post_1"])
         written = False
         for chunk in range(chunks):
             source = coin.randrange(8)
@@ -101,10 +106,10 @@ def test_random_commands(stages: int, seed: int) -> None:
                         written |= last
                         for bit in range(SEMAPHORES):
                             word_post = fields["word_post"] if goes or not keep else 0
-                            posts[bit] += (word_post | fields["post"] * last) >> bit & 1
+                            posts[bit] += (mask(word_post) | post * last) >> bit & 1
         if not written:
             for bit in range(SEMAPHORES):
-                posts[bit] += fields["post"] >> bit & 1
+                posts[bit] += post >> bit & 1
     posted: Counter[int] = Counter()
 
     async def serve(ctx: Any) -> None:
@@ -189,7 +194,7 @@ def test_no_post_is_lost_when_a_word_still_waits() -> None:
         flit = flit_layout(NOP).const({"tail": 1}).as_bits()
         for forwarded in (0, 1):
             await put(
-                ctx, dut.command, [encode(Opcode.RECEIVE, post=1, chunks=1, flits=1, forwarded=forwarded)]
+                ctx, dut.command, [encode(Opcode.RECEIVE, post_0=1, chunks=1, flits=1, forwarded=forwarded)]
             )
             ctx.set(dut.i.valid, 1)
             ctx.set(dut.i.payload, flit)
@@ -198,7 +203,7 @@ def test_no_post_is_lost_when_a_word_still_waits() -> None:
         ctx.set(dut.write.ready, 1)  # in the cycle in which the forwarded flit could leave
         for _ in range(4):
             _, _, post, ready = await ctx.tick().sample(dut.semaphores.post, dut.i.ready)
-            count += post & 1
+            count += post >> 1 & 1
             if ready:
                 ctx.set(dut.i.valid, 0)
 

@@ -20,6 +20,7 @@ from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
 from tests.rtl.harness import get, put, simulate
+from tests.rtl.scratchpads import mask
 
 DIE = DieSpec(scratchpad_bytes=1024)
 NOP, MEMORY = NopSpec(flit_bits=32, coordinate_bits=4), MemorySpec(word_bytes=8)
@@ -43,8 +44,10 @@ class Send:
     wrap: int
     chunks: int
     flits: int
-    wait: int
-    post: int
+    wait_0: int
+    wait_1: int
+    post_0: int
+    post_1: int
     word_wait: int
 
     @property
@@ -67,9 +70,10 @@ def some_sends(coin: Random, count: int) -> list[Send]:
             wrap=coin.choice((0, 11, (1 << BUFFER_ADDRESS_BITS) - 9)),
             chunks=coin.randint(3, 6),
             flits=coin.randint(1, 9),
-            wait=coin.getrandbits(SEMAPHORES),
-            post=coin.getrandbits(SEMAPHORES),
-            word_wait=coin.getrandbits(SEMAPHORES),
+            **{
+                name: coin.choice((0, coin.randrange(SEMAPHORES)))
+                for name in ("wait_0", "wait_1", "post_0", "post_1", "word_wait")
+            },
         )
         for _ in range(count)
     ]
@@ -86,7 +90,7 @@ def test_random_commands(along_row: bool, seed: int) -> None:
     coming: dict[bool, list[int]] = {False: [], True: []}
     expected, takes = [], []
     for send in sends:
-        takes.append(send.wait)
+        takes.append(mask(send.wait_0, send.wait_1))
         for chunk in range(send.chunks):
             for flit in range(send.flits):
                 tail = flit == send.flits - 1
@@ -97,7 +101,7 @@ def test_random_commands(along_row: bool, seed: int) -> None:
                 if comes:
                     coming[send.turn].append(tail << 32 | data)
                 elif flit % PER_WORD == 0 and chunk >= send.own:
-                    takes.append(send.word_wait)
+                    takes.append(mask(send.word_wait))
                 row, col = (ROW, send.target) if along_row else (send.target, COL)
                 source = COL if along_row else ROW
                 fields = {"data": data, "row": row, "col": col, "source": source, "tail": tail}
@@ -136,7 +140,7 @@ def test_random_commands(along_row: bool, seed: int) -> None:
 
     simulate(dut, command, forward, turn, link, background=[serve])
     assert taken == takes
-    assert posts == [send.post for send in sends if send.post]
+    assert posts == [mask(send.post_0, send.post_1) for send in sends if send.post_0 or send.post_1]
 
 
 def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
@@ -167,7 +171,9 @@ def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores() -> 
         ctx.set(dut.o.ready, 1)
         for ahead in (0, 1):
             ctx.set(dut.semaphores.ok, 0)
-            await put(ctx, dut.command, [encode(Opcode.SEND, wait=1, own=1, ahead=ahead, chunks=1, flits=3)])
+            await put(
+                ctx, dut.command, [encode(Opcode.SEND, wait_0=1, own=1, ahead=ahead, chunks=1, flits=3)]
+            )
             for _ in range(6):
                 assert not ctx.get(dut.o.valid)
                 await ctx.tick()
