@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from chiplet.graph.vector_constants import ConstantSettings, constants
 from chiplet.graph.vector_program import ProgramPass, Tensor, VectorProgram
 from cosim.golden.numerics import float32_to_bf16
+from cosim.golden.operands import random_operand
 from cosim.golden.vector import PATTERN_TYPE, vector_pass
+from cosim.program.shape import Operands
 
 __all__ = ["Tensors", "random_inputs", "run_vector_program"]
 
 Tensors = dict[str, NDArray[Any]]
 """Patterns by the names of tensors: (rows, cols) of a matrix, (rows,) or (cols,) of values, () of one value."""
 
-POSITIVE = {"p", "e", "v", "scale", "all"}
+POSITIVE = {"p", "e", "v", "scale", "all", "total"}
 """Inputs that are never negative: probabilities, exponentials and their sums, squares, scales."""
 
 
@@ -28,9 +31,13 @@ def random_inputs(
     *,
     rows: int,
     cols: int,
+    operands: Operands = "normal",
     settings: ConstantSettings | None = None,
 ) -> Tensors:
-    """Inputs of ``program`` on ``rows`` x ``cols``: random normal numbers and labels, and its constants.
+    """Inputs of ``program`` on ``rows`` x ``cols``: random numbers and labels, and its constants.
+
+    With ``operands`` special there are zeros, subnormals, Inf and NaN among them, and those that are never negative
+    otherwise may be.
 
     Raises
     ------
@@ -46,10 +53,15 @@ def random_inputs(
         elif tensor.element == "int32":
             inputs[name] = rng.integers(0, cols, array_shape(tensor, rows, cols)).astype(np.uint32)
         else:
-            random = rng.standard_normal(array_shape(tensor, rows, cols), dtype=np.float32)
-            if name.partition("_")[0] in POSITIVE | {"total"}:
-                random = np.abs(random) + np.float32(0.01)
-            inputs[name] = float32_to_bf16(random) if tensor.element == "bf16" else random.view(np.uint32)
+            shape = array_shape(tensor, rows, cols)
+            if operands == "special":
+                high = random_operand(rng, 1, prod(shape), dtype="bf16", operands=operands).astype(np.uint32)
+                random = (high.reshape(shape) << 16 | rng.integers(0, 1 << 16, shape)).astype(np.uint32)
+            else:
+                normal = rng.standard_normal(shape, dtype=np.float32)
+                positive = name.partition("_")[0] in POSITIVE
+                random = (np.abs(normal) + np.float32(0.01) if positive else normal).view(np.uint32)
+            inputs[name] = float32_to_bf16(random.view(np.float32)) if tensor.element == "bf16" else random
     return inputs
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.graph.vector_pass import VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
-from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks, scratchpad_depth
 from cosim.program.command import Command
 from rtl.interface import vector_operations as numbers
 from rtl.interface.isa import COUNT_BITS, SEMAPHORES, VECTOR, Opcode
@@ -93,6 +94,13 @@ class DieVectorProgram:
     result_words: int
     memory_words: int
 
+    @property
+    def passes(self) -> Iterator[tuple[VectorPass, int, int]]:
+        """Each pass, with the rows and columns that it goes over."""
+        for step in self.program.passes:
+            height, width = Tensor(*self.program.extents(step)).shape(self.rows, self.cols)
+            yield self.program.operation(step, causal=self.causal), height, width
+
     def images(self, inputs: Mapping[str, NDArray[Any]], *, word_bytes: int) -> dict[int, bytes]:
         """Memory contents of the inputs, by their addresses."""
         images = {}
@@ -149,7 +157,7 @@ def schedule_vector(
             f"{name}: {len(program.inputs)} inputs: must be at most {SEMAPHORES - 2}, a semaphore each"
         )
     places = _places(program, rows, cols, memory)
-    needed = sum(place.words for place in places.values())
+    needed = max(place.word + place.words for place in places.values())
     depth = scratchpad_depth(die, memory)
     if needed > depth:
         raise ValueError(
@@ -179,14 +187,22 @@ def schedule_vector(
 
 
 def _places(program: VectorProgram, rows: int, cols: int, memory: MemorySpec) -> dict[str, TensorPlace]:
-    """Places one after the other, in the scratchpad and in memory: inputs first, then outputs."""
+    """Places one after the other, in the scratchpad and in memory: inputs first, then outputs.
+
+    Matrices begin in banks of their own, as far as there are any, so that those of a pass do not collide.
+    """
     word = address = 0
+    banks = scratchpad_banks(memory)
     places: dict[str, TensorPlace] = {}
+    matrices = 0
     for name, tensor in program.tensors.items():
         height, width = tensor.shape(rows, cols)
         if tensor.spread == "column":
             height, width = 1, height
         pitch = -(-width * ELEMENT_BYTES[tensor.element] // memory.word_bytes)
+        if tensor.spread == "matrix":
+            word += (matrices - word) % banks
+            matrices += 1
         place = TensorPlace(tensor=tensor, word=word, rows=height, cols=width, pitch=pitch)
         places[name] = place
         word += place.words

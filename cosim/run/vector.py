@@ -1,0 +1,221 @@
+"""Co-simulation of one vector program: make the die's program, simulate, compare with the golden model, record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chiplet.graph.pass_cycles import beat_cycles, pass_cycles
+from chiplet.graph.vector_programs import vector_program
+from chiplet.machine.specs import function_lanes, vector_lanes
+from chiplet.machine.terms import DieTerms
+from cosim.backends.base import Backend
+from cosim.backends.registry import backend
+from cosim.golden.vector_program import Tensors, random_inputs, run_vector_program
+from cosim.jobs.die import DieJob, DieOutcome
+from cosim.jobs.folder import ResultWords, load_result, save_image
+from cosim.observe.observation import NOTHING, Observation, ObservedDie
+from cosim.predict.vector import predict_vector
+from cosim.program.command import program_image
+from cosim.program.vector import DieVectorProgram, schedule_vector
+from cosim.records.vector import VectorRecord, VectorRequest
+from cosim.run.designs import emitted_once
+from cosim.run.simulation import (
+    Progress,
+    Simulation,
+    bench_depth,
+    nonzero_seed,
+    stall_threshold,
+    with_inferred_sram,
+)
+from rtl.bench.die import DieBench
+from rtl.emit.emitter import Emitted
+
+__all__ = ["PreparedVector", "prepare", "run_vector"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedVector:
+    """A vector program that was checked and is ready to run.
+
+    Attributes
+    ----------
+    request
+        What to run.
+    made
+        The program of the die.
+    simulator, observation
+        What runs it, and what else to keep of the run.
+    """
+
+    request: VectorRequest
+    made: DieVectorProgram
+    simulator: Backend
+    observation: Observation
+
+    def emit(self) -> Emitted:
+        """Return the Verilog of the bench."""
+        request = self.request
+        return emitted_once(
+            DieBench,
+            die=with_inferred_sram(request.die),
+            memory=request.memory,
+            vector=request.vector,
+            memory_depth=bench_depth(self.made.memory_words),
+        )
+
+    def inputs(self) -> Tensors:
+        """Random inputs, and the constants of the program."""
+        request, made = self.request, self.made
+        rng = np.random.default_rng(request.seed)
+        return random_inputs(made.program, rng, rows=made.rows, cols=made.cols, operands=request.operands)
+
+    def run(self, terms: DieTerms | None = None, progress: Progress | None = None) -> VectorRecord:
+        """Run the program on the generated die and return the record.
+
+        ``terms`` are those of the prediction: the design's unless given. ``progress`` is called periodically with
+        the completed fraction of the predicted cycles.
+
+        Raises
+        ------
+        SimulationError
+            If the simulator is missing, or the die does not finish.
+        OSError
+            If a file of the observation cannot be written.
+        """
+        request, made = self.request, self.made
+        die, memory = request.die, request.memory
+        word = memory.word_bytes
+        lanes = vector_lanes(request.vector, memory)
+        rate: dict[str, int] = {
+            "lanes": lanes,
+            "function_lanes": function_lanes(request.vector, memory),
+            "word_bytes": word,
+        }
+        passes = list(made.passes)
+        inputs = self.inputs()
+        tensors = run_vector_program(
+            made.program,
+            inputs,
+            rows=made.rows,
+            cols=made.cols,
+            lanes=lanes,
+            causal=made.causal,
+            offset=made.offset,
+        )
+        expected = {name: tensors[name] for name in made.program.outputs}
+        predicted = predict_vector(
+            made.commands,
+            die,
+            memory,
+            terms or DieTerms(),
+            passes=[
+                pass_cycles(work, rows=rows, cols=cols, **rate, stages=die.stages)
+                for work, rows, cols in passes
+            ],
+            interval=request.interval,
+        )
+
+        def write_inputs(folder: Path, observed: list[str]) -> None:
+            _job(request, made, predicted, observed).save(folder)
+            images = made.images(inputs, word_bytes=word)
+            save_image(folder, {**images, made.program_address: program_image(made.commands, memory)})
+
+        simulated = Simulation(
+            bench="cosim.benches.die",
+            emit=self.emit,
+            write_inputs=write_inputs,
+            load_outcome=_load,
+            total_progress=predicted,
+            dies=[ObservedDie(path="die", commands=made.commands)],
+            command_words=memory.command_words,
+            title=f"{request.program} {request.rows}x{request.cols}",
+        ).run(self.simulator, observation=self.observation, progress=progress)
+
+        counters, result = simulated.outcome
+        values, undefined = (made.outputs(image, expected, word_bytes=word) for image in result)
+        differ = [(values[name] != bits) | (undefined[name] != 0) for name, bits in expected.items()]
+        return VectorRecord(
+            request=request,
+            program=request.program,
+            rows=request.rows,
+            cols=request.cols,
+            lanes=lanes,
+            function_lanes=rate["function_lanes"],
+            passes=len(passes),
+            cycles=counters["cycles"],
+            vector_cycles=counters["vector_busy"] - counters["vector_stall_semaphore"],
+            beat_cycles=sum(
+                int(beat_cycles(work, rows=rows, cols=cols, **rate)) for work, rows, cols in passes
+            ),
+            predicted_cycles=round(predicted),
+            mismatches=sum(int(np.count_nonzero(wrong)) for wrong in differ),
+            results=sum(bits.size for bits in expected.values()),
+            counters=counters,
+            commands=len(made.commands),
+            seed=request.seed,
+            **simulated.provenance,
+        )
+
+
+def prepare(
+    request: VectorRequest, observation: Observation = NOTHING, *, simulator: Backend | None = None
+) -> PreparedVector:
+    """Check a request and make its program, so that what cannot run is refused before anything is built.
+
+    ``simulator`` replaces the one that the request names.
+
+    Raises
+    ------
+    ValueError
+        If the simulator or the program is unknown, or the program does not fit the die.
+    """
+    simulator = simulator or backend(request.sim)
+    program = vector_program(request.program, lines=request.lines)
+    if request.causal and not any(step.causal for step in program.passes):
+        raise ValueError(f"vector program {request.program} has no causal mask")
+    function_lanes(request.vector, request.memory)
+    made = schedule_vector(
+        request.die, request.memory, program, rows=request.rows, cols=request.cols, causal=request.causal
+    )
+    return PreparedVector(
+        request=request,
+        made=made,
+        simulator=observation.instrument(simulator),
+        observation=observation,
+    )
+
+
+def run_vector(
+    request: VectorRequest,
+    terms: DieTerms | None = None,
+    progress: Progress | None = None,
+    observation: Observation = NOTHING,
+) -> VectorRecord:
+    """Prepare and run a vector program; see :func:`prepare` and :meth:`PreparedVector.run`."""
+    return prepare(request, observation).run(terms, progress)
+
+
+def _job(request: VectorRequest, made: DieVectorProgram, predicted: float, observed: list[str]) -> DieJob:
+    memory = request.memory
+    # Random stalls delay requests and words, each by so much in the mean.
+    most_cycles = int(4 * predicted / (1 - request.stall) ** 2) + 10_000
+    return DieJob(
+        word_bytes=memory.word_bytes,
+        program_address=made.program_address,
+        commands=len(made.commands),
+        result_address=made.result_address,
+        result_words=made.result_words,
+        latency=memory.latency_cycles,
+        interval=request.interval,
+        stall=stall_threshold(request.stall),
+        seed=nonzero_seed(request.seed, 32),
+        most_cycles=most_cycles,
+        observed=observed,
+    )
+
+
+def _load(folder: Path) -> tuple[dict[str, int], ResultWords]:
+    return DieOutcome.load(folder).counters, load_result(folder)
