@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, ResetSignal, Signal, unsigned
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -115,7 +115,8 @@ class BenchMemory(Block):
             self.port.request.ready.eq(
                 (pause == 0) & (flying != places) & (random[:16] >= self.settings.stall)
             ),
-            accept.eq(self.port.request.valid & self.port.request.ready),
+            # What the die asks for during a reset means nothing; before the first one, it is not even defined.
+            accept.eq(self.port.request.valid & self.port.request.ready & ~ResetSignal()),
             reads.eq(accept & ~request.write),
             write_port.addr.eq(address),
             write_port.data.eq(request.data),
