@@ -57,7 +57,7 @@ class _Chunk:
         return needs
 
 
-class _Die:
+class _DieAtWork:
     """A die: its program, its queues, and what waits between its engine's units."""
 
     def __init__(self, interpreter: Interpreter, commands: Sequence[Command]) -> None:
@@ -84,7 +84,7 @@ def run_package(
         If all units of all dies wait, or something is left when the programs have ended; or as Interpreter.run.
     """
     package = system.package
-    dies = [_Die(die, list(program)) for die, program in zip(interpreters, programs, strict=True)]
+    dies = [_DieAtWork(die, list(program)) for die, program in zip(interpreters, programs, strict=True)]
     per_word = flits_per_word(system.nop, system.memory)
     depth = system.die.queue_depth
     while True:
@@ -121,7 +121,7 @@ def _next(queue: deque[deque[UnitStep | _Chunk]]) -> UnitStep | _Chunk:
     return step
 
 
-def _hand_out(die: _Die, depth: int) -> None:
+def _hand_out(die: _DieAtWork, depth: int) -> None:
     while die.waiting:
         index, command = die.waiting[0]
         fields = command.all_fields
@@ -144,7 +144,7 @@ def _hand_out(die: _Die, depth: int) -> None:
         die.waiting.popleft()
 
 
-def _ready(die: _Die, chunk: _Chunk, words: int) -> bool:
+def _ready(die: _DieAtWork, chunk: _Chunk, words: int) -> bool:
     field, side = chunk.fields, chunk.fields["side"]
     if any(die.interpreter.semaphores[s] < count for s, count in chunk.needs(words).items()):
         return False
@@ -156,8 +156,8 @@ def _ready(die: _Die, chunk: _Chunk, words: int) -> bool:
 
 def _exchange(
     system: SystemSpec,
-    dies: Sequence[_Die],
-    die: _Die,
+    dies: Sequence[_DieAtWork],
+    die: _DieAtWork,
     place: tuple[int, int],
     chunk: UnitStep | _Chunk,
     per_word: int,
