@@ -106,7 +106,7 @@ class DieTerms(StrictModel):
     load_command: Annotated[
         float, Field(description="cycles from a LOAD at the head of its queue to its semaphores")
     ] = 1.0
-    round_trip: Annotated[float, Field(description="cycles from a read to its word, without memory")] = 1.0
+    round_trip: Annotated[float, Field(description="cycles from a read to its word, without memory")] = 0.0
     load_post: Annotated[
         float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0
@@ -144,4 +144,4 @@ class DieTerms(StrictModel):
     store_post: Annotated[
         float, Field(description="cycles from the last word of a STORE to its semaphore")
     ] = 1.0
-    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 1.0
+    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 0.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chiplet.machine.queue_depths import COMMANDS_AHEAD
+from chiplet.machine.queue_depths import COMMAND_READS, COMMANDS_AHEAD
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Stage, Unit
@@ -114,6 +114,7 @@ class DieTimes:
             opcode: BoundedQueue(clock, die.queue_depth) for opcode in UNIT_OPCODES
         }
         self.fetched = BoundedQueue(clock, COMMANDS_AHEAD)
+        self.reads_in_flight = BoundedQueue(clock, COMMAND_READS)
         self.load_under_way = BoundedQueue(clock, LOADS_UNDER_WAY)
         self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
         self.drained_rows = BoundedQueue(clock, DRAIN_ROWS_AHEAD, terms.drain_read)
@@ -140,6 +141,7 @@ class DieTimes:
         for command in commands:
             yield from self._asked.put(command)
             for _ in range(self.memory.command_words):
+                yield from self.reads_in_flight.put(None)
                 yield from self.port.ask("fetch")
                 yield self.clock.now + 1
 
@@ -148,6 +150,7 @@ class DieTimes:
             for _ in range(self.memory.command_words):
                 yield from self.port.word("fetch")
                 self.port.take_word()
+                yield from self.reads_in_flight.get()
             yield from self.fetched.put(command)
 
     def _dispatch(self) -> Unit:
@@ -157,11 +160,13 @@ class DieTimes:
                 fields = command.all_fields
                 for place in range(SET_PLACES):
                     if fields[f"semaphore_{place}"]:
+                        # One a cycle.
                         self.semaphores.add(fields[f"semaphore_{place}"], fields[f"value_{place}"])
+                        yield self.clock.now + 1
             else:
                 yield from self.queues[self._unit(command)].put(command.all_fields)
+                yield self.clock.now + 1
             yield from self._asked.get()
-            yield self.clock.now + 1
 
     def _unit(self, command: Command) -> object:
         """The key of the queue that the command goes to."""

@@ -52,6 +52,7 @@ class MemoryPortTimes:
         self._clock, self._latency = clock, memory.latency_cycles + terms.round_trip
         self._interval, self._word_cycles, self._write_cycles = interval, word_cycles, write_cycles
         self._free = 0.0
+        self._next = 0.0
         self._asking: dict[str, Waiting] = {}
         self._scheduled: float | None = None
         self._load_turn = False
@@ -83,12 +84,15 @@ class MemoryPortTimes:
             load = "load" in self._asking and (self._load_turn or "store" not in self._asking)
             name = "load" if load else "store"
             self._load_turn = not load
-        self._free = self._clock.now + self._interval
+        # What memory does not take yet is kept, and the next request waits until it has left.
+        taken = max(self._clock.now, self._next)
+        self._next = taken + self._interval
+        self._free = taken + 1
         if name == "store":
-            self._free = self._clock.now + max(self._interval, self._write_cycles)
-            self.last_write = self._clock.now
+            self._next = taken + max(self._interval, self._write_cycles)
+            self.last_write = taken
         else:
-            self._words.append((self._clock.now + self._latency, name))
+            self._words.append((taken + self._latency, name))
             if len(self._words) == 1:
                 self._show()
         self._clock.wake(self._asking.pop(name))

@@ -106,7 +106,7 @@ class BenchMemory(Block):
 
         # Requests. A stream may take its ready back, so a stall is just a cycle without it.
         request = request_layout(self._word_bytes)(self.port.request.payload)
-        pause = Signal(16, reset_less=True)
+        pause = Signal(16)
         flying = Signal(range(places + 1), reset_less=True)
         accept = Signal()
         reads = Signal()

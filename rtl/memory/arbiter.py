@@ -13,7 +13,8 @@ __all__ = ["Arbiter"]
 class Arbiter(Block):
     """Joins the requests of fetch, load and store, fetch first, load and store in turn; parts the words that come.
 
-    A request is registered before it leaves, so that it holds until it is taken.
+    A request leaves in the cycle in which its unit makes it. One that memory does not take is kept, so that it holds
+    until it is taken; the units wait meanwhile.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class Arbiter(Block):
     memory : Out(MemoryPort)
         Memory port of the die. Reads of the fetch have the tag 1.
     idle : Out(1)
-        No request waits to leave.
+        No request of a unit that is done waits to leave.
     """
 
     def __init__(self, *, word_bytes: int) -> None:
@@ -56,27 +57,30 @@ class Arbiter(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         request = self.memory.request
-        free = Signal()
+        offered, held = Signal(), Signal()
+        chosen, kept = Signal.like(request.payload), Signal.like(request.payload)
         load_turn = Signal()
         pick_load = Signal()
         m.d.comb += [
-            free.eq(~request.valid | request.ready),
             pick_load.eq(self.load.valid & (load_turn | ~self.store.valid)),
-            self.fetch.ready.eq(free),
-            self.load.ready.eq(free & ~self.fetch.valid & pick_load),
-            self.store.ready.eq(free & ~self.fetch.valid & ~pick_load),
-            self.idle.eq(~request.valid),
-        ]
-        with m.If(free):
-            m.d.sync += request.valid.eq(self.fetch.valid | self.load.valid | self.store.valid)
-            with m.If(self.fetch.valid | self.load.valid | self.store.valid):
-                m.d.sync += request.payload.eq(
-                    Mux(
-                        self.fetch.valid,
-                        self.fetch.payload,
-                        Mux(pick_load, self.load.payload, self.store.payload),
-                    )
+            offered.eq(self.fetch.valid | self.load.valid | self.store.valid),
+            chosen.eq(
+                Mux(
+                    self.fetch.valid,
+                    self.fetch.payload,
+                    Mux(pick_load, self.load.payload, self.store.payload),
                 )
+            ),
+            self.fetch.ready.eq(~held),
+            self.load.ready.eq(~held & ~self.fetch.valid & pick_load),
+            self.store.ready.eq(~held & ~self.fetch.valid & ~pick_load),
+            request.valid.eq(held | offered),
+            request.payload.eq(Mux(held, kept, chosen)),
+            self.idle.eq(~held),
+        ]
+        m.d.sync += held.eq(request.valid & ~request.ready)
+        with m.If(~held):
+            m.d.sync += kept.eq(chosen)
             with m.If(~self.fetch.valid & (self.load.valid | self.store.valid)):
                 m.d.sync += load_turn.eq(~pick_load)
 
