@@ -66,6 +66,76 @@ class OperandWritePort(Bundle):
         )
 
 
+class OperandBank(Block):
+    """One bank: an SRAM that finds out which element of a write and which lane of a read is its own.
+
+    Members
+    -------
+    number : In
+        Number of the bank, constant.
+    read_enable, read_address, read_column, read_count : In
+        As in :class:`OperandReadPort`.
+    column_rotate : In
+        ``rotate`` of a column; of a row it holds still.
+    read_data : Out(width)
+        The element of the bank, in the next cycle.
+    write_enable, write_address, write_next, write_rotate, write_split, write_count : In
+        As in :class:`OperandWritePort`.
+    write_data : In(width)
+        The element of the bank.
+    """
+
+    def __init__(self, *, lanes: int, width: int, depth: int, macro: bool = False) -> None:
+        self._lanes, self._width, self._depth, self._macro = lanes, width, depth, macro
+        super().__init__(
+            {
+                "number": In(index_bits(lanes)),
+                "read_enable": In(1),
+                "read_address": In(index_bits(depth)),
+                "read_column": In(1),
+                "read_count": In(count_bits(lanes)),
+                "column_rotate": In(index_bits(lanes)),
+                "read_data": Out(width),
+                "write_enable": In(1),
+                "write_address": In(index_bits(depth)),
+                "write_next": In(index_bits(depth)),
+                "write_rotate": In(index_bits(lanes)),
+                "write_split": In(count_bits(lanes)),
+                "write_count": In(count_bits(lanes)),
+                "write_data": In(width),
+            }
+        )
+
+    @property
+    def block_name(self) -> str:
+        return f"operand_bank_{self._depth}x{self._width}_of_{self._lanes}"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        def behind(first: Signal) -> Value:
+            """How many banks this one comes after bank ``first``, modulo the number of banks."""
+            return Mux(first <= self.number, self.number - first, self.number + self._lanes - first)
+
+        sram = Sram(width=self._width, depth=self._depth, macro=self._macro)
+        place(m, platform, "sram", sram)
+        lane, element = Signal.like(self.column_rotate), Signal.like(self.write_rotate)
+        m.d.comb += [
+            lane.eq(behind(self.column_rotate)),
+            # Lanes that are 0 are not read: they may lie behind the last address.
+            sram.read_enable.eq(
+                self.read_enable & Mux(self.read_column, lane < self.read_count, self.read_count != 0)
+            ),
+            sram.read_address.eq(self.read_address + Mux(self.read_column, lane, 0)),
+            self.read_data.eq(sram.read_data),
+            element.eq(behind(self.write_rotate)),
+            sram.write_enable.eq(self.write_enable & (element < self.write_count)),
+            sram.write_address.eq(Mux(element < self.write_split, self.write_address, self.write_next)),
+            sram.write_data.eq(self.write_data),
+        ]
+        return m
+
+
 class OperandBuffer(Block):
     """B banks of elements, one write and one read a cycle.
 
@@ -108,12 +178,6 @@ class OperandBuffer(Block):
         m = Module()
         lanes, width = self._lanes, self._width
 
-        def behind(bank: int, first: Signal) -> Value:
-            """How many banks ``bank`` comes after bank ``first``, modulo ``lanes``."""
-            if bank == lanes - 1:
-                return bank - first
-            return Mux(first <= bank, bank - first, bank + lanes - first)
-
         write_lanes = Rotate(lanes=lanes, width=width)
         read_lanes = Rotate(lanes=lanes, width=width)
         place(m, platform, "write_lanes", write_lanes)
@@ -129,23 +193,24 @@ class OperandBuffer(Block):
 
         bank_data = []
         for b in range(lanes):
-            sram = Sram(width=width, depth=self._depth, macro=self._macro)
-            place(m, platform, f"bank_{b}", sram)
-            lane = Signal.like(self.read.rotate, name=f"lane_{b}")
-            element = Signal.like(self.write.rotate, name=f"element_{b}")
+            bank = OperandBank(lanes=lanes, width=width, depth=self._depth, macro=self._macro)
+            place(m, platform, f"bank_{b}", bank)
             m.d.comb += [
-                lane.eq(behind(b, column_rotate)),
-                # Lanes that are 0 are not read: they may lie behind the last address.
-                sram.read_enable.eq(
-                    self.read.enable & Mux(self.read.column, lane < self.read.count, self.read.count != 0)
-                ),
-                sram.read_address.eq(self.read.address + Mux(self.read.column, lane, 0)),
-                element.eq(behind(b, self.write.rotate)),
-                sram.write_enable.eq(self.write.enable & (element < self.write.count)),
-                sram.write_address.eq(Mux(element < self.write.split, self.write.address, self.write.next)),
-                sram.write_data.eq(write_lanes.o.word_select(b, width)),
+                bank.number.eq(b),
+                bank.read_enable.eq(self.read.enable),
+                bank.read_address.eq(self.read.address),
+                bank.read_column.eq(self.read.column),
+                bank.read_count.eq(self.read.count),
+                bank.column_rotate.eq(column_rotate),
+                bank.write_enable.eq(self.write.enable),
+                bank.write_address.eq(self.write.address),
+                bank.write_next.eq(self.write.next),
+                bank.write_rotate.eq(self.write.rotate),
+                bank.write_split.eq(self.write.split),
+                bank.write_count.eq(self.write.count),
+                bank.write_data.eq(write_lanes.o.word_select(b, width)),
             ]
-            bank_data.append(sram.read_data)
+            bank_data.append(bank.read_data)
 
         rotate = Signal.like(self.read.rotate)
         count = Signal.like(self.read.count)

@@ -43,8 +43,8 @@ def die_map(die: DieSpec, memory: MemorySpec, vector: VectorSpec | None = None) 
             "cycles": "registers.cycles_count",
             **{f"{unit}_queue": f"command_processor.{unit}_queue" for unit in units},
             "semaphores": "command_processor.semaphores",
-            "activation_banks": [f"activation_buffer.bank_{bank}" for bank in range(die.rows)],
-            "weight_banks": [f"weight_buffer.bank_{bank}" for bank in range(die.cols)],
+            "activation_banks": [f"activation_buffer.bank_{bank}.sram" for bank in range(die.rows)],
+            "weight_banks": [f"weight_buffer.bank_{bank}.sram" for bank in range(die.cols)],
             "accumulator_banks": [
                 f"accumulator_buffer.column_{column}.{half}"
                 for column in range(die.cols)

@@ -146,7 +146,7 @@ class FeedSumsUnit(Block):
         placed: Signal = row
         for bit in range(offset_bits):
             shifted = Signal.like(row, name=f"shifted_{bit}")
-            m.d.comb += shifted.eq(Mux(offset[bit], placed >> (32 << bit), placed))
+            m.d.comb += shifted.eq(Mux(offset[bit], placed[32 << bit :], placed))
             placed = shifted
         m.d.comb += [
             self.buffer_beyond.eq(whole & (address >= self._die.accumulator_depth)),
