@@ -19,6 +19,7 @@ from cosim.benches.host import (
     read_counters,
     read_words,
     release_reset,
+    set_limits,
     set_memory,
     write_register,
 )
@@ -45,6 +46,7 @@ async def run_program(dut: Any) -> None:
     await release_reset(dut)
     dut.memory_reseed.value = 0
     observer = Observer(dut, job.observed)
+    await set_limits(dut, memory_words=len(contents), most_cycles=job.most_cycles)
     await write_register(dut, PROGRAM, job.program_address)
     await write_register(dut, COMMANDS, job.commands)
     await write_register(dut, CONTROL, 1)
@@ -58,7 +60,7 @@ async def run_program(dut: Any) -> None:
     await RisingEdge(dut.clk)
     failure = await failure_of(dut, job.most_cycles)
     if failure:
-        raise RuntimeError(f"the die {failure}")
+        raise RuntimeError(f"the die: {failure}")
 
     counters = await read_counters(dut)
     if job.observed:

@@ -10,22 +10,37 @@ from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from cocotb.types import LogicArray
 
 from cosim.jobs.base import CLOCK_NS, ProgramJob
-from rtl.interface.register_map import COUNTERS, ENGINE_COUNTERS, STATUS, counter_address
+from rtl.interface.error_codes import ERROR_UNITS, error_text
+from rtl.interface.register_map import (
+    COUNTERS,
+    ENGINE_COUNTERS,
+    ERROR,
+    MEMORY_LAST,
+    POST,
+    POST_HIGH,
+    SIDES,
+    STATUS,
+    WAITING,
+    WATCHDOG,
+    counter_address,
+)
 
 __all__ = [
     "clear",
     "failure_of",
+    "post_semaphores",
     "read_counters",
     "read_register",
     "read_selected",
     "read_words",
     "release_reset",
+    "set_limits",
     "set_memory",
     "write_register",
 ]
 
 DONE = 2
-ERROR_BIT = 4
+DEAD_BIT = 4
 
 
 def clear(dut: Any, inputs: Iterable[str]) -> None:
@@ -72,16 +87,36 @@ async def read_register(dut: Any, address: int) -> int:
     return value
 
 
+async def set_limits(dut: Any, *, memory_words: int, most_cycles: int) -> None:
+    """Tell a die the size of its memory, and its watchdog how long to wait: a quarter of ``most_cycles``."""
+    await write_register(dut, MEMORY_LAST, memory_words - 1)
+    await write_register(dut, WATCHDOG, max(1, most_cycles // 4))
+
+
+async def post_semaphores(dut: Any, mask: int) -> None:
+    """Post the semaphores whose bit in ``mask`` is 1, in one cycle or in two."""
+    if mask & 0xFFFF_FFFF:
+        await write_register(dut, POST, mask & 0xFFFF_FFFF)
+    if mask >> 32:
+        await write_register(dut, POST_HIGH, mask >> 32)
+
+
 async def failure_of(dut: Any, most_cycles: int) -> str | None:
-    """Why the die is not done, as a predicate, or None if it is done."""
+    """Why the die is not done, in words, or None if it is done."""
     status = await read_register(dut, STATUS)
     if status == DONE:
         return None
-    return (
-        "read a word that is not a command"
-        if status & ERROR_BIT
-        else f"is not done after {most_cycles} cycles"
-    )
+    error = await read_register(dut, ERROR)
+    waiting = await read_register(dut, WAITING)
+    if error:
+        failure = error_text(error & 15, error >> 8 & 31)
+    elif status >> DEAD_BIT:
+        dead = [side for n, side in enumerate(SIDES) if status >> DEAD_BIT + n & 1]
+        failure = f"has a dead link in the {' and '.join(dead)}"
+    else:
+        failure = f"is not done after {most_cycles} cycles"
+    units = [name for n, name in enumerate(ERROR_UNITS) if waiting >> n & 1]
+    return f"{failure}; waiting for semaphores: {', '.join(units)}" if units else failure
 
 
 async def read_counters(dut: Any, *, engine: bool = False) -> dict[str, int]:

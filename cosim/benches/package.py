@@ -16,9 +16,12 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 from cosim.benches.host import (
     clear,
     failure_of,
+    post_semaphores,
     read_counters,
+    read_register,
     read_words,
     release_reset,
+    set_limits,
     set_memory,
     write_register,
 )
@@ -26,7 +29,7 @@ from cosim.benches.observer import Observer
 from cosim.jobs.base import CLOCK_NS, FOLDER_VARIABLE
 from cosim.jobs.folder import image_words, save_changes, save_progress, save_result
 from cosim.jobs.package import PackageJob, Phase, PhaseOutcome, save_phases
-from rtl.interface.register_map import COMMANDS, CONTROL, POST, PROGRAM
+from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM
 
 
 @cocotb.test()
@@ -46,10 +49,11 @@ async def run_programs(dut: Any) -> None:
     await release_reset(dut)
     dut.memory_reseed.value = 0
     observer = Observer(dut, job.observed)
+    words = min(len(contents) for contents in memories.values())
     phases = []
     for number, phase in enumerate(job.phases):
         save_progress(folder, number)
-        phases.append(await _run_phase(dut, phase, job.counts))
+        phases.append(await _run_phase(dut, phase, job.counts, words))
 
     for number, region in enumerate(job.results):
         contents = memories[region.io_die]
@@ -60,18 +64,24 @@ async def run_programs(dut: Any) -> None:
         save_changes(folder, observer.changes)
 
 
-async def _run_phase(dut: Any, phase: Phase, counts: dict[str, dict[str, str]]) -> PhaseOutcome:
-    """Start the programs of a phase in the same cycle, wait until all dies are done, and read the counters."""
+async def _run_phase(
+    dut: Any, phase: Phase, counts: dict[str, dict[str, str]], memory_words: int
+) -> PhaseOutcome:
+    """Start the programs of a phase in the same cycle, wait until all dies are done, and read the counters.
+
+    Raises RuntimeError with what a die reports if one is not done: first one that reports an error.
+    """
     before = _axi_counts(dut, counts)
     for die, program in enumerate(phase.programs):
         dut.host_die.value = die
         await write_register(dut, PROGRAM, program.address)
         await write_register(dut, COMMANDS, program.commands)
     dut.host_all.value = 1
+    await set_limits(dut, memory_words=memory_words, most_cycles=phase.most_cycles)
     await write_register(dut, CONTROL, 1)
     if phase.posts:
         await ClockCycles(dut.clk, phase.post_after)
-        await write_register(dut, POST, phase.posts)
+        await post_semaphores(dut, phase.posts)
     dut.host_all.value = 0
     await RisingEdge(dut.clk)
     if not (dut.done.value or dut.error.value):
@@ -80,12 +90,18 @@ async def _run_phase(dut: Any, phase: Phase, counts: dict[str, dict[str, str]]) 
     await RisingEdge(dut.clk)
     failed = bool(dut.error.value)
 
-    counters: list[dict[str, int]] = []
+    failures: list[tuple[bool, str]] = []
     for die in range(len(phase.programs)):
         dut.host_die.value = die
         failure = await failure_of(dut, phase.most_cycles)
         if failure:
-            raise RuntimeError(f"{phase.name}: die {die} {failure}")
+            error = await read_register(dut, ERROR)
+            failures.append((not error, f"{phase.name}: die {die}: {failure}"))
+    if failures:
+        raise RuntimeError(min(failures)[1])
+    counters: list[dict[str, int]] = []
+    for die in range(len(phase.programs)):
+        dut.host_die.value = die
         counters.append(await read_counters(dut, engine=True))
     if failed:
         raise RuntimeError(f"{phase.name}: a memory refused a request, or a link is dead")

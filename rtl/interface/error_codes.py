@@ -50,6 +50,8 @@ ERROR_UNITS = (
 
 def error_text(code: int, unit: int) -> str:
     """What happened, in words: the unit, and what it did."""
-    name = ERROR_UNITS[unit] if unit < len(ERROR_UNITS) else f"unit {unit}"
+    name = ERROR_UNITS[unit].replace("_", " ") if unit < len(ERROR_UNITS) else f"number {unit}"
+    if unit:
+        name = f"{name} unit"
     cause = CAUSES[ErrorCode(code)] if code in set(ErrorCode) else f"reports error code {code}"
     return f"{name} {cause}"

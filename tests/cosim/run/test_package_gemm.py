@@ -122,7 +122,9 @@ def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch)
         save_image(folder, {address: bytes(len(content)) for address, content in segments.items()})
 
     monkeypatch.setattr("cosim.run.package.save_image", cleared)
-    with pytest.raises(SimulationError, match="load: die 0 read a word that is not a command"):
+    with pytest.raises(
+        SimulationError, match="load: die 0: command processor read a word that is not a command of this die"
+    ):
         run(system(1, 2), 4, 5, 7, direct=True)
 
 
