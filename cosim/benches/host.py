@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, Timer
 from cocotb.types import LogicArray
 
 from cosim.jobs.base import CLOCK_NS, ProgramJob
@@ -60,6 +60,8 @@ def set_memory(dut: Any, job: ProgramJob) -> None:
 
 async def release_reset(dut: Any) -> None:
     """Start the clock and end the reset after 3 cycles."""
+    # The first edge must see the reset: what has none would keep an undefined value for ever.
+    await Timer(CLOCK_NS, unit="ns")
     # The clock of the interface layer: cocotb would call a clock in Python twice a cycle.
     Clock(dut.clk, CLOCK_NS, unit="ns", impl="gpi").start()
     await ClockCycles(dut.clk, 3)
