@@ -176,6 +176,8 @@ def prepare(
     program = vector_program(request.program, lines=request.lines)
     if request.causal and not any(step.causal for step in program.passes):
         raise ValueError(f"vector program {request.program} has no causal mask")
+    if request.lines > 1 and request.program != "cross-entropy-merge":
+        raise ValueError(f"vector program {request.program} joins no parts: lines must be 1")
     function_lanes(request.vector, request.memory)
     made = schedule_vector(
         request.die, request.memory, program, rows=request.rows, cols=request.cols, causal=request.causal

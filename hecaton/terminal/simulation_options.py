@@ -43,6 +43,16 @@ Stall = Annotated[
     typer.Option("--stall", metavar="CHANCE", help="Chance that a memory port stalls in a cycle, 0 to 0.9."),
 ]
 
+Interval = Annotated[
+    int,
+    typer.Option(
+        "--interval",
+        parser=integer(1, 1 << 15),
+        metavar="N",
+        help="Least cycles between requests to a memory.",
+    ),
+]
+
 WholePackage = Annotated[
     bool,
     typer.Option("--package", help="The whole package, with its dies, links and IO dies."),
@@ -62,19 +72,39 @@ class GemmOptions:
         str, typer.Option("--form", metavar="nn|nt|tn", help="XW, dY W^T or X^T dY: how operands are stored.")
     ] = "nn"
     stall: Stall = 0.0
-    interval: Annotated[
-        int,
-        typer.Option(
-            "--interval",
-            parser=integer(1, 1 << 15),
-            metavar="N",
-            help="Least cycles between requests to a memory.",
-        ),
-    ] = 1
+    interval: Interval = 1
     operands: OperandChoice = "normal"
 
     def __str__(self) -> str:
         return f"{self.m}x{self.k}x{self.n} ({self.form})"
+
+
+@dataclass(frozen=True)
+class VectorOptions:
+    """Options of a vector program and of the memory that feeds it."""
+
+    program: Annotated[
+        str,
+        typer.Option("--program", metavar="NAME", help="Vector program, such as softmax or silu-backward."),
+    ]
+    rows: Annotated[int, typer.Option("--rows", parser=_SIZE, metavar="M", help="Rows of the matrix.")]
+    cols: Annotated[int, typer.Option("--cols", parser=_SIZE, metavar="N", help="Columns of the matrix.")]
+    causal: Annotated[bool, typer.Option("--causal", help="Softmax under the causal mask.")] = False
+    lines: Annotated[
+        int,
+        typer.Option(
+            "--lines",
+            parser=integer(1, 16),
+            metavar="N",
+            help="Dies whose parts of the vocabulary cross-entropy-merge joins.",
+        ),
+    ] = 1
+    stall: Stall = 0.0
+    interval: Interval = 1
+    operands: OperandChoice = "normal"
+
+    def __str__(self) -> str:
+        return f"{self.program} on {self.rows}x{self.cols}"
 
 
 @dataclass(frozen=True)
