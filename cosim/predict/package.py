@@ -25,8 +25,8 @@ from rtl.interface.isa import Opcode, Side
 __all__ = ["PackageTimes", "predict_package"]
 
 _OPPOSITE = {Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH, Side.EAST: Side.WEST, Side.WEST: Side.EAST}
-PLANE_STAGES = 6
-"""Cycles that a request, or its word, spends at both ends of the memory plane, besides its links."""
+PLANE_STAGES = 3
+"""Cycles that a request, or its answer, spends at both ends of the memory plane, besides its links."""
 LINK_WORDS = 4
 """Words on their way between two engines, before the sender has to wait."""
 
@@ -75,15 +75,16 @@ def predict_package(
     links: dict[tuple[int, Side], BoundedQueue] = {}
     sharing = Counter(io_dies)
     hop = 1 if direct else 1 + FaultyLinks.of(system).hop_cycles(system.nop)
-    dies = []
+    flits = flits_per_word(system.nop, system.memory)
+    dies, ways = [], []
     for number, (program, io_die) in enumerate(zip(programs, io_dies, strict=True)):
         column = number % system.package.cols
-        way = 1 + min(column, system.package.cols - 1 - column)
-        flits = flits_per_word(system.nop, system.memory)
-        latency = system.memory.latency_cycles + 2 * (way * hop + PLANE_STAGES) + flits
+        west = system.package.io_side(column) == "west"
+        links_on_the_way = column + 1 if west else system.package.cols - column
+        ways.append(2 * (links_on_the_way * hop + PLANE_STAGES) + flits)
         port = MemoryPortTimes(
             clock,
-            system.memory.model_copy(update={"latency_cycles": latency}),
+            system.memory.model_copy(update={"latency_cycles": system.memory.latency_cycles + ways[-1]}),
             terms,
             interval,
             word_cycles=flits * sharing[io_die],
@@ -94,7 +95,8 @@ def predict_package(
     if any(die.commands_left for die in dies):
         raise ValueError("package: the programs block")
     return PackageTimes(
-        cycles=max(die.end for die in dies) + way * hop + PLANE_STAGES + system.memory.latency_cycles,
+        # The last write is over when its answer is back.
+        cycles=max(die.end + way for die, way in zip(dies, ways, strict=True)),
         array_cycles=max(die.array_end - (die.array_first or 0.0) for die in dies),
     )
 

@@ -1,12 +1,17 @@
-"""Work of a die of a package: its programs, and the contents of the memory behind its IO die."""
+"""Work of a die of a package: its programs, and the contents of the memory behind its IO die; its part of a GEMM."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from chiplet.machine.specs import SystemSpec
+import numpy as np
+from numpy.typing import NDArray
+
+from chiplet.machine.specs import Dtype, SystemSpec
 from cosim.jobs.package import Region
 from cosim.program.command import Command
+from cosim.program.layout import Matrix, unpack
 from rtl.interface.io_dies import io_die_names
 
 
@@ -35,3 +40,32 @@ class DieWork:
     image: dict[int, bytes]
     programs: list[list[Command]]
     result: Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiePart:
+    """The part of a GEMM that one die does.
+
+    Attributes
+    ----------
+    work
+        The die's program, memory contents and result.
+    y
+        Layout of its result in memory.
+    rows
+        Its rows of the result: for each row in memory that of the whole result, or -1 for one of zeros.
+    cols
+        Its columns of the whole result.
+    macs
+        Its multiply-adds of the whole GEMM.
+    """
+
+    work: DieWork
+    y: Matrix
+    rows: NDArray[np.int64]
+    cols: range
+    macs: int
+
+    def elements(self, image: bytes, dtype: Dtype) -> NDArray[Any]:
+        """The die's 32-bit sums in a memory image that was read back: its rows of the whole result, in their order."""
+        return unpack(image, self.y, dtype=dtype)[self.rows >= 0, : len(self.cols)]

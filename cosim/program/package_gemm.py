@@ -7,28 +7,28 @@ are cut. While the array of a die works on a tile, the next one comes and the on
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import Dtype, SystemSpec, flits_per_word, scratchpad_depth
+from chiplet.machine.specs import SystemSpec, flits_per_word, scratchpad_depth
 from cosim.jobs.package import Region
 from cosim.program.command import Command
 from cosim.program.distribution import DieShare, Tiles, cut, macs_of, share_of
-from cosim.program.layout import OPERAND_TYPE, Matrix, Places, pack, unpack
+from cosim.program.layout import OPERAND_TYPE, Matrix, Places, pack
 from cosim.program.overlap.gathered_operand import GatheredOperand
 from cosim.program.overlap.kept_weights import weight_parts
 from cosim.program.overlap.own_sums import store_own_sums
 from cosim.program.overlap.scattered_sums import ScatteredSums
 from cosim.program.overlap.token_tiles import COPIES, TokenTile, token_tiles
-from cosim.program.package import DieWork, io_die_of
+from cosim.program.package import DiePart, DieWork, io_die_of
 from cosim.program.shape import Shape, gemm_forms
 from nop.collectives import Algorithm
 from rtl.interface.isa import Opcode
 
-__all__ = ["GEMM_PHASES", "DiePart", "gemm_parts", "tile_share"]
+__all__ = ["GEMM_PHASES", "gemm_parts"]
 
 GEMM_PHASES = ("gemm",)
 """The host starts the dies once."""
@@ -43,7 +43,7 @@ WEIGHT_LOADED, WEIGHT_PLACE_FREE, WEIGHT_FED = range(
 """Semaphores of a program, by what uses them; sums are scattered or stay on the die."""
 
 
-def tile_share(
+def _tile_share(
     system: SystemSpec, shape: Shape, algorithm: Algorithm, die: tuple[int, int], tile: TokenTile
 ) -> DieShare:
     """What a die has of a tile: its share of a GEMM of these tokens only, with those of zeros behind them."""
@@ -55,35 +55,6 @@ def _real(rows: range, tile: TokenTile) -> range:
     """Those of the rows of a tile that are not behind its tokens."""
     tokens = len(tile.tokens)
     return range(min(rows.start, tokens), min(rows.stop, tokens))
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiePart:
-    """The part of a GEMM that one die does.
-
-    Attributes
-    ----------
-    work
-        The die's program, memory contents and result.
-    y
-        Layout of its result in memory.
-    rows
-        Its rows of the result: for each row in memory that of the whole result, or -1 for one of zeros.
-    cols
-        Its columns of the whole result.
-    macs
-        Its multiply-adds of the whole GEMM.
-    """
-
-    work: DieWork
-    y: Matrix
-    rows: NDArray[np.int64]
-    cols: range
-    macs: int
-
-    def elements(self, image: bytes, dtype: Dtype) -> NDArray[Any]:
-        """The die's 32-bit sums in a memory image that was read back: its rows of the whole result, in their order."""
-        return unpack(image, self.y, dtype=dtype)[self.rows >= 0, : len(self.cols)]
 
 
 def gemm_parts(
@@ -135,7 +106,7 @@ class _PartBuilder:
         self._system, self._whole, self._algorithm, self._places = system, shape, algorithm, places
         self._io_die = io_die_of(system, *place)
         self._tiles = tiles
-        self._shares = [tile_share(system, shape, algorithm, place, tile) for tile in tiles]
+        self._shares = [_tile_share(system, shape, algorithm, place, tile) for tile in tiles]
         self._share = share_of(system.package, shape, algorithm, *place)
         self._a, self._b = a, b
         logical_a, logical_b = gemm_forms(cut(a, self._share.a), cut(b, self._share.b), form=shape.form)

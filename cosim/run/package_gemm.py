@@ -16,7 +16,8 @@ from cosim.jobs.folder import ResultWords
 from cosim.observe.observation import NOTHING, Observation
 from cosim.predict.package import predict_package
 from cosim.program.layout import Places
-from cosim.program.package_gemm import GEMM_PHASES, DiePart, gemm_parts
+from cosim.program.package import DiePart
+from cosim.program.package_gemm import GEMM_PHASES, gemm_parts
 from cosim.program.shape import Shape
 from cosim.records.package import DieResult, PackageGemmRecord, PackageGemmRequest, PhaseResult
 from cosim.run import package as package_run

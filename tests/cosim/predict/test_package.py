@@ -10,7 +10,8 @@ from cosim.golden.operands import random_operands
 from cosim.predict.package import PackageTimes, predict_package
 from cosim.program.command import Command
 from cosim.program.layout import Places
-from cosim.program.package_gemm import DiePart, gemm_parts
+from cosim.program.package import DiePart
+from cosim.program.package_gemm import gemm_parts
 from cosim.program.shape import Form, Shape
 from rtl.interface.isa import Opcode
 
@@ -32,7 +33,13 @@ def predicted(system: SystemSpec, parts: list[DiePart], programs: list[list[Comm
 
 @pytest.mark.parametrize(
     ("rows", "cols", "m", "k", "n", "form", "measured"),
-    [(2, 2, 64, 64, 64, "nn", 4830)],
+    [
+        (1, 1, 64, 64, 64, "nn", 17734),
+        (2, 2, 64, 64, 64, "nn", 4830),
+        (1, 3, 50, 40, 60, "nn", 4188),
+        (3, 2, 101, 64, 50, "nt", 4920),
+        (2, 2, 40, 100, 30, "tn", 2551),
+    ],
 )
 def test_predicted_cycles_are_those_of_the_hardware(
     rows: int, cols: int, m: int, k: int, n: int, form: Form, measured: int

@@ -17,7 +17,8 @@ from cosim.golden.package import expected_parts
 from cosim.golden.package_interpreter import run_package
 from cosim.program.layout import Places
 from cosim.program.overlap.token_tiles import token_tiles
-from cosim.program.package_gemm import DiePart, gemm_parts
+from cosim.program.package import DiePart
+from cosim.program.package_gemm import gemm_parts
 from cosim.program.shape import FORMS, Shape, gemm_forms
 from rtl.interface.isa import Opcode, Side
 
