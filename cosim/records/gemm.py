@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
 from cosim.program.shape import Form, Operands
 from cosim.records.base import Interval, Record, Request, Seed, Stall, checked
 
-__all__ = ["GemmRecord", "GemmRequest", "gemm_request"]
+__all__ = ["SPENT", "GemmRecord", "GemmRequest", "gemm_request", "spent_cycles"]
 
 
 class GemmRequest(Request):
@@ -39,6 +40,31 @@ def gemm_request(**fields: Any) -> GemmRequest:
     return checked(GemmRequest, fields)
 
 
+SPENT = {
+    "ideal": "multiply-adds on elements that exist",
+    "padding of K": "rows of the array beyond K",
+    "padding of N": "columns of the array beyond N",
+    "padding of M": "tiles with fewer rows than the load of the next weights takes, or than the adder has stages",
+    "fill and drain": "first weights on their way into the array, last sums on their way out",
+    "waiting for loads": "operands on their way from memory to the operand buffers",
+    "waiting for drains": "no room for sums",
+    "fetch": "commands on their way",
+    "stores behind the last tile": "sums on their way to memory",
+}
+"""What the cycles of a GEMM are spent on."""
+
+
+def spent_cycles(counters: Mapping[str, int], *, macs_per_cycle: int) -> dict[str, float]:
+    """What the cycles of a program were spent on, in the order of :data:`SPENT`; each part has a counter of its own."""
+    parts = (
+        counters["macs"] / macs_per_cycle,
+        counters["padding_k"] / macs_per_cycle,
+        counters["padding_n"] / macs_per_cycle,
+        *(float(counters[f"lost_{name}"]) for name in ("rows", "fill", "load", "drain", "fetch", "store")),
+    )
+    return dict(zip(SPENT, parts, strict=True))
+
+
 class GemmRecord(Record):
     """A measured GEMM.
 
@@ -60,6 +86,10 @@ class GemmRecord(Record):
         Prediction of the timeline, without simulation.
     utilization
         ``ideal_cycles / array_cycles``.
+    total_utilization
+        ``ideal_cycles / cycles``.
+    spent
+        What the cycles were spent on, by name; they add up to ``cycles``. See :data:`SPENT`.
     mismatches
         Elements of the result with a bit that is undefined or differs from the golden model.
     counters
@@ -83,6 +113,8 @@ class GemmRecord(Record):
     predicted_cycles: int
     predicted_array_cycles: int
     utilization: float
+    total_utilization: float
+    spent: dict[str, float]
     mismatches: int
     counters: dict[str, int]
     commands: int

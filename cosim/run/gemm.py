@@ -22,7 +22,7 @@ from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import pack, unpack
 from cosim.program.shape import Shape, gemm_forms
 from cosim.program.tiling import tile_cycles
-from cosim.records.gemm import GemmRecord, GemmRequest
+from cosim.records.gemm import GemmRecord, GemmRequest, spent_cycles
 from cosim.run.designs import emitted_once
 from cosim.run.simulation import (
     Progress,
@@ -138,6 +138,8 @@ class PreparedGemm:
             predicted_cycles=round(timeline.cycles),
             predicted_array_cycles=round(timeline.array_cycles),
             utilization=ideal / array_cycles,
+            total_utilization=ideal / counters["cycles"],
+            spent=spent_cycles(counters, macs_per_cycle=die.macs_per_cycle),
             mismatches=int(np.count_nonzero((expected != values) | (undefined != 0))),
             counters=counters,
             commands=len(program.commands),

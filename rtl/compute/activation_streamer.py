@@ -39,6 +39,8 @@ class ActivationStreamer(Block):
         To and from the accumulator buffer.
     post : Out(SEMAPHORES)
         Semaphores posted in this cycle.
+    pads : Out(1), padding_k, padding_n : Out
+        A tile is under way, and its vectors are over; multiply-adds of a vector on rows beyond K, on columns beyond N.
     busy, macs, waits, idle : Out
         A vector is read, and the multiply-adds that it makes; the streamer waits for the weights of the next tile;
         it has no command.
@@ -60,6 +62,9 @@ class ActivationStreamer(Block):
                 "post": Out(SEMAPHORES),
                 "busy": Out(1),
                 "macs": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "padding_k": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "padding_n": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "pads": Out(1),
                 "waits": Out(1),
                 "idle": Out(1),
             }
@@ -175,14 +180,19 @@ class ActivationStreamer(Block):
             self.idle.eq(~active & ~posts.o.valid),
         ]
 
+        columns = Signal(range(cols + 1))
         m.d.comb += [
+            columns.eq(Mux(last_panel, command.last_cols, cols)),
             self.read.enable.eq(valid),
             self.read.address.eq(vector_address),
             self.read.rotate.eq(rotate),
             self.read.column.eq(command.activation_column),
             self.read.count.eq(Mux(last_tile, command.last_k, rows)),
             self.busy.eq(valid),
-            self.macs.eq(self.read.count * Mux(last_panel, command.last_cols, cols)),
+            self.macs.eq(self.read.count * columns),
+            self.padding_k.eq((rows - self.read.count) * cols),
+            self.padding_n.eq(self.read.count * (cols - columns)),
+            self.pads.eq((self.starts | running) & ~valid),
         ]
         swap = Delay(width=1, cycles=READ_LATENCY, reset_less=False)
         place(m, platform, "swap_delay", swap)

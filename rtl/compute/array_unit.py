@@ -42,6 +42,8 @@ class ArrayUnit(Block):
         The unit has no command.
     available : In(SEMAPHORES)
         Semaphores above zero.
+    padding_k, padding_n, pads : Out
+        For the counters, as those of the activation streamer.
     weight_row, busy, macs, stall_* : Out
         For the counters: a weight vector enters the array; an activation vector is read, and the multiply-adds
         that it makes; no vector is read because of semaphores, because of that of a panel, or because weights are still
@@ -66,6 +68,9 @@ class ArrayUnit(Block):
                 "weight_row": Out(1),
                 "busy": Out(1),
                 "macs": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "padding_k": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "padding_n": Out(ceil_log2(die.macs_per_cycle + 1)),
+                "pads": Out(1),
                 "available": In(SEMAPHORES),
                 "stall_semaphore": Out(1),
                 "stall_panel": Out(1),
@@ -113,6 +118,9 @@ class ArrayUnit(Block):
             self.weight_row.eq(loader.load),
             self.busy.eq(streamer.busy),
             self.macs.eq(streamer.macs),
+            self.padding_k.eq(streamer.padding_k),
+            self.padding_n.eq(streamer.padding_n),
+            self.pads.eq(streamer.pads),
             loader.available.eq(self.available),
             self.stall_semaphore.eq(loader.stall_semaphore & ~streamer.busy),
             self.stall_panel.eq(loader.stall_panel & ~streamer.busy),

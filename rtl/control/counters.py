@@ -36,7 +36,7 @@ FIRSTS = {"array_first", "nop_first"}
 LASTS = {"array_last", "nop_last"}
 """Counters that hold a time: the value of ``cycles`` at the first, or at the last event."""
 WIDE = {"send_stall_semaphore": 3, "send_stall_link": 3, "receive_stall_semaphore": 3}
-"""Bits of the counters' inputs that can be more than 1 in a cycle, apart from ``macs``."""
+"""Bits of the counters' inputs that can be more than 1 in a cycle, apart from multiply-adds."""
 PROGRESS = (
     "commands_out",
     "fetch_words",
@@ -90,7 +90,7 @@ class Registers(Block):
         self._counters = [*COUNTERS, *ENGINE_COUNTERS] if engine else list(COUNTERS)
         of_sides = {f"{name}_{side}" for name in SIDE_COUNTERS for side in SIDES}
         plain = [name for name in self._counters if name != "cycles" and name not in of_sides]
-        widths = {"macs": macs_bits, **WIDE}
+        widths = {**dict.fromkeys(("macs", "padding_k", "padding_n"), macs_bits), **WIDE}
         super().__init__(
             {
                 "host": In(HostPort()),

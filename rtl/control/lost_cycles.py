@@ -9,7 +9,7 @@ from rtl.block import Block
 
 __all__ = ["LOSSES", "LostCycles"]
 
-LOSSES = ("lost_fetch", "lost_load", "lost_drain", "lost_fill", "lost_store")
+LOSSES = ("lost_rows", "lost_fetch", "lost_load", "lost_drain", "lost_fill", "lost_store")
 """Counters of what cycles are lost to. With ``array_busy`` they add up to ``cycles``."""
 
 
@@ -20,13 +20,15 @@ class LostCycles(Block):
     -------
     array_busy, array_idle, array_stall_semaphore, array_stall_panel : In(1)
         Of the array unit: it takes a vector; it has no command; it waits for a semaphore; for that of a panel.
+    array_pads : In(1)
+        Of the array unit: a tile is under way, and its vectors are over.
     array_over : In(1)
         No GEMM is still to come.
     starved : In(1)
         A command is still to come, and the next one is not there.
     operands_busy : In(1)
         The load unit or a feed unit has a command.
-    lost_fetch, lost_load, lost_drain, lost_fill, lost_store : Out(1)
+    lost_rows, lost_fetch, lost_load, lost_drain, lost_fill, lost_store : Out(1)
         See :data:`rtl.interface.register_map.COUNTERS`.
     """
 
@@ -37,6 +39,7 @@ class LostCycles(Block):
                 "array_idle": In(1),
                 "array_stall_semaphore": In(1),
                 "array_stall_panel": In(1),
+                "array_pads": In(1),
                 "array_over": In(1),
                 "starved": In(1),
                 "operands_busy": In(1),
@@ -52,6 +55,8 @@ class LostCycles(Block):
         m = Module()
         with m.If(self.array_busy):
             pass
+        with m.Elif(self.array_pads):
+            m.d.comb += self.lost_rows.eq(1)
         with m.Elif(self.array_idle & self.array_over):
             m.d.comb += self.lost_store.eq(1)
         with m.Elif(self.array_idle | (self.array_stall_semaphore & ~self.array_stall_panel)):

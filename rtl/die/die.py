@@ -250,7 +250,10 @@ class Die(Block):
             array_unit.command_end.eq(accumulator.command_end),
             registers.array_first.eq(array_unit.weight_row),
             registers.array_last.eq(accumulator.result),
-            registers.macs.eq(Mux(array_unit.busy, array_unit.macs, 0)),
+            *(
+                getattr(registers, name).eq(Mux(array_unit.busy, getattr(array_unit, name), 0))
+                for name in ("macs", "padding_k", "padding_n")
+            ),
             registers.weight_reads.eq(array_unit.weight.enable),
             registers.sums.eq(accumulator.result),
         ]
@@ -340,6 +343,7 @@ class Die(Block):
             lost.array_idle.eq(array.idle),
             lost.array_stall_semaphore.eq(array.stall_semaphore),
             lost.array_stall_panel.eq(array.stall_panel),
+            lost.array_pads.eq(array.pads),
             lost.array_over.eq(processor.array_over),
             lost.starved.eq(processor.stall_fetch),
             lost.operands_busy.eq(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,6 +37,7 @@ def _json_object() -> JsonObject:
         "hecaton cosim gemm --m 37 --k 53 --n 29",
         "hecaton cosim gemm --m 31 --k 32 --n 31 --form tn -P die.rows=5 -P die.cols=3 -P die.dtype=int8",
         "hecaton cosim gemm --m 16 --k 16 --n 16 --stall 0.3 --seed 7 --json",
+        "hecaton cosim gemm --m 37 --k 53 --n 29 --explain",
         "hecaton cosim gemm --m 64 --k 64 --n 64 --trace gemm.json --waves gemm.fst",
     ),
     json_object=_json_object,
@@ -44,6 +46,7 @@ def gemm(
     *,
     workload: GemmOptions,
     run: RunOptions,
+    explain: Annotated[bool, typer.Option("--explain", help="show what the cycles were spent on")] = False,
     calibration: CalibrationFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
@@ -75,22 +78,39 @@ def gemm(
         with out.fraction("cycles") as progress:
             record = prepared.run(terms, progress)
         compared = f"of {workload.m * workload.n} results differ from the golden model"
-        show_record(out, record, run.records, _tables, mismatches=record.mismatches, compared=compared)
+        show_record(
+            out,
+            record,
+            run.records,
+            partial(_tables, explain=explain),
+            mismatches=record.mismatches,
+            compared=compared,
+        )
 
 
-def _tables(record: GemmRecord, provenance: Mapping[str, object]) -> RenderableType:
+def _tables(record: GemmRecord, provenance: Mapping[str, object], *, explain: bool) -> RenderableType:
     from hecaton.terminal.tables import pairs
 
     stalls = {name: count for name, count in record.counters.items() if "stall" in name}
-    return pairs(
+    result = pairs(
         {
             "die": f"{record.rows}x{record.cols} {record.dtype}",
             "mismatches": record.mismatches,
             "cycles": f"{record.cycles} (predicted {record.predicted_cycles})",
             "array cycles": f"{record.array_cycles} (floor {record.floor_cycles}, ideal {record.ideal_cycles})",
-            "utilization": f"{record.utilization:.2%}",
+            "utilization": f"{record.utilization:.2%} of the array cycles",
+            "total utilization": f"{record.total_utilization:.2%} from start to done",
             "stalled cycles": stalls,
             **provenance,
         },
         title=f"{record.m}x{record.k}x{record.n} {record.form}, seed {record.seed}",
     )
+    if not explain:
+        return result
+    from rich.console import Group
+
+    spent = pairs(
+        {name: f"{cycles:,.2f} ({cycles / record.cycles:.2%})" for name, cycles in record.spent.items()},
+        title=f"{record.cycles} cycles",
+    )
+    return Group(result, spent)
