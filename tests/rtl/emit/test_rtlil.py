@@ -6,6 +6,7 @@ import pytest
 
 from rtl.emit.rtlil import (
     keep_hierarchy,
+    kept_hierarchy,
     module_names,
     ports_of,
     tidy,
@@ -156,3 +157,4 @@ def test_keep_hierarchy_marks_whole_names() -> None:
     marked = keep_hierarchy(TWO_LEVELS, "leaf")
     assert marked == "attribute \\keep_hierarchy 1\n" + TWO_LEVELS
     assert keep_hierarchy(TWO_LEVELS) == TWO_LEVELS
+    assert (kept_hierarchy(marked), kept_hierarchy(TWO_LEVELS)) == (["leaf"], [])

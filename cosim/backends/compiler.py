@@ -1,0 +1,24 @@
+"""The C++ compiler that builds models."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+
+from cosim.backends.base import SimulationError
+
+__all__ = ["compiler"]
+
+
+def compiler(backend: str) -> list[str]:
+    """Command of the C++ compiler, which may be several words, such as ``ccache g++``.
+
+    It is what ``CXX`` names, else ``g++``. Raises SimulationError, which names ``backend``, if it is not installed.
+    """
+    command = shlex.split(os.environ.get("CXX") or "g++")
+    if not command or shutil.which(command[0]) is None:
+        raise SimulationError(
+            f"{shlex.join(command)} is not installed: the {backend} backend needs a C++ compiler (Debian: g++)"
+        )
+    return command
