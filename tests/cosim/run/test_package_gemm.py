@@ -123,7 +123,7 @@ def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("cosim.run.package.save_image", cleared)
     with pytest.raises(
-        SimulationError, match="load: die 0: command processor read a word that is not a command of this die"
+        SimulationError, match="gemm: die 0: command processor read a word that is not a command of this die"
     ):
         run(system(1, 2), 4, 5, 7, direct=True)
 
