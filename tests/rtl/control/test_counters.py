@@ -218,7 +218,7 @@ def test_the_watchdog_expires_only_without_progress(event: str) -> None:
         await write(ctx, dut, WATCHDOG, 6)
         assert await read(ctx, dut, WATCHDOG) == 6
         ctx.set(dut.running, 1)
-        for cycle in range(40):
+        for cycle in range(42):
             ctx.set(signal(dut, event), cycle % 6 == 5)
             await ctx.tick()
             assert not ctx.get(dut.expired)
