@@ -19,6 +19,7 @@ from cosim.benches.host import (
     read_selected,
     read_words,
     release_reset,
+    set_limits,
     set_memory,
     write_register,
 )
@@ -70,6 +71,8 @@ async def run_collective(dut: Any) -> None:
     dut.host_node.value = 0
     dut.host_all.value = 1
     await write_register(dut, PROGRAM, 0)
+    # A link that dies is found long before the watchdog ends the run.
+    await set_limits(dut, memory_words=len(dut.node_0.memory.contents), most_cycles=4 * job.most_cycles)
     await write_register(dut, CONTROL, 1)
     dut.host_all.value = 0
     ended = (RisingEdge(dut.done), RisingEdge(dut.error))
