@@ -2,7 +2,7 @@
 
 - *passed*: an arriving chunk goes straight on to the next die (cut-through), in a reduce-scatter through the adders. In
   an all-gather a die keeps a copy of what it passes on. Sums that arrive from both sides meet at the die.
-- *stored*: an arriving chunk goes into the exchange buffer (store-and-forward), and leaves for the next die as soon as
+- *stored*: an arriving chunk goes into the scratchpad (store-and-forward), and leaves for the next die as soon as
   a word is complete.
 - *copied*: each die sends its chunk once in each direction, and the dies on the way take copies (multicast).
 
@@ -46,7 +46,7 @@ def forwarding(
 
 
 def slots(algorithm: Algorithm, nodes: int) -> list[int]:
-    """Slot of each die's chunk in the exchange buffers. For a ring the slots follow the ring."""
+    """Slot of each die's chunk in the scratchpads. For a ring the slots follow the ring."""
     if algorithm == "chain":
         return list(range(nodes))
     order = folded_ring(nodes)
@@ -61,7 +61,7 @@ def first_up(place: int, nodes: int) -> bool:
 def hands_over(place: int, nodes: int, flits: int, queued_flits: int) -> bool:
     """Whether, in a chain, the receive unit that finishes its sum first hands it directly to the other receive unit.
 
-    Otherwise it writes its sum to the exchange buffer, and the other unit adds to that word by word. Handing over is
+    Otherwise it writes its sum to the scratchpad, and the other unit adds to that word by word. Handing over is
     faster. But a unit that hands over waits for the other unit, which may wait for a die that in turn waits for this
     one. So a unit hands over only if the chunk fits the unit's queue, or at the middle die, for which no die waits.
     """

@@ -111,7 +111,7 @@ def predict_line(
     nodes, flits
         Dies of the line, flits of a chunk, at least 1.
     per_word
-        Flits in a word of the exchange buffer.
+        Flits in a word of the scratchpad.
     terms
         Cycles of the parts; those of the design unless given.
     queued_flits
@@ -338,6 +338,6 @@ class _LineSimulation:
         return _Stream(out.first + self._terms.hand_cycles, out.last + self._terms.hand_cycles)
 
     def _stored(self, out: _Stream) -> _Stream:
-        """When a chunk that goes through the exchange buffer is available again."""
+        """When a chunk that goes through the scratchpad is available again."""
         store = self._terms.store_cycles
         return _Stream(out.first + self._first_word + store, out.last + store + self._last_word)

@@ -24,13 +24,13 @@ class NopTerms:
     add_cycles
         Extra time of a flit at a die that adds to it: the stages of the adders.
     store_cycles
-        From the arrival of a word's last flit to the departure of its first one, through the exchange buffer.
+        From the arrival of a word's last flit to the departure of its first one, through the scratchpad.
     post_cycles
-        From the arrival of a chunk's last flit in the exchange buffer to the semaphore of the unit that waits for it.
+        From the arrival of a chunk's last flit in the scratchpad to the semaphore of the unit that waits for it.
     command_cycles
         From the last flit of a unit's command until its next command waits for its semaphores.
     send_cycles
-        From the semaphores of a sending command to its first flit out of the exchange buffer.
+        From the semaphores of a sending command to its first flit out of the scratchpad.
     pass_cycles
         From the semaphores of a command to the first flit that it takes from a router or passes on.
     hand_cycles

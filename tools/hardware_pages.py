@@ -17,10 +17,13 @@ from cosim.program.shape import Shape
 from rtl.control.command_processor import ENGINE, UNITS
 from rtl.control.counters import FIRSTS, LASTS
 from rtl.interface import isa
+from rtl.interface.error_codes import CAUSES, ERROR_UNITS
+from rtl.interface.memory_port import EPOCH_BITS
 from rtl.interface.register_map import COUNTER_BITS, COUNTERS, ENGINE_COUNTERS, REGISTERS, counter_address
 
-MASKS = ("mask", "wait", "post", "panel_wait", "panel_post")
-"""Fields with one bit for each semaphore."""
+WAITS = ("wait_0", "wait_1", "row_wait", "panel_wait")
+POSTS = ("post_0", "post_1", "row_post", "panel_post")
+"""Fields that hold the number of a semaphore."""
 
 INSTRUCTION_SET_HEAD = f"""\
 # Instruction set
@@ -35,19 +38,20 @@ memory words, its lowest bits in the first of them; in a wider word it is in the
 
 R and C are the rows and columns of the array. B is the number of banks of an operand buffer: R for activations, C
 for weights. Addresses of memory are in words. Addresses of an operand buffer are words of a bank; addresses of the
-accumulator buffer are rows of C sums; those of the exchange buffer are words of it, as wide as memory words. Where the
+accumulator buffer are rows of C sums; those of the scratchpad are words of it, as wide as memory words. Where the
 elements of a block lie is in [architecture.md](architecture.md#operand-buffers).
 
-SEND and RECEIVE are carried out by the engine, which a die of a package has; a die that stands alone treats them as
-an unknown command. LOAD and STORE reach the exchange buffer as memory: its words are those from address
-2^{isa.MEMORY_ADDRESS_BITS - 1} on ([network.md](network.md#engine)). With `exchange` they copy whole words between it
-and memory as they are. A LOAD that reads from the exchange buffer what an earlier LOAD writes there waits for a
-semaphore of that one, as the load unit asks for words ahead; and what it reads there it does not write.
+SEND and RECEIVE are carried out by the engine, which a die of a package has, VECTOR by the vector unit. A die without
+that unit treats them as an unknown command.
 
 Fields that a command does not need are 0. Counts (`rows`, `cols`, `words`, `m`, `k_tiles`, `last_k`, `panels`,
-`last_cols`, `chunks`, `flits`) are at least 1. The hardware checks the opcode and nothing else: an unknown
-opcode sets `error`, which only a reset clears. `encode` in `rtl/interface/isa.py` refuses values that do not fit, and
+`last_cols`, `chunks`, `flits`) are at least 1. `encode` in `rtl/interface/isa.py` refuses values that do not fit, and
 `cosim/golden/interpreter.py` runs a GEMM program without hardware and refuses what a program must not do.
+
+What the hardware checks ends the program with an error, which only a reset clears; the register `error` has its code
+and its unit ([counters.md](counters.md#errors)). It checks the opcode, memory words against the register `memory_last`,
+scratchpad words and places in buffers against their depths, semaphores against what they hold, and progress against
+the register `watchdog`. A request beyond the memory does not leave the die, and what is beyond a buffer is not written.
 
 GEMM commands that add to the same sums begin their panels at the same accumulator address, unless a semaphore orders
 them. The addresses then come in the same order, and a sum never comes back to its adder while it is still in it.
@@ -61,27 +65,29 @@ them. The addresses then come in the same order, and a sum never comes back to i
 SEMAPHORE_RULES = f"""
 ## Semaphores
 
-There are {isa.SEMAPHORES} counting semaphores of {isa.SEMAPHORE_BITS} bits. A mask has one bit for each, bit s for
-semaphore s.
+There are {isa.SEMAPHORES - 1} counting semaphores of {isa.SEMAPHORE_BITS} bits. A field of a semaphore has its number,
+1 to {isa.SEMAPHORES - 1}; 0 is none. In the register `post` semaphore s has bit s.
 
-- A reset makes them 0. Nothing else but SET does: a new program finds them as the last one left them.
-- SET is carried out as it is handed out. It does not wait for commands that were handed out before, and it wins over
-  posts of the same cycle.
-- LOAD, SEND and RECEIVE start when every semaphore in `wait` is above zero, and take one from each in that cycle.
-- GEMM and STORE work panel by panel. Before each panel they take the semaphores in `panel_wait`, before the first
-  one those in `wait` too. A semaphore in both masks is then taken once.
-- `post` adds one to each of its semaphores when all that the command wrote can be read by others; `panel_post` does
-  so for each panel. A semaphore in both masks gets one at the last panel.
-- SEND takes those in `word_wait` before it reads each word of its chunks, RECEIVE before it reads each word that it
-  adds to and writes; it reads ahead, so this may be several flits before the word is needed. RECEIVE posts those in
-  `word_post` with each word that it has written. One in `post` and `word_post` gets one at the last word.
+- All are 0 when a program starts.
+- SET gives the semaphores in its places a value, in order, one a cycle, up to the first place that names none. Later
+  commands wait until it is over. It does not wait for commands that were handed out before, and it wins over posts of
+  the same cycle.
+- A command starts when the semaphores `wait_0` and `wait_1` are above zero, and takes one from each in that cycle.
+- GEMM, FEED_SUMS and DRAIN work panel by panel. Before each panel they take `panel_wait`, before the first one `wait_0`
+  and `wait_1` too. A semaphore in several of these fields is then taken once.
+- FEED_ACTIVATION, FEED_WEIGHT, FEED_SUMS and STORE take `row_wait` before they read each row.
+- `post_0` and `post_1` get one when all that the command wrote can be read by others; `panel_post` does for each panel,
+  `row_post` for each row. A semaphore in several of these fields gets one where they meet.
+- SEND takes `word_wait` before it reads each word of its chunks, RECEIVE before it reads each word that it
+  adds to and writes; it reads ahead, so this may be several flits before the word is needed. RECEIVE posts `word_post`
+  with each word that it has written. One in `post_0` and `word_post` gets one at the last word.
 - Any number of units may post a semaphore. Only one unit may wait on it; each of the engine's eight is a unit.
-- The sum must not pass {(1 << isa.SEMAPHORE_BITS) - 1}: it wraps around.
+- A semaphore holds {(1 << isa.SEMAPHORE_BITS) - 1}: one more is an error.
 
 Commands are handed out in program order, and a full queue holds up all that come behind. A unit of the engine takes
 a command while it is busy with another, and two wait in its queue. Each unit takes its
 commands in that order. So a program that is right one command after the other cannot block: whatever a command
-waits for is posted by one before it. Beyond that, a GEMM may wait for the STORE right behind it, panel by panel:
+waits for is posted by one before it. Beyond that, a GEMM may wait for the DRAIN right behind it, panel by panel:
 that is how more panels than the accumulator buffer holds pass through it.
 
 The program ends (`done`) when all commands have been handed out, the queues are empty, no unit has a command and no
@@ -105,10 +111,33 @@ read as 0.
 |---|---|---|---|
 """
 
+ERROR_ROWS = "\n".join(f"| {code.value} | {code.name} | {cause} |" for code, cause in CAUSES.items())
+UNIT_ROWS = "\n".join(f"| {unit} | {number} |" for number, unit in enumerate(ERROR_UNITS))
+
 COUNTERS_TEXT = f"""
 A program is started by writing `program_address`, then `commands`, then 1 to `control`. While a program runs, a write
 to `control` does nothing. The pins `done` and `error` show bits 1 and 2 of `status`. `done` goes down with the next
 start. After `error` only a reset helps.
+
+## Errors
+
+The first error of a program ends it. The bits of the register `error` are its code, then its unit, then how many
+sources have reported one.
+
+| code | name | the unit |
+|---|---|---|
+{ERROR_ROWS}
+
+| unit | number |
+|---|---|
+{UNIT_ROWS}
+
+## Reset
+
+A reset may come in any cycle, and the memory need not be reset with the die. It begins an epoch: requests carry its
+number in the field `epoch` and words bring it back, so that the die drops words that were asked for before the reset.
+The number has {EPOCH_BITS} bits, so memory must answer within {(1 << EPOCH_BITS) - 1} resets. A write that was taken
+before the reset is carried out.
 
 ## Counters
 
@@ -142,14 +171,14 @@ What follows from them:
 | `cycles` of a collective | largest `nop_last` - smallest `nop_first` of dies that start in the same cycle |
 | bits that left by a side | `flits_sent_east * nop.flit_bits` |
 
-- `array_stall_semaphore` counts cycles in which weights could enter the array but their semaphores are missing. The
-  activations of the tile before may still stream in such a cycle, so it can overlap `array_busy`.
+- `array_stall_semaphore` counts cycles in which weights could enter the array but their semaphores are missing, and
+  no activations stream.
 - `array_stall_weights` counts cycles in which a command streams nothing because the weights of its next tile are not
   complete, and no semaphore is missing. A command that finds the array idle costs R - 2 of them (none if R is below
   3), while its first weights enter.
-- `load_busy` covers a command until its last word is in the banks, `store_busy` until its last word has left the store
-  unit. Both include the wait for semaphores.
-- Words of the program itself are in no counter.
+- `load_busy` covers a command until its last word is in the scratchpad, `store_busy` until its last word has left the
+  store unit. Both include the wait for semaphores.
+- `array_busy` and the counters `lost_*` add up to `cycles`: each cycle is in one of them.
 - `send_stall_link` counts a flit that the router does not take. `send_stall_semaphore` and `receive_stall_semaphore`
   count commands that wait to start and words that wait to be read, also while flits that were read before still leave.
   A copy of a flit for a die further on is in `flits_received_*`, and in no `flits_sent_*` of the die that it passes.
@@ -198,7 +227,8 @@ def instruction_set_page() -> str:
 def counters_page() -> str:
     """The page of registers and counters."""
     parts = [COUNTERS_HEAD]
-    access = {"control": "write", "status": "read"}
+    access = {"control": "write", "post": "write", "post_high": "write"}
+    access |= dict.fromkeys(("status", "error", "waiting"), "read")
     for name, (address, use) in REGISTERS.items():
         parts.append(f"| `0x{address:02x}` | `{name}` | {access.get(name, 'read, write')} | {use} |\n")
     parts.append(COUNTERS_TEXT)
@@ -249,8 +279,8 @@ of a matrix starts at a word:
 The GEMM runs {gemm["panels"]} panels of {gemm["k_tiles"]} tiles each. K = {shape.k} is cut into tiles of \
 R = {die.rows}, the last of which has {gemm["last_k"]}; N = {shape.n}
 into panels of C = {die.cols}, the last of which has {gemm["last_cols"]}. Each panel that is complete posts \
-PANEL_DONE, and the store unit
-sends it away while the next one is summed.
+PANEL_DONE, and the drain unit
+takes it to the scratchpad while the next one is summed.
 """
 
 
@@ -258,9 +288,10 @@ def _annotated(index: int, command: Command) -> Iterator[str]:
     yield f"{index}  {command.opcode.name}  0x{isa.encode(command.opcode, **command.fields):x}\n"
     for name, value in command.all_fields.items():
         if value:
-            note = _names(value) if name in MASKS else isa.FIELDS[command.opcode][name][1].replace("`", "")
-            if name.startswith("value_"):
-                note = Semaphore(int(name.removeprefix("value_"))).name
+            is_number = name in WAITS + POSTS or name.startswith("semaphore_")
+            note = (
+                Semaphore(value).name if is_number else isa.FIELDS[command.opcode][name][1].replace("`", "")
+            )
             yield f"     {name:<18} {value:>5}   {note}\n"
 
 
@@ -279,37 +310,30 @@ M = {tiling.m}, K = {tiling.k}, N = {tiling.n}. Each operand buffer holds two bl
 other one is multiplied. `base`
 is the place of the block in its buffer; a GEMM has one for activations, weights and sums.
 
-| # | command | base | accumulate | wait | panel_wait | post | panel_post |
-|---|---|---|---|---|---|---|---|
+| # | command | base | accumulate | waits for | posts |
+|---|---|---|---|---|---|
 """
     for index, command in enumerate(program.commands):
-        if command.opcode == isa.Opcode.SET:
-            values = {s: command.all_fields[f"value_{s}"] for s in Semaphore}
-            text = ", ".join(f"{s.name} = {value}" for s, value in values.items() if value)
-            yield f"| {index} | SET | | | | | {text}; the others 0 | |\n"
-        else:
-            yield f"| {index} {_row(command)}"
-    yield (
-        "\nSemaphores of a GEMM program, as the scheduler uses them:\n\n"
-        "| semaphore | posted by | taken by | starts at |\n|---|---|---|---|\n"
-        "| ACTIVATION_LOADED, WEIGHT_LOADED | LOAD, block in its buffer | GEMM that needs it first | 0 |\n"
-        "| ACTIVATION_FREE, WEIGHT_FREE | last GEMM that uses the block | LOAD of another block | places for blocks |\n"
-        "| SLOT_FREE | STORE, panel left the accumulator buffer | GEMM with the first K block of a panel | slots |\n"
-        "| PANEL_DONE | GEMM with the last K block of a panel | STORE | 0 |\n"
-    )
+        yield f"| {index} {_row(command)}"
 
 
 def _row(command: Command) -> str:
     fields = command.all_fields
     name = command.opcode.name
     base = str(fields.get("base", ""))
-    if command.opcode == isa.Opcode.LOAD:
-        name += f" {isa.Target(fields['target']).name.lower()}"
     if command.opcode == isa.Opcode.GEMM:
         base = ", ".join(str(fields[f"{which}_base"]) for which in ("activation", "weight", "accumulator"))
-    masks = " | ".join(_names(fields.get(mask, 0)) for mask in ("wait", "panel_wait", "post", "panel_post"))
-    return f"| {name} | {base} | {fields.get('accumulate', '')} | {masks} |\n"
+    if command.opcode == isa.Opcode.SET:
+        pairs = ((fields[f"semaphore_{n}"], fields[f"value_{n}"]) for n in range(isa.SET_PLACES))
+        posts = ", ".join(f"{Semaphore(number).name} = {value}" for number, value in pairs if number)
+    else:
+        posts = _names(fields, POSTS)
+    return f"| {name} | {base} | {fields.get('accumulate', '')} | {_names(fields, WAITS)} | {posts} |\n"
 
 
-def _names(mask: int) -> str:
-    return ", ".join(semaphore.name for semaphore in Semaphore if mask >> semaphore & 1)
+def _names(fields: Mapping[str, int], names: tuple[str, ...]) -> str:
+    return ", ".join(
+        f"{Semaphore(fields[name]).name}{' of each ' + name.split('_')[0] if name[:3] in {'row', 'pan'} else ''}"
+        for name in names
+        if fields.get(name, 0)
+    )

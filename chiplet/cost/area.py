@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from chiplet.machine.specs import SUM_BYTES, DieSpec, Dtype, SystemSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec, Dtype, SystemSpec, vector_lanes
 from chiplet.vectorized.elementwise import Number
 
 SIDES = 4
@@ -29,7 +29,7 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
     density = spec.transistors_per_mm2 * spec.utilization
     parts: dict[str, Number] = {
         "logic": die_transistors(die) / density,
-        "vector": die.cols * spec.vector_transistors / density,
+        "vector": vector_lanes(system.vector, system.memory) * spec.vector_transistors / density,
         "router": router_transistors(system.nop.flit_bits) / density,
         "sram": sram_bits(die) * spec.bitcell_um2 / spec.sram_efficiency * 1e-6,
         "phy": 2 * SIDES * system.link.bytes_per_second / spec.phy_bytes_per_second_per_mm2,

@@ -101,8 +101,8 @@ class _Explanation(Ledger):
         parts = [self._pass(one_pass) for one_pass in account.passes]
         parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
         update = self._traffic("optimizer DRAM", account.update, account.update_dram)
-        lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
-        formula = "operations of the update / dies / lanes x cycles of one x seconds a cycle"
+        lanes = [self.given("vector.lanes"), self.given("vector.function_lanes"), self._cycle]
+        formula = "elements of the update's passes / dies / lanes x seconds a cycle"
         vector = self.add("optimizer vector", account.update_vector, "s", "formula", formula, lanes)
         formula = "max(DRAM time, vector time) of the update"
         parts.append(
@@ -188,8 +188,8 @@ class _Explanation(Ledger):
         array = self.add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
         repeats = method.tile_count(one_pass.tokens, one_pass.tile) if method.token_tiled else 1
         nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
-        lanes = [self.given("vector.lanes"), self.given("vector.cycles_per_operation"), self._cycle]
-        formula = "operations / lanes x cycles of one x seconds a cycle"
+        lanes = [self.given("vector.lanes"), self.given("vector.function_lanes"), self._cycle]
+        formula = "elements of passes / lanes x seconds a cycle"
         vector = self.add(f"{place}: vector unit", busy.vector, "s", "formula", formula, lanes)
         tiles = self.count("overlapping tiles", float(repeats), "", "assumed")
         formula = "busiest + (sum - busiest) / tiles, or the sum without overlap; less array and vector parts"

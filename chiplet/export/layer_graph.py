@@ -233,13 +233,13 @@ class _Trace:
         )
 
     def _vector(self, label: str, step: VectorStep, share: float, after: Iterable[int]) -> int:
-        operations = step.elements * step.operations * share
+        work = step.work * (step.elements * share)
         return self._add(
             f"{label}: {step.name}",
-            operations / float(self._machine.vector_operations_per_second),
+            float(self._machine.vector_seconds(work)),
             after,
-            operations=operations,
-            tensor_bytes=3 * SUM_BYTES * step.elements * share,
+            operations=float(work.operations),
+            tensor_bytes=float(work.scratchpad_bytes),
         )
 
     def _comm(
@@ -323,7 +323,8 @@ def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorSte
                 ordered.append(vectors.pop(0))
         return [*ordered, *vectors]
     norms: list[GemmStep | VectorStep] = [vector for vector in vectors if vector.name == "norm"]
-    others = [vector for vector in vectors if vector.name != "norm"]
+    turned = [vector for vector in vectors if vector.name == "rotary backward"]
+    others = [vector for vector in vectors if vector not in (*norms, *turned)]
     if direction == "backward":
-        return [*gemms, *others, *norms]
+        return [*turned, *gemms, *others, *norms]
     return [*norms, *gemms, *others]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from chiplet.machine.base import StrictModel
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 from chiplet.machine.terms import GemmTerms
 
 Status = Literal["measured", "published", "assumed"]
@@ -121,8 +121,8 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
     others += [
         Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")
         for name, value, unit in (
-            ("vector.lanes", float(system.die.cols), "lanes"),
-            ("vector.cycles_per_operation", 1.0, "cycles"),
+            ("vector.lanes", float(vector_lanes(system.vector, system.memory)), "lanes"),
+            ("vector.function_lanes", float(function_lanes(system.vector, system.memory)), "lanes"),
             ("nop.link_efficiency", 1.0, "payload bits per bit"),
             ("memory.efficiency", 1.0, "share of peak bandwidth"),
         )

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from chiplet.graph.vector_work import program_work
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
@@ -35,27 +36,6 @@ from nop.collective_cost import CollectiveCost
 from nop.topology import Mesh
 
 Recompute = Literal["none", "selective", "full"]
-
-SOFTMAX_OPS = 5
-"""Vector operations for each element: maximum, subtract, exponential, sum, scale."""
-
-SOFTMAX_BACKWARD_OPS = 4
-"""Multiply, row sum, subtract, multiply."""
-
-ACTIVATION_OPS = {True: 3, False: 2}
-"""For a gated FFN, SiLU (table look-up and multiply-add) and gate; else GELU."""
-
-ACTIVATION_BACKWARD_OPS = {True: 6, False: 3}
-"""Derivative from a table, and products for one or two inputs."""
-
-NORM_OPS = 4
-"""Square, sum, scale, gain."""
-
-NORM_BACKWARD_OPS = 6
-"""As forward, plus the two products of the derivative."""
-
-LOSS_OPS = 7
-"""Softmax, subtraction of the label, logarithm."""
 
 
 class Switches(StrictModel):
@@ -179,13 +159,18 @@ class Method(ABC):
         first += earlier[1:]
         if not earlier:
             last = self._with_norm(last, block, batch, backward=False)
+        last = joined(last, self._rotary(block, batch, backward=False))
         *first_backward, final = self._backward_slices(block.expand, batch.tokens, slices)
         first_backward.append(self._with_norm(final, block, batch, backward=True))
+        first_backward[0] = joined(first_backward[0], self._rotary(block, batch, backward=True))
+        if block.contract is not None:
+            first_backward[-1] = joined(first_backward[-1], self._residual(batch, backward=True))
         if block.contract is None:
             loss, _ = self._pointwise(block, batch)
             forward, backward = [*first, joined(last, loss)], first_backward
         else:
             second = self._forward_slices(block.contract, batch.tokens, slices)
+            second[-1] = joined(second[-1], self._residual(batch, backward=False))
             second_backward = self._backward_slices(block.contract, batch.tokens, slices)
             if block.name == "attention":
                 middle, middle_backward = self._attention(batch)
@@ -209,7 +194,9 @@ class Method(ABC):
             repeated(self.linear_backward(piece, tokens), times) for piece, times in sliced(linear, slices)
         )
         elements = tokens * linear.h_in
-        addition = VectorStep("sum over slices", elements / self.mesh.nodes, 1, elements)
+        addition = VectorStep(
+            "sum over slices", elements / self.mesh.nodes, program_work("residual"), elements
+        )
         return [first, *(joined(part, Operation("sum", vectors=(addition,))) for part in others)]
 
     @cached_property
@@ -221,11 +208,29 @@ class Method(ABC):
         self, operation: Operation, block: FusedBlock, batch: Batch, *, backward: bool
     ) -> Operation:
         elements = batch.tokens * self.model.hidden
-        vector = VectorStep(
-            "norm", elements / self.mesh.nodes, NORM_BACKWARD_OPS if backward else NORM_OPS, elements
-        )
+        work = program_work(self.model.norm + ("-backward" if backward else ""))
+        vector = VectorStep("norm", elements / self.mesh.nodes, work, elements)
         comms = operation.comms + self.norm_comms(block.expand, batch.tokens, backward=backward)
         return replace(operation, comms=comms, vectors=(*operation.vectors, vector))
+
+    def _residual(self, batch: Batch, *, backward: bool) -> Operation:
+        """The sum of a block's input and output, or of their gradients."""
+        elements = batch.tokens * self.model.hidden
+        work = program_work("residual-backward" if backward else "residual")
+        return Operation(
+            "residual", vectors=(VectorStep("residual", elements / self.mesh.nodes, work, elements),)
+        )
+
+    def _rotary(self, block: FusedBlock, batch: Batch, *, backward: bool) -> Operation:
+        """Rotary positions of queries and keys; nothing in other blocks, and where positions are learned."""
+        if block.name != "attention" or self.model.learned_positions:
+            return Operation("rotary")
+        elements = batch.tokens * (self.model.query_features + self.kv_heads * self.model.head_dim)
+        program = "rotary-backward" if backward else "rotary"
+        step = VectorStep(
+            program.replace("-", " "), elements / self.mesh.nodes, program_work(program), elements
+        )
+        return Operation("rotary", vectors=(step,))
 
     def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
         """Scores, softmax and values are local: every die has whole heads of whole sequences."""
@@ -237,12 +242,13 @@ class Method(ABC):
         def gemm(name: str, m: int, k: int, n: int) -> GemmStep:
             return GemmStep(name, m, k, n, pairs, macs, None)
 
-        def vector(name: str, operations: int) -> VectorStep:
-            return VectorStep(name, pairs * length * length, operations, all_pairs * length * length)
+        def vector(name: str, program: str) -> VectorStep:
+            elements = length * length
+            return VectorStep(name, pairs * elements, program_work(program), all_pairs * elements)
 
         dim = model.head_dim
         scores = gemm("scores", length, dim, length)
-        softmax = vector("softmax", SOFTMAX_OPS)
+        softmax = vector("softmax", "softmax")
         forward = Operation(
             "attention", (), (scores, gemm("values", length, length, dim)), (softmax,), pairs * length
         )
@@ -253,7 +259,7 @@ class Method(ABC):
             gemm("dK", length, length, dim),
         )
         again = self.switches.recompute == "selective"
-        softmax_backward = vector("softmax backward", SOFTMAX_BACKWARD_OPS)
+        softmax_backward = vector("softmax backward", "softmax-backward")
         backward = Operation(
             "attention",
             (),
@@ -268,16 +274,17 @@ class Method(ABC):
         dies = self.mesh.nodes
         if block.name == "head":
             elements = batch.tokens * self.model.vocab
-            loss = VectorStep("loss", elements / dies, LOSS_OPS, elements)
+            work = program_work("cross-entropy") + program_work("cross-entropy-backward")
+            loss = VectorStep("loss", elements / dies, work, elements)
             return Operation("loss", self.loss_comms(batch.tokens), (), (loss,)), Operation("loss")
         elements = batch.tokens * self.model.ffn
-        ops, backward_ops = ACTIVATION_OPS[self.model.gated], ACTIVATION_BACKWARD_OPS[self.model.gated]
-        return (
-            Operation("activation", vectors=(VectorStep("activation", elements / dies, ops, elements),)),
-            Operation(
-                "activation", vectors=(VectorStep("activation", elements / dies, backward_ops, elements),)
-            ),
-        )
+        program = "silu" if self.model.gated else "gelu"
+
+        def activation(name: str) -> Operation:
+            step = VectorStep("activation", elements / dies, program_work(name), elements)
+            return Operation("activation", vectors=(step,))
+
+        return activation(program), activation(f"{program}-backward")
 
     def collective(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 
+from chiplet.graph.vector_work import program_work
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.methods.base import Method
 from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_layers
@@ -13,7 +14,6 @@ from chiplet.parallel.stages import Ending, ParallelAccount, Stage
 from chiplet.schedule.buffers import (
     STATE_BYTES,
     UPDATE_BYTES,
-    UPDATE_OPS,
     DramNeed,
     Optimizer,
     saved_bytes_per_token,
@@ -210,10 +210,10 @@ class Replicas:
         share = 1 / self.spec.data if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
         moved = stage.parameters * (UPDATE_BYTES[self.optimizer] * share + self.element)
-        operations = stage.parameters * UPDATE_OPS[self.optimizer] * share
+        work = program_work(self.optimizer) * (stage.parameters * share / nodes)
         return (
             DramTraffic(moved, moved / nodes),
-            operations / nodes / self.machine.vector_operations_per_second,
+            self.machine.vector_seconds(work),
         )
 
     def ring(self, data_bytes: float, packages: int) -> Number:
@@ -272,8 +272,8 @@ class Replicas:
             update = traffic_events(
                 DramTraffic(traffic, traffic / self.method.mesh.nodes), self.method.mesh
             ) + Events(
-                vector_operations=self.model.parameters * UPDATE_OPS[self.optimizer],
-                sram_bytes=8 * self.model.parameters,
+                vector_operations=self.model.parameters * program_work(self.optimizer).operations,
+                sram_bytes=self.model.parameters * program_work(self.optimizer).scratchpad_bytes,
             )
             total += update * (1 - spec.data)
         return total + Events(dram_bits=2 * 8 * self._fabric_bytes())

@@ -25,9 +25,6 @@ UPDATE_BYTES: dict[Optimizer, int] = {"sgd": 12, "adam": 28}
 """DRAM bytes of updating a parameter: gradient, master and moments read, master and moments written. The operand
 copy that is written too is not included."""
 
-UPDATE_OPS: dict[Optimizer, int] = {"sgd": 2, "adam": 12}
-"""Vector operations of updating a parameter."""
-
 
 class DoesNotFitError(ValueError):
     """A buffer is too small; the message is one line."""

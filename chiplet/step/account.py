@@ -127,7 +127,7 @@ def account_demand(demand: StepDemand, method: Method, machine: Machine) -> Step
         demand.embedding.seconds(system, mesh),
         demand.update,
         demand.update.seconds(system, mesh),
-        demand.update_operations / mesh.nodes / machine.vector_operations_per_second,
+        machine.vector_seconds(demand.update_work) / mesh.nodes,
         events,
         demand.layer_elements,
     )

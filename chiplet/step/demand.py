@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chiplet.graph.vector_work import VectorWork, program_work
 from chiplet.machine.specs import SUM_BYTES, DieSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import UPDATE_BYTES, UPDATE_OPS, Optimizer
+from chiplet.schedule.buffers import UPDATE_BYTES, Optimizer
 from chiplet.schedule.schedule import BlockSchedule, Schedule, tile_choices
 from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
 from chiplet.step.energy import Events, comm_events, operation_events, stationary_bytes, traffic_events
@@ -49,14 +50,14 @@ class PassDemand:
 class StepDemand:
     """What a step demands: its passes, and what runs besides the layers.
 
-    ``embedding`` and ``update`` are the DRAM traffic of embedding rows and optimizer, ``update_operations`` the vector
-    operations of the optimizer, and ``events`` the events of these three.
+    ``embedding`` and ``update`` are the DRAM traffic of embedding rows and optimizer, ``update_work`` the work of
+    the optimizer on the vector units, and ``events`` the events of these three.
     """
 
     passes: tuple[PassDemand, ...]
     embedding: DramTraffic
     update: DramTraffic
-    update_operations: int
+    update_work: VectorWork
     events: Events
     layer_elements: Number
 
@@ -123,15 +124,15 @@ def step_demand(
     update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
     embedding = DramTraffic(embedding_bytes, embedding_bytes / mesh.nodes)
     update = DramTraffic(update_bytes, update_bytes / mesh.nodes)
-    operations_of_update = model.parameters * UPDATE_OPS[optimizer]
+    work_of_update = program_work(optimizer) * model.parameters
     return StepDemand(
         tuple(passes),
         embedding,
         update,
-        operations_of_update,
+        work_of_update,
         traffic_events(embedding, mesh)
         + traffic_events(update, mesh)
-        + Events(vector_operations=operations_of_update, sram_bytes=8 * model.parameters),
+        + Events(vector_operations=work_of_update.operations, sram_bytes=work_of_update.scratchpad_bytes),
         layer_elements,
     )
 

@@ -30,8 +30,7 @@ def operation_events(operation: Operation, die: DieSpec) -> Events:
     """Events of ``operation`` for one mini-batch, apart from communication and :func:`stationary_bytes`.
 
     Buffer accesses of an m x k x n GEMM: the streamed rows once for each of ceil(n / C) column tiles, and each sum read
-    and written once for each of ceil(k / R) row tiles. A vector operation reads two operands and writes one; chains of
-    operations keep two of these in registers.
+    and written once for each of ceil(k / R) row tiles. Vector work: what its passes read and write.
     """
     element = die.element_bytes
     total = Events()
@@ -44,7 +43,8 @@ def operation_events(operation: Operation, die: DieSpec) -> Events:
         total += Events(macs=gemm.macs, sram_bytes=gemm.macs * per_mac)
     for vector in operation.vectors:
         total += Events(
-            vector_operations=vector.total * vector.operations, sram_bytes=2 * SUM_BYTES * vector.total
+            vector_operations=vector.total * vector.work.operations,
+            sram_bytes=vector.total * vector.work.scratchpad_bytes,
         )
     return total
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.graph.vector_work import VectorWork
+from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.vectorized.additive import Additive
@@ -41,10 +42,12 @@ class Machine:
     system: SystemSpec
     terms: GemmTerms
 
-    @property
-    def vector_operations_per_second(self) -> Number:
-        """Operations of a die's vector unit, 1/s: one lane for each array column, one operation a cycle."""
-        return self.system.die.cols * self.system.die.clock_hz
+    def vector_seconds(self, work: VectorWork) -> Number:
+        """Time of a die's vector unit for ``work``, s."""
+        vector, word_values = self.system.vector, self.system.memory.word_bytes // SUM_BYTES
+        lanes = choose(vector.lanes > 0, vector.lanes, word_values)
+        functions = choose(vector.function_lanes > 0, vector.function_lanes, lanes)
+        return work.cycles(lanes, functions) / self.system.die.clock_hz
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,12 @@ class Busy(Additive):
 class OperationDemand:
     """What one operation demands of each resource for a mini-batch, cut into token tiles of one size.
 
-    ``cycles`` of the array, ``vector_operations`` of the busiest die's vector unit, and for each axis in ``axes`` bytes
+    ``cycles`` of the array, ``vector`` work of the busiest die, and for each axis in ``axes`` bytes
     over its busiest link and a number of hop latencies; ``parts`` is the number of parts that overlap one another.
     """
 
     cycles: Number
-    vector_operations: Number
+    vector: VectorWork
     axes: tuple[tuple[Number, Number], ...]
     parts: Number
 
@@ -136,7 +139,7 @@ def operation_demand(
         parts = ceil_div(operation.strip_rows, rows)
     return OperationDemand(
         sum(gemm_cycles(step, array, tile) for step in operation.gemms),
-        sum(step.elements * step.operations for step in operation.vectors),
+        sum((step.work * step.elements for step in operation.vectors), VectorWork()),
         tuple(axes.values()),
         parts,
     )
@@ -147,7 +150,7 @@ def demand_busy(demand: OperationDemand, machine: Machine, overlap: bool) -> Bus
     system = machine.system
     rate, hop = system.link.bytes_per_second, system.hop_seconds
     compute = demand.cycles / system.die.clock_hz
-    vector = demand.vector_operations / machine.vector_operations_per_second
+    vector = machine.vector_seconds(demand.vector)
     axes = [data / rate + hops * hop for data, hops in demand.axes]
     nop = larger(0.0, *axes)
     beyond = sum(axes, vector)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from chiplet.graph.vector_work import VectorWork
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array
 
 BlockName = Literal["attention", "ffn", "head"]
@@ -75,11 +76,11 @@ class GemmStep:
 
 @dataclass(frozen=True)
 class VectorStep:
-    """``elements`` on the busiest die, ``total`` on all dies, with ``operations`` vector operations for each."""
+    """``elements`` on the busiest die, ``total`` on all dies, with ``work`` of the vector unit for each."""
 
     name: str
     elements: float
-    operations: int
+    work: VectorWork
     total: float
 
 

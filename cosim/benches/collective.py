@@ -1,4 +1,4 @@
-"""Bench of a mesh of dies with engines: fill programs and exchange buffers, start all in one cycle, read the results.
+"""Bench of a mesh of dies with engines: fill programs and scratchpads, start all in one cycle, read the results.
 
 Python is not in the cycle loop. The job is a :class:`cosim.jobs.collective.CollectiveJob`.
 """
@@ -19,12 +19,13 @@ from cosim.benches.host import (
     read_selected,
     read_words,
     release_reset,
+    set_limits,
     set_memory,
     write_register,
 )
 from cosim.benches.observer import Observer
 from cosim.jobs.base import CLOCK_NS, FOLDER_VARIABLE
-from cosim.jobs.collective import CollectiveJob, exchange_path, node_folder
+from cosim.jobs.collective import CollectiveJob, node_folder, scratchpad_path
 from cosim.jobs.folder import image_words, save_changes, save_result
 from cosim.jobs.mesh import MeshCounters
 from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM
@@ -32,7 +33,7 @@ from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM
 
 @cocotb.test()
 async def run_collective(dut: Any) -> None:
-    """Run the programs of the job. Counters and exchange buffers are written however the run ends."""
+    """Run the programs of the job. Counters and scratchpads are written however the run ends."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     job = CollectiveJob.load(folder)
     clear(dut, (f"host_{name}" for name in ("address", "write", "write_data", "read", "node", "all")))
@@ -49,7 +50,7 @@ async def run_collective(dut: Any) -> None:
         contents = getattr(dut, f"node_{node}").memory.contents
         for address, word in image_words(node_folder(folder, node), word_bytes=job.word_bytes):
             contents[address].value = word
-        initial = exchange_path(folder, node).read_bytes()
+        initial = scratchpad_path(folder, node).read_bytes()
         size = job.word_bytes
         for place, word in enumerate(_words(dut, node, job)):
             word.value = int.from_bytes(initial[size * place : size * (place + 1)], "little")
@@ -70,6 +71,8 @@ async def run_collective(dut: Any) -> None:
     dut.host_node.value = 0
     dut.host_all.value = 1
     await write_register(dut, PROGRAM, 0)
+    # A link that dies is found long before the watchdog ends the run.
+    await set_limits(dut, memory_words=len(dut.node_0.memory.contents), most_cycles=4 * job.most_cycles)
     await write_register(dut, CONTROL, 1)
     dut.host_all.value = 0
     ended = (RisingEdge(dut.done), RisingEdge(dut.error))

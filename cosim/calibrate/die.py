@@ -50,11 +50,13 @@ FITTED_TERMS = (
     "gemm.per_tile",
     "gemm.drain_per_row",
     "gemm.drain_per_col",
-    "load_latency",
     "load_command",
-    "store_panel",
-    "store_next",
-    "store_row",
+    "load_post",
+    "scratchpad_read",
+    "feed_post",
+    "drain_command",
+    "drain_read",
+    "drain_post",
     "finish",
 )
 """Terms that are fitted. Terms that the runs cannot tell apart share their difference from the design evenly."""

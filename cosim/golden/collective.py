@@ -1,4 +1,4 @@
-"""Golden results of collectives: the exchange buffers of all dies before and after."""
+"""Golden results of collectives: the scratchpads of all dies before and after."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def golden(request: CollectiveRequest, work: LineCollective, given: NDArray[np.u
     return chunks
 
 
-def exchange_buffers(
+def scratchpads(
     request: CollectiveRequest, lines: dict[str, LineCollective]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
-    """(dies, sums) arrays: the exchange buffers before and after, and which sums after it the op promises."""
+    """(dies, sums) arrays: the scratchpads before and after, and which sums after it the op promises."""
     rng = np.random.default_rng(request.seed)
     word_sums = request.memory.word_bytes // 4
     sums = request.flits * request.nop.flit_bits // 32

@@ -255,6 +255,16 @@ class Interpreter:
         sums = _written("accumulator buffer", self._sums[place])
         values = float32_to_bf16(fp32_values(sums)).astype("<u2") if cast else sums.astype("<u4")
         row[...] = values.reshape(-1).view(np.uint8)
+        if step.last_panel:
+            self._clear_rest(step, 2 if cast else 4)
+
+    def _clear_rest(self, step: UnitStep, size: int) -> None:
+        """What the last panel of a DRAIN leaves of its last word becomes 0."""
+        field = step.fields
+        last = ((field["panels"] - 1) * self._die.cols + field["last_cols"]) * size
+        word = field["target"] + step.row * field["target_pitch"] + last // self._word_bytes
+        if last % self._word_bytes:
+            self.scratchpad[self._range("scratchpad", word, 1), last % self._word_bytes :] = 0
 
     def _feed_sums(self, step: UnitStep) -> None:
         row, place = self._row_of_sums(step, "source", 4)

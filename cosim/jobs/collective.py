@@ -8,21 +8,21 @@ from pathlib import Path
 from cosim.jobs.base import ProgramJob
 from cosim.jobs.mesh import MeshJob
 
-__all__ = ["CollectiveJob", "exchange_path", "node_folder"]
+__all__ = ["CollectiveJob", "node_folder", "scratchpad_path"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectiveJob(MeshJob, ProgramJob):
-    """A program for each die of a mesh. The bench reads back each die's exchange buffer as 32-bit words.
+    """A program for each die of a mesh. The bench reads back each die's scratchpad as 32-bit words.
 
     Attributes
     ----------
     banks
-        Banks of the exchange buffers.
+        Banks of the scratchpads.
     commands
         Number of commands of each die; every program begins at word 0 of the die's memory.
     words
-        Words of each exchange buffer that are written before the run, and read after it.
+        Words of each scratchpad that are written before the run, and read after it.
     most_cycles
         Cycles after which the bench gives up.
     link_counters
@@ -41,6 +41,6 @@ def node_folder(folder: Path, node: int) -> Path:
     return folder / f"node_{node}"
 
 
-def exchange_path(folder: Path, node: int) -> Path:
-    """File with the words that the exchange buffer of a die holds at the start."""
-    return folder / f"exchange_{node}.bin"
+def scratchpad_path(folder: Path, node: int) -> Path:
+    """File with the words that the scratchpad of a die holds at the start."""
+    return folder / f"scratchpad_{node}.bin"

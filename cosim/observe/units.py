@@ -91,6 +91,21 @@ OBSERVED_UNITS = (
             "memory request": counter_signal("load_stall_request"),
         },
     ),
+    *(
+        Unit(
+            name=f"{name.replace('_', ' ')} unit",
+            path=f"{name}_unit",
+            opcode=opcode,
+            busy=counter_signal(f"{name}_busy"),
+            stalls={"semaphore": counter_signal(f"{name}_stall_semaphore")},
+        )
+        for name, opcode in (
+            ("feed_activation", Opcode.FEED_ACTIVATION),
+            ("feed_weight", Opcode.FEED_WEIGHT),
+            ("feed_sums", Opcode.FEED_SUMS),
+            ("drain", Opcode.DRAIN),
+        )
+    ),
     Unit(
         name="store unit",
         path="store_unit",

@@ -119,8 +119,7 @@ class _PartBuilder:
 
     def part(self) -> DiePart:
         """The part."""
-        tokens_summed = self._whole.form == "tn"
-        commands = list(self._own_block() if tokens_summed else self._tile_by_tile())
+        commands = list(self._own_block() if self._whole.form == "tn" else self._tile_by_tile())
         y, rows = self._y, self._rows
         result = Region(io_die=self._io_die, address=y.address, words=y.rows * y.pitch)
         return DiePart(

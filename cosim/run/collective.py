@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from chiplet.machine.specs import DieSpec, flits_per_word, scratchpad_banks, scratchpad_depth
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import backend
-from cosim.golden.collective import SUMS, exchange_buffers
-from cosim.jobs.collective import CollectiveJob, exchange_path, node_folder
+from cosim.golden.collective import SUMS, scratchpads
+from cosim.jobs.collective import CollectiveJob, node_folder, scratchpad_path
 from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.jobs.mesh import LinkJob, MeshCounters
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
@@ -67,7 +67,7 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
     ------
     ValueError
         If a word does not hold whole flits, the mesh is too long for coordinates or too large to be simulated, or
-        the exchange buffer is too small.
+        the scratchpad is too small.
     """
     per_word = flits_per_word(request.nop, request.memory)
     for name, value in (("rows", request.rows), ("cols", request.cols)):
@@ -105,12 +105,12 @@ def measured_fields(
     expected: NDArray[np.uint32],
     defined: NDArray[np.bool_],
 ) -> dict[str, Any]:
-    """The fields of a record that follow from the request, the dies' counters and their exchange buffers.
+    """The fields of a record that follow from the request, the dies' counters and their scratchpads.
 
     Parameters
     ----------
     counters, results
-        Counters of each die while the collective ran, and what its exchange buffer held afterwards.
+        Counters of each die while the collective ran, and what its scratchpad held afterwards.
     expected, defined
         The golden result, dies x words, and the words in which it is defined.
     """
@@ -194,7 +194,7 @@ class PreparedCollective:
         """
         request = self.request
         memory, nop = request.memory, request.nop
-        initial, expected, defined = exchange_buffers(request, self.lines)
+        initial, expected, defined = scratchpads(request, self.lines)
         programs = mesh_programs(self.lines, request.rows, request.cols)
 
         def write_inputs(folder: Path, observed: list[str]) -> None:
@@ -215,7 +215,7 @@ class PreparedCollective:
             for node, (program, chunks) in enumerate(zip(programs, initial, strict=True)):
                 node_folder(folder, node).mkdir()
                 save_image(node_folder(folder, node), {0: program_image(program, memory)})
-                exchange_path(folder, node).write_bytes(chunks.astype(SUMS).tobytes())
+                scratchpad_path(folder, node).write_bytes(chunks.astype(SUMS).tobytes())
 
         def load_outcome(folder: Path) -> tuple[MeshCounters, list[ResultWords]]:
             return MeshCounters.load(folder), [load_result(folder, node) for node in range(len(programs))]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chiplet.machine.specs import PackageSpec, SystemSpec
 from cosim.backends.registry import backend
-from cosim.golden.collective import SUMS, exchange_buffers
+from cosim.golden.collective import SUMS, scratchpads
 from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING, Observation
 from cosim.program.collective import COLLECTIVE_PHASES, package_program
@@ -133,7 +133,7 @@ def prepare(
     lines = line_collectives(request)
     package = _package(request, system)
     word_bytes = request.memory.word_bytes
-    initial, expected, defined = exchange_buffers(request, lines)
+    initial, expected, defined = scratchpads(request, lines)
     words = initial.shape[1] * 4 // word_bytes
     places = Places()
     work = []

@@ -144,8 +144,8 @@ def prepare(request: PackageGemmRequest, observation: Observation = NOTHING) -> 
     Raises
     ------
     ValueError
-        If the simulator is unknown, there are too many dies for a simulation, or a block does not fit the exchange
-        buffer or the buffers of a die; or as :func:`cosim.run.package.prepare`.
+        If the simulator is unknown, there are too many dies for a simulation, or a tile or a block does
+        not fit a buffer of the dies; or as :func:`cosim.run.package.prepare`.
     """
     simulator = backend(request.sim)
     package = request.system.package

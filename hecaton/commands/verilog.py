@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rtl.block import Block
 
 DIE_SECTIONS: tuple[str, ...] = ("die", "memory", "vector")
-PACKAGE_SECTIONS: tuple[str, ...] = ("die", "memory", "nop", "link", "package")
+PACKAGE_SECTIONS: tuple[str, ...] = ("die", "memory", "nop", "link", "package", "vector")
 """Sections of the configuration that decide the Verilog."""
 
 app = typer.Typer()
@@ -62,9 +62,9 @@ def verilog(
         if package:
             from rtl.package.package import Package, package_map
 
-            top: Block = Package(system=system)
+            top: Block = Package(system=system, vector=True)
             sections = PACKAGE_SECTIONS
-            entries = package_map(system)
+            entries = package_map(system, vector=True)
         else:
             top = Die(die=system.die, memory=system.memory, vector=system.vector)
             sections = DIE_SECTIONS

@@ -36,6 +36,8 @@ class WeightLoader(Block):
         The command for the activation streamer, as soon as its first weights have been read.
     available : In(SEMAPHORES)
         Semaphores above zero.
+    buffer_beyond : Out(1)
+        A base of the command is beyond its buffer.
     stall_semaphore, stall_panel, idle : Out(1)
         Weights could be read, but a semaphore is missing; that of a panel is; the loader has no command.
     """
@@ -57,13 +59,16 @@ class WeightLoader(Block):
                 "available": In(SEMAPHORES),
                 "stall_semaphore": Out(1),
                 "stall_panel": Out(1),
+                "buffer_beyond": Out(1),
                 "idle": Out(1),
             }
         )
 
     @property
     def block_name(self) -> str:
-        return f"weight_loader_{self._die.rows}x{self._die.cols}_{self._die.weight_depth}"
+        die = self._die
+        depths = f"{die.activation_depth}_{die.weight_depth}_{die.accumulator_depth}"
+        return f"weight_loader_{die.rows}x{die.cols}_{depths}"
 
     @property
     def observed(self) -> bool:
@@ -112,6 +117,14 @@ class WeightLoader(Block):
             finish.eq(send & last_row & last_tile & last_panel),
             self.command.ready.eq(~active | finish),
             self.stall_semaphore.eq(active & room & ~self.needs_ok),
+            self.buffer_beyond.eq(
+                active
+                & (
+                    (command.activation_base >= self._die.activation_depth)
+                    | (command.weight_base >= self._die.weight_depth)
+                    | (command.accumulator_base >= self._die.accumulator_depth)
+                )
+            ),
             self.stall_panel.eq(
                 self.stall_semaphore & (semaphore_mask(command.panel_wait) & ~self.available).any()
             ),

@@ -52,7 +52,7 @@ class Semaphores(Block):
     available : Out(SEMAPHORES)
         Those above zero.
     overflow : Out(1)
-        One was posted beyond what it can hold, in the cycle before.
+        One is posted beyond what it can hold.
     """
 
     def __init__(self, units: tuple[str, ...], posters: tuple[str, ...] = ()) -> None:
@@ -113,7 +113,7 @@ class Semaphores(Block):
             given.eq(semaphore_mask(self.set_number)),
             kept.eq(Mux(self.clear, 0, ~given)),
         ]
-        m.d.sync += self.overflow.eq((change & ~down & kept).any())
+        m.d.comb += self.overflow.eq((change & ~down & kept).any())
         following = []
         for bit, (value, counted) in enumerate(zip(values, nexts, strict=True)):
             news = _named(

@@ -12,6 +12,7 @@ from rtl.memory.feed_sums_unit import FeedSumsUnit
 from rtl.memory.feed_unit import FeedUnit
 from rtl.memory.load_unit import LoadUnit
 from rtl.memory.store_unit import StoreUnit
+from rtl.vector.vector_shape import VectorShape
 from rtl.vector.vector_unit import VectorUnit
 
 __all__ = ["die_units"]
@@ -35,12 +36,13 @@ def die_units(*, die: DieSpec, memory: MemorySpec, vector: VectorSpec | None, de
         )
 
     def vector_unit(vector: VectorSpec) -> VectorUnit:
-        return VectorUnit(
+        shape = VectorShape(
             **words,
             lanes=vector_lanes(vector, memory),
             function_lanes=function_lanes(vector, memory),
             adder_stages=die.stages,
         )
+        return VectorUnit(shape=shape)
 
     return {
         "load": LoadUnit(memory=memory, depth=depth),

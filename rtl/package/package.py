@@ -42,7 +42,7 @@ class PackageHostPort(Bundle):
         super().__init__({"die": Out(die_bits), "all": Out(1), **HostPort().members})
 
 
-def package_map(system: SystemSpec) -> dict[str, Any]:
+def package_map(system: SystemSpec, *, vector: bool = False) -> dict[str, Any]:
     """What software and benches need to know about an emitted package, as JSON values.
 
     Everything that :func:`rtl.die.die_map.die_map` says about a die, except its memory port; the dies in the order of
@@ -50,7 +50,7 @@ def package_map(system: SystemSpec) -> dict[str, Any]:
     """
     package = system.package
     names = io_die_names(system)
-    inside = die_map(system.die, system.memory)
+    inside = die_map(system.die, system.memory, system.vector if vector else None)
     return {
         **{key: inside[key] for key in ("registers", "commands", "signals")},
         "counters": inside["counters"]
@@ -102,6 +102,8 @@ class Package(Block):
         Dies, memory ports, routers, links, and the shape of the package.
     direct : bool
         Without link adapters: routers are connected to routers, which simulates faster.
+    vector : bool
+        With the vector units of the dies; without them it simulates faster.
 
     Members
     -------
@@ -122,8 +124,9 @@ class Package(Block):
         whole number of flits, or the links cannot be made.
     """
 
-    def __init__(self, *, system: SystemSpec, direct: bool = False) -> None:
+    def __init__(self, *, system: SystemSpec, direct: bool = False, vector: bool = False) -> None:
         self._system = system
+        self._vector = system.vector if vector else None
         package, nop, memory = system.package, system.nop, system.memory
         longest = max(package.rows, package.cols) + 1
         if longest >= nop.longest_side:
@@ -187,7 +190,13 @@ class Package(Block):
         dies = {}
         for row in range(package.rows):
             for col in range(package.cols):
-                die = PackageDie(die=system.die, memory=system.memory, nop=system.nop, link=self._link)
+                die = PackageDie(
+                    die=system.die,
+                    memory=system.memory,
+                    nop=system.nop,
+                    link=self._link,
+                    vector=self._vector,
+                )
                 place(m, platform, _die_name(row, col), die)
                 west = package.io_side(col) == "west"
                 m.d.comb += [

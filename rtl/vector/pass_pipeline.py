@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from rtl.block import Block, place
 from rtl.interface.isa import COUNT_BITS, VECTOR
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
@@ -15,10 +14,11 @@ from rtl.vector.lane_operation import LaneOperation
 from rtl.vector.operand_reader import OperandReader
 from rtl.vector.result_writer import ResultWriter
 from rtl.vector.row_reducer import RowReducer
+from rtl.vector.vector_shape import VectorShape
 
-__all__ = ["OPERANDS", "PassPipeline"]
+__all__ = ["PASS_OPERANDS", "PassPipeline"]
 
-OPERANDS = ("a", "b", "d")
+PASS_OPERANDS = ("a", "b", "d")
 """Operands of a pass, in the order of their read ports."""
 
 _MINUS_ZERO = 0x8000_0000
@@ -31,14 +31,8 @@ class PassPipeline(Block):
 
     Parameters
     ----------
-    depth, word_bytes : int
-        Words of the scratchpad, and bytes of a word.
-    lanes, function_lanes : int
-        Powers of two; function lanes divide lanes, and lanes divide the 32-bit values of a word.
-    adder_stages, multiplier_stages, function_stages : int
-        Register stages, see :class:`rtl.vector.adder.MaxAdder` and its neighbours.
-    read_latency : int
-        Cycles from a read of the scratchpad to its word.
+    shape : VectorShape
+        Sizes.
 
     Members
     -------
@@ -54,29 +48,16 @@ class PassPipeline(Block):
         For the counters: a beat waits for an operand; for room for results.
     """
 
-    def __init__(
-        self,
-        *,
-        depth: int,
-        word_bytes: int,
-        lanes: int,
-        function_lanes: int,
-        adder_stages: int,
-        multiplier_stages: int = VECTOR_MULTIPLIER_STAGES,
-        function_stages: int = VECTOR_FUNCTION_STAGES,
-        read_latency: int = 1,
-    ) -> None:
-        self._depth, self._word_bytes = depth, word_bytes
-        self._lanes, self._function_lanes = lanes, function_lanes
-        self._adder_stages, self._multiplier_stages = adder_stages, multiplier_stages
-        self._function_stages, self._read_latency = function_stages, read_latency
+    def __init__(self, *, shape: VectorShape) -> None:
+        self._shape = shape
+        size = {"depth": shape.depth, "word_bytes": shape.word_bytes}
         super().__init__(
             {
                 "start": In(1),
                 "command": In(VECTOR.size),
                 "over": Out(1),
-                "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)).array(len(OPERANDS)),
-                "write": Out(ScratchpadWritePort(depth=depth, word_bytes=word_bytes)),
+                "read": Out(ScratchpadReadPort(**size)).array(len(PASS_OPERANDS)),
+                "write": Out(ScratchpadWritePort(**size)),
                 "beyond": Out(1),
                 "stall_read": Out(1),
                 "stall_write": Out(1),
@@ -85,13 +66,11 @@ class PassPipeline(Block):
 
     @property
     def block_name(self) -> str:
-        size = f"{self._depth}x{self._word_bytes}"
-        stages = f"p{self._adder_stages}_{self._multiplier_stages}_{self._function_stages}"
-        return f"pass_pipeline_{size}_l{self._lanes}_{self._function_lanes}_{stages}"
+        return f"pass_pipeline_{self._shape.text}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lanes = self._lanes
+        lanes = self._shape.lanes
         command = VECTOR(self.command)
         enable, running = Signal(), Signal()
         with m.If(self.start):
@@ -100,9 +79,12 @@ class PassPipeline(Block):
             m.d.sync += running.eq(0)
         uses = {"a": C(1, 1), "b": command.op1 != FirstOp.NONE, "d": command.op2 != SecondOp.NONE}
         readers = {}
-        for n, name in enumerate(OPERANDS):
+        for n, name in enumerate(PASS_OPERANDS):
             reader = OperandReader(
-                depth=self._depth, word_bytes=self._word_bytes, lanes=lanes, read_latency=self._read_latency
+                depth=self._shape.depth,
+                word_bytes=self._shape.word_bytes,
+                lanes=lanes,
+                read_latency=self._shape.read_latency,
             )
             place(m, platform, f"read_{name}", reader)
             connect(m, reader.read, flipped(self.read[n]))
@@ -130,7 +112,7 @@ class PassPipeline(Block):
             return values
 
         def after_operation(name: str, tags: Value, multiply: Value) -> Value:
-            adder, multiplier = self._adder_stages, self._multiplier_stages
+            adder, multiplier = self._shape.adder_stages, self._shape.multiplier_stages
             values = later(name, tags, max(adder, multiplier))
             return Mux(multiply, values[multiplier], values[adder])
 
@@ -146,7 +128,7 @@ class PassPipeline(Block):
 
         # Function
         function = FunctionStage(
-            lanes=lanes, function_lanes=self._function_lanes, stages=self._function_stages
+            lanes=lanes, function_lanes=self._shape.function_lanes, stages=self._shape.function_stages
         )
         place(m, platform, "functions", function)
         has_function = command.function != Function.NONE
@@ -156,9 +138,9 @@ class PassPipeline(Block):
             function.valid.eq(tags[0]),
             function.values.eq(Cat(negated)),
         ]
-        turns = lanes // self._function_lanes
+        turns = lanes // self._shape.function_lanes
         inside = later(
-            "function_tags", Cat(tags[0] & has_function, tags[1:]), self._function_stages + turns - 1
+            "function_tags", Cat(tags[0] & has_function, tags[1:]), self._shape.function_stages + turns - 1
         )
         evaluated = Signal(len(tags))
         m.d.comb += evaluated.eq(Mux(has_function, inside[-1], tags))
@@ -196,10 +178,10 @@ class PassPipeline(Block):
         """Count beats; return whether one enters, whether one waits for an operand, and the tags of the one that
         enters: that it does, the last one of a row, the last one of the pass.
         """
-        lanes = self._lanes
+        lanes = self._shape.lanes
         issue, waits, running = Signal(), Signal(), Signal()
         rows, left = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        turns = lanes // self._function_lanes
+        turns = lanes // self._shape.function_lanes
         turn = Signal(range(max(turns, 2)))
         row_end, pass_end = Signal(), Signal()
         m.d.comb += [
@@ -245,7 +227,7 @@ class PassPipeline(Block):
         with m.If(self.start):
             m.d.sync += [col.eq(0), diagonal.eq(offset)]
         with m.Elif(issue):
-            m.d.sync += col.eq(col + self._lanes)
+            m.d.sync += col.eq(col + self._shape.lanes)
             with m.If(readers["a"].row_end):
                 m.d.sync += [col.eq(0), diagonal.eq(diagonal + 1)]
         reach = Signal(signed(COUNT_BITS + 3))  # of the lanes, those up to here are not causal
@@ -279,7 +261,7 @@ class PassPipeline(Block):
         results = []
         for lane, pair in enumerate(pairs):
             operation = LaneOperation(
-                adder_stages=self._adder_stages, multiplier_stages=self._multiplier_stages
+                adder_stages=self._shape.adder_stages, multiplier_stages=self._shape.multiplier_stages
             )
             place(m, platform, f"{name}_{lane}", operation)
             m.d.comb += [
@@ -304,7 +286,7 @@ class PassPipeline(Block):
         running: Value,
     ) -> None:
         """Reduce and write; the room for results decides whether registers change."""
-        lanes = self._lanes
+        lanes = self._shape.lanes
         valid, row_end, pass_end = tags[0], tags[1], tags[2]
         left = Signal(COUNT_BITS)  # elements of the row from this beat on
         with m.If(self.start):
@@ -313,8 +295,8 @@ class PassPipeline(Block):
             m.d.sync += left.eq(Mux(row_end, command.cols, left - lanes))
         mask = Cat(left > lane for lane in range(lanes))
         reduces = command.reduction != Reduction.NONE
-        reducer = RowReducer(lanes=lanes, stages=self._adder_stages)
-        writer = ResultWriter(depth=self._depth, word_bytes=self._word_bytes, lanes=lanes)
+        reducer = RowReducer(lanes=lanes, stages=self._shape.adder_stages)
+        writer = ResultWriter(depth=self._shape.depth, word_bytes=self._shape.word_bytes, lanes=lanes)
         place(m, platform, "reducer", reducer)
         place(m, platform, "writer", writer)
         connect(m, writer.write, flipped(self.write))

@@ -6,12 +6,12 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from rtl.block import Block, place
 from rtl.interface.isa import VECTOR
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
-from rtl.vector.pass_pipeline import OPERANDS, PassPipeline
+from rtl.vector.pass_pipeline import PASS_OPERANDS, PassPipeline
+from rtl.vector.vector_shape import VectorShape
 
 __all__ = ["VectorUnit"]
 
@@ -21,14 +21,8 @@ class VectorUnit(Block):
 
     Parameters
     ----------
-    depth, word_bytes : int
-        Words of the scratchpad, and bytes of a word.
-    lanes, function_lanes : int
-        Powers of two; function lanes divide lanes, and lanes divide the 32-bit values of a word.
-    adder_stages, multiplier_stages, function_stages : int
-        Register stages: 1 to 4, 1 to 3, 1 to 7.
-    read_latency : int
-        Cycles from a read of the scratchpad to its word.
+    shape : VectorShape
+        Sizes.
 
     Members
     -------
@@ -44,34 +38,15 @@ class VectorUnit(Block):
         For the counters: a command is here; it waits for semaphores; a beat waits for an operand; for room for results.
     """
 
-    def __init__(
-        self,
-        *,
-        depth: int,
-        word_bytes: int,
-        lanes: int,
-        function_lanes: int,
-        adder_stages: int,
-        multiplier_stages: int = VECTOR_MULTIPLIER_STAGES,
-        function_stages: int = VECTOR_FUNCTION_STAGES,
-        read_latency: int = 1,
-    ) -> None:
-        self._size = {"depth": depth, "word_bytes": word_bytes}
-        self._pipeline_parameters = {
-            **self._size,
-            "lanes": lanes,
-            "function_lanes": function_lanes,
-            "adder_stages": adder_stages,
-            "multiplier_stages": multiplier_stages,
-            "function_stages": function_stages,
-            "read_latency": read_latency,
-        }
+    def __init__(self, *, shape: VectorShape) -> None:
+        self._shape = shape
+        size = {"depth": shape.depth, "word_bytes": shape.word_bytes}
         super().__init__(
             {
                 "command": In(stream.Signature(VECTOR.size)),
                 "semaphores": Out(SemaphorePort(of_unit=True)),
-                "read": Out(ScratchpadReadPort(**self._size)).array(len(OPERANDS)),
-                "write": Out(ScratchpadWritePort(**self._size)),
+                "read": Out(ScratchpadReadPort(**size)).array(len(PASS_OPERANDS)),
+                "write": Out(ScratchpadWritePort(**size)),
                 "idle": Out(1),
                 "beyond": Out(1),
                 "busy": Out(1),
@@ -84,7 +59,7 @@ class VectorUnit(Block):
 
     @property
     def block_name(self) -> str:
-        return PassPipeline(**self._pipeline_parameters).block_name.replace("pass_pipeline", "vector_unit")
+        return f"vector_unit_{self._shape.text}"
 
     @property
     def observed(self) -> bool:
@@ -92,7 +67,7 @@ class VectorUnit(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        pipeline = PassPipeline(**self._pipeline_parameters)
+        pipeline = PassPipeline(shape=self._shape)
         place(m, platform, "pipeline", pipeline)
         for inner, outer in zip(pipeline.read, self.read, strict=True):
             connect(m, inner, flipped(outer))

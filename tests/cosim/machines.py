@@ -62,6 +62,7 @@ def dies(draw: st.DrawFn) -> DieSpec:
         activation_bytes=size(rows * rows * element),
         accumulator_bytes=size(2 * cols * 4),
         queue_depth=draw(st.integers(2, 5)),
+        scratchpad_bytes=draw(st.sampled_from([8192, 16384, 65536])),
     )
 
 

@@ -1,63 +1,70 @@
 """Random programs of a die that are right in program order, with just the semaphores that they need.
 
-Blocks lie anywhere, memory is read and overwritten, sums are stored while others are made: whatever two commands of
-different units share orders them by a semaphore, and nothing else does. With an exchange buffer, words and sums go
-through it, too; what a LOAD has put there no later LOAD reads, as it would have to wait for the first.
+Blocks lie anywhere, memory and scratchpad are read and overwritten, sums are drained while others are made: whatever
+two commands of different units share orders them by a semaphore, and nothing else does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import permutations
 from random import Random
 
-from chiplet.machine.specs import DieSpec, MemorySpec
-from rtl.interface.isa import Opcode, Target, encode
-from rtl.interface.memory_port import EXCHANGE_ADDRESS
+from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
+from rtl.interface.isa import Opcode, encode
 
-UNITS = (Opcode.LOAD, Opcode.GEMM, Opcode.STORE)
-PAIRS = {pair: n for n, pair in enumerate((u, v) for u, v in product(UNITS, UNITS) if u != v)}
+FEEDS = {"activation": Opcode.FEED_ACTIVATION, "weight": Opcode.FEED_WEIGHT}
+UNITS = (*FEEDS.values(), Opcode.LOAD, Opcode.FEED_SUMS, Opcode.GEMM, Opcode.DRAIN, Opcode.STORE)
+PAIRS = {pair: n for n, pair in enumerate(permutations(UNITS, 2), start=1)}
 """Semaphore that the first unit posts and the second one waits for."""
-PANEL_DONE, SLOT_FREE = 6, 7
+SLOT_ROWS = 6
+"""Rows of the accumulator buffer for a panel: panels that share sums begin at the same address."""
 
 Places = frozenset[tuple[str, int]]
 
 
 @dataclass
 class Command:
-    """A command, and what it reads and writes."""
+    """A command, what it reads and writes, and the semaphores that it waits for and posts."""
 
     opcode: Opcode
     fields: dict[str, int]
-    reads: Places = frozenset()
-    writes: Places = frozenset()
-    by_panel: bool = False  # a STORE that waits for each panel of the GEMM before it
+    reads: Places
+    writes: Places
+    waits: list[int] = field(default_factory=list)
+    posts: list[int] = field(default_factory=list)
 
     def conflicts(self, earlier: Command) -> bool:
         """Whether the order of the two matters."""
         return bool(earlier.writes & (self.reads | self.writes) or earlier.reads & self.writes)
 
+    def bits(self) -> int:
+        numbers = {
+            f"{name}_{n}": number
+            for name, values in (("wait", self.waits), ("post", self.posts))
+            for n, number in enumerate(values)
+        }
+        return encode(self.opcode, **self.fields, **numbers)
 
-@dataclass
+
+@dataclass(frozen=True)
 class Stored:
     """A rows x cols block in an operand buffer."""
 
-    target: Target
+    buffer: str
     base: int
     pitch: int
     rows: int
     cols: int
-    places: Places
 
 
-@dataclass
+@dataclass(frozen=True)
 class Panels:
     """Sums in the accumulator buffer."""
 
-    base: int
-    step: int
-    wrap: int
+    slot: int
     m: int
     panels: int
     last_cols: int
@@ -65,287 +72,216 @@ class Panels:
 
 @dataclass
 class Programmer:
-    """Writes a program, command after command."""
+    """Writes a program, command after command. It begins with a LOAD of the whole scratchpad."""
 
     die: DieSpec
     memory: MemorySpec
     words: int
     coin: Random
-    slots: int = 3
-    slot_rows: int = 6
     commands: list[Command] = field(default_factory=list)
-    blocks: list[Stored] = field(default_factory=list)
-    sums: list[Panels] = field(default_factory=list)
-    slot: int = 0
-    exchange: int = 0  # words of the exchange buffer
-    loaded: set[int] = field(default_factory=set)  # those that a LOAD has written last
+    blocks: dict[Stored, Places] = field(default_factory=dict)
+    sums: dict[Panels, Places] = field(default_factory=dict)
+    synced: Counter[tuple[Opcode, Opcode]] = field(default_factory=Counter)
 
-    def _anywhere(
-        self, offsets: list[int], *, reads: bool, avoid: Set[int] = frozenset()
-    ) -> tuple[int, Places]:
-        """An address in the memory or the exchange buffer, and the words at ``offsets`` from there."""
-        coin, size = self.coin, max(offsets) + 1
-        if size <= self.exchange and coin.random() < 0.4:
-            first = coin.randrange(self.exchange - size + 1)
-            places = {first + offset for offset in offsets}
-            if not (reads and places & (self.loaded | avoid)):
-                if not reads:
-                    self.loaded -= places
-                return EXCHANGE_ADDRESS + first, frozenset(("exchange", place) for place in places)
-        first = coin.randrange(self.words - size + 1)
-        return first, frozenset(("memory", first + offset) for offset in offsets)
+    def __post_init__(self) -> None:
+        self.depth = scratchpad_depth(self.die, self.memory)
+        self.slots = self.die.accumulator_depth // SLOT_ROWS
+        fields = {"rows": self.depth, "words": 1, "pitch": 1, "address": 3, "memory_pitch": 0}
+        self._add(Opcode.LOAD, fields, frozenset({("memory", 3)}), _places("scratchpad", range(self.depth)))
 
-    def words_in(self) -> None:
-        """Copy rows of words into the exchange buffer."""
-        coin = self.coin
-        words = coin.randint(1, min(5, self.exchange))
-        pitch = words + coin.randrange(2)
-        rows = coin.randint(1, 1 + (self.exchange - words) // pitch)
-        base = coin.randrange(self.exchange - (rows - 1) * pitch - words + 1)
-        per_word = self.memory.word_bytes // self.die.element_bytes
-        memory_pitch = coin.choice((0, words))
-        places = {base + row * pitch + word for row in range(rows) for word in range(words)}
-        address, reads = self._anywhere(
-            [row * memory_pitch + word for row in range(rows) for word in range(words)],
-            reads=True,
-            avoid=places,
-        )
-        self.loaded |= places
-        fields = {
-            "exchange": 1,
-            "base": base,
-            "pitch": pitch,
-            "rows": rows,
-            "cols": words * per_word - coin.randrange(per_word),
-            "words": words,
-            "address": address,
-            "memory_pitch": memory_pitch,
-        }
-        writes = frozenset(("exchange", place) for place in places)
-        self.commands.append(Command(Opcode.LOAD, fields, reads, writes))
-
-    def words_out(self) -> None:
-        """Copy rows of words from the exchange buffer to memory."""
-        coin = self.coin
-        words = coin.randint(1, min(5, self.exchange))
-        step = words + coin.randrange(2)
-        rows = coin.randint(1, 1 + (self.exchange - words) // step)
-        base = coin.randrange(self.exchange - (rows - 1) * step - words + 1)
-        pitch = words + coin.randrange(2)
-        address = coin.randrange(self.words - (rows - 1) * pitch - words + 1)
-        fields = {
-            "exchange": 1,
-            "base": base,
-            "step": step,
-            "rows": words,
-            "panels": rows,
-            "last_cols": 1,
-            "address": address,
-            "memory_pitch": pitch,
-        }
-        inside = [(row, word) for row in range(rows) for word in range(words)]
-        reads = frozenset(("exchange", base + row * step + word) for row, word in inside)
-        writes = frozenset(("memory", address + row * pitch + word) for row, word in inside)
-        self.commands.append(Command(Opcode.STORE, fields, reads, writes))
-
-    def lanes(self, target: Target) -> int:
-        return self.die.rows if target == Target.ACTIVATION else self.die.cols
-
-    def depth(self, target: Target) -> int:
-        return self.die.activation_depth if target == Target.ACTIVATION else self.die.weight_depth
-
-    def block_places(self, target: Target, base: int, pitch: int, rows: int, cols: int) -> Places:
-        lanes = self.lanes(target)
-        return frozenset(
-            (f"{target.name} {(i + j) % lanes}", base + j // lanes * pitch + i)
-            for i in range(rows)
-            for j in range(cols)
-        )
-
-    def load(self) -> None:
-        """Load a random block from anywhere to anywhere."""
-        coin, target = self.coin, self.coin.choice(tuple(Target))
-        per_word = self.memory.word_bytes // self.die.element_bytes
-        lanes = self.lanes(target)
-        cols = coin.randint(1, 2 * lanes + 3)
-        rows = coin.randint(1, min(2 * lanes + 3, self.depth(target) // -(-cols // lanes) - 1))
-        pitch = rows + coin.choice((0, 0, 1))
-        size = (cols - 1) // lanes * pitch + rows
-        base = coin.randrange(self.depth(target) - size + 1)
-        words = -(-cols // per_word)
-        memory_pitch = coin.choice((0, 1, words, words + 2))
-        # The last word is read whole.
-        address, read = self._anywhere(
-            [i * memory_pitch + word for i in range(rows) for word in range(words)], reads=True
-        )
-        places = self.block_places(target, base, pitch, rows, cols)
-        self.blocks = [block for block in self.blocks if not block.places & places]
-        self.blocks.append(Stored(target, base, pitch, rows, cols, places))
-        fields = {
-            "target": target,
-            "base": base,
-            "pitch": pitch,
-            "rows": rows,
-            "cols": cols,
-            "words": words,
-            "address": address,
-            "memory_pitch": memory_pitch,
-        }
-        self.commands.append(Command(Opcode.LOAD, fields, read, places))
-
-    def _part(self, block: Stored) -> Stored:
-        """A part of a stored block that begins at a multiple of the lanes."""
-        lanes = self.lanes(block.target)
-        i = self.coin.randrange(0, block.rows, lanes)
-        j = self.coin.randrange(0, block.cols, lanes)
-        base = block.base + j // lanes * block.pitch + i
-        return Stored(block.target, base, block.pitch, block.rows - i, block.cols - j, block.places)
-
-    def gemm(self) -> bool:
-        """Multiply parts of stored blocks into the ring of slots, followed by a STORE, or into rows of their own."""
-        coin, die = self.coin, self.die
-        choices = [[block for block in self.blocks if block.target == target] for target in Target]
-        if not all(choices):
+    def _add(self, opcode: Opcode, fields: dict[str, int], reads: Places, writes: Places) -> bool:
+        """Append a command, unless it or an earlier one would have to wait for, or post, more than two semaphores."""
+        command = Command(opcode, fields, reads, writes)
+        last: dict[Opcode, int] = {}
+        for n, earlier in enumerate(self.commands):
+            if earlier.opcode != opcode and command.conflicts(earlier):
+                last[earlier.opcode] = n
+        needed = {unit: n for unit, n in last.items() if n >= self.synced[unit, opcode]}
+        if len(needed) > 2 or any(len(self.commands[n].posts) > 1 for n in needed.values()):
             return False
-        a, b = (self._part(coin.choice(blocks)) for blocks in choices)
+        for unit, n in needed.items():
+            self.synced[unit, opcode] = n + 1
+            self.commands[n].posts.append(PAIRS[unit, opcode])
+            command.waits.append(PAIRS[unit, opcode])
+        self.commands.append(command)
+        return True
+
+    def _rows(self, rows: int, words: int) -> tuple[int, int, Places]:
+        """Somewhere in the scratchpad: first word, pitch, and the words."""
+        pitch = words + self.coin.randrange(3)
+        if (rows - 1) * pitch + words > self.depth:
+            pitch = words
+        base = self.coin.randrange(self.depth - (rows - 1) * pitch - words + 1)
+        return base, pitch, _places("scratchpad", _block(base, pitch, rows, words))
+
+    def copy(self, opcode: Opcode) -> None:
+        """Whole words between memory and scratchpad."""
+        coin = self.coin
+        words, rows = coin.randint(1, 4), coin.randint(1, 5)
+        base, pitch, inside = self._rows(rows, words)
+        memory_pitch = words + coin.randrange(3)
+        address = coin.randrange(self.words - rows * memory_pitch)
+        outside = _places("memory", _block(address, memory_pitch, rows, words))
+        fields = {"rows": rows, "words": words, "base": base, "pitch": pitch}
+        fields |= {"address": address, "memory_pitch": memory_pitch}
+        loads = opcode == Opcode.LOAD
+        self._add(opcode, fields, outside if loads else inside, inside if loads else outside)
+
+    def lanes(self, buffer: str) -> int:
+        return self.die.rows if buffer == "activation" else self.die.cols
+
+    def block_places(self, block: Stored) -> Places:
+        lanes = self.lanes(block.buffer)
+        return frozenset(
+            (f"{block.buffer} {(i + j) % lanes}", block.base + j // lanes * block.pitch + i)
+            for i in range(block.rows)
+            for j in range(block.cols)
+        )
+
+    def feed(self, buffer: str) -> None:
+        """A random block from anywhere to anywhere, in one command."""
+        coin, lanes = self.coin, self.lanes(buffer)
+        depth = self.die.activation_depth if buffer == "activation" else self.die.weight_depth
+        cols = coin.randint(1, 2 * lanes + 3)
+        rows = coin.randint(1, min(2 * lanes + 3, depth // -(-cols // lanes) - 1))
+        words = -(-cols * self.die.element_bytes // self.memory.word_bytes)
+        rows = min(rows, self.depth // words)
+        pitch = rows + coin.choice((0, 0, 1))
+        block = Stored(
+            buffer, coin.randrange(depth - (cols - 1) // lanes * pitch - rows + 1), pitch, rows, cols
+        )
+        source, source_pitch, reads = self._rows(rows, words)
+        places = self.block_places(block)
+        fields = {"base": block.base, "pitch": pitch, "rows": rows, "cols": cols, "words": words}
+        fields |= {"source": source, "source_pitch": source_pitch}
+        if self._add(FEEDS[buffer], fields, reads, places):
+            self.blocks = {old: at for old, at in self.blocks.items() if not at & places}
+            self.blocks[block] = places
+
+    def _slots(self, panels: Panels) -> Places:
+        """Rows of sums, around the end of the slots."""
+        starts = [(panels.slot + n) % self.slots * SLOT_ROWS for n in range(panels.panels)]
+        return _places("sums", (start + i for start in starts for i in range(panels.m)))
+
+    def _made(self, panels: Panels) -> None:
+        """Sums have been made: those that they replace are gone."""
+        places = self._slots(panels)
+        self.sums = {old: at for old, at in self.sums.items() if not at & places}
+        self.sums[panels] = places
+
+    def _sum_fields(self, panels: Panels) -> dict[str, int]:
+        return {
+            "base": panels.slot * SLOT_ROWS,
+            "step": SLOT_ROWS,
+            "wrap": self.slots * SLOT_ROWS,
+            "rows": panels.m,
+            "panels": panels.panels,
+            "last_cols": panels.last_cols,
+        }
+
+    def gemm(self) -> None:
+        """Multiply stored blocks, from their first elements on, into sums that are there or not."""
+        coin, die = self.coin, self.die
+        choices = [[block for block in self.blocks if block.buffer == buffer] for buffer in FEEDS]
+        if not all(choices):
+            return
+        a, b = (coin.choice(blocks) for blocks in choices)
         a_column, b_column = coin.getrandbits(1), coin.getrandbits(1)
         m, a_k = (a.cols, a.rows) if a_column else (a.rows, a.cols)
         b_k, n = (b.cols, b.rows) if b_column else (b.rows, b.cols)
-        m = coin.randint(1, min(m, self.slot_rows))
-        k, n = coin.randint(1, min(a_k, b_k)), coin.randint(1, n)
-        panels, k_tiles = -(-n // die.cols), -(-k // die.rows)
-        ring = coin.random() < 0.6
-        if ring:
-            step, wrap, base, accumulate = (
-                self.slot_rows,
-                self.slots * self.slot_rows,
-                self.slot * self.slot_rows,
-                0,
-            )
-            self.slot = (self.slot + panels) % self.slots
-        else:
-            fitting = [s for s in self.sums if (s.m, s.panels, s.last_cols) >= (m, panels, 1) and s.m >= m]
-            start = self.slots * self.slot_rows
-            room = (die.accumulator_depth - start) // self.slot_rows
-            if fitting and coin.random() < 0.6:
-                old = coin.choice(fitting)
-                m, panels, accumulate = old.m, old.panels, 1
-                base, step, wrap, last_cols = old.base, old.step, old.wrap, old.last_cols
-                n = (panels - 1) * die.cols + last_cols
-                most = (a.cols if a_column else a.rows, b.rows if b_column else b.cols)
-                if most[0] < m or most[1] < n:
-                    return False
-            elif panels > room:
-                return False
-            else:
-                step, wrap, accumulate = self.slot_rows, 0, 0
-                base = start + coin.randrange(room - panels + 1) * self.slot_rows
-        last_cols = n - (panels - 1) * die.cols
-        rows = [*self._rows(base, step, wrap, m, panels)]
-        stored_a = (k, m) if a_column else (m, k)
-        stored_b = (n, k) if b_column else (k, n)
-        reads = self.block_places(a.target, a.base, a.pitch, *stored_a)
-        reads |= self.block_places(b.target, b.base, b.pitch, *stored_b)
-        places = frozenset(("sums", row) for row in rows)
+        m = coin.randint(1, min(m, SLOT_ROWS))
+        k, n = coin.randint(1, min(a_k, b_k)), coin.randint(1, min(n, self.slots * die.cols))
+        count, k_tiles = -(-n // die.cols), -(-k // die.rows)
+        panels = Panels(coin.randrange(self.slots), m, count, n - (count - 1) * die.cols)
+        same = [old for old in self.sums if (old.m, old.panels) == (m, count)]
+        accumulate = bool(same) and coin.random() < 0.7
+        if accumulate:
+            panels = coin.choice(same)
+            n = (count - 1) * die.cols + panels.last_cols
+            if n > (b.rows if b_column else b.cols):
+                return
+        stored_a, stored_b = (k, m) if a_column else (m, k), (n, k) if b_column else (k, n)
+        reads = self.block_places(Stored(a.buffer, a.base, a.pitch, *stored_a))
+        reads |= self.block_places(Stored(b.buffer, b.base, b.pitch, *stored_b))
         fields = {
-            "accumulate": accumulate,
+            "accumulate": int(accumulate),
             "activation_column": a_column,
             "weight_column": b_column,
             "activation_base": a.base,
             "activation_pitch": a.pitch,
             "weight_base": b.base,
             "weight_pitch": b.pitch,
-            "accumulator_base": base,
-            "accumulator_step": step,
-            "accumulator_wrap": wrap,
+            "accumulator_base": panels.slot * SLOT_ROWS,
+            "accumulator_step": SLOT_ROWS,
+            "accumulator_wrap": self.slots * SLOT_ROWS,
             "m": m,
             "k_tiles": k_tiles,
             "last_k": k - (k_tiles - 1) * die.rows,
-            "panels": panels,
-            "last_cols": last_cols,
+            "panels": count,
+            "last_cols": panels.last_cols,
         }
-        made = Panels(base, step, wrap, m, panels, last_cols)
-        if ring:
-            fields |= {"panel_wait": 1 << SLOT_FREE, "panel_post": 1 << PANEL_DONE}
-            self.commands.append(Command(Opcode.GEMM, fields, reads))
-            self.store(made, ring=True)
-            return True
-        self.commands.append(
-            Command(Opcode.GEMM, fields, reads | (places if accumulate else frozenset()), places)
-        )
-        taken = set(rows)
-        self.sums = [
-            s for s in self.sums if not taken & set(self._rows(s.base, s.step, s.wrap, s.m, s.panels))
-        ]
-        self.sums.append(made)
-        return True
+        if self._add(Opcode.GEMM, fields, reads, self._slots(panels)):
+            self._made(panels)
 
-    def _rows(self, base: int, step: int, wrap: int, m: int, panels: int) -> Iterator[int]:
-        for _ in range(panels):
-            yield from range(base, base + m)
-            base = 0 if base + step == wrap else base + step
-
-    def store(self, made: Panels, *, ring: bool = False) -> None:
-        """Store sums to anywhere in memory."""
-        coin, per_word = self.coin, self.memory.word_bytes // 4
-        columns = (made.panels - 1) * self.die.cols + made.last_cols
-        words = -(-columns // per_word)
-        pitch = words + coin.randrange(3)
-        address, written = self._anywhere(
-            [i * pitch + word for i in range(made.m) for word in range(words)], reads=False
+    def feed_sums(self) -> None:
+        """Sums from anywhere in the scratchpad."""
+        coin = self.coin
+        count = coin.randint(1, self.slots)
+        panels = Panels(
+            coin.randrange(self.slots),
+            coin.randint(1, SLOT_ROWS),
+            count,
+            coin.randint(1, self.die.cols),
         )
-        fields = {
-            "base": made.base,
-            "step": made.step,
-            "wrap": made.wrap,
-            "rows": made.m,
-            "panels": made.panels,
-            "last_cols": made.last_cols,
-            "address": address,
-            "memory_pitch": pitch,
-        }
-        rows = self._rows(made.base, made.step, made.wrap, made.m, made.panels)
-        reads: Places = frozenset() if ring else frozenset(("sums", row) for row in rows)
-        if ring:
-            fields |= {"panel_wait": 1 << PANEL_DONE, "panel_post": 1 << SLOT_FREE}
-        self.commands.append(Command(Opcode.STORE, fields, reads, written))
+        words = self._sum_words(panels, 4)
+        if panels.m * words > self.depth:
+            return
+        source, pitch, reads = self._rows(panels.m, words)
+        fields = {**self._sum_fields(panels), "source": source, "source_pitch": pitch}
+        if self._add(Opcode.FEED_SUMS, fields, reads, self._slots(panels)):
+            self._made(panels)
+
+    def _sum_words(self, panels: Panels, element: int) -> int:
+        columns = (panels.panels - 1) * self.die.cols + panels.last_cols
+        return -(-columns * element // self.memory.word_bytes)
+
+    def drain(self) -> None:
+        """Sums to anywhere in the scratchpad, as they are or as bf16."""
+        if not self.sums:
+            return
+        panels = self.coin.choice([*self.sums])
+        cast = self.coin.getrandbits(1) if self.die.dtype == "bf16" else 0
+        words = self._sum_words(panels, 2 if cast else 4)
+        if panels.m * words > self.depth:
+            return
+        target, pitch, writes = self._rows(panels.m, words)
+        fields = {**self._sum_fields(panels), "target": target, "target_pitch": pitch, "cast": cast}
+        self._add(Opcode.DRAIN, fields, self.sums[panels], writes)
 
     def write(self, count: int) -> None:
-        """Write ``count`` commands or a few more, and store all sums that are left."""
+        """Write ``count`` commands."""
+        makers = [
+            lambda: self.copy(Opcode.LOAD),
+            lambda: self.copy(Opcode.STORE),
+            lambda: self.feed("activation"),
+            lambda: self.feed("weight"),
+            self.gemm,
+            self.gemm,
+            self.feed_sums,
+            self.drain,
+            self.drain,
+        ]
         while len(self.commands) < count:
-            kind = self.coin.random()
-            if self.exchange and self.coin.random() < 0.3:
-                (self.words_in if self.coin.getrandbits(1) else self.words_out)()
-            elif kind < 0.4:
-                self.load()
-            elif kind < 0.85:
-                self.gemm()
-            elif self.sums:
-                self.store(self.coin.choice(self.sums))
-        for made in self.sums:
-            self.store(made)
+            self.coin.choice(makers)()
 
     def program(self) -> list[int]:
-        """The program as 256-bit numbers, with semaphores between commands that share something."""
-        synced: dict[tuple[Opcode, Opcode], int] = dict.fromkeys(PAIRS, -1)
-        for index, command in enumerate(self.commands):
-            for unit in UNITS:
-                pair = unit, command.opcode
-                if unit == command.opcode:
-                    continue
-                conflicts = [
-                    n
-                    for n in range(synced[pair] + 1, index)
-                    if self.commands[n].opcode == unit and command.conflicts(self.commands[n])
-                ]
-                if conflicts:
-                    synced[pair] = conflicts[-1]
-                    _add(self.commands[conflicts[-1]], "post", PAIRS[pair])
-                    _add(command, "wait", PAIRS[pair])
-        setting = {f"value_{semaphore}": 0 for semaphore in range(8)} | {f"value_{SLOT_FREE}": self.slots}
-        program = [encode(Opcode.SET, mask=0xFF, **setting)]
-        return program + [encode(command.opcode, **command.fields) for command in self.commands]
+        """The program as 256-bit numbers."""
+        return [command.bits() for command in self.commands]
 
 
-def _add(command: Command, name: str, semaphore: int) -> None:
-    command.fields[name] = command.fields.get(name, 0) | 1 << semaphore
+def _block(base: int, pitch: int, rows: int, words: int) -> Iterator[int]:
+    return (base + i * pitch + n for i in range(rows) for n in range(words))
+
+
+def _places(what: str, addresses: range | Iterator[int]) -> Places:
+    return frozenset((what, address) for address in addresses)

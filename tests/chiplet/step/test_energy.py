@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chiplet.graph.vector_work import VectorWork
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import (
     Events,
@@ -45,7 +46,7 @@ def test_buffer_accesses_of_a_gemm() -> None:
 
 
 def test_vector_work_counts_all_dies() -> None:
-    vector = VectorStep("softmax", 10.0, 5, 80.0)
+    vector = VectorStep("softmax", 10.0, VectorWork(1.0, 1.0, 5.0, 8.0), 80.0)
     events = operation_events(Operation("x", vectors=(vector,)), PACKAGE.die)
     assert (events.vector_operations, events.sram_bytes) == (400.0, 640.0)
 

@@ -36,11 +36,11 @@ def run(signals: dict[str, str], commands: list[Command], *, words: int = 1, fir
     return die_events(sorted(changes, key=lambda change: change[0]), commands, command_words=words)
 
 
-LOAD, STORE = OBSERVED_UNITS[2], OBSERVED_UNITS[3]
+LOAD, STORE = OBSERVED_UNITS[2], OBSERVED_UNITS[-1]
 COMMANDS = [
-    Command(Opcode.LOAD, {"target": 1, "rows": 2, "cols": 3, "words": 1, "wait": 0b101}),
-    Command(Opcode.STORE, {"rows": 2, "panels": 1, "last_cols": 1}),
-    Command(Opcode.LOAD, {"rows": 2, "cols": 3, "words": 1}),
+    Command(Opcode.LOAD, {"rows": 2, "words": 1, "wait_0": 5}),
+    Command(Opcode.STORE, {"rows": 2, "words": 1}),
+    Command(Opcode.LOAD, {"rows": 2, "words": 1}),
 ]
 
 
@@ -70,8 +70,8 @@ def test_commands_and_what_is_done_for_them() -> None:
         ("stalled: memory request", 4, 5),
     ]
     (first, second) = (e for e in events if e.get("cat") == "command")
-    assert first["args"].items() >= {"index": 0, "target": "weight", "rows": 2, "wait": [0, 2]}.items()
-    assert second["args"].items() >= {"index": 2, "target": "activation", "post": []}.items()
+    assert first["args"].items() >= {"index": 0, "rows": 2, "wait_0": 5}.items()
+    assert second["args"].items() >= {"index": 2, "post_0": 0}.items()
 
 
 def test_reads_of_the_program() -> None:
@@ -124,7 +124,7 @@ def test_no_cycle_is_lost_or_told_twice(taken: dict[str, str], busy: str, stall:
         counter_signal("store_stall_request"): stall,
         **taken,
     }
-    commands = [Command(Opcode.STORE, {"rows": 1, "panels": 1, "last_cols": 1})] * 12
+    commands = [Command(Opcode.STORE, {"rows": 1, "words": 1})] * 12
     events = run(signals, commands, first=first)
     for kind, drawn in (("busy", busy), ("stall", stall)):
         cycles = [c for _, start, stop in spans(events, "store unit", kind) for c in range(start, stop)]

@@ -24,7 +24,7 @@ def test_each_command_of_an_engine_has_a_unit() -> None:
         for side in Side:
             (unit,) = (u for u in units(engine=True) if u.carries_out(opcode, {"side": side}))
             assert unit.name == f"{opcode.name} {side.name}".lower()
-    assert [u.name for u in units(engine=True) if u.carries_out(Opcode.LOAD, {"target": 0})] == ["load unit"]
+    assert [u.name for u in units(engine=True) if u.carries_out(Opcode.LOAD, {})] == ["load unit"]
 
 
 @pytest.mark.parametrize("engine", [False, True])

@@ -102,7 +102,7 @@ def test_lines_of_five_dies(op: LineOp, algorithm: Algorithm, flits: int) -> Non
 def test_long_chunks_that_go_straight_on_around_a_ring_would_stand_still(
     op: LineOp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rule of :func:`nop.forwarding.forwarding`: what fits no queue goes through the exchange buffer."""
+    """The rule of :func:`nop.forwarding.forwarding`: what fits no queue goes through the scratchpad."""
     request = run(op, "ring", "1x5", "row", LONG, **SLOW_ADDERS).request
     monkeypatch.setattr(line_commands, "QUEUED_FLITS", LONG)
     with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):

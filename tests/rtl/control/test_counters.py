@@ -15,8 +15,16 @@ from rtl.interface.register_map import (
     CONTROL,
     COUNTER_BITS,
     COUNTERS,
+    ENGINE_COUNTERS,
+    ERROR,
+    MEMORY_LAST,
+    POST,
+    POST_HIGH,
     PROGRAM,
+    REGISTERS,
     STATUS,
+    WAITING,
+    WATCHDOG,
     counter_address,
 )
 from tests.rtl.harness import read_register, signal, simulate, write_register
@@ -47,8 +55,8 @@ def run(bench: Callable[[Any, Registers], Awaitable[None]]) -> None:
 
 
 def test_addresses_do_not_overlap() -> None:
-    addresses = [CONTROL, STATUS, PROGRAM, COMMANDS]
-    for name in COUNTERS:
+    addresses = [address for address, _ in REGISTERS.values()]
+    for name in (*COUNTERS, *ENGINE_COUNTERS):
         addresses += [counter_address(name), counter_address(name) + 1]
     assert len(set(addresses)) == len(addresses)
     assert max(addresses) < 1 << 8
@@ -92,8 +100,8 @@ def test_counters_count_while_a_program_runs_and_clear_at_its_start() -> None:
             await ctx.tick()
             ctx.set(dut.host.write, 0)
             assert not ctx.get(dut.start)
-            for cycle in range(200):
-                ctx.set(dut.running, running := int(cycle < 150))
+            for cycle in range(60):
+                ctx.set(dut.running, running := int(cycle < 45))
                 for name in EVENTS:
                     most = (1 << MACS_BITS) - 1 if name == "macs" else 1
                     amount = coin.randint(0, most) if cycle > 5 else 0
@@ -158,5 +166,67 @@ def test_a_start_while_a_program_runs_does_nothing() -> None:
         ctx.set(dut.host.write, 0)
         ctx.set(dut.running, 0)
         assert await read_counter(ctx, dut, "cycles") == 8
+
+    run(bench)
+
+
+def test_what_the_error_monitor_shows_can_be_read() -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        ctx.set(dut.error_code, 5)
+        ctx.set(dut.error_unit, 17)
+        ctx.set(dut.error_count, 3)
+        ctx.set(dut.waiting, 1 << 16 | 2)
+        assert await read(ctx, dut, ERROR) == 3 << 16 | 17 << 8 | 5
+        assert await read(ctx, dut, WAITING) == 1 << 16 | 2
+
+    run(bench)
+
+
+def test_the_last_memory_word_is_the_last_of_all_after_a_reset() -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        assert ctx.get(dut.memory_last) == await read(ctx, dut, MEMORY_LAST) == 0xFFFF_FFFF
+        await write(ctx, dut, MEMORY_LAST, 99)
+        assert ctx.get(dut.memory_last) == await read(ctx, dut, MEMORY_LAST) == 99
+
+    run(bench)
+
+
+def test_software_posts_all_semaphores_but_number_0() -> None:
+    dut = Registers(macs_bits=MACS_BITS, engine=True)
+
+    async def bench(ctx: Any) -> None:
+        for address, expected in ((POST, 0xFFFF_FFFE), (POST_HIGH, 0xFFFF_FFFF << 32)):
+            ctx.set(dut.host.address, address)
+            ctx.set(dut.host.write_data, 0xFFFF_FFFF)
+            ctx.set(dut.host.write, 1)
+            assert ctx.get(dut.post) == expected
+            await ctx.tick()
+        ctx.set(dut.host.write, 0)
+        assert ctx.get(dut.post) == 0
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("event", ["load_words", "array_busy", "commands_out", "vector_busy"])
+def test_the_watchdog_expires_only_without_progress(event: str) -> None:
+    async def bench(ctx: Any, dut: Registers) -> None:
+        ctx.set(dut.running, 1)
+        for _ in range(30):  # off after a reset
+            await ctx.tick()
+            assert not ctx.get(dut.expired)
+        ctx.set(dut.running, 0)
+        await write(ctx, dut, WATCHDOG, 6)
+        assert await read(ctx, dut, WATCHDOG) == 6
+        ctx.set(dut.running, 1)
+        for cycle in range(42):
+            ctx.set(signal(dut, event), cycle % 6 == 5)
+            await ctx.tick()
+            assert not ctx.get(dut.expired)
+        ctx.set(signal(dut, event), 0)
+        ctx.set(dut.load_busy, 1)  # no progress
+        for _ in range(6):
+            assert not ctx.get(dut.expired)
+            await ctx.tick()
+        assert ctx.get(dut.expired)
 
     run(bench)

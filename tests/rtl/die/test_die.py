@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, scratchpad_depth
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec
 from cosim.golden.interpreter import Interpreter
 from cosim.program.command import Command
 from rtl.die.die import Die
 from rtl.die.die_map import die_map
 from rtl.emit.emitter import Emitted, emit
-from rtl.interface.isa import Opcode, decode, encode
+from rtl.interface.isa import decode
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
 from tests.rtl.harness import PythonMemory, read_register, simulate, write_register
 from tests.rtl.programs import Programmer
@@ -59,10 +59,9 @@ class Host:
     ) -> None:
         self.die, self.memory, self.coin = die, memory, Random(seed)
         self.dut = Die(die=die, memory=memory, nop=nop)
-        self.exchange_words = scratchpad_depth(die, memory, nop) if nop else 0
         word = memory.word_bytes
         self.words = {address: self.coin.getrandbits(8 * word) for address in range(DATA_WORDS)}
-        self.model = Interpreter(die=die, memory=memory, words=DATA_WORDS, exchange_words=self.exchange_words)
+        self.model = Interpreter(die=die, memory=memory, words=DATA_WORDS)
         for address, value in self.words.items():
             self.model.write_memory(address, value.to_bytes(word, "little"))
         self.port = PythonMemory(self.words, word_bytes=word, stall=stall, latency=latency, seed=seed)
@@ -112,15 +111,14 @@ class Host:
         )
 
 
-DIES: list[tuple[int, int, Dtype, int]] = [
-    (1, 1, "int8", 1),
-    (1, 3, "int8", 4),
-    (3, 1, "int8", 2),
-    (5, 3, "int8", 3),
-    (2, 3, "int8", 1),
-    (3, 2, "bf16", 1),
-    (1, 2, "bf16", 2),
-    (4, 4, "int8", 1),
+DIES: list[tuple[int, int, Dtype, int, int, bool]] = [
+    (1, 1, "int8", 1, 0, False),
+    (1, 3, "bf16", 4, 1, False),
+    (3, 1, "int8", 2, 2, True),
+    (5, 3, "bf16", 3, 3, False),
+    (2, 3, "int8", 1, 0, True),
+    (3, 2, "bf16", 1, 1, True),
+    (4, 4, "bf16", 2, 2, False),
 ]
 
 
@@ -128,25 +126,21 @@ PORTS = [(4, 0.0, 2, 4, 2), (8, 0.3, 5, 1, 2), (32, 0.0, 20, 32, 4), (64, 0.5, 2
 """Word bytes, chance of a stall, latency, reads in flight, and depth of the command queues."""
 
 
-@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), DIES)
-@pytest.mark.parametrize("ports", [0, 1])
-def test_random_programs(
-    rows: int,
-    cols: int,
-    dtype: Dtype,
-    stages: int,
-    ports: int,
-) -> None:
-    word_bytes, stall, latency, outstanding, queue_depth = PORTS[2 * ports + (rows + cols) % 2]
+@pytest.mark.parametrize(("rows", "cols", "dtype", "stages", "ports", "engine"), DIES)
+def test_random_programs(rows: int, cols: int, dtype: Dtype, stages: int, ports: int, engine: bool) -> None:
+    word_bytes, stall, latency, outstanding, queue_depth = PORTS[ports]
     die = die_spec(rows, cols, dtype, stages, queue_depth=queue_depth)
+    die = die.model_copy(update={"scratchpad_bytes": 64 * word_bytes})
     memory = MemorySpec(word_bytes=word_bytes, outstanding=outstanding)
-    host = Host(die, memory, stall=stall, latency=latency, seed=rows * 100 + cols * 10 + word_bytes)
+    nop = NopSpec(flit_bits=32) if engine else None
+    seed = rows * 100 + cols * 10 + word_bytes
+    host = Host(die, memory, stall=stall, latency=latency, seed=seed, nop=nop)
 
     async def bench(ctx: Any) -> None:
         # The second program finds the die as the first one left it.
         for _ in range(2):
             programmer = Programmer(die, memory, DATA_WORDS, host.coin)
-            programmer.write(30)
+            programmer.write(20)
             program = programmer.program()
             host.model.counters.clear()
             await host.start(ctx, program)
@@ -156,39 +150,6 @@ def test_random_programs(
             host.check(await host.counters(ctx))
 
     host.run(bench)
-
-
-ENGINES = [(3, 2, "bf16", 8, 0.0), (1, 1, "int8", 4, 0.3), (2, 3, "int8", 32, 0.3), (4, 4, "bf16", 16, 0.0)]
-
-
-@pytest.mark.parametrize(("rows", "cols", "dtype", "word_bytes", "stall"), ENGINES)
-def test_random_programs_with_an_exchange_buffer(
-    rows: int, cols: int, dtype: Dtype, word_bytes: int, stall: float
-) -> None:
-    """Words and sums go through it; in the end all of it is stored."""
-    die = die_spec(rows, cols, dtype, 1).model_copy(update={"scratchpad_bytes": 512})
-    memory = MemorySpec(word_bytes=word_bytes, outstanding=4)
-    nop = NopSpec(flit_bits=32)
-    host = Host(die, memory, stall=stall, latency=4, seed=rows * 10 + word_bytes, nop=nop)
-    depth = host.exchange_words
-    per_word = word_bytes // die.element_bytes
-
-    async def bench(ctx: Any) -> None:
-        for _ in range(2):
-            programmer = Programmer(die, memory, DATA_WORDS, host.coin, exchange=depth)
-            whole = {"exchange": 1, "rows": depth, "address": 3}
-            loading = [encode(Opcode.LOAD, **whole, pitch=1, cols=per_word, words=1, memory_pitch=1)]
-            programmer.write(30)
-            storing = [encode(Opcode.STORE, **whole, panels=1, last_cols=1)]
-            for program in (loading, programmer.program(), storing):
-                host.model.counters.clear()
-                await host.start(ctx, program)
-                await ctx.tick().until(host.dut.done)
-                assert await host.read(ctx, STATUS) == 2
-                host.model.run([Command(*decode(command)) for command in program])
-                host.check(await host.counters(ctx))
-
-    host.run(bench, cycles=200_000)
 
 
 def test_a_word_that_is_no_command_stops_the_die() -> None:

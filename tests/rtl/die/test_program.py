@@ -68,6 +68,9 @@ def operands(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """A, B, sums to begin with, and their result."""
     rng = np.random.default_rng(m * k * n)
+    a: NDArray[Any]
+    b: NDArray[Any]
+    s: NDArray[Any]
     if dtype == "int8":
         a, b = (rng.integers(-128, 128, size, dtype=np.int8) for size in ((m, k), (k, n)))
         s = rng.integers(-(1 << 31), 1 << 31, (m, n), dtype=np.int32)

@@ -6,6 +6,7 @@ import pytest
 
 from chiplet.graph.pass_cycles import pass_cycles
 from chiplet.graph.vector_pass import PassOperand, VectorPass
+from rtl.vector.vector_shape import VectorShape
 from rtl.vector.vector_unit import VectorUnit
 from tests.rtl.vector.passes import placed_pass, run_passes
 
@@ -14,24 +15,25 @@ COLUMN, ROW = PassOperand(spread="column"), PassOperand(spread="row")
 
 
 @pytest.mark.parametrize(
-    "work",
+    ("work", "lanes", "function_lanes", "stages"),
     [
-        VectorPass(MATRIX, MATRIX, op1="add"),
-        VectorPass(MATRIX, MATRIX, BF16, op1="mul", op2="add", result="bf16"),
-        VectorPass(MATRIX, COLUMN, ROW, op1="sub", function="exp", op2="mul"),
-        VectorPass(BF16, reduction="sum", result=None),
+        (VectorPass(MATRIX, MATRIX, op1="add"), 4, 4, 1),
+        (VectorPass(MATRIX, MATRIX, BF16, op1="mul", op2="add", result="bf16"), 2, 2, 1),
+        (VectorPass(MATRIX, COLUMN, ROW, op1="sub", function="exp", op2="mul"), 2, 1, 3),
+        (VectorPass(MATRIX, COLUMN, ROW, op1="sub", function="exp", op2="mul"), 2, 2, 2),
+        (VectorPass(BF16, reduction="sum", result=None), 4, 1, 4),
     ],
 )
-@pytest.mark.parametrize(("lanes", "function_lanes", "stages"), [(2, 1, 3), (4, 4, 1)])
 def test_a_beat_a_cycle(work: VectorPass, lanes: int, function_lanes: int, stages: int) -> None:
     word_bytes, rows, cols = 16, 3, 21
-    dut = VectorUnit(
+    shape = VectorShape(
         depth=4096,
         word_bytes=word_bytes,
         lanes=lanes,
         function_lanes=function_lanes,
         adder_stages=stages,
     )
+    dut = VectorUnit(shape=shape)
     runs = [
         placed_pass(
             work, rows=rows, cols=cols, lanes=lanes, word_bytes=word_bytes, base=512 * n, seed=n, post_1=3
