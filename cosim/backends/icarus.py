@@ -14,7 +14,8 @@ import cocotb_tools.config
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.log import last_line
-from cosim.backends.process import TIMESCALE, run_simulator
+from cosim.backends.process import run_simulator
+from rtl.emit.emitter import TIMESCALE
 from rtl.processes.child_process import run_child
 from rtl.processes.temporary import temporary_folder
 

@@ -14,10 +14,7 @@ from cosim.backends.base import SimulationError
 from cosim.backends.log import check_results
 from rtl.processes.child_process import run_child
 
-__all__ = ["TIMESCALE", "run_simulator", "shared_python"]
-
-TIMESCALE = ("1ns", "1ps")
-"""Unit and precision of the time in a simulation."""
+__all__ = ["run_simulator", "shared_python"]
 
 
 def shared_python() -> str:

@@ -21,9 +21,10 @@ import cocotb_tools.config
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
 from cosim.backends.log import last_line
-from cosim.backends.process import TIMESCALE, run_simulator
+from cosim.backends.process import run_simulator
 from cosim.backends.verilator_program import VerilatorProgram, find_verilator
 from cosim.backends.visible import visible_names
+from rtl.emit.emitter import TIMESCALE
 from rtl.processes.child_process import run_child
 
 __all__ = ["Verilator"]

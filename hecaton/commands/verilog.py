@@ -47,9 +47,9 @@ def verilog(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Write a compute die, or with --package a package of dies, as Verilog: one module a file, a file list, and a JSON
-    map of registers, counters, commands and signals, for a package also of its dies and IO dies. The same
-    configuration gives the same bytes.
+    """Write a compute die, or with --package a package of dies, as Verilog: one module a file, a file list, waivers for
+    Verilator's lint, and a JSON map of registers, counters, commands and signals, for a package also of its dies and IO
+    dies. The same configuration gives the same bytes.
 
     The configuration starts from the preset bench.
     """
@@ -83,6 +83,7 @@ def verilog(
             "seconds": round(emitted.seconds, 3),
             "map": str(output / f"{emitted.top}.json"),
             "file_list": str(output / f"{emitted.top}.f"),
+            "lint_waivers": str(output / f"{emitted.top}.vlt"),
         }
         out.result(
             data,

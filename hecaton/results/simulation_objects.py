@@ -40,6 +40,8 @@ class VerilogFiles(TypedDict):
         File with registers, counters, commands and signals by name.
     file_list
         File that lists the modules in the order of their use.
+    lint_waivers
+        Settings of Verilator: what its lint finds although it is meant, with the reasons.
     """
 
     top: str
@@ -49,6 +51,7 @@ class VerilogFiles(TypedDict):
     seconds: float
     map: str
     file_list: str
+    lint_waivers: str
 
 
 class CalibrationRun(TypedDict):

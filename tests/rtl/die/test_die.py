@@ -217,28 +217,6 @@ def test_icarus_has_nothing_to_say(rows: int, cols: int, dtype: Dtype, stages: i
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
-VERILATOR_KINDS = {
-    # Yosys drops the zeros in front of numbers and the carry out of sums: operands are as wide as they need be.
-    "WIDTH", "WIDTHEXPAND", "WIDTHTRUNC",
-    # Carries out of sums, and the parts of commands and control words that a module passes on.
-    "UNUSEDSIGNAL",
-    # All modules are in one file here.
-    "DECLFILENAME",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES)
-def test_verilator_finds_nothing_but_widths(
-    rows: int, cols: int, dtype: Dtype, stages: int, tmp_path: Path
-) -> None:
-    source = tmp_path / "die.v"
-    emitted = verilog(rows, cols, dtype, stages=stages)
-    source.write_text(emitted.text)
-    run = _tool("verilator", "--lint-only", "-Wall", "-Wno-fatal", "--top-module", emitted.top, str(source))
-    assert run.returncode == 0
-    assert set(re.findall(r"%(?:Warning-|Error-?)(\w*)", run.stderr)) <= VERILATOR_KINDS
-
-
 @pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES[1:3])
 def test_yosys_reads_it_without_a_warning(
     rows: int, cols: int, dtype: Dtype, stages: int, tmp_path: Path

@@ -304,7 +304,7 @@ def test_files_map_and_list(tmp_path: Path) -> None:
     emitted = emit(Chain(length=2), out, configuration=configuration, map={"counters": {"cycles": 0}})
     assert [path.name for path in emitted.files] == [f"{module}.v" for module in emitted.modules]
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        ["chain.f", "chain.json", *(path.name for path in emitted.files)]
+        ["chain.f", "chain.json", "chain.vlt", *(path.name for path in emitted.files)]
     )
     assert (out / "chain.f").read_text().split() == [path.name for path in emitted.files]
     assert "\n".join(path.read_text() for path in emitted.files) == emitted.text
@@ -339,7 +339,7 @@ def test_bytes_are_the_same_in_every_process(tmp_path: Path) -> None:
         )
         contents.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 8
+    assert len(contents[0]) == 9
 
 
 @pytest.mark.parametrize("length", [1, 3])

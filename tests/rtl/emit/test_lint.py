@@ -1,0 +1,125 @@
+"""Verilator's lint finds nothing beside the waivers, and no combinational loop goes through any module."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Cat, Module
+from amaranth.lib.wiring import In, Out
+
+from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
+from cosim.backends.verilator_program import packaged_path
+from rtl.block import Block, place
+from rtl.die.die import Die
+from rtl.emit.emitter import Emitted, emit
+from rtl.emit.lint_waivers import WITHOUT_PROCASSINIT, lint_waivers
+from rtl.lib.rotate import Rotate
+from rtl.package.package import Package
+from rtl.processes.child_process import run_child
+from tests.rtl.loops import combinational_loops
+
+DIE = DieSpec(rows=3, cols=2)
+MACRO = DIE.model_copy(update={"sram": "macro"})
+
+LOOP = pytest.mark.xfail(
+    strict=True,
+    reason="the store unit asks the exchange buffer for a word when its request is taken: valid depends on ready",
+)
+KINDS = (
+    "die",
+    "macro die",
+    pytest.param("die with engine", marks=LOOP),
+    pytest.param("package", marks=LOOP),
+)
+"""The kinds of output."""
+
+
+def top(kind: str) -> Block:
+    if kind == "package":
+        system = SystemSpec(
+            die=DIE, memory=MemorySpec(), nop=NopSpec(), link=LinkSpec(), package=PackageSpec(rows=1, cols=1)
+        )
+        return Package(system=system)
+    nop = NopSpec() if kind == "die with engine" else None
+    return Die(die=MACRO if kind == "macro die" else DIE, memory=MemorySpec(), nop=nop)
+
+
+@cache
+def emitted(kind: str, folder: Path) -> Emitted:
+    return emit(top(kind), folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("verilog")
+
+
+def verilators() -> list[list[str | Path]]:
+    """Commands of the Verilators that are here."""
+    commands: list[list[str | Path]] = []
+    packaged = packaged_path()
+    if packaged is not None:
+        commands.append([packaged])
+    if shutil.which("verilator"):
+        known = run_child(["verilator", "--lint-only", "-Wno-PROCASSINIT", "--version"]).code == 0
+        commands.append(["verilator", *(() if known else (f"-D{WITHOUT_PROCASSINIT}",))])
+    return commands
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_verilator_finds_nothing_beside_the_waivers(kind: str, folder: Path) -> None:
+    out = folder / kind.replace(" ", "_")
+    name = emitted(kind, out).top
+    # Without a Verilator there is nothing to hold it to: the loops are found by the other test.
+    assert verilators() or kind in ("die", "macro die")
+    for command in verilators():
+        root = {"VERILATOR_ROOT": str(Path(command[0]).parents[1])} if command[0] == packaged_path() else {}
+        lint = [*command, "--lint-only", "-Wall", "--top-module", name, f"{name}.vlt", "-f", f"{name}.f"]
+        run = run_child(lint, folder=out, variables=root)
+        assert re.findall("%(?:Warning|Error).*", run.output + run.errors) == []
+        assert run.code == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_loop_goes_through_the_modules(kind: str, folder: Path) -> None:
+    design = emitted(kind, folder / kind.replace(" ", "_"))
+    assert combinational_loops(design) == []
+
+
+class _Loop(Block):
+    """An output that depends on itself through a second module."""
+
+    def __init__(self) -> None:
+        super().__init__({"i": In(2), "o": Out(2)})
+
+    @property
+    def block_name(self) -> str:
+        return "loop"
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        stage = Rotate(lanes=2, width=1)
+        place(m, platform, "stage", stage)
+        m.d.comb += [stage.i.eq(Cat(self.i[0], stage.o[0])), stage.amount.eq(self.i[1]), self.o.eq(stage.o)]
+        return m
+
+
+def test_a_loop_is_seen() -> None:
+    (loop,) = combinational_loops(emit(_Loop(), None))
+    assert loop == ["o"]
+
+
+def test_each_waiver_has_a_reason() -> None:
+    text = lint_waivers("// head\n", ["sram_8x4", "sram_16x2"])
+    assert text.startswith("// head\n")
+    assert re.findall(r'^lint_off -rule UNDRIVEN -file "(.*)"$', text, re.MULTILINE) == [
+        "*sram_16x2.v",
+        "*sram_8x4.v",
+    ]
+    for block in text.split("\n\n")[1:]:
+        assert re.match(r"// [^\n]+\.\n(`ifndef \w+\n)?lint_off ", block)
+    assert "UNDRIVEN" not in lint_waivers("// head\n", [])
