@@ -114,7 +114,7 @@ def test_a_reset_in_any_cycle_leaves_nothing_behind(step: int) -> None:
     top.domains.sync = domain = ClockDomain()
     top.submodules.dut = dut
     port = PythonMemory(words, word_bytes=32, stall=0.0, latency=7, seed=3)
-    lengths = []
+    lengths: list[int] = []
 
     async def bench(ctx: Any) -> None:
         cycles = 0
