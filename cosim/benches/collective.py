@@ -72,7 +72,7 @@ async def run_collective(dut: Any) -> None:
     dut.host_all.value = 1
     await write_register(dut, PROGRAM, 0)
     # A link that dies is found long before the watchdog ends the run.
-    await set_limits(dut, memory_words=len(dut.node_0.memory.contents), most_cycles=4 * job.most_cycles)
+    await set_limits(dut, memory_words=job.memory_words, most_cycles=4 * job.most_cycles)
     await write_register(dut, CONTROL, 1)
     dut.host_all.value = 0
     ended = (RisingEdge(dut.done), RisingEdge(dut.error))

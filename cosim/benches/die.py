@@ -46,7 +46,7 @@ async def run_program(dut: Any) -> None:
     await release_reset(dut)
     dut.memory_reseed.value = 0
     observer = Observer(dut, job.observed)
-    await set_limits(dut, memory_words=len(contents), most_cycles=job.most_cycles)
+    await set_limits(dut, memory_words=job.memory_words, most_cycles=job.most_cycles)
     await write_register(dut, PROGRAM, job.program_address)
     await write_register(dut, COMMANDS, job.commands)
     await write_register(dut, CONTROL, 1)

@@ -49,11 +49,10 @@ async def run_programs(dut: Any) -> None:
     await release_reset(dut)
     dut.memory_reseed.value = 0
     observer = Observer(dut, job.observed)
-    words = min(len(contents) for contents in memories.values())
     phases = []
     for number, phase in enumerate(job.phases):
         save_progress(folder, number)
-        phases.append(await _run_phase(dut, phase, job.counts, words))
+        phases.append(await _run_phase(dut, phase, job.counts, job.memory_words))
 
     for number, region in enumerate(job.results):
         contents = memories[region.io_die]

@@ -46,6 +46,8 @@ class ProgramJob(Job):
     ----------
     word_bytes
         Width of the memories.
+    memory_words
+        Words of each memory: a die that wants one beyond them stops with an error.
     latency, interval, stall, seed
         Settings of the memories, see :class:`rtl.bench.memory.BenchMemory`.
     observed
@@ -53,6 +55,7 @@ class ProgramJob(Job):
     """
 
     word_bytes: int
+    memory_words: int
     latency: int
     interval: int
     stall: int

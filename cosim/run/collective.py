@@ -200,6 +200,7 @@ class PreparedCollective:
         def write_inputs(folder: Path, observed: list[str]) -> None:
             CollectiveJob(
                 word_bytes=memory.word_bytes,
+                memory_words=MAX_COMMANDS * memory.command_words,
                 banks=scratchpad_banks(memory, nop),
                 commands=[len(program) for program in programs],
                 words=initial.shape[1] * 4 // memory.word_bytes,

@@ -206,6 +206,7 @@ def _job(request: GemmRequest, program: GemmProgram, observed: list[str]) -> Die
     memory = request.memory
     return DieJob(
         word_bytes=memory.word_bytes,
+        memory_words=bench_depth(program.memory_words),
         program_address=program.program_address,
         commands=len(program.commands),
         result_address=program.y.address,

@@ -130,6 +130,7 @@ class PreparedPackage:
                 save_image(folder / die.io_die, die.image)
             PackageJob(
                 word_bytes=memory.word_bytes,
+                memory_words=bench_depth(self.memory_words),
                 contents={io_die: contents_name(io_die) for io_die in io_dies},
                 counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
                 phases=self.phases,

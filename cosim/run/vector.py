@@ -206,6 +206,7 @@ def _job(request: VectorRequest, made: DieVectorProgram, predicted: float, obser
     most_cycles = int(4 * predicted / (1 - request.stall) ** 2) + 10_000
     return DieJob(
         word_bytes=memory.word_bytes,
+        memory_words=bench_depth(made.memory_words),
         program_address=made.program_address,
         commands=len(made.commands),
         result_address=made.result_address,

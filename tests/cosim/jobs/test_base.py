@@ -14,7 +14,14 @@ from cosim.jobs.mesh import LinkJob
 from cosim.jobs.package import PackageJob, Phase, Program, Region
 from cosim.jobs.traffic import TrafficJob
 
-MEMORY: dict[str, Any] = {"word_bytes": 8, "latency": 20, "interval": 4, "stall": 65535, "seed": 1 << 31}
+MEMORY: dict[str, Any] = {
+    "word_bytes": 8,
+    "memory_words": 64,
+    "latency": 20,
+    "interval": 4,
+    "stall": 65535,
+    "seed": 1 << 31,
+}
 LINKS = LinkJob(links=4, registers={"burst": 3}, cut_link=None, cut_cycle=0, dead_cycles=90)
 
 

@@ -56,6 +56,8 @@ def record(request: GemmRequest) -> GemmRecord:
         predicted_cycles=99,
         predicted_array_cycles=50,
         utilization=0.8,
+        total_utilization=0.4,
+        spent={"ideal": 40.0, "fill": 60.0},
         mismatches=0,
         counters={"cycles": 100},
         commands=5,
