@@ -35,15 +35,14 @@ class _Stream(NamedTuple):
 class _UnitTask(NamedTuple):
     """One chunk in the commands of a unit.
 
-    ``chunk`` is None if the unit takes any chunk that arrives. ``begins``: the chunk is the first of a command, which
-    the unit is handed in cycle ``handed``. For a send unit: the ``target``, whether dies on the way take a ``copy``,
+    ``chunk`` is None if the unit takes any chunk that arrives. ``begins``: the chunk is the first of a command. For a
+    send unit: the ``target``, whether dies on the way take a ``copy``,
     and whether the chunk ``comes`` from another die.
     """
 
     part: int
     chunk: int | None
     begins: bool
-    handed: float
     target: int = -1
     copy: bool = False
     comes: bool = False
@@ -100,7 +99,6 @@ def predict_line(
     terms: NopTerms | None = None,
     *,
     queued_flits: int,
-    handed: Callable[[int, int], float] | None = None,
 ) -> float:
     """Cycles from the first flit that leaves an engine to the last one that enters an engine; 0 for one die.
 
@@ -116,9 +114,6 @@ def predict_line(
         Cycles of the parts; those of the design unless given.
     queued_flits
         Flits that wait in a receive unit to go on.
-    handed
-        Cycle, counted from the first flit, in which a unit is handed a command of an all-reduce's second part: a
-        function of the die's place and of the command's number at that die, both from 0. Never late by default.
 
     Raises
     ------
@@ -135,9 +130,9 @@ def predict_line(
     if nodes == 1:
         return 0.0
     line_at_work = _LineSimulation(nodes, flits, per_word, terms or NopTerms(), queued_flits)
-    for number, part in enumerate(parts(op)):
+    for part in parts(op):
         how = forwarding(op, part, algorithm, flits, queued_flits)
-        line_at_work.add_part(line(part, nodes, algorithm), how, handed if number else None)
+        line_at_work.add_part(line(part, nodes, algorithm), how)
     return line_at_work.run()
 
 
@@ -167,9 +162,7 @@ class _LineSimulation:
         self._numbers = count()
         self._last = 0.0
 
-    def add_part(
-        self, schedule: CollectiveSchedule, how: Forwarding, handed: Callable[[int, int], float] | None
-    ) -> None:
+    def add_part(self, schedule: CollectiveSchedule, how: Forwarding) -> None:
         """Give all units their commands for a schedule, which starts when the previous ones have ended."""
         part = len(self._forwardings)
         self._forwardings.append(how)
@@ -180,11 +173,6 @@ class _LineSimulation:
             comes = {t.chunk for t in coming}
             if len({t.sender for t in coming}) > 1:
                 self._between.add(place)
-            commands = count()
-
-            def at(place: int = place, commands: count[int] = commands) -> float:
-                return -inf if handed is None else handed(place, next(commands))
-
             for up in (True, False):
                 ways = [t for t in leaving if (t.receiver > place) == up]
                 tasks = self._senders[place, up].tasks
@@ -196,18 +184,17 @@ class _LineSimulation:
                     ]
                     if targets:
                         target = max(targets) if up else min(targets)
-                        tasks.append(_UnitTask(part, place, True, at(), target, True))
+                        tasks.append(_UnitTask(part, place, True, target, True))
                     continue
                 for number, transfer in enumerate(ways):
                     chunk, target = transfer.chunk, transfer.receiver
-                    given = -inf if number else at()
-                    tasks.append(_UnitTask(part, chunk, not number, given, target, False, chunk in comes))
+                    tasks.append(_UnitTask(part, chunk, not number, target, False, chunk in comes))
             for up in (True, False):
                 chunks = [t.chunk for t in coming if (t.sender < place) == up]
                 tasks = self._receivers[place, up].tasks
                 for number, chunk in enumerate(chunks):
                     known = None if how == "copied" else chunk
-                    tasks.append(_UnitTask(part, known, not number, -inf if number else at()))
+                    tasks.append(_UnitTask(part, known, not number))
 
     def run(self) -> float:
         """Simulate; return the last cycle in which a flit arrived."""
@@ -222,9 +209,9 @@ class _LineSimulation:
         """Schedule an action; a late one runs after all others of its cycle."""
         heapq.heappush(self._events, (time, late, next(self._numbers), what))
 
-    def _go(self, unit: _Unit, task: _UnitTask) -> float:
-        """Cycle in which the command that starts with this task asks for its semaphores."""
-        return max(unit.over, task.handed + 1) + self._terms.command_cycles
+    def _go(self, unit: _Unit) -> float:
+        """Cycle in which the next command asks for its semaphores."""
+        return unit.over + self._terms.command_cycles
 
     def _offer(self, side: Direction) -> None:
         """Let a send unit ask for its link if its next chunk has arrived."""
@@ -241,7 +228,7 @@ class _LineSimulation:
             ready = self._there[task.part, place, task.chunk]
         first = unit.free
         if task.begins:
-            go = self._go(unit, task)
+            go = self._go(unit)
             if task.part and not task.comes:
                 if place not in self._whole:
                     return
@@ -301,7 +288,7 @@ class _LineSimulation:
         adds = self._adds[task.part]
         ready = unit.free
         if task.begins:
-            ready = self._go(unit, task) + (terms.send_cycles if adds else terms.pass_cycles)
+            ready = self._go(unit) + (terms.send_cycles if adds else terms.pass_cycles)
         first, last = max(came.first, ready), came.last
         # Sums of the die's own chunk that arrive from both sides.
         meets = adds and chunk == place and place in self._between

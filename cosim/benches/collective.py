@@ -15,6 +15,7 @@ from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
 from cosim.benches.host import (
     clear,
+    post_semaphores,
     read_counters,
     read_selected,
     read_words,
@@ -74,7 +75,7 @@ async def run_collective(dut: Any) -> None:
     # A link that dies is found long before the watchdog ends the run.
     await set_limits(dut, memory_words=job.memory_words, most_cycles=4 * job.most_cycles)
     await write_register(dut, CONTROL, 1)
-    dut.host_all.value = 0
+    opening = cocotb.start_soon(_open_gates(dut, job))
     ended = (RisingEdge(dut.done), RisingEdge(dut.error))
     if links is not None and links.cut_link is not None:
         await First(*ended, ClockCycles(dut.clk, max(1, links.cut_cycle)))
@@ -82,6 +83,7 @@ async def run_collective(dut: Any) -> None:
     await RisingEdge(dut.clk)
     if not (dut.done.value or dut.error.value):
         await First(*ended, Timer(CLOCK_NS * job.most_cycles, unit="ns"))
+    await opening
     await RisingEdge(dut.clk)
     if links is not None and dut.error.value:
         await ClockCycles(dut.clk, links.dead_cycles)  # until both ends know
@@ -102,6 +104,14 @@ async def run_collective(dut: Any) -> None:
     MeshCounters(nodes=tuple(counters), links=tuple(link_counters), state=state).save(folder)
     if job.observed:
         save_changes(folder, observer.changes)
+
+
+async def _open_gates(dut: Any, job: CollectiveJob) -> None:
+    """Post the gates of all dies, while writes go to all of them; then let writes go to one again."""
+    if job.posts:
+        await ClockCycles(dut.clk, max(1, job.post_after))
+        await post_semaphores(dut, job.posts)
+    dut.host_all.value = 0
 
 
 def _words(dut: Any, node: int, job: CollectiveJob) -> list[Any]:

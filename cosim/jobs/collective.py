@@ -23,6 +23,8 @@ class CollectiveJob(MeshJob, ProgramJob):
         Number of commands of each die; every program begins at word 0 of the die's memory.
     words
         Words of each scratchpad that are written before the run, and read after it.
+    posts, post_after
+        Semaphores that the host posts on all dies in the same cycle, and cycles from the start to that cycle.
     most_cycles
         Cycles after which the bench gives up.
     link_counters
@@ -32,6 +34,8 @@ class CollectiveJob(MeshJob, ProgramJob):
     banks: int
     commands: list[int]
     words: int
+    posts: int
+    post_after: int
     most_cycles: int
     link_counters: list[str] = field(default_factory=list)
 

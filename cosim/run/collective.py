@@ -43,6 +43,9 @@ __all__ = [
 
 MAX_COMMANDS = 64
 """Commands for which the memory of a die has room."""
+SETTLING = 32
+"""Cycles in which a die that has read its program hands out the commands, and all send units get their first word,
+even if all of them want the same bank of the scratchpad."""
 
 
 def bench_die(die: DieSpec) -> DieSpec:
@@ -195,7 +198,8 @@ class PreparedCollective:
         request = self.request
         memory, nop = request.memory, request.nop
         initial, expected, defined = scratchpads(request, self.lines)
-        programs = mesh_programs(self.lines, request.rows, request.cols)
+        programs, gates = mesh_programs(self.lines, request.rows, request.cols)
+        commands = max(map(len, programs))
 
         def write_inputs(folder: Path, observed: list[str]) -> None:
             CollectiveJob(
@@ -204,6 +208,11 @@ class PreparedCollective:
                 banks=scratchpad_banks(memory, nop),
                 commands=[len(program) for program in programs],
                 words=initial.shape[1] * 4 // memory.word_bytes,
+                posts=gates,
+                # Dies whose memories stall begin when their commands are there.
+                post_after=0
+                if request.stall
+                else SETTLING + commands * memory.command_words + memory.latency_cycles,
                 latency=memory.latency_cycles,
                 interval=1,
                 stall=stall_threshold(request.stall),
@@ -246,7 +255,7 @@ class PreparedCollective:
             raise SimulationError(f"collective: the dies are {counters.state} after {cycles} cycles")
         return CollectiveRecord(
             **measured_fields(request, self.lines, counters.nodes, results, expected, defined),
-            commands=max(map(len, programs)),
+            commands=commands,
             link_totals=totals,
             **simulated.provenance,
         )

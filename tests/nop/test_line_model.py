@@ -94,13 +94,6 @@ def test_two_adder_stages_cost_a_cycle_at_each_die_of_a_sum() -> None:
     assert two - one == 4  # four dies between the ends
 
 
-def test_commands_that_come_late_hold_up_the_second_part() -> None:
-    late = predict_line("all-reduce", 3, "chain", 4, 4, handed=lambda _place, _number: 1000.0)
-    assert late > 1000
-    alone = predict_line("reduce-scatter", 3, "chain", 4, 4, handed=lambda _place, _number: 1000.0)
-    assert alone == predict_line("reduce-scatter", 3, "chain", 4, 4)
-
-
 @pytest.mark.parametrize("name", ["nodes", "flits", "per_word"])
 def test_sizes_below_one_are_refused(name: str) -> None:
     sizes = {"nodes": 2, "flits": 2, "per_word": 2} | {name: 0}

@@ -43,6 +43,8 @@ LINKS = LinkJob(links=4, registers={"burst": 3}, cut_link=None, cut_cycle=0, dea
             banks=2,
             commands=[3, 0],
             words=3,
+            posts=6,
+            post_after=5,
             most_cycles=100,
             link_job=LINKS,
             link_counters=["sent"],

@@ -203,9 +203,9 @@ def test_dies_that_do_not_end_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     programs = mesh_programs
 
     def shorter(*arguments: Any) -> Any:
-        all_programs = programs(*arguments)
+        all_programs, gates = programs(*arguments)
         all_programs[1].pop()  # nobody takes what arrives
-        return all_programs
+        return all_programs, gates
 
     monkeypatch.setattr(collective, "mesh_programs", shorter)
     with pytest.raises(SimulationError, match=r"^collective: the dies are stuck after \d+ cycles"):
