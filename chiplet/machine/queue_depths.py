@@ -15,4 +15,4 @@ COMMANDS_WAITING = 2
 
 QUEUED_FLITS = 16
 """Flits that wait in a receive unit to go on. A chunk of no more than these never holds up the link that it arrived by.
-Longer ones last longer than a way through the exchange buffer."""
+Longer ones last longer than a way through the scratchpad."""

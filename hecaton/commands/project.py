@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.terminal.options import AsJson, MachineOptions
+from hecaton.terminal.options import AsJson, Explain, MachineOptions
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import MethodOptions, OptimizerName, StepOptions
 from hecaton.terminal.subcommand import subcommand
@@ -74,10 +74,7 @@ def project(
             help="Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
         ),
     ] = None,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Print every term of the result: formula, operands, unit and status."),
-    ] = False,
+    explain: Explain = False,
     ablate: Annotated[
         bool,
         typer.Option(

@@ -22,6 +22,10 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else, on stdout.")
 ]
 
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Print what the result is made of, each part with its name.")
+]
+
 _SEED = typer.Option("--seed", parser=integer(0), metavar="N", help="Seed of all random choices.")
 Seed = Annotated[int, _SEED]
 OptionalSeed = Annotated[int | None, _SEED]

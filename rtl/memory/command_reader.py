@@ -11,7 +11,7 @@ from rtl.interface.isa import LAYOUTS, Opcode
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphoreWaitPort, semaphore_mask
 from rtl.lib.queue import Queue
-from rtl.memory.word_reader import WORD_BLOCK, WordReader
+from rtl.memory.scratchpad_reader import WORD_BLOCK, ScratchpadReader
 
 __all__ = ["CommandReader"]
 
@@ -71,7 +71,7 @@ class CommandReader(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = WordReader(depth=self._depth, word_bytes=self._word_bytes)
+        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes)
         begun = Queue(width=self._layout.size, depth=UNDER_WAY)
         place(m, platform, "reader", reader)
         place(m, platform, "commands", begun)

@@ -17,7 +17,7 @@ from rtl.compute.accumulator import AccumulatorWritePort
 from rtl.interface.isa import COUNT_BITS, FEED_SUMS
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
-from rtl.memory.word_reader import WORD_BLOCK, WordReader
+from rtl.memory.scratchpad_reader import WORD_BLOCK, ScratchpadReader
 
 __all__ = ["FeedSumsUnit"]
 
@@ -69,8 +69,8 @@ class FeedSumsUnit(Block):
 
     @property
     def block_name(self) -> str:
-        die = self._die
-        return f"feed_sums_unit_{die.cols}x{die.accumulator_depth}_{self._depth}x{self._word_bytes}"
+        sums = f"{self._die.cols}x{self._die.accumulator_depth}"
+        return f"feed_sums_unit_{sums}_{self._depth}x{self._word_bytes}"
 
     @property
     def observed(self) -> bool:
@@ -82,7 +82,7 @@ class FeedSumsUnit(Block):
         word_sums = self._word_bytes // SUM_BYTES
         offset_bits = exact_log2(word_sums)
         row_words = -(-(cols + word_sums - 1) // word_sums)
-        reader = WordReader(depth=self._depth, word_bytes=self._word_bytes)
+        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 

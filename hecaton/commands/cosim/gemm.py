@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from hecaton.commands.cosim.measured import show_record
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, load_calibration
+from hecaton.terminal.options import AsJson, CalibrationFile, Explain, MachineOptions, load_calibration
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import GemmOptions, RunOptions
 from hecaton.terminal.subcommand import subcommand
@@ -46,7 +46,7 @@ def gemm(
     *,
     workload: GemmOptions,
     run: RunOptions,
-    explain: Annotated[bool, typer.Option("--explain", help="show what the cycles were spent on")] = False,
+    explain: Explain = False,
     calibration: CalibrationFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,

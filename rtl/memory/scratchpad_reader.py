@@ -1,4 +1,4 @@
-"""Word reader: reads the words of a block out of the scratchpad ahead of time and offers them one by one."""
+"""Scratchpad reader: reads the words of a block out of the scratchpad ahead of time and offers them one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
 from rtl.memory.block_addresses import BlockAddresses
 
-__all__ = ["WORD_BLOCK", "WordReader"]
+__all__ = ["WORD_BLOCK", "ScratchpadReader"]
 
 WORD_BLOCK = data.StructLayout(
     {"base": BUFFER_ADDRESS_BITS, "pitch": BUFFER_ADDRESS_BITS, "rows": COUNT_BITS, "words": COUNT_BITS}
@@ -25,7 +25,7 @@ SPARE = 2
 """Words read ahead that hide cycles in which the bank serves another port."""
 
 
-class WordReader(Block):
+class ScratchpadReader(Block):
     """Reads blocks, a word in each cycle in which its bank is free and there is room for it.
 
     Parameters
@@ -50,7 +50,7 @@ class WordReader(Block):
     """
 
     def __init__(self, *, depth: int, word_bytes: int, latency: int = 1) -> None:
-        check_integers("word reader", minimum=1, depth=depth, word_bytes=word_bytes, latency=latency)
+        check_integers("scratchpad reader", minimum=1, depth=depth, word_bytes=word_bytes, latency=latency)
         self._depth, self._word_bytes, self._latency = depth, word_bytes, latency
         super().__init__(
             {
@@ -68,7 +68,7 @@ class WordReader(Block):
 
     @property
     def block_name(self) -> str:
-        name = f"word_reader_{self._depth}x{self._word_bytes}"
+        name = f"scratchpad_reader_{self._depth}x{self._word_bytes}"
         return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     def elaborate(self, platform: object) -> Module:
