@@ -108,7 +108,9 @@ class Channel(Block):
             m.d.sync += random.eq(next_random(m, "random", random))
 
         blank = Signal(STALL_BITS)  # cycles of the stall that are left
-        drawn, first, pattern = Signal(BURST_BITS + 1), Signal(range(self._wires)), Signal(self._wires)
+        drawn = Signal(BURST_BITS + 1)
+        first = Signal(range(self._wires))
+        pattern = Signal(self._wires)
         m.d.comb += [
             drawn.eq(((low[16 : 16 + BURST_BITS] & self.faults.burst) << 1) | 1),
             first.eq((low[:16] * self._wires) >> 16),

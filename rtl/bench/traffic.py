@@ -129,8 +129,10 @@ class TrafficNode(Block):
         counts = {name: Signal(64, name=name) for name in TRAFFIC_COUNTERS}
         m.d.comb += self.value.eq(Array(counts.values())[self.select])
 
-        arrivals, targets = Signal(32, init=1), Signal(32, init=1)
-        early, late = Signal(32), Signal(32)  # waiting flits: unmeasured ones, and measured ones behind them
+        arrivals = Signal(32, init=1)
+        targets = Signal(32, init=1)
+        early = Signal(32)  # waiting flits that are not measured
+        late = Signal(32)  # measured ones, behind them
         sent = Signal()
         m.d.comb += [
             self.generates.eq(self.run & (arrivals[:16] < self.rate)),

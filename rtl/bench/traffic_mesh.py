@@ -99,7 +99,8 @@ class TrafficMesh(Block):
         m = Module()
         mesh, nodes = self._mesh, self._nodes
         now = Signal(TIME_BITS)
-        run, measure = Signal(), Signal()
+        run = Signal()
+        measure = Signal()
         generated = Signal(64)
         place(m, platform, "mesh", mesh)
         m.d.comb += [

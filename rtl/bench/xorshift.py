@@ -15,7 +15,8 @@ def next_random(m: Module, name: str, random: Signal) -> Value:
     """
     width = len(random)
     left, right, last = _SHIFTS[width]
-    spread, mixed = Signal(width, name=f"{name}_spread"), Signal(width, name=f"{name}_mixed")
+    spread = Signal(width, name=f"{name}_spread")
+    mixed = Signal(width, name=f"{name}_mixed")
     m.d.comb += [
         spread.eq(random ^ (random << left)[:width]),
         mixed.eq(spread ^ (spread >> right)),

@@ -261,7 +261,8 @@ class AccumulatorBuffer(Block):
         waits, sums, written = [], [], []
         asked = Signal()  # a row of which not every column is known to have read its sum
         start = Signal()
-        address, held = Signal.like(self.read.address), Signal.like(self.read.address)
+        address = Signal.like(self.read.address)
+        held = Signal.like(self.read.address)
         for c in range(self._cols):
             column = AccumulatorColumn(
                 dtype=self._dtype, stages=self._stages, depth=self._depth, macro=self._macro

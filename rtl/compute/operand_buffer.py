@@ -119,7 +119,8 @@ class OperandBank(Block):
 
         sram = Sram(width=self._width, depth=self._depth, macro=self._macro)
         place(m, platform, "sram", sram)
-        lane, element = Signal.like(self.column_rotate), Signal.like(self.write_rotate)
+        lane = Signal.like(self.column_rotate)
+        element = Signal.like(self.write_rotate)
         m.d.comb += [
             lane.eq(behind(self.column_rotate)),
             # Lanes that are 0 are not read: they may lie behind the last address.

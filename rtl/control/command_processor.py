@@ -163,17 +163,18 @@ class CommandProcessor(Block):
         if self._engine:
             m.d.comb += semaphores.posts[0].eq(self.host_post)
 
-        begin, command_out = Signal(), Signal()
+        begins = Signal()
+        command_out = Signal()
         present = Signal()  # a command is here to be handed out
         command = reader.command.payload
         opcode = HEADER(command[: HEADER.size]).opcode
         m.d.comb += [
-            begin.eq(self.start & ~self.running & ~self.stop),
-            reader.start.eq(begin),
+            begins.eq(self.start & ~self.running & ~self.stop),
+            reader.start.eq(begins),
             reader.address.eq(self.address),
             reader.commands.eq(self.commands),
             reader.command.ready.eq(command_out),
-            semaphores.clear.eq(begin),
+            semaphores.clear.eq(begins),
             self.available.eq(semaphores.available),
             self.overflow.eq(semaphores.overflow),
             present.eq(self.running & reader.command.valid),
@@ -222,7 +223,7 @@ class CommandProcessor(Block):
         ]
         with m.If(command_out):
             m.d.sync += to_do.eq(to_do - 1)
-        with m.If(begin):
+        with m.If(begins):
             m.d.sync += [self.running.eq(1), self.done.eq(0), to_do.eq(self.commands)]
         with m.Elif(self.stop):
             m.d.sync += self.running.eq(0)
@@ -235,7 +236,8 @@ class CommandProcessor(Block):
     ) -> tuple[Signal, Signal]:
         """Carry out a SET, one semaphore in each cycle; return whether it is one, and whether it is over."""
         setting = SET(command[: SET.size])
-        is_set, over = Signal(name="is_set"), Signal(name="set_over")
+        is_set = Signal(name="is_set")
+        over = Signal(name="set_over")
         place_number = Signal(range(SET_PLACES))
         numbers = Array([*(setting[f"semaphore_{n}"] for n in range(SET_PLACES)), 0])
         values = Array(setting[f"value_{n}"] for n in range(SET_PLACES))

@@ -66,7 +66,10 @@ class ProgramReader(Block):
         held = Signal(range(COMMANDS_AHEAD + 1))  # commands on their way or in the queue
         in_flight = Signal(range(COMMAND_READS + 1))  # words
         request = Signal(request_layout(self._memory.word_bytes))
-        sent, asked, left, got = Signal(), Signal(), Signal(), Signal()
+        sent = Signal()
+        asked = Signal()
+        left = Signal()
+        got = Signal()
         m.d.comb += [
             request.tag.eq(1),
             request.address.eq(address),

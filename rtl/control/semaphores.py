@@ -108,7 +108,8 @@ class Semaphores(Block):
             nexts.append(_named(m, f"next_{bit}", values[bit] ^ change))
             change = _named(m, f"change_{bit}", change & (values[bit] ^ down))
 
-        kept, given = Signal(SEMAPHORES), Signal(SEMAPHORES)
+        kept = Signal(SEMAPHORES)
+        given = Signal(SEMAPHORES)
         m.d.comb += [
             given.eq(semaphore_mask(self.set_number)),
             kept.eq(Mux(self.clear, 0, ~given)),

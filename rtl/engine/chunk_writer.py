@@ -103,7 +103,8 @@ class ChunkWriter(Block):
         )
         words = Queue(width=request.size, depth=WAITING)
         place(m, platform, "words", words)
-        put, given = Signal(request), request(words.o.payload)
+        put = Signal(request)
+        given = request(words.o.payload)
         first = Mux(self.by_source, self.base + self.source * self.pitch, start)
         m.d.comb += [
             whole.eq(tail | (index == per_word - 1)),

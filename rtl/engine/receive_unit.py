@@ -101,8 +101,10 @@ class ReceiveUnit(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         command = Signal(RECEIVE)
-        active, started = Signal(), Signal()
-        go, over = Signal(), Signal()
+        active = Signal()
+        started = Signal()
+        go = Signal()
+        over = Signal()
         chunks = Signal(COUNT_BITS)  # that are not whole yet
         forwarded = Signal(COUNT_BITS)  # of these, how many go on
         to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
@@ -114,11 +116,18 @@ class ReceiveUnit(Block):
 
         # To write or pass on: the flit as it came, or its sum; and whether it ends a chunk.
         value = Signal(self._nop.flit_bits + 1)
-        valid, ready, last, final = Signal(), Signal(), Signal(), Signal()
-        adding, more = Signal(), Signal()
+        valid = Signal()
+        ready = Signal()
+        last = Signal()
+        final_chunk = Signal()
+        adding = Signal()
+        more = Signal()
         joins = Signal()  # the chunk that comes is added to what is handed over
         may_add, summed = self._elaborate_adders(m, platform, reader, adding, more, joins, ready)
-        forwards, sends, hands, writes = Signal(), Signal(), Signal(), Signal()
+        forwards = Signal()
+        sends = Signal()
+        hands = Signal()
+        writes = Signal()
         onward_valid = Signal()
         onward_ready, onward_over, onward_empty = self._elaborate_onward(
             m, platform, Cat(value, hands, command.turn), onward_valid
@@ -126,7 +135,8 @@ class ReceiveUnit(Block):
         writer = ChunkWriter(die=self._die, nop=self._nop, memory=self._memory)
         place(m, platform, "writer", writer)
         connect(m, writer.write, flipped(self.write))
-        post, posted = Signal(WORD_POSTS), WORD_POSTS(writer.written_post)
+        post = Signal(WORD_POSTS)
+        posted = WORD_POSTS(writer.written_post)
         written = [posted[name] for name in WORD_POSTS.members]
         m.d.comb += [
             writer.load.eq(go),
@@ -137,8 +147,8 @@ class ReceiveUnit(Block):
             writer.source.eq(flit.source),
             writer.i.payload.eq(value),
             post.word_post.eq(Mux(forwards | (command.keep == 0), command.word_post, 0)),
-            post.post_0.eq(Mux(final, command.post_0, 0)),
-            post.post_1.eq(Mux(final, command.post_1, 0)),
+            post.post_0.eq(Mux(final_chunk, command.post_0, 0)),
+            post.post_1.eq(Mux(final_chunk, command.post_1, 0)),
             writer.post.eq(post),
             writer.chunk.eq(last),
         ]
@@ -152,7 +162,7 @@ class ReceiveUnit(Block):
                 started
                 & (chunks != 0)
                 & Mux(command.add, summed[0], self.i.valid)
-                & ~(final & ~writes & self.write.valid)
+                & ~(final_chunk & ~writes & self.write.valid)
             ),
             self.i.ready.eq(started & (chunks != 0) & Mux(command.add, may_add, ready)),
             forwards.eq(forwarded != 0),
@@ -164,11 +174,11 @@ class ReceiveUnit(Block):
             ready.eq(
                 (~(sends | hands) | onward_ready)
                 & (~writes | writer.i.ready)
-                & ~(final & ~writes & self.write.valid)
+                & ~(final_chunk & ~writes & self.write.valid)
             ),
-            final.eq(value[-1] & (chunks == 1)),
+            final_chunk.eq(value[-1] & (chunks == 1)),
             last.eq(valid & ready & value[-1]),
-            over.eq(last & final),
+            over.eq(last & final_chunk),
             self.semaphores.wait.eq(
                 Mux(
                     started,
@@ -234,7 +244,8 @@ class ReceiveUnit(Block):
         most = stages + 2
         held = Signal(range(most + 1))  # sums that are in the adders, or wait behind them
         may_add = Signal()
-        take, given = Signal(), Signal()
+        take = Signal()
+        given = Signal()
         kind = Delay(width=2, cycles=stages, reset_less=False)
         place(m, platform, "kind", kind)
         sums = Queue(width=self._nop.flit_bits + 1, depth=most)
@@ -275,7 +286,8 @@ class ReceiveUnit(Block):
         queue = Queue(width=len(entry), depth=QUEUED_FLITS)
         place(m, platform, "onward", queue)
         first = Signal(len(entry), name="onward_first")
-        there, taken = Signal(name="onward_there"), Signal(name="onward_taken")
+        there = Signal(name="onward_there")
+        taken = Signal(name="onward_taken")
         hands, turns = first[-2], first[-1]
         m.d.comb += [
             # An entry enters the queue only if it is not taken at once.

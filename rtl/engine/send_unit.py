@@ -88,12 +88,17 @@ class SendUnit(Block):
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
         command = Signal(SEND)
-        active, started = Signal(), Signal()
+        active = Signal()
+        started = Signal()
         loaded = Signal()  # the reader has begun
         chunks = Signal(COUNT_BITS)  # that have not left yet
         own_left = Signal(COUNT_BITS)  # how many of these are the die's own, out of the scratchpad
-        forwards, coming, coming_ready = Signal(), Signal(), Signal()  # the chunk is one that is forwarded
-        go, sent, over = Signal(), Signal(), Signal()
+        forwards = Signal()  # the chunk is one that is forwarded
+        coming = Signal()
+        coming_ready = Signal()
+        go = Signal()
+        sent = Signal()
+        over = Signal()
         flit = flit_layout(self._nop)
         own, ahead = (self.col, self.row) if self._along_row else (self.row, self.col)
         target = Signal.like(own)

@@ -54,10 +54,14 @@ class SramQueue(Block):
         sram = Sram(width=self._width, depth=words, macro=self._macro)
         place(m, platform, "entries", sram)
         stored = Signal(range(words + 1))
-        head, tail = Signal(range(max(words, 2))), Signal(range(max(words, 2)))
+        head = Signal(range(max(words, 2)))
+        tail = Signal(range(max(words, 2)))
         first = Signal(self._width, reset_less=True)  # an entry that came while none was stored
         from_sram = Signal()
-        put, renew, store, read = Signal(), Signal(), Signal(), Signal()
+        put = Signal()
+        renew = Signal()
+        store = Signal()
+        read = Signal()
         m.d.comb += [
             self.i.ready.eq(stored != words),
             self.o.payload.eq(Mux(from_sram, sram.read_data, first)),

@@ -57,8 +57,10 @@ class Arbiter(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         request = self.memory.request
-        offered, held = Signal(), Signal()
-        chosen, kept = Signal.like(request.payload), Signal.like(request.payload)
+        offered = Signal()
+        held = Signal()
+        chosen = Signal.like(request.payload)
+        kept = Signal.like(request.payload)
         load_turn = Signal()
         pick_load = Signal()
         m.d.comb += [

@@ -58,8 +58,10 @@ class BlockAddresses(Block):
         m = Module()
         pitch = Signal(self._pitch_bits)
         words = Signal(COUNT_BITS)
-        words_left, rows_left = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        row_address, next_row = Signal(self._address_bits), Signal(self._address_bits)
+        words_left = Signal(COUNT_BITS)
+        rows_left = Signal(COUNT_BITS)
+        row_address = Signal(self._address_bits)
+        next_row = Signal(self._address_bits)
         m.d.comb += [
             self.row_begin.eq(words_left == words),
             self.row_end.eq(words_left == 1),

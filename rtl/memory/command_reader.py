@@ -81,7 +81,9 @@ class CommandReader(Block):
 
         prefix = "source" if "source" in self._layout.members else "base"
         pitch = "source_pitch" if prefix == "source" else "pitch"
-        command, waits, go = Signal(self._layout), Signal(), Signal()
+        command = Signal(self._layout)
+        waits = Signal()
+        go = Signal()
         row_wait = Signal.like(command.row_wait)
         rows_wait = Signal()  # the next word needs the semaphore of its row
         block = Signal(WORD_BLOCK)

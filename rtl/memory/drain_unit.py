@@ -101,13 +101,20 @@ class DrainUnit(Block):
 
     def _elaborate_reader(self, m: Module, commands: Queue, rows: Queue) -> Signal:
         """Take commands, wait for the semaphores of each panel, and read its rows; return whether a command is here."""
-        command, active = Signal(DRAIN), Signal()
-        begun, in_panel = Signal(), Signal()  # the semaphores of the command, of the panel are taken
-        panels_left, rows_left = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        panel, following = Signal.like(command.base), Signal.like(command.base)
+        command = Signal(DRAIN)
+        active = Signal()
+        begun = Signal()  # the semaphores of the command are taken
+        in_panel = Signal()  # those of the panel are taken
+        panels_left = Signal(COUNT_BITS)
+        rows_left = Signal(COUNT_BITS)
+        panel = Signal.like(command.base)
+        following = Signal.like(command.base)
         address = Signal(len(command.base) + 1)
         ahead = Signal(range(ROWS_AHEAD + 1))  # rows that were asked for and have not left their queue
-        go, asked, panel_over, last_panel = Signal(), Signal(), Signal(), Signal()
+        go = Signal()
+        asked = Signal()
+        panel_over = Signal()
+        last_panel = Signal()
         m.d.comb += [
             self.semaphores.wait.eq(
                 semaphore_mask(command.panel_wait)
@@ -159,9 +166,11 @@ class DrainUnit(Block):
         word_parts = self._word_bytes // STROBE_BYTES
         part_bits = exact_log2(word_parts)
         row_words = -(-(2 * cols + word_parts - 2) // word_parts)
-        command, following = Signal(DRAIN), DRAIN(commands.o.payload)
+        command = Signal(DRAIN)
+        following = DRAIN(commands.o.payload)
         begun = Signal()
-        panels_left, rows_left = Signal(COUNT_BITS), Signal(COUNT_BITS)  # rows whose words are not complete
+        panels_left = Signal(COUNT_BITS)
+        rows_left = Signal(COUNT_BITS)  # whose words are not complete
         # Place of the panel's first sum in its row, in parts of words, and first word of the row.
         column = Signal(BUFFER_ADDRESS_BITS + part_bits)
         row_address = Signal(BUFFER_ADDRESS_BITS + 1)
@@ -172,7 +181,9 @@ class DrainUnit(Block):
         strobe = Signal(row_words * word_parts)
         address = Signal(BUFFER_ADDRESS_BITS + 1)
         post = Signal.like(self.semaphores.post)  # behind the last word
-        sent, last_word, take_row = Signal(), Signal(), Signal()
+        sent = Signal()
+        last_word = Signal()
+        take_row = Signal()
         m.d.comb += [
             self.beyond.eq(strobe.any() & (address >= self._depth)),
             self.write.valid.eq(strobe.any() & ~self.beyond),
@@ -187,7 +198,9 @@ class DrainUnit(Block):
             self.words.eq(sent),
         ]
 
-        last_panel, last_row, over = Signal(), Signal(), Signal()
+        last_panel = Signal()
+        last_row = Signal()
+        over = Signal()
         m.d.comb += [
             last_panel.eq(panels_left == 1),
             last_row.eq(rows_left == 1),

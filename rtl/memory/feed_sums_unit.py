@@ -86,16 +86,24 @@ class FeedSumsUnit(Block):
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 
-        command, active = Signal(FEED_SUMS), Signal()
-        begun, in_panel = Signal(), Signal()  # the semaphores of the command, of the panel are taken
-        panels_left, rows_left = Signal(COUNT_BITS), Signal(COUNT_BITS)
-        panel, following = Signal.like(command.base), Signal.like(command.base)
+        command = Signal(FEED_SUMS)
+        active = Signal()
+        begun = Signal()  # the semaphores of the command are taken
+        in_panel = Signal()  # those of the panel are taken
+        panels_left = Signal(COUNT_BITS)
+        rows_left = Signal(COUNT_BITS)
+        panel = Signal.like(command.base)
+        following = Signal.like(command.base)
         address = Signal(len(command.base) + 1)
         column = Signal(len(command.source) + offset_bits)  # place of the panel's first sum in its row
         offset = Signal(max(1, offset_bits))
         columns = Signal(range(cols + 1))
         words = Signal(range(row_words + 1))  # of a row of the panel
-        rows_wait, go, last_panel, panel_over, written = Signal(), Signal(), Signal(), Signal(), Signal()
+        rows_wait = Signal()
+        go = Signal()
+        last_panel = Signal()
+        panel_over = Signal()
+        written = Signal()
         block = Signal(WORD_BLOCK)
         m.d.comb += [
             rows_wait.eq(reader.asks & (command.row_wait != 0)),
@@ -129,7 +137,8 @@ class FeedSumsUnit(Block):
         # The words of a row, the last one that came on top.
         row = Signal(row_words * word_sums * 32)
         come = Signal(range(row_words + 1))
-        whole, taken = Signal(), Signal()
+        whole = Signal()
+        taken = Signal()
         m.d.comb += [
             whole.eq(in_panel & (come == words)),
             reader.o.ready.eq(in_panel & ~whole),

@@ -102,7 +102,8 @@ class FeedUnit(Block):
         steps = -(-word_elements // group)
         tail = word_elements - (steps - 1) * group
 
-        command, following = Signal(FEED_ACTIVATION), FEED_ACTIVATION(reader.begun.payload)
+        command = Signal(FEED_ACTIVATION)
+        following = FEED_ACTIVATION(reader.begun.payload)
         begun = Signal()  # the command is being carried out
         step = Signal(range(max(steps, 2)))
         left = Signal(COUNT_BITS)  # elements of the row that are still to come
@@ -110,14 +111,18 @@ class FeedUnit(Block):
         row_lane = Signal(range(lanes))  # bank of the row's first element
         col_lane = Signal(range(lanes))  # j mod B
         row_address = Signal(len(command.base) + 1)
-        address, next_address = Signal(len(command.base) + 1), Signal(len(command.base) + 1)
+        address = Signal(len(command.base) + 1)
+        next_address = Signal(len(command.base) + 1)
 
         count = Signal(range(lanes + 1))
         taken = Signal(range(lanes + 1))
         rotate = Signal(range(2 * lanes))
         advance = Signal(range(2 * lanes))
         split = Signal(range(lanes + 1))
-        write, last_step, last_of_row, over = Signal(), Signal(), Signal(), Signal()
+        write = Signal()
+        last_step = Signal()
+        last_of_row = Signal()
+        over = Signal()
         m.d.comb += [
             last_step.eq(step == steps - 1),
             taken.eq(Mux(last_step, tail, group)),

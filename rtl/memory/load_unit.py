@@ -87,8 +87,10 @@ class LoadUnit(Block):
             place(m, platform, name, block)
 
         # Asking for words: a command begins while the last word of the one before is asked for.
-        command, waits = Signal(LOAD), Signal()
-        go, asked = Signal(), Signal()
+        command = Signal(LOAD)
+        waits = Signal()
+        go = Signal()
+        asked = Signal()
         in_flight = Signal(range(self._memory.outstanding + 1))
         written = Signal()
         request = Signal(request_layout(self._memory.word_bytes))

@@ -78,7 +78,8 @@ class ScratchpadReader(Block):
         block = WORD_BLOCK(self.block.payload)
         most = self._latency + SPARE
         held = Signal(range(most + 1))  # words read, or on their way, that have not been given
-        taken, given = Signal(), Signal()
+        taken = Signal()
+        given = Signal()
         m.d.comb += [
             self.block.ready.eq(~places.busy | (taken & places.last)),
             places.load.eq(self.block.valid & self.block.ready),

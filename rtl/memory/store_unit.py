@@ -78,7 +78,8 @@ class StoreUnit(Block):
         place(m, platform, "targets", targets)
         connect(m, flipped(self.command), reader.command)
         connect(m, reader.read, flipped(self.read))
-        command, following = Signal(STORE), STORE(reader.begun.payload)
+        command = Signal(STORE)
+        following = STORE(reader.begun.payload)
         request = Signal(request_layout(self._memory.word_bytes))
         sent = Signal()
         m.d.comb += [

@@ -94,7 +94,8 @@ class LinkPort(Block):
         )
         turn = Signal()
         # Receiving: the number expected, and that of the oldest flit in the receive buffer.
-        expected, freed = Signal(number), Signal(number)
+        expected = Signal(number)
+        freed = Signal(number)
         wanted = Signal()
 
         frame = Signal(shape.layout)
@@ -175,7 +176,8 @@ class LinkPort(Block):
             m.d.sync += waiting.eq(Mux(self.dead, 0, whole))
             m.d.comb += self.tx.wires.eq(lowest)
             return Const(1)
-        phase, mark = Signal(range(phits)), Signal()
+        phase = Signal(range(phits))
+        mark = Signal()
         starts = Signal()
         m.d.comb += [starts.eq(phase == 0), self.tx.wires.eq(Cat(lowest, mark))]
         m.d.sync += [phase.eq(Mux(phase == phits - 1, 0, phase + 1)), mark.eq(starts & ~self.dead)]
@@ -187,13 +189,16 @@ class LinkPort(Block):
         phits, lanes = self._shape.frame_cycles, self._shape.lane_bits
         crc = Crc(width=self._shape.layout.size)
         place(m, platform, "receive_crc", crc)
-        complete, slipped, good = Signal(), Signal(), Signal()
+        complete = Signal()
+        slipped = Signal()
+        good = Signal()
         if phits == 1:
             whole = self.rx.wires
             m.d.comb += complete.eq(1)
         else:
             earlier = Signal((phits - 1) * lanes, reset_less=True)
-            phase, awaited = Signal(range(phits)), Signal(range(phits))
+            phase = Signal(range(phits))
+            awaited = Signal(range(phits))
             whole = Cat(earlier, self.rx.wires[:lanes])
             m.d.sync += [
                 earlier.eq(whole[lanes:]),

@@ -81,11 +81,15 @@ class OperandReader(Block):
         # Words, row after row; a column and a value are a row of words.
         by_row = Signal()
         across = Signal(COUNT_BITS)  # elements side by side in words
-        words, left, rows_left = Signal(COUNT_BITS), Signal(COUNT_BITS), Signal(COUNT_BITS)
-        row_address, address = Signal(BUFFER_ADDRESS_BITS), Signal(BUFFER_ADDRESS_BITS)
+        words = Signal(COUNT_BITS)
+        left = Signal(COUNT_BITS)
+        rows_left = Signal(COUNT_BITS)
+        row_address = Signal(BUFFER_ADDRESS_BITS)
+        address = Signal(BUFFER_ADDRESS_BITS)
         next_row = Signal(BUFFER_ADDRESS_BITS)
         held = Signal(range(ahead + 1))  # words read, or on their way, that have not been taken
-        asked, given = Signal(), Signal()
+        asked = Signal()
+        given = Signal()
         count = Signal(COUNT_BITS)
         bits = exact_log2(sums)
         m.d.comb += [

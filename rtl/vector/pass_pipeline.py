@@ -72,7 +72,8 @@ class PassPipeline(Block):
         m = Module()
         lanes = self._shape.lanes
         command = VECTOR(self.command)
-        enable, running = Signal(), Signal()
+        enable = Signal()
+        running = Signal()
         with m.If(self.start):
             m.d.sync += running.eq(1)
         with m.Elif(self.over):
@@ -179,11 +180,15 @@ class PassPipeline(Block):
         enters: that it does, the last one of a row, the last one of the pass.
         """
         lanes = self._shape.lanes
-        issue, waits, running = Signal(), Signal(), Signal()
-        rows, left = Signal(COUNT_BITS), Signal(COUNT_BITS)
+        issue = Signal()
+        waits = Signal()
+        running = Signal()
+        rows = Signal(COUNT_BITS)
+        left = Signal(COUNT_BITS)
         turns = lanes // self._shape.function_lanes
         turn = Signal(range(max(turns, 2)))
-        row_end, pass_end = Signal(), Signal()
+        row_end = Signal()
+        pass_end = Signal()
         m.d.comb += [
             waits.eq(running & (turn == 0)),
             issue.eq(waits & enable & readers["a"].valid & (readers["b"].valid | ~joins)),
@@ -223,7 +228,8 @@ class PassPipeline(Block):
     ) -> None:
         """What op1 joins: causal elements and labels are chosen on the way there."""
         offset = command.offset.as_signed()
-        col, diagonal = Signal(COUNT_BITS), Signal(signed(COUNT_BITS + 2))
+        col = Signal(COUNT_BITS)
+        diagonal = Signal(signed(COUNT_BITS + 2))
         with m.If(self.start):
             m.d.sync += [col.eq(0), diagonal.eq(offset)]
         with m.Elif(issue):

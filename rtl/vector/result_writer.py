@@ -97,9 +97,12 @@ class ResultWriter(Block):
             return Mux(bf16, spread["bf16"], spread["fp32"])
 
         word_bits = bits + bits // (8 * STROBE_BYTES)
-        gathered, word = Signal(word_bits), Signal(word_bits)
-        comes, word_end = Signal(), Signal()
-        address, row_address = Signal(BUFFER_ADDRESS_BITS), Signal(BUFFER_ADDRESS_BITS)
+        gathered = Signal(word_bits)
+        word = Signal(word_bits)
+        comes = Signal()
+        word_end = Signal()
+        address = Signal(BUFFER_ADDRESS_BITS)
+        row_address = Signal(BUFFER_ADDRESS_BITS)
         next_row = Signal(BUFFER_ADDRESS_BITS)
         m.d.comb += [
             comes.eq(self.enable & self.valid & (self.result != 0)),
@@ -122,9 +125,11 @@ class ResultWriter(Block):
         # Values of rows, side by side.
         sums = self._word_bytes // 4
         row_slot = Signal(range(max(sums, 2)))
-        row_gathered, row_word = Signal(word_bits), Signal(word_bits)
+        row_gathered = Signal(word_bits)
+        row_word = Signal(word_bits)
         row_place = Signal(BUFFER_ADDRESS_BITS)
-        row_comes, row_word_end = Signal(), Signal()
+        row_comes = Signal()
+        row_word_end = Signal()
         ones = C((1 << 4 // STROBE_BYTES) - 1, 4 // STROBE_BYTES)
         row_placed = [
             Cat(Mux(row_slot == n, value, 0) for n in range(sums)) for value in (self.row_value, ones)
@@ -152,7 +157,9 @@ class ResultWriter(Block):
 
         # One write port: values of rows first.
         outgoing = Signal(len(words.o.payload), reset_less=True)
-        full, free, ending = Signal(), Signal(), Signal()
+        full = Signal()
+        free = Signal()
+        ending = Signal()
         m.d.comb += [
             free.eq(~full | self.write.ready),
             row_words.o.ready.eq(free),

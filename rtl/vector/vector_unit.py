@@ -73,7 +73,9 @@ class VectorUnit(Block):
             connect(m, inner, flipped(outer))
         connect(m, pipeline.write, flipped(self.write))
         command = Signal(VECTOR)
-        active, started, go = Signal(), Signal(), Signal()
+        active = Signal()
+        started = Signal()
+        go = Signal()
         m.d.comb += [
             self.semaphores.wait.eq(
                 Mux(active & ~started, semaphore_mask(command.wait_0, command.wait_1, command.wait_2), 0)

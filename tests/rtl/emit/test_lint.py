@@ -25,16 +25,7 @@ from tests.rtl.loops import combinational_loops
 DIE = DieSpec(rows=3, cols=2)
 MACRO = DIE.model_copy(update={"sram": "macro"})
 
-LOOP = pytest.mark.xfail(
-    strict=True,
-    reason="the store unit asks the exchange buffer for a word when its request is taken: valid depends on ready",
-)
-KINDS = (
-    "die",
-    "macro die",
-    pytest.param("die with engine", marks=LOOP),
-    pytest.param("package", marks=LOOP),
-)
+KINDS = ("die", "macro die", "die with engine", "package")
 """The kinds of output."""
 
 
