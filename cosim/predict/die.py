@@ -15,6 +15,7 @@ from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Stage, Unit
 from cosim.predict.ports import MemoryPortTimes, ScratchpadBanks
+from cosim.predict.sum_reads import PanelReads, SumReads
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from rtl.interface.isa import SEMAPHORES, SET_PLACES, Opcode
@@ -51,18 +52,6 @@ class Timeline:
     array_cycles: float
     load_end: float
     array_end: float
-
-
-@dataclass
-class _Panel:
-    """When the array reads sums of a panel: ``tiles`` times ``rows`` addresses, every ``period`` cycles."""
-
-    start: int
-    tiles: int
-    rows: int
-    period: int
-    base: int
-    reads_first: bool
 
 
 def predict(
@@ -118,7 +107,7 @@ class DieTimes:
         self.load_under_way = BoundedQueue(clock, LOADS_UNDER_WAY)
         self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
         self.drained_rows = BoundedQueue(clock, DRAIN_ROWS_AHEAD, terms.drain_read)
-        self.panels: list[_Panel] = []
+        self.sum_reads = SumReads(die.cols)
         self.array_first: float | None = None
         self.array_end = self.feed_end = self.last_end = 0.0
         self._asked = BoundedQueue(clock, COMMANDS_AHEAD)
@@ -295,14 +284,14 @@ class DieTimes:
                 weights_free = start + (tiles - 1) * period
                 stream_end = start + tiles * period
                 down = terms.operand_read + terms.gemm.drain_per_row * die.rows * die.stages
-                self.panels.append(
-                    _Panel(
-                        round(start + down),
-                        tiles,
-                        fields["m"],
-                        max(1, round(period)),
-                        base,
-                        bool(fields["accumulate"]),
+                self.sum_reads.panels.append(
+                    PanelReads(
+                        start=round(start + down),
+                        tiles=tiles,
+                        rows=fields["m"],
+                        period=max(1, round(period)),
+                        base=base,
+                        reads_first=bool(fields["accumulate"]),
                     )
                 )
                 last_row = (
@@ -321,27 +310,6 @@ class DieTimes:
                 if base == fields["accumulator_wrap"]:
                     base = 0
 
-    def _reads_sums(self, time: int, address: int) -> bool:
-        """Whether column 0 of the array reads a sum of the parity of ``address`` in cycle ``time``."""
-        for panel in reversed(self.panels):
-            if time >= panel.start:
-                tile, slot = divmod(time - panel.start, panel.period)
-                reads = tile < panel.tiles and slot < panel.rows and (tile > 0 or panel.reads_first)
-                return reads and (panel.base + slot - address) % 2 == 0
-        return False
-
-    def _row_read(self, address: int) -> float:
-        """Cycle in which the last column gives its sum of a row for which the drain asks now."""
-        first = int(self.clock.now)
-        latest = first
-        for column in range(self.die.cols):
-            time = first
-            while self._reads_sums(time - column, address):
-                time += 1
-            latest = max(latest, time)
-        # Fractions of a cycle, which fitted terms have, are kept: a fit could not see them otherwise.
-        return self.clock.now + latest - first
-
     def _drain(self, drains: BoundedQueue) -> Unit:
         clock = self.clock
         while True:
@@ -359,7 +327,7 @@ class DieTimes:
                 for row in range(fields["rows"]):
                     yield clock.now + 1
                     yield from self.drained_rows.room()
-                    yield self._row_read(base + row)
+                    yield self.sum_reads.row_read(clock.now, base + row)
                     yield from self.drained_rows.put(None)
                 base += fields["step"]
                 if base == fields["wrap"]:

@@ -125,12 +125,12 @@ class _Scheduler:
         least = row_words(die, memory, shape, tiling)
         totals = (
             sum(
-                self._words(*self._stored(m, k, turned=shape.activation_column))
+                self._words(m, k, turned=shape.activation_column)
                 for ((_, m), _, (_, k)), use in zip(self._blocks, self._a_uses, strict=True)
                 if use.load
             ),
             sum(
-                self._words(*self._stored(k, n, turned=shape.weight_column))
+                self._words(k, n, turned=shape.weight_column)
                 for (_, (_, n), (_, k)), use in zip(self._blocks, self._b_uses, strict=True)
                 if use.load
             ),
@@ -148,6 +148,7 @@ class _Scheduler:
             matrix=self.a,
             staging=a,
             lanes=die.rows,
+            turned=shape.activation_column,
             width=math.lcm(die.rows, self._word_elements),
             per_word=self._word_elements,
             loaded=Semaphore.ACTIVATION_LOADED,
@@ -160,6 +161,7 @@ class _Scheduler:
             matrix=self.b,
             staging=b,
             lanes=die.cols,
+            turned=shape.weight_column,
             width=math.lcm(die.cols, self._word_elements),
             per_word=self._word_elements,
             loaded=Semaphore.WEIGHT_LOADED,
@@ -168,11 +170,8 @@ class _Scheduler:
             free=Semaphore.WEIGHT_FREE,
         )
 
-    @staticmethod
-    def _stored(rows: int, cols: int, *, turned: bool) -> tuple[int, int]:
-        return (cols, rows) if turned else (rows, cols)
-
-    def _words(self, rows: int, cols: int) -> int:
+    def _words(self, rows: int, cols: int, *, turned: bool) -> int:
+        rows, cols = (cols, rows) if turned else (rows, cols)
         return rows * -(-cols // self._word_elements)
 
     def run(self) -> None:
@@ -184,8 +183,7 @@ class _Scheduler:
             If there are more than a program can have.
         """
         if self._slots_wait:
-            fields = {"semaphore_0": Semaphore.SLOT_FREE, "value_0": self._tiling.held}
-            self._append(Command(Opcode.SET, fields))
+            self._append(_command(Opcode.SET, semaphore_0=Semaphore.SLOT_FREE, value_0=self._tiling.held))
         for number in range(len(self._blocks)):
             self._block(number)
         self._flush()
@@ -228,44 +226,25 @@ class _Scheduler:
         for index, (step, loads) in enumerate(zip(steps, plan.loads(steps), strict=True)):
             end = step.k + step.k_size
             regions: list[Region] = []
-            waits = {"wait_0": 0, "wait_1": 0}
             if loads.a_rows:
-                waits["wait_0"] = self._a.fed
-                row, rows, col, cols = loads.a_row, loads.a_rows, step.k, step.k_size
-                if shape.activation_column:
-                    row, rows, col, cols = col, cols, row, rows
                 regions.append(
-                    Region(
-                        feed=self._a,
-                        top=k_start if shape.activation_column else m_start,
-                        left=m_start if shape.activation_column else k_start,
-                        row=row,
-                        rows=rows,
-                        col=col,
-                        cols=cols,
+                    self._a.region(
+                        ((m_start, m), (k_start, k)),
+                        (loads.a_row, loads.a_rows),
+                        (step.k, step.k_size),
                         base=a_use.base,
-                        pitch=k if shape.activation_column else m,
                         wait=a_use.wait and index == 0,
                     )
                 )
             if loads.b_panels:
-                waits["wait_1"] = self._b.fed
-                row, rows = step.k, step.k_size
                 col = loads.b_panel * die.cols
                 cols = min(n, col + loads.b_panels * die.cols) - col
-                if shape.weight_column:
-                    row, rows, col, cols = col, cols, row, rows
                 regions.append(
-                    Region(
-                        feed=self._b,
-                        top=n_start if shape.weight_column else k_start,
-                        left=k_start if shape.weight_column else n_start,
-                        row=row,
-                        rows=rows,
-                        col=col,
-                        cols=cols,
+                    self._b.region(
+                        ((k_start, k), (n_start, n)),
+                        (step.k, step.k_size),
+                        (col, cols),
                         base=b_use.base,
-                        pitch=n if shape.weight_column else k,
                         wait=b_use.wait and index == 0,
                     )
                 )
@@ -284,7 +263,8 @@ class _Scheduler:
                     b=b_use.base,
                     accumulate=k_start > 0 or step.k > 0,
                     last_k=plan.last_k and end == k,
-                    **waits,
+                    wait_0=self._a.fed if loads.a_rows else 0,
+                    wait_1=self._b.fed if loads.b_panels else 0,
                     post_0=self._a.free if done and a_use.free else 0,
                     post_1=self._b.free if done and b_use.free else 0,
                 )

@@ -27,6 +27,8 @@ class OperandFeed:
         Its places in the scratchpad.
     lanes
         Banks of the buffer.
+    turned
+        Whether the operand is stored as the transpose of what the array multiplies.
     width
         Elements at whose multiples a row can be cut: whole words, and whole panels of the buffer.
     per_word
@@ -40,12 +42,49 @@ class OperandFeed:
     matrix: Matrix
     staging: Staging
     lanes: int
+    turned: bool
     width: int
     per_word: int
     loaded: int
     place_free: int
     fed: int
     free: int
+
+    def region(
+        self,
+        block: tuple[tuple[int, int], tuple[int, int]],
+        rows: tuple[int, int],
+        cols: tuple[int, int],
+        *,
+        base: int,
+        wait: bool,
+    ) -> Region:
+        """A part of a block, both as the array multiplies them.
+
+        Parameters
+        ----------
+        block
+            Start and number of the block's rows, then of its columns, in the matrix.
+        rows, cols
+            Start and number of those of the part, in the block.
+        base, wait
+            As in :class:`Region`.
+        """
+        if self.turned:
+            block, rows, cols = block[::-1], cols, rows
+        (top, height), (left, _) = block
+        return Region(
+            feed=self,
+            top=top,
+            left=left,
+            row=rows[0],
+            rows=rows[1],
+            col=cols[0],
+            cols=cols[1],
+            base=base,
+            pitch=height,
+            wait=wait,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

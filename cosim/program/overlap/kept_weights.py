@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.program.command import Command
 from cosim.program.layout import Matrix
-from cosim.program.operand_feed import OperandFeed, Region, feed_in_turn
+from cosim.program.operand_feed import OperandFeed, feed_in_turn
 from cosim.program.shape import Shape
 from cosim.program.staging import Staging
 from rtl.interface.isa import Opcode
@@ -57,6 +57,7 @@ def weight_parts(
         matrix=matrix,
         staging=Staging(base=base, words=words, row_words=least, total=total, places=3),
         lanes=die.cols,
+        turned=shape.weight_column,
         width=width,
         per_word=per_word,
         loaded=loaded,
@@ -67,10 +68,8 @@ def weight_parts(
     parts = []
     for left in range(0, shape.n, width):
         cols = min(width, shape.n - left)
-        area = {"row": 0, "rows": shape.k, "col": left, "cols": cols}
-        if shape.weight_column:
-            area = {"row": left, "rows": cols, "col": 0, "cols": shape.k}
-        region = Region(feed=feed, top=0, left=0, **area, base=0, pitch=matrix.rows, wait=False)
+        whole = ((0, shape.k), (0, shape.n))
+        region = feed.region(whole, (0, shape.k), (left, cols), base=0, wait=False)
         commands = list(feed_in_turn([region]))
         parts.append(WeightPart(panel=left // die.cols, panels=-(-cols // die.cols), commands=commands))
     return parts
