@@ -74,7 +74,7 @@ _FIT: tuple[tuple[LineOp, Algorithm, int, int], ...] = (
     ("reduce-scatter", "chain", 4, 1),
     ("all-gather", "ring", 4, 1),
     ("reduce-scatter", "chain", 4, 24),
-    ("all-reduce", "chain", 4, 64),
+    ("all-reduce", "chain", 4, 2),
 )
 _HOLDOUT: tuple[tuple[LineOp, Algorithm, int, int, int], ...] = (
     ("reduce-scatter", "ring", 3, 40, 1),

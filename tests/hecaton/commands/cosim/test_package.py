@@ -21,7 +21,7 @@ def test_json_and_record(tmp_path: Path) -> None:
     assert set(data) == documented_keys("cosim package")
     assert (data["m"], data["k"], data["n"], data["mesh"], data["form"]) == (3, 5, 4, "1x2", "nn")
     assert data["mismatches"] == 0
-    assert [phase["name"] for phase in data["phases"]] == ["load", "gather", "multiply", "store"]
+    assert [phase["name"] for phase in data["phases"]] == ["gemm"]
     assert data["cycles"] == sum(phase["cycles"] for phase in data["phases"])
     assert data["ideal_cycles"] == -(-3 * 5 * 4 // 8)
     assert sum(die["macs"] for die in data["dies"]) == 3 * 5 * 4
@@ -35,9 +35,9 @@ def test_json_and_record(tmp_path: Path) -> None:
         "mismatches",
         "AXI bytes",
         "io_west_0.reads",
-        "gather",
+        "gemm",
         "(0, 1)",
-        f"{data['cycles']} (ideal 8)",
+        f"{data['cycles']} (predicted {data['predicted_cycles']}, ideal 8)",
     ):
         assert shown in table.stdout
 
@@ -52,7 +52,7 @@ def test_json_and_record(tmp_path: Path) -> None:
         (("--sim", "none"), "--sim none is unknown: must be one of icarus, cxxrtl, verilator"),
         (
             ("--m", "30", "-P", "die.scratchpad_bytes=256"),
-            "a block of 30x5x2 (nn) needs 61 words of a die's exchange buffer: must be at most the 8 of nop.",
+            "package: 30x5x4 (nn): die.scratchpad_bytes must be at least 320, has 256 in use",
         ),
     ],
 )
