@@ -64,120 +64,111 @@ class Drawing:
         return head + "\n".join(self.shapes) + "\n</svg>\n"
 
 
+DIE_UNITS = (
+    (20, "load", "load_unit"),
+    (155, "feed activation", "feed_unit"),
+    (290, "feed weight", "feed_unit"),
+    (425, "feed sums", "feed_sums_unit"),
+    (560, "drain", "drain_unit"),
+    (695, "vector", "vector_unit"),
+    (830, "store", "store_unit"),
+)
+"""Units of a die around the scratchpad: place, name, module."""
+
+
 def die() -> str:
     """The compute die: units, buffers, and what flows between them."""
-    d = Drawing(960, 840, "Compute die: units, buffers, data and commands")
-    d.box(20, 20, 170, 110, ("registers", "start, status, counters", "rtl/control/counters.py"), fill=UNIT)
-    d.box(230, 20, 710, 110, fill=UNIT)
-    d.text(585, 40, "command processor (rtl/control/command_processor.py)", bold=True)
-    for x, lines in (
-        (245, ("fetch", "4 commands ahead")),
-        (390, ("load queue",)),
-        (525, ("array queue",)),
-        (660, ("store queue",)),
-        (795, ("semaphores", "8 counters")),
-    ):
-        d.box(x, 60, 130, 52, lines, fill=STORAGE if "queue" in lines[0] else PLAIN)
+    d = Drawing(970, 800, "Compute die: units, buffers, data and commands")
     d.box(
         20,
-        210,
-        150,
-        290,
-        ("load unit", "reads blocks,", "spreads them over banks", "rtl/memory/load_unit.py"),
+        20,
+        170,
+        110,
+        ("registers", "start, status, errors, counters", "rtl/control/counters.py"),
         fill=UNIT,
     )
+    d.box(230, 20, 720, 110, fill=UNIT)
+    d.text(590, 40, "command processor (rtl/control/command_processor.py)", bold=True)
+    d.box(250, 60, 200, 52, ("fetch", "16 commands ahead"))
+    d.box(490, 60, 200, 52, ("queues", "one a unit"), fill=STORAGE)
+    d.box(730, 60, 200, 52, ("semaphores", "63 counters"))
+    d.arrow((190, 75), (230, 75))
+    d.text(210, 68, "start", size=11)
+    d.arrow((590, 130), (590, 170))
+    d.text(600, 154, "commands to each unit", size=11, anchor="start")
+    d.arrow((830, 130), (830, 170), both=True, dashed=True)
+    d.text(840, 154, "wait, post", size=11, anchor="start")
+    # The array and its buffers.
     d.box(
-        250,
-        210,
-        430,
-        54,
+        155,
+        170,
+        795,
+        44,
         ("array unit", "weight loader and activation streamer: rtl/compute/array_unit.py"),
         fill=UNIT,
     )
+    d.box(155, 250, 120, 70, ("activations", "R banks", "operand_buffer.py"), fill=STORAGE)
+    d.box(290, 250, 120, 70, ("weights", "C banks", "operand_buffer.py"), fill=STORAGE)
+    d.box(480, 250, 190, 70, ("array", "R x C PEs, skew inside", "rtl/compute/array.py"), fill=UNIT)
+    d.box(425, 370, 255, 50, ("accumulator buffer", "rtl/compute/accumulator.py"), fill=STORAGE)
+    d.arrow((215, 214), (215, 250))
+    d.arrow((350, 214), (350, 250))
+    d.text(360, 236, "addresses", size=11, anchor="start")
+    d.arrow((575, 214), (575, 250))
+    d.text(585, 236, "swap, load", size=11, anchor="start")
+    d.arrow((410, 275), (480, 275))
+    d.arrow((255, 320), (255, 340), (445, 340), (445, 300), (480, 300))
+    d.arrow((575, 320), (575, 370))
+    d.text(585, 350, "sums, column c after c cycles", size=11, anchor="start")
+    # Units around the scratchpad.
+    for x, name, module in DIE_UNITS:
+        room = "vector" if name == "vector" else "memory"
+        d.box(x, 460, 120, 54, (name, f"rtl/{room}/", f"{module}.py"), fill=UNIT)
+    d.arrow((215, 460), (215, 320))
+    d.arrow((350, 460), (350, 320))
+    d.arrow((485, 460), (485, 420))
+    d.arrow((620, 420), (620, 460))
+    d.text(495, 444, "rows", size=11, anchor="start")
+    d.text(630, 444, "rows", size=11, anchor="start")
+    d.arrow((80, 514), (80, 560))
+    d.arrow((215, 560), (215, 514))
+    d.arrow((350, 560), (350, 514))
+    d.arrow((485, 560), (485, 514))
+    d.arrow((620, 514), (620, 560))
+    d.arrow((755, 514), (755, 560), both=True)
+    d.arrow((890, 560), (890, 514))
     d.box(
-        790,
-        210,
-        150,
-        290,
-        ("store unit", "reads rows of sums,", "writes them side by side", "rtl/memory/store_unit.py"),
-        fill=UNIT,
-    )
-    d.box(250, 310, 170, 60, ("weight buffer", "C banks: rtl/compute/operand_buffer.py"), fill=STORAGE)
-    d.box(250, 410, 170, 60, ("activation buffer", "R banks: rtl/compute/operand_buffer.py"), fill=STORAGE)
-    d.box(
-        510,
-        310,
-        170,
-        100,
-        ("array", "R x C PEs", "skew inside", "rtl/compute/array.py, rtl/compute/pe.py"),
-        fill=UNIT,
-    )
-    d.box(510, 450, 170, 50, ("accumulator buffer", "rtl/compute/accumulator.py"), fill=STORAGE)
-    d.box(
-        20, 560, 920, 40, ("arbiter: fetch first, load and store in turn (rtl/memory/arbiter.py)",), fill=UNIT
-    )
-    d.arrow((190, 75), (230, 75))
-    d.text(210, 68, "start", size=11)
-    # Commands and semaphores.
-    d.arrow((455, 112), (455, 160), (95, 160), (95, 210))
-    d.arrow((590, 112), (590, 210))
-    d.arrow((725, 112), (725, 160), (850, 160), (850, 210))
-    d.arrow((860, 112), (860, 145), (890, 145), (890, 210), both=True, dashed=True)
-    d.text(902, 172, "wait,", size=11, anchor="start")
-    d.text(902, 186, "post", size=11, anchor="start")
-    d.arrow((640, 210), (640, 145), (830, 145), (830, 112), dashed=True, both=True)
-    d.arrow((130, 210), (130, 185), (660, 185), (660, 135), (810, 135), (810, 112), dashed=True, both=True)
-    # Operands, sums and words.
-    d.arrow((170, 340), (250, 340))
-    d.arrow((170, 440), (250, 440))
-    d.arrow((420, 340), (510, 340))
-    d.text(465, 333, "C weights", size=11)
-    d.arrow((420, 440), (465, 440), (465, 385), (510, 385))
-    d.text(462, 457, "R activations", size=11)
-    d.arrow((335, 264), (335, 310))
-    d.arrow((595, 264), (595, 310))
-    d.text(345, 291, "addresses", size=11, anchor="start")
-    d.text(605, 291, "swap, load", size=11, anchor="start")
-    d.arrow((595, 410), (595, 450))
-    d.text(605, 434, "sums, column c after c cycles", size=11, anchor="start")
-    d.arrow((680, 475), (790, 475))
-    d.text(735, 468, "rows of sums", size=11)
-    d.arrow((70, 500), (70, 560))
-    d.text(62, 535, "reads", size=11, anchor="end")
-    d.arrow((120, 560), (120, 500))
-    d.text(128, 535, "words", size=11, anchor="start")
-    d.arrow((865, 500), (865, 560))
-    d.text(873, 535, "writes", size=11, anchor="start")
-    d.arrow((210, 560), (210, 145), (300, 145), (300, 114), both=True)
-    d.text(218, 535, "commands", size=11, anchor="start")
-    d.arrow((480, 600), (480, 645), both=True)
-    d.text(490, 628, "memory port: requests, and words of reads in order", size=12, anchor="start")
-    # On a die of a package only.
-    d.box(
-        20,
-        645,
-        920,
-        40,
-        ("exchange port: memory, or the exchange buffer (rtl/engine/exchange_port.py)",),
-        fill=UNIT,
-    )
-    d.box(110, 730, 240, 60, ("exchange buffer", "words in banks: rtl/memory/scratchpad.py"), fill=STORAGE)
-    d.box(
-        450,
-        730,
-        490,
         60,
-        ("NoP engine", "a send and a receive unit on each side: rtl/engine/engine.py"),
+        560,
+        850,
+        50,
+        ("scratchpad", "words in banks, a port for each unit: rtl/memory/scratchpad.py"),
+        fill=STORAGE,
+    )
+    # Memory, and the engine of a die of a package.
+    d.box(
+        4, 690, 456, 44, ("arbiter", "fetch first, load and store in turn: rtl/memory/arbiter.py"), fill=UNIT
+    )
+    d.arrow((40, 690), (40, 514))
+    d.text(48, 640, "words", size=11, anchor="start")
+    d.arrow((930, 514), (930, 670), (430, 670), (430, 690))
+    d.text(920, 640, "writes", size=11, anchor="end")
+    d.arrow((12, 690), (12, 145), (350, 145), (350, 112), both=True)
+    d.text(25, 160, "program", size=11, anchor="start")
+    d.arrow((240, 734), (240, 780), both=True)
+    d.text(250, 762, "memory port: requests, and words of reads in order", size=12, anchor="start")
+    d.box(
+        520,
+        690,
+        430,
+        44,
+        ("NoP engine, on a die of a package", "send and receive units: rtl/engine/engine.py"),
         fill=UNIT,
     )
-    d.arrow((230, 685), (230, 730), both=True)
-    d.arrow((350, 760), (450, 760), both=True)
-    d.text(400, 752, "words", size=11)
-    d.arrow((645, 790), (645, 830), both=True)
-    d.text(655, 815, "flits, from and to the router, each side", size=12, anchor="start")
-    d.arrow((60, 685), (60, 830), both=True)
-    d.text(70, 815, "memory port of the die", size=12, anchor="start")
-    d.text(480, 705, "with an engine, on a die of a package", size=12, anchor="start")
+    d.arrow((620, 610), (620, 690), both=True)
+    d.text(630, 640, "words", size=11, anchor="start")
+    d.arrow((735, 734), (735, 780), both=True)
+    d.text(745, 762, "flits, from and to the router, each side", size=12, anchor="start")
     return d.svg()
 
 
