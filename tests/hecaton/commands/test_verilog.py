@@ -32,7 +32,7 @@ def test_a_package_is_written_with_its_file_list_and_map(rows: int, cols: int, t
     assert [Path(name).name for name in data["files"]] == Path(data["file_list"]).read_text().splitlines()
     entries = json.loads(Path(data["map"]).read_text())
     assert len(entries["dies"]) == rows * cols
-    assert set(entries["configuration"]) == {"die", "memory", "nop", "link", "package"}
+    assert set(entries["configuration"]) == {"die", "vector", "memory", "nop", "link", "package"}
     assert entries["configuration"]["package"] == {"rows": rows, "cols": cols, "io": "both"}
 
 
