@@ -27,7 +27,7 @@ def test_groups_of_a_die(scope: str, prefix: str) -> None:
     assert groups.keys() >= {unit.name.replace(" ", "_") for unit in OBSERVED_UNITS}
     assert groups["bench"][0] == Wave(f"{prefix}clk", 1)
     assert Wave(f"{prefix}host_read_data", 32) in groups["bench"]
-    assert Wave(f"{prefix}die.array_unit.weight_loader.needs", 8) in groups["weight_loader"]
+    assert Wave(f"{prefix}die.array_unit.weight_loader.needs", 64) in groups["weight_loader"]
     assert Wave(f"{prefix}die.registers.running", 1) in groups["registers"]
 
 

@@ -36,8 +36,12 @@ DIE = DieSpec(rows=2, cols=2)
     ("opcode", "fields", "message"),
     [
         (Opcode.GEMM, {"m": 65536}, "GEMM.m = 65536 is out of range: must be 1 to 65535"),
-        (Opcode.LOAD, {"cols": 1, "words": 1}, "LOAD.rows = 0 is out of range: must be 1 to 65535"),
-        (Opcode.SET, {"value_8": 0}, "command SET has no field value_8: has wait, post, mask, value_0"),
+        (Opcode.LOAD, {"words": 1}, "LOAD.rows = 0 is out of range: must be 1 to 65535"),
+        (
+            Opcode.SET,
+            {"value_10": 0},
+            "command SET has no field value_10: has wait_0, wait_1, post_0, post_1",
+        ),
     ],
 )
 def test_what_cannot_be_encoded_is_refused(opcode: Opcode, fields: dict[str, int], message: str) -> None:
@@ -46,7 +50,7 @@ def test_what_cannot_be_encoded_is_refused(opcode: Opcode, fields: dict[str, int
 
 
 def test_all_fields_are_those_of_the_layout() -> None:
-    command = Command(Opcode.LOAD, {"words": 3, "rows": 1, "cols": 2})
+    command = Command(Opcode.LOAD, {"words": 3, "rows": 1, "pitch": 2})
     assert list(command.all_fields) == [name for name, _ in LAYOUTS[Opcode.LOAD] if name != "opcode"]
     assert {name: value for name, value in command.all_fields.items() if value} == command.fields
 
@@ -54,7 +58,7 @@ def test_all_fields_are_those_of_the_layout() -> None:
 @pytest.mark.parametrize(("word_bytes", "words"), [(4, 8), (32, 1), (64, 1)])
 def test_an_image_has_whole_words_for_each_command(word_bytes: int, words: int) -> None:
     memory = MemorySpec(word_bytes=word_bytes)
-    commands = [Command(Opcode.SET, {"mask": mask}) for mask in (1, 255)]
+    commands = [Command(Opcode.SET, {"semaphore_0": number, "value_0": 5}) for number in (1, 63)]
     image = program_image(commands, memory)
     assert len(image) == 2 * words * word_bytes
     for number, command in enumerate(commands):
