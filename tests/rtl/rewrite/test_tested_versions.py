@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.backends.rewrite.idle_evaluation import rest_between_edges
+from cosim.backends.rewrite.idle_evaluation import skip_unchanged
 from rtl.emit.emitter import emit
 from rtl.lib.delay import Delay
 from rtl.rewrite.clocked import clocked
@@ -18,7 +18,7 @@ from rtl.rewrite.tested_versions import TESTED_VERSIONS, UntestedVersionError, c
 
 REWRITERS: dict[str, Callable[[], object]] = {
     "clocked registers": lambda: clocked("module m (\n);\nendmodule\n"),
-    "idle evaluations": lambda: rest_between_edges(""),
+    "idle evaluations": lambda: skip_unchanged(""),
     "emitter": lambda: emit(Delay(width=1, cycles=1), None),
 }
 
