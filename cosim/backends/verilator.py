@@ -31,7 +31,16 @@ __all__ = ["Verilator"]
 
 # Tests have the lint, and the Verilog has no delays. Of what is inside, benches see the visible names only:
 # everything else may be optimized.
-ARGUMENTS = ("-Wno-lint", "--no-timing", "--vpi", "--public-depth", "1", "--timescale", "/".join(TIMESCALE))
+ARGUMENTS = (
+    "-Wno-lint",
+    "-Wno-fatal",
+    "--no-timing",
+    "--vpi",
+    "--public-depth",
+    "1",
+    "--timescale",
+    "/".join(TIMESCALE),
+)
 PREFIX = "Vtop"
 MAIN, ROOT, VISIBLE, LOG = "main.cpp", "verilator", "visible.vlt", "build.log"
 RUNTIME = "verilated*.o"
