@@ -29,9 +29,17 @@ from rtl.processes.child_process import run_child
 
 __all__ = ["Verilator"]
 
-# Tests have the lint, and the Verilog has no delays. Of what is inside, benches see the visible names only:
-# everything else may be optimized.
-ARGUMENTS = ("-Wno-lint", "--no-timing", "--vpi", "--public-depth", "1", "--timescale", "/".join(TIMESCALE))
+# Tests have the lint, and the Verilog has no delays. Of what is inside, benches see the visible names only: everything
+# else may be optimized.
+ARGUMENTS = (
+    "-Wno-lint",
+    "--no-timing",
+    "--vpi",
+    "--public-depth",
+    "1",
+    "--timescale",
+    "/".join(TIMESCALE),
+)
 PREFIX = "Vtop"
 MAIN, ROOT, VISIBLE, LOG = "main.cpp", "verilator", "visible.vlt", "build.log"
 RUNTIME = "verilated*.o"
@@ -68,10 +76,9 @@ class Verilator(Backend):
 
     def build(self, design: Design) -> Path:
         program, made_from = self._program(), self._settings()
-        runtime = self.runtime()
         made_from += f" {design.top}\n{visible_names(design)}\n{design.text}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
-        return cached_build(key, lambda folder: _build_model(folder, design, program, runtime))
+        return cached_build(key, lambda folder: _build_model(folder, design, program, self.runtime()))
 
     def runtime(self) -> Path:
         """Folder with the objects that every model is linked with."""

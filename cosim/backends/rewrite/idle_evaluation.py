@@ -88,8 +88,8 @@ def skip_unchanged(source: str) -> str:
 
     def evaluation(match: re.Match[str]) -> str:
         name, body = match.groups()
+        body = body.replace("\tbool posedge_p_clk = this->posedge_p_clk();\n", "", 1)
         text = _direct_reads(classes[name], body, direct, direct[name])
-        text = text.replace("\tbool posedge_p_clk = this->posedge_p_clk();\n", "", 1)
         head = _edge(classes[name]) if name == top else ""
         head += _early_return(classes[name], only_registers=_only_registers(body))
         return f"bool {name}::eval(performer *performer) {{\n{head}{text}}}\n"
@@ -200,9 +200,7 @@ def _early_return(of: _Class, *, only_registers: bool) -> str:
 
 def _only_registers(body: str) -> bool:
     """Whether an ``eval`` has only local values and a block for the edge: between edges it has nothing to do."""
-    logic = _COMMENT.sub("", _EDGE.sub("", body)).replace(
-        "\tbool posedge_p_clk = this->posedge_p_clk();\n", "", 1
-    )
+    logic = _COMMENT.sub("", _EDGE.sub("", body))
     head, end = "\tbool converged = true;\n", "\treturn converged;\n"
     if not (logic.startswith(head) and logic.endswith(end)):
         return False

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from chiplet.machine.vector_specs import VectorSpec
-from cosim.backends.verilator_program import packaged_path
+from cosim.backends.verilator_program import find_verilator, packaged_path
 from rtl.block import Block, place
 from rtl.die.die import Die
 from rtl.emit.emitter import Emitted, emit
@@ -51,28 +51,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("verilog")
 
 
-def verilators() -> list[list[str | Path]]:
-    """Commands of the Verilators that are here."""
-    commands: list[list[str | Path]] = []
-    packaged = packaged_path()
-    if packaged is not None:
-        commands.append([packaged])
+def verilators() -> list[tuple[list[str | Path], dict[str, str]]]:
+    """Commands of the Verilators that are here, and what has to be in the environment of each."""
+    commands: list[tuple[list[str | Path], dict[str, str]]] = []
+    if packaged_path() is not None:
+        packaged = find_verilator()
+        commands.append(([packaged.path], packaged.variables))
     if shutil.which("verilator"):
         known = run_child(["verilator", "--lint-only", "-Wno-PROCASSINIT", "--version"]).code == 0
-        commands.append(["verilator", *(() if known else (f"-D{WITHOUT_PROCASSINIT}",))])
+        commands.append((["verilator", *(() if known else (f"-D{WITHOUT_PROCASSINIT}",))], {}))
     return commands
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_verilator_finds_nothing_beside_the_waivers(kind: str, folder: Path) -> None:
-    if not verilators():
-        pytest.skip("Verilator is not installed")
     out = folder / kind.replace(" ", "_")
     name = emitted(kind, out).top
-    for command in verilators():
-        root = {"VERILATOR_ROOT": str(Path(command[0]).parents[1])} if command[0] == packaged_path() else {}
+    if not verilators():
+        pytest.skip("verilator is not installed")
+    for command, variables in verilators():
         lint = [*command, "--lint-only", "-Wall", "--top-module", name, f"{name}.vlt", "-f", f"{name}.f"]
-        run = run_child(lint, folder=out, variables=root)
+        run = run_child(lint, folder=out, variables=variables)
         assert re.findall("%(?:Warning|Error).*", run.output + run.errors) == []
         assert run.code == 0
 
