@@ -123,6 +123,7 @@ def write_verilog(setup: Setup) -> DemoPart:
     named = {
         f"{emitted.top}.f": "the modules in the order of their use",
         f"{emitted.top}.json": "ports, registers, counters, commands and signals by name",
+        f"{emitted.top}.vlt": "waivers for the lint of Verilator, with their reasons",
     }
     files = [DemoFile(f"verilog/{name}.v", f"module {name}", made_by) for name in reversed(emitted.modules)]
     files += [DemoFile(f"verilog/{name}", what, made_by) for name, what in named.items()]
