@@ -227,6 +227,6 @@ class OperandBuffer(Block):
         ]
         with m.If(reading):
             m.d.sync += self.read_data.eq(
-                read_lanes.o & Cat(mask[lane].replicate(width) for lane in range(lanes))
+                Cat(Mux(mask[lane], read_lanes.o.word_select(lane, width), 0) for lane in range(lanes))
             )
         return m

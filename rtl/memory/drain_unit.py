@@ -264,19 +264,22 @@ class DrainUnit(Block):
         row_words = -(-(2 * cols + word_parts - 2) // word_parts)
         columns = Signal(range(cols + 1))
         kept = Signal(cols)
+        masked = Signal(cols * 32)
         row = Signal(cols * 32)
         m.d.comb += [
             columns.eq(Mux(last_panel, command.last_cols, cols)),
             kept.eq((Const(1, 1) << columns) - 1),
-            row.eq(sums & Cat(bit.replicate(32) for bit in kept)),
+            # A choice for each sum: an AND with a mask as wide as the row would name the bit of each sum 32 times.
+            masked.eq(Cat(Mux(kept[c], sums.word_select(c, 32), 0) for c in range(cols))),
+            row.eq(masked),
         ]
         if self._die.dtype == "bf16":
             rounded = []
             for c in range(cols):
                 rounding = Bf16Rounding()
                 place(m, platform, f"rounding_{c}", rounding)
-                m.d.comb += rounding.i.eq(sums.word_select(c, 32))
-                rounded.append(rounding.o & kept[c].replicate(16))
+                m.d.comb += rounding.i.eq(masked.word_select(c, 32))
+                rounded.append(rounding.o)
             with m.If(cast):
                 m.d.comb += row.eq(Cat(rounded))
 
