@@ -216,7 +216,7 @@ class FunctionLane(Block):
 
         # Round to nearest even.
         up = Mux(value[_GUARD], 1 << _GUARD - 1, (1 << _GUARD - 1) - 1)
-        rounded = wire("rounded", (Cat(value, exponent).as_signed() + up) >> _GUARD)
+        rounded = wire("rounded", (Cat(value, exponent).as_signed() + up)[_GUARD:])
         field = rounded[_FRACTION:].as_signed()
         finite = Mux(field < 1, 0, Mux(field >= 0xFF, _INF, rounded[:31]))
         result = Mux(special, other, Cat(finite[:31], negative))
