@@ -22,6 +22,8 @@ class AxiMemory:
         Contents by word number; words that are missing are 0.
     stall
         Chance that a cycle of a channel takes nothing, and that an answer that could come does not.
+    latency
+        Least cycles from the address of a read to its word.
     refused
         Addresses in bytes that are answered with SLVERR.
     """
@@ -32,6 +34,7 @@ class AxiMemory:
         *,
         memory: MemorySpec,
         stall: float = 0.0,
+        latency: int = 1,
         refused: frozenset[int] = frozenset(),
         seed: int = 0,
     ) -> None:
@@ -40,11 +43,14 @@ class AxiMemory:
         self.reordered = 0
         self._bytes = memory.word_bytes
         self._stall, self._refused = stall, refused
+        self._latency = latency
         self._coin = random.Random(seed)
         self._addresses: list[dict[str, int]] = []
         self._data: list[dict[str, int]] = []
         self._writes: list[tuple[dict[str, int], dict[str, int]]] = []
         self._reads: list[dict[str, int]] = []
+        self._due: list[int] = []
+        self._cycle = 0
 
     def _check_address(self, address: dict[str, int]) -> None:
         assert address["len"] == 0
@@ -86,6 +92,7 @@ class AxiMemory:
                 names = [c + s for c in CHANNELS for s in (*CHANNELS[c], "valid", "ready")]
                 values = await ctx.tick().sample(*(port(name) for name in names))
                 seen = dict(zip(names, values[2:], strict=True))
+                self._cycle += 1
                 for channel in ("ar", "aw", "w"):
                     fields = {name: seen[channel + name] for name in CHANNELS[channel]}
                     if channel in held:
@@ -100,6 +107,8 @@ class AxiMemory:
                     if channel in ("ar", "aw"):
                         assert set(fields) == set(ADDRESS)
                         self._check_address(fields)
+                    if channel == "ar":
+                        self._due.append(self._cycle + self._latency - 1)
                     {"ar": self._reads, "aw": self._addresses, "w": self._data}[channel].append(fields)
                 while self._addresses and self._data:
                     self._writes.append((self._addresses.pop(0), self._data.pop(0)))
@@ -119,8 +128,10 @@ class AxiMemory:
                 self._write(address, word)
                 answers["b"] = {"id": address["id"], "resp": 2 * (address["addr"] in self._refused)}
         if answers["r"] is None:
-            chosen = self._pick(self._reads, [address["id"] for address in self._reads])
+            due = [read for read, cycle in zip(self._reads, self._due, strict=True) if cycle <= self._cycle]
+            chosen = self._pick(due, [address["id"] for address in due])
             if chosen is not None:
+                del self._due[chosen]
                 address = self._reads.pop(chosen)
                 answers["r"] = {
                     "id": address["id"],

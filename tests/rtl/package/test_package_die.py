@@ -6,21 +6,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, Module
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.block import place
 from rtl.interface.flit import RouterPort, flit_layout
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.link_shape import LinkShape
-from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
+from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS, counter_address
+from rtl.network.packet import flits
 from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PackageDie
 from tests.rtl.axi_memory import AxiMemory
 from tests.rtl.harness import read_register, signal, simulate, write_register
 
-DIE = DieSpec(rows=1, cols=1, weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
+DIE = DieSpec(rows=1, cols=1, dtype="int8", weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
 MEMORY = MemorySpec(word_bytes=32, outstanding=4)
 NOP = NopSpec(flit_bits=64, coordinate_bits=2)
 LINK = LinkShape.fit(width=flit_layout(NOP).size, phit_bits=200, flight_cycles=0, timeout_cycles=100)
@@ -40,8 +41,8 @@ async def read(ctx: Any, dut: PackageDie, address: int) -> int:
     return await read_register(ctx, dut.host, address)
 
 
-@pytest.mark.parametrize("link", [None, LINK])
-def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> None:
+def die_and_io_die(link: LinkShape | None) -> tuple[Module, PackageDie, IoDie]:
+    """A die at (1, 1) with an IO die in the east of it."""
     dut, io_die = package_die(link), IoDie(nop=NOP, memory=MEMORY, link=link)
     east = dut.sides("mem")[RouterPort.EAST]
     m = Module()
@@ -55,13 +56,23 @@ def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> N
         east.used.eq(1),
     ]
     connect_sides(m, east, io_die.mem)
-    store = encode(Opcode.STORE, rows=1, panels=1, last_cols=1, address=STORE_ADDRESS, wrap=8, step=1)
+    return m, dut, io_die
+
+
+async def start(ctx: Any, dut: PackageDie, commands: int) -> None:
+    await write(ctx, dut, PROGRAM, 7)
+    await write(ctx, dut, COMMANDS, commands)
+    await write(ctx, dut, CONTROL, 1)
+
+
+@pytest.mark.parametrize("link", [None, LINK])
+def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> None:
+    m, dut, io_die = die_and_io_die(link)
+    store = encode(Opcode.STORE, rows=1, words=1, address=STORE_ADDRESS)
     subordinate = AxiMemory({7: store}, memory=MEMORY, stall=0.95)
 
     async def bench(ctx: Any) -> None:
-        await write(ctx, dut, PROGRAM, 7)
-        await write(ctx, dut, COMMANDS, 1)
-        await write(ctx, dut, CONTROL, 1)
+        await start(ctx, dut, 1)
         while not ctx.get(dut.done):
             assert not ctx.get(dut.error)
             await ctx.tick()
@@ -71,20 +82,43 @@ def test_it_is_done_when_what_it_wrote_is_in_memory(link: LinkShape | None) -> N
     simulate(m, bench, background=[subordinate.serve(io_die)])
 
 
-@pytest.mark.parametrize("side", ["mem_east", "mem_west", "nop_north", "nop_east", "nop_south", "nop_west"])
-@pytest.mark.parametrize("used", [0, 1])
-def test_a_dead_link_is_an_error_where_there_is_a_neighbour(side: str, used: int) -> None:
-    dut = package_die(LINK)
+def test_a_command_takes_as_many_cycles_as_its_flits() -> None:
+    """Commands are asked for far enough ahead for a memory of 20 cycles behind an IO die and its link."""
+    m, dut, io_die = die_and_io_die(LINK)
+    commands = 100
+    program = {7 + n: encode(Opcode.SET) for n in range(commands)}
+    subordinate = AxiMemory(program, memory=MEMORY, latency=20)
 
     async def bench(ctx: Any) -> None:
-        ctx.set(signal(dut, f"{side}_used"), used)
-        for _ in range(LINK.timeout_cycles - 1):
-            await ctx.tick()
-            assert not ctx.get(dut.error)
-        await ctx.tick().repeat(2)
-        assert ctx.get(dut.error) == used
+        await start(ctx, dut, commands)
+        await ctx.tick().until(dut.done)
+        cycles = await read(ctx, dut, counter_address("cycles"))
+        assert cycles <= 60 + flits(8 * MEMORY.word_bytes, NOP) * commands
 
-    simulate(dut, bench)
+    simulate(m, bench, background=[subordinate.serve(io_die)])
+
+
+def test_a_dead_link_is_an_error_where_there_is_a_neighbour() -> None:
+    dut = package_die(LINK)
+    top = Module()
+    top.domains.sync = domain = ClockDomain()
+    top.submodules.dut = dut
+    sides = ["mem_east", "mem_west", "nop_north", "nop_east", "nop_south", "nop_west"]
+
+    async def bench(ctx: Any) -> None:
+        for side in [None, *sides]:
+            for other in sides:
+                ctx.set(signal(dut, f"{other}_used"), other == side)
+            ctx.set(domain.rst, 1)
+            await ctx.tick()
+            ctx.set(domain.rst, 0)
+            for _ in range(LINK.timeout_cycles - 1):
+                await ctx.tick()
+                assert not ctx.get(dut.error)
+            await ctx.tick().repeat(2)
+            assert ctx.get(dut.error) == (side is not None), side
+
+    simulate(top, bench)
 
 
 def test_an_io_die_with_a_dead_link_is_an_error() -> None:
