@@ -139,6 +139,10 @@ number in the field `epoch` and words bring it back, so that the die drops words
 The number has {EPOCH_BITS} bits, so memory must answer within {(1 << EPOCH_BITS) - 1} resets. A write that was taken
 before the reset is carried out.
 
+Dies that are linked are reset together, with their routers, link adapters and IO dies, as a package does with its one
+`rst`: flits that are under way have no epoch. Nor have answers at an AXI port, so the ports of the memories behind a
+package are reset with it; their contents stay.
+
 ## Counters
 
 Counters have {COUNTER_BITS} bits, in two registers: the low 32 bits, then the high {COUNTER_BITS - 32}. They count

@@ -6,6 +6,7 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.bench.cycle import TIME_BITS
 from rtl.bench.memory import BenchMemory, MemorySettings
 from rtl.bench.router_mesh import MeshFaults, MeshLinks, RouterMesh
@@ -26,6 +27,8 @@ class CollectiveNode(Block):
         As for :class:`rtl.die.die.Die`.
     memory_depth : int
         Words of the memory.
+    vector : VectorSpec, optional
+        As for the die; a die without vector unit is faster to simulate.
 
     Members
     -------
@@ -41,8 +44,17 @@ class CollectiveNode(Block):
         Settings of the memory.
     """
 
-    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, memory_depth: int) -> None:
+    def __init__(
+        self,
+        *,
+        die: DieSpec,
+        nop: NopSpec,
+        memory: MemorySpec,
+        memory_depth: int,
+        vector: VectorSpec | None = None,
+    ) -> None:
         self._die, self._nop, self._memory, self._memory_depth = die, nop, memory, memory_depth
+        self._vector = vector
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
@@ -62,7 +74,7 @@ class CollectiveNode(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die = Die(die=self._die, memory=self._memory, nop=self._nop)
+        die = Die(die=self._die, memory=self._memory, nop=self._nop, vector=self._vector)
         memory = BenchMemory(
             word_bytes=self._memory.word_bytes,
             depth=self._memory_depth,
@@ -97,6 +109,8 @@ class CollectiveMesh(Block):
         At least 1, at most ``nop.longest_side``.
     links : MeshLinks, optional
         Adapters with faulty wires between the routers; without them links are wires without latency.
+    vector : VectorSpec, optional
+        As for :class:`CollectiveNode`.
 
     Members
     -------
@@ -124,7 +138,9 @@ class CollectiveMesh(Block):
         rows: int,
         cols: int,
         links: MeshLinks | None = None,
+        vector: VectorSpec | None = None,
     ) -> None:
+        self._vector = vector
         self._mesh = RouterMesh(nop=nop, rows=rows, cols=cols, links=links, engines=True)
         self._die, self._nop, self._memory, self._memory_depth = die, nop, memory, memory_depth
         self._rows, self._cols, self._links = rows, cols, links
@@ -149,7 +165,11 @@ class CollectiveMesh(Block):
         m = Module()
         nodes = {
             (row, col): CollectiveNode(
-                die=self._die, nop=self._nop, memory=self._memory, memory_depth=self._memory_depth
+                die=self._die,
+                nop=self._nop,
+                memory=self._memory,
+                memory_depth=self._memory_depth,
+                vector=self._vector,
             )
             for row in range(self._rows)
             for col in range(self._cols)

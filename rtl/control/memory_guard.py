@@ -61,7 +61,8 @@ class MemoryGuard(Block):
         epoch = Signal(EPOCH_BITS, reset_less=True)
         in_reset = Signal(reset_less=True)
         m.d.sync += in_reset.eq(ResetSignal())
-        with m.If(in_reset & ~ResetSignal()):
+        # In the first cycle of the reset, so that it is over for the words of the first cycle after it.
+        with m.If(ResetSignal() & ~in_reset):
             m.d.sync += epoch.eq(epoch + 1)
 
         request = Signal(request_layout(self._word_bytes))

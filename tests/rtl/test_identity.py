@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def parameters() -> dict[type[Block], dict[str, Any]]:
     parts: dict[str, Any] = {"die": machine.die, "memory": machine.memory}
     mesh: dict[str, Any] = {"nop": machine.nop, "rows": 1, "cols": 2, "links": links}
     tops = [
-        CollectiveMesh(**parts, memory_depth=64, **mesh),
+        CollectiveMesh(**parts, memory_depth=64, **mesh, vector=machine.vector),
         TrafficMesh(**mesh),
         PackageBench(system=machine, memory_depth=64),
         AxiBenchMemory(nop=machine.nop, memory=machine.memory, depth=64),
@@ -120,7 +121,7 @@ def test_there_is_a_sample_of_every_class() -> None:
 @pytest.mark.parametrize("cls", sorted(set(block_classes()), key=str))
 def test_any_change_of_any_parameter_is_another_block(cls: type[Block]) -> None:
     values = parameters()[cls]
-    assert values
+    assert values.keys() == inspect.signature(cls).parameters.keys()
     seen = {identity(cls, values)}
     for name, value in values.items():
         for other in others(value):

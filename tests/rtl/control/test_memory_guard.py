@@ -34,6 +34,10 @@ def test_words_of_another_epoch_are_dropped() -> None:
             for _ in range(length):
                 await ctx.tick()
             ctx.set(domain.rst, 0)
+            ctx.set(dut.memory.response.valid, 1)
+            ctx.set(dut.memory.response.payload, RESPONSE.const({"epoch": epochs[-1]}).as_value().value)
+            assert not ctx.get(dut.units.response.valid)  # in the first cycle after the reset
+            ctx.set(dut.memory.response.valid, 0)
             await ctx.tick()
         assert [(epoch - epochs[0]) % (1 << EPOCH_BITS) for epoch in epochs] == [0, 1, 2]
         now = (epochs[-1] + 1) % (1 << EPOCH_BITS)
