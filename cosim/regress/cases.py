@@ -31,7 +31,7 @@ class GemmCase:
     request
         What to run.
     fits
-        Whether the bound on the cycles of the array applies.
+        Whether the array starts when all operands are there, and never waits: see :func:`everything_fits`.
     """
 
     name: str

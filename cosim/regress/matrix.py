@@ -30,8 +30,8 @@ class Bounds(StrictModel):
     Attributes
     ----------
     array_cycles_over_floor
-        Maximum of ``array_cycles - floor_cycles``. It holds where each operand fits the buffers as one block and the
-        accumulator has room for all sums: elsewhere the array waits for memory.
+        Maximum of ``array_cycles - floor_cycles``, without the cycles in which the array waits for operands or for
+        room for sums, unless the program has one GEMM and the accumulator has room for all sums: there it never waits.
     prediction_error
         Maximum error of ``predicted_cycles``, relative to ``cycles``, of runs without random stalls, which the
         timeline does not model. Not checked if None.

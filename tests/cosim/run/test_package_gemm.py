@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_refused_before_it_runs() -> None:
     tight = system(1, 4).model_copy(update={"memory": MemorySpec(word_bytes=16, bench_bytes=4096)})
     message = "must be at least that, is 4096"
     with pytest.raises(ValueError, match=re.escape(message)):
-        run(tight, 30, 30, 30)
+        run(tight, 300, 8, 8)
     with pytest.raises(ValueError, match="nothing"):
         run(system(1, 1), 1, 1, 1, sim="nothing")
     with pytest.raises(ValueError, match="^form = 'xx': input should be 'nn', 'nt' or 'tn'$"):
