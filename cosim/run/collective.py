@@ -25,7 +25,7 @@ from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest
 from cosim.records.links import LinkTotals
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import Simulation, check_dies, nonzero_seed, stall_threshold
+from cosim.run.simulation import Simulation, built_memory, check_dies, nonzero_seed, stall_threshold
 from rtl.bench.collective import CollectiveMesh
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.emit.emitter import Emitted
@@ -178,7 +178,7 @@ class PreparedCollective:
             CollectiveMesh,
             die=bench_die(request.die),
             nop=request.nop,
-            memory=request.memory,
+            memory=built_memory(request.memory),
             memory_depth=MAX_COMMANDS * request.memory.command_words,
             rows=request.rows,
             cols=request.cols,

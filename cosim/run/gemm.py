@@ -28,6 +28,7 @@ from cosim.run.simulation import (
     Progress,
     Simulation,
     bench_depth,
+    built_memory,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -39,15 +40,19 @@ __all__ = ["PreparedGemm", "die_bench", "emit_bench", "prepare", "run_gemm"]
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
-    """Return the Verilog of :func:`die_bench`."""
+    """Return the Verilog of a die with a memory of at least ``memory_words``."""
     return emitted_once(
-        DieBench, die=with_inferred_sram(die), memory=memory, memory_depth=bench_depth(memory_words)
+        DieBench,
+        die=with_inferred_sram(die),
+        memory=built_memory(memory),
+        memory_depth=bench_depth(memory_words, memory),
     )
 
 
 def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
-    """Return a die with a memory of at least ``memory_words``."""
-    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=bench_depth(memory_words))
+    """Return a die with a memory of ``memory_words``, rounded up to a power of two, for tools that write all of it."""
+    depth = 1 << (memory_words - 1).bit_length()
+    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=depth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +211,7 @@ def _job(request: GemmRequest, program: GemmProgram, observed: list[str]) -> Die
     memory = request.memory
     return DieJob(
         word_bytes=memory.word_bytes,
-        memory_words=bench_depth(program.memory_words),
+        memory_words=bench_depth(program.memory_words, memory),
         program_address=program.program_address,
         commands=len(program.commands),
         result_address=program.y.address,

@@ -22,6 +22,7 @@ from cosim.run.simulation import (
     Progress,
     Simulation,
     bench_depth,
+    built_memory,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -45,10 +46,13 @@ def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -
     ValueError
         If the package cannot be made, see :class:`rtl.package.package.Package`.
     """
+    memory = system.memory
     return emitted_once(
         PackageBench,
-        system=system.model_copy(update={"die": with_inferred_sram(system.die)}),
-        memory_depth=bench_depth(memory_words),
+        system=system.model_copy(
+            update={"die": with_inferred_sram(system.die), "memory": built_memory(memory)}
+        ),
+        memory_depth=bench_depth(memory_words, memory, memories=len(io_die_names(system))),
         direct=direct,
     )
 
@@ -130,7 +134,7 @@ class PreparedPackage:
                 save_image(folder / die.io_die, die.image)
             PackageJob(
                 word_bytes=memory.word_bytes,
-                memory_words=bench_depth(self.memory_words),
+                memory_words=bench_depth(self.memory_words, memory, memories=len(io_dies)),
                 contents={io_die: contents_name(io_die) for io_die in io_dies},
                 counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
                 phases=self.phases,

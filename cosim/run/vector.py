@@ -26,6 +26,7 @@ from cosim.run.simulation import (
     Progress,
     Simulation,
     bench_depth,
+    built_memory,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -61,9 +62,9 @@ class PreparedVector:
         return emitted_once(
             DieBench,
             die=with_inferred_sram(request.die),
-            memory=request.memory,
+            memory=built_memory(request.memory),
             vector=request.vector,
-            memory_depth=bench_depth(self.made.memory_words),
+            memory_depth=bench_depth(self.made.memory_words, request.memory),
         )
 
     def inputs(self) -> Tensors:
@@ -206,7 +207,7 @@ def _job(request: VectorRequest, made: DieVectorProgram, predicted: float, obser
     most_cycles = int(4 * predicted / (1 - request.stall) ** 2) + 10_000
     return DieJob(
         word_bytes=memory.word_bytes,
-        memory_words=bench_depth(made.memory_words),
+        memory_words=bench_depth(made.memory_words, memory),
         program_address=made.program_address,
         commands=len(made.commands),
         result_address=made.result_address,
