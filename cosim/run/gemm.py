@@ -17,6 +17,7 @@ from cosim.jobs.die import DieJob, DieOutcome
 from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.die import predict
+from cosim.program.checker.die_checker import CheckedDie, check_program
 from cosim.program.command import program_image
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import pack, unpack
@@ -86,6 +87,8 @@ class PreparedGemm:
 
         Raises
         ------
+        ValueError
+            If the program breaks what a program must keep.
         SimulationError
             If the simulator is missing, or the die does not finish.
         OSError
@@ -93,6 +96,14 @@ class PreparedGemm:
         """
         request, program = self.request, self.program
         die, memory, shape = request.die, request.memory, program.shape
+        checked = CheckedDie(
+            die=die,
+            memory=memory,
+            memory_words=program.memory_words,
+            program_words=range(program.program_address, program.memory_words),
+            inputs=[range(program.a.address, program.b.end)],
+        )
+        check_program(checked, program.commands)
         rng = np.random.default_rng(request.seed)
         a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
         expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)

@@ -18,6 +18,7 @@ from cosim.jobs.die import DieJob, DieOutcome
 from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.vector import predict_vector
+from cosim.program.checker.die_checker import CheckedDie, check_program
 from cosim.program.command import program_image
 from cosim.program.vector import DieVectorProgram, schedule_vector
 from cosim.records.vector import VectorRecord, VectorRequest
@@ -81,6 +82,8 @@ class PreparedVector:
 
         Raises
         ------
+        ValueError
+            If the program breaks what a program must keep.
         SimulationError
             If the simulator is missing, or the die does not finish.
         OSError
@@ -89,6 +92,14 @@ class PreparedVector:
         request, made = self.request, self.made
         die, memory = request.die, request.memory
         word = memory.word_bytes
+        checked = CheckedDie(
+            die=die,
+            memory=memory,
+            memory_words=made.memory_words,
+            program_words=range(made.program_address, made.memory_words),
+            inputs=[range(made.result_address)],
+        )
+        check_program(checked, made.commands)
         lanes = vector_lanes(request.vector, memory)
         rate: dict[str, int] = {
             "lanes": lanes,
