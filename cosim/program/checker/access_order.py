@@ -8,7 +8,7 @@ each access is in order with those that came before it in the run, all are.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ _EVER = np.iinfo(np.int32).max
 class _Places:
     """The last accesses to each place: rows of units that write, then of those that read."""
 
-    def __init__(self, size: int, writers: list[int], readers: list[int], *, written: bool) -> None:
+    def __init__(self, size: int, writers: list[int], readers: list[int]) -> None:
         self.writers = len(writers)
         self.units = np.array([*writers, *readers], np.intp)
         self.row_of = {
@@ -58,8 +58,8 @@ class _Places:
             **{(unit, False): row for row, unit in enumerate(readers, len(writers))},
         }
         self.last = np.zeros((len(self.units), size), np.int32)
-        self.written = np.full(size, written)
-        self.full = written
+        self.written = np.zeros(size, np.bool_)
+        self.full = False
 
 
 class AccessOrder:
@@ -75,8 +75,6 @@ class AccessOrder:
         Places that its commands read and write.
     sizes : mapping
         Places of each memory of :class:`cosim.program.checker.accesses.Access`; one that is left out is not checked.
-    written : set
-        Memories all of whose places have been written before.
 
     Attributes
     ----------
@@ -92,8 +90,6 @@ class AccessOrder:
         clocks: StepClocks,
         accesses: AccessMap,
         sizes: Mapping[str, int],
-        *,
-        written: set[str],
     ) -> None:
         self.violations: list[str] = []
         self.clocks = clocks
@@ -105,10 +101,16 @@ class AccessOrder:
             return [clocks.units[name] for name, all_of in opcodes.items() if all_of & of]
 
         self._places = {
-            name: _Places(size, users(_WRITES[name]), users(_READS[name]), written=name in written)
-            for name, size in sizes.items()
+            name: _Places(size, users(_WRITES[name]), users(_READS[name])) for name, size in sizes.items()
         }
         self._last_tile: tuple[int, int, int, int] | None = None
+
+    def holds_data(self, memory: str, spans: Sequence[range]) -> None:
+        """Places that hold data before the program starts."""
+        places = self._places[memory]
+        for span in spans:
+            places.written[span.start : span.stop] = True
+        places.full = bool(places.written.all())
 
     def take(self, command: CommandSteps, first: int, end: int) -> None:
         """Steps of a command begin and end."""

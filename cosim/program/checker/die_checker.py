@@ -177,17 +177,18 @@ class CheckedDie:
 
     def _most_value(self, program: DieProgram, semaphore: int) -> int:
         """Largest value that a semaphore may have: when the unit that waits on it is late."""
-        (waiter,) = program.waits.get(semaphore) or {""}
-        queue = program.queues.get(waiter, [])
+        waiter = next(iter(program.waits.get(semaphore, {""})))
         run = DieRun(program, host_posts=self.host_posts, held={waiter: 0})
-        most = taken = 0
-        for steps in queue:
-            # Before the next command begins, no more than this has been posted.
-            run.held[waiter] = steps.first + steps.steps
-            run.run()
-            takes = sum(len(use.steps) for use in steps.takes if use.semaphore == semaphore)
-            most = max(most, run.tokens[semaphore] + takes)
-            taken += takes
+        most = 0
+        for steps in program.queues.get(waiter, []):
+            between = any(use.steps[0] < steps.steps - 1 for use in steps.posts)
+            for use in steps.takes:
+                if use.semaphore == semaphore:
+                    # Only what the command itself posts can raise the value between its takes.
+                    for step in use.steps if between else use.steps[:1]:
+                        run.held[waiter] = steps.first + step
+                        run.run()
+                        most = max(most, run.tokens[semaphore])
         run.held.clear()
         run.run()
         return max(most, run.tokens[semaphore])
@@ -237,13 +238,14 @@ def access_order(
     memory = _shared_memory(program)
     if memory:
         sizes["memory"] = memory
-    return AccessOrder(
-        program,
-        StepClocks(program, sure=sure, offset=offset, width=width),
-        checked.accesses,
-        sizes,
-        written={"memory", *(["scratchpad"] if checked.scratchpad_written else [])},
+    order = AccessOrder(
+        program, StepClocks(program, sure=sure, offset=offset, width=width), checked.accesses, sizes
     )
+    if checked.scratchpad_written:
+        order.holds_data("scratchpad", [range(sizes["scratchpad"])])
+    if memory:
+        order.holds_data("memory", [range(memory)] if checked.inputs is None else checked.inputs)
+    return order
 
 
 def _shared_memory(program: DieProgram) -> int:
