@@ -3,13 +3,14 @@
 //
 //   bare latency=2 seed=1 ... image=FILE@ADDRESS ... result=FILE@ADDRESS words=N write=VALUE@REGISTER ... read=REGISTER
 //
-// Prints the seconds from the last register write to done, then the registers that are to be read.
+// Prints seconds and processor seconds from the last register write to done, then the registers that are to be read.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -114,17 +115,19 @@ int main(int argc, char **argv) {
 
     unsigned long cycles = 0;
     const auto start = std::chrono::steady_clock::now();
+    const std::clock_t cpu_start = std::clock();
     while (!done->curr[0] && !error->curr[0] && cycles < settings.at("most_cycles")) {
         cycle();
         ++cycles;
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const double cpu_seconds = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
     if (!done->curr[0]) fail("the die is not done");
 
     std::ofstream stream(result, std::ios::binary);
     for (unsigned long i = 0; i < settings.at("words"); ++i)
         stream.write(reinterpret_cast<char *>(word(memory, result_address + i)), memory->width / 8);
-    std::printf("%.6f\n", seconds.count());
+    std::printf("%.6f %.6f\n", seconds.count(), cpu_seconds);
     for (const uint32_t address : reads) {
         drive("host_address", address);
         drive("host_read", 1);

@@ -61,7 +61,7 @@ class Bare(Backend):
         )
         if done.returncode:
             raise SimulationError(f"{top}: {done.stderr.strip()}")
-        seconds, *values = done.stdout.split()
+        seconds, cpu_seconds, *values = done.stdout.split()
         read = dict(zip(counters, map(int, values), strict=True))
         counts = {}
         for name in COUNTERS:
@@ -69,7 +69,7 @@ class Bare(Backend):
             counts[name] = read[high] << 32 | read[low]
         result = (folder / "result_0.bin").read_bytes()
         (folder / "undefined_0.bin").write_bytes(bytes(len(result)))
-        DieOutcome(counters=counts, seconds=float(seconds)).save(folder)
+        DieOutcome(counters=counts, seconds=float(seconds), cpu_seconds=float(cpu_seconds)).save(folder)
 
 
 def _addresses(counter: str) -> tuple[int, int]:

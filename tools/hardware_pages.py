@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from amaranth.lib import data
+from program_rules import PROGRAM_RULES
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from chiplet.machine.terms import DieTerms, GemmTerms
@@ -45,8 +46,9 @@ SEND and RECEIVE are carried out by the engine, which a die of a package has, VE
 that unit treats them as an unknown command.
 
 Fields that a command does not need are 0. Counts (`rows`, `cols`, `words`, `m`, `k_tiles`, `last_k`, `panels`,
-`last_cols`, `chunks`, `flits`) are at least 1. `encode` in `rtl/interface/isa.py` refuses values that do not fit, and
-`cosim/golden/interpreter.py` runs a GEMM program without hardware and refuses what a program must not do.
+`last_cols`, `chunks`, `flits`) are at least 1. `encode` in `rtl/interface/isa.py` refuses values that do not fit,
+`cosim/program/checker/` proves what a program must keep ([below](#what-a-program-must-keep)), and
+`cosim/golden/interpreter.py` runs a GEMM program without hardware.
 
 What the hardware checks ends the program with an error, which only a reset clears; the register `error` has its code
 and its unit ([counters.md](counters.md#errors)). It checks the opcode, memory words against the register `memory_last`,
@@ -224,7 +226,7 @@ def instruction_set_page() -> str:
     for opcode, fields in isa.FIELDS.items():
         parts.append(f"\n### {opcode.name}\n\n| bits | width | field | meaning |\n|---|---|---|---|\n")
         parts += _fields(isa.LAYOUTS[opcode], {name: use for name, (_, use) in fields.items()})
-    parts += [SEMAPHORE_RULES, *_whole_example(), *_cut_example()]
+    parts += [SEMAPHORE_RULES, PROGRAM_RULES, *_whole_example(), *_cut_example()]
     return "".join(parts)
 
 

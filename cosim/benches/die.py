@@ -50,13 +50,13 @@ async def run_program(dut: Any) -> None:
     await write_register(dut, PROGRAM, job.program_address)
     await write_register(dut, COMMANDS, job.commands)
     await write_register(dut, CONTROL, 1)
-    started, start = time.time(), time.perf_counter()
+    started, start, cpu_start = time.time(), time.perf_counter(), time.process_time()
     for cycles in range(0, job.most_cycles, PROGRESS_CYCLES):
         save_progress(folder, cycles)
         await First(RisingEdge(dut.done), RisingEdge(dut.error), Timer(CLOCK_NS * PROGRESS_CYCLES, unit="ns"))
         if dut.done.value or dut.error.value:
             break
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     await RisingEdge(dut.clk)
     failure = await failure_of(dut, job.most_cycles)
     if failure:
@@ -67,4 +67,4 @@ async def run_program(dut: Any) -> None:
         save_changes(folder, observer.changes)
     result = range(job.result_address, job.result_address + job.result_words)
     save_result(folder, 0, *read_words(contents[address] for address in result), word_bytes=job.word_bytes)
-    DieOutcome(counters=counters, seconds=seconds, started=started).save(folder)
+    DieOutcome(counters=counters, seconds=seconds, cpu_seconds=cpu_seconds, started=started).save(folder)

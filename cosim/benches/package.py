@@ -6,6 +6,7 @@ Python is not in the cycle loop. The job is a :class:`cosim.jobs.package.Package
 from __future__ import annotations
 
 import os
+import time
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ async def _run_phase(
     dut.host_all.value = 1
     await set_limits(dut, memory_words=memory_words, most_cycles=phase.most_cycles)
     await write_register(dut, CONTROL, 1)
+    start, cpu_start = time.perf_counter(), time.process_time()
     if phase.posts:
         await ClockCycles(dut.clk, phase.post_after)
         await post_semaphores(dut, phase.posts)
@@ -86,6 +88,7 @@ async def _run_phase(
     if not (dut.done.value or dut.error.value):
         limit = Timer(CLOCK_NS * phase.most_cycles, unit="ns")
         await First(RisingEdge(dut.done), RisingEdge(dut.error), limit)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     await RisingEdge(dut.clk)
     failed = bool(dut.error.value)
 
@@ -109,7 +112,7 @@ async def _run_phase(
         io_die: {name: after[io_die][name] - count for name, count in words.items()}
         for io_die, words in before.items()
     }
-    return PhaseOutcome(counters=counters, axi=moved)
+    return PhaseOutcome(counters=counters, axi=moved, seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def _axi_counts(dut: Any, counts: dict[str, dict[str, str]]) -> dict[str, dict[str, int]]:

@@ -44,14 +44,15 @@ class DieOutcome:
     ----------
     counters
         Every counter of the die.
-    seconds
-        Wall-clock time from start to done: the simulation without its beginning and end.
+    seconds, cpu_seconds
+        Wall-clock time from start to done, and the simulator's processor time: without its beginning and end.
     started
         When the program was started, in seconds since 1970.
     """
 
     counters: dict[str, int]
     seconds: float
+    cpu_seconds: float
     started: float = 0.0
 
     def save(self, folder: Path) -> None:

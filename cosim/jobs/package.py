@@ -100,10 +100,14 @@ class PhaseOutcome:
         Every counter of each die, in the order of the dies' numbers.
     axi
         Words read and written at the AXI port of each IO die, as the job's ``counts`` name them.
+    seconds, cpu_seconds
+        Wall-clock time from start to done, and the simulator's processor time.
     """
 
     counters: list[dict[str, int]]
     axi: dict[str, dict[str, int]]
+    seconds: float
+    cpu_seconds: float
 
     @property
     def cycles(self) -> int:

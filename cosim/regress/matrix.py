@@ -15,7 +15,7 @@ from chiplet.machine.configuration_keys import show_value
 from chiplet.machine.specs import Dtype
 from cosim.program.shape import Form, Operands
 
-__all__ = ["Bounds", "Regression", "load_regression"]
+__all__ = ["Bounds", "Regression", "load_baseline", "load_regression"]
 
 
 def _is_shape(text: str) -> str:
@@ -35,10 +35,14 @@ class Bounds(StrictModel):
     prediction_error
         Maximum error of ``predicted_cycles``, relative to ``cycles``, of runs without random stalls, which the
         timeline does not model. Not checked if None.
+    baseline
+        File beside the list with the maximum of ``cycles`` of single runs, see :func:`load_baseline`. Without one,
+        cycles are not bounded.
     """
 
     array_cycles_over_floor: Annotated[int, Field(ge=0)] = 8
     prediction_error: Annotated[float, Field(gt=0)] | None = None
+    baseline: str = ""
 
 
 class Regression(StrictModel):
@@ -72,16 +76,46 @@ class Regression(StrictModel):
 def load_regression(path: Path) -> Regression:
     """Read a regression from a TOML file. Raises ValueError with one line if anything in it is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
+        return Regression.model_validate(_tuples(_values(path)))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_refusal(error)}") from None
+
+
+def load_baseline(regression: Regression, path: Path) -> dict[str, int]:
+    """The most cycles of runs by their names, from the baseline of the regression in ``path``; empty without one.
+
+    The file is TOML with the table ``cycles``. Runs that it does not name have no bound.
+
+    Raises
+    ------
+    ValueError
+        With one line if anything in the file is wrong.
+    OSError
+        If it cannot be read.
+    """
+    if not regression.bounds.baseline:
+        return {}
+    file = path.parent / regression.bounds.baseline
+    try:
+        return _Baseline.model_validate(_values(file)).cycles
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{file}: {refusal(first, _Baseline, show=show_value)}") from None
+
+
+class _Baseline(StrictModel):
+    """The file of a baseline: cycles of runs by their names."""
+
+    cycles: dict[str, Annotated[int, Field(gt=0)]]
+
+
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a TOML file: byte {error.start} is not UTF-8") from None
     except ValueError as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from None
-    try:
-        return Regression.model_validate(_tuples(values))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {_refusal(error)}") from None
 
 
 def _tuples(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cosim.backends.base import SimulationError
@@ -39,8 +40,13 @@ def run_task(task: RegressionTask) -> Finished:
     return Finished(record, reused, "")
 
 
-def shortfalls(case: GemmCase, finished: Finished, bounds: Bounds) -> list[str]:
-    """The bounds that a run misses, as texts; empty if it meets all."""
+def shortfalls(
+    case: GemmCase, finished: Finished, bounds: Bounds, most_cycles: Mapping[str, int]
+) -> list[str]:
+    """The bounds that a run misses, as texts; empty if it meets all.
+
+    ``most_cycles`` are the cycles that runs may take, by their names.
+    """
     record = finished.record
     if record is None:
         return [finished.error]
@@ -56,6 +62,9 @@ def shortfalls(case: GemmCase, finished: Finished, bounds: Bounds) -> list[str]:
             f"{record.floor_cycles}: "
             f"must be at most {bounds.array_cycles_over_floor}"
         )
+    most = most_cycles.get(case.name)
+    if most is not None and record.cycles > most:
+        missed.append(f"cycles = {record.cycles}: must be at most {most}, those of the baseline")
     if bounds.prediction_error is not None and not case.request.stall:
         error = abs(record.predicted_cycles - record.cycles) / record.cycles
         if error > bounds.prediction_error:

@@ -19,16 +19,20 @@ from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.jobs.mesh import LinkJob, MeshCounters
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.collective import floor_collective, predict_collective
+from cosim.program.checker.die_checker import CheckedDie
+from cosim.program.checker.package_checker import check_package
+from cosim.program.checker.package_run import Grid
 from cosim.program.collective import mesh_programs
 from cosim.program.command import program_image
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest
 from cosim.records.links import LinkTotals
 from cosim.run.designs import emitted_once
-from cosim.run.simulation import Simulation, check_dies, nonzero_seed, stall_threshold
+from cosim.run.simulation import Simulation, built_memory, check_dies, nonzero_seed, stall_threshold
 from rtl.bench.collective import CollectiveMesh
 from rtl.bench.faulty_link import LINK_COUNTERS
 from rtl.emit.emitter import Emitted
+from rtl.interface.isa import SEMAPHORES
 from rtl.interface.register_map import SIDES
 
 __all__ = [
@@ -178,7 +182,7 @@ class PreparedCollective:
             CollectiveMesh,
             die=bench_die(request.die),
             nop=request.nop,
-            memory=request.memory,
+            memory=built_memory(request.memory),
             memory_depth=MAX_COMMANDS * request.memory.command_words,
             rows=request.rows,
             cols=request.cols,
@@ -190,6 +194,8 @@ class PreparedCollective:
 
         Raises
         ------
+        ValueError
+            If the programs break what a program must keep.
         SimulationError
             If the simulator is missing, a link is dead, or the dies do not finish.
         OSError
@@ -199,6 +205,14 @@ class PreparedCollective:
         memory, nop = request.memory, request.nop
         initial, expected, defined = scratchpads(request, self.lines)
         programs, gates = mesh_programs(self.lines, request.rows, request.cols)
+        checked = CheckedDie(
+            die=bench_die(request.die),
+            memory=memory,
+            nop=nop,
+            host_posts=[number for number in range(SEMAPHORES) if gates >> number & 1],
+            scratchpad_written=True,
+        )
+        check_package(Grid(request.rows, request.cols), [checked] * len(programs), programs)
         commands = max(map(len, programs))
 
         def write_inputs(folder: Path, observed: list[str]) -> None:

@@ -17,6 +17,7 @@ from cosim.jobs.die import DieJob, DieOutcome
 from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.die import predict
+from cosim.program.checker.die_checker import CheckedDie, check_program
 from cosim.program.command import program_image
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import pack, unpack
@@ -28,6 +29,7 @@ from cosim.run.simulation import (
     Progress,
     Simulation,
     bench_depth,
+    built_memory,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -39,15 +41,19 @@ __all__ = ["PreparedGemm", "die_bench", "emit_bench", "prepare", "run_gemm"]
 
 
 def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
-    """Return the Verilog of :func:`die_bench`."""
+    """Return the Verilog of a die with a memory of at least ``memory_words``."""
     return emitted_once(
-        DieBench, die=with_inferred_sram(die), memory=memory, memory_depth=bench_depth(memory_words)
+        DieBench,
+        die=with_inferred_sram(die),
+        memory=built_memory(memory),
+        memory_depth=bench_depth(memory_words, memory),
     )
 
 
 def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
-    """Return a die with a memory of at least ``memory_words``."""
-    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=bench_depth(memory_words))
+    """Return a die with a memory of ``memory_words``, rounded up to a power of two, for tools that write all of it."""
+    depth = 1 << (memory_words - 1).bit_length()
+    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=depth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,8 @@ class PreparedGemm:
 
         Raises
         ------
+        ValueError
+            If the program breaks what a program must keep.
         SimulationError
             If the simulator is missing, or the die does not finish.
         OSError
@@ -88,6 +96,14 @@ class PreparedGemm:
         """
         request, program = self.request, self.program
         die, memory, shape = request.die, request.memory, program.shape
+        checked = CheckedDie(
+            die=die,
+            memory=memory,
+            memory_words=program.memory_words,
+            program_words=range(program.program_address, program.memory_words),
+            inputs=[range(program.a.address, program.b.end)],
+        )
+        check_program(checked, program.commands)
         rng = np.random.default_rng(request.seed)
         a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
         expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
@@ -206,7 +222,7 @@ def _job(request: GemmRequest, program: GemmProgram, observed: list[str]) -> Die
     memory = request.memory
     return DieJob(
         word_bytes=memory.word_bytes,
-        memory_words=bench_depth(program.memory_words),
+        memory_words=bench_depth(program.memory_words, memory),
         program_address=program.program_address,
         commands=len(program.commands),
         result_address=program.y.address,

@@ -12,8 +12,12 @@ from cosim.backends.base import Backend
 from cosim.jobs.folder import ResultWords, save_image
 from cosim.jobs.package import PackageJob, PackageOutcome, Phase, PhaseOutcome, Program
 from cosim.observe.observation import Observation, ObservedDie
+from cosim.program.checker.die_checker import CheckedDie, refuse
+from cosim.program.checker.package_checker import check_package, memory_violations
+from cosim.program.checker.package_run import Grid
 from cosim.program.command import Command, program_image
 from cosim.program.layout import Places
+from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
 from cosim.records.base import Provenance
@@ -22,6 +26,7 @@ from cosim.run.simulation import (
     Progress,
     Simulation,
     bench_depth,
+    built_memory,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -29,7 +34,7 @@ from cosim.run.simulation import (
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
-from rtl.interface.isa import Opcode
+from rtl.interface.isa import SEMAPHORES, Opcode
 
 __all__ = ["PackageRun", "PreparedPackage", "emit_package_bench", "prepare"]
 
@@ -45,10 +50,13 @@ def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -
     ValueError
         If the package cannot be made, see :class:`rtl.package.package.Package`.
     """
+    memory = system.memory
     return emitted_once(
         PackageBench,
-        system=system.model_copy(update={"die": with_inferred_sram(system.die)}),
-        memory_depth=bench_depth(memory_words),
+        system=system.model_copy(
+            update={"die": with_inferred_sram(system.die), "memory": built_memory(memory)}
+        ),
+        memory_depth=bench_depth(memory_words, memory, memories=len(io_die_names(system))),
         direct=direct,
     )
 
@@ -130,7 +138,7 @@ class PreparedPackage:
                 save_image(folder / die.io_die, die.image)
             PackageJob(
                 word_bytes=memory.word_bytes,
-                memory_words=bench_depth(self.memory_words),
+                memory_words=bench_depth(self.memory_words, memory, memories=len(io_dies)),
                 contents={io_die: contents_name(io_die) for io_die in io_dies},
                 counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
                 phases=self.phases,
@@ -193,7 +201,8 @@ def prepare(
     Raises
     ------
     ValueError
-        If the memories of a bench are too small, or the simulator does not write the requested waveforms.
+        If the memories of a bench are too small, the simulator does not write the requested waveforms, or the programs
+        break what a program must keep.
     """
     memory = system.memory
     word = _word_cycles(system, interval) / (1 - stall)
@@ -208,8 +217,9 @@ def prepare(
             if program:
                 die.image[address] = program_image(program, memory)
             placed.append(Program(address=address, commands=len(program)))
-        fetch = round(word * memory.command_words * _max_commands(work, programs))
         mask = (posts or {}).get(name, 0)
+        _check(system, work, programs, placed, mask, first=number == 0)
+        fetch = round(word * memory.command_words * _max_commands(work, programs))
         cycles = 1000 + fetch + sum(_cycles(system, program, word) for program in programs)
         phases.append(
             Phase(
@@ -239,6 +249,42 @@ def prepare(
         observation=observation,
         title=title,
     )
+
+
+def _check(
+    system: SystemSpec,
+    work: Sequence[DieWork],
+    programs: Sequence[Sequence[Command]],
+    placed: Sequence[Program],
+    posts: int,
+    *,
+    first: bool,
+) -> None:
+    """Check the programs of a phase. The first one finds no data in the scratchpads."""
+    memory = system.memory
+    lies = [
+        range(program.address, program.address + program.commands * memory.command_words)
+        for program in placed
+    ]
+    checked = [
+        CheckedDie(
+            die=system.die,
+            memory=memory,
+            nop=system.nop,
+            program_words=words,
+            inputs=[
+                range(address, address + len(image) // memory.word_bytes)
+                for address, image in die.image.items()
+                if address != words.start
+            ],
+            host_posts=[number for number in range(SEMAPHORES) if posts >> number & 1],
+            scratchpad_written=not first,
+        )
+        for die, words in zip(work, lies, strict=True)
+    ]
+    package = system.package
+    check_package(Grid(package.rows, package.cols, PACKAGE_ORIGIN), checked, programs)
+    refuse(memory_violations([die.io_die for die in work], programs, lies))
 
 
 def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiplet.machine.specs import Dtype
+from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.operands import random_operands
 from cosim.golden.package import expected_parts
@@ -138,8 +139,12 @@ class PreparedPackageGemm:
         return round(times.cycles)
 
 
-def prepare(request: PackageGemmRequest, observation: Observation = NOTHING) -> PreparedPackageGemm:
+def prepare(
+    request: PackageGemmRequest, observation: Observation = NOTHING, *, simulator: Backend | None = None
+) -> PreparedPackageGemm:
     """Check a request and make the programs of all dies, so that what cannot run is refused before anything is built.
+
+    ``simulator`` replaces the one that the request names.
 
     Raises
     ------
@@ -147,7 +152,7 @@ def prepare(request: PackageGemmRequest, observation: Observation = NOTHING) -> 
         If the simulator is unknown, there are too many dies for a simulation, or a tile or a block does
         not fit a buffer of the dies; or as :func:`cosim.run.package.prepare`.
     """
-    simulator = backend(request.sim)
+    simulator = simulator or backend(request.sim)
     package = request.system.package
     check_dies("package", package.rows, package.cols)
     shape = _shape(request)

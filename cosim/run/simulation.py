@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
-from chiplet.machine.specs import DieSpec
+from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import Backend
 from cosim.jobs.base import FOLDER_VARIABLE
 from cosim.jobs.folder import load_progress
@@ -25,6 +25,7 @@ __all__ = [
     "Simulated",
     "Simulation",
     "bench_depth",
+    "built_memory",
     "check_dies",
     "nonzero_seed",
     "stall_threshold",
@@ -39,7 +40,9 @@ Progress = Callable[[float], None]
 MAX_DIES = 256
 """Larger meshes and packages take hours to build, and show nothing that smaller ones do not."""
 
-MIN_MEMORY_WORDS = 4096
+BENCH_BYTES, BENCH_WORDS = 1 << 26, 1 << 21
+"""Bytes of all memories of a bench together, and most words of each, unless a workload needs more. Words that a run
+does not touch cost it next to nothing."""
 WATCH_SECONDS = 0.5
 
 
@@ -62,9 +65,19 @@ def with_inferred_sram(die: DieSpec) -> DieSpec:
     return die.model_copy(update={"sram": "inferred"})
 
 
-def bench_depth(memory_words: int) -> int:
-    """Depth of a bench's memory that holds ``memory_words``: a power of two, so that few designs serve all sizes."""
-    return max(MIN_MEMORY_WORDS, 1 << (memory_words - 1).bit_length())
+def bench_depth(memory_words: int, memory: MemorySpec, *, memories: int = 1) -> int:
+    """Depth of each of a bench's ``memories``, which holds ``memory_words``.
+
+    It is the same for all workloads within :data:`BENCH_BYTES` and :data:`BENCH_WORDS`, so that one design serves them;
+    beyond these, the next power of two.
+    """
+    shared = BENCH_BYTES // memory.word_bytes >> (memories - 1).bit_length()
+    return max(min(shared, BENCH_WORDS), 1 << (memory_words - 1).bit_length())
+
+
+def built_memory(memory: MemorySpec) -> MemorySpec:
+    """What a design depends on of its memory. The rest, such as the latency, is an input of the bench."""
+    return MemorySpec(word_bytes=memory.word_bytes, outstanding=memory.outstanding)
 
 
 def stall_threshold(probability: float) -> int:

@@ -18,6 +18,7 @@ from cosim.jobs.die import DieJob, DieOutcome
 from cosim.jobs.folder import ResultWords, load_result, save_image
 from cosim.observe.observation import NOTHING, Observation, ObservedDie
 from cosim.predict.vector import predict_vector
+from cosim.program.checker.die_checker import CheckedDie, check_program
 from cosim.program.command import program_image
 from cosim.program.vector import DieVectorProgram, schedule_vector
 from cosim.records.vector import VectorRecord, VectorRequest
@@ -26,6 +27,7 @@ from cosim.run.simulation import (
     Progress,
     Simulation,
     bench_depth,
+    built_memory,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -61,9 +63,9 @@ class PreparedVector:
         return emitted_once(
             DieBench,
             die=with_inferred_sram(request.die),
-            memory=request.memory,
+            memory=built_memory(request.memory),
             vector=request.vector,
-            memory_depth=bench_depth(self.made.memory_words),
+            memory_depth=bench_depth(self.made.memory_words, request.memory),
         )
 
     def inputs(self) -> Tensors:
@@ -80,6 +82,8 @@ class PreparedVector:
 
         Raises
         ------
+        ValueError
+            If the program breaks what a program must keep.
         SimulationError
             If the simulator is missing, or the die does not finish.
         OSError
@@ -88,6 +92,14 @@ class PreparedVector:
         request, made = self.request, self.made
         die, memory = request.die, request.memory
         word = memory.word_bytes
+        checked = CheckedDie(
+            die=die,
+            memory=memory,
+            memory_words=made.memory_words,
+            program_words=range(made.program_address, made.memory_words),
+            inputs=[range(made.result_address)],
+        )
+        check_program(checked, made.commands)
         lanes = vector_lanes(request.vector, memory)
         rate: dict[str, int] = {
             "lanes": lanes,
@@ -206,7 +218,7 @@ def _job(request: VectorRequest, made: DieVectorProgram, predicted: float, obser
     most_cycles = int(4 * predicted / (1 - request.stall) ** 2) + 10_000
     return DieJob(
         word_bytes=memory.word_bytes,
-        memory_words=bench_depth(made.memory_words),
+        memory_words=bench_depth(made.memory_words, memory),
         program_address=made.program_address,
         commands=len(made.commands),
         result_address=made.result_address,

@@ -6,7 +6,7 @@ itself. Units run at the same time and are ordered by counting semaphores: a com
 ``wait_0`` and ``wait_1`` are above zero (and takes one from each), and adds one to ``post_0`` and ``post_1`` when its
 effect can be seen by others. A field of a semaphore holds its number, 1 to 63; 0 is none.
 
-What a program has to keep:
+What a program has to keep, which :mod:`cosim.program.checker` proves:
 
 - Counts are at least 1, which :func:`check_fields` checks: a unit never ends a command that has nothing to do.
 - Only one unit waits on a semaphore. One that stands in several fields of a command is taken once where several of

@@ -36,15 +36,21 @@ def test_simulation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     about, rows = report(tmp_path, "simulation")
     assert about["seed"] == 3
     assert about["icarus"]
-    names = [row["simulator"] for row in rows]
+    die = [row for row in rows if row["design"] == "2x2"]
+    names = [row["simulator"] for row in die]
     assert names[:2] == ["icarus, stock Verilog", "icarus"]
     assert names[-1] == "bare"
-    assert len({row["cycles"] for row in rows}) == 1
-    assert all(row["cycles_per_second"] > 0 for row in rows)
-    assert rows[0]["to_baseline"] == rows[-1]["to_bare"] == 1
-    starts = {row["simulator"]: row["start_seconds"] for row in rows}
+    assert len({row["cycles"] for row in die}) == 1
+    assert all(row["cycles_per_second"] > 0 and row["cycles_per_cpu_second"] > 0 for row in rows)
+    assert die[0]["to_baseline"] == die[-1]["to_bare"] == 1
+    starts = {row["simulator"]: row["start_seconds"] for row in die}
     assert starts["icarus"] > 0
     assert starts["bare"] is None
+    package = rows[len(die) :]
+    assert [(row["design"], row["gemm"], row["simulator"]) for row in package] == [
+        ("1x1 of 1x1", "2x2x2", "icarus")
+    ]
+    assert 0 < package[0]["array_use"] < 1
     assert capsys.readouterr().out.strip() == markdown(rows).strip()
 
 
@@ -77,7 +83,10 @@ def test_simulators_that_are_missing_are_left_out(
     assert simulation.main(["--quick", "-o", str(tmp_path)]) == 0
     assert "2x2 missing: left out: it is not installed" in capsys.readouterr().err
     _, rows = report(tmp_path, "simulation")
-    assert [(row["simulator"], row["to_bare"]) for row in rows] == [("icarus, stock Verilog", None)]
+    assert [(row["simulator"], row["to_bare"]) for row in rows] == [
+        ("icarus, stock Verilog", None),
+        ("icarus", None),  # of the package
+    ]
 
 
 def test_generation(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def regress(
 
     from cosim.backends.registry import backend
     from cosim.regress.cases import cases
-    from cosim.regress.matrix import load_regression
+    from cosim.regress.matrix import load_baseline, load_regression
     from cosim.regress.tasks import RegressionTask, run_task, shortfalls
     from cosim.workers.dask import run_on_cluster
     from cosim.workers.pool import run_all
@@ -92,6 +92,7 @@ def regress(
         if seed is not None:
             chosen["seeds"] = (seed,)
         matrix = load_regression(regression).model_copy(update=chosen)
+        most_cycles = load_baseline(matrix, regression)
         todo = cases(matrix, config=machine.config, overrides=machine.overrides, source=str(regression))
         tasks = [RegressionTask(case.request, tuple(known_records(case.request, records))) for case in todo]
         if processes.scheduler is None:
@@ -110,7 +111,12 @@ def regress(
                     )
                 advance()
         rows = [
-            _row(case, finished[index], paths.get(index), shortfalls(case, finished[index], matrix.bounds))
+            _row(
+                case,
+                finished[index],
+                paths.get(index),
+                shortfalls(case, finished[index], matrix.bounds, most_cycles),
+            )
             for index, case in enumerate(todo)
         ]
         short = [row for row in rows if row["verdict"] != "good"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cosim.program.shape import FORMS
 from cosim.regress.cases import cases
-from cosim.regress.matrix import Bounds, load_regression
+from cosim.regress.matrix import Bounds, load_baseline, load_regression
 from tests.hecaton.command import ROOT
 
 SMALL = """\
@@ -37,7 +37,9 @@ def test_the_matrix_of_the_acceptance_runs() -> None:
     assert {one.form for one in requests} == set(FORMS)
     assert {one.die.dtype for one in requests} == {"bf16", "int8"}
     assert {one.stall for one in requests} == {0, 0.25}
-    assert load_regression(path).bounds == Bounds(array_cycles_over_floor=8)
+    bounds = load_regression(path).bounds
+    assert bounds == Bounds(array_cycles_over_floor=8, baseline="gemm_baseline.toml")
+    assert set(load_baseline(load_regression(path), path)) == {case.name for case in found}
 
 
 def test_configurations_are_tables_or_assignments(tmp_path: Path) -> None:

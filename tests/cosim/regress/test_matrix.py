@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosim.regress.cases import cases
-from cosim.regress.matrix import load_regression
+from cosim.regress.matrix import load_baseline, load_regression
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,31 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match=f"^{path}: not a TOML file: byte 0 is not UTF-8$"):
         load_regression(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cycles", "not valid TOML: "),
+        ("[cycles]\nrun = 0", r"cycles\.run = 0: input should be greater than 0$"),
+        ("[cycle]\nrun = 1", "cycles is missing$"),
+    ],
+)
+def test_what_is_wrong_with_a_baseline_is_refused_in_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path, baseline = tmp_path / "list.toml", tmp_path / "baseline.toml"
+    path.write_text('shapes = ["1x1x1"]\n[bounds]\nbaseline = "baseline.toml"')
+    baseline.write_text(text)
+    with pytest.raises(ValueError, match=f"^{baseline}: {message}") as refusal:
+        load_baseline(load_regression(path), path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_baseline_is_beside_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "list.toml"
+    path.write_text('shapes = ["1x1x1"]')
+    assert load_baseline(load_regression(path), path) == {}
+    path.write_text('shapes = ["1x1x1"]\n[bounds]\nbaseline = "baseline.toml"')
+    (tmp_path / "baseline.toml").write_text('[cycles]\n"a run" = 7')
+    assert load_baseline(load_regression(path), path) == {"a run": 7}

@@ -33,7 +33,7 @@ def record(case: GemmCase) -> GemmRecord:
 
 def test_a_good_run(case: GemmCase, record: GemmRecord) -> None:
     bounds = Bounds(array_cycles_over_floor=8, prediction_error=0.1)
-    assert shortfalls(case, Finished(record, False, ""), bounds) == []
+    assert shortfalls(case, Finished(record, False, ""), bounds, {case.name: record.cycles}) == []
 
 
 def test_a_known_record_is_taken(case: GemmCase, record: GemmRecord) -> None:
@@ -53,19 +53,23 @@ def test_what_a_run_falls_short_of(case: GemmCase, record: GemmRecord) -> None:
     assert case.fits
     finished = Finished(record.model_copy(update=worse), False, "")
     mismatches = "2 of 12 results differ from the golden model"
-    assert shortfalls(case, finished, Bounds()) == [
+    assert shortfalls(case, finished, Bounds(), {}) == [
         mismatches,
         "array_cycles = 30 with 0 of waiting is 9 over the floor of 21: must be at most 8",
     ]
     prediction = Bounds(array_cycles_over_floor=9, prediction_error=0.05)
-    assert shortfalls(case, finished, prediction) == [
+    assert shortfalls(case, finished, prediction, {}) == [
         mismatches,
         "predicted_cycles = 90 is off by 10.00% of cycles = 100: must be at most 5.00%",
     ]
+    loose = Bounds(array_cycles_over_floor=9)
+    slower = "cycles = 100: must be at most 99, those of the baseline"
+    assert shortfalls(case, finished, loose, {case.name: 99}) == [mismatches, slower]
+    assert shortfalls(case, finished, loose, {case.name: 100, "another run": 1}) == [mismatches]
     stalled = GemmCase(case.name, case.request.model_copy(update={"stall": 0.1}), fits=False)
-    assert shortfalls(stalled, finished, prediction) == [mismatches]
-    assert shortfalls(stalled, finished, Bounds(array_cycles_over_floor=7)) == [mismatches]
-    assert shortfalls(stalled, finished, Bounds(array_cycles_over_floor=6)) == [
+    assert shortfalls(stalled, finished, prediction, {}) == [mismatches]
+    assert shortfalls(stalled, finished, Bounds(array_cycles_over_floor=7), {}) == [mismatches]
+    assert shortfalls(stalled, finished, Bounds(array_cycles_over_floor=6), {}) == [
         mismatches,
         "array_cycles = 30 with 2 of waiting is 7 over the floor of 21: must be at most 6",
     ]
@@ -78,4 +82,4 @@ def test_a_simulation_that_fails_is_an_outcome(case: GemmCase, monkeypatch: pyte
     monkeypatch.setattr("cosim.regress.tasks.run_unless_known", fail)
     finished = run_task(RegressionTask(case.request, ()))
     assert finished == Finished(None, False, "the die is not done after 10 cycles")
-    assert shortfalls(case, finished, Bounds()) == ["the die is not done after 10 cycles"]
+    assert shortfalls(case, finished, Bounds(), {}) == ["the die is not done after 10 cycles"]

@@ -20,6 +20,7 @@ from cosim.program.shape import FORMS, Form
 from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
 from cosim.regress.cases import everything_fits
 from cosim.run import gemm
+from cosim.run.designs import emitted_once
 from cosim.run.gemm import prepare, run_gemm
 from cosim.workers.pool import run_all
 from rtl.interface.isa import Opcode, encode
@@ -355,3 +356,23 @@ def test_the_matrix_has_blocks_in_all_dimensions() -> None:
 @pytest.mark.parametrize("run", MATRIX, ids=str)
 def test_matrix(run: Run) -> None:
     check(run)
+
+
+def test_size_latency_interval_stall_and_seed_are_not_built_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One design, built once. The second size needs more than 4,096 words of memory."""
+    monkeypatch.setenv("HECATON_CACHE", str(tmp_path))
+    emitted_once.cache_clear()
+    small = Run(die(2, 3, "int8"), (2, 3, 4), "nn", word_bytes=4)
+    for run in (
+        small,
+        replace(small, size=(65, 1, 64)),
+        replace(small, latency=31, interval=2, stall=0.2),
+    ):
+        record = run_gemm(run.request)
+        assert record.mismatches == 0
+        emitted_once.cache_clear()
+    run_gemm(small.request.model_copy(update={"seed": 5}))
+    assert len(list((tmp_path / "builds").glob("*/sim.vvp"))) == 1
+    assert len(list((tmp_path / "builds").glob("*/design.v"))) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chiplet.machine.specs import MemorySpec
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.jobs.base import FOLDER_VARIABLE
 from cosim.jobs.folder import save_progress
@@ -95,6 +96,20 @@ def test_the_folder_is_removed_however_the_run_ends(failure: str) -> None:
     assert not recorder.folders[0].exists()
 
 
-@pytest.mark.parametrize(("words", "depth"), [(1, 4096), (4096, 4096), (4097, 8192)])
-def test_the_depth_is_a_power_of_two(words: int, depth: int) -> None:
-    assert bench_depth(words) == depth
+@pytest.mark.parametrize(
+    ("words", "word_bytes", "memories", "depth"),
+    [
+        (1, 32, 1, 1 << 21),
+        (1 << 21, 32, 1, 1 << 21),
+        ((1 << 21) + 1, 32, 1, 1 << 22),
+        (1, 4, 1, 1 << 21),
+        (1, 256, 1, 1 << 18),
+        (1, 32, 2, 1 << 20),
+        (1, 32, 5, 1 << 18),
+        (1 << 19, 32, 8, 1 << 19),
+    ],
+)
+def test_the_depth_is_the_same_for_all_usual_sizes(
+    words: int, word_bytes: int, memories: int, depth: int
+) -> None:
+    assert bench_depth(words, MemorySpec(word_bytes=word_bytes), memories=memories) == depth
