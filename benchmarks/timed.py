@@ -85,7 +85,7 @@ def package_work(mesh: int, size: int, matrix: int, *, seed: int) -> Work:
     return Work(
         design=f"{mesh}x{mesh} of {size}x{size}",
         shape=f"{matrix}x{matrix}x{matrix}",
-        block=PackageBench(system=system, memory_depth=bench_depth(words)),
+        block=PackageBench(system=system, memory_depth=bench_depth(words, system.memory)),
         prepare=lambda backend: package_gemm.prepare(request, simulator=backend),
         elapsed=elapsed,
     )

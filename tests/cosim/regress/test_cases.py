@@ -25,7 +25,7 @@ def test_the_matrix_of_the_acceptance_runs() -> None:
     path = ROOT / "benchmarks/regressions/gemm.toml"
     found = cases(load_regression(path))
     assert len(found) == len({case.name for case in found}) == 192
-    assert all(case.fits for case in found)
+    assert sum(case.fits for case in found) == 68
     requests = [case.request for case in found]
     assert {(one.die.rows, one.die.cols) for one in requests} == {(4, 4), (8, 8), (4, 8), (5, 3)}
     assert {(one.m, one.k, one.n) for one in requests} == {
@@ -38,7 +38,7 @@ def test_the_matrix_of_the_acceptance_runs() -> None:
     assert {one.die.dtype for one in requests} == {"bf16", "int8"}
     assert {one.stall for one in requests} == {0, 0.25}
     bounds = load_regression(path).bounds
-    assert bounds == Bounds(array_cycles_over_floor=8, baseline="gemm_baseline.toml")
+    assert bounds == Bounds(array_cycles_over_floor=2, baseline="gemm_baseline.toml")
     assert set(load_baseline(load_regression(path), path)) == {case.name for case in found}
 
 
