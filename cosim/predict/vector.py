@@ -9,7 +9,7 @@ from chiplet.machine.terms import DieTerms
 from chiplet.vectorized.elementwise import Number
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes
-from cosim.predict.ports import MemoryPortTimes
+from cosim.predict.ports import bench_memory_port
 from cosim.program.command import Command
 from rtl.interface.isa import Opcode
 
@@ -52,7 +52,7 @@ def predict_vector(
     """
     clock = Clock()
     machine = _VectorTimes(
-        commands, die, memory, terms, clock, MemoryPortTimes(clock, memory, terms, interval)
+        commands, die, memory, terms, clock, bench_memory_port(clock, memory, terms, interval)
     )
     machine.start_passes(passes)
     clock.run()
