@@ -156,6 +156,11 @@ class BoundedQueue:
         yield time
         return entry
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether an entry can be taken out now."""
+        return bool(self._entries) and self._entries[0][0] <= self._clock.now
+
     def get(self) -> Unit:
         """Wait for an entry and take it out; return it."""
         entry = yield from self.see()
