@@ -30,9 +30,9 @@ RESULT_WORDS = 2
 """Words of results, and as many of rows' values, that wait for the write port."""
 SUM_BYTES = 4
 
-_Beat = tuple[bool, bool]
+_RowEnds = tuple[bool, bool]
 """Whether a beat is the last one of its row, and of its pass."""
-_Places = Generator[None, tuple[_Beat | None, _Beat | None], None]
+_Places = Generator[None, tuple[_RowEnds | None, _RowEnds | None], None]
 
 
 def predict_vector(
@@ -60,7 +60,7 @@ def predict_vector(
 
 
 @dataclass
-class _Operand:
+class _ReadAhead:
     """Words of an operand that are here, and the part of the oldest one that comes next."""
 
     words: BoundedQueue
@@ -152,7 +152,7 @@ class _VectorTimes(DieTimes):
             evaluated = first[-1]
             if not results.has_room(clock.now) or (evaluated and d and not d.words.is_shown):
                 continue  # no register changes
-            beat: _Beat | None = None
+            beat: _RowEnds | None = None
             if turn:
                 turn -= 1
             elif rows and a.words.is_shown and (b is None or b.words.is_shown):
@@ -174,7 +174,7 @@ class _VectorTimes(DieTimes):
         if not results.written:
             yield results.for_written
 
-    def _operand(self, fields: dict[str, int], name: str, port: ScratchpadReader) -> _Operand:
+    def _operand(self, fields: dict[str, int], name: str, port: ScratchpadReader) -> _ReadAhead:
         """Begin to read an operand."""
         sums = self.memory.word_bytes // SUM_BYTES
         bf16 = fields[f"{name}_bf16"]
@@ -191,7 +191,7 @@ class _VectorTimes(DieTimes):
         )
         self.clock.start(self._read_operand(port, come, places), self.clock.now + 1)
         parts = (sums // self._lanes if by_row else sums) << bf16
-        return _Operand(come, by_row=by_row, column=spread == Spread.COLUMN, parts=parts)
+        return _ReadAhead(come, by_row=by_row, column=spread == Spread.COLUMN, parts=parts)
 
     def _read_operand(self, port: ScratchpadReader, come: BoundedQueue, places: Iterator[int]) -> Unit:
         for place in places:
@@ -200,7 +200,7 @@ class _VectorTimes(DieTimes):
             yield from come.put(None)
             yield self.clock.now + 1
 
-    def _stages(self, fields: dict[str, int]) -> tuple[deque[_Beat | None], ...]:
+    def _stages(self, fields: dict[str, int]) -> tuple[deque[_RowEnds | None], ...]:
         """Beats between the first operands and that of op2, from there to the results, and in the reduction."""
         adder = self.die.stages
 
