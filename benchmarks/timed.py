@@ -17,7 +17,6 @@ from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.records.package import PackageGemmRecord, package_gemm_request
 from cosim.run import gemm, package_gemm
 from cosim.run.gemm import die_bench
-from cosim.run.simulation import bench_depth
 from rtl.bench.package import PackageBench
 from rtl.block import Block
 
@@ -76,7 +75,9 @@ def package_work(mesh: int, size: int, matrix: int, *, seed: int) -> Work:
     keys = {"package.rows": mesh, "package.cols": mesh, "die.rows": size, "die.cols": size}
     system = load_system(None, [f"{key}={value}" for key, value in keys.items()], preset="bench")
     request = package_gemm_request(m=matrix, k=matrix, n=matrix, system=system, seed=seed)
+    # The baseline writes out every word: no more of them than the run needs.
     words = package_gemm.prepare(request).programs.memory_words
+    depth = 1 << (words - 1).bit_length()
 
     def elapsed(folder: Path) -> tuple[float, float]:
         phases = PackageOutcome.load(folder, 0).phases
@@ -85,7 +86,7 @@ def package_work(mesh: int, size: int, matrix: int, *, seed: int) -> Work:
     return Work(
         design=f"{mesh}x{mesh} of {size}x{size}",
         shape=f"{matrix}x{matrix}x{matrix}",
-        block=PackageBench(system=system, memory_depth=bench_depth(words)),
+        block=PackageBench(system=system, memory_depth=depth),
         prepare=lambda backend: package_gemm.prepare(request, simulator=backend),
         elapsed=elapsed,
     )

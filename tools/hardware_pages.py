@@ -58,6 +58,33 @@ the register `watchdog`. A request beyond the memory does not leave the die, and
 GEMM commands that add to the same sums begin their panels at the same accumulator address, unless a semaphore orders
 them. The addresses then come in the same order, and a sum never comes back to its adder while it is still in it.
 
+## Elements in words
+
+Memory and scratchpad hold words of W = `memory.word_bytes` bytes. A matrix is stored row by row. A row begins with a
+word, its elements follow each other without gaps, and it is filled up to whole words: `words` of a command. From one
+row to the next there are as many words as its pitch says, at least `words`. Nothing depends on what fills a row of
+operands; DRAIN fills a row with zeros.
+
+Byte 0 of a word is its bits 7:0. Elements are little-endian, the first one in the lowest bits:
+
+| element | bits E | what they are | per word |
+|---|---|---|---|
+| bf16 operand | 16 | sign, 8 of exponent, 7 of significand: the upper half of fp32 | W / 2 |
+| int8 operand | 8 | two's complement | W |
+| sum of bf16 operands | 32 | fp32: IEEE 754 binary32 | W / 4 |
+| sum of int8 operands | 32 | two's complement | W / 4 |
+| sum that DRAIN casts | 16 | bf16, rounded to nearest even | W / 2 |
+| of VECTOR | 16 or 32 | bf16 or fp32; the labels of op1 = 5 are 32-bit integers | W / 2 or W / 4 |
+
+Element j of a row is in bits (E j mod 8 W) and up of its word E j div 8 W. What VECTOR has or leaves for each row, one
+value a row, lies side by side as a row of its own.
+
+Part n of `strobe` at the memory port belongs to bits 32 n + 31 : 32 n. A flit of the network is part of a word, the
+lowest bits first. A word of a program has its command as a number: field bit 0 is bit 0 of the first word.
+
+For example, the row 1.0, -2.0, 0.5 of bf16 (0x3f80, 0xc000, 0x3f00) in words of 4 bytes is 0xc0003f80 and then
+0x....3f00; the int8 row 1, -2, 3 is 0x..03fe01; the sum 1.0 is 0x3f800000.
+
 ## Commands
 
 | opcode | command | carried out by | what it does |

@@ -54,7 +54,8 @@ How it is proven, and how far:
   arrive in its place, or stop where it has to pass.
 - *Assumed*: a step touches its words between the semaphores that it takes and those that it posts, and what a STORE has
   posted a later LOAD reads.
-- *Not proven*: that the program computes what it should, that software posts only what it should, that memory answers.
+- *Not proven*: that the program computes what it should, that each bank at an address holds data, that software posts
+  only what it should, that memory answers.
 
 A run checks the order of accesses for the first {ORDERED_COMMANDS} commands of a die, and all else for all commands;
 tests check all. The time grows with the commands and with the words that they move.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -11,11 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.generation import SIZES, die_of, growth
+from benchmarks.stock import stock_verilog
+from chiplet.graph.vector_programs import PROGRAM_NAMES
+from chiplet.machine.config import load_system
+from cosim.records.vector import vector_request
+from cosim.run.vector import run_vector
 from rtl.emit.emitter import emit
 from rtl.processes.child_process import python_module, run_child
 from rtl.processes.temporary import temporary_folder
 
-__all__ = ["PROBES", "ProbeError", "generation_growth", "main", "same_bytes", "verilog_twice"]
+__all__ = [
+    "PROBES",
+    "ProbeError",
+    "generation_cost",
+    "generation_growth",
+    "main",
+    "same_bytes",
+    "vector_programs",
+    "verilog_twice",
+]
 
 REGRESSION = """
 configurations = [{ die.rows = 2, die.cols = 3 }]
@@ -102,9 +117,58 @@ def generation_growth() -> dict[str, Any]:
     return {"seconds_exponent": growth(SIZES, seconds), "bytes_exponent": growth(SIZES, sizes)}
 
 
+def _cpu_seconds() -> float:
+    """Processor time of this process and its children that have ended."""
+    return time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+
+def generation_cost() -> dict[str, Any]:
+    """Processor time of a 128x128 die from the command to its files, and of the stock path for a 16x16 die.
+
+    It does not depend on the load of the machine as much as wall-clock time, and the ratio depends on it least.
+    """
+    start = _cpu_seconds()
+    with temporary_folder() as folder:
+        sizes = ("-P", "die.rows=128", "-P", "die.cols=128")
+        written = json.loads(_output("verilog", "-o", str(folder / "die"), *sizes, "--json"))
+    middle = _cpu_seconds()
+    stock_verilog(die_of(16), "die")
+    return {
+        "bytes": written["bytes"],
+        "cpu_seconds": middle - start,
+        "stock_cpu_seconds": _cpu_seconds() - middle,
+    }
+
+
+def vector_programs() -> dict[str, Any]:
+    """Every vector program on ragged matrices with random and with special numbers, on a die with CXXRTL."""
+    system = load_system(None, ["die.rows=2", "die.cols=2"], preset="bench")
+    rows = []
+    for name in PROGRAM_NAMES:
+        merges = name == "cross-entropy-merge"
+        for seed, (height, width) in enumerate(((1, 1), (13, 22), (5, 37))):
+            request = vector_request(
+                program=name,
+                rows=height,
+                cols=1 if merges else width + width % 2 * (name.startswith("rotary")),
+                lines=3 if merges else 1,
+                die=system.die,
+                memory=system.memory,
+                vector=system.vector,
+                seed=seed,
+                operands="special" if seed == 1 else "normal",
+                sim="cxxrtl",
+            )
+            record = run_vector(request)
+            rows.append({"program": name, "results": record.results, "mismatches": record.mismatches})
+    return {"programs": len(PROGRAM_NAMES), "rows": rows}
+
+
 PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "generation-cost": generation_cost,
     "generation-growth": generation_growth,
     "regression-resumed": regression_resumed,
+    "vector-programs": vector_programs,
     "verilog-twice": verilog_twice,
 }
 

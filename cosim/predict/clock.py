@@ -78,7 +78,11 @@ class SemaphoreTokens:
 
     def add(self, semaphore: int, value: int) -> None:
         """Add to a semaphore now."""
-        self.values[semaphore] += value
+        self.give(semaphore, self.values[semaphore] + value)
+
+    def give(self, semaphore: int, value: int) -> None:
+        """Give a semaphore a value now."""
+        self.values[semaphore] = value
         self._clock.wake(self._waiting[semaphore])
 
     def take(self, semaphores: Iterable[int]) -> Unit:
@@ -132,11 +136,11 @@ class BoundedQueue:
         self._for_room: Waiting = []
         self._for_entry: Waiting = []
 
-    def put(self, entry: Any) -> Unit:
-        """Wait for room, then put an entry in."""
+    def put(self, entry: Any, *, wait: float = 0.0) -> Unit:
+        """Wait for room, then put an entry in, which comes ``wait`` cycles later than the others."""
         yield from self.room()
         self._level += 1
-        self._entries.append((self._clock.now + self._delay, entry))
+        self._entries.append((self._clock.now + self._delay + wait, entry))
         self._clock.wake(self._for_entry)
 
     def room(self) -> Unit:
@@ -145,15 +149,22 @@ class BoundedQueue:
             yield self._for_room
 
     def see(self) -> Unit:
-        """Wait for an entry, and leave it there."""
+        """Wait for an entry, and leave it there; return it."""
         while not self._entries:
             yield self._for_entry
-        yield self._entries[0][0]
+        time, entry = self._entries[0]
+        yield time
+        return entry
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether an entry can be taken out now."""
+        return bool(self._entries) and self._entries[0][0] <= self._clock.now
 
     def get(self) -> Unit:
         """Wait for an entry and take it out; return it."""
-        yield from self.see()
-        _, entry = self._entries.popleft()
+        entry = yield from self.see()
+        self._entries.popleft()
         self._clock.at(self._clock.now + 1, self._leave)
         return entry
 

@@ -7,14 +7,23 @@ scratchpad order the units. The costs are those of single words and rows, with t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 from chiplet.machine.queue_depths import COMMAND_READS, COMMANDS_AHEAD
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Stage, Unit
-from cosim.predict.ports import MemoryPortTimes, ScratchpadBanks
+from cosim.predict.ports import (
+    MemoryPortTimes,
+    ScratchpadBanks,
+    ScratchpadReader,
+    ScratchpadWriter,
+    bench_memory_port,
+)
 from cosim.predict.sum_reads import PanelReads, SumReads
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
@@ -24,11 +33,13 @@ __all__ = ["DieTimes", "Timeline", "predict"]
 
 LOADS_UNDER_WAY = 4
 """Commands of the load unit whose words have not all come."""
-COMMANDS_READ = 2
+COMMANDS_READ = 4
 """Commands of a unit whose words are being read from the scratchpad, and wait for their use."""
 WORDS_READ = 3
 """Words that a unit has read from the scratchpad, and not used."""
-DRAINS_UNDER_WAY = 2
+COMMANDS_SUMMED = 4
+"""GEMMs whose activations have begun, and whose sums have not all left the array."""
+DRAINS_UNDER_WAY = 3
 """Commands of the drain unit whose rows have been asked for, or some of them."""
 DRAIN_ROWS_AHEAD = 4
 """Rows of sums that the drain unit has asked for, and not put into words."""
@@ -60,7 +71,7 @@ def predict(
     """Return the timeline of ``program`` on ``die``, with ``interval`` cycles between memory requests."""
     clock = Clock()
     machine = DieTimes(
-        program.commands, die, memory, terms, clock, MemoryPortTimes(clock, memory, terms, interval)
+        program.commands, die, memory, terms, clock, bench_memory_port(clock, memory, terms, interval)
     )
     clock.run()
     assert machine.array_first is not None, "the program blocks"
@@ -143,19 +154,21 @@ class DieTimes:
             yield from self.fetched.put(command)
 
     def _dispatch(self) -> Unit:
+        clock = self.clock
         while True:
             command: Command = yield from self.fetched.get()
+            fields = command.all_fields
             if command.opcode == Opcode.SET:
-                fields = command.all_fields
-                for place in range(SET_PLACES):
-                    if fields[f"semaphore_{place}"]:
-                        # One a cycle.
-                        self.semaphores.add(fields[f"semaphore_{place}"], fields[f"value_{place}"])
-                        yield self.clock.now + 1
+                places = [place for place in range(SET_PLACES) if fields[f"semaphore_{place}"]]
+                for number, place in enumerate(places):
+                    # One a cycle.
+                    yield clock.now + int(number > 0)
+                    semaphore, value = fields[f"semaphore_{place}"], fields[f"value_{place}"]
+                    clock.at(clock.now + 1, partial(self.semaphores.give, semaphore, value))
             else:
-                yield from self.queues[self._unit(command)].put(command.all_fields)
-                yield self.clock.now + 1
+                yield from self.queues[self._unit(command)].put(fields)
             yield from self._asked.get()
+            yield clock.now + 1
 
     def _unit(self, command: Command) -> object:
         """The key of the queue that the command goes to."""
@@ -193,7 +206,8 @@ class DieTimes:
             for row in range(fields["rows"]):
                 for word in range(fields["words"]):
                     yield from self.port.word("load")
-                    yield from self.banks.access("write", fields["base"] + row * fields["pitch"] + word)
+                    place = fields["base"] + row * fields["pitch"] + word
+                    yield from self.banks.access(ScratchpadWriter.LOAD, place)
                     self.port.take_word()
                     yield from self.loads_in_flight.get()
                 self.semaphores.post((fields["row_post"],), self.clock.now + self.terms.load_post)
@@ -210,7 +224,7 @@ class DieTimes:
         words = BoundedQueue(self.clock, WORDS_READ, self.terms.scratchpad_read)
         reading = Stage(self.clock)
         self.clock.start(self._read_commands(opcode, begun, reading))
-        self.clock.start(self._read_words(base, pitch, reading, words))
+        self.clock.start(self._read_words(ScratchpadReader[opcode.name], base, pitch, reading, words))
         return begun, words
 
     def _read_commands(self, opcode: Opcode, begun: BoundedQueue, reading: Stage) -> Unit:
@@ -223,7 +237,9 @@ class DieTimes:
             yield from begun.put(fields)
             yield from reading.put(fields)
 
-    def _read_words(self, base: str, pitch: str, reading: Stage, words: BoundedQueue) -> Unit:
+    def _read_words(
+        self, port: ScratchpadReader, base: str, pitch: str, reading: Stage, words: BoundedQueue
+    ) -> Unit:
         while True:
             fields: dict[str, int] = yield from reading.get()
             rows, row_words, row_wait = fields["rows"], fields["words"], fields["row_wait"]
@@ -232,7 +248,7 @@ class DieTimes:
                     yield from words.room()
                     if word == 0:
                         yield from self.semaphores.take((row_wait,))
-                    yield from self.banks.access("read", fields[base] + row * fields[pitch] + word)
+                    yield from self.banks.access(port, fields[base] + row * fields[pitch] + word)
                     yield from words.put(None)
                     if row == rows - 1 and word == row_words - 1:
                         # The semaphores of a row and those of the next command are not taken in one cycle.
@@ -244,25 +260,26 @@ class DieTimes:
         group = min(word_elements, lanes)
         while True:
             fields: dict[str, int] = yield from begun.get()
+            yield self.clock.now + 1
             # A word takes a cycle for each group of elements that the banks write at once.
             steps = [
                 -(-min(word_elements, fields["cols"] - first) // group)
                 for first in range(0, fields["cols"], word_elements)
             ]
-            for _ in range(fields["rows"]):
-                for cycles in steps:
+            for row in range(fields["rows"]):
+                for word, cycles in enumerate(steps):
+                    yield self.clock.now + int(row + word > 0)
                     yield from words.see()
                     yield self.clock.now + cycles - 1
                     yield from words.get()
-                    yield self.clock.now + 1
-            # The last element was written in the cycle before.
-            self.feed_end = self.clock.now - 1 + self.terms.feed_post
+            self.feed_end = self.clock.now + self.terms.feed_post
             self.semaphores.post((fields["post_0"], fields["post_1"]), self.feed_end)
 
     def _array(self) -> Unit:
         die, terms, clock = self.die, self.terms, self.clock
         stream_end = 0.0  # when the last slot of the tile before is over
         weights_free = 0.0  # when the shadow registers may be loaded again
+        ends = deque([-inf] * COMMANDS_SUMMED, COMMANDS_SUMMED)  # of the sums of the commands before
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.GEMM].get()
             yield clock.now + terms.gemm_command
@@ -279,6 +296,8 @@ class DieTimes:
                     self.array_first = load + terms.operand_read
                 fill = max(terms.gemm.fill_per_row * die.rows, terms.handover if panel == 0 else 0.0)
                 start = max(stream_end, load + fill)
+                if panel == 0:
+                    start = max(start, ends[0] + terms.handover)
                 tiles = fields["k_tiles"]
                 # The weights of the next panel follow as soon as the last tile of this one has begun.
                 weights_free = start + (tiles - 1) * period
@@ -301,17 +320,22 @@ class DieTimes:
                     rows=die.rows, cols=die.cols, stages=die.stages
                 )
                 posted = self.array_end + terms.panel_post
-                ends = panel == fields["panels"] - 1
-                self.semaphores.post(
-                    {fields["panel_post"]} | ({fields["post_0"], fields["post_1"]} if ends else set()), posted
-                )
+                posts = {fields["panel_post"]}
+                if panel == fields["panels"] - 1:
+                    posts |= {fields["post_0"], fields["post_1"]}
+                self.semaphores.post(posts, posted)
                 self.last_end = max(self.last_end, self.array_end)
                 base += fields["accumulator_step"]
                 if base == fields["accumulator_wrap"]:
                     base = 0
+            ends.append(self.array_end)
+            # The next command is taken with the last weights of this one.
+            last_load = load if tiles == 1 else start + (tiles - 2) * period
+            yield last_load + terms.gemm.fill_per_row * die.rows - 1
 
     def _drain(self, drains: BoundedQueue) -> Unit:
         clock = self.clock
+        read = 0.0  # when the last column gives its sum of the row before
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.DRAIN].get()
             base = fields["base"]
@@ -325,10 +349,10 @@ class DieTimes:
                 if panel == 0:
                     yield from drains.put(fields)
                 for row in range(fields["rows"]):
-                    yield clock.now + 1
+                    yield max(clock.now, read) + 1
                     yield from self.drained_rows.room()
-                    yield self.sum_reads.row_read(clock.now, base + row)
-                    yield from self.drained_rows.put(None)
+                    read = self.sum_reads.row_read(clock.now, base + row)
+                    yield from self.drained_rows.put(None, wait=read - clock.now)
                 base += fields["step"]
                 if base == fields["wrap"]:
                     base = 0
@@ -336,7 +360,7 @@ class DieTimes:
     def _drain_writer(self, drains: BoundedQueue) -> Unit:
         terms, clock = self.terms, self.clock
         while True:
-            fields: dict[str, int] = yield from drains.get()
+            fields: dict[str, int] = yield from drains.see()
             per_word = self.memory.word_bytes // (2 if fields["cast"] else 4)
             for panel in range(fields["panels"]):
                 last_panel = panel == fields["panels"] - 1
@@ -345,10 +369,12 @@ class DieTimes:
                 words = -(-(panel * self.die.cols + cols) // per_word) - first
                 for row in range(fields["rows"]):
                     yield from self.drained_rows.get()
+                    if last_panel and row == fields["rows"] - 1:
+                        yield from drains.get()
                     place = fields["target"] + row * fields["target_pitch"] + first
                     for word in range(words):
                         yield clock.now + 1
-                        yield from self.banks.access("write", place + word)
+                        yield from self.banks.access(ScratchpadWriter.DRAIN, place + word)
                     posts = {fields["row_post"]} if last_panel else set()
                     if row == fields["rows"] - 1:
                         posts |= {fields["panel_post"]}
@@ -360,11 +386,10 @@ class DieTimes:
     def _store_writer(self, begun: BoundedQueue, words: BoundedQueue) -> Unit:
         while True:
             fields: dict[str, int] = yield from begun.get()
-            for _ in range(fields["rows"] * fields["words"]):
+            yield self.clock.now + 1
+            for word in range(fields["rows"] * fields["words"]):
+                yield self.clock.now + int(word > 0)
                 yield from words.see()
                 yield from self.port.ask("store")
                 yield from words.get()
-                yield self.clock.now + 1
-            self.semaphores.post(
-                (fields["post_0"], fields["post_1"]), self.clock.now - 1 + self.terms.store_post
-            )
+            self.semaphores.post((fields["post_0"], fields["post_1"]), self.clock.now + self.terms.store_post)

@@ -15,7 +15,7 @@ from chiplet.machine.specs import SystemSpec, flits_per_word
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes
-from cosim.predict.ports import MemoryPortTimes
+from cosim.predict.ports import MemoryPortTimes, ScratchpadReader, ScratchpadWriter
 from cosim.program.command import Command
 from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.records.links import FaultyLinks
@@ -140,6 +140,7 @@ class _PackageDie(DieTimes):
     def _send(self, side: Side) -> Unit:
         cols = self._system.package.cols
         row, col = divmod(self._number, cols)
+        reader = ScratchpadReader[f"SEND_{side.name}"]
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.SEND, side].get()
             yield self.clock.now + self._nop.command_cycles
@@ -156,7 +157,7 @@ class _PackageDie(DieTimes):
                     else:
                         if chunk >= fields["own"]:
                             yield from self.semaphores.take((fields["word_wait"],))
-                        yield from self.banks.access("read", self._place(fields, chunk) + word)
+                        yield from self.banks.access(reader, self._place(fields, chunk) + word)
                     yield from link.put(None)
                     yield self.clock.now + self._word_flits
             self._done(fields)
@@ -164,6 +165,7 @@ class _PackageDie(DieTimes):
     def _receive(self, side: Side) -> Unit:
         link = self._link(self._number, side)
         across = _OPPOSITE[side]
+        writer = ScratchpadWriter[f"RECEIVE_{side.name}"]
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.RECEIVE, side].get()
             yield self.clock.now + self._nop.command_cycles
@@ -181,7 +183,7 @@ class _PackageDie(DieTimes):
                     if fields["hand"] and not forwards:
                         yield from self._handed[across].put(None)
                     elif not forwards or fields["keep"]:
-                        yield from self.banks.access("write", self._place(fields, chunk) + word)
+                        yield from self.banks.access(writer, self._place(fields, chunk) + word)
                         if forwards or not fields["keep"]:
                             self.semaphores.post(
                                 (fields["word_post"],), self.clock.now + self._nop.store_cycles

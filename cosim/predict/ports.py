@@ -3,35 +3,99 @@
 from __future__ import annotations
 
 from collections import deque
-from math import floor
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import floor, inf
 
+from chiplet.machine.queue_depths import COMMAND_READS
 from chiplet.machine.specs import MemorySpec
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import Clock, Unit, Waiting
 
-__all__ = ["MemoryPortTimes", "ScratchpadBanks"]
+__all__ = ["MemoryPortTimes", "ScratchpadBanks", "ScratchpadReader", "ScratchpadWriter", "bench_memory_port"]
+
+
+class ScratchpadReader(IntEnum):
+    """Read ports of the scratchpad, in the order in which they take turns."""
+
+    FEED_ACTIVATION = 0
+    FEED_WEIGHT = 1
+    FEED_SUMS = 2
+    STORE = 3
+    VECTOR_A = 4
+    VECTOR_B = 5
+    VECTOR_C = 6
+    SEND_NORTH = 7
+    SEND_EAST = 8
+    SEND_SOUTH = 9
+    SEND_WEST = 10
+
+
+class ScratchpadWriter(IntEnum):
+    """Write ports of the scratchpad, in the order in which they take turns."""
+
+    LOAD = 0
+    DRAIN = 1
+    VECTOR = 2
+    RECEIVE_NORTH = 3
+    RECEIVE_EAST = 4
+    RECEIVE_SOUTH = 5
+    RECEIVE_WEST = 6
 
 
 class ScratchpadBanks:
-    """Banks of the scratchpad: each gives or takes a word in a cycle."""
+    """Banks of the scratchpad: each gives and takes a word in a cycle.
+
+    Ports that want the same bank take turns, in the order of their numbers; readers of one word get it together.
+    """
 
     def __init__(self, clock: Clock, banks: int) -> None:
         self._clock, self._banks = clock, banks
-        self._free = {"read": [0.0] * banks, "write": [0.0] * banks}
+        self._bank = {
+            direction: [_Bank() for _ in range(banks)] for direction in (ScratchpadReader, ScratchpadWriter)
+        }
 
-    def access(self, direction: str, word: int) -> Unit:
-        """Wait for the bank of a word, and use it in this cycle."""
-        free, bank = self._free[direction], word % self._banks
-        while free[bank] > self._clock.now:
-            yield free[bank]
-        free[bank] = floor(self._clock.now) + 1.0
+    def access(self, port: ScratchpadReader | ScratchpadWriter, word: int) -> Unit:
+        """Wait for the bank of a word; goes on in the cycle in which the port uses it."""
+        bank = self._bank[type(port)][word % self._banks]
+        waiting: Waiting = []
+        bank.asking[port] = word, waiting
+        if not bank.scheduled:
+            self._choose_at(bank)
+        yield waiting
+
+    def _choose_at(self, bank: _Bank) -> None:
+        bank.scheduled = True
+        self._clock.at(bank.free, lambda: self._choose(bank), late=True)
+
+    def _choose(self, bank: _Bank) -> None:
+        bank.scheduled = False
+        bank.last = min(bank.asking, key=lambda port: (port <= bank.last, port))
+        chosen, _ = bank.asking[bank.last]
+        bank.free = floor(self._clock.now) + 1.0
+        together = [port for port, (word, _) in bank.asking.items() if word == chosen]
+        for port in together if isinstance(bank.last, ScratchpadReader) else [bank.last]:
+            _, waiting = bank.asking.pop(port)
+            self._clock.wake(waiting)
+        if bank.asking:
+            self._choose_at(bank)
+
+
+@dataclass
+class _Bank:
+    """A bank in one direction: who asks for which word, who had it last, and when it is free."""
+
+    asking: dict[int, tuple[int, Waiting]] = field(default_factory=dict)
+    last: int = 0
+    free: float = 0.0
+    scheduled: bool = False
 
 
 class MemoryPortTimes:
     """The memory port: takes a request every ``interval`` cycles, fetch first, load and store in turn.
 
     Words that are read come back in order, to :attr:`fetched` and :attr:`loaded`, at most one in ``word_cycles``. A
-    write occupies the port for ``write_cycles``.
+    write occupies the port for ``write_cycles``. With ``places`` words on their way, memory takes no request.
 
     Attributes
     ----------
@@ -48,9 +112,12 @@ class MemoryPortTimes:
         *,
         word_cycles: int = 1,
         write_cycles: int = 1,
+        places: float = inf,
     ) -> None:
         self._clock, self._latency = clock, memory.latency_cycles + terms.round_trip
         self._interval, self._word_cycles, self._write_cycles = interval, word_cycles, write_cycles
+        self._places = places
+        self._kept = ""  # a request for which memory has no room
         self._free = 0.0
         self._next = 0.0
         self._asking: dict[str, Waiting] = {}
@@ -58,14 +125,15 @@ class MemoryPortTimes:
         self._load_turn = False
         self._words: deque[tuple[float, str]] = deque()
         self._for_word: dict[str, Waiting] = {"fetch": [], "load": []}
-        self._last_word = 0.0
+        self._last_word = -inf
         self.last_write = 0.0
 
     def ask(self, name: str) -> Unit:
         """Send a request of ``fetch``, ``load`` or ``store``; goes on in the cycle in which it is taken."""
         waiting: Waiting = []
         self._asking[name] = waiting
-        self._choose_at(max(self._clock.now, self._free))
+        if self._free < inf:
+            self._choose_at(max(self._clock.now, self._free))
         while self._asking.get(name) is waiting:
             yield waiting
 
@@ -84,18 +152,30 @@ class MemoryPortTimes:
             load = "load" in self._asking and (self._load_turn or "store" not in self._asking)
             name = "load" if load else "store"
             self._load_turn = not load
+        self._clock.wake(self._asking.pop(name))
         # What memory does not take yet is kept, and the next request waits until it has left.
-        taken = max(self._clock.now, self._next)
-        self._next = taken + self._interval
-        self._free = taken + 1
+        self._free = inf
+        self._clock.at(self._next, lambda: self._offer(name), late=True)
+
+    def _offer(self, name: str) -> None:
+        """Let memory take a request, or wait until it has room for a word."""
+        now = self._clock.now
+        if len(self._words) >= self._places:
+            self._kept = name
+            return
+        if self._last_word == now and len(self._words) + 1 >= self._places:
+            # The word of this cycle leaves room from the next one on.
+            self._clock.at(now + 1, lambda: self._offer(name), late=True)
+            return
+        self._free = now + 1
+        self._next = now + self._interval
         if name == "store":
-            self._next = taken + max(self._interval, self._write_cycles)
-            self.last_write = taken
+            self._next = now + max(self._interval, self._write_cycles)
+            self.last_write = now
         else:
-            self._words.append((taken + self._latency, name))
+            self._words.append((now + self._latency, name))
             if len(self._words) == 1:
                 self._show()
-        self._clock.wake(self._asking.pop(name))
         if self._asking:
             self._choose_at(self._free)
 
@@ -122,5 +202,13 @@ class MemoryPortTimes:
         """Take the oldest word in this cycle."""
         self._words.popleft()
         self._last_word = self._clock.now
+        if self._kept:
+            kept, self._kept = self._kept, ""
+            self._clock.at(self._clock.now + 1, lambda: self._offer(kept), late=True)
         if self._words:
             self._show()
+
+
+def bench_memory_port(clock: Clock, memory: MemorySpec, terms: DieTerms, interval: int) -> MemoryPortTimes:
+    """The memory port of a die whose memory is :class:`rtl.bench.memory.BenchMemory`."""
+    return MemoryPortTimes(clock, memory, terms, interval, places=memory.outstanding + COMMAND_READS)

@@ -1,4 +1,4 @@
-"""The runs of a regression: its matrix as requests."""
+"""The runs of a regression: its matrix and its lists as requests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from chiplet.machine.config import load_system
 from chiplet.machine.configuration_keys import to_toml_value
 from chiplet.machine.specs import SystemSpec
 from cosim.program.gemm import GemmProgram
+from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest, gemm_request
 from cosim.regress.matrix import Regression
 from cosim.run.gemm import prepare
@@ -63,6 +64,25 @@ def cases(
                     by_request.setdefault(case.request, case)
             except ValueError as error:
                 raise ValueError(f"{source}: configurations.{index}: {error}") from None
+    for index, listed in enumerate(regression.lists):
+        keys = list(_assignments(listed.configuration))
+        for number, run in enumerate(listed.runs):
+            latency = [] if run.latency_cycles is None else [f"memory.latency_cycles={run.latency_cycles}"]
+            try:
+                system = load_system(config, [*overrides, *keys, *latency], preset="bench")
+                case = _case(
+                    regression,
+                    system,
+                    [*keys, *latency],
+                    shape=run.shape,
+                    form=run.form,
+                    interval=run.interval,
+                    stall=0.0,
+                    seed=run.seed,
+                )
+            except ValueError as error:
+                raise ValueError(f"{source}: lists.{index}: runs.{number}: {error}") from None
+            by_request.setdefault(case.request, case)
     return list(by_request.values())
 
 
@@ -79,27 +99,47 @@ def _assignments(configuration: Mapping[str, Any] | Sequence[str], prefix: str =
 
 
 def _cases_of(regression: Regression, system: SystemSpec, keys: Sequence[str]) -> Iterator[GemmCase]:
+    for shape, form, interval, stall, seed in product(
+        regression.shapes, regression.forms, regression.intervals, regression.stalls, regression.seeds
+    ):
+        yield _case(
+            regression, system, keys, shape=shape, form=form, interval=interval, stall=stall, seed=seed
+        )
+
+
+def _case(
+    regression: Regression,
+    system: SystemSpec,
+    keys: Sequence[str],
+    *,
+    shape: str,
+    form: Form,
+    interval: int,
+    stall: float,
+    seed: int,
+) -> GemmCase:
     die = system.die
+    m, k, n = map(int, shape.split("x"))
+    request = gemm_request(
+        m=m,
+        k=k,
+        n=n,
+        form=form,
+        die=die,
+        memory=system.memory,
+        seed=seed,
+        stall=stall,
+        interval=interval,
+        operands=regression.operands,
+        sim=regression.sim,
+    )
     always_named = ("die.rows", "die.cols", "die.dtype")
     others = [key.replace(" ", "") for key in keys if key.partition("=")[0].strip() not in always_named]
-    for shape, form, stall, seed in product(
-        regression.shapes, regression.forms, regression.stalls, regression.seeds
-    ):
-        m, k, n = map(int, shape.split("x"))
-        request = gemm_request(
-            m=m,
-            k=k,
-            n=n,
-            form=form,
-            die=die,
-            memory=system.memory,
-            seed=seed,
-            stall=stall,
-            operands=regression.operands,
-            sim=regression.sim,
-        )
-        name = [f"{die.rows}x{die.cols}", die.dtype, *others, shape, form, f"stall={stall:g}", f"seed={seed}"]
-        yield GemmCase(" ".join(name), request, everything_fits(prepare(request).program))
+    name = [f"{die.rows}x{die.cols}", die.dtype, *others, shape, form]
+    if interval > 1:
+        name.append(f"interval={interval}")
+    name += [f"stall={stall:g}", f"seed={seed}"]
+    return GemmCase(" ".join(name), request, everything_fits(prepare(request).program))
 
 
 def everything_fits(program: GemmProgram) -> bool:

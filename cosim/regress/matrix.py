@@ -1,4 +1,4 @@
-"""Regressions as TOML files: a matrix of GEMMs, and the bounds that every run has to meet."""
+"""Regressions as TOML files: a matrix of GEMMs, lists of GEMMs, and the bounds that every run has to meet."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from chiplet.machine.base import StrictModel, refusal
 from chiplet.machine.configuration_keys import show_value
 from chiplet.machine.specs import Dtype
 from cosim.program.shape import Form, Operands
+from cosim.records.base import Interval, Seed
 
-__all__ = ["Bounds", "Regression", "load_baseline", "load_regression"]
+__all__ = ["Bounds", "ListedRun", "Regression", "RunList", "load_baseline", "load_regression", "with_seed"]
+
+Configuration = dict[str, Any] | tuple[str, ...]
+"""Configuration keys of a die and its memory, as a table or a list of ``KEY=VALUE``."""
 
 
 def _is_shape(text: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,7}x[1-9]\d{0,7}x[1-9]\d{0,7}", text, re.ASCII):
         raise ValueError("must be MxKxN, as in 37x53x29")
     return text
+
+
+GemmShape = Annotated[str, AfterValidator(_is_shape)]
+"""A GEMM as ``"MxKxN"``."""
 
 
 class Bounds(StrictModel):
@@ -38,15 +46,53 @@ class Bounds(StrictModel):
     baseline
         File beside the list with the maximum of ``cycles`` of single runs, see :func:`load_baseline`. Without one,
         cycles are not bounded.
+    prediction_cycles
+        Error in cycles that is good whatever part of ``cycles`` it is.
     """
 
     array_cycles_over_floor: Annotated[int, Field(ge=0)] = 8
     prediction_error: Annotated[float, Field(gt=0)] | None = None
     baseline: str = ""
+    prediction_cycles: Annotated[int, Field(ge=0)] = 0
+
+
+class ListedRun(StrictModel):
+    """One run of a list.
+
+    Attributes
+    ----------
+    shape
+        The GEMM, as ``"MxKxN"``.
+    form, interval, seed
+        See :class:`cosim.records.gemm.GemmRequest`.
+    latency_cycles
+        Latency of the memory, in place of that of the configuration.
+    """
+
+    shape: GemmShape
+    form: Form = "nn"
+    interval: Interval = 1
+    latency_cycles: int | None = None
+    seed: Seed = 0
+
+
+class RunList(StrictModel):
+    """Runs on one die.
+
+    Attributes
+    ----------
+    configuration
+        Configuration keys of the die and its memory, as a table or a list of ``KEY=VALUE``.
+    runs
+        The runs.
+    """
+
+    configuration: Configuration
+    runs: Annotated[tuple[ListedRun, ...], Field(min_length=1)]
 
 
 class Regression(StrictModel):
-    """A matrix of runs: every configuration with every data type, shape, form, stall and seed.
+    """A matrix of runs: every configuration with every data type, shape, form, interval, stall and seed; and lists.
 
     Attributes
     ----------
@@ -56,18 +102,22 @@ class Regression(StrictModel):
         Data types; without any, those of the configurations.
     shapes
         GEMMs, each as ``"MxKxN"``.
-    forms, stalls, seeds, operands, sim
-        See :class:`cosim.records.gemm.GemmRequest`.
+    forms, intervals, stalls, seeds, operands, sim
+        See :class:`cosim.records.gemm.GemmRequest`. ``operands`` and ``sim`` hold for the lists, too.
+    lists
+        Further runs, each with values of its own.
     bounds
         What every run has to meet.
     """
 
-    configurations: Annotated[tuple[dict[str, Any] | tuple[str, ...], ...], Field(min_length=1)] = ({},)
+    configurations: Annotated[tuple[Configuration, ...], Field(min_length=1)] = ({},)
     dtypes: tuple[Dtype, ...] = ()
-    shapes: Annotated[tuple[Annotated[str, AfterValidator(_is_shape)], ...], Field(min_length=1)]
+    shapes: tuple[GemmShape, ...] = ()
     forms: Annotated[tuple[Form, ...], Field(min_length=1)] = ("nn",)
+    intervals: Annotated[tuple[Interval, ...], Field(min_length=1)] = (1,)
     stalls: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0,)
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    lists: tuple[RunList, ...] = ()
     operands: Operands = "normal"
     sim: str = "icarus"
     bounds: Bounds = Field(default_factory=Bounds)
@@ -76,9 +126,23 @@ class Regression(StrictModel):
 def load_regression(path: Path) -> Regression:
     """Read a regression from a TOML file. Raises ValueError with one line if anything in it is wrong."""
     try:
-        return Regression.model_validate(_tuples(_values(path)))
+        regression = Regression.model_validate(_tuples(_values(path)))
     except ValidationError as error:
         raise ValueError(f"{path}: {_refusal(error)}") from None
+    if not regression.shapes and not regression.lists:
+        raise ValueError(f"{path}: it has no runs: shapes and lists are empty")
+    return regression
+
+
+def with_seed(regression: Regression, seed: int) -> Regression:
+    """The regression with one seed for all runs, those of its lists included."""
+    lists = tuple(
+        listed.model_copy(
+            update={"runs": tuple(run.model_copy(update={"seed": seed}) for run in listed.runs)}
+        )
+        for listed in regression.lists
+    )
+    return regression.model_copy(update={"seeds": (seed,), "lists": lists})
 
 
 def load_baseline(regression: Regression, path: Path) -> dict[str, int]:

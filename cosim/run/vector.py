@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chiplet.graph.pass_cycles import beat_cycles, pass_cycles
+from chiplet.graph.pass_cycles import beat_cycles
 from chiplet.graph.vector_programs import vector_program
 from chiplet.machine.specs import function_lanes, vector_lanes
 from chiplet.machine.terms import DieTerms
@@ -123,10 +123,7 @@ class PreparedVector:
             die,
             memory,
             terms or DieTerms(),
-            passes=[
-                pass_cycles(work, rows=rows, cols=cols, **rate, stages=die.stages)
-                for work, rows, cols in passes
-            ],
+            vector=request.vector,
             interval=request.interval,
         )
 

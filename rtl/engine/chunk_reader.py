@@ -14,21 +14,28 @@ from chiplet.machine.specs import (
     flits_per_word,
     scratchpad_depth,
 )
-from rtl.block import Block, place
+from rtl.block import Block, check_integers, place
 from rtl.interface.isa import COUNT_BITS
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.lib.queue import Queue
 
 __all__ = ["ChunkReader"]
 
-AHEAD = 4
-"""Words read ahead: one is offered, one comes, and two hide cycles in which the bank serves another port."""
+BESIDES_LATENCY = 3
+"""Words read ahead besides those that come: one is offered, two hide cycles in which the bank serves another port."""
 
 
 class ChunkReader(Block):
     """Reads ``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
 
     After the first ``lap`` chunks, ``wrap`` is added to the addresses as well; with a ``lap`` of 0 it never is.
+
+    Parameters
+    ----------
+    die, nop, memory : DieSpec, NopSpec, MemorySpec
+        Depth of the scratchpad, bits of a flit, bytes of a word.
+    read_latency : int
+        Cycles from a read of the scratchpad to its word.
 
     Members
     -------
@@ -45,8 +52,9 @@ class ChunkReader(Block):
         There is a next word, and room for it.
     """
 
-    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
-        self._die, self._nop, self._memory = die, nop, memory
+    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, read_latency: int = 1) -> None:
+        check_integers("chunk reader", minimum=1, read_latency=read_latency)
+        self._die, self._nop, self._memory, self._latency = die, nop, memory, read_latency
         self._per_word = flits_per_word(nop, memory)
         super().__init__(
             {
@@ -72,7 +80,8 @@ class ChunkReader(Block):
     @property
     def block_name(self) -> str:
         depth = scratchpad_depth(self._die, self._memory, self._nop)
-        return f"chunk_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
+        name = f"chunk_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
+        return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -90,13 +99,14 @@ class ChunkReader(Block):
         last_word = Signal()
         next_chunk = Signal(BUFFER_ADDRESS_BITS)
         taken = Signal()
-        held = Signal(range(AHEAD + 1))  # words read, or on their way, whose last flit has not left
+        ahead = self._latency + BESIDES_LATENCY
+        held = Signal(range(ahead + 1))  # words read, or on their way, whose last flit has not left
         given = Signal()
         m.d.comb += [
             last_word.eq(left <= per_word),
             count.eq(Mux(last_word, left, per_word)),
             next_chunk.eq(chunk_address + pitch + Mux(lap == 1, wrap, 0)),
-            self.waiting.eq((chunks != 0) & (held != AHEAD)),
+            self.waiting.eq((chunks != 0) & (held != ahead)),
             self.asks.eq(free == 0),
             self.read.valid.eq(self.waiting & (self.word_ok | ~self.asks)),
             self.read.address.eq(address),
@@ -128,14 +138,17 @@ class ChunkReader(Block):
                     left.eq(flits),
                 ]
 
-        words = Queue(width=8 * self._memory.word_bytes + len(count) + 1, depth=AHEAD)
+        words = Queue(width=8 * self._memory.word_bytes + len(count) + 1, depth=ahead)
         place(m, platform, "words", words)
-        coming = Signal()
-        coming_kind = Signal(len(count) + 1)
-        m.d.sync += [coming.eq(taken), coming_kind.eq(Cat(count, last_word))]
+        coming, kind = taken, Cat(count, last_word)
+        for n in reversed(range(self._latency)):
+            name = f"{n}_coming" if n else "coming"
+            comes, its_kind = Signal(name=name), Signal(len(count) + 1, name=f"{name}_kind")
+            m.d.sync += [comes.eq(coming), its_kind.eq(kind)]
+            coming, kind = comes, its_kind
         m.d.comb += [
             words.i.valid.eq(coming),
-            words.i.payload.eq(Cat(self.read.data, coming_kind)),
+            words.i.payload.eq(Cat(self.read.data, kind)),
         ]
         bits = 8 * self._memory.word_bytes
         word, word_count, word_last = (

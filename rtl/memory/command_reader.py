@@ -15,8 +15,8 @@ from rtl.memory.scratchpad_reader import WORD_BLOCK, ScratchpadReader
 
 __all__ = ["CommandReader"]
 
-UNDER_WAY = 4
-"""Commands whose words come: a word takes three cycles from its read to its use."""
+BESIDES_LATENCY = 3
+"""Commands under way besides one for each cycle from a read to its word: those whose words wait for their use."""
 
 
 class CommandReader(Block):
@@ -30,6 +30,8 @@ class CommandReader(Block):
         Commands, of one block each: the fields ``base`` and ``pitch``, or ``source`` and ``source_pitch`` if there are.
     depth, word_bytes : int
         Words of the scratchpad, and their bytes.
+    read_latency : int
+        Cycles from a read of the scratchpad to its word.
 
     Members
     -------
@@ -48,8 +50,9 @@ class CommandReader(Block):
         asked for.
     """
 
-    def __init__(self, *, opcode: Opcode, depth: int, word_bytes: int) -> None:
+    def __init__(self, *, opcode: Opcode, depth: int, word_bytes: int, read_latency: int = 1) -> None:
         self._opcode, self._depth, self._word_bytes = opcode, depth, word_bytes
+        self._latency = read_latency
         self._layout = LAYOUTS[opcode]
         super().__init__(
             {
@@ -67,12 +70,13 @@ class CommandReader(Block):
 
     @property
     def block_name(self) -> str:
-        return f"command_reader_{self._opcode.name.lower()}_{self._depth}x{self._word_bytes}"
+        name = f"command_reader_{self._opcode.name.lower()}_{self._depth}x{self._word_bytes}"
+        return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes)
-        begun = Queue(width=self._layout.size, depth=UNDER_WAY)
+        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes, latency=self._latency)
+        begun = Queue(width=self._layout.size, depth=self._latency + BESIDES_LATENCY)
         place(m, platform, "reader", reader)
         place(m, platform, "commands", begun)
         connect(m, reader.read, flipped(self.read))

@@ -31,6 +31,8 @@ class FeedSumsUnit(Block):
         Accumulator buffer.
     depth, word_bytes : int
         Words of the scratchpad, and their bytes.
+    read_latency : int
+        Cycles from a read of the scratchpad to its word.
 
     Members
     -------
@@ -49,8 +51,9 @@ class FeedSumsUnit(Block):
         For the counters: a command is here; it waits for semaphores; a word comes.
     """
 
-    def __init__(self, *, die: DieSpec, depth: int, word_bytes: int) -> None:
+    def __init__(self, *, die: DieSpec, depth: int, word_bytes: int, read_latency: int = 1) -> None:
         self._die, self._depth, self._word_bytes = die, depth, word_bytes
+        self._latency = read_latency
         super().__init__(
             {
                 "command": In(stream.Signature(FEED_SUMS.size)),
@@ -70,7 +73,8 @@ class FeedSumsUnit(Block):
     @property
     def block_name(self) -> str:
         sums = f"{self._die.cols}x{self._die.accumulator_depth}"
-        return f"feed_sums_unit_{sums}_{self._depth}x{self._word_bytes}"
+        name = f"feed_sums_unit_{sums}_{self._depth}x{self._word_bytes}"
+        return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     @property
     def observed(self) -> bool:
@@ -82,7 +86,7 @@ class FeedSumsUnit(Block):
         word_sums = self._word_bytes // SUM_BYTES
         offset_bits = exact_log2(word_sums)
         row_words = -(-(cols + word_sums - 1) // word_sums)
-        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes)
+        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes, latency=self._latency)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 

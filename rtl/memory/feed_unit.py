@@ -31,6 +31,8 @@ class FeedUnit(Block):
         Banks B of the operand buffer, bits of an element, words of a bank.
     scratchpad_depth, word_bytes : int
         Words of the scratchpad, and their bytes.
+    read_latency : int
+        Cycles from a read of the scratchpad to its word.
 
     Members
     -------
@@ -55,11 +57,21 @@ class FeedUnit(Block):
         If a size is not a positive integer.
     """
 
-    def __init__(self, *, lanes: int, width: int, depth: int, scratchpad_depth: int, word_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        lanes: int,
+        width: int,
+        depth: int,
+        scratchpad_depth: int,
+        word_bytes: int,
+        read_latency: int = 1,
+    ) -> None:
         sizes = {"lanes": lanes, "width": width, "depth": depth}
         check_integers("feed unit", minimum=1, **sizes)
         self._lanes, self._width, self._depth = lanes, width, depth
         self._scratchpad_depth, self._word_bytes = scratchpad_depth, word_bytes
+        self._latency = read_latency
         super().__init__(
             {
                 "command": In(stream.Signature(FEED_ACTIVATION.size)),
@@ -78,9 +90,9 @@ class FeedUnit(Block):
 
     @property
     def block_name(self) -> str:
-        return (
-            f"feed_unit_{self._lanes}x{self._depth}x{self._width}_{self._scratchpad_depth}x{self._word_bytes}"
-        )
+        buffer = f"{self._lanes}x{self._depth}x{self._width}"
+        name = f"feed_unit_{buffer}_{self._scratchpad_depth}x{self._word_bytes}"
+        return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     @property
     def observed(self) -> bool:
@@ -90,7 +102,10 @@ class FeedUnit(Block):
         m = Module()
         lanes = self._lanes
         reader = CommandReader(
-            opcode=Opcode.FEED_ACTIVATION, depth=self._scratchpad_depth, word_bytes=self._word_bytes
+            opcode=Opcode.FEED_ACTIVATION,
+            depth=self._scratchpad_depth,
+            word_bytes=self._word_bytes,
+            read_latency=self._latency,
         )
         place(m, platform, "reader", reader)
         connect(m, flipped(self.command), reader.command)

@@ -35,6 +35,8 @@ class Scratchpad(Block):
         Ports.
     macro : bool
         SRAMs as black boxes.
+    read_latency : int
+        Cycles from a read to its word: that of the SRAMs, and registers behind them.
 
     Members
     -------
@@ -50,9 +52,19 @@ class Scratchpad(Block):
     """
 
     def __init__(
-        self, *, word_bytes: int, depth: int, banks: int, readers: int, writers: int, macro: bool = False
+        self,
+        *,
+        word_bytes: int,
+        depth: int,
+        banks: int,
+        readers: int,
+        writers: int,
+        macro: bool = False,
+        read_latency: int = 1,
     ) -> None:
         check_integers("scratchpad", minimum=1, depth=depth, banks=banks, readers=readers, writers=writers)
+        check_integers("scratchpad", minimum=1, read_latency=read_latency)
+        self._latency = read_latency
         if banks & (banks - 1) or depth % banks:
             raise ValueError(
                 f"scratchpad: banks = {banks}: must be a power of two that divides depth = {depth}"
@@ -71,7 +83,9 @@ class Scratchpad(Block):
 
     @property
     def block_name(self) -> str:
-        return f"scratchpad_{self._depth}x{self._word_bytes}_{self._banks}_{self._readers}r{self._writers}w"
+        ports = f"{self._readers}r{self._writers}w"
+        name = f"scratchpad_{self._depth}x{self._word_bytes}_{self._banks}_{ports}"
+        return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -119,13 +133,19 @@ class Scratchpad(Block):
         for port, taken in zip(self.write, writes_taken, strict=True):
             m.d.comb += port.ready.eq(Cat(taken).any())
         for n, port in enumerate(self.read):
+            word_read = Signal.like(port.data, name=f"read_{n}_word")
             bank_read = Signal(max(1, bank_bits), name=f"read_{n}_bank")
             if bank_bits:
                 m.d.sync += bank_read.eq(port.address[:bank_bits])
             with m.Switch(bank_read):
                 for bank, word in enumerate(words):
                     with m.Case(bank):
-                        m.d.comb += port.data.eq(word)
+                        m.d.comb += word_read.eq(word)
+            for late in range(self._latency - 1):
+                later = Signal.like(port.data, name=f"read_{n}_word_{late}", reset_less=True)
+                m.d.sync += later.eq(word_read)
+                word_read = later
+            m.d.comb += port.data.eq(word_read)
         return m
 
     def _turns(self, m: Module, name: str, ports: list[Any], bank: int) -> tuple[Signal, Signal]:

@@ -27,6 +27,8 @@ class StoreUnit(Block):
         Width of a word.
     depth : int
         Words of the scratchpad.
+    read_latency : int
+        Cycles from a read of the scratchpad to its word.
 
     Members
     -------
@@ -44,8 +46,8 @@ class StoreUnit(Block):
         For the counters: a command is here; it waits for semaphores; a request is not taken; a word leaves.
     """
 
-    def __init__(self, *, memory: MemorySpec, depth: int) -> None:
-        self._memory, self._depth = memory, depth
+    def __init__(self, *, memory: MemorySpec, depth: int, read_latency: int = 1) -> None:
+        self._memory, self._depth, self._latency = memory, depth, read_latency
         super().__init__(
             {
                 "command": In(stream.Signature(STORE.size)),
@@ -64,7 +66,8 @@ class StoreUnit(Block):
 
     @property
     def block_name(self) -> str:
-        return f"store_unit_{self._depth}x{self._memory.word_bytes}"
+        name = f"store_unit_{self._depth}x{self._memory.word_bytes}"
+        return name if self._latency == 1 else f"{name}_l{self._latency}"
 
     @property
     def observed(self) -> bool:
@@ -72,7 +75,12 @@ class StoreUnit(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = CommandReader(opcode=Opcode.STORE, depth=self._depth, word_bytes=self._memory.word_bytes)
+        reader = CommandReader(
+            opcode=Opcode.STORE,
+            depth=self._depth,
+            word_bytes=self._memory.word_bytes,
+            read_latency=self._latency,
+        )
         targets = BlockAddresses(address_bits=MEMORY_ADDRESS_BITS, pitch_bits=STORE["memory_pitch"].width)
         place(m, platform, "reader", reader)
         place(m, platform, "targets", targets)

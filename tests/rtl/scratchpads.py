@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 from typing import Any
 
@@ -18,25 +19,38 @@ class PythonScratchpad:
         Contents by address. A word that is missing is undefined: it must not be read.
     stall
         Chance that a port is not served in a cycle.
+    latency
+        Cycles from a read to its word.
     """
 
-    def __init__(self, words: dict[int, int], *, word_bytes: int, stall: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        words: dict[int, int],
+        *,
+        word_bytes: int,
+        stall: float = 0.0,
+        latency: int = 1,
+        seed: int = 0,
+    ) -> None:
         self.words, self.word_bytes = words, word_bytes
         self.reads: list[int] = []
         self.writes: list[int] = []
-        self._stall, self._coin = stall, Random(seed)
+        self._stall, self._latency, self._coin = stall, latency, Random(seed)
 
     def serve_reads(self, port: Any) -> Bench:
         """Bench that answers a read port; the data of other cycles are rubbish."""
 
         async def bench(ctx: Any) -> None:
+            coming: deque[int | None] = deque([None] * (self._latency - 1))
             while True:
                 ctx.set(port.ready, self._coin.random() >= self._stall)
                 _, _, valid, ready, address = await ctx.tick().sample(port.valid, port.ready, port.address)
-                ctx.set(port.data, self._coin.getrandbits(8 * self.word_bytes))
+                coming.append(self.words[address] if valid and ready else None)
                 if valid and ready:
                     self.reads.append(address)
-                    ctx.set(port.data, self.words[address])
+                word = coming.popleft()
+                rubbish = self._coin.getrandbits(8 * self.word_bytes)
+                ctx.set(port.data, rubbish if word is None else word)
 
         return bench
 

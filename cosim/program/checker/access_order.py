@@ -168,9 +168,10 @@ class AccessOrder:
             number = places.row_of[behind[0], False]
             bounds = bounds.copy()
             bounds[number] = np.maximum(bounds[number], behind[1])
-        open_order = _block(places.last[:checked], access) > bounds
-        if open_order.any():
-            self._report_order(command, access, places, open_order)
+        if checked:
+            open_order = _block(places.last[:checked], access) > bounds
+            if open_order.any():
+                self._report_order(command, access, places, open_order)
         if access.reads and not places.full:
             written = _block(places.written, access)
             if not written.all():

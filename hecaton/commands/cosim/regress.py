@@ -77,7 +77,7 @@ def regress(
 
     from cosim.backends.registry import backend
     from cosim.regress.cases import cases
-    from cosim.regress.matrix import load_baseline, load_regression
+    from cosim.regress.matrix import load_baseline, load_regression, with_seed
     from cosim.regress.tasks import RegressionTask, run_task, shortfalls
     from cosim.workers.dask import run_on_cluster
     from cosim.workers.pool import run_all
@@ -89,10 +89,10 @@ def regress(
         start = time.perf_counter()
         processes.check()
         chosen: dict[str, Any] = {} if sim is None else {"sim": sim}
-        if seed is not None:
-            chosen["seeds"] = (seed,)
         matrix = load_regression(regression).model_copy(update=chosen)
         most_cycles = load_baseline(matrix, regression)
+        if seed is not None:
+            matrix = with_seed(matrix, seed)
         todo = cases(matrix, config=machine.config, overrides=machine.overrides, source=str(regression))
         tasks = [RegressionTask(case.request, tuple(known_records(case.request, records))) for case in todo]
         if processes.scheduler is None:

@@ -26,4 +26,4 @@ def test_folders_are_compared_byte_for_byte(tmp_path: Path) -> None:
 
 def test_an_unknown_probe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["size"]) == 2
-    assert "error: needs one of generation-growth, " in capsys.readouterr().err
+    assert "error: needs one of generation-cost, generation-growth, " in capsys.readouterr().err

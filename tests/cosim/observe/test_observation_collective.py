@@ -16,7 +16,7 @@ from cosim.records.collective import CollectiveRecord, collective_request
 from cosim.run.collective import run_collective
 from rtl.interface.register_map import SIDES
 
-REQUEST = {"op": "reduce-scatter", "algorithm": "chain", "rows": 2, "cols": 3, "axis": "row", "flits": 9}
+REQUEST = {"op": "reduce-scatter", "algorithm": "chain", "rows": 2, "cols": 2, "axis": "row", "flits": 9}
 SMALL = {
     "die": DieSpec(
         rows=1, cols=1, weight_bytes=64, activation_bytes=64, accumulator_bytes=64, scratchpad_bytes=4096
@@ -53,7 +53,7 @@ def test_each_die_has_a_track_for_each_unit(traced: dict[str, tuple[CollectiveRe
     record, text = traced["cxxrtl"]
     events = json.loads(text)["traceEvents"]
     dies = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
-    assert dies == {n: f"die {n // 3},{n % 3}" for n in range(6)}
+    assert dies == {n: f"die {n // 2},{n % 2}" for n in range(4)}
     names = ["command processor", *(unit.name for unit in units(engine=True))]
     tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert tracks == {(pid, tid): name for pid in dies for tid, name in enumerate(names)}

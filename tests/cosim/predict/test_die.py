@@ -1,4 +1,4 @@
-"""Timeline: what a calibration needs of it."""
+"""Timeline: exact on dies on which everything waits for something, and what a calibration needs of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from chiplet.machine.config import load_system
 from chiplet.machine.terms import DieTerms
 from cosim.calibrate.die import FITTED_TERMS, request_for, samples
 from cosim.predict.die import predict
-from cosim.run.gemm import prepare
+from cosim.program.shape import Form
+from cosim.records.gemm import gemm_request
+from cosim.run.gemm import prepare, run_gemm
 
 
 @pytest.mark.parametrize("term", FITTED_TERMS)
@@ -29,3 +31,72 @@ def test_a_fraction_of_a_cycle_in_a_fitted_term_is_seen(term: str) -> None:
         )
         changes.append(after.cycles - before.cycles)
     assert max(changes) > 0.2, f"{term} cannot be fitted: no run depends on it"
+
+
+@pytest.mark.parametrize(
+    ("cause", "keys", "shape", "form", "interval"),
+    [
+        (
+            "commands wait for room in the queues of their units",
+            (
+                "die.rows=7 die.cols=4 die.stages=1 die.queue_depth=2 die.weight_bytes=112 die.activation_bytes=862 "
+                "die.accumulator_bytes=2163 die.scratchpad_bytes=256 memory.outstanding=1 memory.latency_cycles=3"
+            ),
+            (19, 3, 3),
+            "nn",
+            1,
+        ),
+        (
+            "a memory full of reads takes no write",
+            (
+                "die.rows=3 die.cols=1 die.dtype=int8 die.queue_depth=6 die.weight_bytes=14 die.activation_bytes=19 "
+                "die.accumulator_bytes=66 memory.outstanding=1 memory.word_bytes=8 memory.latency_cycles=21"
+            ),
+            (2, 2, 27),
+            "nt",
+            1,
+        ),
+        (
+            "ports want the same bank",
+            (
+                "die.rows=1 die.cols=1 die.dtype=int8 die.stages=3 die.weight_bytes=4 die.activation_bytes=1 "
+                "die.accumulator_bytes=3316 die.scratchpad_bytes=1485 memory.outstanding=8 memory.word_bytes=8 "
+                "memory.latency_cycles=8"
+            ),
+            (1, 1, 20),
+            "nt",
+            1,
+        ),
+        (
+            "commands are fetched no faster than they are handed out",
+            (
+                "die.rows=1 die.cols=1 die.dtype=int8 die.stages=2 die.queue_depth=6 die.weight_bytes=4 "
+                "die.activation_bytes=2 die.accumulator_bytes=14 die.scratchpad_bytes=666 memory.outstanding=5 "
+                "memory.latency_cycles=11"
+            ),
+            (52, 1, 1),
+            "nt",
+            1,
+        ),
+        (
+            "memory takes a request in every third cycle",
+            (
+                "die.rows=2 die.cols=2 die.dtype=int8 die.stages=2 die.queue_depth=3 die.weight_bytes=459 "
+                "die.activation_bytes=4 die.accumulator_bytes=246 die.scratchpad_bytes=4813 memory.outstanding=2 "
+                "memory.word_bytes=64 memory.latency_cycles=39"
+            ),
+            (17, 1, 15),
+            "nn",
+            3,
+        ),
+    ],
+)
+def test_cycles_are_exact_where(
+    cause: str, keys: str, shape: tuple[int, int, int], form: Form, interval: int
+) -> None:
+    system = load_system(None, keys.split(), preset="bench")
+    m, k, n = shape
+    record = run_gemm(
+        gemm_request(m=m, k=k, n=n, form=form, die=system.die, memory=system.memory, interval=interval)
+    )
+    assert record.predicted_cycles == record.cycles, cause

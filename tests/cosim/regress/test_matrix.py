@@ -14,8 +14,20 @@ from cosim.regress.matrix import load_baseline, load_regression
     ("text", "message"),
     [
         ("shapes = [", "not valid TOML: "),
-        ("", "shapes is missing"),
-        ("shapes = []", r"shapes = \[\]: tuple should have at least 1 item"),
+        ("", "it has no runs: shapes and lists are empty$"),
+        ("shapes = []", "it has no runs: shapes and lists are empty$"),
+        (
+            'lists = [{ configuration = {}, runs = [{ shape = "1x1" }] }]',
+            r'lists\.0\.runs\.0\.shape = "1x1": must be MxKxN, as in 37x53x29$',
+        ),
+        (
+            'lists = [{ configuration = {}, runs = [{ shape = "1x1x1", latency = 3 }] }]',
+            r"unknown key lists\.0\.runs\.0\.latency$",
+        ),
+        (
+            'lists = [{ configuration = {}, runs = [{ shape = "1x1x1", latency_cycles = 1 }] }]',
+            r"lists\.0: runs\.0: -P memory\.latency_cycles=1: ",
+        ),
         ('shapes = ["1x1x1"]\nshape = 1', "unknown key shape: the nearest known one is shapes$"),
         (
             'shapes = ["1x1x1"]\n[bounds]\narray_cycle = 1',

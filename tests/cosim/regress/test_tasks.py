@@ -66,6 +66,13 @@ def test_what_a_run_falls_short_of(case: GemmCase, record: GemmRecord) -> None:
     slower = "cycles = 100: must be at most 99, those of the baseline"
     assert shortfalls(case, finished, loose, {case.name: 99}) == [mismatches, slower]
     assert shortfalls(case, finished, loose, {case.name: 100, "another run": 1}) == [mismatches]
+    cycles = Bounds(array_cycles_over_floor=9, prediction_error=0.05, prediction_cycles=9)
+    assert shortfalls(case, finished, cycles, {}) == [
+        mismatches,
+        "predicted_cycles = 90 is off by 10.00% of cycles = 100: must be at most 5.00% or 9 cycles",
+    ]
+    ten = cycles.model_copy(update={"prediction_cycles": 10})
+    assert shortfalls(case, finished, ten, {}) == [mismatches]
     stalled = GemmCase(case.name, case.request.model_copy(update={"stall": 0.1}), fits=False)
     assert shortfalls(stalled, finished, prediction, {}) == [mismatches]
     assert shortfalls(stalled, finished, Bounds(array_cycles_over_floor=7), {}) == [mismatches]

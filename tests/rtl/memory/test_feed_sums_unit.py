@@ -82,14 +82,23 @@ class Bench:
     """A feed sums unit between a scratchpad and an accumulator buffer, both in Python."""
 
     def __init__(
-        self, *, cols: int, word_bytes: int, stall: float = 0.0, chance: float = 1.0, seed: int = 1
+        self,
+        *,
+        cols: int,
+        word_bytes: int,
+        stall: float = 0.0,
+        chance: float = 1.0,
+        latency: int = 1,
+        seed: int = 1,
     ) -> None:
         die = DieSpec(rows=1, cols=cols, accumulator_bytes=4 * cols * ROWS)
-        self.dut = FeedSumsUnit(die=die, depth=SCRATCHPAD, word_bytes=word_bytes)
+        self.dut = FeedSumsUnit(die=die, depth=SCRATCHPAD, word_bytes=word_bytes, read_latency=latency)
         self.cols, self.word_bytes, self.stall = cols, word_bytes, stall
         self.coin = Random(seed)
         words = {address: self.coin.getrandbits(8 * word_bytes) for address in range(SCRATCHPAD)}
-        self.scratchpad = PythonScratchpad(words, word_bytes=word_bytes, stall=stall, seed=seed)
+        self.scratchpad = PythonScratchpad(
+            words, word_bytes=word_bytes, stall=stall, latency=latency, seed=seed
+        )
         self.semaphores = PythonSemaphores(chance=chance, seed=seed)
         self.rows: dict[int, list[int]] = {}
 
@@ -145,9 +154,9 @@ class Bench:
 @pytest.mark.parametrize(
     ("cols", "word_bytes"), [(1, 4), (1, 32), (3, 4), (3, 16), (5, 8), (8, 32), (7, 64), (16, 32)]
 )
-@pytest.mark.parametrize(("stall", "chance"), [(0.0, 1.0), (0.4, 0.4)])
-def test_random_panels(cols: int, word_bytes: int, stall: float, chance: float) -> None:
-    bench = Bench(cols=cols, word_bytes=word_bytes, stall=stall, chance=chance, seed=cols)
+@pytest.mark.parametrize(("stall", "chance", "latency"), [(0.0, 1.0, 1), (0.4, 0.4, 1), (0.2, 0.7, 3)])
+def test_random_panels(cols: int, word_bytes: int, stall: float, chance: float, latency: int) -> None:
+    bench = Bench(cols=cols, word_bytes=word_bytes, stall=stall, chance=chance, latency=latency, seed=cols)
     feeds = [some_feed(bench.coin, cols=cols, word_bytes=word_bytes) for _ in range(10)]
     bench.run(feeds)
     bench.check(feeds)

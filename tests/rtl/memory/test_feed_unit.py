@@ -75,14 +75,22 @@ class Bench:
         chance: float = 1.0,
         seed: int = 1,
         depth: int = DEPTH,
+        latency: int = 1,
     ) -> None:
         self.dut = FeedUnit(
-            lanes=lanes, width=width, depth=depth, scratchpad_depth=SCRATCHPAD, word_bytes=word_bytes
+            lanes=lanes,
+            width=width,
+            depth=depth,
+            scratchpad_depth=SCRATCHPAD,
+            word_bytes=word_bytes,
+            read_latency=latency,
         )
         self.lanes, self.width, self.word_elements = lanes, width, 8 * word_bytes // width
         self.coin = Random(seed)
         words = {address: self.coin.getrandbits(8 * word_bytes) for address in range(SCRATCHPAD)}
-        self.scratchpad = PythonScratchpad(words, word_bytes=word_bytes, stall=stall, seed=seed)
+        self.scratchpad = PythonScratchpad(
+            words, word_bytes=word_bytes, stall=stall, latency=latency, seed=seed
+        )
         self.semaphores = PythonSemaphores(chance=chance, seed=seed)
         self.banks: dict[tuple[int, int], int] = {}
         self.writes = 0
@@ -158,9 +166,19 @@ CASES = [
 
 
 @pytest.mark.parametrize(("lanes", "width", "word_bytes"), CASES)
-@pytest.mark.parametrize(("stall", "chance"), [(0.0, 1.0), (0.4, 0.4)])
-def test_random_blocks(lanes: int, width: int, word_bytes: int, stall: float, chance: float) -> None:
-    bench = Bench(lanes=lanes, width=width, word_bytes=word_bytes, stall=stall, chance=chance, seed=lanes)
+@pytest.mark.parametrize(("stall", "chance", "latency"), [(0.0, 1.0, 1), (0.4, 0.4, 1), (0.2, 0.7, 3)])
+def test_random_blocks(
+    lanes: int, width: int, word_bytes: int, stall: float, chance: float, latency: int
+) -> None:
+    bench = Bench(
+        lanes=lanes,
+        width=width,
+        word_bytes=word_bytes,
+        stall=stall,
+        chance=chance,
+        seed=lanes,
+        latency=latency,
+    )
     feeds = [some_feed(bench.coin, lanes=lanes, word_elements=bench.word_elements) for _ in range(10)]
     bench.run(feeds)
     assert bench.banks == bench.expected(feeds)
@@ -179,12 +197,14 @@ def one_word(number: int, cols: int) -> Feed:
     return Feed(number, 1, 0, rows=1, cols=cols, words=1, source=number, source_pitch=1)
 
 
-@pytest.mark.parametrize(("lanes", "steps"), [(16, 1), (8, 2), (4, 4)])
-def test_one_word_commands_follow_each_other_without_a_pause(lanes: int, steps: int) -> None:
+@pytest.mark.parametrize(("lanes", "steps", "latency"), [(16, 1, 1), (8, 2, 1), (4, 4, 1), (16, 1, 4)])
+def test_one_word_commands_follow_each_other_without_a_pause(lanes: int, steps: int, latency: int) -> None:
     """128 of them, 16 elements of 16 bits each: as many cycles as writes, and the way of the last one."""
-    bench = Bench(lanes=lanes, width=16, word_bytes=32)
-    assert bench.run([one_word(n, 16) for n in range(128)]) <= 128 * steps + 8
+    bench = Bench(lanes=lanes, width=16, word_bytes=32, latency=latency)
+    feeds = [one_word(n, 16) for n in range(128)]
+    assert bench.run(feeds) <= 128 * steps + 7 + latency
     assert bench.writes == 128 * steps
+    assert bench.banks == bench.expected(feeds)
 
 
 def test_a_post_comes_when_the_last_write_can_be_read() -> None:

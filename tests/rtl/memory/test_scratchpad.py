@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 from typing import Any
 
@@ -16,17 +17,24 @@ READERS, WRITERS = 3, 3
 
 
 @pytest.mark.parametrize("banks", [1, 2, 4])
-@pytest.mark.parametrize("seed", range(2))
-def test_random_reads_and_writes(banks: int, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "latency"), [(0, 1), (1, 3)])
+def test_random_reads_and_writes(banks: int, seed: int, latency: int) -> None:
     depth, word_bytes = 8 * banks, 8
-    dut = Scratchpad(word_bytes=word_bytes, depth=depth, banks=banks, readers=READERS, writers=WRITERS)
+    dut = Scratchpad(
+        word_bytes=word_bytes,
+        depth=depth,
+        banks=banks,
+        readers=READERS,
+        writers=WRITERS,
+        read_latency=latency,
+    )
     coin = Random(seed)
     words = [0] * depth
     wants: dict[str, dict[str, int]] = {}
     waited: dict[str, int] = {}
 
     async def bench(ctx: Any) -> None:
-        expected: list[int | None] = [None] * READERS
+        coming: deque[list[int | None]] = deque([[None] * READERS] * latency)
         served = 0
         for _ in range(2000):
             for kind, ports in (("read", READERS), ("write", WRITERS)):
@@ -42,11 +50,12 @@ def test_random_reads_and_writes(banks: int, seed: int) -> None:
                         ctx.set(signal(dut, f"{name}_{field}"), value)
             names = [f"read_{n}" for n in range(READERS)] + [f"write_{n}" for n in range(WRITERS)]
             taken = {name for name in names if wants.get(name) and ctx.get(signal(dut, f"{name}_ready"))}
-            for n, word in enumerate(expected):
+            for n, word in enumerate(coming.popleft()):
                 assert word is None or ctx.get(signal(dut, f"read_{n}_data")) == word
             await ctx.tick()
             served += len(taken)
-            expected = [None] * READERS
+            expected: list[int | None] = [None] * READERS
+            coming.append(expected)
             for n in range(READERS):
                 want = wants.get(f"read_{n}")
                 if want and f"read_{n}" in taken:

@@ -66,12 +66,22 @@ class Bench:
     """A store unit between a scratchpad and a memory."""
 
     def __init__(
-        self, *, word_bytes: int, stall: float = 0.0, chance: float = 1.0, busy: float = 0.0, seed: int = 1
+        self,
+        *,
+        word_bytes: int,
+        stall: float = 0.0,
+        chance: float = 1.0,
+        busy: float = 0.0,
+        latency: int = 1,
+        seed: int = 1,
     ) -> None:
-        self.dut = StoreUnit(memory=MemorySpec(word_bytes=word_bytes), depth=DEPTH)
+        memory = MemorySpec(word_bytes=word_bytes)
+        self.dut = StoreUnit(memory=memory, depth=DEPTH, read_latency=latency)
         self.coin = Random(seed)
         words = {address: self.coin.getrandbits(8 * word_bytes) for address in range(DEPTH)}
-        self.scratchpad = PythonScratchpad(words, word_bytes=word_bytes, stall=busy, seed=seed)
+        self.scratchpad = PythonScratchpad(
+            words, word_bytes=word_bytes, stall=busy, latency=latency, seed=seed
+        )
         self.memory = PythonMemory({}, word_bytes=word_bytes, stall=stall, seed=seed)
         self.semaphores = PythonSemaphores(chance=chance, seed=seed)
 
@@ -100,12 +110,14 @@ class Bench:
         return cycles
 
 
-@pytest.mark.parametrize("word_bytes", [4, 32])
+@pytest.mark.parametrize(("word_bytes", "latency"), [(4, 1), (32, 1), (8, 3)])
 @pytest.mark.parametrize(
     ("stall", "busy", "chance"), [(0.0, 0.0, 1.0), (0.5, 0.0, 0.5), (0.0, 0.5, 1.0), (0.3, 0.3, 0.3)]
 )
-def test_random_blocks(word_bytes: int, stall: float, busy: float, chance: float) -> None:
-    bench = Bench(word_bytes=word_bytes, stall=stall, busy=busy, chance=chance, seed=word_bytes)
+def test_random_blocks(word_bytes: int, latency: int, stall: float, busy: float, chance: float) -> None:
+    bench = Bench(
+        word_bytes=word_bytes, stall=stall, busy=busy, chance=chance, latency=latency, seed=word_bytes
+    )
     stores = [some_store(bench.coin, n) for n in range(15)]
     bench.run(stores)
     places = [pair for store in stores for pair in store.places()]
@@ -117,10 +129,11 @@ def test_random_blocks(word_bytes: int, stall: float, busy: float, chance: float
     assert bench.semaphores.posts == [post for post in posts if post]
 
 
-def test_a_word_a_cycle_from_one_command_to_the_next() -> None:
-    bench = Bench(word_bytes=8)
+@pytest.mark.parametrize("latency", [1, 4])
+def test_a_word_a_cycle_from_one_command_to_the_next(latency: int) -> None:
+    bench = Bench(word_bytes=8, latency=latency)
     stores = [Store(4 * n, 1, rows=4, words=1, address=50 * n, memory_pitch=7) for n in range(20)]
-    assert bench.run(stores) <= 80 + 8
+    assert bench.run(stores) <= 80 + 7 + latency
 
 
 def test_a_row_leaves_two_cycles_after_its_semaphore_is_up() -> None:

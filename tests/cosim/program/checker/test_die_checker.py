@@ -105,14 +105,15 @@ def mutated(commands: Sequence[Command], random: Random) -> list[Command]:
 
 
 def outcome(case: Case, commands: Sequence[Command], order: Order) -> bytes | None:
-    """The result of a program, or None if it does what no program may do."""
+    """The result of a program, or None if it reads a bank that was not written, of which the checker knows nothing."""
     program, word = case.program, case.memory.word_bytes
     interpreter = Interpreter(die=case.die, memory=case.memory, words=program.memory_words)
     for matrix, values in zip((program.a, program.b), case.operands(), strict=True):
         interpreter.write_memory(matrix.address, pack(values, matrix, word_bytes=word))
     try:
         interpreter.run(commands, order=order)
-    except ProgramError:
+    except ProgramError as error:
+        assert "was never written" in str(error)  # noqa: PT017
         return None
     return interpreter.read_memory(program.y.address, program.y.rows * program.y.pitch)
 
@@ -128,7 +129,6 @@ def test_what_is_accepted_gives_one_result_in_every_order(case: Case, seed: int)
         return
     orders = (in_program_order, loads_first, *(at_random(np.random.default_rng([seed, n])) for n in range(2)))
     results = [outcome(case, commands, order) for order in orders]
-    assert results[0] is not None
     assert results == results[:1] * len(orders)
 
 
