@@ -34,7 +34,7 @@ def test_a_fraction_of_a_cycle_in_a_fitted_term_is_seen(term: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "keys", "shape", "form", "interval"),
+    ("cause", "keys", "shape", "form"),
     [
         (
             "commands wait for room in the queues of their units",
@@ -44,7 +44,6 @@ def test_a_fraction_of_a_cycle_in_a_fitted_term_is_seen(term: str) -> None:
             ),
             (19, 3, 3),
             "nn",
-            1,
         ),
         (
             "a memory full of reads takes no write",
@@ -54,18 +53,6 @@ def test_a_fraction_of_a_cycle_in_a_fitted_term_is_seen(term: str) -> None:
             ),
             (2, 2, 27),
             "nt",
-            1,
-        ),
-        (
-            "ports want the same bank",
-            (
-                "die.rows=1 die.cols=1 die.dtype=int8 die.stages=3 die.weight_bytes=4 die.activation_bytes=1 "
-                "die.accumulator_bytes=3316 die.scratchpad_bytes=1485 memory.outstanding=8 memory.word_bytes=8 "
-                "memory.latency_cycles=8"
-            ),
-            (1, 1, 20),
-            "nt",
-            1,
         ),
         (
             "commands are fetched no faster than they are handed out",
@@ -76,27 +63,11 @@ def test_a_fraction_of_a_cycle_in_a_fitted_term_is_seen(term: str) -> None:
             ),
             (52, 1, 1),
             "nt",
-            1,
-        ),
-        (
-            "memory takes a request in every third cycle",
-            (
-                "die.rows=2 die.cols=2 die.dtype=int8 die.stages=2 die.queue_depth=3 die.weight_bytes=459 "
-                "die.activation_bytes=4 die.accumulator_bytes=246 die.scratchpad_bytes=4813 memory.outstanding=2 "
-                "memory.word_bytes=64 memory.latency_cycles=39"
-            ),
-            (17, 1, 15),
-            "nn",
-            3,
         ),
     ],
 )
-def test_cycles_are_exact_where(
-    cause: str, keys: str, shape: tuple[int, int, int], form: Form, interval: int
-) -> None:
+def test_cycles_are_exact_where(cause: str, keys: str, shape: tuple[int, int, int], form: Form) -> None:
     system = load_system(None, keys.split(), preset="bench")
     m, k, n = shape
-    record = run_gemm(
-        gemm_request(m=m, k=k, n=n, form=form, die=system.die, memory=system.memory, interval=interval)
-    )
+    record = run_gemm(gemm_request(m=m, k=k, n=n, form=form, die=system.die, memory=system.memory))
     assert record.predicted_cycles == record.cycles, cause
