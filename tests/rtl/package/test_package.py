@@ -26,6 +26,12 @@ from rtl.package.package import Package, package_map
 from tests.rtl.harness import read_register, signal, simulate, write_register
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
+EMITTED = [
+    (1, 1),
+    (2, 3),
+    *(pytest.param(*size, marks=pytest.mark.slow) for size in ((1, 4), (3, 1), (4, 4))),
+]
+"""Sizes of packages that are emitted: seconds each."""
 
 
 def system(
@@ -51,7 +57,8 @@ def test_a_large_package_is_small() -> None:
     assert whole.bytes < 1_000_000
 
 
-@pytest.mark.parametrize(("rows", "cols", "direct"), [*((*size, False) for size in SIZES), (2, 3, True)])
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize(("rows", "cols"), EMITTED)
 def test_every_size_has_the_same_modules_but_the_top(rows: int, cols: int, direct: bool) -> None:
     """Nothing but the instances of the top grows with the package."""
     one, other = emitted(1, 1, direct), emitted(rows, cols, direct)
@@ -80,7 +87,7 @@ def wires(design: Emitted) -> set[tuple[str, str, str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("rows", "cols"), SIZES)
+@pytest.mark.parametrize(("rows", "cols"), EMITTED)
 def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None:
     """The links of its Verilog with the turns that its routers take, the ways of the engines, and the memory plane."""
     links = wires(emitted(rows, cols))
