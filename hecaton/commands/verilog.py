@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from hecaton.terminal.json_keys import JsonObject
     from rtl.block import Block
 
-DIE_SECTIONS: tuple[str, ...] = ("die", "memory", "vector")
-PACKAGE_SECTIONS: tuple[str, ...] = ("die", "memory", "nop", "link", "package", "vector")
-"""Sections of the configuration that decide the Verilog."""
+PACKAGE_SECTIONS = ("die", "memory", "nop", "link", "package", "vector")
+"""Sections of the configuration that decide the Verilog of a package."""
 
 app = typer.Typer()
 
@@ -54,7 +53,7 @@ def verilog(
     The configuration starts from the preset bench.
     """
     from rtl.die.die import Die
-    from rtl.die.die_map import die_map
+    from rtl.die.die_map import DIE_SECTIONS, die_map
     from rtl.emit.emitter import emit
 
     with Output(as_json) as out:
@@ -63,7 +62,7 @@ def verilog(
             from rtl.package.package import Package, package_map
 
             top: Block = Package(system=system, vector=True)
-            sections = PACKAGE_SECTIONS
+            sections: tuple[str, ...] = PACKAGE_SECTIONS
             entries = package_map(system, vector=True)
         else:
             top = Die(die=system.die, memory=system.memory, vector=system.vector)

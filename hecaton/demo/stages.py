@@ -28,7 +28,7 @@ from hecaton.terminal.comparison import comparison_tables
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
 from rtl.die.die import Die
-from rtl.die.die_map import die_map
+from rtl.die.die_map import DIE_SECTIONS, die_map
 from rtl.emit.emitter import emit
 from rtl.emit.output_files import write_output
 
@@ -111,13 +111,13 @@ class Setup:
 
 def write_verilog(setup: Setup) -> DemoPart:
     """Emit the configured die."""
-    die, memory = setup.bench.die, setup.bench.memory
+    bench = setup.bench
     folder = setup.folder / "verilog"
     emitted = emit(
-        Die(die=die, memory=memory),
+        Die(die=bench.die, memory=bench.memory, vector=bench.vector),
         folder,
-        configuration={"die": die.model_dump(), "memory": memory.model_dump()},
-        map=die_map(die, memory),
+        configuration={name: getattr(bench, name).model_dump() for name in DIE_SECTIONS},
+        map=die_map(bench.die, bench.memory, bench.vector),
     )
     made_by = command("verilog", "-o", folder, *setup.options)
     named = {

@@ -11,7 +11,10 @@ from rtl.interface.isa import LAYOUTS
 from rtl.interface.memory_port import request_layout, response_layout
 from rtl.interface.register_map import COUNTER_BITS, COUNTERS, REGISTERS, counter_address
 
-__all__ = ["die_map"]
+__all__ = ["DIE_SECTIONS", "die_map"]
+
+DIE_SECTIONS = ("die", "memory", "vector")
+"""Sections of the configuration that decide the Verilog of a die."""
 
 
 def die_map(die: DieSpec, memory: MemorySpec, vector: VectorSpec | None = None) -> dict[str, Any]:
