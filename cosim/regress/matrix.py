@@ -38,8 +38,8 @@ class Bounds(StrictModel):
     Attributes
     ----------
     array_cycles_over_floor
-        Maximum of ``array_cycles - floor_cycles``, without the cycles in which the array waits for operands or for
-        room for sums, unless the program has one GEMM and the accumulator has room for all sums: there it never waits.
+        Maximum of ``array_cycles - floor_cycles``. It holds where the program has one GEMM and the accumulator has
+        room for all sums: elsewhere the array may wait for memory.
     prediction_error
         Maximum error of ``predicted_cycles``, relative to ``cycles``, of runs without random stalls, which the
         timeline does not model. Not checked if None.
