@@ -12,26 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cosim.program.command import Command
-from rtl.interface.isa import FIELDS, Opcode, Side
+from rtl.control.command_processor import UNITS
+from rtl.interface.isa import Opcode, Side
 
 __all__ = ["CommandSteps", "SemaphoreUse", "opposite", "steps_of", "unit_of"]
 
-_UNITS = {
-    Opcode.SET: "command_processor",
-    Opcode.LOAD: "load",
-    Opcode.FEED_ACTIVATION: "feed_activation",
-    Opcode.FEED_WEIGHT: "feed_weight",
-    Opcode.FEED_SUMS: "feed_sums",
-    Opcode.GEMM: "array",
-    Opcode.DRAIN: "drain",
-    Opcode.STORE: "store",
-    Opcode.VECTOR: "vector",
-}
-
-_NO_FIELDS = {
-    opcode: dict.fromkeys([name for name in fields if name != "opcode"], 0)
-    for opcode, fields in FIELDS.items()
-}
+_UNITS = {Opcode.SET: "command_processor", **{opcode: unit for unit, opcode in UNITS.items()}}
 
 _STARTS = ("wait_0", "wait_1", "wait_2")
 
@@ -107,7 +93,7 @@ def steps_of(index: int, command: Command, first: int, *, word_flits: int = 1) -
 
     ``word_flits`` are the flits of a word.
     """
-    fields = {**_NO_FIELDS[command.opcode], **command.fields}
+    fields = command.all_fields
     opcode = command.opcode
     chunk_steps = 0
     if opcode in (Opcode.SEND, Opcode.RECEIVE):

@@ -22,6 +22,7 @@ __all__ = [
     "check_program",
     "command_words",
     "die_violations",
+    "meet",
     "refuse",
 ]
 
@@ -70,6 +71,17 @@ class CheckedDie:
         return 1 if self.nop is None else flits_per_word(self.nop, self.memory)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Words of the scratchpad and addresses of the buffers, by their names."""
+        die = self.die
+        return {
+            "scratchpad": scratchpad_depth(die, self.memory, self.nop),
+            "activation": die.activation_depth,
+            "weight": die.weight_depth,
+            "accumulator": die.accumulator_depth,
+        }
+
+    @property
     def accesses(self) -> AccessMap:
         """Places that its commands read and write."""
         return AccessMap(self.die, self.memory, self.word_flits)
@@ -83,16 +95,10 @@ class CheckedDie:
         lines = []
         if len(program.commands) > MOST_COUNT:
             lines.append(f"program has {len(program.commands)} commands: must be at most {MOST_COUNT}")
-        die = self.die
-        sizes = {
-            "scratchpad": scratchpad_depth(die, self.memory, self.nop),
-            "activation": die.activation_depth,
-            "weight": die.weight_depth,
-            "accumulator": die.accumulator_depth,
-        }
+        sizes = self.sizes
         if self.memory_words is not None:
             sizes["memory"] = self.memory_words
-        limits = CommandLimits(die, self.nop is not None, self.accesses, sizes, self.memory.word_bytes)
+        limits = CommandLimits(self.die, self.nop is not None, self.accesses, sizes, self.memory.word_bytes)
         used: set[int] = set()
         stored = [_span(steps.fields) for steps in program.queues.get("store", [])]
         for index, (command, (_, steps)) in enumerate(zip(program.commands, program.order, strict=True)):
@@ -119,7 +125,7 @@ class CheckedDie:
 
     def _program_kept(self, steps: CommandSteps) -> list[str]:
         written, words = _span(steps.fields), self.program_words
-        if not _meet(written, words):
+        if not meet(written, words):
             return []
         return [f"{steps.name} writes memory words {_text(written)}: the program lies in {_text(words)}"]
 
@@ -127,7 +133,7 @@ class CheckedDie:
         read = _span(steps.fields)
         if any(read.start in words and read[-1] in words for words in _joined(self.inputs or ())):
             return []
-        if any(_meet(read, words) for words in stored):
+        if any(meet(read, words) for words in stored):
             return []
         return [f"{steps.name} reads memory words {_text(read)}, not all of which hold data"]
 
@@ -228,13 +234,7 @@ def access_order(
     width: int = 0,
 ) -> AccessOrder:
     """What checks the order of accesses while the program runs."""
-    die = checked.die
-    sizes = {
-        "scratchpad": scratchpad_depth(die, checked.memory, checked.nop),
-        "activation": die.activation_depth,
-        "weight": die.weight_depth,
-        "accumulator": die.accumulator_depth,
-    }
+    sizes = checked.sizes
     memory = _shared_memory(program)
     if memory:
         sizes["memory"] = memory
@@ -259,7 +259,7 @@ def _shared_memory(program: DieProgram) -> int:
         range(min(span.start for span in spans), max(span.stop for span in spans))
         for spans in (loads, stores)
     )
-    return max(read.stop, written.stop) if _meet(read, written) else 0
+    return max(read.stop, written.stop) if meet(read, written) else 0
 
 
 def command_words(command: Command) -> range:
@@ -272,7 +272,8 @@ def _span(fields: Mapping[str, int]) -> range:
     return range(fields["address"], fields["address"] + rows + fields["words"])
 
 
-def _meet(a: range, b: range) -> bool:
+def meet(a: range, b: range) -> bool:
+    """Whether two spans of words have one in common."""
     return a.start < b.stop and b.start < a.stop
 
 

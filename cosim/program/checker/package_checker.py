@@ -11,6 +11,7 @@ from cosim.program.checker.die_checker import (
     CheckedDie,
     access_order,
     command_words,
+    meet,
     refuse,
 )
 from cosim.program.checker.package_run import DieUnit, Grid, PackageRun
@@ -214,8 +215,8 @@ def memory_violations(
             if other == number or io_die != io_dies[number]:
                 continue
             used = [lies, *(command_words(c) for c in uses if c.opcode in (Opcode.LOAD, Opcode.STORE))]
-            near = [words for words in used if words.start < own.stop and own.start < words.stop]
-            both = next((a for a in near for b in written if a.start < b.stop and b.start < a.stop), None)
+            near = [words for words in used if meet(words, own)]
+            both = next((a for a in near for b in written if meet(a, b)), None)
             if both is not None:
                 text = f"words {both.start} to {both.stop - 1} of the memory behind {io_die}"
                 lines.append(f"die {number}: writes {text}, which die {other} uses")
