@@ -17,6 +17,7 @@ from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.records.package import PackageGemmRecord, package_gemm_request
 from cosim.run import gemm, package_gemm
 from cosim.run.gemm import die_bench
+from cosim.run.simulation import least_depth
 from rtl.bench.package import PackageBench
 from rtl.block import Block
 
@@ -76,8 +77,7 @@ def package_work(mesh: int, size: int, matrix: int, *, seed: int) -> Work:
     system = load_system(None, [f"{key}={value}" for key, value in keys.items()], preset="bench")
     request = package_gemm_request(m=matrix, k=matrix, n=matrix, system=system, seed=seed)
     # The baseline writes out every word: no more of them than the run needs.
-    words = package_gemm.prepare(request).programs.memory_words
-    depth = 1 << (words - 1).bit_length()
+    depth = least_depth(package_gemm.prepare(request).programs.memory_words)
 
     def elapsed(folder: Path) -> tuple[float, float]:
         phases = PackageOutcome.load(folder, 0).phases

@@ -30,6 +30,7 @@ from cosim.run.simulation import (
     Simulation,
     bench_depth,
     built_memory,
+    least_depth,
     nonzero_seed,
     stall_threshold,
     with_inferred_sram,
@@ -52,8 +53,7 @@ def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
 
 def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
     """Return a die with a memory of ``memory_words``, rounded up to a power of two, for tools that write all of it."""
-    depth = 1 << (memory_words - 1).bit_length()
-    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=depth)
+    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=least_depth(memory_words))
 
 
 @dataclass(frozen=True, kw_only=True)

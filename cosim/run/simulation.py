@@ -27,6 +27,7 @@ __all__ = [
     "bench_depth",
     "built_memory",
     "check_dies",
+    "least_depth",
     "nonzero_seed",
     "stall_threshold",
     "with_inferred_sram",
@@ -72,7 +73,12 @@ def bench_depth(memory_words: int, memory: MemorySpec, *, memories: int = 1) -> 
     beyond these, the next power of two.
     """
     shared = BENCH_BYTES // memory.word_bytes >> (memories - 1).bit_length()
-    return max(min(shared, BENCH_WORDS), 1 << (memory_words - 1).bit_length())
+    return max(min(shared, BENCH_WORDS), least_depth(memory_words))
+
+
+def least_depth(memory_words: int) -> int:
+    """``memory_words``, rounded up to a power of two."""
+    return 1 << (memory_words - 1).bit_length()
 
 
 def built_memory(memory: MemorySpec) -> MemorySpec:
