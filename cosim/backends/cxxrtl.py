@@ -25,7 +25,7 @@ from cosim.backends.compiler import compiler
 from cosim.backends.log import last_line
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import run_simulator, shared_python
-from cosim.backends.rewrite import idle_evaluation
+from cosim.backends.rewrite import idle_evaluation, repeated_bits
 from rtl.emit.rtlil import keep_hierarchy
 from rtl.emit.yosys import YosysError, run_yosys
 from rtl.processes.child_process import run_child
@@ -83,7 +83,7 @@ class Cxxrtl(Backend):
         script = _script(design, waves=self._waves)
         # A model finds the libraries where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
-        rules = Path(idle_evaluation.__file__).read_text()
+        rules = "\n".join(Path(module.__file__).read_text() for module in (idle_evaluation, repeated_bits))
         made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(
@@ -150,8 +150,9 @@ def _build_model(folder: Path, top: str, script: str, provider: Path, *, waves: 
     except YosysError as error:
         raise SimulationError(f"yosys refuses {str(error).splitlines()[-1]}") from error
     model = folder / MODEL
-    if not waves:  # a dump has the clock of every module, evaluated or not
-        model.write_text(idle_evaluation.skip_unchanged(model.read_text()))
+    text = repeated_bits.loop_over_repeated_bits(model.read_text())
+    # A dump has the clock of every module, evaluated or not.
+    model.write_text(text if waves else idle_evaluation.skip_unchanged(text))
     log = folder / "build.log"
     compile_cxx(["-c", model, f"-I{runtime()}", "-o", folder / "model.o"], log, top)
     libraries = Path(cocotb_tools.config.libs_dir)

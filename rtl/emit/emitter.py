@@ -23,6 +23,7 @@ from amaranth.hdl._ir import PortDirection
 from amaranth.lib.memory import Memory
 
 from rtl.block import Block, BlockPlatform, Port, port_values
+from rtl.emit.conversions import CONVERSIONS, Conversions, Converted
 from rtl.emit.lint_waivers import lint_waivers
 from rtl.emit.output_files import check_output_folder, write_outputs
 from rtl.emit.rtlil import CLOCKING, MARKER, keep_hierarchy, module_names, ports_of, tidy, to_verilog
@@ -73,31 +74,28 @@ class Emitted:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Converted:
-    """A block after its only conversion: its ports, to compare later uses with, and its RTLIL."""
-
-    name: str
-    ports: tuple[Port, ...]
-    macro: bool
-    clocked: bool
-    clocking: tuple[str, ...]
-    rtlil: str
-
-
 class Emitter(BlockPlatform):
     """Elaboration platform that converts every distinct block once, the blocks inside it first.
 
     Class and all parameters identify a block (:attr:`rtl.block.Block.identity`), whether or not its name shows them.
     The first block of a name becomes the module of that name; one of the same class with other parameters gets a digest
     of its identity at the end of its name.
+
+    Parameters
+    ----------
+    conversions
+        Blocks that were converted for other designs, and those of this one from now on.
     """
 
-    def __init__(self) -> None:
-        self._converted: dict[str, _Converted] = {}
+    def __init__(self, conversions: Conversions | None = None) -> None:
+        self._conversions = Conversions() if conversions is None else conversions
+        self._converted: dict[str, Converted] = {}
         self._names: dict[str, str] = {}  # of the modules, by the identity of their blocks
-        self._owners: dict[str, Block] = {}  # the first block of each name
+        self._owners: dict[
+            str, tuple[type[Block], str, bool]
+        ] = {}  # of each name: class, identity, whether a macro
         self._open: list[str] = []  # being converted: each contains the next
+        self._inside: list[dict[str, Converted]] = []  # what each of these contains so far, by identity
 
     @property
     def rtlil(self) -> str:
@@ -155,17 +153,17 @@ class Emitter(BlockPlatform):
         contents.clear()
         return memory.elaborate(None)
 
-    def convert(self, block: Block) -> _Converted:
+    def convert(self, block: Block) -> Converted:
         """Convert ``block`` unless an equal one was converted before. Raises as :meth:`instance`."""
         identity = block.identity
         ports = tuple(port for port, _ in port_values(block).values())
         name = self._names.get(identity)
         if name is None:
-            name = self._new_name(block)
-            self._names[identity] = name
-            self._owners.setdefault(name, block)
+            name = self._new_name(type(block), identity, block.block_name, block.macro)
             self._open.append(name)
-            self._converted[name] = self._convert(block, name)
+            kept = self._conversions.get(type(block), identity)
+            if kept is None or not self._is_taken_over(kept, name):
+                self._converted[name] = self._convert(block, name)
             self._open.pop()
         elif name in self._open:
             raise EmitError(f"block {name} contains itself: {' -> '.join([*self._open, name])}")
@@ -175,29 +173,50 @@ class Emitter(BlockPlatform):
                 f"two different blocks are named {name}: both are {identity}, but their ports differ: "
                 "must be the same for the same parameters"
             )
+        if self._inside:
+            self._inside[-1][identity] = converted
         return converted
 
-    def _new_name(self, block: Block) -> str:
+    def _new_name(self, kind: type[Block], identity: str, name: str, macro: bool) -> str:
         """Name of the module of a block that has not been converted yet.
 
         A hard macro cannot be renamed, and two classes of one name are a mistake in a ``block_name``.
         """
-        name = block.block_name
-        first = self._owners.get(name)
-        if first is None:
-            return name
-        if type(first) is not type(block) or first.macro or block.macro:
-            raise EmitError(
-                f"two different blocks are named {name}: {first.identity} and {block.identity}: "
-                "must have different names"
-            )
-        return f"{name}_{hashlib.sha256(block.identity.encode()).hexdigest()[:8]}"
+        first, first_identity, first_macro = self._owners.get(name, (kind, identity, macro))
+        if first_identity != identity:
+            if first is not kind or first_macro or macro:
+                raise EmitError(
+                    f"two different blocks are named {name}: {first_identity} and {identity}: "
+                    "must have different names"
+                )
+            name = f"{name}_{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        self._names[identity] = name
+        self._owners.setdefault(name, (kind, identity, macro))
+        return name
 
-    def _convert(self, block: Block, name: str) -> _Converted:
+    def _is_taken_over(self, kept: Converted, name: str) -> bool:
+        """Take a block of an earlier design and those inside it, if all of them have the same names in this one."""
+        if name != kept.name:
+            return False
+        for inner in kept.blocks:
+            inner_name = self._names.get(inner.identity)
+            if inner_name is None:
+                inner_name = self._new_name(inner.kind, inner.identity, inner.block_name, inner.macro)
+                if not self._is_taken_over(inner, inner_name):
+                    del self._names[inner.identity]  # it is converted when its user is
+                    return False
+            if inner_name != inner.name:
+                return False
+        self._converted[name] = kept
+        return True
+
+    def _convert(self, block: Block, name: str) -> Converted:
         values = port_values(block)
         for port in values.keys() & CLOCKING:
             raise EmitError(f"block {name}: port name {port} is reserved for the clock domain")
+        self._inside.append({})
         fragment = Fragment.get(block, self)
+        inside = self._inside.pop()
         # Amaranth takes a module without cells for a black box and leaves it out; the marker keeps it.
         fragment.add_subfragment(Instance(MARKER), MARKER)
         directions = {"input": PortDirection.Input, "output": PortDirection.Output}
@@ -210,15 +229,20 @@ class Emitter(BlockPlatform):
         text = tidy(raw, order=(*CLOCKING, *values), black_box=block.macro)
         if block.observed:
             text = keep_hierarchy(text, name)
-        clocking = tuple(port for port in ports_of(text, name) if port in CLOCKING)
-        return _Converted(
-            name,
-            tuple(port for port, _ in values.values()),
-            block.macro,
-            block.clocked,
-            clocking,
-            text,
+        converted = Converted(
+            kind=type(block),
+            identity=block.identity,
+            block_name=block.block_name,
+            name=name,
+            ports=tuple(port for port, _ in values.values()),
+            macro=block.macro,
+            clocked=block.clocked,
+            clocking=tuple(port for port in ports_of(text, name) if port in CLOCKING),
+            blocks=tuple(inside.values()),
+            rtlil=text,
         )
+        self._conversions.keep(converted)
+        return converted
 
 
 def emit(
@@ -227,6 +251,7 @@ def emit(
     *,
     configuration: Mapping[str, Any] | None = None,
     map: Mapping[str, Any] | None = None,  # noqa: A002
+    conversions: Conversions = CONVERSIONS,
 ) -> Emitted:
     """Write ``top`` and all blocks under it as Verilog, a module a file.
 
@@ -246,6 +271,8 @@ def emit(
         file.
     map
         Further entries of the map, e.g. counters and their addresses.
+    conversions
+        Blocks that were converted before are taken from here; without it, those of this process.
 
     Returns
     -------
@@ -269,7 +296,7 @@ def emit(
     check_tested_versions()
     if out_dir is not None:
         check_output_folder(out_dir)
-    emitter = Emitter()
+    emitter = Emitter(conversions)
     with _collector_paused():
         emitter.convert(top)
     name = top.block_name
