@@ -1,4 +1,4 @@
-"""The C++ compiler that builds models."""
+"""The C++ compiler that builds models, and its flags from outside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import shutil
 
 from cosim.backends.base import SimulationError
 
-__all__ = ["compiler"]
+__all__ = ["FLAGS_VARIABLE", "compiler", "further_flags"]
+
+FLAGS_VARIABLE = "HECATON_CXXFLAGS"
 
 
 def compiler(backend: str) -> list[str]:
@@ -22,3 +24,11 @@ def compiler(backend: str) -> list[str]:
             f"{shlex.join(command)} is not installed: the {backend} backend needs a C++ compiler (Debian: g++)"
         )
     return command
+
+
+def further_flags() -> list[str]:
+    """Flags that stand behind those of a backend: what ``HECATON_CXXFLAGS`` names.
+
+    With ``-O0`` a model is built sooner and simulates more slowly.
+    """
+    return shlex.split(os.environ.get(FLAGS_VARIABLE, ""))

@@ -21,7 +21,7 @@ import find_libpython
 
 from cosim.backends.base import WAVES, Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
-from cosim.backends.compiler import compiler
+from cosim.backends.compiler import compiler, further_flags
 from cosim.backends.log import last_line
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import run_simulator, shared_python
@@ -83,8 +83,8 @@ class Cxxrtl(Backend):
         script = _script(design, waves=self._waves)
         # A model finds the libraries where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
-        rules = "\n".join(Path(module.__file__).read_text() for module in (idle_evaluation, repeated_bits))
-        made_from = f"{self.name} {self.version()} {FLAGS} {provider.name} {libraries}\n{rules}\n{script}"
+        rules = "\n".join(Path(str(module.__file__)).read_text() for module in (idle_evaluation, repeated_bits))
+        made_from = f"{self.name} {self.version()} {_flags()} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(
             key, lambda folder: _build_model(folder, design.top, script, provider, waves=self._waves)
@@ -92,7 +92,7 @@ class Cxxrtl(Backend):
 
     def provider(self) -> Path:
         """Folder with the objects that every model is linked with."""
-        made_from = f"provider {self.version()} {version('cocotb')} {FLAGS} {PROVIDER_FLAGS}"
+        made_from = f"provider {self.version()} {version('cocotb')} {_flags()} {PROVIDER_FLAGS}"
         return cached_build(hashlib.sha256(made_from.encode()).hexdigest()[:24], _build_provider)
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
@@ -109,11 +109,15 @@ def _vpi() -> Path:
     return Path(str(importlib.resources.files("cxxrtl_vpi"))) / "_cxx"
 
 
+def _flags() -> tuple[str, ...]:
+    return (*FLAGS, *further_flags())
+
+
 def compile_cxx(arguments: Sequence[str | Path], log: Path, what: str) -> None:
     """Run the compiler on ``what`` with the flags of every model. Raises SimulationError with its first error."""
     command = compiler("cxxrtl")
     # A killed compiler leaves temporary files: in this folder they are removed with it.
-    done = run_child([*command, *FLAGS, *arguments], folder=log.parent, log=log, variables={"TMPDIR": "."})
+    done = run_child([*command, *_flags(), *arguments], folder=log.parent, log=log, variables={"TMPDIR": "."})
     if done.code:
         raise SimulationError(f"{shlex.join(command)} refuses {what}: {_first_error(log)}")
 

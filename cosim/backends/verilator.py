@@ -20,6 +20,7 @@ import cocotb_tools.config
 
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.backends.cache import cached_build
+from cosim.backends.compiler import further_flags
 from cosim.backends.log import last_line
 from cosim.backends.process import run_simulator
 from cosim.backends.verilator_program import VerilatorProgram, find_verilator
@@ -90,7 +91,7 @@ class Verilator(Backend):
         program = self._program()
         # A model finds cocotb's libraries where they were when it was linked.
         cocotb = f"cocotb {version('cocotb')} {cocotb_tools.config.libs_dir}"
-        return f"{self.name} {program.version} {ARGUMENTS} {dict(program.make_variables)} {cocotb}"
+        return f"{self.name} {program.version} {ARGUMENTS} {dict(program.make_variables)} {further_flags()} {cocotb}"
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         # cocotb's own runner sets this for Verilator, too: values are written when the bench asks for it.
@@ -151,8 +152,10 @@ def _compile(folder: Path, top: str, program: VerilatorProgram) -> None:
 
 def _run(command: Sequence[str | Path], folder: Path, top: str, program: VerilatorProgram) -> None:
     log = folder / LOG
-    # A killed compiler leaves temporary files: in this folder they are removed with it.
-    if run_child(command, folder=folder, log=log, variables={"TMPDIR": ".", **program.variables}).code:
+    # A killed compiler leaves temporary files: in this folder they are removed with it. The build file appends to the
+    # compiler's flags from the environment, and has its own level of optimization before them.
+    variables = {"TMPDIR": ".", "CXXFLAGS": shlex.join(further_flags()), **program.variables}
+    if run_child(command, folder=folder, log=log, variables=variables).code:
         raise SimulationError(f"verilator refuses {top}: {_first_error(log)}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosim.backends.base import SimulationError
-from cosim.backends.compiler import compiler
+from cosim.backends.compiler import FLAGS_VARIABLE, compiler, further_flags
 
 
 def test_what_is_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +21,10 @@ def test_a_missing_one_is_named_with_its_backend(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CXX", str(tmp_path / "none"))
     with pytest.raises(SimulationError, match=r"/none is not installed: the verilator backend needs a C\+\+"):
         compiler("verilator")
+
+
+def test_flags_from_outside_are_words_of_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FLAGS_VARIABLE, "-O0 '-DNAME=two words'")
+    assert further_flags() == ["-O0", "-DNAME=two words"]
+    monkeypatch.delenv(FLAGS_VARIABLE)
+    assert further_flags() == []

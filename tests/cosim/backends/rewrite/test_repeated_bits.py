@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from cosim.backends.compiler import compiler
 from cosim.backends.cxxrtl import runtime
 from cosim.backends.rewrite.repeated_bits import loop_over_repeated_bits
-from rtl.rewrite import tested_versions
 from rtl.rewrite.tested_versions import UntestedVersionError
 
 HEAD = "#include <cxxrtl/cxxrtl.h>\nusing namespace cxxrtl_yosys;\nnamespace cxxrtl_design {\n"
@@ -79,6 +79,6 @@ def test_the_loop_has_the_value_of_the_chain(tmp_path: Path) -> None:
 
 
 def test_other_versions_of_yosys_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tested_versions.metadata, "version", lambda _package: "0.1")
+    monkeypatch.setattr(metadata, "version", lambda _package: "0.1")
     with pytest.raises(UntestedVersionError):
         loop_over_repeated_bits(HEAD)
