@@ -83,7 +83,9 @@ class Cxxrtl(Backend):
         script = _script(design, waves=self._waves)
         # A model finds the libraries where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
-        rules = "\n".join(Path(str(module.__file__)).read_text() for module in (idle_evaluation, repeated_bits))
+        rules = "\n".join(
+            Path(str(module.__file__)).read_text() for module in (idle_evaluation, repeated_bits)
+        )
         made_from = f"{self.name} {self.version()} {_flags()} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
         return cached_build(

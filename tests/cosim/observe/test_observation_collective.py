@@ -9,25 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.observe.observation import NOTHING, Observation
 from cosim.observe.units import ENGINE_UNITS, units
 from cosim.records.collective import CollectiveRecord, collective_request
 from cosim.run.collective import run_collective
 from rtl.interface.register_map import SIDES
 
-REQUEST = {"op": "reduce-scatter", "algorithm": "chain", "rows": 2, "cols": 2, "axis": "row", "flits": 9}
-SMALL = {
-    "die": DieSpec(
-        rows=1, cols=1, weight_bytes=64, activation_bytes=64, accumulator_bytes=64, scratchpad_bytes=4096
-    ),
-    "memory": MemorySpec(),
-    "nop": NopSpec(),
-}
+REQUEST = {"op": "reduce-scatter", "algorithm": "chain", "rows": 2, "cols": 3, "axis": "row", "flits": 9}
 
 
 def run(sim: str, observation: Observation = NOTHING, **fields: int) -> CollectiveRecord:
-    return run_collective(collective_request(**{**REQUEST, **SMALL, **fields}, sim=sim), observation)
+    return run_collective(collective_request(**{**REQUEST, **fields}, sim=sim), observation)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +45,7 @@ def test_each_die_has_a_track_for_each_unit(traced: dict[str, tuple[CollectiveRe
     record, text = traced["cxxrtl"]
     events = json.loads(text)["traceEvents"]
     dies = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
-    assert dies == {n: f"die {n // 2},{n % 2}" for n in range(4)}
+    assert dies == {n: f"die {n // 3},{n % 3}" for n in range(6)}
     names = ["command processor", *(unit.name for unit in units(engine=True))]
     tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert tracks == {(pid, tid): name for pid in dies for tid, name in enumerate(names)}
@@ -77,7 +69,9 @@ def test_each_die_has_a_track_for_each_unit(traced: dict[str, tuple[CollectiveRe
     assert moved == {(kind, side) for kind in ("send", "receive") for side in ("east", "west")}
 
 
-@pytest.mark.parametrize(("sim", "suffix"), [("icarus", ".fst"), ("cxxrtl", ".vcd")])
+@pytest.mark.parametrize(
+    ("sim", "suffix"), [("icarus", ".fst"), pytest.param("cxxrtl", ".vcd", marks=pytest.mark.slow)]
+)
 def test_views_name_the_units_of_every_die(tmp_path: Path, sim: str, suffix: str) -> None:
     path = tmp_path / f"run{suffix}"
     run(sim, Observation(waves=path), rows=2, cols=1)

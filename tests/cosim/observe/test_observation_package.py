@@ -6,20 +6,15 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from chiplet.machine.config import load_system
 from cosim.observe.observation import Observation
 from cosim.records.package import package_gemm_request
 from cosim.run.package_gemm import run_package_gemm
+from tests.cosim.packages import system
 
 
 def test_spans_are_what_the_counters_of_all_phases_count(tmp_path: Path) -> None:
     path = tmp_path / "package.json"
-    system = load_system(
-        None,
-        ["package.rows=1", "package.cols=2", "die.rows=2", "die.cols=3"],
-        preset="bench",
-    )
-    request = package_gemm_request(m=5, k=6, n=7, system=system, direct=True, sim="cxxrtl")
+    request = package_gemm_request(m=5, k=6, n=7, system=system(1, 2), direct=True)
     record = run_package_gemm(request, observation=Observation(trace=path))
     assert record.mismatches == 0
 

@@ -153,9 +153,8 @@ def test_dies_that_begin_late_and_slow_adders(
 
 
 def test_simulators_agree() -> None:
-    small = {"nop": NopSpec(flit_bits=32), "memory": MemorySpec(word_bytes=8), "stall": 0.3}
     found = [
-        run("all-reduce", "ring", "1x2", "row", 5, sim=sim, **small).model_dump(
+        run("all-reduce", "ring", "2x3", "both", 5, sim=sim, stall=0.3).model_dump(
             exclude={"request", "sim", "simulator_version", "wall_seconds"}
         )
         for sim in ("icarus", "cxxrtl")
