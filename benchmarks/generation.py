@@ -22,9 +22,10 @@ import numpy as np
 
 from benchmarks.report import RESULTS, machine, write_report
 from benchmarks.stock import stock_verilog
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
 from hecaton.plots.figure import saved_figure
 from rtl.die.die import Die
+from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import emit
 
 __all__ = ["die_of", "growth", "main"]
@@ -35,14 +36,16 @@ BASELINE_SECONDS = 60.0
 BASELINE, OURS = "stock Amaranth", "hecaton"
 
 
-def die_of(size: int) -> Die:
-    """A square bf16 die with small buffers."""
+def die_of(size: int, dtype: Dtype = "bf16") -> Die:
+    """A square die with small buffers."""
     vectors = max(64, size)
+    element = 2 if dtype == "bf16" else 1
     spec = DieSpec(
         rows=size,
         cols=size,
-        weight_bytes=2 * size * vectors,
-        activation_bytes=2 * size * vectors,
+        dtype=dtype,
+        weight_bytes=element * size * vectors,
+        activation_bytes=element * size * vectors,
         accumulator_bytes=4 * size * vectors,
     )
     return Die(die=spec, memory=MemorySpec())
@@ -58,24 +61,25 @@ def _row(size: int, path: str, seconds: float, text: str) -> dict[str, Any]:
     }
 
 
-def _ours(size: int) -> dict[str, Any]:
+def _ours(size: int, dtype: Dtype) -> dict[str, Any]:
     start = time.perf_counter()
-    text = emit(die_of(size), None).text
+    # Blocks that an earlier size converted are converted again.
+    text = emit(die_of(size, dtype), None, conversions=Conversions()).text
     return _row(size, OURS, time.perf_counter() - start, text)
 
 
-def _convert(size: int, result: Connection) -> None:
+def _convert(size: int, dtype: Dtype, result: Connection) -> None:
     start = time.perf_counter()
-    text = stock_verilog(die_of(size), "die")
+    text = stock_verilog(die_of(size, dtype), "die")
     result.send(_row(size, BASELINE, time.perf_counter() - start, text))
 
 
-def _stock(size: int) -> dict[str, Any] | None:
+def _stock(size: int, dtype: Dtype) -> dict[str, Any] | None:
     """The row of the baseline; None if it does not end in time."""
     # In a process of its own, which can be ended.
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_convert, args=(size, send), daemon=True)
+    process = context.Process(target=_convert, args=(size, dtype, send), daemon=True)
     process.start()
     try:
         if receive.poll(BASELINE_SECONDS):
@@ -102,7 +106,7 @@ def _plot(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
                 mine = [row for row in rows if row["path"] == name]
                 axes.plot([row["array"] for row in mine], [row[key] for row in mine], "o-", label=name)
             axes.set_yscale("log")
-            axes.set_xlabel("array, bf16")
+            axes.set_xlabel("array")
             axes.set_ylabel(label)
             axes.legend(fontsize="small")
 
@@ -116,20 +120,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.generation", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="smallest arrays only: does it work at all?")
+    parser.add_argument("--quick", action="store_true", help="smallest int8 dies only: does it work at all?")
     parser.add_argument(
         "-o", "--output", type=Path, default=RESULTS, metavar="DIR", help="folder of the report"
     )
     options = parser.parse_args(arguments)
     sizes = QUICK_SIZES if options.quick else SIZES
+    dtype: Dtype = "int8" if options.quick else "bf16"
     about = machine(seed=0)
     rows = []
     for size in sizes:
-        rows.append(_ours(size))
+        rows.append(_ours(size, dtype))
         _say(f"{size}x{size} {OURS}: {rows[-1]['seconds']:.1f} s")
     ended = 0
     for size in sizes:
-        row = _stock(size)
+        row = _stock(size, dtype)
         if row is None:
             _say(f"{size}x{size} {BASELINE}: more than {BASELINE_SECONDS:.0f} s")
             break
@@ -145,8 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else ""
     )
     notes = (
-        f"A whole die. The baseline is amaranth.back.verilog on the same die.{missing} Generation time grows as "
-        f"(R C)^{about['growth']:.2f}."
+        f"A whole {dtype} die. The baseline is amaranth.back.verilog on the same die.{missing} Generation time grows "
+        f"as (R C)^{about['growth']:.2f}."
     )
     title = "Verilog generation"
     print(write_report(options.output, "generation", title=title, about=about, rows=rows, notes=notes))

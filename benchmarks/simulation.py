@@ -14,7 +14,8 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,11 @@ __all__ = ["main"]
 
 SIZES = {4: 32, 8: 48, 16: 64}
 """Size of the array, and of the matrices that it multiplies: about 2000 cycles each."""
-QUICK_SIZES = {2: 4}
+QUICK_DIE = DieSpec(
+    rows=3, cols=2, dtype="int8", weight_bytes=256, activation_bytes=256, accumulator_bytes=256
+)
+"""Small buffers: the stock path writes out every word of every memory, which takes it seconds for the usual size."""
+QUICK_MATRIX = 4
 PACKAGE, PACKAGE_MATRICES = (2, 4), (16, 128)
 """Dies of the package in a row and a column, and their arrays; the GEMM that Icarus can run, and one that takes long
 enough to be timed, and keeps the arrays busy.
@@ -79,10 +84,8 @@ def _compare(rows: Sequence[dict[str, Any]]) -> None:
             row[name] = row["cycles_per_cpu_second"] / rates[simulator] if simulator in rates else None
 
 
-def _measure_die(size: int, matrix: int, *, seed: int, quick: bool) -> list[dict[str, Any]]:
-    # The stock path writes out every word of every memory, which takes it seconds for buffers of the usual size.
-    buffers = {f"{name}_bytes": 1024 for name in ("weight", "activation", "accumulator")} if quick else {}
-    die, memory = DieSpec.model_validate({"rows": size, "cols": size, **buffers}), MemorySpec()
+def _measure_die(die: DieSpec, matrix: int, *, seed: int, quick: bool) -> list[dict[str, Any]]:
+    memory = MemorySpec()
     runs = 1 if quick else RUNS
     work = die_work(die, memory, matrix, seed=seed)
     rows = _measure_all(work, [Stock(work.block), *BACKENDS.values(), Bare()], runs=runs)
@@ -100,7 +103,7 @@ def _measure_package(
 ) -> list[dict[str, Any]]:
     rows = []
     for number, matrix in enumerate(matrices):
-        work = package_work(*package, matrix, seed=seed)
+        work = package_work(*package, matrix, seed=seed, dtype="int8" if quick else "bf16")
         backends = [Icarus()] if quick else [Stock(work.block), *BACKENDS.values()]
         if number:
             backends = [backend for backend in backends if backend.name not in INTERPRETERS]
@@ -124,7 +127,7 @@ def _plot(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             axes.bar(positions, list(rates.values()), width, label=name)
         axes.set_yscale("log")
         axes.set_xticks(range(len(designs)), designs)
-        axes.set_xlabel("array of a die, or package; bf16")
+        axes.set_xlabel("array of a die, or package")
         axes.set_ylabel("clock cycles per second of processor time")
         axes.legend(fontsize="small")
 
@@ -133,11 +136,28 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _designs(*, quick: bool) -> tuple[dict[str, tuple[int, int]], tuple[int, int], tuple[int, ...]]:
-    """Dies by name, with size and matrix; the package, and its matrices."""
-    sizes = QUICK_SIZES if quick else SIZES
-    dies = {f"{size}x{size}": (size, matrix) for size, matrix in sizes.items()}
-    return (dies, QUICK_PACKAGE, QUICK_PACKAGE_MATRICES) if quick else (dies, PACKAGE, PACKAGE_MATRICES)
+def _designs(*, quick: bool) -> tuple[dict[str, tuple[DieSpec, int]], tuple[int, int], tuple[int, ...]]:
+    """Dies by name, with the matrix of each; the package, and its matrices."""
+    if quick:
+        name = f"{QUICK_DIE.rows}x{QUICK_DIE.cols}"
+        return {name: (QUICK_DIE, QUICK_MATRIX)}, QUICK_PACKAGE, QUICK_PACKAGE_MATRICES
+    dies = {f"{size}x{size}": (DieSpec(rows=size, cols=size), matrix) for size, matrix in SIZES.items()}
+    return dies, PACKAGE, PACKAGE_MATRICES
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """A cache in which nothing is built yet, so that the first build of each model is a whole one."""
+    before = os.environ.get("HECATON_CACHE")
+    with tempfile.TemporaryDirectory(prefix="hecaton-") as cache:
+        os.environ["HECATON_CACHE"] = cache
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["HECATON_CACHE"]
+            else:
+                os.environ["HECATON_CACHE"] = before
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,7 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks.simulation", description=__doc__.split("\n")[0]
     )
     parser.add_argument(
-        "--quick", action="store_true", help="smallest designs and one run: does it work at all?"
+        "--quick",
+        action="store_true",
+        help="smallest designs, models that may be built already, one run: does it work at all?",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=RESULTS, metavar="DIR", help="folder of the report"
@@ -159,36 +181,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dies, package, matrices = _designs(quick=quick)
     about = machine(seed)
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="hecaton-") as cache:
-        # Nothing is built yet here, so that the first build of each model is a whole one.
-        before = os.environ.get("HECATON_CACHE")
-        os.environ["HECATON_CACHE"] = cache
-        try:
-            for name, (size, matrix) in dies.items():
+    try:
+        with nullcontext() if quick else _empty_cache():
+            for name, (die, matrix) in dies.items():
                 if only in (None, name):
-                    rows += _measure_die(size, matrix, seed=seed, quick=quick)
+                    rows += _measure_die(die, matrix, seed=seed, quick=quick)
             if only in (None, "package"):
                 rows += _measure_package(package, matrices, seed=seed, quick=quick)
-        except SimulationError as error:
-            _say(f"error: {error}")
-            return 1
-        finally:
-            if before is None:
-                del os.environ["HECATON_CACHE"]
-            else:
-                os.environ["HECATON_CACHE"] = before
+    except SimulationError as error:
+        _say(f"error: {error}")
+        return 1
     for backend in (*BACKENDS.values(), Bare()):
         if any(row["simulator"] == backend.name for row in rows):
             about[backend.name] = backend.version()
     _plot(options.output / "simulation.png", rows)
     notes = (
-        "A square bf16 GEMM out of the bench's memories, on a die (`4x4` is its array) or on a package. `array_use` is "
-        "the share of the cycles that the multiply-adds alone need. `seconds` are from start to done on a built model, "
-        "in one process, and `cpu_seconds` its processor time, which a busy machine changes less; of both the best of "
-        "the runs. `to_baseline` and `to_bare` are of processor time. The first build of a model with CXXRTL or "
-        "Verilator also builds what all models have in common. The build of the baseline includes Amaranth's "
-        "conversion to Verilog; the others do not include ours. `start_seconds` is from the start of `hecaton cosim "
-        "gemm` to the start of the die, when the model is built."
+        f"A square {'int8' if quick else 'bf16'} GEMM out of the bench's memories, on a die (`4x4` is its array) or on "
+        "a package. `array_use` is the share of the cycles that the multiply-adds alone need. `seconds` are from start "
+        "to done on a built model, in one process, and `cpu_seconds` its processor time, which a busy machine changes "
+        "less; of both the best of the runs. `to_baseline` and `to_bare` are of processor time. The first build of a "
+        "model with CXXRTL or Verilator also builds what all models have in common. The build of the baseline includes "
+        "Amaranth's conversion to Verilog; the others do not include ours. `start_seconds` is from the start of "
+        "`hecaton cosim gemm` to the start of the die, when the model is built."
     )
     title = "Simulation speed"
     print(write_report(options.output, "simulation", title=title, about=about, rows=rows, notes=notes))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chiplet.machine.config import load_system
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
 from cosim.backends.base import Backend, Design, SimulationError
 from cosim.jobs.die import DieOutcome
 from cosim.jobs.package import PackageOutcome
@@ -71,9 +71,15 @@ def die_work(die: DieSpec, memory: MemorySpec, matrix: int, *, seed: int) -> Wor
     )
 
 
-def package_work(mesh: int, size: int, matrix: int, *, seed: int) -> Work:
+def package_work(mesh: int, size: int, matrix: int, *, seed: int, dtype: Dtype = "bf16") -> Work:
     """A square GEMM on a square package of square dies, links with adapters."""
-    keys = {"package.rows": mesh, "package.cols": mesh, "die.rows": size, "die.cols": size}
+    keys = {
+        "package.rows": mesh,
+        "package.cols": mesh,
+        "die.rows": size,
+        "die.cols": size,
+        "die.dtype": dtype,
+    }
     system = load_system(None, [f"{key}={value}" for key, value in keys.items()], preset="bench")
     request = package_gemm_request(m=matrix, k=matrix, n=matrix, system=system, seed=seed)
     # The baseline writes out every word: no more of them than the run needs.

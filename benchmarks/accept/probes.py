@@ -17,6 +17,7 @@ from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
 from cosim.records.vector import vector_request
 from cosim.run.vector import run_vector
+from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import emit
 from rtl.processes.child_process import python_module, run_child
 from rtl.processes.temporary import temporary_folder
@@ -111,7 +112,7 @@ def generation_growth() -> dict[str, Any]:
     seconds, sizes = [], []
     for size in SIZES:
         start = time.perf_counter()
-        text = emit(die_of(size), None).text
+        text = emit(die_of(size), None, conversions=Conversions()).text
         seconds.append(time.perf_counter() - start)
         sizes.append(float(len(text.encode())))
     return {"seconds_exponent": growth(SIZES, seconds), "bytes_exponent": growth(SIZES, sizes)}

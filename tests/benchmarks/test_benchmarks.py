@@ -36,7 +36,7 @@ def test_simulation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     about, rows = report(tmp_path, "simulation")
     assert about["seed"] == 3
     assert about["icarus"]
-    die = [row for row in rows if row["design"] == "2x2"]
+    die = [row for row in rows if row["design"] == "3x2"]
     names = [row["simulator"] for row in die]
     assert names[:2] == ["icarus, stock Verilog", "icarus"]
     assert names[-1] == "bare"
@@ -81,7 +81,7 @@ def test_simulators_that_are_missing_are_left_out(
     monkeypatch.setattr(simulation, "BACKENDS", {"missing": Missing()})
     monkeypatch.setattr(simulation, "Bare", Missing)
     assert simulation.main(["--quick", "-o", str(tmp_path)]) == 0
-    assert "2x2 missing: left out: it is not installed" in capsys.readouterr().err
+    assert "3x2 missing: left out: it is not installed" in capsys.readouterr().err
     _, rows = report(tmp_path, "simulation")
     assert [(row["simulator"], row["to_bare"]) for row in rows] == [
         ("icarus, stock Verilog", None),
