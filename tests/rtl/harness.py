@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
@@ -43,9 +43,16 @@ def streams(interface: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def simulate(
-    dut: Block | Module, *benches: Bench, background: Iterable[Bench] = (), cycles: int = 100_000
+    dut: Block | Module,
+    *benches: Bench,
+    background: Iterable[Bench] = (),
+    cycles: int = 100_000,
+    watched: Block | None = None,
+    reset: Signal | None = None,
 ) -> None:
     """Run ``benches`` side by side until all have ended, while every ``Out`` stream of a block is watched.
+
+    The block is ``dut`` itself, or ``watched`` inside it. What it offers may be taken back in a ``reset``.
 
     Raises AssertionError if they do not end within ``cycles``.
     """
@@ -55,9 +62,9 @@ def simulate(
         simulator.add_testbench(bench)
     for bench in background:
         simulator.add_testbench(bench, background=True)
-    if isinstance(dut, Block):
-        for name, port in streams(dut):
-            simulator.add_testbench(_watcher(name, port), background=True)
+    block = dut if isinstance(dut, Block) else watched
+    for name, port in streams(block) if block else ():
+        simulator.add_testbench(_watcher(name, port, reset), background=True)
 
     async def limit(ctx: Any) -> None:
         for _ in range(cycles):
@@ -68,17 +75,20 @@ def simulate(
     simulator.run()
 
 
-def _watcher(name: str, port: Any) -> Bench:
-    """Bench that asserts that valid and payload hold until the transfer."""
+def _watcher(name: str, port: Any, reset: Signal | None = None) -> Bench:
+    """Bench that asserts that valid and payload hold until the transfer, or a reset."""
+    resetting: Any = Const(0) if reset is None else reset
 
     async def watch(ctx: Any) -> None:
         offered: int | None = None
         while True:
-            _, _, valid, ready, payload = await ctx.tick().sample(port.valid, port.ready, port.payload)
+            _, _, valid, ready, payload, off = await ctx.tick().sample(
+                port.valid, port.ready, port.payload, resetting
+            )
             if offered is not None:
                 assert valid, f"{name}: valid was taken back"
                 assert payload == offered, f"{name}: payload changed before the transfer"
-            offered = payload if valid and not ready else None
+            offered = payload if valid and not ready and not off else None
 
     return watch
 

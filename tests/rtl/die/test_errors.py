@@ -72,27 +72,44 @@ async def start(ctx: Any, dut: Die, commands: int) -> None:
     await write_register(ctx, dut.host, CONTROL, 1)
 
 
-@pytest.mark.parametrize(("unit", "code", "program"), CASES)
-def test_an_error_ends_the_program_and_names_cause_and_unit(
-    unit: str, code: ErrorCode, program: list[tuple[Opcode, dict[str, int]]]
-) -> None:
-    words = {PROGRAM_WORD + n: encode(opcode, **fields) for n, (opcode, fields) in enumerate(program)}
+def test_an_error_ends_the_program_and_names_cause_and_unit() -> None:
+    """All in one simulation, with a reset before each: to make a die takes longer than all of them."""
+    words: dict[int, int] = {}
     dut = Die(die=DIE, memory=MEMORY)
+    top = Module()
+    top.domains.sync = domain = ClockDomain()
+    top.submodules.dut = dut
     port = PythonMemory(words, word_bytes=32, stall=0.0, latency=3, seed=1)
 
     async def bench(ctx: Any) -> None:
-        await write_register(ctx, dut.host, MEMORY_LAST, LAST)
-        await write_register(ctx, dut.host, WATCHDOG, 30)
-        await start(ctx, dut, len(program))
-        await ctx.tick().until(dut.error)
-        await ctx.tick()
-        assert await read_register(ctx, dut.host, STATUS) == 4
-        assert await read_register(ctx, dut.host, ERROR) == 1 << 16 | ERROR_UNITS.index(unit) << 8 | code
-        waits = code == C.WATCHDOG
-        assert await read_register(ctx, dut.host, WAITING) == waits << ERROR_UNITS.index("store")
-        assert all(request.address <= LAST for request in port.requests)
+        for number, (unit, code, program) in enumerate(CASES):
+            case = f"{number}: {code.name} of {unit}"
+            ctx.set(domain.rst, 1)
+            await ctx.tick()
+            ctx.set(domain.rst, 0)
+            words.clear()
+            words.update(
+                {PROGRAM_WORD + n: encode(opcode, **fields) for n, (opcode, fields) in enumerate(program)}
+            )
+            assert await read_register(ctx, dut.host, ERROR) == 0, case
+            await write_register(ctx, dut.host, MEMORY_LAST, LAST)
+            await write_register(ctx, dut.host, WATCHDOG, 30)
+            await start(ctx, dut, len(program))
+            cycles = 0
+            while not ctx.get(dut.error):
+                await ctx.tick()
+                cycles += 1
+                assert cycles < 400, case
+            await ctx.tick()
+            assert await read_register(ctx, dut.host, STATUS) == 4, case
+            error = 1 << 16 | ERROR_UNITS.index(unit) << 8 | code
+            assert await read_register(ctx, dut.host, ERROR) == error, case
+            waits = code == C.WATCHDOG
+            assert await read_register(ctx, dut.host, WAITING) == waits << ERROR_UNITS.index("store"), case
+            assert all(request.address <= LAST for request in port.requests), case
 
-    simulate(dut, bench, background=[port.serve(dut.memory.request, dut.memory.response)], cycles=400)
+    memory = port.serve(dut.memory.request, dut.memory.response)
+    simulate(top, bench, background=[memory], watched=dut, reset=domain.rst)
 
 
 @pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
