@@ -21,6 +21,7 @@ from cosim.program.command import Command
 from rtl.control.command_processor import UNITS
 from rtl.die.die import Die
 from rtl.die.die_map import die_map
+from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.isa import COMMAND_BITS, LAYOUTS, decode
 from rtl.interface.register_map import COMMANDS, CONTROL, COUNTERS, PROGRAM, STATUS, counter_address
@@ -113,16 +114,18 @@ class Host:
         )
 
 
-DIES: list[tuple[int, int, Dtype, int, int, bool]] = [
+DIES = [
     (1, 1, "int8", 1, 0, False),
     (1, 3, "bf16", 4, 1, False),
     (3, 1, "int8", 2, 2, True),
     (5, 3, "bf16", 3, 3, False),
-    (2, 3, "int8", 1, 0, True),
-    (3, 2, "bf16", 1, 1, True),
-    (4, 4, "bf16", 2, 2, False),
+    pytest.param(2, 3, "int8", 1, 0, True, marks=pytest.mark.slow),
+    pytest.param(3, 2, "bf16", 1, 1, True, marks=pytest.mark.slow),
+    pytest.param(4, 4, "bf16", 2, 2, False, marks=pytest.mark.slow),
 ]
-
+"""Rows, columns, dtype, stages, number of the ports, and whether there is an engine: seconds each, so that the quick
+ones have every number of stages and all ports between them.
+"""
 
 PORTS = [(4, 0.0, 2, 4, 2), (8, 0.3, 5, 1, 2), (32, 0.0, 20, 32, 4), (64, 0.5, 2, 3, 3)]
 """Word bytes, chance of a stall, latency, reads in flight, and depth of the command queues."""
@@ -184,7 +187,7 @@ def verilog(rows: int, cols: int, dtype: Dtype, sram: Sram = "inferred", stages:
     return emit(Die(die=die, memory=MemorySpec()), None)
 
 
-@pytest.mark.parametrize(("size", "most"), [(16, 430_000), (32, 490_000)])
+@pytest.mark.parametrize(("size", "most"), [pytest.param(16, 430_000, marks=pytest.mark.slow), (32, 490_000)])
 def test_the_verilog_does_not_grow_with_the_array(size: int, most: int) -> None:
     emitted = verilog(size, size, "bf16")
     assert emitted.bytes <= most
@@ -193,12 +196,13 @@ def test_the_verilog_does_not_grow_with_the_array(size: int, most: int) -> None:
     assert len(re.findall(r"^module pe_", emitted.text, re.MULTILINE)) == 1
 
 
-SHAPES: list[tuple[int, int, Dtype, int]] = [
+SHAPES = [
     (1, 1, "int8", 1),
     (5, 3, "bf16", 4),
-    (4, 4, "bf16", 1),
-    (1, 7, "int8", 2),
+    pytest.param(4, 4, "bf16", 1, marks=pytest.mark.slow),
+    pytest.param(1, 7, "int8", 2, marks=pytest.mark.slow),
 ]
+"""Rows, columns, dtype and stages."""
 
 
 @pytest.mark.parametrize(("rows", "cols", "dtype", "stages"), SHAPES)
@@ -232,9 +236,9 @@ def test_yosys_reads_it_without_a_warning(
 
 
 def test_macros_are_black_boxes() -> None:
-    emitted = verilog(4, 4, "bf16", "macro")
+    emitted = verilog(5, 3, "bf16", "macro", stages=4)
     macros = [name for name in emitted.modules if re.match(r"sram_\d", name)]
-    die = DieSpec(rows=4, cols=4, sram="macro")
+    die = DieSpec(rows=5, cols=3, sram="macro")
     banks = {
         f"sram_{die.activation_depth}x16",
         f"sram_{die.weight_depth}x16",
@@ -253,14 +257,14 @@ def test_macros_are_black_boxes() -> None:
         assert "assign" not in body[0]
         assert "reg" not in body[0]
     assert " mem [" not in emitted.text
-    assert [name for name in verilog(4, 4, "bf16").modules if name not in macros] == [
+    assert [name for name in verilog(5, 3, "bf16", stages=4).modules if name not in macros] == [
         name for name in emitted.modules if name not in macros
     ]
 
 
 def test_equal_specifications_give_equal_bytes() -> None:
-    die = Die(die=DieSpec(rows=1, cols=7, stages=2, dtype="int8"), memory=MemorySpec())
-    assert emit(die, None).text == verilog(1, 7, "int8", stages=2).text
+    die = Die(die=DieSpec(rows=1, cols=1, dtype="int8"), memory=MemorySpec())
+    assert emit(die, None, conversions=Conversions()).text == verilog(1, 1, "int8").text
 
 
 def test_the_map_names_what_is_in_the_verilog() -> None:
