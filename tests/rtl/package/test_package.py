@@ -38,7 +38,15 @@ def system(
     rows: int, cols: int, io: Literal["west", "east", "both"] = "both", *, die: int = 1, **nop: int
 ) -> SystemSpec:
     return SystemSpec(
-        die=DieSpec(rows=die, cols=die, weight_bytes=2048, activation_bytes=2048, accumulator_bytes=2048),
+        # A die of integers has no vector unit, which is what takes longest.
+        die=DieSpec(
+            rows=die,
+            cols=die,
+            dtype="int8",
+            weight_bytes=2048,
+            activation_bytes=2048,
+            accumulator_bytes=2048,
+        ),
         package=PackageSpec(rows=rows, cols=cols, io=io),
         nop=NopSpec(flit_bits=32, **nop),
         memory=MemorySpec(word_bytes=4),
