@@ -97,9 +97,21 @@ def random_packets(
     }
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (3, 1), (2, 2), (3, 2)])
-@pytest.mark.parametrize("chance", [1.0, 0.6])
-@pytest.mark.parametrize("depth", [1, 4])
+QUICK = {(1, 1, 0.6, 1), (1, 3, 1.0, 4), (3, 1, 1.0, 1), (3, 2, 0.6, 4), (3, 2, 0.6, 1)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "chance", "depth"),
+    [
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in (
+            (*sides, chance, depth)
+            for sides in ((1, 1), (1, 3), (3, 1), (2, 2), (3, 2))
+            for chance in (1.0, 0.6)
+            for depth in (1, 4)
+        )
+    ],
+)
 def test_random_packets_arrive(rows: int, cols: int, chance: float, depth: int) -> None:
     mesh = Mesh(rows, cols)
     nop = NopSpec(flit_bits=32, coordinate_bits=4, buffer_flits=depth)

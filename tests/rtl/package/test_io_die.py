@@ -119,11 +119,31 @@ def run_row(
     return row, subordinate
 
 
+FREE, STALLED = (0.0, 1.0), (0.7, 0.6)
+
+
 @pytest.mark.parametrize(
-    ("flit_bits", "coordinate_bits", "word_bytes"),
-    [(16, 3, 4), (33, 3, 8), (64, 6, 32), (256, 3, 32), (300, 4, 32), (96, 8, 128)],
+    ("flit_bits", "coordinate_bits", "word_bytes", "stall", "chance"),
+    [
+        (16, 3, 4, *STALLED),
+        (33, 3, 8, *FREE),
+        (33, 3, 8, *STALLED),
+        (300, 4, 32, *FREE),
+        (96, 8, 128, *STALLED),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (16, 3, 4, *FREE),
+                (64, 6, 32, *FREE),
+                (64, 6, 32, *STALLED),
+                (256, 3, 32, *FREE),
+                (256, 3, 32, *STALLED),
+                (300, 4, 32, *STALLED),
+                (96, 8, 128, *FREE),
+            )
+        ),
+    ],
 )
-@pytest.mark.parametrize(("stall", "chance"), [(0.0, 1.0), (0.7, 0.6)])
 def test_every_die_sees_its_requests_in_order(
     flit_bits: int, coordinate_bits: int, word_bytes: int, stall: float, chance: float
 ) -> None:
