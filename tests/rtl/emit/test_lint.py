@@ -24,21 +24,34 @@ from rtl.processes.child_process import run_child
 from tests.rtl.loops import combinational_loops
 
 DIE = DieSpec(rows=3, cols=2)
-MACRO = DIE.model_copy(update={"sram": "macro"})
+INTEGERS = DIE.model_copy(update={"dtype": "int8"})
+MACRO = INTEGERS.model_copy(update={"sram": "macro"})
 
-KINDS = ("die", "macro die", "die with engine and vector unit", "package")
-"""The kinds of output."""
+KINDS = (
+    "die",
+    "macro die",
+    "die with engine and vector unit",
+    "package",
+    pytest.param("die with all lanes", marks=pytest.mark.slow),
+)
+"""The kinds of output. Those of integers take half the time; bf16 dies have the other units, with few lanes or all."""
+
+LANES = {"die with engine and vector unit": 2, "die with all lanes": 0}
 
 
 def top(kind: str) -> Block:
     if kind == "package":
         system = SystemSpec(
-            die=DIE, memory=MemorySpec(), nop=NopSpec(), link=LinkSpec(), package=PackageSpec(rows=1, cols=1)
+            die=INTEGERS,
+            memory=MemorySpec(),
+            nop=NopSpec(),
+            link=LinkSpec(),
+            package=PackageSpec(rows=1, cols=1),
         )
         return Package(system=system)
-    if kind == "die with engine and vector unit":
-        return Die(die=DIE, memory=MemorySpec(), nop=NopSpec(), vector=VectorSpec())
-    return Die(die=MACRO if kind == "macro die" else DIE, memory=MemorySpec())
+    if kind in LANES:
+        return Die(die=DIE, memory=MemorySpec(), nop=NopSpec(), vector=VectorSpec(lanes=LANES[kind]))
+    return Die(die=MACRO if kind == "macro die" else INTEGERS, memory=MemorySpec())
 
 
 @cache
