@@ -40,9 +40,14 @@ _NOT_FINITE = np.array([0x7F80, 0xFF80, 0x7FC0, 0xFFC1, 0x7F81], dtype=np.uint16
 def random_operand(
     rng: np.random.Generator, rows: int, cols: int, *, dtype: Dtype, operands: Operands
 ) -> NDArray[Any]:
-    """Return a (rows, cols) operand: bf16 bit patterns, or int8."""
+    """Return a (rows, cols) operand: bf16 bit patterns, or int8.
+
+    With ``operands`` bits, 65,536 elements have every pattern of bf16 once, in random order.
+    """
     if dtype == "int8":
         return rng.integers(-128, 128, (rows, cols), dtype=np.int8)
+    if operands == "bits":
+        return np.resize(rng.permutation(1 << 16), (rows, cols)).astype(np.uint16)
     values = float32_to_bf16(rng.standard_normal((rows, cols), dtype=np.float32))
     if operands == "special":
         chance = rng.random((rows, cols))

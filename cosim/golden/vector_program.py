@@ -37,7 +37,8 @@ def random_inputs(
     """Inputs of ``program`` on ``rows`` x ``cols``: random numbers and labels, and its constants.
 
     With ``operands`` special there are zeros, subnormals, Inf and NaN among them, and those that are never negative
-    otherwise may be.
+    otherwise may be. With bits all patterns are equally likely, and 65,536 elements have each bf16, or each upper half
+    of an fp32, once.
 
     Raises
     ------
@@ -54,14 +55,19 @@ def random_inputs(
             inputs[name] = rng.integers(0, cols, array_shape(tensor, rows, cols)).astype(np.uint32)
         else:
             shape = array_shape(tensor, rows, cols)
-            if operands == "special":
-                high = random_operand(rng, 1, prod(shape), dtype="bf16", operands=operands).astype(np.uint32)
-                random = (high.reshape(shape) << 16 | rng.integers(0, 1 << 16, shape)).astype(np.uint32)
-            else:
+            if operands == "normal":
                 normal = rng.standard_normal(shape, dtype=np.float32)
                 positive = name.partition("_")[0] in POSITIVE
                 random = (np.abs(normal) + np.float32(0.01) if positive else normal).view(np.uint32)
-            inputs[name] = float32_to_bf16(random.view(np.float32)) if tensor.element == "bf16" else random
+            else:
+                high = random_operand(rng, 1, prod(shape), dtype="bf16", operands=operands).astype(np.uint32)
+                random = (high.reshape(shape) << 16 | rng.integers(0, 1 << 16, shape)).astype(np.uint32)
+            if tensor.element == "fp32":
+                inputs[name] = random
+            elif operands == "bits":
+                inputs[name] = (random >> 16).astype(np.uint16)
+            else:
+                inputs[name] = float32_to_bf16(random.view(np.float32))
     return inputs
 
 

@@ -12,9 +12,9 @@ Form = Literal["nn", "nt", "tn"]
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
-Operands = Literal["normal", "special"]
+Operands = Literal["normal", "special", "bits"]
 """``normal``: standard normal numbers (int8: all values). ``special``: these mixed with signed zeros, subnormals, huge
-and tiny numbers, and rarely an Inf or NaN."""
+and tiny numbers, and rarely an Inf or NaN. ``bits``: every bit pattern, equally often (int8: all values)."""
 
 
 def gemm_forms(a: NDArray[Any], b: NDArray[Any], *, form: Form) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -33,8 +33,8 @@ OperandChoice = Annotated[
     str,
     typer.Option(
         "--operands",
-        metavar="normal|special",
-        help="Random numbers, or random numbers with zeros, subnormals, Inf and NaN.",
+        metavar="normal|special|bits",
+        help="Random numbers, random numbers with zeros, subnormals, Inf and NaN, or all bit patterns.",
     ),
 ]
 

@@ -43,3 +43,13 @@ def test_special_operands_have_every_corner() -> None:
     assert {0x7F80, 0xFF80} <= set(values.ravel().tolist())
     assert ((exponent == 255) & (fraction != 0)).any()
     assert {0x7F7F, 0xFF7F} <= set(values.ravel().tolist())
+
+
+def test_bits_are_every_pattern_once_in_65536_elements() -> None:
+    values = random_operand(np.random.default_rng(0), 512, 257, dtype="bf16", operands="bits")
+    assert values.shape == (512, 257)
+    assert values.dtype == np.uint16
+    for start in (0, 1 << 16):
+        patterns = values.reshape(-1)[start : start + (1 << 16)]
+        assert sorted(set(patterns.tolist())) == list(range(1 << 16))
+    assert values.reshape(-1)[:10].tolist() != list(range(10))

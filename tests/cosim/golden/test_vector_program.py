@@ -49,3 +49,14 @@ def test_what_is_missing_or_odd_is_refused() -> None:
     message = "cols = 3: must be even, as the program works on halves of them"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         random_inputs(rotary, np.random.default_rng(0), rows=2, cols=3)
+
+
+@pytest.mark.parametrize("name", ["silu", "residual", "adam"])
+def test_inputs_of_all_bits_have_each_bf16_or_upper_half_once(name: str) -> None:
+    program = vector_program(name)
+    inputs = random_inputs(program, np.random.default_rng(1), rows=4096, cols=16, operands="bits")
+    matrices = {key: value for key, value in inputs.items() if np.size(value) == 1 << 16}
+    assert matrices
+    for key, patterns in matrices.items():
+        high = patterns if program.tensors[key].element == "bf16" else patterns >> 16
+        assert sorted(high.reshape(-1).tolist()) == list(range(1 << 16))

@@ -25,7 +25,7 @@ FIELDS: dict[str, Any] = {"m": 2, "k": 3, "n": 4, "die": DieSpec(), "memory": Me
         ({"seed": 1 << 32}, "seed = 4294967296: input should be less than 4294967296"),
         ({"m": 2.5}, "m = 2.5: input should be a valid integer"),
         ({"form": "tt"}, "form = 'tt': input should be 'nn', 'nt' or 'tn'"),
-        ({"operands": "odd"}, "operands = 'odd': input should be 'normal' or 'special'"),
+        ({"operands": "odd"}, "operands = 'odd': input should be 'normal', 'special' or 'bits'"),
         ({"depth": 1}, "unknown key depth: the nearest known one is die"),
     ],
 )
