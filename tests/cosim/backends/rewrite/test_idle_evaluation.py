@@ -185,6 +185,7 @@ def test_what_has_more_than_one_clock_is_left_alone(old: str, new: str) -> None:
 
 
 def test_the_instances_of_a_built_model_rest() -> None:
+    # The die of test_cxxrtl, so that its model is built once.
     text = (Cxxrtl().build(emit_bench(DieSpec(rows=3, cols=2), MemorySpec(), 1)) / MODEL).read_text()
     assert "\tif (posedge_p_clk ? !restless : true)\n" in evaluation(text, "p_pe__bf16__p1")
     assert text.count("\t\treturn true;\n") == len(
