@@ -44,7 +44,7 @@ def test_links_without_faults_keep_the_throughput_of_wires() -> None:
 @pytest.mark.parametrize(
     "faults",
     [
-        {"flips": 0.02},
+        pytest.param({"flips": 0.02}, marks=pytest.mark.slow),
         {"flips": 0.1, "burst": 8, "flight_cycles": 5},
         {"stalls": 0.005, "flips": 0.01, "phit_bits": 50, "timeout_cycles": 500},
     ],
@@ -59,8 +59,15 @@ def test_faults_change_cycles_and_no_word(faults: dict[str, Any]) -> None:
     assert not record.links.deaths
 
 
-@pytest.mark.parametrize(("source", "target"), [(0, 1), (3, 1)])
-@pytest.mark.parametrize("rate", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("source", "target", "rate"),
+    [
+        (0, 1, 0.0),
+        (3, 1, 0.4),
+        pytest.param(0, 1, 0.4, marks=pytest.mark.slow),
+        pytest.param(3, 1, 0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_a_dead_link_is_found_at_both_ends_within_the_bound(source: int, target: int, rate: float) -> None:
     death = Death(source=source, target=target, cycle=100)
     record = run(links(death=death), rate=rate)

@@ -223,15 +223,22 @@ def test_every_int8_product(tmp_path: Path) -> None:
     assert_same(in_icarus(Multiplier(dtype="int8"), 1, a, b, tmp_path), multiply_int8(a, b), a, b)
 
 
-@pytest.mark.parametrize("stages", STAGES)
-def test_fp32_adder_in_icarus(stages: int, tmp_path: Path) -> None:
-    # The stages share their logic: one depth gets the millions, the others enough to find a wrong cut.
-    a, b = random_pairs(PAIRS if stages == 2 else PAIRS // 20, stages, width=32)
+@pytest.mark.parametrize(
+    ("stages", "pairs"),
+    [
+        *((stages, PAIRS // 5 if stages == 2 else PAIRS // 20) for stages in STAGES),
+        pytest.param(2, PAIRS, marks=pytest.mark.slow),
+    ],
+)
+def test_fp32_adder_in_icarus(stages: int, pairs: int, tmp_path: Path) -> None:
+    # The stages share their logic: one depth gets the most, the others enough to find a wrong cut.
+    a, b = random_pairs(pairs, stages, width=32)
     assert_same(in_icarus(Adder(dtype="bf16", stages=stages), stages, a, b, tmp_path), fp32_add(a, b), a, b)
 
 
-def test_bf16_multiplier_in_icarus(tmp_path: Path) -> None:
-    a, b = random_pairs(PAIRS, 7, width=16)
+@pytest.mark.parametrize("pairs", [PAIRS // 5, pytest.param(PAIRS, marks=pytest.mark.slow)])
+def test_bf16_multiplier_in_icarus(pairs: int, tmp_path: Path) -> None:
+    a, b = random_pairs(pairs, 7, width=16)
     assert_same(in_icarus(Multiplier(dtype="bf16"), 1, a, b, tmp_path), multiply_bf16(a, b), a, b)
 
 

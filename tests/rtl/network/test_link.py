@@ -28,7 +28,7 @@ def shape(width: int, phit_bits: int, flight_cycles: int) -> LinkShape:
     )
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=15, deadline=None)
 @given(
     width=st.integers(1, 90),
     phit_bits=st.sampled_from([1, 7, 16, 33, 64, 1024]),
@@ -134,8 +134,15 @@ def test_a_lost_flit_costs_a_round_trip_and_a_bad_frame_without_one_nothing() ->
     assert busy["flip"] == busy["crc_error"] > 2
 
 
-@pytest.mark.parametrize("phit_bits", [1024, 48])
-@pytest.mark.parametrize("traffic", [True, False])
+@pytest.mark.parametrize(
+    ("phit_bits", "traffic"),
+    [
+        (1024, True),
+        (48, False),
+        pytest.param(1024, False, marks=pytest.mark.slow),
+        pytest.param(48, True, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("cut", [(0,), (1,), (0, 1)])
 def test_a_dead_link_is_dead_within_the_bound(phit_bits: int, traffic: bool, cut: tuple[int, ...]) -> None:
     flight_cycles, timeout = 4, 150
