@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cosim.backends.compiler import FLAGS_VARIABLE
+from cosim.backends.compiler import flags_variable
 
 # A shell starts what it runs in the background with interrupts ignored, and so would be whatever the tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-QUICK_BUILDS = "-O0 -D__always_inline__=__unused__"
+QUICK_BUILDS = {"cxxrtl": "-O0 -D__always_inline__=__unused__", "verilator": "-O0"}
 """Flags with which g++ builds a model in half the time; short runs take little longer with it."""
 
 settings.register_profile("hecaton", derandomize=True, deadline=None)
@@ -34,5 +34,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = session / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HECATON_CACHE", str(folder))
-        patch.setenv(FLAGS_VARIABLE, os.environ.get(FLAGS_VARIABLE, QUICK_BUILDS))
+        for backend, flags in QUICK_BUILDS.items():
+            patch.setenv(flags_variable(backend), os.environ.get(flags_variable(backend), flags))
         yield folder

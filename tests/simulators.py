@@ -5,9 +5,6 @@ from __future__ import annotations
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import BACKENDS
 
-VERILATOR_BUILDS = "-O0"
-"""Flags of quick builds with Verilator: its runtime is not linked where functions are not always inlined."""
-
 
 def installed() -> list[str]:
     """Names of the backends that work here, in the order of the registry."""

@@ -8,9 +8,7 @@ import shutil
 
 from cosim.backends.base import SimulationError
 
-__all__ = ["FLAGS_VARIABLE", "compiler", "further_flags"]
-
-FLAGS_VARIABLE = "HECATON_CXXFLAGS"
+__all__ = ["compiler", "flags_variable", "further_flags"]
 
 
 def compiler(backend: str) -> list[str]:
@@ -26,9 +24,14 @@ def compiler(backend: str) -> list[str]:
     return command
 
 
-def further_flags() -> list[str]:
-    """Flags that stand behind those of a backend: what ``HECATON_CXXFLAGS`` names.
+def flags_variable(backend: str) -> str:
+    """Environment variable with further flags of a backend, e.g. ``HECATON_CXXRTL_CXXFLAGS``."""
+    return f"HECATON_{backend.upper()}_CXXFLAGS"
+
+
+def further_flags(backend: str) -> list[str]:
+    """Flags of the compiler that stand behind those of a backend: what its variable names.
 
     With ``-O0`` a model is built sooner and simulates more slowly.
     """
-    return shlex.split(os.environ.get(FLAGS_VARIABLE, ""))
+    return shlex.split(os.environ.get(flags_variable(backend), ""))

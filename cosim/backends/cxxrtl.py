@@ -112,7 +112,7 @@ def _vpi() -> Path:
 
 
 def _flags() -> tuple[str, ...]:
-    return (*FLAGS, *further_flags())
+    return (*FLAGS, *further_flags("cxxrtl"))
 
 
 def compile_cxx(arguments: Sequence[str | Path], log: Path, what: str) -> None:

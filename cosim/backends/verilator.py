@@ -91,7 +91,8 @@ class Verilator(Backend):
         program = self._program()
         # A model finds cocotb's libraries where they were when it was linked.
         cocotb = f"cocotb {version('cocotb')} {cocotb_tools.config.libs_dir}"
-        return f"{self.name} {program.version} {ARGUMENTS} {dict(program.make_variables)} {further_flags()} {cocotb}"
+        compiler = f"{dict(program.make_variables)} {further_flags(self.name)}"
+        return f"{self.name} {program.version} {ARGUMENTS} {compiler} {cocotb}"
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
         # cocotb's own runner sets this for Verilator, too: values are written when the bench asks for it.
@@ -154,7 +155,7 @@ def _run(command: Sequence[str | Path], folder: Path, top: str, program: Verilat
     log = folder / LOG
     # A killed compiler leaves temporary files: in this folder they are removed with it. The build file appends to the
     # compiler's flags from the environment, and has its own level of optimization before them.
-    variables = {"TMPDIR": ".", "CXXFLAGS": shlex.join(further_flags()), **program.variables}
+    variables = {"TMPDIR": ".", "CXXFLAGS": shlex.join(further_flags("verilator")), **program.variables}
     if run_child(command, folder=folder, log=log, variables=variables).code:
         raise SimulationError(f"verilator refuses {top}: {_first_error(log)}")
 

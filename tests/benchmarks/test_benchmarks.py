@@ -14,11 +14,9 @@ from benchmarks.report import markdown
 from chiplet.projection.results import Projection
 from chiplet.sweep.columns import of_projection
 from cosim.backends.base import SimulationError
-from cosim.backends.compiler import FLAGS_VARIABLE
 from cosim.backends.icarus import Icarus
 from cosim.records.gemm import GemmRecord
 from cosim.run.gemm import PreparedGemm
-from tests.simulators import VERILATOR_BUILDS
 
 
 def report(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -33,11 +31,8 @@ def report(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]
     return found["about"], found["rows"]
 
 
-def test_simulation(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_simulation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The models are those of tests.cosim.backends.test_registry.
-    monkeypatch.setenv(FLAGS_VARIABLE, VERILATOR_BUILDS)
     assert simulation.main(["--quick", "-o", str(tmp_path), "--seed", "3"]) == 0
     about, rows = report(tmp_path, "simulation")
     assert about["seed"] == 3

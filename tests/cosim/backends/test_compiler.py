@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cosim.backends.base import SimulationError
-from cosim.backends.compiler import FLAGS_VARIABLE, compiler, further_flags
+from cosim.backends.compiler import compiler, flags_variable, further_flags
 
 
 def test_what_is_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +24,8 @@ def test_a_missing_one_is_named_with_its_backend(monkeypatch: pytest.MonkeyPatch
 
 
 def test_flags_from_outside_are_words_of_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FLAGS_VARIABLE, "-O0 '-DNAME=two words'")
-    assert further_flags() == ["-O0", "-DNAME=two words"]
-    monkeypatch.delenv(FLAGS_VARIABLE)
-    assert further_flags() == []
+    for backend in ("cxxrtl", "verilator"):
+        monkeypatch.delenv(flags_variable(backend), raising=False)
+    monkeypatch.setenv("HECATON_CXXRTL_CXXFLAGS", "-O0 '-DNAME=two words'")
+    assert further_flags("cxxrtl") == ["-O0", "-DNAME=two words"]
+    assert further_flags("verilator") == []

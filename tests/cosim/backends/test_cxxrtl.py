@@ -8,7 +8,7 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
-from cosim.backends.compiler import FLAGS_VARIABLE
+from cosim.backends.compiler import flags_variable
 from cosim.backends.cxxrtl import Cxxrtl, compile_cxx
 from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest
@@ -42,7 +42,7 @@ def test_cycles_counters_and_bits_are_those_of_icarus(form: Form, stall: float, 
 
 def test_the_optimizations_of_a_model_keep_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 bits of lanes: a compiler may take their reversal for a swap of bytes."""
-    monkeypatch.delenv(FLAGS_VARIABLE)
+    monkeypatch.delenv(flags_variable("cxxrtl"))
     check_against_icarus("nn", 0.0, DieSpec(rows=4, cols=4))
 
 

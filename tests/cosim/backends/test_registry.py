@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
-from cosim.backends.compiler import FLAGS_VARIABLE
 from cosim.backends.registry import BACKENDS, backend
 from cosim.backends.verilator_program import packaged_path
 from cosim.records.gemm import GemmRequest
 from cosim.run.gemm import run_gemm
-from tests.simulators import VERILATOR_BUILDS, installed, is_installed
+from tests.simulators import installed, is_installed
 
 
 def die(dtype: Dtype) -> DieSpec:
@@ -26,8 +25,7 @@ def test_names() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int8", pytest.param("bf16", marks=pytest.mark.slow)])
-def test_all_that_are_there_agree(dtype: Dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FLAGS_VARIABLE, VERILATOR_BUILDS)
+def test_all_that_are_there_agree(dtype: Dtype) -> None:
     request = GemmRequest(
         m=3, k=5, n=4, die=die(dtype), memory=MemorySpec(), stall=0.3, seed=1, operands="special"
     )

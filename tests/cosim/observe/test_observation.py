@@ -23,7 +23,8 @@ from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.gemm import emit_bench, run_gemm
 from tests.simulators import installed
 
-DIE = DieSpec(rows=3, cols=2, weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
+# The models are those of tests.cosim.backends.test_registry.
+DIE = DieSpec(rows=3, cols=2, dtype="int8", weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
 REQUEST = GemmRequest(m=7, k=11, n=5, form="nt", die=DIE, memory=MemorySpec(), stall=0.2, seed=3)
 SIMULATORS = installed()
 WITH_WAVES = [name for name in SIMULATORS if BACKENDS[name].wave_formats]
