@@ -5,10 +5,10 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from chiplet.machine.specs import DieSpec
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import accumulate_layout
-from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort
+from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort, last_address
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
 from rtl.interface.semaphore_port import semaphore_mask
 from rtl.lib.delay import Delay
@@ -44,6 +44,8 @@ class ActivationStreamer(Block):
     busy, macs, waits, idle : Out
         A vector is read, and the multiply-adds that it makes; the streamer waits for the weights of the next tile;
         it has no command.
+    buffer_beyond : Out(1)
+        An element that is read lies beyond the activation buffer, or its sums beyond the accumulator buffer.
     """
 
     def __init__(self, *, die: DieSpec) -> None:
@@ -67,6 +69,7 @@ class ActivationStreamer(Block):
                 "pads": Out(1),
                 "waits": Out(1),
                 "idle": Out(1),
+                "buffer_beyond": Out(1),
             }
         )
 
@@ -92,10 +95,12 @@ class ActivationStreamer(Block):
         panel = Signal(COUNT_BITS)
         tile = Signal(COUNT_BITS)
         slot = Signal(COUNT_BITS + 1)
-        vector_address = Signal.like(self.read.address)
-        tile_address = Signal.like(self.read.address)
+        vector_address = Signal(
+            BUFFER_ADDRESS_BITS + 1
+        )  # one bit more than any pitch: the end does not wrap around
+        tile_address = Signal.like(vector_address)
         rotate = Signal.like(self.read.rotate)
-        accumulator = Signal(self._layout.members["address"])  # of the panel
+        accumulator = Signal.like(vector_address)  # of the panel
 
         running = Signal()  # inside a tile
         now = Signal.like(slot)
@@ -122,7 +127,7 @@ class ActivationStreamer(Block):
 
         next_tile = Signal.like(tile_address)
         next_accumulator = Signal.like(accumulator)
-        following = Signal(GEMM["accumulator_base"].width)
+        following = Signal.like(accumulator)
         m.d.comb += [
             next_tile.eq(tile_address + Mux(command.activation_column, rows, command.activation_pitch)),
             following.eq(accumulator + command.accumulator_step),
@@ -198,7 +203,7 @@ class ActivationStreamer(Block):
         place(m, platform, "swap_delay", swap)
         m.d.comb += [swap.i.eq(self.starts), self.swap.eq(swap.o)]
 
-        sum_address = Signal.like(accumulator)
+        sum_address = Signal(self._layout.members["address"])
         row = Signal(self._layout)
         away = READ_LATENCY + rows * stages  # cycles from a read to the accumulator buffer
         travel = Delay(width=self._layout.size, cycles=away, reset_less=False)
@@ -206,6 +211,13 @@ class ActivationStreamer(Block):
         control = Signal(self._layout)
         m.d.comb += [
             sum_address.eq(accumulator + now),
+            self.buffer_beyond.eq(
+                valid
+                & (
+                    (last_address(self.read, vector_address) >= self._die.activation_depth)
+                    | (accumulator + now >= self._die.accumulator_depth)
+                )
+            ),
             row.valid.eq(valid),
             row.first.eq((tile == 0) & ~command.accumulate),
             row.panel_end.eq(last_vector & last_tile),

@@ -45,7 +45,7 @@ class ArrayUnit(Block):
     padding_k, padding_n, pads : Out
         For the counters, as those of the activation streamer.
     buffer_beyond : Out(1)
-        A base of a command is beyond its buffer.
+        A command reads beyond an operand buffer, or its sums lie beyond the accumulator buffer.
     weight_row, busy, macs, stall_* : Out
         For the counters: a weight vector enters the array; an activation vector is read, and the multiply-adds
         that it makes; no vector is read because of semaphores, because of that of a panel, or because weights are still
@@ -125,7 +125,7 @@ class ArrayUnit(Block):
             self.padding_n.eq(streamer.padding_n),
             self.pads.eq(streamer.pads),
             loader.available.eq(self.available),
-            self.buffer_beyond.eq(loader.buffer_beyond),
+            self.buffer_beyond.eq(loader.buffer_beyond | streamer.buffer_beyond),
             self.stall_semaphore.eq(loader.stall_semaphore & ~streamer.busy),
             self.stall_panel.eq(loader.stall_panel & ~streamer.busy),
             self.stall_weights.eq(streamer.waits & ~loader.stall_semaphore),

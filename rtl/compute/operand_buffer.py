@@ -5,6 +5,8 @@ along a row are then in B different banks, and so are B neighbours along a colum
 path. A rotation brings the banks in order.
 """
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +15,7 @@ from rtl.lib.rotate import Rotate
 from rtl.lib.sram import Sram
 from rtl.lib.widths import count_bits, index_bits
 
-__all__ = ["READ_LATENCY", "OperandBuffer", "OperandReadPort", "OperandWritePort"]
+__all__ = ["READ_LATENCY", "OperandBuffer", "OperandReadPort", "OperandWritePort", "last_address"]
 
 READ_LATENCY = 2
 """Cycles from a read to its vector."""
@@ -40,6 +42,11 @@ class OperandReadPort(Bundle):
                 "count": Out(count_bits(lanes)),
             }
         )
+
+
+def last_address(port: Any, address: Value) -> Value:
+    """Highest address of the lanes that a read at ``address`` takes, with the other signals of its port."""
+    return Mux(port.column, address + port.count - 1, address)
 
 
 class OperandWritePort(Bundle):

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.specs import DieSpec
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec
 from rtl.block import Block, place
-from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort
+from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort, last_address
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
 from rtl.interface.semaphore_port import semaphore_mask
 from rtl.lib.delay import Delay
@@ -37,7 +37,7 @@ class WeightLoader(Block):
     available : In(SEMAPHORES)
         Semaphores above zero.
     buffer_beyond : Out(1)
-        A base of the command is beyond its buffer.
+        An element that is read lies beyond the buffer.
     stall_semaphore, stall_panel, idle : Out(1)
         Weights could be read, but a semaphore is missing; that of a panel is; the loader has no command.
     """
@@ -82,9 +82,11 @@ class WeightLoader(Block):
         panel = Signal(COUNT_BITS)
         tile = Signal(COUNT_BITS)
         row = Signal(range(rows))
-        vector_address = Signal.like(self.read.address)
+        vector_address = Signal(
+            BUFFER_ADDRESS_BITS + 1
+        )  # one bit more than any pitch: the end does not wrap around
         rotate = Signal.like(self.read.rotate)
-        panel_address = Signal.like(self.read.address)
+        panel_address = Signal.like(vector_address)
 
         loading = Signal()  # inside a tile
         first_of_panel = Signal()
@@ -118,12 +120,9 @@ class WeightLoader(Block):
             self.command.ready.eq(~active | finish),
             self.stall_semaphore.eq(active & room & ~self.needs_ok),
             self.buffer_beyond.eq(
-                active
-                & (
-                    (command.activation_base >= self._die.activation_depth)
-                    | (command.weight_base >= self._die.weight_depth)
-                    | (command.accumulator_base >= self._die.accumulator_depth)
-                )
+                send
+                & (self.read.count != 0)
+                & (last_address(self.read, vector_address) >= self._die.weight_depth)
             ),
             self.stall_panel.eq(
                 self.stall_semaphore & (semaphore_mask(command.panel_wait) & ~self.available).any()
@@ -136,8 +135,8 @@ class WeightLoader(Block):
         with m.Elif(self.free):
             m.d.sync += self.loaded.eq(0)
 
-        step = Signal.like(self.read.address)
-        next_panel = Signal.like(self.read.address)
+        step = Signal.like(vector_address)
+        next_panel = Signal.like(vector_address)
         m.d.comb += [
             step.eq(Mux(command.weight_column, cols, command.weight_pitch)),
             next_panel.eq(panel_address + step),

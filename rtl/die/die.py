@@ -170,13 +170,10 @@ class Die(Block):
             self.done.eq(processor.done),
             self.error.eq(registers.error | (registers.dead.any() if engine else 0)),
         ]
-        self._elaborate_errors(m, platform, processor, registers, guard, units)
+        all_units = {**units, **(dict(zip(ENGINE_UNITS, engine.units, strict=True)) if engine else {})}
+        self._elaborate_errors(m, platform, processor, registers, guard, all_units)
         self._elaborate_losses(m, platform, processor, registers, units)
-        waiting = {name: unit.stall_semaphore for name, unit in units.items()}
-        if engine:
-            waiting |= {
-                name: unit.stall_semaphore for name, unit in zip(ENGINE_UNITS, engine.units, strict=True)
-            }
+        waiting = {name: unit.stall_semaphore for name, unit in all_units.items()}
         m.d.comb += registers.waiting.eq(Cat(waiting.get(name, Const(0, 1)) for name in ERROR_UNITS))
         for name, unit in units.items():
             for event in unit.signature.members:

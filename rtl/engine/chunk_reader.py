@@ -48,8 +48,8 @@ class ChunkReader(Block):
         Read port of the scratchpad.
     o : Out(stream)
         Data of a flit, and above it whether it is the last one of its chunk.
-    waiting : Out(1)
-        There is a next word, and room for it.
+    waiting, beyond : Out(1)
+        There is a next word, and room for it; it lies beyond the scratchpad, and is not read.
     """
 
     def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, read_latency: int = 1) -> None:
@@ -74,6 +74,7 @@ class ChunkReader(Block):
                 ),
                 "o": Out(stream.Signature(nop.flit_bits + 1)),
                 "waiting": Out(1),
+                "beyond": Out(1),
             }
         )
 
@@ -108,7 +109,8 @@ class ChunkReader(Block):
             next_chunk.eq(chunk_address + pitch + Mux(lap == 1, wrap, 0)),
             self.waiting.eq((chunks != 0) & (held != ahead)),
             self.asks.eq(free == 0),
-            self.read.valid.eq(self.waiting & (self.word_ok | ~self.asks)),
+            self.beyond.eq(self.waiting & (address >= scratchpad_depth(self._die, self._memory, self._nop))),
+            self.read.valid.eq(self.waiting & (self.word_ok | ~self.asks) & ~self.beyond),
             self.read.address.eq(address),
             taken.eq(self.read.valid & self.read.ready),
             self.word_take.eq(taken & self.asks),

@@ -49,6 +49,8 @@ class ChunkWriter(Block):
         A word is written, and what it posts.
     write : Out(ScratchpadWritePort)
         Write port of the scratchpad.
+    beyond : Out(1)
+        The next word belongs beyond the scratchpad, and is not written.
     """
 
     def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
@@ -73,6 +75,7 @@ class ChunkWriter(Block):
                         depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes
                     )
                 ),
+                "beyond": Out(1),
             }
         )
 
@@ -122,8 +125,11 @@ class ChunkWriter(Block):
             words.i.payload.eq(put),
             words.i.valid.eq(self.i.valid & whole),
             self.i.ready.eq(~whole | words.i.ready),
-            self.write.valid.eq(words.o.valid),
-            words.o.ready.eq(self.write.ready),
+            self.beyond.eq(
+                words.o.valid & (given.address >= scratchpad_depth(self._die, self._memory, self._nop))
+            ),
+            self.write.valid.eq(words.o.valid & ~self.beyond),
+            words.o.ready.eq(self.write.ready & ~self.beyond),
             self.write.data.eq(given.data),
             self.write.strobe.eq(given.strobe),
             self.write.address.eq(given.address),

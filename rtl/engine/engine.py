@@ -27,13 +27,14 @@ ENGINE_UNITS = tuple(f"{operation}_{side.text}" for operation in ("send", "recei
 
 
 class _UnitPorts(Bundle):
-    """Ports of a unit to the die: semaphores, a read port of the scratchpad, and strobes for the counters."""
+    """Ports of a unit to the die: semaphores, a read port of the scratchpad, its error, strobes for the counters."""
 
     def __init__(self, *, depth: int, word_bytes: int) -> None:
         super().__init__(
             {
                 "semaphores": Out(SemaphorePort()),
                 "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)),
+                "beyond": Out(1),
                 "active": Out(1),
                 "stall_semaphore": Out(1),
                 "flits": Out(1),
@@ -69,8 +70,8 @@ class Engine(Block):
     idle : Out(1)
         The engine has no command.
     units : array
-        Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the scratchpad), and for the counters
-        ``active``, ``stall_semaphore`` and ``flits``.
+        Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the scratchpad), ``beyond`` (it wants a
+        word beyond the scratchpad), and for the counters ``active``, ``stall_semaphore`` and ``flits``.
     sides : array
         Ports of each side: ``write`` (of the scratchpad), the streams ``i`` from and ``o`` to the router, and for
         the counters ``stall_link``.
@@ -135,6 +136,7 @@ class Engine(Block):
             connect(m, unit.semaphores, flipped(ports.semaphores))
             connect(m, unit.read, flipped(ports.read))
             m.d.comb += [
+                ports.beyond.eq(unit.beyond),
                 ports.active.eq(unit.active),
                 ports.stall_semaphore.eq(unit.stall_semaphore),
                 ports.flits.eq(unit.flits),

@@ -54,8 +54,8 @@ class ReceiveUnit(Block):
         Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side, and of this side.
     hand : Out(stream), join : In(stream)
         The same, to and from the receive unit of the opposite side.
-    idle : Out(1)
-        No command is here.
+    idle, beyond : Out(1)
+        No command is here; a word beyond the scratchpad is asked for, or is not written.
     active, stall_semaphore, flits : Out(1)
         For the counters: a command is here; it waits for semaphores; a flit comes.
     """
@@ -81,6 +81,7 @@ class ReceiveUnit(Block):
                 "hand": Out(onward),
                 "join": In(onward),
                 "idle": Out(1),
+                "beyond": Out(1),
                 "active": Out(1),
                 "stall_semaphore": Out(1),
                 "flits": Out(1),
@@ -203,6 +204,7 @@ class ReceiveUnit(Block):
             ),
             self.command.ready.eq(~active | over),
             self.idle.eq(~active & ~self.write.valid & onward_empty),
+            self.beyond.eq(reader.beyond | writer.beyond),
             self.active.eq(active),
             self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.semaphores.ok),
             self.flits.eq(self.i.valid & self.i.ready),

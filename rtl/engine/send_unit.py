@@ -42,8 +42,8 @@ class SendUnit(Block):
         one.
     o : Out(stream)
         To the router's output of this side.
-    idle : Out(1)
-        No command is here.
+    idle, beyond : Out(1)
+        No command is here; a word beyond the scratchpad is asked for.
     active, stall_semaphore, stall_link, flits : Out(1)
         For the counters: a command is here; it waits for semaphores; a flit is not taken; a flit leaves.
     """
@@ -63,6 +63,7 @@ class SendUnit(Block):
                 "turn": In(stream.Signature(nop.flit_bits + 1)),
                 "o": Out(stream.Signature(flit_layout(nop).size)),
                 "idle": Out(1),
+                "beyond": Out(1),
                 "active": Out(1),
                 "stall_semaphore": Out(1),
                 "stall_link": Out(1),
@@ -148,6 +149,7 @@ class SendUnit(Block):
             self.semaphores.post.eq(Mux(over, semaphore_mask(command.post_0, command.post_1), 0)),
             self.command.ready.eq(~active | over),
             self.idle.eq(~active),
+            self.beyond.eq(reader.beyond),
             self.active.eq(active),
             self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.semaphores.ok),
             self.stall_link.eq(self.o.valid & ~self.o.ready),

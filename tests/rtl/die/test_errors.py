@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import ClockDomain, Module
 
-from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from rtl.die.die import Die
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.isa import Opcode, encode
@@ -55,6 +55,18 @@ CASES: list[tuple[str, ErrorCode, list[tuple[Opcode, dict[str, int]]]]] = [
     ("drain", C.SCRATCHPAD, [(Opcode.DRAIN, {**PANEL, "target": 16})]),
     ("array", C.BUFFER, [(Opcode.GEMM, {**GEMM, "weight_base": 8})]),
     ("array", C.BUFFER, [(Opcode.GEMM, {**GEMM, "accumulator_base": 1 << 19})]),
+    ("array", C.BUFFER, [(Opcode.GEMM, {**GEMM, "activation_base": 7, "m": 2})]),
+    (
+        "array",
+        C.BUFFER,
+        [(Opcode.GEMM, {**GEMM, "weight_base": 1, "weight_pitch": (1 << 20) - 1, "panels": 2})],
+    ),
+    ("array", C.BUFFER, [(Opcode.GEMM, {**GEMM, "accumulator_base": 7, "m": 2})]),
+    (
+        "array",
+        C.BUFFER,
+        [(Opcode.GEMM, {**GEMM, "accumulator_base": 1, "accumulator_step": (1 << 20) - 1, "panels": 2})],
+    ),
     (
         "command_processor",
         C.SEMAPHORE,
@@ -66,23 +78,40 @@ CASES: list[tuple[str, ErrorCode, list[tuple[Opcode, dict[str, int]]]]] = [
 ]
 
 
+ENGINE_CASES: list[tuple[str, ErrorCode, list[tuple[Opcode, dict[str, int]]]]] = [
+    ("send_south", C.SCRATCHPAD, [(Opcode.SEND, {"side": 2, "chunks": 1, "flits": 1, "base": 16})]),
+    ("send_west", C.SCRATCHPAD, [(Opcode.SEND, {"side": 3, "chunks": 1, "flits": 5, "base": 15})]),
+    (
+        "receive_north",
+        C.SCRATCHPAD,
+        [(Opcode.RECEIVE, {"side": 0, "chunks": 1, "flits": 1, "base": 16, "add": 1})],
+    ),
+    ("command_processor", C.COMMAND, [(Opcode.VECTOR, {"rows": 1, "cols": 1})]),
+]
+
+
 async def start(ctx: Any, dut: Die, commands: int) -> None:
     await write_register(ctx, dut.host, PROGRAM, PROGRAM_WORD)
     await write_register(ctx, dut.host, COMMANDS, commands)
     await write_register(ctx, dut.host, CONTROL, 1)
 
 
-def test_an_error_ends_the_program_and_names_cause_and_unit() -> None:
+@pytest.mark.parametrize(
+    ("nop", "cases"),
+    [(None, CASES), (NopSpec(), ENGINE_CASES)],
+    ids=["die", "die with engine"],
+)
+def test_an_error_ends_the_program_and_names_cause_and_unit(nop: NopSpec | None, cases: Any) -> None:
     """All in one simulation, with a reset before each: to make a die takes longer than all of them."""
     words: dict[int, int] = {}
-    dut = Die(die=DIE, memory=MEMORY)
+    dut = Die(die=DIE, memory=MEMORY, nop=nop)
     top = Module()
     top.domains.sync = domain = ClockDomain()
     top.submodules.dut = dut
     port = PythonMemory(words, word_bytes=32, stall=0.0, latency=3, seed=1)
 
     async def bench(ctx: Any) -> None:
-        for number, (unit, code, program) in enumerate(CASES):
+        for number, (unit, code, program) in enumerate(cases):
             case = f"{number}: {code.name} of {unit}"
             ctx.set(domain.rst, 1)
             await ctx.tick()

@@ -36,7 +36,8 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int, latency: in
         flits, chunks = coin.randint(1, 3 * per_word), coin.randint(1, 4)
         length = -(-flits // per_word)
         pitch = coin.choice((length, length + 2, -length))
-        base = coin.randrange(chunks * (length + 2), depth - chunks * (length + 2))
+        reach = 2 * chunks * (length + 2) + 7
+        base = coin.randrange(reach, depth - reach)
         lap, wrap = coin.randint(0, chunks), coin.choice((0, 7, -chunks * pitch))
         loads.append((base, pitch, lap, wrap, chunks, flits, coin.randint(0, chunks)))
     taken = 0
@@ -74,7 +75,7 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int, latency: in
             for chunk in range(chunks):
                 for flit in range(flits):
                     further = wrap if lap and chunk >= lap else 0
-                    word = words[(base + chunk * pitch + further + flit // per_word) % depth]
+                    word = words[base + chunk * pitch + further + flit // per_word]
                     data = word >> flit % per_word * flit_bits & (1 << flit_bits) - 1
                     expected.append((flit == flits - 1) << flit_bits | data)
             assert found == expected
@@ -98,6 +99,35 @@ def test_a_flit_a_cycle(latency: int) -> None:
         ctx.set(dut.load, 0)
         for cycle in range(45):
             assert ctx.get(dut.o.valid) == (1 + latency <= cycle < 41 + latency)
+            await ctx.tick()
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("base", "pitch"), [(32, 0), (31, 0), (7, 25), (31, MODULUS - 32)])
+def test_words_beyond_the_scratchpad_are_reported_and_not_read(base: int, pitch: int) -> None:
+    memory = MemorySpec(word_bytes=8)
+    die = DieSpec(scratchpad_bytes=256)
+    dut = ChunkReader(die=die, nop=NopSpec(flit_bits=64), memory=memory)
+
+    async def bench(ctx: Any) -> None:
+        values = {"base": base, "pitch": pitch, "chunks": 2, "flits": 2, "load": 1, "word_ok": 1}
+        for name, value in values.items():
+            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.read.ready, 1)
+        ctx.set(dut.o.ready, 1)
+        await ctx.tick()
+        ctx.set(dut.load, 0)
+        read = []
+        while not ctx.get(dut.beyond):
+            if ctx.get(dut.read.valid):
+                read.append(ctx.get(dut.read.address))
+            await ctx.tick()
+        addresses = [(base + chunk * pitch + word) % MODULUS for chunk in range(2) for word in range(2)]
+        inside = [address < 32 for address in addresses]
+        assert read == addresses[: inside.index(False)]
+        for _ in range(5):
+            assert not ctx.get(dut.read.valid)
             await ctx.tick()
 
     simulate(dut, bench)

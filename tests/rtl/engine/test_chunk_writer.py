@@ -51,7 +51,7 @@ def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, s
             flits, chunks, by_source = coin.randint(1, 3 * per_word), coin.randint(1, 5), coin.getrandbits(1)
             length = -(-flits // per_word)
             fields = {
-                "base": coin.randrange(depth),
+                "base": coin.randrange(14 * length, depth - 14 * length),
                 "pitch": coin.choice((length, -length)) % MODULUS,
                 "lap": coin.randint(0, chunks),
                 "wrap": coin.choice((0, 3 * length, -5 * length)) % MODULUS,
@@ -77,7 +77,7 @@ def test_chunks_of_which_some_are_not_written(flit_bits: int, word_bytes: int, s
                     await ctx.tick().until(dut.i.ready)
                     posts.extend([post] * (tail or flit % per_word == per_word - 1))
                     for part in range(flit_bits // 32):
-                        word = (start + flit // per_word) % MODULUS % depth
+                        word = (start + flit // per_word) % MODULUS
                         place = word * word_bytes // 4 + flit % per_word * flit_bits // 32 + part
                         expected[place] = data >> 32 * part & 0xFFFF_FFFF
                 ctx.set(dut.i.valid, 0)
@@ -109,5 +109,28 @@ def test_words_that_wait_hold_up_nothing_until_there_are_too_many() -> None:
             assert ctx.get(dut.i.ready)
             assert ctx.get(dut.written)
             await ctx.tick()
+
+    simulate(dut, bench)
+
+
+def test_words_beyond_the_scratchpad_are_reported_and_not_written() -> None:
+    die, memory = DieSpec(scratchpad_bytes=256), MemorySpec(word_bytes=8)
+    dut = ChunkWriter(die=die, nop=NopSpec(flit_bits=64), memory=memory)
+
+    async def bench(ctx: Any) -> None:
+        for name, value in {"base": 30, "load": 1}.items():
+            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.write.ready, 1)
+        await ctx.tick()
+        ctx.set(dut.load, 0)
+        ctx.set(dut.i.valid, 1)
+        written = []
+        for _ in range(12):
+            if ctx.get(dut.written):
+                written.append(ctx.get(dut.write.address))
+            await ctx.tick()
+        assert written == [30, 31]
+        assert ctx.get(dut.beyond)
+        assert not ctx.get(dut.write.valid)
 
     simulate(dut, bench)
