@@ -25,6 +25,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.sim import Simulator
 
 from rtl.block import Block, place
+from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import EmitError, emit
 from rtl.emit.yosys import YosysError
 from rtl.lib.delay import Delay
@@ -258,7 +259,7 @@ def test_icarus_and_amaranth_agree_in_every_cycle(length: int, tmp_path: Path) -
 
 def test_each_distinct_block_is_elaborated_and_written_once() -> None:
     before = Stage.elaborations
-    emitted = emit(Chain(length=5), None)
+    emitted = emit(Chain(length=5), None, conversions=Conversions())
     assert Stage.elaborations == before + 1
     assert emitted.modules == ("stage__inner", "stage", "rotate_5x16", "delay_80x3", "sram_5x80", "chain")
     assert re.findall(r"^module (\w+)", emitted.text, re.MULTILINE) == list(emitted.modules)
