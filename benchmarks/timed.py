@@ -16,7 +16,7 @@ from cosim.jobs.package import PackageOutcome
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.records.package import PackageGemmRecord, package_gemm_request
 from cosim.run import gemm, package_gemm
-from cosim.run.gemm import die_bench
+from cosim.run.die import die_bench
 from cosim.run.simulation import least_depth
 from rtl.bench.package import PackageBench
 from rtl.block import Block

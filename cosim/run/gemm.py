@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from chiplet.machine.specs import DieSpec, MemorySpec
 from chiplet.machine.terms import DieTerms, floor_cycles
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.gemm import gemm
 from cosim.golden.operands import random_operands
-from cosim.jobs.die import DieJob, DieOutcome
-from cosim.jobs.folder import ResultWords, load_result, save_image
-from cosim.observe.observation import NOTHING, Observation, ObservedDie
+from cosim.observe.observation import NOTHING, Observation
 from cosim.predict.die import predict
-from cosim.program.checker.die_checker import CheckedDie, check_program
-from cosim.program.command import program_image
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import pack, unpack
 from cosim.program.shape import Shape, gemm_forms
 from cosim.program.tiling import tile_cycles
 from cosim.records.gemm import GemmRecord, GemmRequest, spent_cycles
-from cosim.run.designs import emitted_once
-from cosim.run.simulation import (
-    Progress,
-    Simulation,
-    bench_depth,
-    built_memory,
-    least_depth,
-    nonzero_seed,
-    stall_threshold,
-    with_inferred_sram,
-)
-from rtl.bench.die import DieBench
+from cosim.run.die import DieRun
+from cosim.run.simulation import Progress
 from rtl.emit.emitter import Emitted
 
-__all__ = ["PreparedGemm", "die_bench", "emit_bench", "prepare", "run_gemm"]
-
-
-def emit_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> Emitted:
-    """Return the Verilog of a die with a memory of at least ``memory_words``."""
-    return emitted_once(
-        DieBench,
-        die=with_inferred_sram(die),
-        memory=built_memory(memory),
-        memory_depth=bench_depth(memory_words, memory),
-    )
-
-
-def die_bench(die: DieSpec, memory: MemorySpec, memory_words: int) -> DieBench:
-    """Return a die with a memory of ``memory_words``, rounded up to a power of two, for tools that write all of it."""
-    return DieBench(die=with_inferred_sram(die), memory=memory, memory_depth=least_depth(memory_words))
+__all__ = ["PreparedGemm", "prepare", "run_gemm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +44,26 @@ class PreparedGemm:
     simulator: Backend
     observation: Observation
 
+    @property
+    def die_run(self) -> DieRun:
+        """The run of the die's program."""
+        request, program = self.request, self.program
+        return DieRun(
+            die=request.die,
+            memory=request.memory,
+            commands=program.commands,
+            memory_words=program.memory_words,
+            program_address=program.program_address,
+            inputs=range(program.a.address, program.b.end),
+            results=range(program.y.address, program.y.end),
+            interval=request.interval,
+            stall=request.stall,
+            seed=request.seed,
+        )
+
     def emit(self) -> Emitted:
         """Return the Verilog of the bench."""
-        return emit_bench(self.request.die, self.request.memory, self.program.memory_words)
+        return self.die_run.emit()
 
     def run(self, terms: DieTerms | None = None, progress: Progress | None = None) -> GemmRecord:
         """Run the GEMM on the generated die and return the record.
@@ -96,41 +82,25 @@ class PreparedGemm:
         """
         request, program = self.request, self.program
         die, memory, shape = request.die, request.memory, program.shape
-        checked = CheckedDie(
-            die=die,
-            memory=memory,
-            memory_words=program.memory_words,
-            program_words=range(program.program_address, program.memory_words),
-            inputs=[range(program.a.address, program.b.end)],
-        )
-        check_program(checked, program.commands)
+        run = self.die_run
+        run.check()
         rng = np.random.default_rng(request.seed)
         a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
         expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
         timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
 
-        def write_inputs(folder: Path, observed: list[str]) -> None:
-            word = memory.word_bytes
-            _job(request, program, observed).save(folder)
-            save_image(
-                folder,
-                {
-                    program.a.address: pack(a, program.a, word_bytes=word),
-                    program.b.address: pack(b, program.b, word_bytes=word),
-                    program.program_address: program_image(program.commands, memory),
-                },
-            )
-
-        simulated = Simulation(
-            bench="cosim.benches.die",
-            emit=self.emit,
-            write_inputs=write_inputs,
-            load_outcome=_load,
-            total_progress=timeline.cycles,
-            dies=[ObservedDie(path="die", commands=program.commands)],
-            command_words=memory.command_words,
+        simulated = run.simulate(
+            self.simulator,
+            {
+                program.a.address: pack(a, program.a, word_bytes=memory.word_bytes),
+                program.b.address: pack(b, program.b, word_bytes=memory.word_bytes),
+            },
+            predicted=timeline.cycles,
+            most_cycles=_most_cycles(request, program),
             title=f"{shape.m}x{shape.k}x{shape.n} {shape.form}, {die.rows}x{die.cols} {die.dtype}",
-        ).run(self.simulator, observation=self.observation, progress=progress)
+            observation=self.observation,
+            progress=progress,
+        )
 
         counters, result = simulated.outcome
         values, undefined = (unpack(image, program.y, dtype=die.dtype) for image in result)
@@ -216,28 +186,6 @@ def _stored_bytes(request: GemmRequest, shape: Shape) -> int:
             ((shape.m, shape.n), 4),
         )
     )
-
-
-def _job(request: GemmRequest, program: GemmProgram, observed: list[str]) -> DieJob:
-    memory = request.memory
-    return DieJob(
-        word_bytes=memory.word_bytes,
-        memory_words=bench_depth(program.memory_words, memory),
-        program_address=program.program_address,
-        commands=len(program.commands),
-        result_address=program.y.address,
-        result_words=program.y.end - program.y.address,
-        latency=memory.latency_cycles,
-        interval=request.interval,
-        stall=stall_threshold(request.stall),
-        seed=nonzero_seed(request.seed, 32),
-        most_cycles=_most_cycles(request, program),
-        observed=observed,
-    )
-
-
-def _load(folder: Path) -> tuple[dict[str, int], ResultWords]:
-    return DieOutcome.load(folder).counters, load_result(folder)
 
 
 def _most_cycles(request: GemmRequest, program: GemmProgram) -> int:

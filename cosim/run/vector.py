@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -14,25 +13,12 @@ from chiplet.machine.terms import DieTerms
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.vector_program import Tensors, random_inputs, run_vector_program
-from cosim.jobs.die import DieJob, DieOutcome
-from cosim.jobs.folder import ResultWords, load_result, save_image
-from cosim.observe.observation import NOTHING, Observation, ObservedDie
+from cosim.observe.observation import NOTHING, Observation
 from cosim.predict.vector import predict_vector
-from cosim.program.checker.die_checker import CheckedDie, check_program
-from cosim.program.command import program_image
 from cosim.program.vector import DieVectorProgram, schedule_vector
 from cosim.records.vector import VectorRecord, VectorRequest
-from cosim.run.designs import emitted_once
-from cosim.run.simulation import (
-    Progress,
-    Simulation,
-    bench_depth,
-    built_memory,
-    nonzero_seed,
-    stall_threshold,
-    with_inferred_sram,
-)
-from rtl.bench.die import DieBench
+from cosim.run.die import DieRun
+from cosim.run.simulation import Progress
 from rtl.emit.emitter import Emitted
 
 __all__ = ["PreparedVector", "prepare", "run_vector"]
@@ -57,16 +43,27 @@ class PreparedVector:
     simulator: Backend
     observation: Observation
 
+    @property
+    def die_run(self) -> DieRun:
+        """The run of the die's program."""
+        request, made = self.request, self.made
+        return DieRun(
+            die=request.die,
+            memory=request.memory,
+            vector=request.vector,
+            commands=made.commands,
+            memory_words=made.memory_words,
+            program_address=made.program_address,
+            inputs=range(made.result_address),
+            results=range(made.result_address, made.result_address + made.result_words),
+            interval=request.interval,
+            stall=request.stall,
+            seed=request.seed,
+        )
+
     def emit(self) -> Emitted:
         """Return the Verilog of the bench."""
-        request = self.request
-        return emitted_once(
-            DieBench,
-            die=with_inferred_sram(request.die),
-            memory=built_memory(request.memory),
-            vector=request.vector,
-            memory_depth=bench_depth(self.made.memory_words, request.memory),
-        )
+        return self.die_run.emit()
 
     def inputs(self) -> Tensors:
         """Random inputs, and the constants of the program."""
@@ -92,14 +89,8 @@ class PreparedVector:
         request, made = self.request, self.made
         die, memory = request.die, request.memory
         word = memory.word_bytes
-        checked = CheckedDie(
-            die=die,
-            memory=memory,
-            memory_words=made.memory_words,
-            program_words=range(made.program_address, made.memory_words),
-            inputs=[range(made.result_address)],
-        )
-        check_program(checked, made.commands)
+        run = self.die_run
+        run.check()
         lanes = vector_lanes(request.vector, memory)
         rate: dict[str, int] = {
             "lanes": lanes,
@@ -127,21 +118,16 @@ class PreparedVector:
             interval=request.interval,
         )
 
-        def write_inputs(folder: Path, observed: list[str]) -> None:
-            _job(request, made, predicted, observed).save(folder)
-            images = made.images(inputs, word_bytes=word)
-            save_image(folder, {**images, made.program_address: program_image(made.commands, memory)})
-
-        simulated = Simulation(
-            bench="cosim.benches.die",
-            emit=self.emit,
-            write_inputs=write_inputs,
-            load_outcome=_load,
-            total_progress=predicted,
-            dies=[ObservedDie(path="die", commands=made.commands)],
-            command_words=memory.command_words,
+        simulated = run.simulate(
+            self.simulator,
+            made.images(inputs, word_bytes=word),
+            predicted=predicted,
+            # Random stalls delay requests and words, each by so much in the mean.
+            most_cycles=int(4 * predicted / (1 - request.stall) ** 2) + 10_000,
             title=f"{request.program} {request.rows}x{request.cols}",
-        ).run(self.simulator, observation=self.observation, progress=progress)
+            observation=self.observation,
+            progress=progress,
+        )
 
         counters, result = simulated.outcome
         values, undefined = (made.outputs(image, expected, word_bytes=word) for image in result)
@@ -207,27 +193,3 @@ def run_vector(
 ) -> VectorRecord:
     """Prepare and run a vector program; see :func:`prepare` and :meth:`PreparedVector.run`."""
     return prepare(request, observation).run(terms, progress)
-
-
-def _job(request: VectorRequest, made: DieVectorProgram, predicted: float, observed: list[str]) -> DieJob:
-    memory = request.memory
-    # Random stalls delay requests and words, each by so much in the mean.
-    most_cycles = int(4 * predicted / (1 - request.stall) ** 2) + 10_000
-    return DieJob(
-        word_bytes=memory.word_bytes,
-        memory_words=bench_depth(made.memory_words, memory),
-        program_address=made.program_address,
-        commands=len(made.commands),
-        result_address=made.result_address,
-        result_words=made.result_words,
-        latency=memory.latency_cycles,
-        interval=request.interval,
-        stall=stall_threshold(request.stall),
-        seed=nonzero_seed(request.seed, 32),
-        most_cycles=most_cycles,
-        observed=observed,
-    )
-
-
-def _load(folder: Path) -> tuple[dict[str, int], ResultWords]:
-    return DieOutcome.load(folder).counters, load_result(folder)

@@ -12,7 +12,8 @@ from cosim.backends.compiler import flags_variable
 from cosim.backends.cxxrtl import Cxxrtl, compile_cxx
 from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest
-from cosim.run.gemm import emit_bench, run_gemm
+from cosim.run.die import emit_bench
+from cosim.run.gemm import run_gemm
 
 # The die of tests.cosim.run.test_start, so that its model is built once.
 DIE = DieSpec(rows=3, cols=2)

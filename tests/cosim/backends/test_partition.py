@@ -8,7 +8,7 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.partition import ALONE, MOST_STATEMENTS, SMALL, kept_modules
-from cosim.run.gemm import emit_bench
+from cosim.run.die import emit_bench
 
 
 def netlist(modules: Mapping[str, tuple[int, Mapping[str, int]]]) -> str:

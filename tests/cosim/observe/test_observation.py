@@ -20,7 +20,8 @@ from cosim.jobs.base import CLOCK_NS
 from cosim.observe.observation import Observation, ObservedDie
 from cosim.observe.units import OBSERVED_UNITS
 from cosim.records.gemm import GemmRecord, GemmRequest
-from cosim.run.gemm import emit_bench, run_gemm
+from cosim.run.die import emit_bench
+from cosim.run.gemm import run_gemm
 from tests.simulators import installed
 
 # The models are those of tests.cosim.backends.test_registry.

@@ -7,7 +7,7 @@ import pytest
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
 from cosim.observe.units import OBSERVED_UNITS, counter_signal, observed_signals, units
 from cosim.observe.waves import unit_groups
-from cosim.run.gemm import emit_bench
+from cosim.run.die import emit_bench
 from rtl.bench.collective import CollectiveNode
 from rtl.emit.emitter import emit
 from rtl.interface.isa import Opcode, Side

@@ -9,7 +9,7 @@ import pytest
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.observe.units import OBSERVED_UNITS
 from cosim.observe.waves import Group, Wave, gtkwave_view, surfer_view, unit_groups
-from cosim.run.gemm import emit_bench
+from cosim.run.die import emit_bench
 
 GROUPS = [
     Group("first", (Wave("top.clk", 1), Wave("top.die.word", 32))),

@@ -196,7 +196,7 @@ def test_a_byte_that_changes_in_memory_is_seen(monkeypatch: pytest.MonkeyPatch, 
         a[1 if dtype == "bf16" else 0] ^= 0x41
         save_image(folder, {**segments, 0: bytes(a)})
 
-    monkeypatch.setattr(gemm, "save_image", corrupt)
+    monkeypatch.setattr("cosim.run.die.save_image", corrupt)
     mismatches = run_gemm(Run(die(4, 4, dtype), (5, 3, 7), "nn").request).mismatches
     assert 5 <= mismatches <= 7
 
@@ -211,7 +211,7 @@ def test_undefined_results_are_mismatches(monkeypatch: pytest.MonkeyPatch) -> No
     request = Run(die(4, 4), (5, 3, 2), "nn").request
     program = prepare(request).program
     assert program.b.address < 10 < program.program_address
-    monkeypatch.setattr(gemm, "save_image", forget)
+    monkeypatch.setattr("cosim.run.die.save_image", forget)
     assert run_gemm(request).mismatches == 10
 
 
@@ -219,7 +219,7 @@ def test_a_word_that_is_no_command_ends_the_run(monkeypatch: pytest.MonkeyPatch)
     def spoil(folder: Path, segments: dict[int, bytes]) -> None:
         save_image(folder, {address: bytes(len(content)) for address, content in segments.items()})
 
-    monkeypatch.setattr(gemm, "save_image", spoil)
+    monkeypatch.setattr("cosim.run.die.save_image", spoil)
     message = "the die: command processor read a word that is not a command of this die"
     with pytest.raises(SimulationError, match=f"^cosim.benches.die on bench_die_4x4_bf16 failed: {message}"):
         run_gemm(Run(die(4, 4), (5, 3, 2), "nn").request)
@@ -241,7 +241,7 @@ def test_a_program_that_blocks_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> 
         content[number * 32 : number * 32 + 32] = encode(Opcode.LOAD, **silent).to_bytes(32, "little")
         save_image(folder, {**segments, program.program_address: bytes(content)})
 
-    monkeypatch.setattr(gemm, "save_image", block)
+    monkeypatch.setattr("cosim.run.die.save_image", block)
     with pytest.raises(
         SimulationError, match="saw no progress for as many cycles as the watchdog allows; waiting"
     ):
@@ -268,7 +268,7 @@ def test_a_block_that_is_handed_back_too_early_is_seen(monkeypatch: pytest.Monke
         ValueError, match="writes activation address 0, which .* reads: no semaphore keeps them"
     ):
         spoiled.run()
-    monkeypatch.setattr(gemm, "check_program", lambda *_: None)
+    monkeypatch.setattr("cosim.run.die.check_program", lambda *_: None)
     assert spoiled.run().mismatches > 0
 
 

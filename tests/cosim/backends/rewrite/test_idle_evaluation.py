@@ -9,7 +9,7 @@ import pytest
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.cxxrtl import MODEL, Cxxrtl
 from cosim.backends.rewrite.idle_evaluation import skip_unchanged
-from cosim.run.gemm import emit_bench
+from cosim.run.die import emit_bench
 
 CLOCK = """\
 \t/*input*/ value<1> p_clk;
