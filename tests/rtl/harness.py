@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -91,6 +91,25 @@ def _watcher(name: str, port: Any, reset: Signal | None = None) -> Bench:
             offered = payload if valid and not ready and not off else None
 
     return watch
+
+
+def run_commands(dut: Any, commands: Iterable[int], *, background: Sequence[Bench]) -> int:
+    """Give a unit its commands; return the cycles until it is idle again."""
+    cycles = 0
+
+    async def issue(ctx: Any) -> None:
+        await put(ctx, dut.command, commands)
+        while not ctx.get(dut.idle):
+            await ctx.tick()
+
+    async def count(ctx: Any) -> None:
+        nonlocal cycles
+        while True:
+            await ctx.tick()
+            cycles += 1
+
+    simulate(dut, issue, background=(*background, count))
+    return cycles
 
 
 async def put(ctx: Any, port: Any, payloads: Iterable[int], *, chance: float = 1.0, seed: int = 0) -> None:

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from rtl.interface.scratchpad_port import STROBE_BYTES
 from tests.rtl.harness import Bench
+
+
+@dataclass(frozen=True)
+class BlockCopy:
+    """What LOAD and STORE have in common: rows of words in the scratchpad and in memory."""
+
+    base: int
+    pitch: int
+    rows: int
+    words: int
+    address: int
+    memory_pitch: int
+    wait_0: int = 0
+    wait_1: int = 0
+    post_0: int = 0
+    post_1: int = 0
+
+    def places(self) -> list[tuple[int, int]]:
+        """Scratchpad word and memory word, in order."""
+        return [
+            (self.base + i * self.pitch + n, self.address + i * self.memory_pitch + n)
+            for i in range(self.rows)
+            for n in range(self.words)
+        ]
 
 
 class PythonScratchpad:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from itertools import product as pairs_of
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,7 @@ from chiplet.machine.specs import Dtype
 from cosim.golden.numerics import bf16_mul, float32_to_bf16, fp32_add
 from rtl.block import Block
 from rtl.compute.mac import MAX_STAGES, OPERAND_BITS, Adder, product, rounded_bf16, widen
-from rtl.emit.emitter import emit
-
-Words = NDArray[np.uint32]
+from tests.rtl.arithmetic import Words, assert_same, in_icarus
 
 STAGES = range(1, MAX_STAGES + 1)
 PAIRS = 1_000_000
@@ -87,61 +84,6 @@ def in_amaranth(block: Adder | Multiplier, latency: int, a: Words, b: Words) -> 
     simulator.add_testbench(bench)
     simulator.run()
     return np.array(results, np.uint32)
-
-
-TESTBENCH = """
-module testbench;
-  reg clk = 0;
-  reg [31:0] words [0:{words}-1];
-  reg [{top}:0] a, b;
-  wire [31:0] o;
-  integer file, count, unknown, cycle;
-  {name} dut (.clk(clk), .a(a), .b(b), .o(o));
-  initial begin
-    file = $fopen("in.bin", "rb");
-    count = $fread(words, file);
-    $fclose(file);
-    file = $fopen("out.bin", "wb");
-    unknown = 0;
-    for (cycle = 0; cycle < {pairs} + {latency} - 1; cycle = cycle + 1) begin
-      if (cycle < {pairs}) begin
-        a = words[2 * cycle];
-        b = words[2 * cycle + 1];
-      end
-      #1 clk = 1;
-      #1 clk = 0;
-      if (cycle >= {latency} - 1) begin
-        if (^o === 1'bx) unknown = unknown + 1;
-        $fwrite(file, "%u", o);
-      end
-    end
-    $fclose(file);
-    $display("unknown %0d", unknown);
-    $finish;
-  end
-endmodule
-"""
-
-
-def in_icarus(block: Adder | Multiplier, latency: int, a: Words, b: Words, folder: Path) -> Words:
-    """Results of a new pair every cycle, from the emitted Verilog."""
-    bench = TESTBENCH.format(
-        name=block.block_name, top=len(block.a) - 1, words=2 * len(a), pairs=len(a), latency=latency
-    )
-    (folder / "dut.v").write_text(emit(block, None).text + bench)
-    np.stack([a, b], axis=1).astype(">u4").tofile(folder / "in.bin")
-    subprocess.run(["iverilog", "-g2012", "-o", "dut.vvp", "dut.v"], cwd=folder, check=True)
-    run = subprocess.run(["vvp", "-n", "dut.vvp"], cwd=folder, check=True, capture_output=True, text=True)
-    assert run.stdout == "unknown 0\n"
-    return np.fromfile(folder / "out.bin", "=u4")
-
-
-def assert_same(got: Words, want: Words, a: Words, b: Words) -> None:
-    wrong = np.flatnonzero(got != want)
-    assert len(got) == len(want)
-    assert not len(wrong), ", ".join(
-        f"{a[i]:08x} {b[i]:08x}: {got[i]:08x} not {want[i]:08x}" for i in wrong[:8]
-    )
 
 
 def corner_pairs(corners: list[int]) -> tuple[Words, Words]:
@@ -220,7 +162,7 @@ def test_int32_adder(stages: int) -> None:
 
 def test_every_int8_product(tmp_path: Path) -> None:
     a, b = corner_pairs(list(range(256)))
-    assert_same(in_icarus(Multiplier(dtype="int8"), 1, a, b, tmp_path), multiply_int8(a, b), a, b)
+    assert_same(in_icarus(Multiplier(dtype="int8"), 1, tmp_path, a=a, b=b), multiply_int8(a, b), a, b)
 
 
 @pytest.mark.parametrize(
@@ -233,18 +175,20 @@ def test_every_int8_product(tmp_path: Path) -> None:
 def test_fp32_adder_in_icarus(stages: int, pairs: int, tmp_path: Path) -> None:
     # The stages share their logic: one depth gets the most, the others enough to find a wrong cut.
     a, b = random_pairs(pairs, stages, width=32)
-    assert_same(in_icarus(Adder(dtype="bf16", stages=stages), stages, a, b, tmp_path), fp32_add(a, b), a, b)
+    assert_same(
+        in_icarus(Adder(dtype="bf16", stages=stages), stages, tmp_path, a=a, b=b), fp32_add(a, b), a, b
+    )
 
 
 @pytest.mark.parametrize("pairs", [PAIRS // 5, pytest.param(PAIRS, marks=pytest.mark.slow)])
 def test_bf16_multiplier_in_icarus(pairs: int, tmp_path: Path) -> None:
     a, b = random_pairs(pairs, 7, width=16)
-    assert_same(in_icarus(Multiplier(dtype="bf16"), 1, a, b, tmp_path), multiply_bf16(a, b), a, b)
+    assert_same(in_icarus(Multiplier(dtype="bf16"), 1, tmp_path, a=a, b=b), multiply_bf16(a, b), a, b)
 
 
 def test_int32_adder_in_icarus(tmp_path: Path) -> None:
     a, b = uniform_pairs(PAIRS // 20, 8, width=32)
-    assert_same(in_icarus(Adder(dtype="int8", stages=3), 3, a, b, tmp_path), add_int32(a, b), a, b)
+    assert_same(in_icarus(Adder(dtype="int8", stages=3), 3, tmp_path, a=a, b=b), add_int32(a, b), a, b)
 
 
 @pytest.mark.parametrize(

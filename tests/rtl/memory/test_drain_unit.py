@@ -14,7 +14,7 @@ from chiplet.machine.specs import DieSpec, Dtype
 from cosim.golden.numerics import float32_to_bf16
 from rtl.interface.isa import Opcode, encode
 from rtl.memory.drain_unit import DrainUnit
-from tests.rtl.harness import lanes, put, simulate, unpack
+from tests.rtl.harness import lanes, put, run_commands, simulate, unpack
 from tests.rtl.scratchpads import PythonScratchpad, PythonSemaphores, mask
 
 ROWS, SCRATCHPAD = 40, 300
@@ -145,30 +145,14 @@ class Bench:
 
     def run(self, drains: list[Drain]) -> int:
         """Carry out ``drains``; return the cycles until the unit is idle again."""
-        dut, cycles = self.dut, 0
-
-        async def issue(ctx: Any) -> None:
-            await put(ctx, dut.command, [encode(Opcode.DRAIN, **vars(drain)) for drain in drains])
-            while not ctx.get(dut.idle):
-                await ctx.tick()
-
-        async def count(ctx: Any) -> None:
-            nonlocal cycles
-            while True:
-                await ctx.tick()
-                cycles += 1
-
-        simulate(
-            dut,
-            issue,
-            background=(
-                self.serve_sums,
-                self.scratchpad.serve_writes(dut.write),
-                self.semaphores.serve(dut.semaphores),
-                count,
-            ),
+        dut = self.dut
+        commands = [encode(Opcode.DRAIN, **vars(drain)) for drain in drains]
+        background = (
+            self.serve_sums,
+            self.scratchpad.serve_writes(dut.write),
+            self.semaphores.serve(dut.semaphores),
         )
-        return cycles
+        return run_commands(dut, commands, background=background)
 
 
 CASES: list[tuple[int, Dtype, int]] = [

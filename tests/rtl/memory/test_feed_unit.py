@@ -10,7 +10,7 @@ import pytest
 
 from rtl.interface.isa import Opcode, encode
 from rtl.memory.feed_unit import FeedUnit
-from tests.rtl.harness import put, simulate, unpack
+from tests.rtl.harness import put, run_commands, simulate, unpack
 from tests.rtl.scratchpads import PythonScratchpad, PythonSemaphores, mask
 
 DEPTH, SCRATCHPAD = 500, 200
@@ -124,31 +124,14 @@ class Bench:
 
     def run(self, feeds: list[Feed]) -> int:
         """Carry out ``feeds``; return the cycles until the unit is idle again."""
-        dut, cycles = self.dut, 0
-
-        async def issue(ctx: Any) -> None:
-            commands = [encode(Opcode.FEED_ACTIVATION, **vars(feed)) for feed in feeds]
-            await put(ctx, dut.command, commands)
-            while not ctx.get(dut.idle):
-                await ctx.tick()
-
-        async def count(ctx: Any) -> None:
-            nonlocal cycles
-            while True:
-                await ctx.tick()
-                cycles += 1
-
-        simulate(
-            dut,
-            issue,
-            background=(
-                self.watch,
-                self.scratchpad.serve_reads(dut.read),
-                self.semaphores.serve(dut.semaphores),
-                count,
-            ),
+        dut = self.dut
+        commands = [encode(Opcode.FEED_ACTIVATION, **vars(feed)) for feed in feeds]
+        background = (
+            self.watch,
+            self.scratchpad.serve_reads(dut.read),
+            self.semaphores.serve(dut.semaphores),
         )
-        return cycles
+        return run_commands(dut, commands, background=background)
 
 
 CASES = [

@@ -11,35 +11,17 @@ import pytest
 from chiplet.machine.specs import MemorySpec
 from rtl.interface.isa import Opcode, encode
 from rtl.memory.load_unit import LoadUnit
-from tests.rtl.harness import PythonMemory, put, simulate
-from tests.rtl.scratchpads import PythonScratchpad, PythonSemaphores, mask
+from tests.rtl.harness import PythonMemory, put, run_commands, simulate
+from tests.rtl.scratchpads import BlockCopy, PythonScratchpad, PythonSemaphores, mask
 
 DEPTH = 100
 
 
 @dataclass(frozen=True)
-class Load:
+class Load(BlockCopy):
     """A LOAD command."""
 
-    base: int
-    pitch: int
-    rows: int
-    words: int
-    address: int
-    memory_pitch: int
-    wait_0: int = 0
-    wait_1: int = 0
-    post_0: int = 0
-    post_1: int = 0
     row_post: int = 0
-
-    def places(self) -> list[tuple[int, int]]:
-        """Scratchpad word and memory word, in order."""
-        return [
-            (self.base + i * self.pitch + n, self.address + i * self.memory_pitch + n)
-            for i in range(self.rows)
-            for n in range(self.words)
-        ]
 
     def posts(self) -> list[int]:
         rows = [mask(self.row_post)] * (self.rows - 1)
@@ -81,28 +63,13 @@ class Bench:
     def run(self, loads: list[Load]) -> int:
         """Carry out ``loads``; return the cycles from the first one until the unit is idle again."""
         dut = self.dut
-        cycles = 0
-
-        async def issue(ctx: Any) -> None:
-            nonlocal cycles
-            await put(ctx, dut.command, [encode(Opcode.LOAD, **vars(load)) for load in loads])
-            while not ctx.get(dut.idle):
-                await ctx.tick()
-
-        async def count(ctx: Any) -> None:
-            nonlocal cycles
-            while True:
-                await ctx.tick()
-                cycles += 1
-
+        commands = [encode(Opcode.LOAD, **vars(load)) for load in loads]
         background = (
             self.memory.serve(dut.request, dut.response, tagged=False),
             self.scratchpad.serve_writes(dut.write),
             self.semaphores.serve(dut.semaphores),
-            count,
         )
-        simulate(dut, issue, background=background)
-        return cycles
+        return run_commands(dut, commands, background=background)
 
 
 @pytest.mark.parametrize("word_bytes", [4, 32])

@@ -11,35 +11,17 @@ import pytest
 from chiplet.machine.specs import MemorySpec
 from rtl.interface.isa import Opcode, encode
 from rtl.memory.store_unit import StoreUnit
-from tests.rtl.harness import PythonMemory, put, simulate
-from tests.rtl.scratchpads import PythonScratchpad, PythonSemaphores, mask
+from tests.rtl.harness import PythonMemory, put, run_commands, simulate
+from tests.rtl.scratchpads import BlockCopy, PythonScratchpad, PythonSemaphores, mask
 
 DEPTH = 100
 
 
 @dataclass(frozen=True)
-class Store:
+class Store(BlockCopy):
     """A STORE command."""
 
-    base: int
-    pitch: int
-    rows: int
-    words: int
-    address: int
-    memory_pitch: int
-    wait_0: int = 0
-    wait_1: int = 0
-    post_0: int = 0
-    post_1: int = 0
     row_wait: int = 0
-
-    def places(self) -> list[tuple[int, int]]:
-        """Scratchpad word and memory word, in order."""
-        return [
-            (self.base + i * self.pitch + n, self.address + i * self.memory_pitch + n)
-            for i in range(self.rows)
-            for n in range(self.words)
-        ]
 
     def takes(self) -> list[int]:
         return [mask(self.wait_0, self.wait_1), *[mask(self.row_wait)] * self.rows * (self.row_wait > 0)]
@@ -87,27 +69,14 @@ class Bench:
 
     def run(self, stores: list[Store]) -> int:
         """Carry out ``stores``; return the cycles until the unit is idle again."""
-        dut, cycles = self.dut, 0
-
-        async def issue(ctx: Any) -> None:
-            await put(ctx, dut.command, [encode(Opcode.STORE, **vars(store)) for store in stores])
-            while not ctx.get(dut.idle):
-                await ctx.tick()
-
-        async def count(ctx: Any) -> None:
-            nonlocal cycles
-            while True:
-                await ctx.tick()
-                cycles += 1
-
+        dut = self.dut
+        commands = [encode(Opcode.STORE, **vars(store)) for store in stores]
         background = (
             self.memory.serve(dut.request),
             self.scratchpad.serve_reads(dut.read),
             self.semaphores.serve(dut.semaphores),
-            count,
         )
-        simulate(dut, issue, background=background)
-        return cycles
+        return run_commands(dut, commands, background=background)
 
 
 @pytest.mark.parametrize(("word_bytes", "latency"), [(4, 1), (32, 1), (8, 3)])

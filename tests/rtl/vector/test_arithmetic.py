@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from cosim.golden.numerics import flush, fp32_add, fp32_patterns, fp32_values, multiply
 from cosim.golden.vector import row_max
 from cosim.golden.vector_functions import FUNCTIONS
-from rtl.block import Block
-from rtl.emit.emitter import emit
 from rtl.interface.vector_operations import Function
 from rtl.vector.adder import MaxAdder
 from rtl.vector.function_lane import FUNCTION_STAGES, FunctionLane
 from rtl.vector.multiplier import MULTIPLIER_STAGES, Multiplier
+from tests.rtl.arithmetic import Words, assert_same, in_icarus
 from tests.rtl.harness import simulate
 from tests.rtl.vector.passes import SPECIAL
 
-Words = NDArray[np.uint32]
 SIGNED_SPECIAL = np.concatenate([SPECIAL, SPECIAL | np.uint32(1 << 31)])
 
 
@@ -48,72 +44,6 @@ def in_amaranth(dut: Any, latency: int, held: Mapping[str, int], **inputs: Words
 
     simulate(dut, bench)
     return np.array(results, np.uint32)
-
-
-TESTBENCH = """
-module testbench;
-  reg clk = 0;
-  reg [31:0] words [0:{count}*{inputs}-1];
-  reg [31:0] {names};
-  wire [31:0] o;
-  integer file, got, unknown, cycle;
-  {name} dut (.clk(clk), .enable(1'b1), {ports}, .o(o));
-  initial begin
-    file = $fopen("in.bin", "rb");
-    got = $fread(words, file);
-    $fclose(file);
-    file = $fopen("out.bin", "wb");
-    unknown = 0;
-    for (cycle = 0; cycle < {count} + {latency} - 1; cycle = cycle + 1) begin
-      if (cycle < {count}) begin
-        {drive}
-      end
-      #1 clk = 1;
-      #1 clk = 0;
-      if (cycle >= {latency} - 1) begin
-        if (^o === 1'bx) unknown = unknown + 1;
-        $fwrite(file, "%u", o);
-      end
-    end
-    $fclose(file);
-    $display("unknown %0d", unknown);
-    $finish;
-  end
-endmodule
-"""
-
-
-def in_icarus(dut: Block, latency: int, held: Mapping[str, int], folder: Path, **inputs: Words) -> Words:
-    """Results of new inputs in every cycle, from the emitted Verilog."""
-    names = list(inputs)
-    bench = TESTBENCH.format(
-        name=dut.block_name,
-        names=", ".join(names),
-        ports=", ".join(
-            [
-                *(f".{name}({name})" for name in names),
-                *(f".{name}({value})" for name, value in held.items()),
-            ]
-        ),
-        drive=" ".join(f"{name} = words[{len(names)} * cycle + {n}];" for n, name in enumerate(names)),
-        inputs=len(names),
-        count=len(inputs[names[0]]),
-        latency=latency,
-    )
-    (folder / "dut.v").write_text(emit(dut, None).text + bench)
-    np.stack(list(inputs.values()), axis=1).astype(">u4").tofile(folder / "in.bin")
-    subprocess.run(["iverilog", "-g2012", "-o", "dut.vvp", "dut.v"], cwd=folder, check=True)
-    run = subprocess.run(["vvp", "-n", "dut.vvp"], cwd=folder, check=True, capture_output=True, text=True)
-    assert run.stdout == "unknown 0\n"
-    return np.fromfile(folder / "out.bin", "=u4")
-
-
-def assert_same(got: Words, want: Words, *inputs: Words) -> None:
-    assert len(got) == len(want)
-    wrong = np.flatnonzero(got != want)
-    assert not len(wrong), ", ".join(
-        f"{' '.join(f'{x[i]:08x}' for x in inputs)}: {got[i]:08x} not {want[i]:08x}" for i in wrong[:8]
-    )
 
 
 def product(a: Words, b: Words) -> Words:
@@ -178,11 +108,11 @@ def test_functions(name: str, stages: int) -> None:
 def test_a_million_pairs_in_icarus(operation: str, tmp_path: Path) -> None:
     a, b = pairs(1_000_000, 7)
     if operation == "multiply":
-        got = in_icarus(Multiplier(stages=2), 2, {}, tmp_path, a=a, b=b)
+        got = in_icarus(Multiplier(stages=2), 2, tmp_path, held={"enable": 1}, a=a, b=b)
         want = product(a, b)
     else:
         maximum = int(operation == "maximum")
-        got = in_icarus(MaxAdder(stages=2), 2, {"maximum": maximum}, tmp_path, a=a, b=b)
+        got = in_icarus(MaxAdder(stages=2), 2, tmp_path, held={"enable": 1, "maximum": maximum}, a=a, b=b)
         want = larger(a, b) if maximum else fp32_add(a, b)
     assert_same(got, want, a, b)
 
@@ -197,7 +127,11 @@ def test_all_bf16_numbers_and_many_fp32_numbers_in_icarus(name: str, tmp_path: P
         [bf16, near.astype(np.float32).view(np.uint32), rng.integers(0, 1 << 32, 100_000, np.uint32)]
     )
     which = {"which": Function[name.upper()].value}
-    assert_same(in_icarus(FunctionLane(stages=5), 5, which, tmp_path, x=x), FUNCTIONS[name](x), x)
+    assert_same(
+        in_icarus(FunctionLane(stages=5), 5, tmp_path, held={"enable": 1, **which}, x=x),
+        FUNCTIONS[name](x),
+        x,
+    )
 
 
 @pytest.mark.parametrize(
