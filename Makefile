@@ -36,10 +36,10 @@ accept: setup compiler ## rerun what the project promises, each value beside its
 	$(BIN)/python -m benchmarks.accept $(CHECKS)
 
 test: lint types icarus compiler ## lint, types, layers and all tests but the slow ones
-	$(BIN)/pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-all: lint types icarus compiler ## the same with the slow tests
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 lint: $(READY) layers ## style and layer rules
 	$(BIN)/ruff check .

@@ -82,8 +82,8 @@ def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algo
 @pytest.mark.parametrize(
     "flits",
     [
-        *(1, QUEUED_FLITS, LONG),
-        *(pytest.param(flits, marks=pytest.mark.slow) for flits in (4, QUEUED_FLITS + 1)),
+        *(1, LONG),
+        *(pytest.param(flits, marks=pytest.mark.slow) for flits in (4, QUEUED_FLITS, QUEUED_FLITS + 1)),
     ],
 )
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

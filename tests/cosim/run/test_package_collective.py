@@ -39,7 +39,7 @@ def request_of(op: str, rows: int, cols: int, axis: str, algorithm: str, flits: 
 @pytest.mark.parametrize(
     ("op", "rows", "cols", "axis", "algorithm", "flits", "io"),
     [
-        ("all-gather", 1, 1, "both", "chain", 3, "both"),
+        pytest.param("all-gather", 1, 1, "both", "chain", 3, "both", marks=pytest.mark.slow),
         ("all-gather", 1, 3, "row", "chain", 9, "both"),
         pytest.param("reduce-scatter", 1, 4, "row", "ring", 3, "both", marks=pytest.mark.slow),
         ("reduce-scatter", 3, 1, "column", "chain", 11, "west"),

@@ -10,7 +10,7 @@ import pytest
 from tests.hecaton.command import documented_keys, hecaton, refused
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (4, 4)])
+@pytest.mark.parametrize(("rows", "cols"), [pytest.param(1, 1, marks=pytest.mark.slow), (4, 4)])
 def test_a_package_is_written_with_its_file_list_and_map(rows: int, cols: int, tmp_path: Path) -> None:
     sizes = [
         "-P",
