@@ -12,6 +12,7 @@ import pytest
 from chiplet.machine.specs import Dtype
 from rtl.compute.mac import Adder
 from rtl.compute.pe import PE
+from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import emit
 from rtl.rewrite.clocked import clocked
 from rtl.rewrite.verilog_expression import read
@@ -268,7 +269,7 @@ def test_the_arithmetic_is_that_of_the_plain_logic(tmp_path: Path, monkeypatch: 
     moved = [emit(block, None).text for block in BLOCKS]
     for kind in (PE, Adder):
         monkeypatch.setattr(kind, "clocked", False)
-    plain = [emit(block, None).text for block in BLOCKS]
+    plain = [emit(block, None, conversions=Conversions()).text for block in BLOCKS]
     assert all(
         "begin : step" in text for text, block in zip(moved, BLOCKS, strict=True) if block.dtype == "bf16"
     )
