@@ -10,6 +10,7 @@ import pytest
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.sim import Simulator
 
+from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import emit
 from rtl.lib import delay
 from rtl.lib.delay import Delay, Skew
@@ -86,7 +87,10 @@ def test_long_delays_of_lanes_are_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = outputs(Skew(lanes=8, width=4, per_lane=1), values)
     monkeypatch.setattr(delay, "_BLOCK_CYCLES", 2)
     assert outputs(Skew(lanes=8, width=4, per_lane=1), values) == whole
-    assert emit(Skew(lanes=8, width=4, per_lane=1), None).modules[:-1] == ("delay_4x2", "delay_4x4")
+    assert emit(Skew(lanes=8, width=4, per_lane=1), None, conversions=Conversions()).modules[:-1] == (
+        "delay_4x2",
+        "delay_4x4",
+    )
 
 
 @pytest.mark.parametrize(
