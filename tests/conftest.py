@@ -35,5 +35,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HECATON_CACHE", str(folder))
         for backend, flags in QUICK_BUILDS.items():
-            patch.setenv(flags_variable(backend), os.environ.get(flags_variable(backend), flags))
+            variable = flags_variable(backend)
+            patch.setenv(variable, os.environ.get(variable, flags))
         yield folder

@@ -15,7 +15,8 @@ from benchmarks.generation import SIZES, die_of, growth
 from benchmarks.stock import stock_verilog
 from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
-from cosim.records.vector import vector_request
+from chiplet.machine.specs import SystemSpec
+from cosim.records.vector import VectorRecord, vector_request
 from cosim.run.vector import run_vector
 from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import emit
@@ -142,6 +143,12 @@ def generation_cost() -> dict[str, Any]:
     }
 
 
+def _run_vector(system: SystemSpec, program: str, **fields: Any) -> VectorRecord:
+    """Run a vector program on a die with CXXRTL."""
+    machine = {"die": system.die, "memory": system.memory, "vector": system.vector}
+    return run_vector(vector_request(program=program, sim="cxxrtl", **machine, **fields))
+
+
 def vector_programs() -> dict[str, Any]:
     """Every vector program on ragged matrices with random and with special numbers, on a die with CXXRTL."""
     system = load_system(None, ["die.rows=2", "die.cols=2"], preset="bench")
@@ -149,19 +156,15 @@ def vector_programs() -> dict[str, Any]:
     for name in PROGRAM_NAMES:
         merges = name == "cross-entropy-merge"
         for seed, (height, width) in enumerate(((1, 1), (13, 22), (5, 37))):
-            request = vector_request(
-                program=name,
+            record = _run_vector(
+                system,
+                name,
                 rows=height,
                 cols=1 if merges else width + width % 2 * (name.startswith("rotary")),
                 lines=3 if merges else 1,
-                die=system.die,
-                memory=system.memory,
-                vector=system.vector,
                 seed=seed,
                 operands="special" if seed == 1 else "normal",
-                sim="cxxrtl",
             )
-            record = run_vector(request)
             rows.append({"program": name, "results": record.results, "mismatches": record.mismatches})
     return {"programs": len(PROGRAM_NAMES), "rows": rows}
 
@@ -176,21 +179,18 @@ def vector_operands() -> dict[str, Any]:
     )
     rows = []
     for name in PROGRAM_NAMES:
+        merges = name == "cross-entropy-merge"
         results = mismatches = 0
         for seed in range(16):
-            request = vector_request(
-                program=name,
+            record = _run_vector(
+                system,
+                name,
                 rows=1 << 12,
-                cols=1 if name == "cross-entropy-merge" else 16,
-                lines=16 if name == "cross-entropy-merge" else 1,
-                die=system.die,
-                memory=system.memory,
-                vector=system.vector,
+                cols=1 if merges else 16,
+                lines=16 if merges else 1,
                 seed=seed,
                 operands="bits",
-                sim="cxxrtl",
             )
-            record = run_vector(request)
             results, mismatches = results + record.results, mismatches + record.mismatches
         print(f"{name}: {results} results, {mismatches} mismatches", file=sys.stderr)
         rows.append({"program": name, "results": results, "mismatches": mismatches})

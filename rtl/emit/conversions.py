@@ -18,7 +18,7 @@ class Converted:
 
     Attributes
     ----------
-    kind
+    block_class
         Class of the block.
     identity
         Class and all parameters as text (:attr:`rtl.block.Block.identity`).
@@ -38,7 +38,7 @@ class Converted:
         The module.
     """
 
-    kind: type[Block]
+    block_class: type[Block]
     identity: str
     block_name: str
     name: str
@@ -61,16 +61,16 @@ class Conversions:
         self._characters = 0
         self._kept: OrderedDict[tuple[type[Block], str], Converted] = OrderedDict()
 
-    def get(self, kind: type[Block], identity: str) -> Converted | None:
+    def get(self, block_class: type[Block], identity: str) -> Converted | None:
         """The conversion of a block, if it is kept."""
-        key = kind, identity
+        key = block_class, identity
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
     def keep(self, converted: Converted) -> None:
         """Keep a conversion."""
-        key = converted.kind, converted.identity
+        key = converted.block_class, converted.identity
         replaced = self._kept.pop(key, None)
         self._characters += len(converted.rtlil) - (len(replaced.rtlil) if replaced else 0)
         self._kept[key] = converted

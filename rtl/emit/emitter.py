@@ -91,9 +91,8 @@ class Emitter(BlockPlatform):
         self._conversions = Conversions() if conversions is None else conversions
         self._converted: dict[str, Converted] = {}
         self._names: dict[str, str] = {}  # of the modules, by the identity of their blocks
-        self._owners: dict[
-            str, tuple[type[Block], str, bool]
-        ] = {}  # of each name: class, identity, whether a macro
+        # Class and identity of the first block of each name, and whether it is a macro.
+        self._owners: dict[str, tuple[type[Block], str, bool]] = {}
         self._open: list[str] = []  # being converted: each contains the next
         self._inside: list[dict[str, Converted]] = []  # what each of these contains so far, by identity
 
@@ -162,8 +161,8 @@ class Emitter(BlockPlatform):
             name = self._new_name(type(block), identity, block.block_name, block.macro)
             self._open.append(name)
             kept = self._conversions.get(type(block), identity)
-            if kept is None or not self._is_taken_over(kept, name):
-                self._converted[name] = self._convert(block, name)
+            if kept is None or not self._take_over(kept, name):
+                self._converted[name] = self._convert(block, identity, name)
             self._open.pop()
         elif name in self._open:
             raise EmitError(f"block {name} contains itself: {' -> '.join([*self._open, name])}")
@@ -177,32 +176,32 @@ class Emitter(BlockPlatform):
             self._inside[-1][identity] = converted
         return converted
 
-    def _new_name(self, kind: type[Block], identity: str, name: str, macro: bool) -> str:
+    def _new_name(self, block_class: type[Block], identity: str, name: str, macro: bool) -> str:
         """Name of the module of a block that has not been converted yet.
 
         A hard macro cannot be renamed, and two classes of one name are a mistake in a ``block_name``.
         """
-        first, first_identity, first_macro = self._owners.get(name, (kind, identity, macro))
+        first_class, first_identity, first_macro = self._owners.get(name, (block_class, identity, macro))
         if first_identity != identity:
-            if first is not kind or first_macro or macro:
+            if first_class is not block_class or first_macro or macro:
                 raise EmitError(
                     f"two different blocks are named {name}: {first_identity} and {identity}: "
                     "must have different names"
                 )
             name = f"{name}_{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
         self._names[identity] = name
-        self._owners.setdefault(name, (kind, identity, macro))
+        self._owners.setdefault(name, (block_class, identity, macro))
         return name
 
-    def _is_taken_over(self, kept: Converted, name: str) -> bool:
-        """Take a block of an earlier design and those inside it, if all of them have the same names in this one."""
+    def _take_over(self, kept: Converted, name: str) -> bool:
+        """Take a block of an earlier design and those inside it; return whether all have the same names in this one."""
         if name != kept.name:
             return False
         for inner in kept.blocks:
             inner_name = self._names.get(inner.identity)
             if inner_name is None:
-                inner_name = self._new_name(inner.kind, inner.identity, inner.block_name, inner.macro)
-                if not self._is_taken_over(inner, inner_name):
+                inner_name = self._new_name(inner.block_class, inner.identity, inner.block_name, inner.macro)
+                if not self._take_over(inner, inner_name):
                     del self._names[inner.identity]  # it is converted when its user is
                     return False
             if inner_name != inner.name:
@@ -210,7 +209,7 @@ class Emitter(BlockPlatform):
         self._converted[name] = kept
         return True
 
-    def _convert(self, block: Block, name: str) -> Converted:
+    def _convert(self, block: Block, identity: str, name: str) -> Converted:
         values = port_values(block)
         for port in values.keys() & CLOCKING:
             raise EmitError(f"block {name}: port name {port} is reserved for the clock domain")
@@ -230,8 +229,8 @@ class Emitter(BlockPlatform):
         if block.observed:
             text = keep_hierarchy(text, name)
         converted = Converted(
-            kind=type(block),
-            identity=block.identity,
+            block_class=type(block),
+            identity=identity,
             block_name=block.block_name,
             name=name,
             ports=tuple(port for port, _ in values.values()),

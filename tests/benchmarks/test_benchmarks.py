@@ -32,7 +32,7 @@ def report(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]
 
 
 def test_simulation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # The models are those of tests.cosim.backends.test_registry.
+    # Other tests take its die, too, so that the models are built once.
     assert simulation.main(["--quick", "-o", str(tmp_path), "--seed", "3"]) == 0
     about, rows = report(tmp_path, "simulation")
     assert about["seed"] == 3

