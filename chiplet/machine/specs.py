@@ -316,15 +316,15 @@ class EnergySpec(StrictModel):
 
 
 class PackageSpec(StrictModel):
-    """A mesh of compute dies, with an IO die at one end or both ends of each row."""
+    """A mesh of compute dies, with IO dies at the ends of its rows, or of its rows and columns."""
 
     rows: Annotated[int, Field(ge=1, description="die rows of the mesh")] = 4
     cols: Annotated[int, Field(ge=1, description="die columns of the mesh")] = 4
     io: Annotated[
-        Literal["west", "east", "both"],
+        Literal["west", "east", "both", "all"],
         Field(
-            description="ends of the die rows that have an IO die; with both, each serves the dies nearer to it, "
-            "and the western one a die in the middle"
+            description="sides with IO dies: one end of the die rows, both ends, or both ends of rows and columns; "
+            "each die is served by the nearest IO die in its row or column"
         ),
     ] = "both"
 
@@ -336,18 +336,6 @@ class PackageSpec(StrictModel):
     def places(self) -> list[tuple[int, int]]:
         """Row and column of each compute die, counted from 0, in the order of the dies' numbers."""
         return [(row, col) for row in range(self.rows) for col in range(self.cols)]
-
-    def io_side(self, col: int) -> Literal["west", "east"]:
-        """End of the row whose IO die serves the die in column ``col``, counted from 0."""
-        if self.io == "both":
-            return "west" if col <= self.cols - 1 - col else "east"
-        return self.io
-
-    @property
-    def io_sides(self) -> tuple[Literal["west", "east"], ...]:
-        """Ends of the rows whose IO dies serve any die: with a single column only one."""
-        served = {self.io_side(col) for col in range(self.cols)}
-        return tuple(side for side in ("west", "east") if side in served)
 
 
 class SystemSpec(StrictModel):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiplet.machine.memory_plane import io_links, io_place
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import SystemSpec, flits_per_word
 from chiplet.machine.terms import DieTerms
@@ -78,9 +79,9 @@ def predict_package(
     flits = flits_per_word(system.nop, system.memory)
     dies, ways = [], []
     for number, (program, io_die) in enumerate(zip(programs, io_dies, strict=True)):
-        column = number % system.package.cols
-        west = system.package.io_side(column) == "west"
-        links_on_the_way = column + 1 if west else system.package.cols - column
+        row, col = divmod(number, system.package.cols)
+        side = io_place(system.package, row, col).side
+        links_on_the_way = io_links(system.package, row, col, side)
         ways.append(2 * (links_on_the_way * hop + PLANE_STAGES) + flits)
         port = MemoryPortTimes(
             clock,

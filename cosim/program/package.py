@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import Dtype, SystemSpec
+from chiplet.machine.specs import Dtype
 from cosim.jobs.package import Region
 from cosim.program.command import Command
 from cosim.program.layout import Matrix, unpack
-from rtl.interface.io_dies import io_die_names
-
-
-def io_die_of(system: SystemSpec, row: int, col: int) -> str:
-    """Name of the IO die that serves a die of the package."""
-    return io_die_names(system)[row, system.package.io_side(col)]
 
 
 @dataclass(kw_only=True)

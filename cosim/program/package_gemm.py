@@ -23,9 +23,10 @@ from cosim.program.overlap.kept_weights import weight_parts
 from cosim.program.overlap.own_sums import store_own_sums
 from cosim.program.overlap.scattered_sums import ScatteredSums
 from cosim.program.overlap.token_tiles import COPIES, TokenTile, token_tiles
-from cosim.program.package import DiePart, DieWork, io_die_of
+from cosim.program.package import DiePart, DieWork
 from cosim.program.shape import Shape, gemm_forms
 from nop.collectives import Algorithm
+from rtl.interface.io_dies import io_die_of
 from rtl.interface.isa import Opcode
 
 __all__ = ["GEMM_PHASES", "gemm_parts"]
@@ -53,8 +54,7 @@ def _tile_share(
 
 def _real(rows: range, tile: TokenTile) -> range:
     """Those of the rows of a tile that are not behind its tokens."""
-    tokens = len(tile.tokens)
-    return range(min(rows.start, tokens), min(rows.stop, tokens))
+    return range(min(rows.start, len(tile.tokens)), min(rows.stop, len(tile.tokens)))
 
 
 def gemm_parts(

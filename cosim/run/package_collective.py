@@ -20,7 +20,7 @@ from cosim.observe.observation import NOTHING, Observation
 from cosim.program.collective import COLLECTIVE_PHASES, package_program
 from cosim.program.layout import Places
 from cosim.program.line_commands import LineCollective
-from cosim.program.package import DieWork, io_die_of
+from cosim.program.package import DieWork
 from cosim.program.scratchpad_copies import words_from_scratchpad, words_to_scratchpad
 from cosim.records.collective import CollectiveRequest
 from cosim.records.links import FaultyLinks
@@ -28,6 +28,7 @@ from cosim.records.package import PackageCollectiveRecord
 from cosim.run import package as package_run
 from cosim.run.collective import bench_die, line_collectives, measured_fields, title
 from cosim.run.package import PreparedPackage
+from rtl.interface.io_dies import io_die_of
 
 __all__ = ["PreparedPackageCollective", "on_package", "prepare", "run_package_collective"]
 

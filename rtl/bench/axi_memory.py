@@ -1,4 +1,4 @@
-"""Bench-only memory behind an AXI4 manager port: reads overtake writes; otherwise like the bench memory of a die."""
+"""Bench-only memory behind an AXI4 manager port, with bursts of reads, which overtake writes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ WRITES_WAITING = 4
 
 
 class AxiBenchMemory(Block):
-    """Word memory with an AXI4 subordinate port for bursts of one word.
+    """Word memory with an AXI4 subordinate port for writes of one word and reads of bursts.
 
     Reads overtake writes that have not been answered, so a manager that relies on their order without waiting for
-    answers reads old words. The words are in the block ``memory``, a :class:`rtl.bench.memory.BenchMemory`.
+    answers reads old words. The words are in the block ``memory``, a :class:`rtl.bench.memory.BenchMemory`. What is
+    beyond them is answered with DECERR.
 
     Parameters
     ----------
@@ -66,12 +67,13 @@ class AxiBenchMemory(Block):
         layout = request_layout(word_bytes)
         address = data.StructLayout({"id": id_bits, "address": len(self.s_axi.awaddr) - shift})
         word = data.StructLayout({"data": 8 * word_bytes, "strobe": word_bytes // 4})
+        answer = data.StructLayout({"id": id_bits, "last": 1, "missing": 1})
         blocks = {
             "memory": memory,
             "addresses": (addresses := Queue(width=address.size, depth=WRITES_WAITING)),
             "words": (words := Queue(width=word.size, depth=WRITES_WAITING)),
-            "written": (written := Queue(width=id_bits, depth=WRITES_WAITING)),
-            "readers": (readers := Queue(width=id_bits, depth=outstanding + COMMAND_READS)),
+            "written": (written := Queue(width=answer.size, depth=WRITES_WAITING)),
+            "readers": (readers := Queue(width=answer.size, depth=outstanding + COMMAND_READS)),
         }
         for name, block in blocks.items():
             place(m, platform, name, block)
@@ -90,32 +92,53 @@ class AxiBenchMemory(Block):
         write = Signal()  # a write is requested, and no read, or the write was requested first
         held = Signal()
         read = Signal()
+        beat = Signal.like(self.s_axi.arlen)  # words of the burst that have been asked for
+        last_beat = Signal()
+        read_address = Signal.like(write_address.address)
+        wanted = Signal.like(read_address)
+        missing = Signal()
+        reader, writer = Signal(answer), Signal(answer)
         m.d.comb += [
+            last_beat.eq(beat == self.s_axi.arlen),
+            read_address.eq(self.s_axi.araddr[shift:] + beat),
+            missing.eq(wanted >= self._depth),
+            reader.id.eq(self.s_axi.arid),
+            reader.last.eq(last_beat),
+            reader.missing.eq(missing),
+            writer.id.eq(write_address.id),
+            writer.missing.eq(missing),
             read.eq(self.s_axi.arvalid & readers.i.ready & ~held),
             write.eq(addresses.o.valid & words.o.valid & written.i.ready & ~read),
             request.write.eq(write),
-            request.address.eq(Mux(write, write_address.address, self.s_axi.araddr[shift:])),
-            request.strobe.eq(write_word.strobe),
+            wanted.eq(Mux(write, write_address.address, read_address)),
+            request.address.eq(Mux(missing, 0, wanted)),
+            request.strobe.eq(Mux(missing, 0, write_word.strobe)),
             request.data.eq(write_word.data),
             memory.port.request.payload.eq(request),
             memory.port.request.valid.eq(read | write),
-            self.s_axi.arready.eq(memory.port.request.ready & readers.i.ready & ~held),
-            readers.i.payload.eq(self.s_axi.arid),
+            # A burst stays at the port until its last word has been asked for.
+            self.s_axi.arready.eq(memory.port.request.ready & readers.i.ready & ~held & last_beat),
+            readers.i.payload.eq(reader),
             readers.i.valid.eq(read & memory.port.request.ready),
             addresses.o.ready.eq(write & memory.port.request.ready),
             words.o.ready.eq(write & memory.port.request.ready),
-            written.i.payload.eq(write_address.id),
+            written.i.payload.eq(writer),
             written.i.valid.eq(write & memory.port.request.ready),
         ]
         m.d.sync += held.eq(write & ~memory.port.request.ready)
+        with m.If(readers.i.valid & readers.i.ready):
+            m.d.sync += beat.eq(Mux(last_beat, 0, beat + 1))
 
+        of_read, of_write = answer(readers.o.payload), answer(written.o.payload)
         m.d.comb += [
-            self.s_axi.bid.eq(written.o.payload),
+            self.s_axi.bid.eq(of_write.id),
+            self.s_axi.bresp.eq(of_write.missing.replicate(2)),
             self.s_axi.bvalid.eq(written.o.valid),
             written.o.ready.eq(self.s_axi.bready),
-            self.s_axi.rid.eq(readers.o.payload),
+            self.s_axi.rid.eq(of_read.id),
+            self.s_axi.rresp.eq(of_read.missing.replicate(2)),
+            self.s_axi.rlast.eq(of_read.last),
             self.s_axi.rdata.eq(response_layout(word_bytes)(memory.port.response.payload).data),
-            self.s_axi.rlast.eq(1),
             self.s_axi.rvalid.eq(memory.port.response.valid),
             memory.port.response.ready.eq(self.s_axi.rready),
             readers.o.ready.eq(memory.port.response.valid & self.s_axi.rready),

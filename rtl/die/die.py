@@ -32,7 +32,7 @@ from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.flit import SIDES
 from rtl.interface.host_port import HostPort
-from rtl.interface.memory_port import MemoryPort
+from rtl.interface.memory_port import MemoryPort, MemoryRefusals
 from rtl.interface.register_map import COUNTERS
 from rtl.memory.arbiter import Arbiter
 from rtl.memory.scratchpad import Scratchpad
@@ -64,6 +64,8 @@ class Die(Block):
         The program has ended; it met a word that is not a command, or a link is dead.
     memory_idle : In(1)
         Only with an engine: all writes that were taken are in memory. The program ends when they are.
+    memory_refused : In(MemoryRefusals)
+        Only with an engine: requests that memory refuses. They end the program with an error.
     row, col : In(nop.coordinate_bits)
         Only with an engine: place of the die.
     sides : Out(EngineSide).array(4)
@@ -93,6 +95,7 @@ class Die(Block):
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
                 "memory_idle": In(1, init=1),
+                "memory_refused": In(MemoryRefusals()),
                 "sides": Out(EngineSide(nop)).array(len(SIDES)),
             }
         super().__init__(
@@ -300,6 +303,13 @@ class Die(Block):
             ("load", ErrorCode.MEMORY): guard.load_beyond,
             ("store", ErrorCode.MEMORY): guard.store_beyond,
         }
+        bad_command: Value = Const(0, 1)
+        if self._nop:
+            refused = self.memory_refused
+            for name, unit in {"command_processor": "fetch", "load": "load", "store": "store"}.items():
+                reports[name, ErrorCode.FAULTY] = getattr(refused, f"{unit}_faulty")
+                reports[name, ErrorCode.MISSING] = getattr(refused, f"{unit}_missing")
+            bad_command = refused.fetch_faulty | refused.fetch_missing
         for name, unit in units.items():
             if "beyond" in unit.signature.members:
                 reports[name, ErrorCode.SCRATCHPAD] = unit.beyond
@@ -315,7 +325,8 @@ class Die(Block):
                 for (name, code), report in reports.items()
             ),
             guard.last.eq(registers.memory_last),
-            processor.stop.eq(monitor.error),
+            # What comes for a refused word of the program is not carried out: the monitor shows it too late.
+            processor.stop.eq(monitor.error | bad_command),
             registers.error.eq(monitor.error),
             registers.error_code.eq(monitor.code),
             registers.error_unit.eq(monitor.unit),

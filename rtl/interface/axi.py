@@ -1,4 +1,4 @@
-"""AXI4: a port with bursts of one word."""
+"""AXI4: a port with bursts of words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from rtl.interface.isa import MEMORY_ADDRESS_BITS
 
 __all__ = [
     "ADDRESS",
+    "BURST_BYTES",
     "BURST_INCREMENT",
     "CACHE_BUFFERABLE",
     "CHANNELS",
+    "LENGTH_BITS",
     "WIDEST_BYTES",
     "AxiPort",
     "address_bits",
@@ -24,6 +26,12 @@ WIDEST_BYTES = 128
 
 BURST_INCREMENT = 1
 """AxBURST of a burst with ascending addresses, also usual for a single word."""
+
+BURST_BYTES = 4096
+"""A burst does not cross a multiple of this."""
+
+LENGTH_BITS = 8
+"""Bits of AxLEN, the words of a burst less one."""
 
 CACHE_BUFFERABLE = 0b0011
 """AxCACHE of normal memory that is not cached and whose writes may be buffered."""
@@ -52,7 +60,7 @@ def _widths(nop: NopSpec, memory: MemorySpec) -> dict[str, int]:
     return {
         "id": nop.coordinate_bits,
         "addr": address_bits(memory),
-        "len": 8,
+        "len": LENGTH_BITS,
         "size": 3,
         "burst": 2,
         "cache": 4,
@@ -67,7 +75,7 @@ def _widths(nop: NopSpec, memory: MemorySpec) -> dict[str, int]:
 class AxiPort(Bundle):
     """AXI4 port, seen from the manager: members ``awid``, ``awaddr`` and so on.
 
-    Ids are columns of dies, the data bus has the width of a memory word.
+    Ids are places of dies in their row or column, the data bus has the width of a memory word.
 
     Raises
     ------

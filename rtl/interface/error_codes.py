@@ -17,6 +17,8 @@ class ErrorCode(IntEnum):
     BUFFER = 4
     SEMAPHORE = 5
     WATCHDOG = 6
+    FAULTY = 7
+    MISSING = 8
 
 
 CAUSES: Mapping[ErrorCode, str] = {
@@ -25,6 +27,8 @@ CAUSES: Mapping[ErrorCode, str] = {
     ErrorCode.SCRATCHPAD: "wants a scratchpad word beyond the last one",
     ErrorCode.BUFFER: "wants a place beyond the end of its buffer",
     ErrorCode.SEMAPHORE: "counted a semaphore beyond what it holds",
+    ErrorCode.FAULTY: "asked for a memory word that the memory failed to read or write (SLVERR)",
+    ErrorCode.MISSING: "asked for a memory word at an address without a memory (DECERR)",
     ErrorCode.WATCHDOG: "saw no progress for as many cycles as the watchdog allows",
 }
 """What the unit of an error did, as a predicate."""

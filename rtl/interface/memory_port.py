@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Bundle
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
 
-__all__ = ["EPOCH_BITS", "MemoryPort", "request_layout", "response_layout"]
+__all__ = ["EPOCH_BITS", "MemoryPort", "MemoryRefusals", "request_layout", "response_layout"]
 
 EPOCH_BITS = 4
 """Bits of the number of an epoch, which begins with a reset of the die."""
@@ -47,5 +47,25 @@ class MemoryPort(Bundle):
             {
                 "request": Out(stream.Signature(request_layout(word_bytes).size)),
                 "response": In(stream.Signature(response_layout(word_bytes).size)),
+            }
+        )
+
+
+class MemoryRefusals(Bundle):
+    """Requests that memory refuses, seen from who reports them.
+
+    Members
+    -------
+    {fetch, load, store}_faulty, {fetch, load, store}_missing : Out(1)
+        In this cycle one of the fetch, the load unit, the store unit has been refused: the memory cannot serve it
+        (SLVERR), or there is no memory at its address (DECERR).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                f"{unit}_{kind}": Out(1)
+                for unit in ("fetch", "load", "store")
+                for kind in ("faulty", "missing")
             }
         )

@@ -1,8 +1,9 @@
 """Memory plane: the messages between dies and IO dies, and the die's end.
 
-A die sends its requests to an IO die of its row. A request is a packet: the head, and for a write also the strobes and
-the word. An answer is a packet, too: the word of a read, or one flit that reports a completed write. In requests
-``source`` is the column of the die; in answers it says which of the two it is (:class:`Answer`).
+A die sends its requests to an IO die at an end of its row or column. A request is a packet: the head, and for a write
+also the strobes and the word. An answer is a packet, too: the word of a read, or one flit that reports a completed
+write, or that memory has refused a read or a write. In requests ``source`` is the place of the die in that row or
+column; in answers it says what they are (:class:`Answer`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.interface.flit import flit_stream
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
-from rtl.interface.memory_port import EPOCH_BITS, MemoryPort, request_layout
+from rtl.interface.memory_port import EPOCH_BITS, MemoryPort, MemoryRefusals, request_layout
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 
 __all__ = ["HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
@@ -28,10 +29,12 @@ HEAD_BITS = 1 + MEMORY_ADDRESS_BITS
 
 
 class Answer(IntEnum):
-    """What an answer is, as ``source`` of its flits."""
+    """What an answer is, as ``source`` of its flits; a refusal as in AXI4. A refused write has data bit 0 set."""
 
     WORD = 0
     WRITTEN = 1
+    SLVERR = 2
+    DECERR = 3
 
 
 def message_layout(word_bytes: int) -> data.StructLayout:
@@ -56,14 +59,16 @@ class MemoryPlanePort(Block):
 
     Members
     -------
-    row, col, io_col : In(nop.coordinate_bits)
-        Place of the die, and column of its IO die; constant while requests are under way.
+    row, col, io_row, io_col : In(nop.coordinate_bits)
+        Place of the die, and of its IO die; constant while requests are under way.
     memory : In(MemoryPort)
         Memory port of the die, see :mod:`rtl.memory.arbiter`.
     o : Out(stream), i : In(stream)
         Flits to the router and from it.
     idle : Out(1)
-        Every write is in memory and visible to all.
+        Every write has been answered: it is in memory and visible to all, or refused.
+    refused : Out(MemoryRefusals)
+        In this cycle, memory's refusal of a request has come. The word of a refused read means nothing.
     """
 
     def __init__(self, *, nop: NopSpec, memory: MemorySpec) -> None:
@@ -72,11 +77,13 @@ class MemoryPlanePort(Block):
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
+                "io_row": In(nop.coordinate_bits),
                 "io_col": In(nop.coordinate_bits),
                 "memory": In(MemoryPort(memory.word_bytes)),
                 "o": Out(flit_stream(nop)),
                 "i": In(flit_stream(nop)),
                 "idle": Out(1),
+                "refused": Out(MemoryRefusals()),
             },
             names={"memory": ""},
         )
@@ -114,9 +121,9 @@ class MemoryPlanePort(Block):
             message.strobe.eq(request.strobe),
             message.data.eq(request.data),
             outgoing.data.eq(message),
-            outgoing.row.eq(self.row),
+            outgoing.row.eq(self.io_row),
             outgoing.col.eq(self.io_col),
-            outgoing.source.eq(self.col),
+            outgoing.source.eq(Mux(self.io_row == self.row, self.col, self.row)),
             outgoing.short.eq(~request.write),
             # There is room until the request has left: a place is taken with its last flit.
             room.eq(Mux(request.write, writes, reads) != places),
@@ -131,20 +138,28 @@ class MemoryPlanePort(Block):
 
         answer = unpacked_layout(nop, word_bits)(unpacker.o.payload)
         is_word = Signal()
+        refusal = Signal()
+        tag = Signal(tag_bits)
         taken = Signal()
         written = Signal()
         connect(m, flipped(self.i), unpacker.i)
         m.d.comb += [
-            is_word.eq(answer.source == Answer.WORD),
-            self.memory.response.payload.eq(
-                Cat(tags.word_select((reads - 1)[: len(reads)], tag_bits), answer.data)
-            ),
+            refusal.eq((answer.source == Answer.SLVERR) | (answer.source == Answer.DECERR)),
+            is_word.eq(Mux(refusal, ~answer.data[0], answer.source == Answer.WORD)),
+            tag.eq(tags.word_select((reads - 1)[: len(reads)], tag_bits)),
+            self.memory.response.payload.eq(Cat(tag, answer.data)),
             self.memory.response.valid.eq(unpacker.o.valid & is_word),
             unpacker.o.ready.eq(~is_word | self.memory.response.ready),
             taken.eq(self.memory.response.valid & self.memory.response.ready),
             written.eq(unpacker.o.valid & ~is_word),
             self.idle.eq(writes == 0),
         ]
+        done = {"fetch": taken & tag[0], "load": taken & ~tag[0], "store": written}
+        for kind, code in (("faulty", Answer.SLVERR), ("missing", Answer.DECERR)):
+            m.d.comb += [
+                getattr(self.refused, f"{unit}_{kind}").eq(over & (answer.source == code))
+                for unit, over in done.items()
+            ]
         m.d.sync += [
             reads.eq(reads + (sent & ~request.write) - taken),
             writes.eq(writes + (sent & request.write) - written),

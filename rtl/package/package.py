@@ -1,4 +1,4 @@
-"""The package: R x C compute dies, the IO dies at the ends of their rows, and the links between them."""
+"""The package: R x C compute dies, the IO dies at its sides, and the links between them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.specs import SystemSpec, flits_per_word
+from chiplet.machine.memory_plane import IoPlace, io_place
+from chiplet.machine.specs import PackageSpec, SystemSpec, flits_per_word
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
 from rtl.interface.axi import AxiPort
 from rtl.interface.flit import NEIGHBOUR, RouterPort, flit_layout, opposite
 from rtl.interface.host_port import HostPort
-from rtl.interface.io_dies import io_die_names
+from rtl.interface.io_dies import io_die_names, io_die_of, router_place
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.lib.widths import index_bits
 from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
-from rtl.package.package_die import PLANES, PackageDie
+from rtl.package.package_die import PackageDie, planes
 
 __all__ = ["Package", "PackageHostPort", "package_map"]
 
@@ -58,7 +59,7 @@ def package_map(system: SystemSpec, *, vector: bool = False) -> dict[str, Any]:
             name: {"address": counter_address(name), "bits": COUNTER_BITS, "use": use}
             for name, use in ENGINE_COUNTERS.items()
         },
-        "package": {"rows": package.rows, "cols": package.cols, "io": list(package.io_sides)},
+        "package": {"rows": package.rows, "cols": package.cols, "io": package.io},
         "dies": [
             {
                 "number": row * package.cols + col,
@@ -66,24 +67,33 @@ def package_map(system: SystemSpec, *, vector: bool = False) -> dict[str, Any]:
                 "col": col,
                 "instance": _die_name(row, col),
                 "die": f"{_die_name(row, col)}.die",
-                "io_die": names[row, package.io_side(col)],
+                "io_die": io_die_of(system, row, col),
             }
             for row in range(package.rows)
             for col in range(package.cols)
         ],
         "io_dies": [
             {
-                "row": row,
-                "side": side,
+                "side": place.side,
+                "line": place.line,
                 "instance": name,
                 "axi": f"{name}_m_axi_",
                 "dies": [
-                    row * package.cols + col for col in range(package.cols) if package.io_side(col) == side
+                    number
+                    for number, (row, col) in enumerate(package.places())
+                    if io_place(package, row, col) == place
                 ],
             }
-            for (row, side), name in names.items()
+            for place, name in names.items()
         ],
     }
+
+
+def _beside(package: PackageSpec, place: IoPlace) -> tuple[int, int, RouterPort]:
+    """Row and column of the die beside an IO die, from 0, and the side of it on which the IO die is."""
+    side = RouterPort[place.side.upper()]
+    row, col = (at - step - 1 for at, step in zip(router_place(package, place), NEIGHBOUR[side], strict=True))
+    return row, col, side
 
 
 def _die_name(row: int, col: int) -> str:
@@ -93,8 +103,8 @@ def _die_name(row: int, col: int) -> str:
 class Package(Block):
     """A whole package.
 
-    Die (i, j), counted from 0, has number ``i * cols + j`` and sits at row i + 1 and column j + 1 of the routers. The
-    IO dies of its row have columns 0 and ``cols + 1``.
+    Die (i, j), counted from 0, has number ``i * cols + j`` and sits at row i + 1 and column j + 1 of the routers. IO
+    dies are beside them, see :func:`rtl.interface.io_dies.router_place`.
 
     Parameters
     ----------
@@ -115,7 +125,7 @@ class Package(Block):
     done : Out(1)
         All dies are done, and all that they wrote is in memory.
     error : Out(1)
-        A die met a word that is not a command, memory refused a request, or a link is dead.
+        The program of a die has met an error, such as a word that memory refuses; or a link is dead.
 
     Raises
     ------
@@ -157,7 +167,7 @@ class Package(Block):
         m = Module()
         dies = self._dies(m, platform)
         errors = [die.error for die in dies.values()]
-        for plane, sides in PLANES.items():
+        for plane, sides in planes(self._system.package).items():
             for (row, col), die in dies.items():
                 for side in sides:
                     neighbour = dies.get((row + NEIGHBOUR[side][0], col + NEIGHBOUR[side][1]))
@@ -167,14 +177,19 @@ class Package(Block):
                     m.d.comb += here.used.eq(1)
                     if side in (RouterPort.EAST, RouterPort.SOUTH):  # both directions at once
                         connect_sides(m, here, neighbour.sides(plane)[opposite(side)])
-        for ((row, end), name), axi in zip(self._io_dies.items(), self.axi, strict=True):
+        package = self._system.package
+        for (end, name), axi in zip(self._io_dies.items(), self.axi, strict=True):
             io_die = IoDie(nop=self._system.nop, memory=self._system.memory, link=self._link)
             place(m, platform, name, io_die)
-            nearest = dies[row, 0 if end == "west" else self._system.package.cols - 1]
-            near = nearest.sides("mem")[RouterPort.WEST if end == "west" else RouterPort.EAST]
+            row, col, side = _beside(package, end)
+            near = dies[row, col].sides("mem")[side]
             connect_sides(m, io_die.mem, near)
             connect(m, io_die.m_axi, flipped(axi))
-            m.d.comb += [io_die.row.eq(row + 1), near.used.eq(1)]
+            m.d.comb += [
+                io_die.along_col.eq(side in (RouterPort.NORTH, RouterPort.SOUTH)),
+                io_die.line.eq(end.line + 1),
+                near.used.eq(1),
+            ]
             errors.append(io_die.error)
         m.d.comb += [
             self.host.read_data.eq(reduce(or_, (die.host.read_data for die in dies.values()))),
@@ -196,13 +211,15 @@ class Package(Block):
                     nop=system.nop,
                     link=self._link,
                     vector=self._vector,
+                    planes=planes(package),
                 )
                 place(m, platform, _die_name(row, col), die)
-                west = package.io_side(col) == "west"
+                io_row, io_col = router_place(package, io_place(package, row, col))
                 m.d.comb += [
                     die.row.eq(row + 1),
                     die.col.eq(col + 1),
-                    die.io_col.eq(0 if west else package.cols + 1),
+                    die.io_row.eq(io_row),
+                    die.io_col.eq(io_col),
                     die.host_select.eq((host.die == row * package.cols + col) | (host.all & host.write)),
                     die.host.address.eq(host.address),
                     die.host.write.eq(host.write),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial, reduce
+from collections.abc import Mapping
+from functools import reduce
 from operator import or_
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out, connect
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
 from rtl.die.die import Die
@@ -20,20 +21,20 @@ from rtl.network.router import Router
 from rtl.network.side import DieSide, LinkSide, attach
 from rtl.package.memory_plane import MemoryPlanePort
 
-__all__ = ["PLANES", "PackageDie", "side_name"]
+__all__ = ["PackageDie", "planes", "side_name"]
 
-PLANES: dict[str, tuple[RouterPort, ...]] = {"nop": SIDES, "mem": (RouterPort.EAST, RouterPort.WEST)}
-"""Planes of routers, and the sides on which each has links: the collective plane, and the memory plane, whose requests
-and answers stay in their row."""
+
+def planes(package: PackageSpec) -> dict[str, tuple[RouterPort, ...]]:
+    """Planes of routers, and the sides on which each has links: the collective plane, and the memory plane.
+
+    Requests to memory and their answers stay in the row of their die, or in its column.
+    """
+    return {"nop": SIDES, "mem": SIDES if package.io == "all" else (RouterPort.EAST, RouterPort.WEST)}
 
 
 def side_name(plane: str, side: RouterPort) -> str:
     """Name of a side in the names of ports, e.g. ``mem_east``."""
     return f"{plane}_{side.text}"
-
-
-def _side_name(plane: str, number: int) -> str:
-    return side_name(plane, PLANES[plane][number])
 
 
 class PackageDie(Block):
@@ -45,21 +46,22 @@ class PackageDie(Block):
         The die, its memory port, and the routers.
     link : LinkShape or None
         Adapters at its links; without one, flits go from stream to stream.
+    planes : dict of str to tuple of RouterPort
+        Of :func:`planes`.
     vector : VectorSpec, optional
         As for :class:`rtl.die.die.Die`.
 
     Members
     -------
-    row, col, io_col : In(nop.coordinate_bits)
-        Place of the die, and column of the IO die that serves it. Constant.
-    nop : Out(LinkSide).array(4), mem : Out(LinkSide).array(2)
-        Its sides in both planes, in the order of :data:`PLANES`.
+    row, col, io_row, io_col : In(nop.coordinate_bits)
+        Place of the die, and of the IO die that serves it, among the routers. Constant.
+    nop, mem : Out(LinkSide).array
+        Its sides in both planes, in the order of ``planes``.
     host_select : In(1), host : In(HostPort)
         Registers, see :mod:`rtl.control.counters`. They are accessed only with ``host_select``; ``host.read_data`` is 0
         from the cycle after a read of another die on.
     done, error : Out(1)
-        The program has ended and all that it wrote is in memory; it met a word that is not a command, or a
-        link is dead.
+        The program has ended and all that it wrote is in memory; it has met an error, or a link is dead.
     """
 
     def __init__(
@@ -69,29 +71,34 @@ class PackageDie(Block):
         memory: MemorySpec,
         nop: NopSpec,
         link: LinkShape | None,
+        planes: Mapping[str, tuple[RouterPort, ...]],
         vector: VectorSpec | None = None,
     ) -> None:
         self._die, self._memory, self._nop, self._link = die, memory, nop, link
-        self._vector = vector
+        self._planes, self._vector = planes, vector
         side = LinkSide(nop=nop, link=link, has_used=True)
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
+                "io_row": In(nop.coordinate_bits),
                 "io_col": In(nop.coordinate_bits),
-                **{plane: Out(side).array(len(sides)) for plane, sides in PLANES.items()},
+                **{plane: Out(side).array(len(sides)) for plane, sides in planes.items()},
                 "host_select": In(1),
                 "host": In(HostPort()),
                 "done": Out(1),
                 "error": Out(1),
             },
-            names={plane: partial(_side_name, plane) for plane in PLANES},
+            names={
+                plane: [side_name(plane, side) for side in sides].__getitem__
+                for plane, sides in planes.items()
+            },
         )
 
     def sides(self, plane: str) -> dict[RouterPort, Any]:
-        """Sides of one of :data:`PLANES`."""
+        """Sides in one of the planes."""
         members = {"nop": self.nop, "mem": self.mem}[plane]
-        return dict(zip(PLANES[plane], members, strict=True))
+        return dict(zip(self._planes[plane], members, strict=True))
 
     @property
     def block_name(self) -> str:
@@ -148,11 +155,13 @@ class PackageDie(Block):
         port = MemoryPlanePort(nop=self._nop, memory=self._memory)
         place(m, platform, "mem_port", port)
         connect(m, die.memory, port.memory)
+        connect(m, port.refused, die.memory_refused)
         connect(m, port.o, router.i[RouterPort.LOCAL])
         connect(m, router.o[RouterPort.LOCAL], port.i)
         m.d.comb += [
             port.row.eq(self.row),
             port.col.eq(self.col),
+            port.io_row.eq(self.io_row),
             port.io_col.eq(self.io_col),
             die.memory_idle.eq(port.idle),
         ]

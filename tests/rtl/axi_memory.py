@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from chiplet.machine.specs import MemorySpec
@@ -11,7 +12,7 @@ from tests.rtl.harness import Bench, signal
 
 
 class AxiMemory:
-    """Memory behind a manager port of single-word bursts.
+    """Memory behind a manager port that writes single words and reads bursts.
 
     Reads and writes take effect when they are answered, so nothing orders a read with the writes around it but that
     the manager waits for answers.
@@ -25,7 +26,7 @@ class AxiMemory:
     latency
         Least cycles from the address of a read to its word.
     refused
-        Addresses in bytes that are answered with SLVERR.
+        Answers to addresses in bytes that are not OKAY: 2 is SLVERR, 3 is DECERR.
     """
 
     def __init__(
@@ -35,14 +36,16 @@ class AxiMemory:
         memory: MemorySpec,
         stall: float = 0.0,
         latency: int = 1,
-        refused: frozenset[int] = frozenset(),
+        refused: Mapping[int, int] | None = None,
         seed: int = 0,
     ) -> None:
         self.words = words
         self.most_writes = 0
         self.reordered = 0
+        self.bursts: list[int] = []
+        """Words of each burst that was read."""
         self._bytes = memory.word_bytes
-        self._stall, self._refused = stall, refused
+        self._stall, self._refused = stall, dict(refused or {})
         self._latency = latency
         self._coin = random.Random(seed)
         self._addresses: list[dict[str, int]] = []
@@ -53,16 +56,29 @@ class AxiMemory:
         self._cycle = 0
 
     def _check_address(self, address: dict[str, int]) -> None:
-        assert address["len"] == 0
         assert 1 << address["size"] == self._bytes
         assert address["burst"] == 1
         assert address["addr"] % self._bytes == 0
+        assert address["addr"] % 4096 + (address["len"] + 1) * self._bytes <= 4096
 
     def _write(self, address: dict[str, int], word: dict[str, int]) -> None:
-        assert word["last"] == 1
+        assert (address["len"], word["last"]) == (0, 1)
         place = address["addr"] // self._bytes
         mask = sum(0xFF << 8 * n for n in range(self._bytes) if word["strb"] >> n & 1)
         self.words[place] = self.words.get(place, 0) & ~mask | word["data"] & mask
+
+    def refuse(self, refused: Mapping[int, int]) -> None:
+        """Take other answers that are not OKAY."""
+        self._refused = dict(refused)
+
+    def _read(self, address: dict[str, int]) -> None:
+        words = address["len"] + 1
+        self.bursts.append(words)
+        for n in range(words):
+            self._due.append(self._cycle + self._latency - 1 + n)
+            self._reads.append(
+                {"id": address["id"], "addr": address["addr"] + n * self._bytes, "last": int(n == words - 1)}
+            )
 
     def _pick(self, waiting: list[Any], ids: list[int]) -> int | None:
         """Any of the oldest of each id, or nothing."""
@@ -108,8 +124,9 @@ class AxiMemory:
                         assert set(fields) == set(ADDRESS)
                         self._check_address(fields)
                     if channel == "ar":
-                        self._due.append(self._cycle + self._latency - 1)
-                    {"ar": self._reads, "aw": self._addresses, "w": self._data}[channel].append(fields)
+                        self._read(fields)
+                    else:
+                        {"aw": self._addresses, "w": self._data}[channel].append(fields)
                 while self._addresses and self._data:
                     self._writes.append((self._addresses.pop(0), self._data.pop(0)))
                 for channel in answers:
@@ -126,7 +143,7 @@ class AxiMemory:
             if chosen is not None:
                 address, word = self._writes.pop(chosen)
                 self._write(address, word)
-                answers["b"] = {"id": address["id"], "resp": 2 * (address["addr"] in self._refused)}
+                answers["b"] = {"id": address["id"], "resp": self._refused.get(address["addr"], 0)}
         if answers["r"] is None:
             due = [read for read, cycle in zip(self._reads, self._due, strict=True) if cycle <= self._cycle]
             chosen = self._pick(due, [address["id"] for address in due])
@@ -136,6 +153,6 @@ class AxiMemory:
                 answers["r"] = {
                     "id": address["id"],
                     "data": self.words.get(address["addr"] // self._bytes, 0),
-                    "resp": 2 * (address["addr"] in self._refused),
-                    "last": 1,
+                    "resp": self._refused.get(address["addr"], 0),
+                    "last": address["last"],
                 }

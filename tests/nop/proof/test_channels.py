@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from chiplet.machine.memory_plane import io_place
 from chiplet.machine.specs import PackageSpec
 from nop.proof.channels import (
     channel_dependencies,
@@ -57,28 +58,37 @@ def test_routes_that_turn_as_they_like_have_a_cycle() -> None:
 
 
 def memory_pairs(package: PackageSpec) -> tuple[Mesh, list[tuple[int, int]]]:
-    """Places of a package with columns of IO dies at both ends, and each die with the IO die that serves it."""
-    mesh = Mesh(package.rows, package.cols + 2)
-    ends = {"west": 0, "east": package.cols + 1}
-    return mesh, [
-        (row * mesh.cols + col + 1, row * mesh.cols + ends[package.io_side(col)])
-        for row in range(package.rows)
-        for col in range(package.cols)
-    ]
+    """Routers of a package with IO dies around it, and each die with the IO die that serves it."""
+    mesh = Mesh(package.rows + 2, package.cols + 2)
+
+    def node(row: int, col: int) -> int:
+        return (row + 1) * mesh.cols + col + 1
+
+    def server(row: int, col: int) -> int:
+        ends = {
+            "west": (row, -1),
+            "east": (row, package.cols),
+            "north": (-1, col),
+            "south": (package.rows, col),
+        }
+        return node(*ends[io_place(package, row, col).side])
+
+    return mesh, [(node(row, col), server(row, col)) for row, col in package.places()]
 
 
-@pytest.mark.parametrize("io", ["west", "east", "both"])
+@pytest.mark.parametrize("io", ["west", "east", "both", "all"])
 @pytest.mark.parametrize(("rows", "cols"), [*product(range(1, 6), repeat=2)])
 def test_requests_and_answers_of_the_memory_plane_have_no_cycle(
-    rows: int, cols: int, io: Literal["west", "east", "both"]
+    rows: int, cols: int, io: Literal["west", "east", "both", "all"]
 ) -> None:
     mesh, pairs = memory_pairs(PackageSpec(rows=rows, cols=cols, io=io))
     graph = request_dependencies(mesh, pairs)
     assert dependency_cycle(graph) == []
-    # Two local channels for each die and IO die, and two for each link: a row of n dies uses n links, as with IO dies
-    # at both ends the one in the middle is not used.
+    # Two local channels for each die and IO die, and two for each link: a die has one towards its IO die.
     io_dies = len({server for _, server in pairs})
-    assert graph.number_of_nodes() == 2 * (rows * cols + io_dies + rows * cols)
+    links = len({link for pair in pairs for link in mesh.route(*pair)})
+    assert links >= rows * cols
+    assert graph.number_of_nodes() == 2 * (rows * cols + io_dies + links)
 
 
 def test_a_die_that_serves_its_own_server_makes_a_cycle() -> None:

@@ -24,6 +24,8 @@ from tests.rtl.axi_memory import AxiMemory
 from tests.rtl.harness import put, receive, simulate
 
 ROW = 2
+LONE_READ_CYCLES = 9
+"""Of a read of one word of four flits at a die beside its IO die, besides the memory's own."""
 
 
 class Row:
@@ -35,12 +37,13 @@ class Row:
         routers = [Router(nop=nop) for _ in range(dies)]
         self.module = m = Module()
         place(m, None, "io_die", self.io_die)
-        m.d.comb += self.io_die.row.eq(ROW)
+        m.d.comb += self.io_die.line.eq(ROW)
         for number, (port, router) in enumerate(zip(self.ports, routers, strict=True)):
             place(m, None, f"port_{number}", port)
             place(m, None, f"router_{number}", router)
             for block in (port, router):
                 m.d.comb += [block.row.eq(ROW), block.col.eq(number + 1)]
+            m.d.comb += port.io_row.eq(ROW)
             connect(m, port.o, router.i[RouterPort.LOCAL])
             connect(m, router.o[RouterPort.LOCAL], port.i)
             if number:
@@ -200,25 +203,104 @@ def test_a_read_flit_and_a_word_of_flits_follow_each_other_without_gaps() -> Non
     simulate(row.module, ask, take, background=[subordinate.serve(row.io_die)], cycles=4 * reads + 20)
 
 
-@pytest.mark.parametrize("write", [0, 1])
-def test_a_refusal_of_memory_is_an_error_and_answers_all_the_same(write: int) -> None:
+def test_the_die_that_asked_is_told_what_memory_refuses() -> None:
+    """Once, and the refused request is over like any other; other dies notice nothing."""
     memory = MemorySpec(word_bytes=8)
-    row = Row(1, NopSpec(), memory)
-    subordinate = AxiMemory({}, memory=memory, refused=frozenset({5 * 8}))
-    port = row.ports[0]
+    row = Row(2, NopSpec(), memory)
+    words = {address: (1 << 64) - address for address in range(8)}
+    faulty, missing = 5, 7
+    subordinate = AxiMemory(words, memory=memory, refused={faulty * 8: 2, missing * 8: 3})
+    port = row.ports[1]
+    told: list[str] = []
+
+    async def watch(ctx: Any) -> None:
+        while True:
+            await ctx.tick()
+            for number, refused in enumerate(one.refused for one in row.ports):
+                names = refused.signature.members
+                told.extend(f"{number} {name}" for name in names if ctx.get(getattr(refused, name)))
 
     async def bench(ctx: Any) -> None:
-        for address, error in ((4, 0), (5, 1), (6, 1)):
-            fields = {"write": write, "address": address, "strobe": 3}
-            await put(ctx, port.memory.request, [request_layout(8).const(fields).as_bits()])
-            if write:
-                while not ctx.get(port.idle):
-                    await ctx.tick()
-            else:
-                await receive(ctx, port.memory.response)
-            assert ctx.get(row.io_die.error) == error
+        for unit in ("fetch", "load", "store"):
+            for address in (4, faulty, 6, missing, 3):
+                write = unit == "store"
+                fields = {"write": write, "address": address, "strobe": 3, "tag": unit == "fetch"}
+                await put(ctx, port.memory.request, [request_layout(8).const(fields).as_bits()])
+                if write:
+                    while not ctx.get(port.idle):
+                        await ctx.tick()
+                else:
+                    word = response_layout(8).from_bits(await receive(ctx, port.memory.response))
+                    assert address in (faulty, missing) or word.data == words[address]
+            assert told == [f"1 {unit}_faulty", f"1 {unit}_missing"]
+            told.clear()
+        assert not ctx.get(row.io_die.error)
 
-    simulate(row.module, bench, background=[subordinate.serve(row.io_die)])
+    simulate(row.module, bench, background=[subordinate.serve(row.io_die), watch])
+
+
+def test_reads_become_bursts_while_they_wait_for_the_link() -> None:
+    """The first one goes alone; those of two dies become bursts of each, which end where 4 KiB end."""
+    memory = MemorySpec(word_bytes=32, outstanding=32)
+    row = Row(2, NopSpec(flit_bits=64), memory)
+    first, reads = 4096 // 32 - 6, 60
+    words = {address: address + 1 for address in range(1000)}
+    subordinate = AxiMemory(words, memory=memory, latency=20)
+
+    def ask(number: int) -> Any:
+        async def bench(ctx: Any) -> None:
+            requests = [{"address": number * 500 + first + n} for n in range(reads)]
+            await put(
+                ctx,
+                row.ports[number].memory.request,
+                [request_layout(32).const(fields).as_bits() for fields in requests],
+            )
+
+        return bench
+
+    def take(number: int) -> Any:
+        async def bench(ctx: Any) -> None:
+            for n in range(reads):
+                word = response_layout(32).from_bits(await receive(ctx, row.ports[number].memory.response))
+                assert word.data == number * 500 + first + n + 1
+
+        return bench
+
+    simulate(
+        row.module,
+        *(bench(number) for number in range(2) for bench in (ask, take)),
+        background=[subordinate.serve(row.io_die)],
+        cycles=4 * 2 * reads + 20 + 20,
+    )
+    assert subordinate.bursts[0] == 1
+    assert sum(subordinate.bursts) == 2 * reads
+    assert len(subordinate.bursts) < reads // 2
+
+
+@pytest.mark.parametrize("latency", [1, 7])
+def test_a_lone_read_waits_for_nothing(latency: int) -> None:
+    """Cycles from the request at a die to its word: none more than the stages and flits on the way."""
+    memory = MemorySpec(word_bytes=32)
+    row = Row(1, NopSpec(flit_bits=64), memory)
+    subordinate = AxiMemory({3: 4}, memory=memory, latency=latency)
+    cycles = 0
+
+    async def bench(ctx: Any) -> None:
+        nonlocal cycles
+        for _ in range(3):
+            await ctx.tick().repeat(20)
+            start = cycles
+            await put(ctx, row.ports[0].memory.request, [request_layout(32).const({"address": 3}).as_bits()])
+            await receive(ctx, row.ports[0].memory.response)
+            assert cycles - start == latency + LONE_READ_CYCLES
+
+    async def count(ctx: Any) -> None:
+        nonlocal cycles
+        while True:
+            await ctx.tick()
+            cycles += 1
+
+    simulate(row.module, bench, background=[subordinate.serve(row.io_die), count])
 
 
 def test_addresses_reach_the_last_word() -> None:

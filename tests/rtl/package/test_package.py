@@ -18,12 +18,17 @@ from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, Packag
 from nop.proof.channels import dependency_cycle, request_dependencies
 from nop.topology import Mesh
 from rtl.emit.emitter import Emitted, emit
+from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.flit import RouterPort, opposite
 from rtl.interface.io_dies import io_die_names
-from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS
+from rtl.interface.isa import Opcode, encode
+from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS
 from rtl.network.router_input import TURNS
 from rtl.package.package import Package, package_map
-from tests.rtl.harness import read_register, signal, simulate, write_register
+from tests.rtl.axi_memory import AxiMemory
+from tests.rtl.harness import read_register, simulate, write_register
+
+Io = Literal["west", "east", "both", "all"]
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 3), (4, 4)]
 EMITTED = [
@@ -34,9 +39,7 @@ EMITTED = [
 """Sizes of packages that are emitted: seconds each."""
 
 
-def system(
-    rows: int, cols: int, io: Literal["west", "east", "both"] = "both", *, die: int = 1, **nop: int
-) -> SystemSpec:
+def system(rows: int, cols: int, io: Io = "both", *, die: int = 1, **nop: int) -> SystemSpec:
     return SystemSpec(
         # A die of integers has no vector unit, which is what takes longest.
         die=DieSpec(
@@ -54,8 +57,8 @@ def system(
 
 
 @cache
-def emitted(rows: int, cols: int, direct: bool = False) -> Emitted:
-    return emit(Package(system=system(rows, cols), direct=direct), None)
+def emitted(rows: int, cols: int, direct: bool = False, io: Io = "both") -> Emitted:
+    return emit(Package(system=system(rows, cols, io), direct=direct), None)
 
 
 def test_a_large_package_is_small() -> None:
@@ -95,10 +98,21 @@ def wires(design: Emitted) -> set[tuple[str, str, str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("rows", "cols"), EMITTED)
-def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "cols", "io"),
+    [
+        (1, 1, "both"),
+        (2, 3, "both"),
+        (2, 3, "all"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((1, 4, "both"), (3, 1, "both"), (4, 4, "both"), (4, 4, "all"), (3, 1, "all"))
+        ),
+    ],
+)
+def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int, io: Io) -> None:
     """The links of its Verilog with the turns that its routers take, the ways of the engines, and the memory plane."""
-    links = wires(emitted(rows, cols))
+    links = wires(emitted(rows, cols, False, io))
     graph = nx.DiGraph()
     collective = {
         (sender, side): (receiver, where) for plane, sender, side, receiver, where in links if plane == "nop"
@@ -123,12 +137,17 @@ def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None
     }
     assert dependency_cycle(graph) == []
 
-    wide = Mesh(rows, cols + 2)  # with the columns of IO dies
-    memory = {f"die_{row}_{col}": row * wide.cols + col + 1 for row in range(rows) for col in range(cols)}
-    entries = package_map(system(rows, cols))
+    wide = Mesh(rows + 2, cols + 2)  # with the IO dies around
+    memory = {
+        f"die_{row}_{col}": (row + 1) * wide.cols + col + 1 for row in range(rows) for col in range(cols)
+    }
+    entries = package_map(system(rows, cols, io))
     for io_die in entries["io_dies"]:
-        end = 0 if io_die["side"] == "west" else cols + 1
-        memory[io_die["instance"]] = io_die["row"] * wide.cols + end
+        at = io_die["line"] + 1
+        row, col = {"west": (at, 0), "east": (at, cols + 1), "north": (0, at), "south": (rows + 1, at)}[
+            io_die["side"]
+        ]
+        memory[io_die["instance"]] = row * wide.cols + col
     pairs = [(memory[die["instance"]], memory[die["io_die"]]) for die in entries["dies"]]
     there = {(memory[sender], memory[receiver]) for plane, sender, _, receiver, _ in links if plane == "mem"}
     used = {link for pair in pairs for ends in (pair, pair[::-1]) for link in wide.route(*ends)}
@@ -137,18 +156,22 @@ def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int) -> None
 
 
 @pytest.mark.parametrize(("rows", "cols"), SIZES)
-@pytest.mark.parametrize("io", ["west", "east", "both"])
-def test_the_map_says_which_io_die_serves_whom(
-    rows: int, cols: int, io: Literal["west", "east", "both"]
-) -> None:
+@pytest.mark.parametrize("io", ["west", "east", "both", "all"])
+def test_the_map_says_which_io_die_serves_whom(rows: int, cols: int, io: Io) -> None:
     spec = system(rows, cols, io)
     entries = package_map(spec)
     assert len(entries["dies"]) == rows * cols
     for number, die in enumerate(entries["dies"]):
         assert die["number"] == number == die["row"] * cols + die["col"]
-        west, east = die["col"] + 1, cols - die["col"]  # links to either end
-        side = io if io != "both" else "west" if west <= east else "east"
-        assert die["io_die"] == f"io_{side}_{die['row']}"
+        row, col = die["row"], die["col"]
+        links = {"west": col + 1, "east": cols - col, "north": row + 1, "south": rows - row}
+        sides = {"both": ["west", "east"], "all": [*links]}.get(io, [io])
+        _, side, line = die["io_die"].split("_")
+        assert side in sides
+        assert int(line) == (row if side in ("west", "east") else col)
+        assert links[side] == min(links[one] for one in sides)
+        if links["west"] == links["east"]:
+            assert side != "east" or io == "east"
     for io_die in entries["io_dies"]:
         served = [die["number"] for die in entries["dies"] if die["io_die"] == io_die["instance"]]
         assert io_die["dies"] == served != []
@@ -215,22 +238,39 @@ def test_the_host_port_reaches_one_die_or_all() -> None:
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("response", ["b", "r"])
-def test_an_error_of_any_memory_is_an_error_of_the_package(response: str) -> None:
-    dut = Package(system=system(2, 1), direct=True)
-    axi = f"io_west_1_m_axi_{response}"
+def test_a_refusal_of_memory_ends_the_program_of_one_die_and_no_other() -> None:
+    """Both dies of a column run a program behind IO dies in the north and south; memory refuses a word of one."""
+    dut = Package(system=system(2, 2, "all"), direct=True)
+    store = encode(Opcode.STORE, rows=1, words=1, address=40)
+    program = {8 + n: store >> 32 * n & 0xFFFF_FFFF for n in range(8)}
+    north = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4), refused={160: 3})
+    south = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4))
+    bad, good = 1, 2
+
+    async def write(ctx: Any, die: int, address: int, value: int) -> None:
+        ctx.set(dut.host.die, die)
+        await write_register(ctx, dut.host, address, value)
 
     async def bench(ctx: Any) -> None:
-        ctx.set(signal(dut, f"{axi}resp"), 2)
-        await ctx.tick()
-        assert not ctx.get(dut.error)
-        ctx.set(signal(dut, f"{axi}valid"), 1)
-        await ctx.tick()
-        ctx.set(signal(dut, f"{axi}valid"), 0)
-        await ctx.tick()
+        for die in (bad, good):
+            await write(ctx, die, PROGRAM, 8)
+            await write(ctx, die, COMMANDS, 1)
+            await write(ctx, die, CONTROL, 1)
+        for die, status, error in (
+            (bad, 4, 1 << 16 | ERROR_UNITS.index("store") << 8 | ErrorCode.MISSING),
+            (good, 2, 0),
+        ):
+            ctx.set(dut.host.die, die)
+            while await read_register(ctx, dut.host, STATUS) & 1:
+                pass
+            assert await read_register(ctx, dut.host, STATUS) == status
+            assert await read_register(ctx, dut.host, ERROR) == error
         assert ctx.get(dut.error)
+        assert (40 in south.words, south.words[40]) == (True, 0)
 
-    simulate(dut, bench)
+    simulate(
+        dut, bench, background=[north.serve(dut, "io_north_1_m_axi_"), south.serve(dut, "io_south_0_m_axi_")]
+    )
 
 
 def test_sides_without_neighbour_are_no_dead_links() -> None:

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from amaranth.hdl import ClockDomain, Module
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from rtl.block import place
+from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.flit import RouterPort, flit_layout
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.link_shape import LinkShape
-from rtl.interface.register_map import COMMANDS, CONTROL, PROGRAM, STATUS, counter_address
+from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS, counter_address
 from rtl.network.packet import flits
 from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
-from rtl.package.package_die import PackageDie
+from rtl.package.package_die import PackageDie, planes
 from tests.rtl.axi_memory import AxiMemory
 from tests.rtl.harness import read_register, signal, simulate, write_register
 
@@ -29,7 +30,7 @@ STORE_ADDRESS = 40
 
 
 def package_die(link: LinkShape | None) -> PackageDie:
-    return PackageDie(die=DIE, memory=MEMORY, nop=NOP, link=link)
+    return PackageDie(die=DIE, memory=MEMORY, nop=NOP, link=link, planes=planes(PackageSpec()))
 
 
 async def write(ctx: Any, dut: PackageDie, address: int, value: int) -> None:
@@ -51,8 +52,9 @@ def die_and_io_die(link: LinkShape | None) -> tuple[Module, PackageDie, IoDie]:
     m.d.comb += [
         dut.row.eq(1),
         dut.col.eq(1),
+        dut.io_row.eq(1),
         dut.io_col.eq(2),
-        io_die.row.eq(1),
+        io_die.line.eq(1),
         east.used.eq(1),
     ]
     connect_sides(m, east, io_die.mem)
@@ -94,6 +96,42 @@ def test_a_command_takes_as_many_cycles_as_its_flits() -> None:
         await ctx.tick().until(dut.done)
         cycles = await read(ctx, dut, counter_address("cycles"))
         assert cycles <= 60 + flits(8 * MEMORY.word_bytes, NOP) * commands
+
+    simulate(m, bench, background=[subordinate.serve(io_die)])
+
+
+@pytest.mark.parametrize(("response", "code"), [(2, ErrorCode.FAULTY), (3, ErrorCode.MISSING)])
+def test_a_word_that_memory_refuses_ends_the_program(response: int, code: ErrorCode) -> None:
+    """The error register names cause and unit, and nothing behind the refused word of a program is carried out."""
+    m, dut, io_die = die_and_io_die(None)
+    m.domains.sync = domain = ClockDomain()
+    block = {"rows": 1, "words": 1}
+    beyond = 90
+    words: dict[int, int] = {}
+    subordinate = AxiMemory(words, memory=MEMORY, latency=3)
+    cases = [
+        ("load", 50, encode(Opcode.LOAD, **block, address=50)),
+        ("store", 60, encode(Opcode.STORE, **block, address=60)),
+        ("command_processor", 7, encode(Opcode.STORE, **block, address=beyond)),
+    ]
+
+    async def bench(ctx: Any) -> None:
+        for unit, address, command in cases:
+            ctx.set(domain.rst, 1)
+            await ctx.tick()
+            ctx.set(domain.rst, 0)
+            words.clear()
+            words[7] = command
+            subordinate.refuse({32 * address: response})
+            await start(ctx, dut, 1)
+            while not ctx.get(dut.error):
+                assert not ctx.get(dut.done)
+                await ctx.tick()
+            error = 1 << 16 | ERROR_UNITS.index(unit) << 8 | code
+            assert await read(ctx, dut, ERROR) == error, unit
+            await ctx.tick().repeat(50)
+            assert beyond not in words
+            assert await read(ctx, dut, STATUS) == 4
 
     simulate(m, bench, background=[subordinate.serve(io_die)])
 
