@@ -2,12 +2,16 @@
 
 All schedules run on ``nodes`` nodes numbered from 0; chunk c belongs to node c. In an all-gather, node c starts with
 chunk c and every node ends with all chunks. In a reduce-scatter, every node starts with a partial sum of every chunk, a
-transfer carries the sum that its sender has accumulated so far, and node c ends with the complete sum of chunk c. An
-all-reduce is a reduce-scatter followed by an all-gather: every node ends with all sums. In a broadcast, one root sends
-a chunk to every node; a reduce is its mirror image in time. A pipelined broadcast cuts what the root sends into pieces,
-which are then the chunks of the schedule.
+transfer carries the sum that its sender has accumulated so far, and node c ends with the complete sum of chunk c. In an
+all-reduce every node ends with all sums: of each chunk, the transfers of a reduce-scatter come first, then those of an
+all-gather. In a broadcast, one root sends a chunk to every node; a reduce is its mirror image in time. A pipelined
+broadcast cuts what the root sends into pieces, which are then the chunks of the schedule.
 
-A reduce-scatter here is always the mirror image of an all-gather: steps in reverse order, senders and receivers
+The all-reduce of a chain sums half of the chunks on the way up and the other half on the way down. Sums are complete at
+the ends of the line and go back from there. So every link carries each chunk once in each direction, which no
+all-reduce can do without.
+
+A reduce-scatter of its own is always the mirror image of an all-gather: steps in reverse order, senders and receivers
 swapped. If every node receives chunk c exactly once in the all-gather, every node's contribution enters the sum exactly
 once in the reduce-scatter. Around a ring both run in the same direction: a node receives from one node only, so the
 chunks of an all-reduce reach it in the order in which they were sent, whatever delays them.
@@ -15,19 +19,12 @@ chunks of an all-reduce reach it in the order in which they were sent, whatever 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nop.topology import folded_ring
-
-CollectivePart = Literal["all-gather", "reduce-scatter"]
-
-
-def parts(op: LineOp) -> tuple[CollectivePart, ...]:
-    """The parts of a collective, in their order."""
-    return ("reduce-scatter", "all-gather") if op == "all-reduce" else (op,)
-
 
 LineOp = Literal["all-gather", "reduce-scatter", "all-reduce"]
 
@@ -54,14 +51,15 @@ class Transfer(NamedTuple):
 class CollectiveSchedule:
     """All transfers of one collective ``op`` on ``nodes`` nodes, ordered by step.
 
-    ``root`` is that of a broadcast or reduce. ``gathers`` is the step in which the all-gather of an all-reduce begins.
+    ``root`` is that of a broadcast or reduce. ``homes`` are the nodes where the sums of an all-reduce are complete, by
+    chunk; without them the sum of chunk c is complete at node c.
     """
 
     op: Op
     nodes: int
     transfers: tuple[Transfer, ...]
     root: int | None = None
-    gathers: int | None = None
+    homes: tuple[int, ...] | None = None
 
     @property
     def steps(self) -> int:
@@ -85,22 +83,31 @@ class CollectiveSchedule:
                 sorted(Transfer(last - step, to, sender, chunk) for step, sender, to, chunk in self.transfers)
             ),
             self.root,
-            None if self.gathers is None else self.steps - self.gathers,
+            self.homes,
         )
+
+    def home(self, chunk: int) -> int:
+        """The node where the sum of a chunk is complete, or that has the chunk at first."""
+        return chunk if self.homes is None else self.homes[chunk]
 
     def parts(self) -> tuple[CollectiveSchedule, ...]:
         """Reduce-scatter and all-gather of an all-reduce, each from step 0; of other ops the schedule itself."""
-        if self.gathers is None:
+        if self.op != "all-reduce":
             return (self,)
-        begin = self.gathers
+        sums, copies = list[Transfer](), list[Transfer]()
+        moved: Counter[int] = Counter()
+        for transfer in self.transfers:
+            # The contributions of all nodes are in a sum after as many transfers as there are other nodes.
+            (sums if moved[transfer.chunk] < self.nodes - 1 else copies).append(transfer)
+            moved[transfer.chunk] += 1
+        begin = copies[0].step if copies else 0
         return (
-            CollectiveSchedule(
-                "reduce-scatter", self.nodes, tuple(t for t in self.transfers if t.step < begin)
-            ),
+            CollectiveSchedule("reduce-scatter", self.nodes, tuple(sums), homes=self.homes),
             CollectiveSchedule(
                 "all-gather",
                 self.nodes,
-                tuple(t._replace(step=t.step - begin) for t in self.transfers if t.step >= begin),
+                tuple(transfer._replace(step=transfer.step - begin) for transfer in copies),
+                homes=self.homes,
             ),
         )
 
@@ -135,7 +142,11 @@ def _around(order: Sequence[int], bidirectional: bool) -> CollectiveSchedule:
 
 
 def chain(op: Op, nodes: int) -> CollectiveSchedule:
-    """Collective on a line in n - 1 steps a part: every chunk travels in both directions, one hop a step."""
+    """All-gather or reduce-scatter on a line in n - 1 steps: every chunk travels in both directions, one hop a step.
+    Of an all-reduce see :func:`two_way`.
+    """
+    if op == "all-reduce":
+        return two_way(nodes)
     transfers = [
         Transfer(step, start + sign * step, start + sign * (step + 1), start)
         for start in range(nodes)
@@ -144,6 +155,32 @@ def chain(op: Op, nodes: int) -> CollectiveSchedule:
     ]
     gather = CollectiveSchedule("all-gather", nodes, tuple(sorted(transfers)))
     return _select(op, gather, gather.mirrored())
+
+
+def summed_up(nodes: int) -> int:
+    """Of the chunks of an all-reduce on a chain, how many, the first ones, are summed on the way up the line; the
+    others are summed on the way down."""
+    return (nodes + 1) // 2
+
+
+def two_way(nodes: int) -> CollectiveSchedule:
+    """All-reduce on a line: each chunk is summed from one end of the line to the other, and its sum goes back.
+
+    The chunks that are summed up the line follow each other by a step, and so do the others down the line. Sums go back
+    behind the chunks that are summed in that direction, as soon as they are complete.
+    """
+    last, upward = nodes - 1, summed_up(nodes)
+    homes = tuple(last if chunk < upward else 0 for chunk in range(nodes))
+    transfers = []
+    for chunk in range(nodes):
+        up = chunk < upward
+        number = chunk if up else chunk - upward
+        returns = max(last, nodes - upward if up else upward) + number
+        for hop in range(last):
+            here, there = (hop, hop + 1) if up else (last - hop, last - hop - 1)
+            transfers.append(Transfer(number + hop, here, there, chunk))
+            transfers.append(Transfer(returns + hop, last - here, last - there, chunk))
+    return CollectiveSchedule("all-reduce", nodes, tuple(sorted(transfers)), homes=homes)
 
 
 def line(op: Op, nodes: int, algorithm: Algorithm) -> CollectiveSchedule:
@@ -204,11 +241,8 @@ def all_reduce(
             raise ValueError(f"all-reduce of a schedule for {part.op}: must be one for {expected}")
     if gather.nodes != reduce_scatter.nodes:
         raise ValueError(f"all-reduce of {reduce_scatter.nodes} nodes: all-gather has {gather.nodes}")
-    begin = reduce_scatter.steps
-    after = (t._replace(step=t.step + begin) for t in gather.transfers)
-    return CollectiveSchedule(
-        "all-reduce", reduce_scatter.nodes, (*reduce_scatter.transfers, *after), gathers=begin
-    )
+    after = (t._replace(step=t.step + reduce_scatter.steps) for t in gather.transfers)
+    return CollectiveSchedule("all-reduce", gather.nodes, (*reduce_scatter.transfers, *after))
 
 
 def _select(op: Op, gather: CollectiveSchedule, scatter: CollectiveSchedule) -> CollectiveSchedule:

@@ -3,7 +3,8 @@
 The unit of simulation is a stream: the flits of one chunk over one link. A stream has a first and a last cycle and at
 most one flit a cycle. This is exact, as every stage on its way forwards one flit a cycle: a stream leaves a stage from
 ``first`` on, and its last flit leaves once it has arrived and ``flits`` cycles have passed. A packet holds a link from
-its head to its tail. The die's own packets and packets that pass through take turns. Buffers are assumed to have room.
+its head to its tail. The die's own packets and packets that pass through take turns. Buffers are assumed to have room;
+one that holds a single flit takes the next one when that has left, so its link has a flit in every second cycle.
 
 The commands of the dies, their order and their waits are those of :mod:`nop.forwarding`.
 """
@@ -15,11 +16,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 
-from nop.collectives import ALGORITHMS, OPS, Algorithm, CollectiveSchedule, LineOp, line, parts
-from nop.forwarding import Forwarding, first_up, forwarding, hands_over
+from nop.collectives import ALGORITHMS, OPS, Algorithm, CollectiveSchedule, LineOp, line
+from nop.forwarding import Forwarding, first_up, forwarding, hands_over, sendings
 from nop.terms import NopTerms
 
 __all__ = ["predict_line"]
@@ -35,16 +36,14 @@ class _Stream(NamedTuple):
 class _UnitTask(NamedTuple):
     """One chunk in the commands of a unit.
 
-    ``chunk`` is None if the unit takes any chunk that arrives. ``begins``: the chunk is the first of a command. For a
-    send unit: the ``target``, whether dies on the way take a ``copy``,
-    and whether the chunk ``comes`` from another die.
+    ``begins``: the chunk is the first of a command. For a send unit: the ``target``, and whether the chunk ``comes``
+    from another die, or is summed of what comes.
     """
 
     part: int
-    chunk: int | None
+    chunk: int
     begins: bool
     target: int = -1
-    copy: bool = False
     comes: bool = False
 
 
@@ -68,11 +67,14 @@ class _Unit:
         return self.tasks[self.number] if self.number < len(self.tasks) else None
 
 
+Direction = tuple[int, bool]
+"""Place of a die, and whether the direction is towards higher places."""
+
+
 class _Packet(NamedTuple):
     """A chunk that waits for a link, and the cycles in which its flits are ready."""
 
     task: _UnitTask
-    chunk: int
     ready: _Stream
 
 
@@ -86,10 +88,6 @@ class _Link:
     served_own: bool = True
 
 
-Direction = tuple[int, bool]
-"""Place of a die, and whether the direction is towards higher places."""
-
-
 def predict_line(
     op: LineOp,
     nodes: int,
@@ -99,6 +97,7 @@ def predict_line(
     terms: NopTerms | None = None,
     *,
     queued_flits: int,
+    frame_cycles: int = 1,
 ) -> float:
     """Cycles from the first flit that leaves an engine to the last one that enters an engine; 0 for one die.
 
@@ -114,6 +113,8 @@ def predict_line(
         Cycles of the parts; those of the design unless given.
     queued_flits
         Flits that wait in a receive unit to go on.
+    frame_cycles
+        Cycles of a frame of the links: flits leave at multiples of it.
 
     Raises
     ------
@@ -124,77 +125,77 @@ def predict_line(
         raise ValueError(f"collective op {op!r}: must be one of {', '.join(OPS)}")
     if algorithm not in ALGORITHMS:
         raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
-    for name, value in (("nodes", nodes), ("flits", flits), ("per_word", per_word)):
+    sizes = {"nodes": nodes, "flits": flits, "per_word": per_word, "frame_cycles": frame_cycles}
+    for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} = {value}: must be at least 1")
     if nodes == 1:
         return 0.0
-    line_at_work = _LineSimulation(nodes, flits, per_word, terms or NopTerms(), queued_flits)
-    for part in parts(op):
-        how = forwarding(op, part, algorithm, flits, queued_flits)
-        line_at_work.add_part(line(part, nodes, algorithm), how)
+    how = forwarding(op, algorithm, nodes, flits, queued_flits)
+    line_at_work = _LineSimulation(
+        line(op, nodes, algorithm), how, flits, per_word, terms or NopTerms(), queued_flits, frame_cycles
+    )
     return line_at_work.run()
 
 
 class _LineSimulation:
     """The state of all dies and links of one line."""
 
-    def __init__(self, nodes: int, flits: int, per_word: int, terms: NopTerms, queued_flits: int) -> None:
+    def __init__(
+        self,
+        schedule: CollectiveSchedule,
+        how: Forwarding,
+        flits: int,
+        per_word: int,
+        terms: NopTerms,
+        queued_flits: int,
+        frame_cycles: int,
+    ) -> None:
+        nodes = schedule.nodes
         self._nodes, self._flits, self._terms = nodes, flits, terms
-        self._queued_flits = queued_flits
+        self._queued_flits, self._frame_cycles = queued_flits, frame_cycles
         # From the first to the last flit of a chunk, of its first word, and of its last one.
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
         self._last_word = (flits - 1) % per_word * terms.link_cycles
-        self._forwardings: list[Forwarding] = []
-        self._adds: list[bool] = []
+        self._schedule, self._how = schedule, how
+        self._parts = schedule.parts()
         sides: list[Direction] = [(place, up) for place in range(nodes) for up in (True, False)]
         self._links = {side: _Link() for side in sides}
         self._senders = {side: _Unit() for side in sides}
         self._receivers = {side: _Unit() for side in sides}
-        self._there: dict[
-            tuple[int, int, int], _Stream
-        ] = {}  # by part, die, chunk: what arrived and can be sent on
-        self._whole: dict[int, float] = {}  # by die: when the sum of its own chunk is known to be complete
-        self._between: set[int] = set()  # dies that receive sums from both sides
+        # By part, die, chunk: what can be sent on, and whether a receive unit passes it on.
+        self._there: dict[tuple[int, int, int], tuple[_Stream, bool]] = {}
+        self._sent_on: set[tuple[int, int, int]] = set()  # the same, for what will be there
+        self._between: set[int] = set()  # dies where sums of a chunk from both sides meet
         self._meeting: dict[int, _Stream] = {}  # by die: the sum from one side, to which the other is added
         self._events: list[tuple[float, bool, int, Callable[[float], None]]] = []
         self._numbers = count()
         self._last = 0.0
+        for place in range(nodes):
+            for up in (True, False):
+                self._add_tasks(place, up)
 
-    def add_part(self, schedule: CollectiveSchedule, how: Forwarding) -> None:
-        """Give all units their commands for a schedule, which starts when the previous ones have ended."""
-        part = len(self._forwardings)
-        self._forwardings.append(how)
-        self._adds.append(schedule.op == "reduce-scatter")
-        for place in range(self._nodes):
-            leaving = [t for t in schedule.transfers if t.sender == place]
-            coming = [t for t in schedule.transfers if t.receiver == place]
-            comes = {t.chunk for t in coming}
-            if len({t.sender for t in coming}) > 1:
+    def _add_tasks(self, place: int, up: bool) -> None:
+        """Give the units of a side of a die their commands."""
+        for number, part in enumerate(self._parts):
+            coming = [t for t in part.transfers if t.receiver == place]
+            if part.op == "reduce-scatter" and len(self._parts) == 1 and len({t.sender for t in coming}) > 1:
                 self._between.add(place)
-            for up in (True, False):
-                ways = [t for t in leaving if (t.receiver > place) == up]
-                tasks = self._senders[place, up].tasks
-                if how == "copied":
-                    targets = [
-                        t.receiver
-                        for t in schedule.transfers
-                        if t.chunk == place and (t.receiver > place) == up
-                    ]
-                    if targets:
-                        target = max(targets) if up else min(targets)
-                        tasks.append(_UnitTask(part, place, True, target, True))
-                    continue
-                for number, transfer in enumerate(ways):
-                    chunk, target = transfer.chunk, transfer.receiver
-                    tasks.append(_UnitTask(part, chunk, not number, target, False, chunk in comes))
-            for up in (True, False):
-                chunks = [t.chunk for t in coming if (t.sender < place) == up]
-                tasks = self._receivers[place, up].tasks
-                for number, chunk in enumerate(chunks):
-                    known = None if how == "copied" else chunk
-                    tasks.append(_UnitTask(part, known, not number))
+            came = [t.chunk for t in coming if (t.sender < place) == up]
+            self._receivers[place, up].tasks += [
+                _UnitTask(number, chunk, not first) for first, chunk in enumerate(came)
+            ]
+        for sending in sendings(self._schedule, place, up):
+            self._sent_on |= {(part, place, chunk) for part, chunk in sending.forwarded}
+            chunks = [
+                *((0, chunk, False) for chunk in sending.own),
+                *((*sent, True) for sent in sending.forwarded),
+            ]
+            self._senders[place, up].tasks += [
+                _UnitTask(part, chunk, not first, sending.receiver, comes)
+                for first, (part, chunk, comes) in enumerate(chunks)
+            ]
 
     def run(self) -> float:
         """Simulate; return the last cycle in which a flit arrived."""
@@ -220,29 +221,26 @@ class _LineSimulation:
         if task is None or unit.asked:
             return
         place = side[0]
-        assert task.chunk is not None
-        ready = _Stream(0.0, 0.0)
+        ready, passes = _Stream(0.0, 0.0), False
         if task.comes:
             if (task.part, place, task.chunk) not in self._there:
                 return
-            ready = self._there[task.part, place, task.chunk]
+            ready, passes = self._there[task.part, place, task.chunk]
         first = unit.free
         if task.begins:
-            go = self._go(unit)
-            if task.part and not task.comes:
-                if place not in self._whole:
-                    return
-                go = max(go, self._whole[place])
-            passes = task.comes and self._forwardings[task.part] == "passed"
-            first = go + (terms.pass_cycles if passes else terms.send_cycles)
+            first = self._go(unit) + (terms.pass_cycles if passes else terms.send_cycles)
         unit.asked = True
         first = max(first, ready.first)
-        packet = _Packet(task, task.chunk, _Stream(first, max(ready.last, first + self._span)))
+        packet = _Packet(task, _Stream(first, max(ready.last, first + self._span)))
         self._at(first, lambda _: self._ask(side, self._links[side].own, packet))
+
+    def _in_frame(self, time: float) -> float:
+        """The first cycle from ``time`` on in which a frame begins."""
+        return time if self._frame_cycles == 1 else ceil(time / self._frame_cycles) * self._frame_cycles
 
     def _ask(self, side: Direction, queue: deque[_Packet], packet: _Packet) -> None:
         queue.append(packet)
-        self._at(packet.ready.first, lambda now: self._grant(side, now), late=True)
+        self._at(self._in_frame(packet.ready.first), lambda now: self._grant(side, now), late=True)
 
     def _grant(self, side: Direction, now: float) -> None:
         """Give a free link to the next packet: the die's own packets and passing packets take turns."""
@@ -252,7 +250,7 @@ class _LineSimulation:
         own = bool(link.own) and not (link.through and link.served_own)
         packet = (link.own if own else link.through).popleft()
         link.served_own = own
-        sent = _Stream(now, max(packet.ready.last, now + self._span))
+        sent = _Stream(now, self._in_frame(max(packet.ready.last, now + self._span)))
         link.free = sent.last + self._terms.link_cycles
         self._at(link.free, lambda now: self._grant(side, now), late=True)
         place, up = side
@@ -263,7 +261,7 @@ class _LineSimulation:
             self._offer(side)
         place += 1 if up else -1
         came = _Stream(sent.first + self._terms.hop_cycles, sent.last + self._terms.hop_cycles)
-        if packet.task.copy or place == packet.task.target:
+        if place == packet.task.target:
             self._receivers[place, up].came.append(packet._replace(ready=came))
             while self._take((place, up)):
                 pass
@@ -283,15 +281,14 @@ class _LineSimulation:
         if task is None or not unit.came:
             return False
         place, up = side
-        packet = unit.came[0]
-        chunk, came = packet.chunk, packet.ready
-        adds = self._adds[task.part]
+        chunk, came = task.chunk, unit.came[0].ready
+        adds = self._parts[task.part].op == "reduce-scatter"
         ready = unit.free
         if task.begins:
             ready = self._go(unit) + (terms.send_cycles if adds else terms.pass_cycles)
         first, last = max(came.first, ready), came.last
         # Sums of the die's own chunk that arrive from both sides.
-        meets = adds and chunk == place and place in self._between
+        meets = chunk == place and place in self._between
         second = meets and up != first_up(place, self._nodes)
         if second:
             if place not in self._meeting:
@@ -302,21 +299,27 @@ class _LineSimulation:
         added = terms.add_cycles if adds else 0.0
         unit.came.popleft()
         unit.number += 1
-        if place != packet.task.target:
-            self._onward(side, packet, _Stream(first + terms.copy_cycles, last + terms.copy_cycles))
         unit.free, unit.over = last + terms.link_cycles, last + added
         out = _Stream(first + added, last + added)
         if meets and not second:
             self._meeting[place] = self._met(place, out)
             self._take((place, not up))
-        elif adds and chunk == place:
-            self._whole[place] = out.last + terms.post_cycles
         else:
-            passes = self._forwardings[task.part] == "passed"
-            self._there[task.part, place, chunk] = out if passes else self._stored(out)
+            self._goes_on(place, task, out)
         for way in (True, False):
             self._offer((place, way))
         return True
+
+    def _goes_on(self, place: int, task: _UnitTask, out: _Stream) -> None:
+        """Let a chunk that a receive unit has taken be sent on, or the sum of which it is the last part."""
+        part, chunk = task.part, task.chunk
+        if self._parts[part].op == "reduce-scatter" and self._schedule.home(chunk) == place:
+            part += 1
+        if (part, place, chunk) not in self._sent_on:
+            return
+        # On a chain only the ends store, where sums turn back.
+        passes = self._how == "passed" or (self._schedule.homes is not None and part == task.part)
+        self._there[part, place, chunk] = (out if passes else self._stored(out)), passes
 
     def _met(self, place: int, out: _Stream) -> _Stream:
         """When the sum from one side is available to the sum from the other."""

@@ -23,13 +23,26 @@ side, either the last flit from there is for this die, and the other sum's flit 
 could have arrived; or that flit goes on, and enters the next adder later still. So for k from (n - 1) / 2 to n - 2
 another A is added.
 
-An all-reduce is also bound by its complete sums, which leave one die and reach all others: n F flits in each direction
-over the link at the end of a chain, as many as in both parts around a ring; and the longest way is there and back.
+All-reduce around a ring: a die receives n - 1 chunks of sums and then n - 1 sums, all over one link. The chunk that is
+k-th among these 2 (n - 1) has come k steps, with an addition at each die between the first n - 1 of them and one more
+where the sum is complete. So it takes, for each k from 1 to 2 (n - 1), at least
+
+    way(k) + min(k - 1, n - 1) A + ((2n - 1 - k) F - 1) L
+
+All-reduce of a chain: over the only link of an end die come n F flits, one for each flit of the result. Each of them
+holds at least the sum of all other dies, which were added one after the other on the way from the other end:
+
+    (n - 1) H + (n - 2) A + (n F - 1) L
+
+Without the additions this holds for every all-reduce on a line. As half of the chunks, rounded up, are whole at an end
+from where their sums come back, it also takes at least
+
+    2 (n - 1) H + (n - 1) A + (ceil(n / 2) F - 1) L
 """
 
 from __future__ import annotations
 
-from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
+from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp, summed_up
 from nop.topology import folded_ring
 
 __all__ = ["line_floor"]
@@ -64,8 +77,10 @@ def line_floor(
         raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
     if nodes == 1:
         return 0
+    if op == "all-reduce":
+        return _all_reduce_floor(nodes, algorithm, flits, hop_cycles, add_cycles, link_cycles)
     adds = 0 if op == "all-gather" else add_cycles
-    way = [hop_cycles * hops for hops in _ways(nodes, algorithm)]
+    way = [hop_cycles * hops for hops in _ways(nodes, algorithm, nodes - 1)]
 
     def following(steps: int) -> int:
         """Cycles until all chunks that start at least ``steps`` steps away have arrived."""
@@ -74,20 +89,32 @@ def line_floor(
     bounds = [following(steps) for steps in range(1, nodes)]
     if algorithm == "chain":
         bounds += [following(steps) + adds for steps in range(nodes // 2, nodes - 1)]
-    if op != "all-reduce":
-        return max(bounds)
-    back = way[nodes - 1] + (flits - 1) * link_cycles  # a complete sum, from its die to the last one
-    there = way[nodes - 1] + (nodes - 1) * adds
-    carried = nodes if algorithm == "chain" else 2 * (nodes - 1)
-    return max(*bounds, there + back, way[1] + (carried * flits - 1) * link_cycles)
+    return max(bounds)
 
 
-def _ways(nodes: int, algorithm: Algorithm) -> list[int]:
-    """Most hops of any number of consecutive steps, from 0 to ``nodes`` - 1."""
+def _all_reduce_floor(
+    nodes: int, algorithm: Algorithm, flits: int, hop_cycles: int, add_cycles: int, link_cycles: int
+) -> int:
+    last = nodes - 1
     if algorithm == "chain":
-        return list(range(nodes))
+        way, adds = last * hop_cycles, last * add_cycles
+        returned = 2 * way + adds + (summed_up(nodes) * flits - 1) * link_cycles
+        return max(way + adds - add_cycles + (nodes * flits - 1) * link_cycles, returned)
+    ways = _ways(nodes, algorithm, 2 * last)
+    return max(
+        ways[steps] * hop_cycles
+        + min(steps - 1, last) * add_cycles
+        + ((2 * nodes - 1 - steps) * flits - 1) * link_cycles
+        for steps in range(1, 2 * last + 1)
+    )
+
+
+def _ways(nodes: int, algorithm: Algorithm, longest: int) -> list[int]:
+    """Most hops of any number of consecutive steps, from 0 to ``longest``."""
+    if algorithm == "chain":
+        return list(range(longest + 1))
     order = folded_ring(nodes)
     steps = [abs(order[place] - order[place - 1]) for place in range(nodes)]
     return [
-        max(sum((steps + steps)[start : start + count]) for start in range(nodes)) for count in range(nodes)
+        max(sum((3 * steps)[start : start + count]) for start in range(nodes)) for count in range(longest + 1)
     ]

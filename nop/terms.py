@@ -17,8 +17,6 @@ class NopTerms:
     bypass_cycles
         From a flit's departure on a link to its departure on the next link, straight through the router in between,
         if it leaves no copy there.
-    copy_cycles
-        From the arrival of a flit's copy at the engine to the flit's departure on the next link.
     link_cycles
         A flit occupies a link.
     add_cycles
@@ -41,7 +39,6 @@ class NopTerms:
 
     hop_cycles: float = 1.0
     bypass_cycles: float = 1.0
-    copy_cycles: float = 1.0
     link_cycles: float = 1.0
     add_cycles: float = 1.0
     store_cycles: float = 4.0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cosim.golden.numerics import fp32_add
 from cosim.program.line_commands import LineCollective, sum_order
 from cosim.records.collective import CollectiveRequest
-from nop.collectives import line, parts
+from nop.collectives import line
 from nop.forwarding import slots
 
 SUMS = np.dtype("<u4")
@@ -46,11 +46,11 @@ def golden(request: CollectiveRequest, work: LineCollective, given: NDArray[np.u
     The same shape. Chunks for which the op makes no promise are unspecified.
     """
     chunks = given.copy()
-    for op in parts(work.op):
-        for _, sender, receiver, chunk in sum_order(work.algorithm, line(op, work.nodes, work.algorithm)):
+    for part in line(work.op, work.nodes, work.algorithm).parts():
+        for _, sender, receiver, chunk in sum_order(work.algorithm, part):
             sent = chunks[sender, chunk]
             chunks[receiver, chunk] = (
-                _add(request, sent, chunks[receiver, chunk]) if op == "reduce-scatter" else sent
+                _add(request, sent, chunks[receiver, chunk]) if part.op == "reduce-scatter" else sent
             )
     return chunks
 

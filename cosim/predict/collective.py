@@ -57,18 +57,27 @@ def predict_collective(
         Terms of the network; those of the design unless given.
     """
     terms = terms or design_terms(request.die)
+    frame_cycles = 1
     if request.links is not None:
         adapters = request.links.hop_cycles(request.nop)
+        frame_cycles = request.links.mesh_links(request.nop).shape.frame_cycles
         terms = replace(
-            terms,
-            hop_cycles=terms.hop_cycles + adapters,
-            bypass_cycles=terms.bypass_cycles + adapters,
-            link_cycles=max(terms.link_cycles, request.links.mesh_links(request.nop).shape.frame_cycles),
+            terms, hop_cycles=terms.hop_cycles + adapters, bypass_cycles=terms.bypass_cycles + adapters
         )
+    # A full buffer takes no flit in the cycle in which one leaves.
+    buffered = 2 if request.nop.buffer_flits == 1 else 1
+    terms = replace(terms, link_cycles=max(terms.link_cycles, frame_cycles, buffered))
     per_word = flits_per_word(request.nop, request.memory)
     return max(
         predict_line(
-            work.op, work.nodes, work.algorithm, work.flits, per_word, terms, queued_flits=QUEUED_FLITS
+            work.op,
+            work.nodes,
+            work.algorithm,
+            work.flits,
+            per_word,
+            terms,
+            queued_flits=QUEUED_FLITS,
+            frame_cycles=frame_cycles,
         )
         for work in lines.values()
     )

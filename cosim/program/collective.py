@@ -53,13 +53,11 @@ def package_program(lines: Mapping[str, LineCollective], row: int, col: int) -> 
 def _die_program(
     lines: Mapping[str, LineCollective], row: int, col: int, *, origin: int
 ) -> tuple[list[Command], int]:
-    """The commands of a die: those of the first parts on all its lines, then the others; and its gates as a mask."""
-    first: list[Command] = []
-    later: list[Command] = []
+    """The commands of a die on all its lines, and its gates as a mask."""
+    program: list[Command] = []
     gates = 0
     for axis, work in lines.items():
         commands = line_commands(work, AXES[axis], col if axis == "row" else row, origin=origin)
-        first += commands.parts[0]
-        later += [command for part in commands.parts[1:] for command in part]
+        program += commands.commands
         gates |= sum(1 << gate for gate in commands.gates)
-    return [*first, *later], gates
+    return program, gates

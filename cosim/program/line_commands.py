@@ -14,14 +14,12 @@ from chiplet.machine.specs import BUFFER_ADDRESS_BITS
 from cosim.program.command import Command
 from nop.collectives import (
     Algorithm,
-    CollectivePart,
     CollectiveSchedule,
     LineOp,
     Transfer,
     line,
-    parts,
 )
-from nop.forwarding import first_up, forwarding, hands_over, slot_sequence, slots
+from nop.forwarding import first_up, forwarding, hands_over, sendings, slot_sequence, slots
 from rtl.interface.isa import Opcode, Side
 
 __all__ = [
@@ -52,7 +50,7 @@ PACKAGE_ORIGIN = 1
 
 UP, DOWN, CHASE = 0, 1, 2
 """Semaphores of an axis, counted from its first one: UP and DOWN hold back the two send units until they may begin,
-CHASE counts the words that the unit behind may read. There are two of CHASE, for all-gather and for reduce-scatter."""
+CHASE counts the words that the unit behind may read. There are two of CHASE, for sums and for copies of whole ones."""
 UNIT_COMMANDS = COMMANDS_WAITING + 1
 """Commands that a unit of the engine accepts before it has ended the first one."""
 
@@ -82,9 +80,9 @@ class LineCollective:
 
 
 class LineCommands(NamedTuple):
-    """Commands of a die for each part of the op, and the gates that let the first part begin, as semaphores."""
+    """Commands of a die, and the gates that let it begin, as semaphores."""
 
-    parts: list[list[Command]]
+    commands: list[Command]
     gates: tuple[int, ...]
 
 
@@ -96,27 +94,22 @@ def line_commands(work: LineCollective, axis: LineAxis, place: int, *, origin: i
     Raises
     ------
     ValueError
-        If a unit would get more commands of a part than it accepts before it begins, or a field is out of range.
+        If a unit would get more commands than it accepts before it begins, or a field is out of range.
     """
-    ops = parts(work.op)
     if work.nodes == 1:
-        return LineCommands([[] for _ in ops], ())
-    commands_of_parts = []
-    for number, op in enumerate(ops):
-        die = _LineDie(work, axis, place, origin, op, begins=number == 0, more=number < len(ops) - 1)
-        commands = die.commands()
-        for (opcode, side), count in Counter((c.opcode, c.fields["side"]) for c in commands).items():
-            if count > UNIT_COMMANDS:
-                unit = f"{opcode.name} {Side(side).name.lower()}"
-                raise ValueError(f"collective: {count} commands for {unit}: must be at most {UNIT_COMMANDS}")
-        commands_of_parts.append(commands)
-    gates = {command.fields["wait_0"] for command in commands_of_parts[0] if command.opcode == Opcode.SEND}
-    return LineCommands(commands_of_parts, tuple(sorted(gates)))
+        return LineCommands([], ())
+    commands = _LineDie(work, axis, place, origin).commands()
+    for (opcode, side), count in Counter((c.opcode, c.fields["side"]) for c in commands).items():
+        if count > UNIT_COMMANDS:
+            unit = f"{opcode.name} {Side(side).name.lower()}"
+            raise ValueError(f"collective: {count} commands for {unit}: must be at most {UNIT_COMMANDS}")
+    gates = {command.fields.get("wait_0", 0) for command in commands if command.opcode == Opcode.SEND} - {0}
+    return LineCommands(commands, tuple(sorted(gates)))
 
 
 def sum_order(algorithm: Algorithm, schedule: CollectiveSchedule) -> list[Transfer]:
     """Transfers of a schedule, in an order in which sums equal those of the hardware bit for bit."""
-    if algorithm == "ring":
+    if algorithm == "ring" or schedule.homes is not None:
         return list(schedule.transfers)
 
     def second(transfer: Transfer) -> bool:
@@ -127,68 +120,67 @@ def sum_order(algorithm: Algorithm, schedule: CollectiveSchedule) -> list[Transf
 
 
 class _LineDie:
-    """Makes the commands of one die of a line for one part of the op.
+    """Makes the commands of one die of a line."""
 
-    ``begins`` is True for the first part, ``more`` if another part follows.
-    """
-
-    def __init__(
-        self,
-        work: LineCollective,
-        axis: LineAxis,
-        place: int,
-        origin: int,
-        op: CollectivePart,
-        *,
-        begins: bool,
-        more: bool,
-    ) -> None:
-        self._work, self._axis, self._place, self._origin, self._op = work, axis, place, origin, op
-        self._begins, self._more = begins, more
-        self._schedule = line(op, work.nodes, work.algorithm)
+    def __init__(self, work: LineCollective, axis: LineAxis, place: int, origin: int) -> None:
+        self._work, self._axis, self._place, self._origin = work, axis, place, origin
+        self._schedule = line(work.op, work.nodes, work.algorithm)
+        self._how = forwarding(work.op, work.algorithm, work.nodes, work.flits, QUEUED_FLITS)
 
     def commands(self) -> list[Command]:
         """The commands: those of the send units, then those of the receive units."""
-        work = self._work
-        make = {"copied": self._copied, "passed": self._passed, "stored": self._stored}
-        return make[forwarding(work.op, self._op, work.algorithm, work.flits, QUEUED_FLITS)]()
+        if self._work.op == "all-reduce":
+            return self._all_reduce()
+        return self._passed() if self._how == "passed" else self._stored()
 
-    def _copied(self) -> list[Command]:
-        """All-gather: one packet in each direction, of which every die on the way takes a copy."""
-        work, place = self._work, self._place
+    def _all_reduce(self) -> list[Command]:
+        """Of each side a RECEIVE of sums and one of copies. All sums go on, and those that are complete come back as
+        copies. What one RECEIVE forwards is sent by one SEND, behind chunks of the die's own.
+        """
+        place, schedule = self._place, self._schedule
+        turns = schedule.homes is None or place in schedule.homes
+        stores = turns and self._how == "stored"
         sends: list[Command] = []
         receives: list[Command] = []
+        onward: dict[
+            tuple[int, bool], tuple[int, bool]
+        ] = {}  # by what comes and from where: chunks, and where to
         for up in (True, False):
-            targets = [
-                t.receiver
-                for t in self._schedule.transfers
-                if t.chunk == place and (t.receiver > place) == up
-            ]
-            if targets:
+            for number, sending in enumerate(sendings(schedule, place, up)):
+                chunks = [*sending.own, *(chunk for _, chunk in sending.forwarded)]
+                comes = up
+                if sending.forwarded:
+                    comes = self._comes(sending.received, sending.forwarded[0][1])
+                    onward[sending.received, comes] = len(sending.forwarded), up
+                passes = bool(sending.forwarded) and not stores
                 sends.append(
                     self._send(
                         up,
-                        max(targets) if up else min(targets),
-                        own=1,
-                        copy=1,
-                        base=work.base + place * work.pitch,
-                        chunks=1,
-                        flits=work.flits,
+                        sending.receiver,
+                        gated=int(not number),
+                        own=len(sending.own),
+                        forward=int(passes),
+                        turn=int(passes and comes == up),
+                        word_wait=self._chase(sending.received) if sending.forwarded and stores else 0,
+                        **self._range(chunks),
                     )
                 )
-            arriving = [
-                t.chunk for t in self._schedule.transfers if t.receiver == place and (t.sender < place) == up
-            ]
-            if arriving:
+        for part, of in enumerate(schedule.parts()):
+            for up in (True, False):
+                arriving = [t.chunk for t in of.transfers if t.receiver == place and (t.sender > place) == up]
+                if not arriving:
+                    continue
+                forwarded, way = onward.get((part, up), (0, up))
+                keeps = turns or part == 1
                 receives.append(
                     self._receive(
-                        not up,
-                        by_source=1,
-                        # The base is that of sender 0: the line's first die has number ``origin``.
-                        base=_words(work.base - self._origin * work.pitch),
-                        pitch=work.pitch,
-                        chunks=len(arriving),
-                        flits=work.flits,
+                        up,
+                        word_post=self._chase(part) if forwarded and stores else 0,
+                        add=int(part == 0),
+                        forwarded=forwarded,
+                        keep=(2 if stores else int(keeps)) if forwarded else 0,
+                        turn=int(bool(forwarded) and not stores and way == up),
+                        **self._range(arriving),
                     )
                 )
         return sends + receives
@@ -199,7 +191,7 @@ class _LineDie:
         These meet in one of two ways, see :func:`nop.forwarding.hands_over`.
         """
         work, place = self._work, self._place
-        adds = self._op == "reduce-scatter"
+        adds = self._work.op == "reduce-scatter"
         sends: list[Command] = []
         receives: list[Command] = []
         first = first_up(place, work.nodes)
@@ -230,7 +222,6 @@ class _LineDie:
                 receives.append(
                     self._receive(
                         not up,
-                        **(self._opening() if self._more and not is_first else {}),
                         word_post=self._semaphore(CHASE) if is_first and follows else 0,
                         word_wait=self._semaphore(CHASE) if is_second and follows else 0,
                         add=int(adds),
@@ -246,8 +237,8 @@ class _LineDie:
 
     def _stored(self) -> list[Command]:
         """Every chunk that comes around a ring is stored (and added to) before it goes on, word by word."""
-        adds = self._op == "reduce-scatter"
-        chase = self._semaphore(CHASE + adds)
+        adds = self._work.op == "reduce-scatter"
+        chase = self._semaphore(CHASE)
         sends: list[Command] = []
         receives: list[Command] = []
         for up in (True, False):
@@ -266,7 +257,6 @@ class _LineDie:
                 receives.append(
                     self._receive(
                         up,
-                        **(self._opening() if self._more else {}),
                         word_post=chase,
                         add=int(adds),
                         forwarded=len(arriving) - 1,
@@ -276,10 +266,12 @@ class _LineDie:
                 )
         return sends + receives
 
-    def _send(self, up: bool, target: int, **fields: int) -> Command:
-        """A SEND to the die at ``target``, by the side towards higher places (``up``) or lower ones."""
+    def _send(self, up: bool, target: int, *, gated: int = 1, **fields: int) -> Command:
+        """A SEND to the die at ``target``, by the side towards higher places (``up``) or lower ones. The first one of a
+        unit waits until it may begin.
+        """
         gate = self._semaphore(UP if up else DOWN)
-        common = {"wait_0": gate, "ahead": int(self._begins), "side": self._side(up)}
+        common = {"wait_0": gate if gated else 0, "ahead": gated, "side": self._side(up)}
         return Command(Opcode.SEND, {**common, "target": target + self._origin, **fields})
 
     def _receive(self, up: bool, **fields: int) -> Command:
@@ -322,12 +314,16 @@ class _LineDie:
         (target,) = {t.receiver for t in self._leaving() if (t.receiver > self._place) == up}
         return target
 
-    def _opening(self) -> dict[str, int]:
-        """Posts to the gates of the send units of the all-gather, which wait for the die's own chunk."""
-        schedule = line("all-gather", self._work.nodes, self._work.algorithm)
-        ways = {t.receiver > self._place for t in schedule.transfers if t.sender == self._place}
-        gates = sorted(self._semaphore(UP if up else DOWN) for up in ways)
-        return {f"post_{number}": gate for number, gate in enumerate(gates)}
+    def _comes(self, part: int, chunk: int) -> bool:
+        """Whether a chunk comes from higher places in a part of the schedule, or from lower ones."""
+        return next(
+            t.sender > self._place
+            for t in self._schedule.parts()[part].transfers
+            if t.receiver == self._place and t.chunk == chunk
+        )
+
+    def _chase(self, part: int) -> int:
+        return self._semaphore(CHASE + part)
 
 
 def _words(distance: int) -> int:

@@ -65,7 +65,7 @@ def check_buffers(schedule: CollectiveSchedule, chunks: int) -> None:
     for part in schedule.parts():
         chunks_of_part = {transfer.chunk for transfer in part.transfers}
         held: dict[int, set[int]] = {
-            node: {node} if part.op == "all-gather" else set() for node in range(part.nodes)
+            node: _owned(part, node) if part.op == "all-gather" else set() for node in range(part.nodes)
         }
         if part.op in ("reduce-scatter", "reduce"):
             held = {node: set(chunks_of_part) for node in range(part.nodes)}
@@ -112,8 +112,13 @@ def _chunks(schedule: CollectiveSchedule) -> set[int]:
     return {transfer.chunk for transfer in schedule.transfers}
 
 
+def _owned(schedule: CollectiveSchedule, node: int) -> set[int]:
+    """The chunks that a node has at first."""
+    return {chunk for chunk in range(schedule.nodes) if schedule.home(chunk) == node}
+
+
 def _check_copies(schedule: CollectiveSchedule) -> None:
-    held = {node: {node} for node in range(schedule.nodes)}
+    held = {node: _owned(schedule, node) for node in range(schedule.nodes)}
     if schedule.root is not None:
         held = {node: set() for node in range(schedule.nodes)}
         held[schedule.root] = _chunks(schedule)
@@ -153,6 +158,6 @@ def _check_sums(schedule: CollectiveSchedule) -> None:
                 raise ValueError(f"{schedule.op}: node {node} adds a contribution to chunk {chunk} twice")
             partial[node, chunk] |= sent
     for chunk in _chunks(schedule):
-        home = chunk if schedule.root is None else schedule.root
+        home = schedule.home(chunk) if schedule.root is None else schedule.root
         if partial[home, chunk] != set(range(nodes)):
             raise ValueError(f"{schedule.op}: node {home} ends without the whole sum of chunk {chunk}")

@@ -29,7 +29,8 @@ class ReceiveUnit(Block):
     and meet it in the adders, one for each 32 bits; the result is forwarded at once. So a sum that passes through many
     dies spends only the adders' stages at each. Sums that arrive from both sides are added in one of the two receive
     units, to which the other one hands over its own. Flits that cannot be forwarded at once wait in a queue, which does
-    not hold up writes. A command begins when everything that earlier commands forward has left.
+    not hold up writes. A command with ``by_source`` begins when everything that earlier commands forward has left: it
+    may take copies of packets that pass by the die, which must not overtake what waits here.
 
     Parameters
     ----------
@@ -187,7 +188,7 @@ class ReceiveUnit(Block):
                     semaphore_mask(command.wait_0, command.wait_1),
                 )
             ),
-            go.eq(active & ~started & self.semaphores.ok & onward_over),
+            go.eq(active & ~started & self.semaphores.ok & (onward_over | ~command.by_source)),
             self.semaphores.take.eq(go | reader.word_take),
             reader.load.eq(go & command.add),
             reader.base.eq(command.base),

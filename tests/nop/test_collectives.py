@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nop.collectives import ALGORITHMS, Algorithm, CollectiveSchedule, chain, line, ring, tree_broadcast
+from nop.collectives import (
+    ALGORITHMS,
+    Algorithm,
+    CollectiveSchedule,
+    chain,
+    line,
+    ring,
+    summed_up,
+    tree_broadcast,
+)
 from nop.proof.delivery import check
 from nop.topology import Mesh, folded_ring
 
@@ -53,6 +63,18 @@ def test_reduce_scatter_on_a_line(nodes: int, algorithm: Algorithm) -> None:
     check(schedule)
     partial = np.random.default_rng(nodes).integers(-99, 99, (nodes, nodes)).astype(float)
     np.testing.assert_array_equal(_reduce_scatter(schedule, partial), partial.sum(axis=0))
+
+
+@given(nodes=st.integers(2, 17))
+def test_an_all_reduce_of_a_chain_sends_each_chunk_once_over_each_link(nodes: int) -> None:
+    """No all-reduce on a line can send less: what is at either side of a link is needed at the other."""
+    schedule = line("all-reduce", nodes, "chain")
+    sent = Counter((t.sender, t.receiver) for t in schedule.transfers)
+    ways = [(place, place + 1) for place in range(nodes - 1)]
+    assert sent == {way: nodes for ways_of in ways for way in (ways_of, ways_of[::-1])}
+    sums, copies = schedule.parts()
+    assert {t.chunk for t in sums.transfers if t.sender < t.receiver} == set(range(summed_up(nodes)))
+    assert all(schedule.home(t.chunk) != t.receiver for t in copies.transfers)
 
 
 @given(rows=st.integers(1, 5), cols=st.integers(1, 5), bidirectional=st.booleans())

@@ -31,11 +31,8 @@ MEASURED: tuple[tuple[LineOp, Algorithm, int, int, int], ...] = (
     ("reduce-scatter", "ring", 5, 1, 10),
     ("reduce-scatter", "ring", 5, 12, 49),
     ("reduce-scatter", "ring", 8, 64, 449),
-    ("all-reduce", "chain", 5, 64, 459),
-    ("all-reduce", "chain", 8, 64, 782),
-    ("all-reduce", "ring", 5, 12, 104),
-    ("all-reduce", "ring", 5, 64, 520),
-    ("all-reduce", "ring", 8, 64, 904),
+    ("all-reduce", "chain", 3, 4, 16),
+    ("all-reduce", "ring", 3, 16, 67),
 )
 
 LINES = {

@@ -33,9 +33,11 @@ predict_line = partial(line_model.predict_line, queued_flits=QUEUED_FLITS)
         ("reduce-scatter", 5, "ring", 1, 7 + 3),
         ("all-gather", 5, "ring", 4, 4 * 4 + 1),
         ("reduce-scatter", 5, "ring", 4, 4 * 4 + 1),
-        ("all-reduce", 5, "ring", 1, 7 + 4 + 7),
+        # Eight steps around the ring in a row are two hops but for two of them, one of which can be the first or last.
+        ("all-reduce", 5, "ring", 1, 13 + 4),
         ("all-reduce", 5, "ring", 4, 8 * 4 + 1),
-        ("all-reduce", 8, "chain", 64, 8 * 64),
+        ("all-reduce", 8, "chain", 64, 7 + 6 + 8 * 64 - 1),
+        ("all-reduce", 8, "chain", 1, 7 + 7 + 7 + 4 - 1),
     ],
 )
 def test_floors_by_hand(op: LineOp, nodes: int, algorithm: Algorithm, flits: int, cycles: int) -> None:
@@ -63,6 +65,8 @@ def test_what_the_end_die_receives_and_the_longest_way(
     adds = 0 if op == "all-gather" else add * (nodes - 2)
     assert found >= hop + (received * flits - 1) * link
     assert found >= (nodes - 1) * hop + adds + (flits - 1) * link
+    if op == "all-reduce":
+        assert found >= (nodes - 1) * hop + (nodes * flits - 1) * link
     if algorithm == "ring":
         assert found >= max(ways.values()) * hop + adds + (flits - 1) * link
     if op != "all-reduce":
@@ -72,7 +76,7 @@ def test_what_the_end_die_receives_and_the_longest_way(
 
 
 @given(
-    op=st.sampled_from(("all-gather", "reduce-scatter")),
+    op=st.sampled_from(OPS),
     nodes=st.integers(1, 14),
     algorithm=st.sampled_from(ALGORITHMS),
     flits=st.integers(1, 80),
@@ -83,7 +87,12 @@ def test_the_design_is_at_its_floor(
 ) -> None:
     floor = line_floor(op, nodes, algorithm, flits, add_cycles=add)
     found = predict_line(op, nodes, algorithm, flits, 4, NopTerms(add_cycles=add))
-    assert floor <= found <= 1.05 * floor
+    assert floor <= found
+    if op != "all-reduce":
+        assert found <= 1.05 * floor
+    else:
+        # Copies begin a command behind the sums.
+        assert found <= max(1.05 * floor, floor + 3 + add)
 
 
 @given(

@@ -209,8 +209,9 @@ class PackageRun:
         command, step = here
         if run.possible(command, step) < step + command.chunk_steps:
             return None
-        # A RECEIVE begins when everything that earlier ones forward has left.
-        if step == 0 and any(to.startswith("send_") for to, _ in self._queues.get(unit, ())):
+        # Of copies, a RECEIVE begins when everything that earlier ones forward has left.
+        waits = step == 0 and command.fields.get("by_source", 0)
+        if waits and any(to.startswith("send_") for to, _ in self._queues.get(unit, ())):
             return None
         return command, step // command.chunk_steps
 

@@ -30,10 +30,15 @@ _SEQUENTIAL = {Opcode.VECTOR, Opcode.SEND, Opcode.FEED_SUMS}
 
 
 class Passing(NamedTuple):
-    """What is sure when flits of a chunk pass a unit of the engine: when the first one does, and when all have."""
+    """What is sure when flits of a chunk pass a unit of the engine: when the first one does, and when all have.
+
+    ``reads`` are the chunks of scratchpads whose words are in its words: the unit that has read them, how many of its
+    steps have ended then, and the address.
+    """
 
     begun: Clock
     ended: Clock
+    reads: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class TakenClocks:
     passing
         What is sure about the chunk of a SEND or RECEIVE, else None.
     behind
-        A unit, and how many of its steps have ended where a word is written that another receive unit has read first.
+        A unit, and how many of its steps have ended where a word is written that it has read first.
     """
 
     before: Clock
@@ -216,45 +221,58 @@ class StepClocks:
         unit = self.units[command.unit]
         ended = command.first + first + command.chunk_steps
         if command.opcode == Opcode.SEND:
-            passing = self._send(command, first // command.chunk_steps, start)
-            self.departure = Passing(passing.begun, passing.ended.copy())
+            passing = self._send(command, first // command.chunk_steps, start, ended)
+            self.departure = passing._replace(ended=passing.ended.copy())
             self.departure.ended[unit] = ended
         else:
             passing = self._receive(command, first // command.chunk_steps, start, ended)
         self._ends[command.unit] = np.maximum(self._ends[command.unit], passing.ended)
         return passing
 
-    def _send(self, command: CommandSteps, chunk: int, start: Clock) -> Passing:
+    def _send(self, command: CommandSteps, chunk: int, start: Clock, ended: int) -> Passing:
         fields = command.fields
         before = self._onward.get(command.unit)
         if fields["forward"] and chunk >= fields["own"] and before:
             return _then(before.popleft(), start)
-        return Passing(start, start)
+        return Passing(start, start, ((self.units[command.unit], ended, chunk_address(fields, chunk)),))
 
     def _receive(self, command: CommandSteps, chunk: int, start: Clock, ended: int) -> Passing:
         fields, side = command.fields, command.fields["side"]
         unit = self.units[command.unit]
         passing, self.arrival = _then(self.arrival, start), None
         forwards = chunk < fields["forwarded"]
+        address = chunk_address(fields, chunk)
+        # Each word is written behind the read of the same word of the die, which is in what comes.
+        self._behind = next(
+            (
+                (of, steps)
+                for of, steps, read in passing.reads
+                if read == address and of in self.units.values()
+            ),
+            None,
+        )
+        if fields["add"] and (forwards or not fields["join"]):
+            passing = passing._replace(reads=(*passing.reads, (unit, ended, address)))
         # Sums pass when what they are added to has been read; words may wait to be written.
         if fields["keep"] if forwards else not fields["hand"]:
             self._wrote[command.unit] = ended
         elif self._wrote.get(command.unit, 0) <= start[unit]:
-            passing = Passing(passing.begun, passing.ended.copy())
+            passing = passing._replace(ended=passing.ended.copy())
             passing.ended[unit] = ended
         if forwards:
             if fields["keep"] != 2:
                 onward = f"send_{Side(side).name.lower() if fields['turn'] else opposite(side)}"
                 self._onward.setdefault(onward, deque()).append(passing)
             return passing
-        address = chunk_address(fields, chunk)
         if fields["hand"]:
             across = f"receive_{opposite(side)}"
             self._handed.setdefault(across, deque()).append((passing, unit, ended, address))
         elif fields["join"] and self._handed.get(command.unit):
             handed, other, read_end, read = self._handed[command.unit].popleft()
             passing = Passing(
-                np.maximum(passing.begun, handed.begun), np.maximum(passing.ended, handed.ended)
+                np.maximum(passing.begun, handed.begun),
+                np.maximum(passing.ended, handed.ended),
+                passing.reads + handed.reads,
             )
             if read == address:
                 # Each word is written behind the read of the same word, whose sum it takes up.
@@ -266,4 +284,4 @@ def _then(before: Passing | None, start: Clock) -> Passing:
     """A chunk passes the next unit, which has begun at ``start``."""
     if before is None:
         return Passing(start, start)
-    return Passing(np.maximum(before.begun, start), np.maximum(before.ended, start))
+    return Passing(np.maximum(before.begun, start), np.maximum(before.ended, start), before.reads)

@@ -111,7 +111,7 @@ class GatheredOperand:
         rows = tile.size // self.nodes
         slot = slots(self.algorithm, self.nodes)[self.place]
         axis = AXES[self.axis]
-        (commands,), gates = line_commands(
+        commands, gates = line_commands(
             line,
             LineAxis(axis.up, axis.down, self.semaphore + _Count.GATES),
             self.place,

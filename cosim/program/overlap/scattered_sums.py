@@ -128,7 +128,7 @@ class ScatteredSums:
             )
             return
         axis = AXES[self.axis]
-        (part,), gates = line_commands(
+        part, gates = line_commands(
             line,
             LineAxis(axis.up, axis.down, self.semaphore + _Count.GATES),
             self.place,

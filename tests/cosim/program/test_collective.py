@@ -23,26 +23,9 @@ def test_a_die_of_a_mesh_has_the_commands_of_its_row_and_its_column() -> None:
             line_commands(TWO_AXES[axis], AXES[axis], place)
             for axis, place in (("row", col), ("column", row))
         ]
-        assert program == [command for line in die for command in line.parts[0]]
+        assert program == [command for line in die for command in line.commands]
         seen |= {gate for line in die for gate in line.gates}
     assert gates == sum(1 << gate for gate in seen)
-
-
-def test_later_parts_of_all_lines_come_behind_the_first_ones() -> None:
-    lines = {
-        "row": LineCollective("all-reduce", "ring", 3, 4, 0, 1),
-        "column": LineCollective("all-reduce", "chain", 2, 4, 9, 1),
-    }
-    programs, _ = mesh_programs(lines, 2, 3)
-    for program, (row, col) in zip(programs, product(range(2), range(3)), strict=True):
-        first, later = zip(
-            *(
-                line_commands(lines[axis], AXES[axis], place).parts
-                for axis, place in (("row", col), ("column", row))
-            ),
-            strict=True,
-        )
-        assert program == [*first[0], *first[1], *later[0], *later[1]]
 
 
 @pytest.mark.parametrize(("op", "algorithm"), [*product(("all-gather", "reduce-scatter"), ("chain", "ring"))])
@@ -52,7 +35,7 @@ def test_the_first_die_of_a_package_has_number_1(op: str, algorithm: str) -> Non
         program, gates = package_program({"row": work}, 4, col)
         of_line = line_commands(work, AXES["row"], col, origin=1)
         assert gates == sum(1 << gate for gate in of_line.gates) != 0
-        assert program == of_line.parts[0]
+        assert program == of_line.commands
 
 
 def test_software_can_open_the_gates() -> None:

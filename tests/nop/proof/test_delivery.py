@@ -120,7 +120,7 @@ def test_an_all_reduce_is_its_reduce_scatter_and_the_way_back(nodes: int) -> Non
 def test_an_all_reduce_without_its_last_transfer_is_found() -> None:
     whole = line("all-reduce", 4, "chain")
     with pytest.raises(ValueError, match="^all-gather: node . ends without chunk"):
-        check(CollectiveSchedule("all-reduce", 4, whole.transfers[:-1], gathers=whole.gathers))
+        check(CollectiveSchedule("all-reduce", 4, whole.transfers[:-1], homes=whole.homes))
 
 
 def test_a_piece_that_a_node_never_gets_is_found() -> None:
