@@ -210,7 +210,7 @@ class NopSpec(StrictModel):
     flit_bits: Annotated[int, Field(ge=16, le=4096, description="data bits of a flit")] = 64
     buffer_flits: Annotated[
         int, Field(ge=1, le=16, description="flits that each input port of a router buffers")
-    ] = 4
+    ] = 14
     coordinate_bits: Annotated[
         int, Field(ge=1, le=8, description="bits of a die's row, and of its column, in a packet's head")
     ] = 6

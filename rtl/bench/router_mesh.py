@@ -17,6 +17,7 @@ from rtl.block import Block, Bundle, check_integers, place
 from rtl.interface.flit import NEIGHBOUR, SIDES, FlitPort, RouterPort, flit_layout, flit_stream, opposite
 from rtl.interface.link_shape import LinkShape
 from rtl.network.router import Router
+from rtl.network.router_weights import router_weights
 
 __all__ = ["MeshFaults", "MeshLinks", "RouterMesh", "mesh_links"]
 
@@ -149,7 +150,9 @@ class RouterMesh(Block):
         for number, router in enumerate(routers):
             row, col = divmod(number, self._cols)
             place(m, platform, f"router_{row}_{col}", router)
+            weights = router_weights(self._rows, self._cols, row, col)
             m.d.comb += [router.row.eq(row), router.col.eq(col)]
+            m.d.comb += [router.weights[n].eq(weights[side]) for n, side in enumerate(SIDES)]
             connect(m, flipped(self.i[number]), router.i[RouterPort.LOCAL])
             connect(m, router.o[RouterPort.LOCAL], flipped(self.o[number]))
             if self._engines:

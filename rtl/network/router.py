@@ -7,9 +7,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import Block, place
-from rtl.interface.flit import PORTS, SIDES, flit_layout, flit_stream
+from rtl.interface.flit import PORTS, SIDES, RouterPort, flit_layout, flit_stream
 from rtl.network.router_input import TURNS, RouterInput
 from rtl.network.router_output import RouterOutput
+from rtl.network.router_weights import WEIGHT_BITS
 
 __all__ = ["Router"]
 
@@ -33,6 +34,10 @@ class Router(Block):
     -------
     row, col : In(nop.coordinate_bits)
         Place of the router, constant while flits are under way.
+    weights : In(WEIGHT_BITS).array(4)
+        Packets in a round that come in by each side, see :class:`rtl.network.router_output.RouterOutput`; the die's
+        weight is 1. Constant, as :func:`rtl.network.router_weights.router_weights` has them. If all are 0, inputs take
+        turns.
     i : In(stream).array(5), o : Out(stream).array(5)
         Flits from and to the die and the neighbours, by :class:`rtl.interface.flit.RouterPort`.
     engine_i : In(stream).array(4)
@@ -49,12 +54,14 @@ class Router(Block):
             {
                 "row": In(nop.coordinate_bits),
                 "col": In(nop.coordinate_bits),
+                "weights": In(WEIGHT_BITS).array(len(SIDES)),
                 "i": In(flit).array(len(PORTS)),
                 "o": Out(flit).array(len(PORTS)),
                 "engine_i": In(flit).array(len(SIDES)),
                 "engine_o": Out(flit).array(len(SIDES)),
             },
             names={
+                "weights": lambda n: f"{SIDES[n].text}_weight",
                 "i": lambda n: f"{PORTS[n].text}_in",
                 "o": lambda n: f"{PORTS[n].text}_out",
                 "engine_i": lambda n: f"engine_{SIDES[n].text}_in",
@@ -75,17 +82,23 @@ class Router(Block):
             place(m, platform, f"{port.text}_input", block)
             connect(m, flipped(self.i[port]), block.i)
             m.d.comb += [block.row.eq(self.row), block.col.eq(self.col)]
+        weights = {RouterPort.LOCAL: 1, **dict(zip(SIDES, self.weights, strict=True))}
         for port in PORTS:
-            sources = [
-                inputs[source].o[turns.index(port)] for source, turns in TURNS.items() if port in turns
-            ]
+            origins = [origin for origin, turns in TURNS.items() if port in turns]
+            sources = [inputs[origin].o[TURNS[origin].index(port)] for origin in origins]
             if port in SIDES:
                 sources.append(flipped(engines[port]))
-            output = RouterOutput(width=flit_layout(self._nop).size, sources=len(sources))
+            output = RouterOutput(
+                width=flit_layout(self._nop).size,
+                sources=len(sources),
+                weight_bits=WEIGHT_BITS,
+                engine=port in SIDES,
+            )
             place(m, platform, f"{port.text}_output", output)
             connect(m, output.o, flipped(self.o[port]))
             for source, sink in zip(sources, output.i, strict=True):
                 connect(m, source, sink)
+            m.d.comb += [output.weights[n].eq(weights[origin]) for n, origin in enumerate(origins)]
         for side, engine in zip(SIDES, self.engine_o, strict=True):
             connect(m, inputs[side].engine_o, flipped(engine))
         return m

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import memory
 from amaranth.lib.wiring import In, Member, Out
 
 from chiplet.machine.specs import NopSpec
@@ -89,65 +90,58 @@ class RouterInput(Block):
         m = Module()
         depth = self._nop.buffer_flits
         flit = flit_layout(self._nop)
-        slots = [Signal(flit.size, name=f"slot_{n}", reset_less=True) for n in range(depth)]
-        # The outputs that each slot's flit has still to go to: none in an empty slot.
-        goals = [Signal(len(self._goals), name=f"goal_{n}") for n in range(depth)]
-        older = {
-            (a, b): Signal(name=f"older_{a}_{b}", reset_less=True) for b in range(depth) for a in range(b)
-        }
-
-        def is_older(a: int, b: int) -> Value:
-            return older[a, b] if a < b else ~older[b, a]
+        slots = m.submodules.slots = memory.Memory(shape=unsigned(flit.size), depth=depth, init=[])
+        # The slots whose flits have still to go to each goal: an empty slot is in none of them.
+        waiting = [Signal(depth, name=f"{goal}_waiting") for goal in self._goals]
+        used = reduce(or_, waiting)
+        # Of each slot but the last, which of those with higher numbers hold younger flits.
+        younger = [Signal(depth - 1 - n, name=f"younger_{n}", reset_less=True) for n in range(depth - 1)]
+        older = [
+            Signal(depth, name=f"older_{n}") for n in range(depth)
+        ]  # slots with flits older than this one's
+        for n in range(depth):
+            lower = [younger[other][n - other - 1] for other in range(n)]
+            m.d.comb += older[n].eq(Cat(*lower, 0, *(~row for row in younger[n : n + 1])))
 
         incoming = flit(self.i.payload)
         in_packet = Signal()  # the next flit is not a head
         route = Signal(len(self._goals))
         path = Signal(len(self._goals))
-        m.d.comb += [
-            route.eq(Mux(in_packet, path, self._route())),
-            self.i.ready.eq(~reduce(lambda a, b: a & b, (goal.any() for goal in goals))),
-        ]
+        m.d.comb += [route.eq(Mux(in_packet, path, self._route())), self.i.ready.eq(~used.all())]
         take = Signal()
         m.d.comb += take.eq(self.i.valid & self.i.ready)
         with m.If(take):
             m.d.sync += [in_packet.eq(~incoming.tail), path.eq(route)]
 
-        leaving: list[list[Value]] = [[] for _ in range(depth)]  # of each slot, for each goal
-        outputs = [*self.o, self.engine_o] if self._goals[-1] == "engine" else self.o
-        for number, (name, output) in enumerate(zip(self._goals, outputs, strict=True)):
-            wants = [goal[number] for goal in goals]
-            first = Signal(depth, name=f"{name}_first")
-            m.d.comb += [
-                first[slot].eq(
-                    reduce(
-                        lambda a, b: a & b,
-                        (~(wants[other] & is_older(other, slot)) for other in range(depth) if other != slot),
-                        wants[slot],
-                    )
-                )
-                for slot in range(depth)
-            ]
-            # A flit that waits for the engine is not overtaken by those behind it, which may be of the same packet.
-            after_engine = self._goals[-1] == "engine" and name != "engine"
-            free = [first[slot] & ~goals[slot][-1] if after_engine else first[slot] for slot in range(depth)]
-            m.d.comb += [
-                output.valid.eq(Cat(free).any()),
-                output.payload.eq(reduce(or_, (Mux(first[slot], slots[slot], 0) for slot in range(depth)))),
-            ]
-            for slot in range(depth):
-                leaving[slot].append(free[slot] & output.ready)
+        free = Signal(depth)
+        put = Signal(depth)
+        store = slots.write_port()
+        m.d.comb += [
+            free.eq(~used),
+            put.eq(Mux(take, free & (~free + 1)[:depth], 0)),  # into the free slot with the lowest number
+            store.en.eq(take),
+            store.addr.eq(_number(put)),
+            store.data.eq(self.i.payload),
+        ]
+        m.d.sync += [row.eq(Mux(put[n], 0, row | put[n + 1 :])) for n, row in enumerate(younger)]
 
-        writes: Value = take  # a flit to write, and no free slot before this one
-        for slot in range(depth):
-            empty = ~goals[slot].any()
-            write = Signal(name=f"write_{slot}")
-            m.d.comb += write.eq(writes & empty)
-            writes = writes & ~empty
-            with m.If(write):
-                m.d.sync += [goals[slot].eq(route), slots[slot].eq(self.i.payload)]
-                m.d.sync += [older[a, b].eq(b == slot) for a, b in older if slot in (a, b)]
-            with m.Else():
-                m.d.sync += goals[slot].eq(goals[slot] & ~Cat(leaving[slot]))
+        has_engine = self._goals[-1] == "engine"
+        outputs = [*self.o, self.engine_o] if has_engine else self.o
+        for goal, (name, output) in enumerate(zip(self._goals, outputs, strict=True)):
+            wants = waiting[goal]
+            first = Signal(depth, name=f"{name}_first")
+            leaves = Signal(depth, name=f"{name}_leaves")
+            oldest = slots.read_port(domain="comb")
+            # A flit that waits for the engine is not overtaken by those behind it, which may be of the same packet.
+            ready_to_go = first & ~waiting[-1] if has_engine and name != "engine" else first
+            m.d.comb += [
+                first.eq(Cat(wants[n] & ~(wants & older[n]).any() for n in range(depth))),
+                oldest.addr.eq(_number(first)),
+                output.valid.eq(ready_to_go.any()),
+                output.payload.eq(oldest.data),
+                leaves.eq(Mux(output.ready, ready_to_go, 0)),
+            ]
+            m.d.sync += wants.eq((wants & ~leaves) | Mux(route[goal], put, 0))
         return m
 
     def _route(self) -> Value:
@@ -171,3 +165,9 @@ class RouterInput(Block):
             return Cat(going[turn] for turn in TURNS[self._port])
         going[RouterPort.LOCAL] = here & ~head.engine
         return Cat(*(going[turn] for turn in TURNS[self._port]), head.engine & (here | head.copy))
+
+
+def _number(one: Value) -> Value:
+    """The number of the bit that is set; 0 if none is."""
+    bits = (len(one) - 1).bit_length()
+    return Cat(Cat(one[n] for n in range(len(one)) if n >> bit & 1).any() for bit in range(bits))
