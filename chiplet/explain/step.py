@@ -49,14 +49,20 @@ class _Explanation(Ledger):
             "1 / clock",
             [self.given("die.clock_hz")],
         )
-        rate = [self.given("link.lanes"), self.given("link.lane_rate")]
-        formula = "8 / (lanes x lane rate)"
-        self._byte = self.add(
-            "seconds a byte", 1 / system.link.bytes_per_second, "s/byte", "formula", formula, rate
+        link = accounted.machine.link
+        rate = [self.given(name) for name in ("link.lanes", "link.lane_rate", "link.goodput")]
+        formula = "8 / (lanes x lane rate x goodput)"
+        self._byte = self.add("seconds a byte", 1 / link.bytes_per_second, "s/byte", "formula", formula, rate)
+        names = (
+            "link.latency_seconds",
+            "link.lanes",
+            "link.lane_rate",
+            "nop.flit_bits",
+            "nop.coordinate_bits",
         )
-        delay = [self.given(name) for name in ("link.latency_seconds", "link.router_cycles", "die.clock_hz")]
-        formula = "latency + router cycles / clock"
-        self._hop = self.add("hop", system.hop_seconds, "s", "formula", formula, delay)
+        delay = [self.given(name) for name in (*names, "link.router_cycles", "die.clock_hz")]
+        formula = "(cycles of adapters with full frames + router cycles) / clock"
+        self._hop = self.add("hop", link.hop_seconds, "s", "formula", formula, delay)
         tokens = float(result.global_batch * result.sequence_length)
         sizes = [
             self.count("global_batch", float(result.global_batch), "", "assumed"),
@@ -203,11 +209,11 @@ class _Explanation(Ledger):
         return array, first, second
 
     def _comm(self, place: str, step: CommStep, repeats: int) -> Operand:
-        system = self.accounted.machine.system
+        link = self.accounted.machine.link
         name = f"{place}: {step.name}"
         elements = self.count("elements over the busiest link", step.serial_elements, "elements")
         size = self.count("bytes an element", float(step.element_bytes), "bytes", "assumed")
-        data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
+        data = step.serial_elements * step.element_bytes / link.bytes_per_second
         formula = "elements x bytes x seconds a byte"
         first = self.add(f"{name}, data", data, "s", "product", formula, [elements, size, self._byte])
         counts = [
@@ -215,7 +221,7 @@ class _Explanation(Ledger):
             self.count("steps", float(step.steps), "steps"),
             self.count("hops a step", float(step.hops), "hops"),
         ]
-        seconds = repeats * step.steps * step.hops * system.hop_seconds
+        seconds = repeats * step.steps * step.hops * link.hop_seconds
         formula = "token tiles x steps x hops x hop"
         second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, self._hop])
         return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
@@ -230,6 +236,7 @@ class _Explanation(Ledger):
             self.given("memory.channel_bytes_per_second"),
             self.given("link.lanes"),
             self.given("link.lane_rate"),
+            self.given("link.goodput"),
         ]
         formula = (
             "max(bytes / channels / bandwidth, bytes / edge links / link rate, bytes into a die / link rate)"
@@ -238,12 +245,16 @@ class _Explanation(Ledger):
 
     def _energy(self, step: Operand, dies: Operand) -> None:
         result, events = self.accounted.projection, self.accounted.step.events
+        wire_bits = self.accounted.machine.link.wire_bits
         pico = self.count("joules a picojoule", 1e-12, "J/pJ", "measured")
         parts = []
         for part, (attribute, unit, key) in _ENERGY.items():
             count = self.count(unit, getattr(events, attribute), unit, "assumed")
             operands = [count, self.given(key), pico]
             formula = "counted events x energy of one"
+            if key == "link.pj_per_bit":
+                operands.append(self.count("bits on the wires a bit", float(wire_bits), "", "assumed"))
+                formula = "counted events x energy of one x bits on the wires for each"
             name = f"energy of {part.replace('_', ' ')}"
             parts.append(self.add(name, result.energy[part], "J", "product", formula, operands))
         if self.accounted.parallel is not None:

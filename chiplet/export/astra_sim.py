@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.base import Method
 from chiplet.methods.flat_ring import FlatRing
@@ -27,8 +28,8 @@ def network(method: Method, system: SystemSpec) -> dict[str, list[Any]]:
     A ring in both directions sends half of every chunk each way, so it is a ring with twice the bandwidth and half the
     steps: half the latency. Raises ``ValueError`` for a single die, for which ASTRA-sim has no network.
     """
-    mesh, link = method.mesh, system.link
-    hop = system.hop_seconds * 1e9
+    mesh, link = method.mesh, link_rate(system)
+    hop = link.hop_seconds * 1e9
     rate = link.bytes_per_second / GIGABYTE
     if mesh.nodes == 1:
         raise ValueError("ASTRA-sim has no network of a single die: export chakra instead")

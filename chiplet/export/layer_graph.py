@@ -248,13 +248,13 @@ class _Trace:
         """Add a collective after that of the previous tile; ``None`` if a line has one die only."""
         if step.group == 1:
             return None
-        system = self._machine.system
+        link = self._machine.link
         share = 1.0 if step.weights else share
-        data = step.serial_elements * step.element_bytes * share / system.link.bytes_per_second
+        data = step.serial_elements * step.element_bytes * share / link.bytes_per_second
         before = [last[step.name]] if step.name in last else []
         last[step.name] = self._add(
             f"{label}: {step.name}",
-            data + step.steps * step.hops * system.hop_seconds,
+            data + step.steps * step.hops * link.hop_seconds,
             [*after, *before],
             line=DieGroup(step.axis, step.group),
             op=SAME_AS[step.op],

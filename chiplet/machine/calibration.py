@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
 
@@ -13,16 +13,34 @@ from chiplet.machine.terms import DieTerms
 from nop.terms import NopTerms
 
 
+class LinkGoodput(StrictModel):
+    """Data bits that a link delivered over those that its lanes could carry, and the link that was measured."""
+
+    goodput: Annotated[float, Field(gt=0, le=1)]
+    lanes: int
+    lane_rate: float
+    clock_hz: float
+    flit_bits: int
+
+    def of(self, system: SystemSpec) -> bool:
+        """Whether the links of ``system`` are those that were measured."""
+        link = system.link
+        measured = (self.lanes, self.lane_rate, self.clock_hz, self.flit_bits)
+        return measured == (link.lanes, link.lane_rate, system.die.clock_hz, system.nop.flit_bits)
+
+
 class Calibration(StrictModel):
     """Measured terms, the die that they were measured on, and how they were measured.
 
-    ``nop`` are the terms of the network-on-package, None if it was not measured. ``provenance`` has simulator, version,
+    ``nop`` are the terms of the network-on-package, None if it was not measured. ``link`` is the
+    goodput of a link, None likewise. ``provenance`` has simulator, version,
     number of samples, seeds and the error on held-out shapes; ``extra`` has further terms by name.
     """
 
     die: DieSpec
     terms: DieTerms = Field(default_factory=DieTerms)
     nop: NopTerms | None = None
+    link: LinkGoodput | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     extra: dict[str, float] = Field(default_factory=dict)
 
@@ -41,11 +59,21 @@ class Calibration(StrictModel):
             raise ValueError(f"{path}: not a calibration: {refusal(error, cls)}") from None
 
     def applied(self, system: SystemSpec) -> SystemSpec:
-        """``system`` with the measured cycles of a hop as ``link.router_cycles``, if they were measured."""
-        if self.nop is None:
-            return system
-        link = system.link.model_copy(update={"router_cycles": self.nop.hop_cycles})
-        return system.model_copy(update={"link": link})
+        """``system`` with what was measured: cycles of a hop as ``link.router_cycles``, and the goodput of its links
+        if it was theirs that was measured and the configuration gives no other.
+        """
+        update: dict[str, float] = {}
+        if self.nop is not None:
+            update["router_cycles"] = self.nop.hop_cycles
+        if self.link is not None and self.measures(system):
+            update["goodput"] = self.link.goodput
+        return system.model_copy(update={"link": system.link.model_copy(update=update)})
+
+    def measures(self, system: SystemSpec) -> bool:
+        """Whether the goodput of the links of ``system`` was measured, and the configuration gives no other."""
+        return (
+            self.link is not None and self.link.of(system) and system.link.goodput in (0.0, self.link.goodput)
+        )
 
     def check_die(self, die: DieSpec) -> None:
         """Raise ``ValueError`` if another die was measured, naming the first field that differs and both values."""

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from math import ceil
 
 from chiplet.machine.specs import NopSpec, SystemSpec
+from chiplet.vectorized.elementwise import larger
 
 __all__ = ["CRC_BITS", "LINK_CYCLES", "LinkFrame", "flit_width", "link_flight_cycles", "link_frame"]
 
@@ -38,7 +39,8 @@ def flit_width(nop: NopSpec) -> int:
 
 def link_flight_cycles(system: SystemSpec) -> int:
     """Cycles from the wires of one adapter to those of the other: the link's latency without the adapters'."""
-    return max(0, system.link_cycles - LINK_CYCLES)
+    cycles: int = larger(0, system.link_cycles - LINK_CYCLES)
+    return cycles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from chiplet.machine.base import StrictModel
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 from chiplet.machine.terms import GemmTerms
 
@@ -61,6 +62,8 @@ MEASURE_UNITS: dict[str, str] = {
     "link.latency_seconds": "s",
     "link.router_cycles": "cycles",
     "link.pj_per_bit": "pJ/bit",
+    "nop.flit_bits": "bits",
+    "nop.coordinate_bits": "bits",
     "memory.channels": "channels",
     "memory.channels_per_edge_die": "channels",
     "memory.channel_bytes_per_second": "bytes/s",
@@ -117,17 +120,35 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         )
         gemm.append(hop)
         units = {key: unit for key, unit in units.items() if key != name}
+    gemm.append(_goodput(system, calibration))
     others = [_specified(name, unit, system) for name, unit in units.items()]
     others += [
         Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")
         for name, value, unit in (
             ("vector.lanes", float(vector_lanes(system.vector, system.memory)), "lanes"),
             ("vector.function_lanes", float(function_lanes(system.vector, system.memory)), "lanes"),
-            ("nop.link_efficiency", 1.0, "payload bits per bit"),
             ("memory.efficiency", 1.0, "share of peak bandwidth"),
         )
     ]
-    return ([], gemm + others) if calibration is None else (gemm, others)
+    measured = [entry for entry in gemm if entry.status == "measured"]
+    return measured, [entry for entry in gemm if entry.status != "measured"] + others
+
+
+def _goodput(system: SystemSpec, calibration: Calibration | None) -> Input:
+    rate = link_rate(system)
+    status: Status = "assumed"
+    source = "follows from the frames of the generated adapter, not measured"
+    if system.link.goodput > 0:
+        source = "configuration"
+        if calibration is not None and calibration.measures(system):
+            status, source = "measured", "co-simulation of two adapters"
+    return Input(
+        name="link.goodput",
+        value=float(rate.goodput),
+        unit="data bits per bit of the lanes",
+        status=status,
+        source=source,
+    )
 
 
 def _specified(name: str, unit: str, system: SystemSpec) -> Input:

@@ -8,7 +8,6 @@ projection reads, are in ``chiplet.machine.parallel_specs`` and ``chiplet.machin
 
 from __future__ import annotations
 
-from math import ceil, floor
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -17,7 +16,7 @@ from chiplet.machine.base import StrictModel
 from chiplet.machine.cost_specs import AreaSpec, CostSpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.machine.vector_specs import VectorSpec
-from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, rounded
+from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, rounded, rounded_down, rounded_up
 
 
 def scratchpad_banks(memory: MemorySpec, nop: NopSpec | None = None) -> int:
@@ -192,6 +191,14 @@ class LinkSpec(StrictModel):
     router_cycles: Annotated[
         float, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
     ] = 1.0
+    goodput: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="data bits delivered over those that the lanes could carry; 0: that of the adapter's frames",
+        ),
+    ] = 0.0
     timeout_cycles: Annotated[
         int,
         Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead"),
@@ -200,7 +207,7 @@ class LinkSpec(StrictModel):
 
     @property
     def bytes_per_second(self) -> float:
-        """Bandwidth of one direction, bytes/s."""
+        """What the lanes of one direction could carry, bytes/s; of payload, see ``chiplet.machine.link_rate``."""
         return self.lanes * self.lane_rate / 8
 
 
@@ -362,14 +369,11 @@ class SystemSpec(StrictModel):
     @property
     def link_phit_bits(self) -> int:
         """Bits that a link carries in a cycle of the die: all of its lanes together, at least 1."""
-        return max(1, floor(self.link.lanes * self.link.lane_rate / self.die.clock_hz + 1e-9))
+        bits: int = larger(1, rounded_down(self.link.lanes * self.link.lane_rate / self.die.clock_hz + 1e-9))
+        return bits
 
     @property
     def link_cycles(self) -> int:
         """Latency of a link in cycles of the die, rounded up."""
-        return ceil(self.link.latency_seconds * self.die.clock_hz - 1e-9)
-
-    @property
-    def hop_seconds(self) -> float:
-        """Latency of one hop: the link's adapters and PHYs, and the router behind it, s."""
-        return self.link.latency_seconds + self.link.router_cycles / self.die.clock_hz
+        cycles: int = rounded_up(self.link.latency_seconds * self.die.clock_hz - 1e-9)
+        return cycles

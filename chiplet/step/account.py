@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.link_rate import LinkRate
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
 from chiplet.schedule.schedule import Schedule
@@ -114,7 +114,7 @@ def account_demand(demand: StepDemand, method: Method, machine: Machine) -> Step
             one_pass.tokens,
             pick(one_pass.tile_demands.tiles, choice),
             busy,
-            _once(one_pass.once, system),
+            _once(one_pass.once, machine.link),
             one_pass.traffic,
             one_pass.traffic.seconds(system, mesh),
             waiting,
@@ -141,7 +141,7 @@ def account_step(
     return account_demand(demand, method, machine)
 
 
-def _once(steps: tuple[CommStep, ...], system: SystemSpec) -> Busy:
+def _once(steps: tuple[CommStep, ...], link: LinkRate) -> Busy:
     """Time of what is communicated once in a step; it is fully exposed."""
-    seconds = sum((comm_seconds(step, system) for step in steps), 0.0)
+    seconds = sum((comm_seconds(step, link) for step in steps), 0.0)
     return Busy(elapsed=seconds, nop_exposed=seconds, nop=seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.schedule import BlockSchedule
@@ -26,7 +27,7 @@ class DramTraffic(Additive):
     def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
         """Time of the slowest of DRAM channels, links into the mesh, and the one link into a die, s."""
         channels = system.memory.package_channels(mesh.edge_links)
-        link = system.link.bytes_per_second
+        link = link_rate(system).bytes_per_second
         return larger(
             self.dram / (channels * system.memory.channel_bytes_per_second),
             self.dram / (mesh.edge_links * link),

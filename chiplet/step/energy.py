@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.vectorized.additive import Additive
@@ -78,13 +79,13 @@ def traffic_events(traffic: DramTraffic, mesh: Mesh) -> Events:
 
 def joules(events: Events, system: SystemSpec, dies: Number, seconds: Number) -> dict[str, Number]:
     """Energy by part, joules: ``array``, ``vector``, ``sram``, ``nop``, ``memory_nop``, ``dram``, ``static``."""
-    energy, link = system.energy, system.link
+    energy, pj_per_bit = system.energy, system.link.pj_per_bit * link_rate(system).wire_bits
     return {
         "array": events.macs * energy.mac_pj * PICO,
         "vector": events.vector_operations * energy.vector_pj * PICO,
         "sram": events.sram_bytes * energy.sram_pj_per_byte * PICO,
-        "nop": events.nop_bit_hops * link.pj_per_bit * PICO,
-        "memory_nop": events.memory_bit_hops * link.pj_per_bit * PICO,
+        "nop": events.nop_bit_hops * pj_per_bit * PICO,
+        "memory_nop": events.memory_bit_hops * pj_per_bit * PICO,
         "dram": events.dram_bits * system.memory.pj_per_bit * PICO,
         "static": energy.static_watts * dies * seconds,
     }

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from chiplet.graph.vector_work import VectorWork
+from chiplet.machine.link_rate import LinkRate, link_rate
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
@@ -41,6 +43,11 @@ class Machine:
 
     system: SystemSpec
     terms: GemmTerms
+
+    @cached_property
+    def link(self) -> LinkRate:
+        """Rate and latency of its links."""
+        return link_rate(self.system)
 
     def vector_seconds(self, work: VectorWork) -> Number:
         """Time of a die's vector unit for ``work``, s."""
@@ -81,10 +88,10 @@ class OperationDemand:
     parts: Number
 
 
-def comm_seconds(step: CommStep, system: SystemSpec, repeats: Number = 1) -> Number:
+def comm_seconds(step: CommStep, link: LinkRate, repeats: Number = 1) -> Number:
     """Time of one collective sent in ``repeats`` equal parts, each with the latency of all steps, s."""
-    data = step.serial_elements * step.element_bytes / system.link.bytes_per_second
-    return data + repeats * step.steps * step.hops * system.hop_seconds
+    data = step.serial_elements * step.element_bytes / link.bytes_per_second
+    return data + repeats * step.steps * step.hops * link.hop_seconds
 
 
 def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
@@ -148,7 +155,7 @@ def operation_demand(
 def demand_busy(demand: OperationDemand, machine: Machine, overlap: bool) -> Busy:
     """Time of ``demand``; with ``overlap`` its resources work at the same time."""
     system = machine.system
-    rate, hop = system.link.bytes_per_second, system.hop_seconds
+    rate, hop = machine.link.bytes_per_second, machine.link.hop_seconds
     compute = demand.cycles / system.die.clock_hz
     vector = machine.vector_seconds(demand.vector)
     axes = [data / rate + hops * hop for data, hops in demand.axes]

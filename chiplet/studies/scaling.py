@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.link_rate import LinkRate, link_rate
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.job import StepRequest
@@ -295,6 +296,7 @@ def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms |
         model, mesh, make_switches(result.method, result.switches), system.die.element_bytes
     )
     attention, ffn, _ = method.blocks()
+    link = link_rate(system)
     data = endless = 0.0
     for block in (attention, ffn):
         for linear in (block.expand, block.contract):
@@ -303,8 +305,8 @@ def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms |
                     method.linear_forward(linear, tokens),
                     method.linear_backward(linear, tokens),
                 ):
-                    data += _busiest(operation.comms, system, endless=False)
-                    endless += _busiest(operation.comms, system, endless=True)
+                    data += _busiest(operation.comms, link, endless=False)
+                    endless += _busiest(operation.comms, link, endless=True)
     if not data:
         return None
     data, endless = data * model.layers, endless * model.layers
@@ -322,11 +324,11 @@ def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms |
     )
 
 
-def _busiest(comms: Iterable[CommStep], system: SystemSpec, *, endless: bool) -> float:
+def _busiest(comms: Iterable[CommStep], link: LinkRate, *, endless: bool) -> float:
     """Data time of the busiest axis; on ``endless`` lines a die receives all of what its line has."""
     axes: dict[str, float] = {}
     for step in comms:
-        seconds = comm_seconds(step, system, 0)
+        seconds = comm_seconds(step, link, 0)
         if endless and step.group > 1:
             seconds *= step.group / (step.group - 1)
         axes[step.axis] = axes.get(step.axis, 0.0) + seconds

@@ -11,6 +11,7 @@ from chiplet.export import chakra as export_chakra
 from chiplet.export.astra_sim import GIGABYTE, input_files, network, network_yaml
 from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, groups, trace_files
 from chiplet.export.layer_graph import Node, layer_trace
+from chiplet.machine.link_rate import link_rate
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
@@ -154,9 +155,9 @@ def test_the_network_has_our_bandwidth_and_latency(
     found = account(StepRequest(MODEL, system, mesh=mesh, method=method, switches=switches, global_batch=64))
     made = network(found.method, system)
     assert made["npus_count"] == counts
-    rate = wider * system.link.bytes_per_second / GIGABYTE
+    rate = wider * link_rate(system).bytes_per_second / GIGABYTE
     assert made["bandwidth"] == [rate] * len(counts)
-    assert made["latency"] == pytest.approx([hops * system.hop_seconds * 1e9 for hops in latency])
+    assert made["latency"] == pytest.approx([hops * link_rate(system).hop_seconds * 1e9 for hops in latency])
     text = network_yaml(made)
     assert text.splitlines()[0] == f"topology: [ {', '.join(['Ring'] * len(counts))} ]"
     assert set(input_files(found.method, system)) == {"network.yml", "system.json", "memory.json"}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Switches
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
@@ -60,5 +61,6 @@ def test_a_methods_all_gather_takes_that_time(nodes: int, tokens: int) -> None:
     method = Hecaton(model, Mesh(1, nodes), switches, system.die.element_bytes)
     step = method.linear_forward(method.blocks()[0].expand, tokens).comms[0]
     shard = tokens * model.hidden / nodes * system.die.element_bytes
-    expected = (nodes - 1) * (shard / system.link.bytes_per_second + system.hop_seconds)
-    assert comm_seconds(step, system) == pytest.approx(expected)
+    link = link_rate(system)
+    expected = (nodes - 1) * (shard / link.bytes_per_second + link.hop_seconds)
+    assert comm_seconds(step, link) == pytest.approx(expected)

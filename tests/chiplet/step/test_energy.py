@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chiplet.graph.vector_work import VectorWork
+from chiplet.machine.link_rate import link_rate
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import (
     Events,
@@ -21,13 +22,15 @@ from tests.chiplet.machines import PACKAGE, package
 
 def test_every_event_has_its_price() -> None:
     events = Events(1e12, 2e12, 3e12, 4e12, 5e12, 6e12)
+    wire_bits = link_rate(PACKAGE).wire_bits
+    assert wire_bits > 1
     assert joules(events, package("energy.static_watts=2.0"), 10, 3.0) == pytest.approx(
         {
             "array": 0.59,
             "vector": 2 * 1.31,
             "sram": 3 * 1.75,
-            "nop": 4 * 0.6,
-            "memory_nop": 5 * 0.6,
+            "nop": 4 * 0.6 * wire_bits,
+            "memory_nop": 5 * 0.6 * wire_bits,
             "dram": 6 * 11.8,
             "static": 60.0,
         }

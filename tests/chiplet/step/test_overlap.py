@@ -20,10 +20,10 @@ MACHINE = Machine(PACKAGE, GemmTerms())
 
 def test_a_collective_pays_for_data_once_and_for_latency_in_every_part() -> None:
     step = CommStep("gather", "all-gather", "row", 5, 4000.0, 4000.0, 4000.0, 4, 2, 2)
-    hop = 2.0e-9 + 1 / PACKAGE.die.clock_hz
-    assert PACKAGE.link.bytes_per_second == 64e9
-    assert comm_seconds(step, PACKAGE) == pytest.approx(8000 / 64e9 + 8 * hop)
-    assert comm_seconds(step, PACKAGE, 3) == pytest.approx(8000 / 64e9 + 24 * hop)
+    link = MACHINE.link
+    rate, hop = link.bytes_per_second, link.hop_seconds
+    assert comm_seconds(step, link) == pytest.approx(8000 / rate + 8 * hop)
+    assert comm_seconds(step, link, 3) == pytest.approx(8000 / rate + 24 * hop)
 
 
 @given(tokens=st.integers(1, 500), tile=st.integers(1, 200))
