@@ -1,4 +1,4 @@
-"""Bench of a mesh under random traffic: seed the nodes, start, wait until every flit has arrived, read counters.
+"""Bench of a mesh under traffic: seed the nodes, start, wait until every flit has arrived, read counters.
 
 Python is not in the cycle loop. The job is a :class:`cosim.jobs.traffic.TrafficJob`.
 """
@@ -19,7 +19,7 @@ from cosim.jobs.base import CLOCK_NS, FOLDER_VARIABLE
 from cosim.jobs.mesh import MeshCounters
 from cosim.jobs.traffic import STUCK_CYCLES, TrafficJob
 from rtl.bench.faulty_link import LINK_COUNTERS
-from rtl.bench.traffic import TRAFFIC_COUNTERS
+from rtl.bench.traffic import SOURCE_COUNTERS, TRAFFIC_COUNTERS
 
 
 @cocotb.test()
@@ -29,9 +29,13 @@ async def run_traffic(dut: Any) -> None:
     job = TrafficJob.load(folder)
     links = job.link_job
     clear(dut, ("start", "node", "seed", "seed_arrivals", "seed_targets", "select"))
+    clear(dut, ("target_row", "target_col", "load_target", "source", "source_select", "loaded"))
+    if job.packets is not None:
+        clear(dut, ("cycle", "load_packet"))
     dut.first.value = job.first
     dut.last.value = job.last
-    dut.rate.value = job.rate
+    dut.chance.value = job.chance
+    dut.length.value = job.length
     if links is not None:
         clear(dut, ("link", "seed_link", "select_link"))
         for name, value in links.registers.items():
@@ -45,6 +49,7 @@ async def run_traffic(dut: Any) -> None:
     random = Random(job.seed)
     strobes = (dut.seed_arrivals, dut.seed_targets)
     await _seed(dut, random, dut.node, job.nodes, strobes)
+    await _load(dut, job)
     if links is not None:
         await _seed(dut, random, dut.link, links.links, (dut.seed_link,))
     dut.start.value = 1
@@ -56,7 +61,38 @@ async def run_traffic(dut: Any) -> None:
         link_counters = await read_selected(
             dut, dut.link, links.links, dut.select_link, dut.link_value, LINK_COUNTERS
         )
-    MeshCounters(nodes=tuple(node_counters), links=tuple(link_counters)).save(folder)
+    sources = []
+    for node in range(job.nodes):
+        dut.node.value = node
+        counted = await read_selected(
+            dut, dut.source, job.nodes, dut.source_select, dut.source_value, SOURCE_COUNTERS
+        )
+        sources.append(tuple(counted))
+    MeshCounters(
+        nodes=tuple(node_counters),
+        links=tuple(link_counters),
+        sources=tuple(sources),
+        finished=dut.finished.value.to_unsigned(),
+    ).save(folder)
+
+
+async def _load(dut: Any, job: TrafficJob) -> None:
+    """Load fixed targets, and packets of a trace."""
+    for node, target in enumerate(job.targets or ()):
+        await _load_one(dut, node, divmod(target, job.cols), dut.load_target)
+    for node, cycle, target, flits in job.packets or ():
+        dut.cycle.value = cycle
+        dut.length.value = flits
+        await _load_one(dut, node, divmod(target, job.cols), dut.load_packet)
+    dut.loaded.value = sum(flits for *_, flits in job.packets or ())
+
+
+async def _load_one(dut: Any, node: int, place: tuple[int, int], strobe: Any) -> None:
+    dut.node.value = node
+    dut.target_row.value, dut.target_col.value = place
+    strobe.value = 1
+    await RisingEdge(dut.clk)
+    strobe.value = 0
 
 
 async def _seed(dut: Any, random: Random, number: Any, count: int, strobes: Sequence[Any]) -> None:

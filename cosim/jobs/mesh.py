@@ -64,11 +64,17 @@ class MeshCounters:
         Of each node and each link, in the order of their numbers.
     state
         How the run ended: ``done``, ``error`` or ``stuck``.
+    sources
+        Counters of what each node received from each source, in the order of their numbers; of traffic only.
+    finished
+        Cycle of the last flit that was received; of traffic only.
     """
 
     nodes: tuple[dict[str, int], ...]
     links: tuple[dict[str, int], ...]
     state: str = "done"
+    sources: tuple[tuple[dict[str, int], ...], ...] = ()
+    finished: int = 0
 
     def save(self, folder: Path) -> None:
         """Write the counters into ``folder``."""
@@ -78,4 +84,10 @@ class MeshCounters:
     def load(cls, folder: Path) -> Self:
         """Read the counters from ``folder``."""
         fields = json.loads((folder / "counters.json").read_text())
-        return cls(nodes=tuple(fields["nodes"]), links=tuple(fields["links"]), state=fields["state"])
+        return cls(
+            nodes=tuple(fields["nodes"]),
+            links=tuple(fields["links"]),
+            state=fields["state"],
+            sources=tuple(tuple(row) for row in fields["sources"]),
+            finished=fields["finished"],
+        )

@@ -20,16 +20,29 @@ class TrafficJob(MeshJob):
     ----------
     nodes
         Number of nodes of the mesh.
-    rate
-        Flits that a node generates in 65536 cycles.
+    chance
+        Packets that a node generates in :data:`rtl.bench.traffic.CHANCE_ONE` cycles.
+    length
+        Flits of a packet.
+    cols
+        Columns of the mesh.
+    targets
+        The node that each node sends to, or None for random ones.
+    packets
+        Packets to load, or None for random ones: node, cycle, target and flits, those of a node in the order of their
+        cycles.
     first, last
-        Flits generated from cycle ``first`` to before cycle ``last`` are measured; none are generated after them.
+        Packets generated from cycle ``first`` to before cycle ``last`` are measured; none are generated after them.
     seed
         Seed of the nodes' random numbers.
     """
 
     nodes: int
-    rate: int
+    chance: int
+    length: int
+    cols: int
+    targets: list[int] | None
+    packets: list[list[int]] | None
     first: int
     last: int
     seed: int

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from chiplet.machine.specs import DieSpec, NopSpec
 from cosim.records.links import FaultyLinks, LinkTotals
+from cosim.records.traffic import SourceTraffic
 
 
 class SavedRecord(TypedDict):
@@ -143,19 +144,15 @@ class TrafficSetting(TypedDict):
     ----------
     mesh
         Rows x columns of routers.
-    cycles, warmup
-        Cycles that are measured, and cycles before them.
     sim, simulator_version, hecaton_version, verilog_sha256
         What ran it, and the design that ran.
     nop
         The section nop of the configuration.
     zero_load_latency
-        Mean latency in cycles of a flit alone in the network.
+        Mean latency in cycles of a packet alone in the network.
     """
 
     mesh: str
-    cycles: int
-    warmup: int
     seed: int
     sim: str
     simulator_version: str
@@ -165,24 +162,41 @@ class TrafficSetting(TypedDict):
     zero_load_latency: float
 
 
-class TrafficPoint(TypedDict):
-    """Measured traffic at one rate.
+class TrafficOffer(TypedDict):
+    """What nodes send.
 
     Attributes
     ----------
-    rate
-        Chance that a node generates a flit in a cycle.
+    cycles, warmup
+        Cycles that are measured, and cycles before them.
+    pattern, packet_flits
+        Where packets go, and their flits.
+    """
+
+    cycles: int
+    warmup: int
+    pattern: str
+    packet_flits: int
+
+
+class TrafficCounts(TypedDict):
+    """Measured traffic.
+
+    Attributes
+    ----------
     offered, throughput
         Flits generated, and received, in the measured cycles, flits/node/cycle.
     latency_mean, network_latency_mean
-        Mean cycles to the reception of a flit from its generation, and from the head of the source's queue.
+        Mean cycles to the reception of a packet's tail from its generation, and from the head of the source's queue.
     generated, received, lost, misrouted, wrong
-        Numbers of flits in the whole run: misrouted are received at a wrong die, wrong fail their check.
+        Numbers of flits in the whole run: misrouted are received at a wrong die, wrong fail their check or are out of
+        order.
     wall_seconds
         Time of the simulation, without building.
+    per_source
+        What each node sent: flits/cycle offered and got through, and the mean latency of its packets.
     """
 
-    rate: float
     offered: float
     throughput: float
     latency_mean: float | None
@@ -193,6 +207,38 @@ class TrafficPoint(TypedDict):
     misrouted: int
     wrong: int
     wall_seconds: float
+    per_source: list[SourceTraffic]
+
+
+class TrafficRate(TypedDict):
+    """The rate of measured traffic.
+
+    Attributes
+    ----------
+    rate
+        Mean number of flits that a node generates in a cycle.
+    """
+
+    rate: float
+
+
+class TrafficPoint(TrafficRate, TrafficCounts):
+    """Measured traffic at one rate."""
+
+
+class TracedTraffic(TypedDict):
+    """Measured traffic of a file; all its packets are measured, from cycle 0 to the cycle of the last one.
+
+    Attributes
+    ----------
+    trace
+        The file.
+    finished
+        Cycle in which the last flit was received.
+    """
+
+    trace: str
+    finished: int
 
 
 class TrafficSweep(TypedDict):

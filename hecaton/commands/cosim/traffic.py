@@ -1,4 +1,4 @@
-"""``hecaton cosim traffic``: random traffic on a mesh of the generated routers."""
+"""``hecaton cosim traffic``: traffic on a mesh of the generated routers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from cosim.records.traffic import TrafficRecord
     from hecaton.terminal.json_keys import JsonObject
 
+CYCLES = 5000
+"""Cycles that are measured unless asked otherwise."""
+
+WARMUP = 1000
+"""Cycles before them."""
+
 app = typer.Typer()
 
 
@@ -29,8 +35,11 @@ def _json_object() -> JsonObject:
     from hecaton.results.simulation_objects import (
         CostOfFaults,
         CountedLinks,
+        TracedTraffic,
+        TrafficCounts,
         TrafficLink,
-        TrafficPoint,
+        TrafficOffer,
+        TrafficRate,
         TrafficSetting,
         TrafficSweep,
     )
@@ -39,11 +48,13 @@ def _json_object() -> JsonObject:
     return JsonObject(
         (TrafficSetting,),
         {
-            "--rate": (TrafficPoint,),
+            "--rate or --sweep": (TrafficOffer,),
+            "--rate": (TrafficRate, TrafficCounts),
             "--sweep": (TrafficSweep,),
+            "--trace": (TracedTraffic, TrafficCounts),
             "--links": (TrafficLink,),
-            "--links and --rate": (CountedLinks,),
-            "--flips or --stalls and --rate": (CostOfFaults,),
+            "--links, without --sweep": (CountedLinks,),
+            "--flips or --stalls, without --sweep": (CostOfFaults,),
         },
     )
 
@@ -52,6 +63,9 @@ def _json_object() -> JsonObject:
     app,
     examples=(
         "hecaton cosim traffic --mesh 4x4 --rate 0.3 --cycles 5000",
+        "hecaton cosim traffic --mesh 4x4 --rate 1 --pattern transpose --packet-flits 8 --sim cxxrtl",
+        "hecaton cosim traffic --mesh 1x8 --rate 1 --pattern hotspot --hotspot 7 --json",
+        "hecaton cosim traffic --mesh 2x2 --trace packets.csv",
         "hecaton cosim traffic --mesh 1x3 --rate 0.2 --cycles 500 -P nop.buffer_flits=2 --json",
         "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl -o latency.svg",
         "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --flips 1e-3 -P link.latency_seconds=5e-9",
@@ -67,6 +81,40 @@ def traffic(
         float | None,
         typer.Option("--rate", metavar="FLITS", help="Flits that a node generates per cycle, 0 to 1."),
     ] = None,
+    pattern: Annotated[
+        str,
+        typer.Option(
+            "--pattern",
+            metavar="uniform|transpose|bit-complement|tornado|neighbour|hotspot",
+            help="Where packets go. On R x C dies the die at row r and column c, counted from 0, sends: uniform, to a "
+            "random die; transpose, to die c R + r, by rows; bit-complement, to row R-1-r and column C-1-c; "
+            "tornado, to row r + ceil(R/2) - 1 mod R and column c + ceil(C/2) - 1 mod C; neighbour, to row r + 1 mod R "
+            "and column c + 1 mod C; hotspot, to one die.",
+        ),
+    ] = "uniform",
+    packet_flits: Annotated[
+        int,
+        typer.Option(
+            "--packet-flits", parser=integer(1, (1 << 16) - 1), metavar="N", help="Flits of each packet."
+        ),
+    ] = 1,
+    hotspot: Annotated[
+        int | None,
+        typer.Option(
+            "--hotspot",
+            parser=integer(0),
+            metavar="DIE",
+            help="Die that all send to with the pattern hotspot, numbered row by row; 0 if not given.",
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace",
+            metavar="FILE.csv",
+            help="Packets to send instead: a CSV file with the header source,target,cycle,flits.",
+        ),
+    ] = None,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Measure rates up to 1 instead of a single one.")
     ] = False,
@@ -76,13 +124,13 @@ def traffic(
     cycles: Annotated[
         int,
         typer.Option("--cycles", parser=integer(1, 1 << 24), metavar="N", help="Cycles that are measured."),
-    ] = 5000,
+    ] = CYCLES,
     warmup: Annotated[
         int,
         typer.Option(
             "--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before the measured ones."
         ),
-    ] = 1000,
+    ] = WARMUP,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
@@ -92,21 +140,31 @@ def traffic(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Send single flits from every die to dies drawn uniformly at random, itself included, and measure latency and
-    throughput; then wait until the network is empty, and count what is lost.
+    """Send packets from every die by a pattern, or those of a file, and measure latency and throughput; then wait until
+    the network is empty, and count what is lost.
 
     The configuration starts from the preset bench. Rates, offered load and throughput are in flits/node/cycle,
-    latencies in cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, or delivered to a wrong die,
-    or if a link is dead. With --flips or --stalls and one rate, the same traffic runs once more without faults, for
-    comparison.
+    latencies, of whole packets, in cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, out of
+    order, or delivered to a wrong die, or if a link is dead. With --flips or --stalls and no sweep, the same traffic
+    runs once more without faults, for comparison. A pattern by which every die would send to itself on the mesh is
+    refused.
     """
     from cosim.records.traffic import traffic_request
+    from cosim.records.traffic_packets import read_packets
     from cosim.run.traffic import prepare, saturation_rate, sweep_rates
     from hecaton.plots.figure import check_plot
 
     with Output(as_json) as out:
-        if sweep == (rate is not None):
-            raise ValueError("give either --rate FLITS or --sweep")
+        if sweep + (rate is not None) + (trace is not None) != 1:
+            raise ValueError("give one of --rate FLITS, --sweep and --trace FILE.csv")
+        if trace is not None:
+            settings = {"pattern": pattern != "uniform", "packet-flits": packet_flits != 1}
+            settings |= {"cycles": cycles != CYCLES, "warmup": warmup != WARMUP}
+            for name, changed in settings.items():
+                if changed:
+                    raise ValueError(f"--{name}: not with --trace, which says what is sent and when")
+        if hotspot is not None and pattern != "hotspot":
+            raise ValueError(f"--hotspot {hotspot}: needs --pattern hotspot")
         if output is not None:
             if not sweep:
                 raise ValueError(f"-o {output}: only --sweep has a plot")
@@ -114,19 +172,25 @@ def traffic(
         system = machine.load("bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         links = faults.of(system)
+        packets = None if trace is None else read_packets(trace, rows * cols)
+        rates = [rate or 0.0] if not sweep else sweep_rates(step)
         requests = [
             traffic_request(
                 rows=rows,
                 cols=cols,
                 nop=system.nop,
                 links=links,
+                pattern=pattern,
+                packet_flits=packet_flits,
+                hotspot=hotspot or 0,
+                trace=packets,
                 rate=offered,
                 cycles=cycles,
                 warmup=warmup,
                 seed=seed,
                 sim=sim,
             )
-            for offered in (sweep_rates(step) if rate is None else [rate])
+            for offered in rates
         ]
         if links is not None and (links.flips or links.stalls) and links.death is None and not sweep:
             ideal = links.model_copy(update={"flips": 0.0, "stalls": 0.0})
@@ -141,8 +205,6 @@ def traffic(
         first = records[0]
         data: dict[str, Any] = {
             "mesh": f"{rows}x{cols}",
-            "cycles": cycles,
-            "warmup": warmup,
             "seed": seed,
             "sim": sim,
             "simulator_version": first.simulator_version,
@@ -151,6 +213,11 @@ def traffic(
             "nop": system.nop.model_dump(),
             "zero_load_latency": first.zero_load_latency,
         }
+        if trace is not None:
+            data["trace"] = str(trace)
+            data["finished"] = first.finished
+        else:
+            data |= {"cycles": cycles, "warmup": warmup, "pattern": pattern, "packet_flits": packet_flits}
         if links is not None:
             data["link"] = links.model_dump()
         points = [_point(record) for record in records]
@@ -196,7 +263,7 @@ def _check(records: Sequence[TrafficRecord]) -> None:
             )
     wrong = sum(record.lost + record.misrouted + record.wrong for record in records)
     if wrong:
-        raise CheckFailed(f"{wrong} flits are lost, wrong, or came out at a wrong die")
+        raise CheckFailed(f"{wrong} flits are lost, wrong, out of order, or came out at a wrong die")
     if not all(record.same for record in records):
         raise CheckFailed("the flits received are not those sent: some are doubled, and as many lost")
 
@@ -204,10 +271,23 @@ def _check(records: Sequence[TrafficRecord]) -> None:
 def _point(record: TrafficRecord) -> dict[str, Any]:
     names = ("offered", "throughput", "latency_mean", "network_latency_mean", "generated", "received", "lost")
     return {
-        "rate": record.request.rate,
+        **({} if record.request.trace is not None else {"rate": record.request.rate}),
         **{name: getattr(record, name) for name in (*names, "misrouted", "wrong", "wall_seconds")},
+        "per_source": [source.model_dump() for source in record.per_source],
         **({} if record.links is None else {"links": record.links.model_dump()}),
     }
+
+
+def _fairness(sources: list[dict[str, Any]]) -> str:
+    """How even the throughput of the sources is."""
+    shares = [source["throughput"] for source in sources]
+    mean = sum(shares) / len(shares)
+    if not mean:
+        return "No flit was received in the measured cycles."
+    return (
+        f"Throughput of the sources: {min(shares):.4g} to {max(shares):.4g} flits/cycle, the least is "
+        f"{min(shares) / mean:.3g} of the mean."
+    )
 
 
 def _tables(data: dict[str, Any], points: list[dict[str, Any]]) -> RenderableType:
@@ -216,7 +296,7 @@ def _tables(data: dict[str, Any], points: list[dict[str, Any]]) -> RenderableTyp
     from hecaton.terminal.tables import columns
 
     names = [
-        "rate",
+        *([] if "trace" in data else ["rate"]),
         "offered",
         "throughput",
         "latency_mean",
@@ -225,20 +305,28 @@ def _tables(data: dict[str, Any], points: list[dict[str, Any]]) -> RenderableTyp
         "lost",
         "wrong",
     ]
-    title = f"{data['mesh']}, {data['cycles']} cycles, seed {data['seed']}, {data['sim']}: "
+    what = (
+        f"packets of {data['trace']}"
+        if "trace" in data
+        else f"{data['pattern']}, packets of {data['packet_flits']} flits, {data['cycles']} cycles"
+    )
+    title = f"{data['mesh']}, {what}, seed {data['seed']}, {data['sim']}: "
     title += f"latency at zero load {data['zero_load_latency']:.4g} cycles"
     shown = points if "points" in data else points[:1]
     parts: list[RenderableType] = [columns(shown, names, title=title)]
     if "link" in data:
         counted = ["sent", "replayed", "crc_errors", "flips", "stalls"]
         title = "Links: frames of {frame_bits} bits in {frame_cycles} cycles, latency {latency_cycles} cycles"
-        rows = [{"rate": point["rate"], **point["links"]} for point in shown]
-        parts.append(columns(rows, ["rate", *counted], title=title.format(**rows[0])))
+        rows = [{**point, **point["links"]} for point in shown]
+        rate = [] if "trace" in data else ["rate"]
+        parts.append(columns(rows, [*rate, *counted], title=title.format(**rows[0])))
     if "throughput_cost" in data:
         parts.append(
             f"Throughput without faults {data['throughput_without_faults']:.4g} flits/node/cycle: they cost "
             f"{100 * data['throughput_cost']:.3g}%."
         )
+    if "points" not in data:
+        parts.append(_fairness(points[0]["per_source"]))
     if "points" in data:
         parts.append(
             f"Throughput at full load {data['saturation_throughput']:.4g} flits/node/cycle; latency stays below three "
