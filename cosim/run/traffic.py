@@ -111,10 +111,11 @@ class PreparedTraffic:
         complete = measured > 0 and measured == sum(offer.packets for offer in offers)
         generated = total["generated"] if request.trace is None else offered
         cycles = self.job.last - self.job.first
+        measured_cycles = cycles if request.trace is None else counters.finished + 1
         return TrafficRecord(
             request=request,
             offered=offered / (nodes * cycles),
-            throughput=total["accepted"] / (nodes * cycles),
+            throughput=total["accepted"] / (nodes * measured_cycles),
             latency_mean=(total["received_time"] - sum(offer.time for offer in offers)) / measured
             if complete
             else None,
@@ -128,7 +129,9 @@ class PreparedTraffic:
             same=total["sent_sum"] % 2**64 == total["received_sum"] % 2**64,
             finished=counters.finished,
             per_source=tuple(
-                _source_traffic(source, offer, [row[source] for row in counters.sources], cycles)
+                _source_traffic(
+                    source, offer, [row[source] for row in counters.sources], cycles, measured_cycles
+                )
                 for source, offer in enumerate(offers)
             ),
             links=None if links is None else LinkTotals.count(links, nop, rows, cols, counters.links),
@@ -177,14 +180,17 @@ class _Offer(NamedTuple):
     time: int
 
 
-def _source_traffic(source: int, offer: _Offer, received: list[dict[str, int]], cycles: int) -> SourceTraffic:
-    """What ``source`` offered, and what all nodes ``received`` of it."""
+def _source_traffic(
+    source: int, offer: _Offer, received: list[dict[str, int]], cycles: int, measured_cycles: int
+) -> SourceTraffic:
+    """What ``source`` offered, and what all nodes ``received`` of it; packets come in ``cycles``, flits are received in
+    ``measured_cycles``."""
     total = {name: sum(node[name] for node in received) for name in SOURCE_COUNTERS}
     complete = 0 < offer.packets == total["measured"]
     return SourceTraffic(
         source=source,
         offered=offer.flits / cycles,
-        throughput=total["accepted"] / cycles,
+        throughput=total["accepted"] / measured_cycles,
         latency_mean=(total["received_time"] - offer.time) / offer.packets if complete else None,
     )
 

@@ -227,7 +227,7 @@ class TrafficPoint(TrafficRate, TrafficCounts):
 
 
 class TracedTraffic(TypedDict):
-    """Measured traffic of a file; all its packets are measured, from cycle 0 to the cycle of the last one.
+    """Measured traffic of a file; all its packets are measured.
 
     Attributes
     ----------
