@@ -5,7 +5,7 @@ for a die the bare CXXRTL model without Python (the upper reference). The packag
 adapters; a GEMM large enough to keep its arrays busy runs on what compiles the design. Time is from start to done, on a
 built model; the best run counts. Every result is compared with the golden model, and all have to take the same cycles.
 
-    python -m benchmarks.simulation [--quick] [--design NAME] [-o DIR] [--seed N]
+    python -m benchmarks.simulation [--quick] [--design NAME]... [-o DIR] [--seed N]
 """
 
 from __future__ import annotations
@@ -175,7 +175,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the operands")
     names = [f"{size}x{size}" for size in SIZES]
-    parser.add_argument("--design", choices=[*names, "package"], help="the only design; else all")
+    parser.add_argument(
+        "--design",
+        choices=[*names, "package"],
+        action="append",
+        help="this design, and no other that is not named as well; else all",
+    )
     options = parser.parse_args(arguments)
     quick, seed, only = options.quick, options.seed, options.design
     dies, package, matrices = _designs(quick=quick)
@@ -184,9 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with nullcontext() if quick else _empty_cache():
             for name, (die, matrix) in dies.items():
-                if only in (None, name):
+                if not only or name in only:
                     rows += _measure_die(die, matrix, seed=seed, quick=quick)
-            if only in (None, "package"):
+            if not only or "package" in only:
                 rows += _measure_package(package, matrices, seed=seed, quick=quick)
     except SimulationError as error:
         _say(f"error: {error}")
