@@ -33,7 +33,7 @@ def select(data: Any, path: str) -> list[Any]:
     """Values of ``data`` at ``path``.
 
     A path is made of keys joined by dots. ``*`` stands for all entries of a list or a mapping; ``rows[path=ours]``
-    for those entries of the list ``rows`` whose key ``path`` is ``ours``. Several filters select what meets all of them.
+    for those entries of the list ``rows`` whose key ``path`` is ``ours``. Several filters must all hold.
 
     Raises
     ------
