@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 
 @pytest.mark.parametrize(("rows", "cols"), [pytest.param(1, 1, marks=pytest.mark.slow), (4, 4)])
@@ -22,7 +22,7 @@ def test_a_package_is_written_with_its_file_list_and_map(rows: int, cols: int, t
         "-P",
         "die.cols=4",
     ]
-    done = hecaton("verilog", "--package", "-o", str(tmp_path), *sizes, "--json")
+    done = called("verilog", "--package", "-o", str(tmp_path), *sizes, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
     assert set(data) == documented_keys("verilog")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from cosim.records.collective import CollectiveRecord
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 
 def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
     records = tmp_path / "records"
-    done = hecaton(
+    done = called(
         *(
             "cosim",
             "collective",
@@ -47,7 +47,7 @@ def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
 
 
 def test_one_die_has_nothing_to_do_and_a_table(tmp_path: Path) -> None:
-    done = hecaton(
+    done = called(
         *("cosim", "collective", "--op", "all-gather", "--mesh", "1x1", "--flits", "3"),
         *("--records", str(tmp_path)),
     )

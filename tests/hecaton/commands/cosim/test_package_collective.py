@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 RUN = ("cosim", "collective", "--op", "all-gather", "--mesh", "1x2", "--flits", "3", "--package")
 SMALL = ("-P", "die.scratchpad_bytes=4096")
 
 
 def test_json_and_record(tmp_path: Path) -> None:
-    done = hecaton(*RUN, *SMALL, "--json", "--records", str(tmp_path))
+    done = called(*RUN, *SMALL, "--json", "--records", str(tmp_path))
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     assert set(data) == documented_keys("cosim collective", "--package")
