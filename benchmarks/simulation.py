@@ -35,7 +35,13 @@ __all__ = ["main"]
 SIZES = {4: 32, 8: 48, 16: 64}
 """Size of the array, and of the matrices that it multiplies: about 2000 cycles each."""
 QUICK_DIE = DieSpec(
-    rows=3, cols=2, dtype="int8", weight_bytes=256, activation_bytes=256, accumulator_bytes=256
+    rows=2,
+    cols=1,
+    dtype="int8",
+    weight_bytes=128,
+    activation_bytes=128,
+    accumulator_bytes=128,
+    scratchpad_bytes=2048,
 )
 """Small buffers: the stock path writes out every word of every memory, which takes it seconds for the usual size."""
 QUICK_MATRIX = 4
