@@ -28,11 +28,10 @@ INTEGERS = DIE.model_copy(update={"dtype": "int8"})
 MACRO = INTEGERS.model_copy(update={"sram": "macro"})
 
 KINDS = (
-    "die",
     "macro die",
     "die with engine and vector unit",
     "package",
-    pytest.param("die with all lanes", marks=pytest.mark.slow),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("die", "die with all lanes")),
 )
 """The kinds of output. Those of integers take half the time; bf16 dies have the other units, with few lanes or all."""
 
