@@ -83,6 +83,7 @@ def _tables(record: VectorRecord, provenance: Mapping[str, object]) -> Renderabl
     return pairs(
         {
             "lanes": f"{record.lanes}, {record.function_lanes} with functions",
+            "blocks": f"{record.blocks} of {record.block_rows} rows, {record.buffers} buffers of each input and output",
             "passes": record.passes,
             "mismatches": record.mismatches,
             "cycles": f"{record.cycles} (predicted {record.predicted_cycles})",
