@@ -31,7 +31,7 @@ from rtl.emit.emitter import emit
 __all__ = ["die_of", "growth", "main"]
 
 SIZES = (8, 16, 32, 64, 128)
-QUICK_SIZES = (2, 3)
+QUICK_SIZES = (2, 4)
 BASELINE_SECONDS: float | None = 60.0
 """Most seconds that the baseline is given for a size; None for any number."""
 BASELINE, OURS = "stock Amaranth", "hecaton"

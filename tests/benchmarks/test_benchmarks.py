@@ -102,8 +102,8 @@ def test_generation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert [(row["array"], row["path"]) for row in rows] == [
         ("2x2", "stock Amaranth"),
         ("2x2", "hecaton"),
-        ("3x3", "stock Amaranth"),
-        ("3x3", "hecaton"),
+        ("4x4", "stock Amaranth"),
+        ("4x4", "hecaton"),
     ]
     assert isinstance(about["growth"], float)
     ours = [row for row in rows if row["path"] == "hecaton"]
