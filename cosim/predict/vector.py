@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from chiplet.graph.pass_cycles import pass_cycles
+from chiplet.machine.pipelining import SRAM_LATENCY
+from chiplet.machine.queue_depths import OPERAND_WORDS_SPARE
 from chiplet.machine.specs import DieSpec, MemorySpec, function_lanes, vector_lanes
 from chiplet.machine.terms import DieTerms
 from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES, VectorSpec
@@ -26,7 +28,7 @@ __all__ = ["least_vector_cycles", "predict_vector"]
 
 VECTOR_POST = 1
 """Cycles from the end of a pass to what it posts."""
-OPERAND_WORDS = 4
+OPERAND_WORDS = SRAM_LATENCY + OPERAND_WORDS_SPARE
 """Words of an operand that have been read, or are on their way, and not been used up."""
 RESULT_WORDS = 2
 """Words of results, and as many of rows' values, that wait for the write port."""

@@ -9,6 +9,7 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import SystemSpec, flits_per_word
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
@@ -104,6 +105,8 @@ class Package(Block):
         Without link adapters: routers are connected to routers, which simulates faster.
     vector : bool
         With the vector units of the dies; without them it simulates faster.
+    pipelining : Pipelining
+        As for :class:`rtl.die.die.Die`, the same for all dies.
 
     Members
     -------
@@ -124,7 +127,15 @@ class Package(Block):
         whole number of flits, or the links cannot be made.
     """
 
-    def __init__(self, *, system: SystemSpec, direct: bool = False, vector: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        system: SystemSpec,
+        direct: bool = False,
+        vector: bool = False,
+        pipelining: Pipelining = DEFAULT_PIPELINING,
+    ) -> None:
+        self._pipelining = pipelining
         self._system = system
         self._vector = system.vector if vector else None
         package, nop, memory = system.package, system.nop, system.memory
@@ -196,6 +207,7 @@ class Package(Block):
                     nop=system.nop,
                     link=self._link,
                     vector=self._vector,
+                    pipelining=self._pipelining,
                 )
                 place(m, platform, _die_name(row, col), die)
                 west = package.io_side(col) == "west"
