@@ -148,7 +148,7 @@ class ChunkReader(Block):
         place(m, platform, "words", words)
         coming, kind = taken, Cat(count, last_word)
         for n in reversed(range(self._latency)):
-            name = f"{n}_coming" if n else "coming"
+            name = f"coming_{n}" if n else "coming"
             comes, its_kind = Signal(name=name), Signal(len(count) + 1, name=f"{name}_kind")
             m.d.sync += [comes.eq(coming), its_kind.eq(kind)]
             coming, kind = comes, its_kind
