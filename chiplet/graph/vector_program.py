@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from chiplet.graph.vector_pass import (
@@ -102,6 +103,11 @@ class ProgramPass:
         return tuple(name for name in (self.y, self.row) if name is not None)
 
     @property
+    def over_rows(self) -> bool:
+        """Whether it leaves a sum or a maximum over all rows."""
+        return self.statistics and self.reduction != "none"
+
+    @property
     def operations(self) -> int:
         """Arithmetic operations for each element; a function counts as one."""
         return sum(choice != "none" for choice in (self.op1, self.function, self.op2, self.reduction))
@@ -147,6 +153,49 @@ class VectorProgram:
     def constants(self) -> tuple[str, ...]:
         """Names of the inputs of one value."""
         return tuple(name for name in self.inputs if self.tensors[name].spread == "value")
+
+    @cached_property
+    def total_passes(self) -> tuple[ProgramPass, ...]:
+        """The last passes, which leave sums or maxima over all rows."""
+        first = len(self.passes)
+        while first > 1 and self.passes[first - 1].over_rows:
+            first -= 1
+        return self.passes[first:]
+
+    @property
+    def block_passes(self) -> tuple[ProgramPass, ...]:
+        """The passes before them; rows do not depend on each other there if :attr:`rows_apart`."""
+        return self.passes[: len(self.passes) - len(self.total_passes)]
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether a block of rows after the other may be computed, up to ``total_passes``."""
+        return not any(step.over_rows for step in self.block_passes)
+
+    @property
+    def kept_whole(self) -> tuple[str, ...]:
+        """Names of the values of rows that are needed of all rows at a time, in the order of their use."""
+        names = [name for step in self.total_passes for name in (*step.operands.values(), *step.results)]
+        return tuple(name for name in dict.fromkeys(names) if self.tensors[name].rows == "rows")
+
+    def last_written(self, number: int) -> list[str]:
+        """Names of the outputs that pass ``number`` writes, and none behind it."""
+        later = {name for step in self.passes[number + 1 :] for name in step.results}
+        return [name for name in self.passes[number].results if name in self.outputs and name not in later]
+
+    @property
+    def input_uses(self) -> dict[str, tuple[int, int]]:
+        """Numbers of the first and of the last of ``block_passes`` that use an input, in the order of their first use.
+
+        What ``total_passes`` use counts as used by the last one.
+        """
+        uses: dict[str, tuple[int, int]] = {}
+        for number, step in enumerate(self.passes):
+            place = min(number, len(self.block_passes) - 1)
+            for name in (*step.operands.values(), *step.results):
+                if name in self.inputs:
+                    uses[name] = uses.get(name, (place, place))[0], place
+        return uses
 
     def operation(self, step: ProgramPass, *, causal: bool) -> VectorPass:
         """The pass ``step`` as the vector unit knows it.

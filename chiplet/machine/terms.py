@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from chiplet.machine.base import StrictModel
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.specs import DieSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 
@@ -36,7 +37,7 @@ class GemmTerms(StrictModel):
     ``drain_per_row`` R P + ``drain_per_col`` C + ``drain_per_stage`` P cycles, the accumulator adder included.
     """
 
-    constant: Annotated[float, Field(description="cycles of every GEMM")] = -1.0
+    constant: Annotated[float, Field(description="cycles of every GEMM")] = MULTIPLIER_STAGES - 2.0
     fill_per_row: Annotated[
         float, Field(description="cycles for each array row while the first weights enter")
     ] = 1.0
@@ -115,7 +116,7 @@ class DieTerms(StrictModel):
     ] = 1.0
     scratchpad_read: Annotated[
         float, Field(description="cycles from the read of a word of the scratchpad to its use")
-    ] = 1.0
+    ] = float(SRAM_LATENCY)
     feed_post: Annotated[
         float,
         Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED"),
@@ -125,7 +126,7 @@ class DieTerms(StrictModel):
     ] = 1.0
     operand_read: Annotated[
         float, Field(description="cycles from the read of an operand row to the array")
-    ] = 2.0
+    ] = SRAM_LATENCY + 1.0
     handover: Annotated[
         float, Field(description="least cycles from the first weights of a command to its first activations")
     ] = 2.0
@@ -137,7 +138,7 @@ class DieTerms(StrictModel):
     ] = 1.0
     drain_read: Annotated[
         float, Field(description="cycles from the read of a row of sums to its place in words")
-    ] = 2.0
+    ] = SRAM_LATENCY + 1.0
     drain_post: Annotated[
         float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0

@@ -41,6 +41,8 @@ __all__ = [
 
 DONE = 2
 DEAD_BIT = 4
+MOST_COUNTED = 512 * 512
+"""What a counter can grow by in a cycle: the multiply-adds of the largest array."""
 
 
 def clear(dut: Any, inputs: Iterable[str]) -> None:
@@ -79,14 +81,25 @@ async def write_register(dut: Any, address: int, value: int) -> None:
 
 async def read_register(dut: Any, address: int) -> int:
     """Read a register of the die."""
-    dut.host_address.value = address
-    dut.host_read.value = 1
-    await RisingEdge(dut.clk)
-    dut.host_read.value = 0
-    await ReadOnly()
-    value: int = dut.host_read_data.value.to_unsigned()
-    await RisingEdge(dut.clk)
+    (value,) = await read_registers(dut, [address])
     return value
+
+
+async def read_registers(dut: Any, addresses: Sequence[int]) -> list[int]:
+    """Read registers of the die, one a cycle: most cycles of a short run are reads of its counters."""
+    values: list[int] = []
+    dut.host_read.value = 1
+    dut.host_address.value = addresses[0]
+    for following in (*addresses[1:], None):
+        await RisingEdge(dut.clk)
+        if following is None:
+            dut.host_read.value = 0
+        else:
+            dut.host_address.value = following
+        await ReadOnly()
+        values.append(dut.host_read_data.value.to_unsigned())
+    await RisingEdge(dut.clk)
+    return values
 
 
 async def set_limits(dut: Any, *, memory_words: int, most_cycles: int) -> None:
@@ -122,13 +135,18 @@ async def failure_of(dut: Any, most_cycles: int) -> str | None:
 
 
 async def read_counters(dut: Any, *, engine: bool = False) -> dict[str, int]:
-    """Every counter of the die, those of the engine included if it has one."""
-    counters = {}
-    for name in (*COUNTERS, *(ENGINE_COUNTERS if engine else ())):
-        low = await read_register(dut, counter_address(name))
-        high = await read_register(dut, counter_address(name) + 1)
-        counters[name] = high << 32 | low
-    return counters
+    """Every counter of the die, those of the engine included if it has one.
+
+    Upper words are read only after so many cycles that one of them can be other than 0.
+    """
+    names = (*COUNTERS, *(ENGINE_COUNTERS if engine else ()))
+    addresses = [counter_address(name) for name in names]
+    low, high = await read_registers(dut, [counter_address("cycles"), counter_address("cycles") + 1])
+    lower = await read_registers(dut, addresses)
+    upper = [0] * len(names)
+    if (high << 32 | low) * MOST_COUNTED >= 1 << 32:
+        upper = await read_registers(dut, [address + 1 for address in addresses])
+    return {name: high << 32 | low for name, low, high in zip(names, lower, upper, strict=True)}
 
 
 async def read_selected(

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 
-from chiplet.machine.queue_depths import COMMAND_READS, COMMANDS_AHEAD
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
+from chiplet.machine.queue_depths import (
+    COMMAND_READS,
+    COMMANDS_AHEAD,
+    COMMANDS_SPARE,
+    COMMANDS_SUMMED,
+    ROWS_SPARE,
+    WORDS_SPARE,
+)
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, SemaphoreTokens, Stage, Unit
@@ -33,16 +41,12 @@ __all__ = ["DieTimes", "Timeline", "predict"]
 
 LOADS_UNDER_WAY = 4
 """Commands of the load unit whose words have not all come."""
-COMMANDS_READ = 4
+COMMANDS_READ = SRAM_LATENCY + COMMANDS_SPARE
 """Commands of a unit whose words are being read from the scratchpad, and wait for their use."""
-WORDS_READ = 3
+WORDS_READ = SRAM_LATENCY + WORDS_SPARE
 """Words that a unit has read from the scratchpad, and not used."""
-COMMANDS_SUMMED = 4
-"""GEMMs whose activations have begun, and whose sums have not all left the array."""
 DRAINS_UNDER_WAY = 3
 """Commands of the drain unit whose rows have been asked for, or some of them."""
-DRAIN_ROWS_AHEAD = 4
-"""Rows of sums that the drain unit has asked for, and not put into words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,7 @@ class DieTimes:
         self.reads_in_flight = BoundedQueue(clock, COMMAND_READS)
         self.load_under_way = BoundedQueue(clock, LOADS_UNDER_WAY)
         self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
-        self.drained_rows = BoundedQueue(clock, DRAIN_ROWS_AHEAD, terms.drain_read)
+        self.drained_rows = BoundedQueue(clock, SRAM_LATENCY + ROWS_SPARE, terms.drain_read)
         self.sum_reads = SumReads(die.cols)
         self.array_first: float | None = None
         self.array_end = self.feed_end = self.last_end = 0.0
@@ -302,7 +306,8 @@ class DieTimes:
                 # The weights of the next panel follow as soon as the last tile of this one has begun.
                 weights_free = start + (tiles - 1) * period
                 stream_end = start + tiles * period
-                down = terms.operand_read + terms.gemm.drain_per_row * die.rows * die.stages
+                down = terms.operand_read + MULTIPLIER_STAGES - SRAM_LATENCY
+                down += terms.gemm.drain_per_row * die.rows * die.stages
                 self.sum_reads.panels.append(
                     PanelReads(
                         start=round(start + down),

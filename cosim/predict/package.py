@@ -26,8 +26,10 @@ from rtl.interface.isa import Opcode, Side
 __all__ = ["PackageTimes", "predict_package"]
 
 _OPPOSITE = {Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH, Side.EAST: Side.WEST, Side.WEST: Side.EAST}
-PLANE_STAGES = 3
-"""Cycles that a request, or its answer, spends at both ends of the memory plane, besides its links."""
+READ_CYCLES = 1
+"""Cycles of a read and its word at the ends of the memory plane, besides links and flits."""
+WRITTEN_CYCLES = 7
+"""Cycles from the last write to its answer at the die, besides links and flits."""
 LINK_WORDS = 4
 """Words on their way between two engines, before the sender has to wait."""
 
@@ -80,12 +82,14 @@ def predict_package(
     dies, ways = [], []
     for number, (program, io_die) in enumerate(zip(programs, io_dies, strict=True)):
         row, col = divmod(number, system.package.cols)
-        side = io_place(system.package, row, col).side
-        links_on_the_way = io_links(system.package, row, col, side)
-        ways.append(2 * (links_on_the_way * hop + PLANE_STAGES) + flits)
+        links_on_the_way = io_links(system.package, row, col, io_place(system.package, row, col).side)
+        way = 2 * links_on_the_way * hop + flits
+        ways.append(way + WRITTEN_CYCLES)
         port = MemoryPortTimes(
             clock,
-            system.memory.model_copy(update={"latency_cycles": system.memory.latency_cycles + ways[-1]}),
+            system.memory.model_copy(
+                update={"latency_cycles": system.memory.latency_cycles + way + READ_CYCLES}
+            ),
             terms,
             interval,
             word_cycles=flits * sharing[io_die],

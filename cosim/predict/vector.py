@@ -6,10 +6,13 @@ its results wait for the write port.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from chiplet.graph.pass_cycles import pass_cycles
+from chiplet.machine.pipelining import SRAM_LATENCY
+from chiplet.machine.queue_depths import OPERAND_WORDS_SPARE
 from chiplet.machine.specs import DieSpec, MemorySpec, function_lanes, vector_lanes
 from chiplet.machine.terms import DieTerms
 from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES, VectorSpec
@@ -17,14 +20,15 @@ from cosim.predict.clock import BoundedQueue, Clock, Unit, Waiting
 from cosim.predict.die import DieTimes
 from cosim.predict.ports import ScratchpadReader, ScratchpadWriter, bench_memory_port
 from cosim.program.command import Command
+from cosim.program.vector.die_vector_program import DieVectorProgram
 from rtl.interface.isa import Opcode
 from rtl.interface.vector_operations import FirstOp, Function, Reduction, SecondOp, Spread
 
-__all__ = ["predict_vector"]
+__all__ = ["least_vector_cycles", "predict_vector"]
 
 VECTOR_POST = 1
 """Cycles from the end of a pass to what it posts."""
-OPERAND_WORDS = 4
+OPERAND_WORDS = SRAM_LATENCY + OPERAND_WORDS_SPARE
 """Words of an operand that have been read, or are on their way, and not been used up."""
 RESULT_WORDS = 2
 """Words of results, and as many of rows' values, that wait for the write port."""
@@ -57,6 +61,42 @@ def predict_vector(
     )
     clock.run()
     return machine.end
+
+
+def least_vector_cycles(
+    made: DieVectorProgram, die: DieSpec, memory: MemorySpec, *, vector: VectorSpec, interval: int = 1
+) -> int:
+    """Return cycles that no prediction goes below, from one look at each command.
+
+    Each command takes at least the cycles of its words or of its pass, and begins when the commands that it waits for
+    have ended. The memory port takes a request every ``interval`` cycles, fetch included.
+    """
+    sizes = {
+        "lanes": vector_lanes(vector, memory),
+        "function_lanes": function_lanes(vector, memory),
+        "word_bytes": memory.word_bytes,
+        "stages": die.stages,
+    }
+    passes = iter(made.passes)
+    free: defaultdict[Opcode, int] = defaultdict(int)
+    posts: defaultdict[int, deque[int]] = defaultdict(
+        deque
+    )  # a semaphore has one unit that posts and one that waits
+    requests = len(made.commands) * memory.command_words
+    for command in made.commands:
+        fields = command.fields
+        if command.opcode == Opcode.VECTOR:
+            work, rows, cols = next(passes)
+            cycles = int(pass_cycles(work, rows=rows, cols=cols, **sizes))
+        else:
+            cycles = fields["rows"] * fields["words"] * interval
+            requests += fields["rows"] * fields["words"]
+        waits = (fields.get(name, 0) for name in ("wait_0", "wait_1"))
+        end = max(free[command.opcode], *(posts[wait].popleft() if wait else 0 for wait in waits)) + cycles
+        free[command.opcode] = end
+        for name in ("post_0", "post_1"):
+            posts[fields.get(name, 0)].append(end)
+    return max(*free.values(), (requests - 1) * interval)
 
 
 @dataclass

@@ -56,8 +56,10 @@ class VectorRecord(Record):
         Of the request.
     lanes, function_lanes
         Of the vector unit.
+    blocks, block_rows, buffers
+        Blocks of rows, rows of one, and places of each input and output in the scratchpad that blocks take in turn.
     passes
-        Passes of the program.
+        Passes of all blocks.
     cycles
         From start to done.
     vector_cycles
@@ -82,6 +84,9 @@ class VectorRecord(Record):
     cols: int
     lanes: int
     function_lanes: int
+    blocks: int
+    block_rows: int
+    buffers: int
     passes: int
     cycles: int
     vector_cycles: int

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +17,10 @@ from cosim.backends.base import Backend
 from cosim.backends.registry import backend
 from cosim.golden.vector_program import Tensors, random_inputs, run_vector_program
 from cosim.observe.observation import NOTHING, Observation
-from cosim.predict.vector import predict_vector
-from cosim.program.vector import DieVectorProgram, schedule_vector
+from cosim.predict.vector import least_vector_cycles, predict_vector
+from cosim.program.vector.die_vector_program import DieVectorProgram
+from cosim.program.vector.row_blocks import row_blocks, schedule_vector
+from cosim.program.vector.tensor_places import RowBlocks
 from cosim.records.vector import VectorRecord, VectorRequest
 from cosim.run.die import DieRun
 from cosim.run.simulation import Progress
@@ -88,14 +93,13 @@ class PreparedVector:
         """
         request, made = self.request, self.made
         die, memory = request.die, request.memory
-        word = memory.word_bytes
         run = self.die_run
         run.check()
         lanes = vector_lanes(request.vector, memory)
         rate: dict[str, int] = {
             "lanes": lanes,
             "function_lanes": function_lanes(request.vector, memory),
-            "word_bytes": word,
+            "word_bytes": memory.word_bytes,
         }
         passes = list(made.passes)
         inputs = self.inputs()
@@ -120,7 +124,7 @@ class PreparedVector:
 
         simulated = run.simulate(
             self.simulator,
-            made.images(inputs, word_bytes=word),
+            made.images(inputs),
             predicted=predicted,
             # Random stalls delay requests and words, each by so much in the mean.
             most_cycles=int(4 * predicted / (1 - request.stall) ** 2) + 10_000,
@@ -130,7 +134,7 @@ class PreparedVector:
         )
 
         counters, result = simulated.outcome
-        values, undefined = (made.outputs(image, expected, word_bytes=word) for image in result)
+        values, undefined = (made.outputs(image, expected) for image in result)
         differ = [(values[name] != bits) | (undefined[name] != 0) for name, bits in expected.items()]
         return VectorRecord(
             request=request,
@@ -139,6 +143,9 @@ class PreparedVector:
             cols=request.cols,
             lanes=lanes,
             function_lanes=rate["function_lanes"],
+            blocks=made.block_count,
+            block_rows=made.blocks.rows,
+            buffers=made.blocks.buffers,
             passes=len(passes),
             cycles=counters["cycles"],
             vector_cycles=counters["vector_busy"] - counters["vector_stall_semaphore"],
@@ -153,6 +160,41 @@ class PreparedVector:
             seed=request.seed,
             **simulated.provenance,
         )
+
+
+NOT_PREDICTED: dict[str, Any] = {"seed": 0, "stall": 0.0, "operands": "normal", "sim": ""}
+"""What the blocks of a request do not depend on."""
+
+
+@lru_cache(maxsize=64)
+def _fastest_blocks(request: VectorRequest) -> RowBlocks:
+    """The blocks of rows with the fewest predicted cycles among those that fit.
+
+    A larger scratchpad has more to choose from, so it never takes more cycles.
+    """
+    die, memory, vector, interval = request.die, request.memory, request.vector, request.interval
+    program = vector_program(request.program, lines=request.lines)
+    ways = []
+    for blocks in row_blocks(die, memory, program, rows=request.rows, cols=request.cols):
+        made = schedule_vector(
+            die,
+            memory,
+            program,
+            rows=request.rows,
+            cols=request.cols,
+            causal=request.causal,
+            blocks=blocks,
+        )
+        ways.append((least_vector_cycles(made, die, memory, vector=vector, interval=interval), made))
+    ways.sort(key=lambda way: way[0])
+    best, fewest = ways[0][1], inf
+    for least, made in ways:
+        if least >= fewest:
+            break
+        cycles = predict_vector(made.commands, die, memory, DieTerms(), vector=vector, interval=interval)
+        if cycles < fewest:
+            best, fewest = made, cycles
+    return best.blocks
 
 
 def prepare(
@@ -175,7 +217,13 @@ def prepare(
         raise ValueError(f"vector program {request.program} joins no parts: lines must be 1")
     function_lanes(request.vector, request.memory)
     made = schedule_vector(
-        request.die, request.memory, program, rows=request.rows, cols=request.cols, causal=request.causal
+        request.die,
+        request.memory,
+        program,
+        rows=request.rows,
+        cols=request.cols,
+        causal=request.causal,
+        blocks=_fastest_blocks(request.model_copy(update=NOT_PREDICTED)),
     )
     return PreparedVector(
         request=request,

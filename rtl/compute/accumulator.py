@@ -5,16 +5,17 @@ even and odd addresses in two SRAMs. The array uses ascending addresses, so the 
 units that read sums out of the buffer or write them into it.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import Dtype
 from rtl.block import Block, Bundle, place
 from rtl.compute.mac import Adder
 from rtl.lib.delay import Delay
-from rtl.lib.sram import Sram
+from rtl.lib.sram import Sram, with_latency
 
 __all__ = [
     "AccumulatorBuffer",
@@ -25,14 +26,14 @@ __all__ = [
 ]
 
 
-def accumulate_layout(depth: int) -> data.StructLayout:
-    """Control that travels along the columns with a row of sums, one cycle ahead of them."""
+def accumulate_layout(depth: int, sram_latency: int = SRAM_LATENCY) -> data.StructLayout:
+    """Control that travels along the columns with a row of sums, ``sram_latency`` cycles ahead of them."""
     return data.StructLayout(
         {
             "valid": 1,
             "first": 1,  # the sums replace what is stored
             "near": 1,  # the stored sum is the one that leaves the adder now
-            "far": 1,  # the stored sum left the adder a cycle ago, and is not readable yet
+            "far": sram_latency,  # bit n: it left the adder n + 1 cycles ago, and could not be read
             "panel_end": 1,
             "command_end": 1,
             "address": ceil_log2(depth),
@@ -49,7 +50,8 @@ class AccumulatorReadPort(Bundle):
         A row is asked for in a cycle in which valid and ready are high: in each one while the array is still, in every
         other one while it adds to ascending addresses.
     come : In(1), sums : In(cols * 32)
-        A row has come: for this one cycle. Two cycles after it was asked for at the earliest, in order.
+        A row has come: for this one cycle. ``sram_latency`` + 1 cycles after it was asked for at the earliest, in
+        order.
     """
 
     def __init__(self, *, cols: int, depth: int) -> None:
@@ -92,18 +94,21 @@ class AccumulatorColumn(Block):
         Sums in the column, even.
     macro : bool
         SRAMs as black boxes.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
-    control_in, control_out : accumulate_layout(depth), as plain bits
-        ``control_in`` comes a cycle before its sum; ``control_out`` is the same one cycle later, for the next column.
+    control_in, control_out : accumulate_layout(depth, sram_latency), as plain bits
+        ``control_in`` comes ``sram_latency`` cycles before its sum; ``control_out`` is the same one cycle later, for
+        the next column.
     psum : In(32)
         Sum of one tile, from the array.
     read_start, read_address : In
         Read one sum; the address holds while ``read_waits``.
     read_waits : Out(1)
         High from the cycle after ``read_start`` while the SRAM serves the array. When it is low, ``read_sum`` is there
-        in the next cycle.
+        ``sram_latency`` cycles later.
     read_sum : Out(32)
         The sum read last.
     write_asked, write_address, write_sum : In; written : Out(1)
@@ -117,11 +122,20 @@ class AccumulatorColumn(Block):
         If ``depth`` is not an even number of at least 2.
     """
 
-    def __init__(self, *, dtype: Dtype, stages: int, depth: int, macro: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        dtype: Dtype,
+        stages: int,
+        depth: int,
+        macro: bool = False,
+        sram_latency: int = SRAM_LATENCY,
+    ) -> None:
         if depth < 2 or depth % 2:
             raise ValueError(f"depth must be an even number of at least 2, not {depth}")
         self._dtype, self._stages, self._depth, self._macro = dtype, stages, depth, macro
-        self._layout = accumulate_layout(depth)
+        self._latency = sram_latency
+        self._layout = accumulate_layout(depth, sram_latency)
         super().__init__(
             {
                 "control_in": In(self._layout.size),
@@ -141,15 +155,23 @@ class AccumulatorColumn(Block):
 
     @property
     def block_name(self) -> str:
-        return f"accumulator_column_{self._depth}_{self._dtype}_p{self._stages}"
+        return with_latency(f"accumulator_column_{self._depth}_{self._dtype}_p{self._stages}", self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         stages = self._stages
         control = self._layout(self.control_in)
         adding = Signal(self._layout)
-        m.d.sync += adding.eq(self.control_in)
-        m.d.comb += self.control_out.eq(adding)
+        travelling: Value = self.control_in
+        for cycle in range(1, self._latency):
+            later = Signal(self._layout.size, name=f"control_{cycle}")
+            m.d.sync += later.eq(travelling)
+            travelling = later
+            if cycle == 1:
+                m.d.comb += self.control_out.eq(later)
+        m.d.sync += adding.eq(travelling)
+        if self._latency == 1:
+            m.d.comb += self.control_out.eq(adding)
 
         # Reads of the array come first; another one takes the SRAM that the array does not read.
         reads = Signal()
@@ -161,10 +183,17 @@ class AccumulatorColumn(Block):
             reads.eq(control.valid & ~control.first),
             grant.eq((self.read_start | self.read_waits) & ~(reads & (array_odd == read_odd))),
         ]
+        granted: Value = grant
+        granted_odd: Value = read_odd
+        for cycle in range(1, self._latency):
+            comes = Signal(name=f"granted_{cycle}")
+            comes_odd = Signal(name=f"granted_odd_{cycle}")
+            m.d.sync += [comes.eq(granted), comes_odd.eq(granted_odd)]
+            granted, granted_odd = comes, comes_odd
         m.d.sync += [
             self.read_waits.eq((self.read_start | self.read_waits) & ~grant),
-            captured.eq(grant),
-            captured_odd.eq(read_odd),
+            captured.eq(granted),
+            captured_odd.eq(granted_odd),
         ]
 
         adder = Adder(dtype=self._dtype, stages=stages)
@@ -184,7 +213,7 @@ class AccumulatorColumn(Block):
 
         read_data = []
         for odd, name in ((0, "even"), (1, "odd")):
-            sram = Sram(width=32, depth=self._depth // 2, macro=self._macro)
+            sram = Sram(width=32, depth=self._depth // 2, macro=self._macro, sram_latency=self._latency)
             place(m, platform, name, sram)
             array_reads = Signal(name=f"array_reads_{name}")
             array_writes = Signal(name=f"array_writes_{name}")
@@ -200,12 +229,21 @@ class AccumulatorColumn(Block):
             ]
             read_data.append(sram.read_data)
 
-        written = Signal(32, reset_less=True)
         stored = Signal(32)
-        m.d.sync += written.eq(adder.o)
+        m.d.comb += stored.eq(Mux(adding.address[0], read_data[1], read_data[0]))
+        # The sum that left the adder last is the one that counts.
+        ways = []
+        sum_before: Value = adder.o
+        for cycle in range(self._latency):
+            written = Signal(32, name=f"written_{cycle}" if cycle else "written", reset_less=True)
+            m.d.sync += written.eq(sum_before)
+            ways.append((adding.far[cycle], written))
+            sum_before = written
+        old: Value = stored
+        for far, written in reversed(ways):
+            old = Mux(far, written, old)
         m.d.comb += [
-            stored.eq(Mux(adding.address[0], read_data[1], read_data[0])),
-            adder.a.eq(Mux(adding.first, 0, Mux(adding.near, adder.o, Mux(adding.far, written, stored)))),
+            adder.a.eq(Mux(adding.first, 0, Mux(adding.near, adder.o, old))),
             adder.b.eq(self.psum),
         ]
         with m.If(captured):
@@ -220,13 +258,13 @@ class AccumulatorBuffer(Block):
     ----------
     cols : int
         Columns of the array.
-    dtype, stages, depth, macro
+    dtype, stages, depth, macro, sram_latency
         As for :class:`AccumulatorColumn`.
 
     Members
     -------
     control : In
-        For column 0, a cycle before its sum.
+        For column 0, ``sram_latency`` cycles before its sum.
     psum : In(cols * 32)
         From the array, column c a cycle later than column c - 1.
     result, panel_end, command_end : Out(1)
@@ -236,9 +274,19 @@ class AccumulatorBuffer(Block):
         Rows of sums; not for addresses that the array adds to meanwhile.
     """
 
-    def __init__(self, *, cols: int, dtype: Dtype, stages: int, depth: int, macro: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        cols: int,
+        dtype: Dtype,
+        stages: int,
+        depth: int,
+        macro: bool = False,
+        sram_latency: int = SRAM_LATENCY,
+    ) -> None:
         self._cols, self._dtype, self._stages, self._depth, self._macro = cols, dtype, stages, depth, macro
-        self._layout = accumulate_layout(depth)
+        self._latency = sram_latency
+        self._layout = accumulate_layout(depth, sram_latency)
         super().__init__(
             {
                 "control": In(self._layout.size),
@@ -253,7 +301,8 @@ class AccumulatorBuffer(Block):
 
     @property
     def block_name(self) -> str:
-        return f"accumulator_{self._cols}x{self._depth}_{self._dtype}_p{self._stages}"
+        name = f"accumulator_{self._cols}x{self._depth}_{self._dtype}_p{self._stages}"
+        return with_latency(name, self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -265,7 +314,11 @@ class AccumulatorBuffer(Block):
         held = Signal.like(self.read.address)
         for c in range(self._cols):
             column = AccumulatorColumn(
-                dtype=self._dtype, stages=self._stages, depth=self._depth, macro=self._macro
+                dtype=self._dtype,
+                stages=self._stages,
+                depth=self._depth,
+                macro=self._macro,
+                sram_latency=self._latency,
             )
             place(m, platform, f"column_{c}", column)
             m.d.comb += [
@@ -289,16 +342,23 @@ class AccumulatorBuffer(Block):
             self.read.sums.eq(Cat(sums)),
             self.write.ready.eq(Cat(written).all()),
         ]
+        comes: Value = asked & self.read.ready
+        for cycle in range(1, self._latency):
+            later = Signal(name=f"comes_{cycle}")
+            m.d.sync += later.eq(comes)
+            comes = later
         m.d.sync += [
             held.eq(address),
             asked.eq(start | (asked & ~self.read.ready)),
-            self.read.come.eq(asked & self.read.ready),
+            self.read.come.eq(comes),
         ]
 
-        # The last column adds now; its sum leaves the adder after P cycles and can be read a cycle later.
+        # The last column adds now, or as many cycles later as a read takes longer than one; its sum leaves the adder
+        # after P cycles and can be read a cycle later.
         last = self._layout(control)
-        result = Delay(width=1, cycles=self._stages, reset_less=False)
-        ends = Delay(width=2, cycles=self._stages, reset_less=False)
+        leaves = self._stages + self._latency - 1
+        result = Delay(width=1, cycles=leaves, reset_less=False)
+        ends = Delay(width=2, cycles=leaves, reset_less=False)
         place(m, platform, "result_delay", result)
         place(m, platform, "end_delay", ends)
         m.d.comb += [

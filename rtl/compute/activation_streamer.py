@@ -5,14 +5,18 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
+from chiplet.machine.queue_depths import COMMANDS_SUMMED
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import accumulate_layout
-from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort, last_address
+from rtl.compute.mac import with_multiplier
+from rtl.compute.operand_buffer import OperandReadPort, last_address, vector_latency
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
 from rtl.interface.semaphore_port import semaphore_mask
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 
 __all__ = ["ActivationStreamer"]
 
@@ -24,6 +28,15 @@ class ActivationStreamer(Block):
 
     A tile takes max(m, R, P) cycles: m for its activations, at least R so that the next weights can follow, at
     least P so that two sums for one address never overtake each other in the adder.
+
+    Parameters
+    ----------
+    die : DieSpec
+        Array and buffers.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
+    multiplier_stages : int
+        Pipeline stages of the array's multipliers.
 
     Members
     -------
@@ -48,9 +61,15 @@ class ActivationStreamer(Block):
         An element that is read lies beyond the activation buffer, or its sums beyond the accumulator buffer.
     """
 
-    def __init__(self, *, die: DieSpec) -> None:
-        self._die = die
-        self._layout = accumulate_layout(die.accumulator_depth)
+    def __init__(
+        self,
+        *,
+        die: DieSpec,
+        sram_latency: int = SRAM_LATENCY,
+        multiplier_stages: int = MULTIPLIER_STAGES,
+    ) -> None:
+        self._die, self._latency, self._multiplier_stages = die, sram_latency, multiplier_stages
+        self._layout = accumulate_layout(die.accumulator_depth, sram_latency)
         super().__init__(
             {
                 "command": In(stream.Signature(GEMM.size)),
@@ -76,10 +95,9 @@ class ActivationStreamer(Block):
     @property
     def block_name(self) -> str:
         die = self._die
-        return (
-            f"activation_streamer_{die.rows}x{die.cols}_p{die.stages}"
-            f"_{die.activation_depth}_{die.accumulator_depth}"
-        )
+        depths = f"{die.activation_depth}_{die.accumulator_depth}"
+        name = f"activation_streamer_{die.rows}x{die.cols}_p{die.stages}_{depths}"
+        return with_latency(with_multiplier(name, self._multiplier_stages), self._latency)
 
     @property
     def observed(self) -> bool:
@@ -169,7 +187,8 @@ class ActivationStreamer(Block):
             ]
 
         # What a command posts waits until its sums have passed the last column.
-        posts = Queue(width=_POSTS.size, depth=4)
+        more = self._latency - SRAM_LATENCY + self._multiplier_stages - MULTIPLIER_STAGES
+        posts = Queue(width=_POSTS.size, depth=COMMANDS_SUMMED + more)
         place(m, platform, "posts", posts)
         oldest = _POSTS(posts.o.payload)
         m.d.comb += [
@@ -199,13 +218,14 @@ class ActivationStreamer(Block):
             self.padding_n.eq(self.read.count * (cols - columns)),
             self.pads.eq((self.starts | running) & ~valid),
         ]
-        swap = Delay(width=1, cycles=READ_LATENCY, reset_less=False)
+        swap = Delay(width=1, cycles=vector_latency(self._latency), reset_less=False)
         place(m, platform, "swap_delay", swap)
         m.d.comb += [swap.i.eq(self.starts), self.swap.eq(swap.o)]
 
         sum_address = Signal(self._layout.members["address"])
         row = Signal(self._layout)
-        away = READ_LATENCY + rows * stages  # cycles from a read to the accumulator buffer
+        # Cycles from a read to the accumulator buffer, whose own reads begin before the sums are there.
+        away = vector_latency(self._latency) + self._multiplier_stages + rows * stages - self._latency
         travel = Delay(width=self._layout.size, cycles=away, reset_less=False)
         place(m, platform, "control_delay", travel)
         control = Signal(self._layout)
@@ -227,10 +247,11 @@ class ActivationStreamer(Block):
             control.eq(travel.o),
             self.control.eq(control),
         ]
-        if rows <= stages + 1:
+        if rows <= stages + self._latency:
             # Only tiles this short come back to an address before its sum can be read again.
             sums_before = [
-                Signal(1 + len(sum_address), name=f"sum_before_{n + 1}") for n in range(stages + 1)
+                Signal(1 + len(sum_address), name=f"sum_before_{n + 1}")
+                for n in range(stages + self._latency)
             ]
             m.d.sync += [
                 later.eq(sooner)
@@ -238,9 +259,9 @@ class ActivationStreamer(Block):
                     sums_before, [Cat(valid, sum_address), *sums_before[:-1]], strict=True
                 )
             ]
-            near, far = (before[0] & (before[1:] == sum_address) for before in sums_before[-2:])
+            near, *far = (before[0] & (before[1:] == sum_address) for before in sums_before[stages - 1 :])
             # A delay of their own, not in one vector with the address that they are made from.
-            flags = Delay(width=2, cycles=away, reset_less=False)
+            flags = Delay(width=1 + len(far), cycles=away, reset_less=False)
             place(m, platform, "flags_delay", flags)
-            m.d.comb += [flags.i.eq(Cat(near, far)), Cat(control.near, control.far).eq(flags.o)]
+            m.d.comb += [flags.i.eq(Cat(near, *far)), Cat(control.near, control.far).eq(flags.o)]
         return m

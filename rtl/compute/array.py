@@ -8,9 +8,10 @@ vectors, and the skew that the wavefront needs is inside.
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Member, Out
 
+from chiplet.machine.pipelining import MULTIPLIER_STAGES
 from chiplet.machine.specs import Dtype
 from rtl.block import Block, place
-from rtl.compute.mac import OPERAND_BITS
+from rtl.compute.mac import OPERAND_BITS, with_multiplier
 from rtl.compute.pe import PE
 from rtl.lib.delay import Delay, Skew
 from rtl.lib.widths import index_bits
@@ -45,8 +46,8 @@ class Row(Block):
         Size of the array that the row belongs to.
     dtype : str
         ``bf16`` or ``int8``.
-    stages : int
-        Pipeline stages P of a PE's adder.
+    stages, multiplier_stages : int
+        Pipeline stages P of a PE's adder, and M of its multiplier.
 
     Members
     -------
@@ -60,21 +61,23 @@ class Row(Block):
         The control for the row below, P cycles later.
     """
 
-    def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
+    def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int, multiplier_stages: int) -> None:
+        self._multiplier_stages = multiplier_stages
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
         self._element = OPERAND_BITS[dtype]
         super().__init__(row_ports(height=1, rows=rows, cols=cols, element=self._element))
 
     @property
     def block_name(self) -> str:
-        return f"row_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+        name = f"row_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+        return with_multiplier(name, self._multiplier_stages)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         a, swap, load = self.a, self.swap, self.load
         w_out, psum_out = [], []
         for c in range(self._cols):
-            pe = PE(dtype=self._dtype, stages=self._stages)
+            pe = PE(dtype=self._dtype, stages=self._stages, multiplier_stages=self._multiplier_stages)
             place(m, platform, f"pe_{c}", pe)
             m.d.comb += [
                 pe.a_in.eq(a),
@@ -106,7 +109,7 @@ class ArrayRows(Block):
     ----------
     height : int
         Rows here, at least 2.
-    rows, cols, dtype, stages
+    rows, cols, dtype, stages, multiplier_stages
         As for :class:`Row`.
 
     Members
@@ -114,20 +117,38 @@ class ArrayRows(Block):
     As those of :class:`Row`, with ``height`` activations in ``a``, the topmost first.
     """
 
-    def __init__(self, *, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
+    def __init__(
+        self,
+        *,
+        height: int,
+        rows: int,
+        cols: int,
+        dtype: Dtype,
+        stages: int,
+        multiplier_stages: int = MULTIPLIER_STAGES,
+    ) -> None:
+        self._multiplier_stages = multiplier_stages
         self._height, self._rows, self._cols, self._dtype, self._stages = height, rows, cols, dtype, stages
         self._element = OPERAND_BITS[dtype]
         super().__init__(row_ports(height=height, rows=rows, cols=cols, element=self._element))
 
     @property
     def block_name(self) -> str:
-        return f"rows_{self._height}_of_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+        name = f"rows_{self._height}_of_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+        return with_multiplier(name, self._multiplier_stages)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         top = self._height - self._height // 2
         upper, lower = (
-            make_rows(height=height, rows=self._rows, cols=self._cols, dtype=self._dtype, stages=self._stages)
+            make_rows(
+                height=height,
+                rows=self._rows,
+                cols=self._cols,
+                dtype=self._dtype,
+                stages=self._stages,
+                multiplier_stages=self._multiplier_stages,
+            )
             for height in (top, self._height - top)
         )
         place(m, platform, "upper", upper)
@@ -149,22 +170,31 @@ class ArrayRows(Block):
         return m
 
 
-def make_rows(*, height: int, rows: int, cols: int, dtype: Dtype, stages: int) -> Row | ArrayRows:
+def make_rows(
+    *, height: int, rows: int, cols: int, dtype: Dtype, stages: int, multiplier_stages: int
+) -> Row | ArrayRows:
     """Return a block of ``height`` rows of the array."""
     if height == 1:
-        return Row(rows=rows, cols=cols, dtype=dtype, stages=stages)
-    return ArrayRows(height=height, rows=rows, cols=cols, dtype=dtype, stages=stages)
+        return Row(rows=rows, cols=cols, dtype=dtype, stages=stages, multiplier_stages=multiplier_stages)
+    return ArrayRows(
+        height=height,
+        rows=rows,
+        cols=cols,
+        dtype=dtype,
+        stages=stages,
+        multiplier_stages=multiplier_stages,
+    )
 
 
 class Array(Block):
     """R rows of C PEs, with the skew of both operands.
 
     The result of column c for an activation vector given in cycle t is ``psum`` lane c in cycle
-    t + 1 + R * P + c (one cycle for the product register).
+    t + M + R * P + c.
 
     Parameters
     ----------
-    rows, cols, dtype, stages
+    rows, cols, dtype, stages, multiplier_stages
         As for :class:`Row`.
 
     Members
@@ -180,7 +210,16 @@ class Array(Block):
         Sums; column c is c cycles later than column 0.
     """
 
-    def __init__(self, *, rows: int, cols: int, dtype: Dtype, stages: int) -> None:
+    def __init__(
+        self,
+        *,
+        rows: int,
+        cols: int,
+        dtype: Dtype,
+        stages: int,
+        multiplier_stages: int = MULTIPLIER_STAGES,
+    ) -> None:
+        self._multiplier_stages = multiplier_stages
         self._rows, self._cols, self._dtype, self._stages = rows, cols, dtype, stages
         self._element = OPERAND_BITS[dtype]
         super().__init__(
@@ -196,12 +235,13 @@ class Array(Block):
 
     @property
     def block_name(self) -> str:
-        return f"array_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+        name = f"array_{self._rows}x{self._cols}_{self._dtype}_p{self._stages}"
+        return with_multiplier(name, self._multiplier_stages)
 
     @property
     def latency(self) -> int:
         """Cycles from an activation vector to its sum in column 0."""
-        return 1 + self._rows * self._stages
+        return self._multiplier_stages + self._rows * self._stages
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -216,7 +256,12 @@ class Array(Block):
             w_skew.i.eq(self.w),
         ]
         rows = make_rows(
-            height=self._rows, rows=self._rows, cols=self._cols, dtype=self._dtype, stages=self._stages
+            height=self._rows,
+            rows=self._rows,
+            cols=self._cols,
+            dtype=self._dtype,
+            stages=self._stages,
+            multiplier_stages=self._multiplier_stages,
         )
         place(m, platform, "rows", rows)
         m.d.comb += [

@@ -10,14 +10,17 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.specs import DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import accumulate_layout
 from rtl.compute.activation_streamer import ActivationStreamer
+from rtl.compute.mac import with_multiplier
 from rtl.compute.operand_buffer import OperandReadPort
 from rtl.compute.weight_loader import WeightLoader
 from rtl.interface.isa import GEMM, SEMAPHORES
 from rtl.interface.semaphore_port import SemaphorePort
+from rtl.lib.sram import with_latency
 from rtl.lib.widths import index_bits
 
 __all__ = ["ArrayUnit"]
@@ -25,6 +28,15 @@ __all__ = ["ArrayUnit"]
 
 class ArrayUnit(Block):
     """Sequencer of array, operand buffers and accumulator buffer.
+
+    Parameters
+    ----------
+    die : DieSpec
+        Array and buffers.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
+    multiplier_stages : int
+        Pipeline stages of the array's multipliers.
 
     Members
     -------
@@ -52,8 +64,14 @@ class ArrayUnit(Block):
         on their way.
     """
 
-    def __init__(self, *, die: DieSpec) -> None:
-        self._die = die
+    def __init__(
+        self,
+        *,
+        die: DieSpec,
+        sram_latency: int = SRAM_LATENCY,
+        multiplier_stages: int = MULTIPLIER_STAGES,
+    ) -> None:
+        self._die, self._latency, self._multiplier_stages = die, sram_latency, multiplier_stages
         super().__init__(
             {
                 "command": In(stream.Signature(GEMM.size)),
@@ -63,7 +81,7 @@ class ArrayUnit(Block):
                 "swap": Out(1),
                 "load": Out(1),
                 "count": Out(index_bits(die.rows)),
-                "control": Out(accumulate_layout(die.accumulator_depth).size),
+                "control": Out(accumulate_layout(die.accumulator_depth, sram_latency).size),
                 "panel_end": In(1),
                 "command_end": In(1),
                 "idle": Out(1),
@@ -85,10 +103,9 @@ class ArrayUnit(Block):
     @property
     def block_name(self) -> str:
         die = self._die
-        return (
-            f"array_unit_{die.rows}x{die.cols}_p{die.stages}"
-            f"_{die.activation_depth}_{die.weight_depth}_{die.accumulator_depth}"
-        )
+        depths = f"{die.activation_depth}_{die.weight_depth}_{die.accumulator_depth}"
+        name = f"array_unit_{die.rows}x{die.cols}_p{die.stages}_{depths}"
+        return with_latency(with_multiplier(name, self._multiplier_stages), self._latency)
 
     @property
     def observed(self) -> bool:
@@ -96,8 +113,10 @@ class ArrayUnit(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        loader = WeightLoader(die=self._die)
-        streamer = ActivationStreamer(die=self._die)
+        loader = WeightLoader(die=self._die, sram_latency=self._latency)
+        streamer = ActivationStreamer(
+            die=self._die, sram_latency=self._latency, multiplier_stages=self._multiplier_stages
+        )
         place(m, platform, "weight_loader", loader)
         place(m, platform, "activation_streamer", streamer)
         connect(m, loader.read, flipped(self.weight))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import MULTIPLIER_STAGES
 from chiplet.machine.specs import Dtype
 from rtl.block import Block
 
@@ -24,6 +25,9 @@ PRODUCT_BITS: dict[Dtype, int] = {"bf16": 24, "int8": 16}
 
 MAX_STAGES = 4
 """Most register stages of an adder: align, add, normalise, round."""
+
+MOST_MULTIPLIER_STAGES = 2
+"""Most register stages of a multiplier of the array: multiply, normalise."""
 
 _NAN = 0x7FC0_0000
 _INF = 0x7F80_0000
@@ -40,7 +44,14 @@ _CUTS: dict[int, frozenset[str]] = {
 """For each number of stages, the steps of the fp32 adder that registers follow, apart from the last step."""
 
 
-def check_arithmetic(what: str, *, dtype: object, stages: object) -> None:
+def with_multiplier(name: str, multiplier_stages: int) -> str:
+    """Name of a block whose multipliers have these stages: ``name`` with a suffix, without one for a single stage."""
+    return name if multiplier_stages == 1 else f"{name}_m{multiplier_stages}"
+
+
+def check_arithmetic(
+    what: str, *, dtype: object, stages: object, multiplier_stages: object = MULTIPLIER_STAGES
+) -> None:
     """Refuse an unknown operand type or number of stages.
 
     Raises
@@ -50,13 +61,21 @@ def check_arithmetic(what: str, *, dtype: object, stages: object) -> None:
     """
     if dtype not in OPERAND_BITS:
         raise ValueError(f"{what}: dtype = {dtype!r}: must be one of {', '.join(OPERAND_BITS)}")
-    if not isinstance(stages, int) or isinstance(stages, bool) or not 1 <= stages <= MAX_STAGES:
-        raise ValueError(f"{what}: stages = {stages!r}: must be an integer from 1 to {MAX_STAGES}")
+    for name, value, most in (
+        ("stages", stages, MAX_STAGES),
+        ("multiplier_stages", multiplier_stages, MOST_MULTIPLIER_STAGES),
+    ):
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise ValueError(f"{what}: {name} = {value!r}: must be an integer from 1 to {most}")
 
 
-def product(m: Module, a: Value, b: Value, *, dtype: Dtype) -> Value:
-    """Combinational ``a * b`` of two operands (:data:`OPERAND_BITS`), in :data:`PRODUCT_BITS` bits."""
-    return _bf16_product(m, a, b) if dtype == "bf16" else _int8_product(m, a, b)
+def product(m: Module, a: Value, b: Value, *, dtype: Dtype, registered: bool = False) -> Value:
+    """``a * b`` of two operands (:data:`OPERAND_BITS`), in :data:`PRODUCT_BITS` bits.
+
+    Combinational, or with registers behind the multiplication itself: of the operands of the cycle before then.
+    """
+    make = _bf16_product if dtype == "bf16" else _int8_product
+    return make(m, a, b, registered)
 
 
 def widen(value: Value, *, dtype: Dtype) -> Value:
@@ -151,8 +170,8 @@ def _wire(m: Module, name: str, value: Value, *, registered: bool = False) -> Si
     return wire
 
 
-def _int8_product(m: Module, a: Value, b: Value) -> Value:
-    return _wire(m, "product", a.as_signed() * b.as_signed())
+def _int8_product(m: Module, a: Value, b: Value, registered: bool) -> Value:
+    return _wire(m, "product", a.as_signed() * b.as_signed(), registered=registered)
 
 
 def _int32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
@@ -162,21 +181,25 @@ def _int32_sum(m: Module, a: Value, b: Value, stages: int) -> Value:
     return value
 
 
-def _bf16_product(m: Module, a: Value, b: Value) -> Value:
+def _bf16_product(m: Module, a: Value, b: Value, registered: bool) -> Value:
     """Upper 24 bits of the fp32 product: sign, 8 bits exponent, 15 bits fraction; exact, so never rounded."""
+
+    def cut(name: str, value: Value) -> Value:
+        return _wire(m, f"multiplied_{name}", value, registered=True) if registered else value
+
     exponent_a, exponent_b = a[7:15], b[7:15]
-    significand = _wire(m, "significand", Cat(a[:7], C(1, 1)) * Cat(b[:7], C(1, 1)))
+    significand = _wire(m, "significand", Cat(a[:7], C(1, 1)) * Cat(b[:7], C(1, 1)), registered=registered)
     carry = significand[15]
     fraction = Mux(carry, significand[:15], Cat(C(0, 1), significand[:14]))
-    exponent = _wire(m, "exponent", exponent_a + exponent_b + carry)  # biased twice: by 254
+    exponent = _wire(m, "exponent", cut("exponent", exponent_a + exponent_b) + carry)  # biased twice: by 254
 
-    special = (exponent_a == 0xFF) | (exponent_b == 0xFF)
+    special = cut("special", (exponent_a == 0xFF) | (exponent_b == 0xFF))
     zero = _wire(m, "zero", (exponent_a == 0) | (exponent_b == 0))
-    nan = (a[:15] > _INF >> 16) | (b[:15] > _INF >> 16) | zero
-    underflow = zero | (exponent < 127 + 1)
+    nan = cut("nan", (a[:15] > _INF >> 16) | (b[:15] > _INF >> 16) | zero)
+    underflow = cut("zero", zero) | (exponent < 127 + 1)
     overflow = exponent >= 127 + 255
     finite = Mux(overflow, _INF >> 8, Cat(fraction, (exponent - 127)[:8]))
-    sign = a[15] ^ b[15]
+    sign = cut("sign", a[15] ^ b[15])
     return Mux(
         special,
         Mux(nan, _NAN >> 8, Cat(C(_INF >> 8, 23), sign)),

@@ -10,15 +10,18 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from rtl.block import Block, Bundle, place
 from rtl.lib.rotate import Rotate
-from rtl.lib.sram import Sram
+from rtl.lib.sram import Sram, with_latency
 from rtl.lib.widths import count_bits, index_bits
 
-__all__ = ["READ_LATENCY", "OperandBuffer", "OperandReadPort", "OperandWritePort", "last_address"]
+__all__ = ["OperandBuffer", "OperandReadPort", "OperandWritePort", "last_address", "vector_latency"]
 
-READ_LATENCY = 2
-"""Cycles from a read to its vector."""
+
+def vector_latency(sram_latency: int) -> int:
+    """Cycles from a read of an operand buffer to its vector: those of its SRAMs, and one behind the rotation."""
+    return sram_latency + 1
 
 
 class OperandReadPort(Bundle):
@@ -27,9 +30,9 @@ class OperandReadPort(Bundle):
     Members
     -------
     enable, address, rotate, column, count : Out
-        Vector of B elements in two cycles. Along a row: ``address`` for all banks. Along a column (``column``): lane l
-        is one address further than lane l - 1. ``rotate`` is (i + j) mod B of lane 0. Lanes from ``count`` on are 0;
-        their addresses may lie beyond the depth.
+        Vector of B elements, :func:`vector_latency` cycles later. Along a row: ``address`` for all banks. Along a
+        column (``column``): lane l is one address further than lane l - 1. ``rotate`` is (i + j) mod B of lane 0. Lanes
+        from ``count`` on are 0; their addresses may lie beyond the depth.
     """
 
     def __init__(self, *, lanes: int, depth: int) -> None:
@@ -85,15 +88,16 @@ class OperandBank(Block):
     column_rotate : In
         ``rotate`` of a column; of a row it holds still.
     read_data : Out(width)
-        The element of the bank, in the next cycle.
+        The element of the bank, ``sram_latency`` cycles later.
     write_enable, write_address, write_next, write_rotate, write_split, write_count : In
         As in :class:`OperandWritePort`.
     write_data : In(width)
         The element of the bank.
     """
 
-    def __init__(self, *, lanes: int, width: int, depth: int, macro: bool = False) -> None:
+    def __init__(self, *, lanes: int, width: int, depth: int, macro: bool, sram_latency: int) -> None:
         self._lanes, self._width, self._depth, self._macro = lanes, width, depth, macro
+        self._latency = sram_latency
         super().__init__(
             {
                 "number": In(index_bits(lanes)),
@@ -115,7 +119,7 @@ class OperandBank(Block):
 
     @property
     def block_name(self) -> str:
-        return f"operand_bank_{self._depth}x{self._width}_of_{self._lanes}"
+        return with_latency(f"operand_bank_{self._depth}x{self._width}_of_{self._lanes}", self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -124,7 +128,7 @@ class OperandBank(Block):
             """How many banks this one comes after bank ``first``, modulo the number of banks."""
             return Mux(first <= self.number, self.number - first, self.number + self._lanes - first)
 
-        sram = Sram(width=self._width, depth=self._depth, macro=self._macro)
+        sram = Sram(width=self._width, depth=self._depth, macro=self._macro, sram_latency=self._latency)
         place(m, platform, "sram", sram)
         lane = Signal.like(self.column_rotate)
         element = Signal.like(self.write_rotate)
@@ -157,6 +161,8 @@ class OperandBuffer(Block):
         Words of a bank.
     macro : bool
         SRAMs as black boxes.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -168,8 +174,17 @@ class OperandBuffer(Block):
         Writes a part of a row.
     """
 
-    def __init__(self, *, lanes: int, width: int, depth: int, macro: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        lanes: int,
+        width: int,
+        depth: int,
+        macro: bool = False,
+        sram_latency: int = SRAM_LATENCY,
+    ) -> None:
         self._lanes, self._width, self._depth, self._macro = lanes, width, depth, macro
+        self._latency = sram_latency
         super().__init__(
             {
                 "read": In(OperandReadPort(lanes=lanes, depth=depth)),
@@ -180,7 +195,7 @@ class OperandBuffer(Block):
 
     @property
     def block_name(self) -> str:
-        return f"operand_buffer_{self._lanes}x{self._depth}x{self._width}"
+        return with_latency(f"operand_buffer_{self._lanes}x{self._depth}x{self._width}", self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -201,7 +216,13 @@ class OperandBuffer(Block):
 
         bank_data = []
         for b in range(lanes):
-            bank = OperandBank(lanes=lanes, width=width, depth=self._depth, macro=self._macro)
+            bank = OperandBank(
+                lanes=lanes,
+                width=width,
+                depth=self._depth,
+                macro=self._macro,
+                sram_latency=self._latency,
+            )
             place(m, platform, f"bank_{b}", bank)
             m.d.comb += [
                 bank.number.eq(b),
@@ -224,9 +245,18 @@ class OperandBuffer(Block):
         count = Signal.like(self.read.count)
         reading = Signal()
         mask = Signal(lanes)
-        m.d.sync += reading.eq(self.read.enable)
-        with m.If(self.read.enable):
-            m.d.sync += [rotate.eq(self.read.rotate), count.eq(self.read.count)]
+        coming = (self.read.enable, self.read.rotate, self.read.count)
+        for cycle in range(1, self._latency):
+            later = tuple(
+                Signal.like(value, name=f"{name}_{cycle}")
+                for name, value in zip(("reading", "rotate", "count"), coming, strict=True)
+            )
+            m.d.sync += [after.eq(before) for after, before in zip(later, coming, strict=True)]
+            coming = later
+        comes, its_rotate, its_count = coming
+        m.d.sync += reading.eq(comes)
+        with m.If(comes):
+            m.d.sync += [rotate.eq(its_rotate), count.eq(its_count)]
         m.d.comb += [
             read_lanes.i.eq(Cat(bank_data)),
             read_lanes.amount.eq(rotate),

@@ -5,9 +5,18 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import MULTIPLIER_STAGES
 from chiplet.machine.specs import Dtype
 from rtl.block import Block
-from rtl.compute.mac import OPERAND_BITS, PRODUCT_BITS, check_arithmetic, product, total, widen
+from rtl.compute.mac import (
+    OPERAND_BITS,
+    PRODUCT_BITS,
+    check_arithmetic,
+    product,
+    total,
+    widen,
+    with_multiplier,
+)
 
 
 class PE(Block):
@@ -20,8 +29,9 @@ class PE(Block):
     - ``load_in`` puts ``w_in`` into the shadow weight. ``w_out`` is the shadow weight of ``stages - 1``
       cycles ago, so that weights walk down the column as slowly as the sums do.
     - ``swap_in`` makes the shadow weight the active one, for the operand of that same cycle already.
-    - The product of ``a_in`` and the weight is registered, then added to ``psum_in`` in ``stages`` cycles: an
-      operand of cycle t and the ``psum_in`` of cycle t + 1 make the ``psum_out`` of cycle t + 1 + ``stages``.
+    - The product of ``a_in`` and the weight is there M = ``multiplier_stages`` cycles later, and is added to
+      ``psum_in`` in ``stages`` cycles: an operand of cycle t and the ``psum_in`` of cycle t + M make the ``psum_out``
+      of cycle t + M + ``stages``.
 
     Only ``swap_out`` and ``load_out`` have a reset.
 
@@ -31,10 +41,13 @@ class PE(Block):
         Operand type: ``bf16`` or ``int8``.
     stages
         Pipeline stages P of the adder, 1 to 4.
+    multiplier_stages
+        Pipeline stages of the multiplier, 1 or 2.
     """
 
-    def __init__(self, *, dtype: Dtype, stages: int) -> None:
-        check_arithmetic("PE", dtype=dtype, stages=stages)
+    def __init__(self, *, dtype: Dtype, stages: int, multiplier_stages: int = MULTIPLIER_STAGES) -> None:
+        check_arithmetic("PE", dtype=dtype, stages=stages, multiplier_stages=multiplier_stages)
+        self.multiplier_stages = multiplier_stages
         self.dtype: Dtype = dtype
         self.stages = stages
         element = OPERAND_BITS[dtype]
@@ -55,7 +68,7 @@ class PE(Block):
 
     @property
     def block_name(self) -> str:
-        return f"pe_{self.dtype}_p{self.stages}"
+        return with_multiplier(f"pe_{self.dtype}_p{self.stages}", self.multiplier_stages)
 
     @property
     def clocked(self) -> bool:
@@ -86,7 +99,9 @@ class PE(Block):
         m.d.comb += self.w_out.eq(passed)
 
         scaled = Signal(PRODUCT_BITS[self.dtype], reset_less=True)
-        m.d.sync += scaled.eq(product(m, self.a_in, weight, dtype=self.dtype))
+        m.d.sync += scaled.eq(
+            product(m, self.a_in, weight, dtype=self.dtype, registered=self.multiplier_stages == 2)
+        )
         addend = widen(scaled, dtype=self.dtype)
         m.d.comb += self.psum_out.eq(total(m, self.psum_in, addend, dtype=self.dtype, stages=self.stages))
         return m

@@ -4,12 +4,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec
 from rtl.block import Block, place
-from rtl.compute.operand_buffer import READ_LATENCY, OperandReadPort, last_address
+from rtl.compute.operand_buffer import OperandReadPort, last_address, vector_latency
 from rtl.interface.isa import COUNT_BITS, GEMM, SEMAPHORES
 from rtl.interface.semaphore_port import semaphore_mask
 from rtl.lib.delay import Delay
+from rtl.lib.sram import with_latency
 from rtl.lib.widths import index_bits
 
 __all__ = ["WeightLoader"]
@@ -19,6 +21,13 @@ class WeightLoader(Block):
     """First half of the array unit: takes GEMM commands, waits for their semaphores, reads the weights.
 
     A tile is R vectors in consecutive cycles. Rows beyond K are loaded as zeros: they add +0, which no sum shows.
+
+    Parameters
+    ----------
+    die : DieSpec
+        Array and buffers.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -42,8 +51,8 @@ class WeightLoader(Block):
         Weights could be read, but a semaphore is missing; that of a panel is; the loader has no command.
     """
 
-    def __init__(self, *, die: DieSpec) -> None:
-        self._die = die
+    def __init__(self, *, die: DieSpec, sram_latency: int = SRAM_LATENCY) -> None:
+        self._die, self._latency = die, sram_latency
         super().__init__(
             {
                 "command": In(stream.Signature(GEMM.size)),
@@ -68,7 +77,7 @@ class WeightLoader(Block):
     def block_name(self) -> str:
         die = self._die
         depths = f"{die.activation_depth}_{die.weight_depth}_{die.accumulator_depth}"
-        return f"weight_loader_{die.rows}x{die.cols}_{depths}"
+        return with_latency(f"weight_loader_{die.rows}x{die.cols}_{depths}", self._latency)
 
     @property
     def observed(self) -> bool:
@@ -189,7 +198,7 @@ class WeightLoader(Block):
             ),
         ]
         to_follow = Signal.like(self.count)
-        arrive = Delay(width=1 + len(to_follow), cycles=READ_LATENCY, reset_less=False)
+        arrive = Delay(width=1 + len(to_follow), cycles=vector_latency(self._latency), reset_less=False)
         place(m, platform, "load_delay", arrive)
         m.d.comb += [
             to_follow.eq(rows - 1 - row),

@@ -11,6 +11,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, place
 from rtl.control.program_reader import ProgramReader
@@ -27,6 +28,7 @@ from rtl.interface.isa import (
 )
 from rtl.interface.memory_port import request_layout
 from rtl.interface.semaphore_port import SemaphorePort
+from rtl.lib.sram import with_latency
 from rtl.lib.sram_queue import SramQueue
 
 __all__ = ["ENGINE", "UNITS", "CommandProcessor"]
@@ -62,6 +64,8 @@ class CommandProcessor(Block):
         Units of the engine, which have queues of their own; none without an engine.
     macro : bool
         Whether the SRAMs of the queues are hard macros.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -102,7 +106,9 @@ class CommandProcessor(Block):
         units: tuple[str, ...] = tuple(UNITS),
         engine_units: tuple[str, ...] = (),
         macro: bool = False,
+        sram_latency: int = SRAM_LATENCY,
     ) -> None:
+        self._latency = sram_latency
         self._memory, self._queue_depth, self._macro = memory, queue_depth, macro
         self._units = {unit: UNITS[unit] for unit in units}
         self._engine = ENGINE if engine_units else {}
@@ -141,7 +147,7 @@ class CommandProcessor(Block):
     @property
     def block_name(self) -> str:
         name = f"command_processor_{self._memory.word_bytes}_{self._queue_depth}"
-        return f"{name}_engine" if self._engine else name
+        return with_latency(f"{name}_engine" if self._engine else name, self._latency)
 
     def port_rank(self, name: str) -> int:
         return semaphore_rank(name)
@@ -152,7 +158,7 @@ class CommandProcessor(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = ProgramReader(memory=self._memory, macro=self._macro)
+        reader = ProgramReader(memory=self._memory, macro=self._macro, sram_latency=self._latency)
         semaphores = Semaphores(self._waiting, self._posters)
         place(m, platform, "reader", reader)
         place(m, platform, "semaphores", semaphores)
@@ -185,7 +191,12 @@ class CommandProcessor(Block):
         queues_idle = {}
         for unit, code in self._units.items():
             layout = LAYOUTS[code]
-            queue = SramQueue(width=layout.size, depth=self._queue_depth, macro=self._macro)
+            queue = SramQueue(
+                width=layout.size,
+                depth=self._queue_depth,
+                macro=self._macro,
+                sram_latency=self._latency,
+            )
             place(m, platform, f"{unit}_queue", queue)
             connect(m, queue.o, flipped(getattr(self, unit)))
             mine = Signal(name=f"{unit}_mine")

@@ -6,11 +6,13 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import COMMAND_READS, COMMANDS_AHEAD
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, place
 from rtl.interface.isa import COMMAND_BITS, COUNT_BITS, MEMORY_ADDRESS_BITS
 from rtl.interface.memory_port import request_layout
+from rtl.lib.sram import with_latency
 from rtl.lib.sram_queue import SramQueue
 
 __all__ = ["ProgramReader"]
@@ -25,6 +27,8 @@ class ProgramReader(Block):
         The memory that holds the program.
     macro : bool
         Whether the SRAM of the queue is a hard macro.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -36,8 +40,8 @@ class ProgramReader(Block):
         Commands in order.
     """
 
-    def __init__(self, *, memory: MemorySpec, macro: bool) -> None:
-        self._memory, self._macro = memory, macro
+    def __init__(self, *, memory: MemorySpec, macro: bool, sram_latency: int = SRAM_LATENCY) -> None:
+        self._memory, self._macro, self._latency = memory, macro, sram_latency
         super().__init__(
             {
                 "start": In(1),
@@ -51,12 +55,14 @@ class ProgramReader(Block):
 
     @property
     def block_name(self) -> str:
-        return f"program_reader_{self._memory.word_bytes}"
+        return with_latency(f"program_reader_{self._memory.word_bytes}", self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = self._memory.command_words
-        come = SramQueue(width=COMMAND_BITS, depth=COMMANDS_AHEAD, macro=self._macro)
+        come = SramQueue(
+            width=COMMAND_BITS, depth=COMMANDS_AHEAD, macro=self._macro, sram_latency=self._latency
+        )
         place(m, platform, "commands_ahead", come)
         connect(m, come.o, flipped(self.command))
 

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
+from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import (
     DieSpec,
     MemorySpec,
@@ -20,6 +21,7 @@ from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorBuffer
 from rtl.compute.array import Array
+from rtl.compute.mac import with_multiplier
 from rtl.compute.operand_buffer import OperandBuffer
 from rtl.control.command_processor import CommandProcessor
 from rtl.control.counters import Registers
@@ -34,6 +36,7 @@ from rtl.interface.flit import SIDES
 from rtl.interface.host_port import HostPort
 from rtl.interface.memory_port import MemoryPort, MemoryRefusals
 from rtl.interface.register_map import COUNTERS
+from rtl.lib.sram import with_latency
 from rtl.memory.arbiter import Arbiter
 from rtl.memory.scratchpad import Scratchpad
 
@@ -53,6 +56,8 @@ class Die(Block):
         Flits of the network-on-package: the die has an engine. Without it, the die stands alone.
     vector : VectorSpec, optional
         Lanes of the vector unit. Without it the die has no vector unit; a die of integers never has one.
+    pipelining : Pipelining
+        Latency of the SRAMs, and register stages besides those of the adders.
 
     Members
     -------
@@ -85,7 +90,9 @@ class Die(Block):
         memory: MemorySpec,
         nop: NopSpec | None = None,
         vector: VectorSpec | None = None,
+        pipelining: Pipelining = DEFAULT_PIPELINING,
     ) -> None:
+        self._pipelining = pipelining
         self._die, self._memory, self._nop = die, memory, nop
         self._vector = vector if die.dtype == "bf16" else None
         self._scratchpad_depth = scratchpad_depth(die, memory, nop)
@@ -112,19 +119,28 @@ class Die(Block):
     @property
     def block_name(self) -> str:
         name = f"die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
-        return f"{name}_engine" if self._nop else name
+        name = f"{name}_engine" if self._nop else name
+        name = with_multiplier(name, self._pipelining.multiplier_stages)
+        return with_latency(name, self._pipelining.sram_latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die, memory = self._die, self._memory
-        units = die_units(die=die, memory=memory, vector=self._vector, depth=self._scratchpad_depth)
-        engine = Engine(die=die, nop=self._nop, memory=memory) if self._nop else None
+        die, memory, latency = self._die, self._memory, self._pipelining.sram_latency
+        units = die_units(
+            die=die,
+            memory=memory,
+            vector=self._vector,
+            depth=self._scratchpad_depth,
+            pipelining=self._pipelining,
+        )
+        engine = Engine(die=die, nop=self._nop, memory=memory, sram_latency=latency) if self._nop else None
         processor = CommandProcessor(
             memory=memory,
             queue_depth=die.queue_depth,
             units=tuple(units),
             engine_units=ENGINE_UNITS if engine else (),
             macro=die.sram == "macro",
+            sram_latency=latency,
         )
         registers = Registers(macs_bits=ceil_log2(die.macs_per_cycle + 1), engine=engine is not None)
         arbiter = Arbiter(word_bytes=memory.word_bytes)
@@ -203,6 +219,7 @@ class Die(Block):
             readers=len(readers),
             writers=len(writers),
             macro=self._die.sram == "macro",
+            sram_latency=self._pipelining.sram_latency,
         )
         place(m, platform, "scratchpad", scratchpad)
         for reader, read in zip(readers, scratchpad.read, strict=True):
@@ -215,15 +232,21 @@ class Die(Block):
     ) -> None:
         """Place array and buffers between the units that fill and empty them."""
         die = self._die
-        macro = die.sram == "macro"
+        srams: dict[str, Any] = {"macro": die.sram == "macro", "sram_latency": self._pipelining.sram_latency}
         array_unit = units["array"]
         activation = OperandBuffer(
-            lanes=die.rows, width=die.element_bits, depth=die.activation_depth, macro=macro
+            lanes=die.rows, width=die.element_bits, depth=die.activation_depth, **srams
         )
-        weight = OperandBuffer(lanes=die.cols, width=die.element_bits, depth=die.weight_depth, macro=macro)
-        array = Array(rows=die.rows, cols=die.cols, dtype=die.dtype, stages=die.stages)
+        weight = OperandBuffer(lanes=die.cols, width=die.element_bits, depth=die.weight_depth, **srams)
+        array = Array(
+            rows=die.rows,
+            cols=die.cols,
+            dtype=die.dtype,
+            stages=die.stages,
+            multiplier_stages=self._pipelining.multiplier_stages,
+        )
         accumulator = AccumulatorBuffer(
-            cols=die.cols, dtype=die.dtype, stages=die.stages, depth=die.accumulator_depth, macro=macro
+            cols=die.cols, dtype=die.dtype, stages=die.stages, depth=die.accumulator_depth, **srams
         )
         for name, block in {
             "activation_buffer": activation,

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import (
     BUFFER_ADDRESS_BITS,
     DieSpec,
@@ -18,6 +19,7 @@ from rtl.block import Block, check_integers, place
 from rtl.interface.isa import COUNT_BITS
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 
 __all__ = ["ChunkReader"]
 
@@ -34,7 +36,7 @@ class ChunkReader(Block):
     ----------
     die, nop, memory : DieSpec, NopSpec, MemorySpec
         Depth of the scratchpad, bits of a flit, bytes of a word.
-    read_latency : int
+    sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
     Members
@@ -52,9 +54,11 @@ class ChunkReader(Block):
         There is a next word, and room for it; it lies beyond the scratchpad, and is not read.
     """
 
-    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, read_latency: int = 1) -> None:
-        check_integers("chunk reader", minimum=1, read_latency=read_latency)
-        self._die, self._nop, self._memory, self._latency = die, nop, memory, read_latency
+    def __init__(
+        self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, sram_latency: int = SRAM_LATENCY
+    ) -> None:
+        check_integers("chunk reader", minimum=1, sram_latency=sram_latency)
+        self._die, self._nop, self._memory, self._latency = die, nop, memory, sram_latency
         self._per_word = flits_per_word(nop, memory)
         super().__init__(
             {
@@ -82,7 +86,7 @@ class ChunkReader(Block):
     def block_name(self) -> str:
         depth = scratchpad_depth(self._die, self._memory, self._nop)
         name = f"chunk_reader_{depth}x{self._memory.word_bytes}_{self._nop.flit_bits}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -144,7 +148,7 @@ class ChunkReader(Block):
         place(m, platform, "words", words)
         coming, kind = taken, Cat(count, last_word)
         for n in reversed(range(self._latency)):
-            name = f"{n}_coming" if n else "coming"
+            name = f"coming_{n}" if n else "coming"
             comes, its_kind = Signal(name=name), Signal(len(count) + 1, name=f"{name}_kind")
             m.d.sync += [comes.eq(coming), its_kind.eq(kind)]
             coming, kind = comes, its_kind

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import COMMANDS_WAITING
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, Bundle, place
@@ -19,6 +20,7 @@ from rtl.interface.isa import RECEIVE, SEND
 from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 
 __all__ = ["ENGINE_UNITS", "Engine"]
 
@@ -61,6 +63,13 @@ class _SidePorts(Bundle):
 class Engine(Block):
     """Sends and receives on all sides at once. A unit takes its own commands in program order.
 
+    Parameters
+    ----------
+    die, nop, memory : DieSpec, NopSpec, MemorySpec
+        Type of the sums, stages of the adders, flits, and words of the scratchpad.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
+
     Members
     -------
     row, col : In(nop.coordinate_bits)
@@ -91,7 +100,10 @@ class Engine(Block):
         **{f"{side.text}_stall_link": f"send_{side.text}_stall_link" for side in SIDES},
     }
 
-    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
+    def __init__(
+        self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, sram_latency: int = SRAM_LATENCY
+    ) -> None:
+        self._latency = sram_latency
         self._die, self._nop, self._memory = die, nop, memory
         depth, word_bytes = scratchpad_depth(die, memory, nop), memory.word_bytes
         super().__init__(
@@ -111,7 +123,8 @@ class Engine(Block):
     def block_name(self) -> str:
         die, nop = self._die, self._nop
         size = f"{scratchpad_depth(die, self._memory, nop)}x{self._memory.word_bytes}"
-        return f"engine_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
+        name = f"engine_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
+        return with_latency(name, self._latency)
 
     @property
     def observed(self) -> bool:
@@ -124,8 +137,10 @@ class Engine(Block):
         receivers: dict[RouterPort, ReceiveUnit] = {}
         for side in SIDES:
             along_row = side in (RouterPort.EAST, RouterPort.WEST)
-            senders[side] = SendUnit(die=die, nop=nop, memory=memory, along_row=along_row)
-            receivers[side] = ReceiveUnit(die=die, nop=nop, memory=memory)
+            senders[side] = SendUnit(
+                die=die, nop=nop, memory=memory, along_row=along_row, sram_latency=self._latency
+            )
+            receivers[side] = ReceiveUnit(die=die, nop=nop, memory=memory, sram_latency=self._latency)
         idle = [
             *self._commands(m, platform, "send", SEND, self.send, senders),
             *self._commands(m, platform, "receive", RECEIVE, self.receive, receivers),

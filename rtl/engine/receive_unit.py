@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
@@ -18,6 +19,7 @@ from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePor
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 
 __all__ = ["ReceiveUnit"]
 
@@ -38,6 +40,8 @@ class ReceiveUnit(Block):
         Type of the sums, stages of the adders.
     nop, memory : NopSpec, MemorySpec
         Flits, and words of the scratchpad.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -61,7 +65,10 @@ class ReceiveUnit(Block):
         For the counters: a command is here; it waits for semaphores; a flit comes.
     """
 
-    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec) -> None:
+    def __init__(
+        self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, sram_latency: int = SRAM_LATENCY
+    ) -> None:
+        self._latency = sram_latency
         self._die, self._nop, self._memory = die, nop, memory
         onward = stream.Signature(nop.flit_bits + 1)
         super().__init__(
@@ -94,7 +101,8 @@ class ReceiveUnit(Block):
     def block_name(self) -> str:
         die, nop = self._die, self._nop
         size = f"{scratchpad_depth(die, self._memory, nop)}x{self._memory.word_bytes}"
-        return f"receive_unit_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
+        name = f"receive_unit_{size}_{nop.flit_bits}_c{nop.coordinate_bits}_{die.dtype}_p{die.stages}"
+        return with_latency(name, self._latency)
 
     @property
     def observed(self) -> bool:
@@ -112,7 +120,7 @@ class ReceiveUnit(Block):
         to_come = Signal(COUNT_BITS)  # chunks that have not come: the adders still have some when all have
         to_add = Signal(COUNT_BITS)  # of these, how many go on
         flit = flit_layout(self._nop)(self.i.payload)
-        reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory)
+        reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory, sram_latency=self._latency)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.engine.chunk_reader import ChunkReader
@@ -13,6 +14,7 @@ from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, SEND
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
+from rtl.lib.sram import with_latency
 
 __all__ = ["SendUnit"]
 
@@ -26,6 +28,8 @@ class SendUnit(Block):
         Flits, and words of the scratchpad.
     along_row : bool
         Whether it sends to the east or the west: its targets are columns then, otherwise rows.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -48,7 +52,16 @@ class SendUnit(Block):
         For the counters: a command is here; it waits for semaphores; a flit is not taken; a flit leaves.
     """
 
-    def __init__(self, *, die: DieSpec, nop: NopSpec, memory: MemorySpec, along_row: bool) -> None:
+    def __init__(
+        self,
+        *,
+        die: DieSpec,
+        nop: NopSpec,
+        memory: MemorySpec,
+        along_row: bool,
+        sram_latency: int = SRAM_LATENCY,
+    ) -> None:
+        self._latency = sram_latency
         self._die, self._nop, self._memory, self._along_row = die, nop, memory, along_row
         super().__init__(
             {
@@ -77,7 +90,9 @@ class SendUnit(Block):
         nop = self._nop
         line = "row" if self._along_row else "column"
         depth = scratchpad_depth(self._die, self._memory, nop)
-        return f"send_unit_{line}_{depth}x{self._memory.word_bytes}_{nop.flit_bits}_c{nop.coordinate_bits}"
+        size = f"{depth}x{self._memory.word_bytes}"
+        name = f"send_unit_{line}_{size}_{nop.flit_bits}_c{nop.coordinate_bits}"
+        return with_latency(name, self._latency)
 
     @property
     def observed(self) -> bool:
@@ -85,7 +100,7 @@ class SendUnit(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory)
+        reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory, sram_latency=self._latency)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
         command = Signal(SEND)

@@ -21,7 +21,7 @@ class ScratchpadReadPort(Bundle):
     valid, address : Out; ready : In(1)
         A read, taken in a cycle in which valid and ready are high.
     data : In(8 * word_bytes)
-        The word, in the cycle after that.
+        The word, in the cycle after that, or later if the SRAMs have a longer latency.
     """
 
     def __init__(self, *, depth: int, word_bytes: int) -> None:

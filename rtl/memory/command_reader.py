@@ -6,17 +6,17 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
+from chiplet.machine.queue_depths import COMMANDS_SPARE
 from rtl.block import Block, place
 from rtl.interface.isa import LAYOUTS, Opcode
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphoreWaitPort, semaphore_mask
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 from rtl.memory.scratchpad_reader import WORD_BLOCK, ScratchpadReader
 
 __all__ = ["CommandReader"]
-
-BESIDES_LATENCY = 3
-"""Commands under way besides one for each cycle from a read to its word: those whose words wait for their use."""
 
 
 class CommandReader(Block):
@@ -30,7 +30,7 @@ class CommandReader(Block):
         Commands, of one block each: the fields ``base`` and ``pitch``, or ``source`` and ``source_pitch`` if there are.
     depth, word_bytes : int
         Words of the scratchpad, and their bytes.
-    read_latency : int
+    sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
     Members
@@ -50,9 +50,11 @@ class CommandReader(Block):
         asked for.
     """
 
-    def __init__(self, *, opcode: Opcode, depth: int, word_bytes: int, read_latency: int = 1) -> None:
+    def __init__(
+        self, *, opcode: Opcode, depth: int, word_bytes: int, sram_latency: int = SRAM_LATENCY
+    ) -> None:
         self._opcode, self._depth, self._word_bytes = opcode, depth, word_bytes
-        self._latency = read_latency
+        self._latency = sram_latency
         self._layout = LAYOUTS[opcode]
         super().__init__(
             {
@@ -71,12 +73,12 @@ class CommandReader(Block):
     @property
     def block_name(self) -> str:
         name = f"command_reader_{self._opcode.name.lower()}_{self._depth}x{self._word_bytes}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes, latency=self._latency)
-        begun = Queue(width=self._layout.size, depth=self._latency + BESIDES_LATENCY)
+        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes, sram_latency=self._latency)
+        begun = Queue(width=self._layout.size, depth=self._latency + COMMANDS_SPARE)
         place(m, platform, "reader", reader)
         place(m, platform, "commands", begun)
         connect(m, reader.read, flipped(self.read))

@@ -14,6 +14,8 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from chiplet.machine.pipelining import SRAM_LATENCY
+from chiplet.machine.queue_depths import ROWS_SPARE
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorReadPort
@@ -22,11 +24,9 @@ from rtl.interface.isa import COUNT_BITS, DRAIN
 from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadWritePort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 
 __all__ = ["DrainUnit"]
-
-ROWS_AHEAD = 4
-"""Rows of sums read ahead: a read takes two cycles to be at the head of their queue."""
 
 STROBE_BITS = 8 * STROBE_BYTES
 
@@ -40,6 +40,8 @@ class DrainUnit(Block):
         Accumulator buffer.
     depth, word_bytes : int
         Words of the scratchpad, and their bytes.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -58,7 +60,11 @@ class DrainUnit(Block):
         For the counters: a command is here; it waits for semaphores; a word is written.
     """
 
-    def __init__(self, *, die: DieSpec, depth: int, word_bytes: int) -> None:
+    def __init__(
+        self, *, die: DieSpec, depth: int, word_bytes: int, sram_latency: int = SRAM_LATENCY
+    ) -> None:
+        self._rows_ahead = sram_latency + ROWS_SPARE
+        self._latency = sram_latency
         self._die, self._depth, self._word_bytes = die, depth, word_bytes
         super().__init__(
             {
@@ -79,7 +85,8 @@ class DrainUnit(Block):
     @property
     def block_name(self) -> str:
         die = self._die
-        return f"drain_unit_{die.cols}x{die.accumulator_depth}_{die.dtype}_{self._depth}x{self._word_bytes}"
+        sums = f"{die.cols}x{die.accumulator_depth}_{die.dtype}"
+        return with_latency(f"drain_unit_{sums}_{self._depth}x{self._word_bytes}", self._latency)
 
     @property
     def observed(self) -> bool:
@@ -88,7 +95,7 @@ class DrainUnit(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         commands = Queue(width=DRAIN.size, depth=2)
-        rows = Queue(width=self._die.cols * 32, depth=ROWS_AHEAD, passes=True)
+        rows = Queue(width=self._die.cols * 32, depth=self._rows_ahead, passes=True)
         place(m, platform, "commands", commands)
         place(m, platform, "rows", rows)
         reading = self._elaborate_reader(m, commands, rows)
@@ -110,7 +117,7 @@ class DrainUnit(Block):
         panel = Signal.like(command.base)
         following = Signal.like(command.base)
         address = Signal(len(command.base) + 1)
-        ahead = Signal(range(ROWS_AHEAD + 1))  # rows that were asked for and have not left their queue
+        ahead = Signal(range(self._rows_ahead + 1))  # rows that were asked for and have not left their queue
         go = Signal()
         asked = Signal()
         panel_over = Signal()
@@ -126,7 +133,7 @@ class DrainUnit(Block):
             commands.i.payload.eq(command),
             self.stall_semaphore.eq(active & ~in_panel & ~self.semaphores.ok),
             self.buffer_beyond.eq(in_panel & (address >= self._die.accumulator_depth)),
-            self.read.valid.eq(in_panel & (ahead != ROWS_AHEAD) & ~self.buffer_beyond),
+            self.read.valid.eq(in_panel & (ahead != self._rows_ahead) & ~self.buffer_beyond),
             self.read.address.eq(address),
             asked.eq(self.read.valid & self.read.ready),
             rows.i.valid.eq(self.read.come),

@@ -11,12 +11,14 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import SUM_BYTES, DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorWritePort
 from rtl.interface.isa import COUNT_BITS, FEED_SUMS
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
+from rtl.lib.sram import with_latency
 from rtl.memory.scratchpad_reader import WORD_BLOCK, ScratchpadReader
 
 __all__ = ["FeedSumsUnit"]
@@ -31,7 +33,7 @@ class FeedSumsUnit(Block):
         Accumulator buffer.
     depth, word_bytes : int
         Words of the scratchpad, and their bytes.
-    read_latency : int
+    sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
     Members
@@ -51,9 +53,11 @@ class FeedSumsUnit(Block):
         For the counters: a command is here; it waits for semaphores; a word comes.
     """
 
-    def __init__(self, *, die: DieSpec, depth: int, word_bytes: int, read_latency: int = 1) -> None:
+    def __init__(
+        self, *, die: DieSpec, depth: int, word_bytes: int, sram_latency: int = SRAM_LATENCY
+    ) -> None:
         self._die, self._depth, self._word_bytes = die, depth, word_bytes
-        self._latency = read_latency
+        self._latency = sram_latency
         super().__init__(
             {
                 "command": In(stream.Signature(FEED_SUMS.size)),
@@ -74,7 +78,7 @@ class FeedSumsUnit(Block):
     def block_name(self) -> str:
         sums = f"{self._die.cols}x{self._die.accumulator_depth}"
         name = f"feed_sums_unit_{sums}_{self._depth}x{self._word_bytes}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     @property
     def observed(self) -> bool:
@@ -86,7 +90,7 @@ class FeedSumsUnit(Block):
         word_sums = self._word_bytes // SUM_BYTES
         offset_bits = exact_log2(word_sums)
         row_words = -(-(cols + word_sums - 1) // word_sums)
-        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes, latency=self._latency)
+        reader = ScratchpadReader(depth=self._depth, word_bytes=self._word_bytes, sram_latency=self._latency)
         place(m, platform, "reader", reader)
         connect(m, reader.read, flipped(self.read))
 

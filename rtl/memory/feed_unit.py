@@ -10,11 +10,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from rtl.block import Block, check_integers, place
 from rtl.compute.operand_buffer import OperandWritePort
 from rtl.interface.isa import COUNT_BITS, FEED_ACTIVATION, FEED_WEIGHT, Opcode
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
+from rtl.lib.sram import with_latency
 from rtl.memory.command_reader import CommandReader
 
 __all__ = ["FeedUnit"]
@@ -31,7 +33,7 @@ class FeedUnit(Block):
         Banks B of the operand buffer, bits of an element, words of a bank.
     scratchpad_depth, word_bytes : int
         Words of the scratchpad, and their bytes.
-    read_latency : int
+    sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
     Members
@@ -65,13 +67,13 @@ class FeedUnit(Block):
         depth: int,
         scratchpad_depth: int,
         word_bytes: int,
-        read_latency: int = 1,
+        sram_latency: int = SRAM_LATENCY,
     ) -> None:
         sizes = {"lanes": lanes, "width": width, "depth": depth}
         check_integers("feed unit", minimum=1, **sizes)
         self._lanes, self._width, self._depth = lanes, width, depth
         self._scratchpad_depth, self._word_bytes = scratchpad_depth, word_bytes
-        self._latency = read_latency
+        self._latency = sram_latency
         super().__init__(
             {
                 "command": In(stream.Signature(FEED_ACTIVATION.size)),
@@ -92,7 +94,7 @@ class FeedUnit(Block):
     def block_name(self) -> str:
         buffer = f"{self._lanes}x{self._depth}x{self._width}"
         name = f"feed_unit_{buffer}_{self._scratchpad_depth}x{self._word_bytes}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     @property
     def observed(self) -> bool:
@@ -105,7 +107,7 @@ class FeedUnit(Block):
             opcode=Opcode.FEED_ACTIVATION,
             depth=self._scratchpad_depth,
             word_bytes=self._word_bytes,
-            read_latency=self._latency,
+            sram_latency=self._latency,
         )
         place(m, platform, "reader", reader)
         connect(m, flipped(self.command), reader.command)

@@ -8,10 +8,11 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from rtl.block import Block, check_integers, place
 from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadReadPort, ScratchpadWritePort
 from rtl.lib.round_robin import next_in_turn
-from rtl.lib.sram import Sram
+from rtl.lib.sram import Sram, with_latency
 
 __all__ = ["Scratchpad"]
 
@@ -35,8 +36,8 @@ class Scratchpad(Block):
         Ports.
     macro : bool
         SRAMs as black boxes.
-    read_latency : int
-        Cycles from a read to its word: that of the SRAMs, and registers behind them.
+    sram_latency : int
+        Cycles from a read of an SRAM to its word.
 
     Members
     -------
@@ -60,11 +61,11 @@ class Scratchpad(Block):
         readers: int,
         writers: int,
         macro: bool = False,
-        read_latency: int = 1,
+        sram_latency: int = SRAM_LATENCY,
     ) -> None:
         check_integers("scratchpad", minimum=1, depth=depth, banks=banks, readers=readers, writers=writers)
-        check_integers("scratchpad", minimum=1, read_latency=read_latency)
-        self._latency = read_latency
+        check_integers("scratchpad", minimum=1, sram_latency=sram_latency)
+        self._latency = sram_latency
         if banks & (banks - 1) or depth % banks:
             raise ValueError(
                 f"scratchpad: banks = {banks}: must be a power of two that divides depth = {depth}"
@@ -85,7 +86,7 @@ class Scratchpad(Block):
     def block_name(self) -> str:
         ports = f"{self._readers}r{self._writers}w"
         name = f"scratchpad_{self._depth}x{self._word_bytes}_{self._banks}_{ports}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -101,6 +102,7 @@ class Scratchpad(Block):
                 depth=self._depth // self._banks,
                 macro=self._macro,
                 part=8 * STROBE_BYTES,
+                sram_latency=self._latency,
             )
             place(m, platform, f"bank_{bank}", sram)
             read_address = Signal.like(self.read[0].address, name=f"read_address_{bank}")
@@ -136,15 +138,16 @@ class Scratchpad(Block):
             word_read = Signal.like(port.data, name=f"read_{n}_word")
             bank_read = Signal(max(1, bank_bits), name=f"read_{n}_bank")
             if bank_bits:
-                m.d.sync += bank_read.eq(port.address[:bank_bits])
+                asked_bank: Value = port.address[:bank_bits]
+                for cycle in range(1, self._latency):
+                    later = Signal(bank_bits, name=f"read_{n}_bank_{cycle}")
+                    m.d.sync += later.eq(asked_bank)
+                    asked_bank = later
+                m.d.sync += bank_read.eq(asked_bank)
             with m.Switch(bank_read):
-                for bank, word in enumerate(words):
-                    with m.Case(bank):
+                for number, word in enumerate(words):
+                    with m.Case(number):
                         m.d.comb += word_read.eq(word)
-            for late in range(self._latency - 1):
-                later = Signal.like(port.data, name=f"read_{n}_word_{late}", reset_less=True)
-                m.d.sync += later.eq(word_read)
-                word_read = later
             m.d.comb += port.data.eq(word_read)
         return m
 

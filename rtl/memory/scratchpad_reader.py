@@ -6,12 +6,15 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import SRAM_LATENCY
+from chiplet.machine.queue_depths import WORDS_SPARE
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS
 from rtl.block import Block, check_integers, place
 from rtl.interface.isa import COUNT_BITS
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 from rtl.memory.block_addresses import BlockAddresses
 
 __all__ = ["WORD_BLOCK", "ScratchpadReader"]
@@ -21,9 +24,6 @@ WORD_BLOCK = data.StructLayout(
 )
 """A block of whole words in the scratchpad: ``rows`` rows of ``words`` words, ``pitch`` words apart."""
 
-SPARE = 2
-"""Words read ahead that hide cycles in which the bank serves another port."""
-
 
 class ScratchpadReader(Block):
     """Reads blocks, a word in each cycle in which its bank is free and there is room for it.
@@ -32,7 +32,7 @@ class ScratchpadReader(Block):
     ----------
     depth, word_bytes : int
         Words of the scratchpad, and their bytes.
-    latency : int
+    sram_latency : int
         Cycles from a read to its word.
 
     Members
@@ -49,9 +49,11 @@ class ScratchpadReader(Block):
         Words are left to be read; there is room for the next one; it lies beyond the scratchpad, and is not read.
     """
 
-    def __init__(self, *, depth: int, word_bytes: int, latency: int = 1) -> None:
-        check_integers("scratchpad reader", minimum=1, depth=depth, word_bytes=word_bytes, latency=latency)
-        self._depth, self._word_bytes, self._latency = depth, word_bytes, latency
+    def __init__(self, *, depth: int, word_bytes: int, sram_latency: int = SRAM_LATENCY) -> None:
+        check_integers(
+            "scratchpad reader", minimum=1, depth=depth, word_bytes=word_bytes, sram_latency=sram_latency
+        )
+        self._depth, self._word_bytes, self._latency = depth, word_bytes, sram_latency
         super().__init__(
             {
                 "block": In(stream.Signature(WORD_BLOCK.size)),
@@ -69,14 +71,14 @@ class ScratchpadReader(Block):
     @property
     def block_name(self) -> str:
         name = f"scratchpad_reader_{self._depth}x{self._word_bytes}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         places = BlockAddresses(address_bits=BUFFER_ADDRESS_BITS, pitch_bits=BUFFER_ADDRESS_BITS)
         place(m, platform, "places", places)
         block = WORD_BLOCK(self.block.payload)
-        most = self._latency + SPARE
+        most = self._latency + WORDS_SPARE
         held = Signal(range(most + 1))  # words read, or on their way, that have not been given
         taken = Signal()
         given = Signal()

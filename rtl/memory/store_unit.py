@@ -6,12 +6,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import MemorySpec
 from rtl.block import Block, place
 from rtl.interface.isa import MEMORY_ADDRESS_BITS, STORE, Opcode
 from rtl.interface.memory_port import request_layout
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
+from rtl.lib.sram import with_latency
 from rtl.memory.block_addresses import BlockAddresses
 from rtl.memory.command_reader import CommandReader
 
@@ -27,7 +29,7 @@ class StoreUnit(Block):
         Width of a word.
     depth : int
         Words of the scratchpad.
-    read_latency : int
+    sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
     Members
@@ -46,8 +48,8 @@ class StoreUnit(Block):
         For the counters: a command is here; it waits for semaphores; a request is not taken; a word leaves.
     """
 
-    def __init__(self, *, memory: MemorySpec, depth: int, read_latency: int = 1) -> None:
-        self._memory, self._depth, self._latency = memory, depth, read_latency
+    def __init__(self, *, memory: MemorySpec, depth: int, sram_latency: int = SRAM_LATENCY) -> None:
+        self._memory, self._depth, self._latency = memory, depth, sram_latency
         super().__init__(
             {
                 "command": In(stream.Signature(STORE.size)),
@@ -67,7 +69,7 @@ class StoreUnit(Block):
     @property
     def block_name(self) -> str:
         name = f"store_unit_{self._depth}x{self._memory.word_bytes}"
-        return name if self._latency == 1 else f"{name}_l{self._latency}"
+        return with_latency(name, self._latency)
 
     @property
     def observed(self) -> bool:
@@ -79,7 +81,7 @@ class StoreUnit(Block):
             opcode=Opcode.STORE,
             depth=self._depth,
             word_bytes=self._memory.word_bytes,
-            read_latency=self._latency,
+            sram_latency=self._latency,
         )
         targets = BlockAddresses(address_bits=MEMORY_ADDRESS_BITS, pitch_bits=STORE["memory_pitch"].width)
         place(m, platform, "reader", reader)

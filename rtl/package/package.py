@@ -10,6 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.memory_plane import IoPlace, io_place
+from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import PackageSpec, SystemSpec, flits_per_word
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
@@ -114,6 +115,8 @@ class Package(Block):
         Without link adapters: routers are connected to routers, which simulates faster.
     vector : bool
         With the vector units of the dies; without them it simulates faster.
+    pipelining : Pipelining
+        As for :class:`rtl.die.die.Die`, the same for all dies.
 
     Members
     -------
@@ -134,7 +137,15 @@ class Package(Block):
         whole number of flits, or the links cannot be made.
     """
 
-    def __init__(self, *, system: SystemSpec, direct: bool = False, vector: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        system: SystemSpec,
+        direct: bool = False,
+        vector: bool = False,
+        pipelining: Pipelining = DEFAULT_PIPELINING,
+    ) -> None:
+        self._pipelining = pipelining
         self._system = system
         self._vector = system.vector if vector else None
         package, nop, memory = system.package, system.nop, system.memory
@@ -212,6 +223,7 @@ class Package(Block):
                     link=self._link,
                     vector=self._vector,
                     planes=planes(package),
+                    pipelining=self._pipelining,
                 )
                 place(m, platform, _die_name(row, col), die)
                 io_row, io_col = router_place(package, io_place(package, row, col))

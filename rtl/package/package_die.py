@@ -10,13 +10,16 @@ from typing import Any
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out, connect
 
+from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
+from rtl.compute.mac import with_multiplier
 from rtl.die.die import Die
 from rtl.interface.flit import SIDES, RouterPort
 from rtl.interface.host_port import HostPort
 from rtl.interface.link_shape import LinkShape
+from rtl.lib.sram import with_latency
 from rtl.network.router import Router
 from rtl.network.side import DieSide, LinkSide, attach
 from rtl.package.memory_plane import MemoryPlanePort
@@ -50,6 +53,8 @@ class PackageDie(Block):
         Of :func:`planes`.
     vector : VectorSpec, optional
         As for :class:`rtl.die.die.Die`.
+    pipelining : Pipelining
+        As for :class:`rtl.die.die.Die`.
 
     Members
     -------
@@ -73,7 +78,9 @@ class PackageDie(Block):
         link: LinkShape | None,
         planes: Mapping[str, tuple[RouterPort, ...]],
         vector: VectorSpec | None = None,
+        pipelining: Pipelining = DEFAULT_PIPELINING,
     ) -> None:
+        self._pipelining = pipelining
         self._die, self._memory, self._nop, self._link = die, memory, nop, link
         self._planes, self._vector = planes, vector
         side = LinkSide(nop=nop, link=link, has_used=True)
@@ -102,11 +109,19 @@ class PackageDie(Block):
 
     @property
     def block_name(self) -> str:
-        return f"package_die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+        name = f"package_die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
+        name = with_multiplier(name, self._pipelining.multiplier_stages)
+        return with_latency(name, self._pipelining.sram_latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die = Die(die=self._die, memory=self._memory, nop=self._nop, vector=self._vector)
+        die = Die(
+            die=self._die,
+            memory=self._memory,
+            nop=self._nop,
+            vector=self._vector,
+            pipelining=self._pipelining,
+        )
         place(m, platform, "die", die)
         self._collective_plane(m, platform, die)
         dead = self._memory_plane(m, platform, die)

@@ -6,17 +6,17 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from chiplet.machine.pipelining import SRAM_LATENCY
+from chiplet.machine.queue_depths import OPERAND_WORDS_SPARE
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS
 from rtl.block import Block, check_integers, place
 from rtl.interface.isa import COUNT_BITS, VECTOR
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.vector_operations import Spread
 from rtl.lib.queue import Queue
+from rtl.lib.sram import with_latency
 
 __all__ = ["OperandReader"]
-
-_BESIDES_LATENCY = 3
-"""Words read ahead besides those on their way: one offered, one that comes, and one for a bank that is busy."""
 
 
 class OperandReader(Block):
@@ -28,7 +28,7 @@ class OperandReader(Block):
         Words of the scratchpad, and bytes of a word, a power of two of at least 4.
     lanes : int
         A power of two, at most ``word_bytes`` / 4.
-    read_latency : int
+    sram_latency : int
         Cycles from a read to its word.
 
     Members
@@ -46,10 +46,10 @@ class OperandReader(Block):
         The values are taken; they are the last of a row, and of the pass.
     """
 
-    def __init__(self, *, depth: int, word_bytes: int, lanes: int, read_latency: int = 1) -> None:
-        check_integers("operand reader", minimum=1, depth=depth, lanes=lanes, read_latency=read_latency)
+    def __init__(self, *, depth: int, word_bytes: int, lanes: int, sram_latency: int = SRAM_LATENCY) -> None:
+        check_integers("operand reader", minimum=1, depth=depth, lanes=lanes, sram_latency=sram_latency)
         self._depth, self._word_bytes, self._lanes = depth, word_bytes, lanes
-        self._latency = read_latency
+        self._latency = sram_latency
         super().__init__(
             {
                 "load": In(1),
@@ -71,12 +71,12 @@ class OperandReader(Block):
 
     @property
     def block_name(self) -> str:
-        return f"operand_reader_{self._depth}x{self._word_bytes}_l{self._lanes}"
+        return with_latency(f"operand_reader_{self._depth}x{self._word_bytes}_l{self._lanes}", self._latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         sums = self._word_bytes // 4
-        ahead = self._latency + _BESIDES_LATENCY
+        ahead = self._latency + OPERAND_WORDS_SPARE
 
         # Words, row after row; a column and a value are a row of words.
         by_row = Signal()

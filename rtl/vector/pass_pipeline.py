@@ -85,7 +85,7 @@ class PassPipeline(Block):
                 depth=self._shape.depth,
                 word_bytes=self._shape.word_bytes,
                 lanes=lanes,
-                read_latency=self._shape.read_latency,
+                sram_latency=self._shape.sram_latency,
             )
             place(m, platform, f"read_{name}", reader)
             connect(m, reader.read, flipped(self.read[n]))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from rtl.block import check_integers
+from rtl.lib.sram import with_latency
 
 __all__ = ["VectorShape"]
 
@@ -22,7 +24,7 @@ class VectorShape:
         Powers of two; function lanes divide lanes, and lanes divide the 32-bit values of a word.
     adder_stages, multiplier_stages, function_stages : int
         Register stages: 1 to 4, 1 to 3, 1 to 7.
-    read_latency : int
+    sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
     Raises
@@ -38,7 +40,7 @@ class VectorShape:
     adder_stages: int
     multiplier_stages: int = VECTOR_MULTIPLIER_STAGES
     function_stages: int = VECTOR_FUNCTION_STAGES
-    read_latency: int = 1
+    sram_latency: int = SRAM_LATENCY
 
     def __post_init__(self) -> None:
         check_integers("vector unit", minimum=1, **vars(self))
@@ -53,4 +55,5 @@ class VectorShape:
     def text(self) -> str:
         """Part of the names of blocks of this shape."""
         stages = f"p{self.adder_stages}_{self.multiplier_stages}_{self.function_stages}"
-        return f"{self.depth}x{self.word_bytes}_l{self.lanes}_{self.function_lanes}_{stages}"
+        lanes = f"l{self.lanes}_{self.function_lanes}"
+        return with_latency(f"{self.depth}x{self.word_bytes}_{lanes}_{stages}", self.sram_latency)

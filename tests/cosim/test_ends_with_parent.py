@@ -19,9 +19,9 @@ from tests.simulators import installed
 
 VARIABLE = "HECATON_TEST_RUN"
 
-SMALL = "-P die.rows=2 -P die.cols=2"
+SMALL = "-P die.rows=2 -P die.cols=2 -P die.dtype=int8"
 COMMANDS = {
-    "gemm": f"cosim gemm --m 2048 --k 32 --n 2 {SMALL}",
+    "gemm": f"cosim gemm --m 4096 --k 32 --n 2 {SMALL}",
     "collective": f"cosim collective --op all-reduce --mesh 1x2 --flits 2048 {SMALL}",
     "traffic": "cosim traffic --mesh 2x2 --rate 0.1 --cycles 1000000",
     "package": f"cosim package --m 256 --k 64 --n 8 --mesh 1x2 --direct {SMALL}",

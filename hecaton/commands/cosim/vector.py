@@ -83,6 +83,8 @@ def _tables(record: VectorRecord, provenance: Mapping[str, object]) -> Renderabl
     return pairs(
         {
             "lanes": f"{record.lanes}, {record.function_lanes} with functions",
+            "blocks": f"{record.blocks}, of {record.block_rows} rows",
+            "places of an input": record.buffers,
             "passes": record.passes,
             "mismatches": record.mismatches,
             "cycles": f"{record.cycles} (predicted {record.predicted_cycles})",

@@ -27,6 +27,7 @@ RESULT: dict[str, Any] = {
         ("rows.*.cycles", [7, 9]),
         ("rows[path=one by one].cycles", [9]),
         ("rows[stall=0.0].predicted", [7]),
+        ("rows[predicted=7][stall=0.25].cycles", [9]),
         ("links.*.lost", [0, 2]),
         ("links.west.lost", [2]),
     ],
@@ -40,6 +41,10 @@ def test_a_path_selects_values(path: str, values: list[int]) -> None:
     [
         ("cycle", "the result has no 'cycle' of 'cycle'"),
         ("rows[path=theirs].cycles", "the result has no value at 'rows[path=theirs].cycles'"),
+        (
+            "rows[path=ours][stall=0.25].cycles",
+            "the result has no value at 'rows[path=ours][stall=0.25].cycles'",
+        ),
         ("rows.cycles", "the result has no 'cycles' of 'rows.cycles'"),
         ("cycles.*", "path 'cycles.*': * needs a list or a mapping"),
         ("links[path=ours].lost", "path 'links[path=ours].lost': links is not a list"),

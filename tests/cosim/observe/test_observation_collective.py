@@ -36,9 +36,10 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Collecti
 def test_simulators_agree(traced: dict[str, tuple[CollectiveRecord, str]]) -> None:
     (icarus, first), (cxxrtl, second) = traced.values()
     assert first == second
-    plain = run("cxxrtl")
-    assert plain.counters == icarus.counters == cxxrtl.counters
-    assert (plain.mismatches, icarus.mismatches, cxxrtl.mismatches) == (0, 0, 0)
+    differs = {"request", "sim", "simulator_version", "wall_seconds"}
+    plain, *others = (one.model_dump(exclude=differs) for one in (run("cxxrtl"), icarus, cxxrtl))
+    assert others == [plain, plain]
+    assert icarus.mismatches == 0
 
 
 def test_each_die_has_a_track_for_each_unit(traced: dict[str, tuple[CollectiveRecord, str]]) -> None:

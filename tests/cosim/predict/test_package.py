@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chiplet.machine.specs import DieSpec, MemorySpec, PackageSpec, SystemSpec
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim.golden.operands import random_operands
 from cosim.predict.package import PackageTimes, predict_package
 from cosim.program.command import Command
@@ -48,6 +48,24 @@ def test_predicted_cycles_are_those_of_the_hardware(
     times = predicted(system, parts, [part.work.programs[0] for part in parts])
     assert times.cycles == pytest.approx(measured, rel=0.02)
     assert times.array_cycles < times.cycles
+
+
+@pytest.mark.parametrize(
+    ("flit_bits", "m", "k", "n", "measured"),
+    [(64, 3, 5, 7, 205), (256, 3, 5, 7, 163), (256, 8, 16, 16, 773)],
+)
+def test_short_programs_on_one_die(flit_bits: int, m: int, k: int, n: int, measured: int) -> None:
+    """What a read and the last write spend on their way shows in runs of few words; measured with Icarus."""
+    system = SystemSpec(
+        die=DieSpec(rows=2, cols=2, dtype="int8"),
+        package=PackageSpec(rows=1, cols=1),
+        nop=NopSpec(flit_bits=flit_bits),
+    )
+    shape = Shape(m=m, k=k, n=n, form="nn")
+    a, b = random_operands(np.random.default_rng(0), shape, dtype="int8", operands="normal")
+    parts = gemm_parts(system, shape, a, b, algorithm="chain", places=Places())
+    times = predicted(system, parts, [part.work.programs[0] for part in parts])
+    assert times.cycles == pytest.approx(measured, abs=1)
 
 
 def test_programs_that_block_are_refused() -> None:

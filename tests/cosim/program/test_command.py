@@ -29,7 +29,7 @@ from cosim.run.package_gemm import run_package_gemm
 from rtl.interface import isa
 from rtl.interface.isa import LAYOUTS, Opcode
 
-DIE = DieSpec(rows=2, cols=2)
+DIE = DieSpec(rows=2, cols=2, dtype="int8")
 
 
 @pytest.mark.parametrize(

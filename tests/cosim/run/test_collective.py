@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
 
 LONG = 64
 """Flits of a chunk that fits no buffer on the way."""
+SHORT = [("all-gather", "ring", 1), ("reduce-scatter", "chain", 1)]
+"""The quick cases of short packets."""
 SLOW_ADDERS = {"die": DieSpec(stages=3)}
 
 
@@ -44,8 +47,12 @@ def moved(record: CollectiveRecord) -> dict[str, int]:
     return record.flits_sent
 
 
+# An all-reduce is a reduce-scatter and an all-gather, so that the quick tests of it have both.
+QUICK_OPS = [op if op == "all-reduce" else pytest.param(op, marks=pytest.mark.slow) for op in OPS]
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", QUICK_OPS)
 def test_lines_of_three_dies_along_rows(op: LineOp, algorithm: Algorithm) -> None:
     record = run(op, algorithm, "2x3", "row", 7)
     assert record.mismatches == 0
@@ -60,7 +67,7 @@ def test_lines_of_two_dies_along_columns(algorithm: Algorithm) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", QUICK_OPS)
 def test_rows_and_columns_at_once_with_long_packets(op: LineOp, algorithm: Algorithm) -> None:
     """Everything that the network and the engines can do at the same time: what could be a deadlock would be one."""
     record = run(op, algorithm, "2x3", "both", LONG)
@@ -69,9 +76,13 @@ def test_rows_and_columns_at_once_with_long_packets(op: LineOp, algorithm: Algor
     assert abs(record.cycles - record.predicted_cycles) <= 0.03 * record.predicted_cycles
 
 
-@pytest.mark.parametrize("flits", [1, *(pytest.param(flits, marks=pytest.mark.slow) for flits in (2, 3))])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
+@pytest.mark.parametrize(
+    ("op", "algorithm", "flits"),
+    [
+        case if case in SHORT else pytest.param(*case, marks=pytest.mark.slow)
+        for case in product(("all-gather", "reduce-scatter"), ALGORITHMS, (1, 2, 3))
+    ],
+)
 def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algorithm, flits: int) -> None:
     """Each flit has a word of its own, or half of one: banks have the most to do, and nobody waits for them."""
     record = run(op, algorithm, "2x3", "both", flits)
@@ -80,14 +91,14 @@ def test_rows_and_columns_at_once_with_short_packets(op: LineOp, algorithm: Algo
 
 
 @pytest.mark.parametrize(
-    "flits",
+    ("op", "algorithm", "flits"),
     [
-        *(1, LONG),
-        *(pytest.param(flits, marks=pytest.mark.slow) for flits in (4, QUEUED_FLITS, QUEUED_FLITS + 1)),
+        case
+        if case[2] == LONG or case[::2] == ("all-reduce", 1)
+        else pytest.param(*case, marks=pytest.mark.slow)
+        for case in product(OPS, ALGORITHMS, (1, 4, QUEUED_FLITS, QUEUED_FLITS + 1, LONG))
     ],
 )
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("op", OPS)
 def test_lines_of_five_dies(op: LineOp, algorithm: Algorithm, flits: int) -> None:
     # A reduce-scatter by the chain with 64 flits stood still as long as every die handed over its own chunk.
     record = run(op, algorithm, "1x5", "row", flits, **SLOW_ADDERS)
@@ -98,7 +109,7 @@ def test_lines_of_five_dies(op: LineOp, algorithm: Algorithm, flits: int) -> Non
         assert record.floor_cycles <= record.cycles <= 1.05 * record.floor_cycles
 
 
-@pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
+@pytest.mark.parametrize("op", [pytest.param("all-gather", marks=pytest.mark.slow), "reduce-scatter"])
 def test_long_chunks_that_go_straight_on_around_a_ring_would_stand_still(
     op: LineOp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,15 +123,22 @@ def test_long_chunks_that_go_straight_on_around_a_ring_would_stand_still(
         run_collective(request)
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", QUICK_OPS)
 def test_a_line_of_one_die_has_nothing_to_do(op: LineOp) -> None:
     record = run(op, "chain", "1x5", "column", 3, **SLOW_ADDERS)
     assert (record.mismatches, record.cycles, record.floor_cycles, record.utilization) == (0, 0, 0, 1.0)
     assert not any(moved(record).values())
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("flit_bits", "word_bytes", "flits"), [(32, 32, 70), (256, 32, 5)])
+@pytest.mark.parametrize(
+    ("flit_bits", "word_bytes", "flits", "algorithm"),
+    [
+        (32, 32, 70, "chain"),
+        (256, 32, 5, "ring"),
+        pytest.param(32, 32, 70, "ring", marks=pytest.mark.slow),
+        pytest.param(256, 32, 5, "chain", marks=pytest.mark.slow),
+    ],
+)
 def test_flits_of_any_part_of_a_word_and_integer_sums(
     flit_bits: int, word_bytes: int, flits: int, algorithm: Algorithm
 ) -> None:
@@ -132,15 +150,20 @@ def test_flits_of_any_part_of_a_word_and_integer_sums(
     assert run("all-reduce", algorithm, "1x3", "row", flits, sim="icarus", **specs).mismatches == 0
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(
-    ("flits", "seed"),
+    ("mesh", "stages", "flits", "seed", "algorithm"),
     [
-        *((2, 7), (QUEUED_FLITS, 2)),
-        *(pytest.param(flits, seed, marks=pytest.mark.slow) for flits, seed in ((1, 1), (LONG, 3))),
+        ("1x5", 3, 2, 7, "ring"),
+        ("1x5", 3, QUEUED_FLITS, 2, "chain"),
+        *(
+            pytest.param(*mesh, *work, algorithm, marks=pytest.mark.slow)
+            for mesh, work, algorithm in product(
+                (("1x5", 3), ("1x8", 4)), ((1, 1), (2, 7), (QUEUED_FLITS, 2), (LONG, 3)), ALGORITHMS
+            )
+            if (mesh[0], *work, algorithm) not in (("1x5", 2, 7, "ring"), ("1x5", QUEUED_FLITS, 2, "chain"))
+        ),
     ],
 )
-@pytest.mark.parametrize(("mesh", "stages"), [("1x5", 3), pytest.param("1x8", 4, marks=pytest.mark.slow)])
 def test_dies_that_begin_late_and_slow_adders(
     mesh: str, stages: int, flits: int, seed: int, algorithm: Algorithm
 ) -> None:
@@ -152,7 +175,9 @@ def test_dies_that_begin_late_and_slow_adders(
     assert max(begins) > min(begins)
 
 
-def test_simulators_agree() -> None:
+@pytest.mark.slow
+def test_simulators_agree_where_dies_begin_late() -> None:
+    """Without that, the traces of tests.cosim.observe.test_observation_collective agree."""
     found = [
         run("all-reduce", "ring", "2x3", "both", 5, sim=sim, stall=0.3).model_dump(
             exclude={"request", "sim", "simulator_version", "wall_seconds"}

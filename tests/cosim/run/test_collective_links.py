@@ -63,7 +63,10 @@ def test_flips_and_stalls_cost_cycles_and_no_word(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["chain", "ring"])
-@pytest.mark.parametrize(("flits", "seed"), [(1, 1), (1, 4), (4, 3), (20, 5)])
+@pytest.mark.parametrize(
+    ("flits", "seed"),
+    [(1, 4), (20, 5), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 1), (4, 3)))],
+)
 def test_a_link_that_stalls_changes_no_order(algorithm: str, flits: int, seed: int) -> None:
     """Around a ring, a die at the end of the line took a chunk of the all-gather for one of the reduce-scatter."""
     record = run("all-reduce", algorithm, flits, seed, stalls=0.03, stall_cycles=64)

@@ -6,14 +6,15 @@ from typing import Any, Literal
 
 import pytest
 
-from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, SystemSpec
+from chiplet.machine.specs import DieSpec, Dtype, LinkSpec, MemorySpec, NopSpec, SystemSpec
 from cosim.records.collective import CollectiveRequest, collective_request
 from cosim.records.links import FaultyLinks
 from cosim.run.collective import run_collective
 from cosim.run.package_collective import on_package, run_package_collective
 
 SYSTEM = SystemSpec(
-    die=DieSpec(rows=2, cols=2, scratchpad_bytes=1024),
+    # A die of integers has no vector unit, which takes longest to emit and to simulate.
+    die=DieSpec(rows=2, cols=2, dtype="int8", scratchpad_bytes=1024),
     nop=NopSpec(flit_bits=32, coordinate_bits=3),
     memory=MemorySpec(word_bytes=16, latency_cycles=2),
 )
@@ -72,13 +73,15 @@ def times(counters: tuple[dict[str, int], ...]) -> list[Any]:
     return [(die["nop_first"] - start, die["nop_last"] - start) for die in counters]
 
 
-def test_an_all_reduce_without_adapters() -> None:
-    request = request_of("all-reduce", 1, 3, "row", "chain", 6)
-    record = run_package_collective(request, SYSTEM, direct=True)
+@pytest.mark.parametrize("dtype", ["int8", pytest.param("bf16", marks=pytest.mark.slow)])
+def test_an_all_reduce_without_adapters(dtype: Dtype) -> None:
+    die = SYSTEM.die.model_copy(update={"dtype": dtype})
+    request = request_of("all-reduce", 1, 3, "row", "chain", 6).model_copy(update={"die": die})
+    record = run_package_collective(request, SYSTEM.model_copy(update={"die": die}), direct=True)
     assert record.mismatches == 0
     assert record.request.links is None
     assert record.cycles >= 2 * 2 * 6 / 2
-    assert record.file_name.startswith("package_all-reduce_1x3_row_chain_6_bf16_")
+    assert record.file_name.startswith(f"package_all-reduce_1x3_row_chain_6_{dtype}_")
 
 
 def test_a_package_has_no_faults() -> None:

@@ -19,8 +19,14 @@ def request(rows: int, cols: int, rate: float, sim: str = "icarus") -> TrafficRe
     )
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(1, 1), (1, 3), (3, 1), (2, 2)])
-@pytest.mark.parametrize("rate", [0.05, 1.0])
+@pytest.mark.parametrize(
+    ("rows", "cols", "rate"),
+    [
+        *((1, 1, 0.05), (1, 3, 0.05), (2, 2, 0.05), (2, 2, 1.0)),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 1, 1.0), (1, 3, 1.0))),
+        *(pytest.param(3, 1, rate, marks=pytest.mark.slow) for rate in (0.05, 1.0)),
+    ],
+)
 def test_nothing_is_lost_and_latency_is_that_of_the_hops(rows: int, cols: int, rate: float) -> None:
     record = run_traffic(request(rows, cols, rate))
     assert record.lost == record.misrouted == 0

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
+from chiplet.machine.terms import DieTerms
 from chiplet.machine.vector_specs import VectorSpec
+from cosim.predict.vector import predict_vector
 from cosim.records.vector import VectorRequest, vector_request
 from cosim.run.vector import prepare, run_vector
 
@@ -42,6 +44,45 @@ def test_results_are_those_of_the_golden_model(
     )
     if "stall" not in fields:
         assert record.predicted_cycles == record.cycles
+
+
+@pytest.mark.parametrize(
+    ("program", "rows", "cols", "fields", "blocks"),
+    [
+        ("softmax", 23, 10, {"causal": True}, (4, 6, 1)),
+        ("residual", 21, 7, {"interval": 2}, (4, 6, 2)),
+        ("cross-entropy-merge", 50, 1, {"lines": 2}, (4, 16, 1)),
+    ],
+)
+def test_what_does_not_fit_goes_in_blocks_of_rows(
+    program: str, rows: int, cols: int, fields: dict[str, Any], blocks: tuple[int, int, int]
+) -> None:
+    """No bit differs from the golden model, which does not know of blocks, and the prediction is exact."""
+    die = DIE.model_copy(update={"scratchpad_bytes": 1024})
+    record = run_vector(request_of(program=program, rows=rows, cols=cols, die=die, **fields))
+    assert (record.blocks, record.block_rows, record.buffers) == blocks
+    assert record.mismatches == 0
+    assert record.predicted_cycles == record.cycles
+
+
+@pytest.mark.parametrize(
+    ("program", "rows", "cols"), [("residual", 21, 14), ("adam", 9, 20), ("rmsnorm-backward", 17, 12)]
+)
+def test_more_scratchpad_never_costs_cycles(program: str, rows: int, cols: int) -> None:
+    cycles = []
+    for size in range(10, 16):
+        request = request_of(
+            program=program,
+            rows=rows,
+            cols=cols,
+            die=DIE.model_copy(update={"scratchpad_bytes": 1 << size}),
+        )
+        made = prepare(request).made
+        cycles.append(
+            predict_vector(made.commands, request.die, request.memory, DieTerms(), vector=request.vector)
+        )
+    assert cycles == sorted(cycles, reverse=True)
+    assert cycles[-1] < cycles[0]
 
 
 @pytest.mark.parametrize(

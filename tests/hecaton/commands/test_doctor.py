@@ -43,7 +43,8 @@ def test_doctor_without_a_backend(tmp_path: Path) -> None:
 
 
 def test_cache(tmp_path: Path) -> None:
-    gemm = ("cosim", "gemm", "--m", "1", "--k", "1", "--n", "1", "-P", "die.rows=1", "-P", "die.cols=1")
+    die = ("-P", "die.rows=1", "-P", "die.cols=1", "-P", "die.dtype=int8")
+    gemm = ("cosim", "gemm", "--m", "1", "--k", "1", "--n", "1", *die)
     records = str(tmp_path / "records")
     assert hecaton(*gemm, "--records", records, environment=environment(tmp_path)).returncode == 0
     data = json.loads(hecaton("cache", "show", "--json", environment=environment(tmp_path)).stdout)

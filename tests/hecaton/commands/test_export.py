@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.chiplet.export.traces import read_trace
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import called, refused
 
 MODEL = ["--model", "tinyllama-1.1b", "--mesh", "2x4", "--sequence-length", "128", "--global-batch", "4"]
 
 
 def result(kind: str, directory: Path, *arguments: str) -> dict[str, Any]:
-    done = hecaton("export", kind, *MODEL, "-o", str(directory), *arguments, "--json")
+    done = called("export", kind, *MODEL, "-o", str(directory), *arguments, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     data: dict[str, Any] = json.loads(done.stdout)
     return data
@@ -49,7 +49,7 @@ def test_scale_sim_gets_gemms_and_array(tmp_path: Path) -> None:
     assert len(lines) == 1 + len(data["gemms"])
     assert data["macs"] == sum(row["times"] * row["m"] * row["k"] * row["n"] for row in data["gemms"])
     assert "ArrayHeight = 64" in (tmp_path / "die.cfg").read_text()
-    table = hecaton("export", "scale-sim", *MODEL, "-o", str(tmp_path))
+    table = called("export", "scale-sim", *MODEL, "-o", str(tmp_path))
     assert "GEMMs of a die" in table.stdout
 
 

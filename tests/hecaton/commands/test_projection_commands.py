@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.hecaton.command import hecaton, refused
+from tests.hecaton.command import called, refused
 
 SMALL = {
     "model_type": "llama",
@@ -27,7 +27,7 @@ COMPARE = ["compare", "--model", "llama2-7b", "--dies", "64"]
 
 
 def result(*arguments: str, cwd: Path | None = None) -> dict[str, Any]:
-    done = hecaton(*arguments, "--json", cwd=cwd)
+    done = called(*arguments, "--json", cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 1
     data: dict[str, Any] = json.loads(done.stdout)
@@ -85,7 +85,7 @@ def test_compare_gives_a_switch_to_one_method_or_to_all() -> None:
 
 @pytest.mark.parametrize("command", [PROJECT, COMPARE])
 def test_tables_name_model_and_switches(command: list[str]) -> None:
-    done = hecaton(*command)
+    done = called(*command)
     assert (done.returncode, done.stderr) == (0, "")
     assert "llama2-7b on 64 dies (8x8)" in done.stdout
     assert "overlap=yes" in done.stdout
@@ -171,7 +171,7 @@ def test_project_spreads_a_step_over_packages() -> None:
     }
     same = result(*PROJECT, "-P", "parallel.data=2", "-P", "parallel.pipeline=4")
     assert same["step_seconds"] == data["step_seconds"]
-    shown = hecaton(*PROJECT, *shared).stdout
+    shown = called(*PROJECT, *shared).stdout
     assert "in each of 8 packages" in shown
     assert "pipeline bubble" in shown
 
@@ -192,9 +192,9 @@ def test_project_refuses_packages_that_it_cannot_use(arguments: list[str], words
 
 def test_the_schedule_and_the_resources_are_shown() -> None:
     """The mini-batch that was chosen, and how long array, NoP, vector unit and DRAM are in use."""
-    done = hecaton("project", "--model", "llama2-7b", "--dies", "64")
+    done = called("project", "--model", "llama2-7b", "--dies", "64")
     assert done.returncode == 0, done.stderr
-    data = json.loads(hecaton("project", "--model", "llama2-7b", "--dies", "64", "--json").stdout)
+    data = json.loads(called("project", "--model", "llama2-7b", "--dies", "64", "--json").stdout)
     for block, tokens in data["memory"]["mini_batch_tokens"].items():
         tiles = data["memory"]["token_tiles"][block]
         assert re.search(rf"{block} +{tokens} +{tiles['forward']} +{tiles['backward']} ", done.stdout)

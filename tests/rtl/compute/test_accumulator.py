@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import Dtype
 from cosim.golden.numerics import fp32_add
 from rtl.compute.accumulator import AccumulatorBuffer, AccumulatorColumn, accumulate_layout
@@ -43,9 +44,12 @@ class Row:
 class Bench:
     """Drives an accumulator buffer row by row, as the array does, and keeps the sums that must be in it."""
 
-    def __init__(self, dut: AccumulatorBuffer, *, cols: int, dtype: Dtype, stages: int, depth: int) -> None:
-        self.dut, self.cols, self.dtype, self.stages = dut, cols, dtype, stages
-        self.layout = accumulate_layout(depth)
+    def __init__(
+        self, *, cols: int, dtype: Dtype, stages: int, depth: int, latency: int = SRAM_LATENCY
+    ) -> None:
+        self.dut = AccumulatorBuffer(cols=cols, dtype=dtype, stages=stages, depth=depth, sram_latency=latency)
+        self.cols, self.dtype, self.stages, self.latency = cols, dtype, stages, latency
+        self.layout = accumulate_layout(depth, latency)
         self.sent: list[Row | None] = []
         self.sums: dict[int, list[int]] = {}
         self.last_use: dict[int, int] = {}  # cycle of the last row for an address
@@ -60,14 +64,14 @@ class Bench:
         if row is not None:
             at = [
                 earlier is not None and earlier.address == row.address
-                for earlier in (self.earlier(self.stages), self.earlier(self.stages + 1))
+                for earlier in (self.earlier(self.stages + n) for n in range(1 + self.latency))
             ]
             control = self.layout.const(
                 {
                     "valid": 1,
                     "first": int(row.first),
                     "near": int(at[0]),
-                    "far": int(at[1]),
+                    "far": sum(same << n for n, same in enumerate(at[1:])),
                     "panel_end": int(row.panel_end),
                     "command_end": int(row.command_end),
                     "address": row.address,
@@ -78,18 +82,23 @@ class Bench:
             self.last_use[row.address] = self.cycle
         ctx.set(self.dut.control, control)
         self.sent.append(row)
-        # Sums come a cycle after their control, those of column c another c cycles later.
-        arriving = [self.earlier(2 + c) for c in range(self.cols)]
+        # Sums come as late after their control as a read takes, those of column c another c cycles later.
+        arriving = [self.earlier(1 + self.latency + c) for c in range(self.cols)]
         ctx.set(self.dut.psum, lanes([row.sums[c] if row else 0 for c, row in enumerate(arriving)], 32))
-        complete = self.earlier(1 + self.cols + self.stages)
+        complete = self.earlier(self.behind)
         assert ctx.get(self.dut.result) == (complete is not None)
         assert ctx.get(self.dut.panel_end) == (complete is not None and complete.panel_end)
         assert ctx.get(self.dut.command_end) == (complete is not None and complete.command_end)
         self.cycle += 1
 
+    @property
+    def behind(self) -> int:
+        """Cycles from the control of a row to its sums in all columns."""
+        return self.cols + self.stages + self.latency
+
     def readable(self, address: int) -> bool:
         """Whether all of the last row for ``address`` can be read: from the cycle after its ends on."""
-        return self.cycle - self.last_use[address] >= 1 + self.cols + self.stages
+        return self.cycle - self.last_use[address] >= self.behind
 
     def sendable(self, address: int) -> bool:
         """Whether a row for ``address`` keeps the distance that the adder needs."""
@@ -101,22 +110,26 @@ class Bench:
 
 
 CONFIGURATIONS = [
-    (1, "int8", 1),
-    (3, "int8", 2),
-    (2, "int8", 3),
-    (1, "int8", 4),
-    (2, "bf16", 1),
-    (3, "bf16", 4),
+    (1, "int8", 1, 1),
+    (3, "int8", 2, 1),
+    (2, "int8", 3, 1),
+    (1, "int8", 4, 1),
+    (2, "bf16", 1, 1),
+    (3, "bf16", 4, 1),
+    (2, "int8", 1, 2),
+    (3, "int8", 2, 3),
+    (1, "int8", 1, 5),
 ]
+"""Columns, type, stages of the adder, latency of the SRAMs."""
 
 
-@pytest.mark.parametrize(("cols", "dtype", "stages"), CONFIGURATIONS)
+@pytest.mark.parametrize(("cols", "dtype", "stages", "latency"), CONFIGURATIONS)
 @pytest.mark.parametrize("depth", [2, 6])
 def test_random_rows_while_others_are_read_and_written(
-    cols: int, dtype: Dtype, stages: int, depth: int
+    cols: int, dtype: Dtype, stages: int, latency: int, depth: int
 ) -> None:
-    dut = AccumulatorBuffer(cols=cols, dtype=dtype, stages=stages, depth=depth)
-    bench = Bench(dut, cols=cols, dtype=dtype, stages=stages, depth=depth)
+    bench = Bench(cols=cols, dtype=dtype, stages=stages, depth=depth, latency=latency)
+    dut = bench.dut
     coin = Random(depth * 100 + cols * 10 + stages)
     come, filled = 0, 0
 
@@ -164,17 +177,21 @@ def test_random_rows_while_others_are_read_and_written(
 
     simulate(dut, run)
     assert come > 60
-    assert filled > 20
+    assert filled > 10
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 4])
-@pytest.mark.parametrize("beyond", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("latency", "beyond"), [(latency, beyond) for latency in (1, 2, 3) for beyond in range(latency + 2)]
+)
 @pytest.mark.parametrize("dtype", ["int8", "bf16"])
-def test_tiles_that_come_back_as_early_as_they_may(dtype: Dtype, beyond: int, stages: int) -> None:
+def test_tiles_that_come_back_as_early_as_they_may(
+    dtype: Dtype, latency: int, beyond: int, stages: int
+) -> None:
     """A tile of P rows takes P cycles: its sums are added to those that leave the adder now or just left it."""
     cols, tile, tiles = 2, stages + beyond, 7
-    dut = AccumulatorBuffer(cols=cols, dtype=dtype, stages=stages, depth=8)
-    bench = Bench(dut, cols=cols, dtype=dtype, stages=stages, depth=8)
+    bench = Bench(cols=cols, dtype=dtype, stages=stages, depth=8, latency=latency)
+    dut = bench.dut
     coin = Random(stages)
 
     async def run(ctx: Any) -> None:
@@ -182,33 +199,34 @@ def test_tiles_that_come_back_as_early_as_they_may(dtype: Dtype, beyond: int, st
             sums = [random_sum(coin, dtype) for _ in range(cols)]
             bench.step(ctx, Row(n % tile, n < tile, sums))
             await ctx.tick()
-        for _ in range(stages + cols + 3):
+        for _ in range(bench.behind + 2):
             bench.step(ctx, None)
             await ctx.tick()
         # Nothing else uses the SRAMs: a row comes in each cycle.
         ctx.set(dut.read.valid, 1)
-        for cycle in range(tile + 2):
+        late = latency + 1
+        for cycle in range(tile + late):
             ctx.set(dut.read.address, cycle % tile)
             assert ctx.get(dut.read.ready)
-            if cycle >= 2:
+            if cycle >= late:
                 assert ctx.get(dut.read.come)
-                assert unpack(ctx.get(dut.read.sums), cols, 32) == bench.sums[cycle - 2]
+                assert unpack(ctx.get(dut.read.sums), cols, 32) == bench.sums[cycle - late]
             await ctx.tick()
 
     simulate(dut, run)
 
 
-@pytest.mark.parametrize("cols", [1, 3])
-def test_rows_are_read_and_written_at_once_while_the_array_walks_on(cols: int) -> None:
+@pytest.mark.parametrize(("cols", "latency"), [(1, 1), (3, 1), (2, 3)])
+def test_rows_are_read_and_written_at_once_while_the_array_walks_on(cols: int, latency: int) -> None:
     """The array uses ascending addresses: other ports wait at most one cycle for their SRAM."""
-    dut = AccumulatorBuffer(cols=cols, dtype="int8", stages=1, depth=24)
-    bench = Bench(dut, cols=cols, dtype="int8", stages=1, depth=24)
+    bench = Bench(cols=cols, dtype="int8", stages=1, depth=24, latency=latency)
+    dut = bench.dut
 
     async def run(ctx: Any) -> None:
         for n in range(16):
             bench.step(ctx, Row(n, True, [n * cols + c for c in range(cols)]))
             await ctx.tick()
-        for _ in range(cols + 4):
+        for _ in range(bench.behind + 2):
             bench.step(ctx, None)
             await ctx.tick()
         read, come, filled = 0, 0, 0

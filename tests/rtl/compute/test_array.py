@@ -87,14 +87,14 @@ def test_tiles_back_to_back(rows: int, cols: int, stages: int, dtype: Dtype) -> 
             np.testing.assert_array_equal(found, expected.view(np.uint32))
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(2, 3), (3, 2)])
-def test_special_numbers_pass_through_the_array(rows: int, cols: int) -> None:
+@pytest.mark.parametrize(("rows", "cols", "multiplier"), [(2, 3, 1), (3, 2, 1), (2, 3, 2)])
+def test_special_numbers_pass_through_the_array(rows: int, cols: int, multiplier: int) -> None:
     rng = np.random.default_rng(1)
     patterns = np.array(
         [0x0000, 0x8000, 0x0001, 0x8001, 0x0080, 0x7F7F, 0xFF7F, 0x7F80, 0xFF80, 0x7FC0, 0x3F80, 0xBF80],
         np.uint16,
     )
-    dut = Array(rows=rows, cols=cols, dtype="bf16", stages=1)
+    dut = Array(rows=rows, cols=cols, dtype="bf16", stages=1, multiplier_stages=multiplier)
     tiles = [(rng.choice(patterns, (20, rows)), rng.choice(patterns, (rows, cols))) for _ in range(6)]
     for (activations, weights), found in zip(
         tiles, run_tiles(dut, tiles, dtype="bf16", stages=1), strict=True

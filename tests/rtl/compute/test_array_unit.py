@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.specs import DieSpec
 from rtl.compute.accumulator import accumulate_layout
 from rtl.compute.array_unit import ArrayUnit
-from rtl.compute.operand_buffer import READ_LATENCY
+from rtl.compute.operand_buffer import vector_latency
 from rtl.interface.isa import GEMM, SEMAPHORES
 from tests.rtl.gemms import Gemm
 from tests.rtl.harness import signal, simulate
@@ -61,17 +62,19 @@ def run(
     chance: float = 1.0,
     seed: int = 0,
     cycles: int = 20_000,
+    latency: int = SRAM_LATENCY,
+    multiplier: int = MULTIPLIER_STAGES,
 ) -> Seen:
     """Carry out ``commands``. Semaphores start at ``values``; each is posted in a cycle by chance ``arrivals``."""
-    dut = ArrayUnit(die=spec)
-    layout = accumulate_layout(spec.accumulator_depth)
+    dut = ArrayUnit(die=spec, sram_latency=latency, multiplier_stages=multiplier)
+    layout = accumulate_layout(spec.accumulator_depth, latency)
     seen = Seen()
     coin = Random(seed)
     semaphores = list(values) if values is not None else [1 << 15] * SEMAPHORES
 
     async def bench(ctx: Any) -> None:
         pending = [command.bits(spec) for command in commands]
-        pipeline: list[Any] = [None] * (spec.cols + spec.stages + 1)
+        pipeline: list[Any] = [None] * (spec.cols + spec.stages + latency)
         ends = 0
         offered = False
         cycle = 0
@@ -138,7 +141,14 @@ def run(
     return seen
 
 
-def check(spec: DieSpec, commands: list[Gemm], seen: Seen) -> list[int]:
+def check(
+    spec: DieSpec,
+    commands: list[Gemm],
+    seen: Seen,
+    *,
+    latency: int = SRAM_LATENCY,
+    multiplier: int = MULTIPLIER_STAGES,
+) -> list[int]:
     """Compare everything but absolute times. Returns the cycle in which each tile began."""
     tiles = [(command, n, k) for command in commands for n, k in command.tiles(spec)]
     weights = iter(seen.weights)
@@ -179,25 +189,30 @@ def check(spec: DieSpec, commands: list[Gemm], seen: Seen) -> list[int]:
             assert begins[-1] - begins[-2] >= spec.stages
         for m, (cycle, *_) in enumerate(read_a):
             at, control = next(controls)
-            assert at == cycle + READ_LATENCY + spec.rows * spec.stages
+            # Sums are stored words of that cycle and the product: their read comes before.
+            arrives = cycle + vector_latency(latency) + multiplier + spec.rows * spec.stages
+            assert at == arrives - latency
             assert control.address == address + m
             assert control.first == (k == 0 and not command.accumulate)
             assert control.panel_end == (m == command.m - 1 and last_tile)
             assert control.command_end == (control.panel_end and last_panel)
             if not control.first:
                 # A sum that is added to must be readable, or be handed on by the adder.
-                before = [written.get(at - back) == control.address for back in range(1, spec.stages + 2)]
+                before = [
+                    written.get(at - back) == control.address for back in range(1, spec.stages + latency + 1)
+                ]
                 assert not any(before[: spec.stages - 1])
                 assert control.near == before[spec.stages - 1]
-                assert control.near or control.far == before[spec.stages]
+                far = sum(same << n for n, same in enumerate(before[spec.stages :]))
+                assert control.near or control.far == far
             written[at] = control.address
     for rest in (weights, activations, controls):
         assert next(rest, None) is None
     assert seen.loads == [
-        (cycle + READ_LATENCY, spec.rows - 1 - index % spec.rows)
+        (cycle + vector_latency(latency), spec.rows - 1 - index % spec.rows)
         for index, (cycle, *_) in enumerate(seen.weights)
     ]
-    assert seen.swaps == [begin + READ_LATENCY for begin in begins]
+    assert seen.swaps == [begin + vector_latency(latency) for begin in begins]
     assert [needs for _, needs in seen.takes] == takes
     assert [cycle for cycle, *_ in seen.ends] == [cycle for cycle, _ in seen.posts] or 0 in posts
     assert [mask for _, mask in seen.posts] == [mask for mask in posts if mask]
@@ -247,6 +262,21 @@ def test_random_commands_without_a_bubble(rows: int, cols: int, stages: int) -> 
     first = {0, *accumulate(len(command.tiles(spec)) for command in commands)}
     assert all(gap == 0 for n, gap in enumerate(gaps, start=1) if n not in first)
     assert seen.stalls["stall_semaphore"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "stages", "latency", "multiplier"),
+    [(1, 1, 1, 2, 1), (1, 3, 4, 3, 2), (3, 1, 1, 3, 1), (4, 4, 1, 2, 2), (2, 3, 2, 6, 1)],
+)
+def test_srams_and_multipliers_with_more_stages_take_no_more_cycles_a_tile(
+    rows: int, cols: int, stages: int, latency: int, multiplier: int
+) -> None:
+    spec = die(rows, cols, stages)
+    commands = some_commands(spec, Random(latency), 12)
+    shallow = check(spec, commands, run(spec, commands))
+    seen = run(spec, commands, latency=latency, multiplier=multiplier)
+    begins = check(spec, commands, seen, latency=latency, multiplier=multiplier)
+    assert begins == shallow
 
 
 @pytest.mark.parametrize(("rows", "cols", "stages"), SIZES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.rtl.harness import parts, signal, simulate, unpack
 
 WIDTH = 8
 LANES = [1, 2, 3, 5, 8]
+LANES_AND_LATENCIES = [*((lanes, 1) for lanes in LANES), (3, 2), (5, 3), (2, 7)]
+"""Lanes of a buffer, and latency of its SRAMs."""
 
 
 class Block:
@@ -79,20 +82,20 @@ def apply(ctx: Any, dut: OperandBuffer, settings: dict[str, int]) -> None:
         ctx.set(signal(dut, name), value)
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_rows_and_columns_while_others_are_written(lanes: int) -> None:
+@pytest.mark.parametrize(("lanes", "latency"), LANES_AND_LATENCIES)
+def test_rows_and_columns_while_others_are_written(lanes: int, latency: int) -> None:
     rng, coin = np.random.default_rng(lanes), Random(lanes)
     blocks = []
     base = 0
     for rows, cols in ((3, 7), (1, 11), (2 * lanes + 1, 2 * lanes + 1), (lanes, lanes), (13, 1)):
         blocks.append(Block(rng.integers(0, 256, (rows, cols)), lanes=lanes, base=base))
         base = blocks[-1].end
-    dut = OperandBuffer(lanes=lanes, width=WIDTH, depth=base)
+    dut = OperandBuffer(lanes=lanes, width=WIDTH, depth=base, sram_latency=latency)
 
     async def bench(ctx: Any) -> None:
         readable: list[Block] = []
         expected: list[int] | None = None
-        underway: list[int] | None = None
+        underway: deque[list[int] | None] = deque([None] * latency)
         pending = [(block, write) for block in blocks for write in block.writes(coin)]
         for cycle in range(len(pending) + 300):
             write = cycle < len(pending)
@@ -109,21 +112,20 @@ def test_rows_and_columns_while_others_are_written(lanes: int) -> None:
             await ctx.tick()
             if write and (cycle + 1 == len(pending) or pending[cycle + 1][0] is not pending[cycle][0]):
                 readable.append(pending[cycle][0])
-            # A vector is there two cycles after it was asked for, and holds.
-            if underway is not None:
-                expected = underway
-            underway = wanted
+            # A vector is there a cycle later than the words of the SRAMs, and holds.
+            underway.append(wanted)
+            expected = underway.popleft() or expected
             if expected is not None:
                 assert unpack(ctx.get(dut.read_data), lanes, WIDTH) == expected, f"cycle {cycle}"
 
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_every_row_and_column_vector_in_consecutive_cycles(lanes: int) -> None:
+@pytest.mark.parametrize(("lanes", "latency"), LANES_AND_LATENCIES)
+def test_every_row_and_column_vector_in_consecutive_cycles(lanes: int, latency: int) -> None:
     rng, coin = np.random.default_rng(lanes), Random(lanes)
     block = Block(rng.integers(0, 256, (2 * lanes + 3, lanes + 2)), lanes=lanes, base=3)
-    dut = OperandBuffer(lanes=lanes, width=WIDTH, depth=block.end)
+    dut = OperandBuffer(lanes=lanes, width=WIDTH, depth=block.end, sram_latency=latency)
     reads = [
         block.row(i, j, min(lanes, block.cols - j))
         for i in range(block.rows)
@@ -143,9 +145,10 @@ def test_every_row_and_column_vector_in_consecutive_cycles(lanes: int) -> None:
             await ctx.tick()
             seen.append(unpack(ctx.get(dut.read_data), lanes, WIDTH))
         ctx.set(dut.read.enable, 0)
-        await ctx.tick()
-        seen.append(unpack(ctx.get(dut.read_data), lanes, WIDTH))
-        assert seen[1:] == [vector + [0] * (lanes - len(vector)) for _, vector in reads]
+        for _ in range(latency):
+            await ctx.tick()
+            seen.append(unpack(ctx.get(dut.read_data), lanes, WIDTH))
+        assert seen[latency:] == [vector + [0] * (lanes - len(vector)) for _, vector in reads]
 
     simulate(dut, bench)
 

@@ -21,6 +21,11 @@ from rtl.compute.pe import PE
 from rtl.emit.emitter import emit
 
 CONFIGURATIONS = [(dtype, stages) for dtype in ("bf16", "int8") for stages in range(1, MAX_STAGES + 1)]
+DEEP = [
+    *((dtype, stages, 1) for dtype, stages in CONFIGURATIONS),
+    *((dtype, stages, 2) for dtype in ("bf16", "int8") for stages in (1, 3)),
+]
+"""Type, stages of the adder, stages of the multiplier."""
 OUTPUTS = ("a_out", "swap_out", "load_out", "w_out", "psum_out")
 
 
@@ -35,11 +40,11 @@ def multiply_add(dtype: Dtype, a: int, weight: int, psum: int) -> int:
 class Model:
     """Registers of a PE: what :meth:`outputs` shows is what an observer sees before the next clock edge."""
 
-    def __init__(self, dtype: Dtype, stages: int) -> None:
+    def __init__(self, dtype: Dtype, stages: int, multiplier: int) -> None:
         self.dtype = dtype
         self.a = self.swap = self.load = self.active = 0
         self.shadows = [0] * stages
-        self.scaled = (0, 0)
+        self.products = [(0, 0)] * multiplier
         self.sums = [0] * stages
 
     def outputs(self) -> dict[str, int]:
@@ -48,17 +53,18 @@ class Model:
 
     def clock(self, *, a_in: int, swap_in: int, load_in: int, w_in: int, psum_in: int) -> None:
         weight = self.shadows[0] if swap_in else self.active
-        self.sums = [multiply_add(self.dtype, *self.scaled, psum_in), *self.sums[:-1]]
-        self.scaled = (a_in, weight)
+        self.sums = [multiply_add(self.dtype, *self.products[-1], psum_in), *self.sums[:-1]]
+        self.products = [(a_in, weight), *self.products[:-1]]
         self.active = weight
         self.shadows = [w_in if load_in else self.shadows[0], *self.shadows[:-1]]
         self.a, self.swap, self.load = a_in, swap_in, load_in
 
 
-@pytest.mark.parametrize(("dtype", "stages"), CONFIGURATIONS)
-def test_every_register_matches_the_model(dtype: Dtype, stages: int) -> None:
+@pytest.mark.parametrize(("dtype", "stages", "multiplier"), DEEP)
+def test_every_register_matches_the_model(dtype: Dtype, stages: int, multiplier: int) -> None:
     rng = np.random.default_rng(stages)
-    pe, model = PE(dtype=dtype, stages=stages), Model(dtype, stages)
+    pe = PE(dtype=dtype, stages=stages, multiplier_stages=multiplier)
+    model = Model(dtype, stages, multiplier)
     top = 1 << OPERAND_BITS[dtype]
 
     async def bench(ctx: SimulatorContext) -> None:
@@ -74,7 +80,7 @@ def test_every_register_matches_the_model(dtype: Dtype, stages: int) -> None:
                 ctx.set(getattr(pe, name), value)
             got = {name: ctx.get(getattr(pe, name)) for name in OUTPUTS}
             want = model.outputs()
-            if cycle < stages:  # what the adder holds at power-up is nobody's business
+            if cycle < stages + multiplier - 1:  # what the adder holds at power-up is nobody's business
                 del got["psum_out"], want["psum_out"]
             assert got == want, f"cycle {cycle}"
             await ctx.tick()
@@ -169,6 +175,10 @@ def test_verilog_is_one_module(dtype: Dtype, stages: int) -> None:
         ({"dtype": "fp8", "stages": 1}, r"^PE: dtype = 'fp8': must be one of bf16, int8$"),
         ({"dtype": "bf16", "stages": 5}, r"^PE: stages = 5: must be an integer from 1 to 4$"),
         ({"dtype": "int8", "stages": "2"}, r"^PE: stages = '2': must be an integer from 1 to 4$"),
+        (
+            {"dtype": "int8", "stages": 1, "multiplier_stages": 3},
+            r"^PE: multiplier_stages = 3: must be an integer from 1 to 2$",
+        ),
     ],
 )
 def test_bad_parameters_are_named(parameters: dict[str, Any], message: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import MemorySpec
 from rtl.control.command_processor import UNITS, CommandProcessor
 from rtl.interface.isa import LAYOUTS, Opcode, decode, encode
@@ -26,9 +27,12 @@ class Bench:
         stall: float = 0.3,
         latency: int = 4,
         units: tuple[str, ...] = tuple(UNITS),
+        sram_latency: int = SRAM_LATENCY,
     ) -> None:
         spec = MemorySpec(word_bytes=word_bytes)
-        self.dut = CommandProcessor(memory=spec, queue_depth=queue_depth, units=units)
+        self.dut = CommandProcessor(
+            memory=spec, queue_depth=queue_depth, units=units, sram_latency=sram_latency
+        )
         self.commands = len(program)
         self.address = 100
         words = {}
@@ -82,14 +86,14 @@ def some_program(coin: Random, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("word_bytes", "queue_depth", "chance", "stall"),
-    [(4, 5, 0.9, 0.4), (16, 2, 0.1, 0.0), (32, 5, 0.9, 0.4), (256, 2, 0.1, 0.0)],
+    ("word_bytes", "queue_depth", "chance", "stall", "latency"),
+    [(4, 5, 0.9, 0.4, 1), (16, 2, 0.1, 0.0, 3), (32, 5, 0.9, 0.4, 2), (256, 2, 0.1, 0.0, 1)],
 )
 def test_every_unit_gets_its_commands_in_order(
-    word_bytes: int, queue_depth: int, chance: float, stall: float
+    word_bytes: int, queue_depth: int, chance: float, stall: float, latency: int
 ) -> None:
     program = some_program(Random(word_bytes), 40)
-    bench = Bench(program, word_bytes=word_bytes, queue_depth=queue_depth, stall=stall)
+    bench = Bench(program, word_bytes=word_bytes, queue_depth=queue_depth, stall=stall, sram_latency=latency)
     dut = bench.dut
 
     async def host(ctx: Any) -> None:

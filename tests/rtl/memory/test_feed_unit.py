@@ -83,7 +83,7 @@ class Bench:
             depth=depth,
             scratchpad_depth=SCRATCHPAD,
             word_bytes=word_bytes,
-            read_latency=latency,
+            sram_latency=latency,
         )
         self.lanes, self.width, self.word_elements = lanes, width, 8 * word_bytes // width
         self.coin = Random(seed)

@@ -26,7 +26,7 @@ def test_random_reads_and_writes(banks: int, seed: int, latency: int) -> None:
         banks=banks,
         readers=READERS,
         writers=WRITERS,
-        read_latency=latency,
+        sram_latency=latency,
     )
     coin = Random(seed)
     words = [0] * depth

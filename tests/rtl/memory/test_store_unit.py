@@ -58,7 +58,7 @@ class Bench:
         seed: int = 1,
     ) -> None:
         memory = MemorySpec(word_bytes=word_bytes)
-        self.dut = StoreUnit(memory=memory, depth=DEPTH, read_latency=latency)
+        self.dut = StoreUnit(memory=memory, depth=DEPTH, sram_latency=latency)
         self.coin = Random(seed)
         words = {address: self.coin.getrandbits(8 * word_bytes) for address in range(DEPTH)}
         self.scratchpad = PythonScratchpad(

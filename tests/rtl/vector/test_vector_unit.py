@@ -37,7 +37,7 @@ def test_random_passes(
         adder_stages=adder,
         multiplier_stages=multiplier,
         function_stages=function,
-        read_latency=latency,
+        sram_latency=latency,
     )
     dut = VectorUnit(shape=shape)
     coin = Random(f"{word_bytes} {lanes} {stages} {busy}")
@@ -67,7 +67,7 @@ def test_random_passes(
         ({"lanes": 3}, "lanes = 3: must be a power of two that divides 4"),
         ({"lanes": 8}, "lanes = 8: must be a power of two that divides 4"),
         ({"function_lanes": 4}, "function_lanes = 4: must be a power of two that divides 2"),
-        ({"read_latency": 0}, "read_latency = 0: must be an integer of at least 1"),
+        ({"sram_latency": 0}, "sram_latency = 0: must be an integer of at least 1"),
     ],
 )
 def test_shapes_that_are_refused(fields: dict[str, int], message: str) -> None:

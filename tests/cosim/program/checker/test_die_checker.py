@@ -20,7 +20,7 @@ from cosim.program.checker.die_checker import CheckedDie, check_program, die_vio
 from cosim.program.command import Command
 from cosim.program.layout import pack
 from cosim.program.shape import Shape
-from cosim.program.vector import schedule_vector
+from cosim.program.vector.row_blocks import schedule_vector
 from rtl.interface.isa import Opcode
 from tests.cosim.machines import Case, case, cases
 

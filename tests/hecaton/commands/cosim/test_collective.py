@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from cosim.records.collective import CollectiveRecord
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
+
+NARROW = ("-P", "die.dtype=int8", "-P", "nop.flit_bits=32", "-P", "memory.word_bytes=8")
 
 
 def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
     records = tmp_path / "records"
-    done = hecaton(
+    done = called(
         *(
             "cosim",
             "collective",
@@ -27,13 +29,13 @@ def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
             "chain",
         ),
         *("--flits", "5", "--seed", "3", "--stall", "0.2", "--records", str(records), "--json"),
-        *("-P", "nop.flit_bits=32", "-P", "memory.word_bytes=8"),
+        *NARROW,
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
     assert set(data) == documented_keys("cosim collective")
     shown = ("op", "mesh", "axis", "algorithm", "flits", "dtype", "seed", "sim", "mismatches")
-    assert [data[key] for key in shown] == ["all-reduce", "1x2", "row", "chain", 5, "bf16", 3, "icarus", 0]
+    assert [data[key] for key in shown] == ["all-reduce", "1x2", "row", "chain", 5, "int8", 3, "icarus", 0]
     assert data["nop"]["flit_bits"] == 32
     assert data["floor_cycles"] == 10 <= data["cycles"]
     assert data["utilization"] == pytest.approx(10 / data["cycles"])
@@ -47,12 +49,12 @@ def test_a_collective_as_json_and_as_record(tmp_path: Path) -> None:
 
 
 def test_one_die_has_nothing_to_do_and_a_table(tmp_path: Path) -> None:
-    done = hecaton(
+    done = called(
         *("cosim", "collective", "--op", "all-gather", "--mesh", "1x1", "--flits", "3"),
-        *("--records", str(tmp_path)),
+        *("--records", str(tmp_path), *NARROW),
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("all-gather, chain, 3 flits a die, bf16, seed 0")
+    assert done.stdout.startswith("all-gather, chain, 3 flits a die, int8, seed 0")
     assert "0 (floor 0, predicted 0)" in done.stdout
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 
 def test_one_load_as_json() -> None:
-    done = hecaton(
+    done = called(
         *("cosim", "traffic", "--mesh", "1x2", "--rate", "0.3", "--cycles", "200", "--warmup", "20"),
         *("--seed", "3", "--json"),
     )
@@ -27,7 +27,7 @@ def test_one_load_as_json() -> None:
 
 def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
     plot = tmp_path / "latency.svg"
-    done = hecaton(
+    done = called(
         *("cosim", "traffic", "--mesh", "1x1", "--sweep", "--step", "0.4", "--cycles", "50", "--warmup", "0"),
         *("--json", "-P", "nop.coordinate_bits=1", "-o", str(plot)),
     )
@@ -41,7 +41,7 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
 
 
 def test_flips_cost_cycles_and_no_flit() -> None:
-    done = hecaton(
+    done = called(
         *("cosim", "traffic", "--mesh", "1x2", "--rate", "1", "--cycles", "300", "--warmup", "20", "--json"),
         *(
             "--links",
@@ -70,7 +70,7 @@ def test_flips_cost_cycles_and_no_flit() -> None:
 
 
 def test_a_dead_link_is_named_and_no_hang() -> None:
-    done = hecaton(
+    done = called(
         *("cosim", "traffic", "--mesh", "2x2", "--rate", "0.2", "--cycles", "300", "--warmup", "0", "--json"),
         *("--links", "--dead-link", "3:1@100", "-P", "link.timeout_cycles=200"),
     )

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 DIE = ("-P", "die.rows=1", "-P", "die.cols=1", "-P", "memory.word_bytes=16")
 RUN = ("cosim", "vector", "--program", "residual", "--rows", "3", "--cols", "5", *DIE)
 
 
 def test_json_and_record(tmp_path: Path) -> None:
-    done = hecaton(*RUN, "--json", "--records", str(tmp_path))
+    done = called(*RUN, "--json", "--records", str(tmp_path))
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
     assert set(data) == documented_keys("cosim vector")
@@ -23,7 +23,7 @@ def test_json_and_record(tmp_path: Path) -> None:
     assert abs(data["cycles"] - data["predicted_cycles"]) <= 4
     assert json.loads(Path(data["record"]).read_text())["counters"] == data["counters"]
 
-    table = hecaton(*RUN, "--records", str(tmp_path))
+    table = called(*RUN, "--records", str(tmp_path))
     assert table.returncode == 0, table.stderr
     for shown in ("residual 3x5", "mismatches", f"{data['cycles']} (predicted {data['predicted_cycles']})"):
         assert shown in table.stdout

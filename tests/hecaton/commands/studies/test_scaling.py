@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.hecaton.command import documented_keys, hecaton, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 
 def test_scaling_prints_its_keys_and_writes_plots(tmp_path: Path) -> None:
-    done = hecaton(
+    done = called(
         "scaling", "--strong", "tinyllama-1.1b", "--dies-list", "16,64", "-o", "out", "--json", cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,7 +42,7 @@ def test_scaling_prints_its_keys_and_writes_plots(tmp_path: Path) -> None:
 
 
 def test_scaling_shows_tables() -> None:
-    done = hecaton("scaling")
+    done = called("scaling")
     assert done.returncode == 0
     assert "Weak scaling" in done.stdout
     assert "Published, beside ours" in done.stdout
