@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import SystemSpec, flits_per_word, scratchpad_depth
+from chiplet.machine.specs import SystemSpec, chunk_flits, scratchpad_depth
 from cosim.jobs.package import Region
 from cosim.program.command import Command
 from cosim.program.distribution import DieShare, Tiles, cut, macs_of, share_of
@@ -112,7 +113,7 @@ class _PartBuilder:
         logical_a, logical_b = gemm_forms(cut(a, self._share.a), cut(b, self._share.b), form=shape.form)
         # Sizes of the die's block; tokens are those of all tiles.
         self._shape = Shape(m=logical_a.shape[0], k=logical_a.shape[1], n=logical_b.shape[1], form=shape.form)
-        self._word_flits = flits_per_word(system.nop, system.memory)
+        self._flits = partial(chunk_flits, nop=system.nop, memory=system.memory)
         self._per_word = system.memory.word_bytes // system.die.element_bytes
         self._used = 0
         self._image: dict[int, bytes] = {}
@@ -178,7 +179,7 @@ class _PartBuilder:
             place=shares[0].place,
             algorithm=self._algorithm,
             matrix=matrix,
-            word_flits=self._word_flits,
+            flits=self._flits,
             base=self._room(COPIES * words),
             words=words,
             addresses=-(-matrix.cols // lanes) * size,
@@ -248,7 +249,7 @@ class _PartBuilder:
             matrix=self._y,
             panels=panels,
             last_cols=shape.n - (panels - 1) * die.cols,
-            word_flits=self._word_flits,
+            flits=self._flits,
             base=self._room(COPIES * words),
             words=words,
             semaphore=SUMS,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, flits_per_word, scratchpad_banks, scratchpad_depth
+from chiplet.machine.specs import DieSpec, chunk_words, scratchpad_banks, scratchpad_depth
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, scratchpads
@@ -73,10 +73,10 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
     Raises
     ------
     ValueError
-        If a word does not hold whole flits, the mesh is too long for coordinates or too large to be simulated, or
-        the scratchpad is too small.
+        If neither words hold whole flits nor flits whole words, the mesh is too long for coordinates or too large to be
+        simulated, or the scratchpad is too small.
     """
-    per_word = flits_per_word(request.nop, request.memory)
+    pitch = chunk_words(request.flits, request.nop, request.memory)
     for name, value in (("rows", request.rows), ("cols", request.cols)):
         if value > request.nop.longest_side:
             raise ValueError(
@@ -84,7 +84,6 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
                 f"{request.nop.coordinate_bits} can address"
             )
     check_dies("mesh", request.rows, request.cols)
-    pitch = -(-request.flits // per_word)
     lines, base = {}, 0
     for axis in request.axes:
         nodes = request.nodes(axis)
