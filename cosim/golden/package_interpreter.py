@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec, chunk_words, flits_per_word
+from chiplet.machine.chunks import chunk_words, flits_per_word
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec
 from cosim.golden.interleaving import UnitStep, steps_of
 from cosim.golden.interpreter import Interpreter, ProgramError
 from cosim.golden.numerics import fp32_add

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiplet.machine.chunks import flits_per_word, words_per_flit
 from chiplet.machine.memory_plane import io_links, io_place
 from chiplet.machine.queue_depths import QUEUED_FLITS
-from chiplet.machine.specs import SystemSpec, flits_per_word, words_per_flit
+from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes

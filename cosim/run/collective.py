@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, chunk_words, scratchpad_banks, scratchpad_depth
+from chiplet.machine.chunks import chunk_words
+from chiplet.machine.specs import DieSpec, scratchpad_banks, scratchpad_depth
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, scratchpads

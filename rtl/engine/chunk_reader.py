@@ -8,15 +8,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.specs import (
-    BUFFER_ADDRESS_BITS,
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    flits_per_word,
-    scratchpad_depth,
-    words_per_flit,
-)
+from chiplet.machine.chunks import flits_per_word, words_per_flit
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, check_integers, place
 from rtl.engine.read_lane import ReadLane
 from rtl.interface.isa import COUNT_BITS

@@ -9,8 +9,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.queue_depths import COMMANDS_WAITING
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth, words_per_flit
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, Bundle, place
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit

@@ -6,8 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.queue_depths import QUEUED_FLITS
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth, words_per_flit
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.compute.mac import Adder
 from rtl.engine.chunk_reader import ChunkReader

@@ -6,7 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth, words_per_flit
+from chiplet.machine.chunks import words_per_flit
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout

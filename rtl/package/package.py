@@ -9,8 +9,9 @@ from typing import Any
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.chunks import flits_per_word
 from chiplet.machine.memory_plane import IoPlace, io_place
-from chiplet.machine.specs import PackageSpec, SystemSpec, flits_per_word
+from chiplet.machine.specs import PackageSpec, SystemSpec
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
 from rtl.interface.axi import AxiPort

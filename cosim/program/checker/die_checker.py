@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chiplet.machine.specs import (
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    flits_per_word,
-    scratchpad_depth,
-    words_per_flit,
-)
+from chiplet.machine.chunks import flits_per_word, words_per_flit
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from cosim.program.checker.access_order import AccessOrder
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_limits import CommandLimits, set_limits

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from chiplet.machine.specs import SystemSpec, scratchpad_depth, words_per_flit
+from chiplet.machine.chunks import words_per_flit
+from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.program.shape import Shape
 
 __all__ = ["LEAST_TOKENS", "BlockWords", "TokenTile", "block_words", "token_tiles"]

@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import (
-    BUFFER_ADDRESS_BITS,
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    chunk_words,
-    flits_per_word,
-    scratchpad_depth,
-)
+from chiplet.machine.chunks import chunk_words, flits_per_word
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.engine.chunk_writer import WAITING, ChunkWriter
 from tests.rtl.harness import simulate
 

@@ -8,16 +8,8 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import (
-    BUFFER_ADDRESS_BITS,
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    chunk_words,
-    flits_per_word,
-    scratchpad_depth,
-    words_per_flit,
-)
+from chiplet.machine.chunks import chunk_words, flits_per_word, words_per_flit
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode

@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import (
-    BUFFER_ADDRESS_BITS,
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    flits_per_word,
-    scratchpad_depth,
-    words_per_flit,
-)
+from chiplet.machine.chunks import flits_per_word, words_per_flit
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
