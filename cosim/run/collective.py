@@ -27,7 +27,7 @@ from cosim.program.collective import mesh_programs
 from cosim.program.command import program_image
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest
-from cosim.records.links import LinkTotals
+from cosim.records.links import LinkTotals, deaths_in_words
 from cosim.run.designs import emitted_once
 from cosim.run.simulation import Simulation, built_memory, check_dies, nonzero_seed, stall_threshold
 from rtl.bench.collective import CollectiveMesh
@@ -282,22 +282,17 @@ class PreparedCollective:
             return cycles
         frame_cycles = request.links.mesh_links(request.nop).shape.frame_cycles
         cycles *= frame_cycles + request.links.hop_cycles(request.nop)
-        cut_cycle = 0 if self.link_job.cut_link is None else self.link_job.cut_cycle
-        return cycles + self.link_job.dead_cycles + cut_cycle
+        return cycles + self.link_job.dead_cycles
 
 
 def _link_totals(request: CollectiveRequest, counters: MeshCounters) -> LinkTotals | None:
-    """Totals of the links, if they have adapters. Raises SimulationError if a link is dead."""
+    """Totals of the links, if they have adapters. Raises SimulationError if a link is dead, or was to die later."""
     if request.links is None:
         return None
     totals = LinkTotals.count(request.links, request.nop, request.rows, request.cols, counters.links)
-    if totals.deaths:
-        death = totals.deaths[0]
-        link = f"link {death.source}:{death.target} is dead"
-        if request.links.death is None:
-            raise SimulationError(link)
-        late = death.cycle - request.links.death.cycle
-        raise SimulationError(f"{link}, found {late} cycles after it died (bound {totals.dead_cycles})")
+    deaths = deaths_in_words(request.links.deaths, totals)
+    if deaths:
+        raise SimulationError(deaths)
     return totals
 
 
