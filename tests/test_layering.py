@@ -21,6 +21,7 @@ ALLOWED = {
         "rtl",
         "chiplet.machine.specs",
         "chiplet.machine.vector_specs",
+        "chiplet.machine.chunks",
         "chiplet.machine.link_frame",
         "chiplet.machine.memory_plane",
         "chiplet.machine.queue_depths",

@@ -79,11 +79,22 @@ Byte 0 of a word is its bits 7:0. Elements are little-endian, the first one in t
 Element j of a row is in bits (E j mod 8 W) and up of its word E j div 8 W. What VECTOR has or leaves for each row, one
 value a row, lies side by side as a row of its own.
 
-Part n of `strobe` at the memory port belongs to bits 32 n + 31 : 32 n. A flit of the network is part of a word, the
-lowest bits first. A word of a program has its command as a number: field bit 0 is bit 0 of the first word.
+Part n of `strobe` at the memory port belongs to bits 32 n + 31 : 32 n. A flit of the network is part of a word, or
+several words one behind the other, the lowest bits first. A word of a program has its command as a number: field bit 0
+is bit 0 of the first word.
 
 For example, the row 1.0, -2.0, 0.5 of bf16 (0x3f80, 0xc000, 0x3f00) in words of 4 bytes is 0xc0003f80 and then
 0x....3f00; the int8 row 1, -2, 3 is 0x..03fe01; the sum 1.0 is 0x3f800000.
+
+### Chunks
+
+A chunk of SEND and RECEIVE has `flits` flits and begins with a word of the scratchpad. `nop.flit_bits` is a multiple of
+32. It divides a word, or is a multiple of it; any other width is refused for a die with an engine.
+
+- A flit is as wide as a word, or narrower: flits fill one word after the other. The last word of a chunk may be filled
+  in part; RECEIVE leaves the rest of it as it was.
+- A flit is wider: it is `nop.flit_bits` / (8 W) words, one behind the other, which may begin with any word. A chunk is
+  as many words as all of its flits have, so a program fills the last flit up.
 
 ## Commands
 
@@ -109,7 +120,8 @@ There are {isa.SEMAPHORES - 1} counting semaphores of {isa.SEMAPHORE_BITS} bits.
   `row_post` for each row. A semaphore in several of these fields gets one where they meet.
 - SEND takes `word_wait` before it reads each word of its chunks, RECEIVE before it reads each word that it
   adds to and writes; it reads ahead, so this may be several flits before the word is needed. RECEIVE posts `word_post`
-  with each word that it has written. One in `post_0` and `word_post` gets one at the last word.
+  with each word that it has written. One in `post_0` and `word_post` gets one at the last word. Where a flit has
+  several words, `word_wait` and `word_post` are for each flit.
 - Any number of units may post a semaphore. Only one unit may wait on it; each of the engine's eight is a unit.
 - A semaphore holds {(1 << isa.SEMAPHORE_BITS) - 1}: one more is an error.
 

@@ -46,23 +46,6 @@ def scratchpad_depth(die: DieSpec, memory: MemorySpec, nop: NopSpec | None = Non
     return die.scratchpad_bytes // row * (row // memory.word_bytes)
 
 
-def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
-    """Flits that one word of the scratchpad holds.
-
-    Raises
-    ------
-    ValueError
-        If a word does not hold a whole number of flits, or a flit not a whole number of sums.
-    """
-    bits = 8 * memory.word_bytes
-    if nop.flit_bits % 32 or bits % nop.flit_bits:
-        raise ValueError(
-            f"nop.flit_bits = {nop.flit_bits}: must be a multiple of 32 that divides a memory word of {bits} bits, "
-            "for a die with an engine"
-        )
-    return bits // nop.flit_bits
-
-
 Dtype = Literal["bf16", "int8"]
 
 MemoryPreset = Literal["", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, Timer
 
+from cosim.benches.faulty_links import cut_links, seed_links
 from cosim.benches.host import (
     clear,
     post_semaphores,
@@ -44,7 +44,7 @@ async def run_collective(dut: Any) -> None:
         clear(dut, ("link", "seed", "reseed", "cut", "select"))
         for name, value in links.registers.items():
             getattr(dut, name).value = value
-        dut.cut_link.value = links.cut_link or 0
+        dut.cut_link.value = 0
     dut.rst.value = 1
 
     for node in range(len(job.commands)):
@@ -59,13 +59,8 @@ async def run_collective(dut: Any) -> None:
     await release_reset(dut)
     dut.memory_reseed.value = 0
     observer = Observer(dut, job.observed)
-    random = Random(job.seed)
-    for link in range(links.links if links else 0):
-        dut.link.value = link
-        dut.seed.value = random.randrange(1, 1 << 32)
-        dut.reseed.value = 1
-        await RisingEdge(dut.clk)
-        dut.reseed.value = 0
+    if links is not None:
+        await seed_links(dut, links.links, job.seed)
     for node, commands in enumerate(job.commands):
         dut.host_node.value = node
         await write_register(dut, COMMANDS, commands)
@@ -75,17 +70,14 @@ async def run_collective(dut: Any) -> None:
     # A link that dies is found long before the watchdog ends the run.
     await set_limits(dut, memory_words=job.memory_words, most_cycles=4 * job.most_cycles)
     await write_register(dut, CONTROL, 1)
-    opening = cocotb.start_soon(_open_gates(dut, job))
+    await _open_gates(dut, job)
     ended = (RisingEdge(dut.done), RisingEdge(dut.error))
-    if links is not None and links.cut_link is not None:
-        await First(*ended, ClockCycles(dut.clk, max(1, links.cut_cycle)))
-        dut.cut.value = 1
+    died = [] if links is None else await cut_links(dut, links.cuts, *ended)
     await RisingEdge(dut.clk)
     if not (dut.done.value or dut.error.value):
         await First(*ended, Timer(CLOCK_NS * job.most_cycles, unit="ns"))
-    await opening
     await RisingEdge(dut.clk)
-    if links is not None and dut.error.value:
+    if links is not None and (died or dut.error.value):
         await ClockCycles(dut.clk, links.dead_cycles)  # until both ends know
     await ReadOnly()
     state = "error" if dut.error.value else "done" if dut.done.value else "stuck"

@@ -14,6 +14,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
+from cosim.benches.faulty_links import cut_links
 from cosim.benches.host import clear, read_selected, release_reset
 from cosim.jobs.base import CLOCK_NS, FOLDER_VARIABLE
 from cosim.jobs.mesh import MeshCounters
@@ -37,12 +38,9 @@ async def run_traffic(dut: Any) -> None:
     dut.chance.value = job.chance
     dut.length.value = job.length
     if links is not None:
-        clear(dut, ("link", "seed_link", "select_link"))
+        clear(dut, ("link", "seed_link", "select_link", "cut", "cut_link"))
         for name, value in links.registers.items():
             getattr(dut, name).value = value
-        dut.cut.value = links.cut_link is not None
-        dut.cut_link.value = links.cut_link or 0
-        dut.cut_cycle.value = links.cut_cycle
     dut.rst.value = 1
 
     await release_reset(dut)
@@ -111,11 +109,14 @@ async def _until_done(dut: Any, job: TrafficJob) -> None:
     links = job.link_job
     death = [] if links is None else [RisingEdge(dut.dead)]
     patience = STUCK_CYCLES if links is None else STUCK_CYCLES + links.dead_cycles
+    cutting = None if links is None else cocotb.start_soon(cut_links(dut, links.cuts))
     await First(*death, ClockCycles(dut.clk, job.last))
+    if cutting is not None:
+        await cutting
     received = -1
     while received != dut.received.value.to_unsigned():
         received = dut.received.value.to_unsigned()
-        if links is not None and (dut.dead.value or links.cut_link is not None):
+        if links is not None and (dut.dead.value or links.cuts):
             if not dut.dead.value:
                 await First(*death, ClockCycles(dut.clk, patience))
             await ClockCycles(dut.clk, links.dead_cycles)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec, flits_per_word
+from chiplet.machine.chunks import chunk_words, flits_per_word
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec
 from cosim.golden.interleaving import UnitStep, steps_of
 from cosim.golden.interpreter import Interpreter, ProgramError
 from cosim.golden.numerics import fp32_add
@@ -45,7 +46,11 @@ class _Chunk:
         wrap = field["wrap"] if field["lap"] and self.number >= field["lap"] else 0
         return (field["base"] + self.number * field["pitch"] + wrap) % (1 << BUFFER_ADDRESS_BITS)
 
-    def needs(self, words: int) -> Counter[int]:
+    def steps(self, system: SystemSpec) -> int:
+        """How often the chunk waits for, or posts, a semaphore: for each word, or each flit that is wider."""
+        return -(-self.fields["flits"] // flits_per_word(system.nop, system.memory))
+
+    def needs(self, steps: int) -> Counter[int]:
         """Semaphores that the chunk takes, and how often."""
         field = self.fields
         needs: Counter[int] = Counter()
@@ -53,7 +58,7 @@ class _Chunk:
             needs.update({field["wait_0"], field["wait_1"]} - {0})
         first = field["own"] if self.opcode == Opcode.SEND else field["forwarded"]
         if field["word_wait"] and self.number >= first:
-            needs[field["word_wait"]] += words
+            needs[field["word_wait"]] += steps
         return needs
 
 
@@ -85,7 +90,6 @@ def run_package(
     """
     package = system.package
     dies = [_DieAtWork(die, list(program)) for die, program in zip(interpreters, programs, strict=True)]
-    per_word = flits_per_word(system.nop, system.memory)
     depth = system.die.queue_depth
     while True:
         choices: list[Callable[[], None]] = []
@@ -99,10 +103,10 @@ def run_package(
                 if isinstance(step, UnitStep):
                     if all(die.interpreter.semaphores[s] for s in step.needs):
                         choices.append(lambda die=die, queue=queue: die.interpreter._take(_next(queue)))  # type: ignore[misc]
-                elif _ready(die, step, step.fields["flits"] // per_word):
+                elif _ready(die, step, step.steps(system)):
                     choices.append(
                         lambda die=die, queue=queue, place=place: _exchange(  # type: ignore[misc]
-                            system, dies, die, place, _next(queue), per_word
+                            system, dies, die, place, _next(queue)
                         )
                     )
         if not choices:
@@ -144,9 +148,9 @@ def _hand_out(die: _DieAtWork, depth: int) -> None:
         die.waiting.popleft()
 
 
-def _ready(die: _DieAtWork, chunk: _Chunk, words: int) -> bool:
+def _ready(die: _DieAtWork, chunk: _Chunk, steps: int) -> bool:
     field, side = chunk.fields, chunk.fields["side"]
-    if any(die.interpreter.semaphores[s] < count for s, count in chunk.needs(words).items()):
+    if any(die.interpreter.semaphores[s] < count for s, count in chunk.needs(steps).items()):
         return False
     if chunk.opcode == Opcode.SEND:
         return not (field["forward"] and chunk.number >= field["own"]) or bool(die.onward[side])
@@ -160,17 +164,16 @@ def _exchange(
     die: _DieAtWork,
     place: tuple[int, int],
     chunk: UnitStep | _Chunk,
-    per_word: int,
 ) -> None:
     """Carry out a chunk."""
     assert isinstance(chunk, _Chunk)
     field, side = chunk.fields, Side(chunk.fields["side"])
-    words = field["flits"] // per_word
+    steps = chunk.steps(system)
     semaphores = die.interpreter.semaphores
-    for semaphore, count in chunk.needs(words).items():
+    for semaphore, count in chunk.needs(steps).items():
         semaphores[semaphore] -= count
     scratchpad = die.interpreter.scratchpad
-    here = slice(chunk.address, chunk.address + words)
+    here = slice(chunk.address, chunk.address + chunk_words(field["flits"], system.nop, system.memory))
     if chunk.opcode == Opcode.SEND:
         if field["forward"] and chunk.number >= field["own"]:
             data = die.onward[side].popleft()
@@ -194,7 +197,7 @@ def _exchange(
         elif not forwards or field["keep"]:
             scratchpad[here] = data
             if forwards or field["keep"] == 0:
-                semaphores[field["word_post"]] += words if field["word_post"] else 0
+                semaphores[field["word_post"]] += steps if field["word_post"] else 0
     if chunk.last:
         for semaphore in {field["post_0"], field["post_1"]} - {0}:
             semaphores[semaphore] += 1

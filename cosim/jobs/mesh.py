@@ -9,7 +9,28 @@ from typing import Any, Self
 
 from cosim.jobs.base import Job
 
-__all__ = ["LinkJob", "MeshCounters", "MeshJob"]
+__all__ = ["Cut", "LinkJob", "MeshCounters", "MeshJob"]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A link that dies.
+
+    Attributes
+    ----------
+    link, name
+        Its number, and its nodes, as in ``0:1``.
+    cycle
+        When it dies, counted from the cycle in which the run may begin to use it.
+    target, side
+        The node that receives by it, and on which of its sides, from north on.
+    """
+
+    link: int
+    name: str
+    cycle: int
+    target: int
+    side: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,17 +43,23 @@ class LinkJob:
         Number of links of the mesh.
     registers
         Faults of all links, by the names of :class:`rtl.bench.channel.Faults`.
-    cut_link, cut_cycle
-        Number of the link that dies, or None, and the cycle in which it dies.
+    cuts
+        The links that die, in the order of time.
     dead_cycles
         Maximum number of cycles until both ends of a dead link know.
     """
 
     links: int
     registers: dict[str, int]
-    cut_link: int | None
-    cut_cycle: int
+    cuts: tuple[Cut, ...]
     dead_cycles: int
+
+    @classmethod
+    def decode(cls, fields: dict[str, Any] | None) -> Self | None:
+        """Links from their JSON values, if there are any."""
+        if fields is None:
+            return None
+        return cls(**{**fields, "cuts": tuple(Cut(**cut) for cut in fields["cuts"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +77,7 @@ class MeshJob(Job):
     @classmethod
     def decode(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields of a job from their JSON values."""
-        links = fields["link_job"]
-        return {**fields, "link_job": None if links is None else LinkJob(**links)}
+        return {**fields, "link_job": LinkJob.decode(fields["link_job"])}
 
 
 @dataclass(frozen=True, kw_only=True)

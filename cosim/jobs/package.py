@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cosim.jobs.base import ProgramJob
 from cosim.jobs.folder import ResultWords, load_result
+from cosim.jobs.mesh import LinkJob
 
-__all__ = ["PackageJob", "PackageOutcome", "Phase", "PhaseOutcome", "Program", "Region", "save_phases"]
+__all__ = ["LinkOutcome", "PackageJob", "PackageOutcome", "Phase", "PhaseOutcome", "Program", "Region"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,8 @@ class Phase:
         Cycles after which the bench gives up.
     posts, post_after
         Semaphores that the host posts on all dies in the same cycle, and cycles from the start to that cycle.
+    links_die
+        Whether links die in this phase, if any do: cycles count from the posts on, or from the start.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Phase:
     most_cycles: int
     posts: int = 0
     post_after: int = 0
+    links_die: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +76,15 @@ class PackageJob(ProgramJob):
         What the dies do.
     results
         Words to read back.
+    link_job
+        Faults of the links, or None if the bench has none.
     """
 
     contents: dict[str, str]
     counts: dict[str, dict[str, str]]
     phases: list[Phase]
     results: list[Region]
+    link_job: LinkJob | None
 
     @classmethod
     def decode(cls, fields: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +93,12 @@ class PackageJob(ProgramJob):
             Phase(**{**phase, "programs": [Program(**program) for program in phase["programs"]]})
             for phase in fields["phases"]
         ]
-        return {**fields, "phases": phases, "results": [Region(**region) for region in fields["results"]]}
+        return {
+            **fields,
+            "phases": phases,
+            "results": [Region(**region) for region in fields["results"]],
+            "link_job": LinkJob.decode(fields["link_job"]),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +126,22 @@ class PhaseOutcome:
         return max(counters["cycles"] for counters in self.counters)
 
 
-def save_phases(folder: Path, phases: Sequence[PhaseOutcome]) -> None:
-    """Write the outcome of the phases into ``folder``."""
-    (folder / "outcome.json").write_text(json.dumps([asdict(phase) for phase in phases]))
+@dataclass(frozen=True, kw_only=True)
+class LinkOutcome:
+    """What has become of the links.
+
+    Attributes
+    ----------
+    flips, stalls
+        Cycles with flipped bits, and stalls, of all links.
+    late
+        Of the links that have died, the first ones of the job's, the cycles from death until a die reported it; None if
+        none did.
+    """
+
+    flips: int = 0
+    stalls: int = 0
+    late: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,19 +151,29 @@ class PackageOutcome:
     Attributes
     ----------
     phases
-        In the order of the job's phases.
+        In the order of the job's phases; those up to the one in which links died.
+    links
+        What has become of the links.
     results
-        The words of each of the job's results.
+        The words of each of the job's results; none if links died.
     """
 
     phases: list[PhaseOutcome]
+    links: LinkOutcome
     results: list[ResultWords]
+
+    def save(self, folder: Path) -> None:
+        """Write what was measured, without the words, into ``folder``."""
+        fields = {"phases": [asdict(phase) for phase in self.phases], "links": asdict(self.links)}
+        (folder / "outcome.json").write_text(json.dumps(fields))
 
     @classmethod
     def load(cls, folder: Path, results: int) -> Self:
         """Read the outcome with that number of results from ``folder``."""
-        phases: list[dict[str, Any]] = json.loads((folder / "outcome.json").read_text())
+        fields: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
+        links = LinkOutcome(**{**fields["links"], "late": tuple(fields["links"]["late"])})
         return cls(
-            phases=[PhaseOutcome(**phase) for phase in phases],
-            results=[load_result(folder, number) for number in range(results)],
+            phases=[PhaseOutcome(**phase) for phase in fields["phases"]],
+            links=links,
+            results=[] if links.late else [load_result(folder, number) for number in range(results)],
         )

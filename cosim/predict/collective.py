@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from chiplet.machine.chunks import flits_per_word
 from chiplet.machine.queue_depths import QUEUED_FLITS
-from chiplet.machine.specs import DieSpec, flits_per_word
+from chiplet.machine.specs import DieSpec
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRequest
 from nop.line_model import predict_line

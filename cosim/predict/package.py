@@ -1,7 +1,8 @@
 """Predicted cycles of one program a die on a package: the timeline of each die, with its engine, on one clock.
 
-Links and the memory plane are queues of words: a word takes as many cycles as it has flits. What is left out: flits of
-different dies that share a link of the memory plane wait no longer than if each had its part of it; random stalls.
+Links and the memory plane are queues of words, or of flits that are wider: a word takes as many cycles as it has flits.
+What is left out: flits of different dies that share a link of the memory plane wait no longer than if each had its part
+of it; words of a wide flit behind the first one, which have ports of their own; random stalls.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chiplet.machine.chunks import flits_per_word, words_per_flit
 from chiplet.machine.memory_plane import io_links, io_place
 from chiplet.machine.queue_depths import QUEUED_FLITS
-from chiplet.machine.specs import SystemSpec, flits_per_word
+from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes
@@ -22,6 +24,8 @@ from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.records.links import FaultyLinks
 from nop.terms import NopTerms
 from rtl.interface.isa import Opcode, Side
+from rtl.network.packet import flits as packet_flits
+from rtl.package.memory_plane import message_layout
 
 __all__ = ["PackageTimes", "predict_package"]
 
@@ -78,7 +82,10 @@ def predict_package(
     links: dict[tuple[int, Side], BoundedQueue] = {}
     sharing = Counter(io_dies)
     hop = 1 if direct else 1 + FaultyLinks.of(system).hop_cycles(system.nop)
-    flits = flits_per_word(system.nop, system.memory)
+    word_bytes = system.memory.word_bytes
+    flits, write_flits = (
+        packet_flits(bits, system.nop) for bits in (8 * word_bytes, message_layout(word_bytes).size)
+    )
     dies, ways = [], []
     for number, (program, io_die) in enumerate(zip(programs, io_dies, strict=True)):
         row, col = divmod(number, system.package.cols)
@@ -93,7 +100,7 @@ def predict_package(
             terms,
             interval,
             word_cycles=flits * sharing[io_die],
-            write_cycles=(flits + 1) * sharing[io_die],
+            write_cycles=write_flits * sharing[io_die],
         )
         dies.append(_PackageDie(system, number, program, clock, port, links, hop))
     clock.run()
@@ -122,6 +129,7 @@ class _PackageDie(DieTimes):
         self._system, self._number, self._links, self._hop = system, number, links, hop
         self._nop = NopTerms(add_cycles=system.die.stages)
         self._word_flits = flits_per_word(system.nop, system.memory)
+        self._flit_words = words_per_flit(system.nop, system.memory)
         queued = max(1, QUEUED_FLITS // self._word_flits)
         self._onward = {side: BoundedQueue(clock, queued, self._nop.pass_cycles) for side in Side}
         self._handed = {side: BoundedQueue(clock, queued) for side in Side}
@@ -156,13 +164,13 @@ class _PackageDie(DieTimes):
             link = self._link(place[0] * cols + place[1], _OPPOSITE[side])
             for chunk in range(fields["chunks"]):
                 forwards = fields["forward"] and chunk >= fields["own"]
-                for word in range(-(-fields["flits"] // self._word_flits)):
+                for part in range(-(-fields["flits"] // self._word_flits)):
                     if forwards:
                         yield from self._onward[side].get()
                     else:
                         if chunk >= fields["own"]:
                             yield from self.semaphores.take((fields["word_wait"],))
-                        yield from self.banks.access(reader, self._place(fields, chunk) + word)
+                        yield from self.banks.access(reader, self._place(fields, chunk, part))
                     yield from link.put(None)
                     yield self.clock.now + self._word_flits
             self._done(fields)
@@ -177,7 +185,7 @@ class _PackageDie(DieTimes):
             yield from self.semaphores.take((fields["wait_0"], fields["wait_1"]))
             for chunk in range(fields["chunks"]):
                 forwards = chunk < fields["forwarded"]
-                for word in range(-(-fields["flits"] // self._word_flits)):
+                for part in range(-(-fields["flits"] // self._word_flits)):
                     yield from link.get()
                     if fields["join"] and not forwards:
                         yield from self._handed[side].get()
@@ -188,17 +196,16 @@ class _PackageDie(DieTimes):
                     if fields["hand"] and not forwards:
                         yield from self._handed[across].put(None)
                     elif not forwards or fields["keep"]:
-                        yield from self.banks.access(writer, self._place(fields, chunk) + word)
+                        yield from self.banks.access(writer, self._place(fields, chunk, part))
                         if forwards or not fields["keep"]:
                             self.semaphores.post(
                                 (fields["word_post"],), self.clock.now + self._nop.store_cycles
                             )
             self._done(fields)
 
-    @staticmethod
-    def _place(fields: dict[str, int], chunk: int) -> int:
-        """First word of a chunk; only its bank matters."""
-        return fields["base"] + chunk * fields["pitch"]
+    def _place(self, fields: dict[str, int], chunk: int, part: int) -> int:
+        """A word of a chunk, or the first word of one of its wider flits; only its bank matters."""
+        return fields["base"] + chunk * fields["pitch"] + part * self._flit_words
 
     def _done(self, fields: dict[str, int]) -> None:
         self.commands_left -= 1

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import SystemSpec, flits_per_word, scratchpad_depth
+from chiplet.machine.chunks import chunk_flits
+from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.jobs.package import Region
 from cosim.program.command import Command
 from cosim.program.distribution import DieShare, Tiles, cut, macs_of, share_of
@@ -104,15 +105,14 @@ class _PartBuilder:
         tiles: list[TokenTile],
     ) -> None:
         self._system, self._whole, self._algorithm, self._places = system, shape, algorithm, places
-        self._io_die = io_die_of(system, *place)
-        self._tiles = tiles
+        self._io_die, self._tiles = io_die_of(system, *place), tiles
         self._shares = [_tile_share(system, shape, algorithm, place, tile) for tile in tiles]
         self._share = share_of(system.package, shape, algorithm, *place)
         self._a, self._b = a, b
         logical_a, logical_b = gemm_forms(cut(a, self._share.a), cut(b, self._share.b), form=shape.form)
         # Sizes of the die's block; tokens are those of all tiles.
         self._shape = Shape(m=logical_a.shape[0], k=logical_a.shape[1], n=logical_b.shape[1], form=shape.form)
-        self._word_flits = flits_per_word(system.nop, system.memory)
+        self._flits = lambda words: chunk_flits(words, system.nop, system.memory)
         self._per_word = system.memory.word_bytes // system.die.element_bytes
         self._used = 0
         self._image: dict[int, bytes] = {}
@@ -178,7 +178,7 @@ class _PartBuilder:
             place=shares[0].place,
             algorithm=self._algorithm,
             matrix=matrix,
-            word_flits=self._word_flits,
+            flits=self._flits,
             base=self._room(COPIES * words),
             words=words,
             addresses=-(-matrix.cols // lanes) * size,
@@ -248,7 +248,7 @@ class _PartBuilder:
             matrix=self._y,
             panels=panels,
             last_cols=shape.n - (panels - 1) * die.cols,
-            word_flits=self._word_flits,
+            flits=self._flits,
             base=self._room(COPIES * words),
             words=words,
             semaphore=SUMS,

@@ -9,6 +9,7 @@ from chiplet.machine.specs import Dtype, SystemSpec
 from cosim.program.shape import Form, Operands
 from cosim.records.base import Interval, Record, Request, Seed, Stall, checked
 from cosim.records.collective import CollectiveRecord
+from cosim.records.links import FaultyLinks, LinkFaults
 from nop.collectives import Algorithm
 
 
@@ -21,10 +22,13 @@ class PackageCollectiveRecord(CollectiveRecord):
         Sides of the package that have IO dies.
     phase_cycles
         Cycles of ``load``, ``collective`` and ``store``, each from the common start to the end of the last program.
+    link_faults
+        Faults of the links, or None if they had none.
     """
 
     io: str
     phase_cycles: dict[str, int]
+    link_faults: LinkFaults | None
 
     @property
     def file_name(self) -> str:
@@ -36,7 +40,7 @@ class PackageGemmRequest(Request):
     """A GEMM on all dies of a package together, see :mod:`cosim.program.distribution`.
 
     ``stall`` and ``interval`` are those of each memory, see :mod:`cosim.records.base`. With ``direct`` the routers are
-    joined without link adapters.
+    joined without link adapters. ``links`` are links with faults, if they have any.
     """
 
     m: int
@@ -51,6 +55,7 @@ class PackageGemmRequest(Request):
     operands: Operands = "normal"
     sim: str = "icarus"
     direct: bool = False
+    links: FaultyLinks | None = None
 
     @property
     def file_stem(self) -> str:
@@ -140,6 +145,8 @@ class PackageGemmRecord(Record):
         Sum over the dies.
     counters
         Counters of each die in each phase.
+    link_faults
+        Faults of the links, or None if they had none.
     """
 
     request: PackageGemmRequest
@@ -163,4 +170,5 @@ class PackageGemmRecord(Record):
     axi_bytes: dict[str, dict[str, int]]
     least_axi_bytes: int
     counters: dict[str, tuple[dict[str, int], ...]]
+    link_faults: LinkFaults | None
     seed: int

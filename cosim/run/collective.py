@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, flits_per_word, scratchpad_banks, scratchpad_depth
+from chiplet.machine.chunks import chunk_words
+from chiplet.machine.specs import DieSpec, scratchpad_banks, scratchpad_depth
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import backend
 from cosim.golden.collective import SUMS, scratchpads
@@ -26,7 +27,7 @@ from cosim.program.collective import mesh_programs
 from cosim.program.command import program_image
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRecord, CollectiveRequest
-from cosim.records.links import LinkTotals
+from cosim.records.links import LinkTotals, deaths_in_words
 from cosim.run.designs import emitted_once
 from cosim.run.simulation import Simulation, built_memory, check_dies, nonzero_seed, stall_threshold
 from rtl.bench.collective import CollectiveMesh
@@ -73,10 +74,10 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
     Raises
     ------
     ValueError
-        If a word does not hold whole flits, the mesh is too long for coordinates or too large to be simulated, or
-        the scratchpad is too small.
+        If neither words hold whole flits nor flits whole words, the mesh is too long for coordinates or too large to be
+        simulated, or the scratchpad is too small.
     """
-    per_word = flits_per_word(request.nop, request.memory)
+    pitch = chunk_words(request.flits, request.nop, request.memory)
     for name, value in (("rows", request.rows), ("cols", request.cols)):
         if value > request.nop.longest_side:
             raise ValueError(
@@ -84,7 +85,6 @@ def line_collectives(request: CollectiveRequest) -> dict[str, LineCollective]:
                 f"{request.nop.coordinate_bits} can address"
             )
     check_dies("mesh", request.rows, request.cols)
-    pitch = -(-request.flits // per_word)
     lines, base = {}, 0
     for axis in request.axes:
         nodes = request.nodes(axis)
@@ -282,22 +282,17 @@ class PreparedCollective:
             return cycles
         frame_cycles = request.links.mesh_links(request.nop).shape.frame_cycles
         cycles *= frame_cycles + request.links.hop_cycles(request.nop)
-        cut_cycle = 0 if self.link_job.cut_link is None else self.link_job.cut_cycle
-        return cycles + self.link_job.dead_cycles + cut_cycle
+        return cycles + self.link_job.dead_cycles
 
 
 def _link_totals(request: CollectiveRequest, counters: MeshCounters) -> LinkTotals | None:
-    """Totals of the links, if they have adapters. Raises SimulationError if a link is dead."""
+    """Totals of the links, if they have adapters. Raises SimulationError if a link is dead, or was to die later."""
     if request.links is None:
         return None
     totals = LinkTotals.count(request.links, request.nop, request.rows, request.cols, counters.links)
-    if totals.deaths:
-        death = totals.deaths[0]
-        link = f"link {death.source}:{death.target} is dead"
-        if request.links.death is None:
-            raise SimulationError(link)
-        late = death.cycle - request.links.death.cycle
-        raise SimulationError(f"{link}, found {late} cycles after it died (bound {totals.dead_cycles})")
+    deaths = deaths_in_words(request.links.deaths, totals)
+    if deaths:
+        raise SimulationError(deaths)
     return totals
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chiplet.machine.specs import SystemSpec
-from cosim.backends.base import Backend
+from cosim.backends.base import Backend, SimulationError
 from cosim.jobs.folder import ResultWords, save_image
-from cosim.jobs.package import PackageJob, PackageOutcome, Phase, PhaseOutcome, Program
+from cosim.jobs.mesh import LinkJob
+from cosim.jobs.package import LinkOutcome, PackageJob, PackageOutcome, Phase, PhaseOutcome, Program
 from cosim.observe.observation import Observation, ObservedDie
 from cosim.program.checker.die_checker import CheckedDie, refuse
 from cosim.program.checker.package_checker import check_package, memory_violations
@@ -21,6 +22,7 @@ from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
 from cosim.records.base import Provenance
+from cosim.records.links import FaultyLinks, LinkFaults, death_in_words
 from cosim.run.designs import emitted_once
 from cosim.run.simulation import (
     Progress,
@@ -35,6 +37,8 @@ from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
 from rtl.interface.isa import SEMAPHORES, Opcode
+from rtl.interface.register_map import SIDES
+from rtl.package.package import link_count
 
 __all__ = ["PackageRun", "PreparedPackage", "emit_package_bench", "prepare"]
 
@@ -42,8 +46,10 @@ PATIENCE = 20
 """Cycles before a run is given up, relative to those of everything one after the other."""
 
 
-def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -> Emitted:
-    """Return the Verilog of a package with memories of at least ``memory_words``.
+def emit_package_bench(
+    system: SystemSpec, memory_words: int, *, direct: bool, faulty: bool = False
+) -> Emitted:
+    """Return the Verilog of a package with memories of at least ``memory_words``, and with wires that have faults.
 
     Raises
     ------
@@ -58,6 +64,7 @@ def emit_package_bench(system: SystemSpec, memory_words: int, *, direct: bool) -
         ),
         memory_depth=bench_depth(memory_words, memory, memories=len(io_die_names(system))),
         direct=direct,
+        faulty=faulty,
     )
 
 
@@ -71,11 +78,14 @@ class PackageRun:
         Outcome of each phase, by its name; phases without commands are left out.
     results
         The words that each die's work names as its result.
+    link_faults
+        Faults of the links, or None if they had none.
     provenance
         Where they come from.
     """
 
     phases: dict[str, PhaseOutcome]
+    link_faults: LinkFaults | None
     results: list[ResultWords]
     provenance: Provenance
 
@@ -96,6 +106,8 @@ class PreparedPackage:
         Words that each memory must have.
     direct
         Whether the routers are joined without link adapters.
+    link_job
+        Faults of the links, or None.
     stall, interval, seed
         Settings of the memories, see :mod:`cosim.records.base`.
     simulator, observation, title
@@ -107,6 +119,7 @@ class PreparedPackage:
     phases: list[Phase]
     memory_words: int
     direct: bool
+    link_job: LinkJob | None
     stall: float
     interval: int
     seed: int
@@ -124,7 +137,7 @@ class PreparedPackage:
         ValueError
             If the package cannot be made, see :class:`rtl.package.package.Package`.
         SimulationError
-            If the simulator is missing, or the package does not finish.
+            If the simulator is missing, the package does not finish, a link is dead, or was to die after the run.
         OSError
             If a file of the observation cannot be written.
         """
@@ -143,6 +156,7 @@ class PreparedPackage:
                 counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
                 phases=self.phases,
                 results=[die.result for die in self.work],
+                link_job=self.link_job,
                 latency=memory.latency_cycles,
                 interval=self.interval,
                 stall=stall_threshold(self.stall),
@@ -152,7 +166,9 @@ class PreparedPackage:
 
         simulated = Simulation(
             bench="cosim.benches.package",
-            emit=lambda: emit_package_bench(self.system, self.memory_words, direct=self.direct),
+            emit=lambda: emit_package_bench(
+                self.system, self.memory_words, direct=self.direct, faulty=self.link_job is not None
+            ),
             write_inputs=write_inputs,
             load_outcome=lambda folder: PackageOutcome.load(folder, len(self.work)),
             total_progress=len(self.phases),
@@ -160,12 +176,39 @@ class PreparedPackage:
             command_words=memory.command_words,
             title=self.title,
         ).run(self.simulator, observation=self.observation, progress=progress)
+        outcome = simulated.outcome
+        self._check_deaths(outcome.links)
         names = [phase.name for phase in self.phases]
         return PackageRun(
-            phases=dict(zip(names, simulated.outcome.phases, strict=True)),
-            results=simulated.outcome.results,
+            phases=dict(zip(names, outcome.phases, strict=True)),
+            results=outcome.results,
+            link_faults=None if self.link_job is None else _link_faults(outcome),
             provenance=simulated.provenance,
         )
+
+    def _check_deaths(self, links: LinkOutcome) -> None:
+        """Raise SimulationError if links have died, or were to die."""
+        if self.link_job is None or not self.link_job.cuts:
+            return
+        bound = self.link_job.dead_cycles
+        late = dict(enumerate(links.late))
+        raise SimulationError(
+            "; ".join(
+                death_in_words(cut.name, cut.cycle, late.get(number), number in late, bound)
+                for number, cut in enumerate(self.link_job.cuts)
+            )
+        )
+
+
+def _link_faults(outcome: PackageOutcome) -> LinkFaults:
+    counters = [die for phase in outcome.phases for die in phase.counters]
+    replayed, errors = (
+        sum(die[f"link_{name}_{side}"] for die in counters for side in SIDES)
+        for name in ("replays", "errors")
+    )
+    return LinkFaults(
+        flips=outcome.links.flips, stalls=outcome.links.stalls, replayed=replayed, crc_errors=errors
+    )
 
 
 def prepare(
@@ -182,6 +225,8 @@ def prepare(
     seed: int,
     title: str,
     posts: Mapping[str, int] | None = None,
+    links: FaultyLinks | None = None,
+    links_die: str = "",
 ) -> PreparedPackage:
     """Place the programs of ``work`` in the memories and check that these are large enough.
 
@@ -197,13 +242,17 @@ def prepare(
         Where operands and results are; the programs are placed behind them.
     posts
         Semaphores that the host posts in a phase, once every die has issued its commands.
+    links, links_die
+        Links with faults; and the phase in which they die, if they do.
 
     Raises
     ------
     ValueError
-        If the memories of a bench are too small, the simulator does not write the requested waveforms, or the programs
-        break what a program must keep.
+        If the links have faults and ``direct`` leaves out their adapters, or a link that is to die does not join two
+        dies; if the memories of a bench are too small, the simulator does not write the requested waveforms, or the
+        programs break what a program must keep.
     """
+    link_job = _link_job(system, links, direct=direct)
     memory = system.memory
     word = _word_cycles(system, interval) / (1 - stall)
     phases = []
@@ -228,6 +277,7 @@ def prepare(
                 most_cycles=PATIENCE * cycles,
                 posts=mask,
                 post_after=fetch if mask else 0,
+                links_die=name == links_die,
             )
         )
     words = max(places.used.values())
@@ -242,6 +292,7 @@ def prepare(
         phases=phases,
         memory_words=words,
         direct=direct,
+        link_job=link_job,
         stall=stall,
         interval=interval,
         seed=seed,
@@ -249,6 +300,17 @@ def prepare(
         observation=observation,
         title=title,
     )
+
+
+def _link_job(system: SystemSpec, links: FaultyLinks | None, *, direct: bool) -> LinkJob | None:
+    """The faults of all links of a package, if they have any."""
+    if links is None or not links.faulty:
+        return None
+    if direct:
+        raise ValueError("links without adapters have no faults: leave out --direct, or the faults")
+    package = system.package
+    job = links.job(system.nop, package.rows, package.cols)
+    return replace(job, links=2 * link_count(package))
 
 
 def _check(

@@ -34,20 +34,9 @@ __all__ = ["PreparedPackageCollective", "on_package", "prepare", "run_package_co
 
 
 def on_package(request: CollectiveRequest, system: SystemSpec) -> CollectiveRequest:
-    """The request with the links of the package ``system``: adapters, and wires without latency.
-
-    Raises
-    ------
-    ValueError
-        If the request has faults: the wires of a package have none.
-    """
-    clean = FaultyLinks.of(system)
-    direct = clean.model_copy(update={"flight_cycles": 0})
-    if request.links not in (None, clean, direct):
-        raise ValueError(
-            "a package has no faulty wires: leave out --flips, --burst, --stalls and --dead-link"
-        )
-    return request.model_copy(update={"links": direct})
+    """The request with the links of the package ``system``: adapters, and wires without latency; faults stay."""
+    links = request.links or FaultyLinks.of(system)
+    return request.model_copy(update={"links": links.model_copy(update={"flight_cycles": 0})})
 
 
 def _package(request: CollectiveRequest, system: SystemSpec) -> SystemSpec:
@@ -99,6 +88,7 @@ class PreparedPackageCollective:
             phase_cycles={name: phase.cycles for name, phase in run.phases.items()},
             commands=max(len(program) for die in self.programs.work for program in die.programs),
             link_totals=None,
+            link_faults=run.link_faults,
             **run.provenance,
         )
 
@@ -126,9 +116,10 @@ def prepare(
     Raises
     ------
     ValueError
-        If the request has faults, or the simulator is unknown; or as :func:`cosim.run.collective.line_collectives`
+        If the simulator is unknown; or as :func:`cosim.run.collective.line_collectives`
         and :func:`cosim.run.package.prepare`.
     """
+    links = request.links
     request = request.model_copy(update={"links": None}) if direct else on_package(request, system)
     simulator = backend(request.sim)
     lines = line_collectives(request)
@@ -170,6 +161,8 @@ def prepare(
         seed=request.seed,
         title=title(request),
         posts={"collective": gates},
+        links=links if direct else request.links,
+        links_die="collective",
     )
     return PreparedPackageCollective(
         request=request, lines=lines, expected=expected, defined=defined, programs=programs

@@ -123,6 +123,7 @@ class PreparedPackageGemm:
             least_axi_bytes=(request.m * request.k + request.k * request.n) * die.element_bytes
             + 4 * request.m * request.n,
             counters={name: tuple(phase.counters) for name, phase in run.phases.items()},
+            link_faults=run.link_faults,
             seed=request.seed,
             **run.provenance,
         )
@@ -172,6 +173,8 @@ def prepare(
         interval=request.interval,
         seed=request.seed,
         title=f"{request.m}x{request.k}x{request.n} {request.form}, {request.mesh} dies",
+        links=request.links,
+        links_die=GEMM_PHASES[0],
     )
     return PreparedPackageGemm(request=request, a=a, b=b, parts=parts, programs=programs)
 

@@ -215,8 +215,11 @@ def prepare(request: TrafficRequest) -> PreparedTraffic:
         most = max(Counter(packet.source for packet in trace).values())
         trace_packets = 1 << (most - 1).bit_length()
     link_job = None if links is None else links.job(request.nop, request.rows, request.cols)
-    if links is not None and links.death is not None and links.death.cycle >= last:
-        raise ValueError(f"a link cannot die in cycle {links.death.cycle}: traffic ends before cycle {last}")
+    for death in () if links is None else links.deaths:
+        if death.cycle >= last:
+            raise ValueError(
+                f"link {death} cannot die in cycle {death.cycle}: traffic ends before cycle {last}"
+            )
     adapters = None if links is None else links.mesh_links(request.nop)
     design = emit_mesh(request.nop, request.rows, request.cols, adapters, trace_packets)
     job = TrafficJob(

@@ -16,16 +16,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LinkOptions:
-    """Options that choose links, and faults on their wires."""
+class FaultOptions:
+    """Options that choose faults on the wires of links."""
 
-    links: Annotated[
-        bool,
-        typer.Option(
-            "--links",
-            help="Link adapters between the routers, as the section link configures them, instead of wires.",
-        ),
-    ] = False
     flips: Annotated[
         float,
         typer.Option("--flips", metavar="CHANCE", help="Chance that a frame on a link has a wrong bit."),
@@ -48,34 +41,57 @@ class LinkOptions:
         ),
     ] = 0.0
     dead_link: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--dead-link", metavar="FROM:TO@CYCLE", help="Link, by its nodes, that dies in this cycle."
+            "--dead-link",
+            metavar="FROM:TO@CYCLE",
+            help="Link, by its nodes, that dies so many cycles after the run may use it. Can be repeated.",
         ),
     ] = None
 
-    def of(self, system: SystemSpec) -> FaultyLinks | None:
+    def of(self, system: SystemSpec) -> FaultyLinks:
+        """Return the links of ``system`` with these faults.
+
+        Raises ``ValueError`` of one line for a value that is out of range.
+        """
+        from cosim.records.links import Death, FaultyLinks
+
+        deaths = []
+        for text in self.dead_link or ():
+            match = re.fullmatch(r"(\d{1,6}):(\d{1,6})@(\d{1,9})", text, re.ASCII)
+            if match is None:
+                raise ValueError(f"--dead-link {text}: must be FROM:TO@CYCLE, as in --dead-link 0:1@500")
+            source, target, cycle = map(int, match.groups())
+            deaths.append(Death(source=source, target=target, cycle=cycle))
+        try:
+            return FaultyLinks.of(
+                system, flips=self.flips, burst=self.burst, stalls=self.stalls, deaths=deaths
+            )
+        except ValueError as error:
+            raise ValueError(f"--{error}") from None
+
+
+@dataclass(frozen=True)
+class LinkOptions(FaultOptions):
+    """Options that choose links, and faults on their wires."""
+
+    links: Annotated[
+        bool,
+        typer.Option(
+            "--links",
+            help="Link adapters between the routers, as the section link configures them, instead of wires.",
+        ),
+    ] = False
+
+    def chosen(self, system: SystemSpec) -> FaultyLinks | None:
         """Return the links of ``system`` with these faults, or None if they are wires.
 
         Raises ``ValueError`` of one line for a fault without links, or a value that is out of range.
         """
-        from cosim.records.links import Death, FaultyLinks
-
-        if not self.links:
-            for name in ("flips", "burst", "stalls", "dead_link"):
-                if value := getattr(self, name):
-                    raise ValueError(f"--{name.replace('_', '-')} {value}: needs --links")
-            return None
-        death = None
-        if self.dead_link is not None:
-            match = re.fullmatch(r"(\d{1,6}):(\d{1,6})@(\d{1,9})", self.dead_link, re.ASCII)
-            if match is None:
-                raise ValueError(
-                    f"--dead-link {self.dead_link}: must be FROM:TO@CYCLE, as in --dead-link 0:1@500"
-                )
-            source, target, cycle = map(int, match.groups())
-            death = Death(source=source, target=target, cycle=cycle)
-        try:
-            return FaultyLinks.of(system, flips=self.flips, burst=self.burst, stalls=self.stalls, death=death)
-        except ValueError as error:
-            raise ValueError(f"--{error}") from None
+        if self.links:
+            return self.of(system)
+        for name in ("flips", "burst", "stalls", "dead_link"):
+            if value := getattr(self, name):
+                value = value[0] if isinstance(value, list) else value
+                raise ValueError(f"--{name.replace('_', '-')} {value}: needs --links")
+        return None

@@ -45,7 +45,7 @@ class Channel(Block):
     In each cycle, with chance ``flip_rate / 2^32``, one of the wires is flipped, drawn uniformly; of the 8 wires above
     it, each whose bit in ``burst`` is set (bit 0: the next one) is flipped as well with chance 1/2. With chance
     ``stall_rate / 2^32`` the wires go blank, all 0, for 1 to ``stall_mask + 1`` cycles: what is sent then is lost.
-    While ``cut`` is high they are blank.
+    From the first cycle with ``cut`` on they are blank, until the reset.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Channel(Block):
     faults : In(Faults)
         Chances and sizes of faults.
     cut : In(1)
-        The channel is dead.
+        The channel dies.
     flip, stall : Out(1)
         Bits are flipped, or a stall begins, in this cycle.
 
@@ -109,16 +109,20 @@ class Channel(Block):
 
         blank = Signal(STALL_BITS)  # cycles of the stall that are left
         drawn = Signal(BURST_BITS + 1)
+        died = Signal()
+        dead = Signal()
         first = Signal(range(self._wires))
         pattern = Signal(self._wires)
+        m.d.sync += died.eq(dead)
         m.d.comb += [
+            dead.eq(died | self.cut),
             drawn.eq(((low[16 : 16 + BURST_BITS] & self.faults.burst) << 1) | 1),
             first.eq((low[:16] * self._wires) >> 16),
             pattern.eq(drawn << first),
-            self.flip.eq((chance < self.faults.flip_rate) & ~self.cut & (blank == 0)),
-            self.stall.eq((low < self.faults.stall_rate) & ~self.cut & (blank == 0)),
+            self.flip.eq((chance < self.faults.flip_rate) & ~dead & (blank == 0)),
+            self.stall.eq((low < self.faults.stall_rate) & ~dead & (blank == 0)),
             flight.i.eq(self.i),
-            self.o.eq(Mux(self.cut | (blank != 0), 0, flight.o ^ Mux(self.flip, pattern, 0))),
+            self.o.eq(Mux(dead | (blank != 0), 0, flight.o ^ Mux(self.flip, pattern, 0))),
         ]
         with m.If(self.stall):
             m.d.sync += blank.eq((chance[:STALL_BITS] & self.faults.stall_mask) + 1)

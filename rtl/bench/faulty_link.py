@@ -21,7 +21,7 @@ LINK_COUNTERS = (
     "crc_errors",
     "flips",
     "stalls",
-    "dead",
+    "cut_cycle",
     "dead_cycle",
 )
 """Counters of a direction in the order of their numbers, see :class:`FaultyLink`."""
@@ -48,14 +48,14 @@ class FaultyLink(Block):
     faults : In(Faults)
         Of both channels.
     cut : In(2)
-        The channel from a to b (bit 0), or that from b to a (bit 1), is dead.
+        The channel from a to b (bit 0), or that from b to a (bit 1), dies.
     dead : Out(1)
         One of the adapters has found the link dead.
     select : In(4), value : Out(64)
         Number of a counter and its value; those from b to a are 8 higher. Of a direction: flits ``sent`` for the
         first time and ``replayed`` by the sender, ``received`` by the receiver, and its ``crc_errors`` (bad frames);
-        cycles with ``flips``, and ``stalls``; whether the receiver has found the link ``dead``, and the cycle in which
-        it did.
+        cycles with ``flips``, and ``stalls``; the cycle in which the channel died, and that in which the receiver found
+        the link dead: 0 if it did not.
     """
 
     def __init__(self, *, shape: LinkShape, flight_cycles: int) -> None:
@@ -111,8 +111,9 @@ class FaultyLink(Block):
                 ("stalls", channel.stall),
             ):
                 m.d.sync += counts[counter].eq(counts[counter] + strobe)
-            with m.If(receiver.dead & ~counts["dead"][0]):
-                m.d.sync += [counts["dead"].eq(1), counts["dead_cycle"].eq(self.now)]
+            for cycle, came in (("cut_cycle", channel.cut), ("dead_cycle", receiver.dead)):
+                with m.If(came & (counts[cycle] == 0)):
+                    m.d.sync += counts[cycle].eq(self.now)
             values += counts.values()
         m.d.comb += self.value.eq(Array(values)[self.select])
         return m

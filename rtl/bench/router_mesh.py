@@ -55,7 +55,7 @@ class MeshFaults(Bundle):
     link : Out(16), seed : Out(32), reseed : Out(1)
         A link, numbered as in :func:`mesh_links`, and a start of its random numbers, taken while ``reseed`` is high.
     cut_link : Out(16), cut : Out(1)
-        While ``cut`` is high, the wires of this link are dead.
+        In a cycle with ``cut``, the wires of this link die.
     dead : In(1)
         A link was found dead by one of its ends.
     select : Out(3), value : In(64)

@@ -61,8 +61,8 @@ class TrafficMesh(Block):
     faults : In(Faults), link : In(16), seed_link : In(1), cut_link : In(16)
         Only with links, as all the following: faults, a link, the strobe that takes ``seed`` for it, and the link that
         dies; see :class:`rtl.bench.router_mesh.RouterMesh`.
-    cut : In(1), cut_cycle : In(32)
-        Whether a link dies, and the cycle from which it is dead.
+    cut : In(1)
+        The link dies.
     dead : Out(1)
         A link was found dead by one of its ends.
     select_link : In(3), link_value : Out(64)
@@ -91,7 +91,6 @@ class TrafficMesh(Block):
             "seed_link": In(1),
             "cut_link": In(16),
             "cut": In(1),
-            "cut_cycle": In(32),
             "dead": Out(1),
             "select_link": In(3),
             "link_value": Out(64),
@@ -156,7 +155,7 @@ class TrafficMesh(Block):
                 control.seed.eq(self.seed),
                 control.reseed.eq(self.seed_link),
                 control.cut_link.eq(self.cut_link),
-                control.cut.eq(self.cut & self.start & (now >= self.cut_cycle)),
+                control.cut.eq(self.cut),
                 control.select.eq(self.select_link),
                 self.link_value.eq(control.value),
                 self.dead.eq(control.dead),

@@ -210,8 +210,8 @@ class Die(Block):
             readers += units["vector"].read
             writers.append(units["vector"].write)
         if engine:
-            readers += [unit.read for unit in engine.units]
-            writers += [side.write for side in engine.sides]
+            readers += [lane for unit in engine.units for lane in unit.read]
+            writers += [lane for side in engine.sides for lane in side.write]
         scratchpad = Scratchpad(
             word_bytes=self._memory.word_bytes,
             depth=self._scratchpad_depth,

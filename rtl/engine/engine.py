@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import COMMANDS_WAITING
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
@@ -17,7 +18,7 @@ from rtl.engine.receive_unit import ReceiveUnit
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import SIDES, RouterPort, flit_stream, opposite
 from rtl.interface.isa import RECEIVE, SEND
-from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort, lane_names
 from rtl.interface.semaphore_port import SemaphorePort
 from rtl.lib.queue import Queue
 from rtl.lib.sram import with_latency
@@ -29,34 +30,34 @@ ENGINE_UNITS = tuple(f"{operation}_{side.text}" for operation in ("send", "recei
 
 
 class _UnitPorts(Bundle):
-    """Ports of a unit to the die: semaphores, a read port of the scratchpad, its error, strobes for the counters."""
+    """Ports of a unit to the die: semaphores, read ports of the scratchpad, its error, strobes for the counters."""
 
-    def __init__(self, *, depth: int, word_bytes: int) -> None:
+    def __init__(self, *, depth: int, word_bytes: int, lanes: int) -> None:
         super().__init__(
             {
                 "semaphores": Out(SemaphorePort()),
-                "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)),
+                "read": Out(ScratchpadReadPort(depth=depth, word_bytes=word_bytes)).array(lanes),
                 "beyond": Out(1),
                 "active": Out(1),
                 "stall_semaphore": Out(1),
                 "flits": Out(1),
             },
-            names={"semaphores": ""},
+            names={"semaphores": "", "read": lane_names("read", lanes)},
         )
 
 
 class _SidePorts(Bundle):
-    """Ports of one side: the write port of its receive unit, and the streams to and from the router."""
+    """Ports of one side: the write ports of its receive unit, and the streams to and from the router."""
 
-    def __init__(self, *, nop: NopSpec, depth: int, word_bytes: int) -> None:
+    def __init__(self, *, nop: NopSpec, depth: int, word_bytes: int, lanes: int) -> None:
         super().__init__(
             {
-                "write": Out(ScratchpadWritePort(depth=depth, word_bytes=word_bytes)),
+                "write": Out(ScratchpadWritePort(depth=depth, word_bytes=word_bytes)).array(lanes),
                 "i": In(flit_stream(nop)),
                 "o": Out(flit_stream(nop)),
                 "stall_link": Out(1),
             },
-            names={"i": "in", "o": "out"},
+            names={"i": "in", "o": "out", "write": lane_names("write", lanes)},
         )
 
 
@@ -79,11 +80,12 @@ class Engine(Block):
     idle : Out(1)
         The engine has no command.
     units : array
-        Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the scratchpad), ``beyond`` (it wants a
-        word beyond the scratchpad), and for the counters ``active``, ``stall_semaphore`` and ``flits``.
+        Ports of each of :data:`ENGINE_UNITS`: ``semaphores``, ``read`` (of the scratchpad, one for each word of a
+        flit), ``beyond`` (it wants a word beyond the scratchpad), and for the counters ``active``,
+        ``stall_semaphore`` and ``flits``.
     sides : array
-        Ports of each side: ``write`` (of the scratchpad), the streams ``i`` from and ``o`` to the router, and for
-        the counters ``stall_link``.
+        Ports of each side: ``write`` (of the scratchpad, one for each word of a flit), the streams ``i`` from and ``o``
+        to the router, and for the counters ``stall_link``.
     """
 
     port_names: ClassVar[Mapping[str, str]] = {
@@ -105,7 +107,11 @@ class Engine(Block):
     ) -> None:
         self._latency = sram_latency
         self._die, self._nop, self._memory = die, nop, memory
-        depth, word_bytes = scratchpad_depth(die, memory, nop), memory.word_bytes
+        words = {
+            "depth": scratchpad_depth(die, memory, nop),
+            "word_bytes": memory.word_bytes,
+            "lanes": words_per_flit(nop, memory),
+        }
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
@@ -113,8 +119,8 @@ class Engine(Block):
                 "send": In(stream.Signature(SEND.size)),
                 "receive": In(stream.Signature(RECEIVE.size)),
                 "idle": Out(1),
-                "units": Out(_UnitPorts(depth=depth, word_bytes=word_bytes)).array(len(ENGINE_UNITS)),
-                "sides": Out(_SidePorts(nop=nop, depth=depth, word_bytes=word_bytes)).array(len(SIDES)),
+                "units": Out(_UnitPorts(**words)).array(len(ENGINE_UNITS)),
+                "sides": Out(_SidePorts(nop=nop, **words)).array(len(SIDES)),
             },
             names={"units": ENGINE_UNITS.__getitem__, "sides": lambda n: SIDES[n].text},
         )
@@ -149,7 +155,8 @@ class Engine(Block):
 
         for ports, unit in zip(self.units, (*senders.values(), *receivers.values()), strict=True):
             connect(m, unit.semaphores, flipped(ports.semaphores))
-            connect(m, unit.read, flipped(ports.read))
+            for lane, read in zip(unit.read, ports.read, strict=True):
+                connect(m, lane, flipped(read))
             m.d.comb += [
                 ports.beyond.eq(unit.beyond),
                 ports.active.eq(unit.active),
@@ -163,7 +170,8 @@ class Engine(Block):
             connect(m, across.hand, receiver.join)
             connect(m, sender.o, flipped(ports.o))
             connect(m, flipped(ports.i), receiver.i)
-            connect(m, receiver.write, flipped(ports.write))
+            for lane, write in zip(receiver.write, ports.write, strict=True):
+                connect(m, lane, flipped(write))
             m.d.comb += [
                 sender.row.eq(self.row),
                 sender.col.eq(self.col),

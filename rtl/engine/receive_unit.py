@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
@@ -15,7 +16,7 @@ from rtl.engine.chunk_reader import ChunkReader
 from rtl.engine.chunk_writer import WORD_POSTS, ChunkWriter
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, RECEIVE
-from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort
+from rtl.interface.scratchpad_port import ScratchpadReadPort, ScratchpadWritePort, lane_names
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.delay import Delay
 from rtl.lib.queue import Queue
@@ -51,10 +52,10 @@ class ReceiveUnit(Block):
         Semaphores that its commands wait for and post.
     i : In(stream)
         From the router's input of this side.
-    read : Out(ScratchpadReadPort)
-        Read port of the scratchpad.
-    write : Out(ScratchpadWritePort)
-        Write port of the scratchpad.
+    read : Out(ScratchpadReadPort).array(words of a flit, at least 1)
+        Read ports of the scratchpad.
+    write : Out(ScratchpadWritePort).array(words of a flit, at least 1)
+        Write ports of the scratchpad.
     forward, turn : Out(stream)
         Data of a flit, and above it whether it ends a chunk, to the send unit of the opposite side, and of this side.
     hand : Out(stream), join : In(stream)
@@ -70,6 +71,7 @@ class ReceiveUnit(Block):
     ) -> None:
         self._latency = sram_latency
         self._die, self._nop, self._memory = die, nop, memory
+        lanes = words_per_flit(nop, memory)
         onward = stream.Signature(nop.flit_bits + 1)
         super().__init__(
             {
@@ -78,12 +80,12 @@ class ReceiveUnit(Block):
                 "i": In(stream.Signature(flit_layout(nop).size)),
                 "read": Out(
                     ScratchpadReadPort(depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes)
-                ),
+                ).array(lanes),
                 "write": Out(
                     ScratchpadWritePort(
                         depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes
                     )
-                ),
+                ).array(lanes),
                 "forward": Out(onward),
                 "turn": Out(onward),
                 "hand": Out(onward),
@@ -94,7 +96,11 @@ class ReceiveUnit(Block):
                 "stall_semaphore": Out(1),
                 "flits": Out(1),
             },
-            names={"semaphores": ""},
+            names={
+                "semaphores": "",
+                "read": lane_names("read", lanes),
+                "write": lane_names("write", lanes),
+            },
         )
 
     @property
@@ -122,7 +128,8 @@ class ReceiveUnit(Block):
         flit = flit_layout(self._nop)(self.i.payload)
         reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory, sram_latency=self._latency)
         place(m, platform, "reader", reader)
-        connect(m, reader.read, flipped(self.read))
+        for lane, port in zip(reader.read, self.read, strict=True):
+            connect(m, lane, flipped(port))
 
         # To write or pass on: the flit as it came, or its sum; and whether it ends a chunk.
         value = Signal(self._nop.flit_bits + 1)
@@ -144,7 +151,9 @@ class ReceiveUnit(Block):
         )
         writer = ChunkWriter(die=self._die, nop=self._nop, memory=self._memory)
         place(m, platform, "writer", writer)
-        connect(m, writer.write, flipped(self.write))
+        for lane, port in zip(writer.write, self.write, strict=True):
+            connect(m, lane, flipped(port))
+        writing = Cat(port.valid for port in self.write).any()
         post = Signal(WORD_POSTS)
         posted = WORD_POSTS(writer.written_post)
         written = [posted[name] for name in WORD_POSTS.members]
@@ -172,7 +181,7 @@ class ReceiveUnit(Block):
                 started
                 & (chunks != 0)
                 & Mux(command.add, summed[0], self.i.valid)
-                & ~(final_chunk & ~writes & self.write.valid)
+                & ~(final_chunk & ~writes & writing)
             ),
             self.i.ready.eq(started & (chunks != 0) & Mux(command.add, may_add, ready)),
             forwards.eq(forwarded != 0),
@@ -184,7 +193,7 @@ class ReceiveUnit(Block):
             ready.eq(
                 (~(sends | hands) | onward_ready)
                 & (~writes | writer.i.ready)
-                & ~(final_chunk & ~writes & self.write.valid)
+                & ~(final_chunk & ~writes & writing)
             ),
             final_chunk.eq(value[-1] & (chunks == 1)),
             last.eq(valid & ready & value[-1]),
@@ -212,7 +221,7 @@ class ReceiveUnit(Block):
                 | Mux(over & ~writes, semaphore_mask(command.post_0, command.post_1), 0)
             ),
             self.command.ready.eq(~active | over),
-            self.idle.eq(~active & ~self.write.valid & onward_empty),
+            self.idle.eq(~active & ~writing & onward_empty),
             self.beyond.eq(reader.beyond | writer.beyond),
             self.active.eq(active),
             self.stall_semaphore.eq(active & (~started | reader.waiting) & ~self.semaphores.ok),

@@ -6,13 +6,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.block import Block, place
 from rtl.engine.chunk_reader import ChunkReader
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import COUNT_BITS, SEND
-from rtl.interface.scratchpad_port import ScratchpadReadPort
+from rtl.interface.scratchpad_port import ScratchpadReadPort, lane_names
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.sram import with_latency
 
@@ -39,8 +40,8 @@ class SendUnit(Block):
         SEND commands for this side.
     semaphores : Out(SemaphorePort)
         Semaphores that its commands wait for and post.
-    read : Out(ScratchpadReadPort)
-        Read port of the scratchpad.
+    read : Out(ScratchpadReadPort).array(words of a flit, at least 1)
+        Read ports of the scratchpad.
     forward, turn : In(stream)
         Data of a flit, and above it whether it ends a chunk, from the receive unit of the opposite side, and of this
         one.
@@ -63,6 +64,7 @@ class SendUnit(Block):
     ) -> None:
         self._latency = sram_latency
         self._die, self._nop, self._memory, self._along_row = die, nop, memory, along_row
+        lanes = words_per_flit(nop, memory)
         super().__init__(
             {
                 "row": In(nop.coordinate_bits),
@@ -71,7 +73,7 @@ class SendUnit(Block):
                 "semaphores": Out(SemaphorePort(of_unit=True)),
                 "read": Out(
                     ScratchpadReadPort(depth=scratchpad_depth(die, memory, nop), word_bytes=memory.word_bytes)
-                ),
+                ).array(lanes),
                 "forward": In(stream.Signature(nop.flit_bits + 1)),
                 "turn": In(stream.Signature(nop.flit_bits + 1)),
                 "o": Out(stream.Signature(flit_layout(nop).size)),
@@ -82,7 +84,7 @@ class SendUnit(Block):
                 "stall_link": Out(1),
                 "flits": Out(1),
             },
-            names={"semaphores": ""},
+            names={"semaphores": "", "read": lane_names("read", lanes)},
         )
 
     @property
@@ -102,7 +104,8 @@ class SendUnit(Block):
         m = Module()
         reader = ChunkReader(die=self._die, nop=self._nop, memory=self._memory, sram_latency=self._latency)
         place(m, platform, "reader", reader)
-        connect(m, reader.read, flipped(self.read))
+        for lane, port in zip(reader.read, self.read, strict=True):
+            connect(m, lane, flipped(port))
         command = Signal(SEND)
         active = Signal()
         started = Signal()

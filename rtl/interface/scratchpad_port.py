@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Bundle
 from rtl.lib.widths import index_bits
 
-__all__ = ["STROBE_BYTES", "ScratchpadReadPort", "ScratchpadWritePort"]
+__all__ = ["STROBE_BYTES", "ScratchpadReadPort", "ScratchpadWritePort", "lane_names"]
 
 STROBE_BYTES = 2
 """Bytes of a scratchpad word that a bit of the strobe writes: a bf16 value, or half of a sum."""
+
+
+def lane_names(name: str, lanes: int) -> Callable[[int], str]:
+    """Verilog names of the ports of a unit that uses ``lanes`` words in a cycle: the only one has no number."""
+    return lambda lane: name if lanes == 1 else f"{name}_{lane}"
 
 
 class ScratchpadReadPort(Bundle):

@@ -7,11 +7,12 @@ from operator import and_, or_
 from typing import Any
 
 from amaranth.hdl import Module
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Member, Out, connect, flipped
 
-from chiplet.machine.memory_plane import IoPlace, io_place
+from chiplet.machine.chunks import flits_per_word
+from chiplet.machine.memory_plane import IoPlace, io_place, io_places
 from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
-from chiplet.machine.specs import PackageSpec, SystemSpec, flits_per_word
+from chiplet.machine.specs import NopSpec, PackageSpec, SystemSpec
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
 from rtl.interface.axi import AxiPort
@@ -21,11 +22,11 @@ from rtl.interface.io_dies import io_die_names, io_die_of, router_place
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.lib.widths import index_bits
-from rtl.network.side import connect_sides
+from rtl.network.side import LinkSide, connect_sides
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PackageDie, planes
 
-__all__ = ["Package", "PackageHostPort", "package_map"]
+__all__ = ["LinkEnds", "Package", "PackageHostPort", "link_count", "package_map"]
 
 
 class PackageHostPort(Bundle):
@@ -42,6 +43,14 @@ class PackageHostPort(Bundle):
     def __init__(self, system: SystemSpec) -> None:
         die_bits = index_bits(system.package.dies)
         super().__init__({"die": Out(die_bits), "all": Out(1), **HostPort().members})
+
+
+class LinkEnds(Bundle):
+    """Ends ``a`` and ``b`` of a link as its dies see them: ``a`` is that in the west or north, or of an IO die."""
+
+    def __init__(self, *, nop: NopSpec, link: LinkShape) -> None:
+        side = LinkSide(nop=nop, link=link)
+        super().__init__({"a": Out(side), "b": Out(side)})
 
 
 def package_map(system: SystemSpec, *, vector: bool = False) -> dict[str, Any]:
@@ -97,6 +106,14 @@ def _beside(package: PackageSpec, place: IoPlace) -> tuple[int, int, RouterPort]
     return row, col, side
 
 
+def link_count(package: PackageSpec) -> int:
+    """Links between dies in both planes, and those of the IO dies."""
+    across, down = package.rows * (package.cols - 1), (package.rows - 1) * package.cols
+    counts = {RouterPort.EAST: across, RouterPort.SOUTH: down}
+    between = sum(counts.get(side, 0) for sides in planes(package).values() for side in sides)
+    return between + len(io_places(package))
+
+
 def _die_name(row: int, col: int) -> str:
     return f"die_{row}_{col}"
 
@@ -117,6 +134,9 @@ class Package(Block):
         With the vector units of the dies; without them it simulates faster.
     pipelining : Pipelining
         As for :class:`rtl.die.die.Die`, the same for all dies.
+    open_links : bool
+        Whether the ends of all links are members, so that a bench can put wires with faults between them; not with
+        ``direct``.
 
     Members
     -------
@@ -129,6 +149,9 @@ class Package(Block):
         All dies are done, and all that they wrote is in memory.
     error : Out(1)
         The program of a die has met an error, such as a word that memory refuses; or a link is dead.
+    links : Out(LinkEnds).array
+        Only with ``open_links``: links of the collective plane in the order of their west or north end, die by die,
+        that to the east first; those of the memory plane likewise; those of the IO dies.
 
     Raises
     ------
@@ -143,6 +166,7 @@ class Package(Block):
         system: SystemSpec,
         direct: bool = False,
         vector: bool = False,
+        open_links: bool = False,
         pipelining: Pipelining = DEFAULT_PIPELINING,
     ) -> None:
         self._pipelining = pipelining
@@ -159,12 +183,17 @@ class Package(Block):
         self._link = None if direct else LinkShape.of(system, width=flit_layout(nop).size)
         self._io_dies = io_die_names(system)
         io_dies = list(self._io_dies.values())
+        self._open_links = open_links
+        ends: dict[str, Member] = {}
+        if open_links and self._link is not None:
+            ends["links"] = Out(LinkEnds(nop=nop, link=self._link)).array(link_count(package))
         super().__init__(
             {
                 "host": In(PackageHostPort(system)),
                 "axi": Out(AxiPort(nop=nop, memory=memory)).array(len(io_dies)),
                 "done": Out(1),
                 "error": Out(1),
+                **ends,
             },
             names={"axi": lambda n: f"{io_dies[n]}_m_axi"},
         )
@@ -178,6 +207,7 @@ class Package(Block):
         m = Module()
         dies = self._dies(m, platform)
         errors = [die.error for die in dies.values()]
+        joined: list[tuple[Any, Any]] = []
         for plane, sides in planes(self._system.package).items():
             for (row, col), die in dies.items():
                 for side in sides:
@@ -187,14 +217,14 @@ class Package(Block):
                     here = die.sides(plane)[side]
                     m.d.comb += here.used.eq(1)
                     if side in (RouterPort.EAST, RouterPort.SOUTH):  # both directions at once
-                        connect_sides(m, here, neighbour.sides(plane)[opposite(side)])
+                        joined.append((here, neighbour.sides(plane)[opposite(side)]))
         package = self._system.package
         for (end, name), axi in zip(self._io_dies.items(), self.axi, strict=True):
             io_die = IoDie(nop=self._system.nop, memory=self._system.memory, link=self._link)
             place(m, platform, name, io_die)
             row, col, side = _beside(package, end)
             near = dies[row, col].sides("mem")[side]
-            connect_sides(m, io_die.mem, near)
+            joined.append((io_die.mem, near))
             connect(m, io_die.m_axi, flipped(axi))
             m.d.comb += [
                 io_die.along_col.eq(side in (RouterPort.NORTH, RouterPort.SOUTH)),
@@ -202,6 +232,13 @@ class Package(Block):
                 near.used.eq(1),
             ]
             errors.append(io_die.error)
+        for number, (here, there) in enumerate(joined):
+            if not self._open_links:
+                connect_sides(m, here, there)
+                continue
+            for side, end in ((here, self.links[number].a), (there, self.links[number].b)):
+                connect(m, side.tx, flipped(end.tx))
+                connect(m, flipped(end.rx), side.rx)
         m.d.comb += [
             self.host.read_data.eq(reduce(or_, (die.host.read_data for die in dies.values()))),
             self.done.eq(reduce(and_, (die.done for die in dies.values()))),

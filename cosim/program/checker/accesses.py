@@ -112,12 +112,13 @@ class AccessMap:
     ----------
     die, memory : DieSpec, MemorySpec
         Array, buffers and words.
-    word_flits : int
-        Flits of a word.
+    word_flits, flit_words : int
+        Flits of a word, and words of a flit; the wider one is a whole number of the other.
     """
 
-    def __init__(self, die: DieSpec, memory: MemorySpec, word_flits: int = 1) -> None:
-        self.die, self._word, self._word_flits = die, memory.word_bytes, word_flits
+    def __init__(self, die: DieSpec, memory: MemorySpec, word_flits: int = 1, flit_words: int = 1) -> None:
+        self.die, self._word = die, memory.word_bytes
+        self._word_flits, self._flit_words = word_flits, flit_words
         self._of = {
             Opcode.LOAD: self._copy,
             Opcode.STORE: self._copy,
@@ -346,17 +347,17 @@ class AccessMap:
 
     def _chunk(self, command: CommandSteps, address: int, begin: int, stop: int, *, writes: bool) -> Access:
         """Words of a chunk at ``address`` that the steps ``begin`` to before ``stop`` read or write."""
-        steps = command.chunk_steps
-        words = stop - begin if steps > 1 else -(-command.fields["flits"] // self._word_flits)
+        steps, flit_words = command.chunk_steps, self._flit_words
+        several = stop - begin if steps > 1 else -(-command.fields["flits"] // self._word_flits)
         # Chunks of several senders come in any order.
         any_order = command.fields.get("by_source", 0)
         return Access(
             "scratchpad",
             writes,
             not writes,
-            address + begin % steps,
-            (words,),
-            (1,),
+            address + begin % steps * flit_words,
+            (several, flit_words),
+            (flit_words, 1),
             begin,
             steps > 1 and not any_order,
             command.steps - 1 if any_order else stop - 1,

@@ -91,7 +91,7 @@ class CommandSteps:
 def steps_of(index: int, command: Command, first: int, *, word_flits: int = 1) -> CommandSteps:
     """Steps of command number ``index``, of which the first one has number ``first`` in its unit.
 
-    ``word_flits`` are the flits of a word.
+    ``word_flits`` are the flits of a word, or 1 for wider flits: then a step is a flit.
     """
     fields = command.all_fields
     opcode = command.opcode

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, flits_per_word, scratchpad_depth
+from chiplet.machine.chunks import flits_per_word, words_per_flit
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from cosim.program.checker.access_order import AccessOrder
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_limits import CommandLimits, set_limits
@@ -71,6 +72,11 @@ class CheckedDie:
         return 1 if self.nop is None else flits_per_word(self.nop, self.memory)
 
     @property
+    def flit_words(self) -> int:
+        """Words of a flit; 1 without an engine."""
+        return 1 if self.nop is None else words_per_flit(self.nop, self.memory)
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Words of the scratchpad and addresses of the buffers, by their names."""
         die = self.die
@@ -84,7 +90,7 @@ class CheckedDie:
     @property
     def accesses(self) -> AccessMap:
         """Places that its commands read and write."""
-        return AccessMap(self.die, self.memory, self.word_flits)
+        return AccessMap(self.die, self.memory, self.word_flits, self.flit_words)
 
     def program(self, commands: Sequence[Command]) -> DieProgram:
         """The queues of its units for a program."""

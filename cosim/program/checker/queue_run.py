@@ -36,7 +36,7 @@ class DieProgram:
     queue_depth : int
         Commands that a unit's queue holds.
     word_flits : int
-        Flits of a scratchpad word.
+        Flits of a scratchpad word, at least 1.
 
     Attributes
     ----------

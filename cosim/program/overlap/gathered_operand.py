@@ -6,7 +6,7 @@ two places in the scratchpad and in the buffer in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -55,8 +55,8 @@ class GatheredOperand:
         The line, the die's place on it, and the algorithm of the all-gather.
     matrix
         The die's rows of all tiles in memory, one tile behind the other.
-    word_flits
-        Flits of a word.
+    flits
+        Flits of a chunk of so many words.
     base, words
         First word in the scratchpad, and words of each of its two places there.
     addresses
@@ -72,7 +72,7 @@ class GatheredOperand:
     place: int
     algorithm: Algorithm
     matrix: Matrix
-    word_flits: int
+    flits: Callable[[int], int]
     base: int
     words: int
     addresses: int
@@ -100,7 +100,7 @@ class GatheredOperand:
 
         So a chunk only takes the place of that of the same die.
         """
-        flits = tile.size // self.nodes * self.matrix.pitch * self.word_flits
+        flits = self.flits(tile.size // self.nodes * self.matrix.pitch)
         base = self.base + tile.number % COPIES * self.words
         return LineCollective("all-gather", self.algorithm, self.nodes, flits, base, self.words // self.nodes)
 

@@ -6,7 +6,7 @@ and stores these. Tiles take two places in the scratchpad in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -52,8 +52,8 @@ class ScatteredSums:
         The die's rows of all tiles in memory, one tile behind the other.
     panels, last_cols
         Panels of the result, and columns of the last one.
-    word_flits
-        Flits of a word.
+    flits
+        Flits of a chunk of so many words.
     base, words
         First word in the scratchpad, and words of each of its two places there.
     semaphore
@@ -67,7 +67,7 @@ class ScatteredSums:
     matrix: Matrix
     panels: int
     last_cols: int
-    word_flits: int
+    flits: Callable[[int], int]
     base: int
     words: int
     semaphore: int
@@ -94,9 +94,7 @@ class ScatteredSums:
         """The reduce-scatter of a tile."""
         chunk = tile.size // self.nodes * self.matrix.pitch
         base = self.base + tile.number % COPIES * self.words
-        return LineCollective(
-            "reduce-scatter", self.algorithm, self.nodes, chunk * self.word_flits, base, chunk
-        )
+        return LineCollective("reduce-scatter", self.algorithm, self.nodes, self.flits(chunk), base, chunk)
 
     def commands(self, tile: TokenTile, accumulator: int, first_row: int) -> Iterator[Command]:
         """Commands for a tile.

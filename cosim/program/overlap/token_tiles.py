@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.program.shape import Shape
 
@@ -30,7 +31,7 @@ class TokenTile:
     tokens
         The tokens.
     size
-        Rows with those of zeros behind them, of which every die of a line has equally many.
+        Rows with those of zeros behind them, of which every die of a line has equally many, in whole flits.
     """
 
     number: int
@@ -92,8 +93,8 @@ def token_tiles(system: SystemSpec, shape: Shape) -> list[TokenTile]:
     """
     die = system.die
     tokens = shape.k if shape.form == "tn" else shape.m
-    # Every die of a line has equally many rows of a tile.
-    share = math.lcm(system.package.rows, system.package.cols)
+    # Every die of a line has equally many rows of a tile, and as many as fill whole flits.
+    share = math.lcm(system.package.rows, system.package.cols) * words_per_flit(system.nop, system.memory)
     unit = math.lcm(share, die.rows) if shape.form == "tn" else share
     least = max(die.rows, die.stages, LEAST_TOKENS)
     size = min(-(-least // unit) * unit, -(-tokens // share) * share)

@@ -42,6 +42,7 @@ def _json_object() -> JsonObject:
         "hecaton cosim collective --op reduce-scatter --mesh 1x4 --flits 16 --trace scatter.json",
         "hecaton cosim collective --op reduce-scatter --mesh 5x1 --axis column --flits 13 -P die.dtype=int8 --json",
         "hecaton cosim collective --op all-gather --mesh 2x3 --axis both --flits 16 --package --sim cxxrtl",
+        "hecaton cosim collective --op all-reduce --mesh 2x2 --axis both --flits 9 --package --flips 1e-3",
     ),
     json_object=_json_object,
 )
@@ -82,8 +83,10 @@ def collective(
     first flit that leaves an engine to the last one that enters one; floor_cycles is what the links allow at a flit a
     cycle, predicted_cycles what the schedule takes with the design's terms. With --stall the dies begin at different
     times. With --package, chunks come from the memories behind the IO dies and go back there, and the host starts all
-    dies in the same cycle. Every run leaves a measurement record. Exit code 1 if any bit differs from the golden
-    result, or a link is dead.
+    dies in the same cycle; its links always have adapters, and --flips and the like concern all of them, those of the
+    memory plane as well. --dead-link counts cycles from the one in which the dies may send. Every run leaves a
+    measurement record. Exit code 1 if any bit differs from the golden result, a link is dead, or the run ends before a
+    link dies.
     """
     from cosim.records.collective import collective_request
     from cosim.run import collective as on_mesh
@@ -104,7 +107,7 @@ def collective(
             die=system.die,
             nop=system.nop,
             memory=system.memory,
-            links=faults.of(system),
+            links=faults.of(system) if package else faults.chosen(system),
             operands=operands,
             stall=stall,
             seed=run.seed,
@@ -142,6 +145,9 @@ def _tables(record: CollectiveRecord, provenance: Mapping[str, object]) -> Rende
 
 
 def _link_lines(record: CollectiveRecord) -> dict[str, object]:
+    faults = getattr(record, "link_faults", None)
+    if faults is not None:
+        return {"links": faults.model_dump()}
     totals = record.link_totals
     if totals is None:
         return {}

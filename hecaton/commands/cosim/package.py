@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hecaton.commands.cosim.measured import show_record
+from hecaton.terminal.link_options import FaultOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Algorithm, GemmOptions, RunOptions
@@ -37,6 +38,7 @@ def _json_object() -> JsonObject:
         "hecaton cosim package --mesh 2x2 --m 16 --k 16 --n 16 --sim cxxrtl",
         "hecaton cosim package --mesh 1x3 --m 13 --k 7 --n 5 --form nt --operands special --direct",
         "hecaton cosim package --mesh 1x2 --m 8 --k 8 --n 8 --trace package.json",
+        "hecaton cosim package --mesh 2x2 --m 16 --k 16 --n 16 --flips 1e-3 --stalls 1e-4 --sim cxxrtl",
         "hecaton cosim package --mesh 3x2 --m 9 --k 20 --n 8 --form tn -P die.dtype=int8 --algorithm ring --json",
     ),
     json_object=_json_object,
@@ -44,6 +46,7 @@ def _json_object() -> JsonObject:
 def package(
     *,
     workload: GemmOptions,
+    faults: FaultOptions,
     run: RunOptions,
     mesh: MeshSize = None,
     algorithm: Algorithm = "chain",
@@ -60,7 +63,9 @@ def package(
     The operands are in memory once. The host starts one program on each die. Tokens come in tiles: while a die
     multiplies one, the next one is gathered along rows or columns, and the partial sums of the last one are scattered
     along the other lines and stored. The configuration starts from the preset bench. Every run leaves a measurement
-    record. Exit code 1 if any bit differs.
+    record. --flips and the like concern all links, those of the memory plane as well; --dead-link one of the collective
+    plane, and counts cycles from the start of the programs. Exit code 1 if any bit differs, a link is dead, or the run
+    ends before a link dies.
     """
     from dataclasses import asdict
 
@@ -73,6 +78,7 @@ def package(
         shape = parse_mesh(mesh)
         sizes = [] if shape is None else [f"package.rows={shape[0]}", f"package.cols={shape[1]}"]
         system = machine.load("bench", *sizes)
+        links = faults.of(system)
         request = package_gemm_request(
             **asdict(workload),
             algorithm=algorithm,
@@ -80,6 +86,7 @@ def package(
             seed=run.seed,
             sim=run.sim,
             direct=direct,
+            links=links if links.faulty else None,
         )
         prepared = prepare(request, run.observation)
         dies = f"{system.package.rows}x{system.package.cols}"
@@ -107,6 +114,7 @@ def _tables(record: PackageGemmRecord, provenance: Mapping[str, object]) -> Rend
                 "utilization": f"{record.utilization:.2%}, of the array {record.array_utilization:.2%}",
                 "AXI bytes": f"{moved} (operands and result: {record.least_axi_bytes})",
                 **record.axi_bytes,
+                **({} if record.link_faults is None else {"links": record.link_faults.model_dump()}),
                 **provenance,
             },
             title=f"{record.m}x{record.k}x{record.n} {record.form}, {record.algorithm}, seed {record.seed}",

@@ -127,7 +127,7 @@ def test_derived_quantities_of_the_other_parts() -> None:
 
 @pytest.mark.parametrize(
     ("word_bytes", "flit_bits", "banks"),
-    [(32, None, 8), (32, 64, 8), (32, 256, 16), (4, 32, 16), (256, 64, 8)],
+    [(32, None, 8), (32, 64, 8), (32, 256, 16), (4, 32, 16), (256, 64, 8), (32, 1024, 32)],
 )
 def test_the_scratchpad_has_a_bank_for_each_word_that_is_read_in_a_cycle(
     word_bytes: int, flit_bits: int | None, banks: int

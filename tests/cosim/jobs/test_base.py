@@ -10,7 +10,7 @@ import pytest
 from cosim.jobs.base import Job
 from cosim.jobs.collective import CollectiveJob
 from cosim.jobs.die import DieJob
-from cosim.jobs.mesh import LinkJob
+from cosim.jobs.mesh import Cut, LinkJob
 from cosim.jobs.package import PackageJob, Phase, Program, Region
 from cosim.jobs.traffic import TrafficJob
 
@@ -22,7 +22,7 @@ MEMORY: dict[str, Any] = {
     "stall": 65535,
     "seed": 1 << 31,
 }
-LINKS = LinkJob(links=4, registers={"burst": 3}, cut_link=None, cut_cycle=0, dead_cycles=90)
+LINKS = LinkJob(links=4, registers={"burst": 3}, cuts=(Cut(1, "1:0", 7, 0, 3),), dead_cycles=90)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,10 @@ LINKS = LinkJob(links=4, registers={"burst": 3}, cut_link=None, cut_cycle=0, dea
             counts={"west_0": {"reads": "west_0_reads"}},
             phases=[
                 Phase(name="load", programs=[Program(address=0, commands=2)], most_cycles=9),
-                Phase(name="store", programs=[], most_cycles=9, posts=3, post_after=2),
+                Phase(name="store", programs=[], most_cycles=9, posts=3, post_after=2, links_die=True),
             ],
             results=[Region(io_die="west_0", address=5, words=1)],
+            link_job=LINKS,
             **MEMORY,
         ),
     ],

@@ -70,9 +70,10 @@ def test_faults_change_cycles_and_no_word(faults: dict[str, Any]) -> None:
 )
 def test_a_dead_link_is_found_at_both_ends_within_the_bound(source: int, target: int, rate: float) -> None:
     death = Death(source=source, target=target, cycle=100)
-    record = run(links(death=death), rate=rate)
+    record = run(links(deaths=(death,)), rate=rate)
     assert record.links is not None
     found = {(end.source, end.target): end.cycle - 100 for end in record.links.deaths}
+    assert record.links.deaths[0].late == found[source, target]
     assert set(found) == {(source, target), (target, source)}
     assert all(cycles <= record.links.dead_cycles for cycles in found.values())
     assert found[source, target] <= 301

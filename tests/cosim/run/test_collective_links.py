@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -75,8 +76,19 @@ def test_a_link_that_stalls_changes_no_order(algorithm: str, flits: int, seed: i
     assert record.link_totals.stalls > 0
 
 
-def test_a_dead_link_is_named_within_its_bound() -> None:
-    with pytest.raises(SimulationError, match=r"^link 1:2 is dead, found \d+ cycles after it died") as found:
-        run("all-gather", "chain", 500, death=Death(source=1, target=2, cycle=100))
-    after, bound = (int(word.strip("()")) for word in str(found.value).split() if word.strip("()").isdigit())
-    assert 0 < after <= bound
+def test_dead_links_are_named_within_their_bound() -> None:
+    """Cycles from each death on: what the set-up takes does not count."""
+    deaths = (Death(source=1, target=2, cycle=100), Death(source=1, target=0, cycle=3))
+    with pytest.raises(SimulationError, match=r"^link 1:0 is dead, found .*; link 1:2 is dead") as found:
+        run("all-gather", "chain", 500, deaths=deaths)
+    named = re.findall(r"found (\d+) cycles after it died \(bound (\d+)\)", str(found.value))
+    timeout = SYSTEM.link.timeout_cycles
+    assert [timeout - 10 <= int(after) <= int(bound) for after, bound in named] == [True, True]
+
+
+def test_a_death_just_before_the_end_is_found_and_one_after_it_is_said() -> None:
+    with pytest.raises(SimulationError, match=r"^link 0:1 is dead, found \d+ cycles after it died"):
+        run("all-gather", "chain", 4, deaths=[Death(source=0, target=1, cycle=16)])
+    text = "^link 0:1 was to die in cycle 1000000, but the run had ended before$"
+    with pytest.raises(SimulationError, match=text):
+        run("all-gather", "chain", 4, deaths=[Death(source=0, target=1, cycle=1000000)])

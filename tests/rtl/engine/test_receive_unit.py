@@ -8,14 +8,8 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import (
-    BUFFER_ADDRESS_BITS,
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    flits_per_word,
-    scratchpad_depth,
-)
+from chiplet.machine.chunks import chunk_words, flits_per_word, words_per_flit
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.engine.receive_unit import ReceiveUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
@@ -24,22 +18,33 @@ from tests.rtl.scratchpads import mask
 
 DIE = DieSpec(scratchpad_bytes=4096)
 NOP, MEMORY = NopSpec(flit_bits=64, coordinate_bits=3), MemorySpec(word_bytes=32)
-DEPTH, PER_WORD = scratchpad_depth(DIE, MEMORY, NOP), flits_per_word(NOP, MEMORY)
 HALF = 0xFFFF_FFFF
 
 
-def added(a: int, b: int) -> int:
-    return sum(((a >> 32 * n) + (b >> 32 * n) & HALF) << 32 * n for n in range(2))
+def added(a: int, b: int, bits: int) -> int:
+    return sum(((a >> 32 * n) + (b >> 32 * n) & HALF) << 32 * n for n in range(bits // 32))
 
 
-@pytest.mark.parametrize("stages", [1, 3])
-@pytest.mark.parametrize("seed", range(3))
-def test_random_commands(stages: int, seed: int) -> None:
-    dut = ReceiveUnit(die=DIE.model_copy(update={"dtype": "int8", "stages": stages}), nop=NOP, memory=MEMORY)
+@pytest.mark.parametrize(
+    ("flit_bits", "stages", "seed"),
+    [
+        *((64, stages, seed) for stages in (1, 3) for seed in range(3)),
+        *((flit_bits, 1, 0) for flit_bits in (128, 256, 512, 1024)),
+    ],
+)
+def test_random_commands(flit_bits: int, stages: int, seed: int) -> None:
+    nop = NOP.model_copy(update={"flit_bits": flit_bits})
+    depth, per_word, lanes = (
+        scratchpad_depth(DIE, MEMORY, nop),
+        flits_per_word(nop, MEMORY),
+        words_per_flit(nop, MEMORY),
+    )
+    dut = ReceiveUnit(die=DIE.model_copy(update={"dtype": "int8", "stages": stages}), nop=nop, memory=MEMORY)
     coin = Random(seed)
-    words = [coin.getrandbits(256) for _ in range(DEPTH)]
-    model = list(words)
-    layout = flit_layout(NOP)
+    words = [coin.getrandbits(256) for _ in range(depth)]
+    model = sum(word << 256 * n for n, word in enumerate(words))
+    layout = flit_layout(nop)
+    whole = (1 << flit_bits) - 1
     commands: list[int] = []
     flits: list[int] = []
     forward: list[int] = []
@@ -48,14 +53,14 @@ def test_random_commands(stages: int, seed: int) -> None:
     join: list[int] = []
     posts: Counter[int] = Counter()
     for _ in range(25):
-        add, chunks, length = coin.getrandbits(1), coin.randint(1, 3), coin.randint(1, 9)
+        add, chunks, length = coin.getrandbits(1), coin.randint(1, 3), coin.randint(1, max(9 // lanes, 2))
         by_source = 0 if add else coin.getrandbits(1)
         kind = coin.choice(("write", "hand", "join")) if add else coin.choice(("write", "hand"))
         forwarded = coin.randint(0, chunks)
-        pitch = coin.randint(3, 5)
+        pitch = chunk_words(length, nop, MEMORY) + coin.randint(0, 2)
         keep, turn, lap = coin.randint(0, 2), coin.getrandbits(1), coin.randint(0, 3)
-        wrap = coin.choice((0, 9, -2 * pitch))
-        base = coin.randrange(2 * pitch, DEPTH - 8 * pitch - 9)
+        wrap = coin.choice((0, 9, -3 * pitch))
+        base = coin.randrange(2 * pitch, depth - 8 * pitch - 9)
         fields = {
             **{
                 name: coin.choice((0, coin.randrange(SEMAPHORES)))
@@ -86,22 +91,22 @@ def test_random_commands(stages: int, seed: int) -> None:
             goes = chunk < forwarded
             for number in range(length):
                 tail = number == length - 1
-                where, shift = start + number // PER_WORD, 64 * (number % PER_WORD)
-                value = coin.getrandbits(64)
+                shift = 256 * start + flit_bits * number
+                value = coin.getrandbits(flit_bits)
                 flits.append(layout.const({"data": value, "source": source, "tail": tail}).as_bits())
                 if add and (goes or kind != "join"):
-                    value = added(value, model[where] >> shift & (1 << 64) - 1)
+                    value = added(value, model >> shift & whole, flit_bits)
                 elif add:
-                    other = coin.getrandbits(64)
-                    join.append(tail << 64 | other)
-                    value = added(value, other)
+                    other = coin.getrandbits(flit_bits)
+                    join.append(tail << flit_bits | other)
+                    value = added(value, other, flit_bits)
                 if goes and keep != 2:
-                    (turned if turn else forward).append(tail << 64 | value)
+                    (turned if turn else forward).append(tail << flit_bits | value)
                 elif not goes and kind == "hand":
-                    hand.append(tail << 64 | value)
+                    hand.append(tail << flit_bits | value)
                 if (goes and keep) or (not goes and kind != "hand"):
-                    model[where] = model[where] & ~((1 << 64) - 1 << shift) | value << shift
-                    if tail or number % PER_WORD == PER_WORD - 1:
+                    model = model & ~(whole << shift) | value << shift
+                    if tail or number % per_word == per_word - 1:
                         last = tail and chunk == chunks - 1
                         written |= last
                         for bit in range(SEMAPHORES):
@@ -114,41 +119,31 @@ def test_random_commands(stages: int, seed: int) -> None:
 
     async def serve(ctx: Any) -> None:
         while True:
-            ctx.set(dut.read.ready, coin.random() < 0.7)
-            ctx.set(dut.write.ready, coin.random() < 0.4)
+            for ports, chance in ((dut.read, 0.7), (dut.write, 0.4)):
+                for port in ports:
+                    ctx.set(port.ready, coin.random() < chance)
             ctx.set(dut.semaphores.ok, coin.random() < 0.6)
-            (
-                _,
-                _,
-                ok,
-                take,
-                post,
-                reads,
-                reading,
-                place,
-                writes,
-                writing,
-                where,
-                strobe,
-                data,
-            ) = await ctx.tick().sample(
+            reads = [value for port in dut.read for value in (port.valid, port.ready, port.address)]
+            _, _, ok, take, post, *values = await ctx.tick().sample(
+                *(dut.semaphores.ok, dut.semaphores.take, dut.semaphores.post),
+                *reads,
                 *(
-                    dut.semaphores.ok,
-                    dut.semaphores.take,
-                    dut.semaphores.post,
-                    dut.read.valid,
-                    dut.read.ready,
-                    dut.read.address,
+                    value
+                    for port in dut.write
+                    for value in (port.valid, port.ready, port.address, port.strobe, port.data)
                 ),
-                *(dut.write.valid, dut.write.ready, dut.write.address, dut.write.strobe, dut.write.data),
             )
             assert ok or not take or not ctx.get(dut.semaphores.wait)
             for bit in range(SEMAPHORES):
                 posted[bit] += post >> bit & 1
-            ctx.set(dut.read.data, words[place] if reads and reading else coin.getrandbits(256))
-            if writes and writing:
-                mask = sum(0xFFFF << 16 * n for n in range(16) if strobe >> n & 1)
-                words[where] = words[where] & ~mask | data & mask
+            for n, port in enumerate(dut.read):
+                valid, ready, place = values[3 * n : 3 * n + 3]
+                ctx.set(port.data, words[place] if valid and ready else coin.getrandbits(256))
+            for n in range(len(dut.write)):
+                valid, ready, place, strobe, data = values[len(reads) + 5 * n : len(reads) + 5 * n + 5]
+                if valid and ready:
+                    mask = sum(0xFFFF << 16 * n for n in range(16) if strobe >> n & 1)
+                    words[place] = words[place] & ~mask | data & mask
 
     async def command(ctx: Any) -> None:
         # A command may read what the one before writes: programs see to it by semaphores, and this one by waiting.
@@ -179,7 +174,7 @@ def test_random_commands(stages: int, seed: int) -> None:
         *(taker("forward", forward), taker("turn", turned), taker("hand", hand), end),
         background=[serve],
     )
-    assert words == model
+    assert words == [model >> 256 * n & (1 << 256) - 1 for n in range(depth)]
     assert posted == posts
 
 
@@ -200,7 +195,7 @@ def test_no_post_is_lost_when_a_word_still_waits() -> None:
             ctx.set(dut.i.payload, flit)
             if not forwarded:
                 await ctx.tick().until(dut.i.ready)
-        ctx.set(dut.write.ready, 1)  # in the cycle in which the forwarded flit could leave
+        ctx.set(dut.write[0].ready, 1)  # in the cycle in which the forwarded flit could leave
         for _ in range(4):
             _, _, post, ready = await ctx.tick().sample(dut.semaphores.post, dut.i.ready)
             count += post >> 1 & 1

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 import pytest
 
-from chiplet.machine.specs import (
-    BUFFER_ADDRESS_BITS,
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    flits_per_word,
-    scratchpad_depth,
-)
+from chiplet.machine.chunks import flits_per_word, words_per_flit
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, NopSpec, scratchpad_depth
 from rtl.engine.send_unit import SendUnit
 from rtl.interface.flit import flit_layout
 from rtl.interface.isa import SEMAPHORES, Opcode, encode
@@ -24,7 +18,6 @@ from tests.rtl.scratchpads import mask
 
 DIE = DieSpec(scratchpad_bytes=1024)
 NOP, MEMORY = NopSpec(flit_bits=32, coordinate_bits=4), MemorySpec(word_bytes=8)
-DEPTH, PER_WORD = scratchpad_depth(DIE, MEMORY, NOP), flits_per_word(NOP, MEMORY)
 ROW, COL = 3, 5
 
 
@@ -55,7 +48,8 @@ class Send:
         return encode(Opcode.SEND, **{name: int(value) for name, value in vars(self).items()})
 
 
-def some_sends(coin: Random, count: int) -> list[Send]:
+def some_sends(coin: Random, count: int, depth: int, words: int) -> list[Send]:
+    """SENDs of chunks of up to ``words`` words."""
     return [
         Send(
             own=coin.randint(0, 3),
@@ -64,8 +58,8 @@ def some_sends(coin: Random, count: int) -> list[Send]:
             turn=coin.random() < 0.5,
             copy=coin.random() < 0.5,
             target=coin.randrange(16),
-            base=coin.randrange(DEPTH // 2),
-            pitch=coin.randint(5, 10),
+            base=coin.randrange(9, depth - 6 * (words + 4) - 11),
+            pitch=coin.randint(words // 2, words + 4),
             lap=coin.randint(0, 3),
             wrap=coin.choice((0, 11, (1 << BUFFER_ADDRESS_BITS) - 9)),
             chunks=coin.randint(3, 6),
@@ -79,14 +73,27 @@ def some_sends(coin: Random, count: int) -> list[Send]:
     ]
 
 
-@pytest.mark.parametrize("along_row", [True, False])
-@pytest.mark.parametrize("seed", range(3))
-def test_random_commands(along_row: bool, seed: int) -> None:
-    dut = SendUnit(die=DIE, nop=NOP, memory=MEMORY, along_row=along_row)
+@pytest.mark.parametrize(
+    ("along_row", "flit_bits", "seed"),
+    [
+        *((along_row, 32, seed) for along_row in (True, False) for seed in range(3)),
+        *((True, flit_bits, 0) for flit_bits in (64, 128, 256)),
+    ],
+)
+def test_random_commands(along_row: bool, flit_bits: int, seed: int) -> None:
+    nop = NOP.model_copy(update={"flit_bits": flit_bits})
+    depth, per_word, lanes = (
+        scratchpad_depth(DIE, MEMORY, nop),
+        flits_per_word(nop, MEMORY),
+        words_per_flit(nop, MEMORY),
+    )
+    dut = SendUnit(die=DIE, nop=nop, memory=MEMORY, along_row=along_row)
     coin = Random(seed)
-    words = [coin.getrandbits(64) for _ in range(DEPTH)]
-    sends = some_sends(coin, 25)
-    layout = flit_layout(NOP)
+    words = [coin.getrandbits(64) for _ in range(depth)]
+    sends = some_sends(coin, 25, depth, 5 if lanes == 1 else 9)
+    if lanes > 1:
+        sends = [replace(send, flits=1 + send.flits % (9 // lanes)) for send in sends]
+    layout = flit_layout(nop)
     coming: dict[bool, list[int]] = {False: [], True: []}
     expected, takes = [], []
     for send in sends:
@@ -95,12 +102,14 @@ def test_random_commands(along_row: bool, seed: int) -> None:
             for flit in range(send.flits):
                 tail = flit == send.flits - 1
                 start = send.base + chunk * send.pitch + (send.wrap if send.lap and chunk >= send.lap else 0)
-                word = words[(start + flit // PER_WORD) % (1 << BUFFER_ADDRESS_BITS) % DEPTH]
+                first = (start + flit // per_word * lanes) % (1 << BUFFER_ADDRESS_BITS)
+                several = sum(words[first + n] << 64 * n for n in range(lanes))
                 comes = send.forward and chunk >= send.own
-                data = coin.getrandbits(32) if comes else word >> 32 * (flit % PER_WORD) & 0xFFFF_FFFF
+                data = several >> flit_bits * (flit % per_word) & (1 << flit_bits) - 1
                 if comes:
-                    coming[send.turn].append(tail << 32 | data)
-                elif flit % PER_WORD == 0 and chunk >= send.own:
+                    data = coin.getrandbits(flit_bits)
+                    coming[send.turn].append(tail << flit_bits | data)
+                elif flit % per_word == 0 and chunk >= send.own:
                     takes.append(mask(send.word_wait))
                 row, col = (ROW, send.target) if along_row else (send.target, COL)
                 source = COL if along_row else ROW
@@ -113,16 +122,19 @@ def test_random_commands(along_row: bool, seed: int) -> None:
         ctx.set(dut.row, ROW)
         ctx.set(dut.col, COL)
         while True:
-            ctx.set(dut.read.ready, coin.random() < 0.7)
+            for port in dut.read:
+                ctx.set(port.ready, coin.random() < 0.7)
             ctx.set(dut.semaphores.ok, coin.random() < 0.5)
-            _, _, asked, address, ready, ok, needs, take, post = await ctx.tick().sample(
-                *(dut.read.valid, dut.read.address, dut.read.ready),
+            _, _, ok, needs, take, post, *reads = await ctx.tick().sample(
                 *(dut.semaphores.ok, dut.semaphores.wait, dut.semaphores.take, dut.semaphores.post),
+                *(value for port in dut.read for value in (port.valid, port.address, port.ready)),
             )
             assert ok or not take
             taken.extend([needs] * take)
             posts.extend([post] * (post != 0))
-            ctx.set(dut.read.data, words[address] if asked and ready else coin.getrandbits(64))
+            for n, port in enumerate(dut.read):
+                asked, address, ready = reads[3 * n : 3 * n + 3]
+                ctx.set(port.data, words[address] if asked and ready else coin.getrandbits(64))
 
     async def command(ctx: Any) -> None:
         await put(ctx, dut.command, [send.bits for send in sends], chance=0.5, seed=seed)
@@ -162,12 +174,15 @@ def test_what_is_forwarded_leaves_in_the_cycle_in_which_it_comes() -> None:
     simulate(dut, bench)
 
 
-def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores() -> None:
-    dut = SendUnit(die=DIE, nop=NOP, memory=MEMORY, along_row=True)
+@pytest.mark.parametrize("flit_bits", [32, 128])
+def test_words_that_are_read_ahead_leave_in_the_cycle_after_the_semaphores(flit_bits: int) -> None:
+    nop = NOP.model_copy(update={"flit_bits": flit_bits})
+    dut = SendUnit(die=DIE, nop=nop, memory=MEMORY, along_row=True)
     waits = {}
 
     async def bench(ctx: Any) -> None:
-        ctx.set(dut.read.ready, 1)
+        for port in dut.read:
+            ctx.set(port.ready, 1)
         ctx.set(dut.o.ready, 1)
         for ahead in (0, 1):
             ctx.set(dut.semaphores.ok, 0)

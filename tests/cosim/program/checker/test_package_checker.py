@@ -12,14 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chiplet.machine.specs import (
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    PackageSpec,
-    SystemSpec,
-    flits_per_word,
-)
+from chiplet.machine.chunks import flits_per_word
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim.golden.interpreter import Interpreter, ProgramError
 from cosim.golden.operands import random_operands
 from cosim.golden.package_interpreter import run_package

@@ -94,8 +94,8 @@ def test_one_die_has_nothing_to_do_and_a_table(tmp_path: Path) -> None:
         (
             "--op all-gather --flits 1 -P nop.flit_bits=96",
             (
-                "nop.flit_bits = 96: must be a multiple of 32 that divides a memory word of 256 bits, for a die with "
-                "an engine"
+                "nop.flit_bits = 96: must be a multiple of 32 that divides a memory word of 256 bits or is a "
+                "multiple of it, for a die with an engine"
             ),
         ),
         (
