@@ -120,7 +120,7 @@ def test_a_line_of_one_die_has_nothing_to_do(op: LineOp) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize(("flit_bits", "word_bytes", "flits"), [(32, 32, 70), (256, 32, 5), (128, 4, 18)])
+@pytest.mark.parametrize(("flit_bits", "word_bytes", "flits"), [(32, 32, 70), (256, 32, 5), (64, 4, 18)])
 def test_flits_of_any_part_or_number_of_words_and_integer_sums(
     flit_bits: int, word_bytes: int, flits: int, algorithm: Algorithm
 ) -> None:
