@@ -35,6 +35,18 @@ MEASURED: tuple[tuple[LineOp, Algorithm, int, int, int], ...] = (
     ("all-reduce", "ring", 3, 16, 67),
 )
 
+# Three dies, frames of 3 cycles, 5 cycles a hop: hecaton cosim collective --mesh 1x3 --links -P link.lanes=4
+MEASURED_FRAMES: tuple[tuple[LineOp, Algorithm, int, int], ...] = (
+    ("all-gather", "chain", 1, 11),
+    ("all-gather", "chain", 16, 98),
+    ("all-reduce", "chain", 4, 44),
+    ("all-reduce", "ring", 4, 56),
+    ("reduce-scatter", "chain", 5, 33),
+    ("reduce-scatter", "ring", 17, 110),
+    ("all-gather", "ring", 17, 110),
+    ("all-reduce", "ring", 20, 251),
+)
+
 LINES = {
     "op": st.sampled_from(OPS),
     "algorithm": st.sampled_from(ALGORITHMS),
@@ -49,6 +61,12 @@ def test_the_terms_of_the_design_meet_the_measured_cycles(
     op: LineOp, algorithm: Algorithm, nodes: int, flits: int, cycles: int
 ) -> None:
     assert predict_line(op, nodes, algorithm, flits, 4) == cycles
+
+
+@pytest.mark.parametrize(("op", "algorithm", "flits", "cycles"), MEASURED_FRAMES)
+def test_flits_leave_when_a_frame_begins(op: LineOp, algorithm: Algorithm, flits: int, cycles: int) -> None:
+    terms = NopTerms(hop_cycles=5, bypass_cycles=5, link_cycles=3)
+    assert predict_line(op, 3, algorithm, flits, 4, terms, frame_cycles=3) == cycles
 
 
 @given(**LINES)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chiplet.machine.specs import NopSpec
 from cosim.predict.collective import floor_collective, predict_collective
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRequest, collective_request
@@ -29,7 +30,7 @@ def on_a_row(
         ("all-gather", "ring", 8, 64, 449),
         ("reduce-scatter", "chain", 3, 64, 129),
         ("reduce-scatter", "ring", 5, 12, 49),
-        ("all-reduce", "chain", 8, 64, 782),
+        ("all-reduce", "chain", 3, 4, 16),
     ],
 )
 def test_a_row_takes_the_measured_cycles(
@@ -38,6 +39,25 @@ def test_a_row_takes_the_measured_cycles(
     request, work = on_a_row(op, algorithm, nodes, flits)
     assert predict_collective(request, {"row": work}) == cycles
     assert floor_collective(request, {"row": work}) <= cycles
+
+
+@pytest.mark.parametrize(
+    ("op", "algorithm", "flits", "cycles"),
+    [
+        ("all-gather", "chain", 16, 63),
+        ("reduce-scatter", "chain", 16, 64),
+        ("all-reduce", "chain", 16, 98),
+        ("all-gather", "ring", 16, 64),
+        ("all-reduce", "ring", 5, 41),
+        ("reduce-scatter", "ring", 40, 160),
+    ],
+)
+def test_buffers_of_one_flit_take_a_flit_in_every_second_cycle(
+    op: LineOp, algorithm: Algorithm, flits: int, cycles: int
+) -> None:
+    """Measured on 1x3 dies with -P nop.buffer_flits=1."""
+    request, work = on_a_row(op, algorithm, 3, flits, nop=NopSpec(buffer_flits=1))
+    assert predict_collective(request, {"row": work}) == cycles
 
 
 @pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])

@@ -35,7 +35,8 @@ KINDS = (
     "package",
     *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("die", "die with all lanes")),
 )
-"""The kinds of output. Those of integers take half the time; bf16 dies have the other units, with few lanes or all."""
+"""The kinds of output. Those of integers take half the time; bf16 dies have the other units, with few lanes or all.
+Flits are part of a word in the package, and two words beside the vector unit."""
 
 LANES = {"die with engine and vector unit": 2, "die with all lanes": 0}
 
@@ -54,7 +55,8 @@ def top(kind: str) -> Block:
         pipelining = Pipelining(sram_latency=3, multiplier_stages=2)
         return Die(die=INTEGERS, memory=MemorySpec(), nop=NopSpec(), pipelining=pipelining)
     if kind in LANES:
-        return Die(die=DIE, memory=MemorySpec(), nop=NopSpec(), vector=VectorSpec(lanes=LANES[kind]))
+        wide = NopSpec(flit_bits=512)
+        return Die(die=DIE, memory=MemorySpec(), nop=wide, vector=VectorSpec(lanes=LANES[kind]))
     return Die(die=MACRO if kind == "macro die" else INTEGERS, memory=MemorySpec())
 
 
