@@ -12,27 +12,41 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from chiplet.machine.specs import SUM_BYTES, DieSpec, Dtype, SystemSpec, vector_lanes
+from chiplet.machine.specs import SUM_BYTES, DieSpec, Dtype, PackageSpec, SystemSpec, vector_lanes
 from chiplet.vectorized.elementwise import Number
 
-SIDES = 4
-"""Links of a die, one to each neighbour."""
+PLANES = 2
+"""Routers of a die: one in the plane of collectives, one in the memory plane."""
+
+COLLECTIVE_SIDES = 4
+"""Links of a die in the plane of collectives, one to each neighbour."""
+
+
+def link_sides(package: PackageSpec) -> int:
+    """Links of a die in both planes: those of the memory plane lead along its row, or all four ways with IO dies on
+    all sides.
+    """
+    return COLLECTIVE_SIDES + (4 if package.io == "all" else 2)
 
 
 def die_area(system: SystemSpec) -> dict[str, Number]:
     """Area of a compute die by part, mm2: ``logic``, ``vector``, ``router``, ``sram``, ``phy``, ``overhead``.
 
-    Logic: transistors / density / utilization. SRAM: bits x bit cell / share of bit cells. PHY: bandwidth of
-    four links, both directions, over what a mm2 carries. Overhead is a share of all of these.
+    Logic: transistors / density / utilization. SRAM: bits x bit cell / share of bit cells. Routers and links are those
+    of both planes. PHY: what the lanes carry in both directions, over what a mm2 carries. Overhead is a share of all of
+    these.
     """
     die, spec = system.die, system.area
     density = spec.transistors_per_mm2 * spec.utilization
     parts: dict[str, Number] = {
         "logic": die_transistors(die) / density,
         "vector": vector_lanes(system.vector, system.memory) * spec.vector_transistors / density,
-        "router": router_transistors(system.nop.flit_bits) / density,
+        "router": PLANES * router_transistors(system.nop.flit_bits) / density,
         "sram": sram_bits(die) * spec.bitcell_um2 / spec.sram_efficiency * 1e-6,
-        "phy": 2 * SIDES * system.link.bytes_per_second / spec.phy_bytes_per_second_per_mm2,
+        "phy": 2
+        * link_sides(system.package)
+        * system.link.bytes_per_second
+        / spec.phy_bytes_per_second_per_mm2,
     }
     parts["overhead"] = sum(parts.values()) * spec.overhead
     return parts

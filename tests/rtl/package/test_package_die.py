@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from amaranth.hdl import ClockDomain, Module
 
+from chiplet.cost.area import PLANES, link_sides
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from rtl.block import place
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
@@ -167,3 +168,11 @@ def test_an_io_die_with_a_dead_link_is_an_error() -> None:
         assert ctx.get(dut.error)
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("io", ["west", "east", "both", "all"])
+def test_the_area_has_the_routers_and_links_of_the_die(io: Literal["west", "east", "both", "all"]) -> None:
+    package = PackageSpec(io=io)
+    sides = planes(package)
+    assert len(sides) == PLANES
+    assert sum(map(len, sides.values())) == link_sides(package)
