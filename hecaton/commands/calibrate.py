@@ -45,14 +45,15 @@ def calibrate(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Measure GEMMs on small arrays like the configured die's and collectives on short rows of dies, fit the cycle
-    terms, and report the error on held-out array sizes, shapes, rows and lengths.
+    """Measure GEMMs on small arrays like the configured die's, collectives on short rows of dies and the goodput of a
+    link, fit the cycle terms, and report the error on held-out array sizes, shapes, rows and lengths.
 
     The configuration starts from the preset package, so that `hecaton project` accepts the result as it is.
     """
     from rich.console import Group
 
     from cosim.calibrate import die as calibration
+    from cosim.calibrate import link as link_calibration
     from cosim.calibrate import network as nop_calibration
     from hecaton.terminal.tables import columns
     from rtl.emit.output_files import check_output, write_output
@@ -66,11 +67,16 @@ def calibrate(
         requests_nop = [
             nop_calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen_nop
         ]
-        with out.progress("measuring", len(requests) + len(requests_nop)) as advance:
+        requests_link = link_calibration.link_requests(system, seed=seed, sim=sim)
+        total = len(requests) + len(requests_nop) + len(requests_link)
+        with out.progress("measuring", total) as advance:
             records = calibration.measure(requests, workers=workers, progress=advance)
             records_nop = nop_calibration.measure(requests_nop, workers=workers, progress=advance)
+            records_link = nop_calibration.measure(requests_link, workers=workers, progress=advance)
         fitted, rows = calibration.to_calibration(system, chosen, records)
         fitted, rows_nop = nop_calibration.with_network(fitted, chosen_nop, records_nop)
+        link = link_calibration.link_goodput(system, records_link)
+        fitted = fitted.model_copy(update={"link": link})
         write_output(output, fitted.model_dump_json(indent=2) + "\n")
         error = fitted.provenance["holdout_max_relative_error"]
         error_nop = fitted.provenance["nop_holdout_max_relative_error"]
@@ -81,16 +87,18 @@ def calibrate(
             "nop_fits": list(nop_calibration.nop_fits(fitted)),
             "nop_holdout_max_relative_error": error_nop,
             "nop_samples": rows_nop,
+            "link_goodput": link.goodput,
             "die": fitted.die,
             "provenance": fitted.provenance,
             "file": str(output),
         }
         tail = ["use", "cycles", "predicted_cycles", "relative_error"]
         held_out = "largest error on held-out runs"
+        rate = f"Link: {link.goodput:.1%} of the lanes carry data of flits"
         array = columns(rows, ["array", "m", "k", "n", "form", *tail], title=f"GEMMs: {held_out} {error:.3%}")
         network = columns(
             rows_nop,
             ["op", "algorithm", "mesh", "flits", *tail],
             title=f"Collectives: {held_out} {error_nop:.3%}",
         )
-        out.result(data, Group(array, network))
+        out.result(data, Group(array, network, rate))

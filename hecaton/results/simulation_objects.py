@@ -72,6 +72,8 @@ class CalibrationRun(TypedDict):
         Largest error of predicted cycles on held-out collectives.
     nop_samples
         The measured collectives, each with its prediction.
+    link_goodput
+        Data bits that a link delivered over those that its lanes could carry.
     die
         The die that the terms hold for.
     provenance
@@ -86,6 +88,7 @@ class CalibrationRun(TypedDict):
     nop_fits: list[dict[str, Any]]
     nop_holdout_max_relative_error: float
     nop_samples: list[dict[str, Any]]
+    link_goodput: float
     die: DieSpec
     provenance: dict[str, Any]
     file: str
