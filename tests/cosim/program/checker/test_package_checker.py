@@ -115,6 +115,18 @@ def test_programs_of_collectives_keep_all_of_it(
     assert package_violations(*mesh(op, algorithm, rows, cols, words)) == []
 
 
+def test_a_copy_may_take_the_place_of_what_it_was_made_of_and_no_other() -> None:
+    """It comes back behind the read of the same words, but not of the ones behind them."""
+    places, dies, programs = mesh("all-reduce", "chain", 1, 2, 2)
+    copies = programs[0][-1]
+    assert copies.opcode == Opcode.RECEIVE
+    moved = Command(copies.opcode, {**copies.fields, "base": copies.fields["base"] + 1})
+    lines = package_violations(places, dies, [[*programs[0][:-1], moved], programs[1]])
+    assert any(
+        "writes scratchpad word 1, which command 0 (SEND, send east unit) reads" in line for line in lines
+    )
+
+
 SYSTEM = SystemSpec(die=DIE, package=PackageSpec(rows=1, cols=3), memory=MEMORY)
 SHAPE = Shape(m=70, k=12, n=12)
 
