@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from chiplet.explain.ledger import Ledger, Operand, Term
 from chiplet.explain.packages import add_between
 from chiplet.explain.result import add_breakdown, add_memory, add_packages
+from chiplet.machine.memory_plane import memory_plane
 from chiplet.projection.project import Accounted
 from chiplet.step.account import PassAccount
 from chiplet.step.dram_traffic import DramTraffic
@@ -63,6 +64,7 @@ class _Explanation(Ledger):
         delay = [self.given(name) for name in (*names, "link.router_cycles", "die.clock_hz")]
         formula = "(cycles of adapters with full frames + router cycles) / clock"
         self._hop = self.add("hop", link.hop_seconds, "s", "formula", formula, delay)
+        self._plane = self._memory_plane()
         tokens = float(result.global_batch * result.sequence_length)
         sizes = [
             self.count("global_batch", float(result.global_batch), "", "assumed"),
@@ -226,22 +228,52 @@ class _Explanation(Ledger):
         second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, self._hop])
         return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
 
+    def _memory_plane(self) -> list[Operand]:
+        """What the rate of the memory plane follows from, and that rate."""
+        system = self.accounted.machine.system
+        plane = memory_plane(system, self.accounted.method.mesh)
+        links = [
+            self.given(name)
+            for name in ("link.lanes", "link.lane_rate", "link.goodput", "nop.flit_bits", "die.clock_hz")
+        ]
+        flits = self.add(
+            "flits a cycle of a link",
+            plane.flits_per_cycle,
+            "",
+            "formula",
+            "flits of a frame / its cycles",
+            links,
+        )
+        sharing = self.count("dies behind an IO die", float(plane.sharing), "dies", "assumed")
+        of_memory = ("memory.word_bytes", "memory.latency_cycles", "memory.outstanding")
+        operands = [flits, sharing, *(self.given(name) for name in of_memory)]
+        for kind, share in (("reads", 0.0), ("writes", 1.0)):
+            rate = plane.bytes_per_second(share)
+            formula = "dies / time of a byte of each"
+            self.add(f"memory plane, {kind}", rate, "bytes/s", "formula", formula, operands)
+        return operands
+
     def _traffic(self, name: str, traffic: DramTraffic, seconds: float) -> Operand:
         mesh, system = self.accounted.method.mesh, self.accounted.machine.system
-        operands = [
+        channels = [
             self.count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
-            self.count("bytes into a die", traffic.per_die, "bytes", "assumed"),
             self.count("channels", float(system.memory.package_channels(mesh.edge_links)), "", "assumed"),
-            self.count("links into the mesh", float(mesh.edge_links), "", "assumed"),
             self.given("memory.channel_bytes_per_second"),
-            self.given("link.lanes"),
-            self.given("link.lane_rate"),
-            self.given("link.goodput"),
         ]
-        formula = (
-            "max(bytes / channels / bandwidth, bytes / edge links / link rate, bytes into a die / link rate)"
-        )
-        return self.add(name, seconds, "s", "formula", formula, operands)
+        dram, plane = traffic.dram_seconds(system, mesh), traffic.plane_seconds(memory_plane(system, mesh))
+        slower = "DRAM" if dram >= plane else "memory plane"
+        formula = "bytes / channels / bandwidth"
+        of_dram = self.add(f"{name}, channels", dram, "s", "formula", formula, channels)
+        read, written = traffic.per_die - traffic.written, traffic.written
+        ways = [
+            self.count("bytes that a die reads", read, "bytes", "assumed"),
+            self.count("bytes that a die writes", written, "bytes", "assumed"),
+            *self._plane,
+        ]
+        formula = "dies of an IO die x flits / flits a cycle / clock: chiplet/machine/memory_plane.py"
+        of_plane = self.add(f"{name}, memory plane", plane, "s", "formula", formula, ways)
+        formula = f"the slower one, here the {slower}"
+        return self.add(name, seconds, "s", "formula", formula, [of_dram, of_plane])
 
     def _energy(self, step: Operand, dies: Operand) -> None:
         result, events = self.accounted.projection, self.accounted.step.events

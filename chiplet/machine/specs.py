@@ -51,6 +51,9 @@ Dtype = Literal["bf16", "int8"]
 MemoryPreset = Literal["", "ddr5-6400", "lpddr5-6400", "hbm2e", "hbm3"]
 """Names of the memory presets; empty for none."""
 
+MEMORY_ADDRESS_BITS = 32
+"""Bits of the number of a memory word."""
+
 COMMAND_BYTES = 32
 """Size of one command of a die's program, in bytes."""
 

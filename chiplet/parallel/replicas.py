@@ -7,20 +7,20 @@ from dataclasses import replace
 from math import ceil
 
 from chiplet.graph.vector_work import program_work
+from chiplet.machine.memory_plane import memory_plane
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.methods.base import Method
 from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_layers
 from chiplet.parallel.stages import Ending, ParallelAccount, Stage
 from chiplet.schedule.buffers import (
     STATE_BYTES,
-    UPDATE_BYTES,
     DramNeed,
     Optimizer,
     saved_bytes_per_token,
 )
 from chiplet.schedule.schedule import Schedule, make_schedule
 from chiplet.step.account import PassAccount, StepAccount
-from chiplet.step.dram_traffic import DramTraffic
+from chiplet.step.dram_traffic import DramTraffic, update_traffic
 from chiplet.step.energy import Events, traffic_events
 from chiplet.step.overlap import Machine
 from chiplet.vectorized.elementwise import Number, is_array, larger, one_of
@@ -62,6 +62,7 @@ class Replicas:
         self.batch = ceil(global_batch / self.spec.data)
         self.stages = self._stages()
         self.element = method.element_bytes
+        self.plane = memory_plane(self.system, method.mesh)
         self.gradient_size = 4 if self.spec.gradients == "32-bit" else self.element
 
     def _stages(self) -> tuple[Stage, ...]:
@@ -209,10 +210,9 @@ class Replicas:
         """DRAM traffic of a stage's weight update, and its time on the vector units."""
         share = 1 / self.spec.data if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
-        moved = stage.parameters * (UPDATE_BYTES[self.optimizer] * share + self.element)
         work = program_work(self.optimizer) * (stage.parameters * share / nodes)
         return (
-            DramTraffic(moved, moved / nodes),
+            update_traffic(stage.parameters, self.optimizer, self.element, nodes, share),
             self.machine.vector_seconds(work),
         )
 
@@ -238,7 +238,7 @@ class Replicas:
             tied = 2 * self.ring(self.model.vocab * self.model.hidden * self.gradient_size, 2)
         traffic, vector = self.update(stage)
         gather = self.ring(stage.parameters * self.element, spec.data) if spec.shard_optimizer else 0.0
-        dram = traffic.seconds(self.system, self.method.mesh)
+        dram = traffic.seconds(self.system, self.method.mesh, self.plane)
         return Ending(gradients, exposed, tied, larger(dram, vector), gather)
 
     def _fabric_bytes(self) -> float:
@@ -268,10 +268,8 @@ class Replicas:
         spec = self.spec
         total = whole.events * (spec.data - self.shorter) + less.events * self.shorter
         if spec.shard_optimizer:
-            traffic = self.model.parameters * UPDATE_BYTES[self.optimizer]
-            update = traffic_events(
-                DramTraffic(traffic, traffic / self.method.mesh.nodes), self.method.mesh
-            ) + Events(
+            traffic = update_traffic(self.model.parameters, self.optimizer, 0, self.method.mesh.nodes)
+            update = traffic_events(traffic, self.system.package, self.method.mesh) + Events(
                 vector_operations=self.model.parameters * program_work(self.optimizer).operations,
                 sram_bytes=self.model.parameters * program_work(self.optimizer).scratchpad_bytes,
             )

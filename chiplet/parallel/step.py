@@ -22,8 +22,9 @@ def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) ->
     """The step of the stage that sets the pace, which may differ between machines."""
     pace, last = account.pace_number, account.last_number
     updates = [work.update(stage) for stage in work.stages]
-    moved = one_of([traffic.dram for traffic, _ in updates], last)
-    traffic = DramTraffic(moved, moved / work.method.mesh.nodes)
+    traffic = DramTraffic(
+        *(one_of(numbers, last) for numbers in zip(*(update.numbers for update, _ in updates), strict=True))
+    )
     endings = account.endings
     return replace(
         whole,
@@ -31,7 +32,7 @@ def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) ->
         embedding=whole.embedding * choose(pace == 0, 1, 0),
         embedding_seconds=choose(pace == 0, whole.embedding_seconds, 0.0),
         update=traffic,
-        update_dram=traffic.seconds(work.system, work.method.mesh),
+        update_dram=traffic.seconds(work.system, work.method.mesh, work.plane),
         update_vector=one_of([vector for _, vector in updates], last),
         bubble=account.time.bubble - one_of(account.early, last),
         fabric=account.time.transfers

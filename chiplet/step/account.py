@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chiplet.machine.link_rate import LinkRate
+from chiplet.machine.memory_plane import memory_plane
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
 from chiplet.schedule.schedule import Schedule
@@ -100,11 +101,12 @@ class StepAccount:
 def account_demand(demand: StepDemand, method: Method, machine: Machine) -> StepAccount:
     """Account of ``demand`` on ``machine``, or on many machines if it has arrays."""
     system, mesh = machine.system, method.mesh
+    plane = memory_plane(system, mesh)
     passes = []
     events = demand.events
     for one_pass in demand.passes:
         busy, choice = pass_busy(one_pass.tile_demands, machine, method.switches.overlap)
-        waiting = sum((wait.seconds(system, mesh) * times for times, wait in one_pass.waits), 0.0)
+        waiting = sum((wait.seconds(system, mesh, plane) * times for times, wait in one_pass.waits), 0.0)
         account = PassAccount(
             one_pass.block,
             one_pass.direction,
@@ -116,7 +118,7 @@ def account_demand(demand: StepDemand, method: Method, machine: Machine) -> Step
             busy,
             _once(one_pass.once, machine.link),
             one_pass.traffic,
-            one_pass.traffic.seconds(system, mesh),
+            one_pass.traffic.seconds(system, mesh, plane),
             waiting,
         )
         passes.append(account)
@@ -124,9 +126,9 @@ def account_demand(demand: StepDemand, method: Method, machine: Machine) -> Step
     return StepAccount(
         tuple(passes),
         demand.embedding,
-        demand.embedding.seconds(system, mesh),
+        demand.embedding.seconds(system, mesh, plane),
         demand.update,
-        demand.update.seconds(system, mesh),
+        demand.update.seconds(system, mesh, plane),
         machine.vector_seconds(demand.update_work) / mesh.nodes,
         events,
         demand.layer_elements,
@@ -137,7 +139,9 @@ def account_step(
     method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
 ) -> StepAccount:
     """Account of one training step of ``global_batch`` sequences under ``schedule``."""
-    demand = step_demand(method, machine.system.die, machine.terms, schedule, global_batch, optimizer)
+    demand = step_demand(
+        method, machine.system.die, machine.system.package, machine.terms, schedule, global_batch, optimizer
+    )
     return account_demand(demand, method, machine)
 
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chiplet.graph.vector_work import VectorWork, program_work
-from chiplet.machine.specs import SUM_BYTES, DieSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec, PackageSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import UPDATE_BYTES, Optimizer
+from chiplet.schedule.buffers import Optimizer
 from chiplet.schedule.schedule import BlockSchedule, Schedule, tile_choices
-from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
+from chiplet.step.dram_traffic import DramTraffic, activation_traffic, update_traffic, weight_bytes
 from chiplet.step.energy import Events, comm_events, operation_events, stationary_bytes, traffic_events
 from chiplet.step.overlap import TileDemands, pass_demands
 from chiplet.vectorized.elementwise import Number, choose, is_array
@@ -65,6 +65,7 @@ class StepDemand:
 def step_demand(
     method: Method,
     die: DieSpec,
+    package: PackageSpec,
     terms: GemmTerms,
     schedule: Schedule,
     global_batch: Number,
@@ -87,7 +88,7 @@ def step_demand(
         ):
             times = schedule.rounds if part.resident else runs
             once = block_passes.once if direction == "backward" else ()
-            events = _events(operations, method, die, batches, runs) + traffic_events(traffic, mesh)
+            events = _events(operations, method, die, batches, runs) + traffic_events(traffic, package, mesh)
             for step in once:
                 events += comm_events(step, mesh.nodes)
             stationary = [
@@ -120,18 +121,19 @@ def step_demand(
             layer_elements += sum(step.elements for step in once)
     # Besides the layers: table rows read and written for the embedding, and the update of every parameter.
     element = die.element_bytes
-    embedding_bytes = tokens * model.hidden * (3 * element + 2 * SUM_BYTES)
-    update_bytes = model.parameters * (UPDATE_BYTES[optimizer] + element)
-    embedding = DramTraffic(embedding_bytes, embedding_bytes / mesh.nodes)
-    update = DramTraffic(update_bytes, update_bytes / mesh.nodes)
+    rows = (
+        tokens * model.hidden
+    )  # read for their tokens, written as input; gradients read, and their sums changed
+    embedding = DramTraffic.shared(rows * (2 * element + SUM_BYTES), rows * (element + SUM_BYTES), mesh.nodes)
+    update = update_traffic(model.parameters, optimizer, element, mesh.nodes)
     work_of_update = program_work(optimizer) * model.parameters
     return StepDemand(
         tuple(passes),
         embedding,
         update,
         work_of_update,
-        traffic_events(embedding, mesh)
-        + traffic_events(update, mesh)
+        traffic_events(embedding, package, mesh)
+        + traffic_events(update, package, mesh)
         + Events(vector_operations=work_of_update.operations, sram_bytes=work_of_update.scratchpad_bytes),
         layer_elements,
     )
@@ -156,8 +158,8 @@ def _pass_traffic(
     rounds = schedule.rounds * (1 if part.resident else part.batches)
     weights_in = DramTraffic(stored * rounds, per_die * rounds)
     # Gradients are written in 32 bits in each round, and read before that from the second round on.
-    gradient = SUM_BYTES / method.element_bytes * (2 * rounds - 1)
-    gradients_out = DramTraffic(stored * gradient, stored * gradient / method.mesh.nodes)
+    gradients = stored * SUM_BYTES / method.element_bytes
+    gradients_out = DramTraffic.shared(gradients * (rounds - 1), gradients * rounds, method.mesh.nodes)
     if passes.block.contract is None:  # forward and backward load the weights together
         return forward + weights_in, backward + gradients_out
     return forward + weights_in, backward + weights_in + gradients_out
@@ -172,7 +174,7 @@ def _unhidden(
         yield choose(part.weights_ahead, 0, 1), DramTraffic(stored, per_die)
     if direction == "backward":
         gradient = stored * SUM_BYTES / method.element_bytes
-        yield choose(part.gradients_behind, 0, 1), DramTraffic(gradient, gradient / method.mesh.nodes)
+        yield choose(part.gradients_behind, 0, 1), DramTraffic.shared(0.0, gradient, method.mesh.nodes)
 
 
 def _elements(operations: tuple[Operation, ...], batches: Number, runs: Number) -> Number:

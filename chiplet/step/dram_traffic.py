@@ -1,12 +1,14 @@
-"""DRAM traffic of a block: bytes read and written, and bytes that memory delivers to the dies."""
+"""DRAM traffic of a block: bytes through the DRAM channels, and bytes that each die reads and writes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from chiplet.machine.link_rate import link_rate
+from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
+from chiplet.schedule.buffers import UPDATE_BYTES, Optimizer
 from chiplet.schedule.schedule import BlockSchedule
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, larger
@@ -16,23 +18,33 @@ from nop.topology import Mesh
 
 @dataclass(frozen=True)
 class DramTraffic(Additive):
-    """Bytes of a pass over one block: through the DRAM channels, and into one die over its links.
+    """Bytes of a pass over one block: through the DRAM channels, and of one die, ``written`` of which it writes.
 
-    The two differ where memory multicasts the same bytes to several dies.
+    ``dram`` is less than the bytes of all dies where several read the same: the memory behind the IO dies reads that
+    once, while the memory plane brings it to each.
     """
 
     dram: Number = 0.0
     per_die: Number = 0.0
+    written: Number = 0.0
 
-    def seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
-        """Time of the slowest of DRAM channels, links into the mesh, and the one link into a die, s."""
+    @classmethod
+    def shared(cls, read: Number, written: Number, dies: Number) -> Self:
+        """Bytes of which each die reads or writes an equal part."""
+        return cls(read + written, (read + written) / dies, written / dies)
+
+    def dram_seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
+        """Time of the DRAM channels, s."""
         channels = system.memory.package_channels(mesh.edge_links)
-        link = link_rate(system).bytes_per_second
-        return larger(
-            self.dram / (channels * system.memory.channel_bytes_per_second),
-            self.dram / (mesh.edge_links * link),
-            self.per_die / link,
-        )
+        return self.dram / (channels * system.memory.channel_bytes_per_second)
+
+    def plane_seconds(self, plane: MemoryPlane) -> Number:
+        """Time of the memory plane between IO dies and dies, s."""
+        return plane.seconds(self.per_die - self.written, self.written)
+
+    def seconds(self, system: SystemSpec, mesh: Mesh, plane: MemoryPlane) -> Number:
+        """Time of the slower of DRAM channels and memory plane, s."""
+        return larger(self.dram_seconds(system, mesh), self.plane_seconds(plane))
 
 
 def activation_traffic(
@@ -49,6 +61,9 @@ def activation_traffic(
     element, hidden = method.element_bytes, method.model.hidden
     forward: Number = float(hidden)  # input
     backward: Number = float(hidden)  # gradient of the input
+    # Of these, what is written.
+    out: Number = 0.0
+    back: Number = float(hidden)
     copies = method.gathered_copies(block.expand) * block.expand.h_in
     if block.contract is not None:
         middle = block.contract.h_in
@@ -59,7 +74,8 @@ def activation_traffic(
             if block.name == "attention" and recompute == "none":
                 saved += features["probabilities"]
         forward += hidden + saved
-        backward += 2 * hidden + saved
+        backward += 2 * hidden + saved  # input, gradient of the output
+        out += hidden + saved
         # Between parts: read, and written unless saved anyway; their gradients written and read.
         between = (
             [middle, model.qkv_features()][: schedule.parts - 1] if block.name == "attention" else [middle]
@@ -68,18 +84,25 @@ def activation_traffic(
             again = hidden + sum(between) * (1 if recompute != "full" else 2)
             forward += again
             backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
+            out += 0 if recompute != "full" else sum(between)
+            back += sum(between) * (1 if recompute != "full" else 2)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
     repeated = sum((slice_count(linear, schedule.slices) - 1) * linear.h_in for linear in linears(block))
     if block.contract is None:
         logits = choose(repeated > 0, block.expand.h_out, 0)
-        forward, backward = forward + logits, backward + logits
+        forward, backward, out = forward + logits, backward + logits, out + logits
     forward = forward + repeated
     backward = backward + repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
+    back = back + repeated * SUM_BYTES / element
     copies = copies * schedule.slices
     dies = method.mesh.nodes
     return (
-        DramTraffic(tokens * forward * element, tokens * forward * element / dies),
-        DramTraffic(tokens * backward * element, tokens * (backward + copies) * element / dies),
+        DramTraffic.shared(tokens * (forward - out) * element, tokens * out * element, dies),
+        DramTraffic(
+            tokens * backward * element,
+            tokens * (backward + copies) * element / dies,
+            tokens * back * element / dies,
+        ),
     )
 
 
@@ -92,3 +115,16 @@ def weight_bytes(passes: BlockPasses, method: Method) -> tuple[float, Number]:
         "head": sum(linear.h_in * linear.h_out for linear in linears(block)),
     }[block.name]
     return float(stored * method.element_bytes), method.weights_per_die(block) * method.element_bytes
+
+
+def update_traffic(
+    parameters: Number, optimizer: Optimizer, element: int, dies: Number, share: float = 1.0
+) -> DramTraffic:
+    """Update of parameters: gradient, master and moments read, master, moments and operand copy written.
+
+    ``share`` of the parameters are updated here, while all operand copies are written.
+    """
+    written = (UPDATE_BYTES[optimizer] - SUM_BYTES) // 2  # all but the gradient are read and written
+    return DramTraffic.shared(
+        parameters * share * (written + SUM_BYTES), parameters * (share * written + element), dies
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chiplet.machine.link_rate import link_rate
-from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
+from chiplet.machine.memory_plane import mean_hops
+from chiplet.machine.specs import SUM_BYTES, DieSpec, PackageSpec, SystemSpec
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.vectorized.additive import Additive
-from chiplet.vectorized.elementwise import Number, ceil_div, smaller
+from chiplet.vectorized.elementwise import Number, ceil_div
 from chiplet.workload.operations import CommStep, Operation
 from nop.topology import Mesh
 
@@ -66,13 +67,12 @@ def comm_events(step: CommStep, dies: Number) -> Events:
     return Events(sram_bytes=2 * received, nop_bit_hops=8 * step.element_hops * step.element_bytes * dies)
 
 
-def traffic_events(traffic: DramTraffic, mesh: Mesh) -> Events:
-    """Events of memory traffic: over the mesh to the nearest edge; multicast copies take one hop for each die."""
-    unique = smaller(traffic.dram, traffic.per_die * mesh.nodes)
-    copies = traffic.per_die * mesh.nodes - unique
+def traffic_events(traffic: DramTraffic, package: PackageSpec, mesh: Mesh) -> Events:
+    """Events of memory traffic: what each die reads and writes goes all the way between it and its IO die."""
+    moved = traffic.per_die * mesh.nodes
     return Events(
-        sram_bytes=unique + copies,
-        memory_bit_hops=8 * (unique * mesh.mean_edge_hops + copies),
+        sram_bytes=moved,
+        memory_bit_hops=8 * moved * mean_hops(package, mesh),
         dram_bits=8 * traffic.dram,
     )
 

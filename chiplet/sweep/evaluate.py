@@ -254,7 +254,9 @@ def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.flo
 def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
     """The step of ``global_batch`` sequences on one package."""
     jobs = decided.jobs
-    demand = step_demand(jobs.method, jobs.system.die, jobs.terms, schedule, global_batch, jobs.optimizer)
+    demand = step_demand(
+        jobs.method, jobs.system.die, jobs.system.package, jobs.terms, schedule, global_batch, jobs.optimizer
+    )
     return account_demand(demand, jobs.method, machine)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.machine.chunks import flits_per_word, words_per_flit
-from chiplet.machine.memory_plane import io_links, io_place
+from chiplet.machine.memory_plane import io_links, io_place, memory_plane
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms
@@ -23,9 +23,8 @@ from cosim.program.command import Command
 from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.records.links import FaultyLinks
 from nop.terms import NopTerms
+from nop.topology import Mesh
 from rtl.interface.isa import Opcode, Side
-from rtl.network.packet import flits as packet_flits
-from rtl.package.memory_plane import message_layout
 
 __all__ = ["PackageTimes", "predict_package"]
 
@@ -82,15 +81,12 @@ def predict_package(
     links: dict[tuple[int, Side], BoundedQueue] = {}
     sharing = Counter(io_dies)
     hop = 1 if direct else 1 + FaultyLinks.of(system).hop_cycles(system.nop)
-    word_bytes = system.memory.word_bytes
-    flits, write_flits = (
-        packet_flits(bits, system.nop) for bits in (8 * word_bytes, message_layout(word_bytes).size)
-    )
+    plane = memory_plane(system, Mesh(system.package.rows, system.package.cols), direct=direct)
     dies, ways = [], []
     for number, (program, io_die) in enumerate(zip(programs, io_dies, strict=True)):
         row, col = divmod(number, system.package.cols)
         links_on_the_way = io_links(system.package, row, col, io_place(system.package, row, col).side)
-        way = 2 * links_on_the_way * hop + flits
+        way = plane.way_cycles(links_on_the_way)
         ways.append(way + WRITTEN_CYCLES)
         port = MemoryPortTimes(
             clock,
@@ -99,8 +95,8 @@ def predict_package(
             ),
             terms,
             interval,
-            word_cycles=flits * sharing[io_die],
-            write_cycles=write_flits * sharing[io_die],
+            word_cycles=plane.link_cycles(1, 0) * sharing[io_die],
+            write_cycles=plane.link_cycles(0, 1) * sharing[io_die],
         )
         dies.append(_PackageDie(system, number, program, clock, port, links, hop))
     clock.run()

@@ -110,8 +110,8 @@ class MemoryPortTimes:
         terms: DieTerms,
         interval: int,
         *,
-        word_cycles: int = 1,
-        write_cycles: int = 1,
+        word_cycles: float = 1,
+        write_cycles: float = 1,
         places: float = inf,
     ) -> None:
         self._clock, self._latency = clock, memory.latency_cycles + terms.round_trip

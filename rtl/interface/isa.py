@@ -28,7 +28,7 @@ from enum import IntEnum
 from amaranth.hdl import Const
 from amaranth.lib import data
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES, MEMORY_ADDRESS_BITS
 
 __all__ = [
     "COMMAND_BITS",
@@ -66,7 +66,6 @@ SEMAPHORES = 64
 NUMBER_BITS = 6
 SEMAPHORE_BITS = 16
 COUNT_BITS = 16
-MEMORY_ADDRESS_BITS = 32
 PITCH_BITS = 24
 SET_PLACES = 10
 """Semaphores that one SET gives a value."""

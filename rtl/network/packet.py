@@ -6,19 +6,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.memory_plane import packet_flits
 from chiplet.machine.specs import NopSpec
 from rtl.block import Block, check_integers, place
 from rtl.interface.flit import flit_layout
 from rtl.lib.queue import Queue
 
-__all__ = ["Packer", "Unpacker", "flits", "packed_layout", "unpacked_layout"]
+__all__ = ["Packer", "Unpacker", "packed_layout", "unpacked_layout"]
 
 _QUEUE_DEPTH = 2  # one message leaves while the next one is completed
-
-
-def flits(bits: int, nop: NopSpec) -> int:
-    """Flits of a packet with ``bits`` bits."""
-    return -(-bits // nop.flit_bits)
 
 
 def packed_layout(nop: NopSpec, bits: int) -> data.StructLayout:
@@ -69,7 +65,7 @@ class Packer(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         nop = self._nop
-        most, short = flits(self._bits, nop), flits(self._short_bits, nop)
+        most, short = packet_flits(self._bits, nop), packet_flits(self._short_bits, nop)
         message = packed_layout(nop, self._bits)(self.i.payload)
         flit = Signal(flit_layout(nop))
         number = Signal(range(most))
@@ -128,7 +124,7 @@ class Unpacker(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         nop, bits = self._nop, self._bits
-        most = flits(bits, nop)
+        most = packet_flits(bits, nop)
         layout = unpacked_layout(nop, bits)
         flit = flit_layout(nop)(self.i.payload)
         queue = Queue(width=layout.size, depth=_QUEUE_DEPTH)

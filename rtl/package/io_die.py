@@ -9,13 +9,14 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import exact_log2
 
+from chiplet.machine.memory_plane import WRITE_ANSWER_BITS, packet_flits
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
 from rtl.interface.axi import BURST_INCREMENT, CACHE_BUFFERABLE, AxiPort
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.queue import Queue
-from rtl.network.packet import Packer, Unpacker, flits, packed_layout, unpacked_layout
+from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 from rtl.network.router_output import RouterOutput
 from rtl.network.side import LinkSide, attach
 from rtl.package.memory_plane import Answer, message_layout
@@ -105,7 +106,7 @@ class IoDie(Block):
             address_bits=MEMORY_ADDRESS_BITS,
             id_bits=nop.coordinate_bits,
             word_bytes=word_bytes,
-            word_cycles=flits(8 * word_bytes, nop),
+            word_cycles=packet_flits(8 * word_bytes, nop),
         )
         place(m, platform, "writes", table)
         place(m, platform, "reads", bursts)
@@ -173,7 +174,7 @@ class IoDie(Block):
         layout = packed_layout(nop, word_bits)
         # Words and answers to writes take turns: to the arbiter of a router, each message is a packet of one flit.
         turns = RouterOutput(width=layout.size + 1, sources=2)
-        packer = Packer(nop=nop, bits=word_bits, short_bits=1)
+        packer = Packer(nop=nop, bits=word_bits, short_bits=WRITE_ANSWER_BITS)
         for name, block in {"words": words, "written": written, "turns": turns, "packer": packer}.items():
             place(m, platform, name, block)
         word = read(words.o.payload)

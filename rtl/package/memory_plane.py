@@ -14,6 +14,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from chiplet.machine.memory_plane import READ_REQUEST_BITS
 from chiplet.machine.queue_depths import COMMAND_READS
 from chiplet.machine.specs import MemorySpec, NopSpec
 from rtl.block import Block, place
@@ -22,10 +23,7 @@ from rtl.interface.isa import MEMORY_ADDRESS_BITS
 from rtl.interface.memory_port import EPOCH_BITS, MemoryPort, MemoryRefusals, request_layout
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 
-__all__ = ["HEAD_BITS", "Answer", "MemoryPlanePort", "message_layout"]
-
-HEAD_BITS = 1 + MEMORY_ADDRESS_BITS
-"""Bits of a read request; a write request begins with the same bits."""
+__all__ = ["Answer", "MemoryPlanePort", "message_layout"]
 
 
 class Answer(IntEnum):
@@ -100,7 +98,7 @@ class MemoryPlanePort(Block):
         word_bits = 8 * word_bytes
         places = self._memory.outstanding + COMMAND_READS
         bits = message_layout(word_bytes).size
-        packer = Packer(nop=nop, bits=bits, short_bits=HEAD_BITS)
+        packer = Packer(nop=nop, bits=bits, short_bits=READ_REQUEST_BITS)
         unpacker = Unpacker(nop=nop, bits=word_bits)
         place(m, platform, "packer", packer)
         place(m, platform, "unpacker", unpacker)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.link_rate import link_rate
+from chiplet.machine.memory_plane import memory_plane
 from chiplet.methods.base import Method
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.schedule.schedule import BlockSchedule, make_schedule
-from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
+from chiplet.step.dram_traffic import DramTraffic, activation_traffic, update_traffic, weight_bytes
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model
 
@@ -86,12 +86,25 @@ def test_weights_are_stored_once_and_replicated_on_dies() -> None:
     assert per_die * 8 == 2 * 96 * (96 + 2 * 4 * 12 + 96)
 
 
-def test_the_slowest_way_in_sets_the_time() -> None:
+def test_what_is_written_is_a_part_of_what_a_die_moves() -> None:
+    """Forward a fused block writes its output and what is saved, backward the gradient of its input."""
+    method, blocks = _blocks(recompute="selective")
+    part = blocks[1]
+    forward, backward = activation_traffic(method.passes(part.block, part.batch), part, method, 100)
+    assert forward.written == pytest.approx(100 * 2 * (96 + SAVED_FFN) / 4)
+    assert backward.written == pytest.approx(100 * 2 * 96 / 4)
+    update = update_traffic(1000, "adam", 2, 4)
+    assert (update.dram, update.per_die, update.written) == (30e3, 7.5e3, 3.5e3)
+
+
+def test_the_slower_of_dram_and_memory_plane_sets_the_time() -> None:
     mesh = Mesh(2, 2)  # eight sides on the edge, eight DDR5 channels
-    assert DramTraffic(8e9, 0.0).seconds(PACKAGE, mesh) == pytest.approx(1e9 / 51.2e9)
-    slow_links = package("link.lanes=1")
-    rate = link_rate(slow_links).bytes_per_second
-    assert rate < 4e9
-    assert DramTraffic(8e9, 0.0).seconds(slow_links, mesh) == pytest.approx(1e9 / rate)
-    assert DramTraffic(8e9, 8e9).seconds(slow_links, mesh) == pytest.approx(8e9 / rate)
-    assert DramTraffic(1.0, 2.0) + DramTraffic(3.0, 4.0) == DramTraffic(4.0, 6.0)
+    traffic = DramTraffic.shared(6e9, 2e9, 4)
+    plane = memory_plane(PACKAGE, mesh)
+    assert traffic.dram_seconds(PACKAGE, mesh) == pytest.approx(1e9 / 51.2e9)
+    assert traffic.plane_seconds(plane) == plane.seconds(1.5e9, 0.5e9)
+    slow_links, slow_memory = package("link.lanes=1"), package("memory.channel_bytes_per_second=1e6")
+    slow = memory_plane(slow_links, mesh)
+    assert traffic.seconds(slow_links, mesh, slow) == traffic.plane_seconds(slow)
+    assert traffic.seconds(slow_memory, mesh, plane) == pytest.approx(1e9 / 1e6)
+    assert DramTraffic(1.0, 2.0, 1.0) + DramTraffic(3.0, 4.0) == DramTraffic(4.0, 6.0, 1.0)

@@ -6,6 +6,7 @@ import pytest
 
 from chiplet.graph.vector_work import VectorWork
 from chiplet.machine.link_rate import link_rate
+from chiplet.machine.specs import PackageSpec
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.energy import (
     Events,
@@ -60,13 +61,16 @@ def test_a_collective_pays_for_each_hop() -> None:
     assert (events.nop_bit_hops, events.sram_bytes) == (45 * 16 * 8, 2 * 30 * 2 * 8)
 
 
-def test_memory_traffic_pays_for_its_way_in_and_copies_for_a_hop() -> None:
+def test_memory_traffic_and_its_copies_pay_for_their_way_in() -> None:
     mesh = Mesh(3, 3)  # eight dies at one hop, one at two
-    plain = traffic_events(DramTraffic(900.0, 100.0), mesh)
+    plain = traffic_events(DramTraffic(900.0, 100.0), PackageSpec(io="all"), mesh)
     assert plain.memory_bit_hops == pytest.approx(8 * 900 * 10 / 9)
     assert (plain.dram_bits, plain.sram_bytes) == (7200.0, 900.0)
-    copies = traffic_events(DramTraffic(900.0, 300.0), mesh)
-    assert copies.memory_bit_hops - plain.memory_bit_hops == pytest.approx(8 * 1800)
+    copies = traffic_events(DramTraffic(900.0, 300.0), PackageSpec(io="all"), mesh)
+    assert copies.memory_bit_hops == pytest.approx(3 * plain.memory_bit_hops)
+    assert copies.dram_bits == plain.dram_bits
+    one_end = traffic_events(DramTraffic(900.0, 100.0), PackageSpec(io="west"), mesh)
+    assert one_end.memory_bit_hops == pytest.approx(8 * 900 * 2)
 
 
 def test_events_add_and_scale() -> None:

@@ -10,10 +10,11 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
+from chiplet.machine.memory_plane import packet_flits
 from chiplet.machine.specs import NopSpec
 from rtl.block import place
 from rtl.interface.flit import flit_layout
-from rtl.network.packet import Packer, Unpacker, flits, packed_layout, unpacked_layout
+from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 from tests.rtl.harness import get, put, receive, simulate
 
 SIZES = [(16, 16, 16), (16, 17, 1), (16, 33, 15), (64, 64, 1), (64, 298, 33), (128, 298, 33), (400, 298, 33)]
@@ -76,7 +77,7 @@ def test_every_flit_carries_the_target_and_follows_the_one_before(
         packed_layout(nop, bits).const({"data": n, "col": 5, "row": 2, "source": 1, "short": n % 2})
         for n in range(6)
     ]
-    lengths = [flits(short_bits if n % 2 else bits, nop) for n in range(6)]
+    lengths = [packet_flits(short_bits if n % 2 else bits, nop) for n in range(6)]
 
     async def source(ctx: Any) -> None:
         await put(ctx, dut.i, [message.as_bits() for message in messages])

@@ -11,8 +11,10 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import connect
 
+from chiplet.machine.memory_plane import memory_plane
 from chiplet.machine.queue_depths import COMMAND_READS
-from chiplet.machine.specs import MemorySpec, NopSpec
+from chiplet.machine.specs import MemorySpec, NopSpec, SystemSpec
+from nop.topology import Mesh
 from rtl.block import place
 from rtl.interface.axi import address_bits
 from rtl.interface.flit import RouterPort
@@ -24,8 +26,6 @@ from tests.rtl.axi_memory import AxiMemory
 from tests.rtl.harness import put, receive, simulate
 
 ROW = 2
-LONE_READ_CYCLES = 9
-"""Of a read of one word of four flits at a die beside its IO die, besides the memory's own."""
 
 
 class Row:
@@ -281,6 +281,7 @@ def test_reads_become_bursts_while_they_wait_for_the_link() -> None:
 def test_a_lone_read_waits_for_nothing(latency: int) -> None:
     """Cycles from the request at a die to its word: none more than the stages and flits on the way."""
     memory = MemorySpec(word_bytes=32)
+    plane = memory_plane(SystemSpec(memory=memory, nop=NopSpec(flit_bits=64)), Mesh(1, 1), direct=True)
     row = Row(1, NopSpec(flit_bits=64), memory)
     subordinate = AxiMemory({3: 4}, memory=memory, latency=latency)
     cycles = 0
@@ -292,7 +293,7 @@ def test_a_lone_read_waits_for_nothing(latency: int) -> None:
             start = cycles
             await put(ctx, row.ports[0].memory.request, [request_layout(32).const({"address": 3}).as_bits()])
             await receive(ctx, row.ports[0].memory.response)
-            assert cycles - start == latency + LONE_READ_CYCLES
+            assert cycles - start == latency + plane.read_cycles(1)
 
     async def count(ctx: Any) -> None:
         nonlocal cycles

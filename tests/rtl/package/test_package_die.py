@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import ClockDomain, Module
 
 from chiplet.cost.area import PLANES, link_sides
+from chiplet.machine.memory_plane import packet_flits
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from rtl.block import place
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
@@ -16,7 +17,6 @@ from rtl.interface.flit import RouterPort, flit_layout
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS, counter_address
-from rtl.network.packet import flits
 from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PackageDie, planes
@@ -96,7 +96,7 @@ def test_a_command_takes_as_many_cycles_as_its_flits() -> None:
         await start(ctx, dut, commands)
         await ctx.tick().until(dut.done)
         cycles = await read(ctx, dut, counter_address("cycles"))
-        assert cycles <= 60 + flits(8 * MEMORY.word_bytes, NOP) * commands
+        assert cycles <= 60 + packet_flits(8 * MEMORY.word_bytes, NOP) * commands
 
     simulate(m, bench, background=[subordinate.serve(io_die)])
 
