@@ -16,7 +16,7 @@ from chiplet.machine.memory_plane import (
     memory_plane,
     write_request_bits,
 )
-from chiplet.machine.specs import MemorySpec, NopSpec, PackageSpec, SystemSpec
+from chiplet.machine.specs import LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from nop.topology import Mesh
 from rtl.block import place
 from rtl.interface.flit import NEIGHBOUR, RouterPort, flit_layout, opposite
@@ -146,22 +146,27 @@ def measured_cycles(system: SystemSpec, *, direct: bool, write: bool, words: int
 
 @pytest.mark.parametrize("write", [False, True], ids=["reads", "writes"])
 @pytest.mark.parametrize(
-    ("rows", "cols", "io", "direct"),
+    ("rows", "cols", "io", "lanes"),
     [
-        (1, 2, "west", True),
-        (1, 2, "west", False),
-        (2, 2, "all", True),
-        pytest.param(3, 3, "all", False, marks=pytest.mark.slow),
-        pytest.param(1, 4, "both", False, marks=pytest.mark.slow),
+        (1, 2, "west", None),
+        (1, 2, "west", 64),
+        (2, 2, "all", None),
+        pytest.param(3, 3, "all", 64, marks=pytest.mark.slow),
+        pytest.param(1, 4, "both", 64, marks=pytest.mark.slow),
     ],
 )
 def test_all_dies_at_work_have_the_rate_of_the_description(
-    rows: int, cols: int, io: str, direct: bool, write: bool
+    rows: int, cols: int, io: str, lanes: int | None, write: bool
 ) -> None:
-    """Cycles for each further word of all dies, and the bytes a second that projections take."""
+    """Cycles for each further word of all dies, and the bytes a second that projections take.
+
+    With ``lanes`` links have adapters.
+    """
+    direct = lanes is None
     package = PackageSpec.model_validate({"rows": rows, "cols": cols, "io": io})
     system = SystemSpec(
         package=package,
+        link=LinkSpec(lanes=lanes or 64),
         nop=NopSpec(flit_bits=64, coordinate_bits=3),
         memory=MemorySpec(word_bytes=32, latency_cycles=6),
     )
