@@ -8,7 +8,7 @@ from cosim.run.collective import line_collectives
 
 
 def test_the_collectives_are_those_of_the_promise() -> None:
-    deep = [model for model in MODELS if model.buffer_flits > 1]
+    deep = [model for model in MODELS if model.at_full_rate]
     requests = [request for model in deep for request in requests_of(model, seed=0)]
     assert len(requests) == 300
     assert {model.flit_bits for model in deep} == {32, 64, 128, 256, 512, 1024}
@@ -20,7 +20,11 @@ def test_the_collectives_are_those_of_the_promise() -> None:
         for op in ("all-gather", "reduce-scatter", "all-reduce")
         for algorithm in ("ring", "chain")
     }
-    assert {model.buffer_flits for model in MODELS if model not in deep} == {1}
+    assert {(model.buffer_flits, model.lanes) for model in MODELS if model not in deep} == {
+        (1, None),
+        (7, 4),
+        (2, 2),
+    }
 
 
 def test_the_collectives_are_the_same_again_and_have_programs() -> None:

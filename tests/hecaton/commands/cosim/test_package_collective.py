@@ -23,6 +23,8 @@ def test_json_and_record(tmp_path: Path) -> None:
     assert Path(data["record"]).name.startswith("package_all-gather_1x2_row_chain_3_int8_")
 
 
-def test_faults_are_refused_with_one_line() -> None:
-    message = refused(*RUN, "--links", "--flips", "0.1")
-    assert message.startswith("a package has no faulty wires: leave out --flips")
+def test_a_death_that_cannot_be_is_refused_with_one_line() -> None:
+    message = refused(*RUN, "--dead-link", "0:5@3")
+    assert message.startswith("link 0:5 is not a link of the mesh: must join two neighbours")
+    message = refused(*RUN, "--dead-link", "0:1@3", "--dead-link", "0-1")
+    assert message.startswith("--dead-link 0-1: must be FROM:TO@CYCLE")

@@ -106,7 +106,7 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
         ),
         (
             "--rate 0.1 --links --mesh 1x2 --cycles 10 --warmup 2 --dead-link 0:1@12",
-            "a link cannot die in cycle 12: traffic ends before cycle 12",
+            "link 0:1 cannot die in cycle 12: traffic ends before cycle 12",
         ),
         ("--rate 0.1 --links --flips 2", "--flips = 2.0: input should be less than or equal to 1"),
         (
