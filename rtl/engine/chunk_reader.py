@@ -23,6 +23,9 @@ __all__ = ["ChunkReader"]
 BESIDES_LATENCY = 3
 """Reads ahead besides those under way: one is offered, two hide cycles in which a bank serves another port."""
 
+MORE_IN_LANES = 2
+"""Reads ahead besides these in lanes: as each lane of a flit has only a part of the banks, it waits more often."""
+
 
 class ChunkReader(Block):
     """Reads ``chunks`` chunks of ``flits`` flits each; a chunk begins with a word, at ``base`` + chunk x ``pitch``.
@@ -60,6 +63,7 @@ class ChunkReader(Block):
         check_integers("chunk reader", minimum=1, sram_latency=sram_latency)
         self._die, self._nop, self._memory, self._latency = die, nop, memory, sram_latency
         self._per_word, self._lanes = flits_per_word(nop, memory), words_per_flit(nop, memory)
+        self._ahead = sram_latency + BESIDES_LATENCY + (MORE_IN_LANES if self._lanes > 1 else 0)
         super().__init__(
             {
                 "load": In(1),
@@ -105,7 +109,7 @@ class ChunkReader(Block):
         last_word = Signal()
         next_chunk = Signal(BUFFER_ADDRESS_BITS)
         taken = Signal()
-        ahead = self._latency + BESIDES_LATENCY
+        ahead = self._ahead
         held = Signal(range(ahead + 1))  # words read, or on their way, whose last flit has not left; or flits
         given = Signal()
         may_read = self.waiting & (self.word_ok | ~self.asks) & ~self.beyond
@@ -165,7 +169,7 @@ class ChunkReader(Block):
         """
         per_word, flit_bits = self._per_word, self._nop.flit_bits
         bits, count_bits = 8 * self._memory.word_bytes, len(kind) - 1
-        words = Queue(width=bits + len(kind), depth=self._latency + BESIDES_LATENCY)
+        words = Queue(width=bits + len(kind), depth=self._ahead)
         place(m, platform, "words", words)
         coming: Value = taken
         for n in reversed(range(self._latency)):
@@ -205,7 +209,7 @@ class ChunkReader(Block):
     ) -> None:
         """Put the words of the lanes together to flits. ``taken``: a flit is asked for, whether it is the ``last`` one
         of its chunk; ``given``: one leaves."""
-        ahead, word_bytes = self._latency + BESIDES_LATENCY, self._memory.word_bytes
+        ahead, word_bytes = self._ahead, self._memory.word_bytes
         ends = Queue(width=1, depth=ahead)
         place(m, platform, "ends", ends)
         lanes = []
