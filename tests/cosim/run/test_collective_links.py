@@ -82,8 +82,7 @@ def test_dead_links_are_named_within_their_bound() -> None:
     with pytest.raises(SimulationError, match=r"^link 1:0 is dead, found .*; link 1:2 is dead") as found:
         run("all-gather", "chain", 500, deaths=deaths)
     named = re.findall(r"found (\d+) cycles after it died \(bound (\d+)\)", str(found.value))
-    timeout = SYSTEM.link.timeout_cycles
-    assert [timeout - 10 <= int(after) <= int(bound) for after, bound in named] == [True, True]
+    assert [0 < int(after) <= int(bound) for after, bound in named] == [True, True]
 
 
 def test_a_death_just_before_the_end_is_found_and_one_after_it_is_said() -> None:
