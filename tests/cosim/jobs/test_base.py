@@ -22,6 +22,7 @@ MEMORY: dict[str, Any] = {
     "stall": 65535,
     "seed": 1 << 31,
 }
+TRAFFIC: dict[str, Any] = {"chance": 100, "length": 2, "cols": 2, "first": 5, "last": 50, "seed": 3}
 LINKS = LinkJob(links=4, registers={"burst": 3}, cuts=(Cut(1, "1:0", 7, 0, 3),), dead_cycles=90)
 
 
@@ -37,8 +38,8 @@ LINKS = LinkJob(links=4, registers={"burst": 3}, cuts=(Cut(1, "1:0", 7, 0, 3),),
             observed=["die.a"],
             **MEMORY,
         ),
-        TrafficJob(nodes=4, rate=100, first=5, last=50, seed=3),
-        TrafficJob(nodes=4, rate=100, first=5, last=50, seed=3, link_job=LINKS),
+        TrafficJob(nodes=4, packets=None, targets=[3, 2, 1, 0], **TRAFFIC),
+        TrafficJob(nodes=4, packets=[[0, 5, 3, 2]], targets=None, link_job=LINKS, **TRAFFIC),
         CollectiveJob(
             banks=2,
             commands=[3, 0],
