@@ -13,7 +13,7 @@ DIE = DieSpec(
 
 
 def system(
-    rows: int, cols: int, io: Literal["west", "east", "both"] = "both", *, dtype: Dtype = "int8"
+    rows: int, cols: int, io: Literal["west", "east", "both", "all"] = "both", *, dtype: Dtype = "int8"
 ) -> SystemSpec:
     return SystemSpec(
         die=DIE.model_copy(update={"dtype": dtype}),

@@ -40,7 +40,7 @@ def systems(draw: st.DrawFn) -> SystemSpec:
         package=PackageSpec(
             rows=draw(st.integers(1, 4)),
             cols=draw(st.integers(1, 4)),
-            io=draw(st.sampled_from(["west", "east", "both"])),
+            io=draw(st.sampled_from(["west", "east", "both", "all"])),
         ),
         nop=NopSpec(flit_bits=draw(st.sampled_from([32, 8 * word_bytes, 16 * word_bytes, 24 * word_bytes]))),
         memory=MemorySpec(word_bytes=word_bytes),
