@@ -83,6 +83,28 @@ def test_words_are_read_as_written_with_the_id_of_the_reader(word_bytes: int, st
     simulate(dut, bench)
 
 
+def test_a_burst_has_its_words_in_order_and_what_is_beyond_the_memory_is_missing() -> None:
+    dut = AxiBenchMemory(nop=NOP, memory=MemorySpec(word_bytes=4, outstanding=4), depth=8)
+
+    async def bench(ctx: Any) -> None:
+        start(ctx, dut)
+        manager = Manager(ctx, dut, Random(0))
+        for place, response in ((6, 0), (7, 0), (8, 3)):
+            await manager.send("aw", addr=4 * place)
+            await manager.send("w", data=10 + place, strb=15, last=1)
+            assert (await manager.answer("b"))["resp"] == response
+        await manager.send("ar", addr=0)
+        assert (await manager.answer("r"))["data"] == 0
+        await manager.send("ar", id=5, addr=24, len=2)
+        words = [await manager.answer("r") for _ in range(3)]
+        assert [word["id"] for word in words] == [5, 5, 5]
+        assert [word["data"] for word in words[:2]] == [16, 17]
+        assert [word["resp"] for word in words] == [0, 0, 3]
+        assert [word["last"] for word in words] == [0, 0, 1]
+
+    simulate(dut, bench)
+
+
 def test_a_read_overtakes_a_write_without_answer() -> None:
     """So a manager that does not wait is found out."""
     dut = AxiBenchMemory(nop=NOP, memory=MemorySpec(word_bytes=4, outstanding=4), depth=4)
