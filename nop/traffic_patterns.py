@@ -50,7 +50,6 @@ def pattern_targets(pattern: str, mesh: Mesh, hotspot: int = 0) -> tuple[int, ..
             targets.append(to_row * cols + to_col)
     if targets == list(range(mesh.nodes)):
         raise ValueError(
-            f"pattern {pattern} on {rows}x{cols} routers: every node would send to itself: must be a mesh on which "
-            "some node sends to another"
+            f"pattern {pattern} on {rows}x{cols} routers: every node would send to itself: must be a larger mesh"
         )
     return tuple(targets)

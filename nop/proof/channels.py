@@ -6,21 +6,22 @@ free of deadlock exactly if these waits form no cycle (Dally and Seitz, IEEE Tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import networkx as nx
 
 from nop.topology import Link, Mesh
 
-__all__ = ["channel_dependencies", "dependency_cycle", "engine_dependencies", "request_dependencies"]
+__all__ = ["channel_dependencies", "dependency_cycle", "hardware_dependencies", "request_dependencies"]
 
 Channel = tuple[int, int, str]
-"""From node, to node, kind: ``link``, ``in`` and ``out`` between a die and its own router, or ``send`` and ``receive``
-between an engine and its router, with the direction of the packet, as in ``send east``."""
+"""From node, to node, kind: ``link``, or ``in`` and ``out`` between a die and its own router."""
 
-_WAYS = {"east": (0, 1), "south": (1, 0), "west": (0, -1), "north": (-1, 0)}
+Router = TypeVar("Router", bound=Hashable)
+
+_SIDES = ("north", "east", "south", "west")
 
 
 def _channels(source: int, target: int, links: Callable[[int, int], Iterable[Link]]) -> list[Channel]:
@@ -67,34 +68,48 @@ def request_dependencies(
     return graph
 
 
-def engine_dependencies(mesh: Mesh) -> nx.DiGraph:
-    """Graph of the channels of the engines' packets, with every wait that such a packet may have.
+def hardware_dependencies(
+    links: Mapping[tuple[Router, str], tuple[Router, str]],
+    routers: Iterable[Router],
+    turns: Mapping[str, Iterable[str]],
+    passes: Iterable[tuple[str, str]],
+) -> nx.DiGraph:
+    """Graph of the channels between routers, dies and engines, from what the hardware can do.
 
-    An engine sends straight to the output on any side, to any die in that direction. A packet for an engine leaves the
-    router on the side on which it came in. A packet may leave copies with the engines on its way, and goes on when they
-    have taken them. What an engine receives it may pass on, with its sums, to the next die in the same direction.
+    A channel is named after the output that drives it: ``(router, "east_out")`` is a link, ``(router, "local_out")``
+    and ``(router, "engine_east_out")`` are the ways to the die and to its engine, ``(router, "local_in")`` and
+    ``(router, "engine_east_in")`` those from them. Every flit of an input may wait for every output that it can leave
+    by. Sums that meet at a die from two sides are not included: whether these wait for each other depends on the order
+    of packets, see :mod:`nop.proof.packets`.
 
-    Not included: sums that meet at a die from two sides. Whether these wait for each other depends on the order of
-    packets, see :mod:`nop.proof.packets`.
+    Parameters
+    ----------
+    links
+        For each router and side, as ``"east"``, with a link: the router and its side at the other end.
+    routers
+        All routers.
+    turns
+        For each input of a router, such as ``"west_in"``, the outputs that its flits can leave by.
+    passes
+        Sides by which an engine receives what it passes on, each with the side by which that leaves.
     """
     graph = nx.DiGraph()
-    for row in range(mesh.rows):
-        for col in range(mesh.cols):
-            for way, (down, right) in _WAYS.items():
-                line = [row * mesh.cols + col]
-                y, x = row + down, col + right
-                while 0 <= y < mesh.rows and 0 <= x < mesh.cols:
-                    line.append(y * mesh.cols + x)
-                    y, x = y + down, x + right
-                links = [(*link, "link") for link in pairwise(line)]
-                send = (line[0], line[0], f"send {way}")
-                if links:
-                    graph.add_edges_from(pairwise([send, *links]))
-                for link in links:
-                    receive = (link[1], link[1], f"receive {way}")
-                    graph.add_edge(link, receive)
-                    if link[1] != line[-1]:
-                        graph.add_edge(receive, (link[1], link[1], f"send {way}"))
+    senders = {end: start for start, end in links.items()}
+    for router in routers:
+        for entry, exits in turns.items():
+            channel = (router, entry)
+            side = entry.removesuffix("_in")
+            if side in _SIDES:
+                if (router, side) not in senders:
+                    continue  # nothing comes in at the edge
+                sender, towards = senders[router, side]
+                channel = (sender, f"{towards}_out")
+            for way in exits:
+                side = way.removesuffix("_out")
+                if side not in _SIDES or (router, side) in links:
+                    graph.add_edge(channel, (router, way))
+        for entered, left in passes:
+            graph.add_edge((router, f"engine_{entered}_out"), (router, f"engine_{left}_in"))
     return graph
 
 

@@ -9,15 +9,15 @@ for them but where stated. Without a cycle, every blocked packet waits for one t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 import networkx as nx
 
 from nop.collectives import CollectiveSchedule, Transfer
 from nop.forwarding import first_up, hands_over
-from nop.topology import Mesh
+from nop.topology import Link, Mesh
 
-__all__ = ["reduce_scatter_waits", "stored_waits"]
+__all__ = ["gather_waits", "in_flight", "reduce_scatter_waits", "stored_waits"]
 
 Packet = tuple[bool, int, int]
 """Whether it goes towards higher places, its chunk, and the place of the die that it arrives at."""
@@ -64,7 +64,85 @@ def reduce_scatter_waits(
             graph.add_edges_from((first, packet) for packet in _ahead(nodes, second))
             meeting[first] = second
     graph.remove_edges_from([(second, first) for first, second in meeting.items()])
-    return nx.relabel_nodes(graph, meeting)
+    graph = nx.relabel_nodes(graph, meeting)
+    _set_ways(graph, {second: first for first, second in meeting.items()})
+    return graph
+
+
+def gather_waits(nodes: int) -> nx.DiGraph:
+    """Waits of an all-gather whose chunks pass through the dies of a chain, each kept by every die on its way."""
+    graph = nx.DiGraph()
+    for up in (True, False):
+        step = 1 if up else -1
+        for place in range(1, nodes) if up else range(nodes - 1):
+            behind = place - step  # the die's own chunk goes first, then those from behind it
+            chunks = range(behind, -1, -1) if up else range(behind, nodes)
+            for number, chunk in enumerate(chunks):
+                packet = (up, chunk, place)
+                graph.add_node(packet)
+                if number:
+                    graph.add_edge(packet, (up, chunks[number - 1], place))
+                if 0 <= place + step < nodes:
+                    graph.add_edge(packet, (up, chunk, place + step))
+    _set_ways(graph, {})
+    return graph
+
+
+def _set_ways(graph: nx.DiGraph, together: dict[Packet, Packet]) -> None:
+    """Note the link of each packet, and those of packets that move ``together`` with it."""
+    for packet in graph:
+        moving = [packet, together[packet]] if packet in together else [packet]
+        graph.nodes[packet]["ways"] = [
+            ((place - 1, place),) if up else ((place + 1, place),) for up, _, place in moving
+        ]
+
+
+def in_flight(
+    collectives: Sequence[nx.DiGraph], order: Callable[[int], Sequence[int]] | None = None
+) -> nx.DiGraph:
+    """Waits of several collectives on one line, all of them on their way at the same time.
+
+    Units take their commands in program order: a packet waits for those of all collectives before its own at the send
+    unit of the die that it leaves, and at the receive unit of the die that it comes to. Where a link carries packets of
+    two dies, these may have any order, and each may wait for the other. Packets are numbered: the place in
+    ``collectives``, and the packet.
+
+    Parameters
+    ----------
+    collectives
+        Graphs of the functions of this module.
+    order
+        The order in which the program of a die has the collectives, by the die's place; that of ``collectives`` by
+        default.
+    """
+    graph = nx.DiGraph()
+    units: dict[tuple[str, Link], list[tuple[int, Hashable]]] = defaultdict(list)
+    users: dict[Link, list[tuple[int, Hashable, int]]] = defaultdict(list)
+    for number, collective in enumerate(collectives):
+        graph.add_edges_from(((number, a), (number, b)) for a, b in collective.edges)
+        for packet, ways in collective.nodes(data="ways"):
+            for way in ways:
+                units["send", way[0]].append((number, packet))
+                units["receive", way[-1]].append((number, packet))
+                for link in way:
+                    users[link].append((number, packet, way[0][0]))
+    for (unit, link), packets in units.items():
+        die = link[0] if unit == "send" else link[1]
+        turn = list(range(len(collectives)) if order is None else order(die))
+        graph.add_edges_from(
+            (later, earlier)
+            for later in packets
+            for earlier in packets
+            if turn.index(earlier[0]) < turn.index(later[0])
+        )
+    for packets_of_link in users.values():
+        graph.add_edges_from(
+            ((number, packet), (other, before))
+            for number, packet, sender in packets_of_link
+            for other, before, another in packets_of_link
+            if number != other and sender != another
+        )
+    return graph
 
 
 def _ahead(nodes: int, packet: Packet) -> list[Packet]:
@@ -94,7 +172,7 @@ def stored_waits(schedule: CollectiveSchedule) -> nx.DiGraph:
     sent: dict[int, Transfer] = {}
     users: dict[tuple[int, int], list[Transfer]] = defaultdict(list)
     for transfer in sorted(schedule.transfers, key=lambda transfer: transfer.step):
-        graph.add_node(transfer)
+        graph.add_node(transfer, ways=[tuple(mesh.route(transfer.sender, transfer.receiver))])
         if transfer.sender in sent:
             graph.add_edge(transfer, sent[transfer.sender])
         sent[transfer.sender] = transfer

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import memory
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
 from chiplet.machine.specs import NopSpec
@@ -90,7 +89,7 @@ class RouterInput(Block):
         m = Module()
         depth = self._nop.buffer_flits
         flit = flit_layout(self._nop)
-        slots = m.submodules.slots = memory.Memory(shape=unsigned(flit.size), depth=depth, init=[])
+        slots = [Signal(flit.size, name=f"slot_{n}", reset_less=True) for n in range(depth)]
         # The slots whose flits have still to go to each goal: an empty slot is in none of them.
         waiting = [Signal(depth, name=f"{goal}_waiting") for goal in self._goals]
         used = reduce(or_, waiting)
@@ -115,14 +114,11 @@ class RouterInput(Block):
 
         free = Signal(depth)
         put = Signal(depth)
-        store = slots.write_port()
         m.d.comb += [
             free.eq(~used),
             put.eq(Mux(take, free & (~free + 1)[:depth], 0)),  # into the free slot with the lowest number
-            store.en.eq(take),
-            store.addr.eq(_number(put)),
-            store.data.eq(self.i.payload),
         ]
+        m.d.sync += [slot.eq(Mux(put[n], self.i.payload, slot)) for n, slot in enumerate(slots)]
         m.d.sync += [row.eq(Mux(put[n], 0, row | put[n + 1 :])) for n, row in enumerate(younger)]
 
         has_engine = self._goals[-1] == "engine"
@@ -131,14 +127,12 @@ class RouterInput(Block):
             wants = waiting[goal]
             first = Signal(depth, name=f"{name}_first")
             leaves = Signal(depth, name=f"{name}_leaves")
-            oldest = slots.read_port(domain="comb")
             # A flit that waits for the engine is not overtaken by those behind it, which may be of the same packet.
             ready_to_go = first & ~waiting[-1] if has_engine and name != "engine" else first
             m.d.comb += [
                 first.eq(Cat(wants[n] & ~(wants & older[n]).any() for n in range(depth))),
-                oldest.addr.eq(_number(first)),
                 output.valid.eq(ready_to_go.any()),
-                output.payload.eq(oldest.data),
+                output.payload.eq(reduce(or_, (Mux(first[n], slot, 0) for n, slot in enumerate(slots)))),
                 leaves.eq(Mux(output.ready, ready_to_go, 0)),
             ]
             m.d.sync += wants.eq((wants & ~leaves) | Mux(route[goal], put, 0))
@@ -165,9 +159,3 @@ class RouterInput(Block):
             return Cat(going[turn] for turn in TURNS[self._port])
         going[RouterPort.LOCAL] = here & ~head.engine
         return Cat(*(going[turn] for turn in TURNS[self._port]), head.engine & (here | head.copy))
-
-
-def _number(one: Value) -> Value:
-    """The number of the bit that is set; 0 if none is."""
-    bits = (len(one) - 1).bit_length()
-    return Cat(Cat(one[n] for n in range(len(one)) if n >> bit & 1).any() for bit in range(bits))

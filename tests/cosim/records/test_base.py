@@ -81,7 +81,7 @@ def test_the_provenance_has_the_fields_of_every_record() -> None:
             package_gemm_request(m=2, k=3, n=4, system=load_system(None, [], preset="bench")),
             r"package_\d+x\d+_2x3x4_nn_8x8_bf16",
         ),
-        (traffic_request(rows=2, cols=3, rate=0.25, nop=NopSpec()), "traffic_2x3_0.25"),
+        (traffic_request(rows=2, cols=3, rate=0.25, nop=NopSpec()), "traffic_2x3_uniform_1_0.25"),
     ],
 )
 def test_file_names_begin_with_what_was_run(request_: Request, stem: str) -> None:

@@ -7,10 +7,12 @@ import pytest
 from chiplet.machine.specs import NopSpec
 from cosim.predict.traffic import zero_load_latency
 from cosim.records.traffic import TrafficRequest, traffic_request
+from cosim.records.traffic_packets import TracePacket
 from cosim.run.traffic import run_traffic, saturation_rate, sweep_rates
 from nop.topology import Mesh
+from nop.traffic_patterns import PATTERNS, pattern_targets
 
-NOP = NopSpec(flit_bits=40, coordinate_bits=3)
+NOP = NopSpec(flit_bits=48, coordinate_bits=3)
 
 
 def request(rows: int, cols: int, rate: float, sim: str = "icarus") -> TrafficRequest:
@@ -95,6 +97,50 @@ def test_a_sweep_ends_at_full_load() -> None:
 def test_values_out_of_range_are_refused_in_one_line(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         traffic_request(**{"rows": 1, "cols": 1, "nop": NOP, "rate": 0.1, **fields})
+
+
+@pytest.mark.parametrize("pattern", [*PATTERNS[1:5], "hotspot"])
+@pytest.mark.parametrize("packet_flits", [1, 5])
+def test_patterns_and_packets_arrive_whole_and_take_the_cycles_of_their_hops(
+    pattern: str, packet_flits: int
+) -> None:
+    """A design for all of them. At a low rate, a packet takes what it would alone, or a little more."""
+    asked = request(2, 3, 0.04).model_copy(update={"pattern": pattern, "packet_flits": packet_flits})
+    record = run_traffic(asked)
+    assert record.lost == record.misrouted == record.wrong == 0
+    assert record.same
+    assert record.generated % packet_flits == 0 < record.generated
+    targets = pattern_targets(pattern, Mesh(2, 3))
+    assert targets is not None
+    alone = [packet_flits + Mesh(2, 3).hops(source, target) for source, target in enumerate(targets)]
+    assert record.zero_load_latency == pytest.approx(sum(alone) / 6)
+    for source, latency in zip(record.per_source, alone, strict=True):
+        if source.latency_mean is not None:
+            assert latency <= source.latency_mean < latency + 2 * packet_flits
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 5), (3, 2)])
+@pytest.mark.parametrize("packet_flits", [1, 8])
+def test_a_hotspot_serves_all_sources_alike(rows: int, cols: int, packet_flits: int) -> None:
+    asked = request(rows, cols, 1.0).model_copy(
+        update={"pattern": "hotspot", "packet_flits": packet_flits, "cycles": 1200, "warmup": 200}
+    )
+    record = run_traffic(asked)
+    assert record.lost == record.wrong == 0
+    assert record.throughput == pytest.approx(1 / (rows * cols), rel=0.01)
+    shares = [source.throughput for source in record.per_source]
+    assert min(shares) > 0.8 * record.throughput
+
+
+def test_packets_of_a_trace_are_those_that_are_sent() -> None:
+    """Two packets meet at node 3 in the same cycle: one waits for the other."""
+    trace = tuple(TracePacket(*packet) for packet in ((1, 3, 0, 4), (2, 3, 0, 4), (1, 0, 9, 2)))
+    record = run_traffic(request(2, 2, 0.0).model_copy(update={"trace": trace}))
+    assert (record.generated, record.received, record.lost, record.wrong) == (10, 10, 0, 0)
+    latencies = [source.latency_mean for source in record.per_source]
+    assert latencies[0] is latencies[3] is None
+    assert sorted(latency for latency in latencies if latency) in ([5.0, 6.0], [4.0, 9.0])
+    assert record.finished == 9 + 1 + 3
 
 
 def test_a_mesh_that_coordinates_cannot_address_is_refused() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from itertools import pairwise, product
 from typing import Literal
 
+import networkx as nx
 import pytest
 
 from chiplet.machine.memory_plane import io_place
@@ -12,7 +14,7 @@ from chiplet.machine.specs import PackageSpec
 from nop.proof.channels import (
     channel_dependencies,
     dependency_cycle,
-    engine_dependencies,
+    hardware_dependencies,
     request_dependencies,
 )
 from nop.topology import Link, Mesh
@@ -101,22 +103,52 @@ def test_answers_in_the_way_of_requests_make_a_cycle() -> None:
     assert dependency_cycle(request_dependencies(Mesh(1, 4), [(0, 2), (3, 1)]))
 
 
+SIDES = {"north": (-1, 0), "east": (0, 1), "south": (1, 0), "west": (0, -1)}
+OPPOSITE = {"north": "south", "east": "west", "south": "north", "west": "east"}
+ROW_FIRST = {
+    "local_in": ["local_out", *(f"{side}_out" for side in SIDES)],
+    "north_in": ["local_out", "south_out", "engine_north_out"],
+    "south_in": ["local_out", "north_out", "engine_south_out"],
+    "east_in": ["local_out", "north_out", "south_out", "west_out", "engine_east_out"],
+    "west_in": ["local_out", "north_out", "south_out", "east_out", "engine_west_out"],
+    **{f"engine_{side}_in": [f"{side}_out"] for side in SIDES},
+}
+
+
+def neighbours(rows: int, cols: int) -> dict[tuple[Hashable, str], tuple[Hashable, str]]:
+    return {
+        ((row, col), side): ((row + down, col + right), OPPOSITE[side])
+        for row, col in product(range(rows), range(cols))
+        for side, (down, right) in SIDES.items()
+        if 0 <= row + down < rows and 0 <= col + right < cols
+    }
+
+
+def hardware(
+    rows: int, cols: int, turns: dict[str, list[str]] = ROW_FIRST, passes: Iterable[tuple[str, str]] = ()
+) -> nx.DiGraph:
+    routers = product(range(rows), range(cols))
+    return hardware_dependencies(neighbours(rows, cols), routers, turns, passes)
+
+
 @pytest.mark.parametrize(("rows", "cols"), [*MESHES, *product(range(1, 6), repeat=2)])
-def test_packets_of_engines_have_no_cycle(rows: int, cols: int) -> None:
-    mesh = Mesh(rows, cols)
-    graph = engine_dependencies(mesh)
+def test_what_routers_and_engines_do_has_no_cycle(rows: int, cols: int) -> None:
+    graph = hardware(rows, cols, passes=OPPOSITE.items())
     assert dependency_cycle(graph) == []
     links = 2 * (rows * (cols - 1) + cols * (rows - 1))
-    # Each link, the way into it from an engine, and the way out of it into one.
-    assert graph.number_of_nodes() == 3 * links
-    assert len([channel for channel in graph if channel[2] == "link"]) == links
+    # Two channels of each die, and for each link itself, the way into it from an engine, and the way out of it to one.
+    assert len([name for _, name in graph if name in {f"{side}_out" for side in SIDES}]) == links
+    assert len([name for _, name in graph if name.startswith("engine_") and name.endswith("_out")]) >= links
+
+
+def test_a_turn_from_columns_to_rows_makes_a_cycle() -> None:
+    turns = {**ROW_FIRST, "north_in": [*ROW_FIRST["north_in"], "east_out"]}
+    assert dependency_cycle(hardware(1, 4, turns)) == dependency_cycle(hardware(4, 1, turns)) == []
+    both = {**turns, "south_in": [*ROW_FIRST["south_in"], "west_out"]}
+    assert dependency_cycle(hardware(2, 2, both))
 
 
 def test_engines_that_send_back_what_they_take_make_a_cycle() -> None:
-    graph = engine_dependencies(Mesh(1, 3))
-    graph.add_edge((1, 1, "receive east"), (1, 1, "send west"))
-    graph.add_edge((1, 1, "receive west"), (1, 1, "send east"))
-    assert dependency_cycle(graph) == []  # it comes to the ends
-    graph.add_edge((2, 2, "receive east"), (2, 2, "send west"))
-    graph.add_edge((0, 0, "receive west"), (0, 0, "send east"))
-    assert dependency_cycle(graph)
+    back = [*OPPOSITE.items(), ("east", "east"), ("west", "west")]
+    assert dependency_cycle(hardware(1, 3, passes=back))
+    assert dependency_cycle(hardware(3, 1, passes=back)) == []

@@ -186,4 +186,4 @@ def test_all_routers_of_a_mesh_are_one_module() -> None:
     small = emit(RouterMesh(nop=NOP, rows=1, cols=1), None).modules
     large = emit(RouterMesh(nop=NOP, rows=2, cols=3), None).modules
     assert small[:-1] == large[:-1]
-    assert [name for name in large if name.startswith("router_16")] == ["router_16x4_c3"]
+    assert [name for name in large if name.startswith("router_16")] == ["router_16x14_c3"]

@@ -60,3 +60,65 @@ def test_inputs_take_turns_without_a_pause(sources: int) -> None:
         assert all(seen[n + 1] == (seen[n] + 1) % sources for n in range(len(seen) - 1))
 
     simulate(dut, bench)
+
+
+@pytest.mark.parametrize("flits", [1, 3])
+@pytest.mark.parametrize("weights", [(1, 3), (0, 0, 0), (7, 1, 4), (2, 0)])
+def test_inputs_have_as_many_packets_in_a_round_as_their_weights(
+    weights: tuple[int, ...], flits: int
+) -> None:
+    dut = RouterOutput(width=9, sources=len(weights), weight_bits=3)
+    rounds = 3
+    length = sum(weights) or len(weights)
+
+    async def bench(ctx: Any) -> None:
+        sent = [0] * len(weights)
+        for source, weight in enumerate(weights):
+            ctx.set(dut.i[source].valid, 1)
+            ctx.set(dut.weights[source], weight)
+        ctx.set(dut.o.ready, 1)
+        seen: list[int] = []
+        while len(seen) < rounds * length:
+            for source, port in enumerate(dut.i):
+                tail = sent[source] % flits == flits - 1
+                ctx.set(port.payload, source | TAIL * tail)
+            ready = [ctx.get(port.ready) for port in dut.i]
+            assert sum(ready) == 1
+            source = ready.index(1)
+            sent[source] += 1
+            if sent[source] % flits == 0:
+                seen.append(source)
+            await ctx.tick()
+        for start in range(0, len(seen), length):
+            served = [seen[start : start + length].count(source) for source in range(len(weights))]
+            assert served == list(weights if any(weights) else [1] * len(weights))
+
+    simulate(dut, bench)
+
+
+def test_the_engine_takes_turns_with_all_others_and_an_idle_input_costs_nothing() -> None:
+    dut = RouterOutput(width=9, sources=3, weight_bits=3, engine=True)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.weights[0], 2)
+        ctx.set(dut.weights[1], 1)
+        for source, port in enumerate(dut.i):
+            ctx.set(port.valid, 1)
+            ctx.set(port.payload, source | TAIL)
+        ctx.set(dut.o.ready, 1)
+
+        async def served(count: int) -> list[int]:
+            found = []
+            for _ in range(count):
+                assert ctx.get(dut.o.valid)
+                found.append(ctx.get(dut.o.payload) & 0xFF)
+                await ctx.tick()
+            return found
+
+        assert await served(6) == [2, 1, 2, 0, 2, 0]
+        ctx.set(dut.i[0].valid, 0)
+        assert await served(4) == [2, 1, 2, 1]
+        ctx.set(dut.i[2].valid, 0)
+        assert await served(3) == [1, 1, 1]
+
+    simulate(dut, bench)

@@ -11,21 +11,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import networkx as nx
 import pytest
 
 from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
-from nop.proof.channels import dependency_cycle, request_dependencies
+from nop.proof.channels import dependency_cycle, hardware_dependencies, request_dependencies
 from nop.topology import Mesh
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
-from rtl.interface.flit import RouterPort, opposite
 from rtl.interface.io_dies import io_die_names
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS
-from rtl.network.router_input import TURNS
 from rtl.package.package import Package, package_map
 from tests.rtl.axi_memory import AxiMemory
+from tests.rtl.data_paths import engine_passes, router_turns
 from tests.rtl.harness import read_register, simulate, write_register
 
 Io = Literal["west", "east", "both", "all"]
@@ -111,22 +109,13 @@ def wires(design: Emitted) -> set[tuple[str, str, str, str, str]]:
     ],
 )
 def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int, io: Io) -> None:
-    """The links of its Verilog with the turns that its routers take, the ways of the engines, and the memory plane."""
+    """The links of its Verilog with the turns that its routers can take, what its engines can pass on, and the memory
+    plane.
+    """
     links = wires(emitted(rows, cols, False, io))
-    graph = nx.DiGraph()
     collective = {
         (sender, side): (receiver, where) for plane, sender, side, receiver, where in links if plane == "nop"
     }
-    for (sender, side), (receiver, where) in collective.items():
-        inward, channel = RouterPort[where.upper()], (sender, side)
-        graph.add_edge(("send", sender, side), channel)  # the engine straight to the output
-        graph.add_edge(channel, ("receive", receiver, where))  # packets for the engine, and copies
-        graph.add_edge(
-            ("receive", receiver, where), ("send", receiver, opposite(inward).text)
-        )  # sums passed on
-        for turn in TURNS[inward]:
-            if (receiver, turn.text) in collective:
-                graph.add_edge(channel, (receiver, turn.text))
     mesh = Mesh(rows, cols)
     places = {f"die_{row}_{col}": row * cols + col for row in range(rows) for col in range(cols)}
     assert {(places[sender], places[receiver]) for (sender, _), (receiver, _) in collective.items()} == {
@@ -135,6 +124,9 @@ def test_the_emitted_package_has_no_cycle_of_waits(rows: int, cols: int, io: Io)
         for target in range(mesh.nodes)
         for link in mesh.route(source, target)
     }
+    onward = {(entered, left) for entered, left in engine_passes() if entered != left}
+    graph = hardware_dependencies(collective, places, router_turns(), onward)
+    assert graph.number_of_nodes() >= 3 * len(collective)
     assert dependency_cycle(graph) == []
 
     wide = Mesh(rows + 2, cols + 2)  # with the IO dies around

@@ -17,7 +17,9 @@ def test_one_load_as_json() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
-    assert set(data) == documented_keys("cosim traffic", "--rate")
+    assert set(data) == documented_keys("cosim traffic", "--rate or --sweep", "--rate")
+    shares = [source["throughput"] for source in data["per_source"]]
+    assert sum(shares) / 2 == pytest.approx(data["throughput"])
     assert data["lost"] == data["misrouted"] == 0
     assert abs(data["offered"] - 0.3) < 0.06
     assert abs(data["throughput"] - data["offered"]) < 0.02
@@ -33,11 +35,24 @@ def test_a_sweep_has_points_and_a_plot(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)
-    assert set(data) == documented_keys("cosim traffic", "--sweep")
+    assert set(data) == documented_keys("cosim traffic", "--rate or --sweep", "--sweep")
     assert [point["rate"] for point in data["points"]] == [0.4, 0.8, 1.0]
     assert data["saturation_throughput"] > 0.95
     assert data["saturation_rate"] == 1.0
     assert plot.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_packets_of_a_file_as_json(tmp_path: Path) -> None:
+    trace = tmp_path / "packets.csv"
+    trace.write_text("source,target,cycle,flits\n0,1,7,3\n0,0,0,1\n")
+    done = called("cosim", "traffic", "--mesh", "1x2", "--trace", str(trace), "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert set(data) == documented_keys("cosim traffic", "--trace")
+    assert data["generated"] == data["received"] == 4
+    assert data["latency_mean"] == data["network_latency_mean"] == data["zero_load_latency"] == (1 + 4) / 2
+    assert data["finished"] == 7 + 1 + 4
+    assert [source["latency_mean"] for source in data["per_source"]] == [2.5, None]
 
 
 def test_flips_cost_cycles_and_no_flit() -> None:
@@ -58,7 +73,8 @@ def test_flips_cost_cycles_and_no_flit() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
     assert set(data) == documented_keys(
-        "cosim traffic", "--rate", "--links", "--links and --rate", "--flips or --stalls and --rate"
+        *("cosim traffic", "--rate or --sweep", "--rate", "--links", "--links, without --sweep"),
+        "--flips or --stalls, without --sweep",
     )
     assert data["lost"] == data["misrouted"] == data["wrong"] == 0
     assert data["link"]["flight_cycles"] == 3
@@ -75,7 +91,9 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
         *("--links", "--dead-link", "3:1@100", "-P", "link.timeout_cycles=200"),
     )
     data = json.loads(done.stdout)
-    assert set(data) == documented_keys("cosim traffic", "--rate", "--links", "--links and --rate")
+    assert set(data) == documented_keys(
+        "cosim traffic", "--rate or --sweep", "--rate", "--links", "--links, without --sweep"
+    )
     death = data["links"]["deaths"][0]
     assert (death["source"], death["target"]) == (3, 1)
     assert death["cycle"] - 100 <= 201 < data["links"]["dead_cycles"] == 402
@@ -88,8 +106,22 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("", "give either --rate FLITS or --sweep"),
-        ("--rate 0.1 --sweep", "give either --rate FLITS or --sweep"),
+        ("", "give one of --rate FLITS, --sweep and --trace FILE.csv"),
+        ("--rate 0.1 --sweep", "give one of --rate FLITS, --sweep and --trace FILE.csv"),
+        ("--rate 0.1 --trace a.csv", "give one of --rate FLITS, --sweep and --trace FILE.csv"),
+        (
+            "--trace a.csv --packet-flits 2",
+            "--packet-flits: not with --trace, which says what is sent and when",
+        ),
+        ("--rate 0.1 --hotspot 1", "--hotspot 1: needs --pattern hotspot"),
+        (
+            "--rate 0.1 --mesh 1x2 --pattern hotspot --hotspot 2",
+            "hotspot 2: must be a node from 0 to 1",
+        ),
+        (
+            "--rate 0.1 --mesh 1x4 --pattern transpose",
+            "pattern transpose on 1x4 routers: every node would send to itself: must be a larger mesh",
+        ),
         ("--rate 0.1 -o plot.svg", "-o plot.svg: only --sweep has a plot"),
         ("--rate 2", "rate = 2.0: input should be less than or equal to 1"),
         ("--sweep --step 0", "step = 0.0: must be from 0.001 to 1"),
@@ -119,7 +151,7 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
         ),
         (
             "--rate 0.1 --mesh 1x1 -P nop.flit_bits=32",
-            "nop.flit_bits = 32: must be at least 40 for traffic with time stamps",
+            "nop.flit_bits = 32: must be at least 46 for traffic with time stamps",
         ),
     ],
 )
