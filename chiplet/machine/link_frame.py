@@ -160,15 +160,21 @@ class LinkFrame:
         """Bits on the wires of a link for each flit in steady state, marks included."""
         return (self.lane_bits + self.marks) / self.flits_per_cycle
 
+    def burst_latency_cycles(self, flits: int) -> int:
+        """Cycles from the transfer of the first of ``flits`` flits in a row into one adapter until the other one offers
+        it, if a frame starts: they are offered when the frame is complete.
+        """
+        return LINK_CYCLES + self.frame_cycles(min(flits, self.flits)) - 1 + self.flight_cycles
+
     @property
     def latency_cycles(self) -> int:
-        """Cycles from a lone flit's transfer into one adapter until the other one offers it, if a frame starts."""
-        return LINK_CYCLES + self.frame_cycles(1) - 1 + self.flight_cycles
+        """The latency of a lone flit."""
+        return self.burst_latency_cycles(1)
 
     @property
     def stream_latency_cycles(self) -> int:
-        """The same for the first of the flits that fill a frame: they are offered when the frame is complete."""
-        return LINK_CYCLES + self.longest_cycles - 1 + self.flight_cycles
+        """The latency of the first of the flits that fill a frame."""
+        return self.burst_latency_cycles(self.flits)
 
     @property
     def round_trip_flits(self) -> int:

@@ -26,7 +26,9 @@ def floor_collective(request: CollectiveRequest, lines: Mapping[str, LineCollect
     """Lower bound on the cycles of a collective on the lines of each axis, see :func:`nop.lower_bound.line_floor`."""
     frame, hop = 1, 1
     if request.links is not None:
-        frame = request.links.mesh_links(request.nop).shape.frame_cycles
+        frames = request.links.mesh_links(request.nop).shape.frame
+        # At most as many cycles as any flit takes: those of a frame arrive one a cycle.
+        frame = frames.longest_cycles // frames.flits
         hop += request.links.hop_cycles(request.nop)
     return max(
         line_floor(
@@ -58,16 +60,18 @@ def predict_collective(
         Terms of the network; those of the design unless given.
     """
     terms = terms or design_terms(request.die)
-    frame_cycles = 1
+    frame_cycles, link_cycles = 1, 1.0
     if request.links is not None:
-        adapters = request.links.hop_cycles(request.nop)
-        frame_cycles = request.links.mesh_links(request.nop).shape.frame_cycles
+        # A chunk fills frames, and its first flit arrives with the last one of the first frame.
+        adapters = request.links.hop_cycles(request.nop, max(work.flits for work in lines.values()))
+        frame = request.links.mesh_links(request.nop).shape.frame
+        frame_cycles, link_cycles = frame.frame_cycles(0), float(1 / frame.flits_per_cycle)
         terms = replace(
             terms, hop_cycles=terms.hop_cycles + adapters, bypass_cycles=terms.bypass_cycles + adapters
         )
     # A full buffer takes no flit in the cycle in which one leaves.
     buffered = 2 if request.nop.buffer_flits == 1 else 1
-    terms = replace(terms, link_cycles=max(terms.link_cycles, frame_cycles, buffered))
+    terms = replace(terms, link_cycles=max(terms.link_cycles, link_cycles, buffered))
     per_word = flits_per_word(request.nop, request.memory)
     return max(
         predict_line(

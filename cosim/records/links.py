@@ -8,12 +8,13 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from chiplet.machine.base import StrictModel
+from chiplet.machine.link_frame import flit_width, link_flight_cycles
 from chiplet.machine.specs import NopSpec, SystemSpec
 from cosim.jobs.mesh import Cut, LinkJob
 from cosim.records.base import checked
 from rtl.bench.channel import BURST_BITS, CHANCE_BITS, STALL_BITS
 from rtl.bench.router_mesh import MeshLinks, mesh_links
-from rtl.interface.flit import NEIGHBOUR, SIDES, flit_layout
+from rtl.interface.flit import NEIGHBOUR, SIDES
 from rtl.interface.link_shape import LinkShape
 
 __all__ = ["Death", "FaultyLinks", "LinkFaults", "LinkTotals", "death_in_words", "deaths_in_words"]
@@ -77,7 +78,7 @@ class FaultyLinks(StrictModel):
             cls,
             {
                 "phit_bits": system.link_phit_bits,
-                "flight_cycles": LinkShape.flight_cycles(system),
+                "flight_cycles": link_flight_cycles(system),
                 "timeout_cycles": system.link.timeout_cycles,
                 "flips": flips,
                 "burst": burst,
@@ -95,16 +96,19 @@ class FaultyLinks(StrictModel):
     def mesh_links(self, nop: NopSpec) -> MeshLinks:
         """The adapters for flits of ``nop``. Raises ValueError if they cannot be made."""
         shape = LinkShape.fit(
-            width=flit_layout(nop).size,
+            data_bits=nop.flit_bits,
+            width=flit_width(nop),
             phit_bits=self.phit_bits,
             flight_cycles=self.flight_cycles,
             timeout_cycles=self.timeout_cycles,
         )
         return MeshLinks(shape=shape, flight_cycles=self.flight_cycles)
 
-    def hop_cycles(self, nop: NopSpec) -> int:
-        """Cycles of a hop, without those of the router and without waiting for the start of a frame."""
-        return self.mesh_links(nop).shape.latency_cycles(self.flight_cycles)
+    def hop_cycles(self, nop: NopSpec, flits: int = 1) -> int:
+        """Cycles of a hop of the first of ``flits`` flits in a row, without those of the router and without waiting for
+        the start of a frame.
+        """
+        return self.mesh_links(nop).shape.frame.burst_latency_cycles(flits)
 
     def job(self, nop: NopSpec, rows: int, cols: int) -> LinkJob:
         """The bench's settings for these links.
@@ -134,7 +138,7 @@ class FaultyLinks(StrictModel):
             )
             cuts.append(Cut(links.index(ends), str(death), death.cycle, death.target, side))
         registers = {
-            "flip_rate": _register(self.flips / shape.frame_cycles),
+            "flip_rate": _register(self.flips / shape.frame.longest_cycles),
             "burst": (1 << self.burst) - 1,
             "stall_rate": _register(self.stalls),
             "stall_mask": (1 << (self.stall_cycles - 1).bit_length()) - 1,
@@ -143,7 +147,7 @@ class FaultyLinks(StrictModel):
             links=len(links),
             registers=registers,
             cuts=tuple(cuts),
-            dead_cycles=shape.dead_cycles(self.flight_cycles),
+            dead_cycles=shape.dead_cycles,
         )
 
 
@@ -158,7 +162,7 @@ class LinkTotals(StrictModel):
     Attributes
     ----------
     frame_bits, frame_cycles
-        Size of a frame.
+        Size of a frame with all of its flits.
     latency_cycles
         Cycles from adapter to adapter.
     dead_cycles
@@ -211,10 +215,10 @@ class LinkTotals(StrictModel):
         ]
         names = ("sent", "received", "replayed", "crc_errors", "flips", "stalls")
         return cls(
-            frame_bits=shape.frame_bits,
-            frame_cycles=shape.frame_cycles,
-            latency_cycles=shape.latency_cycles(links.flight_cycles),
-            dead_cycles=shape.dead_cycles(links.flight_cycles),
+            frame_bits=shape.frame.frame_bits,
+            frame_cycles=shape.frame.longest_cycles,
+            latency_cycles=shape.frame.latency_cycles,
+            dead_cycles=shape.dead_cycles,
             **{name: sum(link_counters[name] for link_counters in counters) for name in names},
             deaths=tuple(sorted(deaths, key=lambda death: death.cycle)),
             missed=tuple(missed),

@@ -280,7 +280,7 @@ class PreparedCollective:
         cycles = sum(20 * line.nodes * (line.flits + 20) for line in self.lines.values()) + 2000
         if request.links is None or self.link_job is None:
             return cycles
-        frame_cycles = request.links.mesh_links(request.nop).shape.frame_cycles
+        frame_cycles = request.links.mesh_links(request.nop).shape.frame.longest_cycles
         cycles *= frame_cycles + request.links.hop_cycles(request.nop)
         return cycles + self.link_job.dead_cycles
 

@@ -160,7 +160,10 @@ class PreparedTraffic:
         request, links = self.request, self.request.links
         hop, frame = 0, 1
         if links is not None:
-            hop, frame = links.hop_cycles(request.nop), links.mesh_links(request.nop).shape.frame_cycles
+            frames = links.mesh_links(request.nop).shape.frame
+            # The flits of a packet fill frames, whose last flit arrives with the first one.
+            hop = links.hop_cycles(request.nop, request.packet_flits)
+            frame = frames.longest_cycles // frames.flits
         mesh = Mesh(request.rows, request.cols)
         flits = request.packet_flits
         if request.trace is not None:

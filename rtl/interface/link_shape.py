@@ -1,26 +1,34 @@
-"""Sizes of a link adapter: the fields of its frames, its lanes, and how many flits it keeps for a round trip."""
+"""Sizes of a link adapter: its frames with their fields, its wires, and the times of its handshake."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from enum import IntEnum
 from typing import Self
 
 from amaranth.lib import data
-from amaranth.utils import ceil_log2
 
+from chiplet.machine.link_frame import LinkFrame, link_frame
 from chiplet.machine.specs import SystemSpec
 from rtl.block import check_integers
-from rtl.lib.crc import CRC_BITS
 
-__all__ = ["LINK_CYCLES", "LinkShape"]
+__all__ = ["Lanes", "LinkShape", "LinkState"]
 
-LINK_CYCLES = 2
-"""Cycles from a flit's transfer into one adapter until the other one offers it: a register on either side. A frame of
-several phits adds one cycle for each phit but the first; the flight adds its own."""
 
-_TURN_CYCLES = 1
-"""Cycles from the one in which an adapter offers a flit to the first in which a frame can report that it has left."""
+class Lanes(IntEnum):
+    """Lanes that an adapter listens to."""
+
+    ALL = 0
+    LOWER = 1
+    UPPER = 2
+
+
+class LinkState(IntEnum):
+    """What a side of a link says of itself in each frame, see :class:`rtl.network.link.LinkPort`."""
+
+    HELLO = 0
+    CONFIRM = 1
+    RUN = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,138 +37,148 @@ class LinkShape:
 
     Attributes
     ----------
-    width
-        Bits of a flit.
-    phit_bits
-        Bits that the lanes carry in a cycle of the die; those that a frame does not need stay unused.
-    depth
-        Flits of the replay buffer and of the receive buffer, a power of two; see :meth:`fit`.
+    frame
+        Its frames and buffers.
     timeout_cycles
         Cycles without progress after which a link is dead.
     """
 
-    width: int
-    phit_bits: int
-    depth: int
+    frame: LinkFrame
     timeout_cycles: int
 
     def __post_init__(self) -> None:
+        frame = self.frame
         check_integers(
             "link",
             minimum=1,
-            width=self.width,
-            phit_bits=self.phit_bits,
-            depth=self.depth,
+            width=frame.width,
+            phit_bits=frame.phit_bits,
+            flits=frame.flits,
+            depth=frame.depth,
             timeout_cycles=self.timeout_cycles,
         )
-        if self.depth & (self.depth - 1):
-            raise ValueError(f"link: depth = {self.depth}: must be a power of two")
+        if frame.depth & (frame.depth - 1):
+            raise ValueError(f"link: depth = {frame.depth}: must be a power of two")
+        least = self.settle_cycles + 2 * self.round_trip_cycles
+        if self.timeout_cycles < least:
+            raise ValueError(
+                f"link.timeout_cycles = {self.timeout_cycles}: must be at least {least}, what the link takes to start"
+            )
 
     @classmethod
-    def fit(cls, *, width: int, phit_bits: int, flight_cycles: int, timeout_cycles: int) -> Self:
-        """The smallest buffers that keep a link of ``flight_cycles`` in each direction at full rate.
+    def fit(
+        cls,
+        *,
+        width: int,
+        phit_bits: int,
+        flight_cycles: int,
+        timeout_cycles: int,
+        data_bits: int | None = None,
+    ) -> Self:
+        """The adapter whose frames are those of :meth:`chiplet.machine.link_frame.LinkFrame.fit`.
+
+        ``width`` is that of a flit, ``data_bits`` those of them that count as goodput: all, unless given.
 
         Raises
         ------
         ValueError
-            If a parameter is out of range, or the time-out below two round trips.
+            If a parameter is out of range, or the time-out shorter than the link takes to start.
         """
         check_integers("link", minimum=0, flight_cycles=flight_cycles)
-        depth = 1
-        # No closed form: deeper buffers need longer numbers in a frame, which may take one phit more.
-        while True:
-            shape = cls(width=width, phit_bits=phit_bits, depth=depth, timeout_cycles=timeout_cycles)
-            if depth * shape.frame_cycles >= shape.round_trip_cycles(flight_cycles):
-                break
-            depth *= 2
-        least = 2 * shape.round_trip_cycles(flight_cycles)
-        if timeout_cycles < least:
-            raise ValueError(
-                f"link.timeout_cycles = {timeout_cycles}: must be at least {least}, two round trips of the link"
-            )
-        return shape
+        check_integers("link", minimum=1, width=width, phit_bits=phit_bits, timeout_cycles=timeout_cycles)
+        frame = LinkFrame.fit(
+            data_bits=width if data_bits is None else data_bits,
+            width=width,
+            phit_bits=phit_bits,
+            flight_cycles=flight_cycles,
+        )
+        return cls(frame=frame, timeout_cycles=timeout_cycles)
 
     @classmethod
-    def of(cls, system: SystemSpec, *, width: int) -> Self:
-        """Shape of the links of ``system`` for flits of ``width`` bits. Raises as :meth:`fit`."""
-        return cls.fit(
-            width=width,
-            phit_bits=system.link_phit_bits,
-            flight_cycles=cls.flight_cycles(system),
-            timeout_cycles=system.link.timeout_cycles,
-        )
+    def of(cls, system: SystemSpec) -> Self:
+        """Shape of the links of ``system``. Raises as :meth:`fit`."""
+        return cls(frame=link_frame(system), timeout_cycles=system.link.timeout_cycles)
 
-    @staticmethod
-    def flight_cycles(system: SystemSpec) -> int:
-        """Cycles from the wires of one adapter to those of the other: the link's latency without the adapters'."""
-        return max(0, system.link_cycles - LINK_CYCLES)
+    @property
+    def width(self) -> int:
+        """Bits of a flit."""
+        return self.frame.width
+
+    @property
+    def depth(self) -> int:
+        """Flits of the replay buffer and of the receive buffer, a power of two."""
+        return self.frame.depth
+
+    @property
+    def flight_cycles(self) -> int:
+        """Cycles from the wires of one adapter to those of the other, the most that occur."""
+        return self.frame.flight_cycles
 
     @property
     def text(self) -> str:
         """All parameters, for the names of Verilog modules."""
-        return f"{self.width}x{self.depth}_p{self.lane_bits}_t{self.timeout_cycles}"
+        return f"{self.frame_text}_f{self.flight_cycles}_t{self.timeout_cycles}"
 
     @property
-    def layout(self) -> data.StructLayout:
-        """A frame without its CRC, see :class:`rtl.network.link.LinkPort`.
+    def frame_text(self) -> str:
+        """Those of the frames."""
+        frame = self.frame
+        return f"{frame.width}x{frame.depth}_p{frame.lane_bits}_n{frame.flits}"
 
-        - ``flit``, ``valid``, ``number``: a flit, whether there is one, and its number or that of the next one.
+    @property
+    def header(self) -> data.StructLayout:
+        """The header of a frame, see :class:`rtl.network.link.LinkPort`.
+
+        - ``polarity``: all other bits of the frame, up to its CRC, are inverted.
+        - ``state``: that of the sender.
+        - ``turn``, ``wanted``: the turn of this direction, and the one that the other direction is asked to take.
+        - ``number``: that of the first flit of the frame, or of the next one to come.
         - ``expected``, ``freed``: of the other direction, the number expected next, and that of the oldest flit still
           in the receive buffer.
-        - ``turn``, ``wanted``: the turn of this direction, and the one that the other direction is asked to take.
         """
-        number = self.number_bits
+        number = self.frame.number_bits
         return data.StructLayout(
             {
-                "flit": self.width,
-                "valid": 1,
+                "polarity": 1,
+                "state": 2,
+                "turn": 1,
+                "wanted": 1,
                 "number": number,
                 "expected": number,
                 "freed": number,
-                "turn": 1,
-                "wanted": 1,
             }
         )
 
     @property
-    def number_bits(self) -> int:
-        """Bits of a flit's number: one more than an index needs, so that a full buffer differs from an empty one."""
-        return ceil_log2(self.depth) + 1
-
-    @property
-    def frame_bits(self) -> int:
-        """Bits of a frame with its CRC."""
-        return self.layout.size + CRC_BITS
-
-    @property
-    def frame_cycles(self) -> int:
-        """Cycles, and phits, of a frame: the least time from a flit to the next."""
-        return ceil(self.frame_bits / self.phit_bits)
-
-    @property
-    def lane_bits(self) -> int:
-        """Wires that carry a phit."""
-        return min(self.phit_bits, self.frame_bits)
-
-    @property
     def wires(self) -> int:
-        """Wires of one direction: those of a phit, and one that marks the first phit of several."""
-        return self.lane_bits + (self.frame_cycles > 1)
+        """Wires of one direction: those of a phit, and the marks of the last phit of a frame."""
+        return self.frame.lane_bits + self.frame.marks
 
-    def latency_cycles(self, flight_cycles: int) -> int:
-        """Cycles from a flit's transfer into one adapter until the other one offers it."""
-        return LINK_CYCLES + self.frame_cycles - 1 + flight_cycles
-
-    def round_trip_cycles(self, flight_cycles: int) -> int:
-        """Cycles from a flit's transfer into an adapter until that adapter can know that the flit has left the other
-        side's receive buffer, if it leaves at once; waiting for the start of a frame is included.
+    @property
+    def round_trip_cycles(self) -> int:
+        """Cycles from a flit's transfer into an adapter until that adapter knows that the flit has left the other
+        side's receive buffer, if it leaves at once, with frames that are full in both directions.
         """
-        there = self.latency_cycles(flight_cycles) + _TURN_CYCLES
-        back = self.frame_cycles - 1 + self.latency_cycles(flight_cycles)
-        return there + back
+        return 3 * self.frame.longest_cycles + 2 * self.flight_cycles + 2
 
-    def dead_cycles(self, flight_cycles: int) -> int:
+    @property
+    def settle_cycles(self) -> int:
+        """Cycles that a side ignores frames when it starts anew, see :class:`rtl.network.link.LinkPort`: the flight
+        there and back and, in either direction, the longest frame at half width and the registers.
+        """
+        return 2 * (self.flight_cycles + 2 * self.frame.longest_cycles + 4)
+
+    @property
+    def patience_cycles(self) -> int:
+        """Cycles of bad frames after which an adapter no longer listens at full width; at half width it is four times
+        as many. It is longer than a frame takes to come when the other side's width changes.
+        """
+        return 8 * self.frame.longest_cycles + 2 * self.flight_cycles + 16
+
+    @property
+    def dead_cycles(self) -> int:
         """Most cycles from the moment when the wires of one direction or both go blank until both sides are dead: the
-        side that receives nothing stops sending after the time-out, and from then on the other receives nothing.
+        side that receives nothing says HELLO after the time-out, and then the other waits in vain for the handshake.
         """
-        return 2 * (self.timeout_cycles + self.frame_cycles) + flight_cycles
+        said = self.timeout_cycles + 2 * self.frame.longest_cycles
+        return said + self.flight_cycles + self.settle_cycles + said

@@ -1,36 +1,40 @@
-"""Cyclic redundancy check of a whole vector in a cycle: CRC-32C."""
+"""Cyclic redundancy check, a vector in a cycle: the 32-bit polynomial of Koopman for long frames."""
 
 from __future__ import annotations
 
 from functools import reduce
-from operator import xor
 
-from amaranth.hdl import Const, Module, Mux, Value
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.link_frame import CRC_BITS
 from rtl.block import Block, check_integers
 
-__all__ = ["CRC_BITS", "Crc"]
+__all__ = ["POLYNOMIAL", "RESIDUE", "START", "Crc"]
 
-CRC_BITS = 32
+POLYNOMIAL = 0xEB31D82E
+"""CRC-32K, 0x741B8CD7 with its bits reversed (Koopman, 32-bit cyclic redundancy codes for internet applications,
+International Conference on Dependable Systems and Networks, 2002)."""
 
-_POLYNOMIAL = 0x82F63B78
-"""CRC-32C (Castagnoli, Braeckl and Herrmann, IEEE Transactions on Communications 41(6), 1993), bits reversed."""
-
-_ONES = (1 << CRC_BITS) - 1
+START = (1 << CRC_BITS) - 1
+"""The register before the first bit."""
 
 
 def _shifted(state: int) -> int:
     """The register after one more message bit 0."""
-    return state >> 1 ^ (_POLYNOMIAL if state & 1 else 0)
+    return state >> 1 ^ (POLYNOMIAL if state & 1 else 0)
+
+
+RESIDUE = reduce(lambda state, _: _shifted(state), range(CRC_BITS), START)
+"""The register after a message and its CRC, which is the register after the message, inverted."""
 
 
 class Crc(Block):
-    """CRC-32C of a vector, its lowest bit first; of whole bytes in little-endian order, this is that of iSCSI.
+    """Register of a CRC after the bits of a vector, its lowest bit first.
 
-    All errors of 1 to 5 bits are found in vectors of up to 5243 bits, all of 1 to 3 bits and every odd number of bits
-    in vectors of any length used here, every burst of up to 32 bits, and all but one in 2^32 of the others. As the
-    register starts and ends inverted, an all-0 vector does not have an all-0 CRC: wires stuck at 0 are not a message.
+    The CRC of a message is the register after it, inverted, lowest bit first. The polynomial finds all errors of 1 to 5
+    bits in messages of up to 16,360 bits, every odd number of flips and every burst of up to 32 bits. As the register
+    starts and ends inverted, an all-0 message does not have an all-0 CRC: wires stuck at 0 are not a message.
 
     Parameters
     ----------
@@ -39,6 +43,8 @@ class Crc(Block):
 
     Members
     -------
+    state : In(32)
+        The register before the vector; at the start of a message ``START``.
     i : In(width)
     o : Out(32)
 
@@ -51,22 +57,27 @@ class Crc(Block):
     def __init__(self, *, width: int) -> None:
         check_integers("Crc", minimum=1, width=width)
         self._width = width
-        super().__init__({"i": In(width), "o": Out(CRC_BITS)})
+        super().__init__({"state": In(CRC_BITS), "i": In(width), "o": Out(CRC_BITS)})
 
     @property
     def block_name(self) -> str:
-        return f"crc32c_{self._width}"
+        return f"crc32k_{self._width}"
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # The register is linear in the message: each bit adds what a lone 1 in its place leaves there.
-        parts: list[Value] = []
-        remainder, alone = _ONES, _shifted(1)
+        # The register is linear in the message: each bit adds what a lone 1 in its place leaves there. Before the
+        # vector, the register stands for its first 32 bits; what lies beyond the vector is not yet shifted out.
+        low = min(self._width, CRC_BITS)
+        bits = Signal(self._width)
+        masks = [0] * CRC_BITS  # of the bits that each bit of the register is the parity of
+        alone = 1
         for place in reversed(range(self._width)):
-            parts.append(Mux(self.i[place], Const(alone, CRC_BITS), 0))
-            remainder, alone = _shifted(remainder), _shifted(alone)
-        parts.append(Const(remainder ^ _ONES, CRC_BITS))
-        while len(parts) > 1:  # a tree, not a chain
-            parts = [reduce(xor, parts[n : n + 2]) for n in range(0, len(parts), 2)]
-        m.d.comb += self.o.eq(parts[0])
+            alone = _shifted(alone)
+            for number in range(CRC_BITS):
+                masks[number] |= (alone >> number & 1) << place
+        parities = Cat((bits & Const(mask, self._width)).xor() for mask in masks)
+        m.d.comb += [
+            bits.eq(Cat(self.i[:low] ^ self.state[:low], self.i[low:])),
+            self.o.eq(parities ^ self.state[low:]),
+        ]
         return m

@@ -7,10 +7,14 @@ from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block, Bundle, place
-from rtl.interface.link_shape import LinkShape
-from rtl.lib.crc import Crc
+from rtl.interface.link_shape import Lanes, LinkShape, LinkState
+from rtl.network.link_receiver import LinkReceiver
+from rtl.network.link_sender import LinkSender
 
-__all__ = ["LinkPort", "Wires"]
+__all__ = ["LOST_BITS", "LinkPort", "Wires"]
+
+LOST_BITS = 16
+"""Bits of the counter of lost flits, which stops at its largest value."""
 
 
 class Wires(Bundle):
@@ -22,24 +26,53 @@ class Wires(Bundle):
 
 class LinkPort(Block):
     """One end of a link, both directions. Two of them, connected by wires, carry two streams in order and without
-    errors, whichever bits the wires flip.
+    errors, whichever bits the wires flip, and start anew when one of them is reset.
 
-    A frame leaves in every frame time, with or without a flit. It carries the number of its flit, or of the next one
-    to come; the next number that this side expects; how many flits have left its receive buffer; and a CRC. Frames
-    report state, not events, and the next frame reports it again: a lost frame does no harm.
+    Frames follow each other without a gap, with as many flits as there are, up to ``shape.frame.flits``. A frame
+    carries the number of its first flit, or of the next one to come; the next number that this side expects; how many
+    flits have left its receive buffer; and a CRC. Frames report state, not events, and the next frame reports it again:
+    a lost frame does no harm.
 
-    - A flit that was sent stays in the replay buffer until it has left the other side's receive buffer. Both buffers
-      have the same size, so the receive buffer has room for every flit that comes.
-    - The turn of a direction is a bit. A receiver takes frames of the turn that it wants. If the number of such a
-      frame is not the expected one, a flit is missing, and it wants the other turn. The sender then goes back to the
-      expected number, and its frames are of the other turn from then on. So it goes back once for a loss, after exactly
-      one round trip, and needs no timer. A bad frame without a flit costs nothing.
-    - Without a good frame for ``timeout_cycles``, or without progress of the flits sent for as long, the link is dead:
-      nothing more is taken or sent, so the other side has no good frame either. What had arrived is still delivered.
+    **Replay.** A flit that was sent stays in the replay buffer until it has left the other side's receive buffer. Both
+    buffers have the same size, so the receive buffer has room for every flit that comes. The flits of a frame are
+    delivered when its CRC is right. The turn of a direction is a bit. A receiver takes frames of the turn that it
+    wants. If the number of such a frame is not the expected one, a flit is missing, and it wants the other turn. The
+    sender then goes back to the expected number, and its frames are of the other turn from then on. So it goes back
+    once for a loss, after exactly one round trip, and needs no timer. A bad frame without a flit costs nothing.
 
-    The lowest phit of a frame goes first. If a frame has several phits, an extra wire marks the first of them; the
-    receiver counts from that mark, and follows when it moves. So neither the latency of the wires nor the cycle in
-    which a side leaves the reset needs to be known. Both sides have one clock.
+    **Start.** After a reset a side says HELLO and ignores all frames for ``shape.settle_cycles``. Then it answers HELLO
+    or CONFIRM by CONFIRM, and CONFIRM or RUN by RUN, and from then on takes and sends flits. With the frame that makes
+    it run it learns which number the other side expects, and what is left in that side's receive buffer, and begins its
+    own numbers there. A side that runs and is told HELLO knows that the other one was reset: it counts what it sent and
+    does not know to have left the receive buffer as lost, says HELLO in turn, and the same follows. What had arrived is
+    still delivered. No flit of an old life is taken for one of the new life, and no report of an old life for one about
+    a new flit:
+
+    - Wires keep the order, and nothing stays on them for longer than the flight. Let side X start in cycle 0. Complete
+      frames that it sent earlier have all reached side Y after the flight and at most one frame. From then on Y knows
+      of X only what this X says. ``settle_cycles`` covers that time, and the time that a frame of Y takes after it. So
+      all that X does not ignore is said by a Y that hears of nobody but this X.
+    - While X says HELLO, such a Y does not begin to run, as that takes CONFIRM or RUN. If it has not ceased to run, as
+      X's frames were bad, it says RUN, and X does not answer RUN while it says HELLO.
+    - So if X says CONFIRM, Y had said HELLO or CONFIRM, and has neither sent nor taken a flit since. It begins to run
+      only when it hears CONFIRM or RUN of this X, and X only when it hears CONFIRM or RUN of this Y. So the numbers
+      with which both begin are those of each other, and nothing sent earlier is on the wires.
+    - If Y is reset meanwhile, the same holds with the roles exchanged, and X, whatever it says, hears HELLO.
+
+    **Death.** Without a good frame for ``timeout_cycles``, without progress of the flits sent, or with a start that
+    does not succeed for as long, the link is dead; time counts from the first good frame after the reset. A dead side
+    counts what it had sent as lost, takes nothing more and says HELLO, so the other side ceases to run, too. If the
+    wires recover, or the other side leaves a long reset, the link starts anew and is no longer dead.
+
+    **Width.** If the lanes can be halved and frames are bad more than a third of the time, the adapter listens to the
+    lower half of the lanes, then to the upper one, then to all again, and stays where frames are good. A side that
+    listens to a half sends at half width on both halves, so the other side comes to do the same, and picks its own
+    half. It listens to a half for longer than to all lanes, so each side finds its good half while the other one sends
+    at half width. Replay makes good what is lost meanwhile: no flit is lost. When a side starts anew because the other
+    one was reset, it listens to all lanes again. With no good half the link is dead.
+
+    The lowest phit of a frame goes first. Neither the latency of the wires, up to ``shape.flight_cycles``, nor the
+    cycle in which a side leaves the reset needs to be known. Both sides have one clock.
 
     Nothing but registers drives ``tx``, ``o``, and ready of ``i``.
 
@@ -53,12 +86,19 @@ class LinkPort(Block):
     i : In(stream(shape.width)), o : Out(stream(shape.width))
         Flits from and to the router.
     tx : Out(Wires), rx : In(Wires)
-        Wires to and from the other side. The highest one marks the first of several phits.
+        Wires to and from the other side. The highest ones mark the last phit of a frame.
     up, dead : Out(1)
-        A good frame has come since the reset, and the link is not dead; the link is dead, until the reset.
-    sent, received, replayed, crc_error : Out(1)
-        In this cycle a flit was taken from ``i``, or put into the receive buffer; a flit is sent again; a frame was
-        bad. Bad frames before the first good one do not count.
+        The link runs; it is dead.
+    lanes : Out(Lanes)
+        The lanes it listens to; other than all of them, it runs at half width.
+    pending : Out
+        Flits taken since the link started that are not known to have left the other side's receive buffer; before a
+        reset of this side, what the reset will lose.
+    restarted : Out(1), lost : Out(16)
+        The link ceases to run in this cycle; flits that were pending whenever it did, since the reset of this side.
+    sent, received, replayed, crc_error : Out
+        In this cycle a flit was taken from ``i``; so many flits were put into the receive buffer; a flit is sent again;
+        a frame was bad. Bad frames before the first good one do not count.
     """
 
     def __init__(self, *, shape: LinkShape) -> None:
@@ -71,8 +111,12 @@ class LinkPort(Block):
                 "rx": In(Wires(shape)),
                 "up": Out(1),
                 "dead": Out(1),
+                "lanes": Out(Lanes),
+                "pending": Out(shape.frame.number_bits),
+                "restarted": Out(1),
+                "lost": Out(LOST_BITS),
                 "sent": Out(1),
-                "received": Out(1),
+                "received": Out(range(shape.frame.flits + 1)),
                 "replayed": Out(1),
                 "crc_error": Out(1),
             }
@@ -85,137 +129,184 @@ class LinkPort(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         shape = self._shape
-        number = shape.number_bits
+        sender, receiver = LinkSender(shape=shape), LinkReceiver(shape=shape)
+        place(m, platform, "sender", sender)
+        place(m, platform, "receiver", receiver)
+        m.d.comb += [self.tx.wires.eq(sender.tx), receiver.rx.eq(self.rx.wires)]
+        header = Signal(shape.header, name="header")
+        heard = Signal(shape.header, name="heard")
+        m.d.comb += [
+            sender.header.eq(header.as_value()[1:]),
+            heard.eq(Cat(Const(0, 1), receiver.header)),
+        ]
+        if shape.frame.can_halve:
+            self._listen(m, receiver.good, receiver.bad, heard.state)
+            m.d.comb += [receiver.listen.eq(self.lanes), sender.half.eq(self.lanes != Lanes.ALL)]
+        state = Signal(LinkState)
+        begins = Signal()  # the link begins to run
+        m.d.comb += [self.up.eq(state == LinkState.RUN), header.state.eq(state)]
+        progress = self._send(m, sender, header, heard, receiver.good, begins)
+        self._receive(m, receiver, header, heard, state)
+        self._start(m, receiver, heard.state, state, begins, progress)
+        return m
 
-        # Sending: the number of the flit to send next, that of the next one to take, and those that the other side
-        # reports: expected next, and oldest in its receive buffer.
+    def _send(
+        self, m: Module, sender: LinkSender, header: data.View, heard: data.View, good: Value, begins: Value
+    ) -> Value:
+        """Give flits to ``sender``, those that it has sent before, or new ones; return whether there is progress."""
+        number = self._shape.frame.number_bits
+        # The number of the flit to send next, that of the next one to take, and those that the other side reports:
+        # expected next, and oldest in its receive buffer.
         send, taken, arrived, left = (
             Signal(number, name=name) for name in ("send", "taken", "arrived", "left")
         )
         turn = Signal()
-        # Receiving: the number expected, and that of the oldest flit in the receive buffer.
-        expected = Signal(number)
-        freed = Signal(number)
-        wanted = Signal()
-
-        frame = Signal(shape.layout)
-        starts = self._transmit(m, platform, frame)
-        replay, replay_address = self._buffer(m, "replay", self.i.payload, taken, self.sent)
         again = Signal()
+        slot = Signal()
+        closed = Signal()  # until the next frame: the numbers of this one no longer hold
+        back = Signal()  # go back
+        replay, replay_address = self._buffer(m, "replay", self.i.payload, taken[: number - 1], self.sent)
         m.d.comb += [
             again.eq(send != taken),
-            replay_address.eq(send[: len(replay_address)]),
-            self.i.ready.eq(starts & ~again & ~(taken - left)[number - 1] & ~self.dead),
+            replay_address.eq(send[: number - 1]),
+            slot.eq(sender.slot & self.up & (~closed | sender.starts)),
+            self.i.ready.eq(slot & ~again & ~(taken - left)[number - 1]),
             self.sent.eq(self.i.valid & self.i.ready),
-            self.replayed.eq(starts & again & ~self.dead),
-            frame.valid.eq(self.sent | self.replayed),
-            frame.flit.eq(Mux(self.sent, self.i.payload, Mux(self.replayed, replay, 0))),
-            frame.number.eq(send),
-            frame.expected.eq(expected),
-            frame.freed.eq(freed),
-            frame.turn.eq(turn),
-            frame.wanted.eq(wanted),
+            self.replayed.eq(slot & again),
+            self.pending.eq(Mux(self.up, taken - left, 0)),
+            sender.valid.eq(self.sent | self.replayed),
+            sender.flit.eq(Mux(again, replay, self.i.payload)),
+            header.number.eq(send),
+            header.turn.eq(turn),
         ]
-        m.d.sync += [taken.eq(taken + self.sent), send.eq(send + frame.valid)]
-
-        incoming = Signal(shape.layout, name="found")
-        good = self._receive(m, platform, incoming)
-        oldest, oldest_address = self._buffer(m, "receive", incoming.flit, expected, self.received)
+        told = Signal()  # of a side that runs with this one
         m.d.comb += [
-            self.received.eq(
-                good & (incoming.turn == wanted) & (incoming.number == expected) & incoming.valid
+            told.eq(good & (begins | (self.up & (heard.state != LinkState.HELLO)))),
+            back.eq(told & (begins | (heard.wanted != turn))),
+        ]
+        m.d.sync += [taken.eq(taken + self.sent), send.eq(send + sender.valid)]
+        with m.If(sender.starts | back):
+            m.d.sync += closed.eq(back & ~sender.ends)
+        with m.If(back):
+            m.d.sync += [turn.eq(heard.wanted), send.eq(heard.expected)]
+        with m.If(begins):
+            m.d.sync += taken.eq(heard.expected)
+        with m.If(told):
+            m.d.sync += [left.eq(heard.freed), arrived.eq(heard.expected)]
+        return told & (begins | (heard.expected == taken) | (heard.expected != arrived))
+
+    def _receive(
+        self, m: Module, receiver: LinkReceiver, header: data.View, heard: data.View, state: Value
+    ) -> None:
+        """Put the flits of frames that are good and wanted into the receive buffer, and offer them."""
+        number = self._shape.frame.number_bits
+        expected, freed = Signal(number), Signal(number)
+        wanted = Signal()
+        slot = Signal(number)
+        m.d.comb += slot.eq(expected + receiver.index)
+        write = receiver.write & ~(slot - freed)[number - 1]
+        oldest, oldest_address = self._buffer(m, "receive", receiver.flit, slot[: number - 1], write)
+        told = Signal()
+        m.d.comb += [
+            told.eq(
+                receiver.good
+                & (heard.state == LinkState.RUN)
+                & (state != LinkState.HELLO)
+                & (heard.turn == wanted)
             ),
-            oldest_address.eq(freed[: len(oldest_address)]),
+            self.received.eq(Mux(told & (heard.number == expected), receiver.count, 0)),
+            oldest_address.eq(freed[: number - 1]),
             self.o.valid.eq(freed != expected),
             self.o.payload.eq(oldest),
+            header.expected.eq(expected),
+            header.freed.eq(freed),
+            header.wanted.eq(wanted),
         ]
         m.d.sync += [
             expected.eq(expected + self.received),
             freed.eq(freed + (self.o.valid & self.o.ready)),
         ]
-        with m.If(good):
-            m.d.sync += [self.up.eq(1), arrived.eq(incoming.expected), left.eq(incoming.freed)]
-            with m.If(incoming.wanted != turn):
-                m.d.sync += [turn.eq(incoming.wanted), send.eq(incoming.expected)]
-            with m.If((incoming.turn == wanted) & (incoming.number != expected)):
-                m.d.sync += wanted.eq(~wanted)
+        with m.If(told & (heard.number != expected)):
+            m.d.sync += wanted.eq(~wanted)
 
+    def _start(
+        self, m: Module, receiver: LinkReceiver, said: Value, state: Value, begins: Value, progress: Value
+    ) -> None:
+        """Drive the state of this side, and report what it ends."""
+        shape = self._shape
+        met = Signal()  # a good frame has come since the reset
+        settle = Signal(range(shape.settle_cycles + 1), init=shape.settle_cycles)  # cycles that are left
         quiet = Signal(range(shape.timeout_cycles))  # cycles without progress
-        with m.If(good & ((incoming.expected == taken) | (incoming.expected != arrived))):
+        ceases = Signal()
+        late = Signal()
+        answers = Signal()
+        m.d.comb += [
+            self.crc_error.eq(receiver.bad & met),
+            begins.eq((state == LinkState.CONFIRM) & receiver.good & (said != LinkState.HELLO)),
+            answers.eq((state == LinkState.HELLO) & (settle == 0) & receiver.good & (said != LinkState.RUN)),
+            late.eq(quiet == shape.timeout_cycles - 1),
+            ceases.eq(late | (receiver.good & (said == LinkState.HELLO))),
+            self.restarted.eq(self.up & ceases),
+        ]
+        with m.If(receiver.good):
+            m.d.sync += met.eq(1)
+        with m.If(settle != 0):
+            m.d.sync += settle.eq(settle - 1)
+        with m.If(progress | answers | self.restarted | late):
             m.d.sync += quiet.eq(0)
-        with m.Elif(quiet == shape.timeout_cycles - 1):
-            m.d.sync += [self.up.eq(0), self.dead.eq(1)]
-        with m.Else():
+        with m.Elif(met):
             m.d.sync += quiet.eq(quiet + 1)
-        return m
+        with m.If(begins):
+            m.d.sync += [state.eq(LinkState.RUN), self.dead.eq(0)]
+        with m.Elif(self.restarted | (late & (state == LinkState.CONFIRM))):
+            m.d.sync += [state.eq(LinkState.HELLO), settle.eq(shape.settle_cycles)]
+        with m.Elif(answers):
+            m.d.sync += state.eq(LinkState.CONFIRM)
+        with m.If(late & ~progress):
+            m.d.sync += self.dead.eq(1)
+        lost = Signal(range((1 << LOST_BITS) + shape.depth))
+        m.d.comb += lost.eq(self.lost + self.pending + self.sent)
+        with m.If(self.restarted):
+            m.d.sync += self.lost.eq(Mux(lost[LOST_BITS:].any(), (1 << LOST_BITS) - 1, lost))
+
+    def _listen(self, m: Module, good: Value, bad: Value, said: Value) -> None:
+        """Choose the lanes to listen to."""
+        shape = self._shape
+        most = 4 * shape.frame.longest_cycles
+        age = Signal(range(most + 1))  # cycles since a frame was good or bad; blank wires do not count
+        strikes = Signal(range(8 * shape.patience_cycles + 2 * (most + 1) + 1))
+        enough = Signal.like(strikes)
+        spent = Signal(range(most + 2))
+        blank = ~self.rx.wires.any()
+        m.d.comb += [
+            enough.eq(Mux(self.lanes == Lanes.ALL, 2, 8) * shape.patience_cycles),
+            spent.eq(age + 1),
+        ]
+        with m.If(strikes >= enough):
+            m.d.sync += [
+                self.lanes.eq(Mux(self.lanes == Lanes.UPPER, Lanes.ALL, self.lanes + 1)),
+                strikes.eq(0),
+                age.eq(0),
+            ]
+        with m.Elif(good):
+            m.d.sync += [strikes.eq(Mux(strikes < spent, 0, strikes - spent)), age.eq(0)]
+        with m.Elif(~blank & (bad | (age == most))):
+            m.d.sync += [strikes.eq(strikes + 2 * spent), age.eq(0)]
+        with m.Elif(~blank):
+            m.d.sync += age.eq(age + 1)
+        with m.If(self.restarted & good & (said == LinkState.HELLO)):
+            m.d.sync += [self.lanes.eq(Lanes.ALL), strikes.eq(0)]
 
     def _buffer(self, m: Module, name: str, word: Value, number: Value, write: Value) -> tuple[Value, Signal]:
         """Place a buffer that writes ``word`` at index ``number``; return its read port: the word, and the address."""
         depth = self._shape.depth
         words = m.submodules[name] = memory.Memory(shape=unsigned(self._shape.width), depth=depth, init=[])
         put, get = words.write_port(), words.read_port(domain="comb")
-        address = Signal(max(1, self._shape.number_bits - 1), name=f"{name}_address")
+        address = Signal(max(1, self._shape.frame.number_bits - 1), name=f"{name}_address")
         m.d.comb += [
-            put.addr.eq(number[: self._shape.number_bits - 1]),
+            put.addr.eq(number),
             put.data.eq(word),
             put.en.eq(write),
             get.addr.eq(address),
         ]
         return get.data, address
-
-    def _transmit(self, m: Module, platform: object, frame: data.View) -> Value:
-        """Put ``frame`` onto the wires; return a signal that is high when a frame starts, the cycle that reads it."""
-        phits, lanes = self._shape.frame_cycles, self._shape.lane_bits
-        crc = Crc(width=self._shape.layout.size)
-        place(m, platform, "transmit_crc", crc)
-        m.d.comb += crc.i.eq(frame)
-        whole = Cat(frame, crc.o)
-        waiting = Signal(phits * lanes, name="phits")
-        lowest = waiting[:lanes]
-        if phits == 1:
-            m.d.sync += waiting.eq(Mux(self.dead, 0, whole))
-            m.d.comb += self.tx.wires.eq(lowest)
-            return Const(1)
-        phase = Signal(range(phits))
-        mark = Signal()
-        starts = Signal()
-        m.d.comb += [starts.eq(phase == 0), self.tx.wires.eq(Cat(lowest, mark))]
-        m.d.sync += [phase.eq(Mux(phase == phits - 1, 0, phase + 1)), mark.eq(starts & ~self.dead)]
-        m.d.sync += waiting.eq(Mux(self.dead, 0, Mux(starts, whole, waiting[lanes:])))
-        return starts
-
-    def _receive(self, m: Module, platform: object, frame: data.View) -> Value:
-        """Drive ``frame`` from the wires; return whether there is a good one in this cycle."""
-        phits, lanes = self._shape.frame_cycles, self._shape.lane_bits
-        crc = Crc(width=self._shape.layout.size)
-        place(m, platform, "receive_crc", crc)
-        complete = Signal()
-        slipped = Signal()
-        good = Signal()
-        if phits == 1:
-            whole = self.rx.wires
-            m.d.comb += complete.eq(1)
-        else:
-            earlier = Signal((phits - 1) * lanes, reset_less=True)
-            phase = Signal(range(phits))
-            awaited = Signal(range(phits))
-            whole = Cat(earlier, self.rx.wires[:lanes])
-            m.d.sync += [
-                earlier.eq(whole[lanes:]),
-                awaited.eq(Mux(phase == phits - 1, 0, phase + 1)),
-            ]
-            m.d.comb += [
-                phase.eq(Mux(self.rx.wires[-1], 0, awaited)),
-                complete.eq(phase == phits - 1),
-                slipped.eq(self.rx.wires[-1] & (awaited != 0)),
-            ]
-        size = self._shape.layout.size
-        right = Signal()
-        m.d.comb += [
-            frame.eq(whole[:size]),
-            crc.i.eq(whole[:size]),
-            right.eq(crc.o == whole[size : self._shape.frame_bits]),
-            good.eq(complete & right & ~self.dead),
-            self.crc_error.eq(self.up & (slipped | (complete & ~right))),
-        ]
-        return good

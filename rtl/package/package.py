@@ -16,7 +16,7 @@ from chiplet.machine.specs import NopSpec, PackageSpec, SystemSpec
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
 from rtl.interface.axi import AxiPort
-from rtl.interface.flit import NEIGHBOUR, RouterPort, flit_layout, opposite
+from rtl.interface.flit import NEIGHBOUR, RouterPort, opposite
 from rtl.interface.host_port import HostPort
 from rtl.interface.io_dies import io_die_names, io_die_of, router_place
 from rtl.interface.link_shape import LinkShape
@@ -180,7 +180,7 @@ class Package(Block):
                 f"{package.cols} dies and its IO dies: must be at least {longest.bit_length()}"
             )
         flits_per_word(nop, memory)
-        self._link = None if direct else LinkShape.of(system, width=flit_layout(nop).size)
+        self._link = None if direct else LinkShape.of(system)
         self._io_dies = io_die_names(system)
         io_dies = list(self._io_dies.values())
         self._open_links = open_links

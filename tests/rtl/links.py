@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, ResetInserter, Signal
 
 from rtl.bench.channel import CHANCE_BITS, Channel
 from rtl.interface.link_shape import LinkShape
@@ -29,24 +29,35 @@ class Faults:
 
 @dataclass
 class LinkPair:
-    """Adapters 0 and 1; ``channels[n]`` leads from adapter n to the other."""
+    """Adapters 0 and 1; ``channels[n]`` leads from adapter n to the other.
+
+    ``flips[n]`` flips wires from adapter n, those of ``stuck[n]`` are stuck at 0, and ``resets[n]`` resets adapter n.
+    """
 
     shape: LinkShape
     flight_cycles: int
     ports: list[LinkPort] = field(init=False)
     channels: list[Channel] = field(init=False)
+    flips: list[Signal] = field(init=False)
+    stuck: list[Signal] = field(init=False)
+    resets: list[Signal] = field(init=False)
     module: Module = field(init=False)
 
     def __post_init__(self) -> None:
         self.ports = [LinkPort(shape=self.shape) for _ in SIDES]
         self.channels = [Channel(wires=self.shape.wires, cycles=self.flight_cycles) for _ in SIDES]
+        self.flips = [Signal(self.shape.wires, name=f"flips_{side}") for side in SIDES]
+        self.stuck = [Signal(self.shape.wires, name=f"stuck_{side}") for side in SIDES]
+        self.resets = [Signal(name=f"reset_{side}") for side in SIDES]
         m = self.module = Module()
         for side in SIDES:
-            m.submodules[f"port_{side}"] = self.ports[side]
+            m.submodules[f"port_{side}"] = ResetInserter(self.resets[side])(self.ports[side])
             m.submodules[f"channel_{side}"] = self.channels[side]
             m.d.comb += [
                 self.channels[side].i.eq(self.ports[side].tx.wires),
-                self.ports[1 - side].rx.wires.eq(self.channels[side].o),
+                self.ports[1 - side].rx.wires.eq(
+                    (self.channels[side].o ^ self.flips[side]) & ~self.stuck[side]
+                ),
             ]
 
     async def set_faults(self, ctx: Any, faults: Faults) -> None:

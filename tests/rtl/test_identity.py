@@ -29,7 +29,6 @@ from rtl.bench.traffic_mesh import TrafficMesh
 from rtl.block import Block, BlockPlatform, place
 from rtl.die.die import Die
 from rtl.emit.emitter import emit
-from rtl.interface.flit import flit_layout
 from rtl.interface.link_shape import LinkShape
 
 
@@ -52,7 +51,7 @@ def block_classes(cls: type[Block] = Block) -> Iterator[type[Block]]:
 def parameters() -> dict[type[Block], dict[str, Any]]:
     """Parameters of one block of each class, as found in the tops."""
     machine = system()
-    shape = LinkShape.of(machine, width=flit_layout(machine.nop).size)
+    shape = LinkShape.of(machine)
     links = MeshLinks(shape=shape, flight_cycles=3)
     parts: dict[str, Any] = {"die": machine.die, "memory": machine.memory}
     mesh: dict[str, Any] = {"nop": machine.nop, "rows": 1, "cols": 2, "links": links}

@@ -202,7 +202,7 @@ def test_links_join_all_neighbours_there_and_back(rows: int, cols: int) -> None:
 
 
 def test_the_modules_of_a_mesh_with_adapters_do_not_grow_with_it() -> None:
-    shape = LinkShape.fit(width=flit_layout(NOP).size, phit_bits=40, flight_cycles=1, timeout_cycles=100)
+    shape = LinkShape.fit(width=flit_layout(NOP).size, phit_bits=40, flight_cycles=1, timeout_cycles=1000)
     small, large = (
         emit(RouterMesh(nop=NOP, rows=1, cols=cols, links=MeshLinks(shape=shape, flight_cycles=1)), None)
         for cols in (2, 4)

@@ -1,0 +1,220 @@
+# amaranth: UnusedElaboratable=no
+"""Link adapters that are reset, and links with bad lanes: nothing twice, nothing lost without a report."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from rtl.interface.link_shape import Lanes, LinkShape
+from tests.rtl.harness import get, put, simulate
+from tests.rtl.links import SIDES, Faults, LinkPair
+
+
+def shape(phit_bits: int, flight_cycles: int, timeout_cycles: int = 2000) -> LinkShape:
+    return LinkShape.fit(
+        width=16, phit_bits=phit_bits, flight_cycles=flight_cycles, timeout_cycles=timeout_cycles
+    )
+
+
+class Ledger:
+    """What one side sent and the other one received: words are numbered, and the numbers are the words."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.delivered: list[int] = []
+        self.reported: set[int] = set()
+
+    def report(self, flits: int) -> None:
+        """The last ``flits`` words taken may be lost."""
+        self.reported |= set(range(self.taken - flits, self.taken))
+
+    def check(self) -> None:
+        """Each word was delivered once and in order, or is reported; the last ones are still on their way."""
+        assert all(
+            earlier < later for earlier, later in zip(self.delivered, self.delivered[1:], strict=False)
+        )
+        assert set(range(self.taken)) - set(self.delivered) <= self.reported
+        assert len(self.reported) < self.taken
+
+
+def run_with_resets(
+    sizes: LinkShape, resets: int, faults: Faults, seed: int, longest: int = 40
+) -> tuple[LinkPair, list[Ledger]]:
+    """Reset one side or both, ``resets`` times, under traffic; check that nothing is wrong, twice or lost unsaid."""
+    pair = LinkPair(sizes, sizes.flight_cycles)
+    ledgers = [Ledger() for _ in SIDES]
+    coin = Random(seed)
+    rest = 3 * sizes.settle_cycles + 4 * sizes.round_trip_cycles
+
+    async def bench(ctx: Any) -> None:
+        await pair.set_faults(ctx, faults)
+        held = [0, 0]
+        until = 0
+        done = 0
+        cycle = 0
+        strobes: list[Any] = []
+        for side, port in enumerate(pair.ports):
+            strobes += [port.i.valid & port.i.ready, port.o.valid & port.o.ready, port.o.payload]
+            strobes += [port.pending, port.restarted, port.sent, pair.resets[side]]
+        while done < resets or cycle < until:
+            if done < resets and cycle >= until:
+                done += 1
+                both = coin.random() < 0.3
+                first = coin.randrange(2)
+                for side in SIDES:
+                    if both or side == first:
+                        held[side] = coin.choice([1, 2, coin.randint(1, longest)])
+                until = cycle + (rest if done == resets else coin.choice([3, coin.randint(1, rest), rest]))
+            for side, port in enumerate(pair.ports):
+                ctx.set(pair.resets[side], held[side] > 0)
+                held[side] = max(0, held[side] - 1)
+                ctx.set(port.i.valid, not ctx.get(pair.resets[side]) and coin.random() < 0.8)
+                ctx.set(port.i.payload, ledgers[side].taken)
+                ctx.set(port.o.ready, not ctx.get(pair.resets[side]) and coin.random() < 0.8)
+            _, _, *values = await ctx.tick().sample(*strobes)
+            for side in SIDES:
+                took, gave, word, pending, restarted, sent, reset = values[7 * side : 7 * side + 7]
+                ledgers[side].taken += took
+                if gave:
+                    ledgers[1 - side].delivered.append(word)
+                if restarted or reset:
+                    ledgers[side].report(pending + sent)
+            cycle += 1
+        for side, port in enumerate(pair.ports):  # let what is on its way arrive
+            ctx.set(port.i.valid, 0)
+            ctx.set(port.o.ready, 1)
+            ctx.set(pair.channels[side].faults.flip_rate, 0)
+        for _ in range(rest + 20 * sizes.depth):
+            _, _, *values = await ctx.tick().sample(*strobes)
+            for side in SIDES:
+                if values[7 * side + 1]:
+                    ledgers[1 - side].delivered.append(values[7 * side + 2])
+        for port in pair.ports:
+            assert ctx.get(port.up)
+            assert not ctx.get(port.dead)
+            assert not ctx.get(port.pending)
+
+    simulate(pair.module, bench, cycles=10_000_000)
+    for ledger in ledgers:
+        ledger.check()
+    return pair, ledgers
+
+
+@pytest.mark.parametrize(("phit_bits", "flight_cycles"), [(128, 0), (24, 3)])
+def test_either_side_may_be_reset_at_any_moment(phit_bits: int, flight_cycles: int) -> None:
+    run_with_resets(shape(phit_bits, flight_cycles), 12, Faults(), seed=phit_bits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phit_bits", [128, 24])
+@pytest.mark.parametrize("flight_cycles", [0, 5])
+@pytest.mark.parametrize("flips", [0.0, 0.05])
+def test_two_hundred_resets(phit_bits: int, flight_cycles: int, flips: float) -> None:
+    sizes = shape(phit_bits, flight_cycles)
+    faults = Faults(flips=flips / sizes.frame.longest_cycles, burst=255, seed=phit_bits + flight_cycles)
+    run_with_resets(sizes, 200, faults, seed=flight_cycles)
+
+
+def test_a_long_reset_does_not_kill_the_link_and_what_was_in_flight_is_reported() -> None:
+    sizes = shape(128, 1, timeout_cycles=60)
+    pair = LinkPair(sizes, 1)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(pair.resets[1], 1)
+        await pair.set_faults(ctx, Faults())
+        await ctx.tick().repeat(200)  # from the start on: the time-out does not count before the first frame
+        assert not ctx.get(pair.ports[0].dead)
+        assert not ctx.get(pair.ports[0].up)
+        ctx.set(pair.resets[1], 0)
+        ctx.set(pair.ports[0].i.valid, 1)
+        await ctx.tick().repeat(60)
+        assert ctx.get(pair.ports[0].up)
+        assert ctx.get(pair.ports[0].pending) == sizes.depth  # nobody takes what arrives
+        ctx.set(pair.resets[1], 1)
+        await ctx.tick().repeat(200)
+        assert ctx.get(pair.ports[0].dead)
+        assert ctx.get(pair.ports[0].lost) == sizes.depth
+        assert not ctx.get(pair.ports[0].pending)
+        ctx.set(pair.resets[1], 0)
+        await ctx.tick().repeat(60)
+        assert not ctx.get(pair.ports[0].dead)
+        assert ctx.get(pair.ports[0].up)
+
+    async def fresh(ctx: Any) -> None:
+        await ctx.tick().repeat(510)
+        ctx.set(pair.ports[0].i.valid, 0)
+        await get(ctx, pair.ports[1].o, sizes.depth)
+        await put(ctx, pair.ports[1].i, range(20))
+
+    async def sink(ctx: Any) -> None:
+        assert await get(ctx, pair.ports[0].o, 20) == list(range(20))
+
+    simulate(pair.module, bench, fresh, sink, cycles=1500)
+
+
+@pytest.mark.parametrize(
+    ("phit_bits", "lanes"),
+    [(128, {0: 0}), (128, {1: -3}), (24, {0: 2, 1: 20}), pytest.param(24, {0: 24}, marks=pytest.mark.slow)],
+)
+def test_a_bad_lane_costs_half_of_the_width_and_no_flit(phit_bits: int, lanes: dict[int, int]) -> None:
+    sizes = shape(phit_bits, 1)
+    pair = LinkPair(sizes, 1)
+
+    def source(side: int) -> Any:
+        async def bench(ctx: Any) -> None:
+            await put(ctx, pair.ports[side].i, range(200 * side, 200 * side + 150))
+
+        return bench
+
+    def sink(side: int) -> Any:
+        async def bench(ctx: Any) -> None:
+            found = await get(ctx, pair.ports[1 - side].o, 150)
+            assert found == list(range(200 * side, 200 * side + 150))
+
+        return bench
+
+    async def bench(ctx: Any) -> None:
+        await pair.set_faults(ctx, Faults())
+        await ctx.tick().repeat(40)
+        for side, lane in lanes.items():
+            ctx.set(pair.stuck[side], 1 << (lane % sizes.frame.lane_bits if lane < 0 else lane))
+        await ctx.tick().repeat(30 * sizes.patience_cycles)
+        for port in pair.ports:
+            assert ctx.get(port.up)
+            assert not ctx.get(port.dead)
+            assert ctx.get(port.lost) == 0
+            assert ctx.get(port.lanes) != Lanes.ALL
+        for side, lane in lanes.items():
+            if lane % sizes.wires < sizes.frame.lane_bits // 2:
+                assert ctx.get(pair.ports[1 - side].lanes) == Lanes.UPPER
+            elif lane < sizes.frame.lane_bits:
+                assert ctx.get(pair.ports[1 - side].lanes) == Lanes.LOWER
+
+    simulate(pair.module, bench, source(0), source(1), sink(0), sink(1), cycles=80 * sizes.patience_cycles)
+
+
+def test_two_bad_halves_are_a_dead_link() -> None:
+    sizes = shape(128, 0, timeout_cycles=400)
+    pair = LinkPair(sizes, 0)
+
+    async def bench(ctx: Any) -> None:
+        await pair.set_faults(ctx, Faults())
+        await ctx.tick().repeat(50)
+        # Some wires of the flit, and those of the upper half that carry the same bits at half width. A frame passes
+        # only if all of these bits are equal, so the flit never does.
+        ctx.set(pair.stuck[0], 0xF << 20 | 0xF << 20 + sizes.frame.lane_bits // 2)
+        ctx.set(pair.ports[0].i.valid, 1)
+        ctx.set(pair.ports[0].i.payload, 0x5555)
+        died = [0, 0]
+        for _ in range(2 * sizes.dead_cycles):
+            await ctx.tick()
+            for side, port in enumerate(pair.ports):
+                died[side] |= ctx.get(port.dead)
+                assert not ctx.get(port.o.valid)
+        assert died == [1, 1]
+        assert ctx.get(pair.ports[0].lost)
+
+    simulate(pair.module, bench, cycles=5000)
