@@ -136,13 +136,13 @@ class LinkSender(Block):
         covered = phits * lanes - CRC_BITS  # bits before the CRC in the first of them
         state: Value = Const(START, CRC_BITS)
         if self._shape.frame.longest_cycles > 1:
-            before = Signal(CRC_BITS)
+            kept = Signal(CRC_BITS, name="state_kept")
             state = Signal(CRC_BITS, name="state")
             step = Crc(width=lanes)
             place(m, platform, "phit_crc", step)
-            m.d.comb += [state.eq(Mux(first, START, before)), step.state.eq(state), step.i.eq(content)]
+            m.d.comb += [state.eq(Mux(first, START, kept)), step.state.eq(state), step.i.eq(content)]
             with m.If(enable):
-                m.d.sync += before.eq(step.o)
+                m.d.sync += kept.eq(step.o)
         if covered:
             rest = Crc(width=covered)
             place(m, platform, "last_crc", rest)
