@@ -19,7 +19,7 @@ from chiplet.machine.memory_plane import (
 from chiplet.machine.specs import LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from nop.topology import Mesh
 from rtl.block import place
-from rtl.interface.flit import NEIGHBOUR, RouterPort, flit_layout, opposite
+from rtl.interface.flit import NEIGHBOUR, RouterPort, opposite
 from rtl.interface.io_dies import io_die_names, router_place
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.memory_port import request_layout
@@ -38,7 +38,7 @@ class Plane:
         self.module = m = Module()
         self._nop = nop = system.nop
         self._memory = memory = system.memory
-        self._link = None if direct else LinkShape.of(system, width=flit_layout(nop).size)
+        self._link = None if direct else LinkShape.of(system)
         package = system.package
         self.words = Signal(16)
         self.write = Signal()
