@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chiplet.machine.link_frame import link_frame
 from chiplet.machine.specs import DieSpec, LinkSpec, NopSpec, SystemSpec
 from cosim.records.links import Death, FaultyLinks
 from cosim.records.traffic import TrafficRecord, traffic_request
@@ -94,9 +95,9 @@ def test_links_follow_from_the_system() -> None:
     )
     found = FaultyLinks.of(system, flips=0.5)
     assert found == FaultyLinks(phit_bits=64, flight_cycles=6, timeout_cycles=700, flips=0.5)
-    # A flit, 3 numbers, 3 flags and the CRC.
-    assert found.mesh_links(NOP).shape.frame_bits == 76 + 3 * 5 + 3 + 32
-    assert found.hop_cycles(NOP) == 2 + 1 + 6
+    frame = link_frame(system.model_copy(update={"nop": NOP}))
+    assert found.mesh_links(NOP).shape.frame == frame
+    assert found.hop_cycles(NOP) == frame.latency_cycles == 2 + frame.frame_cycles(1) - 1 + 6
 
 
 @pytest.mark.slow
