@@ -121,8 +121,8 @@ class BlockSteps:
             yield StepLoads(a_row=a_row, a_rows=a_end - a_row, b_panel=b_panel, b_panels=b_end - b_panel)
 
     def _loaded_rows(self, row: int) -> int:
-        """Rows of A that come with those before ``row``, as words of memory may hold several."""
-        unit = self._align.m
+        """Rows of A that come with those before ``row``: of a stored column, whole words that end at a whole vector."""
+        unit = math.lcm(self.die.rows, self._align.m) if self.shape.activation_column else 1
         return min(self.m, -(-row // unit) * unit)
 
     def _loaded_panels(self, panel: int) -> int:

@@ -69,10 +69,14 @@ def test_traces(tmp_path: Path, plain: dict[str, Any]) -> None:
         for why, signal in unit.stalls.items():
             assert cycles[unit.name, f"stalled: {why}"] == plain["counters"][counted(signal)]
     named = [event["args"]["index"] for event in events if event.get("cat") == "command"]
-    fetched = [event["args"]["index"] for event in events if event.get("cat") == "fetch"]
-    # Each command once on the track of its unit, and a GEMM on those of both halves of the array unit.
+    fetches = [event for event in events if event.get("cat") == "fetch"]
+    fetched = [event["args"]["index"] for event in fetches]
+    # Each command once on the track of its unit, and a GEMM on those of both halves of the array unit. The command
+    # processor carries out a SET itself.
     assert fetched == sorted(fetched) == list(range(record.commands))
-    assert set(named) == set(fetched)
+    of_units = {event["args"]["index"] for event in fetches if not event["name"].startswith("fetch SET")}
+    assert set(named) == of_units
+    assert len(of_units) >= len(fetched) - 1
     # What belongs to a command stays inside its span.
     for tid in tracks:
         mine = [(e["ts"], e["ts"] + e["dur"], e["cat"]) for e in events if e["ph"] == "X" and e["tid"] == tid]

@@ -76,6 +76,22 @@ def test_a_program_of_many_blocks_keeps_all_of_it(form: Any) -> None:
     assert broken(many, many.program.commands) == []
 
 
+@pytest.mark.parametrize("m", [25, 35, 40])
+def test_the_last_rows_of_a_stored_column_leave_in_parts_and_come_in_whole_vectors(m: int) -> None:
+    die = DieSpec(
+        rows=3,
+        cols=4,
+        dtype="int8",
+        stages=2,
+        weight_bytes=22,
+        activation_bytes=98,
+        accumulator_bytes=758,
+        scratchpad_bytes=384,
+    )
+    column = case(die, MemorySpec(word_bytes=16), Shape(m=m, k=1, n=4, form="tn"))
+    assert broken(column, column.program.commands) == []
+
+
 @pytest.mark.parametrize("name", PROGRAM_NAMES)
 def test_vector_programs_keep_all_of_it(name: str) -> None:
     program = schedule_vector(DieSpec(), MEMORY, vector_program(name), rows=5, cols=18)
