@@ -14,7 +14,7 @@ from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import Dtype
 from rtl.block import Block, Bundle, place
 from rtl.compute.mac import Adder
-from rtl.lib.delay import Delay
+from rtl.lib.delay import Delay, delayed
 from rtl.lib.sram import Sram, with_latency
 
 __all__ = [
@@ -183,13 +183,9 @@ class AccumulatorColumn(Block):
             reads.eq(control.valid & ~control.first),
             grant.eq((self.read_start | self.read_waits) & ~(reads & (array_odd == read_odd))),
         ]
-        granted: Value = grant
-        granted_odd: Value = read_odd
-        for cycle in range(1, self._latency):
-            comes = Signal(name=f"granted_{cycle}")
-            comes_odd = Signal(name=f"granted_odd_{cycle}")
-            m.d.sync += [comes.eq(granted), comes_odd.eq(granted_odd)]
-            granted, granted_odd = comes, comes_odd
+        late = self._latency - 1
+        granted = delayed(m, grant, cycles=late, name="granted", reset_less=False)
+        granted_odd = delayed(m, read_odd, cycles=late, name="granted_odd", reset_less=False)
         m.d.sync += [
             self.read_waits.eq((self.read_start | self.read_waits) & ~grant),
             captured.eq(granted),
@@ -342,11 +338,8 @@ class AccumulatorBuffer(Block):
             self.read.sums.eq(Cat(sums)),
             self.write.ready.eq(Cat(written).all()),
         ]
-        comes: Value = asked & self.read.ready
-        for cycle in range(1, self._latency):
-            later = Signal(name=f"comes_{cycle}")
-            m.d.sync += later.eq(comes)
-            comes = later
+        taken = asked & self.read.ready
+        comes = delayed(m, taken, cycles=self._latency - 1, name="comes", reset_less=False)
         m.d.sync += [
             held.eq(address),
             asked.eq(start | (asked & ~self.read.ready)),

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.pipelining import SRAM_LATENCY
 from rtl.block import Block, Bundle, place
+from rtl.lib.delay import delayed
 from rtl.lib.rotate import Rotate
 from rtl.lib.sram import Sram, with_latency
 from rtl.lib.widths import count_bits, index_bits
@@ -245,15 +246,14 @@ class OperandBuffer(Block):
         count = Signal.like(self.read.count)
         reading = Signal()
         mask = Signal(lanes)
-        coming = (self.read.enable, self.read.rotate, self.read.count)
-        for cycle in range(1, self._latency):
-            later = tuple(
-                Signal.like(value, name=f"{name}_{cycle}")
-                for name, value in zip(("reading", "rotate", "count"), coming, strict=True)
+        comes, its_rotate, its_count = (
+            delayed(m, value, cycles=self._latency - 1, name=f"coming_{name}", reset_less=False)
+            for name, value in (
+                ("read", self.read.enable),
+                ("rotate", self.read.rotate),
+                ("count", self.read.count),
             )
-            m.d.sync += [after.eq(before) for after, before in zip(later, coming, strict=True)]
-            coming = later
-        comes, its_rotate, its_count = coming
+        )
         m.d.sync += reading.eq(comes)
         with m.If(comes):
             m.d.sync += [rotate.eq(its_rotate), count.eq(its_count)]

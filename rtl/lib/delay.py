@@ -15,8 +15,8 @@ _BLOCK_CYCLES = 32
 """From this power of two on, delays of lanes are blocks of their own."""
 
 
-def _shift(m: Module, value: Value, *, cycles: int, name: str, reset_less: bool) -> Value:
-    """``value`` of ``cycles`` cycles ago, out of as few and as wide shift registers as possible."""
+def delayed(m: Module, value: Value, *, cycles: int, name: str, reset_less: bool) -> Value:
+    """``value`` of ``cycles`` cycles ago, itself for 0, out of as few and as wide shift registers as possible."""
     width = len(value)
     chunk = max(1, _REGISTER_BITS // width)
     for first in range(0, cycles, chunk):
@@ -68,7 +68,7 @@ class Delay(Block):
     def elaborate(self, _platform: Any) -> Module:
         m = Module()
         m.d.comb += self.o.eq(
-            _shift(m, self.i, cycles=self._cycles, name="stages", reset_less=self._reset_less)
+            delayed(m, self.i, cycles=self._cycles, name="stages", reset_less=self._reset_less)
         )
         return m
 
@@ -120,7 +120,7 @@ class Skew(Block):
             value: Value = self.i.word_select(lane, self._width)
             cycles = lane * self._per_lane
             short = cycles % _BLOCK_CYCLES
-            value = _shift(m, value, cycles=short, name=f"lane_{lane}", reset_less=True)
+            value = delayed(m, value, cycles=short, name=f"lane_{lane}", reset_less=True)
             for bit in range(_BLOCK_CYCLES.bit_length() - 1, cycles.bit_length()):
                 if cycles >> bit & 1:
                     later = Delay(width=self._width, cycles=1 << bit)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, unsigned
+from amaranth.hdl import Module, unsigned
 from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from chiplet.machine.pipelining import SRAM_LATENCY
 from rtl.block import Block, check_integers
+from rtl.lib.delay import delayed
 
 __all__ = ["Sram", "with_latency"]
 
@@ -103,11 +104,7 @@ class Sram(Block):
         words = m.submodules.mem = memory.Memory(shape=unsigned(self._width), depth=self._depth, init=[])
         write = words.write_port(granularity=self._part if self._part < self._width else None)
         read = words.read_port()
-        word: Value = read.data
-        for cycle in range(2, self._latency + 1):
-            later = Signal(self._width, name=f"word_{cycle}", reset_less=True)
-            m.d.sync += later.eq(word)
-            word = later
+        word = delayed(m, read.data, cycles=self._latency - 1, name="word", reset_less=True)
         m.d.comb += [
             write.en.eq(self.write_enable),
             write.addr.eq(self.write_address),

@@ -11,6 +11,7 @@ from amaranth.utils import exact_log2
 from chiplet.machine.pipelining import SRAM_LATENCY
 from rtl.block import Block, check_integers, place
 from rtl.interface.scratchpad_port import STROBE_BYTES, ScratchpadReadPort, ScratchpadWritePort
+from rtl.lib.delay import delayed
 from rtl.lib.round_robin import next_in_turn
 from rtl.lib.sram import Sram, with_latency
 
@@ -138,11 +139,13 @@ class Scratchpad(Block):
             word_read = Signal.like(port.data, name=f"read_{n}_word")
             bank_read = Signal(max(1, bank_bits), name=f"read_{n}_bank")
             if bank_bits:
-                asked_bank: Value = port.address[:bank_bits]
-                for cycle in range(1, self._latency):
-                    later = Signal(bank_bits, name=f"read_{n}_bank_{cycle}")
-                    m.d.sync += later.eq(asked_bank)
-                    asked_bank = later
+                asked_bank = delayed(
+                    m,
+                    port.address[:bank_bits],
+                    cycles=self._latency - 1,
+                    name=f"read_{n}_asked_bank",
+                    reset_less=False,
+                )
                 m.d.sync += bank_read.eq(asked_bank)
             with m.Switch(bank_read):
                 for number, word in enumerate(words):

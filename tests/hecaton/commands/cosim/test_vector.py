@@ -37,8 +37,8 @@ def test_json_and_record(tmp_path: Path) -> None:
         (("--rows", "0"), "--rows"),
         (("-P", "die.dtype=int8"), "a die with int8 operands has no vector unit: die.dtype must be bf16"),
         (
-            ("--rows", "5000"),
-            "vector program residual on 5000 x 5 needs 20001 words of the scratchpad: must be",
+            ("--cols", "60000"),
+            "of the scratchpad for 1 row at a time: must be at most the ",
         ),
     ],
 )
