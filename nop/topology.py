@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isqrt
 
 Link = tuple[int, int]
@@ -41,11 +40,6 @@ class Mesh:
     def edge_links(self) -> int:
         """Links that enter the mesh from outside: one for each die side on the perimeter."""
         return 2 * (self.rows + self.cols)
-
-    @property
-    def mean_edge_hops(self) -> float:
-        """Mean hops from outside to a die, each reached over its nearest side (1 for a die on the perimeter)."""
-        return _mean_edge_hops(self.rows, self.cols)
 
     def route(self, source: int, target: int) -> list[Link]:
         """Links of the dimension-ordered route: along the row first, then along the column."""
@@ -102,14 +96,6 @@ def _cycle(rows: int, cols: int) -> list[tuple[int, int]]:
         for col in (range(1, cols) if row % 2 == 0 else range(cols - 1, 0, -1))
     ]
     return out + [(row, 0) for row in range(rows - 1, -1, -1)]
-
-
-@lru_cache(maxsize=256)
-def _mean_edge_hops(rows: int, cols: int) -> float:
-    total = sum(
-        min(row, rows - 1 - row, col, cols - 1 - col) + 1 for row in range(rows) for col in range(cols)
-    )
-    return total / (rows * cols)
 
 
 def folded_ring(nodes: int) -> list[int]:

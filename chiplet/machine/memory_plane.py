@@ -7,7 +7,10 @@ own copy of each word.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Literal, NamedTuple, get_args
 
 from chiplet.machine.link_rate import link_rate
@@ -18,6 +21,7 @@ from chiplet.vectorized.elementwise import (
     larger,
     rounded_down,
     smaller,
+    tabulated,
 )
 from nop.topology import Mesh
 
@@ -34,6 +38,7 @@ __all__ = [
     "mean_hops",
     "memory_plane",
     "most_dies",
+    "most_hops",
     "packet_flits",
     "write_request_bits",
 ]
@@ -59,20 +64,16 @@ class IoPlace(NamedTuple):
 
 
 def io_place(package: PackageSpec, row: int, col: int) -> IoPlace:
-    """IO die that serves the die in ``row`` and ``col``, counted from 0: the nearest one at an end of its lines.
+    """IO die that serves the die in ``row`` and ``col``, counted from 0, at an end of its row or column.
 
-    Of two that are as near, west goes before east and north before south; of two sides that meet in a corner west goes
-    before north, north before east, east before south, south before west. So a square package has as many dies on
-    each side, if its rows are even in number.
+    With one side, or both, it is at the nearer end of the row, the western one if both are as near. With ``all`` no IO
+    die serves more dies than :func:`most_dies`, and dies that go the same line to different ends never pass each other.
     """
-    west, north = 2 * col < package.cols, 2 * row < package.rows
-    along_row = IoPlace("west" if west else "east", row)
-    along_col = IoPlace("north" if north else "south", col)
     if package.io == "all":
-        by_row, by_col = (io_links(package, row, col, place.side) for place in (along_row, along_col))
-        row_first = west == north  # in these two corners the side at the end of the row goes first
-        return along_row if by_row < by_col or (by_row == by_col and row_first) else along_col
-    return along_row if package.io == "both" else IoPlace(package.io, row)
+        return _edge_place(package.rows, package.cols, row, col)
+    if package.io == "both":
+        return IoPlace("west" if 2 * col < package.cols else "east", row)
+    return IoPlace(package.io, row)
 
 
 def io_links(package: PackageSpec, row: int, col: int, side: IoSide) -> int:
@@ -88,20 +89,119 @@ def io_places(package: PackageSpec) -> list[IoPlace]:
 
 
 def most_dies(package: PackageSpec, mesh: Mesh) -> Number:
-    """Most dies of ``mesh`` that one IO die serves, which is also the most links from one to a die."""
-    if package.io in ("west", "east"):
-        return mesh.cols
-    half_cols = ceil_div(mesh.cols, 2)
-    return half_cols if package.io == "both" else smaller(half_cols, ceil_div(mesh.rows, 2))
+    """Most dies of ``mesh`` that one IO die serves."""
+    if package.io == "all":  # no fewer, as mesh.edge_links IO dies serve all
+        return ceil_div(mesh.nodes, mesh.edge_links)
+    return mesh.cols if package.io in ("west", "east") else ceil_div(mesh.cols, 2)
 
 
 def mean_hops(package: PackageSpec, mesh: Mesh) -> Number:
     """Mean links from a die of ``mesh`` to its IO die."""
     if package.io == "all":
-        return mesh.mean_edge_hops
+        return tabulated(_edge_hops, mesh.rows, mesh.cols).mean
     if package.io == "both":
         return rounded_down((mesh.cols + 1) ** 2 / 4) / mesh.cols
     return (mesh.cols + 1) / 2
+
+
+def most_hops(package: PackageSpec, mesh: Mesh) -> Number:
+    """Most links from a die of ``mesh`` to its IO die."""
+    if package.io == "all":
+        return tabulated(_edge_hops, mesh.rows, mesh.cols).most
+    return most_dies(package, mesh)  # as dies lie one behind the other
+
+
+@dataclass(frozen=True)
+class _Hops:
+    """Mean and largest number of links between the dies of a mesh and their IO dies on all sides."""
+
+    mean: float
+    most: int
+
+
+_TURNED: dict[IoSide, IoSide] = {"west": "north", "north": "west", "east": "south", "south": "east"}
+"""Side of a mesh whose rows become columns."""
+
+
+def _edge_place(rows: int, cols: int, row: int, col: int) -> IoPlace:
+    """IO die of a die with IO dies on all sides: the nearer end of its row or column; see :func:`_along_rows`.
+
+    The middle die of a line goes to the end with fewer dies, the first one if both have as many.
+    """
+    if rows < cols:
+        side, line = _edge_place(cols, rows, col, row)
+        return IoPlace(_TURNED[side], line)
+    if _leaves_along_row(rows, cols, row, col):
+        along = [_leaves_along_row(rows, cols, row, other) for other in range(cols)]
+        return IoPlace("west" if _to_first_end(along, col) else "east", row)
+    along = [not _leaves_along_row(rows, cols, other, col) for other in range(rows)]
+    return IoPlace("north" if _to_first_end(along, row) else "south", col)
+
+
+def _to_first_end(along: Sequence[bool], place: int) -> bool:
+    """Whether the die at ``place`` goes to the first end of its line; ``along`` are the dies served along the line."""
+    behind = len(along) - 1 - place
+    return place < behind or (place == behind and sum(along[:place]) <= sum(along[place + 1 :]))
+
+
+@lru_cache(maxsize=4096)
+def _along_rows(rows: int, cols: int) -> tuple[int, ...]:
+    """Number of dies in each row that are served at the ends of the row, for no fewer rows than columns.
+
+    The others are served at the ends of their columns. With s dies for an IO die, a row has at most 2 s of them, and
+    all rows together at least (rows - 2 s) cols, so that a column has at most 2 s of the others. As
+    2 s (rows + cols) >= rows cols, there are always such numbers. Rows in the middle, which are far from the ends of
+    the columns, have the most.
+    """
+    limit = ceil_div(rows * cols, 2 * (rows + cols))
+    most = min(2 * limit, cols)
+    from_row_ends = (cols + 1) ** 2 // 4  # links from the dies of a row to its nearer ends
+    far_rows = sum(cols * _from_end(rows, row) >= from_row_ends for row in range(rows))
+    left = max(far_rows * most, (rows - 2 * limit) * cols)
+    numbers = [0] * rows
+    for row in range((rows - 1) // 2, -1, -1):
+        mirrored = rows - 1 - row
+        given = min(left, most if mirrored == row else 2 * most)
+        left -= given
+        numbers[mirrored] += given // 2
+        numbers[row] += given - given // 2
+    return tuple(numbers)
+
+
+def _leaves_along_row(rows: int, cols: int, row: int, col: int) -> bool:
+    """Whether a die is served at an end of its row, for no fewer rows than columns.
+
+    Columns are taken in the order 0, cols - 1, 1, cols - 2, ...: each row takes the next ones, and begins again after
+    the last one. So in a row the two halves have as many or one more, and over any rows that follow each other the
+    columns have as many or one more.
+    """
+    place = 2 * col if 2 * col < cols else 2 * (cols - 1 - col) + 1
+    first, number = _row_starts(rows, cols)[row], _along_rows(rows, cols)[row]
+    return (place - first) % cols < number
+
+
+@lru_cache(maxsize=4096)
+def _row_starts(rows: int, cols: int) -> tuple[int, ...]:
+    """Columns that all rows before have taken, row by row."""
+    return tuple(accumulate(_along_rows(rows, cols), initial=0))
+
+
+def _from_end(length: int, place: int) -> int:
+    """Links from a die of a line to the IO die at its nearer end."""
+    return min(place + 1, length - place)
+
+
+@lru_cache(maxsize=4096)
+def _edge_hops(rows: int, cols: int) -> _Hops:
+    """Links of the dies of a mesh with IO dies on all sides."""
+    if rows < cols:
+        return _edge_hops(cols, rows)
+    numbers = _along_rows(rows, cols)
+    rounds, rest = divmod(sum(numbers), cols)  # of the columns, in their order
+    by_row = [(_from_end(cols, place // 2), rounds + (place < rest)) for place in range(cols)]
+    by_col = [(_from_end(rows, row), cols - number) for row, number in enumerate(numbers)]
+    ways = [(links, dies) for links, dies in by_row + by_col if dies]
+    return _Hops(sum(links * dies for links, dies in ways) / (rows * cols), max(links for links, _ in ways))
 
 
 def write_request_bits(word_bytes: Number) -> Number:
@@ -194,12 +294,11 @@ def memory_plane(system: SystemSpec, mesh: Mesh, *, direct: bool = False) -> Mem
         link = link_rate(system)
         flits_per_cycle = smaller(1.0, 8 * link.bytes_per_second / nop.flit_bits / clock)
         hop_cycles = link.hop_seconds * clock
-    sharing = most_dies(system.package, mesh)
     return MemoryPlane(
         dies=mesh.nodes,
-        sharing=sharing,
+        sharing=most_dies(system.package, mesh),
         hops=mean_hops(system.package, mesh),
-        most_hops=sharing,  # as dies lie one behind the other
+        most_hops=most_hops(system.package, mesh),
         read_flits=packet_flits(READ_REQUEST_BITS, nop),
         word_flits=packet_flits(8 * memory.word_bytes, nop),
         write_flits=packet_flits(write_request_bits(memory.word_bytes), nop),

@@ -317,7 +317,7 @@ class PackageSpec(StrictModel):
         Literal["west", "east", "both", "all"],
         Field(
             description="sides with IO dies: one end of the die rows, both ends, or both ends of rows and columns; "
-            "each die is served by the nearest IO die in its row or column"
+            "each die is served by one at an end of its row or column, so that none serves many more than others"
         ),
     ] = "both"
 

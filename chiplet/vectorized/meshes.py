@@ -26,11 +26,6 @@ class Meshes(Mesh):
         """Numbers of dies."""
         return self.rows * self.cols
 
-    @cached_property
-    def mean_edge_hops(self) -> Number:
-        """As for one mesh."""
-        return tabulated(_mean_edge_hops, self.rows, self.cols)
-
 
 def mesh_cost(cost: Callable[[Mesh, bool], CollectiveCost], mesh: Mesh, both: bool) -> CollectiveCost:
     """The cost of a collective on ``mesh``; ``both`` is the second argument of ``cost``."""
@@ -38,7 +33,3 @@ def mesh_cost(cost: Callable[[Mesh, bool], CollectiveCost], mesh: Mesh, both: bo
         return cost(mesh, both)
     costs: CollectiveCost = tabulated(lambda rows, cols: cost(Mesh(rows, cols), both), mesh.rows, mesh.cols)
     return costs
-
-
-def _mean_edge_hops(rows: int, cols: int) -> float:
-    return Mesh(rows, cols).mean_edge_hops

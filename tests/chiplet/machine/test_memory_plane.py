@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import fields
 from itertools import product
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -17,37 +18,89 @@ from chiplet.machine.memory_plane import (
     mean_hops,
     memory_plane,
     most_dies,
+    most_hops,
 )
 from chiplet.machine.specs import LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh
 from tests.chiplet.machines import package
 
-SIDES = range(1, 8)
+MESHES = [*product(range(1, 10), repeat=2), (1, 31), (31, 2), (13, 17), (32, 32), (31, 7)]
+
+
+def placed(rows: int, cols: int, io: str) -> tuple[PackageSpec, dict[tuple[int, int], IoPlace]]:
+    """A package and the IO die of each die."""
+    spec = PackageSpec.model_validate({"rows": rows, "cols": cols, "io": io})
+    return spec, {place: io_place(spec, *place) for place in spec.places()}
 
 
 @pytest.mark.parametrize("io", ["west", "east", "both", "all"])
 def test_closed_forms_are_those_of_the_single_dies(io: str) -> None:
-    for rows, cols in product(SIDES, repeat=2):
-        spec = PackageSpec.model_validate({"rows": rows, "cols": cols, "io": io})
-        places = [(row, col, io_place(spec, row, col)) for row, col in spec.places()]
-        links = [io_links(spec, row, col, place.side) for row, col, place in places]
-        shared = Counter(place for _, _, place in places)
+    for rows, cols in MESHES:
+        spec, places = placed(rows, cols, io)
+        links = [io_links(spec, *die, place.side) for die, place in places.items()]
+        shared = Counter(places.values())
         mesh = Mesh(rows, cols)
-        assert most_dies(spec, mesh) == max(shared.values()) == max(links)
+        assert most_dies(spec, mesh) == max(shared.values())
+        assert most_hops(spec, mesh) == max(links)
         assert mean_hops(spec, mesh) == pytest.approx(sum(links) / mesh.nodes)
         assert set(io_places(spec)) == set(shared)
 
 
-def test_ties_go_round_the_corners() -> None:
-    spec = PackageSpec(rows=4, cols=4, io="all")
-    corners = [io_place(spec, row, col) for row, col in ((0, 0), (0, 3), (3, 3), (3, 0))]
-    assert corners == [IoPlace("west", 0), IoPlace("north", 3), IoPlace("east", 3), IoPlace("south", 0)]
-    assert io_place(PackageSpec(rows=3, cols=3, io="all"), 1, 1) == IoPlace("west", 1)
-    assert Counter(io_place(spec, *place).side for place in spec.places()) == dict.fromkeys(
-        ("west", "north", "east", "south"), 4
-    )
-    assert len(io_places(spec)) == 12
+def test_io_dies_on_all_sides_share_the_dies_as_evenly_as_whole_numbers_can() -> None:
+    for rows, cols in MESHES:
+        spec, places = placed(rows, cols, "all")
+        even = -(-rows * cols // (2 * (rows + cols)))
+        assert max(Counter(places.values()).values()) == even <= min(-(-rows // 2), -(-cols // 2))
+        for (row, col), (side, line) in places.items():
+            assert line == (row if side in ("west", "east") else col)
+            # The nearer end of the line, so no way is longer than half of it.
+            links = io_links(spec, row, col, side)
+            assert links <= -(-(cols if side in ("west", "east") else rows) // 2)
+    assert most_dies(PackageSpec(io="all"), Mesh(32, 32)) == 8
+
+
+def test_io_dies_on_all_sides_are_never_farther_than_on_one() -> None:
+    for rows, cols in MESHES:
+        means = [mean_hops(placed(rows, cols, io)[0], Mesh(rows, cols)) for io in ("all", "west")]
+        assert means[0] <= means[1]
+
+
+def least_links(rows: int, cols: int) -> float:
+    """Links of all dies with the same most dies for an IO die, by minimum-cost flow."""
+    graph = nx.DiGraph()
+    graph.add_node("all", demand=rows * cols)
+    spec = PackageSpec(rows=rows, cols=cols, io="all")
+    for row, col in spec.places():
+        graph.add_node((row, col), demand=-1)
+        for end in (("west", row), ("east", row), ("north", col), ("south", col)):
+            links = io_links(spec, row, col, IoPlace(*end).side)
+            graph.add_edge((row, col), end, weight=links, capacity=1)
+            graph.add_edge(end, "all", weight=0, capacity=most_dies(spec, Mesh(rows, cols)))
+    return float(nx.min_cost_flow_cost(graph))
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(1, 5), (2, 3), (3, 3), (4, 4), (5, 3), (5, 5), (6, 8), (7, 10)])
+def test_ways_are_hardly_longer_than_the_shortest_with_that_sharing(rows: int, cols: int) -> None:
+    mesh = Mesh(rows, cols)
+    mean = mean_hops(PackageSpec(io="all"), mesh)
+    least = least_links(rows, cols) / mesh.nodes
+    assert least - 1e-9 <= mean <= 1.07 * least
+
+
+def test_places_on_all_sides() -> None:
+    _, places = placed(4, 4, "all")
+    assert [places[0, col] for col in range(4)] == [
+        IoPlace("west", 0),
+        IoPlace("north", 1),
+        IoPlace("north", 2),
+        IoPlace("east", 0),
+    ]
+    assert Counter(places.values()) == dict.fromkeys(places.values(), 1)
+    _, places = placed(3, 3, "all")
+    assert places[1, 1] == IoPlace("west", 1)
+    _, places = placed(1, 3, "all")
+    assert [place.side for place in places.values()] == ["north", "north", "north"]
 
 
 def test_a_word_takes_the_flits_of_its_packets() -> None:

@@ -62,9 +62,10 @@ def test_a_collective_pays_for_each_hop() -> None:
 
 
 def test_memory_traffic_and_its_copies_pay_for_their_way_in() -> None:
-    mesh = Mesh(3, 3)  # eight dies at one hop, one at two
+    mesh = Mesh(3, 3)
+    # An IO die for each die: seven at one hop, two at two.
     plain = traffic_events(DramTraffic(900.0, 100.0), PackageSpec(io="all"), mesh)
-    assert plain.memory_bit_hops == pytest.approx(8 * 900 * 10 / 9)
+    assert plain.memory_bit_hops == pytest.approx(8 * 900 * 11 / 9)
     assert (plain.dram_bits, plain.sram_bytes) == (7200.0, 900.0)
     copies = traffic_events(DramTraffic(900.0, 300.0), PackageSpec(io="all"), mesh)
     assert copies.memory_bit_hops == pytest.approx(3 * plain.memory_bit_hops)

@@ -48,7 +48,6 @@ def test_costs_are_looked_up_for_every_mesh(sides: list[tuple[int, int]]) -> Non
     meshes, singles = Meshes(rows, cols), [Mesh(*each) for each in sides]
     nodes: Any = meshes.nodes
     assert nodes[:, 0].tolist() == [mesh.nodes for mesh in singles]
-    assert meshes.mean_edge_hops[:, 0].tolist() == [mesh.mean_edge_hops for mesh in singles]
     for cost in (flat_ring_cost, torus_ring_cost):
         for both in (False, True):
             many = mesh_cost(cost, meshes, both)

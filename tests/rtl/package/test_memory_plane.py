@@ -151,6 +151,11 @@ def measured_cycles(system: SystemSpec, *, direct: bool, write: bool, words: int
         (1, 2, "west", None),
         (1, 2, "west", 64),
         (2, 2, "all", None),
+        (1, 1, "east", 5),
+        (1, 3, "all", None),
+        pytest.param(2, 3, "all", None, marks=pytest.mark.slow),
+        pytest.param(3, 3, "all", None, marks=pytest.mark.slow),
+        pytest.param(4, 4, "all", None, marks=pytest.mark.slow),
         pytest.param(3, 3, "all", 64, marks=pytest.mark.slow),
         pytest.param(1, 4, "both", 64, marks=pytest.mark.slow),
     ],
@@ -170,7 +175,7 @@ def test_all_dies_at_work_have_the_rate_of_the_description(
         nop=NopSpec(flit_bits=64, coordinate_bits=3),
         memory=MemorySpec(word_bytes=32, latency_cycles=6),
     )
-    few, many = 20, 60
+    few, many = 20, 60 if lanes else 40
     cycles = [measured_cycles(system, direct=direct, write=write, words=words) for words in (few, many)]
     measured = package.dies * 32 * (many - few) / (cycles[1] - cycles[0]) * system.die.clock_hz
     described = memory_plane(system, Mesh(rows, cols), direct=direct)

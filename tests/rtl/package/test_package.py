@@ -18,7 +18,7 @@ from nop.proof.channels import dependency_cycle, hardware_dependencies, request_
 from nop.topology import Mesh
 from rtl.emit.emitter import Emitted, emit
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
-from rtl.interface.io_dies import io_die_names
+from rtl.interface.io_dies import io_die_names, io_die_of
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS
 from rtl.package.package import Package, package_map
@@ -161,12 +161,15 @@ def test_the_map_says_which_io_die_serves_whom(rows: int, cols: int, io: Io) -> 
         _, side, line = die["io_die"].split("_")
         assert side in sides
         assert int(line) == (row if side in ("west", "east") else col)
-        assert links[side] == min(links[one] for one in sides)
-        if links["west"] == links["east"]:
-            assert side != "east" or io == "east"
+        behind = {"west": "east", "east": "west", "north": "south", "south": "north"}[side]
+        assert behind not in sides or links[side] <= links[behind]
+        if io == "both" and links["west"] == links["east"]:
+            assert side == "west"
     for io_die in entries["io_dies"]:
         served = [die["number"] for die in entries["dies"] if die["io_die"] == io_die["instance"]]
         assert io_die["dies"] == served != []
+        most = {"both": -(-cols // 2), "all": -(-rows * cols // (2 * (rows + cols)))}.get(io, cols)
+        assert len(served) <= most
     assert sorted(number for io_die in entries["io_dies"] for number in io_die["dies"]) == [
         *range(rows * cols)
     ]
@@ -231,12 +234,12 @@ def test_the_host_port_reaches_one_die_or_all() -> None:
 
 
 def test_a_refusal_of_memory_ends_the_program_of_one_die_and_no_other() -> None:
-    """Both dies of a column run a program behind IO dies in the north and south; memory refuses a word of one."""
+    """Two dies run a program, each behind an IO die of its own; memory refuses a word of one."""
     dut = Package(system=system(2, 2, "all"), direct=True)
     store = encode(Opcode.STORE, rows=1, words=1, address=40)
     program = {8 + n: store >> 32 * n & 0xFFFF_FFFF for n in range(8)}
-    north = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4), refused={160: 3})
-    south = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4))
+    refusing = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4), refused={160: 3})
+    taking = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4))
     bad, good = 1, 2
 
     async def write(ctx: Any, die: int, address: int, value: int) -> None:
@@ -258,11 +261,11 @@ def test_a_refusal_of_memory_ends_the_program_of_one_die_and_no_other() -> None:
             assert await read_register(ctx, dut.host, STATUS) == status
             assert await read_register(ctx, dut.host, ERROR) == error
         assert ctx.get(dut.error)
-        assert (40 in south.words, south.words[40]) == (True, 0)
+        assert (40 in taking.words, taking.words[40]) == (True, 0)
 
-    simulate(
-        dut, bench, background=[north.serve(dut, "io_north_1_m_axi_"), south.serve(dut, "io_south_0_m_axi_")]
-    )
+    ends = [io_die_of(system(2, 2, "all"), row, col) for row, col in ((0, 1), (1, 0))]
+    memories = zip((refusing, taking), ends, strict=True)
+    simulate(dut, bench, background=[memory.serve(dut, f"{end}_m_axi_") for memory, end in memories])
 
 
 def test_sides_without_neighbour_are_no_dead_links() -> None:
