@@ -27,8 +27,9 @@ class ReadBursts(Block):
 
     A read leaves in the cycle in which it comes if no other one waits and the words asked for before have had their
     cycles on the way to the dies. Otherwise it waits, and joins the newest burst of its die if it asks for the word
-    behind it: bursts grow while their words could not have left anyway. The reads of one die stay in order; those of
-    different dies may pass each other.
+    behind it: bursts grow while their words could not have left anyway. Their cycles count from the one in which memory
+    is first asked for them: it may begin to read before it takes the address. The reads of one die stay in order; those
+    of different dies may pass each other.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ class ReadBursts(Block):
         nexts = [Signal.like(bursts[0].address, name=f"next_{n}", reset_less=True) for n in range(count)]
         used = Signal(count)  # the oldest burst is in entry 0, and there is no gap
         pause = Signal(range((1 << LENGTH_BITS) * self._word_cycles))
+        held = Signal()  # what is offered was offered before
         read = self._read(self.i.payload)
         alone = Signal(self._burst)
         oldest = self._burst(self.o.payload)
@@ -83,7 +85,7 @@ class ReadBursts(Block):
             alone.id.eq(read.id),
             alone.address.eq(read.address),
             self.o.payload.eq(Mux(used[0], bursts[0], alone)),
-            self.o.valid.eq((used[0] | self.i.valid) & (pause == 0)),
+            self.o.valid.eq((used[0] | self.i.valid) & (held | (pause == 0))),
             mine.eq(Cat(used[n] & (bursts[n].id == read.id) for n in range(count))),
             newest.eq(Cat(mine[n] & ~mine[n + 1 :].any() for n in range(count))),
             # Within 4 KiB, and a burst has at most 256 words.
@@ -110,7 +112,8 @@ class ReadBursts(Block):
             free.eq(~left & Cat(1, left)[:count]),
         ]
         m.d.sync += used.eq(left | Mux(enters, free, 0))
-        with m.If(self.o.valid & self.o.ready):
+        m.d.sync += held.eq(self.o.valid & ~self.o.ready)
+        with m.If(self.o.valid & ~held):
             m.d.sync += pause.eq((oldest.length + 1) * self._word_cycles - 1)
         with m.Elif(pause != 0):
             m.d.sync += pause.eq(pause - 1)

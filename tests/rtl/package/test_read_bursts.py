@@ -92,3 +92,34 @@ def test_a_read_that_comes_when_no_word_is_due_leaves_at_once() -> None:
 
     simulate(dut, bench)
     assert left == [(0, 1), (3, 2), (9, 3)]
+
+
+@pytest.mark.parametrize("word_cycles", [1, 3])
+def test_memory_that_takes_an_address_with_the_last_word_delays_no_word(word_cycles: int) -> None:
+    """It begins a burst when it is asked, with a word a cycle. So no word is later than the link could carry it."""
+    dut = table(entries=2, word_bytes=32, word_cycles=word_cycles)
+    words = 24
+    begun: list[tuple[int, int]] = []  # cycle and words of each burst
+
+    async def bench(ctx: Any) -> None:
+        asked = beats = 0
+        for cycle in range((words + 1) * word_cycles):
+            ctx.set(dut.i.valid, asked < words)
+            ctx.set(dut.i.payload, read_layout(**WIDTHS).const({"address": asked}).as_bits())
+            valid, length = (
+                ctx.get(dut.o.valid),
+                burst_layout(**WIDTHS).from_bits(ctx.get(dut.o.payload)).length,
+            )
+            if valid and beats == 0:
+                begun.append((cycle, length + 1))
+            ctx.set(dut.o.ready, valid and beats == length)
+            beats = beats + 1 if valid and beats < length else 0
+            asked += asked < words and ctx.get(dut.i.ready)
+            await ctx.tick()
+
+    simulate(dut, bench)
+    before = 0
+    for cycle, count in begun:
+        assert cycle == before * word_cycles
+        before += count
+    assert before == words
