@@ -62,6 +62,8 @@ async def run_programs(dut: Any) -> None:
     dut.memory_reseed.value = 0
     if links is not None:
         await seed_links(dut, links.links, job.seed)
+    if job.link_start:
+        await ClockCycles(dut.clk, job.link_start)
     observer = Observer(dut, job.observed)
     phases = []
     late: list[int | None] = []

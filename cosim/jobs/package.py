@@ -78,6 +78,8 @@ class PackageJob(ProgramJob):
         Words to read back.
     link_job
         Faults of the links, or None if the bench has none.
+    link_start
+        Cycles from the end of the reset until the links run: the host starts no program before.
     """
 
     contents: dict[str, str]
@@ -85,6 +87,7 @@ class PackageJob(ProgramJob):
     phases: list[Phase]
     results: list[Region]
     link_job: LinkJob | None
+    link_start: int
 
     @classmethod
     def decode(cls, fields: dict[str, Any]) -> dict[str, Any]:

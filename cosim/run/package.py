@@ -37,6 +37,7 @@ from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
 from rtl.interface.isa import SEMAPHORES, Opcode
+from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import SIDES
 from rtl.package.package import link_count
 
@@ -157,6 +158,7 @@ class PreparedPackage:
                 phases=self.phases,
                 results=[die.result for die in self.work],
                 link_job=self.link_job,
+                link_start=0 if self.direct else LinkShape.of(self.system).start_cycles,
                 latency=memory.latency_cycles,
                 interval=self.interval,
                 stall=stall_threshold(self.stall),

@@ -59,10 +59,10 @@ class LinkShape:
         )
         if frame.depth & (frame.depth - 1):
             raise ValueError(f"link: depth = {frame.depth}: must be a power of two")
-        least = self.settle_cycles + 2 * self.round_trip_cycles
-        if self.timeout_cycles < least:
+        if self.timeout_cycles < self.start_cycles:
             raise ValueError(
-                f"link.timeout_cycles = {self.timeout_cycles}: must be at least {least}, what the link takes to start"
+                f"link.timeout_cycles = {self.timeout_cycles}: must be at least {self.start_cycles}, "
+                "what the link takes to start"
             )
 
     @classmethod
@@ -167,6 +167,11 @@ class LinkShape:
         there and back and, in either direction, the longest frame at half width and the registers.
         """
         return 2 * (self.flight_cycles + 2 * self.frame.longest_cycles + 4)
+
+    @property
+    def start_cycles(self) -> int:
+        """Most cycles from the end of a reset of both sides until both run, if no frame is bad."""
+        return self.settle_cycles + 2 * self.round_trip_cycles
 
     @property
     def patience_cycles(self) -> int:

@@ -118,6 +118,19 @@ def test_two_hundred_resets(phit_bits: int, flight_cycles: int, flips: float) ->
     run_with_resets(sizes, 200, faults, seed=flight_cycles)
 
 
+@pytest.mark.parametrize(("phit_bits", "flight_cycles"), [(128, 0), (24, 5)])
+def test_both_sides_run_within_the_stated_cycles(phit_bits: int, flight_cycles: int) -> None:
+    """Benches of packages start programs after them."""
+    sizes = shape(phit_bits, flight_cycles)
+    pair = LinkPair(sizes, flight_cycles)
+
+    async def bench(ctx: Any) -> None:
+        await ctx.tick().repeat(sizes.start_cycles)
+        assert all(ctx.get(port.up) for port in pair.ports)
+
+    simulate(pair.module, bench)
+
+
 def test_a_long_reset_does_not_kill_the_link_and_what_was_in_flight_is_reported() -> None:
     sizes = shape(128, 1, timeout_cycles=60)
     pair = LinkPair(sizes, 1)
