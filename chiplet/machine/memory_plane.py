@@ -32,6 +32,7 @@ __all__ = [
     "IoPlace",
     "IoSide",
     "MemoryPlane",
+    "dies_behind",
     "io_links",
     "io_place",
     "io_places",
@@ -81,6 +82,18 @@ def io_links(package: PackageSpec, row: int, col: int, side: IoSide) -> int:
     return {"west": col + 1, "east": package.cols - col, "north": row + 1, "south": package.rows - row}[side]
 
 
+def dies_behind(package: PackageSpec, row: int, col: int) -> dict[IoSide, int]:
+    """Number of dies whose requests come to the die in ``row`` and ``col``, counted from 0, by each of its sides."""
+    behind: dict[IoSide, int] = {}
+    for side in get_args(IoSide):
+        away = _ACROSS[side]
+        ahead = io_links(package, row, col, side) - 1
+        step = {"west": (0, -1), "east": (0, 1), "north": (-1, 0), "south": (1, 0)}[side]
+        line = [(row + n * step[0], col + n * step[1]) for n in range(1, ahead + 1)]
+        behind[side] = sum(io_place(package, *die).side == away for die in line)
+    return behind
+
+
 def io_places(package: PackageSpec) -> list[IoPlace]:
     """IO dies that serve any die: those of the west, east, north, south, on each side in order."""
     sides = get_args(IoSide)
@@ -118,6 +131,9 @@ class _Hops:
     mean: float
     most: int
 
+
+_ACROSS: dict[IoSide, IoSide] = {"west": "east", "east": "west", "north": "south", "south": "north"}
+"""Side at the other end of a line."""
 
 _TURNED: dict[IoSide, IoSide] = {"west": "north", "north": "west", "east": "south", "south": "east"}
 """Side of a mesh whose rows become columns."""

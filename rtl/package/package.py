@@ -16,12 +16,13 @@ from chiplet.machine.specs import NopSpec, PackageSpec, SystemSpec
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
 from rtl.interface.axi import AxiPort
-from rtl.interface.flit import NEIGHBOUR, RouterPort, opposite
+from rtl.interface.flit import NEIGHBOUR, SIDES, RouterPort, opposite
 from rtl.interface.host_port import HostPort
 from rtl.interface.io_dies import io_die_names, io_die_of, router_place
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import COUNTER_BITS, ENGINE_COUNTERS, counter_address
 from rtl.lib.widths import index_bits
+from rtl.network.router_weights import memory_weights
 from rtl.network.side import LinkSide, connect_sides
 from rtl.package.io_die import IoDie
 from rtl.package.package_die import PackageDie, planes
@@ -264,6 +265,8 @@ class Package(Block):
                 )
                 place(m, platform, _die_name(row, col), die)
                 io_row, io_col = router_place(package, io_place(package, row, col))
+                weights = memory_weights(package, row, col)
+                m.d.comb += [die.mem_weights[n].eq(weights[side]) for n, side in enumerate(SIDES)]
                 m.d.comb += [
                     die.row.eq(row + 1),
                     die.col.eq(col + 1),

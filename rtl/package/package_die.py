@@ -21,6 +21,7 @@ from rtl.interface.host_port import HostPort
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.sram import with_latency
 from rtl.network.router import Router
+from rtl.network.router_weights import WEIGHT_BITS
 from rtl.network.side import DieSide, LinkSide, attach
 from rtl.package.memory_plane import MemoryPlanePort
 
@@ -60,6 +61,10 @@ class PackageDie(Block):
     -------
     row, col, io_row, io_col : In(nop.coordinate_bits)
         Place of the die, and of the IO die that serves it, among the routers. Constant.
+    mem_weights : In(WEIGHT_BITS).array(4)
+        Weights of the router in the memory plane, see :func:`rtl.network.router_weights.memory_weights`. Constant.
+        Those in the collective plane are 0: packets of engines stay on their line, so no two inputs meet but the engine
+        and one side, and the engine has no weight.
     nop, mem : Out(LinkSide).array
         Its sides in both planes, in the order of ``planes``.
     host_select : In(1), host : In(HostPort)
@@ -90,6 +95,7 @@ class PackageDie(Block):
                 "col": In(nop.coordinate_bits),
                 "io_row": In(nop.coordinate_bits),
                 "io_col": In(nop.coordinate_bits),
+                "mem_weights": In(WEIGHT_BITS).array(len(SIDES)),
                 **{plane: Out(side).array(len(sides)) for plane, sides in planes.items()},
                 "host_select": In(1),
                 "host": In(HostPort()),
@@ -97,6 +103,9 @@ class PackageDie(Block):
                 "error": Out(1),
             },
             names={
+                "mem_weights": lambda n: f"{side_name('mem', SIDES[n])}_weight",
+            }
+            | {
                 plane: [side_name(plane, side) for side in sides].__getitem__
                 for plane, sides in planes.items()
             },
@@ -167,6 +176,9 @@ class PackageDie(Block):
     def _memory_plane(self, m: Module, platform: object, die: Die) -> Value:
         """Connect the memory port of the die to the memory plane; return whether one of its links is dead."""
         router, sides = self._router(m, platform, "mem")
+        m.d.comb += [
+            inside.eq(weight) for inside, weight in zip(router.weights, self.mem_weights, strict=True)
+        ]
         port = MemoryPlanePort(nop=self._nop, memory=self._memory)
         place(m, platform, "mem_port", port)
         connect(m, die.memory, port.memory)

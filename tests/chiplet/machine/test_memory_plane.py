@@ -12,6 +12,7 @@ import pytest
 
 from chiplet.machine.memory_plane import (
     IoPlace,
+    dies_behind,
     io_links,
     io_place,
     io_places,
@@ -58,6 +59,21 @@ def test_io_dies_on_all_sides_share_the_dies_as_evenly_as_whole_numbers_can() ->
             links = io_links(spec, row, col, side)
             assert links <= -(-(cols if side in ("west", "east") else rows) // 2)
     assert most_dies(PackageSpec(io="all"), Mesh(32, 32)) == 8
+
+
+@pytest.mark.parametrize("io", ["west", "both", "all"])
+def test_dies_behind_a_die_are_those_whose_requests_pass_it(io: str) -> None:
+    steps = {"west": (0, -1), "east": (0, 1), "north": (-1, 0), "south": (1, 0)}
+    for rows, cols in ((1, 1), (1, 6), (5, 1), (3, 4), (6, 5)):
+        spec, places = placed(rows, cols, io)
+        passing: Counter[tuple[int, int, str]] = Counter()
+        for (row, col), place in places.items():
+            down, right = steps[place.side]
+            came_by = next(side for side, step in steps.items() if step == (-down, -right))
+            for n in range(1, io_links(spec, row, col, place.side)):
+                passing[row + n * down, col + n * right, came_by] += 1
+        for row, col in spec.places():
+            assert dies_behind(spec, row, col) == {side: passing[row, col, side] for side in steps}
 
 
 def test_io_dies_on_all_sides_are_never_farther_than_on_one() -> None:

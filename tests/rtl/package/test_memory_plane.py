@@ -19,12 +19,13 @@ from chiplet.machine.memory_plane import (
 from chiplet.machine.specs import LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from nop.topology import Mesh
 from rtl.block import place
-from rtl.interface.flit import NEIGHBOUR, RouterPort, opposite
+from rtl.interface.flit import NEIGHBOUR, SIDES, RouterPort, opposite
 from rtl.interface.io_dies import io_die_names, router_place
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.memory_port import request_layout
 from rtl.network.link import LinkPort
 from rtl.network.router import Router
+from rtl.network.router_weights import memory_weights
 from rtl.package.io_die import IoDie
 from rtl.package.memory_plane import MemoryPlanePort, message_layout
 from tests.rtl.axi_memory import AxiMemory
@@ -45,6 +46,7 @@ class Plane:
         self.finished = Signal()
         self._routers: dict[tuple[int, int], Any] = {}
         done = []
+        self.asked: list[Signal] = []
         for row, col in package.places():
             router, port = Router(nop=nop), MemoryPlanePort(nop=nop, memory=memory)
             place(m, None, f"router_{row}_{col}", router)
@@ -53,6 +55,8 @@ class Plane:
             for block in (router, port):
                 m.d.comb += [block.row.eq(row + 1), block.col.eq(col + 1)]
             m.d.comb += [port.io_row.eq(io_row), port.io_col.eq(io_col)]
+            weights = memory_weights(package, row, col)
+            m.d.comb += [router.weights[n].eq(weights[way]) for n, way in enumerate(SIDES)]
             connect(m, port.o, router.i[RouterPort.LOCAL])
             connect(m, router.o[RouterPort.LOCAL], port.i)
             self._routers[row + 1, col + 1] = router
@@ -87,6 +91,7 @@ class Plane:
         """Requests of consecutive words at full rate; whether all are over."""
         m = self.module
         asked, answered = Signal(16, name=f"asked_{number}"), Signal(16, name=f"answered_{number}")
+        self.asked.append(asked)
         request = Signal(request_layout(self._memory.word_bytes), name=f"request_{number}")
         m.d.comb += [
             request.write.eq(self.write),
@@ -180,6 +185,42 @@ def test_all_dies_at_work_have_the_rate_of_the_description(
     measured = package.dies * 32 * (many - few) / (cycles[1] - cycles[0]) * system.die.clock_hz
     described = memory_plane(system, Mesh(rows, cols), direct=direct)
     assert measured == pytest.approx(described.bytes_per_second(written=float(write)), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("cols", "io"), [(3, "west"), pytest.param(4, "west", marks=pytest.mark.slow), (5, "both")]
+)
+def test_dies_behind_one_io_die_write_alike(cols: int, io: str) -> None:
+    """All dies write at full rate. Without weights the near one of a row has half of the IO die's link."""
+    package = PackageSpec.model_validate({"rows": 1, "cols": cols, "io": io})
+    system = SystemSpec(
+        package=package,
+        nop=NopSpec(flit_bits=64, coordinate_bits=3),
+        memory=MemorySpec(word_bytes=32, latency_cycles=6),
+    )
+    plane = Plane(system, direct=True)
+    written: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(plane.write, 1)
+        ctx.set(plane.words, 1000)
+        await ctx.tick().repeat(150)
+        before = [ctx.get(asked) for asked in plane.asked]
+        await ctx.tick().repeat(300)
+        written.extend(ctx.get(asked) - early for asked, early in zip(plane.asked, before, strict=True))
+
+    memories = [
+        AxiMemory({}, memory=system.memory, latency=6).serve(io_die) for io_die in plane.io_dies.values()
+    ]
+    simulate(plane.module, bench, background=memories)
+    for end in io_places(package):
+        shares = [
+            words
+            for die, words in zip(package.places(), written, strict=True)
+            if io_place(package, *die) == end
+        ]
+        assert max(shares) - min(shares) <= 1, written
+        assert sum(shares) >= 300 // 5 - 1  # of five flits each
 
 
 def test_the_packets_of_the_description_are_those_of_the_hardware() -> None:
