@@ -1,13 +1,12 @@
 """Predicted cycles of one program a die on a package: the timeline of each die, with its engine, on one clock.
 
 Links and the memory plane are queues of words, or of flits that are wider: a word takes as many cycles as it has flits.
-What is left out: flits of different dies that share a link of the memory plane wait no longer than if each had its part
-of it; words of a wide flit behind the first one, which have ports of their own; random stalls.
+Dies of one IO die share its link (:mod:`cosim.predict.io_die`). What is left out: words of a wide flit behind the first
+one, which have ports of their own; random stalls.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,8 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes
-from cosim.predict.ports import MemoryPortTimes, ScratchpadReader, ScratchpadWriter
+from cosim.predict.io_die import IoDieTimes
+from cosim.predict.ports import MemoryPortTimes, PlaneWay, ScratchpadReader, ScratchpadWriter
 from cosim.program.command import Command
 from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.records.links import FaultyLinks
@@ -79,9 +79,19 @@ def predict_package(
     """
     clock, terms = Clock(), DieTerms()
     links: dict[tuple[int, Side], BoundedQueue] = {}
-    sharing = Counter(io_dies)
     hop = 1 if direct else 1 + FaultyLinks.of(system).hop_cycles(system.nop)
     plane = memory_plane(system, Mesh(system.package.rows, system.package.cols), direct=direct)
+    word_cycles = plane.link_cycles(1, 0)
+    shared = {
+        name: IoDieTimes(
+            clock,
+            read_cycles=plane.read_flits / plane.flits_per_cycle,
+            write_cycles=plane.link_cycles(0, 1),
+            word_cycles=word_cycles,
+            interval=interval,
+        )
+        for name in io_dies
+    }
     dies, ways = [], []
     for number, (program, io_die) in enumerate(zip(programs, io_dies, strict=True)):
         row, col = divmod(number, system.package.cols)
@@ -95,8 +105,13 @@ def predict_package(
             ),
             terms,
             interval,
-            word_cycles=plane.link_cycles(1, 0) * sharing[io_die],
-            write_cycles=plane.link_cycles(0, 1) * sharing[io_die],
+            word_cycles=word_cycles,
+            write_cycles=plane.link_cycles(0, 1),
+            way=PlaneWay(
+                io_die=shared[io_die],
+                cycles=links_on_the_way * plane.hop_cycles,
+                buffered=system.nop.buffer_flits / plane.flits_per_cycle,
+            ),
         )
         dies.append(_PackageDie(system, number, program, clock, port, links, hop))
     clock.run()

@@ -11,8 +11,16 @@ from chiplet.machine.queue_depths import COMMAND_READS
 from chiplet.machine.specs import MemorySpec
 from chiplet.machine.terms import DieTerms
 from cosim.predict.clock import Clock, Unit, Waiting
+from cosim.predict.io_die import IoDieTimes
 
-__all__ = ["MemoryPortTimes", "ScratchpadBanks", "ScratchpadReader", "ScratchpadWriter", "bench_memory_port"]
+__all__ = [
+    "MemoryPortTimes",
+    "PlaneWay",
+    "ScratchpadBanks",
+    "ScratchpadReader",
+    "ScratchpadWriter",
+    "bench_memory_port",
+]
 
 
 class ScratchpadReader(IntEnum):
@@ -91,16 +99,34 @@ class _Bank:
     scheduled: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlaneWay:
+    """Way of a die to its memory: the IO die, cycles from one to the other, and cycles of requests that wait on it."""
+
+    io_die: IoDieTimes
+    cycles: float
+    buffered: float
+
+
+@dataclass
+class _Word:
+    """A word that was asked for: by whom, and when it comes, once that is known."""
+
+    name: str
+    time: float = inf
+
+
 class MemoryPortTimes:
     """The memory port: takes a request every ``interval`` cycles, fetch first, load and store in turn.
 
     Words that are read come back in order, to :attr:`fetched` and :attr:`loaded`, at most one in ``word_cycles``. A
-    write occupies the port for ``write_cycles``. With ``places`` words on their way, memory takes no request.
+    write occupies the port for ``write_cycles``. With ``places`` words on their way, memory takes no request. With a
+    ``way`` requests and words wait for those of other dies.
 
     Attributes
     ----------
     last_write
-        When the last write was taken.
+        When the last write was taken, or would have been if no other die were in its way.
     """
 
     def __init__(
@@ -113,17 +139,18 @@ class MemoryPortTimes:
         word_cycles: float = 1,
         write_cycles: float = 1,
         places: float = inf,
+        way: PlaneWay | None = None,
     ) -> None:
         self._clock, self._latency = clock, memory.latency_cycles + terms.round_trip
         self._interval, self._word_cycles, self._write_cycles = interval, word_cycles, write_cycles
-        self._places = places
+        self._places, self._way = places, way
         self._kept = ""  # a request for which memory has no room
         self._free = 0.0
         self._next = 0.0
         self._asking: dict[str, Waiting] = {}
         self._scheduled: float | None = None
         self._load_turn = False
-        self._words: deque[tuple[float, str]] = deque()
+        self._words: deque[_Word] = deque()
         self._for_word: dict[str, Waiting] = {"fetch": [], "load": []}
         self._last_word = -inf
         self.last_write = 0.0
@@ -172,31 +199,46 @@ class MemoryPortTimes:
         if name == "store":
             self._next = now + max(self._interval, self._write_cycles)
             self.last_write = now
+            if self._way is not None:
+                self._way.io_die.write(self._way.cycles, lambda taken: self._written(now, taken))
         else:
-            self._words.append((now + self._latency, name))
-            if len(self._words) == 1:
-                self._show()
+            word = _Word(name)
+            self._words.append(word)
+            if self._way is None:
+                self._comes(word, now + self._latency)
+            else:
+                self._way.io_die.read(self._way.cycles, self._latency, lambda time: self._comes(word, time))
         if self._asking:
             self._choose_at(self._free)
 
+    def _written(self, sent: float, taken: float) -> None:
+        """A write that was sent is taken late: the next request waits for room on the way."""
+        assert self._way is not None
+        self.last_write = max(self.last_write, taken)
+        self._next = max(self._next, self._clock.now + taken - sent - self._way.buffered)
+
+    def _comes(self, word: _Word, time: float) -> None:
+        word.time = time
+        if word is self._words[0]:
+            self._show()
+
     def _show(self) -> None:
         """Wake the unit that the oldest word is for when the word is there."""
-        time, name = self._words[0]
-        self._clock.at(
-            max(time, self._last_word + self._word_cycles), lambda: self._clock.wake(self._for_word[name])
-        )
+        name = self._words[0].name
+        if self._due < inf:
+            self._clock.at(self._due, lambda: self._clock.wake(self._for_word[name]))
 
     def word(self, name: str) -> Unit:
         """Wait until the oldest word is there and is one of ``name``; it stays until :meth:`take_word`."""
-        while not self._words or self._words[0][1] != name or self._due > self._clock.now:
-            if self._words and self._words[0][1] == name:
+        while not self._words or self._words[0].name != name or self._due > self._clock.now:
+            if self._words and self._words[0].name == name and self._due < inf:
                 yield self._due
             else:
                 yield self._for_word[name]
 
     @property
     def _due(self) -> float:
-        return max(self._words[0][0], self._last_word + self._word_cycles)
+        return max(self._words[0].time, self._last_word + self._word_cycles)
 
     def take_word(self) -> None:
         """Take the oldest word in this cycle."""

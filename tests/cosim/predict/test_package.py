@@ -68,6 +68,20 @@ def test_short_programs_on_one_die(flit_bits: int, m: int, k: int, n: int, measu
     assert times.cycles == pytest.approx(measured, abs=1)
 
 
+def test_dies_that_share_an_io_die_wait_for_each_other() -> None:
+    """Measured with Icarus; had each die half of the link at all times, it would be 183 cycles."""
+    system = SystemSpec(
+        die=DieSpec(rows=2, cols=2, dtype="int8"),
+        package=PackageSpec(rows=1, cols=2, io="west"),
+        nop=NopSpec(flit_bits=256),
+    )
+    shape = Shape(m=3, k=5, n=7, form="nn")
+    a, b = random_operands(np.random.default_rng(0), shape, dtype="int8", operands="normal")
+    parts = gemm_parts(system, shape, a, b, algorithm="chain", places=Places())
+    times = predicted(system, parts, [part.work.programs[0] for part in parts])
+    assert times.cycles == pytest.approx(174, abs=4)
+
+
 def test_programs_that_block_are_refused() -> None:
     system, parts = parts_of(1, 2, 8, 8, 8)
     programs = [list(part.work.programs[0]) for part in parts]
