@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
 from math import ceil
@@ -10,7 +10,15 @@ from math import ceil
 from chiplet.machine.specs import NopSpec, SystemSpec
 from chiplet.vectorized.elementwise import larger
 
-__all__ = ["CRC_BITS", "LINK_CYCLES", "LinkFrame", "flit_width", "link_flight_cycles", "link_frame"]
+__all__ = [
+    "CRC_BITS",
+    "FRAME_FLITS",
+    "LINK_CYCLES",
+    "LinkFrame",
+    "flit_width",
+    "link_flight_cycles",
+    "link_frame",
+]
 
 CRC_BITS = 32
 """Bits of a frame's CRC."""
@@ -19,14 +27,12 @@ LINK_CYCLES = 2
 """Cycles from a flit's transfer into one adapter until the other one offers it, for a frame of one phit and wires
 without flight: a register on either side."""
 
-WANTED_GOODPUT = Fraction(9, 10)
-"""Share of the lanes that data bits of flits shall have; see :meth:`LinkFrame.fit`."""
+FRAME_FLITS = 9
+"""Most flits of a frame: the fewest with which the links of both published modules reach a goodput of 0.90, see
+docs/network.md. The number does not follow the lanes, so that more of them never make a link slower."""
 
 _LONGEST_BITS = 16_360
-"""Longest frame without its CRC for which the CRC finds every error of up to 5 bits, see :class:`rtl.lib.crc.Crc`."""
-
-_MOST_FLITS = 64
-"""Most flits of a frame that are tried."""
+"""Longest frame, CRC included, for which the CRC finds every error of up to 5 bits, see :class:`rtl.lib.crc.Crc`."""
 
 _STATE_BITS = 5
 """Bits of a frame's header besides its three numbers: polarity, state, turn, wanted."""
@@ -72,13 +78,13 @@ class LinkFrame:
     flits: int
     depth: int
 
-    @staticmethod
-    def fit(*, data_bits: int, width: int, phit_bits: int, flight_cycles: int) -> LinkFrame:
-        """The shortest frames that reach the wanted goodput, with the smallest buffers that keep the link at full rate.
+    @classmethod
+    def fit(cls, *, data_bits: int, width: int, phit_bits: int, flight_cycles: int) -> LinkFrame:
+        """Frames of the same number of flits on all lanes, with buffers that keep a link at full rate.
 
-        The goodput that is wanted is 0.90. Where no frame reaches it, because of a flit's own header or because a
-        router takes one flit a cycle, it is 0.90 of what a link without frames would have. If that takes more than 64
-        flits, or a frame for which the CRC is too short, it is the highest goodput of the other frames.
+        The number is :data:`FRAME_FLITS`, less for flits so wide that the CRC is too short for such a frame. Where
+        fewer flits leave at a flit a cycle, the most that a router takes, a frame has as few as that.
+        Rate and latency never get worse with more bits in a phit.
         """
         return _fit(data_bits, width, phit_bits, flight_cycles)
 
@@ -181,54 +187,36 @@ class LinkFrame:
         """Flits taken by an adapter, at most, until it knows that the first of them has left the other side's receive
         buffer: both directions run at full rate, and the other side's router takes what it is offered.
         """
-        cycles = self.longest_cycles
-        there = cycles + 1 + self.flight_cycles  # from the start of a frame until its first flit is offered
+        return _round_trip_flits(self.flits, self.flight_cycles)
 
-        def left(cycle: int) -> int:
-            """Flits that have left up to ``cycle``, counted from those of the frame that starts in cycle 0."""
-            frames, beyond = divmod(cycle - there, cycles)
-            return self.flits * frames + min(self.flits, beyond + 1)
 
-        most = 0
-        for phase in range(cycles):  # of the frames that report
-            for index, slot in enumerate(self.slots):
-                now = slot // self.phit_bits
-                reported = (now - there - phase) // cycles * cycles + phase
-                most = max(most, index + 1 - left(reported - 1))
-        return most
+def _round_trip_flits(flits: int, flight_cycles: int) -> int:
+    """What :attr:`LinkFrame.round_trip_flits` says, for frames of ``flits`` cycles, which have the most flits in
+    flight: a frame until it is complete, one until the next frame of the other side begins, one until that is complete,
+    and a flit for each cycle of both flights and of the two registers.
+    """
+    return 3 * flits + 2 + 2 * flight_cycles
 
 
 @cache
 def _fit(data_bits: int, width: int, phit_bits: int, flight_cycles: int) -> LinkFrame:
-    depth = 1
-    # No closed form: deeper buffers need longer numbers in a frame, which may take one phit more.
-    while True:
-        frame = LinkFrame(
+    def of(flits: int) -> LinkFrame:
+        return LinkFrame(
             data_bits=data_bits,
             width=width,
             phit_bits=phit_bits,
             flight_cycles=flight_cycles,
-            flits=1,
-            depth=depth,
+            flits=flits,
+            depth=1 << (_round_trip_flits(flits, flight_cycles) - 1).bit_length(),
         )
-        found = _shortest(frame, Fraction(data_bits, max(width, phit_bits)))
-        if found.round_trip_flits <= depth:
-            return found
-        depth *= 2
 
-
-def _shortest(frame: LinkFrame, limit: Fraction) -> LinkFrame:
-    """The frame that :meth:`LinkFrame.fit` describes; without frames the goodput of its links would be ``limit``."""
-    frames = [frame]
-    while frames[-1].goodput < WANTED_GOODPUT:
-        longer = replace(frame, flits=len(frames) + 1)
-        if longer.flits > _MOST_FLITS or longer.frame_bits > _LONGEST_BITS:
-            break
-        frames.append(longer)
-    wanted = min(WANTED_GOODPUT, max(each.goodput for each in frames))
-    if wanted < WANTED_GOODPUT:
-        wanted = min(wanted, WANTED_GOODPUT * limit)
-    return next(each for each in frames if each.goodput >= wanted)
+    # Where a frame is longer than its flits, a phit is no longer than a frame of one flit. So padding, of the frame
+    # and before its slots, takes no more than that for the frame and for each of its flits.
+    longest = max(
+        1, min(FRAME_FLITS, _LONGEST_BITS // (of(FRAME_FLITS).header_bits + 1 + width + CRC_BITS) - 1)
+    )
+    frames = [of(flits) for flits in range(1, longest + 1)]
+    return next((frame for frame in frames if frame.flits_per_cycle == 1), frames[-1])
 
 
 def link_frame(system: SystemSpec) -> LinkFrame:

@@ -1,4 +1,4 @@
-"""Frames of links: the goodput that is asked for, the shortest frames that reach it, and layouts that never overlap."""
+"""Frames of links: goodput, layouts that never overlap, and that more lanes never make a link slower."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from chiplet.machine.link_frame import CRC_BITS, LinkFrame, flit_width, link_frame
+from chiplet.machine.link_frame import CRC_BITS, FRAME_FLITS, LinkFrame, flit_width, link_frame
 from chiplet.machine.specs import LinkSpec, NopSpec, SystemSpec
 
 
@@ -59,8 +59,40 @@ def test_slots_do_not_overlap_and_a_phit_starts_and_ends_one_at_most(
     assert all(flits <= time for flits, time in enumerate(times))
     assert frame.goodput <= Fraction(data_bits, max(width, phit_bits))
     assert frame.round_trip_flits <= frame.depth
-    assert frame.depth == 1 or frame.depth < 2 * frame.round_trip_flits or frame.flits > 1
+    assert frame.depth < 2 * frame.round_trip_flits
+    assert frame.flits <= FRAME_FLITS
     assert frame.latency_cycles <= frame.stream_latency_cycles
+
+
+@pytest.mark.parametrize("flit_bits", [16, 64, 100, 513, 1024, 4096])
+@pytest.mark.parametrize("flight_cycles", [0, 7])
+def test_wider_phits_never_make_a_link_slower(flit_bits: int, flight_cycles: int) -> None:
+    """Rate, latency of any number of flits, and buffers: each as good as with the phit that is narrower by a bit."""
+    width = flit_width(NopSpec(flit_bits=flit_bits))
+    last: LinkFrame | None = None
+    for phit_bits in range(max(1, width - 200), width + 80):
+        frame = LinkFrame.fit(
+            data_bits=flit_bits, width=width, phit_bits=phit_bits, flight_cycles=flight_cycles
+        )
+        if last is not None:
+            assert frame.flits_per_cycle >= last.flits_per_cycle
+            assert frame.depth <= last.depth
+            for flits in range(1, FRAME_FLITS + 1):
+                assert frame.burst_latency_cycles(flits) <= last.burst_latency_cycles(flits)
+        last = frame
+    assert last is not None
+    assert (last.flits, last.longest_cycles) == (1, 1)
+
+
+@pytest.mark.parametrize("flit_bits", [16, 512, 1024, 2048, 4096])
+def test_no_frame_is_too_long_for_its_crc(flit_bits: int) -> None:
+    width = flit_width(NopSpec(flit_bits=flit_bits, coordinate_bits=8))
+    for phit_bits in (1, 7, 512, width - 1, width, width + 40):
+        for flight_cycles in (0, 1000):
+            frame = LinkFrame.fit(
+                data_bits=flit_bits, width=width, phit_bits=phit_bits, flight_cycles=flight_cycles
+            )
+            assert frame.frame_bits <= 16_360
 
 
 def test_frames_of_one_phit_need_a_flit_of_the_buffer_for_each_cycle_of_the_round_trip() -> None:

@@ -46,6 +46,16 @@ def test_the_rate_is_that_of_the_frames(lanes: int, flit_bits: int) -> None:
     assert rate.wire_bits > 1
 
 
+@pytest.mark.parametrize("flit_bits", [32, 64, 96, 256, 512, 768, 1024])
+@pytest.mark.parametrize("lane_rate", [1e9, 7.3e9, 16e9, 32e9])
+def test_more_lanes_never_make_a_link_slower(flit_bits: int, lane_rate: float) -> None:
+    system = system_of(nop__flit_bits=flit_bits, link__lane_rate=lane_rate)
+    lanes = np.arange(1, 129, dtype=np.float64)
+    rate = link_rate(system.model_copy(update={"link": system.link.model_copy(update={"lanes": lanes})}))
+    assert (np.diff(rate.bytes_per_second) >= -1e-6 * rate.bytes_per_second[1:]).all()
+    assert (np.diff(rate.hop_seconds) <= 0).all()
+
+
 def test_many_machines_at_once_are_those_one_by_one() -> None:
     lanes = [1, 3, 16, 17, 64]
     system = PACKAGE.model_copy(
