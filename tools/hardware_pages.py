@@ -158,7 +158,23 @@ UNIT_ROWS = "\n".join(f"| {unit} | {number} |" for number, unit in enumerate(ERR
 COUNTERS_TEXT = f"""
 A program is started by writing `program_address`, then `commands`, then 1 to `control`. While a program runs, a write
 to `control` does nothing. The pins `done` and `error` show bits 1 and 2 of `status`. `done` goes down with the next
-start. After `error` only a reset helps.
+start. After `error` only a reset helps. The pin `error` of a die with an engine also shows bits 4 to 8.
+
+## Links
+
+A die with an engine has a register for each of its links, with what the die's end of the link says of itself
+([network.md](network.md#links)). A link has failed, which bits 4 to 8 of `status` show, if it is dead, or if one of the
+events is set. Without adapters, and where the die has no neighbour, a register is 0.
+
+| bits | name | meaning |
+|---|---|---|
+| 0 | up | the link runs |
+| 1 | dead | the link has made no progress for `link.timeout_cycles`, and has not started anew since |
+| 2 to 3 | lanes | the lanes it listens to: 0 all, 1 the lower half, 2 the upper half |
+| 4 | timed_out | event: the link has been dead; a write to the register clears it |
+| 5 | restarted | event: the link ran and has ceased to, as the other side was reset, or was dead; a write clears it |
+| 8 to 15 | pending | flits taken since the start and not known to have left the other side's buffer, at most 255 |
+| 16 to 31 | lost | flits pending whenever the link ceased to run, since the reset of this die, at most 65,535 |
 
 ## Errors
 

@@ -15,6 +15,7 @@ from rtl.interface.register_map import (
     COUNTERS,
     ENGINE_COUNTERS,
     ERROR,
+    LINKS,
     MEMORY_LAST,
     POST,
     POST_HIGH,
@@ -30,6 +31,7 @@ __all__ = [
     "failure_of",
     "post_semaphores",
     "read_counters",
+    "read_links",
     "read_register",
     "read_selected",
     "read_words",
@@ -40,7 +42,8 @@ __all__ = [
 ]
 
 DONE = 2
-DEAD_BIT = 4
+FAILED_LINK_BIT = 4
+"""Of the status of a die: a link in the north has failed; then those of the other sides."""
 MOST_COUNTED = 512 * 512
 """What a counter can grow by in a cycle: the multiply-adds of the largest array."""
 
@@ -125,13 +128,19 @@ async def failure_of(dut: Any, most_cycles: int) -> str | None:
     waiting = await read_register(dut, WAITING)
     if error:
         failure = error_text(error & 15, error >> 8 & 31)
-    elif status >> DEAD_BIT:
-        dead = [side for n, side in enumerate(SIDES) if status >> DEAD_BIT + n & 1]
-        failure = f"has a dead link in the {' and '.join(dead)}"
+    elif status >> FAILED_LINK_BIT:
+        places = [*(f"in the {side}" for side in SIDES), "in the memory plane"]
+        failed = [place for n, place in enumerate(places) if status >> FAILED_LINK_BIT + n & 1]
+        failure = f"has a link that failed {' and '.join(failed)}"
     else:
         failure = f"is not done after {most_cycles} cycles"
     units = [name for n, name in enumerate(ERROR_UNITS) if waiting >> n & 1]
     return f"{failure}; waiting for semaphores: {', '.join(units)}" if units else failure
+
+
+async def read_links(dut: Any) -> list[int]:
+    """The registers of the die's links: those of the collective plane by sides, then those of the memory plane."""
+    return await read_registers(dut, range(LINKS, LINKS + 2 * len(SIDES)))
 
 
 async def read_counters(dut: Any, *, engine: bool = False) -> dict[str, int]:

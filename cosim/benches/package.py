@@ -17,11 +17,12 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
 from cosim.benches.faulty_links import cut_links, cycle_now, seed_links
 from cosim.benches.host import (
-    DEAD_BIT,
+    FAILED_LINK_BIT,
     clear,
     failure_of,
     post_semaphores,
     read_counters,
+    read_links,
     read_register,
     read_words,
     release_reset,
@@ -78,7 +79,12 @@ async def run_programs(dut: Any) -> None:
         if links is None
         else {name: getattr(dut, name).value.to_unsigned() for name in ("flips", "stalls")}
     )
-    PackageOutcome(phases=phases, links=LinkOutcome(**faults, late=tuple(late)), results=[]).save(folder)
+    ends = []
+    for die in range(len(job.results)):
+        dut.host_die.value = die
+        ends.append(tuple(await read_links(dut)))
+    found = LinkOutcome(**faults, late=tuple(late), ends=tuple(ends))
+    PackageOutcome(phases=phases, links=found, results=[]).save(folder)
     if late:
         return
 
@@ -157,7 +163,7 @@ async def _found(dut: Any, cuts: Sequence[Cut], died: Sequence[int], bound: int)
         for number, (cut, when) in enumerate(zip(cuts, died, strict=False)):
             if late[number] is None:
                 dut.host_die.value = cut.target
-                if await read_register(dut, STATUS) >> DEAD_BIT + cut.side & 1:
+                if await read_register(dut, STATUS) >> FAILED_LINK_BIT + cut.side & 1:
                     late[number] = cycle_now() - when
     return late
 

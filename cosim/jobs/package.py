@@ -140,11 +140,14 @@ class LinkOutcome:
     late
         Of the links that have died, the first ones of the job's, the cycles from death until a die reported it; None if
         none did.
+    ends
+        The registers of each die's links at the end of the run, as :func:`cosim.benches.host.read_links` reads them.
     """
 
     flips: int = 0
     stalls: int = 0
     late: tuple[int | None, ...] = ()
+    ends: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,8 @@ class PackageOutcome:
     def load(cls, folder: Path, results: int) -> Self:
         """Read the outcome with that number of results from ``folder``."""
         fields: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
-        links = LinkOutcome(**{**fields["links"], "late": tuple(fields["links"]["late"])})
+        ends = tuple(tuple(words) for words in fields["links"]["ends"])
+        links = LinkOutcome(**{**fields["links"], "late": tuple(fields["links"]["late"]), "ends": ends})
         return cls(
             phases=[PhaseOutcome(**phase) for phase in fields["phases"]],
             links=links,

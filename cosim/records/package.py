@@ -9,6 +9,7 @@ from chiplet.machine.specs import Dtype, SystemSpec
 from cosim.program.shape import Form, Operands
 from cosim.records.base import Interval, Record, Request, Seed, Stall, checked
 from cosim.records.collective import CollectiveRecord
+from cosim.records.link_ends import LinkEnds
 from cosim.records.links import FaultyLinks, LinkFaults
 from nop.collectives import Algorithm
 
@@ -24,11 +25,14 @@ class PackageCollectiveRecord(CollectiveRecord):
         Cycles of ``load``, ``collective`` and ``store``, each from the common start to the end of the last program.
     link_faults
         Faults of the links, or None if they had none.
+    link_ends
+        What the dies' ends of the links said at the end of the run, or None without adapters.
     """
 
     io: str
     phase_cycles: dict[str, int]
     link_faults: LinkFaults | None
+    link_ends: LinkEnds | None
 
     @property
     def file_name(self) -> str:
@@ -147,6 +151,8 @@ class PackageGemmRecord(Record):
         Counters of each die in each phase.
     link_faults
         Faults of the links, or None if they had none.
+    link_ends
+        What the dies' ends of the links said at the end of the run, or None without adapters.
     """
 
     request: PackageGemmRequest
@@ -171,4 +177,5 @@ class PackageGemmRecord(Record):
     least_axi_bytes: int
     counters: dict[str, tuple[dict[str, int], ...]]
     link_faults: LinkFaults | None
+    link_ends: LinkEnds | None
     seed: int

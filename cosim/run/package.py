@@ -22,6 +22,7 @@ from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.program.package import DieWork
 from cosim.program.tiling import tile_cycles
 from cosim.records.base import Provenance
+from cosim.records.link_ends import LinkEnds, link_ends
 from cosim.records.links import FaultyLinks, LinkFaults, death_in_words
 from cosim.run.designs import emitted_once
 from cosim.run.simulation import (
@@ -81,12 +82,15 @@ class PackageRun:
         The words that each die's work names as its result.
     link_faults
         Faults of the links, or None if they had none.
+    link_ends
+        What the dies' ends of the links said at the end of the run, or None without adapters.
     provenance
         Where they come from.
     """
 
     phases: dict[str, PhaseOutcome]
     link_faults: LinkFaults | None
+    link_ends: LinkEnds | None
     results: list[ResultWords]
     provenance: Provenance
 
@@ -185,6 +189,7 @@ class PreparedPackage:
             phases=dict(zip(names, outcome.phases, strict=True)),
             results=outcome.results,
             link_faults=None if self.link_job is None else _link_faults(outcome),
+            link_ends=None if self.direct else link_ends(self.system.package, outcome.links.ends),
             provenance=simulated.provenance,
         )
 

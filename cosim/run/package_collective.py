@@ -89,6 +89,7 @@ class PreparedPackageCollective:
             commands=max(len(program) for die in self.programs.work for program in die.programs),
             link_totals=None,
             link_faults=run.link_faults,
+            link_ends=run.link_ends,
             **run.provenance,
         )
 

@@ -124,6 +124,7 @@ class PreparedPackageGemm:
             + 4 * request.m * request.n,
             counters={name: tuple(phase.counters) for name, phase in run.phases.items()},
             link_faults=run.link_faults,
+            link_ends=run.link_ends,
             seed=request.seed,
             **run.provenance,
         )

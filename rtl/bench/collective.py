@@ -88,7 +88,7 @@ class CollectiveNode(Block):
         for n, (side, router) in enumerate(zip(die.sides, self.routers, strict=True)):
             connect(m, side.o, flipped(router.i))
             connect(m, flipped(router.o), side.i)
-            m.d.comb += side.dead.eq(self.dead[n])
+            m.d.comb += side.status.dead.eq(self.dead[n])
         m.d.comb += [
             die.row.eq(self.row),
             die.col.eq(self.col),

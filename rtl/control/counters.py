@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block, port_values
@@ -11,6 +11,7 @@ from rtl.control.error_monitor import COUNT_BITS as ERROR_COUNT_BITS
 from rtl.interface.error_codes import ERROR_UNITS
 from rtl.interface.host_port import HostPort
 from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES
+from rtl.interface.link_status import LINK_STATUS
 from rtl.interface.register_map import (
     COMMANDS,
     CONTROL,
@@ -18,6 +19,7 @@ from rtl.interface.register_map import (
     COUNTERS,
     ENGINE_COUNTERS,
     ERROR,
+    LINKS,
     MEMORY_LAST,
     POST,
     POST_HIGH,
@@ -79,8 +81,10 @@ class Registers(Block):
         The watchdog has seen no progress for as many cycles as software allows.
     post : Out(SEMAPHORES)
         Semaphores that software posts; only with an engine.
-    dead : In(4)
-        Sides whose link is dead; only with an engine.
+    links, memory_links : In(LINK_STATUS).array(4)
+        What the links of the collective plane and of the memory plane say of themselves; only with an engine.
+    link_failed : Out(1)
+        A link is dead, or has timed out or restarted since software wrote to its register.
     {counter} : In
         Amount to add in this cycle; for a time, that the event is now. Those of the sides are arrays.
     """
@@ -90,6 +94,11 @@ class Registers(Block):
         self._counters = [*COUNTERS, *ENGINE_COUNTERS] if engine else list(COUNTERS)
         of_sides = {f"{name}_{side}" for name in SIDE_COUNTERS for side in SIDES}
         plain = [name for name in self._counters if name != "cycles" and name not in of_sides]
+        of_engine = {
+            "post": Out(SEMAPHORES),
+            "links": In(LINK_STATUS).array(len(SIDES)),
+            "memory_links": In(LINK_STATUS).array(len(SIDES)),
+        }
         widths = {**dict.fromkeys(("macs", "padding_k", "padding_n"), macs_bits), **WIDE}
         super().__init__(
             {
@@ -106,11 +115,15 @@ class Registers(Block):
                 "waiting": In(len(ERROR_UNITS)),
                 "memory_last": Out(MEMORY_ADDRESS_BITS, init=(1 << MEMORY_ADDRESS_BITS) - 1),
                 "expired": Out(1),
-                **({"dead": In(4), "post": Out(SEMAPHORES)} if engine else {}),
+                "link_failed": Out(1),
+                **(of_engine if engine else {}),
                 **{name: In(widths.get(name, 1)) for name in plain},
                 **{name: In(1).array(len(SIDES)) for name in SIDE_COUNTERS if engine},
             },
-            names={"host": "", **{name: partial(_of_side, name) for name in SIDE_COUNTERS}},
+            names={
+                "host": "",
+                **{name: partial(_of_side, name) for name in (*SIDE_COUNTERS, "links", "memory_links")},
+            },
         )
 
     @property
@@ -142,6 +155,8 @@ class Registers(Block):
             with m.If(self.host.write & (self.host.address == POST_HIGH)):
                 m.d.comb += self.post[32:].eq(self.host.write_data)
 
+        links, failed = self._elaborate_links(m) if self._engine else ([], [])
+        m.d.comb += self.link_failed.eq(Cat(failed).any())
         seen = {name: Signal(name=f"{name}_seen") for name in values if name in FIRSTS}
         with m.If(self.start):
             m.d.sync += [value.eq(0) for value in (*values.values(), *seen.values())]
@@ -165,8 +180,8 @@ class Registers(Block):
             m.d.sync += self.host.read_data.eq(0)
             with m.Switch(self.host.address):
                 with m.Case(STATUS):
-                    dead = [Const(0, 1), self.dead] if self._engine else []
-                    m.d.sync += self.host.read_data.eq(Cat(self.running, self.done, self.error, *dead))
+                    status = Cat(self.running, self.done, self.error, Const(0, 1), *failed)
+                    m.d.sync += self.host.read_data.eq(status)
                 with m.Case(PROGRAM):
                     m.d.sync += self.host.read_data.eq(self.program_address)
                 with m.Case(COMMANDS):
@@ -187,12 +202,31 @@ class Registers(Block):
                     m.d.sync += self.host.read_data.eq(self.memory_last)
                 with m.Case(WATCHDOG):
                     m.d.sync += self.host.read_data.eq(limit)
+                for number, link in enumerate(links):
+                    with m.Case(LINKS + number):
+                        m.d.sync += self.host.read_data.eq(link)
                 for name, value in values.items():
                     with m.Case(counter_address(name)):
                         m.d.sync += self.host.read_data.eq(value[:32])
                     with m.Case(counter_address(name) + 1):
                         m.d.sync += self.host.read_data.eq(value[32:])
         return m
+
+    def _elaborate_links(self, m: Module) -> tuple[list[Value], list[Value]]:
+        """Keep the events of the links until software writes to their registers; return these, and which have failed:
+        that of each side in the collective plane, and any in the memory plane.
+        """
+        links, failed = [], []
+        for number, link in enumerate((*self.links, *self.memory_links)):
+            events = Cat(link.timed_out, link.restarted)
+            kept = Signal.like(events, name=f"link_events_{number}")
+            cleared = self.host.write & (self.host.address == LINKS + number)
+            m.d.sync += kept.eq(Mux(cleared, 0, kept) | events)
+            shown = Signal(LINK_STATUS, name=f"link_register_{number}")
+            m.d.comb += [shown.eq(link), Cat(shown.timed_out, shown.restarted).eq(kept)]
+            links.append(shown.as_value())
+            failed.append(link.dead | kept.any())
+        return links, [*failed[: len(SIDES)], Cat(failed[len(SIDES) :]).any()]
 
     def _elaborate_watchdog(self, m: Module) -> Signal:
         """Count the cycles without progress, as many as software allows; return how many these are."""

@@ -10,13 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
-from chiplet.machine.specs import (
-    DieSpec,
-    MemorySpec,
-    NopSpec,
-    scratchpad_banks,
-    scratchpad_depth,
-)
+from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_banks, scratchpad_depth
 from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorBuffer
@@ -34,6 +28,7 @@ from rtl.engine.engine import ENGINE_UNITS, Engine
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
 from rtl.interface.flit import SIDES
 from rtl.interface.host_port import HostPort
+from rtl.interface.link_status import LINK_STATUS
 from rtl.interface.memory_port import MemoryPort, MemoryRefusals
 from rtl.interface.register_map import COUNTERS
 from rtl.lib.sram import with_latency
@@ -66,7 +61,7 @@ class Die(Block):
     host : In(HostPort)
         Registers, see :mod:`rtl.control.counters`.
     done, error : Out(1)
-        The program has ended; it met a word that is not a command, or a link is dead.
+        The program has ended; it met a word that is not a command, or a link has failed.
     memory_idle : In(1)
         Only with an engine: all writes that were taken are in memory. The program ends when they are.
     memory_refused : In(MemoryRefusals)
@@ -75,12 +70,14 @@ class Die(Block):
         Only with an engine: place of the die.
     sides : Out(EngineSide).array(4)
         Only with an engine: flits to and from the router on each side, and what the link of the side reports.
+    memory_links : In(LINK_STATUS).array(4)
+        Only with an engine: what the links of the memory plane report.
     """
 
     port_names: ClassVar[Mapping[str, str]] = {
         f"engine_{side.text}_{name}": f"{name}_{side.text}"
         for side in SIDES
-        for name in ("link_replayed", "link_error", "link_dead")
+        for name in ("link_replayed", "link_error", "link_status")
     }
 
     def __init__(
@@ -104,6 +101,7 @@ class Die(Block):
                 "memory_idle": In(1, init=1),
                 "memory_refused": In(MemoryRefusals()),
                 "sides": Out(EngineSide(nop)).array(len(SIDES)),
+                "memory_links": In(LINK_STATUS).array(len(SIDES)),
             }
         super().__init__(
             {
@@ -113,7 +111,11 @@ class Die(Block):
                 "error": Out(1),
                 **engine,
             },
-            names={"memory": "", "sides": lambda n: f"engine_{SIDES[n].text}"},
+            names={
+                "memory": "",
+                "sides": lambda n: f"engine_{SIDES[n].text}",
+                "memory_links": lambda n: f"memory_link_status_{SIDES[n].text}",
+            },
         )
 
     @property
@@ -187,7 +189,7 @@ class Die(Block):
             registers.running.eq(processor.running),
             registers.done.eq(processor.done),
             self.done.eq(processor.done),
-            self.error.eq(registers.error | (registers.dead.any() if engine else 0)),
+            self.error.eq(registers.error | registers.link_failed),
         ]
         all_units = {**units, **(dict(zip(ENGINE_UNITS, engine.units, strict=True)) if engine else {})}
         self._elaborate_errors(m, platform, processor, registers, guard, all_units)
@@ -297,12 +299,13 @@ class Die(Block):
                 registers.flits_received[n].eq(receivers[n].flits),
                 registers.link_replays[n].eq(side.replayed),
                 registers.link_errors[n].eq(side.error),
+                registers.links[n].eq(side.status),
+                registers.memory_links[n].eq(self.memory_links[n]),
             ]
         m.d.comb += [
             engine.row.eq(self.row),
             engine.col.eq(self.col),
             processor.host_post.eq(registers.post),
-            registers.dead.eq(Cat(side.dead for side in self.sides)),
             registers.nop_first.eq(Cat(unit.flits for unit in senders).any()),
             registers.nop_last.eq(Cat(unit.flits for unit in receivers).any()),
             registers.send_stall_semaphore.eq(_sum(unit.stall_semaphore for unit in senders)),

@@ -5,6 +5,7 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.specs import NopSpec
 from rtl.block import Bundle
 from rtl.interface.flit import flit_stream
+from rtl.interface.link_status import LINK_STATUS
 
 __all__ = ["EngineSide"]
 
@@ -16,8 +17,10 @@ class EngineSide(Bundle):
     -------
     i : In(stream), o : Out(stream)
         Flits from and to the router, see :class:`rtl.engine.engine.Engine`.
-    replayed, error, dead : In(1)
-        The link of that side sends a flit again, receives a frame with an error, or is dead.
+    replayed, error : In(1)
+        The link of that side sends a flit again, or receives a frame with an error.
+    status : In(LINK_STATUS)
+        What that link says of itself.
     """
 
     def __init__(self, nop: NopSpec) -> None:
@@ -27,13 +30,13 @@ class EngineSide(Bundle):
                 "o": Out(flit_stream(nop)),
                 "replayed": In(1),
                 "error": In(1),
-                "dead": In(1),
+                "status": In(LINK_STATUS),
             },
             names={
                 "i": "in",
                 "o": "out",
                 "replayed": "link_replayed",
                 "error": "link_error",
-                "dead": "link_dead",
+                "status": "link_status",
             },
         )

@@ -10,6 +10,7 @@ __all__ = [
     "COUNTER_BITS",
     "ENGINE_COUNTERS",
     "ERROR",
+    "LINKS",
     "MEMORY_LAST",
     "POST",
     "POST_HIGH",
@@ -29,7 +30,8 @@ ADDRESS_BITS = 8
 CONTROL = 0x00
 """Write 1: start the program. Semaphores and counters are cleared. Nothing happens while a program runs."""
 STATUS = 0x01
-"""Read: bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 a dead link in the north, east, south, west."""
+"""Read: bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 a link that failed in the north, east, south, west, bit 8
+one of the memory plane that failed: it is dead, or has timed out or restarted since its register was written."""
 PROGRAM = 0x02
 """Memory word of the first command."""
 COMMANDS = 0x03
@@ -46,13 +48,19 @@ MEMORY_LAST = 0x08
 """Last memory word that a program may read or write; all ones after a reset."""
 WATCHDOG = 0x09
 """Cycles without progress after which a program ends with an error; 0: it may wait for ever, as after a reset."""
+LINKS = 0xF0
+"""Links of the collective plane in the north, east, south and west, then those of the memory plane, a register each:
+:data:`rtl.interface.link_status.LINK_STATUS`. A write clears its events. Only on a die with an engine."""
 FIRST_COUNTER = 0x10
+
+SIDES = ("north", "east", "south", "west")
+"""Names of the sides of a die, in the order of their registers and status bits."""
 
 REGISTERS: Mapping[str, tuple[int, str]] = {
     "control": (CONTROL, "write 1 to start the program; semaphores and counters are cleared"),
     "status": (
         STATUS,
-        "bit 0 running, bit 1 done, bit 2 error, bits 4 to 7 dead link in the north, east, south, west",
+        "bit 0 running, 1 done, 2 error, 4 to 7 failed link in the north, east, south, west, 8 in the memory plane",
     ),
     "program_address": (PROGRAM, "memory word of the first command"),
     "commands": (COMMANDS, "number of commands in the program"),
@@ -74,6 +82,17 @@ REGISTERS: Mapping[str, tuple[int, str]] = {
         WATCHDOG,
         "cycles without progress after which the program ends with an error; 0, as after a reset: it waits for ever",
     ),
+    **{
+        f"{name}_{side}": (
+            LINKS + number,
+            f"link of the {plane} plane in the {side}, see below",
+        )
+        for number, (name, plane, side) in enumerate(
+            (name, plane, side)
+            for name, plane in (("link", "collective"), ("memory_link", "memory"))
+            for side in SIDES
+        )
+    },
 }
 """Every register but the counters: its address and its use."""
 
@@ -126,9 +145,6 @@ COUNTERS: Mapping[str, str] = {
     "store_words": "words stored",
 }
 """Every counter, in the order of its registers, and what it counts. Those of a unit that a die lacks stay 0."""
-
-SIDES = ("north", "east", "south", "west")
-"""Names of the sides of a die, in the order of their registers and status bits."""
 
 SIDE_COUNTERS: Mapping[str, str] = {
     "flits_sent": "flits that left the engine by the {}",

@@ -94,8 +94,10 @@ class LinkPort(Block):
     pending : Out
         Flits taken since the link started that are not known to have left the other side's receive buffer; before a
         reset of this side, what the reset will lose.
-    restarted : Out(1), lost : Out(16)
-        The link ceases to run in this cycle; flits that were pending whenever it did, since the reset of this side.
+    restarted, timed_out : Out(1)
+        The link ceases to run in this cycle; it has made no progress for too long, and is dead from the next cycle on.
+    lost : Out(16)
+        Flits that were pending whenever the link ceased to run, since the reset of this side.
     sent, received, replayed, crc_error : Out
         In this cycle a flit was taken from ``i``; so many flits were put into the receive buffer; a flit is sent again;
         a frame was bad. Bad frames before the first good one do not count.
@@ -114,6 +116,7 @@ class LinkPort(Block):
                 "lanes": Out(Lanes),
                 "pending": Out(shape.frame.number_bits),
                 "restarted": Out(1),
+                "timed_out": Out(1),
                 "lost": Out(LOST_BITS),
                 "sent": Out(1),
                 "received": Out(range(shape.frame.flits + 1)),
@@ -247,6 +250,7 @@ class LinkPort(Block):
             late.eq(quiet == shape.timeout_cycles - 1),
             ceases.eq(late | (receiver.good & (said == LinkState.HELLO))),
             self.restarted.eq(self.up & ceases),
+            self.timed_out.eq(late & ~progress),
         ]
         with m.If(receiver.good):
             m.d.sync += met.eq(1)
@@ -262,7 +266,7 @@ class LinkPort(Block):
             m.d.sync += [state.eq(LinkState.HELLO), settle.eq(shape.settle_cycles)]
         with m.Elif(answers):
             m.d.sync += state.eq(LinkState.CONFIRM)
-        with m.If(late & ~progress):
+        with m.If(self.timed_out):
             m.d.sync += self.dead.eq(1)
         lost = Signal(range((1 << LOST_BITS) + shape.depth))
         m.d.comb += lost.eq(self.lost + self.pending + self.sent)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Const, Module, Value
+from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from chiplet.machine.specs import NopSpec
 from rtl.block import Bundle, place
 from rtl.interface.flit import flit_stream
 from rtl.interface.link_shape import LinkShape
+from rtl.interface.link_status import LINK_STATUS, set_link_status
 from rtl.network.link import LinkPort, Wires
 
 __all__ = ["DieSide", "LinkSide", "attach", "connect_sides"]
@@ -54,13 +56,15 @@ class DieSide:
     ----------
     inward, outward
         Streams of the flits that come in, and of those that leave.
-    dead, replayed, error
-        The link is dead; in this cycle it sends a flit again, or receives a bad frame. 0 without an adapter.
+    status
+        What the link says of itself, :data:`rtl.interface.link_status.LINK_STATUS`. 0 without an adapter.
+    replayed, error
+        In this cycle the link sends a flit again, or receives a bad frame. 0 without an adapter.
     """
 
     inward: Any
     outward: Any
-    dead: Value
+    status: data.View
     replayed: Value
     error: Value
 
@@ -70,22 +74,24 @@ def attach(
 ) -> DieSide:
     """Add the logic behind ``side``, the member ``name`` of a block: its link adapter, if ``link`` asks for one."""
     flit = flit_stream(nop)
+    status = Signal(LINK_STATUS, name=f"{name}_status")
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
     if link is None:
         connect(m, flipped(side.rx), flipped(inward))
         connect(m, outward, flipped(side.tx))
         never = Const(0, 1)
-        return DieSide(inward=inward, outward=flipped(outward), dead=never, replayed=never, error=never)
+        return DieSide(inward=inward, outward=flipped(outward), status=status, replayed=never, error=never)
     port = LinkPort(shape=link)
     place(m, platform, f"{name}_link", port)
     connect(m, port.o, flipped(inward))
     connect(m, outward, port.i)
     connect(m, flipped(side.rx), port.rx)
     connect(m, port.tx, flipped(side.tx))
+    set_link_status(m, status, port)
     return DieSide(
         inward=inward,
         outward=flipped(outward),
-        dead=port.dead,
+        status=status,
         replayed=port.replayed,
         error=port.crc_error,
     )

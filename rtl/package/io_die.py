@@ -90,7 +90,7 @@ class IoDie(Block):
         side = attach(m, platform, "mem", self.mem, nop=self._nop, link=self._link)
         self._requests(m, platform, side.inward)
         self._answers(m, platform, side.outward)
-        m.d.comb += self.error.eq(side.dead)
+        m.d.comb += self.error.eq(side.status.dead)
         return m
 
     def _requests(self, m: Module, platform: object, inward: Any) -> None:

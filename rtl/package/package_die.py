@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
@@ -71,7 +69,7 @@ class PackageDie(Block):
         Registers, see :mod:`rtl.control.counters`. They are accessed only with ``host_select``; ``host.read_data`` is 0
         from the cycle after a read of another die on.
     done, error : Out(1)
-        The program has ended and all that it wrote is in memory; it has met an error, or a link is dead.
+        The program has ended and all that it wrote is in memory; it has met an error, or a link has failed.
     """
 
     def __init__(
@@ -133,11 +131,11 @@ class PackageDie(Block):
         )
         place(m, platform, "die", die)
         self._collective_plane(m, platform, die)
-        dead = self._memory_plane(m, platform, die)
+        self._memory_plane(m, platform, die)
         self._host(m, die)
         m.d.comb += [
             self.done.eq(die.done),
-            self.error.eq(die.error | dead),
+            self.error.eq(die.error),
         ]
         return m
 
@@ -155,9 +153,9 @@ class PackageDie(Block):
             sides[port] = side
         return router, sides
 
-    def _dead(self, plane: str, port: RouterPort, side: DieSide) -> Value:
-        """Whether the link to a neighbour is dead; a side without a neighbour never reports a dead link."""
-        return side.dead & self.sides(plane)[port].used
+    def _status(self, plane: str, port: RouterPort, side: DieSide) -> Value:
+        """What the link to a neighbour says of itself; a side without a neighbour says nothing."""
+        return Mux(self.sides(plane)[port].used, side.status.as_value(), 0)
 
     def _collective_plane(self, m: Module, platform: object, die: Die) -> None:
         """Connect the engine of the die to the collective plane. The local port of its router is not used."""
@@ -170,11 +168,11 @@ class PackageDie(Block):
             m.d.comb += [
                 engine.replayed.eq(side.replayed),
                 engine.error.eq(side.error),
-                engine.dead.eq(self._dead("nop", port, side)),
+                engine.status.eq(self._status("nop", port, side)),
             ]
 
-    def _memory_plane(self, m: Module, platform: object, die: Die) -> Value:
-        """Connect the memory port of the die to the memory plane; return whether one of its links is dead."""
+    def _memory_plane(self, m: Module, platform: object, die: Die) -> None:
+        """Connect the memory port of the die to the memory plane."""
         router, sides = self._router(m, platform, "mem")
         m.d.comb += [
             inside.eq(weight) for inside, weight in zip(router.weights, self.mem_weights, strict=True)
@@ -192,7 +190,8 @@ class PackageDie(Block):
             port.io_col.eq(self.io_col),
             die.memory_idle.eq(port.idle),
         ]
-        return reduce(or_, (self._dead("mem", way, side) for way, side in sides.items()))
+        for way, side in sides.items():
+            m.d.comb += die.memory_links[SIDES.index(way)].eq(self._status("mem", way, side))
 
     def _host(self, m: Module, die: Die) -> None:
         shown = Signal()  # the last read was one of this die

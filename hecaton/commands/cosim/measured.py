@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cosim.records.base import Record
+    from cosim.records.link_ends import LinkEnds
     from hecaton.terminal.output import Output
 
 RecordT = TypeVar("RecordT", bound="Record")
@@ -41,3 +42,18 @@ def show_record(
     out.result({**record.model_dump(mode="json"), "record": str(path)}, tables(record, provenance))
     if mismatches:
         raise CheckFailed(f"{mismatches} {compared}")
+
+
+def end_lines(ends: LinkEnds | None) -> dict[str, object]:
+    """Lines about the dies' ends of links of a package, with each that is not healthy; none without adapters."""
+    if ends is None:
+        return {}
+    unhealthy = {
+        f"{end.plane} link of ({end.row}, {end.col}) in the {end.side}": {
+            name: value
+            for name, value in end.model_dump(exclude={"row", "col", "plane", "side"}).items()
+            if value
+        }
+        for end in ends.unhealthy
+    }
+    return {"ends of links": ends.model_dump(exclude={"unhealthy"}), **unhealthy}

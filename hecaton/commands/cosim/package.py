@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.commands.cosim.measured import show_record
+from hecaton.commands.cosim.measured import end_lines, show_record
 from hecaton.terminal.link_options import FaultOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
@@ -115,6 +115,7 @@ def _tables(record: PackageGemmRecord, provenance: Mapping[str, object]) -> Rend
                 "AXI bytes": f"{moved} (operands and result: {record.least_axi_bytes})",
                 **record.axi_bytes,
                 **({} if record.link_faults is None else {"links": record.link_faults.model_dump()}),
+                **end_lines(record.link_ends),
                 **provenance,
             },
             title=f"{record.m}x{record.k}x{record.n} {record.form}, {record.algorithm}, seed {record.seed}",

@@ -48,6 +48,9 @@ def test_flips_and_stalls_cost_cycles_and_no_word() -> None:
     faults = record.link_faults
     assert faults is not None
     assert min(faults.flips, faults.stalls, faults.replayed, faults.crc_errors) > 0
+    ends = record.link_ends
+    assert ends is not None
+    assert (ends.ends, ends.up, ends.dead, ends.lost, ends.pending) == (6 - 1, 6 - 1, 0, 0, 0)
 
 
 def test_two_links_that_die_are_named_with_the_cycles_since_each_death() -> None:

@@ -17,6 +17,7 @@ from rtl.interface.register_map import (
     COUNTERS,
     ENGINE_COUNTERS,
     ERROR,
+    LINKS,
     MEMORY_LAST,
     POST,
     POST_HIGH,
@@ -84,6 +85,31 @@ def test_status(running: int, done: int, error: int) -> None:
         assert await read(ctx, dut, STATUS) == running | done << 1 | error << 2
 
     run(bench)
+
+
+def test_events_of_links_stay_until_their_register_is_written() -> None:
+    dut = Registers(macs_bits=MACS_BITS, engine=True)
+
+    async def bench(ctx: Any) -> None:
+        for number, link in enumerate((*dut.links, *dut.memory_links)):
+            ctx.set(link, {"up": 1, "lanes": 2, "pending": 7, "lost": 5, "restarted": 1})
+            await ctx.tick()
+            ctx.set(link, {"up": 1, "lanes": 2, "pending": 0, "lost": 6})
+            assert ctx.get(dut.link_failed)
+            assert await read(ctx, dut, STATUS) == 1 << 4 + min(number, 4)
+            assert await read(ctx, dut, LINKS + number) == 6 << 16 | 1 << 5 | 2 << 2 | 1
+            ctx.set(link, {"timed_out": 1})
+            await write(ctx, dut, LINKS + number, 0)  # the event comes in the cycle of the write
+            ctx.set(link, {"dead": 1})
+            assert await read(ctx, dut, LINKS + number) == 1 << 4 | 2
+            await write(ctx, dut, LINKS + number, 0)
+            assert ctx.get(dut.link_failed)
+            assert await read(ctx, dut, LINKS + number) == 2
+            ctx.set(link, {})
+            await ctx.tick()
+            assert not ctx.get(dut.link_failed)
+
+    simulate(dut, bench)
 
 
 def test_counters_count_while_a_program_runs_and_clear_at_its_start() -> None:

@@ -186,7 +186,7 @@ def test_a_dead_link_is_dead_within_the_bound(phit_bits: int, traffic: bool, cut
         await ctx.tick().repeat(timeout)
         assert all(ctx.get(port.up) and not ctx.get(port.dead) for port in pair.ports)
         for side in cut:
-            ctx.set(pair.channels[side].cut, 1)
+            ctx.set(pair.stuck[side], (1 << sizes.wires) - 1)
         died: dict[int, int] = {}
         for cycle in range(sizes.dead_cycles + 1):
             for side, port in enumerate(pair.ports):
@@ -200,7 +200,7 @@ def test_a_dead_link_is_dead_within_the_bound(phit_bits: int, traffic: bool, cut
             assert not ctx.get(port.up)
             assert not ctx.get(port.i.ready)
         for side in cut:
-            ctx.set(pair.channels[side].cut, 0)
+            ctx.set(pair.stuck[side], 0)
         await ctx.tick().repeat(timeout)
         assert all(ctx.get(port.up) and not ctx.get(port.dead) for port in pair.ports)
 

@@ -6,22 +6,22 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from amaranth.hdl import ClockDomain, Module
+from amaranth.hdl import ClockDomain, Module, Mux, Signal
 
 from chiplet.cost.area import PLANES, link_sides
 from chiplet.machine.memory_plane import packet_flits
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from rtl.block import place
 from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
-from rtl.interface.flit import RouterPort, flit_layout
+from rtl.interface.flit import SIDES, RouterPort, flit_layout
 from rtl.interface.isa import Opcode, encode
 from rtl.interface.link_shape import LinkShape
-from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS, counter_address
+from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, LINKS, PROGRAM, STATUS, counter_address
 from rtl.network.side import connect_sides
 from rtl.package.io_die import IoDie
-from rtl.package.package_die import PackageDie, planes
+from rtl.package.package_die import PackageDie, planes, side_name
 from tests.rtl.axi_memory import AxiMemory
-from tests.rtl.harness import read_register, signal, simulate, write_register
+from tests.rtl.harness import read_register, simulate, write_register
 
 DIE = DieSpec(rows=1, cols=1, dtype="int8", weight_bytes=256, activation_bytes=256, accumulator_bytes=256)
 MEMORY = MemorySpec(word_bytes=32, outstanding=4)
@@ -137,37 +137,79 @@ def test_a_word_that_memory_refuses_ends_the_program(response: int, code: ErrorC
     simulate(m, bench, background=[subordinate.serve(io_die)])
 
 
-def test_a_dead_link_is_an_error_where_there_is_a_neighbour() -> None:
+def looped(m: Module, sides: dict[str, Any]) -> dict[str, Signal]:
+    """Connect sides to themselves, as if the neighbour said the same; a link dies with its signal."""
+    cuts = {name: Signal(name=f"cut_{name}") for name in sides}
+    for name, side in sides.items():
+        m.d.comb += side.rx.wires.eq(Mux(cuts[name], 0, side.tx.wires))
+    return cuts
+
+
+def test_a_dead_link_is_an_error_where_there_is_a_neighbour_until_software_has_seen_it() -> None:
     dut = package_die(LINK)
-    top = Module()
-    top.domains.sync = domain = ClockDomain()
-    top.submodules.dut = dut
-    sides = ["mem_east", "mem_west", "nop_north", "nop_east", "nop_south", "nop_west"]
+    sides = {
+        side_name(plane, side): member
+        for plane in ("nop", "mem")
+        for side, member in dut.sides(plane).items()
+    }
+    m = Module()
+    m.submodules.dut = dut
+    cuts = looped(m, sides)
+    places = [side_name(plane, side) for plane in ("nop", "mem") for side in SIDES]
 
     async def bench(ctx: Any) -> None:
-        for side in [None, *sides]:
-            for other in sides:
-                ctx.set(signal(dut, f"{other}_used"), other == side)
-            ctx.set(domain.rst, 1)
-            await ctx.tick()
-            ctx.set(domain.rst, 0)
-            for _ in range(LINK.timeout_cycles - 1):
-                await ctx.tick()
-                assert not ctx.get(dut.error)
-            await ctx.tick().repeat(2)
-            assert ctx.get(dut.error) == (side is not None), side
+        ctx.set(dut.host_select, 1)
+        for side in sides.values():
+            ctx.set(side.used, 1)
+        await ctx.tick().repeat(LINK.timeout_cycles)
+        assert not ctx.get(dut.error)
+        for name, side in sides.items():
+            register = LINKS + places.index(name)
+            bit = 4 + min(places.index(name), 4)
+            assert await read(ctx, dut, register) == 1  # up
+            ctx.set(cuts[name], 1)
+            ctx.set(side.used, 0)
+            await ctx.tick().repeat(LINK.timeout_cycles + 3)
+            assert not ctx.get(dut.error)
+            assert await read(ctx, dut, register) == 0
+            ctx.set(cuts[name], 0)
+            await ctx.tick().repeat(LINK.timeout_cycles)
+            ctx.set(side.used, 1)
+            ctx.set(cuts[name], 1)
+            await ctx.tick().repeat(LINK.timeout_cycles + 3)
+            assert ctx.get(dut.error)
+            assert await read(ctx, dut, STATUS) == 1 << bit
+            assert await read(ctx, dut, register) == 0b11_00_1_0  # restarted, timed out, dead
+            ctx.set(cuts[name], 0)
+            await ctx.tick().repeat(LINK.timeout_cycles)
+            # The link runs again. That it was dead stays until the register is written.
+            assert await read(ctx, dut, register) == 0b11_00_0_1
+            assert await read(ctx, dut, STATUS) == 1 << bit
+            await write(ctx, dut, register, 0)
+            assert await read(ctx, dut, register) == 1
+            assert await read(ctx, dut, STATUS) == 0
+            assert not ctx.get(dut.error)
 
-    simulate(top, bench)
+    simulate(m, bench, cycles=20_000)
 
 
 def test_an_io_die_with_a_dead_link_is_an_error() -> None:
     dut = IoDie(nop=NOP, memory=MEMORY, link=LINK)
+    m = Module()
+    m.submodules.dut = dut
+    cuts = looped(m, {"mem": dut.mem})
 
     async def bench(ctx: Any) -> None:
-        await ctx.tick().repeat(LINK.timeout_cycles + 1)
+        await ctx.tick().repeat(LINK.timeout_cycles)
+        assert not ctx.get(dut.error)
+        ctx.set(cuts["mem"], 1)
+        await ctx.tick().repeat(LINK.timeout_cycles + 3)
         assert ctx.get(dut.error)
+        ctx.set(cuts["mem"], 0)
+        await ctx.tick().repeat(LINK.timeout_cycles)
+        assert not ctx.get(dut.error)
 
-    simulate(dut, bench)
+    simulate(m, bench)
 
 
 @pytest.mark.parametrize("io", ["west", "east", "both", "all"])
