@@ -125,7 +125,7 @@ def most_hops(package: PackageSpec, mesh: Mesh) -> Number:
 
 
 @dataclass(frozen=True)
-class _Hops:
+class _Distances:
     """Mean and largest number of links between the dies of a mesh and their IO dies on all sides."""
 
     mean: float
@@ -208,7 +208,7 @@ def _from_end(length: int, place: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _edge_hops(rows: int, cols: int) -> _Hops:
+def _edge_hops(rows: int, cols: int) -> _Distances:
     """Links of the dies of a mesh with IO dies on all sides."""
     if rows < cols:
         return _edge_hops(cols, rows)
@@ -217,7 +217,9 @@ def _edge_hops(rows: int, cols: int) -> _Hops:
     by_row = [(_from_end(cols, place // 2), rounds + (place < rest)) for place in range(cols)]
     by_col = [(_from_end(rows, row), cols - number) for row, number in enumerate(numbers)]
     ways = [(links, dies) for links, dies in by_row + by_col if dies]
-    return _Hops(sum(links * dies for links, dies in ways) / (rows * cols), max(links for links, _ in ways))
+    return _Distances(
+        sum(links * dies for links, dies in ways) / (rows * cols), max(links for links, _ in ways)
+    )
 
 
 def write_request_bits(word_bytes: Number) -> Number:
