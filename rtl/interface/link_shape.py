@@ -177,6 +177,9 @@ class LinkShape:
     def patience_cycles(self) -> int:
         """Cycles of bad frames after which an adapter no longer listens at full width; at half width it is four times
         as many. It is longer than a frame takes to come when the other side's width changes.
+
+        A side finds its good half within 8 times as many cycles: all lanes, the other side all lanes, the lower half,
+        and what frames take in between. A time-out that is shorter may end the link before.
         """
         return 8 * self.frame.longest_cycles + 2 * self.flight_cycles + 16
 

@@ -20,8 +20,8 @@ class LinkReceiver(Block):
 
     Where a frame ends is said twice: by its flags, which its CRC protects, and by the mark on the wires. A frame counts
     only if both agree, and if they did so at the end of the frame before. So a flipped flag or mark does not make a
-    good frame out of a part of one; that takes two of them that agree, and a CRC that fits by chance. Frames that are
-    always one phit need no mark.
+    good frame out of a part of one; that takes a flag and the marks of both halves, one of them at half width, and a
+    CRC that fits by chance. Frames that are always one phit need no mark.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class LinkReceiver(Block):
         m = Module()
         frame = self._shape.frame
         phit, enable, mark = Signal(frame.lane_bits), Signal(), Signal()
-        stray = Signal()  # a mark where no phit ends
+        stray = Signal()  # a mark where no phit ends, or marks that differ
         self._phits(m, phit, enable, mark, stray)
 
         index = Signal(range(max(2, frame.longest_cycles)))
@@ -144,7 +144,7 @@ class LinkReceiver(Block):
             phit.eq(Mux(narrow, Cat(lower, half), lanes)),
             enable.eq(~narrow | second),
             mark.eq(Mux(narrow, half_mark, 1 if whole else self.rx[-2:].all())),
-            stray.eq(narrow & ~second & half_mark),
+            stray.eq(Mux(narrow, ~second & half_mark, 0 if whole else self.rx[-1] ^ self.rx[-2])),
         ]
         m.d.sync += [lower.eq(half), second.eq(narrow & ~second & ~half_mark)]
 

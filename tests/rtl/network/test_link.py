@@ -153,6 +153,30 @@ def test_errors_of_any_weight_are_made_good() -> None:
     simulate(pair.module, noise, source, sink, cycles=5000)
 
 
+@pytest.mark.parametrize("mark", [1, 2])
+def test_a_flip_of_one_mark_is_a_bad_frame_in_any_phit(mark: int) -> None:
+    """So it takes a flag and both marks to cut a frame short, or to join two."""
+    sizes = shape(16, 48, 0)
+    pair = LinkPair(sizes, 0)
+
+    async def bench(ctx: Any) -> None:
+        await pair.set_faults(ctx, Faults())
+        ctx.set(pair.ports[0].i.valid, 1)
+        ctx.set(pair.ports[1].o.ready, 1)
+        await ctx.tick().repeat(100)
+        for _ in range(2 * sizes.frame.longest_cycles):
+            ctx.set(pair.flips[0], 1 << sizes.wires - mark)
+            assert ctx.get(pair.ports[1].crc_error)
+            await ctx.tick()
+            ctx.set(pair.flips[0], 0)
+            # The rest of the frame is not trusted; the next ones are good again.
+            await ctx.tick().repeat(3 * sizes.frame.longest_cycles)
+            assert not ctx.get(pair.ports[1].crc_error)
+            await ctx.tick()
+
+    simulate(pair.module, bench)
+
+
 def test_a_lost_flit_costs_a_round_trip_and_a_bad_frame_without_one_nothing() -> None:
     sizes = shape(84, 1024, 3)
     idle = LinkPair(sizes, 3).exchange((0, 1), Faults(flips=0.2, seed=3), chance=0.01)

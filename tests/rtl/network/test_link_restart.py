@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -207,6 +208,35 @@ def test_a_bad_lane_costs_half_of_the_width_and_no_flit(phit_bits: int, lanes: d
                 assert ctx.get(pair.ports[1 - side].lanes) == Lanes.LOWER
 
     simulate(pair.module, bench, source(0), source(1), sink(0), sink(1), cycles=80 * sizes.patience_cycles)
+
+
+@pytest.mark.parametrize(
+    "lanes",
+    [{0: 2}, {0: 20}, {0: 2, 1: 2}, {0: 2, 1: 20}, {0: 20, 1: 2}, {0: 20, 1: 20}, {1: 23}, {0: 0, 1: 11}],
+)
+def test_a_good_half_is_found_before_a_time_out_of_eight_times_the_patience(lanes: dict[int, int]) -> None:
+    """With longer frames and a time-out that did not cover the search, links died while they looked for it."""
+    patient = shape(24, 1)
+    sizes = replace(patient, timeout_cycles=8 * patient.patience_cycles)
+    pair = LinkPair(sizes, 1)
+
+    async def bench(ctx: Any) -> None:
+        await pair.set_faults(ctx, Faults())
+        for port in pair.ports:
+            ctx.set(port.i.valid, 1)
+            ctx.set(port.o.ready, 1)
+        await ctx.tick().repeat(60 + 3 * len(lanes) + sum(lanes.values()))
+        for side, lane in lanes.items():
+            ctx.set(pair.stuck[side], 1 << lane)
+        for _ in range(16):
+            await ctx.tick().repeat(sizes.patience_cycles)
+            for port in pair.ports:
+                assert ctx.get(port.up)
+                assert not ctx.get(port.dead)
+        assert [ctx.get(port.lost) for port in pair.ports] == [0, 0]
+        assert all(ctx.get(port.lanes) != Lanes.ALL for port in pair.ports)
+
+    simulate(pair.module, bench, cycles=40 * sizes.patience_cycles)
 
 
 def test_two_bad_halves_are_a_dead_link() -> None:
