@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import comb
 
 import numpy as np
+import pytest
 
 from chiplet.machine.link_frame import CRC_BITS, LinkFrame, flit_width
 from chiplet.machine.specs import NopSpec
@@ -71,13 +72,14 @@ def test_every_hidden_error_has_an_even_weight() -> None:
     assert all(int(value).bit_count() % 2 for value in alone)
 
 
+@pytest.mark.slow
 def test_all_errors_of_up_to_five_bits_are_found_in_the_longest_frame() -> None:
     alone = syndromes(LONGEST)
     assert hidden_pairs(alone) == 0
     assert not hides_four(alone)
 
 
-def test_all_errors_of_up_to_five_bits_are_found_in_frames_of_a_phit_each() -> None:
+def test_all_errors_of_up_to_five_bits_are_found_in_frames_of_the_package_preset() -> None:
     alone = syndromes(frame_bits(512, 512))
     assert hidden_pairs(alone) == 0
     assert not hides_four(alone)
