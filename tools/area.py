@@ -1,6 +1,7 @@
 """Counts the transistors of generated dies and routers with Yosys: writes ``chiplet/presets/area.json``.
 
-``python tools/area.py`` takes about a quarter of an hour; needs ``yosys`` on the path. Each block is generated,
+``python tools/area.py`` takes about a quarter of an hour, ``python tools/area.py router`` counts the routers alone and
+leaves the dies as they are; needs ``yosys`` and its ``abc`` on the path. Each block is generated,
 synthesised to static CMOS gates and D flip-flops, and counted at two transistors an inverter, four a NAND or NOR,
 16 a flip-flop, and so on (Yosys's ``stat -tech cmos``). SRAMs are black boxes and not counted. A die's count is
 fitted as constant + rows + columns + rows x columns, and checked on a die that was not fitted.
@@ -74,19 +75,23 @@ def fits() -> Iterator[dict[str, object]]:
         }
 
 
-def main() -> int:
-    """Write the file."""
+def main(arguments: list[str]) -> int:
+    """Write the file; with the argument ``router`` only its entry for routers."""
+    if arguments not in ([], ["router"]):
+        print(f"tools/area.py: {' '.join(arguments)}: must be router or nothing", file=sys.stderr)
+        return 2
     version = subprocess.run(["yosys", "-V"], check=True, capture_output=True, text=True).stdout.split()[1]
     routers = {bits: transistors(Router(nop=NopSpec(flit_bits=bits))) for bits in (64, 256)}
     slope = (routers[256] - routers[64]) / 192
+    before = json.loads(TARGET.read_text(encoding="utf-8"))
     found = {
         "tool": f"Yosys {version}, synth, abc -g cmos, stat -tech cmos",
         "router": {"constant": round(routers[64] - 64 * slope, 2), "per_flit_bit": round(slope, 2)},
-        "dies": list(fits()),
+        "dies": before["dies"] if arguments else list(fits()),
     }
     TARGET.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
