@@ -203,11 +203,15 @@ class LinkPort(Block):
     ) -> None:
         """Put the flits of frames that are good and wanted into the receive buffer, and offer them."""
         number = self._shape.frame.number_bits
-        expected, freed = Signal(number), Signal(number)
+        expected = Signal(number)
+        freed = Signal(number)
         wanted = Signal()
         slot = Signal(number)
-        m.d.comb += slot.eq(expected + receiver.index)
-        write = receiver.write & ~(slot - freed)[number - 1]
+        write = Signal()
+        m.d.comb += [
+            slot.eq(expected + receiver.index),
+            write.eq(receiver.write & ~(slot - freed)[number - 1]),
+        ]
         oldest, oldest_address = self._buffer(m, "receive", receiver.flit, slot[: number - 1], write)
         told = Signal()
         m.d.comb += [

@@ -68,16 +68,20 @@ class LinkReceiver(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         frame = self._shape.frame
-        phit, enable, mark = Signal(frame.lane_bits), Signal(), Signal()
+        phit = Signal(frame.lane_bits)
+        enable = Signal()
+        mark = Signal()
         stray = Signal()  # a mark where no phit ends, or marks that differ
         self._phits(m, phit, enable, mark, stray)
 
         index = Signal(range(max(2, frame.longest_cycles)))
         opened = Signal(init=1)  # all flags so far are set
-        last_known, last = Signal.like(index), Signal.like(index)
+        last_known = Signal.like(index)
+        last = Signal.like(index)
         count_known = Signal.like(self.count)
         closing = Signal()
-        polarity, inverted = Signal(), Signal()
+        polarity = Signal()
+        inverted = Signal()
         word = Signal(frame.lane_bits)
         first = index == 0
         m.d.comb += [
@@ -136,7 +140,9 @@ class LinkReceiver(Block):
         width = frame.lane_bits // 2
         lower = Signal(width)
         half = Signal(width)
-        half_mark, second, narrow = Signal(), Signal(), Signal()
+        half_mark = Signal()
+        second = Signal()
+        narrow = Signal()
         m.d.comb += [
             narrow.eq(self.listen != Lanes.ALL),
             half.eq(Mux(self.listen == Lanes.UPPER, lanes[width:], lanes[:width])),

@@ -172,7 +172,8 @@ class LinkSender(Block):
             m.d.sync += wires.eq(Cat(phit, self.ends) if frame.marks else phit)
             return
         width = frame.lane_bits // 2
-        second, mark = Signal(), Signal()
+        second = Signal()
+        mark = Signal()
         upper = Signal(width)
         m.d.comb += enable.eq(~second)
         m.d.sync += [upper.eq(phit[width:]), mark.eq(self.ends), second.eq(self.half & ~second)]
