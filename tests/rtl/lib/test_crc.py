@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from amaranth.sim import Simulator
 
-from chiplet.machine.link_frame import CRC_BITS
+from chiplet.machine.link_frame import LinkFrame
 from rtl.lib.crc import POLYNOMIAL, RESIDUE, START, Crc
 
 
@@ -53,11 +53,26 @@ def test_a_message_with_its_crc_leaves_the_residue() -> None:
 
 
 def test_a_line_that_is_stuck_is_no_message() -> None:
-    # Wires stuck at 1 look the same to a receiver: it inverts a frame whose first bit is 1.
-    state = after(START, 0, CRC_BITS)
-    for _ in range(17_000):
-        state = after(state, 0, 1)
-        assert state != RESIDUE
+    """Of any length of a frame. 32 bits are a CRC of nothing. 64 bits are fewer than those of a frame of one phit, and
+    longer frames have marks, which are stuck as well.
+    """
+    lengths = []
+    for value in (0, 1):
+        state = START
+        for length in range(1, 17_000):
+            state = after(state, value, 1)
+            if state == RESIDUE:
+                lengths.append(length)
+    assert lengths == [32, 64]
+    narrowest = next(
+        frame
+        for phit_bits in range(1, 100)
+        if (
+            frame := LinkFrame.fit(data_bits=16, width=22, phit_bits=phit_bits, flight_cycles=0)
+        ).longest_cycles
+        == 1
+    )
+    assert narrowest.frame_bits > 64
 
 
 def test_a_width_below_one_is_refused() -> None:
