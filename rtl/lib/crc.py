@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import reduce
+from operator import xor
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from chiplet.machine.link_frame import CRC_BITS
@@ -69,15 +70,17 @@ class Crc(Block):
         # vector, the register stands for its first 32 bits; what lies beyond the vector is not yet shifted out.
         low = min(self._width, CRC_BITS)
         bits = Signal(self._width)
-        masks = [0] * CRC_BITS  # of the bits that each bit of the register is the parity of
+        parts: list[Value] = [self.state[low:]] if low < CRC_BITS else []
         alone = 1
         for place in reversed(range(self._width)):
             alone = _shifted(alone)
-            for number in range(CRC_BITS):
-                masks[number] |= (alone >> number & 1) << place
-        parities = Cat((bits & Const(mask, self._width)).xor() for mask in masks)
+            parts.append(Mux(bits[place], Const(alone, CRC_BITS), 0))
+        while (
+            len(parts) > 1
+        ):  # a tree, not a chain; whole registers, as simulators take parities of picked bits slowly
+            parts = [reduce(xor, parts[n : n + 2]) for n in range(0, len(parts), 2)]
         m.d.comb += [
             bits.eq(Cat(self.i[:low] ^ self.state[:low], self.i[low:])),
-            self.o.eq(parities ^ self.state[low:]),
+            self.o.eq(parts[0]),
         ]
         return m
