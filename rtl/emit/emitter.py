@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal, Value
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib.memory import Memory
@@ -27,6 +26,7 @@ from rtl.emit.conversions import CONVERSIONS, Conversions, Converted
 from rtl.emit.lint_waivers import lint_waivers
 from rtl.emit.output_files import check_output_folder, write_outputs
 from rtl.emit.rtlil import CLOCKING, MARKER, keep_hierarchy, module_names, ports_of, tidy, to_verilog
+from rtl.emit.span_rtlil import convert
 from rtl.rewrite.clocked import clocked
 from rtl.rewrite.tested_versions import check_tested_versions
 
@@ -219,11 +219,10 @@ class Emitter(BlockPlatform):
         # Amaranth takes a module without cells for a black box and leaves it out; the marker keeps it.
         fragment.add_subfragment(Instance(MARKER), MARKER)
         directions = {"input": PortDirection.Input, "output": PortDirection.Output}
-        raw = rtlil.convert(
+        raw = convert(
             fragment,
             name=name,
             ports={port.name: (value, directions[port.direction]) for port, value in values.values()},
-            emit_src=False,
         )
         text = tidy(raw, order=(*CLOCKING, *values), black_box=block.macro)
         if block.observed:
