@@ -15,8 +15,10 @@ CLOCKING = ("clk", "rst")
 MARKER = "hecaton_marker"
 """Cell that keeps a module without logic from being left out; :func:`tidy` removes it."""
 
-# `proc` leaves no `always @*`, which Icarus would not run at time 0.
-_PASSES = "proc; opt_expr; opt_clean -purge"
+# All of `proc` but the passes for clocks and latches, which our processes have not. They leave no `always @*`, which
+# Icarus would not run at time 0.
+_PROCESSES = "proc_clean; proc_rmdead; proc_prune; proc_init; proc_rom; proc_mux; proc_clean; opt_expr -keepdc"
+_PASSES = f"{_PROCESSES}; opt_expr; opt_clean -purge"
 
 _MODULE = re.compile(r"^module \\(\S+)\n.*?^end$", re.MULTILINE | re.DOTALL)
 _WIRE = re.compile(r"^  wire width (\d+) (?:(input|output) \d+ +)?(signed )?\\(\S+)$", re.MULTILINE)
