@@ -25,7 +25,7 @@ from cosim.backends.compiler import compiler, further_flags
 from cosim.backends.log import last_line
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import run_simulator, shared_python
-from cosim.backends.rewrite import idle_evaluation, repeated_bits
+from cosim.backends.rewrite import edge_evaluation, idle_evaluation, repeated_bits
 from rtl.emit.rtlil import keep_hierarchy
 from rtl.emit.yosys import YosysError, run_yosys
 from rtl.processes.child_process import run_child
@@ -84,7 +84,8 @@ class Cxxrtl(Backend):
         # A model finds the libraries where they were when it was linked.
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
         rules = "\n".join(
-            Path(str(module.__file__)).read_text() for module in (idle_evaluation, repeated_bits)
+            Path(str(module.__file__)).read_text()
+            for module in (idle_evaluation, edge_evaluation, repeated_bits)
         )
         made_from = f"{self.name} {self.version()} {_flags()} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]

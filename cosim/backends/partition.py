@@ -11,7 +11,9 @@ SMALL = 6
 """Largest number of operations per instance inside, of a module that only connects others."""
 ALONE = 48
 """Least number of operations inside, of a module with one instance only that keeps its class."""
-MOST_STATEMENTS = 512
+LARGE = 256
+"""Largest number of operations and instances inside, of a module with one instance only that connects others."""
+MOST_STATEMENTS = 128
 """Largest number of statements that the copies of one module may add to a user: more compile slowly."""
 
 _MODULE = re.compile(r"^module \\(\S+)\n.*?^end$", re.MULTILINE | re.DOTALL)
@@ -25,7 +27,8 @@ def kept_modules(text: str) -> list[str]:
     A class for each distinct block compiles in seconds, one for the whole design in minutes; and an instance in which
     nothing has changed is not evaluated. But values are copied across the boundary of a class. So a module is inlined
     if it only connects others (a row of the array, rows of rows) or is tiny (a bank of a buffer), while its copies stay
-    small, and if it has one instance only and is not large.
+    small, and if it has one instance only and is not large. So a die stays apart from the network around it: what
+    happens in one of them does not evaluate the other.
     """
     logic: dict[str, int] = {}
     children: dict[str, Counter[str]] = {}
@@ -52,6 +55,7 @@ def kept_modules(text: str) -> list[str]:
             if instances[name] > 1:
                 inlined = connects and most_copies[name] * (operations + cells) <= MOST_STATEMENTS
             else:  # the top has no instance
+                connects = connects and operations + cells <= LARGE
                 inlined = connects or operations < ALONE or not instances[name]
             if not inlined:
                 kept.add(name)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
+from threading import Event
 
 from rtl.emit.yosys import YosysError, run_yosys
 
@@ -15,9 +16,12 @@ CLOCKING = ("clk", "rst")
 MARKER = "hecaton_marker"
 """Cell that keeps a module without logic from being left out; :func:`tidy` removes it."""
 
-# `proc` leaves no `always @*`, which Icarus would not run at time 0.
-_PASSES = "proc; opt_expr; opt_clean -purge"
+# All of `proc` but the passes for clocks and latches, which our processes have not. They leave no `always @*`, which
+# Icarus would not run at time 0.
+_PROCESSES = "proc_clean; proc_rmdead; proc_prune; proc_init; proc_rom; proc_mux; proc_clean; opt_expr"
+_CLEAN = "opt_clean -purge"
 
+_BLACK_BOX = "attribute \\blackbox 1\n"
 _MODULE = re.compile(r"^module \\(\S+)\n.*?^end$", re.MULTILINE | re.DOTALL)
 _WIRE = re.compile(r"^  wire width (\d+) (?:(input|output) \d+ +)?(signed )?\\(\S+)$", re.MULTILINE)
 _NOISE = re.compile(rf"^  cell (\$meminit_v2|\\{MARKER}) ", re.MULTILINE)
@@ -106,7 +110,7 @@ def _tidy_module(text: str, order: Sequence[str], black_box: bool) -> str:
     names = sorted(ports, key=lambda name: ranks.get(name, len(ranks)))
     wires = [ports[name].format(position) for position, name in enumerate(names, start=1)]
     if black_box:
-        return "\n".join(["attribute \\blackbox 1", head, *wires, "end", ""])
+        return "\n".join([f"{_BLACK_BOX}{head}", *wires, "end", ""])
     lines = [
         line
         for line in "\n".join(kept).splitlines()
@@ -133,26 +137,49 @@ def _legal(text: str, names: Iterable[str]) -> str:
     return _PUBLIC.sub(lambda match: "\\" + new.get(match[1], match[1]), text) if new else text
 
 
-def to_verilog(text: str, *, top: str, narrow: Iterable[str] = ()) -> dict[str, str]:
-    """Verilog of each module in ``text``, the RTLIL of a whole design with the top module ``top``.
+def interface(text: str, module: str) -> str:
+    """``module`` of ``text`` with its ports only, for an instance of it in a text without it."""
+    (body,) = (match[0] for match in _MODULE.finditer(text) if match[1] == module)
+    head = _BLACK_BOX if text.startswith(_BLACK_BOX) else ""
+    ports = [line for line in body.splitlines() if (wire := _WIRE.match(line)) and wire[2]]
+    return "\n".join([f"{head}module \\{module}", *ports, "end", ""])
 
-    In the modules of ``narrow``, operators get only as many bits as their users read.
+
+def to_verilog(
+    text: str, *, what: str, narrow: Iterable[str] = (), cancelled: Event | None = None
+) -> dict[str, str]:
+    """Verilog of each module in ``text``, the RTLIL of a design or of a part of it.
+
+    What modules are beside a module decides names of wires in it, which Yosys makes, but not what it does.
+
+    Parameters
+    ----------
+    text
+        The modules, and interfaces of those that they have instances of (:func:`interface`).
+    what
+        Name of the design, for error messages.
+    narrow
+        In these modules, operators get only as many bits as their users read.
+    cancelled
+        Is set, by another thread, when Yosys is to end.
 
     Raises
     ------
     YosysError
         If the netlist is inconsistent, e.g. an instance has a port that its module does not have, or one of its
         names is a keyword of Verilog.
+    ChildCancelled
+        If ``cancelled`` is set before Yosys ends.
     """
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top {top}\n{_PASSES}\n"
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check\n{_PROCESSES}\n"
     narrowed = " ".join(narrow)
     if narrowed:
-        script += f"wreduce {narrowed}\nopt_clean -purge\n"
-    script += "write_verilog -noattr -noparallelcase\nwrite_verilog -noattr -blackboxes\n"
-    written = run_yosys(script, what=top)
+        script += f"{_CLEAN} {narrowed}\nwreduce {narrowed}\n"
+    script += f"{_CLEAN}\nwrite_verilog -noattr -noparallelcase\nwrite_verilog -noattr -blackboxes\n"
+    written = run_yosys(script, what=what, cancelled=cancelled)
     escaped = _ESCAPED.search(written)
     if escaped:
-        raise YosysError(f"{top}: the name {escaped[0][1:]} is a keyword of Verilog: must be none")
+        raise YosysError(f"{what}: the name {escaped[0][1:]} is a keyword of Verilog: must be none")
     return {match[1]: _with_ports(_SHORT.sub("", match[0])) for match in _VERILOG_MODULE.finditer(written)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 
 from rtl.processes.child_process import python_module, run_child
 from rtl.processes.temporary import temporary_folder
@@ -16,7 +17,7 @@ class YosysError(Exception):
     """Yosys refused a netlist."""
 
 
-def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
+def run_yosys(script: str, *, what: str, folder: Path | None = None, cancelled: Event | None = None) -> str:
     """Run a Yosys script and return what it prints.
 
     Parameters
@@ -27,6 +28,8 @@ def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
         Name of the design, for error messages.
     folder
         Current folder of Yosys; a temporary folder by default.
+    cancelled
+        Is set, by another thread, when Yosys is to end.
 
     Raises
     ------
@@ -34,6 +37,8 @@ def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
         If Yosys ends with an error.
     OSError
         If it cannot be started.
+    ChildCancelled
+        If ``cancelled`` is set before it ends.
     """
     with nullcontext() if _has_cache() else temporary_folder() as cache:
         done = run_child(
@@ -41,6 +46,7 @@ def run_yosys(script: str, *, what: str, folder: Path | None = None) -> str:
             text=script,
             folder=folder,
             variables={} if cache is None else {"XDG_CACHE_HOME": str(cache)},
+            cancelled=cancelled,
         )
     if done.code:
         raise YosysError(f"{what}: {done.errors.strip() or f'Yosys ended with code {done.code}'}")

@@ -6,6 +6,7 @@ and everything that the child started. If this process is killed, its guard does
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
@@ -17,19 +18,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO
 
 from rtl.processes.environment import child_environment
 from rtl.processes.guard import VARIABLE
 from rtl.processes.guarded import child_ended, child_started, child_starts
 
-__all__ = ["ChildTimeout", "EndedChild", "python_module", "run_child"]
+__all__ = ["ChildCancelled", "ChildTimeout", "EndedChild", "python_module", "run_child"]
 
 POLL_SECONDS = 0.01
 
 
 class ChildTimeout(Exception):
     """A child took longer than it may, and was ended."""
+
+
+class ChildCancelled(Exception):
+    """A child was ended because nobody waits for it any more."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def run_child(
     log: Path | None = None,
     variables: Mapping[str, str] | None = None,
     seconds: float | None = None,
+    cancelled: Event | None = None,
 ) -> EndedChild:
     """Run a program to its end.
 
@@ -81,6 +88,8 @@ def run_child(
         Additions to its environment, which is that of :func:`rtl.processes.environment.child_environment`.
     seconds
         Longest time that it may take.
+    cancelled
+        Is set, by another thread, when the child is to end.
 
     Raises
     ------
@@ -88,6 +97,8 @@ def run_child(
         If the program cannot be started.
     ChildTimeout
         If it takes longer than ``seconds``.
+    ChildCancelled
+        If ``cancelled`` is set before it ends.
     """
     token = f"{os.getpid()}-{secrets.token_hex(8)}"
     with ExitStack() as stack:
@@ -113,7 +124,7 @@ def run_child(
             raise
         try:
             child_started(token, process.pid)
-            _wait(process.pid, seconds)
+            _wait(process.pid, seconds, cancelled)
         finally:
             # The leader is not reaped yet, so the number of the group is still its own.
             with suppress(ProcessLookupError, PermissionError):
@@ -135,15 +146,17 @@ def _content(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _wait(pid: int, seconds: float | None) -> None:
+def _wait(pid: int, seconds: float | None, cancelled: Event | None) -> None:
     """Wait until a child has ended, without reaping it."""
     options = os.WEXITED | os.WNOWAIT
     with suppress(ChildProcessError):  # where children are reaped by the system
-        if seconds is None:
+        if seconds is None and cancelled is None:
             os.waitid(os.P_PID, pid, options)
             return
-        deadline = time.monotonic() + seconds
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
         while os.waitid(os.P_PID, pid, options | os.WNOHANG) is None:
+            if cancelled is not None and cancelled.is_set():
+                raise ChildCancelled("cancelled")
             if time.monotonic() > deadline:
                 raise ChildTimeout(f"no end within {seconds} s")
             time.sleep(POLL_SECONDS)

@@ -1,10 +1,11 @@
-"""Evaluating a CXXRTL model: a module in which nothing has changed is skipped."""
+"""Evaluating a CXXRTL model: a module in which nothing has changed is skipped, and an edge only loads registers."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+from cosim.backends.rewrite.edge_evaluation import does_nothing, split_at_edge
 from rtl.rewrite.tested_versions import check_tested_versions
 
 __all__ = ["skip_unchanged"]
@@ -18,9 +19,6 @@ _WIRE = re.compile(r"\bwire<\d+> (\w+);\n")
 _DRIVE = re.compile(r"^\t(cell_\w+)\.(?!p_clk )(\w+) = (.*);\n", re.MULTILINE)
 
 _EDGE = re.compile(r"^\tif \(posedge_p_clk\) \{\n.*?^\t\}\n", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"^\t//[^\n]*\n", re.MULTILINE)
-_LOCAL = re.compile(r"^\tvalue<\d+> (\w+);\n", re.MULTILINE)
-_ASSIGNMENT = re.compile(r"^\t(\w+)(?:\.slice<[\d,]+>\(\))? = [^\n]*;\n", re.MULTILINE)
 _NEXT = re.compile(r"(?<![\w.])(\w+)\.next\b")
 _READ = re.compile(r"(?<![\w.])((?:(cell_\w+)\.)?(\w+))\.curr\b")
 _COMMIT = re.compile(r"^\t\tif \((\w+)\.commit\(observer\)\) changed = true;\n", re.MULTILINE)
@@ -47,6 +45,7 @@ void drive(ModuleT &module, value<Bits> &input, const typename exactly<value<Bit
 }
 
 """
+_AT_EDGE = "\tconst bool posedge_p_clk = true;\n"
 _MARK = "unsettled = restless = true;\n"
 
 
@@ -58,6 +57,10 @@ def skip_unchanged(source: str) -> str:
     (it is unsettled), and since its last evaluation at a rising edge (it is restless). At an edge an instance that is
     not restless would load what its registers have; otherwise one that is not unsettled would compute the outputs that
     it has. Neither is evaluated, nor are its values committed.
+
+    An edge comes only when everything is settled: a model whose inputs change together with the clock settles first. So
+    an evaluation at an edge loads registers and memories, and an evaluation between edges computes the rest
+    (:mod:`cosim.backends.rewrite.edge_evaluation`).
 
     An output that is no register is read as soon as it is computed. CXXRTL lets its readers wait for the next
     evaluation of the whole model.
@@ -90,9 +93,17 @@ def skip_unchanged(source: str) -> str:
         name, body = match.groups()
         body = body.replace("\tbool posedge_p_clk = this->posedge_p_clk();\n", "", 1)
         text = _direct_reads(classes[name], body, direct, direct[name])
-        head = _edge(classes[name]) if name == top else ""
-        head += _early_return(classes[name], only_registers=_only_registers(body))
-        return f"bool {name}::eval(performer *performer) {{\n{head}{text}}}\n"
+        at_edge, settling = split_at_edge(text)
+        only_registers = does_nothing(settling)
+        head = _edge(classes[name], settles=not only_registers) if name == top else ""
+        head += _early_return(classes[name], only_registers=only_registers)
+        if not classes[name].rests:
+            return f"bool {name}::eval(performer *performer) {{\n{head}{text}}}\n"
+        head += "\tif (posedge_p_clk)\n\t\treturn load(performer);\n"
+        return (
+            f"bool {name}::load(performer *performer) {{\n{_AT_EDGE}{''.join(at_edge)}}}\n\n"
+            f"bool {name}::eval(performer *performer) {{\n{head}{''.join(settling)}}}\n"
+        )
 
     source = _EVAL.sub(evaluation, _CLASS.sub(declaration, source))
     source = _RESET.sub(lambda match: f"{match[0]}\t{_MARK}", source)
@@ -107,6 +118,14 @@ class _Class:
     wires: set[str]
     instances: dict[str, str]
     memories: bool
+
+    @property
+    def rests(self) -> bool:
+        """Whether it need not be evaluated at an edge if nothing has changed.
+
+        Without a reset there is no moment at which a memory that was written from outside has to be looked at.
+        """
+        return not self.memories or ("value<1>", "p_rst") in self.inputs
 
     @classmethod
     def of(cls, match: re.Match[str]) -> _Class:
@@ -166,27 +185,31 @@ def _declaration(match: re.Match[str], direct: set[str], inputs: list[tuple[str,
     )
     marks = "\tbool unsettled = true, restless = true, evaluated = false;\n"
     last = "".join(f"\t{of} last_{wire};\n" for of, wire in inputs)
+    marks += "\tbool load(performer *performer);\n"
     return f"struct {name} : public module {{\n{marks}{last}{members}}}; // struct {name}\n"
 
 
-def _edge(top: _Class) -> str:
-    """What the ``eval`` of the top begins with: is this an edge, has another input changed."""
+def _edge(top: _Class, *, settles: bool) -> str:
+    """What the ``eval`` of the top begins with: is this an edge, has another input changed. If so, it settles first."""
     lines = [
-        "\trising_edge = p_clk.slice<0>().val() && !last_p_clk.slice<0>().val();\n\tlast_p_clk = p_clk;\n"
+        "\tconst bool edge = p_clk.slice<0>().val() && !last_p_clk.slice<0>().val();\n\tlast_p_clk = p_clk;\n"
     ]
     lines += [
         f"\tif (last_{wire} != {wire}) {{\n\t\tlast_{wire} = {wire};\n\t\t{_MARK}\t}}\n"
         for _, wire in top.inputs
         if wire != "p_clk"
     ]
-    return "".join(lines)
+    if settles:
+        lines.append(
+            "\trising_edge = false;\n\twhile (edge && unsettled) {\n\t\teval(performer);\n\t\tcommit();\n\t}\n"
+        )
+    return "".join(lines) + "\trising_edge = edge;\n"
 
 
 def _early_return(of: _Class, *, only_registers: bool) -> str:
     """What an ``eval`` begins with: a return if nothing can change."""
     settled = "true" if only_registers else "!unsettled"
-    # Without a reset there is no moment at which a memory that was written from outside has to be looked at.
-    at_rest = "!restless" if not of.memories or ("value<1>", "p_rst") in of.inputs else "false"
+    at_rest = "!restless" if of.rests else "false"
     return (
         "\tconst bool posedge_p_clk = rising_edge;\n"
         f"\tif (posedge_p_clk ? {at_rest} : {settled})\n"
@@ -196,14 +219,3 @@ def _early_return(of: _Class, *, only_registers: bool) -> str:
         "\t\trestless = false;\n"
         "\tevaluated = true;\n"
     )
-
-
-def _only_registers(body: str) -> bool:
-    """Whether an ``eval`` has only local values and a block for the edge: between edges it has nothing to do."""
-    logic = _COMMENT.sub("", _EDGE.sub("", body))
-    head, end = "\tbool converged = true;\n", "\treturn converged;\n"
-    if not (logic.startswith(head) and logic.endswith(end)):
-        return False
-    local = set(_LOCAL.findall(logic))
-    statements = _LOCAL.sub("", logic[len(head) : -len(end)])
-    return not _ASSIGNMENT.sub("", statements) and set(_ASSIGNMENT.findall(statements)) <= local

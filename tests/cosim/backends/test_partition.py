@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.backends.partition import ALONE, MOST_STATEMENTS, SMALL, kept_modules
+from cosim.backends.partition import ALONE, LARGE, MOST_STATEMENTS, SMALL, kept_modules
 from cosim.run.die import emit_bench
 
 
@@ -36,6 +36,12 @@ def test_what_has_one_instance_is_kept_if_it_is_large(operations: int, kept: lis
 def test_a_large_block_with_one_instance_that_only_connects_is_dissolved() -> None:
     design = {"pe": (70, {}), "rows": (ALONE, {"pe": ALONE}), "top": (0, {"rows": 1})}
     assert kept_modules(netlist(design)) == ["pe"]
+
+
+@pytest.mark.parametrize(("operations", "kept"), [(LARGE - ALONE, []), (LARGE - ALONE + 1, ["die"])])
+def test_what_connects_very_much_is_kept(operations: int, kept: list[str]) -> None:
+    design = {"unit": (70, {}), "die": (operations, {"unit": ALONE}), "top": (0, {"die": 1})}
+    assert kept_modules(netlist(design)) == ["unit", *kept]
 
 
 def test_two_users_with_an_instance_each_make_two() -> None:

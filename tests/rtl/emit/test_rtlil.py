@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtl.emit.rtlil import (
+    interface,
     keep_hierarchy,
     kept_hierarchy,
     module_names,
@@ -115,7 +116,7 @@ def test_tidy_of_a_black_box_leaves_its_ports() -> None:
 
 
 def test_verilog_of_each_module() -> None:
-    verilog = to_verilog(tidy(RAW, order=("clk", "i", "o"), black_box=False), top="thing")
+    verilog = to_verilog(tidy(RAW, order=("clk", "i", "o"), black_box=False), what="thing")
     assert sorted(verilog) == ["thing", "thing__inner"]
     assert verilog["thing"].startswith(
         "module thing (\n  input wire clk,\n  input wire [5:0] i,\n  output wire [3:0] o\n);\n"
@@ -126,13 +127,13 @@ def test_verilog_of_each_module() -> None:
 def test_an_inconsistent_netlist_is_refused() -> None:
     text = tidy(RAW.replace(r"connect \q \o", r"connect \missing \o"), order=(), black_box=False)
     with pytest.raises(YosysError, match=r"^thing: .*missing"):
-        to_verilog(text, top="thing")
+        to_verilog(text, what="thing")
 
 
 def test_any_number_of_ports() -> None:
     for ports in (0, 1, 60):
         wires = "\n".join(f"  wire width 1 input {port + 1} \\port_{port}" for port in range(ports))
-        text = to_verilog(f"module \\many\n{wires}\nend\n", top="many")["many"]
+        text = to_verilog(f"module \\many\n{wires}\nend\n", what="many")["many"]
         assert text.count("input wire port_") == ports
         assert text.count("port_") == ports
 
@@ -158,3 +159,15 @@ def test_keep_hierarchy_marks_whole_names() -> None:
     assert marked == "attribute \\keep_hierarchy 1\n" + TWO_LEVELS
     assert keep_hierarchy(TWO_LEVELS) == TWO_LEVELS
     assert (kept_hierarchy(marked), kept_hierarchy(TWO_LEVELS)) == (["leaf"], [])
+
+
+def test_an_interface_has_the_ports_only() -> None:
+    text = tidy(RAW, order=("clk", "i", "o"), black_box=False)
+    ports = [
+        r"  wire width 1 input 1 \clk",
+        r"  wire width 6 input 2 \i",
+        r"  wire width 4 output 3 signed \o",
+    ]
+    assert interface(text, "thing").splitlines() == [r"module \thing", *ports, "end"]
+    macro = tidy(RAW, order=("clk", "i", "o"), black_box=True)
+    assert interface(macro, "thing").splitlines() == macro.splitlines()

@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Timer
 
 import pytest
 
-from rtl.processes.child_process import ChildTimeout, EndedChild, python_module, run_child
+from rtl.processes.child_process import ChildCancelled, ChildTimeout, EndedChild, python_module, run_child
 from tests.processes import ROOT, wait_until, with_variable
 
 TWO_SLEEPS = ["sh", "-c", "sleep 600 & sleep 600"]
@@ -66,6 +67,18 @@ def test_a_child_that_takes_too_long_is_ended_with_its_own_children(monkeypatch:
     with pytest.raises(ChildTimeout, match=r"^no end within 0\.2 s$"):
         run_child(TWO_SLEEPS, seconds=0.2)
     wait_until(lambda: not with_variable("HECATON_TEST", f"timeout {os.getpid()}", besides=os.getpid()))
+
+
+def test_a_child_that_is_cancelled_is_ended_with_its_own_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HECATON_TEST", f"cancelled {os.getpid()}")
+    cancelled = Event()
+    timer = Timer(0.1, cancelled.set)
+    timer.start()
+    with pytest.raises(ChildCancelled):
+        run_child(TWO_SLEEPS, cancelled=cancelled)
+    timer.join()
+    wait_until(lambda: not with_variable("HECATON_TEST", f"cancelled {os.getpid()}", besides=os.getpid()))
+    assert run_child(["cat"], text="ended", cancelled=Event()).output == "ended"
 
 
 def test_what_a_child_leaves_running_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

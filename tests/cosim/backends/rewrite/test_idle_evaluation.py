@@ -78,10 +78,12 @@ def model(inner: str = INNER_LOGIC, top: str = TOP_LOGIC, inner_class: str = INN
     return "namespace cxxrtl_design {\n\n" + inner_class + logic
 
 
-def evaluation(source: str, name: str) -> str:
-    """The body of an ``eval``."""
+def evaluation(source: str, name: str, function: str = "eval") -> str:
+    """The body of an ``eval``, or of the ``load`` that it calls at an edge."""
     found = re.search(
-        rf"^bool {name}::eval\(performer \*performer\) \{{\n(.*?)^\}}\n", source, re.MULTILINE | re.DOTALL
+        rf"^bool {name}::{function}\(performer \*performer\) \{{\n(.*?)^\}}\n",
+        source,
+        re.MULTILINE | re.DOTALL,
     )
     assert found is not None
     return found[1]
@@ -130,6 +132,26 @@ def test_an_output_that_is_read_before_its_instance_is_evaluated_waits() -> None
     assert "\t\tif (p_now.commit(observer)) changed = true;\n" in text
 
 
+def test_an_edge_only_loads() -> None:
+    text = skip_unchanged(model())
+    assert "\tif (posedge_p_clk)\n\t\treturn load(performer);\n" in evaluation(text, "p_inner")
+    assert "p_o.next" not in evaluation(text, "p_inner")
+    load = evaluation(text, "p_inner", "load")
+    assert "\t\tp_o.next = add_uu<4>(p_o.curr, p_now.next);\n" in load
+    assert "p_early.next =" not in load
+    assert text.count("\tbool load(performer *performer);\n") == 2
+
+
+def test_inputs_that_change_with_the_clock_settle_before_the_edge() -> None:
+    text = skip_unchanged(model())
+    body = evaluation(text, "p_top")
+    settle = (
+        "\trising_edge = false;\n\twhile (edge && unsettled) {\n\t\teval(performer);\n\t\tcommit();\n\t}\n"
+    )
+    assert body.index("last_p_host != p_host") < body.index(settle) < body.index("\trising_edge = edge;\n")
+    assert "while" not in evaluation(text, "p_inner")
+
+
 def test_a_reset_of_the_model_wakes() -> None:
     assert "void p_inner::reset() {\n\tunsettled = restless = true;\n" in skip_unchanged(model())
 
@@ -165,6 +187,8 @@ def test_a_memory_that_may_be_written_from_outside_rests_only_if_it_has_a_reset(
         inner = inner.replace("\t/*input*/ value<1> p_rst;\n", "")
     text = skip_unchanged(model(inner_class=inner))
     assert f"\tif (posedge_p_clk ? {rest} : !unsettled)\n" in evaluation(text, "p_inner")
+    # What is read from it is computed at every edge, too.
+    assert ("load(performer)" in evaluation(text, "p_inner")) == reset
 
 
 @pytest.mark.parametrize(
@@ -191,3 +215,5 @@ def test_the_instances_of_a_built_model_rest() -> None:
     assert text.count("\t\treturn true;\n") == len(
         re.findall(r"^struct \w+ : public module", text, re.MULTILINE)
     )
+    assert "drive(" not in evaluation(text, "p_command__processor__32__4", "load")
+    assert "drive(" in text
