@@ -23,8 +23,8 @@ class RouterOutput(Block):
 
     With weights an input has as many packets in a round as its weight says: a packet costs its input a credit, inputs
     without credit are passed over, and a round ends when no input that has a flit has credit: all get their weights
-    anew. An output is never idle while an input has a flit for it. A weight of 0 counts as 1: nobody waits for ever, and
-    if all weights are 0, inputs take turns.
+    anew. An output is never idle while an input has a flit for it. A weight of 0 counts as 1: nobody waits for ever,
+    and if all weights are 0, inputs take turns.
 
     The engine, where there is one, takes turns with all the others, packet by packet, and has no weight.
 
