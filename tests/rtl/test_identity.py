@@ -29,6 +29,7 @@ from rtl.bench.traffic_mesh import TrafficMesh
 from rtl.block import Block, BlockPlatform, place
 from rtl.die.die import Die
 from rtl.emit.emitter import emit
+from rtl.engine.read_lane import ReadLane
 from rtl.interface.link_shape import LinkShape
 
 
@@ -61,6 +62,7 @@ def parameters() -> dict[type[Block], dict[str, Any]]:
         PackageBench(system=machine, memory_depth=64),
         AxiBenchMemory(nop=machine.nop, memory=machine.memory, depth=64),
         DieBench(**parts, memory_depth=64),
+        ReadLane(depth=64, word_bytes=32, ahead=4, sram_latency=1),  # of flits wider than a word
     ]
     recorder = Recorder()
     for top in tops:

@@ -51,7 +51,7 @@ def _json_object() -> JsonObject:
             "--rate or --sweep": (TrafficOffer,),
             "--rate": (TrafficRate, TrafficCounts),
             "--sweep": (TrafficSweep,),
-            "--trace": (TracedTraffic, TrafficCounts),
+            "--packets": (TracedTraffic, TrafficCounts),
             "--links": (TrafficLink,),
             "--links, without --sweep": (CountedLinks,),
             "--flips or --stalls, without --sweep": (CostOfFaults,),
@@ -65,7 +65,7 @@ def _json_object() -> JsonObject:
         "hecaton cosim traffic --mesh 4x4 --rate 0.3 --cycles 5000",
         "hecaton cosim traffic --mesh 4x4 --rate 1 --pattern transpose --packet-flits 8 --sim cxxrtl",
         "hecaton cosim traffic --mesh 1x8 --rate 1 --pattern hotspot --hotspot 7 --json",
-        "hecaton cosim traffic --mesh 2x2 --trace packets.csv",
+        "hecaton cosim traffic --mesh 2x2 --packets packets.csv",
         "hecaton cosim traffic --mesh 1x3 --rate 0.2 --cycles 500 -P nop.buffer_flits=2 --json",
         "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl -o latency.svg",
         "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --flips 1e-3 -P link.latency_seconds=5e-9",
@@ -110,7 +110,7 @@ def traffic(
     trace: Annotated[
         Path | None,
         typer.Option(
-            "--trace",
+            "--packets",
             metavar="FILE.csv",
             help="Packets to send instead: a CSV file with the header source,target,cycle,flits.",
         ),
@@ -156,13 +156,13 @@ def traffic(
 
     with Output(as_json) as out:
         if sweep + (rate is not None) + (trace is not None) != 1:
-            raise ValueError("give one of --rate FLITS, --sweep and --trace FILE.csv")
+            raise ValueError("give one of --rate FLITS, --sweep and --packets FILE.csv")
         if trace is not None:
             settings = {"pattern": pattern != "uniform", "packet-flits": packet_flits != 1}
             settings |= {"cycles": cycles != CYCLES, "warmup": warmup != WARMUP}
             for name, changed in settings.items():
                 if changed:
-                    raise ValueError(f"--{name}: not with --trace, which says what is sent and when")
+                    raise ValueError(f"--{name}: not with --packets, which says what is sent and when")
         if hotspot is not None and pattern != "hotspot":
             raise ValueError(f"--hotspot {hotspot}: needs --pattern hotspot")
         if output is not None:

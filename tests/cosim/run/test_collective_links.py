@@ -86,8 +86,9 @@ def test_dead_links_are_named_within_their_bound() -> None:
 
 
 def test_a_death_just_before_the_end_is_found_and_one_after_it_is_said() -> None:
+    last = run("all-gather", "chain", 4).cycles - 1
     with pytest.raises(SimulationError, match=r"^link 0:1 is dead, found \d+ cycles after it died"):
-        run("all-gather", "chain", 4, deaths=[Death(source=0, target=1, cycle=16)])
+        run("all-gather", "chain", 4, deaths=[Death(source=0, target=1, cycle=last)])
     text = "^link 0:1 was to die in cycle 1000000, but the run had ended before$"
     with pytest.raises(SimulationError, match=text):
         run("all-gather", "chain", 4, deaths=[Death(source=0, target=1, cycle=1000000)])

@@ -294,7 +294,9 @@ def test_coordinates_number_dies_and_io_dies(rows: int, cols: int, bits: int) ->
 
 
 def test_words_without_a_whole_number_of_flits_are_refused() -> None:
-    narrow = system(1, 1).model_copy(update={"nop": NopSpec(flit_bits=96)})
+    narrow = system(1, 1).model_copy(
+        update={"nop": NopSpec(flit_bits=96), "memory": MemorySpec(word_bytes=8)}
+    )
     with pytest.raises(
         ValueError, match="nop.flit_bits = 96: must be a multiple of 32 that divides a memory word"
     ):
