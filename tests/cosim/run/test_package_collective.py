@@ -43,7 +43,7 @@ def request_of(op: str, rows: int, cols: int, axis: str, algorithm: str, flits: 
         pytest.param("all-gather", 1, 1, "both", "chain", 3, "both", marks=pytest.mark.slow),
         ("all-gather", 1, 3, "row", "chain", 9, "both"),
         pytest.param("reduce-scatter", 1, 4, "row", "ring", 3, "both", marks=pytest.mark.slow),
-        ("reduce-scatter", 3, 1, "column", "chain", 11, "west"),
+        pytest.param("reduce-scatter", 3, 1, "column", "chain", 11, "west", marks=pytest.mark.slow),
         pytest.param("all-gather", 2, 3, "both", "ring", 3, "east", marks=pytest.mark.slow),
         pytest.param("reduce-scatter", 2, 3, "both", "chain", 5, "east", marks=pytest.mark.slow),
     ],

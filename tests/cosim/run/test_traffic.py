@@ -119,8 +119,10 @@ def test_patterns_and_packets_arrive_whole_and_take_the_cycles_of_their_hops(
             assert latency <= source.latency_mean < latency + 2 * packet_flits
 
 
-@pytest.mark.parametrize(("rows", "cols"), [(1, 5), (3, 2)])
-@pytest.mark.parametrize("packet_flits", [1, 8])
+@pytest.mark.parametrize(
+    ("rows", "cols", "packet_flits"),
+    [(3, 2, 8), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 5, 1), (1, 5, 8), (3, 2, 1)))],
+)
 def test_a_hotspot_serves_all_sources_alike(rows: int, cols: int, packet_flits: int) -> None:
     asked = request(rows, cols, 1.0).model_copy(
         update={"pattern": "hotspot", "packet_flits": packet_flits, "cycles": 1200, "warmup": 200}
