@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chiplet.machine.link_frame import CRC_BITS, LinkFrame, flit_width
 from chiplet.machine.specs import NopSpec
-from rtl.lib.crc import POLYNOMIAL
+from rtl.lib.crc import shifted
 
 FRAMES = {
     "64-bit flits on 512 bits": (64, 512),
@@ -30,12 +30,15 @@ RATES = (1e-6, 1e-9, 1e-12)
 
 
 def syndromes(bits: int) -> NDArray[np.uint32]:
-    """What a flip of each of the last ``bits`` bits of a frame leaves in the register, the last bit first."""
+    """What a flip of each of the last ``bits`` bits of a frame leaves in the register, the last bit first.
+
+    A CRC does not find an error if and only if these, of all flipped bits, add to 0.
+    """
     found = np.empty(bits, dtype=np.uint32)
     state = 1 << CRC_BITS - 1
     for place in range(bits):
         found[place] = state
-        state = state >> 1 ^ (POLYNOMIAL if state & 1 else 0)
+        state = shifted(state)
     return found
 
 
@@ -45,17 +48,22 @@ def equal_pairs(left: NDArray[np.uint32]) -> int:
     return sum(comb(int(size), 2) for size in sizes[sizes > 1])
 
 
-def hidden_sixes(bits: int) -> float:
-    """Errors of six bits in a frame that are not found; each is two triples that leave the same, in ten ways.
+def equal_triples(alone: NDArray[np.uint32]) -> int:
+    """Pairs of triples of bits that leave the same: ten for each hidden error of six bits, which is two triples in ten
+    ways.
 
-    Two triples that leave the same share no bit, as no error of four bits is hidden.
+    Such triples share no bit, as their other bits would be a hidden error of two or four.
     """
+    first, second = np.triu_indices(len(alone), 1)
+    pairs = alone[first] ^ alone[second]
+    return equal_pairs(np.concatenate([pairs[first > third] ^ alone[third] for third in range(len(alone))]))
+
+
+def hidden_sixes(bits: int) -> float:
+    """Errors of six bits in a frame that are not found, see :func:`equal_triples`."""
     alone = syndromes(bits)
     if bits <= 300:
-        first, second = np.triu_indices(bits, 1)
-        pairs = alone[first] ^ alone[second]
-        left = np.concatenate([pairs[first > third] ^ alone[third] for third in range(bits)])
-        return equal_pairs(left) / 10
+        return equal_triples(alone) / 10
     draw = np.random.default_rng(1)
     places = np.sort(draw.integers(0, bits, size=(SAMPLE, 3), dtype=np.int64), axis=1)
     places = places[(places[:, 0] != places[:, 1]) & (places[:, 1] != places[:, 2])]
@@ -64,11 +72,16 @@ def hidden_sixes(bits: int) -> float:
     return equal_pairs(left) / 10 * (comb(bits, 3) / len(places)) ** 2
 
 
+def frame_of(flit_bits: int, phit_bits: int) -> LinkFrame:
+    """Frames of a link without flight, with coordinates of the default width."""
+    width = flit_width(NopSpec(flit_bits=flit_bits))
+    return LinkFrame.fit(data_bits=flit_bits, width=width, phit_bits=phit_bits, flight_cycles=0)
+
+
 def main() -> None:
     """Print a row for each of the frames."""
     for name, (flit_bits, phit_bits) in FRAMES.items():
-        width = flit_width(NopSpec(flit_bits=flit_bits))
-        frame = LinkFrame.fit(data_bits=flit_bits, width=width, phit_bits=phit_bits, flight_cycles=0)
+        frame = frame_of(flit_bits, phit_bits)
         hidden = hidden_sixes(frame.frame_bits)
         chance = comb(frame.frame_bits, 6) / 2 ** (CRC_BITS - 1)
         flags = 0 if frame.longest_cycles == 1 else frame.flits

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from chiplet.machine.link_frame import CRC_BITS
 from rtl.block import Block, check_integers
 
-__all__ = ["POLYNOMIAL", "RESIDUE", "START", "Crc"]
+__all__ = ["POLYNOMIAL", "RESIDUE", "START", "Crc", "shifted"]
 
 POLYNOMIAL = 0xEB31D82E
 """CRC-32K, 0x741B8CD7 with its bits reversed (Koopman, 32-bit cyclic redundancy codes for internet applications,
@@ -21,12 +21,12 @@ START = (1 << CRC_BITS) - 1
 """The register before the first bit."""
 
 
-def _shifted(state: int) -> int:
+def shifted(state: int) -> int:
     """The register after one more message bit 0."""
     return state >> 1 ^ (POLYNOMIAL if state & 1 else 0)
 
 
-RESIDUE = reduce(lambda state, _: _shifted(state), range(CRC_BITS), START)
+RESIDUE = reduce(lambda state, _: shifted(state), range(CRC_BITS), START)
 """The register after a message and its CRC, which is the register after the message, inverted."""
 
 
@@ -73,7 +73,7 @@ class Crc(Block):
         parts: list[Value] = [self.state[low:]] if low < CRC_BITS else []
         alone = 1
         for place in reversed(range(self._width)):
-            alone = _shifted(alone)
+            alone = shifted(alone)
             parts.append(Mux(bits[place], Const(alone, CRC_BITS), 0))
         while (
             len(parts) > 1
