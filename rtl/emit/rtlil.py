@@ -46,9 +46,14 @@ def module_names(text: str) -> list[str]:
 
 def ports_of(text: str, module: str) -> list[str]:
     """Names of the ports of ``module`` in ``text``, in port order."""
+    return [wire[4] for wire in _port_wires(text, module)]
+
+
+def _port_wires(text: str, module: str) -> list[re.Match[str]]:
+    """Declarations of the ports of ``module`` in ``text``, in port order."""
     (body,) = (match[0] for match in _MODULE.finditer(text) if match[1] == module)
     wires = (_WIRE.match(line) for line in body.splitlines())
-    return [wire[4] for wire in wires if wire and wire[2]]
+    return [wire for wire in wires if wire and wire[2]]
 
 
 def keep_hierarchy(text: str, *modules: str) -> str:
@@ -139,9 +144,8 @@ def _legal(text: str, names: Iterable[str]) -> str:
 
 def interface(text: str, module: str) -> str:
     """``module`` of ``text`` with its ports only, for an instance of it in a text without it."""
-    (body,) = (match[0] for match in _MODULE.finditer(text) if match[1] == module)
     head = _BLACK_BOX if text.startswith(_BLACK_BOX) else ""
-    ports = [line for line in body.splitlines() if (wire := _WIRE.match(line)) and wire[2]]
+    ports = [wire[0] for wire in _port_wires(text, module)]
     return "\n".join([f"{head}module \\{module}", *ports, "end", ""])
 
 
