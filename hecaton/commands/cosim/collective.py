@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.commands.cosim.measured import end_lines, show_record
+from hecaton.commands.cosim.measured import link_lines, show_record
 from hecaton.terminal.link_options import LinkOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
@@ -147,7 +147,7 @@ def _tables(record: CollectiveRecord, provenance: Mapping[str, object]) -> Rende
 def _link_lines(record: CollectiveRecord) -> dict[str, object]:
     faults, ends = getattr(record, "link_faults", None), getattr(record, "link_ends", None)
     if ends is not None:
-        return {**({} if faults is None else {"links": faults.model_dump()}), **end_lines(ends)}
+        return link_lines(faults, ends)
     totals = record.link_totals
     if totals is None:
         return {}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from cosim.records.base import Record
     from cosim.records.link_ends import LinkEnds
+    from cosim.records.links import LinkFaults
     from hecaton.terminal.output import Output
 
 RecordT = TypeVar("RecordT", bound="Record")
@@ -44,10 +45,14 @@ def show_record(
         raise CheckFailed(f"{mismatches} {compared}")
 
 
-def end_lines(ends: LinkEnds | None) -> dict[str, object]:
-    """Lines about the dies' ends of links of a package, with each that is not healthy; none without adapters."""
+def link_lines(faults: LinkFaults | None, ends: LinkEnds | None) -> dict[str, object]:
+    """Lines about the links of a package: their faults, and the dies' ends of them, with each that is not healthy.
+
+    None about faults that they did not have, and none without adapters.
+    """
+    lines: dict[str, object] = {} if faults is None else {"links": faults.model_dump()}
     if ends is None:
-        return {}
+        return lines
     unhealthy = {
         f"{end.plane} link of ({end.row}, {end.col}) in the {end.side}": {
             name: value
@@ -56,4 +61,4 @@ def end_lines(ends: LinkEnds | None) -> dict[str, object]:
         }
         for end in ends.unhealthy
     }
-    return {"ends of links": ends.model_dump(exclude={"unhealthy"}), **unhealthy}
+    return {**lines, "ends of links": ends.model_dump(exclude={"unhealthy"}), **unhealthy}

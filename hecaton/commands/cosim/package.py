@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.commands.cosim.measured import end_lines, show_record
+from hecaton.commands.cosim.measured import link_lines, show_record
 from hecaton.terminal.link_options import FaultOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
@@ -114,8 +114,7 @@ def _tables(record: PackageGemmRecord, provenance: Mapping[str, object]) -> Rend
                 "utilization": f"{record.utilization:.2%}, of the array {record.array_utilization:.2%}",
                 "AXI bytes": f"{moved} (operands and result: {record.least_axi_bytes})",
                 **record.axi_bytes,
-                **({} if record.link_faults is None else {"links": record.link_faults.model_dump()}),
-                **end_lines(record.link_ends),
+                **link_lines(record.link_faults, record.link_ends),
                 **provenance,
             },
             title=f"{record.m}x{record.k}x{record.n} {record.form}, {record.algorithm}, seed {record.seed}",
