@@ -10,7 +10,7 @@ from rtl.bench.cycle import TIME_BITS
 from rtl.block import Block, place
 from rtl.interface.flit import FlitPort
 from rtl.interface.link_shape import LinkShape
-from rtl.network.link import LinkPort
+from rtl.network.link import LinkPort, inversion
 
 __all__ = ["LINK_COUNTERS", "FaultyLink"]
 
@@ -83,8 +83,10 @@ class FaultyLink(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         ports = [LinkPort(shape=self._shape) for _ in range(2)]
+        invert = inversion(m, self._shape)
         for name, port, end in zip(("a", "b"), ports, (self.a, self.b), strict=True):
             place(m, platform, f"port_{name}", port)
+            m.d.comb += port.invert.eq(invert)
             connect(m, flipped(end.i), port.i)
             connect(m, port.o, flipped(end.o))
         m.d.comb += self.dead.eq(ports[0].dead | ports[1].dead)

@@ -184,6 +184,13 @@ class LinkShape:
         return 8 * self.frame.longest_cycles + 2 * self.flight_cycles + 16
 
     @property
+    def inversion_cycles(self) -> int:
+        """Cycles after which frames change from plain to inverted or back, a power of two. At half width it covers the
+        longest frame twice, so no rhythm of frames is all plain or all inverted.
+        """
+        return max(16, 1 << (4 * self.frame.longest_cycles - 1).bit_length())
+
+    @property
     def dead_cycles(self) -> int:
         """Most cycles from the moment when the wires of one direction or both go blank until both sides are dead: the
         side that receives nothing says HELLO after the time-out, and then the other waits in vain for the handshake.

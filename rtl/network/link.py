@@ -11,7 +11,7 @@ from rtl.interface.link_shape import Lanes, LinkShape, LinkState
 from rtl.network.link_receiver import LinkReceiver
 from rtl.network.link_sender import LinkSender
 
-__all__ = ["LOST_BITS", "LinkPort", "Wires"]
+__all__ = ["LOST_BITS", "LinkPort", "Wires", "inversion"]
 
 LOST_BITS = 16
 """Bits of the counter of lost flits, which stops at its largest value."""
@@ -22,6 +22,17 @@ class Wires(Bundle):
 
     def __init__(self, shape: LinkShape) -> None:
         super().__init__({"wires": Out(shape.wires)}, names={"wires": ""})
+
+
+def inversion(m: Module, shape: LinkShape | None) -> Value:
+    """Add a counter; return what adapters of ``shape`` take as ``invert``. One serves all adapters of a die; 0 if there
+    are none.
+    """
+    if shape is None:
+        return Const(0, 1)
+    count = Signal(range(2 * shape.inversion_cycles), name="inversion")
+    m.d.sync += count.eq(count + 1)
+    return count[-1]
 
 
 class LinkPort(Block):
@@ -85,6 +96,8 @@ class LinkPort(Block):
     -------
     i : In(stream(shape.width)), o : Out(stream(shape.width))
         Flits from and to the router.
+    invert : In(1)
+        Of :func:`inversion`: frames that begin behind it are inverted, so that a lane that is stuck shows.
     tx : Out(Wires), rx : In(Wires)
         Wires to and from the other side. The highest ones mark the last phit of a frame.
     up, dead : Out(1)
@@ -109,6 +122,7 @@ class LinkPort(Block):
             {
                 "i": In(stream.Signature(shape.width)),
                 "o": Out(stream.Signature(shape.width)),
+                "invert": In(1),
                 "tx": Out(Wires(shape)),
                 "rx": In(Wires(shape)),
                 "up": Out(1),
@@ -140,6 +154,7 @@ class LinkPort(Block):
         heard = Signal(shape.header, name="heard")
         m.d.comb += [
             sender.header.eq(header.as_value()[1:]),
+            sender.invert.eq(self.invert),
             heard.eq(Cat(Const(0, 1), receiver.header)),
         ]
         if shape.frame.can_halve:

@@ -21,8 +21,9 @@ class LinkSender(Block):
     """One frame after the other, without a gap, each as long as there are flits for its slots.
 
     A phit leaves in every cycle, at half width in every second one: its lower half goes out first, over both halves of
-    the lanes at the same time, and its upper half in the next cycle. In every other frame all bits before the CRC are
-    inverted, so that a lane that is stuck makes bad frames even when they carry nothing.
+    the lanes at the same time, and its upper half in the next cycle. In a frame that is inverted, all bits before the
+    CRC are. As ``invert`` changes now and then, a lane that is stuck makes bad frames even when they carry nothing. As
+    it seldom does, the wires of an idle link hold still meanwhile, if a frame without flits is one phit.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ class LinkSender(Block):
         Send at half width; only if the lanes can be halved.
     header : In
         Bits of ``shape.header`` without the polarity, taken while ``starts`` is high.
+    invert : In(1)
+        The frame after this one is inverted; taken while ``ends`` is high.
     starts, ends : Out(1)
         In this cycle the first, or the last, phit of a frame is made. ``starts`` depends on registers only.
     slot : Out(1)
@@ -50,6 +53,7 @@ class LinkSender(Block):
             {
                 **({"half": In(1)} if shape.frame.can_halve else {}),
                 "header": In(shape.header.size - 1),
+                "invert": In(1),
                 "starts": Out(1),
                 "ends": Out(1),
                 "slot": Out(1),
@@ -116,7 +120,7 @@ class LinkSender(Block):
                 m.d.sync += carry.eq(content[lanes:])
         m.d.comb += content.eq(reduce(or_, parts))
         with m.If(self.ends):
-            m.d.sync += polarity.eq(~polarity)
+            m.d.sync += polarity.eq(self.invert)
         inverted = Mux(polarity, Const((1 << lanes) - 1, lanes), 0)
         return content[:lanes] ^ (inverted & ~Cat(index == 0, Const(0, lanes - 1)))
 

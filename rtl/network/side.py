@@ -70,9 +70,11 @@ class DieSide:
 
 
 def attach(
-    m: Module, platform: object, name: str, side: Any, *, nop: NopSpec, link: LinkShape | None
+    m: Module, platform: object, name: str, side: Any, *, nop: NopSpec, link: LinkShape | None, invert: Value
 ) -> DieSide:
-    """Add the logic behind ``side``, the member ``name`` of a block: its link adapter, if ``link`` asks for one."""
+    """Add the logic behind ``side``, the member ``name`` of a block: its link adapter, if ``link`` asks for one, which
+    takes ``invert``.
+    """
     flit = flit_stream(nop)
     status = Signal(LINK_STATUS, name=f"{name}_status")
     inward, outward = flit.create(path=(name, "inward")), flit.create(path=(name, "outward"))
@@ -85,6 +87,7 @@ def attach(
     place(m, platform, f"{name}_link", port)
     connect(m, port.o, flipped(inward))
     connect(m, outward, port.i)
+    m.d.comb += port.invert.eq(invert)
     connect(m, flipped(side.rx), port.rx)
     connect(m, port.tx, flipped(side.tx))
     set_link_status(m, status, port)

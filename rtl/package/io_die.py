@@ -16,6 +16,7 @@ from rtl.interface.axi import BURST_INCREMENT, CACHE_BUFFERABLE, AxiPort
 from rtl.interface.isa import MEMORY_ADDRESS_BITS
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.queue import Queue
+from rtl.network.link import inversion
 from rtl.network.packet import Packer, Unpacker, packed_layout, unpacked_layout
 from rtl.network.router_output import RouterOutput
 from rtl.network.side import LinkSide, attach
@@ -87,7 +88,8 @@ class IoDie(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        side = attach(m, platform, "mem", self.mem, nop=self._nop, link=self._link)
+        invert = inversion(m, self._link)
+        side = attach(m, platform, "mem", self.mem, nop=self._nop, link=self._link, invert=invert)
         self._requests(m, platform, side.inward)
         self._answers(m, platform, side.outward)
         m.d.comb += self.error.eq(side.status.dead)

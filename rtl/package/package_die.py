@@ -18,6 +18,7 @@ from rtl.interface.flit import SIDES, RouterPort
 from rtl.interface.host_port import HostPort
 from rtl.interface.link_shape import LinkShape
 from rtl.lib.sram import with_latency
+from rtl.network.link import inversion
 from rtl.network.router import Router
 from rtl.network.router_weights import WEIGHT_BITS
 from rtl.network.side import DieSide, LinkSide, attach
@@ -130,8 +131,9 @@ class PackageDie(Block):
             pipelining=self._pipelining,
         )
         place(m, platform, "die", die)
-        self._collective_plane(m, platform, die)
-        self._memory_plane(m, platform, die)
+        invert = inversion(m, self._link)
+        self._collective_plane(m, platform, die, invert)
+        self._memory_plane(m, platform, die, invert)
         self._host(m, die)
         m.d.comb += [
             self.done.eq(die.done),
@@ -139,7 +141,9 @@ class PackageDie(Block):
         ]
         return m
 
-    def _router(self, m: Module, platform: object, plane: str) -> tuple[Router, dict[RouterPort, DieSide]]:
+    def _router(
+        self, m: Module, platform: object, plane: str, invert: Value
+    ) -> tuple[Router, dict[RouterPort, DieSide]]:
         """Place the router of a plane and connect its sides; return both."""
         router = Router(nop=self._nop)
         place(m, platform, f"{plane}_router", router)
@@ -147,7 +151,7 @@ class PackageDie(Block):
         sides = {}
         for port, member in self.sides(plane).items():
             name = side_name(plane, port)
-            side = attach(m, platform, name, member, nop=self._nop, link=self._link)
+            side = attach(m, platform, name, member, nop=self._nop, link=self._link, invert=invert)
             connect(m, side.inward, router.i[port])
             connect(m, router.o[port], side.outward)
             sides[port] = side
@@ -157,9 +161,9 @@ class PackageDie(Block):
         """What the link to a neighbour says of itself; a side without a neighbour says nothing."""
         return Mux(self.sides(plane)[port].used, side.status.as_value(), 0)
 
-    def _collective_plane(self, m: Module, platform: object, die: Die) -> None:
+    def _collective_plane(self, m: Module, platform: object, die: Die, invert: Value) -> None:
         """Connect the engine of the die to the collective plane. The local port of its router is not used."""
-        router, sides = self._router(m, platform, "nop")
+        router, sides = self._router(m, platform, "nop", invert)
         m.d.comb += [die.row.eq(self.row), die.col.eq(self.col)]
         for n, (port, side) in enumerate(sides.items()):
             engine = die.sides[n]
@@ -171,9 +175,9 @@ class PackageDie(Block):
                 engine.status.eq(self._status("nop", port, side)),
             ]
 
-    def _memory_plane(self, m: Module, platform: object, die: Die) -> None:
+    def _memory_plane(self, m: Module, platform: object, die: Die, invert: Value) -> None:
         """Connect the memory port of the die to the memory plane."""
-        router, sides = self._router(m, platform, "mem")
+        router, sides = self._router(m, platform, "mem", invert)
         m.d.comb += [
             inside.eq(weight) for inside, weight in zip(router.weights, self.mem_weights, strict=True)
         ]

@@ -10,7 +10,7 @@ from amaranth.hdl import Module, ResetInserter, Signal
 
 from rtl.bench.channel import CHANCE_BITS, Channel
 from rtl.interface.link_shape import LinkShape
-from rtl.network.link import LinkPort
+from rtl.network.link import LinkPort, inversion
 from tests.rtl.harness import get, put, simulate
 
 SIDES = (0, 1)
@@ -50,7 +50,9 @@ class LinkPair:
         self.stuck = [Signal(self.shape.wires, name=f"stuck_{side}") for side in SIDES]
         self.resets = [Signal(name=f"reset_{side}") for side in SIDES]
         m = self.module = Module()
+        invert = inversion(m, self.shape)
         for side in SIDES:
+            m.d.comb += self.ports[side].invert.eq(invert)
             m.submodules[f"port_{side}"] = ResetInserter(self.resets[side])(self.ports[side])
             m.submodules[f"channel_{side}"] = self.channels[side]
             m.d.comb += [

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -258,6 +259,23 @@ def test_wires_that_repeat_a_frame_for_ever_are_dead_once_a_flit_is_sent(frames:
         assert ctx.get(ports[0].dead)
 
     simulate(m, bench)
+
+
+def test_the_wires_of_an_idle_link_seldom_change() -> None:
+    sizes = shape(84, 136, 0)
+    pair = LinkPair(sizes, 0)
+    periods = 4
+
+    async def bench(ctx: Any) -> None:
+        await ctx.tick().repeat(sizes.start_cycles)
+        wires = [[ctx.get(port.tx.wires) for port in pair.ports]]
+        for _ in range(periods * sizes.inversion_cycles):
+            await ctx.tick()
+            wires.append([ctx.get(port.tx.wires) for port in pair.ports])
+        for way in zip(*wires, strict=True):
+            assert sum(before != after for before, after in pairwise(way)) == periods
+
+    simulate(pair.module, bench)
 
 
 @pytest.mark.parametrize("late", [0, 1])
