@@ -36,10 +36,12 @@ __all__ = ["Cxxrtl", "compile_cxx", "runtime"]
 # does so is one of the expensive optimizations. Without them a 16x16 die simulates as fast.
 # In the evaluation of a large model, g++ spends a third of its time on which stores a load may alias. With a lower
 # limit the model is as fast: 1.7 billion instructions for 6379 cycles of a 16x16 die either way, to 1 %.
+# Words are loops over chunks of 32 bits. Peeled, a package simulates 1.4 times as fast, and is built as fast.
 FLAGS = (
     "-std=c++14",
     "-O2",
     "-fno-expensive-optimizations",
+    "-fpeel-loops",
     "--param=sccvn-max-alias-queries-per-access=50",
     "--param=dse-max-alias-queries-per-store=16",
     "-DCXXRTL_VPI_COCOTB",
