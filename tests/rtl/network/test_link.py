@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 from typing import Any
 
