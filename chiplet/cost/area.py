@@ -1,8 +1,8 @@
 """Area of a die: transistors of the generated hardware, bits of its buffers, PHYs of its links.
 
 Transistors are counted by synthesis of generated dies of several sizes (``tools/area.py``), from which a constant term
-and terms for each row, column and PE are fitted. The vector unit, which is not generated yet, is assumed. Sizes may be
-arrays: many dies at once.
+and terms for each row, column and PE are fitted. The vector unit is assumed; the engine and the link adapters are not
+counted. Sizes may be arrays: many dies at once.
 """
 
 from __future__ import annotations
