@@ -47,7 +47,9 @@ class Stock(Backend):
 
     def build(self, design: Design) -> Path:
         if self._text is None:
-            self._text = stock_verilog(self._block, design.top)
+            # Icarus never starts an `always @*` whose inputs never change, as those of links that lead nowhere: its
+            # outputs stay X.
+            self._text = stock_verilog(self._block, design.top).replace("always @*", "always_comb")
         return self._icarus.build(_Source(design.top, self._text))
 
     def run(self, model: Path, top: str, bench: str, folder: Path, environment: Mapping[str, str]) -> None:
