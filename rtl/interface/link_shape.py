@@ -175,13 +175,21 @@ class LinkShape:
 
     @property
     def patience_cycles(self) -> int:
-        """Cycles of bad frames after which an adapter no longer listens at full width; at half width it is four times
-        as many. It is longer than a frame takes to come when the other side's width changes.
-
-        A side finds its good half within 8 times as many cycles: all lanes, the other side all lanes, the lower half,
-        and what frames take in between. A time-out that is shorter may end the link before.
+        """Cycles of bad frames after which an adapter no longer listens at full width; at half width it is twice as
+        many. It is longer than a frame takes to come when the other side's width changes.
         """
         return 8 * self.frame.longest_cycles + 2 * self.flight_cycles + 16
+
+    @property
+    def search_cycles(self) -> int:
+        """Cycles in which both sides find their good halves of the lanes. A time-out that is shorter may end the link
+        before.
+
+        A lane that is stuck makes half of the frames bad. Then an adapter leaves all lanes after 3 times the patience,
+        and a half after 6 times; the other side, which sees bad frames only, follows after once the patience. That
+        makes 10, and the rest is for chance: the frames in which the lane shows are random.
+        """
+        return 12 * self.patience_cycles
 
     @property
     def inversion_cycles(self) -> int:

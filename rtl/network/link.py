@@ -17,6 +17,11 @@ LOST_BITS = 16
 """Bits of the counter of lost flits, which stops at its largest value."""
 
 
+_REPLAYS = 3
+"""Replays without a new flit after which the next one counts against the lanes. Wires that flip a bit in every tenth
+frame do so once in a thousand losses."""
+
+
 class Wires(Bundle):
     """Wires of one direction of a link: ``wires``, of ``shape.wires`` bits."""
 
@@ -75,8 +80,9 @@ class LinkPort(Block):
     counts what it had sent as lost, takes nothing more and says HELLO, so the other side ceases to run, too. If the
     wires recover, or the other side leaves a long reset, the link starts anew and is no longer dead.
 
-    **Width.** If the lanes can be halved and frames are bad more than a third of the time, the adapter listens to the
-    lower half of the lanes, then to the upper one, then to all again, and stays where frames are good. A side that
+    **Width.** If the lanes can be halved and frames are bad more than a quarter of the time, or a flit does not get
+    through in several replays, the adapter listens to the lower half of the lanes, then to the upper one, then to all
+    again, and stays where frames are good. A side that
     listens to a half sends at half width on both halves, so the other side comes to do the same, and picks its own
     half. It listens to a half for longer than to all lanes, so each side finds its good half while the other one sends
     at half width. Replay makes good what is lost meanwhile: no flit is lost. When a side starts anew because the other
@@ -97,7 +103,7 @@ class LinkPort(Block):
     i : In(stream(shape.width)), o : Out(stream(shape.width))
         Flits from and to the router.
     invert : In(1)
-        Of :func:`inversion`: frames that begin behind it are inverted, so that a lane that is stuck shows.
+        Of :func:`inversion`: frames after one without a flit are inverted, so that a lane that is stuck shows.
     tx : Out(Wires), rx : In(Wires)
         Wires to and from the other side. The highest ones mark the last phit of a frame.
     up, dead : Out(1)
@@ -157,14 +163,15 @@ class LinkPort(Block):
             sender.invert.eq(self.invert),
             heard.eq(Cat(Const(0, 1), receiver.header)),
         ]
+        missed = Signal()  # a flit is missing again, after several replays
         if shape.frame.can_halve:
-            self._listen(m, receiver.good, receiver.bad, heard.state)
+            self._listen(m, receiver.good, receiver.bad, missed, heard.state)
             m.d.comb += [receiver.listen.eq(self.lanes), sender.half.eq(self.lanes != Lanes.ALL)]
         state = Signal(LinkState)
         begins = Signal()  # the link begins to run
         m.d.comb += [self.up.eq(state == LinkState.RUN), header.state.eq(state)]
         progress = self._send(m, sender, header, heard, receiver.good, begins)
-        self._receive(m, receiver, header, heard, state)
+        m.d.comb += missed.eq(self._receive(m, receiver, header, heard, state))
         self._start(m, receiver, heard.state, state, begins, progress)
         return m
 
@@ -215,8 +222,10 @@ class LinkPort(Block):
 
     def _receive(
         self, m: Module, receiver: LinkReceiver, header: data.View, heard: data.View, state: Value
-    ) -> None:
-        """Put the flits of frames that are good and wanted into the receive buffer, and offer them."""
+    ) -> Value:
+        """Put the flits of frames that are good and wanted into the receive buffer, and offer them; return whether a
+        flit is missing again, after :data:`_REPLAYS` replays without a new flit.
+        """
         number = self._shape.frame.number_bits
         expected = Signal(number)
         freed = Signal(number)
@@ -248,8 +257,16 @@ class LinkPort(Block):
             expected.eq(expected + self.received),
             freed.eq(freed + (self.o.valid & self.o.ready)),
         ]
-        with m.If(told & (heard.number != expected)):
+        missing = Signal()
+        replays = Signal(range(_REPLAYS + 1))  # since the last new flit
+        m.d.comb += missing.eq(told & (heard.number != expected))
+        with m.If(missing):
             m.d.sync += wanted.eq(~wanted)
+        with m.If(self.received.any()):
+            m.d.sync += replays.eq(0)
+        with m.Elif(missing & (replays != _REPLAYS)):
+            m.d.sync += replays.eq(replays + 1)
+        return missing & (replays == _REPLAYS)
 
     def _start(
         self, m: Module, receiver: LinkReceiver, said: Value, state: Value, begins: Value, progress: Value
@@ -292,17 +309,23 @@ class LinkPort(Block):
         with m.If(self.restarted):
             m.d.sync += self.lost.eq(Mux(lost[LOST_BITS:].any(), (1 << LOST_BITS) - 1, lost))
 
-    def _listen(self, m: Module, good: Value, bad: Value, said: Value) -> None:
-        """Choose the lanes to listen to."""
+    def _listen(self, m: Module, good: Value, bad: Value, missed: Value, said: Value) -> None:
+        """Choose the lanes to listen to.
+
+        A cycle of a bad frame counts three times as much as one of a good frame. So frames that are bad half of the
+        time, as by a lane that is stuck, add a strike a cycle. A flit that is missed outweighs the good frames of its
+        replay, at half width, too.
+        """
         shape = self._shape
         most = 4 * shape.frame.longest_cycles
         age = Signal(range(most + 1))  # cycles since a frame was good or bad; blank wires do not count
-        strikes = Signal(range(8 * shape.patience_cycles + 2 * (most + 1) + 1))
+        outweighs = 4 * shape.round_trip_cycles
+        strikes = Signal(range(6 * shape.patience_cycles + max(3 * (most + 1), outweighs) + 1))
         enough = Signal.like(strikes)
         spent = Signal(range(most + 2))
         blank = ~self.rx.wires.any()
         m.d.comb += [
-            enough.eq(Mux(self.lanes == Lanes.ALL, 2, 8) * shape.patience_cycles),
+            enough.eq(Mux(self.lanes == Lanes.ALL, 3, 6) * shape.patience_cycles),
             spent.eq(age + 1),
         ]
         with m.If(strikes >= enough):
@@ -311,10 +334,12 @@ class LinkPort(Block):
                 strikes.eq(0),
                 age.eq(0),
             ]
+        with m.Elif(missed):
+            m.d.sync += [strikes.eq(strikes + outweighs), age.eq(0)]
         with m.Elif(good):
             m.d.sync += [strikes.eq(Mux(strikes < spent, 0, strikes - spent)), age.eq(0)]
         with m.Elif(~blank & (bad | (age == most))):
-            m.d.sync += [strikes.eq(strikes + 2 * spent), age.eq(0)]
+            m.d.sync += [strikes.eq(strikes + 3 * spent), age.eq(0)]
         with m.Elif(~blank):
             m.d.sync += age.eq(age + 1)
         with m.If(self.restarted & good & (said == LinkState.HELLO)):

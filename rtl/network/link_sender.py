@@ -16,14 +16,19 @@ from rtl.lib.crc import START, Crc
 
 __all__ = ["LinkSender"]
 
+_NOISE_BITS = 7
+"""Bits of a shift register with feedback x^7 + x^6 + 1: it repeats after 127 steps."""
+
 
 class LinkSender(Block):
     """One frame after the other, without a gap, each as long as there are flits for its slots.
 
     A phit leaves in every cycle, at half width in every second one: its lower half goes out first, over both halves of
     the lanes at the same time, and its upper half in the next cycle. In a frame that is inverted, all bits before the
-    CRC are. As ``invert`` changes now and then, a lane that is stuck makes bad frames even when they carry nothing. As
-    it seldom does, the wires of an idle link hold still meanwhile, if a frame without flits is one phit.
+    CRC are. So a lane that is stuck makes half of the frames bad, whatever they carry. After a frame with flits a
+    shift register decides, so that no flit that is sent again and again always meets the same; its period is a prime.
+    After one without flits ``invert`` does, which seldom changes: the wires of an idle link hold still meanwhile, if a
+    frame without flits is one phit.
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ class LinkSender(Block):
     header : In
         Bits of ``shape.header`` without the polarity, taken while ``starts`` is high.
     invert : In(1)
-        The frame after this one is inverted; taken while ``ends`` is high.
+        The frame after this one is inverted if this one has no flit; taken while ``ends`` is high.
     starts, ends : Out(1)
         In this cycle the first, or the last, phit of a frame is made. ``starts`` depends on registers only.
     slot : Out(1)
@@ -119,8 +124,16 @@ class LinkSender(Block):
             with m.If(enable):
                 m.d.sync += carry.eq(content[lanes:])
         m.d.comb += content.eq(reduce(or_, parts))
+        carried = Signal()  # the frame has had a flit before this cycle
+        taken = Signal()
+        noise = Signal(_NOISE_BITS, init=1)
+        m.d.comb += taken.eq(self.slot & self.valid)
+        with m.If(taken):
+            m.d.sync += noise.eq(Cat(noise[-1] ^ noise[-2], noise))
         with m.If(self.ends):
-            m.d.sync += polarity.eq(self.invert)
+            m.d.sync += [polarity.eq(Mux(carried | taken, noise[-1], self.invert)), carried.eq(0)]
+        with m.Elif(taken):
+            m.d.sync += carried.eq(1)
         inverted = Mux(polarity, Const((1 << lanes) - 1, lanes), 0)
         return content[:lanes] ^ (inverted & ~Cat(index == 0, Const(0, lanes - 1)))
 

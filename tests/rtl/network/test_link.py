@@ -171,7 +171,7 @@ def test_a_flip_of_one_mark_is_a_bad_frame_in_any_phit(mark: int) -> None:
             await ctx.tick()
             ctx.set(pair.flips[0], 0)
             # The rest of the frame is not trusted; the next ones are good again.
-            await ctx.tick().repeat(3 * sizes.frame.longest_cycles)
+            await ctx.tick().repeat(7 * sizes.frame.longest_cycles)
             assert not ctx.get(pair.ports[1].crc_error)
             await ctx.tick()
 
