@@ -71,8 +71,10 @@ class CollectiveRecord(Record):
     ----------
     request
         What was run.
-    op, mesh, axis, algorithm, flits, dtype, nop, seed
-        Of the request; ``mesh`` as in ``1x4``.
+    mesh
+        Of the request, as in ``1x4``.
+    op, axis, algorithm, flits, dtype, nop, seed
+        Of the request.
     cycles
         From the first flit that leaves an engine to the last flit that enters one; 0 if no flit does.
     floor_cycles

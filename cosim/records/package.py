@@ -128,8 +128,12 @@ class PackageGemmRecord(Record):
     ----------
     request
         What was run.
-    m, k, n, form, algorithm, mesh, rows, cols, dtype, seed
-        Of the request; ``mesh`` as in ``2x3``, ``rows`` and ``cols`` those of a die's array.
+    mesh
+        Of the request, as in ``2x3``.
+    rows, cols
+        Of a die's array.
+    m, k, n, form, algorithm, dtype, seed
+        Of the request.
     cycles
         From the common start to the end of the last program.
     predicted_cycles

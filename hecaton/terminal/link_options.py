@@ -63,6 +63,8 @@ class FaultOptions:
                 raise ValueError(f"--dead-link {text}: must be FROM:TO@CYCLE, as in --dead-link 0:1@500")
             source, target, cycle = map(int, match.groups())
             deaths.append(Death(source=source, target=target, cycle=cycle))
+        if self.burst and not self.flips:
+            raise ValueError(f"--burst {self.burst}: needs --flips, which say how often")
         try:
             return FaultyLinks.of(
                 system, flips=self.flips, burst=self.burst, stalls=self.stalls, deaths=deaths

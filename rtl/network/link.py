@@ -165,7 +165,7 @@ class LinkPort(Block):
         ]
         missed = Signal()  # a flit is missing again, after several replays
         if shape.frame.can_halve:
-            self._listen(m, receiver.good, receiver.bad, missed, heard.state)
+            self._listen(m, receiver, missed, heard.state)
             m.d.comb += [receiver.listen.eq(self.lanes), sender.half.eq(self.lanes != Lanes.ALL)]
         state = Signal(LinkState)
         begins = Signal()  # the link begins to run
@@ -309,14 +309,14 @@ class LinkPort(Block):
         with m.If(self.restarted):
             m.d.sync += self.lost.eq(Mux(lost[LOST_BITS:].any(), (1 << LOST_BITS) - 1, lost))
 
-    def _listen(self, m: Module, good: Value, bad: Value, missed: Value, said: Value) -> None:
+    def _listen(self, m: Module, receiver: LinkReceiver, missed: Value, said: Value) -> None:
         """Choose the lanes to listen to.
 
-        A cycle of a bad frame counts three times as much as one of a good frame. So frames that are bad half of the
-        time, as by a lane that is stuck, add a strike a cycle. A flit that is missed outweighs the good frames of its
-        replay, at half width, too.
+        A cycle of a bad frame, or without a frame, counts three times as much as one of a good frame. So frames that
+        are bad half of the time, as by a lane that is stuck, add a strike a cycle. A flit that is missed outweighs the
+        good frames of its replay, at half width, too.
         """
-        shape = self._shape
+        shape, good = self._shape, receiver.good
         most = 4 * shape.frame.longest_cycles
         age = Signal(range(most + 1))  # cycles since a frame was good or bad; blank wires do not count
         outweighs = 4 * shape.round_trip_cycles
@@ -338,8 +338,10 @@ class LinkPort(Block):
             m.d.sync += [strikes.eq(strikes + outweighs), age.eq(0)]
         with m.Elif(good):
             m.d.sync += [strikes.eq(Mux(strikes < spent, 0, strikes - spent)), age.eq(0)]
-        with m.Elif(~blank & (bad | (age == most))):
+        with m.Elif(~blank & (receiver.bad | (age == most))):
             m.d.sync += [strikes.eq(strikes + 3 * spent), age.eq(0)]
+        with m.Elif(~blank & receiver.hunting):
+            m.d.sync += strikes.eq(strikes + 3)
         with m.Elif(~blank):
             m.d.sync += age.eq(age + 1)
         with m.If(self.restarted & good & (said == LinkState.HELLO)):

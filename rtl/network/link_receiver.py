@@ -37,6 +37,8 @@ class LinkReceiver(Block):
         A frame is complete and its CRC is right; ``header`` and ``count`` are those of this frame.
     bad : Out(1)
         A frame is complete and its CRC is wrong, or its flags and the mark do not agree.
+    hunting : Out(1)
+        Where the frame ends is not known; the next one begins after a mark.
     header : Out
         Bits of ``shape.header`` without the polarity.
     count : Out
@@ -53,6 +55,7 @@ class LinkReceiver(Block):
                 **({"listen": In(Lanes)} if shape.frame.can_halve else {}),
                 "good": Out(1),
                 "bad": Out(1),
+                "hunting": Out(1),
                 "header": Out(shape.header.size - 1),
                 "count": Out(range(shape.frame.flits + 1)),
                 "write": Out(1),
@@ -102,10 +105,11 @@ class LinkReceiver(Block):
                         m.d.comb += closing.eq(1)
         closed = ~opened | closing
         ends = Signal()
-        hunting = Signal(init=1)  # for a mark
+        hunting = Signal(init=1)
         trusted = Signal()
         begins = Signal()  # a frame begins with the next phit, if there is a mark
         complete = Signal()
+        m.d.comb += self.hunting.eq(hunting)
         right = self._check(m, platform, phit, first, enable)
         m.d.comb += [
             ends.eq(closed & (index == last)),

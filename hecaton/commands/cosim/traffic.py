@@ -28,6 +28,9 @@ CYCLES = 5000
 WARMUP = 1000
 """Cycles before them."""
 
+STEP = 0.05
+"""Step between the rates of a sweep."""
+
 app = typer.Typer()
 
 
@@ -119,8 +122,13 @@ def traffic(
         bool, typer.Option("--sweep", help="Measure rates up to 1 instead of a single one.")
     ] = False,
     step: Annotated[
-        float, typer.Option("--step", metavar="FLITS", help="Step between the rates of a sweep, 0.001 to 1.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            "--step",
+            metavar="FLITS",
+            help=f"Step between the rates of a sweep, 0.001 to 1; {STEP} if not given.",
+        ),
+    ] = None,
     cycles: Annotated[
         int,
         typer.Option("--cycles", parser=integer(1, 1 << 24), metavar="N", help="Cycles that are measured."),
@@ -165,6 +173,8 @@ def traffic(
                     raise ValueError(f"--{name}: not with --packets, which says what is sent and when")
         if hotspot is not None and pattern != "hotspot":
             raise ValueError(f"--hotspot {hotspot}: needs --pattern hotspot")
+        if step is not None and not sweep:
+            raise ValueError(f"--step {step}: needs --sweep")
         if output is not None:
             if not sweep:
                 raise ValueError(f"-o {output}: only --sweep has a plot")
@@ -173,7 +183,7 @@ def traffic(
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         links = faults.chosen(system)
         packets = None if trace is None else read_packets(trace, rows * cols)
-        rates = [rate or 0.0] if not sweep else sweep_rates(step)
+        rates = [rate or 0.0] if not sweep else sweep_rates(STEP if step is None else step)
         requests = [
             traffic_request(
                 rows=rows,

@@ -124,6 +124,8 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
         ),
         ("--rate 0.1 -o plot.svg", "-o plot.svg: only --sweep has a plot"),
         ("--rate 2", "rate = 2.0: input should be less than or equal to 1"),
+        ("--rate 0.1 --step 0.1", "--step 0.1: needs --sweep"),
+        ("--rate 0.1 --links --burst 3", "--burst 3: needs --flips, which say how often"),
         ("--sweep --step 0", "step = 0.0: must be from 0.001 to 1"),
         ("--rate 0.1 --sim spice", "--sim spice is unknown: must be one of icarus, cxxrtl, verilator"),
         ("--rate 0.1 --flips 0.1", "--flips 0.1: needs --links"),
