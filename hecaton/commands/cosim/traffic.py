@@ -28,7 +28,7 @@ CYCLES = 5000
 WARMUP = 1000
 """Cycles before them."""
 
-STEP = 0.05
+RATE_STEP = 0.05
 """Step between the rates of a sweep."""
 
 app = typer.Typer()
@@ -126,7 +126,7 @@ def traffic(
         typer.Option(
             "--step",
             metavar="FLITS",
-            help=f"Step between the rates of a sweep, 0.001 to 1; {STEP} if not given.",
+            help=f"Step between the rates of a sweep, 0.001 to 1; {RATE_STEP} if not given.",
         ),
     ] = None,
     cycles: Annotated[
@@ -183,7 +183,7 @@ def traffic(
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         links = faults.chosen(system)
         packets = None if trace is None else read_packets(trace, rows * cols)
-        rates = [rate or 0.0] if not sweep else sweep_rates(STEP if step is None else step)
+        rates = [rate or 0.0] if not sweep else sweep_rates(RATE_STEP if step is None else step)
         requests = [
             traffic_request(
                 rows=rows,
