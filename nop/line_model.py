@@ -1,9 +1,10 @@
 """Predicted cycles of a collective on a line of dies: an event simulation of its schedule on links and engines.
 
 The unit of simulation is a stream: the flits of one chunk over one link. A stream has a first and a last cycle and at
-most one flit a cycle. This is exact, as every stage on its way forwards one flit a cycle: a stream leaves a stage from
-``first`` on, and its last flit leaves once it has arrived and ``flits`` cycles have passed. A packet holds a link from
-its head to its tail. The die's own packets and packets that pass through take turns. Buffers are assumed to have room;
+most one flit a cycle. This is exact, as every stage on its way forwards one flit a cycle: a stream leaves a stage
+from ``first`` on, and its last flit leaves once it has arrived and ``flits`` cycles have passed. A link with frames
+takes longer, see :mod:`nop.framed_link`; packets that follow each other share them. A packet holds a link from its
+head to its tail. The die's own packets and packets that pass through take turns. Buffers are assumed to have room;
 one that holds a single flit takes the next one when that has left, so its link has a flit in every second cycle.
 
 The commands of the dies, their order and their waits are those of :mod:`nop.forwarding`.
@@ -16,21 +17,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from math import ceil, inf
+from math import inf
 from typing import NamedTuple
 
+from nop.chunk_stream import ChunkStream
 from nop.collectives import ALGORITHMS, OPS, Algorithm, CollectiveSchedule, LineOp, line
 from nop.forwarding import Forwarding, first_up, forwarding, hands_over, sendings
+from nop.framed_link import FramedLink, Frames
 from nop.terms import NopTerms
 
 __all__ = ["predict_line"]
-
-
-class _Stream(NamedTuple):
-    """Cycles of the first and the last flit of a chunk at one point of its way."""
-
-    first: float
-    last: float
 
 
 class _UnitTask(NamedTuple):
@@ -75,17 +71,23 @@ class _Packet(NamedTuple):
     """A chunk that waits for a link, and the cycles in which its flits are ready."""
 
     task: _UnitTask
-    ready: _Stream
+    ready: ChunkStream
 
 
 @dataclass
 class _Link:
-    """Output of a router: packets of the die's own engine, packets that pass through, and when the link is free."""
+    """Output of a router: packets of the die's own engine, packets that pass through, and when the link is free.
 
+    ``waiting``: packets whose first flits are in the last frame, which is not complete, with the places of their first
+    and last flits in it.
+    """
+
+    frames: FramedLink | None
     own: deque[_Packet] = field(default_factory=deque)
     through: deque[_Packet] = field(default_factory=deque)
     free: float = 0.0
     served_own: bool = True
+    waiting: list[tuple[_Packet, int, int]] = field(default_factory=list)
 
 
 def predict_line(
@@ -97,7 +99,7 @@ def predict_line(
     terms: NopTerms | None = None,
     *,
     queued_flits: int,
-    frame_cycles: int = 1,
+    frames: Frames | None = None,
 ) -> float:
     """Cycles from the first flit that leaves an engine to the last one that enters an engine; 0 for one die.
 
@@ -113,8 +115,9 @@ def predict_line(
         Cycles of the parts; those of the design unless given.
     queued_flits
         Flits that wait in a receive unit to go on.
-    frame_cycles
-        Cycles of a frame of the links: flits leave at multiples of it.
+    frames
+        Those of the links, if they have adapters. ``terms`` then have the latency of a frame with as many flits of a
+        chunk as it holds.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def predict_line(
         raise ValueError(f"collective op {op!r}: must be one of {', '.join(OPS)}")
     if algorithm not in ALGORITHMS:
         raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
-    sizes = {"nodes": nodes, "flits": flits, "per_word": per_word, "frame_cycles": frame_cycles}
+    sizes = {"nodes": nodes, "flits": flits, "per_word": per_word}
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} = {value}: must be at least 1")
@@ -133,7 +136,13 @@ def predict_line(
         return 0.0
     how = forwarding(op, algorithm, nodes, flits, queued_flits)
     line_at_work = _LineSimulation(
-        line(op, nodes, algorithm), how, flits, per_word, terms or NopTerms(), queued_flits, frame_cycles
+        line(op, nodes, algorithm),
+        how,
+        flits,
+        per_word,
+        terms or NopTerms(),
+        queued_flits,
+        frames,
     )
     return line_at_work.run()
 
@@ -149,11 +158,13 @@ class _LineSimulation:
         per_word: int,
         terms: NopTerms,
         queued_flits: int,
-        frame_cycles: int,
+        frames: Frames | None,
     ) -> None:
         nodes = schedule.nodes
         self._nodes, self._flits, self._terms = nodes, flits, terms
-        self._queued_flits, self._frame_cycles = queued_flits, frame_cycles
+        self._queued_flits, self._per_word = queued_flits, per_word
+        # What the terms have of the frame in which the first flit leaves.
+        self._framed = 0 if frames is None else frames.cycles[min(flits, len(frames.slots))]
         # From the first to the last flit of a chunk, of its first word, and of its last one.
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
@@ -161,14 +172,16 @@ class _LineSimulation:
         self._schedule, self._how = schedule, how
         self._parts = schedule.parts()
         sides: list[Direction] = [(place, up) for place in range(nodes) for up in (True, False)]
-        self._links = {side: _Link() for side in sides}
+        self._links = {side: _Link(None if frames is None else FramedLink(frames)) for side in sides}
         self._senders = {side: _Unit() for side in sides}
         self._receivers = {side: _Unit() for side in sides}
         # By part, die, chunk: what can be sent on, and whether a receive unit passes it on.
-        self._there: dict[tuple[int, int, int], tuple[_Stream, bool]] = {}
+        self._there: dict[tuple[int, int, int], tuple[ChunkStream, bool]] = {}
         self._sent_on: set[tuple[int, int, int]] = set()  # the same, for what will be there
         self._between: set[int] = set()  # dies where sums of a chunk from both sides meet
-        self._meeting: dict[int, _Stream] = {}  # by die: the sum from one side, to which the other is added
+        self._meeting: dict[
+            int, ChunkStream
+        ] = {}  # by die: the sum from one side, to which the other is added
         self._events: list[tuple[float, bool, int, Callable[[float], None]]] = []
         self._numbers = count()
         self._last = 0.0
@@ -221,7 +234,7 @@ class _LineSimulation:
         if task is None or unit.asked:
             return
         place = side[0]
-        ready, passes = _Stream(0.0, 0.0), False
+        ready, passes = ChunkStream(0.0, 0.0), False
         if task.comes:
             if (task.part, place, task.chunk) not in self._there:
                 return
@@ -231,16 +244,13 @@ class _LineSimulation:
             first = self._go(unit) + (terms.pass_cycles if passes else terms.send_cycles)
         unit.asked = True
         first = max(first, ready.first)
-        packet = _Packet(task, _Stream(first, max(ready.last, first + self._span)))
+        times = ready.behind(first, terms.link_cycles)
+        packet = _Packet(task, ChunkStream(first, max(ready.last, first + self._span), times))
         self._at(first, lambda _: self._ask(side, self._links[side].own, packet))
-
-    def _in_frame(self, time: float) -> float:
-        """The first cycle from ``time`` on in which a frame begins."""
-        return time if self._frame_cycles == 1 else ceil(time / self._frame_cycles) * self._frame_cycles
 
     def _ask(self, side: Direction, queue: deque[_Packet], packet: _Packet) -> None:
         queue.append(packet)
-        self._at(self._in_frame(packet.ready.first), lambda now: self._grant(side, now), late=True)
+        self._at(packet.ready.first, lambda now: self._grant(side, now), late=True)
 
     def _grant(self, side: Direction, now: float) -> None:
         """Give a free link to the next packet: the die's own packets and passing packets take turns."""
@@ -250,26 +260,71 @@ class _LineSimulation:
         own = bool(link.own) and not (link.through and link.served_own)
         packet = (link.own if own else link.through).popleft()
         link.served_own = own
-        sent = _Stream(now, self._in_frame(max(packet.ready.last, now + self._span)))
-        link.free = sent.last + self._terms.link_cycles
+        if link.frames is None:
+            sent = ChunkStream(now, max(packet.ready.last, now + self._span))
+            self._sent(side, own, sent.last)
+            self._arrive(side, packet, sent)
+        else:
+            self._put(side, own, packet, now, link.frames)
+
+    def _sent(self, side: Direction, own: bool, last: float) -> None:
+        """Go on when the last flit of a packet has left in the cycle ``last``."""
+        link = self._links[side]
+        link.free = last + self._terms.link_cycles
         self._at(link.free, lambda now: self._grant(side, now), late=True)
-        place, up = side
         if own:
             unit = self._senders[side]
-            unit.free, unit.over, unit.asked = link.free, sent.last, False
+            unit.free, unit.over, unit.asked = link.free, last, False
             unit.number += 1
             self._offer(side)
+
+    def _put(self, side: Direction, own: bool, packet: _Packet, now: float, frames: FramedLink) -> None:
+        """Put the flits of a packet into frames; it arrives once the frame of its first flit is complete."""
+        step = self._terms.link_cycles
+        even = tuple(now + step * number for number in range(self._flits))
+        places, ends = frames.put(packet.ready.behind(now, step) or even)
+        first, last = places[0], places[-1]
+        self._sent(side, own, last.taken)
+        for end in ends.values():
+            self._complete(side, end)
+        if first.frame in ends:
+            times = [ends.get(place.frame, frames.end) + place.number for place in places]
+            self._arrive(side, packet, ChunkStream(times[0], times[-1], tuple(times)))
+            return
+        self._links[side].waiting.append((packet, first.number, last.number))
+        # Behind all packets that are granted the link in that cycle.
+        self._at(frames.closes + 0.5, lambda now: self._close(side, first.frame, now))
+
+    def _close(self, side: Direction, frame: int, now: float) -> None:
+        """End the last frame of a link if it waits for a flit in vain."""
+        frames = self._links[side].frames
+        if frames is not None and frames.number == frame and frames.closes < now:
+            self._complete(side, frames.end)
+
+    def _complete(self, side: Direction, end: float) -> None:
+        """Let the packets whose first flits are in a frame arrive, as it is complete."""
+        waiting, self._links[side].waiting = self._links[side].waiting, []
+        for packet, first, last in waiting:
+            times = tuple(end + number for number in range(first, last + 1))
+            self._arrive(side, packet, ChunkStream(times[0], times[-1], times))
+
+    def _arrive(self, side: Direction, packet: _Packet, sent: ChunkStream) -> None:
+        """Let a packet arrive whose flits leave like that. A flit leaves at the end of its frame, a cycle after the one
+        before it in the frame.
+        """
+        place, up = side
         place += 1 if up else -1
-        came = _Stream(sent.first + self._terms.hop_cycles, sent.last + self._terms.hop_cycles)
-        if place == packet.task.target:
+        target = place == packet.task.target
+        after = (self._terms.hop_cycles if target else self._terms.bypass_cycles) - self._framed
+        came = sent.later(after)
+        if target:
             self._receivers[place, up].came.append(packet._replace(ready=came))
             while self._take((place, up)):
                 pass
         else:
-            bypass = self._terms.bypass_cycles
-            self._onward((place, up), packet, _Stream(sent.first + bypass, sent.last + bypass))
+            self._onward((place, up), packet, came)
 
-    def _onward(self, side: Direction, packet: _Packet, ready: _Stream) -> None:
+    def _onward(self, side: Direction, packet: _Packet, ready: ChunkStream) -> None:
         """Let a passing packet ask for its next link."""
         onward = packet._replace(ready=ready)
         self._at(ready.first, lambda _: self._ask(side, self._links[side].through, onward))
@@ -286,21 +341,24 @@ class _LineSimulation:
         ready = unit.free
         if task.begins:
             ready = self._go(unit) + (terms.send_cycles if adds else terms.pass_cycles)
-        first, last = max(came.first, ready), came.last
+        first, last, times = max(came.first, ready), came.last, came.times
         # Sums of the die's own chunk that arrive from both sides.
         meets = chunk == place and place in self._between
         second = meets and up != first_up(place, self._nodes)
         if second:
             if place not in self._meeting:
                 return False
-            first, last = max(first, self._meeting[place].first), max(last, self._meeting[place].last)
+            other = self._meeting[place]
+            first, last = max(first, other.first), max(last, other.last)
+            times = tuple(map(max, times, other.times or times))
         last = max(last, first + self._span)
+        times = ChunkStream(first, last, times).behind(first, terms.link_cycles)
         self._last = max(self._last, last)
         added = terms.add_cycles if adds else 0.0
         unit.came.popleft()
         unit.number += 1
         unit.free, unit.over = last + terms.link_cycles, last + added
-        out = _Stream(first + added, last + added)
+        out = ChunkStream(first, last, times).later(added)
         if meets and not second:
             self._meeting[place] = self._met(place, out)
             self._take((place, not up))
@@ -310,7 +368,7 @@ class _LineSimulation:
             self._offer((place, way))
         return True
 
-    def _goes_on(self, place: int, task: _UnitTask, out: _Stream) -> None:
+    def _goes_on(self, place: int, task: _UnitTask, out: ChunkStream) -> None:
         """Let a chunk that a receive unit has taken be sent on, or the sum of which it is the last part."""
         part, chunk = task.part, task.chunk
         if self._parts[part].op == "reduce-scatter" and self._schedule.home(chunk) == place:
@@ -321,13 +379,17 @@ class _LineSimulation:
         passes = self._how == "passed" or (self._schedule.homes is not None and part == task.part)
         self._there[part, place, chunk] = (out if passes else self._stored(out)), passes
 
-    def _met(self, place: int, out: _Stream) -> _Stream:
+    def _met(self, place: int, out: ChunkStream) -> ChunkStream:
         """When the sum from one side is available to the sum from the other."""
         if not hands_over(place, self._nodes, self._flits, self._queued_flits):
             return self._stored(out)
-        return _Stream(out.first + self._terms.hand_cycles, out.last + self._terms.hand_cycles)
+        return out.later(self._terms.hand_cycles)
 
-    def _stored(self, out: _Stream) -> _Stream:
+    def _stored(self, out: ChunkStream) -> ChunkStream:
         """When a chunk that goes through the scratchpad is available again."""
-        store = self._terms.store_cycles
-        return _Stream(out.first + self._first_word + store, out.last + store + self._last_word)
+        store, size = self._terms.store_cycles, self._per_word
+        times = tuple(
+            out.times[min(number - number % size + size, self._flits) - 1] + store + number % size
+            for number in range(len(out.times))
+        )
+        return ChunkStream(out.first + self._first_word + store, out.last + store + self._last_word, times)

@@ -10,6 +10,7 @@ from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import DieSpec
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRequest
+from nop.framed_link import Frames
 from nop.line_model import predict_line
 from nop.lower_bound import line_floor
 from nop.terms import NopTerms
@@ -60,18 +61,21 @@ def predict_collective(
         Terms of the network; those of the design unless given.
     """
     terms = terms or design_terms(request.die)
-    frame_cycles, link_cycles = 1, 1.0
+    frames = None
     if request.links is not None:
         # A chunk fills frames, and its first flit arrives with the last one of the first frame.
         adapters = request.links.hop_cycles(request.nop, max(work.flits for work in lines.values()))
         frame = request.links.mesh_links(request.nop).shape.frame
-        frame_cycles, link_cycles = frame.frame_cycles(0), float(1 / frame.flits_per_cycle)
+        frames = Frames(
+            tuple(frame.frame_cycles(flits) for flits in range(frame.flits + 1)),
+            tuple(slot // frame.phit_bits for slot in frame.slots),
+        )
         terms = replace(
             terms, hop_cycles=terms.hop_cycles + adapters, bypass_cycles=terms.bypass_cycles + adapters
         )
     # A full buffer takes no flit in the cycle in which one leaves.
     buffered = 2 if request.nop.buffer_flits == 1 else 1
-    terms = replace(terms, link_cycles=max(terms.link_cycles, link_cycles, buffered))
+    terms = replace(terms, link_cycles=max(terms.link_cycles, buffered))
     per_word = flits_per_word(request.nop, request.memory)
     return max(
         predict_line(
@@ -82,7 +86,7 @@ def predict_collective(
             per_word,
             terms,
             queued_flits=QUEUED_FLITS,
-            frame_cycles=frame_cycles,
+            frames=frames,
         )
         for work in lines.values()
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from nop import line_model
 from nop.collectives import ALGORITHMS, OPS, Algorithm, LineOp
+from nop.framed_link import Frames
 from nop.lower_bound import line_floor
 from nop.terms import NopTerms
 
@@ -65,8 +66,8 @@ def test_the_terms_of_the_design_meet_the_measured_cycles(
 
 @pytest.mark.parametrize(("op", "algorithm", "flits", "cycles"), MEASURED_FRAMES)
 def test_flits_leave_when_a_frame_begins(op: LineOp, algorithm: Algorithm, flits: int, cycles: int) -> None:
-    terms = NopTerms(hop_cycles=5, bypass_cycles=5, link_cycles=3)
-    assert predict_line(op, 3, algorithm, flits, 4, terms, frame_cycles=3) == cycles
+    terms = NopTerms(hop_cycles=5, bypass_cycles=5)
+    assert predict_line(op, 3, algorithm, flits, 4, terms, frames=Frames((3, 3), (0,))) == cycles
 
 
 @given(**LINES)
