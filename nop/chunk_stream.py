@@ -10,7 +10,7 @@ __all__ = ["ChunkStream"]
 class ChunkStream(NamedTuple):
     """Cycles of the first and the last flit of a chunk at one point of its way.
 
-    ``times``: those of all flits, if frames bring them in bursts.
+    ``times``: those of all flits, on links with frames, which bring them in bursts.
     """
 
     first: float

@@ -37,14 +37,16 @@ class Place(NamedTuple):
 class FramedLink:
     """The frames that a link sends, one after the other. A frame takes flits as long as one is there for each slot.
 
-    Parameters
+    Attributes
     ----------
     frames
         Their sizes.
+    number
+        Number of the last frame, which takes flits still.
     """
 
     frames: Frames
-    _number: int = 0
+    number: int = 0
     _start: float = 0.0
     _flits: int = 0
 
@@ -52,11 +54,6 @@ class FramedLink:
     def closes(self) -> float:
         """The cycle in which the last frame ends if no flit is there."""
         return self._start + self.frames.slots[self._flits]
-
-    @property
-    def number(self) -> int:
-        """Number of the last frame, which takes flits still."""
-        return self._number
 
     @property
     def end(self) -> float:
@@ -70,12 +67,12 @@ class FramedLink:
         places, ends = [], {}
         for time in ready:
             if time > self.closes:
-                ends[self._number] = self.end
+                ends[self.number] = self.end
                 self._next(time)
-            places.append(Place(self.closes, self._number, self._flits))
+            places.append(Place(self.closes, self.number, self._flits))
             self._flits += 1
             if self._flits == len(self.frames.slots):
-                ends[self._number] = self.end
+                ends[self.number] = self.end
                 self._next(self.end)
         return places, ends
 
@@ -84,4 +81,4 @@ class FramedLink:
         idle = self.frames.cycles[0]
         late = max(0.0, time - self.end - self.frames.slots[0])
         self._start, self._flits = self.end + ceil(late / idle) * idle, 0
-        self._number += 1
+        self.number += 1

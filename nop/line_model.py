@@ -78,8 +78,7 @@ class _Packet(NamedTuple):
 class _Link:
     """Output of a router: packets of the die's own engine, packets that pass through, and when the link is free.
 
-    ``waiting``: packets whose first flits are in the last frame, which is not complete, with the places of their first
-    and last flits in it.
+    ``waiting``: packets whose flits are in the last frame, which is not complete, with the place of their first one.
     """
 
     frames: FramedLink | None
@@ -87,7 +86,7 @@ class _Link:
     through: deque[_Packet] = field(default_factory=deque)
     free: float = 0.0
     served_own: bool = True
-    waiting: list[tuple[_Packet, int, int]] = field(default_factory=list)
+    waiting: list[tuple[_Packet, int]] = field(default_factory=list)
 
 
 def predict_line(
@@ -165,6 +164,8 @@ class _LineSimulation:
         self._queued_flits, self._per_word = queued_flits, per_word
         # What the terms have of the frame in which the first flit leaves.
         self._framed = 0 if frames is None else frames.cycles[min(flits, len(frames.slots))]
+        # Own chunks are there from the start.
+        self._own = ChunkStream(0.0, 0.0, () if frames is None else (0.0,) * flits)
         # From the first to the last flit of a chunk, of its first word, and of its last one.
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
@@ -234,7 +235,7 @@ class _LineSimulation:
         if task is None or unit.asked:
             return
         place = side[0]
-        ready, passes = ChunkStream(0.0, 0.0), False
+        ready, passes = self._own, False
         if task.comes:
             if (task.part, place, task.chunk) not in self._there:
                 return
@@ -280,18 +281,17 @@ class _LineSimulation:
 
     def _put(self, side: Direction, own: bool, packet: _Packet, now: float, frames: FramedLink) -> None:
         """Put the flits of a packet into frames; it arrives once the frame of its first flit is complete."""
-        step = self._terms.link_cycles
-        even = tuple(now + step * number for number in range(self._flits))
-        places, ends = frames.put(packet.ready.behind(now, step) or even)
-        first, last = places[0], places[-1]
-        self._sent(side, own, last.taken)
-        for end in ends.values():
-            self._complete(side, end)
+        opened = frames.number
+        places, ends = frames.put(packet.ready.behind(now, self._terms.link_cycles))
+        first = places[0]
+        self._sent(side, own, places[-1].taken)
+        if opened in ends:
+            self._complete(side, ends[opened])
         if first.frame in ends:
             times = [ends.get(place.frame, frames.end) + place.number for place in places]
             self._arrive(side, packet, ChunkStream(times[0], times[-1], tuple(times)))
             return
-        self._links[side].waiting.append((packet, first.number, last.number))
+        self._links[side].waiting.append((packet, first.number))
         # Behind all packets that are granted the link in that cycle.
         self._at(frames.closes + 0.5, lambda now: self._close(side, first.frame, now))
 
@@ -302,10 +302,10 @@ class _LineSimulation:
             self._complete(side, frames.end)
 
     def _complete(self, side: Direction, end: float) -> None:
-        """Let the packets whose first flits are in a frame arrive, as it is complete."""
+        """Let the packets that wait for the end of a frame arrive, as it is complete."""
         waiting, self._links[side].waiting = self._links[side].waiting, []
-        for packet, first, last in waiting:
-            times = tuple(end + number for number in range(first, last + 1))
+        for packet, first in waiting:
+            times = tuple(end + first + number for number in range(self._flits))
             self._arrive(side, packet, ChunkStream(times[0], times[-1], times))
 
     def _arrive(self, side: Direction, packet: _Packet, sent: ChunkStream) -> None:
@@ -350,7 +350,7 @@ class _LineSimulation:
                 return False
             other = self._meeting[place]
             first, last = max(first, other.first), max(last, other.last)
-            times = tuple(map(max, times, other.times or times))
+            times = tuple(map(max, times, other.times))
         last = max(last, first + self._span)
         times = ChunkStream(first, last, times).behind(first, terms.link_cycles)
         self._last = max(self._last, last)

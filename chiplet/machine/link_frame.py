@@ -111,6 +111,11 @@ class LinkFrame:
             starts.append(max(after, start_phit * self.phit_bits, end_phit * self.phit_bits - self.width))
         return tuple(starts)
 
+    @cached_property
+    def slot_cycles(self) -> tuple[int, ...]:
+        """Cycles from the start of a frame to each slot: the number of the phit that has its flag."""
+        return tuple(slot // self.phit_bits for slot in self.slots)
+
     def content_bits(self, flits: int) -> int:
         """Bits of a frame with ``flits`` flits, 0 to all, without padding and CRC."""
         if flits == self.flits:

@@ -67,8 +67,7 @@ def predict_collective(
         adapters = request.links.hop_cycles(request.nop, max(work.flits for work in lines.values()))
         frame = request.links.mesh_links(request.nop).shape.frame
         frames = Frames(
-            tuple(frame.frame_cycles(flits) for flits in range(frame.flits + 1)),
-            tuple(slot // frame.phit_bits for slot in frame.slots),
+            tuple(frame.frame_cycles(flits) for flits in range(frame.flits + 1)), frame.slot_cycles
         )
         terms = replace(
             terms, hop_cycles=terms.hop_cycles + adapters, bypass_cycles=terms.bypass_cycles + adapters

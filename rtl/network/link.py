@@ -16,7 +16,6 @@ __all__ = ["LOST_BITS", "LinkPort", "Wires", "inversion"]
 LOST_BITS = 16
 """Bits of the counter of lost flits, which stops at its largest value."""
 
-
 _REPLAYS = 3
 """Replays without a new flit after which the next one counts against the lanes. Wires that flip a bit in every tenth
 frame do so once in a thousand losses."""
@@ -82,11 +81,11 @@ class LinkPort(Block):
 
     **Width.** If the lanes can be halved and frames are bad more than a quarter of the time, or a flit does not get
     through in several replays, the adapter listens to the lower half of the lanes, then to the upper one, then to all
-    again, and stays where frames are good. A side that
-    listens to a half sends at half width on both halves, so the other side comes to do the same, and picks its own
-    half. It listens to a half for longer than to all lanes, so each side finds its good half while the other one sends
-    at half width. Replay makes good what is lost meanwhile: no flit is lost. When a side starts anew because the other
-    one was reset, it listens to all lanes again. With no good half the link is dead.
+    again, and stays where frames are good. A side that listens to a half sends at half width on both halves, so the
+    other side comes to do the same, and picks its own half. It listens to a half for longer than to all lanes, so each
+    side finds its good half while the other one sends at half width. Replay makes good what is lost meanwhile: no flit
+    is lost. When a side starts anew because the other one was reset, it listens to all lanes again. With no good half
+    the link is dead.
 
     The lowest phit of a frame goes first. Neither the latency of the wires, up to ``shape.flight_cycles``, nor the
     cycle in which a side leaves the reset needs to be known. Both sides have one clock.
@@ -163,15 +162,14 @@ class LinkPort(Block):
             sender.invert.eq(self.invert),
             heard.eq(Cat(Const(0, 1), receiver.header)),
         ]
-        missed = Signal()  # a flit is missing again, after several replays
-        if shape.frame.can_halve:
-            self._listen(m, receiver, missed, heard.state)
-            m.d.comb += [receiver.listen.eq(self.lanes), sender.half.eq(self.lanes != Lanes.ALL)]
         state = Signal(LinkState)
         begins = Signal()  # the link begins to run
         m.d.comb += [self.up.eq(state == LinkState.RUN), header.state.eq(state)]
         progress = self._send(m, sender, header, heard, receiver.good, begins)
-        m.d.comb += missed.eq(self._receive(m, receiver, header, heard, state))
+        missed = self._receive(m, receiver, header, heard, state)
+        if shape.frame.can_halve:
+            self._listen(m, receiver, missed, heard.state)
+            m.d.comb += [receiver.listen.eq(self.lanes), sender.half.eq(self.lanes != Lanes.ALL)]
         self._start(m, receiver, heard.state, state, begins, progress)
         return m
 

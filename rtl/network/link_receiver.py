@@ -55,7 +55,7 @@ class LinkReceiver(Block):
                 **({"listen": In(Lanes)} if shape.frame.can_halve else {}),
                 "good": Out(1),
                 "bad": Out(1),
-                "hunting": Out(1),
+                "hunting": Out(1, init=1),
                 "header": Out(shape.header.size - 1),
                 "count": Out(range(shape.frame.flits + 1)),
                 "write": Out(1),
@@ -94,8 +94,8 @@ class LinkReceiver(Block):
             self.count.eq(Mux(first, 0, count_known)),
         ]
         with m.If(opened):
-            for number, slot in enumerate(frame.slots):
-                with m.If(index == slot // frame.phit_bits):
+            for number, (slot, cycle) in enumerate(zip(frame.slots, frame.slot_cycles, strict=True)):
+                with m.If(index == cycle):
                     m.d.comb += last.eq(frame.frame_cycles(number) - 1)
                     with m.If(word[slot % frame.phit_bits]):
                         m.d.comb += self.count.eq(number + 1)
@@ -105,24 +105,22 @@ class LinkReceiver(Block):
                         m.d.comb += closing.eq(1)
         closed = ~opened | closing
         ends = Signal()
-        hunting = Signal(init=1)
         trusted = Signal()
         begins = Signal()  # a frame begins with the next phit, if there is a mark
         complete = Signal()
-        m.d.comb += self.hunting.eq(hunting)
         right = self._check(m, platform, phit, first, enable)
         m.d.comb += [
             ends.eq(closed & (index == last)),
-            begins.eq(stray | (enable & (hunting | mark | ends))),
-            complete.eq(enable & ~hunting & ends & mark),
+            begins.eq(stray | (enable & (self.hunting | mark | ends))),
+            complete.eq(enable & ~self.hunting & ends & mark),
             self.good.eq(complete & right & trusted),
-            self.bad.eq((complete & ~right) | (~hunting & (stray | (enable & (ends != mark))))),
+            self.bad.eq((complete & ~right) | (~self.hunting & (stray | (enable & (ends != mark))))),
         ]
         with m.If(begins):
             m.d.sync += [
                 index.eq(0),
                 opened.eq(1),
-                hunting.eq(~mark & ~stray),
+                self.hunting.eq(~mark & ~stray),
                 trusted.eq(complete),
             ]
         with m.Elif(enable):
@@ -130,7 +128,7 @@ class LinkReceiver(Block):
         with m.If(enable):
             m.d.sync += [last_known.eq(last), count_known.eq(self.count), polarity.eq(inverted)]
         m.d.comb += self.header.eq(self._header(m, word, index, enable)[1:])
-        self._flits(m, word, index, enable & ~hunting)
+        self._flits(m, word, index, enable & ~self.hunting)
         return m
 
     def _phits(self, m: Module, phit: Signal, enable: Signal, mark: Signal, stray: Signal) -> None:

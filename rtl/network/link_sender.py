@@ -85,8 +85,8 @@ class LinkSender(Block):
         content = self._content(m, index, opened, enable)
         m.d.comb += [first.eq(index == 0), self.starts.eq(enable & first), last.eq(last_known)]
         with m.If(opened):
-            for number, slot in enumerate(frame.slots):
-                with m.If(index == slot // frame.phit_bits):
+            for number, cycle in enumerate(frame.slot_cycles):
+                with m.If(index == cycle):
                     m.d.comb += [
                         self.slot.eq(enable),
                         closing.eq(~self.valid),
