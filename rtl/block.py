@@ -13,9 +13,22 @@ from typing import Any, ClassVar, Literal, Self
 from amaranth.hdl import Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 
-__all__ = ["Block", "BlockPlatform", "Bundle", "Names", "Port", "check_integers", "place", "port_values"]
+__all__ = [
+    "MOST_PORT_BITS",
+    "Block",
+    "BlockPlatform",
+    "Bundle",
+    "Names",
+    "Port",
+    "check_integers",
+    "place",
+    "port_values",
+]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+MOST_PORT_BITS = (1 << 16) - 4
+"""Bits of a block's inputs, or of its outputs: Amaranth counts inputs, two constants, clock and reset in 16 bits."""
 
 Names = Mapping[str, "str | Callable[[int], str]"]
 """Names of members in Verilog where they are not those in Python; for an array, the name of each element."""
@@ -73,6 +86,11 @@ class Block(wiring.Component):
         The members.
     names : mapping, optional
         Verilog names of the members whose names differ from those in Python.
+
+    Raises
+    ------
+    ValueError
+        If the inputs or the outputs have more than :data:`MOST_PORT_BITS` bits.
     """
 
     # Amaranth warns of components that are never elaborated, as repeated blocks are.
@@ -94,10 +112,17 @@ class Block(wiring.Component):
     def __init__(self, signature: Any = None, *, names: Names | None = None) -> None:
         self._names = dict(names or {})
         super().__init__(signature)
-        for name, _, value in _flat_members(self):
+        bits = {wiring.In: 0, wiring.Out: 0}
+        for name, member, value in _flat_members(self):
             signal = Value.cast(value)
             assert isinstance(signal, Signal)
             signal.name = name
+            bits[member.flow] += len(signal)
+        most = max(bits.values())
+        if most > MOST_PORT_BITS:
+            raise ValueError(
+                f"{self.block_name}: {most} bits of ports in one direction: must be at most {MOST_PORT_BITS}"
+            )
 
     @property
     def identity(self) -> str:

@@ -131,6 +131,7 @@ def clear() -> tuple[int, int]:
         if _remove(folder):
             removed += not folder.name.startswith(".")
             freed += size
+    _remove_lock_files()
     return removed, freed
 
 
@@ -181,6 +182,21 @@ def _sweep(builds: Path) -> None:
     for folder in builds.glob(".*"):
         if folder.is_dir():
             _remove(folder)
+    _remove_lock_files()
+
+
+def _remove_lock_files() -> None:
+    """Remove the lock files of keys without an entry: the guard of a killed build removes its folder only."""
+    for path in _builds().glob(".*.lock"):
+        key = path.name.split(".")[1]
+        if (_builds() / key).exists():
+            continue
+        with (
+            contextlib.suppress(PermissionError),
+            held(path, wait=False) as is_held,
+        ):  # a cache of another user
+            if is_held:
+                path.unlink(missing_ok=True)
 
 
 def _make_room(most: int) -> None:

@@ -30,10 +30,12 @@ from rtl.processes.child_process import run_child
 
 __all__ = ["Verilator"]
 
-# Tests have the lint, and the Verilog has no delays. Of what is inside, benches see the visible names only: everything
-# else may be optimized.
+# Tests have the lint, and the check for loops bit by bit: here a word with a field that depends on another one would be
+# a loop. The Verilog has no delays. Of what is inside, benches see the visible names only: everything else may be
+# optimized.
 ARGUMENTS = (
     "-Wno-lint",
+    "-Wno-UNOPTFLAT",
     "--no-timing",
     "--vpi",
     "--public-depth",
@@ -168,5 +170,6 @@ def _remove_all_but(folder: Path, kept: set[Path]) -> None:
 
 def _first_error(log: Path) -> str:
     text = log.read_text(errors="replace") if log.exists() else ""
-    error = re.search(r"(?:%Error(?:-\w+)?|error): .+", text)
+    # A warning is an error, too; the line with the number of warnings comes last.
+    error = re.search(r"(?:%(?:Error|Warning)(?:-\w+)?|error): .+", text)
     return error[0] if error else last_line(log)

@@ -10,7 +10,8 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from rtl.block import Block, BlockPlatform, Port, check_integers, place, port_values
+from rtl.block import MOST_PORT_BITS, Block, BlockPlatform, Port, check_integers, place, port_values
+from rtl.emit.emitter import emit
 
 
 class Add(Block):
@@ -115,3 +116,12 @@ def test_integers_are_checked() -> None:
     for value in (0, -1, 1.0, "1", True, None):
         with pytest.raises(ValueError, match=r"^Thing: b = .*: must be an integer of at least 1$"):
             check_integers("Thing", minimum=1, a=1, b=value)
+
+
+@pytest.mark.parametrize("flow", [In, Out])
+def test_a_block_has_no_more_bits_of_ports_than_can_be_emitted(flow: Any) -> None:
+    emitted = emit(Ported({"a": flow(MOST_PORT_BITS - 1), "b": flow(1)}), None)
+    assert f"[{MOST_PORT_BITS - 2}:0] a" in emitted.text
+    message = f"^wide: {MOST_PORT_BITS + 1} bits of ports in one direction: must be at most {MOST_PORT_BITS}$"
+    with pytest.raises(ValueError, match=message):
+        Ported({"a": flow(MOST_PORT_BITS), "b": flow(1)}, "wide")

@@ -15,6 +15,7 @@ from threading import Event
 import pytest
 
 from cosim.backends.cache import cache_bytes, cache_dir, cached_build, clear, entries
+from cosim.backends.file_lock import held
 from tests.hecaton.command import ROOT
 
 Build = Callable[[Path], None]
@@ -223,6 +224,24 @@ def test_what_a_killed_build_left_is_removed_and_one_in_work_is_not(folder: Path
     going.communicate()
     assert clear()[0] == 1
     assert list((folder / "builds").iterdir()) == []
+
+
+@pytest.mark.parametrize("remover", ["clear", "the next process"])
+def test_the_lock_file_of_a_build_whose_folder_is_gone_is_removed(folder: Path, remover: str) -> None:
+    """The guard of a killed build removes the folder before anybody else sees it, and knows of no lock."""
+    (folder / "builds").mkdir()
+    lock = folder / "builds" / ".killed.lock"
+    lock.touch()
+    other = folder / "builds" / ".going.lock"
+    with held(other):
+        if remover == "clear":
+            assert clear() == (0, 0)
+        else:
+            process = in_another_process("cached_build('key', kilobyte); print('built', flush=True)")
+            assert said(process) == "built"
+            process.communicate()
+        assert not lock.exists()
+        assert other.exists()
 
 
 def test_an_empty_cache() -> None:
