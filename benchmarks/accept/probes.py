@@ -16,6 +16,7 @@ from benchmarks.stock import stock_verilog
 from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
 from chiplet.machine.specs import SystemSpec
+from cosim.backends.registry import BACKENDS
 from cosim.records.vector import VectorRecord, vector_request
 from cosim.run.vector import run_vector
 from rtl.emit.conversions import Conversions
@@ -29,11 +30,14 @@ __all__ = [
     "generation_cost",
     "generation_growth",
     "main",
+    "regression_simulators",
     "same_bytes",
     "vector_operands",
     "vector_programs",
     "verilog_twice",
 ]
+
+GEMMS = Path(__file__).resolve().parents[1] / "regressions" / "gemm.toml"
 
 REGRESSION = """
 configurations = [{ die.rows = 2, die.cols = 3 }]
@@ -107,6 +111,47 @@ def regression_resumed() -> dict[str, Any]:
             "runs": reused["runs"],
             "reused_after_the_end": reused["reused"],
         }
+
+
+def regression_simulators(
+    matrix: Path = GEMMS, simulators: Sequence[str] = tuple(BACKENDS)
+) -> dict[str, Any]:
+    """A list of GEMMs in every simulator: runs in which bits, cycles or any counter differ from those in the first.
+
+    Raises ProbeError if a run is out of bounds in any of them.
+    """
+    first: list[dict[str, Any]] = []
+    different = []
+    with temporary_folder() as folder:
+        for simulator in simulators:
+            words = ("--sim", simulator, "--records", str(folder / simulator), "--json")
+            rows = json.loads(_output("cosim", "regress", str(matrix), *words))["rows"]
+            print(f"{simulator}: {len(rows)} runs", file=sys.stderr, flush=True)
+            results = [_simulated(Path(row["record"])) for row in rows]
+            first = first or results
+            if len(results) != len(first):
+                raise ProbeError(f"{simulator}: {len(results)} runs instead of {len(first)}")
+            pairs = zip(first, results, strict=True)
+            different.append({"simulator": simulator, "runs": sum(left != right for left, right in pairs)})
+    return {"simulators": len(simulators), "runs": len(first), "different": different}
+
+
+def _simulated(record: Path) -> dict[str, Any]:
+    """What a simulator determines in the record of a GEMM."""
+    text = json.loads(record.read_text(encoding="utf-8"))
+    names = (
+        "m",
+        "k",
+        "n",
+        "form",
+        "seed",
+        "cycles",
+        "array_cycles",
+        "mismatches",
+        "counters",
+        "verilog_sha256",
+    )
+    return {name: text[name] for name in names}
 
 
 def generation_growth() -> dict[str, Any]:
@@ -201,6 +246,7 @@ PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "generation-cost": generation_cost,
     "generation-growth": generation_growth,
     "regression-resumed": regression_resumed,
+    "regression-simulators": regression_simulators,
     "vector-operands": vector_operands,
     "vector-programs": vector_programs,
     "verilog-twice": verilog_twice,

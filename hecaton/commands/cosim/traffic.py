@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from cosim.records.traffic import TrafficRecord
     from hecaton.terminal.json_keys import JsonObject
 
+PATTERN = "uniform"
+"""Pattern of a run that is not given one."""
+
+PACKET_FLITS = 1
+"""Flits of a packet of a run that is not told."""
+
 CYCLES = 5000
 """Cycles that are measured unless asked otherwise."""
 
@@ -85,22 +91,25 @@ def traffic(
         typer.Option("--rate", metavar="FLITS", help="Flits that a node generates per cycle, 0 to 1."),
     ] = None,
     pattern: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--pattern",
             metavar="uniform|transpose|bit-complement|tornado|neighbour|hotspot",
-            help="Where packets go. On R x C dies the die at row r and column c, counted from 0, sends: uniform, to a "
-            "random die; transpose, to die c R + r, by rows; bit-complement, to row R-1-r and column C-1-c; "
-            "tornado, to row r + ceil(R/2) - 1 mod R and column c + ceil(C/2) - 1 mod C; neighbour, to row r + 1 mod R "
-            "and column c + 1 mod C; hotspot, to one die.",
+            help=f"Where packets go; {PATTERN} if not given. On R x C dies the die at row r and column c, counted from "
+            "0, sends: uniform, to a random die; transpose, to die c R + r, by rows; bit-complement, to row R-1-r and "
+            "column C-1-c; tornado, to row r + ceil(R/2) - 1 mod R and column c + ceil(C/2) - 1 mod C; neighbour, to "
+            "row r + 1 mod R and column c + 1 mod C; hotspot, to one die.",
         ),
-    ] = "uniform",
+    ] = None,
     packet_flits: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--packet-flits", parser=integer(1, (1 << 16) - 1), metavar="N", help="Flits of each packet."
+            "--packet-flits",
+            parser=integer(1, (1 << 16) - 1),
+            metavar="N",
+            help=f"Flits of each packet; {PACKET_FLITS} if not given.",
         ),
-    ] = 1,
+    ] = None,
     hotspot: Annotated[
         int | None,
         typer.Option(
@@ -130,15 +139,23 @@ def traffic(
         ),
     ] = None,
     cycles: Annotated[
-        int,
-        typer.Option("--cycles", parser=integer(1, 1 << 24), metavar="N", help="Cycles that are measured."),
-    ] = CYCLES,
-    warmup: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--warmup", parser=integer(0, 1 << 24), metavar="N", help="Cycles before the measured ones."
+            "--cycles",
+            parser=integer(1, 1 << 24),
+            metavar="N",
+            help=f"Cycles that are measured; {CYCLES} if not given.",
         ),
-    ] = WARMUP,
+    ] = None,
+    warmup: Annotated[
+        int | None,
+        typer.Option(
+            "--warmup",
+            parser=integer(0, 1 << 24),
+            metavar="N",
+            help=f"Cycles before the measured ones; {WARMUP} if not given.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
@@ -166,11 +183,16 @@ def traffic(
         if sweep + (rate is not None) + (trace is not None) != 1:
             raise ValueError("give one of --rate FLITS, --sweep and --packets FILE.csv")
         if trace is not None:
-            settings = {"pattern": pattern != "uniform", "packet-flits": packet_flits != 1}
-            settings |= {"cycles": cycles != CYCLES, "warmup": warmup != WARMUP}
-            for name, changed in settings.items():
-                if changed:
-                    raise ValueError(f"--{name}: not with --packets, which says what is sent and when")
+            settings = {"pattern": pattern, "packet-flits": packet_flits, "cycles": cycles, "warmup": warmup}
+            for name, value in settings.items():
+                if value is not None:
+                    raise ValueError(
+                        f"--{name} {value}: not with --packets, which says what is sent and when"
+                    )
+        pattern = PATTERN if pattern is None else pattern
+        packet_flits = PACKET_FLITS if packet_flits is None else packet_flits
+        cycles = CYCLES if cycles is None else cycles
+        warmup = WARMUP if warmup is None else warmup
         if hotspot is not None and pattern != "hotspot":
             raise ValueError(f"--hotspot {hotspot}: needs --pattern hotspot")
         if step is not None and not sweep:

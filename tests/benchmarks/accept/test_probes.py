@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accept.probes import ProbeError, main, same_bytes
+from benchmarks.accept.probes import ProbeError, main, regression_simulators, same_bytes
 
 
 def test_folders_are_compared_byte_for_byte(tmp_path: Path) -> None:
@@ -22,6 +22,19 @@ def test_folders_are_compared_byte_for_byte(tmp_path: Path) -> None:
     (right / "top.v").unlink()
     with pytest.raises(ProbeError, match=r"not in both: top\.v"):
         same_bytes(left, right)
+
+
+def test_a_list_of_gemms_is_compared_between_simulators(tmp_path: Path) -> None:
+    matrix = tmp_path / "matrix.toml"
+    matrix.write_text(
+        "configurations = [{ die.rows = 2, die.cols = 3 }]\n"
+        'dtypes = ["int8"]\nshapes = ["5x7x3"]\nforms = ["nn", "tn"]\n'
+    )
+    assert regression_simulators(matrix, ("icarus", "cxxrtl")) == {
+        "simulators": 2,
+        "runs": 2,
+        "different": [{"simulator": "icarus", "runs": 0}, {"simulator": "cxxrtl", "runs": 0}],
+    }
 
 
 def test_an_unknown_probe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,12 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
         ("--rate 0.1 --packets a.csv", "give one of --rate FLITS, --sweep and --packets FILE.csv"),
         (
             "--packets a.csv --packet-flits 2",
-            "--packet-flits: not with --packets, which says what is sent and when",
+            "--packet-flits 2: not with --packets, which says what is sent and when",
+        ),
+        # The value of a run that is not told is refused like any other.
+        (
+            "--packets a.csv --cycles 5000",
+            "--cycles 5000: not with --packets, which says what is sent and when",
         ),
         ("--rate 0.1 --hotspot 1", "--hotspot 1: needs --pattern hotspot"),
         (
