@@ -1,10 +1,10 @@
-"""Frames of a link that hold several flits: when each flit leaves, and when it arrives."""
+"""Frames of a link that hold several flits: when each flit leaves, and when it comes out at the other end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import NamedTuple
 
 __all__ = ["FramedLink", "Frames", "Place"]
@@ -49,6 +49,7 @@ class FramedLink:
     number: int = 0
     _start: float = 0.0
     _flits: int = 0
+    _came: float = -inf
 
     @property
     def closes(self) -> float:
@@ -75,6 +76,14 @@ class FramedLink:
                 ends[self.number] = self.end
                 self._next(self.end)
         return places, ends
+
+    def come(self, times: Iterable[float]) -> tuple[float, ...]:
+        """Cycles in which flits come out that could from these cycles on: one in a cycle, behind those before them."""
+        came = []
+        for time in times:
+            self._came = max(time, self._came + 1)
+            came.append(self._came)
+        return tuple(came)
 
     def _next(self, time: float) -> None:
         """Start the frame after the last one, behind frames without flits until a flit is there in ``time``."""

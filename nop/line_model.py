@@ -286,10 +286,10 @@ class _LineSimulation:
         first = places[0]
         self._sent(side, own, places[-1].taken)
         if opened in ends:
-            self._complete(side, ends[opened])
+            self._complete(side, frames, ends[opened])
         if first.frame in ends:
-            times = [ends.get(place.frame, frames.end) + place.number for place in places]
-            self._arrive(side, packet, ChunkStream(times[0], times[-1], tuple(times)))
+            times = frames.come(ends.get(place.frame, frames.end) + place.number for place in places)
+            self._arrive(side, packet, ChunkStream(times[0], times[-1], times))
             return
         self._links[side].waiting.append((packet, first.number))
         # Behind all packets that are granted the link in that cycle.
@@ -299,13 +299,13 @@ class _LineSimulation:
         """End the last frame of a link if it waits for a flit in vain."""
         frames = self._links[side].frames
         if frames is not None and frames.number == frame and frames.closes < now:
-            self._complete(side, frames.end)
+            self._complete(side, frames, frames.end)
 
-    def _complete(self, side: Direction, end: float) -> None:
+    def _complete(self, side: Direction, frames: FramedLink, end: float) -> None:
         """Let the packets that wait for the end of a frame arrive, as it is complete."""
         waiting, self._links[side].waiting = self._links[side].waiting, []
         for packet, first in waiting:
-            times = tuple(end + first + number for number in range(self._flits))
+            times = frames.come(end + first + number for number in range(self._flits))
             self._arrive(side, packet, ChunkStream(times[0], times[-1], times))
 
     def _arrive(self, side: Direction, packet: _Packet, sent: ChunkStream) -> None:

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from chiplet.machine.config import load_system
+from chiplet.machine.link_frame import link_frame
 from chiplet.machine.specs import SystemSpec
 from cosim.records.collective import CollectiveRecord, CollectiveRequest, collective_request
 from cosim.records.links import FaultyLinks
@@ -53,7 +54,10 @@ class Model:
     @property
     def at_full_rate(self) -> bool:
         """Whether links take a flit in every cycle, which the floor is about."""
-        return self.buffer_flits > 1 and self.lanes is None
+        system = self.system
+        framed = self.package or self.lanes is not None
+        frame = link_frame(system) if framed else None
+        return self.buffer_flits > 1 and (frame is None or frame.flits_per_cycle == 1)
 
     @property
     def system(self) -> SystemSpec:
@@ -87,11 +91,12 @@ MODELS = (
     Model(2, 2, 1024, 3),
     Model(4, 1, 32, 8, package=True),
     Model(3, 2, 128, 2),
-    Model(1, 3, 1024, 5, package=True),
+    Model(1, 3, 1024, 5, package=True, lanes=80),
     # Buffers of one flit, and links on which a flit waits for a frame: right and predicted, but beyond the floor.
     Model(1, 3, 64, 1),
     Model(2, 2, 256, 1, package=True),
     Model(1, 5, 128, 7, lanes=4),
+    Model(1, 3, 256, 4, lanes=16),
     Model(2, 3, 64, 2, lanes=2, package=True),
 )
 

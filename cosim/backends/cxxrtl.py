@@ -25,7 +25,7 @@ from cosim.backends.compiler import compiler, further_flags
 from cosim.backends.log import last_line
 from cosim.backends.partition import kept_modules
 from cosim.backends.process import run_simulator, shared_python
-from cosim.backends.rewrite import edge_evaluation, idle_evaluation, repeated_bits
+from cosim.backends.rewrite import disabled_writes, edge_evaluation, idle_evaluation, repeated_bits
 from rtl.emit.rtlil import keep_hierarchy
 from rtl.emit.yosys import YosysError, run_yosys
 from rtl.processes.child_process import run_child
@@ -87,7 +87,7 @@ class Cxxrtl(Backend):
         libraries = f"{cocotb_tools.config.libs_dir} {find_libpython.find_libpython()}"
         rules = "\n".join(
             Path(str(module.__file__)).read_text()
-            for module in (idle_evaluation, edge_evaluation, repeated_bits)
+            for module in (idle_evaluation, edge_evaluation, repeated_bits, disabled_writes)
         )
         made_from = f"{self.name} {self.version()} {_flags()} {provider.name} {libraries}\n{rules}\n{script}"
         key = hashlib.sha256(made_from.encode()).hexdigest()[:24]
@@ -160,6 +160,7 @@ def _build_model(folder: Path, top: str, script: str, provider: Path, *, waves: 
         raise SimulationError(f"yosys refuses {str(error).splitlines()[-1]}") from error
     model = folder / MODEL
     text = repeated_bits.loop_over_repeated_bits(model.read_text())
+    text = disabled_writes.allow_disabled_writes(text)
     # A dump has the clock of every module, evaluated or not.
     model.write_text(text if waves else idle_evaluation.skip_unchanged(text))
     log = folder / "build.log"

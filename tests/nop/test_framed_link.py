@@ -34,3 +34,11 @@ def test_frames_without_flits_follow_each_other() -> None:
     link = FramedLink(Frames(cycles=(2, 3), slots=(0,)))
     places, _ = link.put((5,))
     assert places[0].taken == 6
+
+
+def test_one_flit_comes_out_in_a_cycle() -> None:
+    """A frame of one flit ends while the flits of the frame before it still come out."""
+    link = FramedLink(FRAMES)
+    assert link.come((7, 8, 9)) == (7, 8, 9)
+    assert link.come((8,)) == (10,)
+    assert link.come((20, 21)) == (20, 21)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from chiplet.machine.config import load_system
 from chiplet.machine.specs import NopSpec
 from cosim.predict.collective import floor_collective, predict_collective
 from cosim.program.line_commands import LineCollective
 from cosim.records.collective import CollectiveRequest, collective_request
+from cosim.records.links import FaultyLinks
 from nop.collectives import Algorithm, LineOp
 
 
@@ -57,6 +59,30 @@ def test_buffers_of_one_flit_take_a_flit_in_every_second_cycle(
 ) -> None:
     """Measured on 1x3 dies with -P nop.buffer_flits=1."""
     request, work = on_a_row(op, algorithm, 3, flits, nop=NopSpec(buffer_flits=1))
+    assert predict_collective(request, {"row": work}) == cycles
+
+
+@pytest.mark.parametrize(
+    ("op", "algorithm", "nodes", "flits", "cycles"),
+    [
+        ("all-gather", "chain", 2, 45, 60),
+        # The flits of a short frame at the end come out behind those of the frame before it.
+        ("all-gather", "chain", 2, 48, 63),
+        ("all-gather", "chain", 2, 64, 81),
+        ("all-gather", "ring", 3, 64, 164),
+        ("reduce-scatter", "chain", 3, 23, 62),
+        ("reduce-scatter", "ring", 3, 47, 126),
+        ("all-reduce", "chain", 3, 5, 59),
+        ("all-reduce", "ring", 3, 23, 126),
+    ],
+)
+def test_frames_of_nine_flits_in_ten_cycles(
+    op: LineOp, algorithm: Algorithm, nodes: int, flits: int, cycles: int
+) -> None:
+    """Measured with --links -P nop.flit_bits=256 -P link.lanes=16 -P die.dtype=int8."""
+    system = load_system(None, ["nop.flit_bits=256", "link.lanes=16", "die.dtype=int8"], preset="bench")
+    links = FaultyLinks.of(system)
+    request, work = on_a_row(op, algorithm, nodes, flits, die=system.die, nop=system.nop, links=links)
     assert predict_collective(request, {"row": work}) == cycles
 
 
