@@ -41,11 +41,14 @@ class FramedLink:
     ----------
     frames
         Their sizes.
+    step
+        Cycles from a flit that comes out to the next one: those in which the router behind the link takes one.
     number
         Number of the last frame, which takes flits still.
     """
 
     frames: Frames
+    step: float = 1.0
     number: int = 0
     _start: float = 0.0
     _flits: int = 0
@@ -78,10 +81,10 @@ class FramedLink:
         return places, ends
 
     def come(self, times: Iterable[float]) -> tuple[float, ...]:
-        """Cycles in which flits come out that could from these cycles on: one in a cycle, behind those before them."""
+        """Cycles in which flits come out that could from these cycles on, one after the other."""
         came = []
         for time in times:
-            self._came = max(time, self._came + 1)
+            self._came = max(time, self._came + self.step)
             came.append(self._came)
         return tuple(came)
 

@@ -166,6 +166,8 @@ class _LineSimulation:
         self._framed = 0 if frames is None else frames.cycles[min(flits, len(frames.slots))]
         # Own chunks are there from the start.
         self._own = ChunkStream(0.0, 0.0, () if frames is None else (0.0,) * flits)
+        # Cycles from a flit of a sender to its next one: an adapter has room where a router's buffer has none.
+        self._step = terms.link_cycles if frames is None else 1.0
         # From the first to the last flit of a chunk, of its first word, and of its last one.
         self._span = (flits - 1) * terms.link_cycles
         self._first_word = (min(per_word, flits) - 1) * terms.link_cycles
@@ -173,7 +175,9 @@ class _LineSimulation:
         self._schedule, self._how = schedule, how
         self._parts = schedule.parts()
         sides: list[Direction] = [(place, up) for place in range(nodes) for up in (True, False)]
-        self._links = {side: _Link(None if frames is None else FramedLink(frames)) for side in sides}
+        self._links = {
+            side: _Link(None if frames is None else FramedLink(frames, terms.link_cycles)) for side in sides
+        }
         self._senders = {side: _Unit() for side in sides}
         self._receivers = {side: _Unit() for side in sides}
         # By part, die, chunk: what can be sent on, and whether a receive unit passes it on.
@@ -245,7 +249,7 @@ class _LineSimulation:
             first = self._go(unit) + (terms.pass_cycles if passes else terms.send_cycles)
         unit.asked = True
         first = max(first, ready.first)
-        times = ready.behind(first, terms.link_cycles)
+        times = ready.behind(first, self._step)
         packet = _Packet(task, ChunkStream(first, max(ready.last, first + self._span), times))
         self._at(first, lambda _: self._ask(side, self._links[side].own, packet))
 
@@ -271,7 +275,7 @@ class _LineSimulation:
     def _sent(self, side: Direction, own: bool, last: float) -> None:
         """Go on when the last flit of a packet has left in the cycle ``last``."""
         link = self._links[side]
-        link.free = last + self._terms.link_cycles
+        link.free = last + self._step
         self._at(link.free, lambda now: self._grant(side, now), late=True)
         if own:
             unit = self._senders[side]
@@ -282,7 +286,7 @@ class _LineSimulation:
     def _put(self, side: Direction, own: bool, packet: _Packet, now: float, frames: FramedLink) -> None:
         """Put the flits of a packet into frames; it arrives once the frame of its first flit is complete."""
         opened = frames.number
-        places, ends = frames.put(packet.ready.behind(now, self._terms.link_cycles))
+        places, ends = frames.put(packet.ready.behind(now, self._step))
         first = places[0]
         self._sent(side, own, places[-1].taken)
         if opened in ends:

@@ -95,6 +95,7 @@ MODELS = (
     # Buffers of one flit, and links on which a flit waits for a frame: right and predicted, but beyond the floor.
     Model(1, 3, 64, 1),
     Model(2, 2, 256, 1, package=True),
+    Model(1, 3, 32, 1, lanes=5),
     Model(1, 5, 128, 7, lanes=4),
     Model(1, 3, 256, 4, lanes=16),
     Model(2, 3, 64, 2, lanes=2, package=True),

@@ -86,6 +86,30 @@ def test_frames_of_nine_flits_in_ten_cycles(
     assert predict_collective(request, {"row": work}) == cycles
 
 
+@pytest.mark.parametrize(
+    ("op", "algorithm", "nodes", "flits", "cycles"),
+    [
+        ("all-gather", "chain", 2, 33, 76),
+        ("all-gather", "chain", 3, 17, 78),
+        ("all-gather", "chain", 3, 150, 610),
+        ("reduce-scatter", "ring", 3, 10, 54),
+        ("all-reduce", "chain", 4, 20, 181),
+        ("all-reduce", "ring", 3, 64, 527),
+    ],
+)
+def test_adapters_take_flits_while_the_buffer_behind_them_holds_one(
+    op: LineOp, algorithm: Algorithm, nodes: int, flits: int, cycles: int
+) -> None:
+    """Measured with --links -P nop.buffer_flits=1 -P nop.flit_bits=32 -P link.lanes=5 -P die.dtype=int8: frames are
+    full, and flits come out in every second cycle.
+    """
+    settings = ["nop.buffer_flits=1", "nop.flit_bits=32", "link.lanes=5", "die.dtype=int8"]
+    system = load_system(None, settings, preset="bench")
+    links = FaultyLinks.of(system)
+    request, work = on_a_row(op, algorithm, nodes, flits, die=system.die, nop=system.nop, links=links)
+    assert predict_collective(request, {"row": work}) == cycles
+
+
 @pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
 def test_equal_lines_of_two_axes_take_the_cycles_of_one(op: LineOp) -> None:
     request, work = on_a_row(op, "chain", 4, 16)
