@@ -1,22 +1,35 @@
-"""Calibration: measured cycle terms, and the die that they were measured on."""
+"""Calibration: measured cycle terms, and the die that they were measured on.
+
+A calibration is believed as far as hardware can have shown it: terms within physical bounds, on this die, by this
+version of Hecaton. A term that the file leaves out has the value of the design and was not measured.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError, field_serializer, field_validator
 
 from chiplet.machine.base import StrictModel, refusal
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import DieTerms
 from nop.terms import NopTerms
+
+_VERSION = "hecaton_version"
+"""Key of the provenance: the version of Hecaton that measured."""
+
+_NOP_NAMES = tuple(term.name for term in fields(NopTerms))
 
 
 class LinkGoodput(StrictModel):
     """Data bits that a link delivered over those that its lanes could carry, and the link that was measured."""
 
-    goodput: Annotated[float, Field(gt=0, le=1)]
+    goodput: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
     lanes: int
     lane_rate: float
     clock_hz: float
@@ -28,12 +41,25 @@ class LinkGoodput(StrictModel):
         measured = (self.lanes, self.lane_rate, self.clock_hz, self.flit_bits)
         return measured == (link.lanes, link.lane_rate, system.die.clock_hz, system.nop.flit_bits)
 
+    def check(self, system: SystemSpec) -> None:
+        """Raise ``ValueError`` if no link of ``system`` can deliver as much: headers and CRC take their share.
+
+        The bound is the goodput of full frames; a hundredth of it is left to rounding.
+        """
+        frames = system.model_copy(update={"link": system.link.model_copy(update={"goodput": 0.0})})
+        most = float(link_rate(frames).goodput)
+        if self.goodput > most * 1.01:
+            raise ValueError(
+                f"the calibration has link.goodput = {self.goodput}: frames of this link carry {most:.4g} at most"
+            )
+
 
 class Calibration(StrictModel):
     """Measured terms, the die that they were measured on, and how they were measured.
 
+    ``terms`` has those that were measured; others have the value of the design, and files leave them out.
     ``nop`` are the terms of the network-on-package, None if it was not measured. ``link`` is the
-    goodput of a link, None likewise. ``provenance`` has simulator, version,
+    goodput of a link, None likewise. ``provenance`` has simulator, versions,
     number of samples, seeds and the error on held-out shapes; ``extra`` has further terms by name.
     """
 
@@ -42,7 +68,25 @@ class Calibration(StrictModel):
     nop: NopTerms | None = None
     link: LinkGoodput | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
-    extra: dict[str, float] = Field(default_factory=dict)
+    extra: dict[str, FiniteFloat] = Field(default_factory=dict)
+
+    @field_validator("nop", mode="before")
+    @classmethod
+    def _has_a_hop(cls, value: object) -> object:
+        if isinstance(value, Mapping) and "hop_cycles" not in value and not set(value) - set(_NOP_NAMES):
+            raise ValueError("hop_cycles is missing: no other term of the network is measured without it")
+        return value
+
+    @field_validator("nop")
+    @classmethod
+    def _is_physical(cls, value: NopTerms | None) -> NopTerms | None:
+        if value is not None:
+            value.check()
+        return value
+
+    @field_serializer("terms")
+    def _measured_terms(self, terms: DieTerms) -> dict[str, Any]:
+        return terms.model_dump(exclude_unset=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -54,18 +98,48 @@ class Calibration(StrictModel):
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not a calibration: byte {error.start} is not UTF-8") from None
         try:
-            return cls.model_validate_json(text)
+            read = cls.model_validate_json(text)
         except ValidationError as error:
             raise ValueError(f"{path}: not a calibration: {refusal(error, cls)}") from None
+        made_by = read.provenance.get(_VERSION)
+        if made_by not in (None, version("hecaton")):
+            raise ValueError(
+                f"{path}: a calibration of Hecaton {made_by!s:.20}, not of {version('hecaton')}, whose hardware may take "
+                f"other cycles: calibrate again (hecaton calibrate -o {path})"
+            )
+        return read
+
+    def to_json(self) -> str:
+        """The text of its file. Raises ``ValueError``, in one line, if :meth:`load` would refuse it."""
+        text = self.model_dump_json(indent=2) + "\n"
+        try:
+            type(self).model_validate_json(text)
+        except ValidationError as error:
+            raise ValueError(f"the runs fit no hardware: {refusal(error, type(self))}") from None
+        return text
+
+    @property
+    def doubt(self) -> str | None:
+        """Why nothing of it counts as measured: it does not say what measured it. None if it does."""
+        if _VERSION in self.provenance:
+            return None
+        return "a calibration that does not say which version of Hecaton measured it"
+
+    def measured_gemm_terms(self) -> frozenset[str]:
+        """Names of the terms of the array that were measured. The others are those of the design."""
+        return frozenset() if self.doubt else frozenset(self.terms.gemm.model_fields_set)
 
     def applied(self, system: SystemSpec) -> SystemSpec:
         """``system`` with what was measured: cycles of a hop as ``link.router_cycles``, and the goodput of its links
         if it was theirs that was measured and the configuration gives no other.
+
+        Raises ``ValueError`` if its links deliver more than their frames can carry.
         """
         update: dict[str, float] = {}
         if self.nop is not None:
             update["router_cycles"] = self.nop.hop_cycles
         if self.link is not None and self.measures(system):
+            self.link.check(system)
             update["goodput"] = self.link.goodput
         return system.model_copy(update={"link": system.link.model_copy(update=update)})
 

@@ -100,26 +100,20 @@ class Input(StrictModel):
 
 def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple[list[Input], list[Input]]:
     """The measured inputs, and the published and assumed ones."""
-    terms = calibration.terms.gemm if calibration is not None else GemmTerms()
-    source = "follows from the design's pipeline, not measured"
+    source, measured_status = "", _status(calibration)
     if calibration is not None:
         facts = ", ".join(f"{key} {value}" for key, value in calibration.provenance.items())
-        source = f"co-simulation{f': {facts}' if facts else ''}"
-    gemm = [
-        Input(
-            name=f"gemm.{name}",
-            value=getattr(terms, name),
-            unit="cycles",
-            status="assumed" if calibration is None else "measured",
-            source=source,
-        )
-        for name in GemmTerms.model_fields
-    ]
+        source = calibration.doubt or f"co-simulation: {facts}"
+    gemm = _gemm_terms(calibration, source)
     units = MEASURE_UNITS | (FABRIC_UNITS if system.parallel.packages > 1 else {})
     if calibration is not None and calibration.nop is not None:
         name = "link.router_cycles"
         hop = Input(
-            name=name, value=calibration.nop.hop_cycles, unit=units[name], status="measured", source=source
+            name=name,
+            value=calibration.nop.hop_cycles,
+            unit=units[name],
+            status=measured_status,
+            source=source,
         )
         gemm.append(hop)
         units = {key: unit for key, unit in units.items() if key != name}
@@ -137,6 +131,30 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
     return measured, [entry for entry in gemm if entry.status != "measured"] + others
 
 
+def _status(calibration: Calibration | None) -> Status:
+    """How well what ``calibration`` measured is known."""
+    return "assumed" if calibration is None or calibration.doubt else "measured"
+
+
+def _gemm_terms(calibration: Calibration | None, source: str) -> list[Input]:
+    """The terms of the array; what ``calibration`` leaves out is that of the design, and no measurement."""
+    terms = GemmTerms() if calibration is None else calibration.terms.gemm
+    measured = frozenset() if calibration is None else calibration.measured_gemm_terms()
+    design = "follows from the design's pipeline, not measured"
+    if calibration is not None:
+        design += ": the calibration leaves it out"
+    return [
+        Input(
+            name=f"gemm.{name}",
+            value=getattr(terms, name),
+            unit="cycles",
+            status="measured" if name in measured else "assumed",
+            source=source if name in terms.model_fields_set else design,
+        )
+        for name in GemmTerms.model_fields
+    ]
+
+
 def _goodput(system: SystemSpec, calibration: Calibration | None) -> Input:
     rate = link_rate(system)
     status: Status = "assumed"
@@ -144,7 +162,7 @@ def _goodput(system: SystemSpec, calibration: Calibration | None) -> Input:
     if system.link.goodput > 0:
         source = "configuration"
         if calibration is not None and calibration.measures(system):
-            status, source = "measured", "co-simulation of two adapters"
+            status, source = _status(calibration), calibration.doubt or "co-simulation of two adapters"
     return Input(
         name="link.goodput",
         value=float(rate.goodput),

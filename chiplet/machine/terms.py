@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
 from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.specs import DieSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
+from nop.terms import FIT_SLACK, MOST_CYCLES
+
+_MOST_PER_ROW = 16.0
+"""Cycles for a row or column above which the array is none of pipelined PEs: the formulas do not hold for it."""
+
+_LEAST_STEP = -4.0
+"""Least value of a term that stands for the steps of a unit, cycles. No unit acts before its cause, so the cycles of a
+program's units together are not negative. But the runs cannot tell all terms apart, and the fit then spreads a
+difference evenly over some of them.
+"""
+
+
+def _cycles(meaning: str, least: float, most: float, bound: str = "") -> Any:
+    """A term that is finite and from ``least`` to ``most``; ``bound`` is the physical reason, for its description."""
+    description = f"{meaning}; {bound}" if bound else meaning
+    return Field(ge=least, le=most, allow_inf_nan=False, description=description)
+
+
+def _step(meaning: str) -> Any:
+    """A term that stands for the steps of a unit."""
+    return _cycles(meaning, _LEAST_STEP, MOST_CYCLES)
 
 
 def floor_cycles(*, rows: int, cols: int, stages: int, m: int, k: int, n: int) -> int:
@@ -32,26 +53,79 @@ def _tiles(rows: Number, cols: Number, k: Number, n: Number) -> Number:
 class GemmTerms(StrictModel):
     """Terms of the array cycles of one GEMM out of the buffers; the defaults follow from the pipeline.
 
+    Terms are finite and within what hardware can do, as the description of each field says.
+
     The array takes ``fill_per_row`` R cycles for the first stationary tile; then T tiles of ``per_row``
     max(m, R, P) + ``per_tile`` cycles, the last of which ends with its m rows; and the last row leaves after
     ``drain_per_row`` R P + ``drain_per_col`` C + ``drain_per_stage`` P cycles, the accumulator adder included.
     """
 
-    constant: Annotated[float, Field(description="cycles of every GEMM")] = MULTIPLIER_STAGES - 2.0
+    constant: Annotated[
+        float,
+        _cycles("cycles of every GEMM", -16.0, MOST_CYCLES, "below 0 where pipelines overlap by a few cycles"),
+    ] = MULTIPLIER_STAGES - 2.0
     fill_per_row: Annotated[
-        float, Field(description="cycles for each array row while the first weights enter")
+        float,
+        _cycles(
+            "cycles for each array row while the first weights enter",
+            0.0,
+            _MOST_PER_ROW,
+            "weights cannot enter before the GEMM begins",
+        ),
     ] = 1.0
-    per_row: Annotated[float, Field(description="cycles for each row streamed through a stationary tile")] = (
-        1.0
-    )
-    per_tile: Annotated[float, Field(description="cycles for each stationary tile besides its rows")] = 0.0
+    per_row: Annotated[
+        float,
+        _cycles(
+            "cycles for each row streamed through a stationary tile",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: the array takes at most one row a cycle",
+        ),
+    ] = 1.0
+    per_tile: Annotated[
+        float,
+        _cycles(
+            "cycles for each stationary tile besides its rows",
+            -FIT_SLACK,
+            MOST_CYCLES,
+            "not below 0: tiles follow one another and do not overlap",
+        ),
+    ] = 0.0
     drain_per_row: Annotated[
-        float, Field(description="cycles for each array row and adder stage at the end")
+        float,
+        _cycles(
+            "cycles for each array row and adder stage at the end",
+            0.0,
+            _MOST_PER_ROW,
+            "sums cannot leave before they are complete",
+        ),
     ] = 1.0
-    drain_per_col: Annotated[float, Field(description="cycles for each array column at the end")] = 1.0
+    drain_per_col: Annotated[
+        float,
+        _cycles(
+            "cycles for each array column at the end",
+            0.0,
+            _MOST_PER_ROW,
+            "sums cannot leave before they are complete",
+        ),
+    ] = 1.0
     drain_per_stage: Annotated[
-        float, Field(description="cycles for each stage of the accumulator adder at the end")
+        float,
+        _cycles(
+            "cycles for each stage of the accumulator adder at the end",
+            0.0,
+            _MOST_PER_ROW,
+            "sums cannot leave before they are complete",
+        ),
     ] = 1.0
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> Self:
+        """No GEMM takes less than its rows: it is enough to look at the smallest one, since no slope is negative."""
+        least = self.array_cycles(rows=1, cols=1, stages=1, m=1, k=1, n=1)
+        if least < 1:
+            raise ValueError(f"a GEMM of one multiply-add would take {least:g} cycles: it takes at least 1")
+        return self
 
     def tile_cycles(self, *, rows: int, stages: int, m: int) -> float:
         """Cycles from one stationary tile to the next."""
@@ -103,46 +177,46 @@ class DieTerms(StrictModel):
     """
 
     gemm: GemmTerms = Field(default_factory=GemmTerms)
-    fetch: Annotated[float, Field(description="cycles from start to the first command, without memory")] = 2.0
+    fetch: Annotated[float, _step("cycles from start to the first command, without memory")] = 2.0
     load_command: Annotated[
-        float, Field(description="cycles from a LOAD at the head of its queue to its semaphores")
+        float, _step("cycles from a LOAD at the head of its queue to its semaphores")
     ] = 1.0
-    round_trip: Annotated[float, Field(description="cycles from a read to its word, without memory")] = 0.0
+    round_trip: Annotated[float, _step("cycles from a read to its word, without memory")] = 0.0
     load_post: Annotated[
-        float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
+        float, _step("cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0
     read_command: Annotated[
-        float, Field(description="cycles from a feed or STORE at the head of its queue to its semaphores")
+        float, _step("cycles from a feed or STORE at the head of its queue to its semaphores")
     ] = 1.0
     scratchpad_read: Annotated[
-        float, Field(description="cycles from the read of a word of the scratchpad to its use")
+        float, _step("cycles from the read of a word of the scratchpad to its use")
     ] = float(SRAM_LATENCY)
     feed_post: Annotated[
         float,
-        Field(description="cycles from the last element in an operand buffer to the semaphore of a FEED"),
+        _step("cycles from the last element in an operand buffer to the semaphore of a FEED"),
     ] = 2.0
     gemm_command: Annotated[
-        float, Field(description="cycles from a GEMM at the head of its queue to its semaphores")
+        float, _step("cycles from a GEMM at the head of its queue to its semaphores")
     ] = 1.0
     operand_read: Annotated[
-        float, Field(description="cycles from the read of an operand row to the array")
+        float, _step("cycles from the read of an operand row to the array")
     ] = SRAM_LATENCY + 1.0
     handover: Annotated[
-        float, Field(description="least cycles from the first weights of a command to its first activations")
+        float, _step("least cycles from the first weights of a command to its first activations")
     ] = 2.0
     panel_post: Annotated[
-        float, Field(description="cycles from the last sum to the semaphore of its panel")
+        float, _step("cycles from the last sum to the semaphore of its panel")
     ] = 1.0
     drain_command: Annotated[
-        float, Field(description="cycles from a DRAIN at the head of its queue to its semaphores")
+        float, _step("cycles from a DRAIN at the head of its queue to its semaphores")
     ] = 1.0
     drain_read: Annotated[
-        float, Field(description="cycles from the read of a row of sums to its place in words")
+        float, _step("cycles from the read of a row of sums to its place in words")
     ] = SRAM_LATENCY + 1.0
     drain_post: Annotated[
-        float, Field(description="cycles from the last word of a row in the scratchpad to its semaphore")
+        float, _step("cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0
     store_post: Annotated[
-        float, Field(description="cycles from the last word of a STORE to its semaphore")
+        float, _step("cycles from the last word of a STORE to its semaphore")
     ] = 1.0
-    finish: Annotated[float, Field(description="cycles from the last word stored to done")] = 0.0
+    finish: Annotated[float, _step("cycles from the last word stored to done")] = 0.0

@@ -77,7 +77,7 @@ def calibrate(
         fitted, rows_nop = nop_calibration.with_network(fitted, chosen_nop, records_nop)
         link = link_calibration.link_goodput(system, records_link)
         fitted = fitted.model_copy(update={"link": link})
-        write_output(output, fitted.model_dump_json(indent=2) + "\n")
+        write_output(output, fitted.to_json())
         error = fitted.provenance["holdout_max_relative_error"]
         error_nop = fitted.provenance["nop_holdout_max_relative_error"]
         data: CalibrationRun = {

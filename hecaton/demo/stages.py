@@ -189,7 +189,7 @@ def calibrate(setup: Setup) -> DemoPart:
             progress=advance,
         )
     fitted, rows_nop = nop_calibration.with_network(fitted, setup.plan.nop_samples, collectives)
-    write_output(setup.calibration, fitted.model_dump_json(indent=2) + "\n")
+    write_output(setup.calibration, fitted.to_json())
     error = fitted.provenance["holdout_max_relative_error"]
     checks = _checks(setup.cosimulated, fitted)
     picture = setup.folder / "calibration.png"

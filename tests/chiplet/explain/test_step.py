@@ -11,6 +11,7 @@ import pytest
 from chiplet.explain.cost import explain_cost
 from chiplet.explain.step import explain
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account, project
@@ -58,14 +59,23 @@ def test_terms_add_up_to_the_result(
 def test_a_term_is_known_as_well_as_its_weakest_operand() -> None:
     order = ("measured", "published", "assumed")
     die = PACKAGE.die
-    for calibration, status in ((None, "assumed"), (Calibration(die=die), "measured")):
+    said = {"hecaton_version": "x"}
+    whole = DieTerms(gemm=GemmTerms(**GemmTerms().model_dump()))
+    part = DieTerms(gemm=GemmTerms(constant=-1.0))
+    for calibration, statuses in (
+        (None, {"assumed"}),
+        (Calibration(die=die, provenance=said), {"assumed"}),
+        (Calibration(die=die, terms=part, provenance=said), {"measured", "assumed"}),
+        (Calibration(die=die, terms=whole), {"assumed"}),
+        (Calibration(die=die, terms=whole, provenance=said), {"measured"}),
+    ):
         terms = explain(account(StepRequest("llama2-7b", PACKAGE, dies=64, calibration=calibration)))
         for term in terms:
             assert term.status == max(
                 (operand.status for operand in term.operands), key=order.index, default=order[0]
             )
-        gemm = next(term for term in terms if term.name.endswith(": XW"))
-        assert gemm.operands[0].status == status
+        gemm = next(term for term in terms if term.name.endswith(": XW, cycles"))
+        assert {each.status for each in gemm.operands} == statuses
 
 
 def test_published_constants_are_marked_and_changed_ones_are_assumed() -> None:

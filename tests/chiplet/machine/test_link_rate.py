@@ -75,7 +75,7 @@ def measured(system: SystemSpec, goodput: float) -> Calibration:
         clock_hz=system.die.clock_hz,
         flit_bits=system.nop.flit_bits,
     )
-    return Calibration(die=system.die, link=link)
+    return Calibration(die=system.die, link=link, provenance={"hecaton_version": "x"})
 
 
 def goodput_of(system: SystemSpec, calibration: Calibration | None) -> tuple[float, str]:

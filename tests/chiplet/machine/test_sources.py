@@ -17,21 +17,23 @@ def test_without_a_calibration_nothing_is_measured() -> None:
     assert {item.status for item in rest} == {"assumed", "published"}
 
 
-def test_with_a_calibration_the_terms_are_measured() -> None:
+def test_the_terms_that_a_calibration_has_are_measured() -> None:
     calibration = Calibration(
         die=PACKAGE.die,
         terms=DieTerms(gemm=GemmTerms(per_tile=0.25)),
-        provenance={"simulator": "icarus", "samples": 9},
+        provenance={"simulator": "icarus", "hecaton_version": "x", "samples": 9},
     )
     measured, rest = collect_inputs(PACKAGE, calibration)
-    assert {item.name for item in measured} == {f"gemm.{name}" for name in GemmTerms.model_fields}
-    assert measured[3].value == 0.25
-    assert measured[3].source == "co-simulation: simulator icarus, samples 9"
-    assert not any(item.name.startswith("gemm.") for item in rest)
+    assert [(item.name, item.value) for item in measured] == [("gemm.per_tile", 0.25)]
+    assert measured[0].source == "co-simulation: simulator icarus, hecaton_version x, samples 9"
+    others = [item.name.removeprefix("gemm.") for item in rest if item.name.startswith("gemm.")]
+    assert others == [name for name in GemmTerms.model_fields if name != "per_tile"]
 
 
 def test_a_measured_hop_takes_the_place_of_the_configured_one() -> None:
-    calibration = Calibration(die=PACKAGE.die, nop=NopTerms(hop_cycles=3.0), provenance={"simulator": "x"})
+    calibration = Calibration(
+        die=PACKAGE.die, nop=NopTerms(hop_cycles=3.0), provenance={"hecaton_version": "x"}
+    )
     assert calibration.applied(PACKAGE).link.router_cycles == 3.0
     assert Calibration(die=PACKAGE.die).applied(PACKAGE) == PACKAGE
     measured, rest = collect_inputs(calibration.applied(PACKAGE), calibration)
@@ -40,7 +42,7 @@ def test_a_measured_hop_takes_the_place_of_the_configured_one() -> None:
         3.0,
         "cycles",
         "measured",
-        "co-simulation: simulator x",
+        "co-simulation: hecaton_version x",
     )
     assert not any(item.name == hop.name for item in rest)
 

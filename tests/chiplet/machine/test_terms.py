@@ -1,18 +1,16 @@
-"""Terms of the array and calibrations."""
+"""Terms of the array."""
 
 from __future__ import annotations
 
 from math import ceil
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import DieSpec
-from chiplet.machine.terms import DieTerms, GemmTerms, floor_cycles
-from nop.terms import NopTerms
+from chiplet.machine.terms import GemmTerms, floor_cycles
+from nop.terms import FIT_SLACK
 
 SIZE = st.integers(1, 300)
 
@@ -39,50 +37,25 @@ def test_sizes_below_one_are_refused(name: str) -> None:
         GemmTerms().array_cycles(**sizes)
 
 
-def test_a_calibration_comes_back_from_its_file(tmp_path: Path) -> None:
-    made = Calibration(
-        die=DieSpec(rows=16),
-        terms=DieTerms(gemm=GemmTerms(per_tile=0.5)),
-        provenance={"simulator": "icarus", "samples": 12, "seeds": [1, 2]},
-        nop=NopTerms(hop_cycles=1.25),
-        extra={"hop_cycles": 1.0},
-    )
-    (tmp_path / "c.json").write_text(made.model_dump_json(), encoding="utf-8")
-    assert Calibration.load(tmp_path / "c.json") == made
-
-
-def test_a_file_without_terms_of_the_network_loads(tmp_path: Path) -> None:
-    path = tmp_path / "c.json"
-    path.write_text('{"die": {}}')
-    assert Calibration.load(path).nop is None
-    path.write_text('{"die": {}, "nop": {"hop_cycles": 2.0}}')
-    assert Calibration.load(path).nop == NopTerms(hop_cycles=2.0)
-    path.write_text('{"die": {}, "nop": {"hops": 2.0}}')
-    with pytest.raises(
-        ValueError,
-        match="c.json: not a calibration: unknown key nop.hops: the nearest known one is nop.hop_cycles",
-    ):
-        Calibration.load(path)
-
-
-def test_missing_and_broken_files_are_refused_in_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "c.json"
-    with pytest.raises(ValueError, match="c.json: cannot read the calibration: No such file or directory$"):
-        Calibration.load(path)
-    for text in ("", "{", "[]", '{"gemm": {}}', '{"die": {"rows": 0}}', '{"die": {"colour": 1}}'):
-        path.write_text(text)
-        with pytest.raises(ValueError, match="c.json: not a calibration: ") as refusal:
-            Calibration.load(path)
-        assert "\n" not in str(refusal.value)
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match="c.json: not a calibration: byte 0 is not UTF-8"):
-        Calibration.load(path)
-
-
-def test_another_die_is_refused_by_name() -> None:
-    calibration = Calibration(die=DieSpec(rows=8))
-    calibration.check_die(DieSpec(rows=8))
-    with pytest.raises(ValueError, match=r"made for a die with die\.rows = 8, not 16: calibrate this die"):
-        calibration.check_die(DieSpec(rows=16))
-    with pytest.raises(ValueError, match=r"die\.stages = 1, not 2"):
-        calibration.check_die(DieSpec(rows=8, stages=2))
+@given(
+    terms=st.fixed_dictionaries(
+        {
+            name: st.floats(*(next(getattr(bound, side) for bound in field.metadata if hasattr(bound, side)) for side in ("ge", "le")))
+            for name, field in GemmTerms.model_fields.items()
+        }
+    ),
+    sizes=st.tuples(SIZE, SIZE, SIZE),
+    array=st.tuples(st.integers(1, 64), st.integers(1, 64), st.integers(1, 4)),
+)
+def test_no_terms_that_are_allowed_beat_a_row_a_cycle(
+    terms: dict[str, float], sizes: tuple[int, int, int], array: tuple[int, int, int]
+) -> None:
+    try:
+        allowed = GemmTerms(**terms)
+    except ValidationError as refusal:
+        assert "a GEMM of one multiply-add would take" in str(refusal)
+        return
+    (m, k, n), (rows, cols, stages) = sizes, array
+    tiles = ceil(k / rows) * ceil(n / cols)
+    found = allowed.array_cycles(rows=rows, cols=cols, stages=stages, m=m, k=k, n=n)
+    assert found >= (1 - FIT_SLACK) * tiles * m - FIT_SLACK * tiles
