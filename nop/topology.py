@@ -12,12 +12,15 @@ from math import isqrt
 Link = tuple[int, int]
 """One direction between neighbouring nodes: (from, to)."""
 
+MAX_DIES = 1 << 20
+"""More dies than any package has: a larger number is a typing error."""
+
 
 @dataclass(frozen=True)
 class Mesh:
     """A mesh of ``rows`` x ``cols`` dies without wrap-around links.
 
-    Raises ``ValueError`` if a side is below 1.
+    Raises ``ValueError`` if a side is below 1, or if there are more than :data:`MAX_DIES`.
     """
 
     rows: int
@@ -27,6 +30,8 @@ class Mesh:
         for name, value in (("rows", self.rows), ("cols", self.cols)):
             if value < 1:
                 raise ValueError(f"mesh {name} = {value}: must be at least 1")
+        if self.nodes > MAX_DIES:
+            raise ValueError(f"mesh {self} has more than {MAX_DIES} dies, the most of a package")
 
     def __str__(self) -> str:
         return f"{self.rows}x{self.cols}"
@@ -106,9 +111,11 @@ def folded_ring(nodes: int) -> list[int]:
 def most_square(nodes: int) -> Mesh:
     """The most square mesh of exactly ``nodes`` dies, with no more rows than columns.
 
-    Raises ``ValueError`` if ``nodes`` is below 1.
+    Raises ``ValueError`` if ``nodes`` is below 1 or above :data:`MAX_DIES`.
     """
     if nodes < 1:
         raise ValueError(f"dies = {nodes}: must be at least 1")
+    if nodes > MAX_DIES:
+        raise ValueError(f"dies = {nodes}: must be at most {MAX_DIES}, the most of a package")
     rows = next(side for side in range(isqrt(nodes), 0, -1) if nodes % side == 0)
     return Mesh(rows, nodes // rows)

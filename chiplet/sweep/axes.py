@@ -7,27 +7,29 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from chiplet.machine.configuration_keys import known_keys
+from chiplet.machine.configuration_keys import known_keys, show_value
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import method_type
 from chiplet.schedule.buffers import STATE_BYTES
 from chiplet.sweep.constraints import Constraint
+from chiplet.sweep.limits import check_number
 from chiplet.workload.llm import load_model
-from nop.topology import most_square
+from nop.topology import Mesh, most_square
 
 JOB_KEYS = ("model", "method", "mesh", "global_batch", "sequence_length", "mini_batch", "optimizer")
 """What varies besides configuration keys and switches."""
 
 
 def mesh_of(text: str | int) -> tuple[int, int]:
-    """Rows and columns of a mesh given as ``RxC`` or as a number of dies."""
-    if isinstance(text, int):
+    """Rows and columns of a mesh given as ``RxC`` or as a number of dies. Raises ``ValueError`` for anything else."""
+    if isinstance(text, int) and not isinstance(text, bool):
         mesh = most_square(text)
         return mesh.rows, mesh.cols
     match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(text), re.ASCII)
     if match is None:
-        raise ValueError(f"mesh {text!r}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
-    return int(match[1]), int(match[2])
+        raise ValueError(f"mesh {show_value(text)}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
+    mesh = Mesh(int(match[1]), int(match[2]))
+    return mesh.rows, mesh.cols
 
 
 COMMON = ("dies",)
@@ -35,18 +37,21 @@ COMMON = ("dies",)
 
 
 def check_job(name: str, value: Any) -> None:
-    """Raise ``ValueError``, in one line, for an invalid model, method, mesh, batch, length or optimizer."""
+    """Raise ``ValueError``, in one line, for an invalid model, method, mesh, number of dies, batch, length or
+    optimizer.
+    """
+    check_number(name, value)
     if name == "model":
         load_model(str(value))
     elif name == "method":
         method_type(str(value))
-    elif name == "mesh":
+    elif name in ("mesh", "dies"):
         mesh_of(value)
     elif name == "optimizer":
         if value not in STATE_BYTES:
-            raise ValueError(f"optimizer {value!r}: must be one of {', '.join(STATE_BYTES)}")
+            raise ValueError(f"optimizer {show_value(value)}: must be one of {', '.join(STATE_BYTES)}")
     elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise ValueError(f"{name} = {value}: must be an integer of at least 1")
+        raise ValueError(f"{name} = {show_value(value)}: must be an integer of at least 1")
 
 
 CONTINUOUS = (

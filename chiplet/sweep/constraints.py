@@ -1,8 +1,12 @@
-"""Constraints of a design space: comparisons of varied values and results, as in ``die_mm2 <= 100``."""
+"""Constraints of a design space: comparisons of varied values and results, as in ``die_mm2 <= 100``.
+
+All arithmetic is in floats: integers without end, such as 9**9**9, do not occur.
+"""
 
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -50,7 +54,8 @@ class Constraint:
         try:
             if len(text) > MAX_CHARACTERS:
                 raise ValueError
-            names = tuple(dict.fromkeys(_names(_comparison(text))))
+            tree = _comparison(text)
+            names = tuple(dict.fromkeys(_names(tree)))
         except (SyntaxError, ValueError, RecursionError):
             raise ValueError(
                 f"constraint {shown!r}: must compare two expressions of names, numbers and + - * / % **, as in "
@@ -62,6 +67,11 @@ class Constraint:
                 raise ValueError(
                     f"constraint {shown!r}: unknown name {name}: the nearest known one is {best}"
                 )
+        try:
+            _check_constants(tree.left)
+            _check_constants(tree.comparators[0])
+        except ValueError as refusal:
+            raise ValueError(f"constraint {shown!r}: {refusal}") from None
         return cls(text, names, all(name in inputs for name in names))
 
     @cached_property
@@ -97,11 +107,38 @@ def _names(node: ast.expr) -> list[str]:
     raise ValueError
 
 
+def _check_constants(node: ast.expr) -> bool:
+    """Whether ``node`` consists of constants. Raises ``ValueError`` for arithmetic with text or booleans, and for
+    constants that make no finite float.
+    """
+    arithmetic = isinstance(node, (ast.BinOp, ast.UnaryOp))
+    constant = arithmetic or isinstance(node, ast.Constant)
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.expr):
+            if arithmetic and _is_no_number(part):
+                raise ValueError(f"{ast.unparse(part)[:60]} is no number")
+            constant = _check_constants(part) and constant
+    if constant and not _is_no_number(node):
+        try:
+            value = _value(node, {})
+        except ArithmeticError:
+            value = math.nan
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise ValueError(f"{ast.unparse(node)[:60]} is no finite number")
+    return constant
+
+
+def _is_no_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, (bool, str))
+
+
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.BinOp):
-        return _OPERATORS[type(node.op)](_value(node.left, values), _value(node.right, values))
+        left, right = _value(node.left, values), _value(node.right, values)
+        if isinstance(left, str) or isinstance(right, str):  # on which % would write text
+            raise TypeError(f"{ast.unparse(node)[:60]}: text is no number")
+        return _OPERATORS[type(node.op)](left, right)
     if isinstance(node, ast.UnaryOp):
         return -_value(node.operand, values)
-    if isinstance(node, ast.Constant):
-        return node.value
-    return values[ast.unparse(node)]
+    value = node.value if isinstance(node, ast.Constant) else values[ast.unparse(node)]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, nearest, refusal
 from chiplet.machine.configuration_keys import known_keys, show_value
@@ -21,6 +21,7 @@ from chiplet.methods.registry import METHODS, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.constraints import Constraint
+from chiplet.sweep.limits import MAX_POINTS, check_number, check_points
 
 Value = str | int | float | bool
 
@@ -30,10 +31,10 @@ class Range(StrictModel):
     one every ``step``.
     """
 
-    start: float
-    stop: float
-    count: Annotated[int | None, Field(ge=1)] = None
-    step: Annotated[float | None, Field(gt=0)] = None
+    start: FiniteFloat
+    stop: FiniteFloat
+    count: Annotated[int | None, Field(ge=1, le=MAX_POINTS)] = None
+    step: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     scale: Literal["linear", "log"] = "linear"
 
     @model_validator(mode="after")
@@ -46,13 +47,24 @@ class Range(StrictModel):
             raise ValueError("scale = log needs start and stop above 0")
         if self.stop < self.start:
             raise ValueError("stop must be at least start")
+        if self.step is not None and self._steps > MAX_POINTS:
+            raise ValueError(f"about {self._steps:.3g} values: a sweep has at most {MAX_POINTS:,} points")
         return self
+
+    @property
+    def _steps(self) -> float:
+        """Steps from start to stop, a little more than there are; infinite if they are more than a float counts."""
+        return (self.stop - self.start) / (self.step or 1.0) * (1 + 1e-12)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return (self.count or 1) if self.step is None else int(self._steps) + 1
 
     def values(self) -> tuple[float, ...]:
         """The values, ascending."""
         if self.step is not None:
-            count = int((self.stop - self.start) / self.step * (1 + 1e-12)) + 1
-            return tuple(self.start + index * self.step for index in range(count))
+            return tuple(self.start + index * self.step for index in range(self.size))
         last = max(1, (self.count or 1) - 1)
         if self.scale == "log":
             ratio = self.stop / self.start
@@ -120,6 +132,7 @@ def make_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
 def _sweep(space: Space, base: SystemSpec) -> Sweep:
     if space.mesh and space.dies:
         raise ValueError("mesh and dies exclude each other")
+    check_points(_sizes(space))
     axes = []
     for name in JOB_KEYS:
         values = _listed(getattr(space, name))
@@ -128,11 +141,14 @@ def _sweep(space: Space, base: SystemSpec) -> Sweep:
         unset = (None,) if name not in ("model", "method", "optimizer") else ()
         axes.append(SweepAxis((name,), tuple((value,) for value in values or unset)))
     for axis in axes:
+        name = "dies" if space.dies and axis.names == ("mesh",) else axis.names[0]
         for (value,) in axis.values:
-            check_job(axis.names[0], value)
+            check_job(name, value)
     for name, given in space.vary.items():
         axes.append(SweepAxis((name,), tuple((_checked(name, value),) for value in _listed(given))))
     for name, given in space.switches.items():
+        for value in _listed(given):
+            check_number(f"switches.{name}", value)
         axes.append(SweepAxis((f"switches.{name}",), tuple((value,) for value in _listed(given))))
     axes += [_together(table) for table in space.together]
     names = [name for axis in axes for name in axis.names]
@@ -164,11 +180,30 @@ def _together(table: Mapping[str, Sequence[Value]]) -> SweepAxis:
     lengths = {len(values) for values in table.values()}
     if len(lengths) != 1:
         raise ValueError(f"together {', '.join(table)}: lists must be equally long")
+    for name, values in table.items():
+        for value in values:
+            check_number(name, value)
     columns = [
         [value if name.startswith("switches.") else _checked(name, value) for value in values]
         for name, values in table.items()
     ]
     return SweepAxis(tuple(table), tuple(zip(*columns, strict=True)))
+
+
+def _sizes(space: Space) -> dict[str, int]:
+    """Values of each axis. An axis without values is none: it is unset, or refused for that."""
+    given = {name: getattr(space, name) for name in (*JOB_KEYS, "dies")} | space.vary
+    sizes = {name: _size(values) for name, values in given.items()}
+    sizes |= {f"switches.{name}": _size(values) for name, values in space.switches.items()}
+    for table in space.together:
+        sizes[", ".join(table)] = max(map(len, table.values()), default=1)
+    return {name: size for name, size in sizes.items() if size}
+
+
+def _size(values: Values) -> int:
+    if isinstance(values, Range):
+        return values.size
+    return len(values) if isinstance(values, tuple) else 1
 
 
 def _listed(values: Values) -> tuple[Any, ...]:
@@ -197,6 +232,7 @@ def _known_switch(name: str) -> None:
 def _checked(name: str, value: Any) -> Any:
     """``value`` in the type of the configuration key."""
     _known(name)
+    check_number(name, value)
     section, key = name.split(".")
     key_type = type(known_keys()[name].default)
     if isinstance(value, float) and key_type is int and value.is_integer():
@@ -238,7 +274,8 @@ def _space_refusal(error: ValidationError) -> str:
     for failure in failures:
         path = [str(part) for part in failure["loc"]]
         depth = next((depth for depth, part in enumerate(path) if "Range" in part), None)
-        if depth is not None and failure["type"] in ("value_error", "extra_forbidden"):
+        meant = depth is not None and (depth + 1 < len(path) or failure["type"] == "value_error")
+        if depth is not None and meant:
             inside: Any = {**failure, "loc": tuple(path[depth + 1 :])}
             return f"{'.'.join(path[:depth])}: {refusal(inside, Range, show=show_value)}"
     first = failures[0]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hecaton.terminal.options import CalibrationFile, MeshSize, load_calibration
-from hecaton.terminal.values import MAX_DIES, integer, parse_assignments, parse_mesh
+from hecaton.terminal.values import integer, parse_assignments, parse_mesh
+from nop.topology import MAX_DIES
 
 if TYPE_CHECKING:
     from chiplet.machine.specs import SystemSpec

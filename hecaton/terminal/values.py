@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-MAX_DIES = 1 << 20
-"""More dies than any package has: a larger number is a typing error."""
+from nop.topology import MAX_DIES
 
 
 @cache

@@ -12,7 +12,8 @@ from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, lo
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import GlobalBatch, SequenceLength
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import MAX_DIES, integer
+from hecaton.terminal.values import integer
+from nop.topology import MAX_DIES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
+from math import prod
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chiplet.sweep.axes import Sweep
 from chiplet.sweep.constraints import Constraint
+from chiplet.sweep.limits import MAX_POINTS, check_points
 from chiplet.sweep.space import Range, load_space, make_sweep
 from tests.chiplet.machines import PACKAGE
 
@@ -121,6 +126,45 @@ def test_the_examples_are_spaces(path: Path) -> None:
             "unknown objective 'step_second': the nearest known one is step_seconds",
         ),
         ("model = ", "not valid TOML: Invalid value (at end of document)"),
+        *(
+            (f'model = "llama2-7b"\n{text}', message)
+            for text, message in (
+                (f"dies = {10**21}", "dies = about 10^21: integers go up to 2^53"),
+                ("dies = 1048577", "dies = 1048577: must be at most 1048576, the most of a package"),
+                ("dies = [16, true]", "mesh true: must be ROWSxCOLUMNS, as in 4x8, or a number of dies"),
+                ("dies = inf", "dies = inf: must be finite"),
+                ('mesh = "999999x999999"', "mesh 999999x999999 has more than 1048576 dies"),
+                ("mesh = [nan]", "mesh = nan: must be finite"),
+                ("global_batch = true", "global_batch = true: must be an integer of at least 1"),
+                (f"global_batch = {10**400}", "global_batch = about 10^400: integers go up to 2^53"),
+                ("sequence_length = inf", "sequence_length = inf: must be finite"),
+                ("mini_batch = nan", "mini_batch = nan: must be finite"),
+                ("optimizer = nan", "optimizer = nan: must be finite"),
+                ("optimizer = true", "optimizer true: must be one of sgd, adam"),
+                ("method = inf", "method = inf: must be finite"),
+                ("[vary]\ndie.clock_hz = [1e9, inf]", "die.clock_hz = inf: must be finite"),
+                ("[vary]\nlink.pj_per_bit = nan", "link.pj_per_bit = nan: must be finite"),
+                ("[vary]\nlink.lanes = [8, true]", "link.lanes must be an integer"),
+                ("[vary]\nlink.pj_per_bit = true", "link.pj_per_bit must be a number"),
+                (f"[vary]\nmemory.channel_bytes = {10**30}", "memory.channel_bytes = about 10^30: integers go"),
+                ("[switches]\noverlap = inf", "switches.overlap = inf: must be finite"),
+                ("[[together]]\nlink.lanes = [8, 16]\nlink.pj_per_bit = [0.5, inf]", "link.pj_per_bit = inf: must"),
+                ("[[together]]\nlink.lanes = [8, 16]\nswitches.overlap = [true, nan]", "switches.overlap = nan: must"),
+                ("[vary]\nlink.lanes = { start = true, stop = 8, count = 2 }", "vary.link.lanes: start = true: "),
+                ("[vary]\nlink.lanes = { start = 8, stop = inf, count = 2 }", "vary.link.lanes: stop = inf: "),
+                ("[vary]\nlink.lanes = { start = 8, stop = 9, step = nan }", "vary.link.lanes: step = nan: "),
+                ("[vary]\nlink.lanes = { start = 8, stop = 9, count = true }", "vary.link.lanes: count = true: "),
+                ("[vary]\nlink.lanes = { start = 8 }", "vary.link.lanes: stop is missing"),
+                (
+                    "[vary]\nlink.lane_rate = { start = -1e308, stop = 1e308, count = 3 }",
+                    "link.lane_rate = inf: must be finite",
+                ),
+                (
+                    "[vary]\nlink.lane_rate = { start = 1e-300, stop = 1e300, count = 3, scale = 'log' }",
+                    "link.lane_rate = inf: must be finite",
+                ),
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -145,3 +189,98 @@ def test_constraints_compare(text: str, holds: bool) -> None:
 def test_constraints_are_no_programs(text: str) -> None:
     with pytest.raises(ValueError, match="must compare two expressions"):
         Constraint.parse(text, ("a", "b"), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[vary]\nlink.lanes = { start = 1, stop = 1e12, step = 1 }",
+            "vary.link.lanes: about 1e+12 values: a sweep has at most 10,000,000 points",
+        ),
+        (
+            "[vary]\nlink.lane_rate = { start = 0, stop = 1e308, step = 1e-308 }",
+            "vary.link.lane_rate: about inf values: a sweep has at most 10,000,000 points",
+        ),
+        (
+            "[vary]\nlink.lanes = { start = 1, stop = 2, count = 1000000000000 }",
+            "vary.link.lanes: count = 1000000000000: input should be less than or equal to 10000000",
+        ),
+        (
+            "dies = { start = 1, stop = 1e6, step = 1 }\n"
+            "[vary]\nlink.lane_rate = { start = 1e9, stop = 2e9, count = 1000000 }",
+            "1,000,000,000,000 points (1,000,000 of dies, 1,000,000 of link.lane_rate): "
+            "a sweep has at most 10,000,000; vary less, or make several sweeps",
+        ),
+        (
+            "sequence_length = { start = 1, stop = 9e6, step = 1 }\n[switches]\noverlap = [true, false]",
+            "18,000,000 points (9,000,000 of sequence_length, 2 of switches.overlap): a sweep has at most",
+        ),
+        (
+            "[vary]\n"
+            + "".join(
+                f"{key} = {{ start = 1, stop = 2, count = 10000000 }}\n"
+                for key in ("link.lanes", "link.lane_rate", "link.pj_per_bit")
+            ),
+            "about 10^21 points (10,000,000 of link.lanes, 10,000,000 of link.lane_rate, ",
+        ),
+    ],
+)
+def test_too_many_points_are_refused_from_their_counts(tmp_path: Path, text: str, message: str) -> None:
+    """As quick as any other refusal: values that are never made take no time and no memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=re.escape(message)) as refusal:
+            load(tmp_path, 'model = "llama2-7b"\n' + text)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(refusal.value)
+
+
+@given(
+    sizes=st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 10**9), max_size=6),
+)
+def test_points_are_counted_exactly(sizes: dict[str, int]) -> None:
+    if prod(sizes.values()) <= MAX_POINTS:
+        check_points(sizes)
+    else:
+        with pytest.raises(ValueError, match=f"a sweep has at most {MAX_POINTS:,}"):
+            check_points(sizes)
+
+
+@given(start=st.floats(-1e6, 1e6), length=st.floats(0, 1e4), step=st.floats(1e-2, 1e3))
+def test_the_size_of_a_range_is_its_number_of_values(start: float, length: float, step: float) -> None:
+    made = Range(start=start, stop=start + length, step=step)
+    assert made.size == len(made.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("9**9**9 > a", "9 ** 9 ** 9 is no finite number"),
+        ("a < 2 ** 9**9 * b", "2 ** 9 ** 9 is no finite number"),
+        ("-(9**9**9) < a", "9 ** 9 ** 9 is no finite number"),
+        ("1e999 > a", "1e309 is no finite number"),
+        (f"a < {'9' * 400}", f"{'9' * 60} is no finite number"),
+        ("1 / 0 > a", "1 / 0 is no finite number"),
+        ("(-8) ** 0.5 == a", "-8 ** 0.5 is no finite number"),
+        ("a + True > 1", "True is no number"),
+        ("'%999999999d' % a == 'x'", "'%999999999d' is no number"),
+        ("-'x' == a", "'x' is no number"),
+    ],
+)
+def test_constants_of_a_constraint_are_finite_numbers(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)) as refusal:
+        Constraint.parse(text, ("a", "b"), ())
+    assert "\n" not in str(refusal.value)
+
+
+def test_powers_of_names_are_floats() -> None:
+    values = {"a": 2**40, "b": 10**9, "name": "%999999999d"}
+    with pytest.raises(OverflowError):
+        Constraint.parse("a ** b > 1", tuple(values), ()).holds(values)
+    with pytest.raises(TypeError, match="text is no number"):
+        Constraint.parse("name % b == 'x'", tuple(values), ()).holds(values)
+    assert Constraint.parse("a * b == 1099511627776000000000", tuple(values), ()).holds(values)
+    assert Constraint.parse("on == True", ("on",), ()).holds({"on": True})
