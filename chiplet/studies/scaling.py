@@ -1,7 +1,7 @@
 """How the methods scale: with model and package together, with more dies for one model, and with machine parameters.
 
-Weak scaling runs over the four pairs of model and package that the Hecaton system was published with
-(arXiv 2407.05784). A method that does not fit a machine is left out and listed with the buffer that is too small.
+Weak scaling runs over four pairs of model and package: models of the Hecaton paper (arXiv 2407.05784), on numbers of
+dies that are inferred, such that hidden size over the root of dies is the same in all. A method that does not fit a machine is left out and listed with the buffer that is too small.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAIRS: tuple[tuple[str, int], ...] = (
     ("llama2-70b", 256),
     ("llama3.1-405b", 1024),
 )
-"""Models and numbers of dies that grow together, as published."""
+"""Models and numbers of dies that grow together: published models, inferred numbers of dies."""
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Factors for a parameter of the machine."""

@@ -274,7 +274,7 @@ def compare(setup: Setup) -> DemoPart:
     ]
     names = ["method", "step", "speedup", "energy", "energy ratio", "MFU", "switches"]
     claims = "".join(
-        f"Published for {claim.model} on {claim.dies} dies: {claim.speedup}x the speed, 1/{claim.energy_ratio} of "
+        f"Published for {claim.model}, on {claim.dies_label}: {claim.speedup}x the speed, 1/{claim.energy_ratio} of "
         f"the energy ({claim.source}), in settings that are not public. All other figures are our own.\n\n"
         for claim in comparison.published
     )

@@ -59,9 +59,9 @@ def scaling(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Scale model and package together over the four published pairs with all methods, and vary the machine.
+    """Scale model and package together over four pairs with all methods, and vary the machine.
 
-    The result has weak scaling, with the published figures beside ours; strong scaling of one model; and for the
+    The result has weak scaling, with the published figures beside ours, for numbers of dies that are inferred; strong scaling of one model; and for the
     largest pair the sensitivity to link bandwidth and latency, DRAM bandwidth, SRAM, array size, mesh shape and
     switches. The configuration starts from the preset package.
     """

@@ -28,7 +28,7 @@ def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
         "hecaton",
         "optimus",
         "flat-ring, both ways, no overlap",
-        "published: 5.29x speed, 1/3.46 energy",
+        "published, 1024 dies (inferred): 5.29x speed, 1/3.46 energy",
     ):
         assert f"<!-- {name} -->" in text
 
