@@ -1,9 +1,10 @@
-"""Predictions of published training steps of Megatron-LM, which validate the flat-ring baseline.
+"""Predictions of measured training steps of Megatron-LM, which validate the flat-ring baseline.
 
 The work of a layer (GEMM sizes, collectives and their volume) is that of
 :class:`chiplet.methods.flat_ring.FlatRing` on the GPUs of one node; the cost of a ring is that of
 :mod:`nop.collective_cost`. The machine is a
-:class:`chiplet.studies.gpu_cluster.GpuClusterSpec`. Nothing overlaps inside a micro-batch, as in the published system.
+:class:`chiplet.studies.gpu_cluster.GpuClusterSpec`. Nothing overlaps inside a micro-batch, as in the system of the A100
+runs. Sums of gradients over replicas are taken to be hidden, and the optimizer's state to be shared among replicas.
 """
 
 from __future__ import annotations
@@ -16,19 +17,16 @@ from chiplet.methods.registry import make_switches
 from chiplet.parallel.pipeline import pipeline_time
 from chiplet.schedule.buffers import UPDATE_BYTES
 from chiplet.studies.gpu_cluster import GpuClusterSpec
-from chiplet.studies.published import (
-    MEGATRON_FITTED,
-    MEGATRON_LENGTH,
-    MEGATRON_RUNS,
-    MEGATRON_VOCABULARY,
-    MegatronRun,
-)
+from chiplet.studies.megatron_runs import MegatronRun
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import Batch, GemmStep, Operation
 from nop.topology import most_square
 
 ELEMENT_BYTES = 2
 """Bytes of an operand: bf16 or fp16."""
+
+MET = 0.01
+"""Largest error of a run to which a machine is fitted: if it is larger, the fit is not one to this run."""
 
 MAIN_GRADIENT_BYTES = 8
 """Bytes of adding a weight gradient to its 32-bit sum: read and written."""
@@ -52,7 +50,10 @@ LOSS_BYTES = 24
 
 
 class Prediction(StrictModel):
-    """Prediction of one published step, seconds; the parts add up to ``predicted_seconds``."""
+    """Prediction of one measured step, seconds; the parts add up to ``predicted_seconds``.
+
+    ``fitted`` says whether the machine's efficiencies are fitted to this run: its file names it, and its time is met.
+    """
 
     run: MegatronRun
     predicted_seconds: float
@@ -62,28 +63,30 @@ class Prediction(StrictModel):
 
 
 class Validation(StrictModel):
-    """All published steps with their predictions; errors are relative to the measurement."""
+    """All measured steps with their predictions; errors are relative to the measurement. Those of runs that are not
+    fitted are None if all are.
+    """
 
     machine: GpuClusterSpec
     predictions: list[Prediction]
     mean_error: float
     max_error: float
-    mean_error_not_fitted: float
-    max_error_not_fitted: float
+    mean_error_not_fitted: float | None
+    max_error_not_fitted: float | None
 
 
-def validate(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> Validation:
-    """Predict all ``runs`` on ``machine``."""
+def validate(machine: GpuClusterSpec, runs: Sequence[MegatronRun]) -> Validation:
+    """Predict all ``runs``, at least one, which were measured on ``machine``. Errors as in :func:`predict`."""
     predictions = [predict(run, machine) for run in runs]
     errors = [abs(prediction.error) for prediction in predictions]
-    others = [abs(prediction.error) for prediction in predictions if not prediction.fitted] or [0.0]
+    others = [abs(prediction.error) for prediction in predictions if not prediction.fitted]
     return Validation(
         machine=machine,
         predictions=predictions,
         mean_error=sum(errors) / len(errors),
         max_error=max(errors),
-        mean_error_not_fitted=sum(others) / len(others),
-        max_error_not_fitted=max(others),
+        mean_error_not_fitted=sum(others) / len(others) if others else None,
+        max_error_not_fitted=max(others, default=None),
     )
 
 
@@ -98,12 +101,12 @@ def model_of(run: MegatronRun) -> Llm:
         head_dim=run.hidden // run.heads,
         ffn=4 * run.hidden,
         gated=False,
-        vocab=MEGATRON_VOCABULARY,
+        vocab=run.vocabulary,
         norm="layernorm",
         qkv_bias=True,
         linear_bias=True,
-        learned_positions=MEGATRON_LENGTH,
-        max_positions=MEGATRON_LENGTH,
+        learned_positions=run.sequence_length,
+        max_positions=run.sequence_length,
         tied=True,
     )
 
@@ -113,15 +116,17 @@ def predict(run: MegatronRun, machine: GpuClusterSpec) -> Prediction:
 
     A stage works on one micro-batch after the other, forward and backward; the last stage also has the output head and
     sets the pace (:func:`chiplet.parallel.pipeline.pipeline_time`, without overlap). Between stages a GPU sends its
-    share of a micro-batch.
+    share of a micro-batch, over the network between nodes.
+
+    Raises ``ValueError``, in one line, if the machine has smaller nodes, or no rate for the operands of the run.
     """
+    _check(run, machine)
     model = model_of(run)
-    tensor = machine.gpus_per_node
     gemm, nop, memory = _layer_seconds(run, model, machine)
     head = _head_seconds(run, model, machine)
     layers = run.layers / run.pipeline
     stage = layers * (gemm + nop + memory)
-    micro_batches = run.global_batch // run.micro_batch
+    micro_batches = run.micro_batches
     time = pipeline_time(
         [stage] * (run.pipeline - 1) + [stage + head],
         micro_batches=micro_batches,
@@ -129,7 +134,7 @@ def predict(run: MegatronRun, machine: GpuClusterSpec) -> Prediction:
         crossing=_crossing_seconds(run, machine) if run.pipeline > 1 else 0.0,
         overlap=False,
     )
-    bytes_ = model.parameters / (tensor * run.pipeline) * (UPDATE_BYTES["adam"] + ELEMENT_BYTES)
+    bytes_ = model.parameters / run.gpus * (UPDATE_BYTES["adam"] + ELEMENT_BYTES)
     parts = {
         "gemm": micro_batches * layers * gemm,
         "collectives": micro_batches * layers * nop,
@@ -140,13 +145,23 @@ def predict(run: MegatronRun, machine: GpuClusterSpec) -> Prediction:
         "optimizer": bytes_ / machine.memory_rate,
     }
     seconds = sum(parts.values())
+    error = seconds / run.seconds - 1
     return Prediction(
         run=run,
         predicted_seconds=seconds,
-        error=seconds / run.seconds - 1,
-        fitted=(run.name, run.recompute) in MEGATRON_FITTED,
+        error=error,
+        fitted=run.label in machine.fitted_to and abs(error) <= MET,
         parts=parts,
     )
+
+
+def _check(run: MegatronRun, machine: GpuClusterSpec) -> None:
+    if run.tensor > machine.gpus_per_node:
+        raise ValueError(
+            f"run {run.name}: tensor = {run.tensor}: a node of {machine.name} has {machine.gpus_per_node} GPUs"
+        )
+    if run.operands == "8-bit" and machine.peak_flops_8bit is None:
+        raise ValueError(f"run {run.name}: operands = 8-bit: {machine.name} has no peak_flops_8bit")
 
 
 def activation_bytes(model: Llm, *, length: int, micro_batch: int, tensor: int) -> float:
@@ -171,35 +186,36 @@ def activation_bytes(model: Llm, *, length: int, micro_batch: int, tensor: int) 
     return tokens * whole + (tokens * shared + scores * softmax) / tensor
 
 
-def _method(model: Llm, run: MegatronRun, machine: GpuClusterSpec) -> FlatRing:
+def _method(model: Llm, run: MegatronRun) -> FlatRing:
     switches = make_switches(
         "flat-ring",
         {
             "overlap": False,
             "direction": "one",
             "sums": "operand",
-            # Selective recomputation repeats the attention core, which the caller adds.
+            # Other recomputation repeats the attention core, which the caller adds.
             "recompute": "full" if run.recompute == "full" else "none",
         },
     )
-    return FlatRing(model, most_square(machine.gpus_per_node), switches, ELEMENT_BYTES)
+    return FlatRing(model, most_square(run.tensor), switches, ELEMENT_BYTES)
 
 
 def _layer_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> tuple[float, float, float]:
     """GEMM, collective and memory-bound time of a layer for one micro-batch, both passes."""
-    method = _method(model, run, machine)
-    tokens = run.micro_batch * MEGATRON_LENGTH
-    batch = Batch(tokens, run.micro_batch, MEGATRON_LENGTH)
+    method = _method(model, run)
+    tokens = run.micro_batch * run.sequence_length
+    batch = Batch(tokens, run.micro_batch, run.sequence_length)
     attention, ffn, _ = method.blocks()
     of_attention, of_ffn = method.passes(attention, batch), method.passes(ffn, batch)
     operations = [*of_attention.forward, *of_attention.backward, *of_ffn.forward, *of_ffn.backward]
-    if run.recompute == "selective":
+    if run.recompute != "full":
         operations.append(of_attention.forward[1])
-    gemm, nop = _gemm_seconds(operations, machine), _ring_seconds(operations, machine)
-    tensor = machine.gpus_per_node
+    gemm = _gemm_seconds(operations, machine, eight_bits=run.operands == "8-bit")
+    nop = _ring_seconds(operations, machine)
+    tensor = run.tensor
     # Without sequence parallelism every GPU of the node computes the norms and dropouts of all tokens.
     copies = tensor if run.recompute == "full" else 1
-    scores = model.heads * MEGATRON_LENGTH
+    scores = 0 if run.recompute == "fused" else model.heads * run.sequence_length
 
     def moved(direction: str) -> float:
         features = (
@@ -215,13 +231,13 @@ def _layer_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> tup
 
 def _head_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> float:
     """Time of the output head and the loss for one micro-batch, both passes."""
-    method = _method(model, run, machine)
-    tokens = run.micro_batch * MEGATRON_LENGTH
-    passes = method.passes(method.blocks()[2], Batch(tokens, run.micro_batch, MEGATRON_LENGTH))
+    method = _method(model, run)
+    tokens = run.micro_batch * run.sequence_length
+    passes = method.passes(method.blocks()[2], Batch(tokens, run.micro_batch, run.sequence_length))
     operations = [*passes.forward, *passes.backward]
-    moved = tokens * model.vocab / machine.gpus_per_node * LOSS_BYTES
+    moved = tokens * model.vocab / run.tensor * LOSS_BYTES
     return (
-        _gemm_seconds(operations, machine) + _ring_seconds(operations, machine) + moved / machine.memory_rate
+        _gemm_seconds(operations, machine, eight_bits=False) + _ring_seconds(operations, machine) + moved / machine.memory_rate
     )
 
 
@@ -229,25 +245,33 @@ def _crossing_seconds(run: MegatronRun, machine: GpuClusterSpec) -> float:
     """Time to send the activations of one micro-batch to the next stage. Each GPU sends its share; without sequence
     parallelism the node gathers the shares again.
     """
-    tensor = machine.gpus_per_node
-    share = run.micro_batch * MEGATRON_LENGTH * run.hidden * ELEMENT_BYTES / tensor
+    tensor = run.tensor
+    share = run.micro_batch * run.sequence_length * run.hidden * ELEMENT_BYTES / tensor
     seconds = share / machine.cluster_rate
     if run.recompute == "full":
         seconds += (tensor - 1) * share / machine.node_rate
     return seconds
 
 
-def _gemm_seconds(operations: Sequence[Operation], machine: GpuClusterSpec) -> float:
-    return sum(_gemm(step, machine) for operation in operations for step in operation.gemms)
+def _gemm_seconds(operations: Sequence[Operation], machine: GpuClusterSpec, *, eight_bits: bool) -> float:
+    """Time of the GEMMs. With ``eight_bits`` the operands of the linears have 8 bits, those of the attention's core 16."""
+    return sum(
+        _gemm(step, machine, eight_bits=eight_bits and operation.name != "attention")
+        for operation in operations
+        for step in operation.gemms
+    )
 
 
-def _gemm(step: GemmStep, machine: GpuClusterSpec) -> float:
+def _gemm(step: GemmStep, machine: GpuClusterSpec, *, eight_bits: bool) -> float:
     """Time of a GEMM: arithmetic at the efficiency of its smallest side, or memory traffic if that is slower."""
     m, k, n = step.m, step.k, step.n
     efficiency = machine.gemm_efficiency / (1 + machine.gemm_half / min(m, k, n))
     written = MAIN_GRADIENT_BYTES if step.name == "X^T dY" else ELEMENT_BYTES
-    moved = ELEMENT_BYTES * (m * k + k * n) + written * m * n
-    one = max(2 * m * k * n / (machine.peak_flops * efficiency), moved / machine.memory_rate)
+    peak, read = machine.peak_flops, ELEMENT_BYTES
+    if eight_bits and machine.peak_flops_8bit is not None:
+        peak, read = machine.peak_flops_8bit, 1
+    moved = read * (m * k + k * n) + written * m * n
+    one = max(2 * m * k * n / (peak * efficiency), moved / machine.memory_rate)
     return step.count * one
 
 

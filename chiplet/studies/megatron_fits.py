@@ -1,4 +1,4 @@
-"""The two fitted efficiencies of the machine from every pair of published runs, and how well each pair predicts the
+"""The two fitted efficiencies of the machine from every pair of measured runs, and how well each pair predicts the
 other runs.
 
 Predicted times are linear in 1 / efficiency and half / efficiency, except for memory-bound GEMMs.
@@ -12,7 +12,7 @@ from itertools import combinations
 from chiplet.machine.base import StrictModel
 from chiplet.studies.gpu_cluster import GpuClusterSpec
 from chiplet.studies.megatron import predict, validate
-from chiplet.studies.published import MEGATRON_RUNS, MegatronRun
+from chiplet.studies.megatron_runs import MegatronRun
 
 ROUNDS = 50
 """Most Newton steps; a few are enough if there is a solution."""
@@ -33,15 +33,19 @@ class PairFit(StrictModel):
     max_error_others: float | None
 
 
-def pair_fits(machine: GpuClusterSpec, runs: Sequence[MegatronRun] = MEGATRON_RUNS) -> list[PairFit]:
-    """A fit to every pair of ``runs``; the other inputs of ``machine`` are kept."""
+def pair_fits(machine: GpuClusterSpec, runs: Sequence[MegatronRun]) -> list[PairFit]:
+    """A fit to every pair of ``runs``; the other inputs of ``machine`` are kept. Raises ``ValueError`` if there are
+    fewer than three: no run would be left to predict.
+    """
+    if len(runs) < 3:
+        raise ValueError(f"fits to pairs need at least 3 runs, not {len(runs)}: the others are predicted")
     return [_fit(machine, first, second, runs) for first, second in combinations(runs, 2)]
 
 
 def _fit(
     machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun, runs: Sequence[MegatronRun]
 ) -> PairFit:
-    pair = (_name(first), _name(second))
+    pair = (first.label, second.label)
     fitted = _solve(machine, first, second)
     if fitted is None:
         return PairFit(
@@ -55,10 +59,6 @@ def _fit(
         mean_error_others=others.mean_error,
         max_error_others=others.max_error,
     )
-
-
-def _name(run: MegatronRun) -> str:
-    return f"{run.name} {run.recompute}"
 
 
 def _solve(machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun) -> GpuClusterSpec | None:

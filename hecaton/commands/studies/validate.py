@@ -1,4 +1,4 @@
-"""``hecaton validate``: the model's terms against published measurements of another machine."""
+"""``hecaton validate``: the model's terms against published measurements of other machines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def _json_object() -> JsonObject:
     examples=(
         "hecaton validate",
         "hecaton validate --pairs",
-        "hecaton validate --machine my_nodes.toml --json",
+        "hecaton validate --machine h100",
+        "hecaton validate --machine my_nodes.toml --runs my_runs.toml --json",
     ),
     json_object=_json_object,
 )
@@ -45,6 +46,14 @@ def validate(
             "--machine", metavar="NAME|FILE.toml", help="GPU nodes of the runs: a preset or a file."
         ),
     ] = "a100",
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            "--runs",
+            metavar="NAME|FILE.toml",
+            help="Training steps that were measured on these nodes; by default those of the preset machine.",
+        ),
+    ] = None,
     pairs: Annotated[
         bool,
         typer.Option(
@@ -54,25 +63,33 @@ def validate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict eight published training steps of Megatron-LM on A100 nodes, each with its error.
+    """Predict measured training steps of Megatron-LM on GPU nodes, each with its error: by default eight published
+    ones on A100 nodes.
 
-    GEMMs and collectives are those of the flat-ring method. The machine's efficiencies are inputs; two of them are
-    fitted to the two runs that are marked as fitted.
+    GEMMs and collectives are those of the flat-ring method. The machine's efficiencies are inputs; on A100 nodes two of
+    them are fitted to the two runs that are marked as fitted. Runs belong to a machine: another one is refused, and
+    docs/method.md describes their file.
     """
     from rich.console import Group
 
     from chiplet.studies.gpu_cluster import load_cluster
     from chiplet.studies.megatron import validate as predict_all
+    from chiplet.studies.megatron_runs import runs_of
 
     with Output(as_json) as out:
         gpus = load_cluster(machine)
-        validation = predict_all(gpus)
+        measured = runs_of(machine, runs)
+        if measured.machine != gpus.name:
+            raise ValueError(
+                f"--runs {runs}: measured on {measured.machine}, not on {gpus.name}, the machine of --machine {machine}"
+            )
+        validation = predict_all(gpus, measured.runs)
         data: dict[str, Any] = validation.model_dump()
         tables: list[RenderableType] = [_tables(validation)]
         if pairs:
             from chiplet.studies.megatron_fits import pair_fits
 
-            fits = pair_fits(gpus)
+            fits = pair_fits(gpus, measured.runs)
             data["pairs"] = [fit.model_dump() for fit in fits]
             tables.append(_fits_table(fits))
         out.result(data, Group(*tables))
@@ -110,7 +127,7 @@ def _tables(validation: Validation) -> RenderableType:
             "model": prediction.run.name,
             "recompute": prediction.run.recompute,
             "GPUs": prediction.run.gpus,
-            "published s": prediction.run.seconds,
+            "measured s": prediction.run.seconds,
             "predicted s": prediction.predicted_seconds,
             "error": f"{prediction.error:+.2%}",
             "fitted": prediction.fitted,
@@ -118,14 +135,16 @@ def _tables(validation: Validation) -> RenderableType:
         }
         for prediction in validation.predictions
     ]
+    fitted = [prediction.run.label for prediction in validation.predictions if prediction.fitted]
     summary = {
+        "fitted to": ", ".join(fitted) or "none of these runs",
         "mean error": f"{validation.mean_error:.2%}",
         "largest error": f"{validation.max_error:.2%}",
-        "mean error of runs not fitted": f"{validation.mean_error_not_fitted:.2%}",
-        "largest error of runs not fitted": f"{validation.max_error_not_fitted:.2%}",
+        "mean error of runs not fitted": _percent(validation.mean_error_not_fitted),
+        "largest error of runs not fitted": _percent(validation.max_error_not_fitted),
     }
     return Group(
-        columns(rows, list(rows[0]), title="Published steps of Megatron-LM, predicted (parts in seconds)"),
+        columns(rows, list(rows[0]), title=f"Steps measured on {validation.machine.name}, predicted (parts in seconds)"),
         pairs(summary),
         pairs(validation.machine.model_dump(), title="Machine"),
     )

@@ -33,6 +33,7 @@ def test_reached_rates() -> None:
             TEXT.replace("gemm_efficiency = 0.978", "gemm_efficiency = 2.0"),
             "gemm_efficiency = 2.0: input should",
         ),
+        (TEXT.replace("peak_flops = 312.0e12", "peak_flops = inf"), "peak_flops = inf: input should be a finite"),
         ("= 1", "not valid TOML: "),
         (TEXT.replace("gpus_per_node = 8", ""), "gpus_per_node is missing"),
     ],
@@ -47,7 +48,8 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, message: str) -> None
 
 
 def test_unknown_machines_are_named() -> None:
-    with pytest.raises(ValueError, match="unknown machine 'h100': must be one of a100, or a TOML file"):
-        load_cluster("h100")
+    allowed = "must be one of a100, b200, h100, or a TOML file"
+    with pytest.raises(ValueError, match=f"unknown machine 'v100': {allowed}"):
+        load_cluster("v100")
     with pytest.raises(ValueError, match="none.toml: cannot read the machine: No such file"):
         load_cluster("none.toml")

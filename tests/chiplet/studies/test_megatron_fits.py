@@ -1,4 +1,4 @@
-"""Fits of the two efficiencies to every pair of published runs."""
+"""Fits of the two efficiencies to every pair of measured runs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import pytest
 from chiplet.studies.gpu_cluster import load_cluster
 from chiplet.studies.megatron import predict
 from chiplet.studies.megatron_fits import pair_fits
-from chiplet.studies.published import MEGATRON_FITTED, MEGATRON_RUNS
+from chiplet.studies.megatron_runs import load_runs
 
 MACHINE = load_cluster("a100")
-FITS = pair_fits(MACHINE)
+RUNS = load_runs("a100").runs
+FITS = pair_fits(MACHINE, RUNS)
 
 
 def test_every_pair_is_tried_and_met_where_it_can_be() -> None:
     assert len({fit.pair for fit in FITS}) == len(FITS) == 28
-    runs = {f"{run.name} {run.recompute}": run for run in MEGATRON_RUNS}
+    runs = {run.label: run for run in RUNS}
     solved = [fit for fit in FITS if fit.gemm_efficiency is not None]
     assert solved
     for fit in solved:
@@ -29,8 +30,8 @@ def test_every_pair_is_tried_and_met_where_it_can_be() -> None:
 
 
 def test_the_machines_efficiencies_are_those_of_its_pair() -> None:
-    (first, how), (second, again) = MEGATRON_FITTED
-    fit = next(fit for fit in FITS if fit.pair == (f"{first} {how}", f"{second} {again}"))
+    first, second = MACHINE.fitted_to
+    fit = next(fit for fit in FITS if fit.pair == (first, second))
     assert fit.gemm_efficiency == pytest.approx(MACHINE.gemm_efficiency, rel=0.01)
     assert fit.gemm_half == pytest.approx(MACHINE.gemm_half, rel=0.02)
 
@@ -40,3 +41,8 @@ def test_no_pair_that_can_be_met_is_far_off_the_others() -> None:
     for fit in FITS:
         if fit.max_error_others is not None and fit.mean_error_others is not None:
             assert fit.mean_error_others <= fit.max_error_others <= 0.0887
+
+
+def test_two_runs_leave_none_to_predict() -> None:
+    with pytest.raises(ValueError, match="fits to pairs need at least 3 runs, not 2"):
+        pair_fits(MACHINE, RUNS[:2])

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
+from pathlib import Path
+
+import pytest
 
 from tests.hecaton.command import called, refused
 
@@ -21,8 +25,43 @@ def test_validate_prints_every_run_with_its_error() -> None:
 
 def test_validate_refuses_an_unknown_machine() -> None:
     assert refused("validate", "--machine", "x") == (
-        "unknown machine 'x': must be one of a100, or a TOML file"
+        "unknown machine 'x': must be one of a100, b200, h100, or a TOML file"
     )
+
+
+A100 = (resources.files("chiplet") / "presets" / "machines" / "a100.toml").read_text(encoding="utf-8")
+
+
+def test_another_machine_needs_runs_of_its_own(tmp_path: Path) -> None:
+    """It was set against the seconds of A100 nodes, with two runs marked as fitted."""
+    (tmp_path / "other.toml").write_text(A100.replace('name = "a100"', 'name = "other"'))
+    message = refused("validate", "--machine", "other.toml", cwd=tmp_path)
+    assert message.startswith("machine other.toml: no measured runs come with it: give them with --runs FILE.toml")
+    assert refused("validate", "--machine", "other.toml", "--runs", "a100", cwd=tmp_path) == (
+        "--runs a100: measured on a100, not on other, the machine of --machine other.toml"
+    )
+
+
+def test_a_machine_with_its_own_runs_says_what_is_fitted(tmp_path: Path) -> None:
+    runs = (resources.files("chiplet") / "presets" / "runs" / "a100.toml").read_text(encoding="utf-8")
+    machine = A100.replace('name = "a100"', 'name = "other"').replace("312.0e12", "624.0e12")
+    (tmp_path / "other.toml").write_text(machine)
+    (tmp_path / "runs.toml").write_text(runs.replace('machine = "a100"', 'machine = "other"'))
+    words = ("validate", "--machine", "other.toml", "--runs", "runs.toml")
+    data = json.loads(called(*words, "--json", cwd=tmp_path).stdout)
+    assert [each["fitted"] for each in data["predictions"]] == [False] * 8
+    shown = called(*words, cwd=tmp_path).stdout
+    assert "Steps measured on other, predicted" in shown
+    assert "none of these runs" in shown
+
+
+@pytest.mark.parametrize("machine", ["h100", "b200"])
+def test_other_machines_have_runs_with_sources(machine: str) -> None:
+    done = called("validate", "--machine", machine, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert all("NVIDIA" in each["run"]["source"] for each in data["predictions"])
+    assert data["mean_error"] == data["mean_error_not_fitted"]
 
 
 def test_validate_fits_every_pair_on_request() -> None:
