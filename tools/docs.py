@@ -1,5 +1,5 @@
 """Pages that are generated: ``docs/cli.md`` from the command, ``docs/configuration.md`` from the models, the
-reference pages of the hardware and the pictures.
+reference pages of the hardware, the pictures, and tables of results in other pages.
 
 ``python tools/docs.py`` writes them; with ``--check`` it writes nothing and exits with 1 when one is out of
 date.
@@ -14,6 +14,7 @@ from typing import Any
 
 from hardware_pages import counters_page, instruction_set_page, terms_page
 from pictures import PICTURES
+from result_tables import filled
 from rich.text import Text
 from typer.main import get_command
 
@@ -140,6 +141,7 @@ def pages() -> dict[str, str]:
         "counters.md": counters_page(),
         "terms.md": terms_page(),
         **{f"pictures/{name}.svg": draw() for name, draw in PICTURES.items()},
+        **{name: filled((DOCS / name).read_text(encoding="utf-8")) for name in ("../README.md", "method.md")},
     }
 
 

@@ -42,11 +42,22 @@ class LeftOut(StrictModel):
     reason: str
 
 
+class BaselineResult(MethodResult):
+    """A flat ring with other switches; its gains are those of Hecaton over it, with Hecaton's own switches beside it.
+
+    ``like_for_like`` says whether both have the same overlap.
+    """
+
+    hecaton_switches: dict[str, Any]
+    like_for_like: bool
+
+
 class Comparison(StrictModel):
     """All methods on the same machine.
 
-    ``baselines`` are flat rings with other switches, with the gain of Hecaton over each; ``published`` are the authors'
-    own results for the same model, if there are any.
+    ``baselines`` are flat rings with other switches, each with the gain of a Hecaton of the same overlap over it, and
+    behind these, marked as not like for like, that of an overlapped Hecaton over those without overlap. ``published``
+    are the authors' own results for the same model, if there are any.
     """
 
     model: str
@@ -56,7 +67,7 @@ class Comparison(StrictModel):
     sequence_length: int
     methods: list[MethodResult]
     left_out: list[LeftOut]
-    baselines: list[MethodResult]
+    baselines: list[BaselineResult]
     published: list[PublishedClaim]
     measured_inputs: list[Input]
     assumed_inputs: list[Input]

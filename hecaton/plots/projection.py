@@ -41,7 +41,7 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     There is a bar for every method, and one for flat rings with each of the other switches.
     """
     shown = [row.switches for row in comparison.methods if row.method == "flat-ring"]
-    others = [row for row in comparison.baselines if row.switches not in shown]
+    others = [row for row in comparison.baselines if row.like_for_like and row.switches not in shown]
     rows: list[MethodResult] = [*comparison.methods, *others]
     names = [row.method for row in comparison.methods] + [
         f"{row.method}, {row.switches['direction']} way{'' if row.switches['direction'] == 'one' else 's'}"

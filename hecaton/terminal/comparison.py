@@ -7,7 +7,21 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from chiplet.studies.results import Comparison, MethodResult
+from chiplet.studies.results import BaselineResult, Comparison, MethodResult
+
+
+LIKE = "overlap of hecaton"
+"""Column that tells gains that are like for like from others."""
+
+
+def baseline_rows(
+    rows: Sequence[dict[str, Any]], baselines: Sequence[BaselineResult]
+) -> list[dict[str, Any]]:
+    """Return the ``rows`` of ``baselines`` with the column :data:`LIKE`."""
+    label = {True: "the same", False: "UNLIKE: hecaton overlapped, flat ring not"}
+    return [
+        {**row, LIKE: label[baseline.like_for_like]} for row, baseline in zip(rows, baselines, strict=True)
+    ]
 
 
 def comparison_tables(comparison: Comparison) -> RenderableType:
@@ -23,7 +37,11 @@ def comparison_tables(comparison: Comparison) -> RenderableType:
             names,
             title=f"{comparison.model} on {comparison.dies} dies ({comparison.mesh}), against flat-ring",
         ),
-        columns(_rows(comparison.baselines), names, title="hecaton against flat rings with these switches"),
+        columns(
+            baseline_rows(_rows(comparison.baselines), comparison.baselines),
+            [names[0], LIKE, *names[1:]],
+            title="What hecaton gains over flat rings with these switches",
+        ),
     ]
     parts += [pairs(claim.model_dump(), title="Published, for comparison") for claim in comparison.published]
     measured = ", ".join(entry.name for entry in comparison.measured_inputs) or "none"

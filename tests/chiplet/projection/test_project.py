@@ -260,8 +260,19 @@ def test_comparison_states_switches_and_stands_beside_the_published_figures() ->
         ("one", True),
         ("both", False),
         ("both", True),
+        ("one", False),
+        ("both", False),
     ]
     assert found.baselines[1].speedup == pytest.approx(ours.speedup)
+    assert [row.like_for_like for row in found.baselines] == [True] * 4 + [False] * 2
+    for row in found.baselines:
+        same = row.hecaton_switches["overlap"] == row.switches["overlap"]
+        assert row.like_for_like == same
+        assert row.like_for_like or row.hecaton_switches["overlap"]
+    # Without overlap of its own, Hecaton gains less over the ring that has none.
+    for alike, unlike in zip(found.baselines[:4:2], found.baselines[4:], strict=True):
+        assert alike.step_seconds == unlike.step_seconds
+        assert alike.speedup < unlike.speedup
     assert [(claim.speedup, claim.energy_ratio, claim.status) for claim in found.published] == [
         (5.29, 3.46, "published")
     ]

@@ -1,0 +1,113 @@
+"""Tables of results in README and docs: their figures come from the commands that they name.
+
+A page has a place for a table: what is between ``<!-- begin NAME (make docs) -->`` and ``<!-- end NAME -->``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+from hecaton.cli import run
+
+COMPARED = "hecaton compare --model llama3.1-405b --dies 1024"
+
+LIKE_FOR_LIKE = (
+    ("both overlapped", "both ways", "--switch flat-ring.gather_again=true"),
+    ("neither overlapped", "both ways", "--switch overlap=false --switch flat-ring.gather_again=true"),
+    (
+        "neither overlapped",
+        "one way",
+        "--switch overlap=false --switch flat-ring.direction=one --switch flat-ring.gather_again=true",
+    ),
+)
+"""Comparisons with the same overlap, and inputs of the backward pass that are gathered again by both."""
+
+UNLIKE = (
+    (
+        "only Hecaton overlapped",
+        "one way",
+        "--switch flat-ring.overlap=false --switch flat-ring.direction=one --switch flat-ring.gather_again=true",
+    ),
+    ("both overlapped, the flat ring reads its inputs again", "both ways", ""),
+    (
+        "neither overlapped, the flat ring reads its inputs again",
+        "one way",
+        "--switch overlap=false --switch flat-ring.direction=one",
+    ),
+    (
+        "only Hecaton overlapped, the flat ring reads its inputs again",
+        "one way",
+        "--switch flat-ring.overlap=false --switch flat-ring.direction=one",
+    ),
+)
+"""Comparisons in which the flat ring is at a disadvantage that it need not have."""
+
+
+def comparison_table() -> str:
+    """What Hecaton gains over a flat ring, like for like first."""
+    head = "| | overlap, inputs | ring | speed | energy | switches |\n|---|---|---|---|---|---|\n"
+    lines = []
+    for kind, rows in (("like for like", LIKE_FOR_LIKE), ("unlike", UNLIKE)):
+        for overlap, ring, switches in rows:
+            methods = _result(f"{COMPARED} {switches}")["methods"]
+            ours = next(row for row in methods if row["method"] == "hecaton")
+            shown = f"`{switches}`" if switches else "none"
+            lines.append(
+                f"| {kind} | {overlap} | {ring} | {ours['speedup']:.2f}x | 1/{ours['energy_ratio']:.2f} | {shown} |\n"
+            )
+    return head + "".join(lines)
+
+
+def validation_table(machine: str) -> str:
+    """Measured and predicted steps on ``machine``, with their errors."""
+    found = _result(f"hecaton validate --machine {machine}")
+    head = "| run | measured s | predicted s | error |\n|---|---|---|---|\n"
+    lines = [
+        f"| {row['run']['name']} {row['run']['recompute']}{' (fitted)' if row['fitted'] else ''} "
+        f"| {row['run']['seconds']:.4g} | {row['predicted_seconds']:.4g} | {row['error']:+.2%} |\n"
+        for row in found["predictions"]
+    ]
+    return (
+        f"{head}{''.join(lines)}\nMean error {found['mean_error']:.2%}, largest {found['max_error']:.2%}"
+        + (
+            f"; of those that were not fitted {found['mean_error_not_fitted']:.2%} and "
+            f"{found['max_error_not_fitted']:.2%}.\n"
+            if any(row["fitted"] for row in found["predictions"])
+            else "; nothing is fitted.\n"
+        )
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "comparison": comparison_table,
+    **{f"validation-{name}": lambda name=name: validation_table(name) for name in ("a100", "h100", "b200")},
+}
+"""Tables by the name of their place."""
+
+
+def filled(text: str) -> str:
+    """``text`` with the tables in their places. Raises ``KeyError`` for a place without a table."""
+
+    def table(place: re.Match[str]) -> str:
+        return f"{place[1]}\n{TABLES[place[2]]()}{place[3]}"
+
+    return re.sub(
+        r"(<!-- begin ([\w-]+) \(make docs\) -->\n).*?(<!-- end \2 -->)", table, text, flags=re.DOTALL
+    )
+
+
+def _result(command: str) -> dict[str, Any]:
+    """The JSON object that ``command`` prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = run([*shlex.split(command)[1:], "--json"])
+    if code:
+        raise RuntimeError(f"{command} ended with exit code {code}")
+    result: dict[str, Any] = json.loads(out.getvalue())
+    return result
