@@ -22,6 +22,7 @@ from rtl.compute.array import Array
 from rtl.compute.pe import PE
 from tests.rtl.harness import simulate
 from tools.pictures import Slot, wavefront_slots
+from tools.result_tables import LIKE_FOR_LIKE, UNLIKE
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,6 +63,20 @@ def test_reference_pages_and_pictures_are_current() -> None:
         env={"PYTHONPATH": "."},
     )
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_the_first_table_of_the_readme_is_made_by_commands_like_for_like_first() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = next(line for line in text.splitlines() if line.startswith("|"))
+    table = re.search(r"<!-- begin comparison \(make docs\) -->\n(.*?)<!-- end comparison -->", text, re.DOTALL)
+    assert table is not None
+    lines = table[1].strip().splitlines()
+    assert lines[0] == first
+    kinds = [line.split("|")[1].strip() for line in lines[2:]]
+    assert kinds == ["like for like"] * len(LIKE_FOR_LIKE) + ["unlike"] * len(UNLIKE)
+    for line in lines[2:]:
+        alike = "only Hecaton overlapped" not in line and "reads its inputs again" not in line
+        assert alike == line.startswith("| like for like ")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hecaton.cli import run
@@ -86,7 +87,7 @@ def validation_table(machine: str) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
-    **{f"validation-{name}": lambda name=name: validation_table(name) for name in ("a100", "h100", "b200")},
+    **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }
 """Tables by the name of their place."""
 
@@ -95,7 +96,7 @@ def filled(text: str) -> str:
     """``text`` with the tables in their places. Raises ``KeyError`` for a place without a table."""
 
     def table(place: re.Match[str]) -> str:
-        return f"{place[1]}\n{TABLES[place[2]]()}{place[3]}"
+        return f"{place[1]}\n{TABLES[place[2]]()}\n{place[3]}"
 
     return re.sub(
         r"(<!-- begin ([\w-]+) \(make docs\) -->\n).*?(<!-- end \2 -->)", table, text, flags=re.DOTALL

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nop.topology import Mesh, folded_ring, most_square
+from nop.topology import MAX_DIES, Mesh, folded_ring, most_square
 
 SIDES = st.integers(min_value=1, max_value=9)
 
@@ -31,6 +31,16 @@ def test_no_dies_are_refused(dies: int) -> None:
 def test_empty_mesh_is_refused() -> None:
     with pytest.raises(ValueError, match="^mesh cols = 0: must be at least 1$"):
         Mesh(3, 0)
+
+
+@pytest.mark.parametrize("dies", [MAX_DIES + 1, 10**21])
+def test_more_dies_than_any_package_has_are_refused(dies: int) -> None:
+    """Before their divisors are looked for, which would not end."""
+    with pytest.raises(ValueError, match=f"^dies = {dies}: must be at most 1048576, the most of a package$"):
+        most_square(dies)
+    with pytest.raises(ValueError, match=f"^mesh 1x{dies} has more than 1048576 dies, the most of a package$"):
+        Mesh(1, dies)
+    assert most_square(MAX_DIES) == Mesh(1024, 1024)
 
 
 @given(rows=SIDES, cols=SIDES, data=st.data())

@@ -145,7 +145,12 @@ def test_bad_model_files(tmp_path: Path, text: str) -> None:
     assert refused("project", "--model", "config.json", cwd=tmp_path).startswith("config.json: ")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"die": {"rows": 0}}'])
+GEMM = '{"die": {}, "terms": {"gemm": {"per_row": %s}}}'
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"die": {"rows": 0}}', *(GEMM % value for value in ("-1e6", "0", "NaN", "true"))]
+)
 def test_bad_calibrations(tmp_path: Path, text: str) -> None:
     (tmp_path / "calibration.json").write_text(text)
     message = refused(*PROJECT, "--calibration", "calibration.json", cwd=tmp_path)
