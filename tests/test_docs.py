@@ -68,7 +68,9 @@ def test_reference_pages_and_pictures_are_current() -> None:
 def test_the_first_table_of_the_readme_is_made_by_commands_like_for_like_first() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     first = next(line for line in text.splitlines() if line.startswith("|"))
-    table = re.search(r"<!-- begin comparison \(make docs\) -->\n(.*?)<!-- end comparison -->", text, re.DOTALL)
+    table = re.search(
+        r"<!-- begin comparison \(make docs\) -->\n(.*?)<!-- end comparison -->", text, re.DOTALL
+    )
     assert table is not None
     lines = table[1].strip().splitlines()
     assert lines[0] == first

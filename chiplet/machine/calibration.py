@@ -104,8 +104,8 @@ class Calibration(StrictModel):
         made_by = read.provenance.get(_VERSION)
         if made_by not in (None, version("hecaton")):
             raise ValueError(
-                f"{path}: a calibration of Hecaton {made_by!s:.20}, not of {version('hecaton')}, whose hardware may take "
-                f"other cycles: calibrate again (hecaton calibrate -o {path})"
+                f"{path}: a calibration of Hecaton {made_by!s:.20}, not of {version('hecaton')}, whose hardware may "
+                f"take other cycles: calibrate again (hecaton calibrate -o {path})"
             )
         return read
 

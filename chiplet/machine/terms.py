@@ -62,7 +62,9 @@ class GemmTerms(StrictModel):
 
     constant: Annotated[
         float,
-        _cycles("cycles of every GEMM", -16.0, MOST_CYCLES, "below 0 where pipelines overlap by a few cycles"),
+        _cycles(
+            "cycles of every GEMM", -16.0, MOST_CYCLES, "below 0 where pipelines overlap by a few cycles"
+        ),
     ] = MULTIPLIER_STAGES - 2.0
     fill_per_row: Annotated[
         float,
@@ -178,9 +180,9 @@ class DieTerms(StrictModel):
 
     gemm: GemmTerms = Field(default_factory=GemmTerms)
     fetch: Annotated[float, _step("cycles from start to the first command, without memory")] = 2.0
-    load_command: Annotated[
-        float, _step("cycles from a LOAD at the head of its queue to its semaphores")
-    ] = 1.0
+    load_command: Annotated[float, _step("cycles from a LOAD at the head of its queue to its semaphores")] = (
+        1.0
+    )
     round_trip: Annotated[float, _step("cycles from a read to its word, without memory")] = 0.0
     load_post: Annotated[
         float, _step("cycles from the last word of a row in the scratchpad to its semaphore")
@@ -195,28 +197,24 @@ class DieTerms(StrictModel):
         float,
         _step("cycles from the last element in an operand buffer to the semaphore of a FEED"),
     ] = 2.0
-    gemm_command: Annotated[
-        float, _step("cycles from a GEMM at the head of its queue to its semaphores")
-    ] = 1.0
-    operand_read: Annotated[
-        float, _step("cycles from the read of an operand row to the array")
-    ] = SRAM_LATENCY + 1.0
+    gemm_command: Annotated[float, _step("cycles from a GEMM at the head of its queue to its semaphores")] = (
+        1.0
+    )
+    operand_read: Annotated[float, _step("cycles from the read of an operand row to the array")] = (
+        SRAM_LATENCY + 1.0
+    )
     handover: Annotated[
         float, _step("least cycles from the first weights of a command to its first activations")
     ] = 2.0
-    panel_post: Annotated[
-        float, _step("cycles from the last sum to the semaphore of its panel")
-    ] = 1.0
+    panel_post: Annotated[float, _step("cycles from the last sum to the semaphore of its panel")] = 1.0
     drain_command: Annotated[
         float, _step("cycles from a DRAIN at the head of its queue to its semaphores")
     ] = 1.0
-    drain_read: Annotated[
-        float, _step("cycles from the read of a row of sums to its place in words")
-    ] = SRAM_LATENCY + 1.0
+    drain_read: Annotated[float, _step("cycles from the read of a row of sums to its place in words")] = (
+        SRAM_LATENCY + 1.0
+    )
     drain_post: Annotated[
         float, _step("cycles from the last word of a row in the scratchpad to its semaphore")
     ] = 1.0
-    store_post: Annotated[
-        float, _step("cycles from the last word of a STORE to its semaphore")
-    ] = 1.0
+    store_post: Annotated[float, _step("cycles from the last word of a STORE to its semaphore")] = 1.0
     finish: Annotated[float, _step("cycles from the last word stored to done")] = 0.0

@@ -40,9 +40,7 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
                 results[name] = run(name, chosen.get(name))
             except DoesNotFitError as refusal:
                 left_out.append(LeftOut(method=name, reason=str(refusal)))
-    alike = {
-        overlap: run("hecaton", {**ours.switches, "overlap": overlap}) for overlap in (False, True)
-    }
+    alike = {overlap: run("hecaton", {**ours.switches, "overlap": overlap}) for overlap in (False, True)}
     variants = [
         run("flat-ring", {**flat.switches, "direction": direction, "overlap": overlap})
         for direction in ("one", "both")

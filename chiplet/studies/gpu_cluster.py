@@ -31,12 +31,17 @@ class GpuClusterSpec(StrictModel):
     peak_flops: Rate
     peak_flops_8bit: Rate | None = None
     gemm_efficiency: Fraction
-    gemm_half: Annotated[float, Field(ge=0, allow_inf_nan=False, description="elements of the smallest side at half efficiency")]
+    gemm_half: Annotated[
+        float,
+        Field(ge=0, allow_inf_nan=False, description="elements of the smallest side at half efficiency"),
+    ]
     memory_bytes_per_second: Rate
     memory_efficiency: Fraction
     nvlink_bytes_per_second: Rate
     nvlink_efficiency: Fraction
-    step_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, description="latency of one step of a ring in a node, s")]
+    step_seconds: Annotated[
+        float, Field(ge=0, allow_inf_nan=False, description="latency of one step of a ring in a node, s")
+    ]
     infiniband_bytes_per_second: Rate
     infiniband_efficiency: Fraction
 

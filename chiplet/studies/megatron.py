@@ -237,7 +237,9 @@ def _head_seconds(run: MegatronRun, model: Llm, machine: GpuClusterSpec) -> floa
     operations = [*passes.forward, *passes.backward]
     moved = tokens * model.vocab / run.tensor * LOSS_BYTES
     return (
-        _gemm_seconds(operations, machine, eight_bits=False) + _ring_seconds(operations, machine) + moved / machine.memory_rate
+        _gemm_seconds(operations, machine, eight_bits=False)
+        + _ring_seconds(operations, machine)
+        + moved / machine.memory_rate
     )
 
 
@@ -254,7 +256,7 @@ def _crossing_seconds(run: MegatronRun, machine: GpuClusterSpec) -> float:
 
 
 def _gemm_seconds(operations: Sequence[Operation], machine: GpuClusterSpec, *, eight_bits: bool) -> float:
-    """Time of the GEMMs. With ``eight_bits`` the operands of the linears have 8 bits, those of the attention's core 16."""
+    """Time of the GEMMs. With ``eight_bits`` the operands of the linears have 8 bits, those of the attention 16."""
     return sum(
         _gemm(step, machine, eight_bits=eight_bits and operation.name != "attention")
         for operation in operations

@@ -86,7 +86,9 @@ class MegatronRuns(StrictModel):
         labels = [run.label for run in self.runs]
         for label in labels:
             if labels.count(label) > 1:
-                raise ValueError(f"two runs are called {label[:60]!r}: name and recompute must tell them apart")
+                raise ValueError(
+                    f"two runs are called {label[:60]!r}: name and recompute must tell them apart"
+                )
         return self
 
 

@@ -23,9 +23,7 @@ _FOLDERS = {"machine": "machines", "runs": "runs"}
 def preset_names(what: str) -> list[str]:
     """Names of the presets of a kind: ``machine`` or ``runs``."""
     folder = resources.files("chiplet") / "presets" / _FOLDERS[what]
-    return sorted(
-        item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml")
-    )
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
 
 
 def load_preset(what: str, name: str | Path, model: type[_Model]) -> _Model:

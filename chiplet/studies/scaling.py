@@ -1,7 +1,8 @@
 """How the methods scale: with model and package together, with more dies for one model, and with machine parameters.
 
 Weak scaling runs over four pairs of model and package: models of the Hecaton paper (arXiv 2407.05784), on numbers of
-dies that are inferred, such that hidden size over the root of dies is the same in all. A method that does not fit a machine is left out and listed with the buffer that is too small.
+dies that are inferred, such that hidden size over the root of dies is the same in all. A method that does not fit a
+machine is left out and listed with the buffer that is too small.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def mesh_of(text: str | int) -> tuple[int, int]:
         return mesh.rows, mesh.cols
     match = re.fullmatch(r"([1-9]\d{0,5})x([1-9]\d{0,5})", str(text), re.ASCII)
     if match is None:
-        raise ValueError(f"mesh {show_value(text)}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
+        raise ValueError(f"mesh {text!r}: must be ROWSxCOLUMNS, as in 4x8, or a number of dies")
     mesh = Mesh(int(match[1]), int(match[2]))
     return mesh.rows, mesh.cols
 
@@ -49,7 +49,7 @@ def check_job(name: str, value: Any) -> None:
         mesh_of(value)
     elif name == "optimizer":
         if value not in STATE_BYTES:
-            raise ValueError(f"optimizer {show_value(value)}: must be one of {', '.join(STATE_BYTES)}")
+            raise ValueError(f"optimizer {value!r}: must be one of {', '.join(STATE_BYTES)}")
     elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} = {show_value(value)}: must be an integer of at least 1")
 

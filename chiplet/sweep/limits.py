@@ -38,6 +38,5 @@ def _count(number: int) -> str:
     """``number`` with its digits, or its order of magnitude if these are many."""
     if abs(number) < 10**18:
         return f"{number:,}"
-    # Python refuses to write integers of thousands of digits; the bits say how many there are.
-    power = int((abs(number).bit_length() - 1) * log10(2))
-    return f"about {'-' if number < 0 else ''}10^{power}"
+    # Python refuses to write integers of thousands of digits.
+    return f"about {'-' if number < 0 else ''}10^{round(log10(abs(number)))}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,8 @@ class Range(StrictModel):
             raise ValueError("scale = log needs start and stop above 0")
         if self.stop < self.start:
             raise ValueError("stop must be at least start")
+        if not isfinite(self.stop - self.start):
+            raise ValueError("start and stop are too far apart")
         if self.step is not None and self._steps > MAX_POINTS:
             raise ValueError(f"about {self._steps:.3g} values: a sweep has at most {MAX_POINTS:,} points")
         return self

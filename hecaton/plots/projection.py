@@ -50,7 +50,8 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
     ]
     label = f"{comparison.model}, {comparison.dies} dies ({comparison.mesh})"
     claims = "; ".join(
-        f"published, {claim.dies_label}: {claim.speedup}x speed, 1/{claim.energy_ratio} energy" for claim in comparison.published
+        f"published, {claim.dies_label}: {claim.speedup}x speed, 1/{claim.energy_ratio} energy"
+        for claim in comparison.published
     )
     _stacks(names, [row.breakdown for row in rows], [row.energy for row in rows], label, path, claims)
 

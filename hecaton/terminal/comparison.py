@@ -9,7 +9,6 @@ from rich.console import RenderableType
 
 from chiplet.studies.results import BaselineResult, Comparison, MethodResult
 
-
 LIKE = "overlap of hecaton"
 """Column that tells gains that are like for like from others."""
 

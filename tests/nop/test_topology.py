@@ -38,7 +38,9 @@ def test_more_dies_than_any_package_has_are_refused(dies: int) -> None:
     """Before their divisors are looked for, which would not end."""
     with pytest.raises(ValueError, match=f"^dies = {dies}: must be at most 1048576, the most of a package$"):
         most_square(dies)
-    with pytest.raises(ValueError, match=f"^mesh 1x{dies} has more than 1048576 dies, the most of a package$"):
+    with pytest.raises(
+        ValueError, match=f"^mesh 1x{dies} has more than 1048576 dies, the most of a package$"
+    ):
         Mesh(1, dies)
     assert most_square(MAX_DIES) == Mesh(1024, 1024)
 

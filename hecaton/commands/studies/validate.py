@@ -144,7 +144,11 @@ def _tables(validation: Validation) -> RenderableType:
         "largest error of runs not fitted": _percent(validation.max_error_not_fitted),
     }
     return Group(
-        columns(rows, list(rows[0]), title=f"Steps measured on {validation.machine.name}, predicted (parts in seconds)"),
+        columns(
+            rows,
+            list(rows[0]),
+            title=f"Steps measured on {validation.machine.name}, predicted (parts in seconds)",
+        ),
         pairs(summary),
         pairs(validation.machine.model_dump(), title="Machine"),
     )

@@ -87,7 +87,11 @@ GEMM_TERMS = [
     ("drain_per_row", 1e300),
     ("drain_per_col", -1.0),
     ("drain_per_stage", -1.0),
-    *((name, value) for name in GemmTerms.model_fields for value in (float("nan"), float("inf"), -float("inf"))),
+    *(
+        (name, value)
+        for name in GemmTerms.model_fields
+        for value in (float("nan"), float("inf"), -float("inf"))
+    ),
 ]
 
 
@@ -112,7 +116,9 @@ def test_terms_with_which_a_gemm_takes_no_time_are_refused(tmp_path: Path) -> No
         Calibration.load(saved(tmp_path / "c.json", terms={"gemm": terms}))
 
 
-@pytest.mark.parametrize(("value", "shown"), [(-1.0, "-1.0"), (0.5, "0.5"), (1e6, "1000000.0"), (float("nan"), "nan")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(-1.0, "-1.0"), (0.5, "0.5"), (1e6, "1000000.0"), (float("nan"), "nan")]
+)
 def test_terms_of_the_network_have_bounds(tmp_path: Path, value: float, shown: str) -> None:
     with pytest.raises(ValueError, match=f"nop: hop_cycles = {shown}: must be from 0.99 to 1024 cycles"):
         Calibration.load(saved(tmp_path / "c.json", nop={"hop_cycles": value}))
@@ -130,7 +136,10 @@ def test_a_term_that_is_left_out_was_not_measured(tmp_path: Path) -> None:
     others = {entry.name: entry for entry in found.assumed_inputs if entry.name.startswith("gemm.")}
     assert set(others) == {f"gemm.{name}" for name in GemmTerms.model_fields} - {"gemm.per_row"}
     for entry in others.values():
-        assert (entry.status, entry.value) == ("assumed", getattr(GemmTerms(), entry.name.removeprefix("gemm.")))
+        assert (entry.status, entry.value) == (
+            "assumed",
+            getattr(GemmTerms(), entry.name.removeprefix("gemm.")),
+        )
         assert entry.source.endswith("the calibration leaves it out")
 
 
@@ -143,7 +152,9 @@ def test_a_file_without_terms_measures_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_says_not_what_measured_it_measures_nothing(tmp_path: Path) -> None:
-    path = saved(tmp_path / "c.json", terms={"gemm": {"per_row": 2.0}}, nop={"hop_cycles": 3.0}, provenance={})
+    path = saved(
+        tmp_path / "c.json", terms={"gemm": {"per_row": 2.0}}, nop={"hop_cycles": 3.0}, provenance={}
+    )
     found = project(StepRequest("llama2-7b", PACKAGE, dies=64, calibration=Calibration.load(path)))
     assert found.measured_inputs == []
     doubted = {entry.name: entry.source for entry in found.assumed_inputs}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from chiplet.machine.terms import GemmTerms, floor_cycles
 from nop.terms import FIT_SLACK
@@ -40,7 +39,12 @@ def test_sizes_below_one_are_refused(name: str) -> None:
 @given(
     terms=st.fixed_dictionaries(
         {
-            name: st.floats(*(next(getattr(bound, side) for bound in field.metadata if hasattr(bound, side)) for side in ("ge", "le")))
+            name: st.floats(
+                *(
+                    next(getattr(bound, side) for bound in field.metadata if hasattr(bound, side))
+                    for side in ("ge", "le")
+                )
+            )
             for name, field in GemmTerms.model_fields.items()
         }
     ),
@@ -50,11 +54,9 @@ def test_sizes_below_one_are_refused(name: str) -> None:
 def test_no_terms_that_are_allowed_beat_a_row_a_cycle(
     terms: dict[str, float], sizes: tuple[int, int, int], array: tuple[int, int, int]
 ) -> None:
-    try:
-        allowed = GemmTerms(**terms)
-    except ValidationError as refusal:
-        assert "a GEMM of one multiply-add would take" in str(refusal)
-        return
+    ends = terms["constant"] + sum(terms[name] for name in terms if name.startswith(("fill", "drain")))
+    assume(ends + terms["per_row"] > 1.001)  # others are refused, see test_calibration.py
+    allowed = GemmTerms(**terms)
     (m, k, n), (rows, cols, stages) = sizes, array
     tiles = ceil(k / rows) * ceil(n / cols)
     found = allowed.array_cycles(rows=rows, cols=cols, stages=stages, m=m, k=k, n=n)

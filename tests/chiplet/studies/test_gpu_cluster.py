@@ -33,7 +33,10 @@ def test_reached_rates() -> None:
             TEXT.replace("gemm_efficiency = 0.978", "gemm_efficiency = 2.0"),
             "gemm_efficiency = 2.0: input should",
         ),
-        (TEXT.replace("peak_flops = 312.0e12", "peak_flops = inf"), "peak_flops = inf: input should be a finite"),
+        (
+            TEXT.replace("peak_flops = 312.0e12", "peak_flops = inf"),
+            "peak_flops = inf: input should be a finite",
+        ),
         ("= 1", "not valid TOML: "),
         (TEXT.replace("gpus_per_node = 8", ""), "gpus_per_node is missing"),
     ],

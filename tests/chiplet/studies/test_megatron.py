@@ -76,7 +76,9 @@ def test_replicas_share_the_batch_and_eight_bits_are_quicker() -> None:
 
 def test_a_run_that_the_machine_cannot_have_made_is_refused() -> None:
     (run,) = load_runs("b200").runs
-    with pytest.raises(ValueError, match=r"^run 175B fp8 x512: operands = 8-bit: a100 has no peak_flops_8bit$"):
+    with pytest.raises(
+        ValueError, match=r"^run 175B fp8 x512: operands = 8-bit: a100 has no peak_flops_8bit$"
+    ):
         predict(run, MACHINE)
     small = MACHINE.model_copy(update={"gpus_per_node": 4})
     with pytest.raises(ValueError, match=r"^run 22B: tensor = 8: a node of a100 has 4 GPUs$"):

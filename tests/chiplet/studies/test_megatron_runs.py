@@ -36,7 +36,9 @@ def test_the_step_of_the_b200_run_follows_from_its_published_rate() -> None:
 
 
 def test_a_machine_without_measured_runs_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"^machine other\.toml: no measured runs come with it: .*--runs FILE\.toml"):
+    with pytest.raises(
+        ValueError, match=r"^machine other\.toml: no measured runs come with it: .*--runs FILE\.toml"
+    ):
         runs_of("other.toml", None)
 
 
@@ -48,17 +50,29 @@ def test_a_machine_without_measured_runs_is_refused_by_name() -> None:
         ('machine = "x"\nsource = ""\nruns = []\n', "runs = []: list should have at least 1 item"),
         ("speed = 1\n" + TEXT, "unknown key speed: the nearest known one is source"),
         (TEXT.replace("seconds = 5.12", "seconds = nan"), "runs.0.seconds = nan: input should be"),
-        (TEXT.replace("seconds = 5.12", "seconds = 0.0"), "runs.0.seconds = 0.0: input should be greater than 0"),
+        (
+            TEXT.replace("seconds = 5.12", "seconds = 0.0"),
+            "runs.0.seconds = 0.0: input should be greater than 0",
+        ),
         (TEXT.replace("seconds = 5.12", ""), "runs.0.seconds is missing"),
         (TEXT.replace("heads = 96", "heads = true"), "runs.0.heads = true: input should be a valid integer"),
-        (TEXT.replace("heads = 96", "heads = 100"), "run 175B fp8 x512: hidden = 12288 is no multiple of heads = 100"),
+        (
+            TEXT.replace("heads = 96", "heads = 100"),
+            "run 175B fp8 x512: hidden = 12288 is no multiple of heads = 100",
+        ),
         (TEXT.replace("gpus = 512", "gpus = 500"), "gpus = 500 is no multiple of tensor x pipeline = 16"),
-        (TEXT.replace("interleave = 6", "interleave = 5"), "layers = 96 is no multiple of pipeline x interleave = 20"),
+        (
+            TEXT.replace("interleave = 6", "interleave = 5"),
+            "layers = 96 is no multiple of pipeline x interleave = 20",
+        ),
         (
             TEXT.replace("global_batch = 2048", "global_batch = 2050"),
             "global_batch = 2050 is no multiple of replicas x micro_batch = 64",
         ),
-        (TEXT.replace('"fused"', '"some"'), "runs.0.recompute = \"some\": input should be 'full', 'selective' or"),
+        (
+            TEXT.replace('"fused"', '"some"'),
+            "runs.0.recompute = \"some\": input should be 'full', 'selective' or",
+        ),
         (TEXT + TEXT[TEXT.index("[[runs]]") :], "two runs are called '175B fp8 x512 fused'"),
     ],
 )
@@ -72,7 +86,9 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, message: str) -> None
 
 
 def test_unknown_runs_are_named() -> None:
-    with pytest.raises(ValueError, match="unknown runs 'v100': must be one of a100, b200, h100, or a TOML file"):
+    with pytest.raises(
+        ValueError, match="unknown runs 'v100': must be one of a100, b200, h100, or a TOML file"
+    ):
         load_runs("v100")
     with pytest.raises(ValueError, match="none.toml: cannot read the runs: No such file"):
         load_runs("none.toml")

@@ -149,7 +149,8 @@ GEMM = '{"die": {}, "terms": {"gemm": {"per_row": %s}}}'
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"die": {"rows": 0}}', *(GEMM % value for value in ("-1e6", "0", "NaN", "true"))]
+    "text",
+    ["{", "[]", "{}", '{"die": {"rows": 0}}', *(GEMM % value for value in ("-1e6", "0", "NaN", "true"))],
 )
 def test_bad_calibrations(tmp_path: Path, text: str) -> None:
     (tmp_path / "calibration.json").write_text(text)

@@ -36,7 +36,9 @@ def test_another_machine_needs_runs_of_its_own(tmp_path: Path) -> None:
     """It was set against the seconds of A100 nodes, with two runs marked as fitted."""
     (tmp_path / "other.toml").write_text(A100.replace('name = "a100"', 'name = "other"'))
     message = refused("validate", "--machine", "other.toml", cwd=tmp_path)
-    assert message.startswith("machine other.toml: no measured runs come with it: give them with --runs FILE.toml")
+    assert message.startswith(
+        "machine other.toml: no measured runs come with it: give them with --runs FILE.toml"
+    )
     assert refused("validate", "--machine", "other.toml", "--runs", "a100", cwd=tmp_path) == (
         "--runs a100: measured on a100, not on other, the machine of --machine other.toml"
     )
