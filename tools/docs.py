@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hardware_pages import counters_page, instruction_set_page, terms_page
+from hardware_pages import counters_page, instruction_set_page
 from pictures import PICTURES
 from result_tables import filled
 from rich.text import Text
+from terms_page import terms_page
 from typer.main import get_command
 
 from chiplet.machine.config import memory_preset_names, preset_names, read_memory_preset
