@@ -1,5 +1,5 @@
 """Reference pages of the hardware: ``docs/instruction_set.md`` from ``rtl/interface/isa.py``, ``docs/counters.md`` from
-``rtl/interface/register_map.py``, ``docs/terms.md`` from ``chiplet/machine/terms.py``.
+``rtl/interface/register_map.py``.
 """
 
 from __future__ import annotations
