@@ -83,6 +83,7 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
     saved = saved_bytes_per_token(model, result.sequence_length, method.switches.recompute, element)
     if several is not None:  # the fullest package
         stored, size, saved = several.fullest.parameters, several.state, several.saved
+    _add_sizes(ledger, accounted)
     parameters = ledger.count("parameters", float(stored), "parameters")
     parameter_size = ledger.count("bytes a parameter", size, "bytes", "assumed")
     formula = "parameters x (operand copy + master, gradient and moments)"
@@ -128,6 +129,23 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
     batch = ledger.count("global_batch", float(result.global_batch), "sequences", "assumed")
     formula = "as few as leave room in DRAM for the saved activations"
     ledger.add("memory.rounds", float(memory.rounds), "", "formula", formula, [batch, bytes_, *there])
+
+
+def _add_sizes(ledger: Ledger, accounted: Accounted) -> None:
+    """Add the parameters of the model, and those that one token uses."""
+    model = accounted.method.model
+    parts = [
+        ledger.count("layers", float(model.layers), "layers"),
+        ledger.count("parameters of a layer", float(model.layer_parameters), "parameters"),
+        ledger.count("parameters of the embedding", float(model.embedding_parameters), "parameters"),
+        ledger.count("parameters behind the layers", float(model.head_parameters), "parameters"),
+    ]
+    formula = "layers x parameters of a layer + embedding + what is behind the layers, a tied table once"
+    total = float(model.parameters)
+    whole = ledger.add("parameters of the model", total, "parameters", "formula", formula, parts)
+    formula = "parameters without those of experts that a token does not go to"
+    used = float(model.active_parameters)
+    ledger.add("parameters that a token uses", used, "parameters", "formula", formula, [whole])
 
 
 def add_packages(ledger: Ledger, accounted: Accounted) -> None:

@@ -71,6 +71,7 @@ class Method(ABC):
     """Whether dies use weights of other dies, which pass through tile by tile."""
 
     def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
+        model.check_projection()
         self.model = model
         self.mesh = mesh
         self.switches = switches
@@ -159,10 +160,10 @@ class Method(ABC):
         first += earlier[1:]
         if not earlier:
             last = self._with_norm(last, block, batch, backward=False)
-        last = joined(last, self._rotary(block, batch, backward=False))
+        last = joined(last, self._queries_and_keys(block, batch, backward=False))
         *first_backward, final = self._backward_slices(block.expand, batch.tokens, slices)
         first_backward.append(self._with_norm(final, block, batch, backward=True))
-        first_backward[0] = joined(first_backward[0], self._rotary(block, batch, backward=True))
+        first_backward[0] = joined(first_backward[0], self._queries_and_keys(block, batch, backward=True))
         if block.contract is not None:
             first_backward[-1] = joined(first_backward[-1], self._residual(batch, backward=True))
         if block.contract is None:
@@ -170,8 +171,10 @@ class Method(ABC):
             forward, backward = [*first, joined(last, loss)], first_backward
         else:
             second = self._forward_slices(block.contract, batch.tokens, slices)
-            second[-1] = joined(second[-1], self._residual(batch, backward=False))
+            after = self._norm_after(batch, backward=False)
+            second[-1] = joined(joined(second[-1], after), self._residual(batch, backward=False))
             second_backward = self._backward_slices(block.contract, batch.tokens, slices)
+            second_backward[0] = joined(second_backward[0], self._norm_after(batch, backward=True))
             if block.name == "attention":
                 middle, middle_backward = self._attention(batch)
                 forward = [*first, last, middle, *second]
@@ -207,11 +210,24 @@ class Method(ABC):
     def _with_norm(
         self, operation: Operation, block: FusedBlock, batch: Batch, *, backward: bool
     ) -> Operation:
-        elements = batch.tokens * self.model.hidden
-        work = program_work(self.model.norm + ("-backward" if backward else ""))
-        vector = VectorStep("norm", elements / self.mesh.nodes, work, elements)
+        model = self.model
+        if not (model.final_norm if block.contract is None else model.norms == 4 or not model.norms_after):
+            return operation
         comms = operation.comms + self.norm_comms(block.expand, batch.tokens, backward=backward)
+        vector = self._norm(batch.tokens * model.hidden, backward=backward)
         return replace(operation, comms=comms, vectors=(*operation.vectors, vector))
+
+    def _norm(self, elements: Number, *, backward: bool) -> VectorStep:
+        work = program_work(self.model.norm + ("-backward" if backward else ""))
+        return VectorStep("norm", elements / self.mesh.nodes, work, elements)
+
+    def _norm_after(self, batch: Batch, *, backward: bool) -> Operation:
+        """The norm that follows attention and FFN, if the model has one."""
+        if not self.model.norms_after:
+            return Operation("norm after")
+        return Operation(
+            "norm after", vectors=(self._norm(batch.tokens * self.model.hidden, backward=backward),)
+        )
 
     def _residual(self, batch: Batch, *, backward: bool) -> Operation:
         """The sum of a block's input and output, or of their gradients."""
@@ -221,16 +237,21 @@ class Method(ABC):
             "residual", vectors=(VectorStep("residual", elements / self.mesh.nodes, work, elements),)
         )
 
-    def _rotary(self, block: FusedBlock, batch: Batch, *, backward: bool) -> Operation:
-        """Rotary positions of queries and keys; nothing in other blocks, and where positions are learned."""
-        if block.name != "attention" or self.model.learned_positions:
-            return Operation("rotary")
-        elements = batch.tokens * (self.model.query_features + self.kv_heads * self.model.head_dim)
-        program = "rotary-backward" if backward else "rotary"
-        step = VectorStep(
-            program.replace("-", " "), elements / self.mesh.nodes, program_work(program), elements
-        )
-        return Operation("rotary", vectors=(step,))
+    def _queries_and_keys(self, block: FusedBlock, batch: Batch, *, backward: bool) -> Operation:
+        """Norms and rotary positions of queries and keys, which models may have; nothing in other blocks.
+
+        Backward, the norms are computed once more, as queries and keys are saved as they were before.
+        """
+        model, steps = self.model, []
+        heads = batch.tokens * (model.heads + self.kv_heads)
+        if block.name == "attention" and model.qk_norm != "none":
+            steps += [self._norm(heads * model.head_dim, backward=False)]
+            steps += [self._norm(heads * model.head_dim, backward=True)] * backward
+        if block.name == "attention" and model.rotary_features:
+            program, elements = "rotary-backward" if backward else "rotary", heads * model.rotary_features
+            work = program_work(program)
+            steps.append(VectorStep(program.replace("-", " "), elements / self.mesh.nodes, work, elements))
+        return Operation("queries and keys", vectors=tuple(steps))
 
     def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
         """Scores, softmax and values are local: every die has whole heads of whole sequences."""

@@ -70,11 +70,9 @@ class Replicas:
         if count == 1:
             return (Stage(0, model.layers, True, model.parameters),)
         layers = stage_layers(model.layers, count)
-        table = model.vocab * model.hidden
-        norm = model.hidden * (1 if model.norm == "rmsnorm" else 2)
         extra = [0] * count
-        extra[0] += table + model.learned_positions * model.hidden
-        extra[-1] += table + norm
+        extra[0] += model.embedding_parameters
+        extra[-1] += model.head_parameters
         return tuple(
             Stage(number, own, number == count - 1, own * model.layer_parameters + more)
             for number, (own, more) in enumerate(zip(layers, extra, strict=True))

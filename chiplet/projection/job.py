@@ -119,12 +119,16 @@ def default_length(model: Llm) -> int:
 
 
 def check_length(model: Llm, length: int | None) -> int:
-    """``length``, or the default, in tokens. Raises ``ValueError`` if the model lacks positions for it."""
+    """``length``, or the default, in tokens.
+
+    Raises ``ValueError``, in one line, if the model lacks positions for it, or cannot be projected at any length.
+    """
+    model.check_projection()
     tokens = default_length(model) if length is None else length
     _check_positive("sequence_length", tokens)
-    if model.learned_positions and tokens > model.learned_positions:
+    if model.learned_positions and tokens > model.max_positions:
         raise ValueError(
-            f"sequence_length = {tokens}: {model.name} has learned positions for {model.learned_positions} tokens"
+            f"sequence_length = {tokens}: {model.name} has learned positions for {model.max_positions} tokens"
         )
     return tokens
 

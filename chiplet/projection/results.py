@@ -110,9 +110,18 @@ class Projection(StrictModel):
     """One training step. Times in seconds, energies in joules, memory in bytes.
 
     ``dies``, ``mesh`` and ``memory`` are those of one package, in a pipeline of the fullest.
+
+    Attributes
+    ----------
+    parameters
+        All parameters of the model: of its text part, without extra prediction layers.
+    active_parameters
+        Parameters that one token uses: without the experts that it does not go to.
     """
 
     model: str
+    parameters: int
+    active_parameters: int
     dies: int
     mesh: str
     method: str

@@ -13,6 +13,7 @@ from chiplet.schedule.buffers import STATE_BYTES, BufferUse, Optimizer
 from chiplet.schedule.schedule import Schedule
 from chiplet.step.account import StepAccount
 from chiplet.step.totals import totals
+from chiplet.workload.uncounted import uncounted_inputs
 from nop.topology import Mesh
 
 
@@ -26,6 +27,8 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
         tiles.setdefault(one_pass.block, {})[one_pass.direction] = int(one_pass.tile)
     return Projection(
         model=method.model.name,
+        parameters=method.model.parameters,
+        active_parameters=method.model.active_parameters,
         dies=method.mesh.nodes,
         mesh=str(method.mesh),
         method=method.name,
@@ -44,7 +47,7 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
         compute_to_nop=float(sums.compute_to_nop),
         cost=_cost(machine.system, method.mesh),
         measured_inputs=measured,
-        assumed_inputs=assumed,
+        assumed_inputs=assumed + uncounted_inputs(method.model, job.length),
     )
 
 

@@ -1,38 +1,37 @@
 """The workload: a Transformer language model as its published ``config.json`` describes it.
 
-Two families of configurations are read: LLaMA-style ones (``hidden_size``, ``intermediate_size``,
-grouped-query attention, gated FFN, RMSNorm) and GPT-2-style ones (``n_embd``, ``n_layer``, ``n_head``, plain
-FFN, LayerNorm, biases, learned positions). Sizes are in elements, work in floating-point operations (a
-multiply-add is two).
+Sizes are in elements, work in floating-point operations (a multiply-add is two). Parameters are those of the language
+model: the text part of a model of several, without extra prediction layers.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from chiplet.machine.base import StrictModel
-
-LLAMA_STYLE = ("llama", "mistral", "qwen2", "gemma")
-GPT2_STYLE = ("gpt2",)
-
-_QKV_BIAS = ("qwen2",)
-"""Model types with biases in the Q, K and V projections that their configuration does not mention."""
-
-_TIED_BY_DEFAULT = ("gpt2", "gemma")
-"""Model types whose output layer is the embedding by default."""
+from chiplet.machine.base import StrictModel, refusal
+from chiplet.workload.experts import Experts
+from chiplet.workload.families.registry import read_config
+from chiplet.workload.latent import LatentAttention
 
 
 class Llm(StrictModel):
-    """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output layer."""
+    """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output layer.
+
+    ``uncounted`` are keys of its configuration, with their values, whose work a projection does not count; ``unknown``
+    are keys that are taken to have no effect.
+    """
 
     name: str
+    part: Annotated[str, Field(description="the part of a larger model that it is")] = ""
     layers: Annotated[int, Field(ge=1)]
     hidden: Annotated[int, Field(ge=1, description="features h of the residual stream")]
     heads: Annotated[int, Field(ge=1, description="query heads")]
@@ -40,22 +39,54 @@ class Llm(StrictModel):
         int, Field(ge=1, description="key and value heads; fewer than heads: grouped-query attention")
     ]
     head_dim: Annotated[int, Field(ge=1)]
-    ffn: Annotated[int, Field(ge=1, description="inner features of the FFN")]
+    ffn: Annotated[int, Field(ge=1, description="inner features of the FFN, where a layer has no experts")]
     gated: Annotated[bool, Field(description="FFN with a gate: act(X W_gate) * (X W_up), then W_down")]
+    activation: Annotated[str, Field(description="function of the FFN; empty for the usual one")] = ""
     vocab: Annotated[int, Field(ge=1)]
     norm: Literal["rmsnorm", "layernorm"]
+    norms: Annotated[
+        Literal[1, 2, 4], Field(description="of a layer: attention and FFN share one, or have one or two each")
+    ] = 2
+    norms_after: Annotated[bool, Field(description="a norm follows attention and FFN")] = False
+    final_norm: Annotated[bool, Field(description="a norm before the output layer")] = True
+    embedding_norm: Annotated[bool, Field(description="a norm behind the embedding")] = False
+    qk_norm: Annotated[
+        Literal["none", "heads", "features", "unweighted"],
+        Field(description="norm of queries and keys: of each head, of all features, of each head without gains"),
+    ] = "none"
+    parallel: Annotated[bool, Field(description="attention and FFN have the same input")] = False
     qkv_bias: bool = False
-    linear_bias: Annotated[bool, Field(description="biases of all other linears of a layer")] = False
+    output_bias: Annotated[bool, Field(description="bias of the attention's output linear")] = False
+    ffn_bias: Annotated[bool, Field(description="biases of the FFN's linears")] = False
+    head_bias: Annotated[bool, Field(description="bias of the output layer")] = False
+    sinks: Annotated[bool, Field(description="a learned score for each head that takes no value")] = False
+    window: Annotated[int | None, Field(ge=1, description="tokens that limited layers attend to")] = None
+    window_layers: Annotated[int, Field(ge=0, description="layers whose attention is limited")] = 0
+    rotary: Annotated[
+        int | None, Field(ge=0, description="rotary features of a head; by default all, or none if learned")
+    ] = None
+    linear_positions: Annotated[bool, Field(description="ALiBi: scores fall with the distance")] = False
     learned_positions: Annotated[
         int, Field(ge=0, description="rows of a learned position table, 0 without one")
     ] = 0
     max_positions: Annotated[int, Field(ge=1, description="longest sequence that the model is made for")]
+    embedding_features: Annotated[
+        int | None, Field(ge=1, description="features of the embedding, if not those of the residual stream")
+    ] = None
     tied: Annotated[bool, Field(description="the output layer is the embedding")] = False
+    experts: Experts | None = None
+    latent: LatentAttention | None = None
+    uncounted: tuple[tuple[str, float], ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _heads_share(self) -> Self:
+    def _parts_agree(self) -> Self:
         if self.heads % self.kv_heads:
             raise ValueError(f"{self.kv_heads} key/value heads do not divide {self.heads} query heads")
+        if self.rotary_features > self.head_dim:
+            raise ValueError(f"a head has {self.head_dim} features, {self.rotary_features} of them rotary")
+        if self.experts is not None and self.experts.layers > self.layers:
+            raise ValueError(f"{self.experts.layers} layers with experts, but {self.layers} layers")
         return self
 
     @property
@@ -66,6 +97,13 @@ class Llm(StrictModel):
     def qkv_features(self, kv_heads: int | None = None) -> int:
         """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given."""
         return self.query_features + 2 * (self.kv_heads if kv_heads is None else kv_heads) * self.head_dim
+
+    @property
+    def rotary_features(self) -> int:
+        """Features of each query and key head that have rotary positions."""
+        if self.rotary is not None:
+            return self.rotary
+        return 0 if self.learned_positions else self.head_dim
 
     @property
     def ffn_in_features(self) -> int:
@@ -79,43 +117,132 @@ class Llm(StrictModel):
 
     @property
     def attention_weights(self) -> int:
-        """Weights of W_Q, W_K, W_V and W_O of one layer."""
+        """Weights of the attention's linears of one layer: W_Q, W_K, W_V and W_O, or those of latent attention."""
+        if self.latent is not None:
+            return self.latent.weights(self.hidden, self.heads)
         return self.hidden * (self.qkv_features() + self.query_features)
 
     @property
     def ffn_weights(self) -> int:
-        """Weights of the FFN matrices of one layer."""
+        """Weights of the FFN matrices of one layer without experts."""
         return self.hidden * (self.ffn_in_features + self.ffn)
 
     @property
-    def layer_parameters(self) -> int:
-        """All parameters of one layer: matrices, biases, and two norms."""
-        biases = (self.qkv_features() if self.qkv_bias else 0) + (
-            2 * self.hidden + self.ffn_in_features if self.linear_bias else 0
+    def attention_parameters(self) -> int:
+        """All parameters of one layer's attention: linears, biases, norms of queries and keys, sinks."""
+        if self.latent is not None:
+            return self.latent.parameters(self.hidden, self.heads)
+        gains = {
+            "heads": 2 * self.head_dim,
+            "features": (self.heads + self.kv_heads) * self.head_dim,
+        }.get(self.qk_norm, 0)
+        return (
+            self.attention_weights
+            + (self.qkv_features() if self.qkv_bias else 0)
+            + (self.hidden if self.output_bias else 0)
+            + gains
+            + (self.heads if self.sinks else 0)
         )
-        return self.attention_weights + self.ffn_weights + biases + 2 * self._norm_parameters
+
+    @property
+    def layer_parameters(self) -> int:
+        """All parameters of one layer without experts: attention, FFN and norms."""
+        biases = self.ffn_in_features + self.hidden if self.ffn_bias else 0
+        return self.attention_parameters + self.ffn_weights + biases + self.norms * self._norm_parameters
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Parameters before the first layer: embedding, learned positions, and what leads to the residual stream."""
+        width = self.embedding_features or self.hidden
+        return (
+            self.vocab * width
+            + self._width_parameters
+            + self.learned_positions * self.hidden
+            + (self._norm_parameters if self.embedding_norm else 0)
+        )
+
+    @property
+    def head_parameters(self) -> int:
+        """Parameters behind the last layer, with a table of its own: final norm and output layer."""
+        width = self.embedding_features or self.hidden
+        return (
+            self.vocab * (width + self.head_bias)
+            + self._width_parameters
+            + (self._norm_parameters if self.final_norm else 0)
+        )
 
     @property
     def parameters(self) -> int:
         """All parameters of the model; a tied output layer is counted once."""
-        tables = self.vocab * (1 if self.tied else 2) + self.learned_positions
-        return self.layers * self.layer_parameters + tables * self.hidden + self._norm_parameters
+        tables = self.embedding_parameters + self.head_parameters
+        if self.tied:
+            tables -= self.vocab * (self.embedding_features or self.hidden)
+        return tables + self.layers * self.layer_parameters + self._more_in_experts
+
+    @property
+    def active_parameters(self) -> int:
+        """Parameters that one token uses: all but those of the experts that it does not go to."""
+        if self.experts is None:
+            return self.parameters
+        return self.parameters - self.experts.layers * self.experts.idle_parameters(self.hidden)
+
+    @property
+    def bias_parameters(self) -> int:
+        """Parameters that are added to outputs of linears, in all layers and behind them; none of experts."""
+        layer = self.qkv_features() * self.qkv_bias + self.hidden * self.output_bias
+        layer += (self.ffn_in_features + self.hidden) * self.ffn_bias
+        return self.layers * layer + self.vocab * self.head_bias
 
     @property
     def _norm_parameters(self) -> int:
         return self.hidden * (1 if self.norm == "rmsnorm" else 2)
 
+    @property
+    def _width_parameters(self) -> int:
+        """Weights between embedding and residual stream, where they have different widths."""
+        width = self.embedding_features or self.hidden
+        return 0 if width == self.hidden else width * self.hidden
+
+    @property
+    def _more_in_experts(self) -> int:
+        """Parameters of all layers with experts beyond those of layers without."""
+        if self.experts is None:
+            return 0
+        biases = self.ffn_in_features + self.hidden if self.ffn_bias else 0
+        return self.experts.layers * (self.experts.parameters(self.hidden) - self.ffn_weights - biases)
+
+    def check_projection(self) -> None:
+        """Raise ``ValueError``, in one line, if the model has parts that no projection counts."""
+        parts = {
+            "mixture of experts": self.experts is not None,
+            "multi-head latent attention": self.latent is not None,
+            "attention sinks": self.sinks,
+            "an embedding of another width than the layers": bool(self._width_parameters),
+        }
+        missing = [part for part, there in parts.items() if there]
+        if missing:
+            raise ValueError(f"{self.name}: projection of {' and '.join(missing)} is not modelled")
+
     def layer_forward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of one layer forward: all linears, and full attention scores and values."""
+        """Floating-point operations of one layer without experts forward: all linears, and full attention scores and
+        values.
+        """
+        scores = self.query_features
+        if self.latent is not None:
+            scores = self.heads * (self.head_dim + self.latent.value_dim) // 2
         linears = 2 * tokens * (self.attention_weights + self.ffn_weights)
-        return linears + 4 * tokens * sequence_length * self.query_features
+        return linears + 4 * tokens * sequence_length * scores
 
     def forward_flops(self, tokens: int, sequence_length: int) -> int:
         """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""
-        return (
+        flops = (
             self.layers * self.layer_forward_flops(tokens, sequence_length)
             + 2 * tokens * self.hidden * self.vocab
         )
+        if self.experts is not None:
+            more = self.experts.used_weights(self.hidden) - self.ffn_weights
+            flops += 2 * tokens * self.experts.layers * more
+        return flops
 
     def backward_flops(self, tokens: int, sequence_length: int) -> int:
         """Floating-point operations of the backward pass without recomputation: two gradients for every product."""
@@ -125,13 +252,15 @@ class Llm(StrictModel):
         """Elements of each token that the backward pass of one layer needs, by where they come from.
 
         Keys: ``inputs`` (of the attention and the FFN block), ``attention`` (Q, K, V and the attention's
-        output), ``probabilities`` (of the softmax), ``ffn`` (before and after the activation).
+        output), ``probabilities`` (of the softmax), ``ffn`` (before and after the activation). A norm that follows a
+        block adds its input to the block's.
         """
+        after = self.hidden if self.norms_after else 0
         return {
             "inputs": 2 * self.hidden,
-            "attention": self.qkv_features() + self.query_features,
+            "attention": self.qkv_features() + self.query_features + after,
             "probabilities": self.heads * sequence_length,
-            "ffn": self.ffn_in_features + self.ffn,
+            "ffn": self.ffn_in_features + self.ffn + after,
         }
 
 
@@ -143,8 +272,11 @@ def model_names() -> list[str]:
 def load_model(name: str | Path) -> Llm:
     """The preset model called ``name``, or the model of the ``config.json`` (or the folder with one) at that path.
 
+    Nothing is downloaded. A model is called by its folder, or by the id that the folder has: ``owner/name`` as given, or
+    that of a download cache (``models--owner--name/snapshots/...``); links are not followed for it.
+
     Raises ``ValueError``, in one line, for an unknown name (with the nearest known ones) and for a file that is
-    missing, is not JSON, describes another type of model, or lacks a key.
+    missing, is not JSON, or is refused by :func:`from_config`.
     """
     text = str(name)
     if text in _preset_texts():
@@ -153,116 +285,53 @@ def load_model(name: str | Path) -> Llm:
     if path.is_dir():
         path = path / "config.json"
     if not path.exists():
-        if path.suffix == ".json" or "/" in text:
-            raise ValueError(f"{path}: no such model configuration")
-        known = model_names()
-        near = get_close_matches(text.lower(), known, n=3, cutoff=0.4) or known
-        raise ValueError(
-            f"unknown model {text!r}: nearest known names are {', '.join(near)}; or give a config.json"
-        )
+        raise ValueError(_not_found(text, path))
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ValueError(f"{path}: cannot read the model configuration: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a JSON document: {error}") from None
-    stem = path.resolve().parent.name if path.name == "config.json" else path.stem
-    return from_config(values, name=stem or text, where=str(path))
+    return from_config(values, name=_called(text, path), where=str(path))
 
 
 def from_config(values: Any, *, name: str, where: str) -> Llm:
-    """The model that ``values``, a decoded ``config.json``, describe; ``where`` names the source in messages."""
-    if not isinstance(values, dict):
-        raise ValueError(f"{where}: must be a JSON object, not {type(values).__name__}")
-    model_type = values.get(
-        "model_type", "gpt2" if "n_embd" in values else "llama" if "hidden_size" in values else None
-    )
-    if model_type in LLAMA_STYLE:
-        return _llama(_Reader(values, where), name, model_type)
-    if model_type in GPT2_STYLE:
-        return _gpt2(_Reader(values, where), name, model_type)
-    raise ValueError(
-        f"{where}: model_type {model_type!r}: must be one of {', '.join(LLAMA_STYLE + GPT2_STYLE)}"
-    )
+    """The model that ``values``, a decoded ``config.json``, describe; ``where`` names the source in messages.
+
+    Raises ``ValueError``, in one line, for whatever :func:`chiplet.workload.families.registry.read_config` refuses.
+    """
+    try:
+        return Llm(name=name, **read_config(values, where))
+    except ValidationError as error:
+        raise ValueError(f"{where}: {refusal(error, Llm)}") from None
 
 
-class _Reader:
-    """Typed access to the keys of a ``config.json``, with one-line refusals."""
-
-    def __init__(self, values: dict[str, Any], where: str) -> None:
-        self._values = values
-        self._where = where
-
-    def size(self, key: str, default: int | None = None) -> int:
-        value = self._values.get(key)
-        if value is None:
-            if default is None:
-                raise ValueError(f"{self._where}: {key} is missing: must be a positive integer")
-            return default
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{self._where}: {key} = {value!r}: must be a positive integer")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        value = self._values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise ValueError(f"{self._where}: {key} = {value!r}: must be true or false")
-        return value
-
-    def share(self, what: str, whole: int, parts: int) -> int:
-        if whole % parts:
-            raise ValueError(f"{self._where}: {what}: {parts} does not divide {whole}")
-        return whole // parts
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+"""An id of the Hugging Face hub: owner and name."""
 
 
-def _llama(read: _Reader, name: str, model_type: str) -> Llm:
-    hidden = read.size("hidden_size")
-    heads = read.size("num_attention_heads")
-    kv_heads = read.size("num_key_value_heads", heads)
-    read.share("num_attention_heads / num_key_value_heads", heads, kv_heads)
-    head_dim = read.size("head_dim", 0) or read.share("hidden_size / num_attention_heads", hidden, heads)
-    bias = read.flag("attention_bias", False)
-    return Llm(
-        name=name,
-        layers=read.size("num_hidden_layers"),
-        hidden=hidden,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        ffn=read.size("intermediate_size"),
-        gated=True,
-        vocab=read.size("vocab_size"),
-        norm="rmsnorm",
-        qkv_bias=bias or model_type in _QKV_BIAS,
-        linear_bias=False,
-        max_positions=read.size("max_position_embeddings", 2048),
-        tied=read.flag("tie_word_embeddings", model_type in _TIED_BY_DEFAULT),
-    )
+def _not_found(text: str, path: Path) -> str:
+    if path.name == "config.json" and Path(text).is_dir():
+        return f"{text}: a folder without a config.json"
+    if _HUB_ID.fullmatch(text) and path.suffix != ".json":
+        return f"{text}: no such folder; models are not downloaded: give the folder of the model, or its config.json"
+    if path.suffix == ".json" or "/" in text:
+        return f"{path}: no such model configuration"
+    known = model_names()
+    near = get_close_matches(text.lower(), known, n=3, cutoff=0.4) or known
+    return f"unknown model {text!r}: nearest known names are {', '.join(near)}; or give a config.json"
 
 
-def _gpt2(read: _Reader, name: str, model_type: str) -> Llm:
-    hidden = read.size("n_embd")
-    heads = read.size("n_head")
-    positions = read.size("n_positions", 1024)
-    return Llm(
-        name=name,
-        layers=read.size("n_layer"),
-        hidden=hidden,
-        heads=heads,
-        kv_heads=heads,
-        head_dim=read.share("n_embd / n_head", hidden, heads),
-        ffn=read.size("n_inner", 4 * hidden),
-        gated=False,
-        vocab=read.size("vocab_size"),
-        norm="layernorm",
-        qkv_bias=True,
-        linear_bias=True,
-        learned_positions=positions,
-        max_positions=positions,
-        tied=read.flag("tie_word_embeddings", model_type in _TIED_BY_DEFAULT),
-    )
+def _called(text: str, path: Path) -> str:
+    """The name of the model at ``path``, which the user has given as ``text``."""
+    if path.name != "config.json":
+        return path.stem
+    folder = Path(os.path.normpath(path.absolute())).parent
+    cached = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and cached.startswith("models--"):
+        return "/".join(cached.split("--")[1:])
+    given = text.removesuffix("/config.json").rstrip("/")
+    return given if _HUB_ID.fullmatch(given) else folder.name
 
 
 @lru_cache(maxsize=1)

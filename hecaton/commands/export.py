@@ -147,7 +147,8 @@ def scale_sim(
         accounted = _account(step, choice, machine)
         count = layer_sequences(accounted, sequences)
         rows = gemm_rows(accounted, count)
-        name = f"{accounted.projection.model}_{accounted.method.name}_{accounted.method.mesh}"
+        model = accounted.projection.model.replace("/", "_")
+        name = f"{model}_{accounted.method.name}_{accounted.method.mesh}"
         files = {"gemm.csv": topology_csv(rows), "die.cfg": config_cfg(accounted.machine.system.die, name)}
         gemms = [asdict(row) for row in rows]
         data: ExportedGemms = {

@@ -155,7 +155,11 @@ def _tables(projection: Projection) -> RenderableType:
     from hecaton.terminal.tables import cell, columns, pairs, quantity
 
     step = projection.step_seconds
+    counts = f"{projection.parameters:,}"
+    if projection.active_parameters != projection.parameters:
+        counts += f", {projection.active_parameters:,} of them active for a token"
     summary = {
+        "parameters": counts,
         "method": projection.method,
         "switches": cell(projection.switches),
         "batch": f"{projection.global_batch} sequences of {projection.sequence_length} tokens, {projection.optimizer}",

@@ -1,4 +1,4 @@
-"""Models: published sizes, both families of configurations, and refusals."""
+"""Models: preset sizes, work, names of files, and refusals."""
 
 from __future__ import annotations
 
@@ -70,13 +70,6 @@ def test_llama_parameters_are_the_sum_of_the_matrices(tmp_path: Path) -> None:
     )
 
 
-def test_model_type_follows_from_the_keys() -> None:
-    without = {key: value for key, value in LLAMA.items() if key != "model_type"}
-    assert from_config(without, name="x", where="x").gated
-    without = {key: value for key, value in GPT2.items() if key != "model_type"}
-    assert not from_config(without, name="x", where="x").gated
-
-
 def test_qwen2_has_biases_of_q_k_and_v() -> None:
     plain, qwen = (
         from_config({**LLAMA, "model_type": kind}, name="x", where="x") for kind in ("llama", "qwen2")
@@ -113,8 +106,8 @@ def test_unknown_models_are_refused_in_one_line(name: str, message: str) -> None
     ("values", "message"),
     [
         ([], "c.json: must be a JSON object, not list"),
-        ({}, "c.json: model_type None: must be one of llama, mistral, qwen2, gemma, gpt2"),
-        ({**LLAMA, "model_type": "mixtral"}, "c.json: model_type 'mixtral': must be one of "),
+        ({}, "c.json: model_type is missing: must be one of llama, mistral, "),
+        ({**LLAMA, "model_type": "bert"}, "c.json: model_type 'bert': must be one of "),
         ({**LLAMA, "vocab_size": None}, "c.json: vocab_size is missing: must be a positive integer"),
         ({**LLAMA, "vocab_size": "many"}, "c.json: vocab_size = 'many': must be a positive integer"),
         ({**LLAMA, "num_hidden_layers": 0}, "c.json: num_hidden_layers = 0: must be a positive integer"),
@@ -141,9 +134,55 @@ def test_broken_configurations_are_refused_in_one_line(values: Any, message: str
     assert "\n" not in str(refusal.value)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_document(tmp_path: Path) -> None:
+    path = tmp_path / "marked.json"
+    path.write_text(json.dumps(LLAMA), encoding="utf-8-sig")
+    assert load_model(path).parameters == from_config(LLAMA, name="x", where="x").parameters
+
+
+def test_a_snapshot_of_a_download_cache_has_the_id_of_its_model(tmp_path: Path) -> None:
+    """Its files are links to blobs, after which every model was called before."""
+    cache = tmp_path / "models--meta-llama--Llama-2-7b"
+    snapshot = cache / "snapshots" / "01ab"
+    snapshot.mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    (cache / "blobs" / "cd23").write_text(json.dumps(LLAMA))
+    (snapshot / "config.json").symlink_to(cache / "blobs" / "cd23")
+    assert load_model(snapshot).name == "meta-llama/Llama-2-7b"
+    assert load_model(snapshot / "config.json").name == "meta-llama/Llama-2-7b"
+    link = tmp_path / "my-llama"
+    link.symlink_to(snapshot)
+    assert load_model(link).name == "my-llama"
+
+
+def test_a_folder_that_is_called_by_an_id_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "meta-llama" / "Llama-2-7b"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(LLAMA))
+    monkeypatch.chdir(tmp_path)
+    for given in ("meta-llama/Llama-2-7b", "meta-llama/Llama-2-7b/", "meta-llama/Llama-2-7b/config.json"):
+        assert load_model(given).name == "meta-llama/Llama-2-7b"
+    monkeypatch.chdir(folder)
+    assert load_model("config.json").name == load_model(".").name == "Llama-2-7b"
+
+
+def test_an_id_that_is_not_here_is_answered_with_a_hint() -> None:
+    with pytest.raises(ValueError, match="models are not downloaded") as refusal:
+        load_model("meta-llama/Llama-2-7b")
+    assert str(refusal.value).startswith("meta-llama/Llama-2-7b: no such folder; ")
+
+
+def test_a_folder_without_a_configuration_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a folder without a config.json"):
+        load_model(tmp_path)
+
+
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text("{")
+    with pytest.raises(ValueError, match="config.json: not a JSON document: "):
+        load_model(path)
+    path.write_text("[" * 100_000)
     with pytest.raises(ValueError, match="config.json: not a JSON document: "):
         load_model(path)
     path.write_bytes(b"\xff")

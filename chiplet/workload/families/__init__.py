@@ -1,0 +1,1 @@
+"""Families of language models: how each writes its ``config.json``."""
