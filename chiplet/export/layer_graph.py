@@ -91,6 +91,9 @@ def layer_trace(
 
 def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
     """Sequences in the trace of a layer; arguments and errors as :func:`layer_trace`."""
+    model = accounted.method.model
+    if model.experts is not None:
+        raise ValueError(f"{model.name}: export of a mixture of experts is not modelled")
     most: int = (
         accounted.projection.memory.mini_batch_tokens["attention"] // accounted.projection.sequence_length
     )

@@ -7,6 +7,7 @@ its GEMMs on one die and its vector work. Time and energy are computed from thes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -16,7 +17,7 @@ from pydantic import Field
 from chiplet.graph.vector_work import program_work
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
-from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
+from chiplet.vectorized.elementwise import Number, ceil_div, larger, rounded_up, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
@@ -140,16 +141,18 @@ class Method(ABC):
             Linear("QKV", model.hidden, model.qkv_features(self.kv_heads), True, by_heads=True),
             Linear("O", model.query_features, model.hidden, False, by_heads=True),
         )
+        experts, name = model.experts, "gate, up" if model.gated else "up"
+        first, second = (None, None) if experts is None else (experts.expand, experts.contract)
         ffn = FusedBlock(
             "ffn",
-            Linear("gate, up" if model.gated else "up", model.hidden, model.ffn_in_features, True),
-            Linear("down", model.ffn, model.hidden, False),
+            Linear(name, model.hidden, model.ffn_in_features, True, mixture=first),
+            Linear("down", model.inner_features, model.hidden, False, mixture=second),
         )
         return attention, ffn, FusedBlock("head", Linear("head", model.hidden, model.vocab, True), None)
 
     def weights_per_die(self, block: FusedBlock) -> Number:
         """Weights of ``block`` that a die keeps, replicas included."""
-        return sum(linear.h_in * linear.h_out for linear in linears(block)) / self.mesh.nodes
+        return sum(linear.weights for linear in linears(block)) / self.mesh.nodes
 
     def passes(self, block: FusedBlock, batch: Batch, slices: Number = 1) -> BlockPasses:
         """Operations of both passes over ``block`` for the mini-batch ``batch``, with each linear cut into ``slices``
@@ -189,18 +192,41 @@ class Method(ABC):
         return BlockPasses(block, tuple(forward), tuple(backward), self.replica_comms(block))
 
     def _forward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
-        return [repeated(self.linear_forward(part, tokens), times) for part, times in sliced(linear, slices)]
+        return [
+            repeated(self._by_expert(part, tokens, self.linear_forward), times)
+            for part, times in sliced(linear, slices)
+        ]
 
     def _backward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
         """Every slice gives a partial sum of the whole dX; all but the first are added to the sum so far."""
         first, *others = (
-            repeated(self.linear_backward(piece, tokens), times) for piece, times in sliced(linear, slices)
+            repeated(self._by_expert(part, tokens, self.linear_backward), times)
+            for part, times in sliced(linear, slices)
         )
         elements = tokens * linear.h_in
         addition = VectorStep(
             "sum over slices", elements / self.mesh.nodes, program_work("residual"), elements
         )
         return [first, *(joined(part, Operation("sum", vectors=(addition,))) for part in others)]
+
+    @staticmethod
+    def _by_expert(linear: Linear, tokens: int, make: Callable[[Linear, int], Operation]) -> Operation:
+        """The operation of ``linear`` that ``make`` gives, with its GEMMs expert by expert if it has any.
+
+        Every die has a block of every expert, so that what crosses the NoP is that of one linear with the features
+        that a token uses, whichever experts it goes to.
+        """
+        whole = make(linear, tokens)
+        if linear.mixture is None:
+            return whole
+        gemms: list[GemmStep] = []
+        for piece in linear.pieces():
+            own = make(piece.linear, rounded_up(tokens * piece.tokens)).gemms
+            for gemm, all_of_it in zip(own, whole.gemms, strict=True):
+                count, macs = gemm.count * piece.count, all_of_it.macs * piece.work
+                name = f"{gemm.name} of {piece.linear.name}"
+                gemms.append(replace(gemm, name=name, count=count, macs=macs, tile_share=piece.tokens))
+        return replace(whole, gemms=tuple(gemms))
 
     @cached_property
     def kv_replicas(self) -> Number:
@@ -298,7 +324,7 @@ class Method(ABC):
             work = program_work("cross-entropy") + program_work("cross-entropy-backward")
             loss = VectorStep("loss", elements / dies, work, elements)
             return Operation("loss", self.loss_comms(batch.tokens), (), (loss,)), Operation("loss")
-        elements = batch.tokens * self.model.ffn
+        elements = batch.tokens * self.model.inner_features
         program = "silu" if self.model.gated else "gelu"
 
         def activation(name: str) -> Operation:

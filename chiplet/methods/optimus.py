@@ -69,7 +69,7 @@ class Optimus(Method):
     def _down_column(self, name: str, op: str, linear: Linear) -> CommStep:
         """Blocks of weights or their gradients broadcast or reduced along the column."""
         cost = self._costs["column"]
-        chunk = linear.h_in * linear.h_out / self.mesh.nodes
+        chunk = linear.weights / self.mesh.nodes
         return self.collective(name, op, "column", self.mesh.rows, cost, chunk, weights=True)
 
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:

@@ -76,8 +76,8 @@ class BlockMemory:
         if self.parts == 1 and not cut:
             return (whole,)
         parts = linears(self.block)
-        total = sum(linear.h_in * linear.h_out for linear in parts)
-        sizes = [linear.h_in * largest_slice(linear, self.slices).h_out for linear in parts]
+        total = sum(linear.weights for linear in parts)
+        sizes = [largest_slice(linear, self.slices).weights for linear in parts]
         return tuple(whole * size / total for size in sizes for _ in range(1 + cut))
 
     @cached_property

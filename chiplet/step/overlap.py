@@ -99,6 +99,7 @@ def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
     if step.split is None:
         return step.count * array(step.m, step.k, step.n)
     tokens = step.m if step.split == "m" else step.k
+    tile = tile * step.tile_share
     whole = rounded_down(tokens / tile)
     left_over = tokens - whole * tile
 

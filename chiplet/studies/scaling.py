@@ -312,7 +312,7 @@ def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms |
         return None
     data, endless = data * model.layers, endless * model.layers
     rate = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
-    linears = model.layers * 6 * tokens * (model.attention_weights + model.ffn_weights) / rate
+    linears = model.layers * 6 * tokens * (model.attention_weights + model.used_ffn_weights) / rate
     layers = model.layers * 3 * model.layer_forward_flops(tokens, result.sequence_length) / rate
     whole = 3 * model.forward_flops(tokens, result.sequence_length) / rate
     return ScalingTerms(

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The features between the two linears of an FFN with experts.
+
+    Each of ``count`` experts has ``routed`` of them, a token uses ``active`` experts, and all tokens go through
+    ``beside`` more.
+    """
+
+    count: int
+    active: int
+    routed: int
+    beside: int
+
+    @property
+    def used(self) -> int:
+        """Features that one token uses."""
+        return self.active * self.routed + self.beside
+
+    @property
+    def stored(self) -> int:
+        """Features that there are weights for."""
+        return self.count * self.routed + self.beside
 
 
 class Experts(StrictModel):
@@ -22,7 +47,9 @@ class Experts(StrictModel):
     bias: Annotated[bool, Field(description="biases of the linears of each expert")] = False
     shared: Annotated[int, Field(ge=0, description="inner features of all shared experts, 0 without any")] = 0
     shared_gate: Annotated[bool, Field(description="a learned weight for the shared experts' output")] = False
-    choice_bias: Annotated[bool, Field(description="a bias for each expert where tokens choose theirs")] = False
+    choice_bias: Annotated[bool, Field(description="a bias for each expert where tokens choose theirs")] = (
+        False
+    )
 
     @model_validator(mode="after")
     def _tokens_find_experts(self) -> Self:
@@ -40,10 +67,24 @@ class Experts(StrictModel):
         shared = 3 * hidden * self.shared + (hidden if self.shared_gate else 0)
         return self.count * self.expert_parameters(hidden) + shared + choice
 
+    @property
+    def expand(self) -> Mixture:
+        """Outputs of the first linear: gate and up, and the scores by which tokens choose experts."""
+        choice = self.count + self.shared_gate
+        return Mixture(self.count, self.active, 2 * self.ffn, 2 * self.shared + choice)
+
+    @property
+    def contract(self) -> Mixture:
+        """Inputs of the second linear."""
+        return Mixture(self.count, self.active, self.ffn, self.shared)
+
     def used_weights(self, hidden: int) -> int:
         """Weights of a layer's linears that one token uses."""
-        gated = 3 * hidden * (self.active * self.ffn + self.shared)
-        return gated + hidden * (self.count + self.shared_gate)
+        return hidden * (self.expand.used + self.contract.used)
+
+    def weights(self, hidden: int) -> int:
+        """Weights of a layer's linears."""
+        return hidden * (self.expand.stored + self.contract.stored)
 
     def idle_parameters(self, hidden: int) -> int:
         """Parameters of a layer that one token does not use: those of the experts that it does not go to."""

@@ -45,14 +45,17 @@ class Llm(StrictModel):
     vocab: Annotated[int, Field(ge=1)]
     norm: Literal["rmsnorm", "layernorm"]
     norms: Annotated[
-        Literal[1, 2, 4], Field(description="of a layer: attention and FFN share one, or have one or two each")
+        Literal[1, 2, 4],
+        Field(description="of a layer: attention and FFN share one, or have one or two each"),
     ] = 2
     norms_after: Annotated[bool, Field(description="a norm follows attention and FFN")] = False
     final_norm: Annotated[bool, Field(description="a norm before the output layer")] = True
     embedding_norm: Annotated[bool, Field(description="a norm behind the embedding")] = False
     qk_norm: Annotated[
         Literal["none", "heads", "features", "unweighted"],
-        Field(description="norm of queries and keys: of each head, of all features, of each head without gains"),
+        Field(
+            description="norm of queries and keys: of each head, of all features, of each head without gains"
+        ),
     ] = "none"
     parallel: Annotated[bool, Field(description="attention and FFN have the same input")] = False
     qkv_bias: bool = False
@@ -106,9 +109,21 @@ class Llm(StrictModel):
         return 0 if self.learned_positions else self.head_dim
 
     @property
+    def _mixed(self) -> Experts | None:
+        """The experts, if every layer has them."""
+        return None if self.experts is None or self.experts.layers < self.layers else self.experts
+
+    @property
     def ffn_in_features(self) -> int:
-        """Output features of the FFN's first linear: gate and up together when gated."""
-        return self.ffn * (2 if self.gated else 1)
+        """Output features of the FFN's first linear for a token: gate and up together when gated, and the scores of
+        experts where every layer has them.
+        """
+        return self.ffn * (2 if self.gated else 1) if self._mixed is None else self._mixed.expand.used
+
+    @property
+    def inner_features(self) -> int:
+        """Input features of the FFN's second linear for a token."""
+        return self.ffn if self._mixed is None else self._mixed.contract.used
 
     @property
     def norm_sums(self) -> int:
@@ -124,8 +139,17 @@ class Llm(StrictModel):
 
     @property
     def ffn_weights(self) -> int:
-        """Weights of the FFN matrices of one layer without experts."""
-        return self.hidden * (self.ffn_in_features + self.ffn)
+        """Weights of the FFN matrices of one layer, all experts' where every layer has them; else of one without."""
+        return self._dense_ffn_weights if self._mixed is None else self._mixed.weights(self.hidden)
+
+    @property
+    def used_ffn_weights(self) -> int:
+        """Of :attr:`ffn_weights`, those that one token uses."""
+        return self.hidden * (self.ffn_in_features + self.inner_features)
+
+    @property
+    def _dense_ffn_weights(self) -> int:
+        return self.hidden * self.ffn * (3 if self.gated else 2)
 
     @property
     def attention_parameters(self) -> int:
@@ -146,9 +170,16 @@ class Llm(StrictModel):
 
     @property
     def layer_parameters(self) -> int:
-        """All parameters of one layer without experts: attention, FFN and norms."""
-        biases = self.ffn_in_features + self.hidden if self.ffn_bias else 0
-        return self.attention_parameters + self.ffn_weights + biases + self.norms * self._norm_parameters
+        """All parameters of one layer, with experts where every layer has them, else of one without: attention, FFN
+        and norms.
+        """
+        ffn = self._dense_ffn_parameters if self._mixed is None else self._mixed.parameters(self.hidden)
+        return self.attention_parameters + ffn + self.norms * self._norm_parameters
+
+    @property
+    def _dense_ffn_parameters(self) -> int:
+        biases = self.ffn * (2 if self.gated else 1) + self.hidden if self.ffn_bias else 0
+        return self._dense_ffn_weights + biases
 
     @property
     def embedding_parameters(self) -> int:
@@ -177,7 +208,11 @@ class Llm(StrictModel):
         tables = self.embedding_parameters + self.head_parameters
         if self.tied:
             tables -= self.vocab * (self.embedding_features or self.hidden)
-        return tables + self.layers * self.layer_parameters + self._more_in_experts
+        total = tables + self.layers * self.layer_parameters
+        if self.experts is not None and self._mixed is None:
+            more = self.experts.parameters(self.hidden) - self._dense_ffn_parameters
+            total += self.experts.layers * more
+        return total
 
     @property
     def active_parameters(self) -> int:
@@ -188,9 +223,11 @@ class Llm(StrictModel):
 
     @property
     def bias_parameters(self) -> int:
-        """Parameters that are added to outputs of linears, in all layers and behind them; none of experts."""
+        """Parameters that are added to outputs of linears, in all layers and behind them, experts' included."""
         layer = self.qkv_features() * self.qkv_bias + self.hidden * self.output_bias
-        layer += (self.ffn_in_features + self.hidden) * self.ffn_bias
+        layer += self._dense_ffn_parameters - self._dense_ffn_weights if self._mixed is None else 0
+        if self._mixed is not None:
+            layer += self._mixed.parameters(self.hidden) - self._mixed.weights(self.hidden)
         return self.layers * layer + self.vocab * self.head_bias
 
     @property
@@ -203,20 +240,11 @@ class Llm(StrictModel):
         width = self.embedding_features or self.hidden
         return 0 if width == self.hidden else width * self.hidden
 
-    @property
-    def _more_in_experts(self) -> int:
-        """Parameters of all layers with experts beyond those of layers without."""
-        if self.experts is None:
-            return 0
-        biases = self.ffn_in_features + self.hidden if self.ffn_bias else 0
-        return self.experts.layers * (self.experts.parameters(self.hidden) - self.ffn_weights - biases)
-
     def check_projection(self) -> None:
         """Raise ``ValueError``, in one line, if the model has parts that no projection counts."""
         parts = {
-            "mixture of experts": self.experts is not None,
+            "layers with and without experts": self.experts is not None and self._mixed is None,
             "multi-head latent attention": self.latent is not None,
-            "attention sinks": self.sinks,
             "an embedding of another width than the layers": bool(self._width_parameters),
         }
         missing = [part for part, there in parts.items() if there]
@@ -224,23 +252,22 @@ class Llm(StrictModel):
             raise ValueError(f"{self.name}: projection of {' and '.join(missing)} is not modelled")
 
     def layer_forward_flops(self, tokens: int, sequence_length: int) -> int:
-        """Floating-point operations of one layer without experts forward: all linears, and full attention scores and
-        values.
+        """Floating-point operations of one layer forward, with experts where every layer has them, else of one without:
+        all linears that a token uses, and full attention scores and values.
         """
         scores = self.query_features
         if self.latent is not None:
             scores = self.heads * (self.head_dim + self.latent.value_dim) // 2
-        linears = 2 * tokens * (self.attention_weights + self.ffn_weights)
+        linears = 2 * tokens * (self.attention_weights + self.used_ffn_weights)
         return linears + 4 * tokens * sequence_length * scores
 
     def forward_flops(self, tokens: int, sequence_length: int) -> int:
         """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""
-        flops = (
-            self.layers * self.layer_forward_flops(tokens, sequence_length)
-            + 2 * tokens * self.hidden * self.vocab
+        flops = self.layers * self.layer_forward_flops(tokens, sequence_length) + 2 * tokens * (
+            self.vocab * (self.embedding_features or self.hidden) + 2 * self._width_parameters
         )
-        if self.experts is not None:
-            more = self.experts.used_weights(self.hidden) - self.ffn_weights
+        if self.experts is not None and self._mixed is None:
+            more = self.experts.used_weights(self.hidden) - self._dense_ffn_weights
             flops += 2 * tokens * self.experts.layers * more
         return flops
 
@@ -260,7 +287,7 @@ class Llm(StrictModel):
             "inputs": 2 * self.hidden,
             "attention": self.qkv_features() + self.query_features + after,
             "probabilities": self.heads * sequence_length,
-            "ffn": self.ffn_in_features + self.ffn + after,
+            "ffn": self.ffn_in_features + self.inner_features + after,
         }
 
 
@@ -272,8 +299,8 @@ def model_names() -> list[str]:
 def load_model(name: str | Path) -> Llm:
     """The preset model called ``name``, or the model of the ``config.json`` (or the folder with one) at that path.
 
-    Nothing is downloaded. A model is called by its folder, or by the id that the folder has: ``owner/name`` as given, or
-    that of a download cache (``models--owner--name/snapshots/...``); links are not followed for it.
+    Nothing is downloaded. A model is called by its folder, or by the id that the folder has: ``owner/name`` as given,
+    or that of a download cache (``models--owner--name/snapshots/...``); links are not followed for it.
 
     Raises ``ValueError``, in one line, for an unknown name (with the nearest known ones) and for a file that is
     missing, is not JSON, or is refused by :func:`from_config`.

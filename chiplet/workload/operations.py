@@ -6,11 +6,13 @@ busiest die. Sizes and counts may be arrays with one element for each machine.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from chiplet.graph.vector_work import VectorWork
-from chiplet.vectorized.elementwise import Number, ceil_div, is_array
+from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
+from chiplet.workload.experts import Mixture
 
 BlockName = Literal["attention", "ffn", "head"]
 
@@ -20,6 +22,7 @@ class Linear:
     """One linear layer Y = X W of ``h_in`` x ``h_out``.
 
     ``expand``: it is the first of its block. ``by_heads``: the features between the two linears are attention heads.
+    With a ``mixture``, ``h_in`` and ``h_out`` are what one token uses.
     """
 
     name: str
@@ -27,6 +30,41 @@ class Linear:
     h_out: int
     expand: bool
     by_heads: bool = False
+    mixture: Mixture | None = None
+
+    @property
+    def weights(self) -> Number:
+        """Weights that are stored, those of all experts included."""
+        used = self.h_in * self.h_out
+        return used if self.mixture is None else used * (self.mixture.stored / self.mixture.used)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The linears of the mixture: one for the experts, and one for what all tokens go through if there is any."""
+        mixture = self.mixture
+        assert mixture is not None
+        for name, features, count, active in (
+            ("experts", mixture.routed, mixture.count, mixture.active),
+            ("all tokens", mixture.beside, 1, 1),
+        ):
+            if not features:
+                continue
+            piece = replace(self, name=name, h_in=features, mixture=None)
+            if self.expand:  # a slice has its part of the columns of each
+                columns = larger(1, ceil_div(features * self.h_out, mixture.used))
+                piece = replace(piece, h_in=self.h_in, h_out=columns)
+            yield Piece(piece, count, active / count, active * features / mixture.used)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``count`` like linears of a mixture. Each sees ``tokens`` of the tokens, if all see equally many; together they
+    have ``work`` of the multiply-adds.
+    """
+
+    linear: Linear
+    count: int
+    tokens: float
+    work: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +100,10 @@ class CommStep:
 
 @dataclass(frozen=True)
 class GemmStep:
-    """``count`` GEMMs of m x k by k x n on the busiest die; ``macs`` multiply-adds on all dies together."""
+    """``count`` GEMMs of m x k by k x n on the busiest die; ``macs`` multiply-adds on all dies together.
+
+    A token tile cuts ``tile_share`` of its tokens from the dimension ``split``.
+    """
 
     name: str
     m: int
@@ -72,6 +113,7 @@ class GemmStep:
     macs: float
     split: Literal["m", "k"] | None
     """The dimension that token tiles cut: the rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
+    tile_share: float = 1.0
 
 
 @dataclass(frozen=True)

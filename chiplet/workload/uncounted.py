@@ -52,6 +52,21 @@ def _entries(model: Llm, length: int) -> Iterator[tuple[str, float, str, str]]:
             "sums a token",
             "of norms behind a block, and of all queries and keys: their way over the NoP is not counted",
         )
+    if model.sinks:
+        yield "sinks", model.heads, "heads", "the score of each that takes no value is not counted as work"
+    if model.experts is not None:
+        yield (
+            "expert_imbalance",
+            1.0,
+            "busiest over mean",
+            "tokens are spread evenly over the experts, of which every die has a part",
+        )
+        yield (
+            "expert_choice",
+            model.experts.active,
+            "experts a token",
+            "scores are counted; choosing, sorting tokens by expert and weighting outputs are not",
+        )
     if model.embedding_norm:
         yield "embedding_norm", model.hidden, "features a token", "its work is not counted"
     if model.linear_positions:

@@ -98,9 +98,7 @@ class ConfigKeys:
         """Refuse any value of ``name`` but ``allowed``; an absent key is as the first."""
         value = self._value((name,))
         if value is not None and value not in allowed:
-            raise self.refusal(
-                name, value, f"cannot be counted; must be {' or '.join(map(repr, allowed))}"
-            )
+            raise self.refusal(name, value, f"cannot be counted; must be {' or '.join(map(repr, allowed))}")
 
     def divided(self, what: str, whole: int, parts: int) -> int:
         """``whole`` over ``parts``, which must divide it; messages call the quotient ``what``."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-WITHOUT_EFFECT = frozenset(
-    """
+_WITHOUT_EFFECT = """
     _attn_implementation _commit_hash _flash_attn_2_enabled _name_or_path architectures attn_implementation
     attn_scale attn_temperature_tuning auto_map aux_loss_alpha bad_words_ids begin_suppress_tokens
     bias_dropout_fusion cache_implementation chat_template chunk_size_feed_forward custom_pipelines diversity_penalty
@@ -29,29 +28,26 @@ WITHOUT_EFFECT = frozenset(
     tie_encoder_decoder tokenizer_class top_k top_p topk_group topk_method torch_dtype torchscript
     transformers_version typical_p unsloth_fixed unsloth_version use_bfloat16 use_bidirectional_attention use_cache
     use_flash_attn vocab_file
-    """.split()
-)
+"""
 """Dropout, token ids, epsilons and ``summary_`` keys are told by their names: :func:`has_no_effect`."""
 
 _HARMLESS_NAME = re.compile(
     r"^summary_|^attention_softmax_in_fp32$|dropout|_pdrop$|_(eps|epsilon)$|(_|^)(token_id|token_ids|token_index)$|^layerdrop$"
 )
 
-_SHAPE_WORDS = frozenset(
-    """
+_SHAPE_WORDS = """
     act activation adapter adapters affine alibi architecture attention attn bias block blocks chunk conv cross d
     decoder depth dim dims embd embed embedding embeddings encoder expert experts factor features ffn freq gate gated
     glu head heads hidden inner intermediate interval key kv layer layernorm layers ln local lora mamba mixture mlp moe
     n norm num parallel parameters pattern position positions pruned qk qkv query rank recurrent residual router shared
     size sliding sparse ssm state step tie tied type types value vocab width window
-    """.split()
-)
+"""
 """Words in the names of keys that speak of shape or work."""
 
 
 def has_no_effect(key: str) -> bool:
     """Whether ``key`` is known to change neither the shape of a model nor its work."""
-    return key in WITHOUT_EFFECT or _HARMLESS_NAME.search(key) is not None
+    return key in _WITHOUT_EFFECT.split() or _HARMLESS_NAME.search(key) is not None
 
 
 def is_off(value: Any) -> bool:
@@ -61,4 +57,4 @@ def is_off(value: Any) -> bool:
 
 def speaks_of_shape(key: str) -> bool:
     """Whether the name of ``key`` has a word that speaks of shape or work, as ``num_local_experts`` does."""
-    return not _SHAPE_WORDS.isdisjoint(re.split(r"[_\W\d]+", key.lower()))
+    return not set(_SHAPE_WORDS.split()).isdisjoint(re.split(r"[_\W\d]+", key.lower()))

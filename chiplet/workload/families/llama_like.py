@@ -68,9 +68,7 @@ _QWEN2 = Traits(
     windows="switched-upper",
     window=4096,
 )
-_GEMMA = Traits(
-    kv_heads=16, head_dim=256, positions=8192, tied=True, activation="gelu_pytorch_tanh"
-)
+_GEMMA = Traits(kv_heads=16, head_dim=256, positions=8192, tied=True, activation="gelu_pytorch_tanh")
 _CAPPED = {"attn_logit_softcapping": 0.0, "final_logit_softcapping": 0.0}
 
 TRAITS: dict[str, Traits] = {
@@ -228,7 +226,9 @@ def read_llama_like(keys: ConfigKeys, traits: Traits) -> dict[str, Any]:
         "heads": heads,
         "ffn": keys.size(traits.dense_ffn, default=sizes.get(traits.dense_ffn)),
         "gated": traits.gated,
-        "activation": keys.text("hidden_activation", "hidden_act", "activation_function", default=traits.activation),
+        "activation": keys.text(
+            "hidden_activation", "hidden_act", "activation_function", default=traits.activation
+        ),
         "vocab": keys.size("vocab_size", default=sizes.get("vocab_size")),
         "norm": traits.norm,
         "norms": traits.norms,

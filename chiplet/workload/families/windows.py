@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from chiplet.workload.families.config_keys import ConfigKeys
 
-WindowRule = Literal["none", "all", "switched", "switched-upper", "switched-even", "even", "pattern", "chunks"]
+WindowRule = Literal[
+    "none", "all", "switched", "switched-upper", "switched-even", "even", "pattern", "chunks"
+]
 """Layers with a window: none of this family, all, all if ``use_sliding_window``, of these those from
 ``max_window_layers`` on or every other one below, every other one, all but each n-th, or those with rotary positions.
 """
@@ -46,7 +48,7 @@ def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
     for kind in types:
         if kind not in _LIMITED | _FULL:
             raise keys.refusal(
-                "layer_types", kind, f"cannot be counted; must be {', '.join(sorted(_LIMITED | _FULL))}"
+                "layer_types", kind, "cannot be counted; must be sliding_attention or full_attention"
             )
     return sum(kind in _LIMITED for kind in types[:layers])
 

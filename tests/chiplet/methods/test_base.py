@@ -8,12 +8,15 @@ import pytest
 
 from chiplet.methods.base import Method
 from chiplet.methods.registry import METHODS, make_switches
+from chiplet.projection.job import StepRequest
+from chiplet.projection.project import project
+from chiplet.step.overlap import gemm_cycles
 from chiplet.workload.experts import Experts
 from chiplet.workload.latent import LatentAttention
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import Batch
 from nop.topology import Mesh
-from tests.chiplet.machines import small_model
+from tests.chiplet.machines import small_model, small_package
 
 BATCH = Batch(tokens=128, sequences=2, length=64)
 
@@ -55,21 +58,25 @@ VARIANTS: list[dict[str, Any]] = [
     {"norms": 4, "norms_after": True},
     {"head_dim": 40},
     {"rotary": 4},
+    {"experts": Experts(layers=2, count=4, active=2, ffn=100)},
+    {"experts": Experts(layers=2, count=6, active=1, ffn=50, shared=70, shared_gate=True)},
 ]
 
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
 def test_products_of_a_step_are_those_of_the_model(changes: dict[str, Any], name: str) -> None:
-    model = small_model(**{"kv_heads": 4} | changes)
-    flops = model.forward_flops(128, 64) + model.backward_flops(128, 64)
+    model = small_model(**changes)
+    # Key and value heads are replicated where there are fewer of them than groups of dies.
+    replicated = model.model_copy(update={"kv_heads": method_of(model, name).kv_heads})
+    flops = replicated.forward_flops(128, 64) + replicated.backward_flops(128, 64)
     assert 2 * macs(model, name) == pytest.approx(flops)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_queries_and_keys_are_normed_and_rotated_by_their_own_features(name: str) -> None:
     plain = vectors(small_model(), name)
-    features = 128 * (8 + 2) * 12
+    features = 128 * (8 + method_of(small_model(), name).kv_heads) * 12
     assert plain["attention", "forward", "rotary"] == features
     partial = vectors(small_model(rotary=4), name)
     assert partial["attention", "forward", "rotary"] == features / 3
@@ -110,20 +117,93 @@ def test_a_head_without_a_norm_has_none() -> None:
     assert ("head", "forward", "norm") not in vectors(small_model(final_norm=False))
 
 
+def experts_of(count: int, active: int = 2, ffn: int = 60, **more: Any) -> Llm:
+    return small_model(experts=Experts(layers=2, count=count, active=active, ffn=ffn, **more))
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "optimus"])
+@pytest.mark.parametrize("slices", [1, 3])
+def test_what_crosses_the_nop_does_not_grow_with_the_experts(name: str, slices: int) -> None:
+    """Beside the scores of all experts it is that of one FFN as wide as the experts that a token uses."""
+
+    def elements(model: Llm) -> float:
+        method = method_of(model, name)
+        passes = method.passes(method.blocks()[1], BATCH, slices)
+        steps = [
+            (step, operation.times)
+            for operation in (*passes.forward, *passes.backward)
+            for step in operation.comms
+        ]
+        return sum(step.elements * times for step, times in steps)
+
+    dense = elements(small_model(ffn=120))
+    few, many = elements(experts_of(4)), elements(experts_of(8))
+    assert few - dense == pytest.approx(many - few)  # four scores more each
+    assert 0 <= few - dense < 0.05 * dense
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_die_holds_a_part_of_every_expert(name: str) -> None:
+    model = experts_of(8, shared=20)
+    method = method_of(model, name)
+    assert model.ffn_weights == 96 * (3 * (8 * 60 + 20) + 8)
+    assert method.weights_per_die(method.blocks()[1]) == pytest.approx(model.ffn_weights / 4)
+
+
+def test_gemms_of_experts_have_their_mean_rows_and_tiles() -> None:
+    """128 tokens, 2 of 8 experts each: 32 rows for each expert, and a quarter of every token tile."""
+    model = experts_of(8, shared=20)
+    method = method_of(model)
+    passes = method.passes(method.blocks()[1], BATCH)
+    steps = {step.name: step for operation in passes.forward[:1] for step in operation.gemms}
+    own, rest = steps["XW of experts"], steps["XW of all tokens"]
+    assert (own.m, own.k, own.n, own.count, own.tile_share) == (32, 48, 60, 8, 0.25)
+    assert (rest.m, rest.k, rest.n, rest.count, rest.tile_share) == (128, 48, 24, 1, 1.0)
+
+    def cycles(m: float, k: float, n: float) -> float:
+        return 1e6 * m + k + n
+
+    # Tiles of 48 tokens are 12 rows: two whole tiles and one of 8 rows.
+    assert gemm_cycles(own, cycles, 48) == 8 * (1e6 * 32 + 3 * (48 + 60))
+    assert gemm_cycles(rest, cycles, 48) == 1e6 * 128 + 3 * (48 + 24)
+    (weights,) = (
+        step
+        for operation in passes.backward
+        for step in operation.gemms
+        if step.name == "X^T dY of experts" and step.m == 48
+    )
+    assert (weights.k, weights.split, weights.count) == (32, "k", 8)
+
+
+def test_more_experts_never_make_a_step_quicker() -> None:
+    """At equal work for a token more experts are more weights to load and update, and shorter GEMMs."""
+    seconds = []
+    for count in (2, 4, 16, 64):
+        request = StepRequest(experts_of(count), small_package(), mesh=(2, 2), global_batch=16)
+        found = project(request)
+        seconds.append(found.step_seconds)
+        assert 0 < found.mfu <= 1
+        assert found.active_parameters < found.parameters or count == 2
+    assert seconds == sorted(seconds)
+    one = project(StepRequest(small_model(ffn=120), small_package(), mesh=(2, 2), global_batch=16))
+    assert one.step_seconds <= seconds[0]
+
+
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(
     ("part", "changes"),
     [
-        ("mixture of experts", {"experts": Experts(layers=2, count=4, active=2, ffn=100)}),
+        ("layers with and without experts", {"experts": Experts(layers=1, count=4, active=2, ffn=100)}),
         (
             "multi-head latent attention",
             {"latent": LatentAttention(query_rank=8, value_rank=8, fixed_dim=8, rotary_dim=4, value_dim=8)},
         ),
-        ("attention sinks", {"sinks": True}),
         ("an embedding of another width than the layers", {"embedding_features": 48}),
     ],
 )
-def test_parts_that_are_not_modelled_are_refused_by_name(part: str, changes: dict[str, Any], name: str) -> None:
+def test_parts_that_are_not_modelled_are_refused_by_name(
+    part: str, changes: dict[str, Any], name: str
+) -> None:
     with pytest.raises(ValueError, match="not modelled") as refusal:
         method_of(small_model(**changes), name)
     assert str(refusal.value) == f"small: projection of {part} is not modelled"
