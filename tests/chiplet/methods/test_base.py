@@ -134,7 +134,7 @@ def test_what_crosses_the_nop_does_not_grow_with_the_experts(name: str, slices: 
             for operation in (*passes.forward, *passes.backward)
             for step in operation.comms
         ]
-        return sum(step.elements * times for step, times in steps)
+        return float(sum(step.elements * times for step, times in steps))
 
     dense = elements(small_model(ffn=120))
     few, many = elements(experts_of(4)), elements(experts_of(8))
