@@ -8,6 +8,9 @@ from typing import Any
 from chiplet.machine.base import LONGEST_VALUE
 from chiplet.workload.families.known_keys import has_no_effect, is_off, speaks_of_shape
 
+MOST, MOST_LAYERS = 10**9, 10**5
+"""The largest number that a file may have, and the most layers; far beyond any model."""
+
 
 class ConfigKeys:
     """The keys of one file, which notes those that are read. ``where`` names the file in messages.
@@ -25,14 +28,18 @@ class ConfigKeys:
         """Whether the file has a value, not null, under one of ``names``."""
         return any(self._values.get(name) is not None for name in names)
 
-    def size(self, *names: str, default: int | None = None) -> int:
-        """A positive integer; ``default`` where the file has none, or null."""
+    def place(self, name: str) -> str:
+        """Where ``name`` stands, as messages call it."""
+        return f"{self._where}: {name}"
+
+    def size(self, *names: str, default: int | None = None, most: int = MOST) -> int:
+        """A positive integer up to ``most``; ``default`` where the file has none, or null."""
         value = self._value(names)
         if value is None:
             if default is None:
                 raise ValueError(f"{self._where}: {names[0]} is missing: must be a positive integer")
             return default
-        return self._whole(names[0], value, least=1)
+        return self._whole(names[0], value, least=1, most=most)
 
     def count(self, *names: str, default: int) -> int:
         """An integer of 0 or more; ``default`` where the file has none, or null."""
@@ -60,7 +67,7 @@ class ConfigKeys:
         value = self._value((name,))
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not -MOST <= value <= MOST:
             raise self.refusal(name, value, "must be a number")
         return float(value)
 
@@ -138,11 +145,13 @@ class ConfigKeys:
                 )
         return found[0][1] if found else None
 
-    def _whole(self, name: str, value: Any, *, least: int) -> int:
+    def _whole(self, name: str, value: Any, *, least: int, most: int = MOST) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise self.refusal(
                 name, value, "must be a positive integer" if least else "must be an integer of 0 or more"
             )
+        if value > most:
+            raise self.refusal(name, value, f"must be at most {most:,}")
         return value
 
     def refusal(self, name: str, value: Any, reason: str) -> ValueError:

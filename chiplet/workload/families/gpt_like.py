@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chiplet.workload.families.config_keys import ConfigKeys
+from chiplet.workload.families.config_keys import MOST_LAYERS, ConfigKeys
 from chiplet.workload.families.llama_like import rotary_features
 
 
@@ -127,7 +127,7 @@ def _sizes(keys: ConfigKeys, hidden: str, layers: str, heads: str) -> dict[str, 
     features, count = keys.size(*hidden.split()), keys.size(*heads.split())
     what = f"{hidden.split()[0]} / {heads.split()[0]}"
     return {
-        "layers": keys.size(*layers.split()),
+        "layers": keys.size(*layers.split(), most=MOST_LAYERS),
         "hidden": features,
         "heads": count,
         "kv_heads": count,

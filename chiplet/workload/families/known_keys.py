@@ -21,7 +21,7 @@ _WITHOUT_EFFECT = """
     output_hidden_states output_router_logits output_scores pad_token_id prefix pretraining_tp
     problem_type quantization_config query_pre_attn_scalar remove_invalid_values reorder_and_upcast_attn
     repetition_penalty return_dict return_dict_in_generate rope_interleave rope_local_base_freq rope_parameters
-    rope_scaling rope_theta rotary rotary_emb_base rotary_emb_scale_base routed_scaling_factor
+    rope_scaling rope_theta rotary rotary_base rotary_emb_base rotary_emb_scale_base routed_scaling_factor
     router_aux_loss_coef router_jitter_noise scale_attention_softmax_in_fp32 scale_attn_by_inverse_layer_idx
     scale_attn_weights scoring_func sep_token_id seq_aux skip_bias_add skip_bias_add_qkv slow_but_exact
     static_ntk_scale suppress_tokens swiglu_alpha swiglu_limit task_specific_params temperature tf_legacy_loss

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chiplet.workload.families.config_keys import ConfigKeys
+from chiplet.workload.families.config_keys import MOST_LAYERS, ConfigKeys
 from chiplet.workload.families.mixtures import (
     deepseek_v2_experts,
     deepseek_v3_experts,
@@ -62,6 +62,7 @@ class Traits:
 
 
 _QWEN2 = Traits(
+    kv_heads=32,
     positions=32768,
     qkv_bias=True,
     output_bias=False,
@@ -143,7 +144,13 @@ TRAITS: dict[str, Traits] = {
         },
         uncounted=_CAPPED,
     ),
-    "phi3": Traits(positions=4096, qkv_bias=False, output_bias=False, windows="all"),
+    "phi3": Traits(
+        positions=4096,
+        qkv_bias=False,
+        output_bias=False,
+        windows="all",
+        expected={"full_attn_mod": (1,), "interpolate_factor": (1,)},
+    ),
     "granite": Traits(
         ffn_bias=("mlp_bias", False),
         uncounted={
@@ -217,7 +224,7 @@ def read_llama_like(keys: ConfigKeys, traits: Traits) -> dict[str, Any]:
     sizes = traits.sizes
     hidden = keys.size("hidden_size", default=sizes.get("hidden_size"))
     heads = keys.size("num_attention_heads", default=sizes.get("num_attention_heads"))
-    layers = keys.size("num_hidden_layers", default=sizes.get("num_hidden_layers"))
+    layers = keys.size("num_hidden_layers", default=sizes.get("num_hidden_layers"), most=MOST_LAYERS)
     for key, allowed in traits.expected.items():
         keys.expect(key, *allowed)
     fields: dict[str, Any] = {
@@ -300,8 +307,7 @@ def rotary_features(keys: ConfigKeys, head_dim: int, default: float, *names: str
     """Features of a head that have rotary positions, of ``head_dim``: a share, ``default`` where the file has none."""
     share = default
     for section in ("rope_scaling", "rope_parameters"):
-        value = keys.section(section).get("partial_rotary_factor")
-        share = share if value is None else float(value)
+        share = ConfigKeys(keys.section(section), keys.place(section)).number("partial_rotary_factor", share)
     for name in ("partial_rotary_factor", *names):
         share = keys.number(name, share)
     return int(head_dim * share)

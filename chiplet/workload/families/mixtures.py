@@ -37,7 +37,7 @@ def qwen2_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
         count=keys.size("num_experts", default=60),
         active=keys.size("num_experts_per_tok", default=4),
         ffn=keys.size("moe_intermediate_size", default=1408),
-        shared=keys.size("shared_expert_intermediate_size", default=5632),
+        shared=keys.count("shared_expert_intermediate_size", default=5632),
         shared_gate=True,
     )
 
@@ -68,7 +68,7 @@ def llama4_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
     each = keys.size("interleave_moe_layer_step", default=1)
     chosen = keys.entries("moe_layers", int, "layers")
     return _experts(
-        layers=layers // each if chosen is None else len(set(chosen)),
+        layers=layers // each if chosen is None else len(set(chosen) & set(range(layers))),
         count=keys.size("num_local_experts", "num_experts", default=16),
         active=keys.size("num_experts_per_tok", default=1),
         ffn=ffn,
@@ -90,9 +90,11 @@ def _deepseek(
     first = keys.count("first_k_dense_replace", default=first)
     each = keys.size("moe_layer_freq", default=1)
     inner = keys.size("moe_intermediate_size", default=ffn)
+    sparse = sum(layer >= first and layer % each == 0 for layer in range(layers))
+    routed = keys.optional("n_routed_experts", count)
     return _experts(
-        layers=sum(layer >= first and layer % each == 0 for layer in range(layers)),
-        count=keys.size("n_routed_experts", "num_local_experts", "num_experts", default=count),
+        layers=0 if routed is None else sparse,
+        count=routed,
         active=keys.size("num_experts_per_tok", default=active),
         ffn=inner,
         shared=inner * keys.count("n_shared_experts", default=shared),

@@ -50,7 +50,9 @@ def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
             raise keys.refusal(
                 "layer_types", kind, "cannot be counted; must be sliding_attention or full_attention"
             )
-    return sum(kind in _LIMITED for kind in types[:layers])
+    if len(types) != layers:
+        raise keys.refusal("layer_types", types, f"must have one entry for each of {layers} layers")
+    return sum(kind in _LIMITED for kind in types)
 
 
 def _limited_by_rule(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
@@ -65,5 +67,5 @@ def _limited_by_rule(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
     if rule == "chunks":
         rotary = keys.entries("no_rope_layers", int, "0 and 1")
         each = keys.size("no_rope_layer_interval", default=4)
-        return sum(rotary[:layers]) if rotary else layers - layers // each
+        return sum(map(bool, rotary[:layers])) if rotary else layers - layers // each
     return layers

@@ -195,9 +195,26 @@ def test_falcon_has_its_heads_and_norms(
             {**LLAMA, "model_type": "mixtral", "num_experts_per_tok": 9},
             "c.json: a token uses 9 experts, but there are 8",
         ),
+        ({**LLAMA, "vocab_size": 10**10}, "c.json: vocab_size = 10000000000: must be at most 1,000,000,000"),
         (
-            {**LLAMA, "model_type": "llama4_text", "intermediate_size_mlp": 8, "moe_layers": [0, 1, 2, 3]},
-            "c.json: 4 layers with experts, but 3 layers",
+            {**LLAMA, "num_hidden_layers": 10**6},
+            "c.json: num_hidden_layers = 1000000: must be at most 100,000",
+        ),
+        (
+            {**LLAMA, "rope_parameters": {"partial_rotary_factor": []}},
+            "c.json: rope_parameters: partial_rotary_factor = []: must be a number",
+        ),
+        (
+            {**LLAMA, "partial_rotary_factor": float("inf")},
+            "c.json: partial_rotary_factor = inf: must be a number",
+        ),
+        (
+            {**LLAMA, "model_type": "gemma2", "layer_types": ["full_attention"]},
+            "c.json: layer_types = ['full_attention']: must have one entry for each of 3 layers",
+        ),
+        (
+            {**LLAMA, "model_type": "phi3", "full_attn_mod": 2},
+            "c.json: full_attn_mod = 2: cannot be counted; must be 1",
         ),
         (
             {**LLAMA, "model_type": "starcoder2", "mlp_type": "gated"},
@@ -233,6 +250,27 @@ def test_windows_follow_the_rule_of_the_family(
 ) -> None:
     found = read({**LLAMA, "model_type": kind, **changes})
     assert (found.window, found.window_layers) == (window, layers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "layers"),
+    [
+        ("mixtral", {}, 3),
+        ("qwen3_moe", {"decoder_sparse_step": 2}, 1),
+        ("qwen2_moe", {"mlp_only_layers": [0, 7]}, 2),
+        ("qwen2_moe", {"mlp_only_layers": [0, 1, 2]}, 0),
+        ("llama4_text", {"intermediate_size_mlp": 8, "interleave_moe_layer_step": 2}, 1),
+        ("llama4_text", {"intermediate_size_mlp": 8, "moe_layers": [0, 2, 9]}, 2),
+        ("deepseek_v3", {"num_key_value_heads": 8}, 0),
+        ("deepseek_v3", {"num_key_value_heads": 8, "first_k_dense_replace": 1, "moe_layer_freq": 2}, 1),
+        ("deepseek_v3", {"num_key_value_heads": 8, "first_k_dense_replace": 0, "n_routed_experts": None}, 0),
+    ],
+)
+def test_experts_are_in_the_layers_that_the_family_says(
+    kind: str, changes: dict[str, Any], layers: int
+) -> None:
+    experts = read({**LLAMA, "model_type": kind, **changes}).experts
+    assert (0 if experts is None else experts.layers) == layers
 
 
 @given(
