@@ -282,28 +282,29 @@ class Method(ABC):
     def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
         """Scores, softmax and values are local: every die has whole heads of whole sequences."""
         model, length = self.model, batch.length
+        reach = model.attention_reach(length)
         pairs = ceil_div(batch.sequences, self.sequence_groups) * ceil_div(model.heads, self.head_groups)
         all_pairs = batch.sequences * model.heads
-        macs = all_pairs * length * length * model.head_dim
+        macs = all_pairs * length * reach * model.head_dim
 
         def gemm(name: str, m: int, k: int, n: int) -> GemmStep:
             return GemmStep(name, m, k, n, pairs, macs, None)
 
         def vector(name: str, program: str) -> VectorStep:
-            elements = length * length
+            elements = length * reach
             return VectorStep(name, pairs * elements, program_work(program), all_pairs * elements)
 
         dim = model.head_dim
-        scores = gemm("scores", length, dim, length)
+        scores = gemm("scores", length, dim, reach)
         softmax = vector("softmax", "softmax")
         forward = Operation(
-            "attention", (), (scores, gemm("values", length, length, dim)), (softmax,), pairs * length
+            "attention", (), (scores, gemm("values", length, reach, dim)), (softmax,), pairs * length
         )
         gradients = (
-            gemm("dV", length, length, dim),
-            gemm("dP", length, dim, length),
-            gemm("dQ", length, length, dim),
-            gemm("dK", length, length, dim),
+            gemm("dV", length, reach, dim),
+            gemm("dP", length, dim, reach),
+            gemm("dQ", length, reach, dim),
+            gemm("dK", length, reach, dim),
         )
         again = self.switches.recompute == "selective"
         softmax_backward = vector("softmax backward", "softmax-backward")

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, refusal
+from chiplet.vectorized.elementwise import Number, ceil_div, smaller
 from chiplet.workload.experts import Experts
 from chiplet.workload.families.registry import read_config
 from chiplet.workload.latent import LatentAttention
@@ -251,15 +252,24 @@ class Llm(StrictModel):
         if missing:
             raise ValueError(f"{self.name}: projection of {' and '.join(missing)} is not modelled")
 
+    def attention_reach(self, length: Number) -> Number:
+        """Tokens that each query of a sequence of ``length`` is multiplied with: all of them, or those of the window;
+        the mean of all layers, rounded up. Masks save nothing.
+        """
+        if self.window is None:
+            return length
+        limited = self.window_layers * smaller(length, self.window)
+        return ceil_div(limited + (self.layers - self.window_layers) * length, self.layers)
+
     def layer_forward_flops(self, tokens: int, sequence_length: int) -> int:
         """Floating-point operations of one layer forward, with experts where every layer has them, else of one without:
-        all linears that a token uses, and full attention scores and values.
+        all linears that a token uses, and attention scores and values, masked ones too.
         """
         scores = self.query_features
         if self.latent is not None:
             scores = self.heads * (self.head_dim + self.latent.value_dim) // 2
         linears = 2 * tokens * (self.attention_weights + self.used_ffn_weights)
-        return linears + 4 * tokens * sequence_length * scores
+        return linears + 4 * tokens * self.attention_reach(sequence_length) * scores
 
     def forward_flops(self, tokens: int, sequence_length: int) -> int:
         """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""
@@ -286,7 +296,7 @@ class Llm(StrictModel):
         return {
             "inputs": 2 * self.hidden,
             "attention": self.qkv_features() + self.query_features + after,
-            "probabilities": self.heads * sequence_length,
+            "probabilities": self.heads * self.attention_reach(sequence_length),
             "ffn": self.ffn_in_features + self.inner_features + after,
         }
 

@@ -25,11 +25,12 @@ def _entries(model: Llm, length: int) -> Iterator[tuple[str, float, str, str]]:
     if model.part:
         yield "part", model.parameters, "parameters", f"{model.part}: the rest of the model is left out"
     if model.window is not None and length > model.window:
+        layers = f"{model.window_layers} of {model.layers} layers"
         yield (
             "window",
             model.window,
             "tokens",
-            f"{model.window_layers} of {model.layers} layers attend to these only; attention is counted in full",
+            f"{layers} attend to these only: counted for each query, with the mean of all layers",
         )
     if model.bias_parameters:
         yield (

@@ -58,6 +58,9 @@ VARIANTS: list[dict[str, Any]] = [
     {"norms": 4, "norms_after": True},
     {"head_dim": 40},
     {"rotary": 4},
+    {"window": 16, "window_layers": 2},
+    {"window": 16, "window_layers": 1},
+    {"window": 100, "window_layers": 2},
     {"experts": Experts(layers=2, count=4, active=2, ffn=100)},
     {"experts": Experts(layers=2, count=6, active=1, ffn=50, shared=70, shared_gate=True)},
 ]

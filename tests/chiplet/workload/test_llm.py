@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chiplet.workload.llm import from_config, load_model, model_names
@@ -85,6 +86,22 @@ def test_flops_are_those_of_every_product() -> None:
     assert model.layer_forward_flops(tokens, length) == 2 * tokens * (linears + attention)
     assert model.forward_flops(tokens, length) == 2 * tokens * (2 * (linears + attention) + 96 * 101)
     assert model.backward_flops(tokens, length) == 2 * model.forward_flops(tokens, length)
+
+
+@pytest.mark.parametrize(
+    ("window", "layers", "reach"),
+    [(None, 0, 64), (64, 2, 64), (100, 2, 64), (16, 2, 16), (16, 1, 40), (15, 1, 40)],
+)
+def test_a_window_limits_the_work_of_scores_and_what_is_saved(
+    window: int | None, layers: int, reach: int
+) -> None:
+    """Of two layers; the mean of 15 and 64 keys is rounded up."""
+    plain, model = small_model(), small_model(window=window, window_layers=layers)
+    saved = plain.layer_forward_flops(128, 64) - model.layer_forward_flops(128, 64)
+    assert saved == 4 * 128 * (64 - reach) * 96
+    assert model.saved_features(64)["probabilities"] == 8 * reach
+    lengths = np.array([8, 64])
+    assert model.attention_reach(lengths).tolist() == [8, reach]
 
 
 @pytest.mark.parametrize(
