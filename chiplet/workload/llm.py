@@ -269,7 +269,8 @@ class Llm(StrictModel):
         if self.latent is not None:
             scores = self.heads * (self.head_dim + self.latent.value_dim) // 2
         linears = 2 * tokens * (self.attention_weights + self.used_ffn_weights)
-        return linears + 4 * tokens * self.attention_reach(sequence_length) * scores
+        attention: int = 4 * tokens * self.attention_reach(sequence_length) * scores
+        return linears + attention
 
     def forward_flops(self, tokens: int, sequence_length: int) -> int:
         """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""

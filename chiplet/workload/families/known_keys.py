@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 _WITHOUT_EFFECT = """
-    _attn_implementation _commit_hash _flash_attn_2_enabled _name_or_path architectures attn_implementation
-    attn_scale attn_temperature_tuning auto_map aux_loss_alpha bad_words_ids begin_suppress_tokens
+    _commit_hash _flash_attn_2_enabled _name_or_path architectures
+    attn_implementation attn_scale attn_temperature_tuning auto_map aux_loss_alpha bad_words_ids begin_suppress_tokens
     bias_dropout_fusion cache_implementation chat_template chunk_size_feed_forward custom_pipelines diversity_penalty
     do_sample dtype early_stopping emb_pdrop ep_size exponential_decay_length_penalty finetuning_task floor_scale
     for_image_classification forced_bos_token_id forced_eos_token_id freq_penalty fused_qkv gradient_checkpointing
@@ -32,7 +32,8 @@ _WITHOUT_EFFECT = """
 """Dropout, token ids, epsilons and ``summary_`` keys are told by their names: :func:`has_no_effect`."""
 
 _HARMLESS_NAME = re.compile(
-    r"^summary_|^attention_softmax_in_fp32$|dropout|_pdrop$|_(eps|epsilon)$|(_|^)(token_id|token_ids|token_index)$|^layerdrop$"
+    r"^(_attn_implementation|summary_|layerdrop$|attention_softmax_in_fp32$)|dropout|_pdrop$|_(eps|epsilon)$"
+    r"|(_|^)token_(id|ids|index)$"
 )
 
 _SHAPE_WORDS = """

@@ -40,6 +40,26 @@ def test_work_is_two_operations_for_every_weight_that_a_token_uses(model: Publis
     assert found.forward_flops(1, 1) == pytest.approx(2 * weights, rel=0.02)
 
 
+@pytest.mark.parametrize("model", PUBLISHED, ids=[model.hub_id for model in PUBLISHED])
+def test_layers_and_what_is_around_them_have_all_parameters(model: PublishedModel) -> None:
+    """As the stages of a pipeline share them; a tied table is on both ends."""
+    found = read(model)
+    if found.experts is None or found.experts.layers == found.layers:
+        width = found.embedding_features or found.hidden
+        ends = found.embedding_parameters + found.head_parameters - found.tied * found.vocab * width
+        assert found.layers * found.layer_parameters + ends == found.parameters
+
+
+def test_rotary_features_are_those_of_the_model() -> None:
+    partial = {model.hub_id: (read(model).rotary_features, read(model).head_dim) for model in PUBLISHED}
+    assert partial["microsoft/Phi-4-mini-instruct"] == (96, 128)
+    assert partial["EleutherAI/gpt-neox-20b"] == (24, 96)
+    assert partial["EleutherAI/gpt-j-6b"] == (64, 256)
+    assert partial["Qwen/Qwen3-8B"] == (128, 128)
+    for name in ("openai-community/gpt2", "bigscience/bloom", "tiiuae/falcon-rw-1b", "facebook/opt-125m"):
+        assert partial[name][0] == 0
+
+
 @pytest.mark.parametrize(
     ("hub_id", "window", "layers"),
     [

@@ -60,6 +60,33 @@ def test_project_takes_a_config_json_a_mesh_switches_and_overrides(tmp_path: Pat
     assert slower["step_seconds"] > result(*small, cwd=tmp_path)["step_seconds"]
 
 
+def test_project_counts_parameters_and_those_that_a_token_uses(tmp_path: Path) -> None:
+    data = result(*PROJECT)
+    assert (data["parameters"], data["active_parameters"]) == (6_738_415_616, 6_738_415_616)
+    mixture = {**SMALL, "model_type": "mixtral", "num_local_experts": 8}
+    (tmp_path / "config.json").write_text(json.dumps(mixture))
+    small = ["project", "--model", "config.json", "--mesh", "2x2", "--global-batch", "4"]
+    data = result(*small, cwd=tmp_path)
+    assert data["parameters"] - data["active_parameters"] == 3 * 6 * 3 * 96 * 200
+    assert "model.expert_imbalance" in {entry["name"] for entry in data["assumed_inputs"]}
+    shown = " ".join(called(*small, cwd=tmp_path).stdout.split())
+    assert f"{data['parameters']:,}, {data['active_parameters']:,} of them active for a token" in shown
+
+
+def test_models_that_cannot_be_read_or_projected_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({**SMALL, "model_type": "deepseek_v2"}))
+    small = ["project", "--model", "model.json", "--mesh", "2x2"]
+    assert "num_experts_per_tok is missing" in refused(*small, cwd=tmp_path)
+    latent = {**SMALL, "model_type": "deepseek_v2", "num_experts_per_tok": 2, "num_key_value_heads": 6}
+    path.write_text(json.dumps(latent))
+    assert "model: projection of multi-head latent attention is not modelled" in refused(*small, cwd=tmp_path)
+    path.write_text(json.dumps({**SMALL, "sliding_window": 64}))
+    assert "model.json: sliding_window = 64: may change the shape or the work" in refused(
+        *small, cwd=tmp_path
+    )
+
+
 def test_compare_prints_its_keys() -> None:
     data = result(*COMPARE)
     assert {entry["method"] for entry in data["methods"]} >= {"hecaton", "flat-ring", "torus-ring", "optimus"}
