@@ -188,7 +188,8 @@ class _Explanation(Ledger):
         for step in operation.gemms:
             seconds = gemm_seconds(step, machine, one_pass.tile)
             shape = f"{step.m} x {step.k} x {step.n}"
-            formula = f"{step.count} x cycles of {shape}, tiles of {one_pass.tile}: chiplet/machine/terms.py"
+            tile = one_pass.tile if step.tile_share == 1 else f"{one_pass.tile * step.tile_share:.6g}"
+            formula = f"{step.count} x cycles of {shape}, tiles of {tile}: chiplet/machine/terms.py"
             name = f"{place}: {step.name}"
             cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)
             operands = [cycles, self._cycle]
