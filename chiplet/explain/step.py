@@ -13,9 +13,10 @@ from chiplet.explain.packages import add_between
 from chiplet.explain.result import add_breakdown, add_memory, add_packages
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.projection.project import Accounted
-from chiplet.step.account import PassAccount
+from chiplet.step.blocks import PassAccount
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.overlap import gemm_seconds, operation_busy
+from chiplet.step.runs import RunAccount
 from chiplet.workload.operations import CommStep, Operation
 
 _ENERGY: dict[str, tuple[str, str, str]] = {
@@ -137,20 +138,9 @@ class _Explanation(Ledger):
     def _pass(self, one_pass: PassAccount) -> Operand:
         name = f"{one_pass.block} {one_pass.direction}"
         layers = self.count("layers", float(one_pass.layers), "layers")
-        runs = self.count("mini-batches", float(one_pass.runs), "", "assumed")
-        batch: dict[str, list[Operand]] = {"array": [], "NoP exposed": [], "vector exposed": []}
-        for position, operation in enumerate(one_pass.operations, start=1):
-            place = f"{name}: {position} {operation.name}"
-            for resource, operand in zip(batch, self._operation(place, operation, one_pass), strict=True):
-                batch[resource].append(self._times(operand, operation))
-        values = (one_pass.busy.compute, one_pass.busy.nop_exposed, one_pass.busy.vector_exposed)
         parts = []
-        for (resource, operands), value in zip(batch.items(), values, strict=True):
-            formula = "sum over the operations of a mini-batch"
-            one = self.add(f"{name}: {resource} a mini-batch", value, "s", "sum", formula, operands)
-            formula = "layers x mini-batches x seconds"
-            total = value * one_pass.runs * one_pass.layers
-            parts.append(self.add(f"{name}: {resource}", total, "s", "product", formula, [layers, runs, one]))
+        for number, run in enumerate(one_pass.runs):
+            parts += self._run(name if not number else f"{name}, last {run.tokens} tokens", run, layers)
         if one_pass.once.elapsed:
             once = self.count("replicated weights a layer", one_pass.once.elapsed, "s", "assumed")
             value = one_pass.once.elapsed * one_pass.layers
@@ -167,6 +157,24 @@ class _Explanation(Ledger):
             name, one_pass.seconds, "s", "sum", "array + exposed NoP, vector and DRAM time", parts
         )
 
+    def _run(self, name: str, run: RunAccount, layers: Operand) -> list[Operand]:
+        """Time of the mini-batches ``run`` in all layers, by resource."""
+        runs = self.count("mini-batches", float(run.times), "", "assumed")
+        batch: dict[str, list[Operand]] = {"array": [], "NoP exposed": [], "vector exposed": []}
+        for position, operation in enumerate(run.operations, start=1):
+            place = f"{name}: {position} {operation.name}"
+            for resource, operand in zip(batch, self._operation(place, operation, run), strict=True):
+                batch[resource].append(self._times(operand, operation))
+        values = (run.busy.compute, run.busy.nop_exposed, run.busy.vector_exposed)
+        parts = []
+        for (resource, operands), value in zip(batch.items(), values, strict=True):
+            formula = "sum over the operations of a mini-batch"
+            one = self.add(f"{name}: {resource} a mini-batch", value, "s", "sum", formula, operands)
+            formula = "layers x mini-batches x seconds"
+            total = value * run.times * layers.value
+            parts.append(self.add(f"{name}: {resource}", total, "s", "product", formula, [layers, runs, one]))
+        return parts
+
     def _times(self, one: Operand, operation: Operation) -> Operand:
         """The time of an operation in a mini-batch, from that of one run."""
         if operation.times == 1:
@@ -178,24 +186,24 @@ class _Explanation(Ledger):
         )
 
     def _operation(
-        self, place: str, operation: Operation, one_pass: PassAccount
+        self, place: str, operation: Operation, run: RunAccount
     ) -> tuple[Operand, Operand, Operand]:
         machine, method = self.accounted.machine, self.accounted.method
-        busy = operation_busy(operation, machine, method, one_pass.tokens, one_pass.tile)
+        busy = operation_busy(operation, machine, method, run.tokens, run.tile)
         clock = machine.system.die.clock_hz
         cycles_of = [self.given(name) for name in self.inputs if name.startswith("gemm.")]
         gemms = []
         for step in operation.gemms:
-            seconds = gemm_seconds(step, machine, one_pass.tile)
+            seconds = gemm_seconds(step, machine, run.tile)
             shape = f"{step.m} x {step.k} x {step.n}"
-            tile = one_pass.tile if step.tile_share == 1 else f"{one_pass.tile * step.tile_share:.6g}"
+            tile = run.tile if step.tile_share == 1 else f"{run.tile * step.tile_share:.6g}"
             formula = f"{step.count} x cycles of {shape}, tiles of {tile}: chiplet/machine/terms.py"
             name = f"{place}: {step.name}"
             cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)
             operands = [cycles, self._cycle]
             gemms.append(self.add(name, seconds, "s", "product", "cycles x seconds a cycle", operands))
         array = self.add(f"{place}: array", busy.compute, "s", "sum", "sum of the GEMMs", gemms)
-        repeats = method.tile_count(one_pass.tokens, one_pass.tile) if method.token_tiled else 1
+        repeats = method.tile_count(run.tokens, run.tile) if method.token_tiled else 1
         nop = [self._comm(place, step, 1 if step.weights else repeats) for step in operation.comms]
         lanes = [self.given("vector.lanes"), self.given("vector.function_lanes"), self._cycle]
         formula = "elements of passes / lanes x seconds a cycle"

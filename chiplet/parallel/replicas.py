@@ -18,8 +18,9 @@ from chiplet.schedule.buffers import (
     Optimizer,
     saved_bytes_per_token,
 )
-from chiplet.schedule.schedule import Schedule, make_schedule
-from chiplet.step.account import PassAccount, StepAccount
+from chiplet.schedule.schedule import StepWork, step_work
+from chiplet.step.account import StepAccount
+from chiplet.step.blocks import PassAccount
 from chiplet.step.dram_traffic import DramTraffic, update_traffic
 from chiplet.step.energy import Events, traffic_events
 from chiplet.step.overlap import Machine
@@ -113,10 +114,10 @@ class Replicas:
                 f"multiple of {spec.pipeline} micro-batches{what}"
             )
 
-    def schedule(self, size: int | None) -> tuple[Schedule, Stage]:
-        """The schedule of a package with micro-batches of ``size`` sequences, and the fullest stage."""
+    def work(self, size: int | None) -> tuple[StepWork, Stage]:
+        """What a package works on with micro-batches of ``size`` sequences, and the fullest stage."""
         need, fullest = self.need(size)
-        schedule = make_schedule(
+        work = step_work(
             self.method,
             self.system,
             global_batch=self.batch,
@@ -125,7 +126,7 @@ class Replicas:
             mini_batch=self.mini_batch,
             dram=need,
         )
-        return schedule, fullest
+        return work, fullest
 
     def need(self, size: int | None) -> tuple[DramNeed, Stage]:
         """What DRAM holds on the fullest stage with micro-batches of ``size`` sequences, and that stage."""
@@ -157,9 +158,14 @@ class Replicas:
         )
         return tuple(one_pass for one_pass in passes if is_array(one_pass.layers) or one_pass.layers)
 
-    def account(self, whole: StepAccount, schedule: Schedule, fullest: Stage) -> ParallelAccount:
-        """Account of the step on all packages; ``whole`` is that of a replica as if it were on one package."""
-        spec, fabric, count = self.spec, self.system.fabric, schedule.rounds
+    def account(
+        self, whole: StepAccount, micro_batch: Number, micro_batches: Number, fullest: Stage
+    ) -> ParallelAccount:
+        """Account of the step on all packages, in ``micro_batches`` of ``micro_batch`` sequences.
+
+        ``whole`` is that of a replica as if it were on one package.
+        """
+        spec, fabric, count = self.spec, self.system.fabric, micro_batches
         forward: list[Number] = []
         backward: list[Number] = []
         for stage in self.stages:
@@ -174,7 +180,7 @@ class Replicas:
         crossing_bytes: Number = 0.0
         crossing: Number = 0.0
         if len(self.stages) > 1:
-            crossing_bytes = 1.0 * schedule.sequences * self.length * self.model.hidden * self.element
+            crossing_bytes = 1.0 * micro_batch * self.length * self.model.hidden * self.element
             crossing = crossing_bytes / fabric.bytes_per_second + fabric.latency_seconds
         seconds = tuple(map(sum, zip(forward, backward, strict=True)))
         time = pipeline_time(
@@ -191,7 +197,7 @@ class Replicas:
         return ParallelAccount(
             self.stages,
             seconds,
-            schedule.sequences,
+            micro_batch,
             count,
             crossing_bytes,
             crossing,

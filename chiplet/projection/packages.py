@@ -11,8 +11,9 @@ from chiplet.projection.job import ProjectionJob
 from chiplet.projection.results import Parallel, Projection
 from chiplet.projection.summary import summarize
 from chiplet.schedule.buffers import DoesNotFitError
-from chiplet.schedule.schedule import Schedule
-from chiplet.step.account import StepAccount, account_step
+from chiplet.schedule.schedule import Schedule, StepWork
+from chiplet.step.account import StepAccount
+from chiplet.step.quickest import quickest_step
 
 
 def account_packages(job: ProjectionJob) -> tuple[Projection, StepAccount, ParallelAccount]:
@@ -35,24 +36,28 @@ def account_packages(job: ProjectionJob) -> tuple[Projection, StepAccount, Paral
         optimizer=optimizer,
         mini_batch=job.mini_batch,
     )
-    best: tuple[StepAccount, StepAccount, ParallelAccount, Schedule] | None = None
+    best: tuple[StepAccount, StepAccount, ParallelAccount, Schedule, StepWork] | None = None
     refusal: DoesNotFitError | None = None
     for size in work.micro_batches():
         try:
-            schedule, fullest = work.schedule(size)
+            of_package, fullest = work.work(size)
+            quickest = quickest_step(method, machine, of_package, optimizer)
         except DoesNotFitError as error:
             refusal = refusal or error
             continue
-        whole = account_step(method, machine, schedule, work.batch, optimizer)
-        account = work.account(whole, schedule, fullest)
+        whole, schedule = quickest.account, quickest.schedule
+        account = work.account(whole, schedule.sequences, schedule.rounds, fullest)
         step = step_of_all(work, whole, account)
         if best is None or step.seconds < best[0].seconds:
-            best = step, whole, account, schedule
+            best = step, whole, account, schedule, of_package
     if best is None:
         assert refusal is not None
         raise refusal
-    step, whole, account, schedule = best
-    less = account_step(method, machine, schedule, work.batch - 1, optimizer) if work.shorter else whole
+    step, whole, account, schedule, of_chosen = best
+    less = whole
+    if work.shorter:
+        of_shorter = replace(of_chosen, global_batch=work.batch - 1)
+        less = quickest_step(method, machine, of_shorter, optimizer).account
     step = replace(step, events=work.events(whole, less))
     pace = summarize(step, job, schedule)
     return _of_all_packages(pace, work, step, account), step, account

@@ -14,9 +14,10 @@ from chiplet.projection.job import ProjectionJob, StepRequest, resolve
 from chiplet.projection.packages import account_packages
 from chiplet.projection.results import Projection
 from chiplet.projection.summary import summarize
-from chiplet.schedule.schedule import make_schedule
-from chiplet.step.account import StepAccount, account_step
+from chiplet.schedule.schedule import step_work
+from chiplet.step.account import StepAccount
 from chiplet.step.overlap import Machine
+from chiplet.step.quickest import quickest_step
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def account(request: StepRequest) -> Accounted:
     if job.machine.system.parallel.packages > 1:
         projection, step, parallel = account_packages(job)
         return Accounted(projection, step, job, parallel)
-    schedule = make_schedule(
+    work = step_work(
         job.method,
         job.machine.system,
         global_batch=job.global_batch,
@@ -67,5 +68,5 @@ def account(request: StepRequest) -> Accounted:
         optimizer=job.optimizer,
         mini_batch=job.mini_batch,
     )
-    step = account_step(job.method, job.machine, schedule, job.global_batch, job.optimizer)
-    return Accounted(summarize(step, job, schedule), step, job)
+    quickest = quickest_step(job.method, job.machine, work, job.optimizer)
+    return Accounted(summarize(quickest.account, job, quickest.schedule), quickest.account, job)

@@ -24,7 +24,7 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
     measured, assumed = collect_inputs(machine.system, job.calibration)
     tiles: dict[str, dict[str, int]] = {}
     for one_pass in account.passes:
-        tiles.setdefault(one_pass.block, {})[one_pass.direction] = int(one_pass.tile)
+        tiles.setdefault(one_pass.block, {})[one_pass.direction] = int(one_pass.runs[0].tile)
     return Projection(
         model=method.model.name,
         parameters=method.model.parameters,

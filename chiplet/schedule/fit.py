@@ -1,4 +1,4 @@
-"""What fits the buffers: the parts and slices that a block runs in, and the size of its mini-batch.
+"""What fits the buffers: the parts and slices that a block can run in, and the size of its mini-batch.
 
 Everything is computed for one machine, or for many at once (:mod:`chiplet.vectorized.elementwise`).
 """
@@ -11,6 +11,8 @@ from typing import Any
 from chiplet.machine.specs import DieSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BlockMemory, BufferUse
+from chiplet.schedule.double_buffers import both_buffered, largest_pair, neighbours
+from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
 from chiplet.vectorized.bisection import largest_true, smallest_true
 from chiplet.vectorized.elementwise import (
     Number,
@@ -30,6 +32,11 @@ MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
 
 TILE_SHARE = 4
 """If possible, a mini-batch leaves this fraction (one part in 4) of the scratchpad to token tiles."""
+
+ENOUGH_TILES = 128
+"""Token tiles as high as the array in a mini-batch that is large enough: of the time that its beginning and end take, a
+larger one could hide less than one part in 128 of the mini-batch's.
+"""
 
 MAX_TILE = 1024
 """Tokens beyond which a larger token tile hides nothing more: room for larger tiles is not reserved."""
@@ -63,32 +70,58 @@ class BlockWork:
         return BlockMemory(self.method, block, self.die, self.length, parts, slices)
 
 
-def fit_block(work: BlockWork, block: FusedBlock, *, fused: bool) -> Fit:
-    """The largest mini-batch of the block: in as few parts as possible, unless more parts leave fewer dies idle; with
-    its linears sliced if nothing else fits. Without ``fused`` the block has at least two parts if it can.
+def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> list[Fit]:
+    """Ways to run the block that may be the quickest, fewest parts first, each with the largest mini-batch that fits.
+
+    More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears are
+    sliced where nothing else fits, where mini-batches are as small, or where unsliced weights or gradients leave
+    no room for those of the next block. Without ``fused`` the block has at least two parts if it can.
     """
-    parts = size = 0
-    share = -1.0
+    fits = []
+    of_unit = work.length if block.name == "attention" else 1
+    enough = ENOUGH_TILES * work.die.rows
+    most: Number = 0
+    widest: Number = 0
+    share: Number = -1.0
     for count in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
         memory = work.memory(block, count)
-        largest = _largest_batch(memory, work)
-        busy = _busy_share(memory, largest)
-        better = (largest > 0) & (busy > share)
-        parts, size = choose(better, count, parts), choose(better, largest, size)
-        share = choose(better, busy, share)
-    if not anywhere(size == 0):
-        return Fit(parts, 1, size)
-    sliced = _sliced(work, block, size == 0)
-    return Fit(
-        choose(size > 0, parts, sliced.parts),
-        choose(size > 0, 1, sliced.slices),
-        choose(size > 0, size, sliced.size),
-    )
+        size = _largest_batch(memory, work)
+        busy = _busy_share(memory, size)
+        tile = smaller(tile_limit(memory, batch_of(memory, size)), MAX_TILE)
+        little = (most * of_unit < enough) & ((size > most) | (tile > widest))
+        better = (size > 0) & (little | (busy > share))
+        fits.append(Fit(count, 1, choose(better, size, 0)))
+        most, share, widest = (
+            larger(most, size),
+            choose(better, larger(share, busy), share),
+            choose(better, larger(widest, tile), widest),
+        )
+    unsliced = work.memory(block, MAX_PARTS[block.name])
+    total = work.sequences * size_unit(unsliced)
+    small = most * of_unit < enough
+    fewest: Number = 1
+    for room, wanted in (
+        (False, (most == 0) | (small & (most < total))),
+        (True, (most == 0) | (_buffers_fit(work, unsliced) ^ True)),
+    ):
+        if anywhere(wanted):
+            sliced = _sliced(work, block, wanted, room=room)
+            new = wanted & (sliced.slices > fewest)
+            fits.append(Fit(sliced.parts, sliced.slices, choose(new, sliced.size, 0)))
+            fewest = choose(new & (sliced.size > 0), sliced.slices, fewest)
+    return [fit for fit in fits if anywhere(fit.size > 0)]
 
 
-def _sliced(work: BlockWork, block: FusedBlock, wanted: Any) -> Fit:
-    """Cut linears that do not fit whole into the fewest slices that leave room for a tile as high as the array, or
-    else for any tile. Only machines for which it is ``wanted`` count.
+def _buffers_fit(work: BlockWork, memory: BlockMemory) -> Any:
+    """Whether all that can be double-buffered is, if no block is sliced."""
+    attention, ffn, head = (work.memory(block, MAX_PARTS[block.name]) for block in work.method.blocks())
+    pairs = dict(zip(MAX_PARTS, neighbours(attention, ffn, head), strict=True))
+    return both_buffered(memory, pairs[memory.block.name])
+
+
+def _sliced(work: BlockWork, block: FusedBlock, wanted: Any, *, room: bool) -> Fit:
+    """Cut linears into the fewest slices that leave room for a tile as high as the array, or else for any tile; with
+    ``room`` also for the weights and gradients of the slice after. Only machines for which it is ``wanted`` count.
     """
     most_parts = MAX_PARTS[block.name]
     most = smaller(*(linear.h_out for linear in linears(block)))
@@ -100,10 +133,12 @@ def _sliced(work: BlockWork, block: FusedBlock, wanted: Any) -> Fit:
     for tile in (work.die.rows, 1):
 
         def fits(count: Number, tile: Number = tile) -> Any:
-            return _smallest_fits(work.memory(block, most_parts, count), work, tile)
+            memory = work.memory(block, most_parts, count)
+            enough = _smallest_fits(memory, work, tile)
+            return enough & both_buffered(memory, largest_pair(memory.units)) if room else enough
 
         fewest = smaller(smallest_true(2, most + 1, fits), most)
-        largest = _largest_batch(work.memory(block, most_parts, fewest), work, tile)
+        largest = choose(fits(fewest), _largest_batch(work.memory(block, most_parts, fewest), work, tile), 0)
         new = (size == 0) & (largest > 0)
         slices, size = choose(new, fewest, slices), choose(new, largest, size)
         if not anywhere((size == 0) & wanted):
@@ -115,25 +150,6 @@ def lacking(work: BlockWork, block: FusedBlock) -> tuple[BufferUse, ...]:
     """What ``block`` needs of the buffers in its smallest slices, for the given mini-batch or else the smallest."""
     memory = work.memory(block, MAX_PARTS[block.name], smaller(*(linear.h_out for linear in linears(block))))
     return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)
-
-
-def batch_of(memory: BlockMemory, size: Number) -> Batch:
-    """A mini-batch of ``size``: in sequences for the attention, which needs them whole, in tokens elsewhere."""
-    length = memory.length
-    if memory.block.name == "attention":
-        return Batch(size * length, size, length)
-    return Batch(size, ceil_div(size, length), length)
-
-
-def equal_parts(total: Number, largest: Number, groups: Number) -> Number:
-    """Size of equal parts of ``total``, each at most ``largest``; a multiple of ``groups`` if ``largest`` allows it.
-
-    Then no group of dies gets more sequences than another.
-    """
-    even = (groups <= largest) & (largest < total)
-    most = choose(even, rounded_down(largest / groups) * groups, largest)
-    size = ceil_div(total, ceil_div(total, most))
-    return choose(even, ceil_div(size, groups) * groups, size)
 
 
 def tile_limit(memory: BlockMemory, batch: Batch) -> Number:
@@ -156,14 +172,9 @@ def buffer_uses(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[Buffer
     )
 
 
-def _unit(memory: BlockMemory) -> Number:
-    """Units of a mini-batch's size in one sequence."""
-    return 1 if memory.block.name == "attention" else memory.length
-
-
 def _given(memory: BlockMemory, work: BlockWork) -> Number:
     """Size of the given mini-batch."""
-    return smaller(work.mini_batch, work.sequences) * _unit(memory)
+    return smaller(work.mini_batch, work.sequences) * size_unit(memory)
 
 
 def _busy_share(memory: BlockMemory, size: Number) -> Number:
@@ -181,7 +192,7 @@ def _largest_batch(memory: BlockMemory, work: BlockWork, least_tile: Number = 1)
     if work.mini_batch is not None:
         size = _given(memory, work)
         return choose(_fits(memory, size, least_tile), size, 0)
-    total, groups = work.sequences * _unit(memory), 1
+    total, groups = work.sequences * size_unit(memory), 1
     if memory.block.name == "attention":
         groups = memory.method.sequence_groups
     chosen: Number = 0 * total

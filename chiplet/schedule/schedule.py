@@ -1,15 +1,13 @@
 """The schedule: which blocks are fused, the size of a mini-batch, what is double-buffered, and how often a pass runs.
 
 Layers are the outer loop and mini-batches the inner one: the weights of a block are loaded once a pass, and all
-mini-batches stream through. The rules, in order:
-
-1. A block is fused if its weights, gradients and a mini-batch fit; else, or if that leaves fewer dies without a
-   sequence in the attention, it is split into its linears.
-2. The mini-batch is the largest that fits, and all mini-batches are equal.
-3. The weights of the next block are loaded, and the gradients of the last one stored, behind the computation if both
-   fit.
+mini-batches stream through. A block is fused, split into its linears, or these are cut into slices: what fits and is
+quickest (:mod:`chiplet.schedule.search`). Mini-batches are the largest that fit, and equal; the last of a round has
+what is left. The weights of the next block are loaded, and the gradients of the last one stored, behind the
+computation if both fit.
 
 The global batch runs in the fewest rounds whose saved activations fit DRAM; gradients accumulate over the rounds.
+The last round has the sequences that are left.
 """
 
 from __future__ import annotations
@@ -30,16 +28,10 @@ from chiplet.schedule.buffers import (
     dram_state_bytes,
     saved_bytes_per_token,
 )
-from chiplet.schedule.fit import (
-    BlockWork,
-    Fit,
-    batch_of,
-    buffer_uses,
-    equal_parts,
-    fit_block,
-    lacking,
-    tile_limit,
-)
+from chiplet.schedule.double_buffers import neighbours
+from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, tile_limit
+from chiplet.schedule.mini_batches import MiniBatches, equal_parts, mini_batches
+from chiplet.schedule.search import Choice
 from chiplet.vectorized.elementwise import (
     Number,
     ceil_div,
@@ -59,14 +51,13 @@ RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """How one block runs: its mini-batch, mini-batches in a round, the largest token tile, and what is double-buffered.
+    """How one block runs: its mini-batches in a step, the largest token tile, and what is double-buffered.
 
     For many machines ``weights_ahead``, ``gradients_behind`` and the numbers are arrays.
     """
 
     block: FusedBlock
-    batch: Batch
-    batches: Number
+    mini_batches: tuple[MiniBatches, ...]
     parts: int
     slices: Number
     tile_limit: Number
@@ -75,10 +66,22 @@ class BlockSchedule:
     resident: bool
     buffers: tuple[BufferUse, ...]
 
+    @property
+    def batch(self) -> Batch:
+        """The largest mini-batch, which all are but the last of a round."""
+        return self.mini_batches[0].batch
+
+    @property
+    def runs(self) -> Number:
+        """Number of mini-batches in a step."""
+        return sum(part.times for part in self.mini_batches)
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a training step runs: ``rounds`` times all layers forward and backward, each over ``sequences`` sequences."""
+    """How a training step runs: ``rounds`` times all layers forward and backward, each over ``sequences`` sequences;
+    the last over those that are left.
+    """
 
     rounds: Number
     sequences: Number
@@ -87,7 +90,31 @@ class Schedule:
     dram: BufferUse
 
 
-def make_schedule(
+@dataclass(frozen=True)
+class StepWork:
+    """What a step works on: its rounds and sequences, what DRAM holds, and what blocks may do."""
+
+    work: BlockWork
+    global_batch: Number
+    dram: BufferUse
+    without: tuple[Rule, ...] = ()
+
+    @property
+    def rounds(self) -> Number:
+        """Rounds of the step."""
+        return ceil_div(self.global_batch, self.work.sequences)
+
+    def candidates(self, block: FusedBlock) -> list[Fit]:
+        """Ways to run ``block``; none if nothing fits."""
+        return candidates(self.work, block, fused="fusion" not in self.without)
+
+    def mini_batches(self, block: FusedBlock, fit: Fit) -> tuple[MiniBatches, ...]:
+        """The mini-batches of ``block`` in a step."""
+        memory = self.work.memory(block, fit.parts, fit.slices)
+        return mini_batches(memory, fit.size, self.work.sequences, self.global_batch)
+
+
+def step_work(
     method: Method,
     system: SystemSpec,
     *,
@@ -97,8 +124,8 @@ def make_schedule(
     mini_batch: int | None,
     without: tuple[Rule, ...] = (),
     dram: DramNeed | None = None,
-) -> Schedule:
-    """The schedule of one training step of ``global_batch`` sequences of ``length`` tokens.
+) -> StepWork:
+    """The work of one training step of ``global_batch`` sequences of ``length`` tokens.
 
     ``mini_batch`` fixes the sequences of a mini-batch, else it is the largest that fits; ``without`` switches rules
     off; ``dram`` says what DRAM holds if not the whole model.
@@ -106,41 +133,36 @@ def make_schedule(
     Raises
     ------
     DoesNotFitError
-        If something does not fit, naming the buffer, the bytes needed and the bytes available.
+        If DRAM is too small, naming the bytes needed and the bytes available.
     """
     need = dram or whole_model(method, length, optimizer)
-    name, dies = method.model.name, method.mesh.nodes
     least = dram_use(method, system, need, need.sequences or 1)
     if not least.fits:
-        raise dram_refusal(name, dies, least, need.sequences)
+        raise dram_refusal(method.model.name, method.mesh.nodes, least, need.sequences)
     sequences = need.sequences or round_sequences(method, system, need, global_batch)
     work = BlockWork(method, system.die, sequences, length, mini_batch)
-    fits = []
-    for block in method.blocks():
-        fits.append(fit_block(work, block, fused="fusion" not in without))
-        if not fits[-1].size:
-            raise block_refusal(name, dies, method.name, block.name, lacking(work, block), mini_batch)
-    return assemble(work, fits, without, global_batch, dram_use(method, system, need, sequences))
+    return StepWork(work, global_batch, dram_use(method, system, need, sequences), without)
 
 
-def assemble(
-    work: BlockWork, fits: Sequence[Fit], without: tuple[Rule, ...], global_batch: Number, dram: BufferUse
-) -> Schedule:
-    """The schedule of blocks that fit as ``fits`` say. Many machines have the same parts, and all of them or none
-    slices.
-    """
-    memories = [
-        work.memory(block, fit.parts, fit.slices)
-        for block, fit in zip(work.method.blocks(), fits, strict=True)
-    ]
-    attention, ffn, head = (memory.units for memory in memories)
-    # In the order of execution attention and FFN take turns, and the head follows the last FFN.
-    neighbours = ([*attention, *ffn], [*attention, *ffn], [*head, ffn[-1]])
-    blocks = tuple(
-        block_schedule(memory, fit.size, work.sequences, units, without)
-        for memory, fit, units in zip(memories, fits, neighbours, strict=True)
+def assemble(step: StepWork, fits: Sequence[Fit], choices: Sequence[Choice]) -> Schedule:
+    """The schedule of the blocks that run as ``fits`` say, double-buffered as in ``choices``."""
+    work = step.work
+    blocks = work.method.blocks()
+    memories = [work.memory(block, fit.parts, fit.slices) for block, fit in zip(blocks, fits, strict=True)]
+    attention, ffn, head = memories
+    pairs = neighbours(attention, ffn, head)
+    return Schedule(
+        step.rounds,
+        work.sequences,
+        work.length,
+        tuple(
+            block_schedule(
+                memory, step.mini_batches(memory.block, fit), pair, choice, "residence" not in step.without
+            )
+            for memory, fit, pair, choice in zip(memories, fits, pairs, choices, strict=True)
+        ),
+        step.dram,
     )
-    return Schedule(ceil_div(global_batch, work.sequences), work.sequences, work.length, blocks, dram)
 
 
 def whole_model(method: Method, length: Number, optimizer: Optimizer) -> DramNeed:
@@ -179,37 +201,22 @@ def block_refusal(
 
 
 def block_schedule(
-    memory: BlockMemory, size: Number, sequences: Number, units: list[Number], without: tuple[Rule, ...]
+    memory: BlockMemory, batches: tuple[MiniBatches, ...], pair: Number, choice: Choice, resident: bool
 ) -> BlockSchedule:
-    """How a block runs with mini-batches of ``size``; ``units`` are the sets of weights that are resident together, in
-    the order of the run through the layers.
-    """
-    die, batch = memory.die, batch_of(memory, size)
-    # The largest two consecutive sets: parts of attention and FFN follow each other in a circle.
-    pair = larger(*(first + second for first, second in zip(units, units[1:] + units[:1], strict=True)))
-    overlap = "overlap" not in without
-    weights_ahead = overlap & (pair * die.element_bytes + memory.passing_bytes <= die.weight_bytes)
-    both = pair * SUM_BYTES + memory.panel_bytes
-    gradients_behind = overlap & (both <= die.accumulator_bytes)
+    """How a block runs in ``batches``; ``pair`` are the largest two sets of weights that follow each other."""
+    die, batch = memory.die, batches[0].batch
     tile = tile_limit(memory, batch)
     weights, activations, sums = buffer_uses(memory, batch, tile)
     twice = rounded_up(pair * die.element_bytes + memory.passing_bytes)
+    both = rounded_up(pair * SUM_BYTES + memory.panel_bytes)
+    ahead, behind = choice.weights_ahead, choice.gradients_behind
     buffers = (
-        replace(weights, needed=choose(weights_ahead, larger(weights.needed, twice), weights.needed)),
+        replace(weights, needed=choose(ahead, larger(weights.needed, twice), weights.needed)),
         activations,
-        replace(sums, needed=choose(gradients_behind, larger(sums.needed, rounded_up(both)), sums.needed)),
+        replace(sums, needed=choose(behind, larger(sums.needed, both), sums.needed)),
     )
     return BlockSchedule(
-        memory.block,
-        batch,
-        ceil_div(sequences * batch.length, batch.tokens),
-        memory.parts,
-        memory.slices,
-        tile,
-        weights_ahead,
-        gradients_behind,
-        "residence" not in without,
-        buffers,
+        memory.block, batches, memory.parts, memory.slices, tile, ahead, behind, resident, buffers
     )
 
 

@@ -1,1 +1,1 @@
-"""One training step on one package: what it demands, how long it takes, and its energy."""
+"""One training step on one package: the quickest way to run it, how long it takes, and its energy."""

@@ -1,65 +1,20 @@
-"""The account of one training step: time and counted events of all blocks and passes."""
+"""The account of one training step: its blocks, and what runs besides the layers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from chiplet.machine.link_rate import LinkRate
-from chiplet.machine.memory_plane import memory_plane
+from chiplet.graph.vector_work import program_work
+from chiplet.machine.memory_plane import MemoryPlane
+from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
-from chiplet.schedule.schedule import Schedule
-from chiplet.step.demand import StepDemand, step_demand
-from chiplet.step.dram_traffic import DramTraffic
-from chiplet.step.energy import Events
-from chiplet.step.overlap import Busy, Machine, comm_seconds, pass_busy, pick
+from chiplet.step.blocks import BlockAccount, PassAccount
+from chiplet.step.dram_traffic import DramTraffic, update_traffic
+from chiplet.step.energy import Events, traffic_events
+from chiplet.step.overlap import Machine
 from chiplet.vectorized.elementwise import Number, larger
-from chiplet.workload.operations import BlockName, CommStep, Operation
-
-
-@dataclass(frozen=True)
-class PassAccount:
-    """One pass (``forward`` or ``backward``) over one block in a step; ``layers`` layers are alike.
-
-    ``busy`` is the time of one of ``runs`` mini-batches in token tiles of ``tile``, ``once`` that of what is
-    communicated once in a step, ``memory_seconds`` that of ``traffic``, and ``waiting`` the time that the block waits
-    for loads of weights or stores of gradients.
-    """
-
-    block: BlockName
-    direction: str
-    operations: tuple[Operation, ...]
-    layers: Number
-    runs: Number
-    tokens: Number
-    tile: Number
-    busy: Busy
-    once: Busy
-    traffic: DramTraffic
-    memory_seconds: Number
-    waiting: Number
-
-    @cached_property
-    def on_package(self) -> Busy:
-        """Time of one layer's pass without DRAM."""
-        busy: Busy = self.busy * self.runs + self.once
-        return busy
-
-    @cached_property
-    def dram_exposed(self) -> Number:
-        """Seconds that DRAM adds to one layer's pass."""
-        return larger(0.0, self.memory_seconds - self.on_package.elapsed) + self.waiting
-
-    @cached_property
-    def layer_seconds(self) -> Number:
-        """Time of one layer's pass."""
-        return self.on_package.elapsed + self.dram_exposed
-
-    @cached_property
-    def seconds(self) -> Number:
-        """Time of the pass over all layers."""
-        return self.layer_seconds * self.layers
 
 
 @dataclass(frozen=True)
@@ -98,54 +53,35 @@ class StepAccount:
         return sum((one_pass.seconds for one_pass in self.passes if one_pass.direction == direction), 0.0)
 
 
-def account_demand(demand: StepDemand, method: Method, machine: Machine) -> StepAccount:
-    """Account of ``demand`` on ``machine``, or on many machines if it has arrays."""
-    system, mesh = machine.system, method.mesh
-    plane = memory_plane(system, mesh)
-    passes = []
-    events = demand.events
-    for one_pass in demand.passes:
-        busy, choice = pass_busy(one_pass.tile_demands, machine, method.switches.overlap)
-        waiting = sum((wait.seconds(system, mesh, plane) * times for times, wait in one_pass.waits), 0.0)
-        account = PassAccount(
-            one_pass.block,
-            one_pass.direction,
-            one_pass.operations,
-            one_pass.layers,
-            one_pass.runs,
-            one_pass.tokens,
-            pick(one_pass.tile_demands.tiles, choice),
-            busy,
-            _once(one_pass.once, machine.link),
-            one_pass.traffic,
-            one_pass.traffic.seconds(system, mesh, plane),
-            waiting,
-        )
-        passes.append(account)
-        events += one_pass.events + Events(sram_bytes=pick(one_pass.stationary_bytes, choice))
-    return StepAccount(
-        tuple(passes),
-        demand.embedding,
-        demand.embedding.seconds(system, mesh, plane),
-        demand.update,
-        demand.update.seconds(system, mesh, plane),
-        machine.vector_seconds(demand.update_work) / mesh.nodes,
-        events,
-        demand.layer_elements,
-    )
-
-
 def account_step(
-    method: Method, machine: Machine, schedule: Schedule, global_batch: int, optimizer: Optimizer
+    blocks: Sequence[BlockAccount],
+    method: Method,
+    machine: Machine,
+    plane: MemoryPlane,
+    tokens: Number,
+    optimizer: Optimizer,
 ) -> StepAccount:
-    """Account of one training step of ``global_batch`` sequences under ``schedule``."""
-    demand = step_demand(
-        method, machine.system.die, machine.system.package, machine.terms, schedule, global_batch, optimizer
+    """Account of one training step of ``tokens`` tokens in ``blocks``.
+
+    Besides the layers, table rows are read and written for the embedding, and every parameter is updated.
+    """
+    system, mesh, model = machine.system, method.mesh, method.model
+    element = system.die.element_bytes
+    # Rows are read for their tokens, and written as input; gradients are read, and their sums changed.
+    rows = tokens * model.hidden
+    embedding = DramTraffic.shared(rows * (2 * element + SUM_BYTES), rows * (element + SUM_BYTES), mesh.nodes)
+    update = update_traffic(model.parameters, optimizer, element, mesh.nodes)
+    work = program_work(optimizer) * model.parameters
+    events = Events(vector_operations=work.operations, sram_bytes=work.scratchpad_bytes)
+    for traffic in (embedding, update):
+        events += traffic_events(traffic, system.package, mesh)
+    return StepAccount(
+        tuple(one_pass for block in blocks for one_pass in block.passes),
+        embedding,
+        embedding.seconds(system, mesh, plane),
+        update,
+        update.seconds(system, mesh, plane),
+        machine.vector_seconds(work) / mesh.nodes,
+        sum((block.events for block in blocks), events),
+        sum(block.elements for block in blocks),
     )
-    return account_demand(demand, method, machine)
-
-
-def _once(steps: tuple[CommStep, ...], link: LinkRate) -> Busy:
-    """Time of what is communicated once in a step; it is fully exposed."""
-    seconds = sum((comm_seconds(step, link) for step in steps), 0.0)
-    return Busy(elapsed=seconds, nop_exposed=seconds, nop=seconds)

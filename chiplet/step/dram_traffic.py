@@ -9,10 +9,9 @@ from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import UPDATE_BYTES, Optimizer
-from chiplet.schedule.schedule import BlockSchedule
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, larger
-from chiplet.workload.operations import BlockPasses, linears, slice_count
+from chiplet.workload.operations import FusedBlock, linears, slice_count
 from nop.topology import Mesh
 
 
@@ -48,16 +47,16 @@ class DramTraffic(Additive):
 
 
 def activation_traffic(
-    passes: BlockPasses, schedule: BlockSchedule, method: Method, tokens: Number
+    block: FusedBlock, method: Method, tokens: Number, *, parts: int, slices: Number, length: Number
 ) -> tuple[DramTraffic, DramTraffic]:
-    """Activations of ``tokens`` tokens through one block, forward and backward.
+    """Activations of ``tokens`` tokens, in sequences of ``length``, through one block, forward and backward.
 
     A fused block reads its input, and writes its output and the inner activations that the backward pass needs. Split
     into its linears, it also writes and reads the activations in between, and reads the input of the residual path
     once more. Every further slice of a linear reads its input again, and in the backward pass reads and writes the
     partial sums of dX. A sliced head leaves its logits in DRAM between the passes.
     """
-    block, model, recompute = passes.block, method.model, method.switches.recompute
+    model, recompute = method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden
     forward: Number = float(hidden)  # input
     backward: Number = float(hidden)  # gradient of the input
@@ -69,7 +68,7 @@ def activation_traffic(
         middle = block.contract.h_in
         saved = 0
         if recompute != "full":
-            features = model.saved_features(schedule.batch.length)
+            features = model.saved_features(length)
             saved = features[block.name]
             if block.name == "attention" and recompute == "none":
                 saved += features["probabilities"]
@@ -77,24 +76,22 @@ def activation_traffic(
         backward += 2 * hidden + saved  # input, gradient of the output
         out += hidden + saved
         # Between parts: read, and written unless saved anyway; their gradients written and read.
-        between = (
-            [middle, model.qkv_features()][: schedule.parts - 1] if block.name == "attention" else [middle]
-        )
-        if schedule.parts > 1:
+        between = [middle, model.qkv_features()][: parts - 1] if block.name == "attention" else [middle]
+        if parts > 1:
             again = hidden + sum(between) * (1 if recompute != "full" else 2)
             forward += again
             backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
             out += 0 if recompute != "full" else sum(between)
             back += sum(between) * (1 if recompute != "full" else 2)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
-    repeated = sum((slice_count(linear, schedule.slices) - 1) * linear.h_in for linear in linears(block))
+    repeated = sum((slice_count(linear, slices) - 1) * linear.h_in for linear in linears(block))
     if block.contract is None:
         logits = choose(repeated > 0, block.expand.h_out, 0)
         forward, backward, out = forward + logits, backward + logits, out + logits
     forward = forward + repeated
     backward = backward + repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
     back = back + repeated * SUM_BYTES / element
-    copies = copies * schedule.slices
+    copies = copies * slices
     dies = method.mesh.nodes
     return (
         DramTraffic.shared(tokens * (forward - out) * element, tokens * out * element, dies),
@@ -106,9 +103,9 @@ def activation_traffic(
     )
 
 
-def weight_bytes(passes: BlockPasses, method: Method) -> tuple[float, Number]:
+def weight_bytes(block: FusedBlock, method: Method) -> tuple[float, Number]:
     """Bytes of a block's weights: in DRAM, where each is stored once, and on one die, replicas included."""
-    block, model = passes.block, method.model
+    model = method.model
     stored = {
         "attention": model.attention_weights,
         "ffn": model.ffn_weights,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from chiplet.methods.registry import method_type
 from chiplet.projection.project import Accounted
 from chiplet.schedule.buffers import DoesNotFitError
-from chiplet.schedule.schedule import RULES, Rule, make_schedule
-from chiplet.step.account import account_step
+from chiplet.schedule.schedule import RULES, Rule, step_work
+from chiplet.step.quickest import quickest_step
 from chiplet.studies.results import AblationRow, LeftOut
 
 
@@ -41,7 +41,7 @@ def _row(accounted: Accounted, without: Sequence[Rule], label: str, first: Ablat
     method = method_type(result.method)(
         accounted.method.model, accounted.method.mesh, switches, accounted.method.element_bytes
     )
-    schedule = make_schedule(
+    work = step_work(
         method,
         machine.system,
         global_batch=result.global_batch,
@@ -50,7 +50,7 @@ def _row(accounted: Accounted, without: Sequence[Rule], label: str, first: Ablat
         mini_batch=accounted.job.mini_batch,
         without=tuple(without),
     )
-    account = account_step(method, machine, schedule, result.global_batch, result.optimizer)
+    account = quickest_step(method, machine, work, result.optimizer).account
     dram = account.events.dram_bits / 8
     return AblationRow(
         without=label,

@@ -8,7 +8,7 @@ points.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,13 @@ from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.projection.job import StepRequest
 from chiplet.schedule.buffers import DramNeed
-from chiplet.schedule.schedule import Schedule
-from chiplet.step.account import StepAccount, account_demand
-from chiplet.step.demand import step_demand
 from chiplet.step.overlap import Machine
 from chiplet.step.totals import totals
 from chiplet.sweep.columns import COLUMNS, columns_of
 from chiplet.sweep.constraints import Constraint
-from chiplet.sweep.jobs import Decided, Jobs, decide
+from chiplet.sweep.jobs import Jobs, Ways, ways_to_run
 from chiplet.sweep.machines import AlikeRows, SweepRows, varied
-from chiplet.vectorized.elementwise import Number
+from chiplet.sweep.steps import quickest_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,11 +152,11 @@ class _Part:
 
     def _single(self, alike: AlikeRows) -> dict[int, str]:
         """One package: fill in results; return the machines that do not fit, and why."""
-        decided, refused = decide(alike.jobs)
-        for part in self._chunks(decided):
+        ways, refused = ways_to_run(alike.jobs)
+        for part in self._chunks(ways):
             jobs = part.jobs
             machine = Machine(jobs.system, jobs.terms)
-            account = _account(part, machine, part.schedule(), jobs.global_batch)
+            account = quickest_steps(part)
             cost = account_cost(jobs.system, jobs.method.mesh)
             sums = totals(account, jobs.method, machine, jobs.global_batch, jobs.length)
             rows = alike.rows[part.rows]
@@ -185,9 +182,9 @@ class _Part:
         if sizes != [None]:
             columns = zip(*((part.state, part.saved, part.sequences) for part in needs), strict=True)
             need = DramNeed(*(np.tile(np.array(column, float), jobs.count)[:, None] for column in columns))
-        decided, lacking = decide(replace(every, global_batch=work.batch), need)
+        ways, lacking = ways_to_run(replace(every, global_batch=work.batch), need)
         quickest = _Quickest(jobs.count, len(self.inner))
-        for part in self._chunks(decided):
+        for part in self._chunks(ways):
             columns_found = _of_several(part, jobs.global_batch)
             fitting |= set((part.rows // count).tolist())
             for number in np.unique(part.rows % count).tolist():
@@ -202,11 +199,11 @@ class _Part:
             refused.setdefault(row // count, lacking[row])
         return {row: text for row, text in refused.items() if row not in fitting}
 
-    def _chunks(self, decided: Iterable[Decided]) -> Iterator[Decided]:
+    def _chunks(self, ways: Ways) -> Iterator[Ways]:
         step = max(1, CHUNK // max(1, len(self.inner)))
-        for part in decided:
-            for start in range(0, len(part.rows), step):
-                yield part.select(slice(start, start + step))
+        every = np.arange(len(ways.rows))
+        for start in range(0, len(every), step):
+            yield ways.select(every[start : start + step])
 
     def _code(self, text: str) -> int:
         return self.codes.setdefault(text, len(self.codes))
@@ -230,16 +227,18 @@ class _Quickest:
         return better
 
 
-def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.float64]]:
+def _of_several(ways: Ways, global_batch: int) -> dict[str, NDArray[np.float64]]:
     """The columns of a step of ``global_batch`` sequences on several packages: arrays of rows x columns."""
-    jobs = decided.jobs
+    jobs = ways.jobs
     work = _replicas(replace(jobs, global_batch=global_batch))
-    schedule = decided.schedule()
     machine = work.machine
-    whole = _account(decided, machine, schedule, work.batch)
-    account = work.account(whole, schedule, work.stages[0])  # the fullest stage is in no column
+    whole, of_package = quickest_steps(ways), ways.step()
+    # The fullest stage is in no column.
+    account = work.account(whole, of_package.work.sequences, of_package.rounds, work.stages[0])
     step = step_of_all(work, whole, account)
-    fewer = _account(decided, machine, schedule, work.batch - 1) if work.shorter else whole
+    fewer = whole
+    if work.shorter:
+        fewer = quickest_steps(replace(ways, jobs=replace(jobs, global_batch=work.batch - 1)))
     step = replace(step, events=work.events(whole, fewer))
     cost = account_cost(jobs.system, jobs.method.mesh)
     cost = replace(cost, parts={name: part * work.spec.packages for name, part in cost.parts.items()})
@@ -249,15 +248,6 @@ def _of_several(decided: Decided, global_batch: int) -> dict[str, NDArray[np.flo
     columns = columns_of(sums, cost, step.layer_elements)
     shape = columns["step_seconds"].shape
     return {name: np.broadcast_to(column, shape) for name, column in columns.items()}
-
-
-def _account(decided: Decided, machine: Machine, schedule: Schedule, global_batch: Number) -> StepAccount:
-    """The step of ``global_batch`` sequences on one package."""
-    jobs = decided.jobs
-    demand = step_demand(
-        jobs.method, jobs.system.die, jobs.system.package, jobs.terms, schedule, global_batch, jobs.optimizer
-    )
-    return account_demand(demand, jobs.method, machine)
 
 
 def _replicas(jobs: Jobs) -> Replicas:

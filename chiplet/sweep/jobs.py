@@ -1,7 +1,4 @@
-"""Schedules of many machines at once: arrays with one row for each machine.
-
-Machines whose blocks run in the same parts share one :class:`chiplet.schedule.schedule.Schedule` of arrays.
-"""
+"""The steps of many machines at once, and the ways to run them: arrays with one row for each machine."""
 
 from __future__ import annotations
 
@@ -15,17 +12,16 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BufferUse, DramNeed, Optimizer
-from chiplet.schedule.fit import BlockWork, Fit, fit_block, lacking
+from chiplet.schedule.fit import BlockWork, Fit, candidates, lacking
 from chiplet.schedule.schedule import (
-    Schedule,
-    assemble,
+    StepWork,
     block_refusal,
     dram_refusal,
     dram_use,
     round_sequences,
     whole_model,
 )
-from chiplet.vectorized.elementwise import Number
+from chiplet.vectorized.elementwise import Number, anywhere
 from chiplet.vectorized.meshes import Meshes
 
 if TYPE_CHECKING:
@@ -54,50 +50,62 @@ class Jobs:
         """The machines ``rows``."""
         method, mesh = self.method, self.method.mesh
         assert isinstance(mesh, Meshes)
-        meshes = Meshes(_rows(mesh.rows, rows), _rows(mesh.cols, rows))
+        meshes = Meshes(rows_of(mesh.rows, rows), rows_of(mesh.cols, rows))
         return replace(
             self,
             count=len(rows),
             method=type(method)(method.model, meshes, method.switches, method.element_bytes),
             system=_select_systems(self.system, rows),
-            global_batch=_rows(self.global_batch, rows),
-            length=_rows(self.length, rows),
-            mini_batch=_rows(self.mini_batch, rows),
+            global_batch=rows_of(self.global_batch, rows),
+            length=rows_of(self.length, rows),
+            mini_batch=rows_of(self.mini_batch, rows),
         )
 
 
 @dataclass(frozen=True)
-class Decided:
-    """How the machines ``rows`` run: what DRAM holds, ``sequences`` of a round, and how each block fits."""
+class Ways:
+    """How the machines ``rows`` can run: what they work on, and the candidates of each block, of size 0 where one does
+    not fit or is none.
+    """
 
     rows: NDArray[np.intp]
     jobs: Jobs
     need: DramNeed
     sequences: Number
-    fits: tuple[Fit, ...]
+    fits: tuple[tuple[Fit, ...], ...]
 
-    def select(self, places: slice) -> Decided:
-        """The machines at ``places``."""
-        rows = np.arange(len(self.rows))[places]
-        return Decided(
-            self.rows[places],
+    def select(self, rows: NDArray[np.intp]) -> Ways:
+        """The machines at ``rows``, with the candidates of any of them."""
+        return Ways(
+            self.rows[rows],
             self.jobs.select(rows),
-            self.need.select(partial(_rows, rows=rows)),
-            _rows(self.sequences, rows),
-            tuple(Fit(fit.parts, _rows(fit.slices, rows), _rows(fit.size, rows)) for fit in self.fits),
+            self.need.select(partial(rows_of, rows=rows)),
+            rows_of(self.sequences, rows),
+            tuple(
+                tuple(
+                    fit
+                    for fit in (
+                        Fit(fit.parts, rows_of(fit.slices, rows), rows_of(fit.size, rows)) for fit in fits
+                    )
+                    if anywhere(fit.size > 0)
+                )
+                for fits in self.fits
+            ),
         )
 
-    def schedule(self) -> Schedule:
-        """Their schedules."""
+    def step(self) -> StepWork:
+        """What they work on."""
         jobs = self.jobs
         work = BlockWork(jobs.method, jobs.system.die, self.sequences, jobs.length, jobs.mini_batch)
-        dram = dram_use(jobs.method, jobs.system, self.need, self.sequences)
-        return assemble(work, self.fits, (), jobs.global_batch, dram)
+        return StepWork(
+            work, jobs.global_batch, dram_use(jobs.method, jobs.system, self.need, self.sequences)
+        )
 
 
-def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dict[int, str]]:
-    """How the machines of ``jobs`` run, grouped by parts and slicing; for those that do not fit, the message of
-    :func:`chiplet.schedule.schedule.make_schedule`, whose ``dram`` is the same.
+def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[int, str]]:
+    """How the machines of ``jobs`` can run; for those that do not fit, the message of a single projection.
+
+    ``dram`` is as for :func:`chiplet.schedule.schedule.step_work`.
     """
     method, system = jobs.method, jobs.system
     need = dram or whole_model(method, jobs.length, jobs.optimizer)
@@ -108,7 +116,7 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
         sequences = round_sequences(method, system, need, jobs.global_batch)
     work = BlockWork(method, system.die, sequences, jobs.length, jobs.mini_batch)
     blocks = method.blocks()
-    fits = [fit_block(work, block, fused=True) for block in blocks]
+    fits = [candidates(work, block) for block in blocks]
 
     refused: dict[int, str] = {}
     dies = _column(method.mesh.nodes, jobs.count)
@@ -118,9 +126,9 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
         for row in np.flatnonzero(lacks).tolist():
             use = uses_of_dram[row]
             refused[row] = str(dram_refusal(method.model.name, int(dies[row]), use, held[row]))
-    key = np.zeros(jobs.count, dtype=np.int64)
-    for number, fit in enumerate(fits):
-        without = np.flatnonzero((_column(fit.size, jobs.count) == 0) & ~lacks)
+    for number, of_block in enumerate(fits):
+        fitting = [_column(fit.size, jobs.count) > 0 for fit in of_block]
+        without = np.flatnonzero(~np.any([np.full(jobs.count, False), *fitting], axis=0) & ~lacks)
         lacks[without] = True
         if len(without):
             unfit = jobs.select(without)
@@ -128,7 +136,7 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
                 BlockWork(
                     unfit.method,
                     unfit.system.die,
-                    _rows(sequences, without),
+                    rows_of(sequences, without),
                     unfit.length,
                     unfit.mini_batch,
                 ),
@@ -141,23 +149,11 @@ def decide(jobs: Jobs, dram: DramNeed | None = None) -> tuple[list[Decided], dic
                     method.model.name, int(dies[row]), method.name, blocks[number].name, buffers, size
                 )
                 refused[row] = str(refusal)
-        key = 8 * key + 2 * _column(fit.parts, jobs.count).astype(np.int64)
-        key += _column(fit.slices, jobs.count) > 1
-    decided = []
-    fitting = np.flatnonzero(~lacks)
-    for label in np.unique(key[fitting]).tolist():
-        rows = fitting[key[fitting] == label]
-        parts = [label >> shift & 7 for shift in range(3 * (len(blocks) - 1), -1, -3)]
-        chosen = tuple(
-            Fit(part >> 1, _rows(fit.slices, rows) if part & 1 else 1, _rows(fit.size, rows))
-            for part, fit in zip(parts, fits, strict=True)
-        )
-        part = need.select(partial(_rows, rows=rows))
-        decided.append(Decided(rows, jobs.select(rows), part, _rows(sequences, rows), chosen))
-    return decided, refused
+    every = Ways(np.arange(jobs.count), jobs, need, sequences, tuple(map(tuple, fits)))
+    return every.select(np.flatnonzero(~lacks)), refused
 
 
-def _rows(value: Any, rows: NDArray[np.intp]) -> Any:
+def rows_of(value: Any, rows: NDArray[np.intp]) -> Any:
     """The given rows of an array with one row for each machine; any other value unchanged."""
     return value[rows] if isinstance(value, np.ndarray) and value.ndim == 2 else value
 
@@ -169,7 +165,7 @@ def _select_systems(system: SystemSpec, rows: NDArray[np.intp]) -> SystemSpec:
         fields = {key: value for key, value in vars(section).items() if isinstance(value, np.ndarray)}
         if fields:
             sections[name] = section.model_copy(
-                update={key: _rows(value, rows) for key, value in fields.items()}
+                update={key: rows_of(value, rows) for key, value in fields.items()}
             )
     return system.model_copy(update=sections)
 

@@ -10,9 +10,13 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.methods.registry import METHODS, make_switches, method_type
-from chiplet.schedule.schedule import Schedule, make_schedule, tile_choices
+from chiplet.schedule.mini_batches import NEGLIGIBLE
+from chiplet.schedule.schedule import Schedule, step_work, tile_choices
+from chiplet.step.overlap import Machine
+from chiplet.step.quickest import quickest_step
 from chiplet.workload.llm import load_model
 from nop.topology import Mesh, most_square
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
@@ -33,9 +37,10 @@ def _schedule(
     instance: Method = method_type(method)(
         llm, mesh, make_switches(method, switches), system.die.element_bytes
     )
-    return make_schedule(
+    work = step_work(
         instance, system, global_batch=global_batch, length=length, optimizer="adam", mini_batch=mini_batch
     )
+    return quickest_step(instance, Machine(system, GemmTerms()), work, "adam").schedule
 
 
 @given(
@@ -58,7 +63,8 @@ def test_whatever_is_scheduled_fits_and_covers_the_batch(
         return
     assert schedule.rounds * schedule.sequences >= global_batch > (schedule.rounds - 1) * schedule.sequences
     for part in schedule.blocks:
-        assert part.batches * part.batch.tokens >= schedule.sequences * length
+        counted = sum(run.times * run.batch.tokens for run in part.mini_batches)
+        assert 1 <= counted / (global_batch * length) <= 1 + NEGLIGIBLE
         assert 1 <= part.tile_limit <= part.batch.tokens
         for use in part.buffers:
             assert 0 < use.needed <= use.available

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.methods.base import Method
 from chiplet.methods.registry import make_switches, method_type
-from chiplet.schedule.schedule import BlockSchedule, make_schedule
 from chiplet.step.dram_traffic import DramTraffic, activation_traffic, update_traffic, weight_bytes
+from chiplet.workload.operations import FusedBlock
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model
 
@@ -22,10 +21,14 @@ SAVED_ATTENTION = 96 + 48 + 96
 
 def _blocks(
     name: str = "hecaton", mesh: Mesh | None = None, **switches: Any
-) -> tuple[Method, tuple[BlockSchedule, ...]]:
+) -> tuple[Method, tuple[FusedBlock, ...]]:
     method = method_type(name)(MODEL, mesh or Mesh(2, 2), make_switches(name, switches), 2)
-    schedule = make_schedule(method, PACKAGE, global_batch=4, length=64, optimizer="adam", mini_batch=None)
-    return method, schedule.blocks
+    return method, method.blocks()
+
+
+def _traffic(block: FusedBlock, method: Method, parts: int = 1) -> tuple[DramTraffic, DramTraffic]:
+    """Activations of 100 tokens in sequences of 64."""
+    return activation_traffic(block, method, 100, parts=parts, slices=1, length=64)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,7 @@ def test_fused_blocks_touch_dram_with_inputs_outputs_and_what_is_saved(
 ) -> None:
     method, blocks = _blocks(recompute=recompute)
     for part, saved in zip(blocks, (attention, ffn, None), strict=True):
-        forward, backward = activation_traffic(method.passes(part.block, part.batch), part, method, 100)
+        forward, backward = _traffic(part, method)
         if saved is None:  # the head reads its input and writes its gradient
             assert (forward.dram, backward.dram) == (100 * 2 * 96, 100 * 2 * 96)
         else:
@@ -61,9 +64,8 @@ def test_parts_of_a_split_block_exchange_activations_through_dram(
     parts: int, recompute: str, forward: int, backward: int
 ) -> None:
     method, blocks = _blocks(recompute=recompute)
-    whole = activation_traffic(method.passes(blocks[0].block, blocks[0].batch), blocks[0], method, 100)
-    split = replace(blocks[0], parts=parts)
-    apart = activation_traffic(method.passes(split.block, split.batch), split, method, 100)
+    whole = _traffic(blocks[0], method)
+    apart = _traffic(blocks[0], method, parts)
     assert apart[0].dram - whole[0].dram == 100 * 2 * forward
     assert apart[1].dram - whole[1].dram == 100 * 2 * backward
 
@@ -71,17 +73,15 @@ def test_parts_of_a_split_block_exchange_activations_through_dram(
 def test_kept_inputs_are_read_once_and_delivered_to_every_die_of_the_line() -> None:
     method, blocks = _blocks(mesh=Mesh(2, 4), gather_again=False)
     again, _ = _blocks(mesh=Mesh(2, 4))
-    part = blocks[1]
-    plan = method.passes(part.block, part.batch)
-    kept = activation_traffic(plan, part, method, 100)[1]
-    anew = activation_traffic(plan, part, again, 100)[1]
+    kept = _traffic(blocks[1], method)[1]
+    anew = _traffic(blocks[1], again)[1]
     assert kept.dram == anew.dram
     assert kept.per_die - anew.per_die == pytest.approx(100 * 2 * (4 * 96 + 2 * 200) / 8)
 
 
 def test_weights_are_stored_once_and_replicated_on_dies() -> None:
     method, blocks = _blocks(mesh=Mesh(2, 4))
-    stored, per_die = weight_bytes(method.passes(blocks[0].block, blocks[0].batch), method)
+    stored, per_die = weight_bytes(blocks[0], method)
     assert stored == 2 * MODEL.attention_weights
     assert per_die * 8 == 2 * 96 * (96 + 2 * 4 * 12 + 96)
 
@@ -89,8 +89,7 @@ def test_weights_are_stored_once_and_replicated_on_dies() -> None:
 def test_what_is_written_is_a_part_of_what_a_die_moves() -> None:
     """Forward a fused block writes its output and what is saved, backward the gradient of its input."""
     method, blocks = _blocks(recompute="selective")
-    part = blocks[1]
-    forward, backward = activation_traffic(method.passes(part.block, part.batch), part, method, 100)
+    forward, backward = _traffic(blocks[1], method)
     assert forward.written == pytest.approx(100 * 2 * (96 + SAVED_FFN) / 4)
     assert backward.written == pytest.approx(100 * 2 * 96 / 4)
     update = update_traffic(1000, "adam", 2, 4)

@@ -1,8 +1,7 @@
-"""Schedules of many machines at once are those of each."""
+"""The quickest steps of many machines at once are those of each."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,13 @@ from hypothesis import strategies as st
 from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.registry import METHODS, make_switches, method_type
-from chiplet.schedule.schedule import Schedule, make_schedule
-from chiplet.sweep.jobs import Jobs, decide
+from chiplet.schedule.schedule import step_work
+from chiplet.step.account import StepAccount
+from chiplet.step.overlap import Machine
+from chiplet.step.quickest import quickest_step
+from chiplet.sweep.jobs import Jobs, ways_to_run
 from chiplet.sweep.machines import varied
+from chiplet.sweep.steps import quickest_steps
 from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model, small_package
@@ -37,17 +40,17 @@ def column(machines: list[dict[str, Any]], name: str) -> Any:
     return np.array([float(machine[name]) for machine in machines])[:, None]
 
 
-def same(many: Any, row: int, one: Any, place: str) -> None:
-    """Every number of a schedule of many machines is, at its row, that of one machine."""
-    if hasattr(one, "__dataclass_fields__"):
-        for field in fields(one):
-            same(getattr(many, field.name), row, getattr(one, field.name), f"{place}.{field.name}")
-    elif isinstance(one, tuple):
-        for number, (first, second) in enumerate(zip(many, one, strict=True)):
-            same(first, row, second, f"{place}.{number}")
-    else:
-        value = many[row, 0] if isinstance(many, np.ndarray) else many
-        assert value == one, place
+def numbers(account: StepAccount, row: int) -> list[float]:
+    """What a step takes, by pass, and what it counts."""
+    values: list[Any] = [account.seconds, account.layer_elements, *account.events.numbers]
+    for one_pass in account.passes:
+        values += [
+            one_pass.seconds,
+            one_pass.waiting,
+            *one_pass.on_package.numbers,
+            *one_pass.traffic.numbers,
+        ]
+    return [float(value[row, 0] if isinstance(value, np.ndarray) else value) for value in values]
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,7 +61,7 @@ def same(many: Any, row: int, one: Any, place: str) -> None:
     mini_batch=st.sampled_from([None, 1, 3]),
     length=st.integers(1, 64),
 )
-def test_schedules_of_many_machines_are_those_of_each(
+def test_steps_of_many_machines_are_those_of_each(
     name: str, machines: list[dict[str, Any]], recompute: str, mini_batch: int | None, length: int
 ) -> None:
     model, base = small_model(kv_heads=1), small_package()
@@ -77,18 +80,18 @@ def test_schedules_of_many_machines_are_those_of_each(
         mini_batch,
         "adam",
     )
-    decided, refused = decide(jobs)
-    found: dict[int, tuple[Schedule, int]] = {}
-    for each in decided:
-        schedule = each.schedule()
-        found |= {row: (schedule, place) for place, row in enumerate(each.rows.tolist())}
+    ways, refused = ways_to_run(jobs)
+    found: dict[int, tuple[StepAccount, int]] = {}
+    if len(ways.rows):
+        account = quickest_steps(ways)
+        found = {row: (account, place) for place, row in enumerate(ways.rows.tolist())}
     assert sorted([*found, *refused]) == list(range(len(machines)))
     for row, machine in enumerate(machines):
         system: SystemSpec = varied(base, {key: machine[key] for key in keys})
         method = method_type(name)(model, Mesh(*machine["mesh"]), switches, 2)
 
-        def single(method: Any = method, system: Any = system, machine: Any = machine) -> Schedule:
-            return make_schedule(
+        def single(method: Any = method, system: Any = system, machine: Any = machine) -> StepAccount:
+            work = step_work(
                 method,
                 system,
                 global_batch=machine["global_batch"],
@@ -96,11 +99,12 @@ def test_schedules_of_many_machines_are_those_of_each(
                 optimizer="adam",
                 mini_batch=mini_batch,
             )
+            return quickest_step(method, Machine(system, GemmTerms()), work, "adam").account
 
         if row in refused:
             with pytest.raises(ValueError, match="does not fit") as refusal:
                 single()
             assert str(refusal.value) == refused[row]
         else:
-            schedule, place = found[row]
-            same(schedule, place, single(), "schedule")
+            account, place = found[row]
+            assert numbers(account, place) == pytest.approx(numbers(single(), 0), rel=1e-12)

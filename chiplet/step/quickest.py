@@ -1,0 +1,90 @@
+"""The quickest training step on one machine: its schedule and its account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chiplet.machine.memory_plane import MemoryPlane, memory_plane
+from chiplet.methods.base import Method
+from chiplet.schedule.buffers import Optimizer
+from chiplet.schedule.fit import Fit, lacking, tile_limit
+from chiplet.schedule.schedule import Schedule, StepWork, assemble, block_refusal
+from chiplet.schedule.search import Candidate, quickest
+from chiplet.step.account import StepAccount, account_step
+from chiplet.step.blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.overlap import Machine
+from chiplet.step.runs import account_run
+from chiplet.workload.operations import FusedBlock
+
+
+@dataclass(frozen=True)
+class QuickestStep:
+    """A step as it runs, and what it takes."""
+
+    schedule: Schedule
+    account: StepAccount
+
+
+@dataclass(frozen=True)
+class _Costed:
+    """A way to run a block, and what it takes."""
+
+    fit: Fit
+    candidate: Candidate
+    account: BlockAccount
+
+
+def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: Optimizer) -> QuickestStep:
+    """The quickest way to run ``step``.
+
+    Raises
+    ------
+    DoesNotFitError
+        If a block does not fit, naming the buffer, the bytes needed and the bytes available.
+    """
+    work, plane = step.work, memory_plane(machine.system, method.mesh)
+    costed = []
+    for block in method.blocks():
+        fits = step.candidates(block)
+        if not fits:
+            uses = lacking(work, block)
+            raise block_refusal(
+                method.model.name, method.mesh.nodes, method.name, block.name, uses, work.mini_batch
+            )
+        costed.append([_cost(block, fit, method, machine, step, plane) for fit in fits])
+    choices = quickest(
+        [[one.candidate for one in block] for block in costed], overlap="overlap" not in step.without
+    )
+    chosen = [block[choice.place] for block, choice in zip(costed, choices, strict=True)]
+    blocks = [
+        one.account.waiting(choice.weights_ahead, choice.gradients_behind)
+        for one, choice in zip(chosen, choices, strict=True)
+    ]
+    return QuickestStep(
+        assemble(step, [one.fit for one in chosen], choices),
+        account_step(blocks, method, machine, plane, step.global_batch * work.length, optimizer),
+    )
+
+
+def _cost(
+    block: FusedBlock, fit: Fit, method: Method, machine: Machine, step: StepWork, plane: MemoryPlane
+) -> _Costed:
+    work = step.work
+    memory, batches = work.memory(block, fit.parts, fit.slices), step.mini_batches(block, fit)
+    limit = tile_limit(memory, batches[0].batch)
+    runs = [
+        account_run(method, machine, block, part.batch, times=part.times, slices=fit.slices, tile_limit=limit)
+        for part in batches
+    ]
+    plan = BlockPlan(
+        block,
+        fit.parts,
+        fit.slices,
+        step.rounds,
+        step.global_batch * work.length,
+        work.length,
+        "residence" not in step.without,
+    )
+    account = account_block(plan, sum_of_runs(runs), method, machine, plane, runs)
+    candidate = Candidate(memory, account.seconds, account.weights_wait, account.gradients_wait)
+    return _Costed(fit, candidate, account)

@@ -1,0 +1,101 @@
+"""Mini-batches: each sequence runs once, and the last mini-batch costs what is in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.projection.job import StepRequest
+from chiplet.projection.project import account
+from chiplet.schedule.buffers import BlockMemory
+from chiplet.schedule.mini_batches import NEGLIGIBLE, mini_batches
+from nop.topology import Mesh
+from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+
+MODEL = small_model()
+METHOD = method_type("hecaton")(MODEL, Mesh(2, 3), make_switches("hecaton", None), 2)
+BLOCKS = METHOD.blocks()
+
+
+@given(
+    block=st.integers(0, 2),
+    size=st.integers(1, 60),
+    sequences=st.integers(1, 20),
+    global_batch=st.integers(1, 90),
+    length=st.integers(1, 200),
+)
+def test_every_token_runs_once(block: int, size: int, sequences: int, global_batch: int, length: int) -> None:
+    memory = BlockMemory(METHOD, BLOCKS[block], PACKAGE.die, length, 1)
+    sequences = min(sequences, global_batch)
+    unit = 1 if BLOCKS[block].name == "attention" else length
+    size = min(size, sequences * unit)
+    parts = mini_batches(memory, size, sequences, global_batch)
+    counted = sum(part.times * part.batch.tokens for part in parts)
+    assert 1 <= counted / (global_batch * length) <= 1 + (0 if block == 0 else NEGLIGIBLE)
+    assert parts[0].batch.tokens * unit == size * length
+    assert all(part.times > 0 and part.batch.tokens < parts[0].batch.tokens for part in parts[1:])
+
+
+def test_many_machines_have_the_mini_batches_of_each() -> None:
+    sizes, sequences, batches = np.array([[3.0], [2.0], [4.0]]), np.array([[7.0], [6.0], [8.0]]), 20.0
+    memory = BlockMemory(METHOD, BLOCKS[0], PACKAGE.die, 5, 1)
+    parts = mini_batches(memory, sizes, sequences, batches)
+    for row in range(3):
+        alone = mini_batches(memory, int(sizes[row, 0]), int(sequences[row, 0]), 20)
+        there = [
+            (float(np.broadcast_to(part.batch.tokens, (3, 1))[row, 0]), times)
+            for part in parts
+            if (times := float(np.broadcast_to(part.times, (3, 1))[row, 0]))
+        ]
+        assert there == [(part.batch.tokens, part.times) for part in alone]
+
+
+@given(
+    method=st.sampled_from(list(METHODS)),
+    rows=st.integers(1, 6),
+    cols=st.integers(1, 6),
+    whole=st.integers(1, 4),
+    left=st.integers(1, 5),
+)
+def test_the_last_mini_batch_takes_the_time_of_its_own_size(
+    method: str, rows: int, cols: int, whole: int, left: int
+) -> None:
+    def times(global_batch: int, mini_batch: int) -> list[float]:
+        request = StepRequest(
+            MODEL,
+            small_package(),
+            mesh=(rows, cols),
+            method=method,
+            global_batch=global_batch,
+            sequence_length=16,
+            mini_batch=mini_batch,
+        )
+        return [
+            (one.on_package.elapsed - one.once.elapsed) * one.layers for one in account(request).step.passes
+        ]
+
+    together = times(6 * whole + left, 6)
+    assert together == pytest.approx(
+        [a + b for a, b in zip(times(6 * whole, 6), times(left, left), strict=True)]
+    )
+
+
+def test_a_partial_last_round_costs_what_it_does() -> None:
+    """DRAM holds two sequences of activations: the third round of five sequences has one."""
+
+    def seconds(global_batch: int) -> float:
+        request = StepRequest(
+            MODEL,
+            package("memory.channel_bytes=1100000"),
+            mesh=(1, 1),
+            global_batch=global_batch,
+            sequence_length=64,
+        )
+        step = account(request)
+        assert step.projection.memory.rounds == -(-global_batch // 2)
+        return float(sum(one.on_package.elapsed for one in step.step.passes))
+
+    assert seconds(5) - seconds(4) == pytest.approx(seconds(1))
