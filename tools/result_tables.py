@@ -50,6 +50,19 @@ UNLIKE = (
 """Comparisons in which the flat ring is at a disadvantage that it need not have."""
 
 
+PROJECTED = "hecaton project --model llama3.1-405b --dies 1024"
+
+PACKAGES = (
+    "",
+    "-P parallel.data=8",
+    "-P parallel.data=8 -P parallel.overlap=false",
+    "-P parallel.data=8 -P parallel.shard_optimizer=true",
+    "-P parallel.pipeline=8",
+    "-P parallel.pipeline=8 -P parallel.interleave=3",
+)
+"""Machines of several packages, as overrides."""
+
+
 def comparison_table() -> str:
     """What Hecaton gains over a flat ring, like for like first."""
     head = "| | overlap, inputs | ring | speed | energy | switches |\n|---|---|---|---|---|---|\n"
@@ -85,8 +98,43 @@ def validation_table(machine: str) -> str:
     )
 
 
+def ablation_table() -> str:
+    """DRAM bytes and time of a step without one rule of the schedule."""
+    first, *others = _result(f"{PROJECTED} --ablate")["ablation"]
+    head = "| without | DRAM bytes | step |\n|---|---|---|\n"
+    whole = f"| {first['without']} | {first['dram_bytes']:.3g} | {first['step_seconds']:.1f} s |\n"
+    return (
+        head
+        + whole
+        + "".join(
+            f"| {row['without']} | {row['dram_ratio']:.3f} times | {row['step_ratio']:.3f} times |\n"
+            for row in others
+        )
+    )
+
+
+def packages_table() -> str:
+    """A step on several packages."""
+    head = (
+        "| | packages | step | MFU | bubble | between packages, exposed | DRAM of the fullest |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    lines = []
+    for overrides in PACKAGES:
+        found = _result(f"{PROJECTED} {overrides}")
+        parts = found["breakdown"]
+        lines.append(
+            f"| {f'`{overrides}`' if overrides else ''} | {found['packages']} | {found['step_seconds']:.1f} s "
+            f"| {found['mfu']:.1%} | {parts['pipeline_bubble']:.1f} s | {parts['fabric_exposed']:.2f} s "
+            f"| {found['memory']['dram']['needed_bytes'] / 1e12:.1f} TB |\n"
+        )
+    return head + "".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
+    "ablation": ablation_table,
+    "packages": packages_table,
     **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }
 """Tables by the name of their place."""
