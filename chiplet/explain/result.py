@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chiplet.explain.ledger import Derivation, Ledger, Operand
 from chiplet.projection.project import Accounted
 from chiplet.schedule.buffers import STATE_BYTES, saved_bytes_per_token
-from chiplet.step.blocks import PassAccount
+from chiplet.step.fused_blocks import PassAccount
 
 _FITS = "the largest that fits beside token tiles, equal over a round; chosen by chiplet/schedule/fit.py"
 

@@ -13,8 +13,8 @@ from chiplet.explain.packages import add_between
 from chiplet.explain.result import add_breakdown, add_memory, add_packages
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.projection.project import Accounted
-from chiplet.step.blocks import PassAccount
 from chiplet.step.dram_traffic import DramTraffic
+from chiplet.step.fused_blocks import PassAccount
 from chiplet.step.overlap import gemm_seconds, operation_busy
 from chiplet.step.runs import RunAccount
 from chiplet.workload.operations import CommStep, Operation

@@ -20,9 +20,9 @@ from chiplet.schedule.buffers import (
 )
 from chiplet.schedule.schedule import StepWork, step_work
 from chiplet.step.account import StepAccount
-from chiplet.step.blocks import PassAccount
 from chiplet.step.dram_traffic import DramTraffic, update_traffic
 from chiplet.step.energy import Events, traffic_events
+from chiplet.step.fused_blocks import PassAccount
 from chiplet.step.overlap import Machine
 from chiplet.vectorized.elementwise import Number, is_array, larger, one_of
 from chiplet.workload.llm import Llm

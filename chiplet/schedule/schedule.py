@@ -2,8 +2,8 @@
 
 Layers are the outer loop and mini-batches the inner one: the weights of a block are loaded once a pass, and all
 mini-batches stream through. A block is fused, split into its linears, or these are cut into slices: what fits and is
-quickest (:mod:`chiplet.schedule.search`). Mini-batches are the largest that fit, and equal; the last of a round has
-what is left. The weights of the next block are loaded, and the gradients of the last one stored, behind the
+quickest (:mod:`chiplet.schedule.combination`). Mini-batches are the largest that fit, and equal; the last of a round
+has what is left. The weights of the next block are loaded, and the gradients of the last one stored, behind the
 computation if both fit.
 
 The global batch runs in the fewest rounds whose saved activations fit DRAM; gradients accumulate over the rounds.
@@ -28,10 +28,10 @@ from chiplet.schedule.buffers import (
     dram_state_bytes,
     saved_bytes_per_token,
 )
+from chiplet.schedule.combination import Choice
 from chiplet.schedule.double_buffers import neighbours
 from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, tile_limit
 from chiplet.schedule.mini_batches import MiniBatches, equal_parts, mini_batches
-from chiplet.schedule.search import Choice
 from chiplet.vectorized.elementwise import (
     Number,
     ceil_div,

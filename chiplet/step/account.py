@@ -10,9 +10,9 @@ from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
-from chiplet.step.blocks import BlockAccount, PassAccount
 from chiplet.step.dram_traffic import DramTraffic, update_traffic
 from chiplet.step.energy import Events, traffic_events
+from chiplet.step.fused_blocks import BlockAccount, PassAccount
 from chiplet.step.overlap import Machine
 from chiplet.vectorized.elementwise import Number, larger
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from chiplet.machine.memory_plane import MemoryPlane, memory_plane
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
+from chiplet.schedule.combination import Candidate, quickest
 from chiplet.schedule.fit import Fit, lacking, tile_limit
 from chiplet.schedule.schedule import Schedule, StepWork, assemble, block_refusal
-from chiplet.schedule.search import Candidate, quickest
 from chiplet.step.account import StepAccount, account_step
-from chiplet.step.blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
 from chiplet.step.overlap import Machine
 from chiplet.step.runs import account_run
 from chiplet.workload.operations import FusedBlock

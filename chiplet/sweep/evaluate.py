@@ -26,7 +26,7 @@ from chiplet.sweep.columns import COLUMNS, columns_of
 from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.jobs import Jobs, Ways, ways_to_run
 from chiplet.sweep.machines import AlikeRows, SweepRows, varied
-from chiplet.sweep.steps import quickest_steps
+from chiplet.sweep.quickest import quickest_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

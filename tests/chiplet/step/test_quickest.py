@@ -15,12 +15,12 @@ from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.schedule.buffers import DoesNotFitError
+from chiplet.schedule.combination import TOLERANCE
 from chiplet.schedule.double_buffers import double_buffered, neighbours
 from chiplet.schedule.fit import Fit, tile_limit
 from chiplet.schedule.schedule import StepWork, step_work
-from chiplet.schedule.search import TOLERANCE
 from chiplet.step.account import account_step
-from chiplet.step.blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
 from chiplet.step.overlap import Machine
 from chiplet.step.quickest import quickest_step
 from chiplet.step.runs import account_run

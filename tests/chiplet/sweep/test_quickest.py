@@ -18,7 +18,7 @@ from chiplet.step.overlap import Machine
 from chiplet.step.quickest import quickest_step
 from chiplet.sweep.jobs import Jobs, ways_to_run
 from chiplet.sweep.machines import varied
-from chiplet.sweep.steps import quickest_steps
+from chiplet.sweep.quickest import quickest_steps
 from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model, small_package

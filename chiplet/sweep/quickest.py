@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chiplet.machine.memory_plane import memory_plane
+from chiplet.schedule.combination import Candidate, quickest
 from chiplet.schedule.fit import Fit, tile_limit
 from chiplet.schedule.schedule import StepWork
-from chiplet.schedule.search import Candidate, quickest
 from chiplet.step.account import StepAccount, account_step
-from chiplet.step.blocks import (
+from chiplet.step.energy import Events
+from chiplet.step.fused_blocks import (
     BlockAccount,
     BlockPlan,
     BlockRuns,
@@ -25,7 +26,6 @@ from chiplet.step.blocks import (
     one_of_blocks,
     sum_of_runs,
 )
-from chiplet.step.energy import Events
 from chiplet.step.overlap import Busy, Machine
 from chiplet.step.runs import account_run
 from chiplet.sweep.jobs import Jobs, Ways, rows_of
