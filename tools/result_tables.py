@@ -63,6 +63,32 @@ PACKAGES = (
 """Machines of several packages, as overrides."""
 
 
+SETTINGS = (
+    ("preset (ring both ways, all methods overlapped, 64 GB/s links)", ""),
+    ("ring one way", "--switch flat-ring.direction=one"),
+    (
+        "ring one way, only the baseline not overlapped (unlike)",
+        "--switch flat-ring.direction=one --switch flat-ring.overlap=false",
+    ),
+    (
+        "the same with links of 16 GT/s (32 GB/s, 0.5 pJ/b; unlike)",
+        (
+            "--switch flat-ring.direction=one --switch flat-ring.overlap=false "
+            "-P link.lane_rate=16e9 -P link.pj_per_bit=0.5"
+        ),
+    ),
+    ("preset with links of 16 GT/s", "-P link.lane_rate=16e9 -P link.pj_per_bit=0.5"),
+    (
+        "preset with advanced-package links (256 GB/s, flits of 2,048 bits, 0.3 pJ/b)",
+        "-P link.lanes=64 -P link.lane_rate=32e9 -P nop.flit_bits=2048 -P link.pj_per_bit=0.3",
+    ),
+    ("preset with 128 x 128 PEs a die", "-P die.rows=128 -P die.cols=128"),
+    ("preset with 1.25 pJ/b links", "-P link.pj_per_bit=1.25"),
+    ("preset with partial sums in the operand type", "--switch sums=operand"),
+)
+"""Settings under which speed and energy over the flat ring are compared, as options."""
+
+
 def comparison_table() -> str:
     """What Hecaton gains over a flat ring, like for like first."""
     head = "| | overlap, inputs | ring | speed | energy | switches |\n|---|---|---|---|---|---|\n"
@@ -96,6 +122,23 @@ def validation_table(machine: str) -> str:
             else "; nothing is fitted.\n"
         )
     )
+
+
+def settings_table() -> str:
+    """Speed and energy over the flat ring under other settings, gathering its inputs again and reading them again."""
+    head = (
+        "| Llama3.1-405B on 1024 dies | flat ring gathers again: speed over it | energy ratio "
+        "| flat ring reads again: speed over it | energy ratio | options |\n|---|---|---|---|---|---|\n"
+    )
+    lines = []
+    for name, options in SETTINGS:
+        figures = []
+        for again in ("--switch flat-ring.gather_again=true", ""):
+            methods = _result(f"{COMPARED} {options} {again}")["methods"]
+            ours = next(row for row in methods if row["method"] == "hecaton")
+            figures.append(f"{ours['speedup']:.2f} | {ours['energy_ratio']:.2f}")
+        lines.append(f"| {name} | {' | '.join(figures)} | {f'`{options}`' if options else 'none'} |\n")
+    return head + "".join(lines)
 
 
 def ablation_table() -> str:
@@ -135,6 +178,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "ablation": ablation_table,
     "packages": packages_table,
+    "settings": settings_table,
     **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }
 """Tables by the name of their place."""
