@@ -141,6 +141,18 @@ def settings_table() -> str:
     return head + "".join(lines)
 
 
+def scaling_table() -> str:
+    """The terms whose product is the array time over the NoP time of each pair of model and package."""
+    rows = [row for row in _result("hecaton scaling")["rows"] if row["method"] == "hecaton" and row["terms"]]
+    terms = list(rows[0]["terms"])
+    head = f"| | array over NoP | {' | '.join(term.replace('_', ' ') for term in terms)} |\n"
+    lines = []
+    for row in rows:
+        values = " | ".join(f"{value:.3f}" for value in (row["compute_to_nop"], *row["terms"].values()))
+        lines.append(f"| {row['model']}, {row['dies']} dies | {values} |\n")
+    return f"{head}|{'---|' * (len(terms) + 2)}\n{''.join(lines)}"
+
+
 def ablation_table() -> str:
     """DRAM bytes and time of a step without one rule of the schedule."""
     first, *others = _result(f"{PROJECTED} --ablate")["ablation"]
@@ -179,6 +191,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ablation": ablation_table,
     "packages": packages_table,
     "settings": settings_table,
+    "scaling": scaling_table,
     **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }
 """Tables by the name of their place."""
