@@ -51,10 +51,7 @@ RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """How one block runs: its mini-batches in a step, the largest token tile, and what is double-buffered.
-
-    For many machines ``weights_ahead``, ``gradients_behind`` and the numbers are arrays.
-    """
+    """How one block runs: its mini-batches in a step, the largest token tile, and what is double-buffered."""
 
     block: FusedBlock
     mini_batches: tuple[MiniBatches, ...]
@@ -63,18 +60,12 @@ class BlockSchedule:
     tile_limit: Number
     weights_ahead: Any
     gradients_behind: Any
-    resident: bool
     buffers: tuple[BufferUse, ...]
 
     @property
     def batch(self) -> Batch:
         """The largest mini-batch, which all are but the last of a round."""
         return self.mini_batches[0].batch
-
-    @property
-    def runs(self) -> Number:
-        """Number of mini-batches in a step."""
-        return sum(part.times for part in self.mini_batches)
 
 
 @dataclass(frozen=True)
@@ -103,6 +94,11 @@ class StepWork:
     def rounds(self) -> Number:
         """Rounds of the step."""
         return ceil_div(self.global_batch, self.work.sequences)
+
+    @property
+    def tokens(self) -> Number:
+        """Tokens of the step."""
+        return self.global_batch * self.work.length
 
     def candidates(self, block: FusedBlock) -> list[Fit]:
         """Ways to run ``block``; none if nothing fits."""
@@ -156,9 +152,7 @@ def assemble(step: StepWork, fits: Sequence[Fit], choices: Sequence[Choice]) -> 
         work.sequences,
         work.length,
         tuple(
-            block_schedule(
-                memory, step.mini_batches(memory.block, fit), pair, choice, "residence" not in step.without
-            )
+            block_schedule(memory, step.mini_batches(memory.block, fit), pair, choice)
             for memory, fit, pair, choice in zip(memories, fits, pairs, choices, strict=True)
         ),
         step.dram,
@@ -201,7 +195,7 @@ def block_refusal(
 
 
 def block_schedule(
-    memory: BlockMemory, batches: tuple[MiniBatches, ...], pair: Number, choice: Choice, resident: bool
+    memory: BlockMemory, batches: tuple[MiniBatches, ...], pair: Number, choice: Choice
 ) -> BlockSchedule:
     """How a block runs in ``batches``; ``pair`` are the largest two sets of weights that follow each other."""
     die, batch = memory.die, batches[0].batch
@@ -215,9 +209,7 @@ def block_schedule(
         activations,
         replace(sums, needed=choose(behind, larger(sums.needed, both), sums.needed)),
     )
-    return BlockSchedule(
-        memory.block, batches, memory.parts, memory.slices, tile, ahead, behind, resident, buffers
-    )
+    return BlockSchedule(memory.block, batches, memory.parts, memory.slices, tile, ahead, behind, buffers)
 
 
 def tile_choices(limit: Number, rows: Number) -> Number:

@@ -62,7 +62,7 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
     ]
     return QuickestStep(
         assemble(step, [one.fit for one in chosen], choices),
-        account_step(blocks, method, machine, plane, step.global_batch * work.length, optimizer),
+        account_step(blocks, method, machine, plane, step.tokens, optimizer),
     )
 
 
@@ -81,7 +81,7 @@ def _cost(
         fit.parts,
         fit.slices,
         step.rounds,
-        step.global_batch * work.length,
+        step.tokens,
         work.length,
         "residence" not in step.without,
     )

@@ -49,8 +49,7 @@ def quickest_steps(ways: Ways) -> StepAccount:
         accounts.append([])
         candidates.append([])
         for fit, of_fit in zip(fits, runs, strict=True):
-            tokens = step.global_batch * jobs.length
-            plan = BlockPlan(block, fit.parts, fit.slices, step.rounds, tokens, jobs.length, True)
+            plan = BlockPlan(block, fit.parts, fit.slices, step.rounds, step.tokens, jobs.length, True)
             account = account_block(plan, of_fit, jobs.method, machine, plane)
             memory = step.work.memory(block, fit.parts, fit.slices)
             seconds = choose(fit.size > 0, account.seconds, np.inf)
@@ -61,7 +60,7 @@ def quickest_steps(ways: Ways) -> StepAccount:
         one_of_blocks(of_block, choice.place).waiting(choice.weights_ahead, choice.gradients_behind)
         for of_block, choice in zip(accounts, choices, strict=True)
     ]
-    return account_step(blocks, jobs.method, machine, plane, step.global_batch * jobs.length, jobs.optimizer)
+    return account_step(blocks, jobs.method, machine, plane, step.tokens, jobs.optimizer)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,7 @@ def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine:
         account_run(method, machine, block, part.batch, times=part.times, slices=fit.slices, tile_limit=limit)
         for part in batches
     ]
-    tokens = step.global_batch * step.work.length
-    plan = BlockPlan(block, fit.parts, fit.slices, step.rounds, tokens, step.work.length, True)
+    plan = BlockPlan(block, fit.parts, fit.slices, step.rounds, step.tokens, step.work.length, True)
     plane = memory_plane(machine.system, method.mesh)
     return account_block(plan, sum_of_runs(runs), method, machine, plane)
 

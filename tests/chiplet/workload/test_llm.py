@@ -12,17 +12,7 @@ import pytest
 
 from chiplet.workload.llm import from_config, load_model, model_names
 from tests.chiplet.machines import small_model
-
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 64,
-    "intermediate_size": 160,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 2,
-    "vocab_size": 100,
-    "max_position_embeddings": 128,
-}
+from tests.chiplet.workload.small_configs import LLAMA
 
 GPT2 = {
     "model_type": "gpt2",

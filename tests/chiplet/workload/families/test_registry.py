@@ -12,18 +12,9 @@ from hypothesis import strategies as st
 from chiplet.workload.families.registry import MODEL_TYPES
 from chiplet.workload.llm import Llm, from_config
 from tests.chiplet.workload.published_models import PUBLISHED
+from tests.chiplet.workload.small_configs import LLAMA
 from tests.tree import ROOT
 
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 64,
-    "intermediate_size": 160,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 2,
-    "vocab_size": 100,
-    "max_position_embeddings": 128,
-}
 FALCON = {
     "model_type": "falcon",
     "hidden_size": 64,
