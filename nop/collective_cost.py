@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import ceil, log2
 from typing import Literal
 
-from nop.collectives import ALGORITHMS, Algorithm, tree_broadcast
+from nop.collectives import ALGORITHMS, Algorithm
 from nop.topology import Mesh
 
 Broadcast = Literal["tree", "pipelined"]
@@ -108,12 +108,26 @@ def broadcasts_cost(nodes: int, algorithm: Broadcast) -> CollectiveCost:
         return CollectiveCost(nodes if last else 0, last, last, nodes if last else 0, last)
     if algorithm == "tree":
         depth = ceil(log2(nodes))
-        lengths = [
-            abs(transfer.sender - transfer.receiver)
-            for root in range(nodes)
-            for transfer in tree_broadcast(nodes, root).transfers
-        ]
-        return CollectiveCost(
-            nodes * depth, max(lengths, default=0), last, nodes * depth, sum(lengths) / nodes
-        )
+        # The first transfer crosses half of the line, and no later one is longer.
+        longest = (nodes + 1) // 2 if last else 0
+        return CollectiveCost(nodes * depth, longest, last, nodes * depth, sum(_tree_hops(nodes)) / nodes)
     raise ValueError(f"broadcast {algorithm!r}: must be tree or pipelined")
+
+
+@lru_cache(maxsize=1024)
+def _tree_hops(nodes: int) -> tuple[int, ...]:
+    """Hops of all transfers of :func:`nop.collectives.tree_broadcast`, for each root: a transfer to the other half, and
+    a broadcast in each half.
+    """
+    if nodes == 1:
+        return (0,)
+    half = (nodes + 1) // 2
+    first, second = _tree_hops(half), _tree_hops(nodes - half)
+    hops = []
+    for root in range(nodes):
+        if root < half:
+            other = min(root + half, nodes - 1)
+            hops.append(other - root + first[root] + second[other - half])
+        else:
+            hops.append(half + first[root - half] + second[root - half])
+    return tuple(hops)

@@ -51,7 +51,7 @@ class NopTerms:
         From a sum to its arrival at the die's other receive unit.
     """
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, str | bool]] = {"extra": "forbid", "strict": True}
 
     hop_cycles: float = _cycles(1.0, 1.0 - FIT_SLACK)
     bypass_cycles: float = _cycles(1.0, 1.0 - FIT_SLACK)

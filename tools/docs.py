@@ -50,8 +50,9 @@ the TOML file of `--config`, and each `-P KEY=VALUE`. The value of `-P` is writt
 is taken as a string, so `-P die.dtype=int8` needs no quotes. Unknown keys are refused. `hecaton config show`
 prints the result, `hecaton schema` the JSON Schema.
 
-Presets: {presets}. Each names the sources of its values in comments. The defaults below apply to keys that no
-layer sets.
+Presets: {presets}. Each names the sources of its values in comments. `hecaton verilog`, `cosim` and `config` start from
+`bench`, other commands from `package`, unless the key `preset`, outside all sections, names one: a file with it is the
+same machine under every command. The defaults below apply to keys that no layer sets.
 
 `memory.preset` sets the DRAM keys below together; other keys of the same layer, and later layers, win over them.
 `-P memory.preset=hbm3` turns any configuration into one with HBM3. Capacities, and the number of channels at each

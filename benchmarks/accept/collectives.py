@@ -54,10 +54,9 @@ class Model:
     @property
     def at_full_rate(self) -> bool:
         """Whether links take a flit in every cycle, which the floor is about."""
-        system = self.system
         framed = self.package or self.lanes is not None
-        frame = link_frame(system) if framed else None
-        return self.buffer_flits > 1 and (frame is None or frame.flits_per_cycle == 1)
+        full = link_frame(self.system).flits_per_cycle == 1 if framed else True
+        return self.buffer_flits > 1 and full
 
     @property
     def system(self) -> SystemSpec:

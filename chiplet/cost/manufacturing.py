@@ -21,6 +21,9 @@ from nop.topology import Mesh
 MM2_PER_CM2 = 100
 GIB = 2**30
 
+LEAST_YIELD = 1e-9
+"""Less than one good part in a billion is none."""
+
 LARGE_MM2, MEDIUM_MM2 = 900.0, 289.0
 """Above these areas a substrate with several parts costs 2 or 1.75 times one with a single die, else 1.5 times."""
 
@@ -62,7 +65,7 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
 
     Parts: ``dies``, ``bad_dies``, ``io_dies`` (bad ones included), ``package``, ``bad_packages``, ``wasted_dies``
     (good ones lost in bad assemblies) and ``dram``. Costs are NaN if a die or interposer does not fit
-    a wafer.
+    a wafer, or one of a billion dies or assemblies would be good.
     """
     spec = system.cost
     areas = die_area(system)
@@ -97,8 +100,12 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
 
 
 def die_yield(mm2: Number, defects_per_cm2: Number, cluster: Number) -> Number:
-    """Share of dies of this area without a defect."""
-    return (1 + defects_per_cm2 / MM2_PER_CM2 * mm2 / cluster) ** -cluster
+    """Share of dies of this area without a defect; NaN for less than :data:`LEAST_YIELD`."""
+    return _made((1 + defects_per_cm2 / MM2_PER_CM2 * mm2 / cluster) ** -cluster)
+
+
+def _made(share: Number) -> Number:
+    return choose(share >= LEAST_YIELD, share, nan)
 
 
 def dies_per_wafer(mm2: Number, spec: CostSpec) -> Number:
@@ -117,11 +124,11 @@ def _io_die(spec: CostSpec) -> _Chip:
 
 
 def _bonding_yield(spec: CostSpec, chips: Number) -> Number:
-    """Share of substrates with all bonds good."""
+    """Share of substrates with all bonds good; NaN for less than :data:`LEAST_YIELD`."""
     if spec.package == "organic":
-        return spec.substrate_bonding_yield**chips
+        return _made(spec.substrate_bonding_yield**chips)
     one_bond = spec.fanout_bonding_yield if spec.package == "fanout" else spec.interposer_bonding_yield
-    return one_bond**chips * spec.substrate_bonding_yield
+    return _made(one_bond**chips * spec.substrate_bonding_yield)
 
 
 def _substrate(spec: CostSpec, die: _Chip, dies: Number, io: _Chip, io_dies: Number) -> dict[str, Number]:

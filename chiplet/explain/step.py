@@ -268,10 +268,11 @@ class _Explanation(Ledger):
             self.count("bytes of DRAM", traffic.dram, "bytes", "assumed"),
             self.count("channels", float(system.memory.package_channels(mesh.edge_links)), "", "assumed"),
             self.given("memory.channel_bytes_per_second"),
+            self.given("memory.efficiency"),
         ]
         dram, plane = traffic.dram_seconds(system, mesh), traffic.plane_seconds(memory_plane(system, mesh))
         slower = "DRAM" if dram >= plane else "memory plane"
-        formula = "bytes / channels / bandwidth"
+        formula = "bytes / channels / bandwidth / efficiency"
         of_dram = self.add(f"{name}, channels", dram, "s", "formula", formula, channels)
         read, written = traffic.per_die - traffic.written, traffic.written
         ways = [

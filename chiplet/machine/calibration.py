@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, FiniteFloat, ValidationError, field_serializer, field_validator
 
 from chiplet.machine.base import StrictModel, refusal
+from chiplet.machine.input_files import read_input
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import DieTerms
@@ -92,7 +93,7 @@ class Calibration(StrictModel):
     def load(cls, path: str | Path) -> Self:
         """Read a calibration from a JSON file. Raises ``ValueError``, in one line, if it is missing or broken."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_input(Path(path))
         except OSError as error:
             raise ValueError(f"{path}: cannot read the calibration: {error.strerror}") from None
         except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, merged into one ``SystemSpec``.
 
-Later layers win key by key. A layer that sets ``memory.preset`` brings the values of that preset with it.
+Later layers win key by key. The key ``preset`` names the preset that they start from: a machine that names it is the
+same under every command. A layer that sets ``memory.preset`` brings the values of that preset with it.
 Whatever is wrong is refused with a :class:`ConfigError` of one line: where it is, what it is and what is allowed.
 """
 
@@ -10,7 +11,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 
 from chiplet.machine.base import nearest, refusal
 from chiplet.machine.configuration_keys import known_keys, section_names, show_value, to_toml_value
+from chiplet.machine.input_files import read_input
 from chiplet.machine.specs import SystemSpec
 
 _TOML_POSITION = re.compile(
@@ -27,6 +29,9 @@ _TOML_POSITION = re.compile(
 
 RENAMED = {"nop.exchange_bytes": "die.scratchpad_bytes"}
 """Keys of earlier versions, each with the one that replaced it."""
+
+PRESET_KEY = "preset"
+"""The key outside all sections that names the preset to start from."""
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 
@@ -67,14 +72,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A loaded configuration: the ``system``, and for each dotted key the name of the layer that set it."""
+    """A loaded configuration: the ``system``, the ``preset`` that it starts from, and for each dotted key the name of
+    the layer that set it.
+    """
 
     system: SystemSpec
+    preset: str
     sources: Mapping[str, str]
 
 
 def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -> SystemSpec:
-    """The machine described by ``preset``, the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` together.
+    """The machine described by the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` together, and by ``preset``
+    unless they name another one.
 
     Raises :class:`ConfigError`, in one line, for anything that is missing, unknown, misspelt, of the wrong type, out
     of range or impossible in combination.
@@ -84,10 +93,11 @@ def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -
 
 def load_configuration(config: Path | None, overrides: Sequence[str], *, preset: str) -> Configuration:
     """Like :func:`load_system`, with the layer that each value comes from."""
-    layers = [read_preset(preset)]
-    if config is not None:
-        layers.append(read_file(config))
-    layers += [read_override(override) for override in overrides]
+    given = [read_file(config)] if config is not None else []
+    given += [read_override(override) for override in overrides]
+    for layer in given:
+        preset = _named_preset(layer, preset)
+    layers = [read_preset(preset), *map(_without_preset, given)]
     for layer in layers:
         _check_keys(layer)
     layers = [one for layer in layers for one in (*_memory_preset(layer), layer)]
@@ -102,7 +112,22 @@ def load_configuration(config: Path | None, overrides: Sequence[str], *, preset:
         key: next((layer.name for layer in reversed(layers) if layer.holds(key.split("."))), "default")
         for key in known_keys()
     }
-    return Configuration(system=system, sources=sources)
+    return Configuration(system=system, preset=preset, sources=sources)
+
+
+def _named_preset(layer: Layer, default: str) -> str:
+    """The preset that ``layer`` names. Raises :class:`ConfigError` if there is none of that name."""
+    name = layer.values.get(PRESET_KEY, default)
+    if name not in preset_names():
+        allowed = ", ".join(map(to_toml_value, preset_names()))
+        where = layer.where([PRESET_KEY])
+        raise ConfigError(f"{where}: {PRESET_KEY} must be one of {allowed}, not {show_value(name)}")
+    return str(name)
+
+
+def _without_preset(layer: Layer) -> Layer:
+    values = {key: value for key, value in layer.values.items() if key != PRESET_KEY}
+    return replace(layer, values=values)
 
 
 def preset_names() -> list[str]:
@@ -145,7 +170,7 @@ def _memory_preset(layer: Layer) -> list[Layer]:
 def read_file(path: Path) -> Layer:
     """The layer of the TOML file at ``path``. Raises :class:`ConfigError` if it cannot be read or is not TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_input(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
     except OSError as error:
@@ -197,9 +222,11 @@ def dump_toml(system: SystemSpec) -> str:
 def system_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the configuration file, for editors and validators."""
     schema = SystemSpec.model_json_schema()
+    named = {"type": "string", "enum": preset_names(), "description": "preset that the other keys start from"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
+        "properties": {PRESET_KEY: named, **schema["properties"]},
         "title": "Hecaton configuration",
     }
 

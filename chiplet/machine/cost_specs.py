@@ -7,81 +7,99 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from chiplet.machine.base import StrictModel
+from nop.topology import MAX_DIES
 
 
 class AreaSpec(StrictModel):
     """What a die's area follows from beside its size in transistors and bits."""
 
-    transistors_per_mm2: Annotated[float, Field(gt=0, description="density of logic cells, 1/mm2")] = 91.2e6
+    transistors_per_mm2: Annotated[
+        float, Field(ge=1e3, le=1e12, description="density of logic cells, 1/mm2")
+    ] = 91.2e6
     utilization: Annotated[
-        float, Field(gt=0, le=1, description="share of a placed block's area that is logic cells")
+        float, Field(ge=0.001, le=1, description="share of a placed block's area that is logic cells")
     ] = 0.7
-    bitcell_um2: Annotated[float, Field(gt=0, description="area of an SRAM bit cell, um2")] = 0.027
+    bitcell_um2: Annotated[float, Field(ge=1e-6, le=1e3, description="area of an SRAM bit cell, um2")] = 0.027
     sram_efficiency: Annotated[
-        float, Field(gt=0, le=1, description="share of an SRAM's area that is bit cells")
+        float, Field(ge=0.001, le=1, description="share of an SRAM's area that is bit cells")
     ] = 0.5
     vector_transistors: Annotated[
-        float, Field(ge=0, description="transistors of one lane of the vector unit")
+        float, Field(ge=0, le=1e12, description="transistors of one lane of the vector unit")
     ] = 1.0e5
     phy_bytes_per_second_per_mm2: Annotated[
-        float, Field(gt=0, description="bandwidth of a link's PHY, both directions, bytes/s for each mm2")
+        float,
+        Field(
+            ge=1e6, le=1e18, description="bandwidth of a link's PHY, both directions, bytes/s for each mm2"
+        ),
     ] = 1.35e12
     overhead: Annotated[
-        float, Field(ge=0, description="power, clocking and test, as a share of all other area")
+        float, Field(ge=0, le=100, description="power, clocking and test, as a share of all other area")
     ] = 0.1
 
 
 class CostSpec(StrictModel):
     """Wafers, defects and assembly. Constants after chiplet-actuary (Feng and Ma, DAC 2022)."""
 
-    wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of dies")] = 9346.0
-    defects_per_cm2: Annotated[float, Field(ge=0, description="defects of a wafer of dies, 1/cm2")] = 0.09
-    cluster: Annotated[float, Field(gt=0, description="clustering of a die's defects")] = 10.0
-    wafer_mm: Annotated[float, Field(gt=0, description="diameter of a wafer, mm")] = 300.0
-    edge_mm: Annotated[float, Field(ge=0, description="unused edge of a wafer, mm")] = 5.0
-    scribe_mm: Annotated[float, Field(ge=0, description="scribe lane, mm")] = 0.2
+    wafer_dollars: Annotated[float, Field(ge=0.01, le=1e9, description="price of a wafer of dies")] = 9346.0
+    defects_per_cm2: Annotated[
+        float, Field(ge=0, le=1e3, description="defects of a wafer of dies, 1/cm2")
+    ] = 0.09
+    cluster: Annotated[float, Field(ge=0.01, le=1e3, description="clustering of a die's defects")] = 10.0
+    wafer_mm: Annotated[float, Field(ge=1, le=1e4, description="diameter of a wafer, mm")] = 300.0
+    edge_mm: Annotated[float, Field(ge=0, le=1e3, description="unused edge of a wafer, mm")] = 5.0
+    scribe_mm: Annotated[float, Field(ge=0, le=100, description="scribe lane, mm")] = 0.2
     package: Annotated[
         Literal["organic", "fanout", "interposer"], Field(description="what joins the dies of a substrate")
     ] = "organic"
     dies_per_substrate: Annotated[
-        int, Field(ge=0, description="compute dies that are assembled and tested together; 0: all")
+        int,
+        Field(ge=0, le=MAX_DIES, description="compute dies that are assembled and tested together; 0: all"),
     ] = 0
     substrate_dollars_per_mm2: Annotated[
-        float, Field(ge=0, description="organic substrate with one die; up to twice that with several, $/mm2")
+        float,
+        Field(
+            ge=0, le=1e6, description="organic substrate with one die; up to twice that with several, $/mm2"
+        ),
     ] = 0.005
     substrate_scale: Annotated[
-        float, Field(gt=0, description="area of the substrate over that of what it carries")
+        float, Field(ge=0.01, le=1e3, description="area of the substrate over that of what it carries")
     ] = 4.0
     substrate_bonding_yield: Annotated[
-        float, Field(gt=0, le=1, description="yield of bonding one part to the organic substrate")
+        float, Field(ge=0.001, le=1, description="yield of bonding one part to the organic substrate")
     ] = 0.99
-    bump_dollars_per_mm2: Annotated[float, Field(ge=0, description="bumps to the substrate, $/mm2")] = 0.005
+    bump_dollars_per_mm2: Annotated[
+        float, Field(ge=0, le=1e6, description="bumps to the substrate, $/mm2")
+    ] = 0.005
     microbump_dollars_per_mm2: Annotated[
-        float, Field(ge=0, description="bumps to an interposer or fan-out, $/mm2")
+        float, Field(ge=0, le=1e6, description="bumps to an interposer or fan-out, $/mm2")
     ] = 0.01
-    fanout_wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of fan-out layers")] = (
-        1200.0
-    )
-    fanout_defects_per_cm2: Annotated[float, Field(ge=0, description="its defects, 1/cm2")] = 0.05
-    fanout_cluster: Annotated[float, Field(gt=0, description="clustering of these")] = 3.0
-    fanout_scale: Annotated[float, Field(gt=0, description="its area over that of the dies")] = 1.2
+    fanout_wafer_dollars: Annotated[
+        float, Field(ge=0.01, le=1e9, description="price of a wafer of fan-out layers")
+    ] = 1200.0
+    fanout_defects_per_cm2: Annotated[float, Field(ge=0, le=1e3, description="its defects, 1/cm2")] = 0.05
+    fanout_cluster: Annotated[float, Field(ge=0.01, le=1e3, description="clustering of these")] = 3.0
+    fanout_scale: Annotated[float, Field(ge=0.01, le=1e3, description="its area over that of the dies")] = 1.2
     fanout_bonding_yield: Annotated[
-        float, Field(gt=0, le=1, description="yield of bonding one die to the fan-out")
+        float, Field(ge=0.001, le=1, description="yield of bonding one die to the fan-out")
     ] = 0.98
     interposer_wafer_dollars: Annotated[
-        float, Field(gt=0, description="price of a wafer of silicon interposers")
+        float, Field(ge=0.01, le=1e9, description="price of a wafer of silicon interposers")
     ] = 1937.0
-    interposer_defects_per_cm2: Annotated[float, Field(ge=0, description="its defects, 1/cm2")] = 0.06
-    interposer_cluster: Annotated[float, Field(gt=0, description="clustering of these")] = 6.0
-    interposer_scale: Annotated[float, Field(gt=0, description="its area over that of the dies")] = 1.1
+    interposer_defects_per_cm2: Annotated[float, Field(ge=0, le=1e3, description="its defects, 1/cm2")] = 0.06
+    interposer_cluster: Annotated[float, Field(ge=0.01, le=1e3, description="clustering of these")] = 6.0
+    interposer_scale: Annotated[
+        float, Field(ge=0.01, le=1e3, description="its area over that of the dies")
+    ] = 1.1
     interposer_bonding_yield: Annotated[
-        float, Field(gt=0, le=1, description="yield of bonding one die to the interposer")
+        float, Field(ge=0.001, le=1, description="yield of bonding one die to the interposer")
     ] = 0.95
     io_die_mm2: Annotated[
-        float, Field(ge=0, description="area of the IO die of one DRAM channel, mm2; 0: none")
+        float, Field(ge=0, le=1e6, description="area of the IO die of one DRAM channel, mm2; 0: none")
     ] = 0.0
-    io_wafer_dollars: Annotated[float, Field(gt=0, description="price of a wafer of IO dies")] = 3984.0
-    io_defects_per_cm2: Annotated[float, Field(ge=0, description="its defects, 1/cm2")] = 0.08
+    io_wafer_dollars: Annotated[float, Field(ge=0.01, le=1e9, description="price of a wafer of IO dies")] = (
+        3984.0
+    )
+    io_defects_per_cm2: Annotated[float, Field(ge=0, le=1e3, description="its defects, 1/cm2")] = 0.08
     dram_dollars_per_gib: Annotated[
-        float, Field(ge=0, description="price of DRAM, $/GiB; 0: not counted")
+        float, Field(ge=0, le=1e6, description="price of DRAM, $/GiB; 0: not counted")
     ] = 0.0

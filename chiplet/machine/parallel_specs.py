@@ -12,16 +12,17 @@ from chiplet.machine.base import StrictModel
 class FabricSpec(StrictModel):
     """Links between packages: ports of each package into a switched network without oversubscription."""
 
-    ports: Annotated[int, Field(ge=1, description="ports of a package")] = 8
+    ports: Annotated[int, Field(ge=1, le=65_536, description="ports of a package")] = 8
     port_bytes_per_second: Annotated[
-        float, Field(gt=0, description="bandwidth of a port in one direction, bytes/s")
+        float, Field(ge=1e3, le=1e15, description="bandwidth of a port in one direction, bytes/s")
     ] = 50.0e9
     latency_seconds: Annotated[
-        float, Field(ge=0, description="latency from package to package, adapters and switches included, s")
+        float,
+        Field(ge=0, le=1, description="latency from package to package, adapters and switches included, s"),
     ] = 1.0e-6
-    pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit from package to package, pJ")] = (
-        45.0
-    )
+    pj_per_bit: Annotated[
+        float, Field(ge=0, le=1e6, description="energy of one bit from package to package, pJ")
+    ] = 45.0
 
     @property
     def bytes_per_second(self) -> float:
@@ -32,12 +33,19 @@ class FabricSpec(StrictModel):
 class ParallelSpec(StrictModel):
     """Packages that train together: replicas of a pipeline whose stages are packages."""
 
-    data: Annotated[int, Field(ge=1, description="replicas of the model that share the global batch")] = 1
-    pipeline: Annotated[int, Field(ge=1, description="packages that share the layers of a replica")] = 1
-    interleave: Annotated[
-        int, Field(ge=1, description="chunks of consecutive layers that each package of a pipeline has")
+    data: Annotated[
+        int, Field(ge=1, le=2**20, description="replicas of the model that share the global batch")
     ] = 1
-    micro_batch: Annotated[int, Field(ge=0, description="sequences of a micro-batch; 0: the quickest")] = 0
+    pipeline: Annotated[
+        int, Field(ge=1, le=2**20, description="packages that share the layers of a replica")
+    ] = 1
+    interleave: Annotated[
+        int,
+        Field(ge=1, le=2**20, description="chunks of consecutive layers that each package of a pipeline has"),
+    ] = 1
+    micro_batch: Annotated[
+        int, Field(ge=0, le=2**20, description="sequences of a micro-batch; 0: the quickest")
+    ] = 0
     overlap: Annotated[
         bool, Field(description="traffic between packages runs behind computation where it can")
     ] = True

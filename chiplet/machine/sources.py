@@ -70,6 +70,7 @@ MEASURE_UNITS: dict[str, str] = {
     "memory.channels": "channels",
     "memory.channels_per_edge_die": "channels",
     "memory.channel_bytes_per_second": "bytes/s",
+    "memory.efficiency": "share of peak bandwidth",
     "memory.channel_bytes": "bytes",
     "memory.pj_per_bit": "pJ/bit",
     "energy.mac_pj": "pJ",
@@ -124,7 +125,6 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         for name, value, unit in (
             ("vector.lanes", float(vector_lanes(system.vector, system.memory)), "lanes"),
             ("vector.function_lanes", float(function_lanes(system.vector, system.memory)), "lanes"),
-            ("memory.efficiency", 1.0, "share of peak bandwidth"),
         )
     ]
     measured = [entry for entry in gemm if entry.status == "measured"]

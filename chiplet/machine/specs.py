@@ -8,7 +8,7 @@ projection reads, are in ``chiplet.machine.parallel_specs`` and ``chiplet.machin
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from chiplet.machine.cost_specs import AreaSpec, CostSpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.machine.vector_specs import VectorSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, rounded, rounded_down, rounded_up
+from nop.topology import MAX_DIES
 
 
 def scratchpad_banks(memory: MemorySpec, nop: NopSpec | None = None) -> int:
@@ -68,6 +69,10 @@ SCRATCHPAD_READERS = 7
 sums one each, the vector unit three, the store unit one."""
 
 
+LINK_TOO_SLOW = "link.lanes x link.lane_rate must be at least one bit in a cycle of die.clock_hz"
+"""Why there is no machine whose links carry less."""
+
+
 class DieSpec(StrictModel):
     """One compute die: systolic array, buffers, queues.
 
@@ -83,21 +88,23 @@ class DieSpec(StrictModel):
     stages: Annotated[
         int, Field(ge=1, le=4, description="pipeline stages P of the adder in a PE: latency of one array row")
     ] = 1
-    weight_bytes: Annotated[int, Field(ge=1, description="weight buffer (stationary operand), bytes")] = (
-        262_144
-    )
+    weight_bytes: Annotated[
+        int, Field(ge=1, le=2**30, description="weight buffer (stationary operand), bytes")
+    ] = 262_144
     activation_bytes: Annotated[
-        int, Field(ge=1, description="activation buffer (streamed operand), bytes")
+        int, Field(ge=1, le=2**30, description="activation buffer (streamed operand), bytes")
     ] = 131_072
-    accumulator_bytes: Annotated[int, Field(ge=1, description="accumulator buffer (32-bit sums), bytes")] = (
-        131_072
-    )
+    accumulator_bytes: Annotated[
+        int, Field(ge=1, le=2**31, description="accumulator buffer (32-bit sums), bytes")
+    ] = 131_072
     scratchpad_bytes: Annotated[
         int,
         Field(ge=64, le=2**28, description="scratchpad: activations, sums and chunks of collectives, bytes"),
     ] = 65_536
     queue_depth: Annotated[int, Field(ge=2, le=64, description="commands that each queue holds")] = 4
-    clock_hz: Annotated[float, Field(gt=0, description="clock of array, buffers and router, Hz")] = 1.0e9
+    clock_hz: Annotated[
+        float, Field(ge=1e3, le=1e15, description="clock of array, buffers and router, Hz")
+    ] = 1.0e9
     sram: Annotated[
         Literal["inferred", "macro"],
         Field(description="buffers as memories inferred from Verilog, or as named black-box macros"),
@@ -169,13 +176,15 @@ class DieSpec(StrictModel):
 class LinkSpec(StrictModel):
     """One direction of a die-to-die link between neighbours."""
 
-    lanes: Annotated[int, Field(ge=1, description="data lanes in one direction")] = 64
-    lane_rate: Annotated[float, Field(gt=0, description="transfers per second of a lane, 1/s")] = 16.0e9
-    latency_seconds: Annotated[float, Field(ge=0, description="adapter and PHY latency of one hop, s")] = (
-        2.0e-9
+    lanes: Annotated[int, Field(ge=1, le=65_536, description="data lanes in one direction")] = 64
+    lane_rate: Annotated[float, Field(ge=1e3, le=1e15, description="transfers per second of a lane, 1/s")] = (
+        16.0e9
     )
+    latency_seconds: Annotated[
+        float, Field(ge=0, le=1e-3, description="adapter and PHY latency of one hop, s")
+    ] = 2.0e-9
     router_cycles: Annotated[
-        float, Field(ge=0, description="cycles of the router that a flit crosses at each hop")
+        float, Field(ge=0, le=1e6, description="cycles of the router that a flit crosses at each hop")
     ] = 1.0
     goodput: Annotated[
         float,
@@ -189,7 +198,7 @@ class LinkSpec(StrictModel):
         int,
         Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead"),
     ] = 1000
-    pj_per_bit: Annotated[float, Field(ge=0, description="energy of one bit over one hop, pJ")] = 0.25
+    pj_per_bit: Annotated[float, Field(ge=0, le=1e6, description="energy of one bit over one hop, pJ")] = 0.25
 
     @property
     def bytes_per_second(self) -> float:
@@ -232,18 +241,25 @@ class MemorySpec(StrictModel):
         Field(description="DRAM whose values hold where no other key of the same layer sets them"),
     ] = ""
     kind: Annotated[str, Field(description="name of the DRAM technology")] = "HBM2e"
-    channels: Annotated[int, Field(ge=1, description="channels (or stacks) of the package")] = 8
+    channels: Annotated[int, Field(ge=1, le=65_536, description="channels (or stacks) of the package")] = 8
     channels_per_edge_die: Annotated[
         float,
         Field(
-            ge=0, description="channels for each die side on the package's edge; 0: as many as channels says"
+            ge=0,
+            le=1024,
+            description="channels for each die side on the package's edge; 0: as many as channels says",
         ),
     ] = 0.0
     channel_bytes_per_second: Annotated[
-        float, Field(gt=0, description="bandwidth of one channel, bytes/s")
+        float, Field(ge=1e3, le=1e18, description="bandwidth of one channel, bytes/s")
     ] = 460.0e9
-    channel_bytes: Annotated[int, Field(ge=1, description="capacity of one channel, bytes")] = 16 * 2**30
-    pj_per_bit: Annotated[float, Field(ge=0, description="energy of one transferred bit, pJ")] = 3.9
+    efficiency: Annotated[
+        float, Field(ge=0.01, le=1, description="share of the channels' bandwidth that traffic reaches")
+    ] = 1.0
+    channel_bytes: Annotated[int, Field(ge=1, le=2**50, description="capacity of one channel, bytes")] = (
+        16 * 2**30
+    )
+    pj_per_bit: Annotated[float, Field(ge=0, le=1e6, description="energy of one transferred bit, pJ")] = 3.9
 
     @model_validator(mode="after")
     def _power_of_two_word(self) -> Self:
@@ -252,6 +268,10 @@ class MemorySpec(StrictModel):
                 f"word_bytes = {self.word_bytes} is no power of two: must be one of 4, 8, 16, ... 256"
             )
         return self
+
+    def package_bytes_per_second(self, edge_sides: Number) -> Number:
+        """Bandwidth that traffic reaches on a package whose mesh has ``edge_sides`` die sides on its edge, bytes/s."""
+        return self.package_channels(edge_sides) * self.channel_bytes_per_second * self.efficiency
 
     def package_channels(self, edge_sides: Number) -> Number:
         """Channels of a package whose mesh has ``edge_sides`` die sides on its edge: at least one."""
@@ -300,19 +320,19 @@ def function_lanes(vector: VectorSpec, memory: MemorySpec) -> int:
 class EnergySpec(StrictModel):
     """Energy of counted events of the die."""
 
-    mac_pj: Annotated[float, Field(ge=0, description="one multiply-add, pJ")] = 0.59
-    vector_pj: Annotated[float, Field(ge=0, description="one operation of a vector lane, pJ")] = 1.31
+    mac_pj: Annotated[float, Field(ge=0, le=1e6, description="one multiply-add, pJ")] = 0.59
+    vector_pj: Annotated[float, Field(ge=0, le=1e6, description="one operation of a vector lane, pJ")] = 1.31
     sram_pj_per_byte: Annotated[
-        float, Field(ge=0, description="one byte read or written in a buffer, pJ")
+        float, Field(ge=0, le=1e6, description="one byte read or written in a buffer, pJ")
     ] = 1.75
-    static_watts: Annotated[float, Field(ge=0, description="static power of one die, W")] = 0.0
+    static_watts: Annotated[float, Field(ge=0, le=1e6, description="static power of one die, W")] = 0.0
 
 
 class PackageSpec(StrictModel):
     """A mesh of compute dies, with IO dies at the ends of its rows, or of its rows and columns."""
 
-    rows: Annotated[int, Field(ge=1, description="die rows of the mesh")] = 4
-    cols: Annotated[int, Field(ge=1, description="die columns of the mesh")] = 4
+    rows: Annotated[int, Field(ge=1, le=MAX_DIES, description="die rows of the mesh")] = 4
+    cols: Annotated[int, Field(ge=1, le=MAX_DIES, description="die columns of the mesh")] = 4
     io: Annotated[
         Literal["west", "east", "both", "all"],
         Field(
@@ -350,12 +370,23 @@ class SystemSpec(StrictModel):
     def _sections_agree(self) -> Self:
         scratchpad_depth(self.die, self.memory, self.nop)
         function_lanes(self.vector, self.memory)
+        if self.link_too_slow:
+            raise ValueError(LINK_TOO_SLOW)
         return self
+
+    @property
+    def _link_bits_per_cycle(self) -> Number:
+        return self.link.lanes * self.link.lane_rate / self.die.clock_hz + 1e-9
+
+    @property
+    def link_too_slow(self) -> Any:
+        """Whether a link carries less than a bit in a cycle of the die: there is no adapter for that."""
+        return self._link_bits_per_cycle < 1
 
     @property
     def link_phit_bits(self) -> int:
         """Bits that a link carries in a cycle of the die: all of its lanes together, at least 1."""
-        bits: int = larger(1, rounded_down(self.link.lanes * self.link.lane_rate / self.die.clock_hz + 1e-9))
+        bits: int = larger(1, rounded_down(self._link_bits_per_cycle))
         return bits
 
     @property

@@ -34,8 +34,7 @@ class DramTraffic(Additive):
 
     def dram_seconds(self, system: SystemSpec, mesh: Mesh) -> Number:
         """Time of the DRAM channels, s."""
-        channels = system.memory.package_channels(mesh.edge_links)
-        return self.dram / (channels * system.memory.channel_bytes_per_second)
+        return self.dram / system.memory.package_bytes_per_second(mesh.edge_links)
 
     def plane_seconds(self, plane: MemoryPlane) -> Number:
         """Time of the memory plane between IO dies and dies, s."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from chiplet.machine.base import StrictModel, refusal
 from chiplet.machine.configuration_keys import show_value
+from chiplet.machine.input_files import read_input
 
 __all__ = ["load_preset", "preset_names"]
 
@@ -39,7 +40,7 @@ def load_preset(what: str, name: str | Path, model: type[_Model]) -> _Model:
         raise ValueError(f"unknown {what} {str(name)!r}: must be one of {', '.join(known)}, or a TOML file")
     else:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_input(path)
         except OSError as error:
             raise ValueError(f"{path}: cannot read the {what}: {error.strerror}") from None
         except UnicodeDecodeError as error:

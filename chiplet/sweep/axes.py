@@ -54,6 +54,17 @@ def check_job(name: str, value: Any) -> None:
         raise ValueError(f"{name} = {show_value(value)}: must be an integer of at least 1")
 
 
+def has_switch(method: str, name: str) -> bool:
+    """Whether ``method`` has the switch of the axis ``name``."""
+    prefix, _, inner = name.partition(".")
+    owner, _, switch = inner.rpartition(".")
+    return (
+        prefix == "switches"
+        and owner in ("", method)
+        and switch in method_type(method).switches_type.model_fields
+    )
+
+
 CONTINUOUS = (
     "die.clock_hz",
     "link.lanes",
@@ -62,6 +73,7 @@ CONTINUOUS = (
     "link.router_cycles",
     "link.pj_per_bit",
     "memory.channel_bytes_per_second",
+    "memory.efficiency",
     "memory.pj_per_bit",
     *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area")),
     *(

@@ -1,6 +1,7 @@
 """Constraints of a design space: comparisons of varied values and results, as in ``die_mm2 <= 100``.
 
-All arithmetic is in floats: integers without end, such as 9**9**9, do not occur.
+All arithmetic is in floats: integers without end, such as 9**9**9, do not occur. Floats follow IEEE 754, so that one
+value and an array of values give the same: a division by zero is infinite, and a comparison with NaN does not hold.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from chiplet.machine.base import nearest
 
@@ -68,8 +71,9 @@ class Constraint:
                     f"constraint {shown!r}: unknown name {name}: the nearest known one is {best}"
                 )
         try:
-            _check_constants(tree.left)
-            _check_constants(tree.comparators[0])
+            with np.errstate(all="ignore"):
+                _check_constants(tree.left)
+                _check_constants(tree.comparators[0])
         except ValueError as refusal:
             raise ValueError(f"constraint {shown!r}: {refusal}") from None
         return cls(text, names, all(name in inputs for name in names))
@@ -82,7 +86,26 @@ class Constraint:
         """Whether it holds for ``values``, element by element if these are arrays."""
         tree = self._tree
         compare = _COMPARISONS[type(tree.ops[0])]
-        return compare(_value(tree.left, values), _value(tree.comparators[0], values))
+        with np.errstate(all="ignore"):
+            left, right = _value(tree.left, values), _value(tree.comparators[0], values)
+            try:
+                return compare(left, right)
+            except TypeError:
+                raise TypeError("text and numbers have no order") from None
+
+    def check_types(self, samples: Mapping[str, Sequence[Any]]) -> None:
+        """Raise ``ValueError``, in one line, if it cannot be evaluated for one of the ``samples``: values of each type
+        that a name may have. Any number stands for all.
+        """
+        first = {name: samples.get(name, (1.0,))[0] for name in self.names}
+        for name in self.names:
+            for value in samples.get(name, (1.0,)):
+                if value is None:
+                    raise ValueError(f"constraint {self.text!r}: {name} has no value in this space")
+                try:
+                    self.holds({**first, name: value})
+                except TypeError as error:
+                    raise ValueError(f"constraint {self.text!r}: {error}") from None
 
 
 def _comparison(text: str) -> ast.Compare:
@@ -118,13 +141,11 @@ def _check_constants(node: ast.expr) -> bool:
             if arithmetic and _is_no_number(part):
                 raise ValueError(f"{ast.unparse(part)[:60]} is no number")
             constant = _check_constants(part) and constant
-    if constant and not _is_no_number(node):
-        try:
-            value = _value(node, {})
-        except ArithmeticError:
-            value = math.nan
-        if not isinstance(value, float) or not math.isfinite(value):
-            raise ValueError(f"{ast.unparse(node)[:60]} is no finite number")
+    if constant and not _is_no_number(node) and not math.isfinite(_value(node, {})):
+        raise ValueError(f"{ast.unparse(node)[:60]} is no finite number")
+    divides = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Mod))
+    if isinstance(node, ast.BinOp) and divides and not _names(node.right) and not _value(node.right, {}):
+        raise ValueError(f"{ast.unparse(node)[:60]} divides by zero")
     return constant
 
 
@@ -141,4 +162,12 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.UnaryOp):
         return -_value(node.operand, values)
     value = node.value if isinstance(node, ast.Constant) else values[ast.unparse(node)]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return np.float64(_float(value)) if type(value) in (int, float) else value
+
+
+def _float(number: float) -> float:
+    """``number`` as a float: infinite if it is too large for one."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf

@@ -8,7 +8,7 @@ points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from chiplet.cost.manufacturing import account_cost
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.specs import LINK_TOO_SLOW
 from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.projection.job import StepRequest
@@ -23,7 +24,6 @@ from chiplet.schedule.buffers import DramNeed
 from chiplet.step.overlap import Machine
 from chiplet.step.totals import totals
 from chiplet.sweep.columns import COLUMNS, columns_of
-from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.jobs import Jobs, Ways, ways_to_run
 from chiplet.sweep.machines import AlikeRows, SweepRows, varied
 from chiplet.sweep.quickest import quickest_steps
@@ -132,20 +132,27 @@ class _Part:
         self.keep = np.broadcast_to(rows.wanted()[:, None], shape)
         for constraint in self.sweep.constraints:
             if constraint.of_inputs and self.keep.any():
-                self.keep = self.keep & _holds(constraint, values)
+                self.keep = self.keep & constraint.holds(values)
         wanted: NDArray[np.bool_] = np.any(self.keep, axis=1)
         self.reason = np.zeros(shape, dtype=np.int32)
         self.results = {name: np.full(shape, np.nan) for name in COLUMNS}
+        slow = np.zeros(shape, dtype=np.bool_)
         for alike in rows.alike(wanted, arrays):
-            evaluated = self._several if alike.jobs.system.parallel.packages > 1 else self._single
+            system = alike.jobs.system
+            evaluated = self._several if system.parallel.packages > 1 else self._single
             for row, text in evaluated(alike).items():
                 rows.refused[int(alike.rows[row])] = text
+            slow[alike.rows] = system.link_too_slow
+        if slow.any():
+            self.reason[slow] = self._code(LINK_TOO_SLOW)
+            for column in self.results.values():
+                column[slow] = np.nan
         for row, text in rows.refused.items():
             if wanted[row]:
                 self.reason[row] = self._code(text)
         for constraint in self.sweep.constraints:
             if not constraint.of_inputs:
-                good = np.broadcast_to(_holds(constraint, {**values, **self.results}), shape)
+                good = np.broadcast_to(constraint.holds({**values, **self.results}), shape)
                 short = ~good & (self.reason == 0) & self.keep
                 if short.any():
                     self.reason[short] = self._code(f"falls short of {constraint.text}")
@@ -273,7 +280,10 @@ def point_request(sweep: Sweep, point: int) -> StepRequest:
         raise ValueError(rows.refused[0])
     arrays = inner_values(sweep, np.array([column]))
     chosen = {name: values.tolist()[0] for name, values in arrays.items()}
-    return rows.request(0, varied(rows.system(0), chosen))
+    system = varied(rows.system(0), chosen)
+    if system.link_too_slow:
+        raise ValueError(LINK_TOO_SLOW)
+    return rows.request(0, system)
 
 
 def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
@@ -286,10 +296,3 @@ def inner_values(sweep: Sweep, inner: NDArray[np.int64]) -> dict[str, NDArray[An
         for name, of_name in zip(axis.names, columns, strict=True):
             chosen[name] = np.array(of_name)[place]
     return chosen
-
-
-def _holds(constraint: Constraint, values: Mapping[str, Any]) -> Any:
-    try:
-        return constraint.holds(values)
-    except (TypeError, ArithmeticError) as error:
-        raise ValueError(f"constraint {constraint.text!r}: {error}") from None

@@ -19,7 +19,7 @@ from chiplet.machine.config import read_memory_preset
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
-from chiplet.sweep.axes import JOB_KEYS, mesh_of
+from chiplet.sweep.axes import JOB_KEYS, has_switch, mesh_of
 from chiplet.sweep.jobs import Jobs
 from chiplet.vectorized.meshes import Meshes
 from chiplet.workload.llm import load_model
@@ -296,9 +296,3 @@ def varied(system: SystemSpec, arrays: Mapping[str, Any]) -> SystemSpec:
     return system.model_copy(
         update={section: getattr(system, section).model_copy(update=keys) for section, keys in update.items()}
     )
-
-
-def has_switch(method: str, name: str) -> bool:
-    """Whether ``method`` has the switch of the axis ``name``."""
-    owner, _, switch = name.removeprefix("switches.").rpartition(".")
-    return owner in ("", method) and switch in method_type(method).switches_type.model_fields

@@ -17,9 +17,10 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, nearest, refusal
 from chiplet.machine.configuration_keys import known_keys, show_value
+from chiplet.machine.input_files import read_input
 from chiplet.machine.specs import SystemSpec
-from chiplet.methods.registry import METHODS, method_type
-from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job
+from chiplet.methods.registry import METHODS, make_switches, method_type
+from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job, has_switch
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.limits import MAX_POINTS, check_number, check_points
@@ -51,7 +52,8 @@ class Range(StrictModel):
         if not isfinite(self.stop - self.start):
             raise ValueError("start and stop are too far apart")
         if self.step is not None and self._steps > MAX_POINTS:
-            raise ValueError(f"about {self._steps:.3g} values: a sweep has at most {MAX_POINTS:,} points")
+            values = f"about {self._steps:.3g}" if isfinite(self._steps) else "more than 10^308"
+            raise ValueError(f"{values} values: a sweep has at most {MAX_POINTS:,} points")
         return self
 
     @property
@@ -109,11 +111,14 @@ class Space(StrictModel):
 def load_space(path: Path) -> Space:
     """Read a space from a TOML file. Raises ``ValueError``, in one line, for whatever is wrong with it."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_input(path))
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a TOML file: byte {error.start} is not UTF-8") from None
     except ValueError as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from None
+    for name in (*JOB_KEYS, "dies"):
+        if values.get(name) == []:
+            raise ValueError(f"{path}: {name}: no values")
     try:
         return Space.model_validate(_prepared(values))
     except ValidationError as error:
@@ -165,11 +170,17 @@ def _sweep(space: Space, base: SystemSpec) -> Sweep:
             _known(name)
         elif name.startswith("switches."):
             _known_switch(name.removeprefix("switches."))
+    _check_switches(axes)
     inputs = dict.fromkeys((*names, *COMMON, *known_keys()))
     constraints = tuple(Constraint.parse(text, (*inputs, *COLUMNS), inputs) for text in space.constraints)
+    samples = _samples(axes, base)
+    for constraint in constraints:
+        constraint.check_types(samples)
     for name in space.objectives:
         if name not in COLUMNS:
             raise ValueError(f"unknown objective {name!r}: the nearest known one is {nearest(name, COLUMNS)}")
+        if space.objectives.count(name) > 1:
+            raise ValueError(f"objective {name} is given twice")
     return Sweep(
         base,
         tuple(axis for axis in axes if not axis.continuous),
@@ -230,6 +241,38 @@ def _known_switch(name: str) -> None:
     known = dict.fromkeys(key for one in methods for key in one.switches_type.model_fields)
     if inner not in known:
         raise ValueError(f"unknown switch {name[:60]}: the nearest known one is {nearest(inner, known)}")
+
+
+def _samples(axes: Sequence[SweepAxis], base: SystemSpec) -> dict[str, list[Any]]:
+    """A value of each type for what a constraint may name."""
+    samples: dict[str, list[Any]] = {
+        f"{section}.{key}": [value]
+        for section, keys in base.model_dump().items()
+        for key, value in keys.items()
+    }
+    for axis in axes:
+        for name, values in zip(axis.names, zip(*axis.values, strict=True), strict=True):
+            samples[name] = list({type(value): value for value in values}.values())
+    return samples
+
+
+def _check_switches(axes: Sequence[SweepAxis]) -> None:
+    """Refuse values of switches that none of the methods takes."""
+    methods = [str(method) for axis in axes if axis.names == ("method",) for (method,) in axis.values]
+    for axis in axes:
+        for place, name in enumerate(axis.names):
+            owners = [method for method in methods if has_switch(method, name)]
+            # True and 1 are equal, and not both allowed.
+            distinct = {(type(values[place]), values[place]): values[place] for values in axis.values}
+            for value in distinct.values():
+                refusals = []
+                for method in owners:
+                    try:
+                        make_switches(method, {name.rpartition(".")[2]: value})
+                    except ValueError as error:
+                        refusals.append(str(error))
+                if owners and len(refusals) == len(owners):
+                    raise ValueError(refusals[0])
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, refusal
+from chiplet.machine.input_files import read_input
 from chiplet.vectorized.elementwise import Number, ceil_div, smaller
 from chiplet.workload.experts import Experts
 from chiplet.workload.families.registry import read_config
@@ -325,7 +326,7 @@ def load_model(name: str | Path) -> Llm:
     if not path.exists():
         raise ValueError(_not_found(text, path))
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(read_input(path, encoding="utf-8-sig"))
     except OSError as error:
         raise ValueError(f"{path}: cannot read the model configuration: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

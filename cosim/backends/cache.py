@@ -191,10 +191,8 @@ def _remove_lock_files() -> None:
         key = path.name.split(".")[1]
         if (_builds() / key).exists():
             continue
-        with (
-            contextlib.suppress(PermissionError),
-            held(path, wait=False) as is_held,
-        ):  # a cache of another user
+        # The cache may be another user's.
+        with contextlib.suppress(PermissionError), held(path, wait=False) as is_held:
             if is_held:
                 path.unlink(missing_ok=True)
 

@@ -42,17 +42,28 @@ def _memory_object() -> JsonObject:
 )
 def show(
     *,
-    preset: Annotated[str, typer.Option("--preset", metavar="NAME", help="Preset to start from.")] = "bench",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Preset to start from; by default the one that the file names, or bench.",
+        ),
+    ] = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
     """Print the whole configuration, presets and overrides applied, as TOML that loads back."""
-    from chiplet.machine.config import dump_toml, load_configuration
+    from chiplet.machine.config import dump_toml, load_configuration, read_preset
 
     with Output(as_json) as out:
-        configuration = load_configuration(machine.config, machine.overrides, preset=preset)
+        overrides = list(machine.overrides)
+        if preset is not None:
+            read_preset(preset)
+            overrides.insert(0, f"preset={preset}")
+        configuration = load_configuration(machine.config, overrides, preset="bench")
         data: ConfigurationObject = {
-            "preset": preset,
+            "preset": configuration.preset,
             "config": configuration.system,
             "sources": dict(configuration.sources),
         }

@@ -61,6 +61,11 @@ class SweepFiles:
                 f"remove it to start again, or give another output"
             )
 
+    def abandon(self) -> None:
+        """Remove the folder of a sweep that has no part yet: there is nothing to continue."""
+        if len(self.missing) == len(self._tasks):
+            shutil.rmtree(self._folder, ignore_errors=True)
+
     @property
     def missing(self) -> list[int]:
         """Numbers of the tasks without a part."""

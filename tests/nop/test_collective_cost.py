@@ -67,7 +67,7 @@ def test_both_dimensions_halve_the_time_on_a_square() -> None:
     assert torus_ring_cost(mesh, True).serial_chunks == torus_ring_cost(mesh, False).serial_chunks / 2
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 8, 16])
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 6, 7, 8, 11, 16, 21])
 def test_tree_broadcasts(nodes: int) -> None:
     schedules = [tree_broadcast(nodes, root) for root in range(nodes)]
     loads = [measure(schedule, Mesh(1, nodes)) for schedule in schedules]
@@ -76,6 +76,8 @@ def test_tree_broadcasts(nodes: int) -> None:
     assert cost.serial_chunks == sum(load.link_chunks for load in loads)
     assert cost.received == sum(sum(load.received) for load in loads) / nodes
     assert cost.chunk_hops == pytest.approx(sum(load.chunk_hops for load in loads) / nodes)
+    lengths = [abs(one.sender - one.receiver) for schedule in schedules for one in schedule.transfers]
+    assert cost.hops == max(lengths, default=0)
 
 
 @given(nodes=st.integers(2, 64))

@@ -107,10 +107,14 @@ def sweep(
             total = sum(stop - first for first, stop in ranges)
             left = sum(task.stop - task.start for task in tasks)
             advance(total - left)
-            for place, points in _run(tasks, plan, processes):
-                files.save(missing[place], points)
-                evaluated += len(points.index)
-                advance(tasks[place].stop - tasks[place].start)
+            try:
+                for place, points in _run(tasks, plan, processes):
+                    files.save(missing[place], points)
+                    evaluated += len(points.index)
+                    advance(tasks[place].stop - tasks[place].start)
+            except BaseException:
+                files.abandon()
+                raise
         result = files.finish()
         seconds = time.perf_counter() - start
         plot_sweep(output, plan.objectives, f"{space.name}: {result['points']} points", image)

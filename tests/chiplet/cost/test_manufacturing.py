@@ -32,6 +32,17 @@ def test_a_die_costs_what_the_published_formulas_say() -> None:
     assert die_yield(200.0, 0.09, 10.0) == pytest.approx((1 + 0.0009 * 200 / 10) ** -10)
 
 
+def test_what_nobody_can_make_has_no_price() -> None:
+    """Not even one good die, or package, in a billion."""
+    dirty = account_cost(package("cost.defects_per_cm2=1e3", "cost.cluster=1e3"), Mesh(2, 2))
+    assert isnan(dirty.die_yield)
+    assert isnan(dirty.dollars)
+    huge = account_cost(
+        package("cost.substrate_bonding_yield=0.5", "cost.dies_per_substrate=0"), Mesh(40, 40)
+    )
+    assert isnan(huge.dollars)
+
+
 @pytest.mark.parametrize("kind", ["organic", "fanout", "interposer"])
 def test_a_package_costs_what_the_published_formulas_say(kind: str) -> None:
     system = package(f"cost.package={kind}", "cost.dies_per_substrate=0", "cost.io_die_mm2=0")

@@ -53,6 +53,14 @@ def test_a_file_without_terms_of_the_network_loads(tmp_path: Path) -> None:
         Calibration.load(path)
 
 
+def test_terms_of_the_network_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    for value in ("1.0", True, None):
+        saved(path, nop={"hop_cycles": value})
+        with pytest.raises(ValueError, match=r"c\.json: not a calibration: nop\.hop_cycles = .*valid number"):
+            Calibration.load(path)
+
+
 def test_missing_and_broken_files_are_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     with pytest.raises(ValueError, match="c.json: cannot read the calibration: No such file or directory$"):

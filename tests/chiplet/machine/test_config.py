@@ -33,15 +33,15 @@ from chiplet.machine.specs import (
     SystemSpec,
 )
 
-positive = st.floats(min_value=1e-300, max_value=1e300)
+rates = st.floats(min_value=1e9, max_value=1e12)
 systems = st.builds(
     SystemSpec,
-    die=st.builds(DieSpec, rows=st.integers(1, 64), cols=st.integers(1, 64), clock_hz=positive),
-    link=st.builds(LinkSpec, lane_rate=positive, latency_seconds=st.floats(0, 1)),
+    die=st.builds(DieSpec, rows=st.integers(1, 64), cols=st.integers(1, 64), clock_hz=st.floats(1e3, 1e9)),
+    link=st.builds(LinkSpec, lane_rate=rates, latency_seconds=st.floats(0, 1e-3)),
     memory=st.builds(
-        MemorySpec, kind=st.text(st.characters(exclude_categories=["Cs"])), channels=st.integers(1, 2**70)
+        MemorySpec, kind=st.text(st.characters(exclude_categories=["Cs"])), channels=st.integers(1, 65_536)
     ),
-    energy=st.builds(EnergySpec, mac_pj=st.floats(0, 1e9)),
+    energy=st.builds(EnergySpec, mac_pj=st.floats(0, 1e6)),
     package=st.builds(PackageSpec, rows=st.integers(1, 10**6)),
 )
 
@@ -113,6 +113,24 @@ def test_malformed_overrides(override: str) -> None:
     assert refusal(None, override) == f"-P {override}: must be KEY=VALUE, as in -P die.rows=16"
 
 
+def test_a_machine_that_names_its_preset_is_the_same_from_any_other(tmp_path: Path) -> None:
+    path = write(tmp_path, 'preset = "package"\n[die]\nrows = 16\n')
+    machines = [load_configuration(path, ["die.cols=8"], preset=name) for name in ("bench", "package")]
+    assert machines[0] == machines[1]
+    assert machines[0].preset == "package"
+    assert machines[0].system == load_system(None, ["die.rows=16", "die.cols=8"], preset="package")
+    # Later layers win, as with any other key.
+    assert load_configuration(path, ["preset=bench"], preset="package").preset == "bench"
+    assert load_configuration(None, [], preset="package").preset == "package"
+
+
+def test_an_unknown_preset_is_refused_where_it_stands(tmp_path: Path) -> None:
+    for value in ("'packages'", "3", "[]", "{a = 1}", "''"):
+        path = write(tmp_path, f"# a machine\npreset = {value}\n")
+        assert refusal(path).startswith(f'{path}:2: preset must be one of "bench", "package", not ')
+        assert refusal(None, f"preset={value}").startswith(f"-P preset={value}: preset must be one of ")
+
+
 @pytest.mark.parametrize(
     ("key", "values", "allowed"),
     [
@@ -124,11 +142,11 @@ def test_malformed_overrides(override: str) -> None:
         ("die.dtype", ["fp32", "8", "true", "''"], 'one of "bf16", "int8"'),
         (
             "die.clock_hz",
-            ["0", "-1.0", "nan", "inf", "-inf", "1e400", "fast", "true"],
-            "a finite number greater than 0",
+            ["0", "-1.0", "nan", "inf", "-inf", "1e400", "1e16", "fast", "true"],
+            "a finite number from 1000.0 to 1000000000000000.0",
         ),
-        ("link.lanes", ["0", "1.5"], "an integer of at least 1"),
-        ("energy.mac_pj", ["-0.1", "nan"], "a finite number of at least 0"),
+        ("link.lanes", ["0", "1.5", "65537", "1" + "0" * 40], "an integer from 1 to 65536"),
+        ("energy.mac_pj", ["-0.1", "nan"], "a finite number from 0 to 1000000.0"),
         ("memory.kind", ["2020-01-01", "12:30:00", "3"], "a string"),
     ],
 )

@@ -101,6 +101,7 @@ def test_the_slower_of_dram_and_memory_plane_sets_the_time() -> None:
     traffic = DramTraffic.shared(6e9, 2e9, 4)
     plane = memory_plane(PACKAGE, mesh)
     assert traffic.dram_seconds(PACKAGE, mesh) == pytest.approx(1e9 / 51.2e9)
+    assert traffic.dram_seconds(package("memory.efficiency=0.5"), mesh) == pytest.approx(2e9 / 51.2e9)
     assert traffic.plane_seconds(plane) == plane.seconds(1.5e9, 0.5e9)
     slow_links, slow_memory = package("link.lanes=1"), package("memory.channel_bytes_per_second=1e6")
     slow = memory_plane(slow_links, mesh)

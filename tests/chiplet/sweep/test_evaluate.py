@@ -14,15 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.specs import SystemSpec
+from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
 from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
-from chiplet.sweep.axes import CONTINUOUS, JOB_KEYS, mesh_of
+from chiplet.sweep.axes import CONTINUOUS, JOB_KEYS, has_switch, mesh_of
 from chiplet.sweep.columns import COLUMNS, of_projection
-from chiplet.sweep.evaluate import Points, SweepTask, evaluate, inner_values
-from chiplet.sweep.machines import has_switch
+from chiplet.sweep.evaluate import Points, SweepTask, evaluate, inner_values, point_request
 from chiplet.sweep.space import Space, make_sweep
 from nop.terms import NopTerms
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
@@ -33,6 +32,7 @@ SPEEDS = {
     "link.latency_seconds": (0.0, 1e-6),
     "link.pj_per_bit": (0.1, 2.0),
     "memory.channel_bytes_per_second": (1e9, 1e12),
+    "memory.efficiency": (0.3, 1.0),
     "memory.pj_per_bit": (1.0, 12.0),
     "energy.static_watts": (0.0, 5.0),
     "area.overhead": (0.0, 0.5),
@@ -284,6 +284,17 @@ def test_constraints_leave_points_out_or_say_what_they_fall_short_of() -> None:
     assert found.excluded == 12 - 6
     assert {found.reasons[code] for code in found.reason} == {"falls short of energy_joules <= 1"}
     assert (found.results["energy_joules"] > 1).all()
+
+
+def test_links_of_less_than_a_bit_a_cycle_are_points_with_a_reason() -> None:
+    vary: dict[str, Any] = {"link.lanes": (1, 16), "link.lane_rate": (1e8, 4e9), "die.clock_hz": (1e9, 2e9)}
+    sweep, found = run(PACKAGE, model="tinyllama-1.1b", dies=16, vary=vary)
+    slow = [lanes * rate < clock for lanes in (1, 16) for rate in (1e8, 4e9) for clock in (1e9, 2e9)]
+    assert slow == [True, True, False, False, False, True, False, False]
+    assert [found.reasons[code] == LINK_TOO_SLOW for code in found.reason] == slow
+    assert np.isnan(found.results["step_seconds"]).tolist() == slow
+    with pytest.raises(ValueError, match=f"^{LINK_TOO_SLOW}$"):
+        point_request(sweep, 0)
 
 
 def test_a_switch_counts_once_for_methods_without_it() -> None:

@@ -24,6 +24,15 @@ def on_a_row(
     return request, LineCollective(op, algorithm, nodes, flits, 0, -(-flits // 4))
 
 
+def on_framed_links(
+    settings: list[str], op: LineOp, algorithm: Algorithm, nodes: int, flits: int
+) -> tuple[CollectiveRequest, LineCollective]:
+    """With links that have adapters, and the ``settings`` of the machine."""
+    system = load_system(None, settings, preset="bench")
+    links = FaultyLinks.of(system)
+    return on_a_row(op, algorithm, nodes, flits, die=system.die, nop=system.nop, links=links)
+
+
 # hecaton cosim collective --op OP --algorithm ALGORITHM --mesh 1xNODES --flits FLITS
 @pytest.mark.parametrize(
     ("op", "algorithm", "nodes", "flits", "cycles"),
@@ -80,9 +89,8 @@ def test_frames_of_nine_flits_in_ten_cycles(
     op: LineOp, algorithm: Algorithm, nodes: int, flits: int, cycles: int
 ) -> None:
     """Measured with --links -P nop.flit_bits=256 -P link.lanes=16 -P die.dtype=int8."""
-    system = load_system(None, ["nop.flit_bits=256", "link.lanes=16", "die.dtype=int8"], preset="bench")
-    links = FaultyLinks.of(system)
-    request, work = on_a_row(op, algorithm, nodes, flits, die=system.die, nop=system.nop, links=links)
+    settings = ["nop.flit_bits=256", "link.lanes=16", "die.dtype=int8"]
+    request, work = on_framed_links(settings, op, algorithm, nodes, flits)
     assert predict_collective(request, {"row": work}) == cycles
 
 
@@ -104,9 +112,7 @@ def test_adapters_take_flits_while_the_buffer_behind_them_holds_one(
     full, and flits come out in every second cycle.
     """
     settings = ["nop.buffer_flits=1", "nop.flit_bits=32", "link.lanes=5", "die.dtype=int8"]
-    system = load_system(None, settings, preset="bench")
-    links = FaultyLinks.of(system)
-    request, work = on_a_row(op, algorithm, nodes, flits, die=system.die, nop=system.nop, links=links)
+    request, work = on_framed_links(settings, op, algorithm, nodes, flits)
     assert predict_collective(request, {"row": work}) == cycles
 
 

@@ -115,6 +115,19 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(space: Path) -> None:
     assert not list(space.parent.glob(".out*"))
 
 
+def test_a_sweep_that_fails_before_its_first_part_leaves_nothing(space: Path) -> None:
+    sweep = make_sweep(load_space(space), load_system(None, [], preset="package"), source="space")
+    tasks = _ranges(sweep)
+    files = SweepFiles(space.parent / "out.parquet", sweep, tasks, None)
+    assert list(space.parent.glob(".out*"))
+    files.abandon()
+    assert not list(space.parent.glob(".out*"))
+    files = SweepFiles(space.parent / "out.parquet", sweep, tasks, None)
+    files.save(0, evaluate(SweepTask(sweep, *tasks[0])))
+    files.abandon()
+    assert SweepFiles(space.parent / "out.parquet", sweep, tasks, None).missing == list(range(1, len(tasks)))
+
+
 def test_tasks_cover_all_points_once() -> None:
     spaces = Path(__file__).resolve().parents[4] / "benchmarks" / "spaces"
     for path in spaces.glob("*.toml"):
@@ -155,6 +168,7 @@ def test_refusals(space: Path) -> None:
     both = refused("sweep", str(space), "-o", "x.parquet", "--workers", "2", "--scheduler", "tcp://x:1")
     assert both == "--workers and --scheduler exclude each other: a cluster has its own workers"
     assert refused("sweep", "missing.toml", "-o", "x.parquet") == "missing.toml: No such file or directory"
+    assert refused("sweep", "/dev/zero", "-o", "x.parquet") == "/dev/zero: larger than 64 MiB"
     space.write_text('model = "llama2-7b"\n[vary]\nlink.lane = [1]', encoding="utf-8")
     assert refused("sweep", str(space), "-o", "x.parquet") == (
         f"{space}: unknown key link.lane: the nearest known one is link.lanes"
