@@ -117,9 +117,10 @@ def dies_per_wafer(mm2: Number, spec: CostSpec) -> Number:
 
 
 def _io_die(spec: CostSpec) -> _Chip:
-    raw = spec.io_wafer_dollars / dies_per_wafer(spec.io_die_mm2, spec)
-    good = raw / die_yield(spec.io_die_mm2, spec.io_defects_per_cm2, spec.cluster)
     there = spec.io_die_mm2 > 0
+    mm2 = choose(there, spec.io_die_mm2, 1.0)
+    raw = spec.io_wafer_dollars / dies_per_wafer(mm2, spec)
+    good = raw / die_yield(mm2, spec.io_defects_per_cm2, spec.cluster)
     return _Chip(spec.io_die_mm2, choose(there, raw, 0.0), choose(there, good, 0.0))
 
 

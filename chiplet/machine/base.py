@@ -1,10 +1,12 @@
-"""The base of all models of the project, and what is said about input that they refuse."""
+"""The base of all models of the project, the text of files of users, and what is said about input that is refused."""
 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 LONGEST_VALUE = 60
 """Characters of a refused value, or of an unknown key, that a message shows."""
 
+MOST_BYTES = 64 * 2**20
+"""Largest file that is read: no configuration, model or calibration has megabytes, and a device has no end."""
+
+_PART_BYTES = 2**16
+
 
 class StrictModel(BaseModel):
     """Base of specifications, results, requests and records: immutable, unknown keys refused, no silent type
@@ -22,6 +29,25 @@ class StrictModel(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+def read_input(path: Path, *, encoding: str = "utf-8") -> str:
+    """The text of the file at ``path``.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or has more than :data:`MOST_BYTES`.
+    UnicodeDecodeError
+        If it is not text in ``encoding``.
+    """
+    content = bytearray()
+    with path.open("rb") as file:
+        while part := file.read(_PART_BYTES):
+            content += part
+            if len(content) > MOST_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {MOST_BYTES >> 20} MiB", str(path))
+    return content.decode(encoding)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -14,8 +14,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, FiniteFloat, ValidationError, field_serializer, field_validator
 
-from chiplet.machine.base import StrictModel, refusal
-from chiplet.machine.input_files import read_input
+from chiplet.machine.base import StrictModel, read_input, refusal
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import DieTerms

@@ -18,9 +18,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chiplet.machine.base import nearest, refusal
+from chiplet.machine.base import nearest, read_input, refusal
 from chiplet.machine.configuration_keys import known_keys, section_names, show_value, to_toml_value
-from chiplet.machine.input_files import read_input
 from chiplet.machine.specs import SystemSpec
 
 _TOML_POSITION = re.compile(

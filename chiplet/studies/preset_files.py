@@ -9,9 +9,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from chiplet.machine.base import StrictModel, refusal
+from chiplet.machine.base import StrictModel, read_input, refusal
 from chiplet.machine.configuration_keys import show_value
-from chiplet.machine.input_files import read_input
 
 __all__ = ["load_preset", "preset_names"]
 

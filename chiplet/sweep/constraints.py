@@ -162,10 +162,11 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.UnaryOp):
         return -_value(node.operand, values)
     value = node.value if isinstance(node, ast.Constant) else values[ast.unparse(node)]
-    return np.float64(_float(value)) if type(value) in (int, float) else value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return np.float64(_float(value)) if is_number else value
 
 
-def _float(number: float) -> float:
+def _float(number: Any) -> float:
     """``number`` as a float: infinite if it is too large for one."""
     try:
         return float(number)

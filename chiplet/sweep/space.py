@@ -15,9 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
-from chiplet.machine.base import StrictModel, nearest, refusal
+from chiplet.machine.base import StrictModel, nearest, read_input, refusal
 from chiplet.machine.configuration_keys import known_keys, show_value
-from chiplet.machine.input_files import read_input
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job, has_switch

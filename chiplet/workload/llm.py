@@ -17,8 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from chiplet.machine.base import StrictModel, refusal
-from chiplet.machine.input_files import read_input
+from chiplet.machine.base import StrictModel, read_input, refusal
 from chiplet.vectorized.elementwise import Number, ceil_div, smaller
 from chiplet.workload.experts import Experts
 from chiplet.workload.families.registry import read_config

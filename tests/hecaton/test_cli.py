@@ -53,7 +53,10 @@ def test_usage_errors(arguments: list[str], message: str) -> None:
         ("die.rows=eight", 'die.rows must be an integer from 1 to 512, not "eight"'),
         ("die.rows=true", "die.rows must be an integer from 1 to 512, not true"),
         ("die.rows=8.0", "die.rows must be an integer from 1 to 512, not 8.0"),
-        ("die.clock_hz=nan", "die.clock_hz must be a finite number from 1000.0 to 1000000000000000.0, not nan"),
+        (
+            "die.clock_hz=nan",
+            "die.clock_hz must be a finite number from 1000.0 to 1000000000000000.0, not nan",
+        ),
         ("die.dtype=fp64", 'die.dtype must be one of "bf16", "int8", not "fp64"'),
         ("die.rowz=8", "unknown key die.rowz: the nearest known one is die.rows"),
         ("die=8", "die must be a section of keys such as die.rows, not 8"),

@@ -1,13 +1,18 @@
-"""The one line that a refused input is answered with."""
+"""Files of users, and the one line that a refused input is answered with."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from chiplet.machine.base import StrictModel, nearest, refusal
+from chiplet.machine.base import MOST_BYTES, StrictModel, nearest, read_input, refusal
+from chiplet.machine.calibration import Calibration
+from chiplet.machine.config import load_system
+from chiplet.sweep.space import load_space
+from chiplet.workload.llm import load_model
 
 
 class Inner(StrictModel):
@@ -70,3 +75,29 @@ def test_the_root_has_no_place_and_values_are_shown_as_asked() -> None:
 def test_the_nearest_of_nothing_alike_is_the_first() -> None:
     assert nearest("", ["rows", "cols"]) in ("rows", "cols")
     assert nearest("colz", ["rows", "cols"]) == "cols"
+
+
+def test_text_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("a = 'ü'\r\n".encode())
+    assert read_input(path) == "a = 'ü'\r\n"
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_input(path, encoding="utf-8-sig") == "{}"
+    path.write_bytes(b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        read_input(path)
+
+
+def test_files_without_end_are_refused() -> None:
+    endless = Path("/dev/zero")
+    with pytest.raises(OSError, match=f"larger than {MOST_BYTES >> 20} MiB"):
+        read_input(endless)
+    message = r"^/dev/zero: cannot read the .*: larger than 64 MiB$"
+    with pytest.raises(ValueError, match=message):
+        load_model(endless)
+    with pytest.raises(ValueError, match=message):
+        Calibration.load(endless)
+    with pytest.raises(ValueError, match=message):
+        load_system(endless, [], preset="package")
+    with pytest.raises(OSError, match="larger than 64 MiB"):
+        load_space(endless)
