@@ -11,6 +11,7 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type
+from chiplet.projection.meshes import quickest_mesh
 from chiplet.schedule.buffers import STATE_BYTES, Optimizer
 from chiplet.step.overlap import Machine
 from chiplet.workload.llm import Llm, load_model
@@ -35,8 +36,9 @@ class StepRequest:
     system
         The machine.
     dies, mesh
-        Dies of a package, arranged as the most square mesh, or the mesh itself (rows, columns); the mesh of
-        ``system`` by default.
+        Most dies of a package, of which the quickest mesh is taken (:mod:`chiplet.projection.meshes`; of several
+        packages the most square mesh of all dies), or the mesh itself (rows, columns); the mesh of ``system`` by
+        default.
     method, switches
         Distribution method by name, and values that replace the defaults of its switches.
     calibration
@@ -77,6 +79,8 @@ class ProjectionJob:
     mini_batch: int | None
     optimizer: Optimizer
     calibration: Calibration | None
+    unused_dies: int = 0
+    """Dies that were asked for, and that the quickest mesh leaves out."""
 
 
 def resolve(request: StepRequest) -> ProjectionJob:
@@ -102,14 +106,30 @@ def resolve(request: StepRequest) -> ProjectionJob:
         _check_positive("mini_batch", request.mini_batch)
     if request.optimizer not in STATE_BYTES:
         raise ValueError(f"optimizer {request.optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
-    return ProjectionJob(
+    on_mesh, machine = (
         method(model, mesh, switches, system.die.element_bytes),
         Machine(system, gemm_terms(calibration)),
+    )
+    if request.mesh is None and request.dies is not None and system.parallel.packages == 1:
+        mesh = quickest_mesh(
+            on_mesh,
+            machine,
+            request.dies,
+            global_batch=batch,
+            length=length,
+            mini_batch=request.mini_batch,
+            optimizer=request.optimizer,
+        )
+        on_mesh = method(model, mesh, switches, system.die.element_bytes)
+    return ProjectionJob(
+        on_mesh,
+        machine,
         batch,
         length,
         request.mini_batch,
         request.optimizer,
         calibration,
+        0 if request.dies is None else request.dies - mesh.nodes,
     )
 
 

@@ -113,6 +113,8 @@ class Projection(StrictModel):
 
     Attributes
     ----------
+    unused_dies
+        Dies that were asked for, and that the quickest mesh leaves out: the package does not have them.
     parameters
         All parameters of the model: of its text part, without extra prediction layers.
     active_parameters
@@ -123,6 +125,7 @@ class Projection(StrictModel):
     parameters: int
     active_parameters: int
     dies: int
+    unused_dies: int
     mesh: str
     method: str
     switches: dict[str, Any]

@@ -30,6 +30,7 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
         parameters=method.model.parameters,
         active_parameters=method.model.active_parameters,
         dies=method.mesh.nodes,
+        unused_dies=job.unused_dies,
         mesh=str(method.mesh),
         method=method.name,
         switches=method.switches.model_dump(),

@@ -14,16 +14,19 @@ from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.studies.published import CLAIMS
 from chiplet.studies.results import BaselineResult, Comparison, LeftOut, MethodResult
 from chiplet.workload.llm import load_model
+from nop.topology import most_square
 
 
 def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | None = None) -> Comparison:
-    """Project all methods on the same machine.
+    """Project all methods on the same machine, and on the same mesh: the most square one of the dies of ``request``.
 
     ``switches`` has the switches of each method by its name; ``method`` and ``switches`` of ``request`` are ignored.
     Errors as :func:`project`.
     """
     model = load_model(request.model) if isinstance(request.model, str) else request.model
     chosen = dict(switches or {})
+    if request.mesh is None and request.dies is not None:
+        request = replace(request, mesh=most_square(request.dies))
     for name in chosen:
         method_type(name)
 

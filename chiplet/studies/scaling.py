@@ -24,7 +24,7 @@ from chiplet.studies.published import CLAIMS
 from chiplet.studies.results import ClaimBeside, LeftOut, ScalingRow, ScalingTerms, SensitivityRow
 from chiplet.workload.llm import Llm, load_model
 from chiplet.workload.operations import CommStep
-from nop.topology import Mesh
+from nop.topology import Mesh, most_square
 
 PAIRS: tuple[tuple[str, int], ...] = (
     ("tinyllama-1.1b", 16),
@@ -59,7 +59,12 @@ class Setting:
     sequence_length: int | None = None
 
     def request(self, model: Llm, method: str, **values: Any) -> StepRequest:
-        """The request for ``model`` by ``method``; ``values`` are further fields: ``dies``, ``mesh``, ``switches``."""
+        """The request for ``model`` by ``method``; ``values`` are further fields: ``dies``, ``mesh``, ``switches``.
+
+        All methods have the same mesh: the most square one of ``dies``.
+        """
+        if values.get("mesh") is None and values.get("dies") is not None:
+            values["mesh"] = most_square(values["dies"])
         return StepRequest(
             model,
             self.system,

@@ -21,12 +21,12 @@ from chiplet.parallel.replicas import Replicas
 from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.projection.job import StepRequest
 from chiplet.schedule.buffers import DramNeed
+from chiplet.step.jobs import Jobs, Ways, ways_to_run
 from chiplet.step.overlap import Machine
+from chiplet.step.quickest_steps import quickest_steps
 from chiplet.step.totals import totals
 from chiplet.sweep.columns import COLUMNS, columns_of
-from chiplet.sweep.jobs import Jobs, Ways, ways_to_run
 from chiplet.sweep.machines import AlikeRows, SweepRows, varied
-from chiplet.sweep.quickest import quickest_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

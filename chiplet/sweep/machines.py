@@ -1,6 +1,6 @@
 """Machines and jobs of the outer axes of a sweep: one row for each combination.
 
-Rows that differ in numbers only become one :class:`chiplet.sweep.jobs.Jobs` of arrays. Rows that differ in anything
+Rows that differ in numbers only become one :class:`chiplet.step.jobs.Jobs` of arrays. Rows that differ in anything
 else (model, method, switches, data type, package) go into separate ones.
 """
 
@@ -19,8 +19,8 @@ from chiplet.machine.config import read_memory_preset
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
+from chiplet.step.jobs import Jobs
 from chiplet.sweep.axes import JOB_KEYS, has_switch, mesh_of
-from chiplet.sweep.jobs import Jobs
 from chiplet.vectorized.meshes import Meshes
 from chiplet.workload.llm import load_model
 

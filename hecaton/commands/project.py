@@ -241,6 +241,8 @@ def _tables(projection: Projection) -> RenderableType:
         for name, dollars in projection.cost.parts.items()
     ]
     title = f"{projection.model} on {projection.dies} dies ({projection.mesh})"
+    if projection.unused_dies:
+        title += f", {projection.unused_dies} left out"
     shared: list[RenderableType] = []
     if projection.parallel is not None:
         title += f" in each of {projection.packages} packages"

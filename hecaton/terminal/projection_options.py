@@ -44,7 +44,7 @@ class StepOptions:
             "--dies",
             parser=integer(1, MAX_DIES),
             metavar="N",
-            help="Compute dies, arranged as the most square mesh.",
+            help="Most compute dies, of which the quickest mesh is taken; to compare methods, the most square mesh.",
         ),
     ] = None
     mesh: MeshSize = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import generation, simulation, sweep
+from benchmarks import generation, more_resources, simulation, sweep
 from benchmarks.report import markdown
 from chiplet.projection.results import Projection
 from chiplet.sweep.columns import of_projection
@@ -159,3 +160,26 @@ def test_a_table_shows_numbers_and_what_is_missing() -> None:
     rows = [{"name": "a", "rate": 12345.6, "ratio": 0.123456, "count": 7, "other": None}]
     assert markdown(rows).splitlines()[2] == "| a | 12,346 | 0.1235 | 7 |  |"
     assert markdown([]) == ""
+
+
+def test_more_resources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert more_resources.main(["--quick", "--jobs", "1", "-o", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "more_resources.json").read_text())["rows"]
+    assert [row["more"] for row in rows[:2]] == ["dies", "SRAM"]
+    assert all(row["steps"] > 0 and row["beyond"] == 0 and 1 <= row["worst"] <= 1.02 for row in rows)
+    assert capsys.readouterr().out.strip() == markdown(rows).strip()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "worst"),
+    [
+        ([4.0, 2.0, 1.0], 0, 1.0),
+        ([4.0, 4.04, 4.2], 1, 1.05),
+        ([inf, 2.0, inf, 3.0, 1.0, 1.5], 2, 1.5),
+        ([], 0, 1.0),
+    ],
+)
+def test_what_is_beyond_the_bound(seconds: list[float], count: int, worst: float) -> None:
+    steps, ratio = more_resources.beyond(seconds)
+    assert steps == count
+    assert ratio == pytest.approx(worst)

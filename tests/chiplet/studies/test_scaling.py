@@ -19,6 +19,7 @@ from chiplet.studies.scaling import (
     strong_scaling,
     weak_scaling,
 )
+from nop.topology import most_square
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 SETTING = Setting(PACKAGE)
@@ -31,7 +32,7 @@ def test_weak_scaling_has_every_pair_and_method_as_single_projections_have_them(
         (model, dies, method) for model, dies in PAIRS for method in METHODS
     ]
     for row in rows[:4]:
-        single = project(StepRequest(row.model, PACKAGE, dies=row.dies, method=row.method))
+        single = project(StepRequest(row.model, PACKAGE, mesh=most_square(row.dies), method=row.method))
         assert (row.step_seconds, row.energy_joules, row.mfu, row.compute_to_nop) == (
             single.step_seconds,
             single.energy_joules,

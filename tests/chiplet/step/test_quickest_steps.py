@@ -14,11 +14,11 @@ from chiplet.machine.terms import GemmTerms
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.schedule.schedule import step_work
 from chiplet.step.account import StepAccount
+from chiplet.step.jobs import Jobs, ways_to_run
 from chiplet.step.overlap import Machine
 from chiplet.step.quickest import quickest_step
-from chiplet.sweep.jobs import Jobs, ways_to_run
+from chiplet.step.quickest_steps import quickest_steps
 from chiplet.sweep.machines import varied
-from chiplet.sweep.quickest import quickest_steps
 from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh
 from tests.chiplet.machines import small_model, small_package

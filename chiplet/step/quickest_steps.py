@@ -26,9 +26,9 @@ from chiplet.step.fused_blocks import (
     one_of_blocks,
     sum_of_runs,
 )
+from chiplet.step.jobs import Jobs, Ways, rows_of
 from chiplet.step.overlap import Busy, Machine
 from chiplet.step.runs import account_run
-from chiplet.sweep.jobs import Jobs, Ways, rows_of
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose
 from chiplet.workload.operations import Batch, FusedBlock

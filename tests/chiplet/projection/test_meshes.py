@@ -1,0 +1,133 @@
+"""The mesh of at most so many dies: the quickest, and never slower for more of them."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiplet.methods.registry import METHODS
+from chiplet.projection.job import StepRequest
+from chiplet.projection.meshes import MOST_ASPECT, TOLERANCE, meshes_of, strips_of
+from chiplet.projection.project import project
+from chiplet.schedule.buffers import DoesNotFitError
+from nop.topology import Mesh, most_square
+from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+
+MODEL = small_model(hidden=192, head_dim=24, ffn=520)
+METHOD = st.sampled_from(list(METHODS))
+
+
+@given(dies=st.integers(1, 3000))
+def test_meshes_hold_at_most_so_many_dies_and_are_no_strips(dies: int) -> None:
+    meshes = meshes_of(dies)
+    assert meshes
+    assert len(set(meshes)) == len(meshes)
+    for mesh in meshes:
+        assert mesh.nodes <= dies
+        assert max(mesh.rows, mesh.cols) <= MOST_ASPECT * min(mesh.rows, mesh.cols)
+    square = most_square(dies)
+    assert (meshes[0] == square) == (square.cols <= MOST_ASPECT * square.rows)
+    for mesh in strips_of(dies):
+        assert mesh.nodes <= dies
+        assert max(mesh.rows, mesh.cols) > MOST_ASPECT * min(mesh.rows, mesh.cols)
+
+
+def _seconds(system: Any, method: str, **fields: Any) -> float:
+    try:
+        return project(
+            StepRequest(MODEL, system, method=method, global_batch=20, sequence_length=64, **fields)
+        ).step_seconds
+    except DoesNotFitError:
+        return inf
+
+
+@settings(max_examples=20)
+@given(method=METHOD, dies=st.integers(1, 40), lanes=st.sampled_from([1, 16, 64]))
+def test_no_mesh_of_as_many_dies_is_quicker(method: str, dies: int, lanes: int) -> None:
+    """Every mesh that is no strip, one projection each."""
+    system = small_package(f"link.lanes={lanes}")
+    meshes = [Mesh(rows, cols) for rows in range(1, dies + 1) for cols in range(1, dies // rows + 1)]
+    meshes = [mesh for mesh in meshes if max(mesh.rows, mesh.cols) <= MOST_ASPECT * min(mesh.rows, mesh.cols)]
+    least = min(_seconds(system, method, mesh=mesh) for mesh in meshes)
+    assert _seconds(system, method, dies=dies) <= least * (1 + TOLERANCE) * (1 + 1e-9)
+
+
+@settings(max_examples=8)
+@given(
+    model=st.sampled_from(["tinyllama-1.1b", "llama2-7b", "llama2-70b"]),
+    method=METHOD,
+    dies=st.lists(st.integers(4, 256), min_size=6, max_size=6),
+)
+def test_more_dies_never_cost_more_than_two_percent(model: str, method: str, dies: list[int]) -> None:
+    least = inf
+    for count in sorted(dies):
+        try:
+            seconds = project(StepRequest(model, PACKAGE, dies=count, method=method)).step_seconds
+        except DoesNotFitError:
+            continue
+        assert seconds <= 1.02 * least
+        least = min(least, seconds)
+
+
+@pytest.mark.parametrize("dies", [1, 2, 3])
+def test_few_dies(dies: int) -> None:
+    assert project(StepRequest("tinyllama-1.1b", PACKAGE, dies=dies)).mesh == f"1x{dies}"
+
+
+def test_a_prime_number_of_dies_leaves_some_out() -> None:
+    found = project(StepRequest("llama2-7b", PACKAGE, dies=251))
+    assert (found.dies, found.unused_dies) == (247, 4)
+    assert found.mesh == "13x19"
+    assert found == project(StepRequest("llama2-7b", PACKAGE, mesh=(13, 19))).model_copy(
+        update={"unused_dies": 4}
+    )
+
+
+def test_the_most_square_mesh_is_taken_if_others_gain_little() -> None:
+    for dies in (16, 64, 256):
+        found = project(StepRequest("llama2-7b", PACKAGE, dies=dies))
+        assert found.mesh == str(most_square(dies))
+        assert found.unused_dies == 0
+
+
+def test_a_mesh_that_is_given_is_kept() -> None:
+    found = project(StepRequest("llama2-7b", PACKAGE, mesh=(1, 64)))
+    assert (found.mesh, found.unused_dies) == ("1x64", 0)
+    both = project(StepRequest("llama2-7b", PACKAGE, mesh=(1, 64), dies=64))
+    assert both == found
+
+
+def test_several_packages_have_the_most_square_mesh() -> None:
+    found = project(StepRequest("llama2-7b", package("parallel.data=2"), dies=14))
+    assert (found.mesh, found.unused_dies) == ("2x7", 0)
+
+
+def test_what_fits_no_mesh_is_refused_for_all_dies() -> None:
+    with pytest.raises(DoesNotFitError, match="llama3.1-405b on 7 dies"):
+        project(StepRequest("llama3.1-405b", PACKAGE, dies=7))
+
+
+def test_fewer_dies_are_taken_if_they_are_quicker() -> None:
+    """A ring through 1024 dies takes TinyLlama longer than one through 60."""
+    many = project(StepRequest("tinyllama-1.1b", PACKAGE, dies=1024, method="flat-ring"))
+    few = min(
+        project(StepRequest("tinyllama-1.1b", PACKAGE, dies=dies, method="flat-ring")).step_seconds
+        for dies in (32, 60, 64, 128, 250)
+    )
+    assert many.step_seconds <= 1.02 * few
+    assert many.unused_dies > 512
+
+
+def test_strips_are_taken_where_nothing_else_fits() -> None:
+    """They have more DRAM; and more dies have all the strips of fewer."""
+    strip = project(StepRequest("llama3.1-405b", PACKAGE, dies=23, method="optimus"))
+    assert strip.mesh == "1x23"
+    least = inf
+    for dies in range(23, 36):
+        seconds = project(StepRequest("llama3.1-405b", PACKAGE, dies=dies, method="optimus")).step_seconds
+        assert seconds <= 1.02 * least
+        least = min(least, seconds)
