@@ -44,15 +44,6 @@ def meshes_of(dies: int) -> list[Mesh]:
     return list(meshes)
 
 
-def strips_of(dies: int) -> list[Mesh]:
-    """Meshes of at most ``dies`` dies that are strips: for what fits no others, as strips have more DRAM."""
-    meshes = []
-    for rows in range(1, isqrt(dies) + 1):
-        for cols in range(dies // rows, max(MOST_ASPECT * rows, dies // rows - FEWER - 1), -1):
-            meshes += [Mesh(rows, cols), Mesh(cols, rows)]
-    return meshes
-
-
 def _strip(rows: int, cols: int) -> bool:
     return max(rows, cols) > MOST_ASPECT * min(rows, cols)
 
@@ -69,7 +60,8 @@ def quickest_mesh(
 ) -> Mesh:
     """The quickest mesh of at most ``dies`` dies for a step by ``method``, whose own mesh does not count.
 
-    It is the most square mesh of all dies if that is within :data:`TOLERANCE` of the quickest, or if none fits.
+    It is the most square mesh of all dies if that is within :data:`TOLERANCE` of the quickest, and the one of the most
+    dies if none fits.
     """
     square = most_square(dies)
     costed: dict[Mesh, float] = {}
@@ -92,8 +84,7 @@ def quickest_mesh(
 
     best = cost(meshes_of(dies))
     if costed[best] == inf:
-        best = cost(strips_of(dies))
-        return square if costed[best] == inf else best
+        return max(costed, key=lambda mesh: mesh.nodes)
     limit = dies
     while limit > 1 and _few_do(limit, costed):
         limit //= 2
