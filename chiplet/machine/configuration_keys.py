@@ -35,6 +35,15 @@ def known_keys(model: type[BaseModel] = SystemSpec) -> dict[str, Key]:
     return {key.name: key for key in _walk(model, "")}
 
 
+def values_by_name(system: SystemSpec) -> dict[str, Any]:
+    """The value of every configuration key of ``system``, by its dotted name."""
+    return {
+        f"{section}.{key}": value
+        for section, keys in system.model_dump().items()
+        for key, value in keys.items()
+    }
+
+
 def section_names(model: type[BaseModel] = SystemSpec) -> dict[str, str]:
     """Every section (TOML table) by its dotted name, with the first line of its model's documentation."""
     return dict(_sections(model, ""))

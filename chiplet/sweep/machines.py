@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from chiplet.machine.base import refusal
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
+from chiplet.machine.configuration_keys import values_by_name
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
@@ -88,14 +89,9 @@ class SweepRows:
     @property
     def values(self) -> dict[str, Any]:
         """Everything that constraints may refer to: arrays of one column, or values that all rows have in common."""
-        constants: dict[str, Any] = {
-            f"{section}.{key}": value
-            for section, keys in self._sweep.base.model_dump().items()
-            for key, value in keys.items()
-        }
         dies = Column(tuple(rows * cols for rows, cols in self._meshes.values), self._meshes.place)
         columns = {**self._keys, "dies": dies, **self.columns}
-        return constants | {
+        return values_by_name(self._sweep.base) | {
             name: column.values[0] if len(column.values) == 1 else column.array()
             for name, column in columns.items()
         }

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, nearest, read_input, refusal
-from chiplet.machine.configuration_keys import known_keys, show_value
+from chiplet.machine.configuration_keys import known_keys, show_value, values_by_name
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job, has_switch
@@ -244,11 +244,7 @@ def _known_switch(name: str) -> None:
 
 def _samples(axes: Sequence[SweepAxis], base: SystemSpec) -> dict[str, list[Any]]:
     """A value of each type for what a constraint may name."""
-    samples: dict[str, list[Any]] = {
-        f"{section}.{key}": [value]
-        for section, keys in base.model_dump().items()
-        for key, value in keys.items()
-    }
+    samples = {name: [value] for name, value in values_by_name(base).items()}
     for axis in axes:
         for name, values in zip(axis.names, zip(*axis.values, strict=True), strict=True):
             samples[name] = list({type(value): value for value in values}.values())
