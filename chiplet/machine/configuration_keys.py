@@ -7,7 +7,7 @@ contradict the models.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -19,12 +19,16 @@ from chiplet.machine.specs import SystemSpec
 
 @dataclass(frozen=True)
 class Key:
-    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words."""
+    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words.
+
+    ``bounds`` are those of a number, by the names that the specifications give them: ``ge``, ``gt``, ``le``, ``lt``.
+    """
 
     name: str
     default: Any
     allowed: str
     description: str
+    bounds: Mapping[str, float]
 
 
 def known_keys(model: type[BaseModel] = SystemSpec) -> dict[str, Key]:
@@ -85,7 +89,9 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterable[Key]:
             yield from _walk(inner, f"{prefix}{name}.")
         else:
             default = None if field.is_required() else field.get_default(call_default_factory=True)
-            yield Key(f"{prefix}{name}", default, _allowed(field), field.description or "")
+            bounds = _bounds(field)
+            allowed = _allowed(field.annotation, bounds)
+            yield Key(f"{prefix}{name}", default, allowed, field.description or "", bounds)
 
 
 def _sections(model: type[BaseModel], prefix: str) -> Iterable[tuple[str, str]]:
@@ -101,20 +107,22 @@ def _submodel(field: FieldInfo) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def _allowed(field: FieldInfo) -> str:
-    annotation = field.annotation
+def _bounds(field: FieldInfo) -> dict[str, float]:
+    return {
+        bound: getattr(item, bound)
+        for item in field.metadata
+        for bound in ("ge", "gt", "le", "lt")
+        if hasattr(item, bound)
+    }
+
+
+def _allowed(annotation: Any, limits: Mapping[str, float]) -> str:
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(to_toml_value(choice) for choice in get_args(annotation))
     if annotation is bool:
         return "true or false"
     nouns: dict[Any, str] = {int: "an integer", float: "a finite number", str: "a string"}
     noun = nouns.get(annotation, f"of type {annotation}")
-    limits = {
-        bound: getattr(item, bound)
-        for item in field.metadata
-        for bound in ("ge", "gt", "le", "lt")
-        if hasattr(item, bound)
-    }
     if limits.keys() == {"ge", "le"}:
         return f"{noun} from {limits['ge']} to {limits['le']}"
     words = {"ge": "of at least", "gt": "greater than", "le": "of at most", "lt": "less than"}
