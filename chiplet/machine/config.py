@@ -119,8 +119,7 @@ def _named_preset(layer: Layer, default: str) -> str:
     name = layer.values.get(PRESET_KEY, default)
     if name not in preset_names():
         allowed = ", ".join(map(to_toml_value, preset_names()))
-        where = layer.where([PRESET_KEY])
-        raise ConfigError(f"{where}: {PRESET_KEY} must be one of {allowed}, not {show_value(name)}")
+        raise ConfigError(_not_allowed(layer, [PRESET_KEY], name, f"one of {allowed}"))
     return str(name)
 
 
@@ -256,7 +255,7 @@ def _check_keys(layer: Layer) -> None:
             if value != {}:
                 example = next(key for key in keys if key.startswith(f"{dotted}."))
                 allowed = f"a section of keys such as {example}"
-                raise ConfigError(f"{layer.where(path)}: {dotted} must be {allowed}, not {show_value(value)}")
+                raise ConfigError(_not_allowed(layer, path, value, allowed))
         else:
             for key in keys:
                 if dotted.startswith(f"{key}."):  # a table in place of a value
@@ -284,9 +283,11 @@ def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
     return f"{', '.join(touching)}: {refusal(error, SystemSpec, show=show_value)}"
 
 
-def _not_allowed(layer: Layer, path: Sequence[str], value: object) -> str:
+def _not_allowed(layer: Layer, path: Sequence[str], value: object, allowed: str | None = None) -> str:
+    """The refusal of ``value``. ``allowed`` says what may be there instead: by default what the key takes."""
     dotted = ".".join(path)
-    return f"{layer.where(path)}: {dotted} must be {known_keys()[dotted].allowed}, not {show_value(value)}"
+    allowed = known_keys()[dotted].allowed if allowed is None else allowed
+    return f"{layer.where(path)}: {dotted} must be {allowed}, not {show_value(value)}"
 
 
 def _leaves(values: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
