@@ -143,8 +143,12 @@ def _check_constants(node: ast.expr) -> bool:
             constant = _check_constants(part) and constant
     if constant and not _is_no_number(node) and not math.isfinite(_value(node, {})):
         raise ValueError(f"{ast.unparse(node)[:60]} is no finite number")
-    divides = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Mod))
-    if isinstance(node, ast.BinOp) and divides and not _names(node.right) and not _value(node.right, {}):
+    if (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, (ast.Div, ast.Mod))
+        and not _names(node.right)
+        and not _value(node.right, {})
+    ):
         raise ValueError(f"{ast.unparse(node)[:60]} divides by zero")
     return constant
 
