@@ -54,9 +54,8 @@ class Model:
     @property
     def at_full_rate(self) -> bool:
         """Whether links take a flit in every cycle, which the floor is about."""
-        framed = self.package or self.lanes is not None
-        full = link_frame(self.system).flits_per_cycle == 1 if framed else True
-        return self.buffer_flits > 1 and full
+        wires = self.lanes is None and not self.package
+        return self.buffer_flits > 1 and (wires or link_frame(self.system).flits_per_cycle == 1)
 
     @property
     def system(self) -> SystemSpec:
