@@ -84,17 +84,17 @@ class Space(StrictModel):
 
     ``vary`` has configuration keys, ``switches`` has switches of the methods (``name``, or ``method.name`` for one
     method), ``together`` has tables of keys and switches with lists of equal length. A single value or a list is
-    allowed everywhere. ``objectives`` are columns of the result: smaller is better, except for those in
-    :data:`chiplet.sweep.pareto.LARGER_IS_BETTER`.
+    allowed everywhere; what is unset is None. ``objectives`` are columns of the result: smaller is better, except for
+    those in :data:`chiplet.sweep.pareto.LARGER_IS_BETTER`.
     """
 
     model: Values
     method: Values = "hecaton"
-    mesh: Values = ()
-    dies: Values = ()
-    global_batch: Values = ()
-    sequence_length: Values = ()
-    mini_batch: Values = ()
+    mesh: Values | None = None
+    dies: Values | None = None
+    global_batch: Values | None = None
+    sequence_length: Values | None = None
+    mini_batch: Values | None = None
     optimizer: Values = "adam"
     vary: dict[str, Values] = Field(default_factory=dict)
     switches: dict[str, Values] = Field(default_factory=dict)
@@ -115,9 +115,6 @@ def load_space(path: Path) -> Space:
         raise ValueError(f"{path}: not a TOML file: byte {error.start} is not UTF-8") from None
     except ValueError as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from None
-    for name in (*JOB_KEYS, "dies"):
-        if values.get(name) == []:
-            raise ValueError(f"{path}: {name}: no values")
     try:
         return Space.model_validate(_prepared(values))
     except ValidationError as error:
@@ -128,7 +125,7 @@ def make_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
     """The sweep of ``space`` around the machine ``base``; ``source`` names the space in messages.
 
     Raises ``ValueError``, in one line, for an unknown key, method, switch, constraint or objective, a value that a key
-    does not allow, or lists of unequal length.
+    does not allow, or lists that are empty or of unequal length.
     """
     try:
         return _sweep(space, base)
@@ -137,18 +134,21 @@ def make_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
 
 
 def _sweep(space: Space, base: SystemSpec) -> Sweep:
-    if space.mesh and space.dies:
+    sizes = _sizes(space)
+    for name, size in sizes.items():
+        if not size:
+            raise ValueError(f"{name}: no values")
+    if space.mesh is not None and space.dies is not None:
         raise ValueError("mesh and dies exclude each other")
-    check_points(_sizes(space))
+    check_points(sizes)
     axes = []
     for name in JOB_KEYS:
-        values = _listed(getattr(space, name))
-        if name == "mesh" and not values:
-            values = _listed(space.dies) or (f"{base.package.rows}x{base.package.cols}",)
-        unset = (None,) if name not in ("model", "method", "optimizer") else ()
-        axes.append(SweepAxis((name,), tuple((value,) for value in values or unset)))
+        given = getattr(space, name)
+        if name == "mesh" and given is None:
+            given = f"{base.package.rows}x{base.package.cols}" if space.dies is None else space.dies
+        axes.append(SweepAxis((name,), tuple((value,) for value in _listed(given))))
     for axis in axes:
-        name = "dies" if space.dies and axis.names == ("mesh",) else axis.names[0]
+        name = "dies" if space.dies is not None and axis.names == ("mesh",) else axis.names[0]
         for (value,) in axis.values:
             check_job(name, value)
     for name, given in space.vary.items():
@@ -159,9 +159,6 @@ def _sweep(space: Space, base: SystemSpec) -> Sweep:
         axes.append(SweepAxis((f"switches.{name}",), tuple((value,) for value in _listed(given))))
     axes += [_together(table) for table in space.together]
     names = [name for axis in axes for name in axis.names]
-    for axis in axes:
-        if not axis.values:
-            raise ValueError(f"{', '.join(axis.names)}: no values")
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"{name} is varied twice")
@@ -204,13 +201,13 @@ def _together(table: Mapping[str, Sequence[Value]]) -> SweepAxis:
 
 
 def _sizes(space: Space) -> dict[str, int]:
-    """Values of each axis. An axis without values is none: it is unset, or refused for that."""
+    """Values of each axis that is given."""
     given = {name: getattr(space, name) for name in (*JOB_KEYS, "dies")} | space.vary
-    sizes = {name: _size(values) for name, values in given.items()}
+    sizes = {name: _size(values) for name, values in given.items() if values is not None}
     sizes |= {f"switches.{name}": _size(values) for name, values in space.switches.items()}
     for table in space.together:
         sizes[", ".join(table)] = max(map(len, table.values()), default=1)
-    return {name: size for name, size in sizes.items() if size}
+    return sizes
 
 
 def _size(values: Values) -> int:
@@ -219,7 +216,8 @@ def _size(values: Values) -> int:
     return len(values) if isinstance(values, tuple) else 1
 
 
-def _listed(values: Values) -> tuple[Any, ...]:
+def _listed(values: Values | None) -> tuple[Any, ...]:
+    """The values, of which one that is unset has only None."""
     if isinstance(values, Range):
         return values.values()
     return values if isinstance(values, tuple) else (values,)

@@ -82,6 +82,12 @@ def test_the_examples_are_spaces(path: Path) -> None:
         ('model = "llama2-7b"\nmesh = []', "mesh: no values"),
         ('model = "llama2-7b"\nmethod = []', "method: no values"),
         ('model = "llama2-7b"\nsequence_length = []', "sequence_length: no values"),
+        ('model = "llama2-7b"\n[vary]\ndie.rows = []', "die.rows: no values"),
+        ('model = "llama2-7b"\n[switches]\noverlap = []', "switches.overlap: no values"),
+        (
+            'model = "llama2-7b"\n[[together]]\nlink.lanes = []\nlink.pj_per_bit = []',
+            "link.lanes, link.pj_per_bit: no values",
+        ),
         ('model = "llama2-7b"\nglobal_batch = 0', "global_batch = 0: must be an integer of at least 1"),
         ('model = "llama2-7b"\noptimizer = "lion"', "optimizer 'lion': must be one of sgd, adam"),
         (
