@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -78,6 +78,10 @@ class Method(ABC):
         self.switches = switches
         self.element_bytes = element_bytes
         self.sum_bytes = SUM_BYTES if switches.sums == "32-bit" else element_bytes
+
+    def on(self, mesh: Mesh) -> Self:
+        """The same method on another mesh, or on many."""
+        return type(self)(self.model, mesh, self.switches, self.element_bytes)
 
     @cached_property
     @abstractmethod

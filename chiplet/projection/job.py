@@ -11,7 +11,6 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type
-from chiplet.projection.meshes import quickest_mesh
 from chiplet.schedule.buffers import STATE_BYTES, Optimizer
 from chiplet.step.overlap import Machine
 from chiplet.workload.llm import Llm, load_model
@@ -106,21 +105,15 @@ def resolve(request: StepRequest) -> ProjectionJob:
         _check_positive("mini_batch", request.mini_batch)
     if request.optimizer not in STATE_BYTES:
         raise ValueError(f"optimizer {request.optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
-    on_mesh, machine = (
-        method(model, mesh, switches, system.die.element_bytes),
-        Machine(system, gemm_terms(calibration)),
-    )
+    on_mesh = method(model, mesh, switches, system.die.element_bytes)
+    machine = Machine(system, gemm_terms(calibration))
     if request.mesh is None and request.dies is not None and system.parallel.packages == 1:
-        mesh = quickest_mesh(
-            on_mesh,
-            machine,
-            request.dies,
-            global_batch=batch,
-            length=length,
-            mini_batch=request.mini_batch,
-            optimizer=request.optimizer,
-        )
-        on_mesh = method(model, mesh, switches, system.die.element_bytes)
+        # Arrays take longer to load than the step on a given mesh to project.
+        from chiplet.projection.meshes import quickest_mesh
+        from chiplet.step.jobs import Jobs
+
+        sizes = (batch, length, request.mini_batch, request.optimizer)
+        on_mesh = on_mesh.on(quickest_mesh(Jobs(1, on_mesh, system, machine.terms, *sizes), request.dies))
     return ProjectionJob(
         on_mesh,
         machine,
@@ -129,7 +122,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
         request.mini_batch,
         request.optimizer,
         calibration,
-        0 if request.dies is None else request.dies - mesh.nodes,
+        0 if request.dies is None else request.dies - on_mesh.mesh.nodes,
     )
 
 

@@ -1,13 +1,20 @@
-"""The mesh of a package with at most so many dies: the quickest of those that are no strips."""
+"""The mesh of a package with at most so many dies: the quickest of those that are no strips.
+
+All of them are too many to cost. Up to three sets are, each in one array evaluation: meshes of more than half of the
+dies, with a coarse grid down to three tenths; if few dies do nearly as well, the coarse grid down to one die; and if
+they still do, meshes around the best of few dies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import inf, isqrt
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import floor, inf, isqrt
 
-from chiplet.methods.base import Method
-from chiplet.schedule.buffers import Optimizer
-from chiplet.step.overlap import Machine
+import numpy as np
+
+from chiplet.step.jobs import Jobs, ways_to_run
+from chiplet.step.quickest_steps import quickest_steps
 from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh, most_square
 
@@ -21,115 +28,121 @@ FEWER = 3
 less, more dies are slower in places: ``benchmarks.more_resources`` has the counts.
 """
 
-FEW_SHARE, FEW_TOLERANCE = 0.75, 0.05
-"""If a mesh with no more than this share of the dies takes at most so much longer than the quickest, meshes of less
-than half of them are costed, too.
+ROW_BITS = 6
+"""Leading bits that may be set in the number of rows: all rows up to 64, and of more, 32 for each power of two, so that
+the meshes of a million dies are a few hundred.
 """
+
+COARSE_BITS = 2
+"""The same for both sides of the coarse grid, which has 1, 2, 3, 4, 6, 8, 12, ... It is the same for any number of
+dies: more of them never take away a mesh that did well.
+"""
+
+COARSE_SHARE = 0.3
+"""The share of the dies that the coarse grid has at least in the first evaluation."""
+
+FEW_SHARE, FEW_TOLERANCE = 0.75, 0.15
+"""Few dies are no more than this share. They do nearly as well if they take at most so much longer than the quickest
+mesh.
+"""
+
+AROUND, BESIDE = 1.5, 2
+"""Meshes around another: sides and dies within this factor; and all with sides that differ by at most so much."""
 
 TOLERANCE = 0.01
 """What the most square mesh of all dies may take longer than the quickest one, and is still taken."""
 
 
 def meshes_of(dies: int) -> list[Mesh]:
-    """Meshes of more than half of ``dies`` dies and at most all, one of which is the quickest of these or nearly so.
-    The most square one of all dies comes first, unless it is a strip.
+    """The meshes of at most ``dies`` dies that are costed first. The most square one of all dies comes first, unless it
+    is a strip.
     """
     square = most_square(dies)
     meshes = {} if _strip(square.rows, square.cols) else {square: None}
-    for rows in range(1, isqrt(MOST_ASPECT * dies) + 1):
-        most = min(dies // rows, MOST_ASPECT * rows)
-        for cols in range(most, max(0, most - FEWER - 1), -1):
-            if not _strip(rows, cols) and 2 * rows * cols > dies:
+    for rows in _sides(isqrt(MOST_ASPECT * dies), ROW_BITS):
+        meshes.update((mesh, None) for mesh in _widest(rows, dies // rows) if 2 * mesh.nodes > dies)
+    meshes.update((mesh, None) for mesh in coarse_meshes(dies) if mesh.nodes > COARSE_SHARE * dies)
+    return list(meshes)
+
+
+def coarse_meshes(dies: int) -> list[Mesh]:
+    """The coarse grid of meshes of at most ``dies`` dies."""
+    sides = list(_sides(isqrt(MOST_ASPECT * dies), COARSE_BITS))
+    return [
+        Mesh(rows, cols) for rows in sides for cols in sides if rows * cols <= dies and not _strip(rows, cols)
+    ]
+
+
+def meshes_around(mesh: Mesh, dies: int) -> list[Mesh]:
+    """Meshes of at most ``dies`` dies that are near ``mesh``."""
+    most = min(dies, floor(AROUND * mesh.nodes))
+    meshes: dict[Mesh, None] = {}
+    for rows in _sides(floor(AROUND * mesh.rows), ROW_BITS):
+        if AROUND * rows >= mesh.rows:
+            widest = _widest(rows, min(most // rows, floor(AROUND * mesh.cols)))
+            meshes.update((near, None) for near in widest)
+    for rows in range(max(1, mesh.rows - BESIDE), mesh.rows + BESIDE + 1):
+        for cols in range(max(1, mesh.cols - BESIDE), mesh.cols + BESIDE + 1):
+            if rows * cols <= dies and not _strip(rows, cols):
                 meshes[Mesh(rows, cols)] = None
     return list(meshes)
+
+
+def quickest_mesh(jobs: Jobs, dies: int) -> Mesh:
+    """The quickest mesh of at most ``dies`` dies for the step of ``jobs``, whose own meshes and count do not matter.
+
+    It is the most square mesh of all dies if that is within :data:`TOLERANCE` of the quickest, and the one of the most
+    dies if none fits.
+    """
+    square = most_square(dies)
+    seconds: dict[Mesh, float] = {}
+
+    def cost(meshes: Sequence[Mesh]) -> bool:
+        """Cost those of ``meshes`` that are new; whether few dies do nearly as well as the quickest mesh."""
+        seconds.update(seconds_on(jobs, [mesh for mesh in meshes if mesh not in seconds]))
+        of_few = min(map(seconds.__getitem__, few()), default=None)
+        return of_few is not None and of_few <= min(seconds.values()) * (1 + FEW_TOLERANCE)
+
+    def few() -> list[Mesh]:
+        return [mesh for mesh in seconds if mesh.nodes <= FEW_SHARE * dies]
+
+    if cost(meshes_of(dies)) and cost(coarse_meshes(dies)):
+        cost(meshes_around(min(few(), key=seconds.__getitem__), dies))
+    best = min(seconds, key=seconds.__getitem__)
+    if seconds[best] == inf:
+        return max(seconds, key=lambda mesh: mesh.nodes)
+    return square if seconds.get(square, inf) <= seconds[best] * (1 + TOLERANCE) else best
+
+
+def seconds_on(jobs: Jobs, meshes: Sequence[Mesh]) -> dict[Mesh, float]:
+    """Seconds of a step on each of ``meshes``; infinite where it does not fit."""
+    if not meshes:
+        return {}
+    sides = np.array([(mesh.rows, mesh.cols) for mesh in meshes], dtype=np.float64)
+    on_each = replace(jobs, count=len(meshes), method=jobs.method.on(Meshes(sides[:, :1], sides[:, 1:])))
+    seconds = np.full(len(meshes), np.inf)
+    with np.errstate(all="ignore"):  # candidates of a block that do not fit
+        ways, _ = ways_to_run(on_each)
+        if len(ways.rows):
+            seconds[ways.rows] = np.broadcast_to(quickest_steps(ways).seconds, (len(ways.rows), 1))[:, 0]
+    return dict(zip(meshes, seconds.tolist(), strict=True))
 
 
 def _strip(rows: int, cols: int) -> bool:
     return max(rows, cols) > MOST_ASPECT * min(rows, cols)
 
 
-def quickest_mesh(
-    method: Method,
-    machine: Machine,
-    dies: int,
-    *,
-    global_batch: int,
-    length: int,
-    mini_batch: int | None,
-    optimizer: Optimizer,
-) -> Mesh:
-    """The quickest mesh of at most ``dies`` dies for a step by ``method``, whose own mesh does not count.
-
-    It is the most square mesh of all dies if that is within :data:`TOLERANCE` of the quickest, and the one of the most
-    dies if none fits.
-    """
-    square = most_square(dies)
-    costed: dict[Mesh, float] = {}
-
-    def cost(meshes: list[Mesh]) -> Mesh:
-        """Cost those of ``meshes`` that are new; the quickest of all."""
-        new = [mesh for mesh in meshes if mesh not in costed]
-        if new:
-            seconds = _seconds(
-                method,
-                machine,
-                new,
-                global_batch=global_batch,
-                length=length,
-                mini_batch=mini_batch,
-                optimizer=optimizer,
-            )
-            costed.update(zip(new, seconds, strict=True))
-        return min(costed, key=lambda mesh: costed[mesh])
-
-    best = cost(meshes_of(dies))
-    if costed[best] == inf:
-        return max(costed, key=lambda mesh: mesh.nodes)
-    limit = dies
-    while limit > 1 and _few_do(limit, costed):
-        limit //= 2
-        best = cost(meshes_of(limit))
-    return square if costed.get(square, inf) <= costed[best] * (1 + TOLERANCE) else best
+def _widest(rows: int, most: int) -> Iterator[Mesh]:
+    """Meshes of ``rows`` rows and at most ``most`` columns that are no strips, the widest ones."""
+    most = min(most, MOST_ASPECT * rows)
+    for cols in range(most, max(0, most - FEWER - 1), -1):
+        if not _strip(rows, cols):
+            yield Mesh(rows, cols)
 
 
-def _few_do(limit: int, costed: Mapping[Mesh, float]) -> bool:
-    """Whether few of ``limit`` dies do nearly as well as the quickest mesh: then still fewer may be quicker."""
-    few = [seconds for mesh, seconds in costed.items() if mesh.nodes <= FEW_SHARE * limit]
-    return min(few, default=inf) <= min(costed.values()) * (1 + FEW_TOLERANCE)
-
-
-def _seconds(
-    method: Method,
-    machine: Machine,
-    meshes: list[Mesh],
-    *,
-    global_batch: int,
-    length: int,
-    mini_batch: int | None,
-    optimizer: Optimizer,
-) -> list[float]:
-    """Seconds of a step on each of ``meshes``; infinite where it does not fit."""
-    import numpy as np
-
-    from chiplet.step.jobs import Jobs, ways_to_run
-    from chiplet.step.quickest_steps import quickest_steps
-
-    sides = np.array([(mesh.rows, mesh.cols) for mesh in meshes], dtype=np.float64)
-    every = Meshes(sides[:, :1], sides[:, 1:])
-    jobs = Jobs(
-        len(meshes),
-        type(method)(method.model, every, method.switches, method.element_bytes),
-        machine.system,
-        machine.terms,
-        global_batch,
-        length,
-        mini_batch,
-        optimizer,
-    )
-    seconds = np.full(len(meshes), np.inf)
-    with np.errstate(all="ignore"):  # candidates of a block that do not fit
-        ways, _ = ways_to_run(jobs)
-        if len(ways.rows):
-            seconds[ways.rows] = np.broadcast_to(quickest_steps(ways).seconds, (len(ways.rows), 1))[:, 0]
-    found: list[float] = seconds.tolist()
-    return found
+def _sides(most: int, bits: int) -> Iterator[int]:
+    """Numbers up to ``most`` that are none but their leading ``bits`` bits and zeros."""
+    side = 1
+    while side <= most:
+        yield side
+        side += 1 << max(0, side.bit_length() - bits)

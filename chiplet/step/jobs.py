@@ -54,7 +54,7 @@ class Jobs:
         return replace(
             self,
             count=len(rows),
-            method=type(method)(method.model, meshes, method.switches, method.element_bytes),
+            method=method.on(meshes),
             system=_select_systems(self.system, rows),
             global_batch=rows_of(self.global_batch, rows),
             length=rows_of(self.length, rows),
@@ -107,25 +107,29 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
 
     ``dram`` is as for :func:`chiplet.schedule.schedule.step_work`.
     """
-    method, system = jobs.method, jobs.system
-    need = dram or whole_model(method, jobs.length, jobs.optimizer)
+    need = dram or whole_model(jobs.method, jobs.length, jobs.optimizer)
     given = need.sequences
-    least = dram_use(method, system, need, 1 if given is None else given)
-    sequences = given
-    if given is None:
+    least = dram_use(jobs.method, jobs.system, need, 1 if given is None else given)
+    refused: dict[int, str] = {}
+    dies = _column(jobs.method.mesh.nodes, jobs.count)
+    rows = np.arange(jobs.count)
+    lacks = ~_column(least.fits, jobs.count).astype(bool)
+    if lacks.any():
+        model = jobs.method.model.name
+        uses_of_dram, held = _by_machine(least, jobs.count), _integers(given, jobs.count)
+        for row in np.flatnonzero(lacks).tolist():
+            refused[row] = str(dram_refusal(model, int(dies[row]), uses_of_dram[row], held[row]))
+        rows = np.flatnonzero(~lacks)
+        jobs, need = jobs.select(rows), need.select(partial(rows_of, rows=rows))
+
+    method, system = jobs.method, jobs.system
+    sequences = need.sequences
+    if sequences is None:
         sequences = round_sequences(method, system, need, jobs.global_batch)
     work = BlockWork(method, system.die, sequences, jobs.length, jobs.mini_batch)
     blocks = method.blocks()
-    fits = [candidates(work, block) for block in blocks]
-
-    refused: dict[int, str] = {}
-    dies = _column(method.mesh.nodes, jobs.count)
-    lacks = ~_column(least.fits, jobs.count).astype(bool)
-    if lacks.any():
-        uses_of_dram, held = _by_machine(least, jobs.count), _integers(given, jobs.count)
-        for row in np.flatnonzero(lacks).tolist():
-            use = uses_of_dram[row]
-            refused[row] = str(dram_refusal(method.model.name, int(dies[row]), use, held[row]))
+    fits = [candidates(work, block) for block in blocks] if jobs.count else [[] for _ in blocks]
+    lacks = np.full(jobs.count, False)
     for number, of_block in enumerate(fits):
         fitting = [_column(fit.size, jobs.count) > 0 for fit in of_block]
         without = np.flatnonzero(~np.any([np.full(jobs.count, False), *fitting], axis=0) & ~lacks)
@@ -144,12 +148,12 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
             )
             sizes = _integers(unfit.mini_batch, len(without))
             uses = zip(*(_by_machine(use, len(without)) for use in asked), strict=True)
-            for row, buffers, size in zip(without.tolist(), uses, sizes, strict=True):
+            for row, buffers, size in zip(rows[without].tolist(), uses, sizes, strict=True):
                 refusal = block_refusal(
                     method.model.name, int(dies[row]), method.name, blocks[number].name, buffers, size
                 )
                 refused[row] = str(refusal)
-    every = Ways(np.arange(jobs.count), jobs, need, sequences, tuple(map(tuple, fits)))
+    every = Ways(rows, jobs, need, sequences, tuple(map(tuple, fits)))
     return every.select(np.flatnonzero(~lacks)), refused
 
 

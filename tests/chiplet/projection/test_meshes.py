@@ -10,10 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiplet.methods.registry import METHODS
-from chiplet.projection.job import StepRequest
-from chiplet.projection.meshes import MOST_ASPECT, TOLERANCE, meshes_of
+from chiplet.projection.job import StepRequest, resolve
+from chiplet.projection.meshes import (
+    MOST_ASPECT,
+    TOLERANCE,
+    coarse_meshes,
+    meshes_around,
+    meshes_of,
+    seconds_on,
+)
 from chiplet.projection.project import project
 from chiplet.schedule.buffers import DoesNotFitError
+from chiplet.step.jobs import Jobs
 from nop.topology import Mesh, most_square
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -31,6 +39,20 @@ def test_meshes_hold_at_most_so_many_dies_and_are_no_strips(dies: int) -> None:
         assert max(mesh.rows, mesh.cols) <= MOST_ASPECT * min(mesh.rows, mesh.cols)
     square = most_square(dies)
     assert (meshes[0] == square) == (square.cols <= MOST_ASPECT * square.rows)
+
+
+@given(dies=st.integers(1, 5000), few=st.integers(1, 100))
+def test_the_coarse_grid_of_fewer_dies_is_part_of_that_of_more(dies: int, few: int) -> None:
+    assert set(coarse_meshes(min(dies, few))) <= set(coarse_meshes(dies))
+    for mesh in coarse_meshes(min(dies, few))[-1:]:
+        near = meshes_around(mesh, dies)
+        assert mesh in near
+        assert all(one.nodes <= dies for one in near)
+
+
+def test_many_dies_have_few_candidates() -> None:
+    assert all(len(meshes_of(2**bits)) < 800 for bits in range(21))
+    assert len(meshes_around(Mesh(512, 1024), 2**20)) < 800
 
 
 def _seconds(system: Any, method: str, **fields: Any) -> float:
@@ -51,6 +73,36 @@ def test_no_mesh_of_as_many_dies_is_quicker(method: str, dies: int, lanes: int) 
     meshes = [mesh for mesh in meshes if max(mesh.rows, mesh.cols) <= MOST_ASPECT * min(mesh.rows, mesh.cols)]
     least = min(_seconds(system, method, mesh=mesh) for mesh in meshes)
     assert _seconds(system, method, dies=dies) <= least * (1 + TOLERANCE) * (1 + 1e-9)
+
+
+@settings(max_examples=12)
+@given(
+    model=st.sampled_from(["tinyllama-1.1b", "llama2-7b"]),
+    method=METHOD,
+    latency=st.floats(-8, -5.5),
+    batch=st.sampled_from([4, 17, 64]),
+    dies=st.integers(1, 200),
+)
+def test_the_search_misses_little(model: str, method: str, latency: float, batch: int, dies: int) -> None:
+    """Long links make few dies quick: then the quickest mesh is anywhere."""
+    system = package(f"link.latency_seconds={10**latency}")
+    sizes: dict[str, Any] = {"global_batch": batch, "sequence_length": 512}
+    asked = StepRequest(model, system, dies=dies, method=method, **sizes)
+    job = resolve(asked)
+    every = [
+        Mesh(rows, cols)
+        for rows in range(1, dies + 1)
+        for cols in range(1, dies // rows + 1)
+        if max(rows, cols) <= MOST_ASPECT * min(rows, cols)
+    ]
+    seconds = seconds_on(
+        Jobs(1, job.method, job.machine.system, job.machine.terms, batch, 512, None, "adam"), every
+    )
+    if min(seconds.values()) == inf:
+        with pytest.raises(DoesNotFitError):
+            project(asked)
+        return
+    assert project(asked).step_seconds <= 1.04 * min(seconds.values())
 
 
 @settings(max_examples=8)
@@ -117,6 +169,17 @@ def test_fewer_dies_are_taken_if_they_are_quicker() -> None:
     )
     assert many.step_seconds <= 1.02 * few
     assert many.unused_dies > 512
+
+
+def test_long_links_are_no_reason_to_take_more_dies() -> None:
+    system = package("link.latency_seconds=1e-6")
+    seconds = [
+        project(
+            StepRequest("tinyllama-1.1b", system, dies=dies, global_batch=64, sequence_length=512)
+        ).step_seconds
+        for dies in (128, 256, 300, 512, 700, 1024)
+    ]
+    assert all(more <= 1.02 * min(seconds[: 1 + place]) for place, more in enumerate(seconds[1:]))
 
 
 def test_strips_are_for_those_who_ask_for_them() -> None:
