@@ -27,6 +27,7 @@ from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import LIKE, baseline_rows, comparison_tables
 from hecaton.terminal.output import Output, as_text, to_json
 from hecaton.terminal.tables import markdown, quantity
+from nop.topology import most_square
 from rtl.die.die import Die
 from rtl.die.die_map import DIE_SECTIONS, die_map
 from rtl.emit.emitter import emit
@@ -86,9 +87,11 @@ class Setup:
         )
 
     def scaled(self, measured: Calibration | None) -> list[Projection]:
-        """The projections of weak scaling."""
+        """The projections of weak scaling: all methods on the same mesh, the most square one of the dies."""
         return [
-            project(StepRequest(model, self.package, dies=dies, method=method, calibration=measured))
+            project(
+                StepRequest(model, self.package, mesh=most_square(dies), method=method, calibration=measured)
+            )
             for model, dies in self.plan.scaling
             for method in self.plan.scaling_methods
         ]
@@ -306,7 +309,7 @@ def scale(setup: Setup) -> DemoPart:
         name = f"projections/{projection.model}_{projection.dies}_{projection.method}.json"
         path = setup.folder / name
         write_output(path, to_json(projection.model_dump()) + "\n")
-        words = ["project", "--model", projection.model, "--dies", projection.dies]
+        words: list[object] = ["project", "--model", projection.model, "--mesh", projection.mesh]
         words += ["--method", projection.method, "--calibration", setup.calibration, *setup.options, "--json"]
         what = f"{projection.model} on {projection.dies} dies, {projection.method}"
         files.append(DemoFile(name, what, command(*words, into=path)))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.config import load_system
 from cosim.calibrate.die import Sample
 from cosim.calibrate.network import NopSample
 from cosim.records.gemm import GemmRecord, GemmRequest
@@ -24,8 +25,10 @@ from hecaton.demo import plan as demo_plan
 from hecaton.demo import stages as demo_stages
 from hecaton.demo.plan import FULL, DemoCase, Plan
 from hecaton.demo.run import Demo, run_demo
+from hecaton.demo.stages import Setup
 from hecaton.results.records import Run
 from hecaton.terminal.output import Output
+from nop.topology import most_square
 from rtl.emit.output_files import write_output
 from tests.hecaton.command import ROOT, documented_keys, hecaton, refused
 
@@ -218,6 +221,17 @@ def test_the_full_plan_covers_forms_types_arrays_and_stalls() -> None:
     assert any(case.stall for case in FULL.cases)
     assert any(case.operands == "special" for case in FULL.cases)
     assert {sample.holdout for sample in FULL.samples} == {False, True}
+
+
+def test_all_methods_have_the_most_square_mesh(tmp_path: Path) -> None:
+    bench, package = (load_system(None, [], preset=name) for name in ("bench", "package"))
+    setup = Setup(tmp_path, Output(True), FULL, bench, package, (), workers=1, seed=SEED, sim="icarus")
+    assert [(row.model, row.mesh, row.method) for row in setup.scaled(None)] == [
+        (model, str(most_square(dies)), method)
+        for model, dies in FULL.scaling
+        for method in FULL.scaling_methods
+    ]
+    assert setup.compared(None).mesh == str(most_square(FULL.dies))
 
 
 def interrupted(folder: Path) -> list[Path]:
