@@ -2,7 +2,8 @@
 
 The spaces in ``benchmarks/spaces`` differ in how many points share a schedule. Each is swept by the command as users
 run it, on all cores; the best run counts. A sample of the points is projected one by one: that is the baseline, and
-every number of the sweep has to be its own to 1e-12. Beside them the time of a single projection and of the import.
+every number of the sweep has to be its own to 1e-12. Beside them the time of a single projection on a given mesh, and
+of the import.
 
     python -m benchmarks.sweep [--quick] [-o DIR] [--seed N]
 """
@@ -32,6 +33,7 @@ from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import SweepTask, evaluate, point_request
 from chiplet.sweep.space import load_space, make_sweep
 from hecaton.plots.figure import saved_figure
+from nop.topology import Mesh
 
 __all__ = ["SweepError", "check", "main"]
 
@@ -50,7 +52,7 @@ SAMPLE = 200
 """Points that are projected one by one."""
 
 BASELINE, CORE, OURS = "single projections", "one core", "hecaton sweep"
-LARGEST = ("llama3.1-405b", 1024)
+LARGEST = ("llama3.1-405b", Mesh(32, 32))
 TOLERANCE = 1e-12
 
 
@@ -133,12 +135,12 @@ def _row(what: str, path: str, points: int, schedules: int | None, seconds: floa
 
 def _projection_seconds() -> float:
     system = load_system(None, [], preset="package")
-    model, dies = LARGEST
-    project(StepRequest(model, system, dies=dies))
+    model, mesh = LARGEST
+    project(StepRequest(model, system, mesh=mesh))
     times = []
     for _ in range(10):
         start = time.perf_counter()
-        project(StepRequest(model, system, dies=dies))
+        project(StepRequest(model, system, mesh=mesh))
         times.append(time.perf_counter() - start)
     return min(times)
 
@@ -193,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _say(f"error: {error}")
             return 1
     _plot(options.output / "sweep.png", rows)
-    largest = f"{LARGEST[0]} on {LARGEST[1]} dies"
-    rows.append(_row(largest, "one projection", 1, 1, _projection_seconds()))
+    largest = f"{LARGEST[0]} on {LARGEST[1].nodes} dies"
+    rows.append(_row(largest, "one projection on a given mesh", 1, 1, _projection_seconds()))
     rows.append(
         _row("chiplet.projection.project", "import", 1, None, min(_import_seconds() for _ in range(runs)))
     )

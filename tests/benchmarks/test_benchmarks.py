@@ -129,7 +129,7 @@ def test_sweep(tmp_path: Path) -> None:
         ("quick", "single projections"),
         ("quick", "one core"),
         ("quick", "hecaton sweep"),
-        ("llama3.1-405b on 1024 dies", "one projection"),
+        ("llama3.1-405b on 1024 dies", "one projection on a given mesh"),
         ("chiplet.projection.project", "import"),
     ]
     assert [row["points"] for row in rows] == [5, 18, 18, 1, 1]
