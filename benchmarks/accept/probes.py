@@ -16,6 +16,9 @@ from benchmarks.stock import stock_verilog
 from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
 from chiplet.machine.specs import SystemSpec
+from chiplet.optimize.best_ways import optimize
+from chiplet.projection.job import StepRequest
+from chiplet.projection.project import project
 from cosim.backends.registry import BACKENDS
 from cosim.records.vector import VectorRecord, vector_request
 from cosim.run.vector import run_vector
@@ -32,6 +35,7 @@ __all__ = [
     "main",
     "regression_simulators",
     "same_bytes",
+    "search_time",
     "vector_operands",
     "vector_programs",
     "verilog_twice",
@@ -242,11 +246,36 @@ def vector_operands() -> dict[str, Any]:
     return {"programs": len(PROGRAM_NAMES), "rows": rows}
 
 
+def search_time() -> dict[str, float]:
+    """Processor seconds of a projection of 405B on 1024 dies on a given mesh, with the search of the mesh, and of the
+    search of all ways: the least of several runs.
+    """
+    system = load_system(None, [], preset="package")
+    model, dies = "llama3.1-405b", 1024
+    given = StepRequest(model, system, mesh=(32, 32))
+    searched = StepRequest(model, system, dies=dies)
+    return {
+        "projection_seconds": _least_seconds(lambda: project(given), 20),
+        "mesh_search_seconds": _least_seconds(lambda: project(searched), 20),
+        "optimize_seconds": _least_seconds(lambda: optimize(searched, "time", dies=dies), 3),
+    }
+
+
+def _least_seconds(run: Callable[[], object], times: int) -> float:
+    seconds = []
+    for _ in range(times):
+        start = time.process_time()
+        run()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
 PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "generation-cost": generation_cost,
     "generation-growth": generation_growth,
     "regression-resumed": regression_resumed,
     "regression-simulators": regression_simulators,
+    "search-time": search_time,
     "vector-operands": vector_operands,
     "vector-programs": vector_programs,
     "verilog-twice": verilog_twice,

@@ -65,12 +65,27 @@ def meshes_of(dies: int) -> list[Mesh]:
     return list(meshes)
 
 
+def all_meshes(dies: int) -> list[Mesh]:
+    """All meshes of at most ``dies`` dies that are no strips."""
+    return [
+        Mesh(rows, cols)
+        for rows in range(1, isqrt(MOST_ASPECT * dies) + 1)
+        for cols in range(1, min(dies // rows, MOST_ASPECT * rows) + 1)
+        if not _strip(rows, cols)
+    ]
+
+
 def coarse_meshes(dies: int) -> list[Mesh]:
     """The coarse grid of meshes of at most ``dies`` dies."""
-    sides = list(_sides(isqrt(MOST_ASPECT * dies), COARSE_BITS))
+    sides = list(coarse_sides(isqrt(MOST_ASPECT * dies)))
     return [
         Mesh(rows, cols) for rows in sides for cols in sides if rows * cols <= dies and not _strip(rows, cols)
     ]
+
+
+def coarse_sides(most: int) -> Iterator[int]:
+    """Sides of the coarse grid up to ``most``."""
+    return _sides(most, COARSE_BITS)
 
 
 def meshes_around(mesh: Mesh, dies: int) -> list[Mesh]:

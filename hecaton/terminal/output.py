@@ -69,9 +69,9 @@ class Output:
             print(text, file=sys.stderr)  # noqa: T201
 
     @contextmanager
-    def progress(self, label: str, total: float) -> Iterator[Callable[..., None]]:
-        """Show a progress bar of ``total`` steps on stderr; yield a function to call with a number of steps done, 1 by
-        default.
+    def progress(self, label: str, total: float | None) -> Iterator[Callable[..., None]]:
+        """Show a progress bar of ``total`` steps, None if not known, on stderr; yield a function to call with a number
+        of steps done, 1 by default.
 
         Silent with ``--json`` and when stderr is not a terminal.
         """

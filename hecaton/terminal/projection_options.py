@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,15 @@ SequenceLength = Annotated[
 
 OptimizerName = Annotated[
     str, typer.Option("--optimizer", metavar="adam|sgd", help="Optimizer of the training.")
+]
+
+MethodSwitches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--switch",
+        metavar="[METHOD.]NAME=VALUE",
+        help="Set a switch of one method, or of every method that has it; repeatable.",
+    ),
 ]
 
 
@@ -86,3 +96,27 @@ class MethodOptions:
     def arguments(self) -> dict[str, Any]:
         """Return method and switches as fields of a request. Raises ``ValueError`` for a switch that cannot be read."""
         return {"method": self.method, "switches": parse_assignments("--switch", self.switch)}
+
+
+def switches_by_method(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the switches by method from values by ``[METHOD.]NAME``; a name without a method belongs to every method
+    that has it.
+
+    Raises ``ValueError`` for a name that no method has.
+    """
+    from chiplet.machine.base import nearest
+    from chiplet.methods.registry import METHODS
+
+    by_method: dict[str, dict[str, Any]] = {}
+    switches = {method: kind.switches_type.model_fields for method, kind in METHODS.items()}
+    for name, value in values.items():
+        prefix, dot, switch = name.rpartition(".")
+        owners = [prefix] if dot else [method for method, names in switches.items() if switch in names]
+        if not owners:
+            known = dict.fromkeys(key for names in switches.values() for key in names)
+            raise ValueError(
+                f"--switch {name}: no method has it: the nearest known one is {nearest(name, known)}"
+            )
+        for owner in owners:
+            by_method.setdefault(owner, {})[switch] = value
+    return by_method

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
 from hecaton.terminal.options import AsJson, MachineOptions
 from hecaton.terminal.output import Output
-from hecaton.terminal.projection_options import OptimizerName, StepOptions
+from hecaton.terminal.projection_options import MethodSwitches, OptimizerName, StepOptions, switches_by_method
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import parse_assignments
 
@@ -38,14 +37,7 @@ def _json_object() -> JsonObject:
 def compare(
     *,
     step: StepOptions,
-    switch: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--switch",
-            metavar="[METHOD.]NAME=VALUE",
-            help="Set a switch of one method, or of every method that has it; repeatable.",
-        ),
-    ] = None,
+    switch: MethodSwitches = None,
     optimizer: OptimizerName = "adam",
     machine: MachineOptions,
     as_json: AsJson = False,
@@ -60,25 +52,5 @@ def compare(
 
     with Output(as_json) as out:
         request = step.request(machine.load("package"), optimizer=cast(Optimizer, optimizer))
-        comparison = compare_methods(request, _by_method(parse_assignments("--switch", switch)))
+        comparison = compare_methods(request, switches_by_method(parse_assignments("--switch", switch)))
         out.result(comparison.model_dump(), comparison_tables(comparison))
-
-
-def _by_method(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the switches by method; a name without a method belongs to every method that has it."""
-    from chiplet.machine.base import nearest
-    from chiplet.methods.registry import METHODS
-
-    by_method: dict[str, dict[str, Any]] = {}
-    switches = {method: kind.switches_type.model_fields for method, kind in METHODS.items()}
-    for name, value in values.items():
-        prefix, dot, switch = name.rpartition(".")
-        owners = [prefix] if dot else [method for method, names in switches.items() if switch in names]
-        if not owners:
-            known = dict.fromkeys(key for names in switches.values() for key in names)
-            raise ValueError(
-                f"--switch {name}: no method has it: the nearest known one is {nearest(name, known)}"
-            )
-        for owner in owners:
-            by_method.setdefault(owner, {})[switch] = value
-    return by_method

@@ -18,7 +18,7 @@ class Steps(Output):
         self.steps: list[float] = []
 
     @contextmanager
-    def progress(self, label: str, total: float) -> Iterator[Callable[..., None]]:
+    def progress(self, label: str, total: float | None) -> Iterator[Callable[..., None]]:
         assert (label, total) == ("cycles", 1.0)
         yield self.steps.append
 

@@ -1,0 +1,60 @@
+"""The result of a search: frozen models whose ``model_dump()`` has the keys of the JSON output."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from chiplet.machine.base import StrictModel
+
+Goal = Literal["time", "energy", "cost"]
+
+
+class BestWay(StrictModel):
+    """One way to run the step, on its best mesh; ``value`` is what was searched for, and ``ratio`` that over the best.
+
+    ``decides`` is the largest part of ``value``, and ``share`` its share. ``project`` are the options of ``hecaton
+    project`` that give the same step on the same machine.
+    """
+
+    method: str
+    switches: dict[str, Any]
+    mesh: str
+    dies: int
+    packages: int
+    data: int
+    pipeline: int
+    value: float
+    ratio: float
+    decides: str
+    share: float
+    step_seconds: float
+    tokens_per_second: float
+    mfu: float
+    energy_joules: float
+    cost_dollars: float
+    project: str
+
+
+class Optimum(StrictModel):
+    """The best ways to train ``model`` on at most ``dies`` dies in each of at most ``packages`` packages.
+
+    Attributes
+    ----------
+    goal
+        What is least: the ``time`` of a step in seconds, its ``energy`` in joules, or its ``cost``: the price of all
+        packages times the time of a step, in dollar seconds.
+    best
+        At most ten ways, best first. Each has another method, other switches, or another use of the packages.
+    evaluated
+        Steps that were costed, with those that do not fit.
+    seconds
+        Wall time of the search.
+    """
+
+    model: str
+    goal: Goal
+    dies: int
+    packages: int
+    best: tuple[BestWay, ...]
+    evaluated: int
+    seconds: float

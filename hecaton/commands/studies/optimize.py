@@ -1,0 +1,141 @@
+"""``hecaton optimize``: the best way to train a model on at most so many dies and packages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, load_calibration
+from hecaton.terminal.output import Output
+from hecaton.terminal.projection_options import (
+    GlobalBatch,
+    MethodSwitches,
+    OptimizerName,
+    SequenceLength,
+    switches_by_method,
+)
+from hecaton.terminal.subcommand import subcommand
+from hecaton.terminal.values import integer, parse_assignments
+from nop.topology import MAX_DIES
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from chiplet.optimize.results import Optimum
+    from hecaton.terminal.json_keys import JsonObject
+
+app = typer.Typer()
+
+SHARED = ("packages", "data", "pipeline")
+"""Columns that are shown if their values differ."""
+
+
+def _json_object() -> JsonObject:
+    from chiplet.optimize.results import Optimum
+    from hecaton.terminal.json_keys import JsonObject
+
+    return JsonObject((Optimum,))
+
+
+@subcommand(
+    app,
+    examples=(
+        "hecaton optimize --model llama3.1-405b --dies 1024",
+        "hecaton optimize --model llama2-7b --dies 64 --packages 8 --for energy",
+        "hecaton optimize --model llama2-70b --dies 256 --for cost --switch recompute=selective --json",
+    ),
+    json_object=_json_object,
+)
+def optimize(
+    *,
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json."),
+    ],
+    dies: Annotated[
+        int,
+        typer.Option(
+            "--dies", parser=integer(1, MAX_DIES), metavar="N", help="Most compute dies of a package."
+        ),
+    ],
+    packages: Annotated[
+        int,
+        typer.Option("--packages", parser=integer(1, MAX_DIES), metavar="N", help="Most packages."),
+    ] = 1,
+    goal: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="time|energy|cost",
+            help="What is least: time or energy of a step, or the price of the packages times the time of a step.",
+        ),
+    ] = "time",
+    switch: MethodSwitches = None,
+    optimizer: OptimizerName = "adam",
+    global_batch: GlobalBatch = None,
+    sequence_length: SequenceLength = None,
+    calibration: CalibrationFile = None,
+    machine: MachineOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Search the best way to train a model: method, switches, mesh, and replicas and stages of several packages; show
+    the best ten, and what decides.
+
+    The configuration starts from the preset package.
+    """
+    from chiplet.optimize.best_ways import optimize as best_of
+    from chiplet.optimize.results import Goal
+    from chiplet.projection.job import StepRequest
+    from chiplet.schedule.buffers import Optimizer
+
+    with Output(as_json) as out:
+        request = StepRequest(
+            model,
+            machine.load("package"),
+            calibration=load_calibration(calibration),
+            global_batch=global_batch,
+            sequence_length=sequence_length,
+            optimizer=cast(Optimizer, optimizer),
+        )
+        switches = switches_by_method(parse_assignments("--switch", switch))
+        with out.progress("steps", None) as advance:
+            optimum = best_of(
+                request, cast(Goal, goal), dies=dies, packages=packages, switches=switches, progress=advance
+            )
+        out.result(optimum.model_dump(), _tables(optimum))
+
+
+def _tables(optimum: Optimum) -> RenderableType:
+    from rich.console import Group
+
+    from hecaton.terminal.tables import columns, quantity
+
+    searched = {
+        name
+        for way in optimum.best
+        for name in way.switches
+        if len({str(other.switches.get(name)) for other in optimum.best if other.method == way.method}) > 1
+    }
+    rows = [
+        {
+            "method": way.method,
+            "switches": ", ".join(
+                f"{name} {value}" for name, value in way.switches.items() if name in searched
+            ),
+            "mesh": way.mesh,
+            "packages": way.packages,
+            "data": way.data,
+            "pipeline": way.pipeline,
+            "ratio": f"{way.ratio:.4f}",
+            "decides": f"{way.decides.replace('_', ' ')}, {way.share:.0%}",
+            "step": quantity(way.step_seconds, "s"),
+            "energy": quantity(way.energy_joules, "J"),
+            "price": f"{way.cost_dollars:.4g} $",
+            **({"price x time": quantity(way.value, "$s")} if optimum.goal == "cost" else {}),
+        }
+        for way in optimum.best
+    ]
+    names = [name for name in rows[0] if name not in SHARED or len({row[name] for row in rows}) > 1]
+    title = f"Least {optimum.goal} of {optimum.model}, {optimum.evaluated} steps costed in {optimum.seconds:.2g} s"
+    return Group(columns(rows, names, title=title), f"The best: hecaton project {optimum.best[0].project}")

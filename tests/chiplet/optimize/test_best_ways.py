@@ -1,0 +1,167 @@
+"""The best ways: as good as any, reproduced by a projection, refused in one line."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+from math import inf
+from typing import Any, get_args
+
+import pytest
+
+from chiplet.methods.registry import METHODS
+from chiplet.optimize.best_ways import BEST, optimize
+from chiplet.optimize.results import Goal
+from chiplet.optimize.ways import searched_switches
+from chiplet.projection.job import StepRequest
+from chiplet.projection.meshes import all_meshes
+from chiplet.projection.project import project
+from chiplet.projection.results import Projection
+from chiplet.schedule.buffers import DoesNotFitError
+from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+
+GOALS: tuple[Goal, ...] = get_args(Goal)
+
+
+def value_of(projection: Projection, goal: Goal) -> float:
+    if goal == "time":
+        return projection.step_seconds
+    if goal == "energy":
+        return projection.energy_joules
+    return projection.cost.dollars * projection.step_seconds
+
+
+def least(goal: Goal, dies: int, packages: int, system_keys: tuple[str, ...], **sizes: Any) -> float:
+    """The least of all ways and meshes, one projection each."""
+    value = inf
+    for data in range(1, packages + 1):
+        for pipeline in range(1, packages // data + 1):
+            system = package(f"parallel.data={data}", f"parallel.pipeline={pipeline}", *system_keys)
+            for method in METHODS:
+                switches = searched_switches(method, {})
+                for chosen, mesh in product(product(*switches.values()), all_meshes(dies)):
+                    request = StepRequest(
+                        "tinyllama-1.1b",
+                        system,
+                        mesh=mesh,
+                        method=method,
+                        switches=dict(zip(switches, chosen, strict=True)),
+                        **sizes,
+                    )
+                    try:
+                        value = min(value, value_of(project(request), goal))
+                    except ValueError:
+                        continue
+    return value
+
+
+def check(seed: int, most_packages: int, most_dies: int) -> None:
+    """A random small space against all of it."""
+    rng = random.Random(seed)
+    goal = rng.choice(GOALS)
+    dies, packages = rng.randint(1, most_dies), rng.randint(1, most_packages)
+    keys = (
+        f"link.lanes={rng.choice([8, 32, 128])}",
+        f"link.latency_seconds={10 ** rng.uniform(-8, -6)}",
+        f"die.scratchpad_bytes={rng.choice([4, 8, 32]) * 2**20}",
+    )
+    sizes: dict[str, Any] = {
+        "global_batch": rng.choice([4, 12, 64]),
+        "sequence_length": rng.choice([128, 512]),
+    }
+    best = least(goal, dies, packages, keys, **sizes)
+    request = StepRequest("tinyllama-1.1b", package(*keys), **sizes)
+    if best == inf:
+        with pytest.raises(DoesNotFitError):
+            optimize(request, goal, dies=dies, packages=packages)
+        return
+    found = optimize(request, goal, dies=dies, packages=packages).best[0].value
+    # Of several packages, other switches are tried for the best uses of them only.
+    assert found == pytest.approx(best, rel=1e-9 if packages == 1 else 0.02)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_of_a_small_space_is_the_best_of_all(seed: int) -> None:
+    check(seed, 1, 6)
+
+
+def test_several_packages_are_shared_as_well_as_can_be() -> None:
+    check(7, 2, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_the_best_of_200_spaces_is_the_best_of_all(seed: int) -> None:
+    check(seed, 2 if seed % 5 == 0 else 1, 8)
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_ways_are_single_projections_in_order(goal: Goal) -> None:
+    optimum = optimize(StepRequest("llama2-7b", PACKAGE, global_batch=96), goal, dies=20, packages=2)
+    assert 1 < len(optimum.best) <= BEST
+    values = [way.value for way in optimum.best]
+    assert values == sorted(values)
+    assert len({(way.method, str(way.switches), way.data, way.pipeline) for way in optimum.best}) == len(
+        values
+    )
+    for way in optimum.best:
+        system = package(f"parallel.data={way.data}", f"parallel.pipeline={way.pipeline}")
+        rows, cols = map(int, way.mesh.split("x"))
+        alone = project(
+            StepRequest(
+                "llama2-7b",
+                system,
+                mesh=(rows, cols),
+                method=way.method,
+                switches=way.switches,
+                global_batch=96,
+            )
+        )
+        assert way.value == pytest.approx(value_of(alone, goal), rel=1e-9)
+        assert way.ratio == way.value / values[0]
+        assert (way.dies, way.packages) == (alone.dies, alone.packages)
+        assert way.dies <= 20
+        assert way.packages <= 2
+        assert 0 < way.share <= 1
+    assert optimum.evaluated > 100
+    assert optimum.seconds > 0
+
+
+def test_the_quickest_way_is_no_slower_than_a_projection() -> None:
+    """Its searches of the mesh are the same, or finer."""
+    for dies in (64, 251):
+        best = optimize(StepRequest("llama2-7b", PACKAGE), "time", dies=dies).best[0]
+        for method in METHODS:
+            alone = project(StepRequest("llama2-7b", PACKAGE, dies=dies, method=method))
+            assert best.step_seconds <= alone.step_seconds * (1 + 1e-9)
+
+
+def test_switches_that_are_given_are_held() -> None:
+    given: dict[str, dict[str, Any]] = {method: {"recompute": "full"} for method in METHODS}
+    given["hecaton"] |= {"sums": "operand", "collective": "chain"}
+    optimum = optimize(StepRequest("tinyllama-1.1b", PACKAGE), "time", dies=6, switches=given)
+    assert {way.switches["recompute"] for way in optimum.best} == {"full"}
+    hecatons = [way for way in optimum.best if way.method == "hecaton"]
+    assert [(way.switches["sums"], way.switches["collective"]) for way in hecatons] == [("operand", "chain")]
+
+
+def test_what_fits_nothing_is_refused_with_the_reason() -> None:
+    with pytest.raises(DoesNotFitError, match=r"llama3.1-405b on 9 dies.*DRAM needs"):
+        optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=9)
+    # 1 x 23 dies hold it, and are a strip.
+    with pytest.raises(DoesNotFitError, match="no strips"):
+        optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=23)
+
+
+def test_bad_requests_are_refused() -> None:
+    for goal in ("speed", ""):
+        with pytest.raises(ValueError, match="must be one of time, energy, cost"):
+            optimize(StepRequest("llama2-7b", PACKAGE), goal, dies=4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must be the name of a preset"):
+        optimize(StepRequest(small_model(), small_package()), "time", dies=4)
+    with pytest.raises(ValueError, match="unknown switch"):
+        optimize(StepRequest("llama2-7b", PACKAGE), "time", dies=4, switches={"optimus": {"x": 1}})
+    with pytest.raises(ValueError, match="recompute"):
+        optimize(StepRequest("llama2-7b", PACKAGE), "time", dies=4, switches={"optimus": {"recompute": "x"}})
+    with pytest.raises(ValueError, match="optimizer"):
+        optimize(StepRequest("llama2-7b", PACKAGE, optimizer="x"), "time", dies=4)  # type: ignore[arg-type]
