@@ -40,8 +40,16 @@ BEST = 10
 WITH_SWITCHES = 6
 """With several packages, ways whose switches are searched."""
 
-STEPS_OF_THE_SCHEDULE = ("compute", "nop_exposed", "vector_exposed", "dram_exposed", "optimizer")
-"""Parts that add up to the time of a step, with those between packages."""
+PARTS = (
+    "compute",
+    "nop_exposed",
+    "vector_exposed",
+    "dram_exposed",
+    "optimizer",
+    "pipeline_bubble",
+    "fabric_exposed",
+)
+"""Parts that add up to the time of a step, by their names in the breakdown."""
 
 ALL_MESHES = 48
 """Up to so many dies all meshes are costed."""
@@ -72,7 +80,8 @@ def optimize(
     Raises
     ------
     DoesNotFitError
-        If no way fits; with the reason of the Hecaton method on all dies, or of its switches.
+        If no way fits, with the reason of the Hecaton method on all dies if that does not fit either; and if there is
+        no cost to compare, as no wafer holds such a die or its carrier.
     ValueError
         In one line, for whatever is unknown or out of range, and for a model that is neither a name nor a path.
     """
@@ -93,6 +102,8 @@ def optimize(
             request, mesh=square, dies=None, method="hecaton", switches=(switches or {}).get("hecaton")
         )
         project(alone)
+        if costed.fitting:
+            raise DoesNotFitError(f"{model.name}: a die or its carrier fits no wafer: there is no cost")
         raise DoesNotFitError(
             f"{model.name}: no method fits meshes of at most {dies} dies that are no strips"
         )
@@ -118,6 +129,7 @@ class _CostedWays:
     given: Mapping[str, Mapping[str, Any]]
     progress: Progress
     evaluated: int = 0
+    fitting: int = 0
     costs: dict[Way, dict[Mesh, float]] = field(default_factory=dict)
 
     def run(self, packages: int) -> None:
@@ -175,6 +187,7 @@ class _CostedWays:
         points = evaluate(SweepTask(sweep, 0, sweep.groups, request.calibration))
         self.evaluated += len(points.index)
         self.progress(len(points.index))
+        self.fitting += int(np.isfinite(points.results["step_seconds"]).sum())
         values = self._values(points.results)
         for place in np.flatnonzero(np.isfinite(values)).tolist():
             chosen = sweep.group(int(points.index[place]))
@@ -270,8 +283,6 @@ def _decides(projection: Projection, goal: Goal) -> tuple[str, float]:
         parts = projection.cost.parts
     else:
         breakdown = projection.breakdown.model_dump()
-        parts = {
-            name: breakdown[name] for name in (*STEPS_OF_THE_SCHEDULE, "pipeline_bubble", "fabric_exposed")
-        }
+        parts = {name: breakdown[name] for name in PARTS}
     name = max(parts, key=parts.__getitem__)
     return name, parts[name] / sum(parts.values())

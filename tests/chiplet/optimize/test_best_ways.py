@@ -153,6 +153,13 @@ def test_what_fits_nothing_is_refused_with_the_reason() -> None:
         optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=23)
 
 
+def test_dies_that_nobody_can_make_have_no_cost() -> None:
+    request = StepRequest("tinyllama-1.1b", package("area.transistors_per_mm2=1000"))
+    assert optimize(request, "time", dies=2).best
+    with pytest.raises(DoesNotFitError, match="fits no wafer"):
+        optimize(request, "cost", dies=2)
+
+
 def test_bad_requests_are_refused() -> None:
     for goal in ("speed", ""):
         with pytest.raises(ValueError, match="must be one of time, energy, cost"):
