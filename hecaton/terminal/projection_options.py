@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from chiplet.machine.specs import SystemSpec
     from chiplet.projection.job import StepRequest
 
+DIES_HELP = (
+    "Most compute dies of a package, of which the quickest mesh is taken (or the best, to optimize); to compare methods, "
+    "the most square mesh."
+)
+
 GlobalBatch = Annotated[
     int | None,
     typer.Option("--global-batch", parser=integer(1), metavar="N", help="Sequences in a training step."),
@@ -54,7 +59,7 @@ class StepOptions:
             "--dies",
             parser=integer(1, MAX_DIES),
             metavar="N",
-            help="Most compute dies, of which the quickest mesh is taken; to compare methods, the most square mesh.",
+            help=DIES_HELP,
         ),
     ] = None
     mesh: MeshSize = None

@@ -9,6 +9,7 @@ import typer
 from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, load_calibration
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import (
+    DIES_HELP,
     GlobalBatch,
     MethodSwitches,
     OptimizerName,
@@ -55,9 +56,7 @@ def optimize(
     ],
     dies: Annotated[
         int,
-        typer.Option(
-            "--dies", parser=integer(1, MAX_DIES), metavar="N", help="Most compute dies of a package."
-        ),
+        typer.Option("--dies", parser=integer(1, MAX_DIES), metavar="N", help=DIES_HELP),
     ],
     packages: Annotated[
         int,
