@@ -12,8 +12,8 @@ Goal = Literal["time", "energy", "cost"]
 class BestWay(StrictModel):
     """One way to run the step, on its best mesh; ``value`` is what was searched for, and ``ratio`` that over the best.
 
-    ``decides`` is the largest part of ``value``, and ``share`` its share. ``project`` are the options of ``hecaton
-    project`` that give the same step on the same machine.
+    ``decides`` is the largest part of the time, the energy or the price, and ``share`` its share. ``project`` are the
+    options of ``hecaton project`` that give the same step, beside those of the machine.
     """
 
     method: str
@@ -40,6 +40,8 @@ class Optimum(StrictModel):
 
     Attributes
     ----------
+    dies, packages
+        The most there may be; a way says how many it uses.
     goal
         What is least: the ``time`` of a step in seconds, its ``energy`` in joules, or its ``cost``: the price of all
         packages times the time of a step, in dollar seconds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,8 +14,11 @@ HELD = ("overlap", "sums", "gather_again")
 training; and a memory that multicasts is another machine.
 """
 
-ALL_PACKAGES = 4
+PACKAGES_OF_ALL_USES = 8
 """Up to so many packages all numbers of replicas and stages are costed."""
+
+NEAR_STAGES = 2
+"""Stages that are costed beside those of a good way, more and fewer."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,39 @@ def _values(annotation: Any) -> tuple[Any, ...]:
 
 
 def packages_shared(packages: int, global_batch: int, layers: int) -> list[tuple[int, int]]:
-    """Replicas and stages of at most ``packages`` packages: all of few packages; of more, for each number of stages of
-    a coarse grid as many replicas as there are packages for, and as many as divide the batch, and one package alone.
+    """Replicas and stages of at most ``packages`` packages that are costed first: all if there are few packages; else
+    for stages of a coarse grid, and as many as there are packages, one replica and those of :func:`most_replicas`.
     """
-    shared: dict[tuple[int, int], None] = {(1, 1): None}
-    few = packages <= ALL_PACKAGES
-    for stages in range(1, 1 + min(packages, layers)) if few else coarse_sides(min(packages, layers)):
-        most = min(packages // stages, global_batch)
-        even = next(count for count in range(most, 0, -1) if global_batch % count == 0)
-        replicas: Iterable[int] = range(1, most + 1) if few else (most, even)
-        shared.update(((count, stages), None) for count in replicas)
-    return list(shared)
+    most = min(packages, layers)
+    if packages <= PACKAGES_OF_ALL_USES:
+        return [
+            (replicas, stages)
+            for stages in range(1, most + 1)
+            for replicas in range(1, min(packages // stages, global_batch) + 1)
+        ]
+    return list(
+        dict.fromkeys(
+            (replicas, stages)
+            for stages in sorted({*coarse_sides(most), most})
+            for replicas in (1, *most_replicas(packages // stages, global_batch))
+        )
+    )
+
+
+def packages_near(way: Way, packages: int, global_batch: int, layers: int) -> list[tuple[int, int]]:
+    """Replicas and stages of at most ``packages`` packages that are near those of ``way``."""
+    near: dict[tuple[int, int], None] = {}
+    for stages in range(max(1, way.pipeline - NEAR_STAGES), way.pipeline + NEAR_STAGES + 1):
+        if stages <= min(packages, layers):
+            most = packages // stages
+            for replicas in (min(way.data, most), *most_replicas(most, global_batch)):
+                near[replicas, stages] = None
+    return list(near)
+
+
+def most_replicas(packages: int, global_batch: int) -> tuple[int, int]:
+    """As many replicas as there are packages and sequences for, and as many that have equally many sequences: the
+    others wait for the largest, and cost energy.
+    """
+    most = min(packages, global_batch)
+    return most, next(count for count in range(most, 0, -1) if global_batch % count == 0)

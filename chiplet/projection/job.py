@@ -103,8 +103,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
         system = calibration.applied(system)
     if request.mini_batch is not None:
         _check_positive("mini_batch", request.mini_batch)
-    if request.optimizer not in STATE_BYTES:
-        raise ValueError(f"optimizer {request.optimizer!r}: must be one of {', '.join(STATE_BYTES)}")
+    check_optimizer(request.optimizer)
     on_mesh = method(model, mesh, switches, system.die.element_bytes)
     machine = Machine(system, gemm_terms(calibration))
     if request.mesh is None and request.dies is not None and system.parallel.packages == 1:
@@ -144,6 +143,12 @@ def check_length(model: Llm, length: int | None) -> int:
             f"sequence_length = {tokens}: {model.name} has learned positions for {model.max_positions} tokens"
         )
     return tokens
+
+
+def check_optimizer(name: str) -> None:
+    """Raise ``ValueError``, in one line, for an unknown optimizer."""
+    if name not in STATE_BYTES:
+        raise ValueError(f"optimizer {name!r}: must be one of {', '.join(STATE_BYTES)}")
 
 
 def gemm_terms(calibration: Calibration | None) -> GemmTerms:

@@ -41,9 +41,12 @@ dies: more of them never take away a mesh that did well.
 COARSE_SHARE = 0.3
 """The share of the dies that the coarse grid has at least in the first evaluation."""
 
-FEW_SHARE, FEW_TOLERANCE = 0.75, 0.15
-"""Few dies are no more than this share. They do nearly as well if they take at most so much longer than the quickest
-mesh.
+FEW_SHARE = 0.75
+"""The share of the dies that few dies are at most."""
+
+COARSE_TOLERANCE, AROUND_TOLERANCE = 0.3, 0.15
+"""What few dies may take longer than the quickest mesh, for the coarse grid to go down to one die, and then for the
+meshes around the best of few dies.
 """
 
 AROUND, BESIDE = 1.5, 2
@@ -112,17 +115,22 @@ def quickest_mesh(jobs: Jobs, dies: int) -> Mesh:
     square = most_square(dies)
     seconds: dict[Mesh, float] = {}
 
-    def cost(meshes: Sequence[Mesh]) -> bool:
-        """Cost those of ``meshes`` that are new; whether few dies do nearly as well as the quickest mesh."""
+    def cost(meshes: Sequence[Mesh]) -> None:
         seconds.update(seconds_on(jobs, [mesh for mesh in meshes if mesh not in seconds]))
-        of_few = min(map(seconds.__getitem__, few()), default=None)
-        return of_few is not None and of_few <= min(seconds.values()) * (1 + FEW_TOLERANCE)
 
-    def few() -> list[Mesh]:
-        return [mesh for mesh in seconds if mesh.nodes <= FEW_SHARE * dies]
+    def best_of_few(tolerance: float) -> Mesh | None:
+        """The quickest mesh of few dies, if it is within ``tolerance`` of the quickest of all."""
+        few = [mesh for mesh in seconds if mesh.nodes <= FEW_SHARE * dies]
+        best = min(few, key=seconds.__getitem__, default=None)
+        near = best is not None and seconds[best] <= min(seconds.values()) * (1 + tolerance)
+        return best if near else None
 
-    if cost(meshes_of(dies)) and cost(coarse_meshes(dies)):
-        cost(meshes_around(min(few(), key=seconds.__getitem__), dies))
+    cost(meshes_of(dies))
+    if best_of_few(COARSE_TOLERANCE):
+        cost(coarse_meshes(dies))
+        few = best_of_few(AROUND_TOLERANCE)
+        if few is not None:
+            cost(meshes_around(few, dies))
     best = min(seconds, key=seconds.__getitem__)
     if seconds[best] == inf:
         return max(seconds, key=lambda mesh: mesh.nodes)

@@ -181,10 +181,10 @@ def _column(value: Number, count: int) -> NDArray[Any]:
 
 def _integers(value: Number | None, count: int) -> list[int | None]:
     """One number for each machine, or None."""
-    return [None] * count if value is None else _column(value, count).astype(np.int64).tolist()
+    return [None] * count if value is None else [int(one) for one in _column(value, count).tolist()]
 
 
 def _by_machine(use: BufferUse, count: int) -> list[BufferUse]:
     """What each machine needs of a buffer."""
-    columns = (_column(value, count).astype(np.int64).tolist() for value in (use.needed, use.available))
+    columns = (_integers(value, count) for value in (use.needed, use.available))
     return [BufferUse(use.name, *pair) for pair in zip(*columns, strict=True)]

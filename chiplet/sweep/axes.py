@@ -10,7 +10,7 @@ from typing import Any
 from chiplet.machine.configuration_keys import known_keys, show_value
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import method_type
-from chiplet.schedule.buffers import STATE_BYTES
+from chiplet.projection.job import check_optimizer
 from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.limits import check_number
 from chiplet.workload.llm import load_model
@@ -48,8 +48,7 @@ def check_job(name: str, value: Any) -> None:
     elif name in ("mesh", "dies"):
         mesh_of(value)
     elif name == "optimizer":
-        if value not in STATE_BYTES:
-            raise ValueError(f"optimizer {value!r}: must be one of {', '.join(STATE_BYTES)}")
+        check_optimizer(str(value))
     elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} = {show_value(value)}: must be an integer of at least 1")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from chiplet.projection.job import StepRequest
 
 DIES_HELP = (
-    "Most compute dies of a package, of which the quickest mesh is taken (or the best, to optimize); to compare methods, "
-    "the most square mesh."
+    "Most compute dies of a package, of which the quickest mesh is taken (or the best, to optimize); to compare "
+    "methods, the most square mesh."
 )
 
 GlobalBatch = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -81,7 +81,8 @@ def optimize(
     """Search the best way to train a model: method, switches, mesh, and replicas and stages of several packages; show
     the best ten, and what decides.
 
-    The configuration starts from the preset package.
+    The configuration starts from the preset package. Its mesh and its parallel.data and parallel.pipeline are not read:
+    they are what is searched.
     """
     from chiplet.optimize.best_ways import optimize as best_of
     from chiplet.optimize.results import Goal
@@ -97,6 +98,8 @@ def optimize(
             sequence_length=sequence_length,
             optimizer=cast(Optimizer, optimizer),
         )
+        if goal not in get_args(Goal):
+            raise ValueError(f"--for {goal}: must be one of {', '.join(get_args(Goal))}")
         switches = switches_by_method(parse_assignments("--switch", switch))
         with out.progress("steps", None) as advance:
             optimum = best_of(

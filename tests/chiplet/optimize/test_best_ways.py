@@ -146,11 +146,45 @@ def test_switches_that_are_given_are_held() -> None:
 
 
 def test_what_fits_nothing_is_refused_with_the_reason() -> None:
-    with pytest.raises(DoesNotFitError, match=r"llama3.1-405b on 9 dies.*DRAM needs"):
+    with pytest.raises(DoesNotFitError, match=r"at most 9 dies .*405b on 9 dies.*DRAM needs"):
         optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=9)
     # 1 x 23 dies hold it, and are a strip.
-    with pytest.raises(DoesNotFitError, match="no strips"):
+    with pytest.raises(DoesNotFitError, match="strips are left out"):
         optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=23)
+
+
+@pytest.mark.parametrize("packages", [5, 7, 9])
+def test_any_number_of_stages_may_be_the_best(packages: int) -> None:
+    """405B needs several packages of 16 dies: whole replicas would leave some out."""
+    best = optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=16, packages=packages).best[0]
+    for stages in (packages, packages - 1):
+        system = package(f"parallel.pipeline={stages}")
+        alone = project(StepRequest("llama3.1-405b", system, mesh=(2, 8)))
+        assert best.step_seconds <= alone.step_seconds * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_more_packages_are_no_worse(goal: Goal) -> None:
+    request = StepRequest("llama3.1-405b", PACKAGE)
+    values = [optimize(request, goal, dies=16, packages=packages).best[0].value for packages in (4, 6, 20)]
+    assert values[1] <= 1.02 * values[0]
+    assert values[2] <= 1.02 * min(values[:2])
+
+
+def test_uses_of_packages_in_the_machine_are_not_read() -> None:
+    """But a package has parts of the model in turn only in a pipeline."""
+    alone = optimize(StepRequest("tinyllama-1.1b", PACKAGE), "time", dies=4, packages=2)
+    keys = ("parallel.pipeline=2", "parallel.interleave=2")
+    system = package(*keys)
+    found = optimize(StepRequest("tinyllama-1.1b", system), "time", dies=4, packages=2)
+    assert [way for way in found.best if way.pipeline == 1]
+    for way in found.best:
+        assert (way.pipeline == 1) == ("parallel.interleave=1" in way.project)
+        assert ("--pipeline-parallel 1" in way.project) == (way.pipeline == 1)
+        assert "--pipeline-parallel 2" not in way.project
+    assert found.best[0].step_seconds <= alone.best[0].step_seconds
+    with pytest.raises(DoesNotFitError, match=r"3 dies in each of at most 2 packages .*DRAM needs"):
+        optimize(StepRequest("llama3.1-405b", package("parallel.pipeline=126")), "time", dies=3, packages=2)
 
 
 def test_dies_that_nobody_can_make_have_no_cost() -> None:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiplet.methods.registry import METHODS, make_switches
-from chiplet.optimize.ways import ALL_PACKAGES, HELD, packages_shared, searched_switches
+from chiplet.optimize.ways import (
+    HELD,
+    PACKAGES_OF_ALL_USES,
+    Way,
+    packages_near,
+    packages_shared,
+    searched_switches,
+)
 
 
 def test_all_values_of_all_other_switches_are_searched() -> None:
@@ -37,7 +44,12 @@ def test_packages_are_no_more_than_there_are(packages: int, batch: int, layers: 
         assert data <= batch
         assert pipeline <= layers
     assert (min(packages, batch), 1) in shared
-    if packages <= ALL_PACKAGES:
+    assert (1, min(packages, layers)) in shared
+    for data, pipeline in packages_near(Way("hecaton", (), *shared[-1]), packages, batch, layers):
+        assert data * pipeline <= packages
+        assert data <= batch
+        assert pipeline <= layers
+    if packages <= PACKAGES_OF_ALL_USES:
         for data in range(1, min(packages, batch) + 1):
             for pipeline in range(1, min(packages // data, layers) + 1):
                 assert (data, pipeline) in shared

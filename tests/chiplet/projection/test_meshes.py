@@ -187,3 +187,19 @@ def test_strips_are_for_those_who_ask_for_them() -> None:
     with pytest.raises(DoesNotFitError, match="llama3.1-405b on 21 dies"):
         project(StepRequest("llama3.1-405b", PACKAGE, dies=23, method="optimus"))
     assert project(StepRequest("llama3.1-405b", PACKAGE, mesh=(1, 23), method="optimus")).dies == 23
+
+
+def test_needs_beyond_machine_integers_are_refusals() -> None:
+    with pytest.raises(DoesNotFitError, match="DRAM needs"):
+        project(StepRequest("llama2-7b", PACKAGE, dies=16, sequence_length=10**9))
+
+
+def test_few_dies_are_costed_where_a_quarter_is_quickest() -> None:
+    """Links of 10 us: 32x8 is quicker than any mesh of 308 to 1024 dies."""
+    sizes: dict[str, Any] = {"sequence_length": 128, "global_batch": 8}
+    system = package("link.latency_seconds=1e-5")
+    seconds = [
+        project(StepRequest("tinyllama-1.1b", system, dies=dies, **sizes)).step_seconds
+        for dies in (256, 1024)
+    ]
+    assert seconds[1] <= 1.02 * seconds[0]

@@ -38,7 +38,7 @@ def test_the_object_has_the_documented_keys(goal: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--for", "speed", "goal 'speed': must be one of time, energy, cost"),
+        ("--for", "speed", "--for speed: must be one of time, energy, cost"),
         ("--switch", "recmpute=full", "no method has it"),
         ("--switch", "optimus.recompute=x", "recompute"),
         ("--packages", "0", "packages"),
