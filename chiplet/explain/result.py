@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from chiplet.explain.ledger import Derivation, Ledger, Operand
 from chiplet.projection.project import Accounted
-from chiplet.schedule.buffers import STATE_BYTES, saved_bytes_per_token
+from chiplet.schedule.buffers import STATE_BYTES
+from chiplet.schedule.fit import saved_bytes
 from chiplet.step.fused_blocks import PassAccount
 
 _FITS = "the largest that fits beside token tiles, equal over a round; chosen by chiplet/schedule/fit.py"
@@ -80,7 +81,7 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
     result, method, several = accounted.projection, accounted.method, accounted.parallel
     model, memory, element = method.model, result.memory, method.element_bytes
     stored, size = model.parameters, float(element + STATE_BYTES[result.optimizer])
-    saved = saved_bytes_per_token(model, result.sequence_length, method.switches.recompute, element)
+    saved = saved_bytes(method, accounted.machine.system.die, result.sequence_length)
     if several is not None:  # the fullest package
         stored, size, saved = several.fullest.parameters, several.state, several.saved
     _add_sizes(ledger, accounted)
@@ -115,7 +116,11 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
         ledger.add(label, float(use.needed_bytes), "bytes", "formula", formula, sizes[-1:])
     chosen: dict[str, tuple[Any, str, str]] = {
         "mini_batch_tokens": (memory.mini_batch_tokens, "tokens", _FITS),
-        "parts": (memory.parts, "", "1: fused; more where that fits, or leaves fewer dies idle"),
+        "parts": (
+            memory.parts,
+            "",
+            "1: fused; more where that fits, or leaves fewer dies idle; 4: attention in blocks of keys",
+        ),
         "slices": (memory.slices, "", "as few as fit, of each linear's output columns"),
     }
     for name, (values, unit, formula) in chosen.items():

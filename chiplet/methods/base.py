@@ -17,7 +17,7 @@ from pydantic import Field
 from chiplet.graph.vector_work import program_work
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
-from chiplet.vectorized.elementwise import Number, ceil_div, larger, rounded_up, smaller
+from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger, rounded_up, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
@@ -284,42 +284,52 @@ class Method(ABC):
         return Operation("queries and keys", vectors=tuple(steps))
 
     def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
-        """Scores, softmax and values are local: every die has whole heads of whole sequences."""
+        """Scores, softmax and values are local: every die has whole heads of whole sequences.
+
+        In blocks of keys, the sums of the values so far are scaled for each block, and scores and softmax are computed
+        again in the backward pass.
+        """
         model, length = self.model, batch.length
         reach = model.attention_reach(length)
+        in_blocks = batch.key_block > 0
+        blocks = choose(in_blocks, ceil_div(reach, larger(1, batch.key_block)), 1)
+        keys = ceil_div(reach, blocks)
         pairs = ceil_div(batch.sequences, self.sequence_groups) * ceil_div(model.heads, self.head_groups)
         all_pairs = batch.sequences * model.heads
         macs = all_pairs * length * reach * model.head_dim
 
         def gemm(name: str, m: int, k: int, n: int) -> GemmStep:
-            return GemmStep(name, m, k, n, pairs, macs, None)
+            return GemmStep(name, m, k, n, pairs * blocks, macs, None)
 
-        def vector(name: str, program: str) -> VectorStep:
-            elements = length * reach
-            return VectorStep(name, pairs * elements, program_work(program), all_pairs * elements)
+        def vector(name: str, program: str, elements: Number, times: Number = 1) -> VectorStep:
+            return VectorStep(
+                name, pairs * elements * times, program_work(program), all_pairs * elements * times
+            )
 
         dim = model.head_dim
-        scores = gemm("scores", length, dim, reach)
-        softmax = vector("softmax", "softmax")
+        scores = gemm("scores", length, dim, keys)
+        softmax = vector("softmax", "softmax", length * reach)
+        scaled = vector("sums of values", "residual", length * dim, choose(in_blocks, blocks, 0))
         forward = Operation(
-            "attention", (), (scores, gemm("values", length, reach, dim)), (softmax,), pairs * length
-        )
-        gradients = (
-            gemm("dV", length, reach, dim),
-            gemm("dP", length, dim, reach),
-            gemm("dQ", length, reach, dim),
-            gemm("dK", length, reach, dim),
-        )
-        again = self.switches.recompute == "selective"
-        softmax_backward = vector("softmax backward", "softmax-backward")
-        backward = Operation(
             "attention",
             (),
-            (scores, *gradients) if again else gradients,
-            (softmax, softmax_backward) if again else (softmax_backward,),
+            (scores, gemm("values", length, keys, dim)),
+            (softmax, scaled) if anywhere(in_blocks) else (softmax,),
             pairs * length,
         )
-        return forward, backward
+        gradients: tuple[GemmStep, ...] = (
+            gemm("dV", length, keys, dim),
+            gemm("dP", length, dim, keys),
+            gemm("dQ", length, keys, dim),
+            gemm("dK", length, keys, dim),
+        )
+        again: Number = choose(in_blocks, 1, int(self.switches.recompute == "selective"))
+        vectors: tuple[VectorStep, ...] = (vector("softmax backward", "softmax-backward", length * reach),)
+        if anywhere(again > 0):
+            scores = replace(scores, count=scores.count * again, macs=macs * again)
+            gradients = (scores, *gradients)
+            vectors = (vector("softmax", "softmax", length * reach, again), *vectors)
+        return forward, Operation("attention", (), gradients, vectors, pairs * length)
 
     def _pointwise(self, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
         """The activation of the FFN, or softmax and loss of the head, which stream with the linear next to them."""

@@ -19,7 +19,8 @@ class Buffer(StrictModel):
 class Memory(StrictModel):
     """Memory use: buffers of one die by name (for the fullest block), and DRAM of the package.
 
-    A block runs in ``parts`` parts (1: fused), and its linears are cut into ``slices``; a pass runs ``rounds`` times.
+    A block runs in ``parts`` parts (1: fused; 4: attention in blocks of keys), and its linears are cut into ``slices``;
+    a pass runs ``rounds`` times.
     ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training state.
     """
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.methods.base import Method, Recompute
-from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
+from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger, rounded_down
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import FusedBlock, Linear, largest_slice, linears
 
@@ -24,6 +24,16 @@ STATE_BYTES: dict[Optimizer, int] = {"sgd": 8, "adam": 16}
 UPDATE_BYTES: dict[Optimizer, int] = {"sgd": 12, "adam": 28}
 """DRAM bytes of updating a parameter: gradient, master and moments read, master and moments written. The operand
 copy that is written too is not included."""
+
+
+IN_BLOCKS = 4
+"""Parts of an attention whose middle runs in blocks of keys, in the order of FlashAttention (Dao, arXiv 2307.08691).
+Forward, a block of queries stays with its sums while all keys and values pass; backward, a block of keys and values
+stays with its gradients while all queries pass. Scores are computed again in the backward pass.
+"""
+
+BLOCK_SHARE = 2
+"""A block takes at most this fraction (one part in 2) of the scratchpad: the rest is for token tiles of the linears."""
 
 
 class DoesNotFitError(ValueError):
@@ -55,7 +65,8 @@ class BlockMemory:
     """Buffer contents of one block under one method, with sequences of ``length`` tokens.
 
     ``parts`` says how the block runs: 1, fused; 2, split before its second linear; 3 (attention only), with its
-    middle as a part of its own, one head of one sequence at a time. Between parts, activations go through DRAM.
+    middle as a part of its own, one head of one sequence at a time; :data:`IN_BLOCKS`, with that in blocks of keys.
+    Between parts, activations go through DRAM.
     ``slices`` cuts each linear by output columns; all mini-batches run through one slice before the next.
     """
 
@@ -110,9 +121,39 @@ class BlockMemory:
 
     @cached_property
     def strip_bytes(self) -> Number:
-        """Attention scores of one strip of rows: 32 bits each, and twice as operands."""
-        each = SUM_BYTES + 2 * self.die.element_bytes
-        return self.die.rows * self.length * each if self.block.name == "attention" else 0
+        """Attention scores of one strip of rows."""
+        return self._score_bytes * self.length if self.block.name == "attention" else 0
+
+    @cached_property
+    def _score_bytes(self) -> int:
+        """Scores of one key for a strip of rows: 32 bits each, and twice as operands."""
+        return self.die.rows * (SUM_BYTES + 2 * self.die.element_bytes)
+
+    @cached_property
+    def key_block(self) -> Number:
+        """Keys that the attention works on at a time, equally many but for the last; 0 for all at once."""
+        if self.parts != IN_BLOCKS:
+            return 0
+        rows = self.die.rows
+        room = self.die.scratchpad_bytes / BLOCK_SHARE - self._passing_rows_bytes
+        most = larger(rows, rounded_down(room / self._key_bytes / rows) * rows)
+        return ceil_div(self.length, ceil_div(self.length, most))
+
+    @cached_property
+    def _key_bytes(self) -> int:
+        """What stays for a key of a block in the backward pass, which is more than for a query in the forward pass:
+        key, value, their gradients in 32 bits, and scores.
+        """
+        kept = self.method.model.head_dim * 2 * (self.die.element_bytes + SUM_BYTES)
+        return kept + self._score_bytes
+
+    @cached_property
+    def _passing_rows_bytes(self) -> int:
+        """Queries, outputs and their gradients that pass in strips as high as the array, double-buffered; the sums of
+        the gradient of the queries, in 32 bits, come and go.
+        """
+        each = 3 * self.die.element_bytes + 2 * SUM_BYTES
+        return 2 * self.die.rows * self.method.model.head_dim * each
 
     @cached_property
     def tile_bytes(self) -> Number:
@@ -125,7 +166,7 @@ class BlockMemory:
         outputs if no mini-batch is kept.
         """
         largest = larger(*(self.method.tile_operands(linear) for linear in self._linears))
-        if self.parts == 3:
+        if self.parts >= 3:
             features = larger(*(2 * (linear.h_in + linear.h_out) for linear in self._linears))
             largest = largest + features / self.method.mesh.nodes
         return 2 * largest * self.die.element_bytes
@@ -157,6 +198,8 @@ class BlockMemory:
             return (
                 edge + self._inner(self.block.expand.h_out, self.block.contract.h_in) * tokens / dies
             ) * element
+        if self.parts == IN_BLOCKS:
+            return self.key_block * self._key_bytes + self._passing_rows_bytes
         if (
             self.parts == 3
         ):  # Q, K, V, output and their gradients of one head; the linears keep token tiles only

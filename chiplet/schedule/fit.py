@@ -5,12 +5,13 @@ Everything is computed for one machine, or for many at once (:mod:`chiplet.vecto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chiplet.machine.specs import DieSpec
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import BlockMemory, BufferUse
+from chiplet.schedule.buffers import IN_BLOCKS, BlockMemory, BufferUse, saved_bytes_per_token
 from chiplet.schedule.double_buffers import both_buffered, largest_pair, neighbours
 from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
 from chiplet.vectorized.bisection import largest_true, smallest_true
@@ -28,7 +29,7 @@ from chiplet.vectorized.elementwise import (
 from chiplet.workload.operations import Batch, BlockName, FusedBlock, linears
 
 MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
-"""Most parts that a block can be split into."""
+"""Most parts that a block can be split into, if its attention has all keys at once."""
 
 TILE_SHARE = 4
 """If possible, a mini-batch leaves this fraction (one part in 4) of the scratchpad to token tiles."""
@@ -75,7 +76,8 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
 
     More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears are
     sliced where nothing else fits, where mini-batches are as small, or where unsliced weights or gradients leave
-    no room for those of the next block. Without ``fused`` the block has at least two parts if it can.
+    no room for those of the next block. Without ``fused`` the block has at least two parts if it can. An attention of
+    which nothing else fits runs in blocks of keys, and in slices if need be.
     """
     fits = []
     of_unit = work.length if block.name == "attention" else 1
@@ -109,7 +111,48 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
             new = wanted & (sliced.slices > fewest)
             fits.append(Fit(sliced.parts, sliced.slices, choose(new, sliced.size, 0)))
             fewest = choose(new & (sliced.size > 0), sliced.slices, fewest)
+    if block.name == "attention":
+        fits += _in_blocks(work, block, fits)
     return [fit for fit in fits if anywhere(fit.size > 0)]
+
+
+def needs_blocks(method: Method, die: DieSpec, length: Number) -> Any:
+    """Whether an attention over sequences of ``length`` fits in blocks of keys only."""
+    work, block = BlockWork(method, die, 1, length, None), method.blocks()[0]
+    most = MAX_PARTS[block.name]
+    memories = [work.memory(block, parts) for parts in range(1, most + 1)]
+    memories.append(work.memory(block, most, smaller(*(linear.h_out for linear in linears(block)))))
+    fits: Any = False
+    for memory in memories:
+        fits = fits | _smallest_fits(memory, work, 1)
+    return fits ^ True
+
+
+def saved_bytes(method: Method, die: DieSpec, length: Number) -> Number:
+    """DRAM bytes that a token leaves in all layers for the backward pass; no probabilities if they never leave dies."""
+    recompute, element = method.switches.recompute, method.element_bytes
+    saved = saved_bytes_per_token(method.model, length, recompute, element)
+    if recompute != "none":
+        return saved
+    without = saved_bytes_per_token(method.model, length, "selective", element)
+    return choose(needs_blocks(method, die, length), without, saved)
+
+
+def _in_blocks(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:
+    """The attention in blocks of keys where none of ``fits`` does."""
+    more: list[Fit] = []
+    for sliced in (False, True):
+        wanted: Any = True
+        for fit in (*fits, *more):
+            wanted = wanted & (fit.size == 0)
+        if not anywhere(wanted):
+            break
+        if sliced:
+            fit = _sliced(work, block, wanted, room=False, parts=IN_BLOCKS)
+        else:
+            fit = Fit(IN_BLOCKS, 1, _largest_batch(work.memory(block, IN_BLOCKS), work))
+        more.append(replace(fit, size=choose(wanted, fit.size, 0)))
+    return more
 
 
 def _buffers_fit(work: BlockWork, memory: BlockMemory) -> Any:
@@ -119,11 +162,12 @@ def _buffers_fit(work: BlockWork, memory: BlockMemory) -> Any:
     return both_buffered(memory, pairs[memory.block.name])
 
 
-def _sliced(work: BlockWork, block: FusedBlock, wanted: Any, *, room: bool) -> Fit:
+def _sliced(work: BlockWork, block: FusedBlock, wanted: Any, *, room: bool, parts: int | None = None) -> Fit:
     """Cut linears into the fewest slices that leave room for a tile as high as the array, or else for any tile; with
-    ``room`` also for the weights and gradients of the slice after. Only machines for which it is ``wanted`` count.
+    ``room`` also for the weights and gradients of the slice after. Only machines for which it is ``wanted`` count. The
+    block is in ``parts``, by default in as many as without blocks of keys.
     """
-    most_parts = MAX_PARTS[block.name]
+    most_parts = MAX_PARTS[block.name] if parts is None else parts
     most = smaller(*(linear.h_out for linear in linears(block)))
     if is_array(wanted):
         most = choose(wanted, most, 1.0)
@@ -148,7 +192,8 @@ def _sliced(work: BlockWork, block: FusedBlock, wanted: Any, *, room: bool) -> F
 
 def lacking(work: BlockWork, block: FusedBlock) -> tuple[BufferUse, ...]:
     """What ``block`` needs of the buffers in its smallest slices, for the given mini-batch or else the smallest."""
-    memory = work.memory(block, MAX_PARTS[block.name], smaller(*(linear.h_out for linear in linears(block))))
+    parts = IN_BLOCKS if block.name == "attention" else MAX_PARTS[block.name]
+    memory = work.memory(block, parts, smaller(*(linear.h_out for linear in linears(block))))
     return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)
 
 

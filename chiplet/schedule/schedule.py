@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chiplet.machine.specs import SUM_BYTES, SystemSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import (
     BlockMemory,
@@ -26,11 +26,10 @@ from chiplet.schedule.buffers import (
     Optimizer,
     dram_capacity,
     dram_state_bytes,
-    saved_bytes_per_token,
 )
 from chiplet.schedule.combination import Choice
 from chiplet.schedule.double_buffers import neighbours
-from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, tile_limit
+from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, saved_bytes, tile_limit
 from chiplet.schedule.mini_batches import MiniBatches, equal_parts, mini_batches
 from chiplet.vectorized.elementwise import (
     Number,
@@ -131,7 +130,7 @@ def step_work(
     DoesNotFitError
         If DRAM is too small, naming the bytes needed and the bytes available.
     """
-    need = dram or whole_model(method, length, optimizer)
+    need = dram or whole_model(method, system.die, length, optimizer)
     least = dram_use(method, system, need, need.sequences or 1)
     if not least.fits:
         raise dram_refusal(method.model.name, method.mesh.nodes, least, need.sequences)
@@ -159,11 +158,10 @@ def assemble(step: StepWork, fits: Sequence[Fit], choices: Sequence[Choice]) -> 
     )
 
 
-def whole_model(method: Method, length: Number, optimizer: Optimizer) -> DramNeed:
+def whole_model(method: Method, die: DieSpec, length: Number, optimizer: Optimizer) -> DramNeed:
     """What DRAM holds if the whole model is on one package."""
     model, element = method.model, method.element_bytes
-    saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
-    return DramNeed(dram_state_bytes(model, optimizer, element), saved)
+    return DramNeed(dram_state_bytes(model, optimizer, element), saved_bytes(method, die, length) * length)
 
 
 def dram_use(method: Method, system: SystemSpec, need: DramNeed, sequences: Number) -> BufferUse:

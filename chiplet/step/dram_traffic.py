@@ -8,9 +8,9 @@ from typing import Self
 from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import UPDATE_BYTES, Optimizer
+from chiplet.schedule.buffers import IN_BLOCKS, UPDATE_BYTES, Optimizer
 from chiplet.vectorized.additive import Additive
-from chiplet.vectorized.elementwise import Number, choose, larger
+from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, smaller
 from chiplet.workload.operations import FusedBlock, linears, slice_count
 from nop.topology import Mesh
 
@@ -46,14 +46,23 @@ class DramTraffic(Additive):
 
 
 def activation_traffic(
-    block: FusedBlock, method: Method, tokens: Number, *, parts: int, slices: Number, length: Number
+    block: FusedBlock,
+    method: Method,
+    tokens: Number,
+    *,
+    parts: int,
+    slices: Number,
+    length: Number,
+    key_block: Number,
 ) -> tuple[DramTraffic, DramTraffic]:
     """Activations of ``tokens`` tokens, in sequences of ``length``, through one block, forward and backward.
 
     A fused block reads its input, and writes its output and the inner activations that the backward pass needs. Split
     into its linears, it also writes and reads the activations in between, and reads the input of the residual path
     once more. Every further slice of a linear reads its input again, and in the backward pass reads and writes the
-    partial sums of dX. A sliced head leaves its logits in DRAM between the passes.
+    partial sums of dX. A sliced head leaves its logits in DRAM between the passes. An attention in blocks of
+    ``key_block`` keys saves no probabilities; it reads keys and values for each block of queries, and backward queries,
+    gradients of the output and partial sums of the queries' gradients for each block of keys.
     """
     model, recompute = method.model, method.switches.recompute
     element, hidden = method.element_bytes, method.model.hidden
@@ -69,7 +78,7 @@ def activation_traffic(
         if recompute != "full":
             features = model.saved_features(length)
             saved = features[block.name]
-            if block.name == "attention" and recompute == "none":
+            if block.name == "attention" and recompute == "none" and parts != IN_BLOCKS:
                 saved += features["probabilities"]
         forward += hidden + saved
         backward += 2 * hidden + saved  # input, gradient of the output
@@ -83,6 +92,15 @@ def activation_traffic(
             out += 0 if recompute != "full" else sum(between)
             back += sum(between) * (1 if recompute != "full" else 2)
         copies += method.gathered_copies(block.contract) * block.contract.h_in
+        if parts == IN_BLOCKS:
+            # Passes over a sequence, but for the one that is counted above.
+            more = _passes(model.attention_reach(length), length, key_block) - 1
+            queries, sums = model.query_features, model.query_features * SUM_BYTES / element
+            keys = (more + 1) * 2 * queries - (model.qkv_features() - queries)
+            keys = choose(more > 0, keys, 0)
+            forward = forward + keys
+            backward = backward + more * 2 * (queries + sums) + (keys if recompute == "full" else 0)
+            back = back + more * sums
     repeated = sum((slice_count(linear, slices) - 1) * linear.h_in for linear in linears(block))
     if block.contract is None:
         logits = choose(repeated > 0, block.expand.h_out, 0)
@@ -100,6 +118,12 @@ def activation_traffic(
             tokens * back * element / dies,
         ),
     )
+
+
+def _passes(reach: Number, length: Number, key_block: Number) -> Number:
+    """How often a sequence passes the blocks, each of which sees what is in the reach of its own tokens."""
+    seen = choose(reach < length, smaller(length, reach + key_block), length)
+    return ceil_div(length, key_block) * seen / length
 
 
 def weight_bytes(block: FusedBlock, method: Method) -> tuple[float, Number]:

@@ -128,7 +128,8 @@ class BlockPlan:
     """How a block runs in a step of ``tokens`` tokens in sequences of ``length``: in ``parts`` and ``slices``, in
     ``rounds``.
 
-    ``resident`` weights are loaded once a round, others for every mini-batch.
+    ``resident`` weights are loaded once a round, others for every mini-batch. ``key_block`` is that of
+    :class:`chiplet.schedule.buffers.BlockMemory`.
     """
 
     block: FusedBlock
@@ -138,6 +139,7 @@ class BlockPlan:
     tokens: Number
     length: Number
     resident: bool
+    key_block: Number
 
 
 def account_block(
@@ -221,7 +223,13 @@ def _traffic(
 ) -> tuple[DramTraffic, DramTraffic]:
     """DRAM traffic of a block in a step: activations of all tokens, and weights and gradients ``rounds`` times."""
     forward, backward = activation_traffic(
-        plan.block, method, plan.tokens, parts=plan.parts, slices=plan.slices, length=plan.length
+        plan.block,
+        method,
+        plan.tokens,
+        parts=plan.parts,
+        slices=plan.slices,
+        length=plan.length,
+        key_block=plan.key_block,
     )
     loaded = weights * rounds
     # Gradients are written in 32 bits in each round, and read before that from the second round on.

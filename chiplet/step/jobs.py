@@ -107,7 +107,7 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
 
     ``dram`` is as for :func:`chiplet.schedule.schedule.step_work`.
     """
-    need = dram or whole_model(jobs.method, jobs.length, jobs.optimizer)
+    need = dram or whole_model(jobs.method, jobs.system.die, jobs.length, jobs.optimizer)
     given = need.sequences
     least = dram_use(jobs.method, jobs.system, need, 1 if given is None else given)
     refused: dict[int, str] = {}

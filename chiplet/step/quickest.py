@@ -84,6 +84,7 @@ def _cost(
         step.tokens,
         work.length,
         "residence" not in step.without,
+        memory.key_block,
     )
     account = account_block(plan, sum_of_runs(runs), method, machine, plane, runs)
     candidate = Candidate(memory, account.seconds, account.weights_wait, account.gradients_wait)

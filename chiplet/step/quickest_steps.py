@@ -49,9 +49,10 @@ def quickest_steps(ways: Ways) -> StepAccount:
         accounts.append([])
         candidates.append([])
         for fit, of_fit in zip(fits, runs, strict=True):
-            plan = BlockPlan(block, fit.parts, fit.slices, step.rounds, step.tokens, jobs.length, True)
-            account = account_block(plan, of_fit, jobs.method, machine, plane)
             memory = step.work.memory(block, fit.parts, fit.slices)
+            sizes = (step.rounds, step.tokens, jobs.length)
+            plan = BlockPlan(block, fit.parts, fit.slices, *sizes, True, memory.key_block)
+            account = account_block(plan, of_fit, jobs.method, machine, plane)
             seconds = choose(fit.size > 0, account.seconds, np.inf)
             accounts[-1].append(account)
             candidates[-1].append(Candidate(memory, seconds, account.weights_wait, account.gradients_wait))

@@ -154,11 +154,15 @@ class BlockPasses:
 
 @dataclass(frozen=True)
 class Batch:
-    """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens."""
+    """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens.
+
+    The attention multiplies queries with ``key_block`` keys at a time; 0 for all at once.
+    """
 
     tokens: int
     sequences: int
     length: int
+    key_block: int = 0
 
 
 def joined(operation: Operation, other: Operation) -> Operation:

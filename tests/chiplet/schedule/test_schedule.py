@@ -102,7 +102,7 @@ def test_a_block_that_does_not_fit_whole_is_split() -> None:
             "block attention with the smallest mini-batch does not fit: weight buffer needs 384",
         ),
         ("die.accumulator_bytes=600", "does not fit: accumulator buffer needs "),
-        ("die.scratchpad_bytes=9000", "does not fit: scratchpad needs "),
+        ("die.scratchpad_bytes=4096", "does not fit: scratchpad needs "),
         (
             "memory.channel_bytes=10000",
             "small on 1 dies: the training state with one sequence's activations does not fit: DRAM",

@@ -28,7 +28,7 @@ def _blocks(
 
 def _traffic(block: FusedBlock, method: Method, parts: int = 1) -> tuple[DramTraffic, DramTraffic]:
     """Activations of 100 tokens in sequences of 64."""
-    return activation_traffic(block, method, 100, parts=parts, slices=1, length=64)
+    return activation_traffic(block, method, 100, parts=parts, slices=1, length=64, key_block=0)
 
 
 @pytest.mark.parametrize(

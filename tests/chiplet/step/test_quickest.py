@@ -37,7 +37,9 @@ def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine:
         account_run(method, machine, block, part.batch, times=part.times, slices=fit.slices, tile_limit=limit)
         for part in batches
     ]
-    plan = BlockPlan(block, fit.parts, fit.slices, step.rounds, step.tokens, step.work.length, True)
+    sizes = (step.rounds, step.tokens, step.work.length)
+    key_block = step.work.memory(block, fit.parts, fit.slices).key_block
+    plan = BlockPlan(block, fit.parts, fit.slices, *sizes, True, key_block)
     plane = memory_plane(machine.system, method.mesh)
     return account_block(plan, sum_of_runs(runs), method, machine, plane)
 

@@ -1,0 +1,189 @@
+"""Attention in blocks of keys: what stays on the die, what passes, and when it is used."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chiplet.machine.specs import SystemSpec
+from chiplet.methods.base import Method
+from chiplet.methods.registry import make_switches, method_type
+from chiplet.projection.job import StepRequest
+from chiplet.projection.project import project
+from chiplet.schedule.buffers import IN_BLOCKS, BlockMemory, saved_bytes_per_token
+from chiplet.schedule.fit import BlockWork, candidates, needs_blocks, saved_bytes
+from chiplet.schedule.mini_batches import batch_of
+from chiplet.step.dram_traffic import activation_traffic
+from chiplet.workload.llm import Llm
+from chiplet.workload.operations import Batch
+from nop.topology import Mesh
+from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+
+LONG = 2**17
+
+
+def _method(model: Llm, recompute: str = "selective") -> Method:
+    return method_type("hecaton")(model, Mesh(2, 2), make_switches("hecaton", {"recompute": recompute}), 2)
+
+
+def _memory(system: SystemSpec, length: int, method: Method, parts: int = IN_BLOCKS) -> BlockMemory:
+    return BlockMemory(method, method.blocks()[0], system.die, length, parts)
+
+
+@given(length=st.integers(1, 2 * LONG), scratchpad=st.integers(2**12, 2**26), rows=st.integers(1, 64))
+def test_a_block_takes_half_the_scratchpad_or_is_as_high_as_the_array(
+    length: int, scratchpad: int, rows: int
+) -> None:
+    system = package(f"die.rows={rows}", f"die.scratchpad_bytes={scratchpad}")
+    memory = _memory(system, length, _method(small_model(max_positions=2 * LONG)))
+    block = memory.key_block
+    assert 1 <= block <= length
+    used = memory.activation_bytes(length, 1)
+    if used > system.die.scratchpad_bytes / 2:
+        assert block <= rows
+    # Blocks are equally large: one less would leave less than a block for the last.
+    blocks = ceil(length / block)
+    assert (blocks - 1) * block < length <= blocks * block
+
+
+def test_more_scratchpad_never_makes_smaller_blocks() -> None:
+    method = _method(small_model(max_positions=LONG))
+    blocks = [
+        _memory(package(f"die.scratchpad_bytes={size}"), LONG, method).key_block
+        for size in range(2**16, 2**24, 77_777)
+    ]
+    assert blocks == sorted(blocks)
+
+
+def _middle(method: Method, key_block: int, length: int) -> Any:
+    _, block, _ = method.passes(method.blocks()[0], Batch(2 * length, 2, length, key_block)).forward
+    return block
+
+
+def test_blocks_multiply_what_strips_do() -> None:
+    method = _method(small_model(max_positions=4096))
+    whole, blocks = _middle(method, 0, 4096), _middle(method, 512, 4096)
+    assert [step.macs for step in blocks.gemms] == [step.macs for step in whole.gemms]
+    assert [(step.count, step.k, step.n) for step in blocks.gemms] == [
+        (8 * whole.gemms[0].count, 12, 512),
+        (8 * whole.gemms[1].count, 512, 12),
+    ]
+    # The sums of the values are scaled for each block.
+    softmax, scaled = blocks.vectors
+    assert [softmax] == list(whole.vectors)
+    assert scaled.elements == whole.gemms[0].count * 4096 * 12 * 8
+
+
+@pytest.mark.parametrize("recompute", ["none", "selective", "full"])
+def test_scores_are_computed_again_backward(recompute: str) -> None:
+    method = _method(small_model(), recompute)
+    attention = method.blocks()[0]
+    operations = method.passes(attention, Batch(128, 2, 64, 32)).backward
+    middle = [operation for operation in operations if operation.name == "attention"][-1]
+    assert [gemm.name for gemm in middle.gemms] == ["scores", "dV", "dP", "dQ", "dK"]
+    assert [vector.name for vector in middle.vectors] == ["softmax", "softmax backward"]
+
+
+@pytest.mark.parametrize(("length", "key_block"), [(64, 64), (64, 16), (60, 7), (64, 1)])
+def test_traffic_is_that_of_the_loops(length: int, key_block: int) -> None:
+    """Tokens read and written, counted loop by loop for one sequence, against the attention in strips."""
+    model = small_model(max_positions=64)
+    method = _method(model)
+    attention = method.blocks()[0]
+
+    def traffic(parts: int, block: int) -> Any:
+        return activation_traffic(
+            attention, method, length, parts=parts, slices=1, length=length, key_block=block
+        )
+
+    (forward, backward), (first, second) = traffic(IN_BLOCKS, key_block), traffic(3, 0)
+    blocks = [range(start, min(start + key_block, length)) for start in range(0, length, key_block)]
+    keys = queries = sums = 0
+    for _ in blocks:  # of queries
+        keys += length
+    for number, _ in enumerate(blocks):  # of keys
+        if number:
+            queries += length
+            sums += 2 * length
+    of_heads, of_keys = 2 * model.query_features, 2 * model.kv_heads * model.head_dim
+    again = keys * of_heads - length * of_keys if len(blocks) > 1 else 0
+    assert forward.dram - first.dram == pytest.approx(2 * again)
+    assert backward.dram - second.dram == pytest.approx(
+        2 * queries * of_heads + 4 * sums * model.query_features
+    )
+    written = (backward.written - second.written) * method.mesh.nodes
+    assert written == pytest.approx(4 * sums / 2 * model.query_features)
+
+
+def test_a_window_limits_what_passes() -> None:
+    method = _method(small_model(max_positions=LONG, window=64, window_layers=2))
+    attention = method.blocks()[0]
+    near, far = (
+        activation_traffic(attention, of, 4096, parts=IN_BLOCKS, slices=1, length=4096, key_block=256)[0].dram
+        for of in (method, _method(small_model(max_positions=LONG)))
+    )
+    assert near < far / 3
+
+
+def test_probabilities_are_not_saved() -> None:
+    kept, again = (
+        [
+            one.dram
+            for one in activation_traffic(
+                method.blocks()[0], method, 64, parts=IN_BLOCKS, slices=1, length=64, key_block=64
+            )
+        ]
+        for method in (_method(small_model(), "none"), _method(small_model(), "selective"))
+    )
+    assert kept == again
+
+
+def test_blocks_are_used_only_where_nothing_else_fits() -> None:
+    model = small_model(max_positions=LONG)
+    used = []
+    for length in (64, 4096, 65536, LONG):
+        method = _method(model)
+        system = small_package()
+        work = BlockWork(method, system.die, 1, length, None)
+        parts = {fit.parts for fit in candidates(work, method.blocks()[0])}
+        assert parts
+        assert parts == {IN_BLOCKS} or IN_BLOCKS not in parts
+        used.append(IN_BLOCKS in parts)
+        memory = _memory(system, length, method)
+        assert memory.activation_bytes(length, 1) <= system.die.scratchpad_bytes
+        assert batch_of(memory, 1).key_block == memory.key_block
+    assert used == [False, False, True, True]
+
+
+def test_sequences_of_128_k_are_projected() -> None:
+    sizes: dict[str, Any] = {"global_batch": 16, "switches": {"recompute": "full"}, "mesh": (8, 8)}
+    model = small_model(
+        name="long", layers=22, hidden=2048, heads=32, kv_heads=4, head_dim=64, ffn=5632, max_positions=LONG
+    )
+    long = project(StepRequest(model, PACKAGE, sequence_length=LONG, **sizes))
+    assert long.memory.parts["attention"] == IN_BLOCKS
+    short = project(StepRequest(model, PACKAGE, sequence_length=4096, **sizes))
+    assert short.memory.parts["attention"] < IN_BLOCKS
+    # 32 times the tokens, and 32 times the keys of each.
+    assert long.step_seconds > 100 * short.step_seconds
+    more = package("die.scratchpad_bytes=33554432")
+    assert (
+        project(StepRequest(model, more, sequence_length=LONG, **sizes)).step_seconds
+        <= 1.02 * long.step_seconds
+    )
+
+
+def test_dram_has_no_room_for_scores_that_never_leave_the_die() -> None:
+    model = small_model(max_positions=LONG)
+    for length, needed in ((64, False), (4096, False), (LONG, True)):
+        method = _method(model, "none")
+        die = small_package().die
+        assert needs_blocks(method, die, length) == needed
+        whole = saved_bytes_per_token(model, length, "selective" if needed else "none", 2)
+        assert saved_bytes(method, die, length) == whole
+        parts = {fit.parts for fit in candidates(BlockWork(method, die, 1, length, None), method.blocks()[0])}
+        assert (parts == {IN_BLOCKS}) == needed
