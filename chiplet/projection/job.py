@@ -145,7 +145,7 @@ def check_length(model: Llm, length: int | None) -> int:
     return tokens
 
 
-def check_optimizer(name: str) -> None:
+def check_optimizer(name: object) -> None:
     """Raise ``ValueError``, in one line, for an unknown optimizer."""
     if name not in STATE_BYTES:
         raise ValueError(f"optimizer {name!r}: must be one of {', '.join(STATE_BYTES)}")

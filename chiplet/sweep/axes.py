@@ -48,7 +48,7 @@ def check_job(name: str, value: Any) -> None:
     elif name in ("mesh", "dies"):
         mesh_of(value)
     elif name == "optimizer":
-        check_optimizer(str(value))
+        check_optimizer(value)
     elif value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} = {show_value(value)}: must be an integer of at least 1")
 
