@@ -76,7 +76,8 @@ class _Explanation(Ledger):
         self.add(
             "tokens_per_second", result.tokens_per_second, "1/s", "formula", "tokens / step", [batch, step]
         )
-        flops = 3 * model.forward_flops(int(tokens), result.sequence_length)
+        masked = accounted.method.switches.masked_keys == "computed"
+        flops = 3 * model.forward_flops(int(tokens), result.sequence_length, masked=masked)
         work = self.count("floating-point operations", float(flops), "", "published")
         die = [self.given(name) for name in ("die.rows", "die.cols", "die.clock_hz")]
         dies = self.count("dies", float(result.dies * result.packages), "dies", "assumed")

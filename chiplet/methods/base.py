@@ -51,6 +51,10 @@ class Switches(StrictModel):
             description="backward pass recomputes nothing, the attention probabilities, or whole fused blocks"
         ),
     ] = "none"
+    masked_keys: Annotated[
+        Literal["computed", "skipped"],
+        Field(description="keys behind the causal mask are computed and masked, or skipped strip by strip"),
+    ] = "computed"
     sums: Annotated[
         Literal["32-bit", "operand"],
         Field(description="partial sums cross the NoP as 32-bit numbers or rounded to the operand type"),
@@ -82,6 +86,10 @@ class Method(ABC):
     def on(self, mesh: Mesh) -> Self:
         """The same method on another mesh, or on many."""
         return type(self)(self.model, mesh, self.switches, self.element_bytes)
+
+    def skipped_by(self, strip: Number) -> Number | None:
+        """Queries for which masked keys are skipped at a time: ``strip``, or None if all are computed."""
+        return strip if self.switches.masked_keys == "skipped" else None
 
     @cached_property
     @abstractmethod
@@ -290,7 +298,7 @@ class Method(ABC):
         again in the backward pass.
         """
         model, length = self.model, batch.length
-        reach = model.attention_reach(length)
+        reach = model.attention_reach(length, self.skipped_by(batch.strip))
         in_blocks = batch.key_block > 0
         blocks = choose(in_blocks, ceil_div(reach, larger(1, batch.key_block)), 1)
         keys = ceil_div(reach, blocks)

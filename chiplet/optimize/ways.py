@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 from chiplet.methods.registry import method_type
 from chiplet.projection.meshes import coarse_sides
 
-HELD = ("overlap", "sums", "gather_again")
+HELD = ("overlap", "sums", "masked_keys", "gather_again")
 """Switches that are not searched. Without overlap is for comparisons; sums of another type change the numbers of the
-training; and a memory that multicasts is another machine.
+training; masked keys that are skipped always gain; and a memory that multicasts is another machine.
 """
 
 PACKAGES_OF_ALL_USES = 8

@@ -29,7 +29,7 @@ def batch_of(memory: BlockMemory, size: Number) -> Batch:
     """A mini-batch of ``size`` units."""
     length = memory.length
     if memory.block.name == "attention":
-        return Batch(size * length, size, length, memory.key_block)
+        return Batch(size * length, size, length, memory.key_block, memory.die.rows)
     return Batch(size, ceil_div(size, length), length)
 
 

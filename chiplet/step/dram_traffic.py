@@ -94,7 +94,7 @@ def activation_traffic(
         copies += method.gathered_copies(block.contract) * block.contract.h_in
         if parts == IN_BLOCKS:
             # Passes over a sequence, but for the one that is counted above.
-            more = _passes(model.attention_reach(length), length, key_block) - 1
+            more = _passes(method, length, key_block) - 1
             queries, sums = model.query_features, model.query_features * SUM_BYTES / element
             keys = (more + 1) * 2 * queries - (model.qkv_features() - queries)
             keys = choose(more > 0, keys, 0)
@@ -120,9 +120,13 @@ def activation_traffic(
     )
 
 
-def _passes(reach: Number, length: Number, key_block: Number) -> Number:
+def _passes(method: Method, length: Number, key_block: Number) -> Number:
     """How often a sequence passes the blocks, each of which sees what is in the reach of its own tokens."""
-    seen = choose(reach < length, smaller(length, reach + key_block), length)
+    strip = method.skipped_by(key_block)
+    reach = method.model.attention_reach(length, strip)
+    seen = reach
+    if strip is None:
+        seen = choose(reach < length, smaller(length, reach + key_block), length)
     return ceil_div(length, key_block) * seen / length
 
 

@@ -37,7 +37,8 @@ def totals(
     busy = sum((one_pass.on_package * one_pass.layers for one_pass in account.passes), Busy())
     step, embedding = account.seconds, account.embedding_seconds
     energy = joules(account.events, system, mesh.nodes, step)
-    flops = model.forward_flops(tokens, length) + model.backward_flops(tokens, length)
+    masked = method.switches.masked_keys == "computed"
+    flops = 3 * model.forward_flops(tokens, length, masked=masked)
     peak = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
     dram_exposed = sum((one_pass.dram_exposed * one_pass.layers for one_pass in account.passes), 0.0)
     dram_busy = sum((one_pass.memory_seconds * one_pass.layers for one_pass in account.passes), 0.0)

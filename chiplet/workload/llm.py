@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, read_input, refusal
-from chiplet.vectorized.elementwise import Number, ceil_div, smaller
+from chiplet.vectorized.elementwise import Number, rounded_down, rounded_up, smaller
 from chiplet.workload.experts import Experts
 from chiplet.workload.families.registry import read_config
 from chiplet.workload.latent import LatentAttention
@@ -252,39 +252,44 @@ class Llm(StrictModel):
         if missing:
             raise ValueError(f"{self.name}: projection of {' and '.join(missing)} is not modelled")
 
-    def attention_reach(self, length: Number) -> Number:
+    def attention_reach(self, length: Number, strip: Number | None = None) -> Number:
         """Tokens that each query of a sequence of ``length`` is multiplied with: all of them, or those of the window;
-        the mean of all layers, rounded up. Masks save nothing.
-        """
-        if self.window is None:
-            return length
-        limited = self.window_layers * smaller(length, self.window)
-        return ceil_div(limited + (self.layers - self.window_layers) * length, self.layers)
+        the mean of all queries and layers, rounded up.
 
-    def layer_forward_flops(self, tokens: int, sequence_length: int) -> int:
+        Masks save nothing, unless ``strip`` is given: then what the causal mask hides is skipped, for so many queries
+        at a time.
+        """
+        whole = _seen(length, length, strip)
+        if self.window is None:
+            return rounded_up(whole)
+        limited = self.window_layers * _seen(length, self.window, strip)
+        return rounded_up((limited + (self.layers - self.window_layers) * whole) / self.layers)
+
+    def layer_forward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
         """Floating-point operations of one layer forward, with experts where every layer has them, else of one without:
-        all linears that a token uses, and attention scores and values, masked ones too.
+        all linears that a token uses, and attention scores and values, ``masked`` ones too or not.
         """
         scores = self.query_features
         if self.latent is not None:
             scores = self.heads * (self.head_dim + self.latent.value_dim) // 2
         linears = 2 * tokens * (self.attention_weights + self.used_ffn_weights)
-        attention: int = 4 * tokens * self.attention_reach(sequence_length) * scores
+        reach = self.attention_reach(sequence_length, None if masked else 1)
+        attention: int = 4 * tokens * reach * scores
         return linears + attention
 
-    def forward_flops(self, tokens: int, sequence_length: int) -> int:
+    def forward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
         """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""
-        flops = self.layers * self.layer_forward_flops(tokens, sequence_length) + 2 * tokens * (
-            self.vocab * (self.embedding_features or self.hidden) + 2 * self._width_parameters
-        )
+        flops = self.layers * self.layer_forward_flops(
+            tokens, sequence_length, masked=masked
+        ) + 2 * tokens * (self.vocab * (self.embedding_features or self.hidden) + 2 * self._width_parameters)
         if self.experts is not None and self._mixed is None:
             more = self.experts.used_weights(self.hidden) - self._dense_ffn_weights
             flops += 2 * tokens * self.experts.layers * more
         return flops
 
-    def backward_flops(self, tokens: int, sequence_length: int) -> int:
+    def backward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
         """Floating-point operations of the backward pass without recomputation: two gradients for every product."""
-        return 2 * self.forward_flops(tokens, sequence_length)
+        return 2 * self.forward_flops(tokens, sequence_length, masked=masked)
 
     def saved_features(self, sequence_length: int) -> dict[str, int]:
         """Elements of each token that the backward pass of one layer needs, by where they come from.
@@ -300,6 +305,17 @@ class Llm(StrictModel):
             "probabilities": self.heads * self.attention_reach(sequence_length),
             "ffn": self.ffn_in_features + self.inner_features + after,
         }
+
+
+def _seen(length: Number, window: Number, strip: Number | None) -> Number:
+    """Tokens that a query of a sequence of ``length`` is multiplied with, in a window; the mean of all queries."""
+    if strip is None:
+        return smaller(length, window)
+    # A strip sees all up to its last query, from the window of its first one.
+    most = smaller(length, window + strip - 1)
+    growing = rounded_down(most / strip)
+    seen = strip**2 * growing * (growing + 1) / 2 + (length - growing * strip) * most
+    return seen / length
 
 
 def model_names() -> list[str]:

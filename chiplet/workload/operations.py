@@ -156,13 +156,15 @@ class BlockPasses:
 class Batch:
     """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens.
 
-    The attention multiplies queries with ``key_block`` keys at a time; 0 for all at once.
+    The attention multiplies queries with ``key_block`` keys at a time, 0 for all at once, and skips masked keys in
+    strips of ``strip`` queries, if at all.
     """
 
     tokens: int
     sequences: int
     length: int
     key_block: int = 0
+    strip: int = 1
 
 
 def joined(operation: Operation, other: Operation) -> Operation:

@@ -187,3 +187,29 @@ def test_dram_has_no_room_for_scores_that_never_leave_the_die() -> None:
         assert saved_bytes(method, die, length) == whole
         parts = {fit.parts for fit in candidates(BlockWork(method, die, 1, length, None), method.blocks()[0])}
         assert (parts == {IN_BLOCKS}) == needed
+
+
+@pytest.mark.parametrize("length", [64, 4096, 32768])
+def test_skipped_keys_take_no_work(length: int) -> None:
+    """Half of it, and what a strip as high as the array has too much."""
+    model = small_model(max_positions=LONG)
+    sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "sequence_length": length}
+    computed, skipped = (
+        project(StepRequest(model, small_package(), switches={"masked_keys": keys}, **sizes))
+        for keys in ("computed", "skipped")
+    )
+    assert skipped.memory.parts == computed.memory.parts
+    assert skipped.step_seconds < computed.step_seconds
+    assert skipped.breakdown.vector_busy < computed.breakdown.vector_busy
+    assert skipped.mfu < 1
+    if length > 4096:
+        assert skipped.step_seconds == pytest.approx(computed.step_seconds / 2, rel=0.05)
+
+
+def test_a_sequence_that_one_strip_holds_skips_nothing() -> None:
+    sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "sequence_length": 8}
+    computed, skipped = (
+        project(StepRequest(small_model(), small_package(), switches={"masked_keys": keys}, **sizes))
+        for keys in ("computed", "skipped")
+    )
+    assert skipped.step_seconds == computed.step_seconds

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chiplet.workload.llm import from_config, load_model, model_names
 from tests.chiplet.machines import small_model
@@ -167,8 +170,8 @@ def test_a_folder_that_is_called_by_an_id_keeps_it(tmp_path: Path, monkeypatch: 
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(LLAMA))
     monkeypatch.chdir(tmp_path)
-    for given in ("meta-llama/Llama-2-7b", "meta-llama/Llama-2-7b/", "meta-llama/Llama-2-7b/config.json"):
-        assert load_model(given).name == "meta-llama/Llama-2-7b"
+    for text in ("meta-llama/Llama-2-7b", "meta-llama/Llama-2-7b/", "meta-llama/Llama-2-7b/config.json"):
+        assert load_model(text).name == "meta-llama/Llama-2-7b"
     monkeypatch.chdir(folder)
     assert load_model("config.json").name == load_model(".").name == "Llama-2-7b"
 
@@ -195,3 +198,40 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match="config.json: not a JSON document: "):
         load_model(path)
+
+
+@given(
+    length=st.integers(1, 200),
+    strip=st.integers(1, 70),
+    window=st.none() | st.integers(1, 220),
+    layers=st.integers(1, 3),
+)
+def test_skipped_keys_are_those_that_no_query_of_a_strip_sees(
+    length: int, strip: int, window: int | None, layers: int
+) -> None:
+    limited = 0 if window is None else (layers + 1) // 2
+    model = small_model(layers=layers, window=window, window_layers=limited, max_positions=200)
+
+    def seen(reach: int) -> float:
+        """The mean of all queries, one strip after the other."""
+        total = 0
+        for first in range(0, length, strip):
+            last = min(first + strip, length) - 1
+            # The last strip may be short: it is given what a whole one sees.
+            whole = min(reach + strip - 1, length)
+            total += (last + 1 - first) * min(last + 1, whole)
+        return total / length
+
+    every = seen(length)
+    mean = every if window is None else (limited * seen(window) + (layers - limited) * every) / layers
+    found = model.attention_reach(length, strip)
+    assert found == ceil(mean - 1e-9)
+    assert found <= model.attention_reach(length) + strip
+    assert model.attention_reach(np.array([[length]]), np.array([[strip]])).item() == found
+
+
+def test_flops_without_masked_keys() -> None:
+    model = small_model()
+    masked, without = (model.layer_forward_flops(128, 64, masked=masked) for masked in (True, False))
+    assert masked - without == 4 * 128 * (64 - 33) * model.query_features
+    assert model.backward_flops(128, 64, masked=False) == 2 * model.forward_flops(128, 64, masked=False)
