@@ -149,6 +149,14 @@ def _terms_table(terms: list[Term]) -> RenderableType:
     return columns(rows, list(rows[0]), title="Terms of the result")
 
 
+def _clock(projection: Projection) -> str:
+    """The clock, and whether the stages of a die allow it."""
+    from hecaton.terminal.tables import quantity
+
+    (clock,) = (entry for entry in projection.assumed_inputs if entry.name == "die.clock_hz")
+    return f"{quantity(clock.value, 'Hz')}, {clock.source.partition(': ')[2]}"
+
+
 def _tables(projection: Projection) -> RenderableType:
     from rich.console import Group
 
@@ -163,6 +171,7 @@ def _tables(projection: Projection) -> RenderableType:
         "method": projection.method,
         "switches": cell(projection.switches),
         "batch": f"{projection.global_batch} sequences of {projection.sequence_length} tokens, {projection.optimizer}",
+        "clock": _clock(projection),
         "step": quantity(step, "s"),
         "tokens per second": f"{projection.tokens_per_second:.4g}",
         "MFU": f"{projection.mfu:.1%}",

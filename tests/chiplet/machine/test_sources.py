@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.configuration_keys import known_keys
 from chiplet.machine.sources import MEASURE_UNITS, collect_inputs
@@ -61,3 +63,19 @@ def test_a_published_value_names_its_source_and_another_one_is_assumed() -> None
 
 def test_every_listed_key_exists() -> None:
     assert set(MEASURE_UNITS) <= set(known_keys())
+
+
+@pytest.mark.parametrize(
+    ("stages", "clock", "source"),
+    [
+        (1, 1e9, "beyond the 513 MHz that 1 stage allows"),
+        (1, 0.5e9, "within the 513 MHz that 1 stage allows"),
+        (3, 0.97e9, "within the 971 MHz that 3 stages allow"),
+        (4, 1e9, "beyond the 935 MHz that 4 stages allow"),
+    ],
+)
+def test_a_clock_is_marked_that_the_stages_do_not_allow(stages: int, clock: float, source: str) -> None:
+    _, others = collect_inputs(package(f"die.stages={stages}", f"die.clock_hz={clock}"), None)
+    (entry,) = (entry for entry in others if entry.name == "die.clock_hz")
+    assert entry.status == "assumed"
+    assert source in entry.source
