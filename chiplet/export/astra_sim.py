@@ -20,6 +20,11 @@ from nop.collective_cost import line_cost
 GIGABYTE = 2**30
 """Bytes of a GB/s of the analytical network backend."""
 
+ENDPOINT_DELAY = 1
+"""Nanoseconds between a message and the next one of an NPU. With 0 the event queue of the analytical backend ends in an
+assertion.
+"""
+
 
 def network(method: Method, system: SystemSpec) -> dict[str, list[Any]]:
     """Dimensions of the network, innermost first: ``topology``, ``npus_count``, ``bandwidth`` (GB/s of 2 ** 30
@@ -70,7 +75,7 @@ def system_json(method: Method, system: SystemSpec, dimensions: int) -> dict[str
     rings = ["ring"] * dimensions
     return {
         "scheduling-policy": "FIFO",
-        "endpoint-delay": 0,
+        "endpoint-delay": ENDPOINT_DELAY,
         "active-chunks-per-dimension": 1,
         "preferred-dataset-splits": 2 if both else 1,
         "all-reduce-implementation": rings,

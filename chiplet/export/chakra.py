@@ -131,18 +131,36 @@ def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[
                 own[line, npu] = group
     head = _delimited(classes["GlobalMetadata"](version=SCHEMA_VERSION))
     encoded: dict[tuple[int, tuple[int, str]], bytes] = {}
+    micros = durations(nodes)
     for npu in range(mesh.nodes):
         parts = [head]
         for node in nodes:
             group = own[node.line, npu] if node.line else everyone
             if (node.number, group) not in encoded:
-                encoded[node.number, group] = _delimited(_message(classes, node, *group))
+                encoded[node.number, group] = _delimited(_message(classes, node, micros[node.number], *group))
             parts.append(encoded[node.number, group])
         yield f"{name}.{npu}.et", b"".join(parts)
 
 
-def _message(classes: Mapping[str, Any], node: Node, members: int, group: str) -> Any:
-    """A node of the trace of a die in a group of ``members``; a single die has nothing to communicate."""
+def durations(nodes: Sequence[Node]) -> dict[int, int]:
+    """Whole microseconds of each node, by number. What rounding leaves of a compute node goes to the next one, so that
+    those up to any node take its seconds to half a microsecond.
+    """
+    micros, left = {}, 0.0
+    for node in nodes:
+        if node.op is None:
+            exact = node.seconds * 1e6 + left
+            micros[node.number] = max(0, round(exact))
+            left = exact - micros[node.number]
+        else:
+            micros[node.number] = max(1, round(node.seconds * 1e6))
+    return micros
+
+
+def _message(classes: Mapping[str, Any], node: Node, micros: int, members: int, group: str) -> Any:
+    """A node of the trace of a die in a group of ``members``, of ``micros`` microseconds; a single die has nothing to
+    communicate.
+    """
     attribute = classes["AttributeProto"]
     attributes = [attribute(name="is_cpu_op", bool_val=False)]
     talks = node.op is not None and members > 1
@@ -162,7 +180,7 @@ def _message(classes: Mapping[str, Any], node: Node, members: int, group: str) -
         name=node.name,
         type=COMM_COLL_NODE if talks else COMP_NODE,
         data_deps=node.after,
-        duration_micros=max(1, round(node.seconds * 1e6)) if talks or node.op is None else 0,
+        duration_micros=micros if talks or node.op is None else 0,
         attr=attributes,
     )
 

@@ -14,8 +14,10 @@ from typing import Literal
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.projection.project import Accounted
+from chiplet.schedule.buffers import BlockMemory
+from chiplet.schedule.mini_batches import batch_of
 from chiplet.step.overlap import Machine, gemm_seconds
-from chiplet.workload.operations import Batch, CommStep, GemmStep, Operation, VectorStep
+from chiplet.workload.operations import CommStep, GemmStep, Operation, VectorStep
 
 Collective = Literal["all-gather", "reduce-scatter"]
 
@@ -111,8 +113,12 @@ def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str
     length = accounted.projection.sequence_length
     tokens, limit = sequences * length, memory.mini_batch_tokens["ffn"]
     parts = [limit] * (tokens // limit) + [tokens % limit] * bool(tokens % limit)
-    mini_batches = [(attention, Batch(tokens, sequences, length))]
-    mini_batches += [(ffn, Batch(part, ceil(part / length), length)) for part in parts]
+    die = accounted.machine.system.die
+    sizes = [(attention, sequences), *((ffn, part) for part in parts)]
+    mini_batches = [
+        (block, batch_of(BlockMemory(method, block, die, length, memory.parts[block.name]), size))
+        for block, size in sizes
+    ]
     made = [(batch, method.passes(block, batch, memory.slices[block.name])) for block, batch in mini_batches]
     for batch, passes in made:
         tile = memory.token_tiles[passes.block.name]["forward"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import json
 from typing import Any
 
 import pytest
 
 from chiplet.export import chakra as export_chakra
 from chiplet.export.astra_sim import GIGABYTE, input_files, network, network_yaml
-from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, groups, trace_files
+from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, durations, groups, trace_files
 from chiplet.export.layer_graph import Node, layer_trace
 from chiplet.machine.link_rate import link_rate
 from chiplet.methods.registry import METHODS
@@ -186,3 +187,23 @@ def test_a_single_die_has_no_network() -> None:
     found, _ = traced("hecaton", (1, 1))
     with pytest.raises(ValueError, match="ASTRA-sim has no network of a single die: export chakra"):
         network(found.method, small_package())
+
+
+def test_rounded_durations_do_not_drift() -> None:
+    """Of compute: up to any node they are right to half a microsecond."""
+    _, nodes = traced("hecaton", (2, 2))
+    short = [Node(len(nodes) + place, "short", 0.3e-6, ()) for place in range(20)]
+    nodes += short
+    compute = [node for node in nodes if node.op is None]
+    micros = durations(nodes)
+    assert sum(micros[node.number] for node in short) in (5, 6, 7)
+    exact = whole = 0.0
+    for node in compute:
+        exact, whole = exact + node.seconds * 1e6, whole + micros[node.number]
+        assert abs(exact - whole) <= 0.5 + 1e-9
+    assert set(micros) == {node.number for node in nodes}
+
+
+def test_astra_sim_needs_a_delay() -> None:
+    found, _ = traced("flat-ring", (2, 2))
+    assert json.loads(input_files(found.method, found.machine.system)["system.json"])["endpoint-delay"] >= 1

@@ -94,3 +94,17 @@ def test_sequences_are_those_of_a_mini_batch_at_most() -> None:
     assert layer_sequences(found) == 2
     with pytest.raises(ValueError, match="sequences = 9: must be from 1 to the 8 of a mini-batch"):
         layer_trace(found, sequences=9)
+
+
+def test_an_attention_in_blocks_is_exported_in_blocks() -> None:
+    model = small_model(max_positions=2**17)
+    found = account(StepRequest(model, small_package(), mesh=(2, 2), global_batch=2, sequence_length=2**17))
+    assert found.projection.memory.parts["attention"] == 4
+    gemms = [
+        operation.gemms
+        for block, _, operation, _, _ in layer_operations(found, 1)
+        if block == "attention" and operation.strip_rows
+    ]
+    for operation in gemms:
+        assert all(gemm.count > 10 for gemm in operation)
+        assert all(max(gemm.k, gemm.n) < 2**17 for gemm in operation)
