@@ -18,10 +18,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, read_input, refusal
-from chiplet.vectorized.elementwise import Number, rounded_down, rounded_up, smaller
+from chiplet.vectorized.elementwise import Number, rounded_up
 from chiplet.workload.experts import Experts
 from chiplet.workload.families.registry import read_config
 from chiplet.workload.latent import LatentAttention
+from chiplet.workload.seen_keys import seen_keys
 
 
 class Llm(StrictModel):
@@ -259,10 +260,10 @@ class Llm(StrictModel):
         Masks save nothing, unless ``strip`` is given: then what the causal mask hides is skipped, for so many queries
         at a time.
         """
-        whole = _seen(length, length, strip)
+        whole = seen_keys(length, length, strip)
         if self.window is None:
             return rounded_up(whole)
-        limited = self.window_layers * _seen(length, self.window, strip)
+        limited = self.window_layers * seen_keys(length, self.window, strip)
         return rounded_up((limited + (self.layers - self.window_layers) * whole) / self.layers)
 
     def layer_forward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
@@ -305,17 +306,6 @@ class Llm(StrictModel):
             "probabilities": self.heads * self.attention_reach(sequence_length),
             "ffn": self.ffn_in_features + self.inner_features + after,
         }
-
-
-def _seen(length: Number, window: Number, strip: Number | None) -> Number:
-    """Tokens that a query of a sequence of ``length`` is multiplied with, in a window; the mean of all queries."""
-    if strip is None:
-        return smaller(length, window)
-    # A strip sees all up to its last query, from the window of its first one.
-    most = smaller(length, window + strip - 1)
-    growing = rounded_down(most / strip)
-    seen = strip**2 * growing * (growing + 1) / 2 + (length - growing * strip) * most
-    return seen / length
 
 
 def model_names() -> list[str]:
