@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from chiplet.explain.ledger import Derivation, Ledger, Operand
 from chiplet.projection.project import Accounted
-from chiplet.schedule.buffers import STATE_BYTES
-from chiplet.schedule.fit import saved_bytes
+from chiplet.schedule.buffers import STATE_BYTES, saved_bytes_per_token
 from chiplet.step.fused_blocks import PassAccount
 
 _FITS = "the largest that fits beside token tiles, equal over a round; chosen by chiplet/schedule/fit.py"
@@ -81,7 +80,7 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
     result, method, several = accounted.projection, accounted.method, accounted.parallel
     model, memory, element = method.model, result.memory, method.element_bytes
     stored, size = model.parameters, float(element + STATE_BYTES[result.optimizer])
-    saved = saved_bytes(method, accounted.machine.system.die, result.sequence_length)
+    saved = saved_bytes_per_token(model, result.sequence_length, method.switches.recompute, element)
     if several is not None:  # the fullest package
         stored, size, saved = several.fullest.parameters, several.state, several.saved
     _add_sizes(ledger, accounted)

@@ -138,6 +138,8 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
 
 def clock_source(die: DieSpec) -> str:
     """What is known of the clock: whether the stages of the die allow it."""
+    if die.dtype != "bf16":
+        return "configuration: what its stages allow is measured for bf16 only"
     allowed = STAGES_HZ[die.stages]
     where = "within" if die.clock_hz <= allowed else "beyond"
     stages = "1 stage allows" if die.stages == 1 else f"{die.stages} stages allow"

@@ -53,10 +53,10 @@ class BufferUse:
         """Whether the buffer is large enough, a bool."""
         return self.needed <= self.available
 
-    def refusal(self, what: str) -> DoesNotFitError:
+    def refusal(self, what: str, hint: str = "") -> DoesNotFitError:
         """The error that ``what`` does not fit, with the buffer, the bytes needed and the bytes available."""
         return DoesNotFitError(
-            f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}"
+            f"{what} does not fit: {self.name} needs {self.needed} bytes and has {self.available}{hint}"
         )
 
 
@@ -200,14 +200,17 @@ class BlockMemory:
             ) * element
         if self.parts == IN_BLOCKS:
             return self.key_block * self._key_bytes + self._passing_rows_bytes
-        if (
-            self.parts == 3
-        ):  # Q, K, V, output and their gradients of one head; the linears keep token tiles only
-            return 3 * 4 * model.head_dim * self.length * element + self.strip_bytes
+        if self.parts == 3:  # the linears keep token tiles only
+            return self.middle_bytes
         query = ceil_div(model.heads, method.head_groups) * model.head_dim
         key = ceil_div(method.kv_heads, method.head_groups) * model.head_dim
         local = ceil_div(sequences, method.sequence_groups) * self.length
         return (edge + self._inner(query + 2 * key, query) * local) * element + self.strip_bytes
+
+    @property
+    def middle_bytes(self) -> Number:
+        """The attention's middle alone with all keys: Q, K, V, output and their gradients of one head, and scores."""
+        return 3 * 4 * self.method.model.head_dim * self.length * self.die.element_bytes + self.strip_bytes
 
     def _inner(self, first: Number, second: Number) -> Number:
         """Live features of a token, with ``first`` after the first linear and ``second`` before the second."""

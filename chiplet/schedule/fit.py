@@ -11,7 +11,7 @@ from typing import Any
 
 from chiplet.machine.specs import DieSpec
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import IN_BLOCKS, BlockMemory, BufferUse, saved_bytes_per_token
+from chiplet.schedule.buffers import BLOCK_SHARE, IN_BLOCKS, BlockMemory, BufferUse
 from chiplet.schedule.double_buffers import both_buffered, largest_pair, neighbours
 from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
 from chiplet.vectorized.bisection import largest_true, smallest_true
@@ -76,8 +76,8 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
 
     More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears are
     sliced where nothing else fits, where mini-batches are as small, or where unsliced weights or gradients leave
-    no room for those of the next block. Without ``fused`` the block has at least two parts if it can. An attention of
-    which nothing else fits runs in blocks of keys, and in slices if need be.
+    no room for those of the next block. Without ``fused`` the block has at least two parts if it can. An attention over
+    long sequences may run in blocks of keys, unless nothing is to be computed again.
     """
     fits = []
     of_unit = work.length if block.name == "attention" else 1
@@ -111,48 +111,27 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
             new = wanted & (sliced.slices > fewest)
             fits.append(Fit(sliced.parts, sliced.slices, choose(new, sliced.size, 0)))
             fewest = choose(new & (sliced.size > 0), sliced.slices, fewest)
-    if block.name == "attention":
+    if block.name == "attention" and work.method.switches.recompute != "none":
         fits += _in_blocks(work, block, fits)
     return [fit for fit in fits if anywhere(fit.size > 0)]
 
 
-def needs_blocks(method: Method, die: DieSpec, length: Number) -> Any:
-    """Whether an attention over sequences of ``length`` fits in blocks of keys only."""
-    work, block = BlockWork(method, die, 1, length, None), method.blocks()[0]
-    most = MAX_PARTS[block.name]
-    memories = [work.memory(block, parts) for parts in range(1, most + 1)]
-    memories.append(work.memory(block, most, smaller(*(linear.h_out for linear in linears(block)))))
-    fits: Any = False
-    for memory in memories:
-        fits = fits | _smallest_fits(memory, work, 1)
-    return fits ^ True
-
-
-def saved_bytes(method: Method, die: DieSpec, length: Number) -> Number:
-    """DRAM bytes that a token leaves in all layers for the backward pass; no probabilities if they never leave dies."""
-    recompute, element = method.switches.recompute, method.element_bytes
-    saved = saved_bytes_per_token(method.model, length, recompute, element)
-    if recompute != "none":
-        return saved
-    without = saved_bytes_per_token(method.model, length, "selective", element)
-    return choose(needs_blocks(method, die, length), without, saved)
-
-
 def _in_blocks(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:
-    """The attention in blocks of keys where none of ``fits`` does."""
-    more: list[Fit] = []
-    for sliced in (False, True):
-        wanted: Any = True
-        for fit in (*fits, *more):
-            wanted = wanted & (fit.size == 0)
-        if not anywhere(wanted):
-            break
-        if sliced:
-            fit = _sliced(work, block, wanted, room=False, parts=IN_BLOCKS)
-        else:
-            fit = Fit(IN_BLOCKS, 1, _largest_batch(work.memory(block, IN_BLOCKS), work))
-        more.append(replace(fit, size=choose(wanted, fit.size, 0)))
-    return more
+    """The attention in blocks of keys, where its middle with all keys takes more of the scratchpad than a block may; in
+    slices, too, where nothing else fits.
+    """
+    whole = work.memory(block, MAX_PARTS[block.name])
+    wanted: Any = whole.middle_bytes > whole.die.scratchpad_bytes / BLOCK_SHARE
+    if not anywhere(wanted):
+        return []
+    size = _largest_batch(work.memory(block, IN_BLOCKS), work)
+    unsliced = Fit(IN_BLOCKS, 1, choose(wanted, size, 0))
+    for fit in (*fits, unsliced):
+        wanted = wanted & (fit.size == 0)
+    if not anywhere(wanted):
+        return [unsliced]
+    sliced = _sliced(work, block, wanted, room=False, parts=IN_BLOCKS)
+    return [unsliced, replace(sliced, size=choose(wanted, sliced.size, 0))]
 
 
 def _buffers_fit(work: BlockWork, memory: BlockMemory) -> Any:
@@ -192,7 +171,9 @@ def _sliced(work: BlockWork, block: FusedBlock, wanted: Any, *, room: bool, part
 
 def lacking(work: BlockWork, block: FusedBlock) -> tuple[BufferUse, ...]:
     """What ``block`` needs of the buffers in its smallest slices, for the given mini-batch or else the smallest."""
-    parts = IN_BLOCKS if block.name == "attention" else MAX_PARTS[block.name]
+    parts = MAX_PARTS[block.name]
+    if block.name == "attention" and work.method.switches.recompute != "none":
+        parts = IN_BLOCKS
     memory = work.memory(block, parts, smaller(*(linear.h_out for linear in linears(block))))
     return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
+from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import (
     BlockMemory,
@@ -26,10 +26,11 @@ from chiplet.schedule.buffers import (
     Optimizer,
     dram_capacity,
     dram_state_bytes,
+    saved_bytes_per_token,
 )
 from chiplet.schedule.combination import Choice
 from chiplet.schedule.double_buffers import neighbours
-from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, saved_bytes, tile_limit
+from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, tile_limit
 from chiplet.schedule.mini_batches import MiniBatches, equal_parts, mini_batches
 from chiplet.vectorized.elementwise import (
     Number,
@@ -130,10 +131,10 @@ def step_work(
     DoesNotFitError
         If DRAM is too small, naming the bytes needed and the bytes available.
     """
-    need = dram or whole_model(method, system.die, length, optimizer)
+    need = dram or whole_model(method, length, optimizer)
     least = dram_use(method, system, need, need.sequences or 1)
     if not least.fits:
-        raise dram_refusal(method.model.name, method.mesh.nodes, least, need.sequences)
+        raise dram_refusal(method, method.mesh.nodes, least, need.sequences)
     sequences = need.sequences or round_sequences(method, system, need, global_batch)
     work = BlockWork(method, system.die, sequences, length, mini_batch)
     return StepWork(work, global_batch, dram_use(method, system, need, sequences), without)
@@ -158,10 +159,11 @@ def assemble(step: StepWork, fits: Sequence[Fit], choices: Sequence[Choice]) -> 
     )
 
 
-def whole_model(method: Method, die: DieSpec, length: Number, optimizer: Optimizer) -> DramNeed:
+def whole_model(method: Method, length: Number, optimizer: Optimizer) -> DramNeed:
     """What DRAM holds if the whole model is on one package."""
     model, element = method.model, method.element_bytes
-    return DramNeed(dram_state_bytes(model, optimizer, element), saved_bytes(method, die, length) * length)
+    saved = saved_bytes_per_token(model, length, method.switches.recompute, element) * length
+    return DramNeed(dram_state_bytes(model, optimizer, element), saved)
 
 
 def dram_use(method: Method, system: SystemSpec, need: DramNeed, sequences: Number) -> BufferUse:
@@ -177,10 +179,12 @@ def round_sequences(method: Method, system: SystemSpec, need: DramNeed, global_b
     return equal_parts(global_batch, smaller(global_batch, most), method.sequence_groups)
 
 
-def dram_refusal(model: str, dies: int, use: BufferUse, sequences: int | None) -> DoesNotFitError:
+def dram_refusal(method: Method, dies: int, use: BufferUse, sequences: int | None) -> DoesNotFitError:
     """The error that DRAM does not hold the training state and the activations of ``sequences``, or of one sequence."""
-    held = "one sequence's" if sequences is None else f"{sequences} sequences'"
-    return use.refusal(f"{model} on {dies} dies: the training state with {held} activations")
+    model = method.model.name
+    held = "one sequence's" if sequences in (None, 1) else f"{sequences} sequences'"
+    hint = "; recompute=selective saves no probabilities" if method.switches.recompute == "none" else ""
+    return use.refusal(f"{model} on {dies} dies: the training state with {held} activations", hint)
 
 
 def block_refusal(

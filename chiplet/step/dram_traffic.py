@@ -61,7 +61,7 @@ def activation_traffic(
     into its linears, it also writes and reads the activations in between, and reads the input of the residual path
     once more. Every further slice of a linear reads its input again, and in the backward pass reads and writes the
     partial sums of dX. A sliced head leaves its logits in DRAM between the passes. An attention in blocks of
-    ``key_block`` keys saves no probabilities; it reads keys and values for each block of queries, and backward queries,
+    ``key_block`` keys reads keys and values for each block of queries, and backward queries,
     gradients of the output and partial sums of the queries' gradients for each block of keys.
     """
     model, recompute = method.model, method.switches.recompute
@@ -78,7 +78,7 @@ def activation_traffic(
         if recompute != "full":
             features = model.saved_features(length)
             saved = features[block.name]
-            if block.name == "attention" and recompute == "none" and parts != IN_BLOCKS:
+            if block.name == "attention" and recompute == "none":
                 saved += features["probabilities"]
         forward += hidden + saved
         backward += 2 * hidden + saved  # input, gradient of the output

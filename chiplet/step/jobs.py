@@ -107,7 +107,7 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
 
     ``dram`` is as for :func:`chiplet.schedule.schedule.step_work`.
     """
-    need = dram or whole_model(jobs.method, jobs.system.die, jobs.length, jobs.optimizer)
+    need = dram or whole_model(jobs.method, jobs.length, jobs.optimizer)
     given = need.sequences
     least = dram_use(jobs.method, jobs.system, need, 1 if given is None else given)
     refused: dict[int, str] = {}
@@ -115,10 +115,9 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
     rows = np.arange(jobs.count)
     lacks = ~_column(least.fits, jobs.count).astype(bool)
     if lacks.any():
-        model = jobs.method.model.name
         uses_of_dram, held = _by_machine(least, jobs.count), _integers(given, jobs.count)
         for row in np.flatnonzero(lacks).tolist():
-            refused[row] = str(dram_refusal(model, int(dies[row]), uses_of_dram[row], held[row]))
+            refused[row] = str(dram_refusal(jobs.method, int(dies[row]), uses_of_dram[row], held[row]))
         rows = np.flatnonzero(~lacks)
         jobs, need = jobs.select(rows), need.select(partial(rows_of, rows=rows))
 

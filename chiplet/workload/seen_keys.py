@@ -8,7 +8,8 @@ from chiplet.vectorized.elementwise import Number, rounded_down, smaller
 def seen_keys(length: Number, window: Number, strip: Number | None) -> Number:
     """Keys of a query of a sequence of ``length`` that sees a ``window``; the mean of all queries.
 
-    With ``strip`` masked keys are skipped, for so many queries at a time; without, none are.
+    With ``strip`` masked keys are skipped, for so many queries at a time; without, none are. What a strip sees beyond
+    the window of each of its queries counts only as far as skipping gains.
     """
     if strip is None:
         return smaller(length, window)
@@ -16,4 +17,4 @@ def seen_keys(length: Number, window: Number, strip: Number | None) -> Number:
     most = smaller(length, window + strip - 1)
     growing = rounded_down(most / strip)
     seen = strip**2 * growing * (growing + 1) / 2 + (length - growing * strip) * most
-    return seen / length
+    return smaller(smaller(length, window), seen / length)

@@ -42,6 +42,7 @@ def comparison_tables(comparison: Comparison) -> RenderableType:
             title="What hecaton gains over flat rings with these switches",
         ),
     ]
+    parts += [f"Left out: {method.method}: {method.reason}" for method in comparison.left_out]
     parts += [pairs(claim.model_dump(), title="Published, for comparison") for claim in comparison.published]
     measured = ", ".join(entry.name for entry in comparison.measured_inputs) or "none"
     parts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -14,8 +15,8 @@ from chiplet.methods.base import Method
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
-from chiplet.schedule.buffers import IN_BLOCKS, BlockMemory, saved_bytes_per_token
-from chiplet.schedule.fit import BlockWork, candidates, needs_blocks, saved_bytes
+from chiplet.schedule.buffers import BLOCK_SHARE, IN_BLOCKS, BlockMemory, DoesNotFitError
+from chiplet.schedule.fit import BlockWork, candidates
 from chiplet.schedule.mini_batches import batch_of
 from chiplet.step.dram_traffic import activation_traffic
 from chiplet.workload.llm import Llm
@@ -129,34 +130,56 @@ def test_a_window_limits_what_passes() -> None:
     assert near < far / 3
 
 
-def test_probabilities_are_not_saved() -> None:
-    kept, again = (
-        [
-            one.dram
-            for one in activation_traffic(
-                method.blocks()[0], method, 64, parts=IN_BLOCKS, slices=1, length=64, key_block=64
-            )
-        ]
-        for method in (_method(small_model(), "none"), _method(small_model(), "selective"))
-    )
-    assert kept == again
-
-
-def test_blocks_are_used_only_where_nothing_else_fits() -> None:
+def test_blocks_are_candidates_for_long_sequences() -> None:
+    """Whose middle takes more than half of the scratchpad; unless nothing is to be computed again."""
     model = small_model(max_positions=LONG)
     used = []
-    for length in (64, 4096, 65536, LONG):
-        method = _method(model)
+    for length in (64, 4096, 40_000, 65_536, LONG):
         system = small_package()
-        work = BlockWork(method, system.die, 1, length, None)
-        parts = {fit.parts for fit in candidates(work, method.blocks()[0])}
-        assert parts
-        assert parts == {IN_BLOCKS} or IN_BLOCKS not in parts
-        used.append(IN_BLOCKS in parts)
+        for recompute in ("none", "selective", "full"):
+            method = _method(model, recompute)
+            work = BlockWork(method, system.die, 1, length, None)
+            parts = {fit.parts for fit in candidates(work, method.blocks()[0])}
+            long = _memory(system, length, method, 3).middle_bytes > system.die.scratchpad_bytes / BLOCK_SHARE
+            assert (IN_BLOCKS in parts) == (long and recompute != "none")
+            if recompute == "full":
+                used.append(parts)
         memory = _memory(system, length, method)
-        assert memory.activation_bytes(length, 1) <= system.die.scratchpad_bytes
+        assert memory.activation_bytes(length, 1) <= system.die.scratchpad_bytes / BLOCK_SHARE
         assert batch_of(memory, 1).key_block == memory.key_block
-    assert used == [False, False, True, True]
+    assert IN_BLOCKS not in used[0]
+    assert used[-1] == {IN_BLOCKS}
+
+
+@pytest.mark.parametrize("recompute", ["selective", "full"])
+def test_more_scratchpad_never_costs_more(recompute: str) -> None:
+    """Around the length at which all keys of a head fit, and where blocks begin."""
+    model = small_model(max_positions=LONG, hidden=384, heads=8, kv_heads=8, head_dim=48, ffn=800)
+    sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "switches": {"recompute": recompute}}
+    for length in (3000, 9000, 12_000):
+        seconds = [
+            project(
+                StepRequest(
+                    model, package(f"die.scratchpad_bytes={kib * 1024}"), sequence_length=length, **sizes
+                )
+            ).step_seconds
+            for kib in range(4096, 32_768, 2048)
+        ]
+        for place, one in enumerate(seconds[1:], 1):
+            assert one <= 1.02 * min(seconds[:place])
+
+
+def test_longer_sequences_take_no_leap() -> None:
+    """Nor are they quicker for as many tokens."""
+    model = small_model(max_positions=LONG, hidden=384, heads=8, kv_heads=8, head_dim=48, ffn=800)
+    sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "switches": {"recompute": "selective"}}
+    system = package("die.scratchpad_bytes=8388608")
+    before = 0.0
+    for length in range(4000, 20_000, 500):
+        seconds = project(StepRequest(model, system, sequence_length=length, **sizes)).step_seconds / length
+        assert seconds >= 0.98 * before
+        assert before == 0 or seconds <= 1.2 * before
+        before = seconds
 
 
 def test_sequences_of_128_k_are_projected() -> None:
@@ -177,16 +200,10 @@ def test_sequences_of_128_k_are_projected() -> None:
     )
 
 
-def test_dram_has_no_room_for_scores_that_never_leave_the_die() -> None:
-    model = small_model(max_positions=LONG)
-    for length, needed in ((64, False), (4096, False), (LONG, True)):
-        method = _method(model, "none")
-        die = small_package().die
-        assert needs_blocks(method, die, length) == needed
-        whole = saved_bytes_per_token(model, length, "selective" if needed else "none", 2)
-        assert saved_bytes(method, die, length) == whole
-        parts = {fit.parts for fit in candidates(BlockWork(method, die, 1, length, None), method.blocks()[0])}
-        assert (parts == {IN_BLOCKS}) == needed
+def test_saved_probabilities_are_refused_with_a_hint() -> None:
+    asked = StepRequest(small_model(max_positions=LONG), small_package(), mesh=(2, 2), sequence_length=LONG)
+    with pytest.raises(DoesNotFitError, match="DRAM needs .*; recompute=selective saves no probabilities"):
+        project(replace(asked, system=small_package("memory.channel_bytes=1000000000")))
 
 
 @pytest.mark.parametrize("length", [64, 4096, 32768])
@@ -195,7 +212,11 @@ def test_skipped_keys_take_no_work(length: int) -> None:
     model = small_model(max_positions=LONG)
     sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "sequence_length": length}
     computed, skipped = (
-        project(StepRequest(model, small_package(), switches={"masked_keys": keys}, **sizes))
+        project(
+            StepRequest(
+                model, small_package(), switches={"masked_keys": keys, "recompute": "selective"}, **sizes
+            )
+        )
         for keys in ("computed", "skipped")
     )
     assert skipped.memory.parts == computed.memory.parts
@@ -209,7 +230,14 @@ def test_skipped_keys_take_no_work(length: int) -> None:
 def test_a_sequence_that_one_strip_holds_skips_nothing() -> None:
     sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "sequence_length": 8}
     computed, skipped = (
-        project(StepRequest(small_model(), small_package(), switches={"masked_keys": keys}, **sizes))
+        project(
+            StepRequest(
+                small_model(),
+                small_package(),
+                switches={"masked_keys": keys, "recompute": "selective"},
+                **sizes,
+            )
+        )
         for keys in ("computed", "skipped")
     )
     assert skipped.step_seconds == computed.step_seconds

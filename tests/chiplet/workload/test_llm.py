@@ -220,7 +220,7 @@ def test_skipped_keys_are_those_that_no_query_of_a_strip_sees(
             # The last strip may be short: it is given what a whole one sees.
             whole = min(reach + strip - 1, length)
             total += (last + 1 - first) * min(last + 1, whole)
-        return total / length
+        return min(reach, length, total / length)
 
     every = seen(length)
     mean = every if window is None else (limited * seen(window) + (layers - limited) * every) / layers
