@@ -16,7 +16,7 @@ import typer
 
 from hecaton.commands import cache, calibrate, config, demo, doctor, export, project, schema, verilog
 from hecaton.commands.cosim import group as cosim
-from hecaton.commands.studies import compare, optimize, scaling, sweep, validate
+from hecaton.commands.studies import claims, compare, optimize, scaling, sweep, validate
 from hecaton.terminal.errors import INTERRUPTED, outcome_of
 from hecaton.terminal.subcommand import example_lines
 from hecaton.version import VERSION
@@ -58,6 +58,7 @@ app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)
 app.add_typer(compare.app)
+app.add_typer(claims.app)
 app.add_typer(optimize.app)
 app.add_typer(scaling.app)
 app.add_typer(sweep.app)

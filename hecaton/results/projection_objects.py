@@ -91,6 +91,18 @@ class SweepSummary(TypedDict):
     plot: str
 
 
+class ClaimFiles(TypedDict):
+    """What ``hecaton claims`` has written.
+
+    Attributes
+    ----------
+    files
+        The plot.
+    """
+
+    files: list[str]
+
+
 class ValidationPairs(TypedDict):
     """Fits to pairs of published runs.
 
