@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from chiplet.methods.registry import METHODS, method_type
@@ -11,6 +12,7 @@ from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
+from chiplet.studies.likeness import differences
 from chiplet.studies.published import CLAIMS
 from chiplet.studies.results import BaselineResult, Comparison, LeftOut, MethodResult
 from chiplet.workload.llm import load_model
@@ -43,14 +45,19 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
                 results[name] = run(name, chosen.get(name))
             except DoesNotFitError as refusal:
                 left_out.append(LeftOut(method=name, reason=str(refusal)))
-    alike = {overlap: run("hecaton", {**ours.switches, "overlap": overlap}) for overlap in (False, True)}
-    variants = [
-        run("flat-ring", {**flat.switches, "direction": direction, "overlap": overlap})
-        for direction in ("one", "both")
-        for overlap in (False, True)
-    ]
-    pairs = [(alike[variant.switches["overlap"]], variant) for variant in variants]
-    pairs += [(alike[True], variant) for variant in variants if not variant.switches["overlap"]]
+    by_overlap = {overlap: run("hecaton", {**ours.switches, "overlap": overlap}) for overlap in (False, True)}
+    baselines = []
+    for again, direction, overlap in product((True, False), ("one", "both"), (False, True)):
+        values = {"gather_again": again, "direction": direction, "overlap": overlap}
+        try:
+            ring = run("flat-ring", {**flat.switches, **values})
+        except DoesNotFitError as refusal:
+            label = ", ".join(f"{name} = {value}" for name, value in values.items())
+            left_out.append(LeftOut(method=f"flat-ring with {label}", reason=str(refusal)))
+            continue
+        baselines.append(_hecaton_against(by_overlap[overlap], ring))
+        if not overlap:
+            baselines.append(_hecaton_against(by_overlap[True], ring))
     return Comparison(
         model=flat.model,
         dies=flat.dies,
@@ -59,7 +66,7 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
         sequence_length=flat.sequence_length,
         left_out=left_out,
         methods=[_against(flat, result) for result in results.values()],
-        baselines=[_hecaton_against(hecaton, variant) for hecaton, variant in pairs],
+        baselines=sorted(baselines, key=lambda row: not row.like_for_like),
         published=[claim for claim in CLAIMS if claim.model == flat.model],
         measured_inputs=flat.measured_inputs,
         assumed_inputs=flat.assumed_inputs,
@@ -85,5 +92,5 @@ def _hecaton_against(ours: Projection, baseline: Projection) -> BaselineResult:
     """The baseline's own result, with the gain of Hecaton over it."""
     gain = _against(baseline, ours)
     own = dict(_against(baseline, baseline)) | {"speedup": gain.speedup, "energy_ratio": gain.energy_ratio}
-    same = ours.switches["overlap"] == baseline.switches["overlap"]
-    return BaselineResult(**own, hecaton_switches=ours.switches, like_for_like=same)
+    unlike = differences(ours.switches, baseline.switches)
+    return BaselineResult(**own, hecaton_switches=ours.switches, like_for_like=not unlike, unlike=unlike)

@@ -45,19 +45,21 @@ class LeftOut(StrictModel):
 class BaselineResult(MethodResult):
     """A flat ring with other switches; its gains are those of Hecaton over it, with Hecaton's own switches beside it.
 
-    ``like_for_like`` says whether both have the same overlap.
+    ``like_for_like`` says whether both have the same switches where they decide alike, and ``unlike`` in what they do
+    not.
     """
 
     hecaton_switches: dict[str, Any]
     like_for_like: bool
+    unlike: list[str]
 
 
 class Comparison(StrictModel):
     """All methods on the same machine.
 
-    ``baselines`` are flat rings with other switches, each with the gain of a Hecaton of the same overlap over it, and
-    behind these, marked as not like for like, that of an overlapped Hecaton over those without overlap. ``published``
-    are the authors' own results for the same model, if there are any.
+    ``baselines`` are flat rings with other switches, each with the gain of Hecaton over it: first all that are like for
+    like, then those that are not, such as an overlapped Hecaton over a ring without overlap, or a ring whose dies read
+    copies of their inputs. ``published`` are the authors' own results for the same model, if there are any.
     """
 
     model: str

@@ -38,13 +38,14 @@ ENERGY_PARTS = {
 def plot_comparison(comparison: Comparison, path: Path) -> None:
     """Draw time and energy of one step by part as horizontal bars, into ``path`` (png, pdf or svg).
 
-    There is a bar for every method, and one for flat rings with each of the other switches.
+    There is a bar for every method, and one for each other flat ring that is like for like.
     """
     shown = [row.switches for row in comparison.methods if row.method == "flat-ring"]
     others = [row for row in comparison.baselines if row.like_for_like and row.switches not in shown]
     rows: list[MethodResult] = [*comparison.methods, *others]
     names = [row.method for row in comparison.methods] + [
         f"{row.method}, {row.switches['direction']} way{'' if row.switches['direction'] == 'one' else 's'}"
+        f"{', gathers again' if row.switches['gather_again'] else ''}"
         f"{'' if row.switches['overlap'] else ', no overlap'}"
         for row in others
     ]

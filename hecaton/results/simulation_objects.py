@@ -323,7 +323,7 @@ class DemoObject(TypedDict):
     check_max_relative_error
         Largest error of predicted cycles on the co-simulated GEMMs.
     speedup, energy_ratio
-        Of hecaton against the flat ring.
+        Of hecaton against the quickest flat ring that is like for like.
     step_seconds
         Of hecaton.
     scaling

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from chiplet.studies.results import BaselineResult, Comparison, MethodResult
 
-LIKE = "overlap of hecaton"
+LIKE = "compared"
 """Column that tells gains that are like for like from others."""
 
 
@@ -17,9 +17,9 @@ def baseline_rows(
     rows: Sequence[dict[str, Any]], baselines: Sequence[BaselineResult]
 ) -> list[dict[str, Any]]:
     """Return the ``rows`` of ``baselines`` with the column :data:`LIKE`."""
-    label = {True: "the same", False: "UNLIKE: hecaton overlapped, flat ring not"}
     return [
-        {**row, LIKE: label[baseline.like_for_like]} for row, baseline in zip(rows, baselines, strict=True)
+        {**row, LIKE: f"UNLIKE: {', '.join(baseline.unlike)}" if baseline.unlike else "like for like"}
+        for row, baseline in zip(rows, baselines, strict=True)
     ]
 
 
@@ -30,16 +30,24 @@ def comparison_tables(comparison: Comparison) -> RenderableType:
     from hecaton.terminal.tables import columns, pairs
 
     names = ["method", "step s", "speedup", "energy J", "energy ratio", "MFU", "switches"]
+    shown = baseline_rows(_rows(comparison.baselines), comparison.baselines)
+    alike = [row for row, baseline in zip(shown, comparison.baselines, strict=True) if baseline.like_for_like]
     parts: list[RenderableType] = [
+        columns(
+            alike,
+            names,
+            title=f"{comparison.model} on {comparison.dies} dies ({comparison.mesh}): what hecaton gains over flat "
+            "rings with these switches, like for like",
+        ),
         columns(
             _rows(comparison.methods),
             names,
-            title=f"{comparison.model} on {comparison.dies} dies ({comparison.mesh}), against flat-ring",
+            title="All methods with their own switches, against the first flat ring",
         ),
         columns(
-            baseline_rows(_rows(comparison.baselines), comparison.baselines),
+            [row for row in shown if row not in alike],
             [names[0], LIKE, *names[1:]],
-            title="What hecaton gains over flat rings with these switches",
+            title="What hecaton gains over flat rings that are unlike",
         ),
     ]
     parts += [f"Left out: {method.method}: {method.reason}" for method in comparison.left_out]

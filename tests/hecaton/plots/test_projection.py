@@ -27,7 +27,7 @@ def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
     for name in (
         "hecaton",
         "optimus",
-        "flat-ring, both ways, no overlap",
+        "flat-ring, both ways, gathers again, no overlap",
         "published, 1024 dies (inferred): 5.29x speed, 1/3.46 energy",
     ):
         assert f"<!-- {name} -->" in text
