@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from claim_tables import CLAIM_TABLES
 from hardware_pages import counters_page, instruction_set_page
 from pictures import PICTURES
-from result_tables import filled
+from result_tables import TABLES, filled
 from rich.text import Text
 from terms_page import terms_page
 from typer.main import get_command
@@ -26,6 +27,9 @@ from hecaton.terminal.json_keys import grouped
 from hecaton.terminal.subcommand import Subcommand
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+FILLED = ("../README.md", "method.md", "claims.md", "sweep.md")
+"""Pages with places for tables."""
 
 CLI_HEAD = """\
 # The `hecaton` command
@@ -143,7 +147,7 @@ def pages() -> dict[str, str]:
         "counters.md": counters_page(),
         "terms.md": terms_page(),
         **{f"pictures/{name}.svg": draw() for name, draw in PICTURES.items()},
-        **{name: filled((DOCS / name).read_text(encoding="utf-8")) for name in ("../README.md", "method.md")},
+        **{name: filled((DOCS / name).read_text(encoding="utf-8"), TABLES | CLAIM_TABLES) for name in FILLED},
     }
 
 

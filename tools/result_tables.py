@@ -10,10 +10,11 @@ import io
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from chiplet.studies.likeness import differences
 from hecaton.cli import run
 
 COMPARED = "hecaton compare --model llama3.1-405b --dies 1024"
@@ -95,8 +96,10 @@ def comparison_table() -> str:
     lines = []
     for kind, rows in (("like for like", LIKE_FOR_LIKE), ("unlike", UNLIKE)):
         for overlap, ring, switches in rows:
-            methods = _result(f"{COMPARED} {switches}")["methods"]
-            ours = next(row for row in methods if row["method"] == "hecaton")
+            methods = {row["method"]: row for row in result_of(f"{COMPARED} {switches}")["methods"]}
+            ours, flat = methods["hecaton"], methods["flat-ring"]
+            if bool(differences(ours["switches"], flat["switches"])) != (kind == "unlike"):
+                raise RuntimeError(f"{switches or 'no switches'}: not {kind}")
             shown = f"`{switches}`" if switches else "none"
             lines.append(
                 f"| {kind} | {overlap} | {ring} | {ours['speedup']:.2f}x | 1/{ours['energy_ratio']:.2f} | {shown} |\n"
@@ -104,9 +107,73 @@ def comparison_table() -> str:
     return head + "".join(lines)
 
 
+PAIRS = (
+    ("TinyLlama-1.1B, 16 dies", "--model tinyllama-1.1b --mesh 4x4"),
+    ("Llama2-7B, 64 dies", "--model llama2-7b --mesh 8x8"),
+    ("Llama2-70B, 256 dies", "--model llama2-70b --mesh 16x16"),
+    ("Llama3.1-405B, 1024 dies", "--model llama3.1-405b --mesh 32x32"),
+)
+"""Pairs of model and package, as options."""
+
+
+def pairs_table() -> str:
+    """A step of each pair of model and package, and what it is made of."""
+    lines = [
+        "| | step | array | NoP, exposed | vector unit, exposed | DRAM, exposed | vector unit busy | energy |\n"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|\n")
+    for name, options in PAIRS:
+        found = result_of(f"hecaton project {options}")
+        parts = found["breakdown"]
+        seconds = [
+            found["step_seconds"],
+            *(
+                parts[f"{part}"]
+                for part in ("compute", "nop_exposed", "vector_exposed", "dram_exposed", "vector_busy")
+            ),
+        ]
+        shown = " | ".join(f"{value:.2f} s" for value in seconds)
+        lines.append(f"| {name} | {shown} | {found['energy_joules'] / 1e6:.3f} MJ |\n")
+    return "".join(lines)
+
+
+def cost_table() -> str:
+    """What a package costs, by part."""
+    cost: Mapping[str, Any] = result_of(PROJECTED)["cost"]
+    parts = cost["parts"]
+    names = {
+        "dies": f"dies, {cost['die_mm2']:.1f} mm2 each at 7 nm",
+        "bad_dies": f"bad dies (yield {cost['die_yield']:.1%})",
+        "io_dies": "IO dies",
+        "package": "substrates",
+        "bad_packages": f"bad substrates ({cost['assembly_yield']:.1%} of assemblies are good)",
+        "wasted_dies": "good dies lost with them",
+        "dram": "DRAM",
+    }
+    lines = [f"| {names[part]} | {dollars:,.0f} |\n" for part, dollars in parts.items() if dollars]
+    return f"| part | dollars |\n|---|---|\n{''.join(lines)}| all | {cost['dollars']:,.0f} |\n"
+
+
+def fits_table() -> str:
+    """The efficiencies that meet two runs, with the errors of the others, the smallest mean first."""
+    found = result_of("hecaton validate --pairs")
+    fits = [fit for fit in found["pairs"] if fit["gemm_efficiency"] is not None]
+    used = set(found["machine"]["fitted_to"])
+    lines = [
+        "| fitted to | efficiency | half | mean error of the others | largest |\n|---|---|---|---|---|\n"
+    ]
+    for fit in sorted(fits, key=lambda fit: float(fit["mean_error_others"])):
+        mark = " (used, before rounding)" if set(fit["pair"]) == used else ""
+        lines.append(
+            f"| {', '.join(fit['pair'])}{mark} | {fit['gemm_efficiency']:.3f} | {fit['gemm_half']:.0f} "
+            f"| {fit['mean_error_others']:.2%} | {fit['max_error_others']:.2%} |\n"
+        )
+    return f"{''.join(lines)}\n{len(fits)} of {len(found['pairs'])} pairs are met by an efficiency of at most 1.\n"
+
+
 def validation_table(machine: str) -> str:
     """Measured and predicted steps on ``machine``, with their errors."""
-    found = _result(f"hecaton validate --machine {machine}")
+    found = result_of(f"hecaton validate --machine {machine}")
     head = "| run | measured s | predicted s | error |\n|---|---|---|---|\n"
     lines = [
         f"| {row['run']['name']} {row['run']['recompute']}{' (fitted)' if row['fitted'] else ''} "
@@ -134,7 +201,7 @@ def settings_table() -> str:
     for name, options in SETTINGS:
         figures = []
         for again in ("--switch flat-ring.gather_again=true", ""):
-            methods = _result(f"{COMPARED} {options} {again}")["methods"]
+            methods = result_of(f"{COMPARED} {options} {again}")["methods"]
             ours = next(row for row in methods if row["method"] == "hecaton")
             figures.append(f"{ours['speedup']:.2f} | {ours['energy_ratio']:.2f}")
         lines.append(f"| {name} | {' | '.join(figures)} | {f'`{options}`' if options else 'none'} |\n")
@@ -143,7 +210,9 @@ def settings_table() -> str:
 
 def scaling_table() -> str:
     """The terms whose product is the array time over the NoP time of each pair of model and package."""
-    rows = [row for row in _result("hecaton scaling")["rows"] if row["method"] == "hecaton" and row["terms"]]
+    rows = [
+        row for row in result_of("hecaton scaling")["rows"] if row["method"] == "hecaton" and row["terms"]
+    ]
     terms = list(rows[0]["terms"])
     head = f"| | array over NoP | {' | '.join(term.replace('_', ' ') for term in terms)} |\n"
     lines = []
@@ -155,7 +224,7 @@ def scaling_table() -> str:
 
 def ablation_table() -> str:
     """DRAM bytes and time of a step without one rule of the schedule."""
-    first, *others = _result(f"{PROJECTED} --ablate")["ablation"]
+    first, *others = result_of(f"{PROJECTED} --ablate")["ablation"]
     head = "| without | DRAM bytes | step |\n|---|---|---|\n"
     whole = f"| {first['without']} | {first['dram_bytes']:.3g} | {first['step_seconds']:.1f} s |\n"
     return (
@@ -176,7 +245,7 @@ def packages_table() -> str:
     )
     lines = []
     for overrides in PACKAGES:
-        found = _result(f"{PROJECTED} {overrides}")
+        found = result_of(f"{PROJECTED} {overrides}")
         parts = found["breakdown"]
         lines.append(
             f"| {f'`{overrides}`' if overrides else ''} | {found['packages']} | {found['step_seconds']:.1f} s "
@@ -192,24 +261,27 @@ TABLES: dict[str, Callable[[], str]] = {
     "packages": packages_table,
     "settings": settings_table,
     "scaling": scaling_table,
+    "pairs": pairs_table,
+    "cost": cost_table,
+    "fits": fits_table,
     **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }
 """Tables by the name of their place."""
 
 
-def filled(text: str) -> str:
-    """``text`` with the tables in their places. Raises ``KeyError`` for a place without a table."""
+def filled(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
+    """``text`` with ``tables`` in their places. Raises ``KeyError`` for a place without a table."""
 
     def table(place: re.Match[str]) -> str:
-        return f"{place[1]}\n{TABLES[place[2]]()}\n{place[3]}"
+        return f"{place[1]}\n{tables[place[2]]()}\n{place[3]}"
 
     return re.sub(
         r"(<!-- begin ([\w-]+) \(make docs\) -->\n).*?(<!-- end \2 -->)", table, text, flags=re.DOTALL
     )
 
 
-def _result(command: str) -> dict[str, Any]:
-    """The JSON object that ``command`` prints."""
+def result_of(command: str) -> dict[str, Any]:
+    """The JSON object that ``command`` prints. Raises ``RuntimeError`` if it ends with another exit code than 0."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         code = run([*shlex.split(command)[1:], "--json"])

@@ -1,7 +1,7 @@
 """The assumptions under which the published claims are evaluated, and the values that each of them takes.
 
 The first value of an assumption is that of the preset ``package`` and of the methods' like for like comparison. Every
-value has its source, or says that it is our choice. None is chosen by what it does to the ratios.
+value has its source, or says that it is our choice.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ LATENCY = Assumption(
 ARRAY_SIZE = Assumption(
     "array",
     "processing elements of a die, at 1 GHz",
-    tuple(Choice(f"{side}x{side}", OUR_CHOICE, {"die.rows": side, "die.cols": side}) for side in (64, 128)),
+    tuple(
+        Choice(f"{side}x{side}", OUR_CHOICE, {"die.rows": side, "die.cols": side}) for side in (64, 32, 128)
+    ),
 )
 
 

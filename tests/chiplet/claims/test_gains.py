@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_a_row_with_the_reason() -> None:
     [
         (
             "die.rows=32",
-            "die.rows = 32: the assumption 'array' sets it; it can be held at one of 64x64, 128x128",
+            "die.rows = 32: the assumption 'array' sets it; it can be held at one of 64x64, 32x32, 128x128",
         ),
         ("link.lanes=32", "link.lanes = 32: the assumption 'package' sets it"),
         ("energy.static_watts=1", "energy.static_watts = 1.0: the assumption 'static power' sets it"),
