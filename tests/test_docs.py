@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from typer.main import get_command
 
 import rtl.compute.array
 from chiplet.machine.configuration_keys import known_keys
+from chiplet.projection.job import StepRequest
+from chiplet.projection.project import project
+from chiplet.studies.scaling import Setting, spread, weak_scaling
 from hecaton.cli import app
 from rtl.compute.array import Array
 from rtl.compute.pe import PE
+from tests.chiplet.machines import PACKAGE, package
 from tests.rtl.harness import simulate
 from tools.pictures import Slot, wavefront_slots
 from tools.result_tables import LIKE_FOR_LIKE, UNLIKE
@@ -79,6 +84,68 @@ def test_the_first_table_of_the_readme_is_made_by_commands_like_for_like_first()
     for line in lines[2:]:
         alike = "only Hecaton overlapped" not in line and "reads its inputs again" not in line
         assert alike == line.startswith("| like for like ")
+
+
+def words(name: str) -> str:
+    """The text of a page on one line."""
+    return " ".join((ROOT / name).read_text(encoding="utf-8").split())
+
+
+def test_figures_of_weak_scaling_in_texts_are_those_of_projections() -> None:
+    rows, left_out = weak_scaling(Setting(PACKAGE), methods=("hecaton", "flat-ring"))
+    assert left_out == []
+    ratios = {
+        method: [row.compute_to_nop for row in rows if row.method == method]
+        for method in ("hecaton", "flat-ring")
+    }
+    ours, ring = ratios["hecaton"], ratios["flat-ring"]
+    readme, text = words("README.md"), words("docs/method.md")
+    assert f"| {max(ours):.1f} to {min(ours):.1f} (flat ring: {max(ring):.1f} to {min(ring):.1f}) |" in readme
+    assert (
+        f"it falls from {ours[0]:.2f} to {ours[-1]:.2f}, {spread(rows):.1%} around".replace("%", " %") in text
+    )
+    terms = [row.terms for row in rows if row.terms is not None]
+
+    def around(*left: str) -> str:
+        products = [prod(value for name, value in one if name not in left) for one in terms]
+        return f"{(max(products) - min(products)) / (max(products) + min(products)):.1%}".replace("%", " %")
+
+    def fall(name: str) -> float:
+        return float(getattr(terms[0], name) / getattr(terms[-1], name))
+
+    assert (
+        f"it stays within {around('borders', 'attention', 'head', 'array', 'nop_rest')} around its middle"
+        in text
+    )
+    assert f"n / (n - 1) falls from {terms[0].borders:.3f} to {terms[-1].borders:.3f}" in text
+    assert (
+        f"the fall by a factor of {ours[0] / ours[-1]:.3f} from the first pair to the last, `borders` is "
+        f"{fall('borders'):.3f}, `attention` {fall('attention'):.3f}, `head` {fall('head'):.3f} and `shape` "
+        f"{fall('shape'):.3f}; `array` ({fall('array'):.3f}) and `nop_rest` ({fall('nop_rest'):.3f}) work against it"
+    ) in text
+    assert (
+        f"Without `borders` the ratio stays within {around('borders')} around its middle, without `borders` and "
+        f"`attention` within {around('borders', 'attention')}"
+    ) in text
+    small, large = (one.borders * one.attention * one.head for one in (terms[0], terms[-1]))
+    assert f"multiply the shape's ratio by {small:.2f} on 16 dies and by {large:.2f} on 1024" in text
+
+
+def test_figures_of_the_flat_ring_in_texts_are_those_of_projections() -> None:
+    def ring(again: bool) -> float:
+        switches = {"gather_again": again}
+        return project(
+            StepRequest("llama3.1-405b", PACKAGE, mesh=(32, 32), method="flat-ring", switches=switches)
+        ).step_seconds
+
+    text = words("docs/method.md")
+    assert f"They gather them again ({ring(True):,.0f} s a step), or each die reads its own copy" in text
+    assert f"from memory ({ring(False):,.0f} s), which is the default of the switch" in text
+    ours = project(StepRequest("llama3.1-405b", PACKAGE, mesh=(32, 32)))
+    shared = ours.energy["array"] + ours.energy["sram"]
+    assert f"about {shared / 1e6:.1f} MJ of {ours.energy_joules / 1e6:.1f} MJ here" in text
+    rows_alone = project(StepRequest("llama3.1-405b", package("package.io=both"), mesh=(32, 32)))
+    assert f"Llama3.1-405B takes {rows_alone.step_seconds:.0f} s" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

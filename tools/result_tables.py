@@ -16,6 +16,7 @@ from typing import Any
 
 from chiplet.studies.likeness import differences
 from hecaton.cli import run
+from hecaton.terminal.tables import quantity
 
 COMPARED = "hecaton compare --model llama3.1-405b --dies 1024"
 
@@ -133,7 +134,7 @@ def pairs_table() -> str:
             ),
         ]
         shown = " | ".join(f"{value:.2f} s" for value in seconds)
-        lines.append(f"| {name} | {shown} | {found['energy_joules'] / 1e6:.3f} MJ |\n")
+        lines.append(f"| {name} | {shown} | {quantity(found['energy_joules'], 'J')} |\n")
     return "".join(lines)
 
 
