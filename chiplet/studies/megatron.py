@@ -64,10 +64,11 @@ class Prediction(StrictModel):
 
 class Validation(StrictModel):
     """All measured steps with their predictions; errors are relative to the measurement. Those of runs that are not
-    fitted are None if all are.
+    fitted are None if all are. ``efficiencies`` says in words what was used: curves, or single values.
     """
 
     machine: GpuClusterSpec
+    efficiencies: dict[str, str]
     predictions: list[Prediction]
     mean_error: float
     max_error: float
@@ -82,6 +83,7 @@ def validate(machine: GpuClusterSpec, runs: Sequence[MegatronRun]) -> Validation
     others = [abs(prediction.error) for prediction in predictions if not prediction.fitted]
     return Validation(
         machine=machine,
+        efficiencies=machine.efficiencies,
         predictions=predictions,
         mean_error=sum(errors) / len(errors),
         max_error=max(errors),
@@ -250,9 +252,9 @@ def _crossing_seconds(run: MegatronRun, machine: GpuClusterSpec) -> float:
     """
     tensor = run.tensor
     share = run.micro_batch * run.sequence_length * run.hidden * ELEMENT_BYTES / tensor
-    seconds = share / machine.cluster_rate
+    seconds = machine.cluster_seconds(share)
     if run.recompute == "full":
-        seconds += (tensor - 1) * share / machine.node_rate
+        seconds += machine.node_seconds((tensor - 1) * share)
     return seconds
 
 
@@ -268,7 +270,7 @@ def _gemm_seconds(operations: Sequence[Operation], machine: GpuClusterSpec, *, e
 def _gemm(step: GemmStep, machine: GpuClusterSpec, *, eight_bits: bool) -> float:
     """Time of a GEMM: arithmetic at the efficiency of its smallest side, or memory traffic if that is slower."""
     m, k, n = step.m, step.k, step.n
-    efficiency = machine.gemm_efficiency / (1 + machine.gemm_half / min(m, k, n))
+    efficiency = machine.gemm_efficiency_at(min(m, k, n))
     written = MAIN_GRADIENT_BYTES if step.name == "X^T dY" else ELEMENT_BYTES
     peak, read = machine.peak_flops, ELEMENT_BYTES
     if eight_bits and machine.peak_flops_8bit is not None:
@@ -281,7 +283,7 @@ def _gemm(step: GemmStep, machine: GpuClusterSpec, *, eight_bits: bool) -> float
 def _ring_seconds(operations: Sequence[Operation], machine: GpuClusterSpec) -> float:
     """Time of the collectives: bytes of the busiest link over bandwidth, and the latency of every step."""
     return sum(
-        step.serial_elements * step.element_bytes / machine.node_rate + step.steps * machine.step_seconds
+        machine.node_seconds(step.serial_elements * step.element_bytes) + step.steps * machine.step_seconds
         for operation in operations
         for step in operation.comms
     )

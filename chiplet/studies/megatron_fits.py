@@ -35,8 +35,12 @@ class PairFit(StrictModel):
 
 def pair_fits(machine: GpuClusterSpec, runs: Sequence[MegatronRun]) -> list[PairFit]:
     """A fit to every pair of ``runs``; the other inputs of ``machine`` are kept. Raises ``ValueError`` if there are
-    fewer than three: no run would be left to predict.
+    fewer than three, as no run would be left to predict, or if ``machine`` has a curve in the place of the two.
     """
+    if machine.gemm_curve is not None:
+        raise ValueError(
+            f"{machine.name} has gemm_curve: pairs are fitted with gemm_efficiency and gemm_half"
+        )
     if len(runs) < 3:
         raise ValueError(f"fits to pairs need at least 3 runs, not {len(runs)}: the others are predicted")
     return [_fit(machine, first, second, runs) for first, second in combinations(runs, 2)]
@@ -63,6 +67,8 @@ def _fit(
 
 def _solve(machine: GpuClusterSpec, first: MegatronRun, second: MegatronRun) -> GpuClusterSpec | None:
     """Newton's method on 1 / efficiency and half / efficiency."""
+    assert machine.gemm_efficiency is not None
+    assert machine.gemm_half is not None
     inverse, slope = 1 / machine.gemm_efficiency, machine.gemm_half / machine.gemm_efficiency
     goal = (first.seconds, second.seconds)
 

@@ -67,7 +67,8 @@ def validate(
     ones on A100 nodes.
 
     GEMMs and collectives are those of the flat-ring method. The machine's efficiencies are inputs; on A100 nodes two of
-    them are fitted to the two runs that are marked as fitted. Runs belong to a machine: another one is refused, and
+    them are fitted to the two runs that are marked as fitted. A machine's file may have a table of efficiency against
+    size for GEMMs and networks; the result says what was used. Runs belong to a machine: another one is refused, and
     docs/method.md describes their file.
     """
     from rich.console import Group
@@ -136,7 +137,9 @@ def _tables(validation: Validation) -> RenderableType:
         for prediction in validation.predictions
     ]
     fitted = [prediction.run.label for prediction in validation.predictions if prediction.fitted]
+    sources = dict.fromkeys(prediction.run.source for prediction in validation.predictions)
     summary = {
+        "measured by": "; ".join(sources),
         "fitted to": ", ".join(fitted) or "none of these runs",
         "mean error": f"{validation.mean_error:.2%}",
         "largest error": f"{validation.max_error:.2%}",
@@ -150,5 +153,6 @@ def _tables(validation: Validation) -> RenderableType:
             title=f"Steps measured on {validation.machine.name}, predicted (parts in seconds)",
         ),
         pairs(summary),
-        pairs(validation.machine.model_dump(), title="Machine"),
+        pairs(validation.efficiencies, title="Efficiencies that were used"),
+        pairs(validation.machine.model_dump(exclude_none=True), title="Machine"),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiplet.studies.gpu_cluster import load_cluster
+from chiplet.studies.gpu_cluster import GpuClusterSpec, load_cluster
 from chiplet.studies.megatron import activation_bytes, model_of, predict, validate
 from chiplet.studies.megatron_runs import MegatronRun, load_runs
 
@@ -109,3 +111,29 @@ def test_a_faster_machine_never_slows_a_step(run: MegatronRun, rate: str, factor
     faster = MACHINE.model_copy(update={rate: getattr(MACHINE, rate) * factor})
     before = predict(run, MACHINE).predicted_seconds
     assert predict(run, faster).predicted_seconds <= before * (1 + 1e-12)
+
+
+def with_curves(machine: GpuClusterSpec, **curves: Sequence[tuple[float, float]]) -> GpuClusterSpec:
+    values = machine.model_dump()
+    for name, points in curves.items():
+        values[f"{name}_curve"] = [{"size": size, "efficiency": value} for size, value in points]
+        values[f"{name}_efficiency"] = None
+    if "gemm" in curves:
+        values["gemm_half"] = None
+    return GpuClusterSpec.model_validate(values)
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.label)
+def test_curves_of_one_point_are_single_efficiencies(run: MegatronRun) -> None:
+    flat = MACHINE.model_copy(update={"gemm_efficiency": 0.6, "gemm_half": 0.0})
+    curved = with_curves(flat, gemm=[(64, 0.6)], nvlink=[(1, 0.77)], infiniband=[(1e9, 0.9)])
+    assert predict(run, curved).parts == pytest.approx(predict(run, flat).parts)
+
+
+def test_a_dense_curve_is_the_formula_that_it_was_taken_from() -> None:
+    sides = [2 ** (step / 16) for step in range(16 * 18)]
+    curved = with_curves(MACHINE, gemm=[(side, MACHINE.gemm_efficiency_at(side)) for side in sides])
+    found, same = validate(curved, RUNS), validate(MACHINE, RUNS)
+    assert found.mean_error == pytest.approx(same.mean_error, abs=1e-4)
+    assert found.efficiencies["gemm"].startswith("curve of 288 points over smallest sides from 1 to")
+    assert same.efficiencies["gemm"] == "0.978 / (1 + 473 / smallest side)"

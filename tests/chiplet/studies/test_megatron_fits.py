@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chiplet.studies.efficiency_curve import CurvePoint
 from chiplet.studies.gpu_cluster import load_cluster
 from chiplet.studies.megatron import predict
 from chiplet.studies.megatron_fits import pair_fits
@@ -46,3 +47,12 @@ def test_no_pair_that_can_be_met_is_far_off_the_others() -> None:
 def test_two_runs_leave_none_to_predict() -> None:
     with pytest.raises(ValueError, match="fits to pairs need at least 3 runs, not 2"):
         pair_fits(MACHINE, RUNS[:2])
+
+
+def test_a_curve_has_no_two_efficiencies_to_fit() -> None:
+    curve = [CurvePoint(size=64, efficiency=0.5)]
+    machine = MACHINE.model_copy(update={"gemm_curve": curve, "gemm_efficiency": None, "gemm_half": None})
+    with pytest.raises(
+        ValueError, match="a100 has gemm_curve: pairs are fitted with gemm_efficiency and gemm_half"
+    ):
+        pair_fits(machine, RUNS)

@@ -64,6 +64,28 @@ def test_other_machines_have_runs_with_sources(machine: str) -> None:
     data = json.loads(done.stdout)
     assert all("NVIDIA" in each["run"]["source"] for each in data["predictions"])
     assert data["mean_error"] == data["mean_error_not_fitted"]
+    assert data["efficiencies"]["gemm"] == "0.978 / (1 + 473 / smallest side)"
+    shown = called("validate", "--machine", machine).stdout
+    assert "measured by" in shown
+    assert "NVIDIA" in shown
+
+
+def test_a_machine_with_a_curve_says_so(tmp_path: Path) -> None:
+    lines = [line for line in A100.splitlines() if not line.startswith(("gemm_efficiency", "gemm_half"))]
+    curve = "gemm_curve = [{ size = 128, efficiency = 0.2 }, { size = 4096, efficiency = 0.9 }]"
+    text = "\n".join([*lines, curve]).replace('name = "a100"', 'name = "other"')
+    runs = (resources.files("chiplet") / "presets" / "runs" / "a100.toml").read_text(encoding="utf-8")
+    (tmp_path / "other.toml").write_text(text)
+    (tmp_path / "runs.toml").write_text(runs.replace('machine = "a100"', 'machine = "other"'))
+    words = ("validate", "--machine", "other.toml", "--runs", "runs.toml")
+    data = json.loads(called(*words, "--json", cwd=tmp_path).stdout)
+    assert data["efficiencies"]["gemm"].startswith("curve of 2 points over smallest sides from 128 to 4096")
+    assert data["machine"]["gemm_efficiency"] is None
+    assert [point["size"] for point in data["machine"]["gemm_curve"]] == [128, 4096]
+    assert "curve of 2 points" in called(*words, cwd=tmp_path).stdout
+    assert refused(*words, "--pairs", cwd=tmp_path) == (
+        "other has gemm_curve: pairs are fitted with gemm_efficiency and gemm_half"
+    )
 
 
 def test_validate_fits_every_pair_on_request() -> None:
