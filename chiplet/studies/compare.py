@@ -66,7 +66,7 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
         sequence_length=flat.sequence_length,
         left_out=left_out,
         methods=[_against(flat, result) for result in results.values()],
-        baselines=sorted(baselines, key=lambda row: not row.like_for_like),
+        baselines=sorted(baselines, key=lambda row: (not row.like_for_like, row.step_seconds)),
         published=[claim for claim in CLAIMS if claim.model == flat.model],
         measured_inputs=flat.measured_inputs,
         assumed_inputs=flat.assumed_inputs,

@@ -58,8 +58,9 @@ class Comparison(StrictModel):
     """All methods on the same machine.
 
     ``baselines`` are flat rings with other switches, each with the gain of Hecaton over it: first all that are like for
-    like, then those that are not, such as an overlapped Hecaton over a ring without overlap, or a ring whose dies read
-    copies of their inputs. ``published`` are the authors' own results for the same model, if there are any.
+    like, the quickest ring first, then those that are not, such as an overlapped Hecaton over a ring without overlap,
+    or over one whose dies read copies of their inputs. ``published`` are the authors' own results for the same model,
+    if there are any.
     """
 
     model: str

@@ -42,7 +42,7 @@ def comparison_tables(comparison: Comparison) -> RenderableType:
         columns(
             _rows(comparison.methods),
             names,
-            title="All methods with their own switches, against the first flat ring",
+            title="All methods with these switches, against the flat ring among them",
         ),
         columns(
             [row for row in shown if row not in alike],

@@ -37,6 +37,10 @@ CalibrationFile = Annotated[
     ),
 ]
 
+PlotFile = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="File for a plot: .pdf, .svg or .png.")
+]
+
 MeshSize = Annotated[
     str | None,
     typer.Option("--mesh", metavar="RxC", help="Rows x columns of dies; by default those of the package."),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hecaton.terminal.options import AsJson, MachineOptions
+from hecaton.terminal.options import AsJson, MachineOptions, PlotFile
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import GlobalBatch, SequenceLength
 from hecaton.terminal.subcommand import subcommand
@@ -51,10 +50,7 @@ def claims(
     ] = None,
     global_batch: GlobalBatch = None,
     sequence_length: SequenceLength = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE", help="File for the plot: .pdf, .svg or .png."),
-    ] = None,
+    plot: PlotFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:

@@ -44,6 +44,8 @@ def compare(
 ) -> None:
     """Compare all distribution methods for a model on the same machine, and show the switches of each.
 
+    What Hecaton gains over flat rings comes first where both are like for like: the same overlap, recomputation and
+    sums, and inputs of the backward pass gathered again by both.
     The configuration starts from the preset package.
     """
     from chiplet.schedule.buffers import Optimizer

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, WorkerOptions, load_calibration
+from hecaton.terminal.options import (
+    AsJson,
+    CalibrationFile,
+    MachineOptions,
+    PlotFile,
+    WorkerOptions,
+    load_calibration,
+)
 from hecaton.terminal.output import Output
 from hecaton.terminal.subcommand import subcommand
 
@@ -64,12 +71,7 @@ def sweep(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE.parquet", help="File for the points.")
     ],
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot", metavar="FILE", help="File for the plot; by default beside the points, as .png."
-        ),
-    ] = None,
+    plot: PlotFile = None,
     processes: WorkerOptions,
     calibration: CalibrationFile = None,
     machine: MachineOptions,
@@ -78,8 +80,9 @@ def sweep(
     """Project every point of a design space and find the Pareto front: the points that no other point beats in every
     objective.
 
-    Points that do not fit are rows with the reason. The configuration starts from the preset package, --config and
-    -P; keys of the space win. An interrupted sweep, started again, continues where it stopped.
+    Points that do not fit are rows with the reason. The plot is beside the points, as .png, unless --plot says where.
+    The configuration starts from the preset package, --config and -P; keys of the space win. An interrupted sweep,
+    started again, continues where it stopped.
     """
     import time
 

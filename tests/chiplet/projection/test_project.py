@@ -258,10 +258,10 @@ def test_comparison_states_switches_and_stands_beside_the_published_figures() ->
     alike = [row for row in found.baselines if row.like_for_like]
     assert found.baselines[: len(alike)] == alike
     assert [(row.switches["direction"], row.switches["overlap"]) for row in alike] == [
-        ("one", False),
-        ("one", True),
-        ("both", False),
         ("both", True),
+        ("both", False),
+        ("one", True),
+        ("one", False),
     ]
     assert len(found.baselines) == 12
     for row in found.baselines:
