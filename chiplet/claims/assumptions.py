@@ -98,7 +98,7 @@ PACKAGE_TYPE = Assumption(
         Choice("standard", f"a UCIe x16 module a die side: {UCIE}", {"link.lanes": 16}),
         Choice(
             "advanced",
-            f"a UCIe x64 module a die side: {UCIE}; the title of arXiv 2407.05784 v2 says wafer-scale",
+            f"a UCIe x64 module a die side: {UCIE}; the text of arXiv 2407.05784 v2 is titled wafer-scale",
             {"link.lanes": 64},
         ),
     ),

@@ -46,7 +46,14 @@ def _map(axes: Axes, rows: Sequence[ClaimRow], number: int, verdict: ClaimVerdic
             speed, energy = zip(*shown, strict=True)
             axes.scatter(speed, energy, color=colour, label=f"{label}: {len(shown):,}", **style)
     axes.scatter(
-        [claim.speedup], [claim.energy_ratio], marker="*", s=60, color=CLAIM_COLOUR, label="published"
+        [claim.speedup],
+        [claim.energy_ratio],
+        marker="*",
+        s=110,
+        color=CLAIM_COLOUR,
+        edgecolors="white",
+        zorder=5,
+        label="published",
     )
     axes.axvline(claim.speedup, color=CLAIM_COLOUR, linewidth=0.8)
     axes.axhline(claim.energy_ratio, color=CLAIM_COLOUR, linewidth=0.8)
