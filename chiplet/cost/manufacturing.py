@@ -9,8 +9,9 @@ quantities may be arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan, pi
+from typing import Any
 
 from chiplet.cost.area import die_area
 from chiplet.machine.cost_specs import CostSpec
@@ -65,8 +66,31 @@ def account_cost(system: SystemSpec, mesh: Mesh) -> CostAccount:
 
     Parts: ``dies``, ``bad_dies``, ``io_dies`` (bad ones included), ``package``, ``bad_packages``, ``wasted_dies``
     (good ones lost in bad assemblies) and ``dram``. Costs are NaN if a die or interposer does not fit
-    a wafer, or one of a billion dies or assemblies would be good.
+    a wafer, or one of a billion dies or assemblies would be good. ``cost.package`` may be an array as well.
     """
+    kinds: Any = system.cost.package
+    if isinstance(kinds, str):
+        return _account(system, mesh)
+    chosen: CostAccount | None = None
+    for kind in sorted(set(kinds.flat)):
+        spec = system.cost.model_copy(update={"package": str(kind)})
+        account = _account(system.model_copy(update={"cost": spec}), mesh)
+        if chosen is not None:
+            here = kinds == kind
+            account = replace(
+                account,
+                assembly_yield=choose(here, account.assembly_yield, chosen.assembly_yield),
+                parts={
+                    name: choose(here, dollars, chosen.parts[name]) for name, dollars in account.parts.items()
+                },
+            )
+        chosen = account
+    assert chosen is not None
+    return chosen
+
+
+def _account(system: SystemSpec, mesh: Mesh) -> CostAccount:
+    """:func:`account_cost` of one kind of package."""
     spec = system.cost
     areas = die_area(system)
     area = sum(areas.values(), 0.0)

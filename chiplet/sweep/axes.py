@@ -74,12 +74,8 @@ CONTINUOUS = (
     "memory.channel_bytes_per_second",
     "memory.efficiency",
     "memory.pj_per_bit",
-    *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area")),
-    *(
-        key
-        for key in known_keys()
-        if key.startswith("cost.") and key not in ("cost.package", "cost.dies_per_substrate")
-    ),
+    "link.goodput",
+    *(key for key in known_keys() if key.partition(".")[0] in ("energy", "area", "cost", "fabric")),
 )
 """Configuration keys that no schedule depends on: points that differ only in these share a schedule."""
 

@@ -1,9 +1,9 @@
 """Evaluation of thousands of design points as arrays.
 
-The functions are those of a single projection. What a point's schedule does not depend on (clock, links,
-energies, prices: :data:`chiplet.sweep.axes.CONTINUOUS`) goes into them as arrays with one column for each value;
-every other number as arrays with one row for each combination, so that a schedule is worked out once for all of its
-points.
+The functions are those of a single projection. What a point's schedule does not depend on (clock, links, energies,
+prices, what joins packages: :data:`chiplet.sweep.axes.CONTINUOUS`) goes into them as arrays with one column for each
+value; every other number as arrays with one row for each combination, so that a schedule is worked out once for all of
+its points.
 """
 
 from __future__ import annotations
@@ -253,8 +253,8 @@ def _of_several(ways: Ways, global_batch: int) -> dict[str, NDArray[np.float64]]
     energy = energy_of_all(work, step, account)
     sums = replace(sums, mfu=sums.mfu / work.spec.packages, energy=energy, energy_joules=sum(energy.values()))
     columns = columns_of(sums, cost, step.layer_elements)
-    shape = columns["step_seconds"].shape
-    return {name: np.broadcast_to(column, shape) for name, column in columns.items()}
+    # Of machines that differ in prices only, cost has more columns than time.
+    return dict(zip(columns, np.broadcast_arrays(*columns.values()), strict=True))
 
 
 def _replicas(jobs: Jobs) -> Replicas:
