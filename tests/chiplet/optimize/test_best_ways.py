@@ -80,7 +80,9 @@ def check(seed: int, most_packages: int, most_dies: int) -> None:
     assert found == pytest.approx(best, rel=1e-9 if packages == 1 else 0.02)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [2, 4, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 1, 3, 5))]
+)
 def test_the_best_of_a_small_space_is_the_best_of_all(seed: int) -> None:
     check(seed, 1, 6)
 
@@ -153,7 +155,7 @@ def test_what_fits_nothing_is_refused_with_the_reason() -> None:
         optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=23)
 
 
-@pytest.mark.parametrize("packages", [5, 7, 9])
+@pytest.mark.parametrize("packages", [5, *(pytest.param(count, marks=pytest.mark.slow) for count in (7, 9))])
 def test_any_number_of_stages_may_be_the_best(packages: int) -> None:
     """405B needs several packages of 16 dies: whole replicas would leave some out."""
     best = optimize(StepRequest("llama3.1-405b", PACKAGE), "time", dies=16, packages=packages).best[0]
@@ -163,12 +165,15 @@ def test_any_number_of_stages_may_be_the_best(packages: int) -> None:
         assert best.step_seconds <= alone.step_seconds * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("goal", GOALS)
-def test_more_packages_are_no_worse(goal: Goal) -> None:
+@pytest.mark.parametrize(
+    ("goal", "counts"),
+    [("time", (4, 6)), *(pytest.param(goal, (4, 6, 20), marks=pytest.mark.slow) for goal in GOALS)],
+)
+def test_more_packages_are_no_worse(goal: Goal, counts: tuple[int, ...]) -> None:
     request = StepRequest("llama3.1-405b", PACKAGE)
-    values = [optimize(request, goal, dies=16, packages=packages).best[0].value for packages in (4, 6, 20)]
-    assert values[1] <= 1.02 * values[0]
-    assert values[2] <= 1.02 * min(values[:2])
+    values = [optimize(request, goal, dies=16, packages=packages).best[0].value for packages in counts]
+    for number in range(1, len(counts)):
+        assert values[number] <= 1.02 * min(values[:number])
 
 
 def test_uses_of_packages_in_the_machine_are_not_read() -> None:

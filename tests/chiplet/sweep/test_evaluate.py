@@ -154,7 +154,7 @@ SIZES: dict[str, tuple[float, ...]] = {
 }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_what_schedules_follow_from_varies_with_the_numbers_of_single_projections(
     data: st.DataObject, model: str

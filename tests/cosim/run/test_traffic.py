@@ -55,6 +55,7 @@ def test_no_traffic_has_no_latency() -> None:
     assert (record.generated, record.throughput, record.latency_mean) == (0, 0.0, None)
 
 
+@pytest.mark.slow  # that of links, tests/cosim/records/test_links.py, has the same blocks and more
 def test_both_simulators_give_the_same_numbers() -> None:
     icarus, cxxrtl = (run_traffic(request(2, 2, 0.7, sim)) for sim in ("icarus", "cxxrtl"))
     assert icarus.counters == cxxrtl.counters
@@ -99,8 +100,14 @@ def test_values_out_of_range_are_refused_in_one_line(fields: dict[str, float], m
         traffic_request(**{"rows": 1, "cols": 1, "nop": NOP, "rate": 0.1, **fields})
 
 
-@pytest.mark.parametrize("pattern", [*PATTERNS[1:5], "hotspot"])
-@pytest.mark.parametrize("packet_flits", [1, 5])
+@pytest.mark.parametrize(
+    ("pattern", "packet_flits"),
+    [
+        pytest.param(pattern, flits, marks=() if (number + flits) % 2 else pytest.mark.slow)
+        for number, pattern in enumerate([*PATTERNS[1:5], "hotspot"])
+        for flits in (1, 4)  # a quick case of each pattern, of either length in turn
+    ],
+)
 def test_patterns_and_packets_arrive_whole_and_take_the_cycles_of_their_hops(
     pattern: str, packet_flits: int
 ) -> None:

@@ -18,7 +18,9 @@ HANDED = QUEUED_FLITS
 
 
 @pytest.mark.parametrize("flits", [1, HANDED, HANDED + 1, 64])
-@pytest.mark.parametrize("nodes", [*range(2, 18), 31, 32])
+@pytest.mark.parametrize(
+    "nodes", [*range(2, 18), *(pytest.param(nodes, marks=pytest.mark.slow) for nodes in (31, 32))]
+)
 def test_sums_that_pass_through_have_no_cycle(nodes: int, flits: int) -> None:
     graph = reduce_scatter_waits(nodes, flits, handed_flits=HANDED)
     assert dependency_cycle(graph) == []
@@ -40,7 +42,7 @@ def test_five_dies_that_hand_over_long_chunks_stand_still() -> None:
 
 
 @pytest.mark.parametrize("op", ["all-gather", "reduce-scatter"])
-@pytest.mark.parametrize("nodes", [*range(2, 14), 31, 32])
+@pytest.mark.parametrize("nodes", [*range(2, 14), 31, pytest.param(32, marks=pytest.mark.slow)])
 def test_rings_have_no_cycle(op: Literal["all-gather", "reduce-scatter"], nodes: int) -> None:
     schedule = line(op, nodes, "ring")
     graph = stored_waits(schedule)
@@ -61,7 +63,7 @@ def test_a_ring_that_closes_over_all_dies_has_a_cycle() -> None:
     assert dependency_cycle(stored_waits(_like(line("all-gather", 4, "ring"), backwards)))
 
 
-@pytest.mark.parametrize("nodes", [2, 3, 4, 5, 8, 9])
+@pytest.mark.parametrize("nodes", [2, 3, 4, 5, 8, pytest.param(9, marks=pytest.mark.slow)])
 def test_collectives_in_flight_have_no_cycle(nodes: int) -> None:
     """Three of a chain one behind the other, in any combination, and of a ring."""
     short, long = (reduce_scatter_waits(nodes, flits, handed_flits=HANDED) for flits in (1, 64))

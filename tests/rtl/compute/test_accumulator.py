@@ -184,7 +184,7 @@ def test_random_rows_while_others_are_read_and_written(
 @pytest.mark.parametrize(
     ("latency", "beyond"), [(latency, beyond) for latency in (1, 2, 3) for beyond in range(latency + 2)]
 )
-@pytest.mark.parametrize("dtype", ["int8", "bf16"])
+@pytest.mark.parametrize("dtype", ["int8", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_tiles_that_come_back_as_early_as_they_may(
     dtype: Dtype, latency: int, beyond: int, stages: int
 ) -> None:

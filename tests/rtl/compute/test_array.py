@@ -72,9 +72,22 @@ def run_tiles(
     return results
 
 
-@pytest.mark.parametrize("dtype", ["bf16", "int8"])
-@pytest.mark.parametrize("stages", [1, 2, 4])
-@pytest.mark.parametrize(("rows", "cols"), SIZES)
+LONG = {(*size, stages, "bf16") for size in ((5, 3), (4, 4)) for stages in (1, 2, 4)} - {
+    (5, 3, 2, "bf16"),
+    (4, 4, 4, "bf16"),
+}
+"""Cases that take a second or more; one of each size stays."""
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "stages", "dtype"),
+    [
+        pytest.param(*case, marks=pytest.mark.slow if case in LONG else ())
+        for case in (
+            (*size, stages, dtype) for size in SIZES for stages in (1, 2, 4) for dtype in ("bf16", "int8")
+        )
+    ],
+)
 def test_tiles_back_to_back(rows: int, cols: int, stages: int, dtype: Dtype) -> None:
     rng = np.random.default_rng(rows * 10 + cols)
     dut = Array(rows=rows, cols=cols, dtype=dtype, stages=stages)

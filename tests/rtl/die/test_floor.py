@@ -18,7 +18,13 @@ COIN = Random(0)
 SIZES = [(1, 1), (1, 5), (4, 1), *((COIN.randint(2, 7), COIN.randint(2, 7)) for _ in range(2))]
 
 
-@pytest.mark.parametrize(("rows", "cols"), SIZES)
+@pytest.mark.parametrize(
+    ("rows", "cols"),
+    [
+        pytest.param(*size, marks=() if number in (1, 2, 4) else pytest.mark.slow)
+        for number, size in enumerate(SIZES)
+    ],
+)
 def test_a_gemm_takes_its_floor_and_the_way_through_the_accumulator(rows: int, cols: int) -> None:
     """At most P + 1 cycles more than the floor, with one row P + 2."""
     coin = Random(100 * rows + cols)

@@ -240,8 +240,8 @@ def run_program(
     [
         (1, 1, "int8", (1, 1, 1), 4, False, 0.0),
         (3, 2, "bf16", (5, 7, 5), 8, True, 0.3),
-        (2, 3, "int8", (7, 5, 11), 32, True, 0.0),
-        (4, 4, "bf16", (6, 9, 13), 16, False, 0.3),
+        pytest.param(2, 3, "int8", (7, 5, 11), 32, True, 0.0, marks=pytest.mark.slow),
+        pytest.param(4, 4, "bf16", (6, 9, 13), 16, False, 0.3, marks=pytest.mark.slow),
     ],
 )
 def test_operands_and_sums_through_all_units(

@@ -132,7 +132,6 @@ FREE, STALLED = (0.0, 1.0), (0.7, 0.6)
         (33, 3, 8, *FREE),
         (33, 3, 8, *STALLED),
         (300, 4, 32, *FREE),
-        (96, 8, 128, *STALLED),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
@@ -143,6 +142,7 @@ FREE, STALLED = (0.0, 1.0), (0.7, 0.6)
                 (256, 3, 32, *STALLED),
                 (300, 4, 32, *STALLED),
                 (96, 8, 128, *FREE),
+                (96, 8, 128, *STALLED),
             )
         ),
     ],

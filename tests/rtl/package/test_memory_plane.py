@@ -149,20 +149,33 @@ def measured_cycles(system: SystemSpec, *, direct: bool, write: bool, words: int
     return cycles
 
 
-@pytest.mark.parametrize("write", [False, True], ids=["reads", "writes"])
+PLANES = [
+    (1, 2, "west", None),
+    (1, 2, "west", 64),
+    (2, 2, "all", None),
+    (1, 1, "east", 5),
+    (1, 3, "all", None),
+    (2, 3, "all", None),
+    (3, 3, "all", None),
+    (4, 4, "all", None),
+    (3, 3, "all", 64),
+    (1, 4, "both", 64),
+]
+QUICK = {
+    (*PLANES[0], True),
+    (*PLANES[1], False),
+    (*PLANES[3], False),
+    (*PLANES[3], True),
+    (*PLANES[4], False),
+}
+"""Planes with and without adapters, dies that share an IO die or have more than one, reads and writes."""
+
+
 @pytest.mark.parametrize(
-    ("rows", "cols", "io", "lanes"),
+    ("rows", "cols", "io", "lanes", "write"),
     [
-        (1, 2, "west", None),
-        (1, 2, "west", 64),
-        (2, 2, "all", None),
-        (1, 1, "east", 5),
-        (1, 3, "all", None),
-        pytest.param(2, 3, "all", None, marks=pytest.mark.slow),
-        pytest.param(3, 3, "all", None, marks=pytest.mark.slow),
-        pytest.param(4, 4, "all", None, marks=pytest.mark.slow),
-        pytest.param(3, 3, "all", 64, marks=pytest.mark.slow),
-        pytest.param(1, 4, "both", 64, marks=pytest.mark.slow),
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in ((*plane, write) for plane in PLANES for write in (False, True))
     ],
 )
 def test_all_dies_at_work_have_the_rate_of_the_description(
@@ -188,7 +201,8 @@ def test_all_dies_at_work_have_the_rate_of_the_description(
 
 
 @pytest.mark.parametrize(
-    ("cols", "io"), [(3, "west"), pytest.param(4, "west", marks=pytest.mark.slow), (5, "both")]
+    ("cols", "io"),
+    [(3, "west"), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((4, "west"), (5, "both")))],
 )
 def test_dies_behind_one_io_die_write_alike(cols: int, io: str) -> None:
     """All dies write at full rate. Without weights the near one of a row has half of the IO die's link."""

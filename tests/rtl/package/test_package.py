@@ -235,12 +235,12 @@ def test_the_host_port_reaches_one_die_or_all() -> None:
 
 def test_a_refusal_of_memory_ends_the_program_of_one_die_and_no_other() -> None:
     """Two dies run a program, each behind an IO die of its own; memory refuses a word of one."""
-    dut = Package(system=system(2, 2, "all"), direct=True)
+    dut = Package(system=system(1, 2, "all"), direct=True)
     store = encode(Opcode.STORE, rows=1, words=1, address=40)
     program = {8 + n: store >> 32 * n & 0xFFFF_FFFF for n in range(8)}
     refusing = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4), refused={160: 3})
     taking = AxiMemory(dict(program), memory=MemorySpec(word_bytes=4))
-    bad, good = 1, 2
+    bad, good = 1, 0
 
     async def write(ctx: Any, die: int, address: int, value: int) -> None:
         ctx.set(dut.host.die, die)
@@ -263,7 +263,7 @@ def test_a_refusal_of_memory_ends_the_program_of_one_die_and_no_other() -> None:
         assert ctx.get(dut.error)
         assert (40 in taking.words, taking.words[40]) == (True, 0)
 
-    ends = [io_die_of(system(2, 2, "all"), row, col) for row, col in ((0, 1), (1, 0))]
+    ends = [io_die_of(system(1, 2, "all"), 0, die) for die in (bad, good)]
     memories = zip((refusing, taking), ends, strict=True)
     simulate(dut, bench, background=[memory.serve(dut, f"{end}_m_axi_") for memory, end in memories])
 

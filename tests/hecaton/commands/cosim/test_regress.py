@@ -113,6 +113,7 @@ def test_killed_half_way_and_started_again_it_gives_the_same_table(
     assert shown(folder, "killed") == shown(folder, "whole")
 
 
+@pytest.mark.slow  # `hecaton sweep` has a quick test on such a cluster
 def test_the_same_on_a_dask_cluster_of_two_workers_over_tcp(folder: Path, whole: dict[str, Any]) -> None:
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, protocol="tcp://", dashboard_address=":0"
