@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.report import RESULTS, machine, write_report
+from benchmarks.timed import least_seconds
 from chiplet.machine.config import load_system
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
@@ -136,13 +137,7 @@ def _row(what: str, path: str, points: int, schedules: int | None, seconds: floa
 def _projection_seconds() -> float:
     system = load_system(None, [], preset="package")
     model, mesh = LARGEST
-    project(StepRequest(model, system, mesh=mesh))
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        project(StepRequest(model, system, mesh=mesh))
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return least_seconds(lambda: project(StepRequest(model, system, mesh=mesh)), 10)
 
 
 def _import_seconds() -> float:
@@ -205,8 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"all cores, the best of {runs}. `schedules` are the groups of points that share one. The baseline is a sample "
         "of the same points, one `chiplet.projection.project.project` after the other on one core; all its numbers "
         f"agree with those of the sweep to {TOLERANCE}. One core: `chiplet.sweep.evaluate.evaluate` alone, in "
-        "processor time, which other jobs do not lengthen. Projection and import are the best of several, imports in "
-        "new processes."
+        "processor time, which other jobs do not lengthen. Projection and import are the best of several, the "
+        "projection in processor time, imports in new processes."
     )
     title = "Sweeps of design spaces"
     print(write_report(options.output, "sweep", title=title, about=about, rows=rows, notes=notes))

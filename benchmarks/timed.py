@@ -1,4 +1,4 @@
-"""Timed runs of a GEMM on a die or on a package, with any backend."""
+"""Timed runs: of a GEMM on a die or on a package, with any backend; and of a function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cosim.run.simulation import least_depth
 from rtl.bench.package import PackageBench
 from rtl.block import Block
 
-__all__ = ["Work", "die_work", "measure", "package_work"]
+__all__ = ["Work", "die_work", "least_seconds", "measure", "package_work"]
 
 RUN_SECONDS = 30.0
 """Total time of the runs after which no other run starts."""
@@ -96,6 +96,16 @@ def package_work(mesh: int, size: int, matrix: int, *, seed: int, dtype: Dtype =
         prepare=lambda backend: package_gemm.prepare(request, simulator=backend),
         elapsed=elapsed,
     )
+
+
+def least_seconds(run: Callable[[], object], times: int) -> float:
+    """Processor seconds of the quickest of several runs, which other jobs do not lengthen."""
+    seconds = []
+    for _ in range(times):
+        start = time.process_time()
+        run()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 class _Timed(Backend):

@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from amaranth.hdl import Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 
 __all__ = [
+    "CELL_BITS",
     "MOST_PORT_BITS",
     "Block",
     "BlockPlatform",
@@ -27,8 +28,11 @@ __all__ = [
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
-MOST_PORT_BITS = (1 << 16) - 4
-"""Bits of a block's inputs, or of its outputs: Amaranth counts inputs, two constants, clock and reset in 16 bits."""
+CELL_BITS: Final = 16
+"""Bits of a net's number in which Amaranth counts the outputs of one cell; those above are the number of the cell."""
+
+MOST_PORT_BITS = (1 << CELL_BITS) - 4
+"""Bits of a block's inputs, or of its outputs: one cell has the inputs, two constants, clock and reset."""
 
 Names = Mapping[str, "str | Callable[[int], str]"]
 """Names of members in Verilog where they are not those in Python; for an array, the name of each element."""

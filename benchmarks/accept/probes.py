@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.generation import SIZES, die_of, growth
 from benchmarks.stock import stock_verilog
+from benchmarks.timed import least_seconds
 from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
 from chiplet.machine.specs import SystemSpec
@@ -255,19 +256,10 @@ def search_time() -> dict[str, float]:
     given = StepRequest(model, system, mesh=(32, 32))
     searched = StepRequest(model, system, dies=dies)
     return {
-        "projection_seconds": _least_seconds(lambda: project(given), 20),
-        "mesh_search_seconds": _least_seconds(lambda: project(searched), 20),
-        "optimize_seconds": _least_seconds(lambda: optimize(searched, "time", dies=dies), 3),
+        "projection_seconds": least_seconds(lambda: project(given), 20),
+        "mesh_search_seconds": least_seconds(lambda: project(searched), 20),
+        "optimize_seconds": least_seconds(lambda: optimize(searched, "time", dies=dies), 3),
     }
-
-
-def _least_seconds(run: Callable[[], object], times: int) -> float:
-    seconds = []
-    for _ in range(times):
-        start = time.process_time()
-        run()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
 
 
 PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {

@@ -17,7 +17,7 @@ import numpy as np
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import dump_toml
-from chiplet.sweep.axes import Sweep, SweepAxis, mesh_of
+from chiplet.sweep.axes import Sweep, SweepAxis, has_switch, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
@@ -147,8 +147,15 @@ def input_names(sweep: Sweep) -> list[str]:
 
 
 def input_columns(sweep: Sweep, index: NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Arrow columns of the varied values, for the points ``index``."""
+    """Arrow columns of the varied values, for the points ``index``.
+
+    A switch that the method of a point does not have is null.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     columns: dict[str, pa.Array] = {}
+    methods: list[str] = []
     remaining = index
     wanted = input_names(sweep)
     for axis in reversed((*sweep.outer, *sweep.inner)):
@@ -158,8 +165,14 @@ def input_columns(sweep: Sweep, index: NDArray[np.int64]) -> dict[str, pa.Array]
                 sizes = [mesh_of(value) for value in values]
                 columns["dies"] = _column([rows * cols for rows, cols in sizes], position)
                 values = [f"{rows}x{cols}" for rows, cols in sizes]
+            if name == "method":
+                methods, of_method = values, position
             if name in wanted:
                 columns[name] = _column(values, position)
+    for name in wanted:
+        there = np.array([not name.startswith("switches.") or has_switch(method, name) for method in methods])
+        if not there.all():
+            columns[name] = pc.if_else(pa.array(there[of_method]), columns[name], None)
     return {name: columns[name] for name in wanted}
 
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any
 
 from amaranth.hdl import _nir
 
-__all__ = ["CELL_BITS", "Span", "Value", "joined"]
+from rtl.block import CELL_BITS
+
+__all__ = ["Span", "Value", "joined"]
 
 Span = tuple[int, int, int]
 """First net, number of nets, and bits: a span of constants has 0 as its first net, any other span has 0 as its bits."""
-
-CELL_BITS: Final = 16
-"""Bits of a net's number that count the outputs of one cell; those above are the number of the cell."""
 
 _CELL_MASK = (1 << CELL_BITS) - 1
 

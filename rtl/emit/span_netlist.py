@@ -8,8 +8,9 @@ from typing import Any
 
 from amaranth.hdl import DriverConflict, _ir, _nir
 
+from rtl.block import CELL_BITS
 from rtl.emit.late_signals import Connected, Connections, LateSignals, SignalMap
-from rtl.emit.net_spans import CELL_BITS, Span, Value, joined
+from rtl.emit.net_spans import Span, Value, joined
 
 __all__ = ["SpanNetlist"]
 

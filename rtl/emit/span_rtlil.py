@@ -16,8 +16,9 @@ from typing import Any
 from amaranth.back import rtlil
 from amaranth.hdl import Fragment, _ast, _nir
 
+from rtl.block import CELL_BITS
 from rtl.emit.late_signals import SignalMap
-from rtl.emit.net_spans import CELL_BITS, Value
+from rtl.emit.net_spans import Value
 from rtl.emit.span_netlist import SpanNetlist
 from rtl.emit.span_netlist_emitter import SpanNetlistEmitter
 

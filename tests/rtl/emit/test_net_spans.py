@@ -10,7 +10,8 @@ from amaranth.hdl import _ir, _nir
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtl.emit.net_spans import CELL_BITS, Value, joined
+from rtl.block import CELL_BITS
+from rtl.emit.net_spans import Value, joined
 
 PIECES = st.one_of(
     st.tuples(st.sampled_from([0, 1]), st.just(0), st.integers(1, 5)),  # equal constants
