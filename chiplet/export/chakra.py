@@ -8,6 +8,7 @@ time, with the same field numbers, so protoc is not needed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import Any
@@ -16,6 +17,9 @@ from chiplet.export.layer_graph import DieGroup, Node
 from nop.topology import Mesh
 
 SCHEMA_VERSION = "0.0.4"
+MICRO = 1_000_000
+"""Ticks per second of the schema's times."""
+
 COMP_NODE, COMM_COLL_NODE = 4, 7
 COLLECTIVES = {"all-gather": 2, "reduce-scatter": 7}
 """Values of the schema's ``NodeType`` and ``CollectiveCommType``."""
@@ -27,8 +31,10 @@ _FIELDS: Mapping[str, Sequence[tuple[str, int, str]]] = {
         ("int64_val", 9, "int64"),
         ("uint64_val", 13, "uint64"),
         ("bool_val", 27, "bool"),
+        ("bool_list", 28, "BoolList"),
         ("string_val", 29, "string"),
     ),
+    "BoolList": (("values", 1, "bool*"),),
     "GlobalMetadata": (("version", 1, "string"), ("attr", 2, "AttributeProto*")),
     "Node": (
         ("id", 1, "uint64"),
@@ -44,7 +50,7 @@ _FIELDS: Mapping[str, Sequence[tuple[str, int, str]]] = {
 """The written fields of the schema: name, number, type; a star marks repeated fields. Enumerations are written as
 integers, as on the wire."""
 
-_VALUES = ("int64_val", "uint64_val", "bool_val", "string_val")
+_VALUES = ("int64_val", "uint64_val", "bool_val", "bool_list", "string_val")
 """Fields of which an attribute has exactly one."""
 
 
@@ -82,12 +88,24 @@ def messages() -> dict[str, Any]:
     }
 
 
-def groups(nodes: Sequence[Node], mesh: Mesh) -> dict[str, list[int]]:
-    """Communicator groups of ``nodes``, named "1" and up, as lists of NPU numbers. All dies together need no group.
+def whole_line(line: DieGroup, mesh: Mesh) -> tuple[bool, ...] | None:
+    """For a whole row or column of ``mesh`` whether it runs along the rows, and along the columns: the dimensions of
+    the network that it involves. None for all dies together, and for a part of a line.
+    """
+    if line.size == mesh.nodes or line.size != {"row": mesh.cols, "column": mesh.rows}.get(line.axis):
+        return None
+    return (line.axis == "row", line.axis == "column")
+
+
+def groups(nodes: Sequence[Node], mesh: Mesh, *, by_dimension: bool = False) -> dict[str, list[int]]:
+    """Communicator groups of ``nodes``, named "1" and up, as lists of NPU numbers. All dies together need no group, and
+    ``by_dimension`` whole rows and columns need none either.
 
     An NPU is a die, numbered row by row, or in the order of the ring on a ring through all dies.
     """
     lines = {node.line for node in nodes if node.line is not None and node.line.size < mesh.nodes}
+    if by_dimension:
+        lines = {line for line in lines if whole_line(line, mesh) is None}
     listed: list[list[int]] = []
     for line in sorted(lines, key=lambda line: (line.axis, line.size)):
         listed += [members for members in _members(line, mesh) if members not in listed]
@@ -107,6 +125,15 @@ def _members(line: DieGroup, mesh: Mesh) -> Iterator[list[int]]:
         yield from (dies[start : start + line.size] for start in range(0, len(dies), line.size))
 
 
+@dataclass(frozen=True)
+class _Members:
+    """A die's group in a collective: how many dies, and its name or the dimensions of the network that it involves."""
+
+    size: int
+    name: str = ""
+    dimensions: tuple[bool, ...] = ()
+
+
 def comm_size(node: Node, members: int) -> int:
     """``comm_size`` of a collective among ``members`` dies as ASTRA-sim reads it: what a die contributes to an
     all-gather, or all data that a reduce-scatter starts with. A chunk is rounded up to whole bytes.
@@ -115,61 +142,70 @@ def comm_size(node: Node, members: int) -> int:
     return chunk if node.op == "all-gather" else chunk * members
 
 
-def trace_files(nodes: Sequence[Node], mesh: Mesh, name: str) -> Iterator[tuple[str, bytes]]:
+def trace_files(
+    nodes: Sequence[Node], mesh: Mesh, name: str, *, by_dimension: bool = False, ticks_per_second: int = MICRO
+) -> Iterator[tuple[str, bytes]]:
     """Name and content of the trace of each NPU: ``<name>.<npu>.et``.
 
-    Attributes and their types are those that ASTRA-sim's feeder reads. Raises ``ValueError`` without protobuf.
+    Attributes and their types are those that ASTRA-sim's feeder reads. Of a whole row or column a collective names its
+    communicator group, or ``by_dimension`` the dimensions of the network (``involved_dim``). Durations are in the
+    microseconds of the schema, or in whole ticks of another length. Raises ``ValueError`` without protobuf.
     """
     classes = messages()
-    names = {tuple(members): number for number, members in groups(nodes, mesh).items()}
-    everyone = (mesh.nodes, "")
-    own: dict[tuple[DieGroup, int], tuple[int, str]] = {}
+    listed = groups(nodes, mesh, by_dimension=by_dimension)
+    names = {tuple(members): number for number, members in listed.items()}
+    everyone = _Members(mesh.nodes)
+    own: dict[tuple[DieGroup, int], _Members] = {}
     for line in {node.line for node in nodes if node.line is not None}:
         for members in _members(line, mesh):
+            group = _Members(len(members), names.get(tuple(members), ""))
+            if not group.name and len(members) < mesh.nodes:
+                group = _Members(len(members), dimensions=whole_line(line, mesh) or ())
             for npu in members:
-                group = (len(members), names[tuple(members)]) if len(members) < mesh.nodes else everyone
                 own[line, npu] = group
     head = _delimited(classes["GlobalMetadata"](version=SCHEMA_VERSION))
-    encoded: dict[tuple[int, tuple[int, str]], bytes] = {}
-    micros = durations(nodes)
+    encoded: dict[tuple[int, _Members], bytes] = {}
+    ticks = durations(nodes, ticks_per_second)
     for npu in range(mesh.nodes):
         parts = [head]
         for node in nodes:
             group = own[node.line, npu] if node.line else everyone
             if (node.number, group) not in encoded:
-                encoded[node.number, group] = _delimited(_message(classes, node, micros[node.number], *group))
+                encoded[node.number, group] = _delimited(_message(classes, node, ticks[node.number], group))
             parts.append(encoded[node.number, group])
         yield f"{name}.{npu}.et", b"".join(parts)
 
 
-def durations(nodes: Sequence[Node]) -> dict[int, int]:
-    """Whole microseconds of each node, by number. What rounding leaves of a compute node goes to the next one, so that
-    those up to any node take its seconds to half a microsecond.
+def durations(nodes: Sequence[Node], ticks_per_second: int = MICRO) -> dict[int, int]:
+    """Ticks of each node, whole ones, by number. What rounding leaves of a compute node goes to the next one, so that
+    those up to any node take its seconds to half a tick.
     """
-    micros, left = {}, 0.0
+    ticks, left = {}, 0.0
     for node in nodes:
         if node.op is None:
-            exact = node.seconds * 1e6 + left
-            micros[node.number] = max(0, round(exact))
-            left = exact - micros[node.number]
+            exact = node.seconds * ticks_per_second + left
+            ticks[node.number] = max(0, round(exact))
+            left = exact - ticks[node.number]
         else:
-            micros[node.number] = max(1, round(node.seconds * 1e6))
-    return micros
+            ticks[node.number] = max(1, round(node.seconds * ticks_per_second))
+    return ticks
 
 
-def _message(classes: Mapping[str, Any], node: Node, micros: int, members: int, group: str) -> Any:
-    """A node of the trace of a die in a group of ``members``, of ``micros`` microseconds; a single die has nothing to
-    communicate.
-    """
+def _message(classes: Mapping[str, Any], node: Node, ticks: int, group: _Members) -> Any:
+    """A node of the trace of a die in ``group``, of ``ticks``; a single die has nothing to communicate."""
     attribute = classes["AttributeProto"]
     attributes = [attribute(name="is_cpu_op", bool_val=False)]
-    talks = node.op is not None and members > 1
+    talks = node.op is not None and group.size > 1
     if talks:
         attributes += [
             attribute(name="comm_type", int64_val=COLLECTIVES[str(node.op)]),
-            attribute(name="comm_size", int64_val=comm_size(node, members)),
+            attribute(name="comm_size", int64_val=comm_size(node, group.size)),
         ]
-        attributes += [attribute(name="pg_name", string_val=group)] if group else []
+        if group.name:
+            attributes.append(attribute(name="pg_name", string_val=group.name))
+        if group.dimensions:
+            involved = classes["BoolList"](values=group.dimensions)
+            attributes.append(attribute(name="involved_dim", bool_list=involved))
     else:
         attributes += [
             attribute(name="num_ops", int64_val=round(node.operations)),
@@ -180,7 +216,7 @@ def _message(classes: Mapping[str, Any], node: Node, micros: int, members: int, 
         name=node.name,
         type=COMM_COLL_NODE if talks else COMP_NODE,
         data_deps=node.after,
-        duration_micros=micros if talks or node.op is None else 0,
+        duration_micros=ticks if talks or node.op is None else 0,
         attr=attributes,
     )
 

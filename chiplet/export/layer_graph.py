@@ -168,7 +168,7 @@ class _Trace:
         self, name: str, direction: str, operation: Operation, tokens: int, tile: int, before: tuple[int, ...]
     ) -> tuple[int, ...]:
         """Add one operation after the nodes ``before``; return its last nodes."""
-        cut = self.token_tiles and self._method.token_tiled and not operation.strip_rows and tile < tokens
+        cut = self.token_tiles and is_cut(self._method, operation, tokens, tile)
         sizes = [tile] * (tokens // tile) + [tokens % tile] * bool(tokens % tile) if cut else [tokens]
         first, start = len(self.nodes), before
         last: dict[str, int] = {}
@@ -270,6 +270,11 @@ class _Trace:
             chunk_bytes=step.elements * step.element_bytes * share / (step.group - 1),
         )
         return last[step.name]
+
+
+def is_cut(method: Method, operation: Operation, tokens: int, tile: int) -> bool:
+    """Whether a trace with token tiles cuts ``operation``: not attention, which runs by strips of its own."""
+    return method.token_tiled and not operation.strip_rows and tile < tokens
 
 
 def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:

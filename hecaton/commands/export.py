@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +37,14 @@ Sequences = Annotated[
 ]
 TokenTiles = Annotated[
     bool, typer.Option("--token-tiles", help="Cut every operation into the token tiles of the schedule.")
+]
+CycleLength = Annotated[
+    str,
+    typer.Option(
+        "--cycle",
+        metavar="ns|ps",
+        help="What a cycle of ASTRA-sim stands for; with ps times in the files are a thousandfold.",
+    ),
 ]
 
 
@@ -73,12 +81,20 @@ def chakra(
     One NPU is one die. Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset
     package.
     """
+    import json
+    from itertools import chain
+
+    from chiplet.export.chakra import groups, trace_files
     from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
         check_output_folder(output)
         accounted = _account(step, choice, machine)
-        out.result(*_traces(accounted, output, sequences, token_tiles, {}))
+        count, nodes = _layer(accounted, sequences, token_tiles)
+        mesh = accounted.method.mesh
+        listed = json.dumps(groups(nodes, mesh), indent=2) + "\n"
+        files = chain([("comm_group.json", listed)], trace_files(nodes, mesh, "layer"))
+        out.result(*_traces(accounted, output, count, nodes, files))
 
 
 @subcommand(
@@ -97,22 +113,26 @@ def astra_sim(
     output: OutputDirectory,
     sequences: Sequences = None,
     token_tiles: TokenTiles = False,
+    cycle: CycleLength = "ns",
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
     """Write all inputs of ASTRA-sim for one layer: the Chakra traces and comm_group.json, network.yml of the
     analytical backend, system.json and memory.json.
 
-    Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset package.
+    Durations are whole microseconds, and its cycles nanoseconds; with --cycle ps nanoseconds, and its cycles
+    picoseconds. Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset package.
     """
-    from chiplet.export.astra_sim import input_files
+    from chiplet.export.astra_sim import input_files, parse_cycle
     from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
         check_output_folder(output)
+        length = parse_cycle(cycle)
         accounted = _account(step, choice, machine)
-        files = input_files(accounted.method, accounted.machine.system)
-        out.result(*_traces(accounted, output, sequences, token_tiles, files))
+        count, nodes = _layer(accounted, sequences, token_tiles)
+        files = input_files(accounted.method, accounted.machine.system, nodes, length)
+        out.result(*_traces(accounted, output, count, nodes, files))
 
 
 @subcommand(
@@ -167,30 +187,37 @@ def _account(step: StepOptions, choice: MethodOptions, machine: MachineOptions) 
     return account(step.request(machine.load("package"), **choice.arguments()))
 
 
-def _traces(
-    accounted: Accounted, output: Path, sequences: int | None, token_tiles: bool, files: Mapping[str, str]
-) -> tuple[ExportedTraces, RenderableType]:
-    import json
-
-    from chiplet.export.chakra import groups, messages, trace_files
+def _layer(accounted: Accounted, sequences: int | None, token_tiles: bool) -> tuple[int, list[Node]]:
+    """Sequences and nodes of the layer."""
+    from chiplet.export.chakra import messages
     from chiplet.export.layer_graph import layer_sequences, layer_trace
-    from hecaton.terminal.tables import pairs
-    from rtl.emit.output_files import write_output
 
     messages()  # refuses before anything is written
     count = layer_sequences(accounted, sequences)
-    nodes = layer_trace(accounted, sequences=count, token_tiles=token_tiles)
-    mesh = accounted.method.mesh
-    listed = json.dumps(groups(nodes, mesh), indent=2) + "\n"
-    written = _write(output, {**files, "comm_group.json": listed})
-    for name, content in trace_files(nodes, mesh, "layer"):
+    return count, layer_trace(accounted, sequences=count, token_tiles=token_tiles)
+
+
+def _traces(
+    accounted: Accounted,
+    output: Path,
+    sequences: int,
+    nodes: list[Node],
+    files: Iterable[tuple[str, str | bytes]],
+) -> tuple[ExportedTraces, RenderableType]:
+    from hecaton.terminal.tables import pairs
+    from rtl.emit.output_files import write_output
+
+    written = []
+    for name, content in files:
         write_output(output / name, content)
+        written.append(name)
+    mesh = accounted.method.mesh
     data: ExportedTraces = {
         "directory": str(output),
-        "files": [*written, "layer.<npu>.et"],
+        "files": [*(name for name in written if not name.endswith(".et")), "layer.<npu>.et"],
         "npus": mesh.nodes,
         "nodes": len(nodes),
-        "tokens": count * accounted.projection.sequence_length,
+        "tokens": sequences * accounted.projection.sequence_length,
         "received_bytes_per_die": sum(node.received_bytes for node in nodes),
         "collective_seconds": _seconds(nodes, collectives=True),
         "compute_seconds": _seconds(nodes, collectives=False),
