@@ -23,25 +23,25 @@ BOUND = 0.01
 """Largest part of the time that may be left unexplained."""
 
 NOTES = """\
-One layer, forward and backward, without DRAM traffic. From left to right, each column has one more restriction of \
+One layer, forward and backward, without DRAM traffic. From left to right, each column has one more restriction of
 ASTRA-sim:
 
-- `terms_ms`: our terms. With token tiles they are those of the projection, in which the resources of a die overlap; \
-without, everything in turn.
-- `as_cut_ms`: operations that the trace does not cut into token tiles (attention, which runs in strips, and all of \
-Optimus) with everything in turn.
-- `apart_ms`: the graph of the trace as a schedule, in which the array, the vector unit and the links along each axis work \
-at the same time.
+- `terms_ms`: our terms. With token tiles they are those of the projection, in which the resources of a die overlap;
+  without, everything in turn.
+- `as_cut_ms`: the same, with everything in turn for operations that the trace does not cut into token tiles: attention,
+  which runs in strips, and all of Optimus.
+- `apart_ms`: the graph of the trace as a schedule. Array, vector unit and the links along each axis work at the same
+  time.
 - `vector_in_turn_ms`: the vector unit and the array in turn.
 - `one_collective_ms`: one collective in flight, on whichever axis.
-- `in_cycles_ms`: collectives as rings of ASTRA-sim's network, whole bytes and whole cycles, its delays, whole microseconds \
-of computation.
-- `astra_sim_ms`: what ASTRA-sim says; `remainder` is its difference from the column before, `difference` that from our \
-terms.
+- `in_cycles_ms`: collectives as rings of ASTRA-sim's network, whole bytes and cycles, its delays, whole microseconds of
+  computation.
+- `astra_sim_ms`: what ASTRA-sim says; `remainder` is its difference from the column before, `difference` that from
+  `terms_ms`.
 
-`exposed_ms` is the time without computation, of `one_collective_ms`. With `--cycle ps` of the export a cycle is a \
-picosecond: `picoseconds_ms`, and its remainder. `aware_ms` is of the backend with congestion, which has networks of one \
-dimension only."""
+`compute_ms` is the array's time and the vector unit's, `exposed_ms` what else there is in `one_collective_ms`; beside
+them what ASTRA-sim says. With `--cycle ps` of the export its cycle is a picosecond: `picoseconds_ms`, and its
+remainder. `aware_ms` is of its backend with congestion, which has networks of one dimension only."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

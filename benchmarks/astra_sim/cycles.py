@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from chiplet.export.astra_sim import CYCLES_PER_NANOSECOND, ENDPOINT_DELAY, GIGABYTE, MICRO, Cycle
-from chiplet.export.chakra import comm_size, durations, whole_line
+from chiplet.export.astra_sim import CYCLES_PER_NANOSECOND, ENDPOINT_DELAY, GIGABYTE, Cycle
+from chiplet.export.chakra import MICRO, comm_size, durations, whole_line
 from chiplet.export.layer_graph import Node
 from nop.topology import Mesh
 

@@ -1,6 +1,6 @@
-"""The graph of a layer as a schedule: each node starts when those that it waits for have ended and its resource is free.
+"""The graph of a layer as a schedule: a node starts once those that it waits for have ended and its resource is free.
 
-That is how ASTRA-sim runs a trace. The resources are ours or, with ``SHARED``, those of one of its NPUs.
+That is how ASTRA-sim runs a trace. The resources are ours or, with :func:`shared`, those of one of its NPUs.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ __all__ = ["row_of", "terms_seconds"]
 def terms_seconds(
     accounted: Accounted, nodes: Sequence[Node], sequences: int, *, token_tiles: bool, as_cut: bool = False
 ) -> float:
-    """Time of the layer by the terms of the projection, s: with ``token_tiles`` those of a pipeline of token tiles, else
+    """Time of the layer by the terms of the projection, s: with ``token_tiles`` a pipeline of token tiles, else
     everything in turn. ``as_cut``: everything in turn for operations that the trace does not cut into tiles, too.
     """
     if not token_tiles:

@@ -55,8 +55,9 @@ def network(method: Method, system: SystemSpec, cycle: Cycle = "ns") -> dict[str
 
     A ring in both directions sends half of every chunk each way, so it is a ring with twice the bandwidth and half the
     steps: half the latency. Rings along both dimensions of the mesh at once are rings along one after the other, each
-    with the bandwidth and latency that give it our time. Raises ``ValueError`` for a single die, for which ASTRA-sim has
-    no network.
+    with the bandwidth and latency that give it our time.
+
+    Raises ``ValueError`` for a single die, for which ASTRA-sim has no network.
     """
     mesh, link = method.mesh, link_rate(system)
     scale = CYCLES_PER_NANOSECOND[cycle]

@@ -82,7 +82,6 @@ def chakra(
     package.
     """
     import json
-    from itertools import chain
 
     from chiplet.export.chakra import groups, trace_files
     from rtl.emit.output_files import check_output_folder
@@ -93,8 +92,10 @@ def chakra(
         count, nodes = _layer(accounted, sequences, token_tiles)
         mesh = accounted.method.mesh
         listed = json.dumps(groups(nodes, mesh), indent=2) + "\n"
-        files = chain([("comm_group.json", listed)], trace_files(nodes, mesh, "layer"))
-        out.result(*_traces(accounted, output, count, nodes, files))
+        written = _write(output, {"comm_group.json": listed}) + _write(
+            output, trace_files(nodes, mesh, "layer")
+        )
+        out.result(*_traces(accounted, output, count, nodes, written))
 
 
 @subcommand(
@@ -132,7 +133,7 @@ def astra_sim(
         accounted = _account(step, choice, machine)
         count, nodes = _layer(accounted, sequences, token_tiles)
         files = input_files(accounted.method, accounted.machine.system, nodes, length)
-        out.result(*_traces(accounted, output, count, nodes, files))
+        out.result(*_traces(accounted, output, count, nodes, _write(output, files)))
 
 
 @subcommand(
@@ -202,15 +203,10 @@ def _traces(
     output: Path,
     sequences: int,
     nodes: list[Node],
-    files: Iterable[tuple[str, str | bytes]],
+    written: list[str],
 ) -> tuple[ExportedTraces, RenderableType]:
     from hecaton.terminal.tables import pairs
-    from rtl.emit.output_files import write_output
 
-    written = []
-    for name, content in files:
-        write_output(output / name, content)
-        written.append(name)
     mesh = accounted.method.mesh
     data: ExportedTraces = {
         "directory": str(output),
@@ -231,9 +227,11 @@ def _seconds(nodes: list[Node], *, collectives: bool) -> float:
     return sum(node.seconds for node in nodes if (node.line is not None) == collectives)
 
 
-def _write(output: Path, files: Mapping[str, str]) -> list[str]:
+def _write(output: Path, files: Mapping[str, str] | Iterable[tuple[str, str | bytes]]) -> list[str]:
     from rtl.emit.output_files import write_output
 
-    for name, content in files.items():
+    names = []
+    for name, content in files.items() if isinstance(files, Mapping) else files:
         write_output(output / name, content)
-    return list(files)
+        names.append(name)
+    return names

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import json
 from typing import Any
 
 import pytest
 
 from chiplet.export import chakra as export_chakra
-from chiplet.export.astra_sim import GIGABYTE, input_files, network, network_yaml
 from chiplet.export.chakra import COLLECTIVES, COMM_COLL_NODE, COMP_NODE, durations, groups, trace_files
 from chiplet.export.layer_graph import Node, layer_trace
-from chiplet.machine.link_rate import link_rate
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
@@ -131,62 +128,43 @@ def test_without_protobuf_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
         export_chakra.messages()
 
 
-@pytest.mark.parametrize(
-    ("method", "switches", "mesh", "counts", "wider", "latency"),
-    [
-        ("hecaton", {}, (2, 4), [4, 2], 1, [2, 1]),
-        ("hecaton", {"collective": "chain"}, (3, 4), [4, 3], 1, [1, 1]),
-        ("hecaton", {}, (1, 5), [5], 1, [2]),
-        ("optimus", {}, (3, 3), [3, 3], 1, [2, 2]),
-        ("torus-ring", {}, (4, 4), [4, 4], 1, [2, 2]),
-        ("flat-ring", {"direction": "one"}, (2, 4), [8], 1, [1]),
-        ("flat-ring", {"direction": "both"}, (2, 4), [8], 2, [4 / 7]),
-        ("flat-ring", {"direction": "one"}, (3, 3), [9], 1, [2]),
-    ],
-)
-def test_the_network_has_our_bandwidth_and_latency(
-    method: str,
-    switches: dict[str, Any],
-    mesh: tuple[int, int],
-    counts: list[int],
-    wider: int,
-    latency: list[float],
-) -> None:
-    system = small_package()
-    found = account(StepRequest(MODEL, system, mesh=mesh, method=method, switches=switches, global_batch=64))
-    made = network(found.method, system)
-    assert made["npus_count"] == counts
-    rate = wider * link_rate(system).bytes_per_second / GIGABYTE
-    assert made["bandwidth"] == [rate] * len(counts)
-    assert made["latency"] == pytest.approx([hops * link_rate(system).hop_seconds * 1e9 for hops in latency])
-    text = network_yaml(made)
-    assert text.splitlines()[0] == f"topology: [ {', '.join(['Ring'] * len(counts))} ]"
-    assert set(input_files(found.method, system)) == {"network.yml", "system.json", "memory.json"}
-
-
-@pytest.mark.parametrize("collective", ["ring", "chain"])
-def test_a_ring_of_astra_sim_takes_our_time(collective: str) -> None:
-    """(N - 1) (chunk / bandwidth + latency) of each collective is what our terms say of the same one."""
-    system = small_package()
-    found = account(
-        StepRequest(
-            MODEL, system, mesh=(4, 3), method="hecaton", switches={"collective": collective}, global_batch=8
-        )
+@pytest.mark.parametrize("mesh", [(2, 4), (4, 2), (3, 3), (1, 5)])
+@pytest.mark.parametrize("method", METHODS)
+def test_whole_lines_can_go_by_dimension(method: str, mesh: tuple[int, int]) -> None:
+    """A row is the first dimension, a column the second; the rest of the trace is the same."""
+    _, nodes = traced(method, mesh)
+    listed = groups(nodes, Mesh(*mesh), by_dimension=True)
+    assert all(len(members) not in mesh or min(mesh) == 1 for members in listed.values()) or method in (
+        "flat-ring",
+        "torus-ring",
     )
-    made = network(found.method, system)
-    for node in layer_trace(found, sequences=8):
-        if node.line is not None:
-            place = 0 if node.line.axis == "row" else 1
-            assert node.line.size == made["npus_count"][place]
-            chunk = node.chunk_bytes / (made["bandwidth"][place] * GIGABYTE)
-            theirs = (node.line.size - 1) * (chunk + made["latency"][place] * 1e-9)
-            assert theirs == pytest.approx(node.seconds)
+    files = zip(
+        trace_files(nodes, Mesh(*mesh), "layer"),
+        trace_files(nodes, Mesh(*mesh), "layer", by_dimension=True),
+        strict=True,
+    )
+    for (_, by_name), (_, by_dimension) in files:
+        for node, named, other in zip(
+            nodes, read_trace(by_name)[1], read_trace(by_dimension)[1], strict=True
+        ):
+            involved = value(other, "involved_dim")
+            if involved is None:
+                assert value(other, "pg_name") is None or value(other, "pg_name") in listed
+                continue
+            assert node.line is not None
+            assert value(other, "pg_name") is None
+            assert value(named, "pg_name") is not None
+            assert list(involved.values) == [node.line.axis == "row", node.line.axis == "column"]
+            assert value(other, "comm_size") == value(named, "comm_size")
 
 
-def test_a_single_die_has_no_network() -> None:
-    found, _ = traced("hecaton", (1, 1))
-    with pytest.raises(ValueError, match="ASTRA-sim has no network of a single die: export chakra"):
-        network(found.method, small_package())
+def test_durations_can_be_finer() -> None:
+    _, nodes = traced("hecaton", (2, 2))
+    compute = [node for node in nodes if node.op is None]
+    for ticks_per_second in (10**6, 10**9):
+        ticks = durations(nodes, ticks_per_second)
+        total = sum(node.seconds for node in compute) * ticks_per_second
+        assert abs(sum(ticks[node.number] for node in compute) - total) <= 0.5 + 1e-6
 
 
 def test_rounded_durations_do_not_drift() -> None:
@@ -202,8 +180,3 @@ def test_rounded_durations_do_not_drift() -> None:
         exact, whole = exact + node.seconds * 1e6, whole + micros[node.number]
         assert abs(exact - whole) <= 0.5 + 1e-9
     assert set(micros) == {node.number for node in nodes}
-
-
-def test_astra_sim_needs_a_delay() -> None:
-    found, _ = traced("flat-ring", (2, 2))
-    assert json.loads(input_files(found.method, found.machine.system)["system.json"])["endpoint-delay"] >= 1

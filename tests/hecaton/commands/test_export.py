@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chiplet.export.chakra import COMP_NODE
 from tests.chiplet.export.traces import read_trace
 from tests.hecaton.command import called, refused
 
@@ -31,8 +32,21 @@ def test_astra_sim_gets_all_its_inputs(tmp_path: Path) -> None:
     _, nodes = read_trace((tmp_path / "astra" / "layer.7.et").read_bytes())
     assert (len(nodes), data["npus"], data["tokens"]) == (data["nodes"], 8, 2 * 128)
     assert json.loads((tmp_path / "astra" / "system.json").read_text())["peak-perf"] == pytest.approx(8.192)
-    assert len(json.loads((tmp_path / "astra" / "comm_group.json").read_text())) == 6
+    # Rows and columns are dimensions of the network.
+    assert json.loads((tmp_path / "astra" / "comm_group.json").read_text()) == {}
     assert min(data[key] for key in ("received_bytes_per_die", "collective_seconds", "compute_seconds")) > 0
+
+
+def test_astra_sim_can_count_picoseconds(tmp_path: Path) -> None:
+    """Whole nanoseconds of computation, in the field that ASTRA-sim takes for microseconds."""
+    total = {}
+    for cycle, ticks_per_second in (("ns", 1e6), ("ps", 1e9)):
+        data = result("astra-sim", tmp_path / cycle, "--token-tiles", "--cycle", cycle)
+        _, nodes = read_trace((tmp_path / cycle / "layer.0.et").read_bytes())
+        compute = [node.duration_micros for node in nodes if node.type == COMP_NODE]
+        total[cycle] = sum(compute) / ticks_per_second
+        assert total[cycle] == pytest.approx(data["compute_seconds"], abs=0.5001 / ticks_per_second)
+    assert total["ns"] != total["ps"]
 
 
 def test_chakra_is_the_traces_and_groups(tmp_path: Path) -> None:
@@ -58,6 +72,7 @@ def test_scale_sim_gets_gemms_and_array(tmp_path: Path) -> None:
     [
         ("chakra", ["--sequences", "99"], "sequences = 99: must be from 1 to the "),
         ("astra-sim", ["--mesh", "1x1"], "ASTRA-sim has no network of a single die"),
+        ("astra-sim", ["--cycle", "us"], "cycle 'us': must be one of ns, ps"),
         ("scale-sim", ["--method", "ring"], "unknown method 'ring'"),
         ("scale-sim", ["-o", "/dev/null/out"], "/dev/null"),
     ],
