@@ -20,12 +20,7 @@ MOST_MODULES, MOST_LINES = 16, 400
 RUN = 10
 """Lines of the same logic, from which on two places become one."""
 
-ALLOWED_COPIES = {
-    (
-        "hecaton.commands.export",
-        "hecaton.commands.export",
-    ): "typer reads options from the signature of each subcommand",
-}
+ALLOWED_COPIES: dict[tuple[str, str], str] = {}
 """Pairs of modules that may share a run, each with its reason."""
 
 MOST_COPIES = 5
