@@ -17,6 +17,7 @@ from chiplet.projection.project import Accounted
 from chiplet.schedule.buffers import BlockMemory
 from chiplet.schedule.mini_batches import batch_of
 from chiplet.step.overlap import Machine, gemm_seconds
+from chiplet.workload.data_flow import NORM, follows_gemms
 from chiplet.workload.operations import CommStep, GemmStep, Operation, VectorStep
 
 Collective = Literal["all-gather", "reduce-scatter"]
@@ -39,9 +40,6 @@ NEEDED_BY: dict[str, tuple[str, ...]] = {
 
 RESULT_OF: dict[str, str] = {"scatter dX": "dY W^T", "reduce dX": "dY W^T", "reduce dW": "X^T dY"}
 """The GEMM whose sums a collective sends, by its data; for other data the last GEMM of the operation."""
-
-NORM = "norm sums"
-"""Name of the collectives of a norm's feature sums."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ class _Trace:
         """Add the part of an operation for ``size`` tokens; ``last`` has the nodes of the previous tile, by name."""
         first_tile = not last
         comms = [step for step in _merged(operation.comms) if first_tile or not step.weights]
-        late = [step for step in comms if _is_late(step, direction)]
+        late = [step for step in comms if follows_gemms(step, direction)]
         waits: dict[str, list[int]] = {}
         sums: list[int] = []
         for step in comms:
@@ -299,13 +297,6 @@ def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
 def _carried(step: CommStep) -> str:
     """The data of a collective: ``gather X`` of ``QKV: gather X``."""
     return step.name.rpartition(": ")[2]
-
-
-def _is_late(step: CommStep, direction: str) -> bool:
-    """Whether a collective follows the GEMMs: sums do, except those of a norm before a linear."""
-    if NORM in step.name and step.steps:
-        return direction == "backward"
-    return SAME_AS[step.op] == "reduce-scatter"
 
 
 def _merged(comms: tuple[CommStep, ...]) -> list[CommStep]:

@@ -16,8 +16,9 @@ from chiplet.step.account import StepAccount
 from chiplet.step.quickest import quickest_step
 
 
-def account_packages(job: ProjectionJob) -> tuple[Projection, StepAccount, ParallelAccount]:
-    """The projection of a step on all packages of the machine, with what it is made of.
+def account_packages(job: ProjectionJob) -> tuple[Projection, StepAccount, ParallelAccount, Schedule]:
+    """The projection of a step on all packages of the machine, with what it is made of: its account, that of all
+    packages, and the schedule of one.
 
     The account is that of the stage that sets the pace, with the weight update of the stage that finishes last.
 
@@ -60,7 +61,7 @@ def account_packages(job: ProjectionJob) -> tuple[Projection, StepAccount, Paral
         less = quickest_step(method, machine, of_shorter, optimizer).account
     step = replace(step, events=work.events(whole, less))
     pace = summarize(step, job, schedule)
-    return _of_all_packages(pace, work, step, account), step, account
+    return _of_all_packages(pace, work, step, account), step, account, schedule
 
 
 def _of_all_packages(

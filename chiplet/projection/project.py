@@ -14,7 +14,7 @@ from chiplet.projection.job import ProjectionJob, StepRequest, resolve
 from chiplet.projection.packages import account_packages
 from chiplet.projection.results import Projection
 from chiplet.projection.summary import summarize
-from chiplet.schedule.schedule import step_work
+from chiplet.schedule.schedule import Schedule, step_work
 from chiplet.step.account import StepAccount
 from chiplet.step.overlap import Machine
 from chiplet.step.quickest import quickest_step
@@ -22,7 +22,7 @@ from chiplet.step.quickest import quickest_step
 
 @dataclass(frozen=True)
 class Accounted:
-    """A projection, the account of the step that it sums up, and the job behind it.
+    """A projection, the account of the step that it sums up, the job behind it and the schedule of a package.
 
     ``parallel`` is None on one package.
     """
@@ -30,6 +30,7 @@ class Accounted:
     projection: Projection
     step: StepAccount
     job: ProjectionJob
+    schedule: Schedule
     parallel: ParallelAccount | None = None
 
     @property
@@ -58,8 +59,8 @@ def account(request: StepRequest) -> Accounted:
     """The projection of one training step, with all that it is made of. Errors as :func:`project`."""
     job = resolve(request)
     if job.machine.system.parallel.packages > 1:
-        projection, step, parallel = account_packages(job)
-        return Accounted(projection, step, job, parallel)
+        projection, step, parallel, schedule = account_packages(job)
+        return Accounted(projection, step, job, schedule, parallel)
     work = step_work(
         job.method,
         job.machine.system,
@@ -69,4 +70,5 @@ def account(request: StepRequest) -> Accounted:
         mini_batch=job.mini_batch,
     )
     quickest = quickest_step(job.method, job.machine, work, job.optimizer)
-    return Accounted(summarize(quickest.account, job, quickest.schedule), quickest.account, job)
+    projection = summarize(quickest.account, job, quickest.schedule)
+    return Accounted(projection, quickest.account, job, quickest.schedule)

@@ -1,0 +1,1 @@
+"""The timeline of a step: spans and memory over time that add up to its projection."""
