@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import AsJson, MachineOptions, Seed, Workers
+from hecaton.terminal.options import AsJson, MachineOptions, PlotFile, Seed, Workers
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Simulator
 from hecaton.terminal.subcommand import subcommand
@@ -39,6 +39,7 @@ def calibrate(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File for the calibration.")],
     quick: Annotated[bool, typer.Option("--quick", help="Only the smaller half of the runs.")] = False,
+    plot: PlotFile = None,
     workers: Workers = None,
     seed: Seed = 0,
     sim: Simulator = "icarus",
@@ -60,6 +61,10 @@ def calibrate(
 
     with Output(as_json) as out:
         check_output(output)
+        if plot is not None:
+            from hecaton.plots.figure import check_plot
+
+            check_plot(plot)
         system = machine.load("package")
         chosen = calibration.samples(quick=quick)
         requests = [calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen]
@@ -92,6 +97,11 @@ def calibrate(
             "provenance": fitted.provenance,
             "file": str(output),
         }
+        if plot is not None:
+            from hecaton.plots.calibration import plot_calibration
+
+            title = f"Cycles of GEMMs and collectives from start to done, {system.die.dtype}, {sim}"
+            plot_calibration([*rows, *rows_nop], title, plot)
         tail = ["use", "cycles", "predicted_cycles", "relative_error"]
         held_out = "largest error on held-out runs"
         rate = f"Link: {link.goodput:.1%} of the lanes carry data of flits"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.terminal.options import AsJson, Explain, MachineOptions
+from hecaton.terminal.options import AsJson, Explain, MachineOptions, PlotFile, Trace
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import MethodOptions, OptimizerName, StepOptions
 from hecaton.terminal.subcommand import subcommand
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.explain.ledger import Term
+    from chiplet.projection.project import Accounted
     from chiplet.projection.results import Projection
     from hecaton.terminal.json_keys import JsonObject
 
@@ -24,10 +26,17 @@ app = typer.Typer()
 
 def _json_object() -> JsonObject:
     from chiplet.projection.results import Projection
-    from hecaton.results.projection_objects import ProjectionAblation, ProjectionTerms
+    from hecaton.results.projection_objects import PictureFiles, ProjectionAblation, ProjectionTerms
     from hecaton.terminal.json_keys import JsonObject
 
-    return JsonObject((Projection,), {"--explain": (ProjectionTerms,), "--ablate": (ProjectionAblation,)})
+    return JsonObject(
+        (Projection,),
+        {
+            "--explain": (ProjectionTerms,),
+            "--ablate": (ProjectionAblation,),
+            "--trace or --plot": (PictureFiles,),
+        },
+    )
 
 
 @subcommand(
@@ -36,6 +45,7 @@ def _json_object() -> JsonObject:
         "hecaton project --model llama2-7b --dies 64 --explain",
         "hecaton project --model llama3.1-405b --dies 1024 --ablate",
         "hecaton project --model llama3.1-405b --dies 1024",
+        "hecaton project --model llama2-7b --dies 64 --trace step.json --plot step.pdf",
         "hecaton project --model llama3.1-405b --dies 1024 --data-parallel 4 --pipeline-parallel 6",
         "hecaton project --model llama2-7b --mesh 8x8 --method flat-ring --switch direction=one",
         "hecaton project --model path/to/config.json --dies 256 --calibration calibration.json --json",
@@ -81,6 +91,8 @@ def project(
             "--ablate", help="DRAM bytes and step time without fusion, resident weights or overlap."
         ),
     ] = False,
+    trace: Trace = None,
+    plot: PlotFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +101,8 @@ def project(
 
     The configuration starts from the preset package. With several packages, --dies and --mesh describe one of them;
     the sections parallel and fabric of the configuration say how the packages share the work and how they are
-    connected.
+    connected. The picture has the timeline of one layer, the parts of the step, and its memories;
+    docs/timeline.md describes the trace.
     """
     from rich.console import Group
 
@@ -97,6 +110,7 @@ def project(
     from chiplet.schedule.buffers import Optimizer
 
     with Output(as_json) as out:
+        _check_files(trace, plot)
         packages = {"parallel.data": data_parallel, "parallel.pipeline": pipeline_parallel}
         sizes = [f"{key}={count}" for key, count in packages.items() if count is not None]
         request = step.request(
@@ -126,7 +140,45 @@ def project(
             names = ["without", "dram_bytes", "step_seconds", "dram_ratio", "step_ratio"]
             tables.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
             tables += [f"Left out: {method.method}: {method.reason}" for method in left_out]
+        if trace is not None or plot is not None:
+            data["files"] = _write_timeline(accounted, trace, plot)
+            tables += [f"Written: {path}" for path in data["files"]]
         out.result(data, Group(*tables))
+
+
+def _check_files(trace: Path | None, plot: Path | None) -> None:
+    """Refuse files that cannot be written before anything runs."""
+    if trace is not None:
+        from rtl.emit.output_files import check_output
+
+        if trace.suffix != ".json":
+            raise ValueError(f"--trace {trace}: its suffix must be .json")
+        check_output(trace)
+    if plot is not None:
+        from hecaton.plots.figure import check_plot
+
+        check_plot(plot)
+
+
+def _write_timeline(accounted: Accounted, trace: Path | None, plot: Path | None) -> list[str]:
+    """Write the timeline as a trace and as a picture; return the files."""
+    from chiplet.timeline.placed_step import timeline
+
+    steps = timeline(accounted)
+    if trace is not None:
+        from chiplet.timeline.chrome_trace import chrome_trace
+        from hecaton.version import VERSION
+        from rtl.emit.output_files import write_output
+
+        result = accounted.projection
+        names = ("model", "method", "switches", "mesh", "dies", "packages", "optimizer")
+        metadata = {name: getattr(result, name) for name in (*names, "global_batch", "sequence_length")}
+        write_output(trace, chrome_trace(steps, {**metadata, "hecaton": VERSION}))
+    if plot is not None:
+        from hecaton.plots.timeline import plot_timeline
+
+        plot_timeline(steps, accounted.projection, plot)
+    return [str(path) for path in (trace, plot) if path is not None]
 
 
 def _terms_table(terms: list[Term]) -> RenderableType:

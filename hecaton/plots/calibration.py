@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hecaton.plots.figure import saved_figure
+from hecaton.plots.figure import PAGE, saved_figure
 
 KINDS = {
-    "fit": ("fitted", {"marker": "o", "s": 70, "facecolors": "none", "edgecolors": "#0072b2"}),
-    "holdout": ("held out", {"marker": "D", "s": 60, "facecolors": "none", "edgecolors": "#d55e00"}),
-    "check": ("another memory, not fitted", {"marker": "x", "s": 45, "color": "#009e73"}),
+    "fit": ("fitted", {"marker": "o", "s": 26, "facecolors": "none", "edgecolors": "#0072b2"}),
+    "holdout": ("held out", {"marker": "D", "s": 22, "facecolors": "none", "edgecolors": "#d55e00"}),
+    "check": ("another memory, not fitted", {"marker": "x", "s": 18, "color": "#009e73"}),
 }
 """Uses of a run, with their labels and marks."""
 
@@ -24,7 +24,7 @@ def plot_calibration(rows: Sequence[Mapping[str, Any]], title: str, path: Path) 
     """
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-    with saved_figure(path, 11, 5.2) as figure:
+    with saved_figure(path, PAGE, 3.4) as figure:
         left, right = figure.subplots(1, 2)
         for use, (label, marks) in KINDS.items():
             used = [row for row in rows if row["use"] == use]
@@ -34,9 +34,9 @@ def plot_calibration(rows: Sequence[Mapping[str, Any]], title: str, path: Path) 
             # The largest error, since a mean would hide a single bad run.
             worst = max(row["relative_error"] for row in used)
             text = f"{label}: {len(used)} runs, largest error {worst:.2%}"
-            left.scatter(measured, [row["predicted_cycles"] for row in used], linewidths=1.6, **marks)
+            left.scatter(measured, [row["predicted_cycles"] for row in used], linewidths=1.0, **marks)
             errors = [100 * (row["predicted_cycles"] / row["cycles"] - 1) for row in used]
-            right.scatter(measured, errors, linewidths=1.6, label=text, **marks)
+            right.scatter(measured, errors, linewidths=1.0, label=text, **marks)
         ends = [row[name] for row in rows for name in ("cycles", "predicted_cycles")]
         limits = min(ends) / 1.25, max(ends) * 1.25
         worst = max(100 * row["relative_error"] for row in rows)
@@ -50,5 +50,5 @@ def plot_calibration(rows: Sequence[Mapping[str, Any]], title: str, path: Path) 
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axis.set_minor_locator(NullLocator())
-        figure.legend(loc="outside lower center", fontsize="small")
+        figure.legend(loc="outside lower center")
         figure.suptitle(title)

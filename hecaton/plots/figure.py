@@ -16,16 +16,35 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COLUMN, PAGE = 3.35, 7.0
+"""Widths of a figure in inches: one column of a paper, and both."""
+
+FORMATS = ("pdf", "svg", "png")
+"""Formats of files: vectors with their text as text, and pixels."""
+
 STYLE: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.titlesize": 12,
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "figure.titlesize": 7.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.grid": True,
     "grid.color": "0.9",
+    "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "savefig.dpi": 150,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType, which editors and publishers take
+    "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "hecaton",  # makes the ids in SVG files reproducible
 }
 
@@ -42,24 +61,34 @@ COLOURS = {
 """Colours by use of time or energy, from the palette of Okabe and Ito, made for colour-blind readers."""
 
 
+METHOD_LOOKS: dict[str, dict[str, Any]] = {
+    "hecaton": {"color": "#332288", "marker": "o", "linestyle": "-"},
+    "flat-ring": {"color": "#882255", "marker": "s", "linestyle": "--"},
+    "torus-ring": {"color": "#999933", "marker": "^", "linestyle": "-."},
+    "optimus": {"color": "#117733", "marker": "D", "linestyle": ":"},
+}
+"""Lines of the methods: colours of the muted scheme of Paul Tol, none of which is that of a part. Dashes and open marks
+show a line that lies under another."""
+
+OPEN_MARK = {"markerfacecolor": "none", "markeredgewidth": 1.0}
+"""Marks through which other marks can be seen."""
+
+
 def check_plot(path: Path) -> None:
     """Refuse what :func:`saved_figure` cannot write, before there is anything to draw.
 
     Raises ``ValueError`` when the format is unknown or ``path`` is not a plain file, ``OSError`` when it cannot be
     written.
     """
-    from matplotlib.figure import Figure
-
-    formats = Figure().canvas.get_supported_filetypes()
-    if _format(path) not in formats:
-        raise ValueError(
-            f"{path}: cannot write the plot: {path.suffix} must be one of {', '.join(sorted(formats))}"
-        )
+    _format(path)
     check_output(path)
 
 
 def _format(path: Path) -> str:
-    return path.suffix.removeprefix(".").lower() or "png"
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: cannot write the plot: its suffix must be one of .{', .'.join(FORMATS)}")
+    return suffix
 
 
 @contextmanager
@@ -71,15 +100,17 @@ def saved_figure(path: Path, width: float, height: float) -> Iterator[Figure]:
     import matplotlib
     from matplotlib.figure import Figure
 
+    form = _format(path)
     with matplotlib.rc_context(STYLE):
         figure: Figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         content = io.BytesIO()
-        try:
-            figure.savefig(content, format=_format(path))
-        except ValueError as error:
-            raise ValueError(f"{path}: cannot write the plot: {error}") from None
+        # Without a date, the same figure is the same file.
+        figure.savefig(content, format=form, metadata=_UNDATED.get(form))
     write_output(path, content.getvalue())
+
+
+_UNDATED: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
 def prefixed(largest: float, unit: str) -> tuple[float, str]:
@@ -112,13 +143,12 @@ def stacked_bars(
             axes.barh(range(len(names)), values, left=start, label=part, color=colours[part], height=0.7)
         start = [begin + value for begin, value in zip(start, values, strict=True)]
     for row, (end, text) in enumerate(zip(start, totals, strict=True)):
-        axes.annotate(
-            text, (end, row), xytext=(4, 0), textcoords="offset points", va="center", fontsize="small"
-        )
-    axes.set_xlim(0, (max(start) or 1.0) * 1.15)
+        axes.annotate(text, (end, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6.5)
+    axes.set_xlim(0, (max(start) or 1.0) * 1.28)
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False, axis="y")
-    if not any(start):
-        return
-    # Below the tick labels and the axis label, which take about four lines of the legend's font.
-    axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.6, ncols=3)
+    if any(start):
+        # Below the tick labels and the axis label, which take about four lines of the legend's font.
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.2, ncols=2, columnspacing=1.2
+        )

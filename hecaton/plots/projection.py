@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hecaton.plots.figure import COLOURS, prefixed, saved_figure, stacked_bars
+from hecaton.plots.figure import COLOURS, PAGE, prefixed, saved_figure, stacked_bars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def _stacks(
     path: Path,
     note: str = "",
 ) -> None:
-    with saved_figure(path, 12, 2.6 + 0.42 * len(names)) as figure:
+    with saved_figure(path, PAGE, 1.7 + 0.2 * len(names)) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         seconds = {
             text: [float(getattr(breakdown, part)) for breakdown in times]
@@ -89,6 +89,6 @@ def _bars(
     sums = [sum(values) for values in zip(*parts.values(), strict=True)]
     factor, shown = prefixed(max(sums), unit)
     scaled = {name: [value / factor for value in values] for name, values in parts.items()}
-    totals = [f"{total / factor:.4g}" for total in sums]
+    totals = [f"{total / factor:.4g} {shown}" for total in sums]
     stacked_bars(axes, names, scaled, {name: COLOURS[key] for name, key in colours.items()}, totals)
     axes.set_xlabel(f"{label} ({shown})")

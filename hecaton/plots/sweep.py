@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hecaton.plots.figure import COLOURS, saved_figure
+from hecaton.plots.figure import COLOURS, COLUMN, saved_figure
 
 AXIS_UNITS = {"step_seconds": "s", "energy_joules": "J", "cost_dollars": "$", "die_mm2": "mm2"}
 MAX_POINTS = 200_000
@@ -30,17 +30,17 @@ def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path
     front = table["pareto"].to_numpy() & good
     behind = np.flatnonzero(good & ~front)
     behind = behind[:: max(1, len(behind) // MAX_POINTS)]
-    with saved_figure(path, 9, 6) as figure:
+    with saved_figure(path, COLUMN, 2.5) as figure:
         axes = figure.subplots()
         style: dict[str, Any] = {"rasterized": True, "linewidths": 0}
         axes.scatter(
-            columns[first][behind], columns[second][behind], s=4, color="0.8", label="points", **style
+            columns[first][behind], columns[second][behind], s=2, color="0.8", label="points", **style
         )
         colour = columns[names[2]][front] if len(names) > 2 else COLOURS["nop"]
         marks = axes.scatter(
             columns[first][front],
             columns[second][front],
-            s=18,
+            s=8,
             c=colour,
             cmap="viridis",
             label="Pareto front",

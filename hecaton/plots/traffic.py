@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hecaton.plots.figure import COLOURS, saved_figure
+from hecaton.plots.figure import COLOURS, OPEN_MARK, PAGE, saved_figure
 
 if TYPE_CHECKING:
     from cosim.records.traffic import TrafficRecord
@@ -21,14 +21,14 @@ def plot_latency(records: Sequence[TrafficRecord], path: Path) -> None:
         (record for record in records if record.latency_mean is not None), key=lambda record: record.offered
     )
     offered = [record.offered for record in ordered]
-    with saved_figure(path, 11, 4.4) as figure:
+    with saved_figure(path, PAGE, 2.5) as figure:
         left, right = figure.subplots(1, 2)
-        for label, name, colour in (
-            ("from generation", "latency_mean", "nop"),
-            ("in the network", "network_latency_mean", "array"),
+        for label, name, colour, mark in (
+            ("from generation", "latency_mean", "nop", "o-"),
+            ("in the network", "network_latency_mean", "array", "s--"),
         ):
             values = [getattr(record, name) for record in ordered]
-            left.plot(offered, values, marker="o", label=label, color=COLOURS[colour])
+            left.plot(offered, values, mark, label=label, color=COLOURS[colour], **OPEN_MARK)
         if ordered:
             zero_load = ordered[0].zero_load_latency
             left.axhline(zero_load, color=COLOURS["static"], linestyle=":", label="at zero load")
@@ -36,7 +36,8 @@ def plot_latency(records: Sequence[TrafficRecord], path: Path) -> None:
         left.set_xlabel("offered load (flits/node/cycle)")
         left.set_ylabel("mean latency (cycles)")
         left.legend()
-        right.plot(offered, [record.throughput for record in ordered], marker="o", color=COLOURS["nop"])
+        throughput = [record.throughput for record in ordered]
+        right.plot(offered, throughput, marker="o", color=COLOURS["nop"], label="delivered", **OPEN_MARK)
         right.plot(offered, offered, color=COLOURS["static"], linestyle=":", label="offered load")
         right.set_xlabel("offered load (flits/node/cycle)")
         right.set_ylabel("throughput (flits/node/cycle)")

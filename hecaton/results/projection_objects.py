@@ -25,6 +25,18 @@ class ProjectionTerms(TypedDict):
     terms: list[Term]
 
 
+class PictureFiles(TypedDict):
+    """What was written besides the result.
+
+    Attributes
+    ----------
+    files
+        The pictures, and the trace if there is one.
+    """
+
+    files: list[str]
+
+
 class ProjectionAblation(TypedDict):
     """A projection without single rules of the schedule."""
 

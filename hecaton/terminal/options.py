@@ -46,6 +46,13 @@ MeshSize = Annotated[
     typer.Option("--mesh", metavar="RxC", help="Rows x columns of dies; by default those of the package."),
 ]
 
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace", metavar="FILE.json", help="Trace for Perfetto (ui.perfetto.dev): when each unit is busy."
+    ),
+]
+
 OutputDirectory = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for the files; made if missing.")
 ]

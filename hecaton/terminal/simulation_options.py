@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import Seed
+from hecaton.terminal.options import Seed, Trace
 from hecaton.terminal.values import integer
 
 if TYPE_CHECKING:
@@ -114,12 +114,7 @@ class RunOptions:
     seed: Seed = 0
     sim: Simulator = "icarus"
     records: RecordFolder = Path("records")
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            "--trace", metavar="FILE.json", help="Trace of the units for Perfetto (ui.perfetto.dev)."
-        ),
-    ] = None
+    trace: Trace = None
     waves: Annotated[
         Path | None,
         typer.Option(

@@ -24,6 +24,14 @@ FILES = [
     (f"{COLLECTIVE} --records records --trace", "trace.json"),
     (f"{PACKAGE} --records records --trace", "trace.json"),
     ("cosim traffic --mesh 2x2 --sweep -o", "plot.png"),
+    ("cosim traffic --mesh 2x2 --sweep --plot", "plot.svg"),
+    (f"project {MODEL} --trace", "step.json"),
+    (f"project {MODEL} --plot", "plot.pdf"),
+    (f"compare {MODEL} --plot", "plot.pdf"),
+    (f"optimize {MODEL} --plot", "plot.pdf"),
+    ("scaling --plot", "plot.pdf"),
+    ("validate --plot", "plot.pdf"),
+    ("calibrate -o calibration.json --plot", "plot.pdf"),
     ("calibrate -o", "calibration.json"),
     (f"{SPACE} -o", "points.parquet"),
     (f"{SPACE} -o points.parquet --plot", "plot.png"),
@@ -63,6 +71,18 @@ def refusal(command: str, path: str | Path, capsys: pytest.CaptureFixture[str]) 
     assert sorted(Path.cwd().iterdir()) == before
     assert not Path("../cache").exists()
     return printed.err.strip()
+
+
+@pytest.mark.parametrize("command", [command for command, _ in FILES if command.endswith("--plot")])
+def test_no_picture_of_another_format(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("plot", "plot.jpg"):
+        found = refusal(command, name, capsys)
+        assert found.endswith(f"{name}: cannot write the plot: its suffix must be one of .pdf, .svg, .png")
+
+
+def test_no_trace_that_is_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    found = refusal(f"project {MODEL} --trace", "trace.pb", capsys)
+    assert found.endswith("--trace trace.pb: its suffix must be .json")
 
 
 @pytest.mark.parametrize(("command", "name"), FILES)

@@ -10,7 +10,7 @@ import typer
 
 from hecaton.terminal.errors import CheckFailed
 from hecaton.terminal.link_options import LinkOptions
-from hecaton.terminal.options import AsJson, MachineOptions, MeshSize, Seed
+from hecaton.terminal.options import AsJson, MachineOptions, MeshSize, PlotFile, Seed
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Simulator
 from hecaton.terminal.subcommand import subcommand
@@ -76,7 +76,7 @@ def _json_object() -> JsonObject:
         "hecaton cosim traffic --mesh 1x8 --rate 1 --pattern hotspot --hotspot 7 --json",
         "hecaton cosim traffic --mesh 2x2 --packets packets.csv",
         "hecaton cosim traffic --mesh 1x3 --rate 0.2 --cycles 500 -P nop.buffer_flits=2 --json",
-        "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl -o latency.svg",
+        "hecaton cosim traffic --mesh 8x8 --sweep --sim cxxrtl --plot latency.svg",
         "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --flips 1e-3 -P link.latency_seconds=5e-9",
         "hecaton cosim traffic --mesh 2x2 --rate 0.5 --links --dead-link 0:1@500",
     ),
@@ -156,9 +156,9 @@ def traffic(
             help=f"Cycles before the measured ones; {WARMUP} if not given.",
         ),
     ] = None,
+    plot: PlotFile = None,
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Plot of a sweep: latency over load."),
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The same as --plot.", hidden=True)
     ] = None,
     seed: Seed = 0,
     sim: Simulator = "icarus",
@@ -197,10 +197,11 @@ def traffic(
             raise ValueError(f"--hotspot {hotspot}: needs --pattern hotspot")
         if step is not None and not sweep:
             raise ValueError(f"--step {step}: needs --sweep")
-        if output is not None:
+        image = output if plot is None else plot
+        if image is not None:
             if not sweep:
-                raise ValueError(f"-o {output}: only --sweep has a plot")
-            check_plot(output)
+                raise ValueError(f"{'-o' if plot is None else '--plot'} {image}: only --sweep has a plot")
+            check_plot(image)
         system = machine.load("bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         links = faults.chosen(system)
@@ -262,10 +263,10 @@ def traffic(
             if len(records) > 1:
                 data["throughput_without_faults"] = without = records[1].throughput
                 data["throughput_cost"] = 1 - first.throughput / without if without else 0.0
-        if output is not None:
+        if image is not None:
             from hecaton.plots.traffic import plot_latency
 
-            plot_latency(records, output)
+            plot_latency(records, image)
         out.result(data, _tables(data, points))
         _check(records)
 

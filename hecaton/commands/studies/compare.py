@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from hecaton.terminal.options import AsJson, MachineOptions
+from hecaton.terminal.options import AsJson, MachineOptions, PlotFile
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import MethodSwitches, OptimizerName, StepOptions, switches_by_method
 from hecaton.terminal.subcommand import subcommand
@@ -20,15 +20,17 @@ app = typer.Typer()
 
 def _json_object() -> JsonObject:
     from chiplet.studies.results import Comparison
+    from hecaton.results.projection_objects import PictureFiles
     from hecaton.terminal.json_keys import JsonObject
 
-    return JsonObject((Comparison,))
+    return JsonObject((Comparison,), {"--plot": (PictureFiles,)})
 
 
 @subcommand(
     app,
     examples=(
         "hecaton compare --model llama3.1-405b --dies 1024",
+        "hecaton compare --model llama3.1-405b --dies 1024 --plot comparison.pdf",
         "hecaton compare --model llama2-70b --dies 256 --switch overlap=false",
         "hecaton compare --model llama2-7b --mesh 8x8 --switch hecaton.collective=chain --json",
     ),
@@ -39,6 +41,7 @@ def compare(
     step: StepOptions,
     switch: MethodSwitches = None,
     optimizer: OptimizerName = "adam",
+    plot: PlotFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -53,6 +56,16 @@ def compare(
     from hecaton.terminal.comparison import comparison_tables
 
     with Output(as_json) as out:
+        if plot is not None:
+            from hecaton.plots.figure import check_plot
+
+            check_plot(plot)
         request = step.request(machine.load("package"), optimizer=cast(Optimizer, optimizer))
         comparison = compare_methods(request, switches_by_method(parse_assignments("--switch", switch)))
-        out.result(comparison.model_dump(), comparison_tables(comparison))
+        data = comparison.model_dump()
+        if plot is not None:
+            from hecaton.plots.projection import plot_comparison
+
+            plot_comparison(comparison, plot)
+            data["files"] = [str(plot)]
+        out.result(data, comparison_tables(comparison))

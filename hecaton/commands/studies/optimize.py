@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, load_calibration
+from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import (
     DIES_HELP,
@@ -34,9 +34,10 @@ SHARED = ("packages", "data", "pipeline")
 
 def _json_object() -> JsonObject:
     from chiplet.optimize.results import Optimum
+    from hecaton.results.projection_objects import PictureFiles
     from hecaton.terminal.json_keys import JsonObject
 
-    return JsonObject((Optimum,))
+    return JsonObject((Optimum,), {"--plot": (PictureFiles,)})
 
 
 @subcommand(
@@ -75,6 +76,7 @@ def optimize(
     global_batch: GlobalBatch = None,
     sequence_length: SequenceLength = None,
     calibration: CalibrationFile = None,
+    plot: PlotFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -90,6 +92,10 @@ def optimize(
     from chiplet.schedule.buffers import Optimizer
 
     with Output(as_json) as out:
+        if plot is not None:
+            from hecaton.plots.figure import check_plot
+
+            check_plot(plot)
         request = StepRequest(
             model,
             machine.load("package"),
@@ -105,7 +111,13 @@ def optimize(
             optimum = best_of(
                 request, cast(Goal, goal), dies=dies, packages=packages, switches=switches, progress=advance
             )
-        out.result(optimum.model_dump(), _tables(optimum))
+        data = optimum.model_dump()
+        if plot is not None:
+            from hecaton.plots.optimum import plot_optimum
+
+            plot_optimum(optimum, plot)
+            data["files"] = [str(plot)]
+        out.result(data, _tables(optimum))
 
 
 def _tables(optimum: Optimum) -> RenderableType:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, load_calibration
+from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import GlobalBatch, SequenceLength
 from hecaton.terminal.subcommand import subcommand
@@ -36,7 +36,7 @@ def _json_object() -> JsonObject:
     app,
     examples=(
         "hecaton scaling",
-        "hecaton scaling -o scaling --json",
+        "hecaton scaling --plot scaling.pdf --json",
         "hecaton scaling --strong llama2-70b --dies-list 64,256,1024",
     ),
     json_object=_json_object,
@@ -53,8 +53,10 @@ def scaling(
     calibration: CalibrationFile = None,
     global_batch: GlobalBatch = None,
     sequence_length: SequenceLength = None,
+    plot: PlotFile = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Directory for plots.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Directory for all pictures.", hidden=True),
     ] = None,
     machine: MachineOptions,
     as_json: AsJson = False,
@@ -70,6 +72,10 @@ def scaling(
     from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
+        if plot is not None:
+            from hecaton.plots.figure import check_plot
+
+            check_plot(plot)
         if output is not None:
             check_output_folder(output)
         counts = _counts(dies_list)
@@ -96,6 +102,11 @@ def scaling(
             "left_out": left_out,
             "files": [],
         }
+        if plot is not None:
+            from hecaton.plots.scaling import plot_scaling
+
+            plot_scaling([*rows, *strong_rows], plot)
+            data["files"] = [str(plot)]
         if output is not None:
             from hecaton.plots.scaling import plot_scaling, plot_sensitivity
 
@@ -106,7 +117,7 @@ def scaling(
             if strong_rows:
                 paths.append(output / "strong.png")
                 plot_scaling(strong_rows, paths[-1], "Strong scaling: one model on more dies")
-            data["files"] = [str(path) for path in paths]
+            data["files"] += [str(path) for path in paths]
         out.result(data, _tables(data))
 
 

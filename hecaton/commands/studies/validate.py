@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hecaton.terminal.options import AsJson
+from hecaton.terminal.options import AsJson, PlotFile
 from hecaton.terminal.output import Output
 from hecaton.terminal.subcommand import subcommand
 
@@ -22,10 +22,10 @@ app = typer.Typer()
 
 def _json_object() -> JsonObject:
     from chiplet.studies.megatron import Validation
-    from hecaton.results.projection_objects import ValidationPairs
+    from hecaton.results.projection_objects import PictureFiles, ValidationPairs
     from hecaton.terminal.json_keys import JsonObject
 
-    return JsonObject((Validation,), {"--pairs": (ValidationPairs,)})
+    return JsonObject((Validation,), {"--pairs": (ValidationPairs,), "--plot": (PictureFiles,)})
 
 
 @subcommand(
@@ -61,6 +61,7 @@ def validate(
             help="Also fit the two efficiencies to every pair of runs, with the errors of the other runs.",
         ),
     ] = False,
+    plot: PlotFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict measured training steps of Megatron-LM on GPU nodes, each with its error: by default eight published
@@ -78,6 +79,10 @@ def validate(
     from chiplet.studies.megatron_runs import runs_of
 
     with Output(as_json) as out:
+        if plot is not None:
+            from hecaton.plots.figure import check_plot
+
+            check_plot(plot)
         gpus = load_cluster(machine)
         measured = runs_of(machine, runs)
         if measured.machine != gpus.name:
@@ -93,6 +98,11 @@ def validate(
             fits = pair_fits(gpus, measured.runs)
             data["pairs"] = [fit.model_dump() for fit in fits]
             tables.append(_fits_table(fits))
+        if plot is not None:
+            from hecaton.plots.validation import plot_validation
+
+            plot_validation(validation, plot)
+            data["files"] = [str(plot)]
         out.result(data, Group(*tables))
 
 

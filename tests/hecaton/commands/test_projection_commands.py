@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.hecaton.command import called, refused
+from tests.hecaton.command import called, documented_keys, refused
 
 SMALL = {
     "model_type": "llama",
@@ -47,6 +47,23 @@ def test_project_prints_its_keys() -> None:
         assert data[key] > 0
     assert data.keys() >= {"breakdown", "memory", "measured_inputs", "assumed_inputs", "switches"}
     assert data["measured_inputs"] == []
+
+
+def test_project_writes_its_timeline(tmp_path: Path) -> None:
+    data = result(*PROJECT, "--trace", "step.json", "--plot", "step.svg", cwd=tmp_path)
+    assert data.keys() == documented_keys("project", "--trace or --plot")
+    assert data["files"] == ["step.json", "step.svg"]
+    trace = json.loads((tmp_path / "step.json").read_text())
+    ends = [event["ts"] + event["dur"] for event in trace["traceEvents"] if event["ph"] == "X"]
+    assert max(ends) / 1e6 == pytest.approx(data["step_seconds"], rel=1e-9)
+    assert trace["otherData"]["switches"] == data["switches"]
+    assert (tmp_path / "step.svg").read_text().startswith("<?xml")
+
+
+def test_compare_draws(tmp_path: Path) -> None:
+    data = result(*COMPARE, "--plot", "methods.pdf", cwd=tmp_path)
+    assert data["files"] == ["methods.pdf"]
+    assert (tmp_path / "methods.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_project_takes_a_config_json_a_mesh_switches_and_overrides(tmp_path: Path) -> None:

@@ -15,6 +15,6 @@ def test_calibration_tells_the_largest_error_of_each_use(tmp_path: Path) -> None
     ]
     plot_calibration(rows, "Cycles", tmp_path / "plot.svg")
     text = (tmp_path / "plot.svg").read_text()
-    assert "<!-- fitted: 1 runs, largest error 1.00% -->" in text
-    assert "<!-- held out: 2 runs, largest error 3.00% -->" in text
+    assert ">fitted: 1 runs, largest error 1.00%</text>" in text
+    assert ">held out: 2 runs, largest error 3.00%</text>" in text
     assert "another memory" not in text

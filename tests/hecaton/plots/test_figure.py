@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from hecaton.plots.figure import prefixed, saved_figure, stacked_bars
+from chiplet.methods.registry import METHODS
+from hecaton.plots.figure import COLOURS, METHOD_LOOKS, check_plot, prefixed, saved_figure, stacked_bars
 
 
 @pytest.mark.parametrize(
@@ -53,10 +54,36 @@ def test_a_plot_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert path.read_text() == "old"
     with saved_figure(path, 2, 2) as figure:
         figure.text(0, 0, "new")
-    assert "<!-- new -->" in path.read_text()
+    assert ">new</text>" in path.read_text()
     with (
-        pytest.raises(ValueError, match="plot.xyz: cannot write the plot: "),
+        pytest.raises(
+            ValueError, match=r"plot.xyz: cannot write the plot: its suffix must be one of .pdf, .svg, "
+        ),
         saved_figure(tmp_path / "plot.xyz", 2, 2),
     ):
         pass
     assert [one.name for one in tmp_path.iterdir()] == ["plot.svg"]
+
+
+@pytest.mark.parametrize("name", ["plot", "plot.jpg", "plot.ps", "plot.pdf.gz"])
+def test_other_formats_are_refused_before_anything_runs(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="its suffix must be one of"):
+        check_plot(tmp_path / name)
+
+
+def test_methods_have_looks_of_their_own() -> None:
+    assert METHOD_LOOKS.keys() == METHODS.keys()
+    for key in ("color", "marker", "linestyle"):
+        assert len({looks[key] for looks in METHOD_LOOKS.values()}) == len(METHODS)
+    assert not {looks["color"] for looks in METHOD_LOOKS.values()} & set(COLOURS.values())
+
+
+def test_fonts_are_embedded_as_truetype_and_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("one.pdf", "two.pdf", "one.svg", "two.svg"):
+        with saved_figure(tmp_path / name, 2, 2) as figure:
+            figure.text(0.1, 0.1, "words")
+    content = (tmp_path / "one.pdf").read_bytes()
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
+    for suffix in ("pdf", "svg"):
+        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()

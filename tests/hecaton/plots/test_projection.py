@@ -30,7 +30,7 @@ def test_comparison_names_methods_and_published_figures(tmp_path: Path) -> None:
         "flat-ring, both ways, gathers again, no overlap",
         "published, 1024 dies (inferred): 5.29x speed, 1/3.46 energy",
     ):
-        assert f"<!-- {name} -->" in text
+        assert f">{name}</text>" in text
 
 
 def test_parts_are_those_that_add_up() -> None:
