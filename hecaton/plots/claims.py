@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hecaton.plots.figure import COLOURS, saved_figure
+from hecaton.plots.figure import COLOURS, PAGE, saved_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ def plot_claims(study: ClaimStudy, path: Path) -> None:
 
     Each published pair has two panels: the rows, and how much each assumption moves their ratios.
     """
-    with saved_figure(path, 10, 0.6 + 3.6 * len(study.summary)) as figure:
+    with saved_figure(path, PAGE, 0.5 + 2.5 * len(study.summary)) as figure:
         panels = figure.subplots(len(study.summary), 2, squeeze=False, width_ratios=(5, 4))
         for number, (verdict, (left, right)) in enumerate(zip(study.summary, panels, strict=True)):
             _map(left, study.rows, number, verdict)
@@ -34,7 +34,7 @@ def plot_claims(study: ClaimStudy, path: Path) -> None:
 def _map(axes: Axes, rows: Sequence[ClaimRow], number: int, verdict: ClaimVerdict) -> None:
     """The rows by speed and energy ratio, those that are like for like on top."""
     claim = verdict.claim
-    style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": True}
+    style: dict[str, Any] = {"s": 3, "linewidths": 0, "rasterized": True}
     for alike, colour, label in ((False, UNLIKE_COLOUR, "unlike"), (True, LIKE_COLOUR, "like for like")):
         pairs = [row.pairs[number] for row in rows if row.like_for_like == alike]
         shown = [
@@ -49,7 +49,7 @@ def _map(axes: Axes, rows: Sequence[ClaimRow], number: int, verdict: ClaimVerdic
         [claim.speedup],
         [claim.energy_ratio],
         marker="*",
-        s=110,
+        s=60,
         color=CLAIM_COLOUR,
         edgecolors="white",
         zorder=5,
@@ -60,10 +60,10 @@ def _map(axes: Axes, rows: Sequence[ClaimRow], number: int, verdict: ClaimVerdic
     for axis in ("x", "y"):
         getattr(axes, f"set_{axis}scale")("log", base=2)
         getattr(axes, f"{axis}axis").set_major_formatter("{x:g}")
-    axes.set_xlabel("speed ratio")
-    axes.set_ylabel("energy ratio")
-    axes.set_title(f"{claim.model}, {claim.dies_label}", fontsize="medium")
-    axes.legend(fontsize="small", loc="upper left", markerscale=2)
+    axes.set_xlabel("speed ratio (times the flat ring)")
+    axes.set_ylabel("energy ratio (flat ring over ours)")
+    axes.set_title(f"{claim.model}, {claim.dies_label}")
+    axes.legend(loc="upper left", markerscale=2)
 
 
 def _effects(axes: Axes, effects: Sequence[Effect]) -> None:
@@ -75,9 +75,9 @@ def _effects(axes: Axes, effects: Sequence[Effect]) -> None:
     ):
         widths = [factor - 1 for factor in factors]
         axes.barh([place + shift for place in places], widths, left=1, height=0.38, color=colour, label=label)
-    axes.set_yticks(list(places), [effect.assumption for effect in effects], fontsize="small")
+    axes.set_yticks(list(places), [effect.assumption for effect in effects])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("moves it by a factor of, on average")
     if effects:
-        axes.legend(fontsize="small", loc="center right")
+        axes.legend(loc="center right")

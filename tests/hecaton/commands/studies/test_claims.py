@@ -32,8 +32,8 @@ def test_claims_print_rows_and_verdicts_and_write_a_plot(tmp_path: Path) -> None
     assert data["reached"] == sum(row["reached"] for row in data["rows"])
     assert data["files"] == ["claims.svg"]
     text = (tmp_path / "claims.svg").read_text()
-    assert "<!-- llama2-70b, 256 dies (inferred) -->" in text
-    assert "<!-- static power -->" in text
+    assert ">llama2-70b, 256 dies (inferred)</text>" in text
+    assert ">static power</text>" in text
 
 
 def test_claims_show_the_space_and_the_verdicts() -> None:
