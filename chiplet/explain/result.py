@@ -138,13 +138,20 @@ def add_memory(ledger: Ledger, accounted: Accounted) -> None:
 def _add_sizes(ledger: Ledger, accounted: Accounted) -> None:
     """Add the parameters of the model, and those that one token uses."""
     model = accounted.method.model
-    parts = [
-        ledger.count("layers", float(model.layers), "layers"),
-        ledger.count("parameters of a layer", float(model.layer_parameters), "parameters"),
+    parts = []
+    for kind in model.ffn_kinds:
+        name = "a layer" if kind.label == kind.block else f"a layer with {kind.label}"
+        layers = ledger.count("layers", float(len(kind.numbers)), "layers")
+        one = ledger.count(f"parameters of {name}", float(kind.layer.layer_parameters), "parameters")
+        value = float(len(kind.numbers) * kind.layer.layer_parameters)
+        formula = "layers x parameters of a layer"
+        label = f"parameters of all layers{kind.label.removeprefix(kind.block).replace('_', ' of ')}"
+        parts.append(ledger.add(label, value, "parameters", "formula", formula, [layers, one]))
+    parts += [
         ledger.count("parameters of the embedding", float(model.embedding_parameters), "parameters"),
         ledger.count("parameters behind the layers", float(model.head_parameters), "parameters"),
     ]
-    formula = "layers x parameters of a layer + embedding + what is behind the layers, a tied table once"
+    formula = "parameters of all layers + embedding + what is behind the layers, a tied table once"
     total = float(model.parameters)
     whole = ledger.add("parameters of the model", total, "parameters", "formula", formula, parts)
     formula = "parameters without those of experts that a token does not go to"

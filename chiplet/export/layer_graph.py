@@ -94,6 +94,8 @@ def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
     model = accounted.method.model
     if model.experts is not None:
         raise ValueError(f"{model.name}: export of a mixture of experts is not modelled")
+    if len(model.attention_kinds) > 1:
+        raise ValueError(f"{model.name}: export of layers with and without a window is not modelled")
     most: int = (
         accounted.projection.memory.mini_batch_tokens["attention"] // accounted.projection.sequence_length
     )
@@ -107,7 +109,7 @@ def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
 def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
     """Block, direction, operation, tokens and token tile of all operations of one layer, in order."""
     memory, method = accounted.projection.memory, accounted.method
-    attention, ffn, _ = method.blocks()
+    attention, ffn = (block for block in method.blocks() if block.contract is not None)
     length = accounted.projection.sequence_length
     tokens, limit = sequences * length, memory.mini_batch_tokens["ffn"]
     parts = [limit] * (tokens // limit) + [tokens % limit] * bool(tokens % limit)

@@ -17,7 +17,9 @@ from pydantic import Field
 from chiplet.graph.vector_work import program_work
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
-from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger, rounded_up, smaller
+from chiplet.methods.attention_core import attention_core
+from chiplet.methods.blocks import model_blocks
+from chiplet.vectorized.elementwise import Number, ceil_div, larger, rounded_up, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
@@ -76,7 +78,6 @@ class Method(ABC):
     """Whether dies use weights of other dies, which pass through tile by tile."""
 
     def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
-        model.check_projection()
         self.model = model
         self.mesh = mesh
         self.switches = switches
@@ -129,6 +130,10 @@ class Method(ABC):
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
         """All-reduce of the maximum and the sum of exponentials of each token over the dies that share its logits."""
 
+    @abstractmethod
+    def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
+        """A collective of ``elements`` in all, among the dies that split the heads of the same sequences."""
+
     def gathered_copies(self, linear: Linear) -> Number:
         """Copies of the input X that all dies together receive from memory in the backward pass; 0 if X is gathered
         again.
@@ -145,62 +150,60 @@ class Method(ABC):
         """Key/value heads after replication: each head group needs one of its own."""
         return larger(self.model.kv_heads, smaller(self.head_groups, self.model.heads))
 
-    def blocks(self) -> tuple[FusedBlock, FusedBlock, FusedBlock]:
-        """Attention, FFN and output head; the head has the loss in its middle and no second linear."""
-        model = self.model
-        attention = FusedBlock(
-            "attention",
-            Linear("QKV", model.hidden, model.qkv_features(self.kv_heads), True, by_heads=True),
-            Linear("O", model.query_features, model.hidden, False, by_heads=True),
-        )
-        experts, name = model.experts, "gate, up" if model.gated else "up"
-        first, second = (None, None) if experts is None else (experts.expand, experts.contract)
-        ffn = FusedBlock(
-            "ffn",
-            Linear(name, model.hidden, model.ffn_in_features, True, mixture=first),
-            Linear("down", model.inner_features, model.hidden, False, mixture=second),
-        )
-        return attention, ffn, FusedBlock("head", Linear("head", model.hidden, model.vocab, True), None)
+    @cached_property
+    def _blocks(self) -> tuple[FusedBlock, ...]:
+        return model_blocks(self.model, self.kv_heads)
+
+    def blocks(self) -> tuple[FusedBlock, ...]:
+        """The blocks of the model: attention and FFN, once for each kind of layers, and the output head, the last."""
+        return self._blocks
+
+    def weights_of(self, linear: Linear) -> Number:
+        """Weights of ``linear`` that a die keeps, replicas included."""
+        return linear.weights / self.mesh.nodes
 
     def weights_per_die(self, block: FusedBlock) -> Number:
         """Weights of ``block`` that a die keeps, replicas included."""
-        return sum(linear.weights for linear in linears(block)) / self.mesh.nodes
+        return sum(self.weights_of(linear) for linear in linears(block))
 
     def passes(self, block: FusedBlock, batch: Batch, slices: Number = 1) -> BlockPasses:
         """Operations of both passes over ``block`` for the mini-batch ``batch``, with each linear cut into ``slices``
         by output columns.
         """
-        *earlier, last = self._forward_slices(block.expand, batch.tokens, slices)
-        first = [self._with_norm(part, block, batch, backward=False) for part in earlier[:1]]
-        first += earlier[1:]
-        if not earlier:
-            last = self._with_norm(last, block, batch, backward=False)
-        last = joined(last, self._queries_and_keys(block, batch, backward=False))
-        *first_backward, final = self._backward_slices(block.expand, batch.tokens, slices)
-        first_backward.append(self._with_norm(final, block, batch, backward=True))
+        first: list[Operation] = []
+        first_backward: list[Operation] = []
+        for linear in block.first:
+            parts = self._forward_slices(linear, batch.tokens, slices)
+            parts[0] = self._with_norm(parts[0], block, linear, batch, backward=False)
+            first += parts
+        for linear in reversed(block.first):
+            parts = self._backward_slices(linear, batch.tokens, slices)
+            parts[-1] = self._with_norm(parts[-1], block, linear, batch, backward=True)
+            first_backward += parts
+        first[-1] = joined(first[-1], self._queries_and_keys(block, batch, backward=False))
         first_backward[0] = joined(first_backward[0], self._queries_and_keys(block, batch, backward=True))
-        if block.contract is not None:
-            first_backward[-1] = joined(first_backward[-1], self._residual(batch, backward=True))
         if block.contract is None:
-            loss, _ = self._pointwise(block, batch)
-            forward, backward = [*first, joined(last, loss)], first_backward
+            if block.name == "head":
+                first[-1] = joined(first[-1], self._loss(batch))
+            return BlockPasses(block, tuple(first), tuple(first_backward), ())
+        first_backward[-1] = joined(first_backward[-1], self._residual(batch, backward=True))
+        second = self._forward_slices(block.contract, batch.tokens, slices)
+        after = self._norm_after(batch, backward=False)
+        second[-1] = joined(joined(second[-1], after), self._residual(batch, backward=False))
+        second_backward = self._backward_slices(block.contract, batch.tokens, slices)
+        second_backward[0] = joined(second_backward[0], self._norm_after(batch, backward=True))
+        if block.name == "attention":
+            middle, middle_backward = attention_core(self, block, batch)
+            forward = [*first, middle, *second]
+            backward = [*second_backward, middle_backward, *first_backward]
         else:
-            second = self._forward_slices(block.contract, batch.tokens, slices)
-            after = self._norm_after(batch, backward=False)
-            second[-1] = joined(joined(second[-1], after), self._residual(batch, backward=False))
-            second_backward = self._backward_slices(block.contract, batch.tokens, slices)
-            second_backward[0] = joined(second_backward[0], self._norm_after(batch, backward=True))
-            if block.name == "attention":
-                middle, middle_backward = self._attention(batch)
-                forward = [*first, last, middle, *second]
-                backward = [*second_backward, middle_backward, *first_backward]
-            else:
-                middle, middle_backward = self._pointwise(block, batch)
-                forward = [*first, joined(last, middle), *second]
-                joint = joined(second_backward.pop(), middle_backward)
-                backward = [*second_backward, joint, *first_backward]
-            if self.switches.recompute == "full":
-                backward = [*forward, *backward]
+            middle, middle_backward = self._activation(block, batch)
+            first[-1] = joined(first[-1], middle)
+            forward = [*first, *second]
+            joint = joined(second_backward.pop(), middle_backward)
+            backward = [*second_backward, joint, *first_backward]
+        if self.switches.recompute == "full":
+            backward = [*forward, *backward]
         return BlockPasses(block, tuple(forward), tuple(backward), self.replica_comms(block))
 
     def _forward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
@@ -246,13 +249,20 @@ class Method(ABC):
         return ceil_div(self.kv_heads, self.model.kv_heads)
 
     def _with_norm(
-        self, operation: Operation, block: FusedBlock, batch: Batch, *, backward: bool
+        self, operation: Operation, block: FusedBlock, linear: Linear, batch: Batch, *, backward: bool
     ) -> Operation:
+        """``operation`` with the norm before ``linear``, if there is one."""
         model = self.model
-        if not (model.final_norm if block.contract is None else model.norms == 4 or not model.norms_after):
+        if linear is not block.expand:
+            there = block.name == "attention"  # of latent features
+        elif block.contract is None:
+            there = block.name == "head" and model.final_norm
+        else:
+            there = model.norms == 4 or not model.norms_after
+        if not there:
             return operation
-        comms = operation.comms + self.norm_comms(block.expand, batch.tokens, backward=backward)
-        vector = self._norm(batch.tokens * model.hidden, backward=backward)
+        comms = operation.comms + self.norm_comms(linear, batch.tokens, backward=backward)
+        vector = self._norm(batch.tokens * linear.h_in, backward=backward)
         return replace(operation, comms=comms, vectors=(*operation.vectors, vector))
 
     def _norm(self, elements: Number, *, backward: bool) -> VectorStep:
@@ -278,80 +288,42 @@ class Method(ABC):
     def _queries_and_keys(self, block: FusedBlock, batch: Batch, *, backward: bool) -> Operation:
         """Norms and rotary positions of queries and keys, which models may have; nothing in other blocks.
 
-        Backward, the norms are computed once more, as queries and keys are saved as they were before.
+        Backward, the norms are computed once more, as queries and keys are saved as they were before. Rotary keys that
+        all heads share are sent to all of these, and their gradients are summed.
         """
+        if block.name != "attention":
+            return Operation("queries and keys")
         model, steps = self.model, []
-        heads = batch.tokens * (model.heads + self.kv_heads)
-        if block.name == "attention" and model.qk_norm != "none":
+        comms: tuple[CommStep, ...] = ()
+        key_heads = self.kv_heads
+        if model.latent is not None:
+            key_heads, shared = 1, batch.tokens * model.latent.rotary_dim
+            op = "reduce-scatter" if backward else "all-gather"
+            comms = (self.head_comm(f"shared keys: {op}", op, shared),)
+        heads = batch.tokens * (model.heads + key_heads)
+        if model.qk_norm != "none":
             steps += [self._norm(heads * model.head_dim, backward=False)]
             steps += [self._norm(heads * model.head_dim, backward=True)] * backward
-        if block.name == "attention" and model.rotary_features:
+        if model.rotary_features:
             program, elements = "rotary-backward" if backward else "rotary", heads * model.rotary_features
             work = program_work(program)
             steps.append(VectorStep(program.replace("-", " "), elements / self.mesh.nodes, work, elements))
-        return Operation("queries and keys", vectors=tuple(steps))
+        return Operation("queries and keys", comms, vectors=tuple(steps))
 
-    def _attention(self, batch: Batch) -> tuple[Operation, Operation]:
-        """Scores, softmax and values are local: every die has whole heads of whole sequences.
+    def _loss(self, batch: Batch) -> Operation:
+        """Softmax and loss of the head, forward and backward at once, which stream with its linear."""
+        elements = batch.tokens * self.model.vocab
+        work = program_work("cross-entropy") + program_work("cross-entropy-backward")
+        loss = VectorStep("loss", elements / self.mesh.nodes, work, elements)
+        return Operation("loss", self.loss_comms(batch.tokens), (), (loss,))
 
-        In blocks of keys, the sums of the values so far are scaled for each block, and scores and softmax are computed
-        again in the backward pass.
-        """
-        model, length = self.model, batch.length
-        reach = model.attention_reach(length, self.skipped_by(batch.strip))
-        in_blocks = batch.key_block > 0
-        blocks = choose(in_blocks, ceil_div(reach, larger(1, batch.key_block)), 1)
-        keys = ceil_div(reach, blocks)
-        pairs = ceil_div(batch.sequences, self.sequence_groups) * ceil_div(model.heads, self.head_groups)
-        all_pairs = batch.sequences * model.heads
-        macs = all_pairs * length * reach * model.head_dim
-
-        def gemm(name: str, m: int, k: int, n: int) -> GemmStep:
-            return GemmStep(name, m, k, n, pairs * blocks, macs, None)
-
-        def vector(name: str, program: str, elements: Number, times: Number = 1) -> VectorStep:
-            return VectorStep(
-                name, pairs * elements * times, program_work(program), all_pairs * elements * times
-            )
-
-        dim = model.head_dim
-        scores = gemm("scores", length, dim, keys)
-        softmax = vector("softmax", "softmax", length * reach)
-        scaled = vector("sums of values", "residual", length * dim, choose(in_blocks, blocks, 0))
-        forward = Operation(
-            "attention",
-            (),
-            (scores, gemm("values", length, keys, dim)),
-            (softmax, scaled) if anywhere(in_blocks) else (softmax,),
-            pairs * length,
-        )
-        gradients: tuple[GemmStep, ...] = (
-            gemm("dV", length, keys, dim),
-            gemm("dP", length, dim, keys),
-            gemm("dQ", length, keys, dim),
-            gemm("dK", length, keys, dim),
-        )
-        again: Number = choose(in_blocks, 1, int(self.switches.recompute == "selective"))
-        vectors: tuple[VectorStep, ...] = (vector("softmax backward", "softmax-backward", length * reach),)
-        if anywhere(again > 0):
-            scores = replace(scores, count=scores.count * again, macs=macs * again)
-            gradients = (scores, *gradients)
-            vectors = (vector("softmax", "softmax", length * reach, again), *vectors)
-        return forward, Operation("attention", (), gradients, vectors, pairs * length)
-
-    def _pointwise(self, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
-        """The activation of the FFN, or softmax and loss of the head, which stream with the linear next to them."""
-        dies = self.mesh.nodes
-        if block.name == "head":
-            elements = batch.tokens * self.model.vocab
-            work = program_work("cross-entropy") + program_work("cross-entropy-backward")
-            loss = VectorStep("loss", elements / dies, work, elements)
-            return Operation("loss", self.loss_comms(batch.tokens), (), (loss,)), Operation("loss")
-        elements = batch.tokens * self.model.inner_features
+    def _activation(self, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
+        """The activation of the FFN, which streams with the linear next to it."""
+        elements = batch.tokens * block.layer.inner_features
         program = "silu" if self.model.gated else "gelu"
 
         def activation(name: str) -> Operation:
-            step = VectorStep("activation", elements / dies, program_work(name), elements)
+            step = VectorStep("activation", elements / self.mesh.nodes, program_work(name), elements)
             return Operation("activation", vectors=(step,))
 
         return activation(program), activation(f"{program}-backward")

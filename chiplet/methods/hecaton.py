@@ -152,6 +152,12 @@ class Hecaton(Method):
             for op in ("reduce-scatter", "all-gather")
         )
 
+    def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
+        """Along the row: the heads of a sequence are split over the columns."""
+        return self.collective(
+            name, op, self._A, self.mesh.cols, self._costs[self._A], elements / self.mesh.nodes
+        )
+
     def tile_operands(self, linear: Linear) -> Number:
         """Gathered X forward; gathered dY and X backward."""
         sides = self._sides(linear)

@@ -127,6 +127,10 @@ class Optimus(Method):
             for op in ("reduce-scatter", "all-gather")
         )
 
+    def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
+        """Along the row: the heads of a sequence are split over the columns."""
+        return self.collective(name, op, "row", self.mesh.cols, self._row_ring, elements / self.mesh.nodes)
+
     def tile_operands(self, linear: Linear) -> Number:
         """The panel of X in use: tokens of the row, features of one column."""
         return linear.h_in / self.mesh.nodes

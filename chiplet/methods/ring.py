@@ -17,7 +17,7 @@ from pydantic import Field
 
 from chiplet.methods.base import Method, Switches
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, smaller
-from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
+from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation, linears
 from nop.collective_cost import CollectiveCost
 
 
@@ -106,6 +106,10 @@ class TensorParallel(Method):
             self._step("loss sums: all-gather", "all-gather", 2 * tokens),
         )
 
+    def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
+        """Around the ring: the heads are split over all dies."""
+        return self._step(name, op, elements)
+
     def tile_operands(self, linear: Linear) -> Number:
         """All features of a gathered token, and the die's share of the features between the linears."""
         features, groups = self._split(linear)
@@ -128,17 +132,18 @@ class TensorParallel(Method):
         """Dies that share a head, or a key/value head, sum the gradients of its weights."""
         if block.name != "attention":
             return ()
-        model = self.model
-        replicas = {
-            "Q, O": (
-                self.sequence_groups,
-                2 * model.hidden * model.head_dim * ceil_div(model.heads, self.head_groups),
-            ),
-            "K, V": (
-                self.sequence_groups * self.kv_replicas,
-                2 * model.hidden * model.head_dim * ceil_div(self.kv_heads, self.head_groups),
-            ),
-        }
+        layer, of_die = block.layer, ceil_div(block.layer.heads, self.head_groups)
+        if layer.latent is None:
+            replicas = {
+                "Q, O": (self.sequence_groups, 2 * layer.hidden * layer.head_dim * of_die),
+                "K, V": (
+                    self.sequence_groups * self.kv_replicas,
+                    2 * layer.hidden * layer.head_dim * ceil_div(self.kv_heads, self.head_groups),
+                ),
+            }
+        else:
+            of_heads = sum(linear.weights for linear in linears(block) if linear.by_heads)
+            replicas = {"Q, K, V, O": (self.sequence_groups, of_heads * of_die / layer.heads)}
         return tuple(
             self.collective(
                 f"dW of {name} replicas: {op}",
@@ -154,10 +159,9 @@ class TensorParallel(Method):
             for op in ("reduce-scatter", "all-gather")
         )
 
-    def weights_per_die(self, block: FusedBlock) -> Number:
+    def weights_of(self, linear: Linear) -> Number:
         """With more dies than heads the attention's weights are replicated over the sequence groups."""
-        share = super().weights_per_die(block)
-        return share * self.mesh.nodes / self.head_groups if block.name == "attention" else share
+        return linear.weights / self._split(linear)[0]
 
 
 def _neighbours(group: int) -> CollectiveCost:

@@ -80,6 +80,18 @@ def stage_layers(layers: int, stages: int) -> list[int]:
     return [least + 1] * longer + [least] * (stages - longer)
 
 
+def stage_numbers(layers: int, stages: int, chunks: int) -> list[tuple[int, ...]]:
+    """Numbers of the layers of each stage: consecutive ones, in ``chunks`` that take turns, as equal as can be."""
+    sizes = [stage_layers(own, chunks) for own in stage_layers(layers, stages)]
+    numbers: list[tuple[int, ...]] = [()] * stages
+    start = 0
+    for chunk in range(chunks):
+        for stage, of_stage in enumerate(sizes):
+            numbers[stage] += tuple(range(start, start + of_stage[chunk]))
+            start += of_stage[chunk]
+    return numbers
+
+
 def ring_seconds(nodes: int, data_bytes: float, *, rate: Number, latency: Number) -> Number:
     """Time of a reduce-scatter or an all-gather of ``data_bytes`` around a ring of ``nodes``, with neighbours one
     hop apart: (nodes - 1) (data_bytes / nodes / rate + latency).

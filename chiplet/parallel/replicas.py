@@ -10,7 +10,7 @@ from chiplet.graph.vector_work import program_work
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.methods.base import Method
-from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_layers
+from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_numbers
 from chiplet.parallel.stages import Ending, ParallelAccount, Stage
 from chiplet.schedule.buffers import (
     STATE_BYTES,
@@ -68,16 +68,18 @@ class Replicas:
 
     def _stages(self) -> tuple[Stage, ...]:
         model, count = self.model, self.spec.pipeline
-        if count == 1:
-            return (Stage(0, model.layers, True, model.parameters),)
-        layers = stage_layers(model.layers, count)
-        extra = [0] * count
-        extra[0] += model.embedding_parameters
-        extra[-1] += model.head_parameters
-        return tuple(
-            Stage(number, own, number == count - 1, own * model.layer_parameters + more)
-            for number, (own, more) in enumerate(zip(layers, extra, strict=True))
-        )
+        kinds = (*model.attention_kinds, *model.ffn_kinds)
+        stages = []
+        for stage, numbers in enumerate(stage_numbers(model.layers, count, self.spec.interleave)):
+            first, last = stage == 0, stage == count - 1
+            blocks = {kind.label: kind.count(numbers) for kind in kinds} | {
+                "input": int(first),
+                "head": int(last),
+            }
+            parameters = model.parameters_of(numbers)
+            parameters += model.embedding_parameters * first + model.head_parameters * last
+            stages.append(Stage(stage, numbers, blocks, last, model.parameters if count == 1 else parameters))
+        return tuple(stages)
 
     @property
     def state_size(self) -> float:
@@ -88,8 +90,8 @@ class Replicas:
     def saved_size(self, stage: Stage) -> int:
         """DRAM bytes of the activations that one token leaves on ``stage``."""
         recompute = self.method.switches.recompute
-        whole: int = saved_bytes_per_token(self.model, self.length, recompute, self.element)
-        return whole // self.model.layers * stage.layers
+        saved: int = saved_bytes_per_token(self.model, self.length, recompute, self.element, stage.numbers)
+        return saved
 
     def micro_batches(self) -> Iterator[int | None]:
         """Sizes of micro-batches to try; ``None`` for as many sequences as fit."""
@@ -149,11 +151,9 @@ class Replicas:
         return need(fullest), fullest
 
     def passes(self, whole: StepAccount, number: Number) -> tuple[PassAccount, ...]:
-        """The passes of ``whole`` over the layers of stage ``number``; only the last stage has the output head."""
-        layers = one_of([stage.layers for stage in self.stages], number)
-        heads = one_of([int(stage.last) for stage in self.stages], number)
+        """The passes of ``whole`` over the blocks of stage ``number``; only the last stage has the output head."""
         passes = (
-            replace(one_pass, layers=heads if one_pass.block == "head" else layers)
+            replace(one_pass, layers=one_of([stage.blocks[one_pass.block] for stage in self.stages], number))
             for one_pass in whole.passes
         )
         return tuple(one_pass for one_pass in passes if is_array(one_pass.layers) or one_pass.layers)
@@ -172,9 +172,9 @@ class Replicas:
             embedding = whole.embedding_seconds if stage.first else 0.0
             for direction, times, share in (("forward", forward, 1 / 3), ("backward", backward, 2 / 3)):
                 seconds = sum(
-                    one_pass.layer_seconds * (1 if one_pass.block == "head" else stage.layers)
+                    one_pass.layer_seconds * stage.blocks[one_pass.block]
                     for one_pass in whole.passes
-                    if one_pass.direction == direction and (stage.last or one_pass.block != "head")
+                    if one_pass.direction == direction and stage.blocks[one_pass.block]
                 )
                 times.append((seconds + embedding * share) / count)
         crossing_bytes: Number = 0.0
@@ -239,7 +239,7 @@ class Replicas:
             exposed = larger(gradients / stage.layers, gradients - hidden)
         tied: Number = 0.0
         if self.model.tied and len(self.stages) > 1 and (stage.first or stage.last):
-            tied = 2 * self.ring(self.model.vocab * self.model.hidden * self.gradient_size, 2)
+            tied = 2 * self.ring(self.model.vocab * self.model.table_features * self.gradient_size, 2)
         traffic, vector = self.update(stage)
         gather = self.ring(stage.parameters * self.element, spec.data) if spec.shard_optimizer else 0.0
         dram = traffic.seconds(self.system, self.method.mesh, self.plane)
@@ -256,7 +256,7 @@ class Replicas:
             boundaries = spec.pipeline * spec.interleave - 1
             total += 2.0 * boundaries * self.global_batch * self.length * model.hidden * self.element
             if model.tied:
-                total += 2.0 * spec.data * model.vocab * model.hidden * self.gradient_size
+                total += 2.0 * spec.data * model.vocab * model.table_features * self.gradient_size
         return total
 
     @property

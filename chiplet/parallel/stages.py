@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,12 +12,20 @@ from chiplet.vectorized.elementwise import Number, first_largest
 
 @dataclass(frozen=True)
 class Stage:
-    """One package of a pipeline: its layers and its parameters, including embedding and output head."""
+    """One package of a pipeline: the numbers of its layers, how many of them have each block, by its label, and its
+    parameters, including embedding and output head.
+    """
 
     number: int
-    layers: int
+    numbers: tuple[int, ...]
+    blocks: Mapping[str, int]
     last: bool
     parameters: int
+
+    @property
+    def layers(self) -> int:
+        """How many layers it has."""
+        return len(self.numbers)
 
     @property
     def first(self) -> bool:

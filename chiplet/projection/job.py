@@ -133,9 +133,8 @@ def default_length(model: Llm) -> int:
 def check_length(model: Llm, length: int | None) -> int:
     """``length``, or the default, in tokens.
 
-    Raises ``ValueError``, in one line, if the model lacks positions for it, or cannot be projected at any length.
+    Raises ``ValueError``, in one line, if the model lacks positions for it.
     """
-    model.check_projection()
     tokens = default_length(model) if length is None else length
     _check_positive("sequence_length", tokens)
     if model.learned_positions and tokens > model.max_positions:

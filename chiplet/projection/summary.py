@@ -86,9 +86,9 @@ def _memory(
         dram=Buffer(needed_bytes=schedule.dram.needed, available_bytes=schedule.dram.available),
         weight_bytes_per_die=model.parameters * element / dies,
         state_bytes_per_die=model.parameters * (element + STATE_BYTES[optimizer]) / dies,
-        mini_batch_tokens={part.block.name: part.batch.tokens for part in schedule.blocks},
+        mini_batch_tokens={part.block.label: part.batch.tokens for part in schedule.blocks},
         token_tiles=tiles,
-        parts={part.block.name: part.parts for part in schedule.blocks},
-        slices={part.block.name: part.slices for part in schedule.blocks},
+        parts={part.block.label: part.parts for part in schedule.blocks},
+        slices={part.block.label: part.slices for part in schedule.blocks},
         rounds=schedule.rounds,
     )

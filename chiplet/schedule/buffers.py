@@ -5,7 +5,7 @@ Sizes grow with the tokens of a mini-batch; :mod:`chiplet.schedule.fit` finds th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.methods.base import Method, Recompute
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger, rounded_down
+from chiplet.workload.layer import Layer
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import FusedBlock, Linear, largest_slice, linears
 
@@ -79,17 +80,15 @@ class BlockMemory:
 
     @cached_property
     def units(self) -> tuple[Number, ...]:
-        """Weights that are resident on a die together, in the order of use: those of the whole fused block, or of each
-        linear; of a sliced linear its largest slice, twice, as one slice follows another.
+        """Weights that are resident on a die together, in the order of use: those of the whole fused block, or before
+        and after its middle; of each sliced linear its largest slice, twice, as one slice follows another.
         """
-        whole = self.method.weights_per_die(self.block)
-        cut = is_array(self.slices) or self.slices > 1
-        if self.parts == 1 and not cut:
-            return (whole,)
-        parts = linears(self.block)
-        total = sum(linear.weights for linear in parts)
-        sizes = [largest_slice(linear, self.slices).weights for linear in parts]
-        return tuple(whole * size / total for size in sizes for _ in range(1 + cut))
+        method, block = self.method, self.block
+        if is_array(self.slices) or self.slices > 1:
+            return tuple(method.weights_of(linear) for linear in self._linears for _ in range(2))
+        if self.parts == 1 or block.contract is None:
+            return (method.weights_per_die(block),)
+        return sum(map(method.weights_of, block.first)), method.weights_of(block.contract)
 
     @cached_property
     def _linears(self) -> list[Linear]:
@@ -144,7 +143,8 @@ class BlockMemory:
         """What stays for a key of a block in the backward pass, which is more than for a query in the forward pass:
         key, value, their gradients in 32 bits, and scores.
         """
-        kept = self.method.model.head_dim * 2 * (self.die.element_bytes + SUM_BYTES)
+        layer = self.block.layer
+        kept = (layer.head_dim + layer.value_dim) * (self.die.element_bytes + SUM_BYTES)
         return kept + self._score_bytes
 
     @cached_property
@@ -152,8 +152,9 @@ class BlockMemory:
         """Queries, outputs and their gradients that pass in strips as high as the array, double-buffered; the sums of
         the gradient of the queries, in 32 bits, come and go.
         """
-        each = 3 * self.die.element_bytes + 2 * SUM_BYTES
-        return 2 * self.die.rows * self.method.model.head_dim * each
+        layer = self.block.layer
+        operands = (layer.head_dim + 2 * layer.value_dim) * self.die.element_bytes
+        return 2 * self.die.rows * (operands + 2 * layer.head_dim * SUM_BYTES)
 
     @cached_property
     def tile_bytes(self) -> Number:
@@ -180,20 +181,23 @@ class BlockMemory:
     def edge_features(self) -> int:
         """Features of block inputs, outputs and their gradients that are live for a token: three, double-buffered."""
         hidden = self.method.model.hidden
-        if self.block.contract is None:
-            return 4 * hidden
-        return 6 * hidden
+        if self.block.name == "input":
+            return 2 * (2 * self.block.expand.h_in + hidden)
+        return 4 * hidden if self.block.contract is None else 6 * hidden
 
     def activation_bytes(self, tokens: Number, sequences: Number) -> Number:
         """Activations of a mini-batch on the busiest die, which in the attention has whole heads of whole sequences.
 
         Saved features inside the block are double-buffered, and their gradients are live at the same time.
         """
-        method, model, element = self.method, self.method.model, self.die.element_bytes
+        method, element = self.method, self.die.element_bytes
         dies = method.mesh.nodes
         edge = self.edge_features * tokens / dies
+        if self.block.name == "input":
+            return edge * element
         if self.block.contract is None:
-            return (edge + 2 * self.block.expand.h_out * tokens / dies) * element
+            outputs = sum(linear.h_out for linear in self.block.first)
+            return (edge + 2 * outputs * tokens / dies) * element
         if self.block.name == "ffn":
             return (
                 edge + self._inner(self.block.expand.h_out, self.block.contract.h_in) * tokens / dies
@@ -202,32 +206,53 @@ class BlockMemory:
             return self.key_block * self._key_bytes + self._passing_rows_bytes
         if self.parts == 3:  # the linears keep token tiles only
             return self.middle_bytes
-        query = ceil_div(model.heads, method.head_groups) * model.head_dim
-        key = ceil_div(method.kv_heads, method.head_groups) * model.head_dim
+        layer = self.block.layer
+        heads = ceil_div(layer.heads, method.head_groups)
+        kv_heads = ceil_div(method.kv_heads, method.head_groups)
         local = ceil_div(sequences, method.sequence_groups) * self.length
-        return (edge + self._inner(query + 2 * key, query) * local) * element + self.strip_bytes
+        key_value = kv_heads * (layer.head_dim + layer.value_dim)
+        inner = self._inner(heads * layer.head_dim + key_value, heads * layer.value_dim) * local
+        latent = self._inner(layer.latent_features, 0) * tokens / dies
+        return (edge + inner + latent) * element + self.strip_bytes
 
     @property
     def middle_bytes(self) -> Number:
         """The attention's middle alone with all keys: Q, K, V, output and their gradients of one head, and scores."""
-        return 3 * 4 * self.method.model.head_dim * self.length * self.die.element_bytes + self.strip_bytes
+        layer = self.block.layer
+        of_token = 2 * (layer.head_dim + layer.value_dim)
+        return 3 * of_token * self.length * self.die.element_bytes + self.strip_bytes
 
     def _inner(self, first: Number, second: Number) -> Number:
         """Live features of a token, with ``first`` after the first linear and ``second`` before the second."""
         return 3 * (first + second) if self.parts == 1 else larger(2 * first + 3 * second, 4 * second)
 
 
-def saved_bytes_per_token(model: Llm, length: Number, recompute: Recompute, element_bytes: int) -> Number:
-    """DRAM bytes that one token leaves in all layers for the backward pass.
+def saved_bytes_per_token(
+    model: Llm,
+    length: Number,
+    recompute: Recompute,
+    element_bytes: int,
+    numbers: Collection[int] | None = None,
+) -> Number:
+    """DRAM bytes that one token leaves in all layers, or in those with ``numbers``, for the backward pass.
 
-    Counted as by Korthikanti et al. (arXiv 2205.05198), but without dropout masks, which these models do not have.
+    Counted as by Korthikanti et al. (arXiv 2205.05198), but without dropout masks, which these models do not have. The
+    first layer comes with its row of the embedding, where a linear leads from there to the layers.
     """
-    parts = model.saved_features(length)
-    if recompute != "none":
-        del parts["probabilities"]
-    if recompute == "full":
-        del parts["attention"], parts["ffn"]
-    return model.layers * sum(parts.values()) * element_bytes
+    chosen = range(model.layers) if numbers is None else numbers
+    total: Number = model.table_features if model.narrow and 0 in chosen else 0
+    for kind in (*model.attention_kinds, *model.ffn_kinds):
+        total = total + kind.count(chosen) * saved_elements(kind.layer, kind.block, length, recompute)
+    return total * element_bytes
+
+
+def saved_elements(layer: Layer, block: str, length: Number, recompute: Recompute) -> Number:
+    """Elements that one token leaves in the ``block``, attention or FFN, of a layer, with the input of that."""
+    parts = layer.saved_features(length)
+    total = parts["inputs"] // 2
+    if recompute != "full":
+        total += parts[block]
+    return total + parts["probabilities"] if block == "attention" and recompute == "none" else total
 
 
 @dataclass(frozen=True)

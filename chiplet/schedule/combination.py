@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from typing import Any
 
 from chiplet.schedule.buffers import BlockMemory
-from chiplet.schedule.double_buffers import double_buffered, largest_pair
-from chiplet.vectorized.elementwise import Number, choose, one_of, smaller
+from chiplet.schedule.double_buffers import double_buffered, pair_of
+from chiplet.vectorized.elementwise import Number, choose, larger, one_of, smaller
 
 TOLERANCE = 1e-3
 """What a combination may take longer than the quickest if it comes first: fewer parts cause less DRAM traffic."""
@@ -40,36 +42,67 @@ class Choice:
 
 
 def quickest(blocks: Sequence[Sequence[Candidate]], *, overlap: bool) -> tuple[Choice, ...]:
-    """The candidates of attention, FFN and head that together take least time: for one machine, or for many at once.
+    """The candidates of all blocks that together take least time: for one machine, or for many at once.
 
     Of those within :data:`TOLERANCE` the first is taken, in the order of the candidates. Without ``overlap`` nothing is
     double-buffered.
     """
-    attentions, ffns, heads = blocks
-    # The head depends on the FFN alone: first its best for each of these.
-    pairs_of_head = [
-        [largest_pair(head.memory.units, ffn.memory.units[-1:]) for head in heads] for ffn in ffns
-    ]
-    places_of_head = []
-    seconds_of_head = []
-    for pairs in pairs_of_head:
-        seconds = [_seconds((head,), pair, overlap) for head, pair in zip(heads, pairs, strict=True)]
-        places_of_head.append(_first_quickest(seconds))
-        seconds_of_head.append(one_of(seconds, places_of_head[-1]))
-    pairs_of_layers = []
+    places = {of_block[0].memory.block.label: number for number, of_block in enumerate(blocks)}
+    beside = [[places[label] for label in of_block[0].memory.block.neighbours] for of_block in blocks]
+    names = [of_block[0].memory.block.name for of_block in blocks]
+    layers = [number for number, name in enumerate(names) if name in ("attention", "ffn")]
+    ends = [number for number, name in enumerate(names) if name not in ("attention", "ffn")]
+
+    @cache
+    def pair(number: int, place: int, other: int, its: int) -> Number:
+        """The largest neighbouring sets of weights of a block and the one beside it."""
+        return pair_of(blocks[number][place].memory, blocks[other][its].memory)
+
+    @cache
+    def seconds(number: int, place: int, others: tuple[int, ...]) -> Number:
+        """Seconds of the candidate of block ``number``, with the candidates ``others`` beside it."""
+        pairs = (pair(number, place, *other) for other in zip(beside[number], others, strict=True))
+        return _seconds(blocks[number][place], larger(*pairs), overlap)
+
+    @cache
+    def end(number: int, its: int) -> tuple[Number, Number]:
+        """Of an end, which depends on one block of the layers alone: its best place, and the seconds there."""
+        of_end = [seconds(number, place, (its,)) for place in range(len(blocks[number]))]
+        place = _first_quickest(of_end)
+        return place, one_of(of_end, place)
+
     totals = []
-    for attention in attentions:
-        for number, ffn in enumerate(ffns):
-            pair = largest_pair(attention.memory.units, ffn.memory.units)
-            pairs_of_layers.append(pair)
-            totals.append(_seconds((attention, ffn), pair, overlap) + seconds_of_head[number])
-    chosen = _first_quickest(totals)
-    first, second = chosen // len(ffns), chosen % len(ffns)
-    third = one_of(places_of_head, second)
-    of_layers = _buffered(attentions[0].memory, one_of(pairs_of_layers, chosen), overlap)
-    pair_of_head = one_of([one_of(pairs, third) for pairs in pairs_of_head], second)
-    of_head = _buffered(heads[0].memory, pair_of_head, overlap)
-    return Choice(first, *of_layers), Choice(second, *of_layers), Choice(third, *of_head)
+    for chosen in product(*(range(len(blocks[number])) for number in layers)):
+        at = dict(zip(layers, chosen, strict=True))
+        total: Number = 0.0
+        for number in layers:
+            total = total + seconds(number, at[number], tuple(at[other] for other in beside[number]))
+        for number in ends:
+            total = total + end(number, at[beside[number][0]])[1]
+        totals.append(total)
+    left = _first_quickest(totals)
+    found: dict[int, Number] = {}
+    for number in reversed(layers):
+        found[number], left = left % len(blocks[number]), left // len(blocks[number])
+    for number in ends:
+        (other,) = beside[number]
+        found[number] = one_of([end(number, its)[0] for its in range(len(blocks[other]))], found[other])
+    choices = []
+    for number, of_block in enumerate(blocks):
+        pairs = [
+            one_of(
+                [
+                    one_of(
+                        [pair(number, place, other, its) for its in range(len(blocks[other]))], found[other]
+                    )
+                    for place in range(len(of_block))
+                ],
+                found[number],
+            )
+            for other in beside[number]
+        ]
+        choices.append(Choice(found[number], *_buffered(of_block[0].memory, larger(*pairs), overlap)))
+    return tuple(choices)
 
 
 def _buffered(memory: BlockMemory, pair: Number, overlap: bool) -> tuple[Any, Any]:
@@ -77,14 +110,11 @@ def _buffered(memory: BlockMemory, pair: Number, overlap: bool) -> tuple[Any, An
     return overlap & ahead, overlap & behind
 
 
-def _seconds(candidates: Sequence[Candidate], pair: Number, overlap: bool) -> Number:
-    """Seconds of candidates whose largest neighbouring sets of weights are ``pair``."""
-    ahead, behind = _buffered(candidates[0].memory, pair, overlap)
-    total: Number = 0.0
-    for one in candidates:
-        waiting = choose(ahead, 0.0, one.weights_wait) + choose(behind, 0.0, one.gradients_wait)
-        total = total + one.seconds + waiting
-    return total
+def _seconds(candidate: Candidate, pair: Number, overlap: bool) -> Number:
+    """Seconds of a candidate whose largest neighbouring sets of weights are ``pair``."""
+    ahead, behind = _buffered(candidate.memory, pair, overlap)
+    waiting = choose(ahead, 0.0, candidate.weights_wait) + choose(behind, 0.0, candidate.gradients_wait)
+    return candidate.seconds + waiting
 
 
 def _first_quickest(seconds: Sequence[Number]) -> Number:

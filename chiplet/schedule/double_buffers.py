@@ -1,6 +1,7 @@
 """Weights of the next block, and gradients of the last one, beside those of a block.
 
-In the order of execution attention and FFN take turns, and the head follows the last FFN.
+In the order of execution attention and FFN take turns, those of layers that differ in the order of the layers. The
+input comes before the first attention, and the head follows the last FFN.
 """
 
 from __future__ import annotations
@@ -19,10 +20,21 @@ def largest_pair(units: Sequence[Number], following: Sequence[Number] = ()) -> N
     return larger(*(first + second for first, second in zip(circle, circle[1:] + circle[:1], strict=True)))
 
 
-def neighbours(attention: BlockMemory, ffn: BlockMemory, head: BlockMemory) -> tuple[Number, Number, Number]:
-    """The largest two sets of weights that follow each other, for each of the three blocks."""
-    layers = largest_pair(attention.units, ffn.units)
-    return layers, layers, largest_pair(head.units, ffn.units[-1:])
+def pair_of(memory: BlockMemory, beside: BlockMemory) -> Number:
+    """The largest two sets of weights that follow each other in a block, and between it and the one ``beside`` it."""
+    name = memory.block.name
+    if name == "head":
+        return largest_pair(memory.units, beside.units[-1:])
+    return largest_pair(memory.units, beside.units[:1] if name == "input" else beside.units)
+
+
+def pairs_of(memories: Sequence[BlockMemory]) -> list[Number]:
+    """For each of all blocks, the largest two sets of weights that follow each other in it or beside it."""
+    by_label = {memory.block.label: memory for memory in memories}
+    return [
+        larger(*(pair_of(memory, by_label[label]) for label in memory.block.neighbours))
+        for memory in memories
+    ]
 
 
 def double_buffered(memory: BlockMemory, pair: Number) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from chiplet.machine.specs import DieSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BLOCK_SHARE, IN_BLOCKS, BlockMemory, BufferUse
-from chiplet.schedule.double_buffers import both_buffered, largest_pair, neighbours
+from chiplet.schedule.double_buffers import both_buffered, largest_pair, pair_of
 from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
 from chiplet.vectorized.bisection import largest_true, smallest_true
 from chiplet.vectorized.elementwise import (
@@ -28,7 +28,7 @@ from chiplet.vectorized.elementwise import (
 )
 from chiplet.workload.operations import Batch, BlockName, FusedBlock, linears
 
-MAX_PARTS: dict[BlockName, int] = {"attention": 3, "ffn": 2, "head": 1}
+MAX_PARTS: dict[BlockName, int] = {"input": 1, "attention": 3, "ffn": 2, "head": 1}
 """Most parts that a block can be split into, if its attention has all keys at once."""
 
 TILE_SHARE = 4
@@ -136,9 +136,9 @@ def _in_blocks(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[
 
 def _buffers_fit(work: BlockWork, memory: BlockMemory) -> Any:
     """Whether all that can be double-buffered is, if no block is sliced."""
-    attention, ffn, head = (work.memory(block, MAX_PARTS[block.name]) for block in work.method.blocks())
-    pairs = dict(zip(MAX_PARTS, neighbours(attention, ffn, head), strict=True))
-    return both_buffered(memory, pairs[memory.block.name])
+    beside = [block for block in work.method.blocks() if block.label in memory.block.neighbours]
+    pairs = [pair_of(memory, work.memory(block, MAX_PARTS[block.name])) for block in beside]
+    return both_buffered(memory, larger(*pairs))
 
 
 def _sliced(work: BlockWork, block: FusedBlock, wanted: Any, *, room: bool, parts: int | None = None) -> Fit:

@@ -29,7 +29,7 @@ from chiplet.schedule.buffers import (
     saved_bytes_per_token,
 )
 from chiplet.schedule.combination import Choice
-from chiplet.schedule.double_buffers import neighbours
+from chiplet.schedule.double_buffers import pairs_of
 from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, tile_limit
 from chiplet.schedule.mini_batches import MiniBatches, equal_parts, mini_batches
 from chiplet.vectorized.elementwise import (
@@ -145,8 +145,7 @@ def assemble(step: StepWork, fits: Sequence[Fit], choices: Sequence[Choice]) -> 
     work = step.work
     blocks = work.method.blocks()
     memories = [work.memory(block, fit.parts, fit.slices) for block, fit in zip(blocks, fits, strict=True)]
-    attention, ffn, head = memories
-    pairs = neighbours(attention, ffn, head)
+    pairs = pairs_of(memories)
     return Schedule(
         step.rounds,
         work.sequences,

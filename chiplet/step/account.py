@@ -68,7 +68,7 @@ def account_step(
     system, mesh, model = machine.system, method.mesh, method.model
     element = system.die.element_bytes
     # Rows are read for their tokens, and written as input; gradients are read, and their sums changed.
-    rows = tokens * model.hidden
+    rows = tokens * model.table_features
     embedding = DramTraffic.shared(rows * (2 * element + SUM_BYTES), rows * (element + SUM_BYTES), mesh.nodes)
     update = update_traffic(model.parameters, optimizer, element, mesh.nodes)
     work = program_work(optimizer) * model.parameters

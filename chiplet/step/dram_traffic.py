@@ -8,9 +8,10 @@ from typing import Self
 from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES, SystemSpec
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import IN_BLOCKS, UPDATE_BYTES, Optimizer
+from chiplet.schedule.buffers import IN_BLOCKS, UPDATE_BYTES, Optimizer, saved_elements
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, smaller
+from chiplet.workload.layer import Layer
 from chiplet.workload.operations import FusedBlock, linears, slice_count
 from nop.topology import Mesh
 
@@ -64,46 +65,53 @@ def activation_traffic(
     ``key_block`` keys reads keys and values for each block of queries, and backward queries,
     gradients of the output and partial sums of the queries' gradients for each block of keys.
     """
-    model, recompute = method.model, method.switches.recompute
-    element, hidden = method.element_bytes, method.model.hidden
-    forward: Number = float(hidden)  # input
-    backward: Number = float(hidden)  # gradient of the input
+    layer, recompute = block.layer, method.switches.recompute
+    element, hidden = method.element_bytes, layer.hidden
+    forward: Number = float(block.expand.h_in)  # input
+    backward: Number = float(block.expand.h_in)  # gradient of the input
     # Of these, what is written.
     out: Number = 0.0
-    back: Number = float(hidden)
-    copies = method.gathered_copies(block.expand) * block.expand.h_in
+    back: Number = float(block.expand.h_in)
+    copies = sum(method.gathered_copies(linear) * linear.h_in for linear in linears(block))
+    # Narrow features are between parts only if their linears are sliced.
+    narrow = choose(slices > 1, block.narrow_features, 0)
+    if block.name == "input":  # output; input and gradient of the output
+        forward, out = forward + hidden, out + hidden
+        backward += block.expand.h_in + hidden
+    if block.name == "head":
+        forward, out = forward + 2 * narrow, out + narrow
+        backward, back = backward + 3 * narrow, back + narrow
     if block.contract is not None:
         middle = block.contract.h_in
         saved = 0
         if recompute != "full":
-            features = model.saved_features(length)
-            saved = features[block.name]
-            if block.name == "attention" and recompute == "none":
-                saved += features["probabilities"]
+            saved = saved_elements(layer, block.name, length, recompute) - hidden
         forward += hidden + saved
         backward += 2 * hidden + saved  # input, gradient of the output
         out += hidden + saved
         # Between parts: read, and written unless saved anyway; their gradients written and read.
-        between = [middle, model.qkv_features()][: parts - 1] if block.name == "attention" else [middle]
+        between = [middle, layer.qkv_features()][: parts - 1] if block.name == "attention" else [middle]
+        between.append(narrow)
         if parts > 1:
             again = hidden + sum(between) * (1 if recompute != "full" else 2)
             forward += again
             backward += hidden + 2 * sum(between) + (again if recompute == "full" else 0)
             out += 0 if recompute != "full" else sum(between)
             back += sum(between) * (1 if recompute != "full" else 2)
-        copies += method.gathered_copies(block.contract) * block.contract.h_in
         if parts == IN_BLOCKS:
             # Passes over a sequence, but for the one that is counted above.
-            more = _passes(method, length, key_block) - 1
-            queries, sums = model.query_features, model.query_features * SUM_BYTES / element
-            keys = (more + 1) * 2 * queries - (model.qkv_features() - queries)
+            more = _passes(method, layer, length, key_block) - 1
+            queries, outputs = layer.query_features, layer.output_features
+            sums = queries * SUM_BYTES / element
+            keys = (more + 1) * (queries + outputs) - (layer.qkv_features() - queries)
             keys = choose(more > 0, keys, 0)
             forward = forward + keys
-            backward = backward + more * 2 * (queries + sums) + (keys if recompute == "full" else 0)
+            again = keys if recompute == "full" else 0
+            backward = backward + more * (queries + outputs + 2 * sums) + again
             back = back + more * sums
     repeated = sum((slice_count(linear, slices) - 1) * linear.h_in for linear in linears(block))
     if block.contract is None:
-        logits = choose(repeated > 0, block.expand.h_out, 0)
+        logits = choose(repeated > 0, block.first[-1].h_out if block.name == "head" else 0, 0)
         forward, backward, out = forward + logits, backward + logits, out + logits
     forward = forward + repeated
     backward = backward + repeated * (1 + 2 * SUM_BYTES / element) + (repeated if recompute == "full" else 0)
@@ -120,10 +128,10 @@ def activation_traffic(
     )
 
 
-def _passes(method: Method, length: Number, key_block: Number) -> Number:
+def _passes(method: Method, layer: Layer, length: Number, key_block: Number) -> Number:
     """How often a sequence passes the blocks, each of which sees what is in the reach of its own tokens."""
     strip = method.skipped_by(key_block)
-    reach = method.model.attention_reach(length, strip)
+    reach = layer.attention_reach(length, strip)
     seen = reach
     if strip is None:
         seen = choose(reach < length, smaller(length, reach + key_block), length)
@@ -132,12 +140,13 @@ def _passes(method: Method, length: Number, key_block: Number) -> Number:
 
 def weight_bytes(block: FusedBlock, method: Method) -> tuple[float, Number]:
     """Bytes of a block's weights: in DRAM, where each is stored once, and on one die, replicas included."""
-    model = method.model
-    stored = {
-        "attention": model.attention_weights,
-        "ffn": model.ffn_weights,
-        "head": sum(linear.h_in * linear.h_out for linear in linears(block)),
-    }[block.name]
+    layer = block.layer
+    if block.name == "attention":
+        stored = layer.attention_weights
+    elif block.name == "ffn":
+        stored = layer.ffn_weights
+    else:
+        stored = sum(linear.h_in * linear.h_out for linear in linears(block))
     return float(stored * method.element_bytes), method.weights_per_die(block) * method.element_bytes
 
 

@@ -17,14 +17,14 @@ from chiplet.step.overlap import Busy, Machine, comm_seconds
 from chiplet.step.runs import RunAccount
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, is_array, larger, one_of
-from chiplet.workload.operations import BlockName, CommStep, FusedBlock
+from chiplet.workload.operations import CommStep, FusedBlock
 
 Sums = TypeVar("Sums", bound=Additive)
 
 
 @dataclass(frozen=True)
 class PassAccount:
-    """One pass (``forward`` or ``backward``) over one block in a step; ``layers`` layers are alike.
+    """One pass (``forward`` or ``backward``) over one block, called by its label, in a step; ``layers`` are alike.
 
     ``runs`` are its mini-batches, the largest first; none for many machines, whose blocks may run in different ways.
     ``once`` is the time of what is communicated once in a step, and ``on_package`` that of both. ``memory_seconds`` is
@@ -32,7 +32,7 @@ class PassAccount:
     ``weights_wait`` unless they are loaded ahead, ``gradients_wait`` unless they are stored behind.
     """
 
-    block: BlockName
+    block: str
     direction: str
     layers: Number
     runs: tuple[RunAccount, ...]
@@ -62,7 +62,9 @@ class PassAccount:
 
 @dataclass(frozen=True)
 class BlockAccount:
-    """Both passes over a block in all layers of a step, their events, and what a die receives for one layer."""
+    """Both passes over a block in all its layers of a step, their events, and what a die receives for one layer of the
+    model, the mean of all.
+    """
 
     passes: tuple[PassAccount, PassAccount]
     events: Events
@@ -152,8 +154,7 @@ def account_block(
 ) -> BlockAccount:
     """The block that runs as ``plan`` says, with the mini-batches ``runs``, which are ``shown`` one by one."""
     system, mesh, block = machine.system, method.mesh, plan.block
-    head = block.contract is None
-    layers = 1 if head else method.model.layers
+    head, layers = block.name == "head", block.layers
     rounds = plan.rounds if plan.resident else runs.count
     stored, per_die = weight_bytes(block, method)
     gradient = stored * SUM_BYTES / method.element_bytes
@@ -171,7 +172,7 @@ def account_block(
         events += traffic_events(traffic, system.package, mesh)
         passes.append(
             PassAccount(
-                block.name,
+                block.label,
                 direction,
                 layers,
                 tuple(run[backward] for run in shown),
@@ -183,11 +184,13 @@ def account_block(
                 sums.seconds(system, mesh, plane) * rounds if backward else 0.0,
             )
         )
-    elements = 0.0 if head else runs.elements
+    elements = runs.elements
     for step in once:
         events += comm_events(step, mesh.nodes)
         elements += step.elements
-    return BlockAccount((passes[0], passes[1]), events * layers, elements)
+    # Of one layer, the mean of all that differ.
+    share = 0.0 if block.contract is None else layers / method.model.layers
+    return BlockAccount((passes[0], passes[1]), events * layers, elements * share)
 
 
 def one_of_blocks(accounts: Sequence[BlockAccount], place: Number) -> BlockAccount:
@@ -234,7 +237,7 @@ def _traffic(
     loaded = weights * rounds
     # Gradients are written in 32 bits in each round, and read before that from the second round on.
     stored = DramTraffic.shared(gradient * (rounds - 1), gradient * rounds, method.mesh.nodes)
-    if plan.block.contract is None:  # forward and backward load the weights together
+    if plan.block.name == "head":  # forward and backward load the weights together
         return forward + loaded, backward + stored
     return forward + loaded, backward + loaded + stored
 

@@ -149,7 +149,7 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
             uses = zip(*(_by_machine(use, len(without)) for use in asked), strict=True)
             for row, buffers, size in zip(rows[without].tolist(), uses, sizes, strict=True):
                 refusal = block_refusal(
-                    method.model.name, int(dies[row]), method.name, blocks[number].name, buffers, size
+                    method.model.name, int(dies[row]), method.name, blocks[number].label, buffers, size
                 )
                 refused[row] = str(refusal)
     every = Ways(rows, jobs, need, sequences, tuple(map(tuple, fits)))

@@ -49,7 +49,7 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         if not fits:
             uses = lacking(work, block)
             raise block_refusal(
-                method.model.name, method.mesh.nodes, method.name, block.name, uses, work.mini_batch
+                method.model.name, method.mesh.nodes, method.name, block.label, uses, work.mini_batch
             )
         costed.append([_cost(block, fit, method, machine, step, plane) for fit in fits])
     choices = quickest(

@@ -23,7 +23,7 @@ from chiplet.step.overlap import comm_seconds
 from chiplet.studies.published import CLAIMS
 from chiplet.studies.results import ClaimBeside, LeftOut, ScalingRow, ScalingTerms, SensitivityRow
 from chiplet.workload.llm import Llm, load_model
-from chiplet.workload.operations import CommStep
+from chiplet.workload.operations import CommStep, linears
 from nop.topology import Mesh, most_square
 
 PAIRS: tuple[tuple[str, int], ...] = (
@@ -301,29 +301,29 @@ def _terms(model: Llm, system: SystemSpec, result: Projection) -> ScalingTerms |
     method = method_type(result.method)(
         model, mesh, make_switches(result.method, result.switches), system.die.element_bytes
     )
-    attention, ffn, _ = method.blocks()
     link = link_rate(system)
     data = endless = 0.0
-    for block in (attention, ffn):
-        for linear in (block.expand, block.contract):
-            if linear is not None:
-                for operation in (
-                    method.linear_forward(linear, tokens),
-                    method.linear_backward(linear, tokens),
-                ):
-                    data += _busiest(operation.comms, link, endless=False)
-                    endless += _busiest(operation.comms, link, endless=True)
+    for block in method.blocks():
+        if block.contract is None:
+            continue
+        of_data = of_endless = 0.0
+        for linear in linears(block):
+            for operation in (method.linear_forward(linear, tokens), method.linear_backward(linear, tokens)):
+                of_data += _busiest(operation.comms, link, endless=False)
+                of_endless += _busiest(operation.comms, link, endless=True)
+        data, endless = data + of_data * block.layers, endless + of_endless * block.layers
     if not data:
         return None
-    data, endless = data * model.layers, endless * model.layers
     rate = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
-    linears = model.layers * 6 * tokens * (model.attention_weights + model.used_ffn_weights) / rate
-    layers = model.layers * 3 * model.layer_forward_flops(tokens, result.sequence_length) / rate
+    weights = model.layers * model.attention_weights
+    weights += sum(len(kind.numbers) * kind.layer.used_ffn_weights for kind in model.ffn_kinds)
+    products = 6 * tokens * weights / rate
+    layers = 3 * model.layers_forward_flops(tokens, result.sequence_length) / rate
     whole = 3 * model.forward_flops(tokens, result.sequence_length) / rate
     return ScalingTerms(
-        shape=linears / endless,
+        shape=products / endless,
         borders=endless / data,
-        attention=layers / linears,
+        attention=layers / products,
         head=whole / layers,
         array=result.breakdown.compute / whole,
         nop_rest=data / result.breakdown.nop_busy,

@@ -40,7 +40,6 @@ class Experts(StrictModel):
     All of a layer's tokens also go through the shared experts, which have ``shared`` inner features in sum.
     """
 
-    layers: Annotated[int, Field(ge=1, description="layers with experts; the others have the dense FFN")]
     count: Annotated[int, Field(ge=1, description="routed experts of a layer")]
     active: Annotated[int, Field(ge=1, description="routed experts that a token uses")]
     ffn: Annotated[int, Field(ge=1, description="inner features of a routed expert")]

@@ -27,15 +27,22 @@ class LatentAttention(StrictModel):
         """Weights of one layer's linears, with ``heads`` heads and ``hidden`` features of the residual stream."""
         queries = heads * (self.fixed_dim + self.rotary_dim)
         first = self.query_rank * (hidden + queries) if self.query_rank else hidden * queries
-        second = self.value_rank * heads * (self.fixed_dim + self.value_dim)
-        return first + hidden * self._latent_features + second + heads * self.value_dim * hidden
+        second = self.value_rank * self.key_value_features(heads)
+        return first + hidden * self.shared_features + second + heads * self.value_dim * hidden
 
     def parameters(self, hidden: int, heads: int) -> int:
         """Parameters of one layer's attention: weights, biases, and the norms of latent features."""
-        biases = self.query_rank + self._latent_features + hidden if self.bias else 0
-        return self.weights(hidden, heads) + self.query_rank + self.value_rank + biases
+        return self.weights(hidden, heads) + self.query_rank + self.value_rank + self.biases(hidden)
+
+    def biases(self, hidden: int) -> int:
+        """Parameters that are added to outputs of linears."""
+        return self.query_rank + self.shared_features + hidden if self.bias else 0
 
     @property
-    def _latent_features(self) -> int:
+    def shared_features(self) -> int:
         """Features that keys and values are made of: latent ones, and the rotary ones that all heads share."""
         return self.value_rank + self.rotary_dim
+
+    def key_value_features(self, heads: int) -> int:
+        """Features of keys and values that are made of latent ones: each head has its own."""
+        return heads * (self.fixed_dim + self.value_dim)

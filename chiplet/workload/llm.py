@@ -9,64 +9,43 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Collection
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from chiplet.machine.base import StrictModel, read_input, refusal
-from chiplet.vectorized.elementwise import Number, rounded_up
-from chiplet.workload.experts import Experts
+from chiplet.machine.base import read_input, refusal
 from chiplet.workload.families.registry import read_config
-from chiplet.workload.latent import LatentAttention
-from chiplet.workload.seen_keys import seen_keys
+from chiplet.workload.layer import Layer
+from chiplet.workload.layer_kinds import LayerKind, layer_kinds
 
 
-class Llm(StrictModel):
+class Llm(Layer):
     """A decoder-only Transformer: ``layers`` times attention and FFN, between an embedding and an output layer.
 
     ``uncounted`` are keys of its configuration, with their values, whose work a projection does not count; ``unknown``
-    are keys that are taken to have no effect.
+    are keys that are taken to have no effect. Layers are numbered from 0.
     """
 
     name: str
     part: Annotated[str, Field(description="the part of a larger model that it is")] = ""
     layers: Annotated[int, Field(ge=1)]
-    hidden: Annotated[int, Field(ge=1, description="features h of the residual stream")]
-    heads: Annotated[int, Field(ge=1, description="query heads")]
-    kv_heads: Annotated[
-        int, Field(ge=1, description="key and value heads; fewer than heads: grouped-query attention")
-    ]
-    head_dim: Annotated[int, Field(ge=1)]
-    ffn: Annotated[int, Field(ge=1, description="inner features of the FFN, where a layer has no experts")]
-    gated: Annotated[bool, Field(description="FFN with a gate: act(X W_gate) * (X W_up), then W_down")]
+    full_layers: Annotated[
+        tuple[int, ...], Field(description="numbers of the layers without the window, if the model has one")
+    ] = ()
+    dense_layers: Annotated[
+        tuple[int, ...], Field(description="numbers of the layers without experts, if the model has some")
+    ] = ()
     activation: Annotated[str, Field(description="function of the FFN; empty for the usual one")] = ""
     vocab: Annotated[int, Field(ge=1)]
-    norm: Literal["rmsnorm", "layernorm"]
-    norms: Annotated[
-        Literal[1, 2, 4],
-        Field(description="of a layer: attention and FFN share one, or have one or two each"),
-    ] = 2
-    norms_after: Annotated[bool, Field(description="a norm follows attention and FFN")] = False
     final_norm: Annotated[bool, Field(description="a norm before the output layer")] = True
     embedding_norm: Annotated[bool, Field(description="a norm behind the embedding")] = False
-    qk_norm: Annotated[
-        Literal["none", "heads", "features", "unweighted"],
-        Field(
-            description="norm of queries and keys: of each head, of all features, of each head without gains"
-        ),
-    ] = "none"
     parallel: Annotated[bool, Field(description="attention and FFN have the same input")] = False
-    qkv_bias: bool = False
-    output_bias: Annotated[bool, Field(description="bias of the attention's output linear")] = False
-    ffn_bias: Annotated[bool, Field(description="biases of the FFN's linears")] = False
     head_bias: Annotated[bool, Field(description="bias of the output layer")] = False
-    sinks: Annotated[bool, Field(description="a learned score for each head that takes no value")] = False
-    window: Annotated[int | None, Field(ge=1, description="tokens that limited layers attend to")] = None
-    window_layers: Annotated[int, Field(ge=0, description="layers whose attention is limited")] = 0
     rotary: Annotated[
         int | None, Field(ge=0, description="rotary features of a head; by default all, or none if learned")
     ] = None
@@ -79,8 +58,6 @@ class Llm(StrictModel):
         int | None, Field(ge=1, description="features of the embedding, if not those of the residual stream")
     ] = None
     tied: Annotated[bool, Field(description="the output layer is the embedding")] = False
-    experts: Experts | None = None
-    latent: LatentAttention | None = None
     uncounted: tuple[tuple[str, float], ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -90,18 +67,40 @@ class Llm(StrictModel):
             raise ValueError(f"{self.kv_heads} key/value heads do not divide {self.heads} query heads")
         if self.rotary_features > self.head_dim:
             raise ValueError(f"a head has {self.head_dim} features, {self.rotary_features} of them rotary")
-        if self.experts is not None and self.experts.layers > self.layers:
-            raise ValueError(f"{self.experts.layers} layers with experts, but {self.layers} layers")
+        for field, part in (("full_layers", self.window), ("dense_layers", self.experts)):
+            numbers = set(getattr(self, field))
+            if numbers and (part is None or not numbers < set(range(self.layers))):
+                raise ValueError(f"{field}: must be some of {self.layers} layers, where the others differ")
         return self
 
-    @property
-    def query_features(self) -> int:
-        """Features of Q, and of the attention's output: heads times head_dim."""
-        return self.heads * self.head_dim
+    @cached_property
+    def attention_kinds(self) -> tuple[LayerKind, ...]:
+        """Layers with a like attention, in the order of their first ones: all, or those with a window and without."""
+        labels = ("window", "full")
+        return layer_kinds(self, self.layers, "attention", "window", labels, self.full_layers)
 
-    def qkv_features(self, kv_heads: int | None = None) -> int:
-        """Features of Q, K and V together, with ``kv_heads`` key/value heads instead of the model's if given."""
-        return self.query_features + 2 * (self.kv_heads if kv_heads is None else kv_heads) * self.head_dim
+    @cached_property
+    def ffn_kinds(self) -> tuple[LayerKind, ...]:
+        """Layers with a like FFN, in the order of their first ones: all, or those with experts and without."""
+        labels = ("experts", "dense")
+        return layer_kinds(self, self.layers, "ffn", "experts", labels, self.dense_layers)
+
+    def __copy__(self) -> Self:
+        """A copy, whose kinds are found again: :meth:`model_copy` may change them."""
+        copied = super().__copy__()
+        for name in ("attention_kinds", "ffn_kinds"):
+            copied.__dict__.pop(name, None)
+        return copied
+
+    @property
+    def window_layers(self) -> int:
+        """Layers whose attention is limited to a window."""
+        return 0 if self.window is None else self.layers - len(set(self.full_layers))
+
+    @property
+    def expert_layers(self) -> int:
+        """Layers that have experts."""
+        return 0 if self.experts is None else self.layers - len(set(self.dense_layers))
 
     @property
     def rotary_features(self) -> int:
@@ -111,97 +110,43 @@ class Llm(StrictModel):
         return 0 if self.learned_positions else self.head_dim
 
     @property
-    def _mixed(self) -> Experts | None:
-        """The experts, if every layer has them."""
-        return None if self.experts is None or self.experts.layers < self.layers else self.experts
+    def table_features(self) -> int:
+        """Features of a row of the embedding."""
+        return self.embedding_features or self.hidden
 
     @property
-    def ffn_in_features(self) -> int:
-        """Output features of the FFN's first linear for a token: gate and up together when gated, and the scores of
-        experts where every layer has them.
-        """
-        return self.ffn * (2 if self.gated else 1) if self._mixed is None else self._mixed.expand.used
+    def narrow(self) -> bool:
+        """Whether linears lead from the embedding to the residual stream and back, as their widths differ."""
+        return self.table_features != self.hidden
 
     @property
-    def inner_features(self) -> int:
-        """Input features of the FFN's second linear for a token."""
-        return self.ffn if self._mixed is None else self._mixed.contract.used
-
-    @property
-    def norm_sums(self) -> int:
-        """Feature sums that a norm needs for each token: of squares, and for LayerNorm of the values too."""
-        return 1 if self.norm == "rmsnorm" else 2
-
-    @property
-    def attention_weights(self) -> int:
-        """Weights of the attention's linears of one layer: W_Q, W_K, W_V and W_O, or those of latent attention."""
-        if self.latent is not None:
-            return self.latent.weights(self.hidden, self.heads)
-        return self.hidden * (self.qkv_features() + self.query_features)
-
-    @property
-    def ffn_weights(self) -> int:
-        """Weights of the FFN matrices of one layer, all experts' where every layer has them; else of one without."""
-        return self._dense_ffn_weights if self._mixed is None else self._mixed.weights(self.hidden)
-
-    @property
-    def used_ffn_weights(self) -> int:
-        """Of :attr:`ffn_weights`, those that one token uses."""
-        return self.hidden * (self.ffn_in_features + self.inner_features)
-
-    @property
-    def _dense_ffn_weights(self) -> int:
-        return self.hidden * self.ffn * (3 if self.gated else 2)
-
-    @property
-    def attention_parameters(self) -> int:
-        """All parameters of one layer's attention: linears, biases, norms of queries and keys, sinks."""
-        if self.latent is not None:
-            return self.latent.parameters(self.hidden, self.heads)
-        gains = {
-            "heads": 2 * self.head_dim,
-            "features": (self.heads + self.kv_heads) * self.head_dim,
-        }.get(self.qk_norm, 0)
-        return (
-            self.attention_weights
-            + (self.qkv_features() if self.qkv_bias else 0)
-            + (self.hidden if self.output_bias else 0)
-            + gains
-            + (self.heads if self.sinks else 0)
-        )
-
-    @property
-    def layer_parameters(self) -> int:
-        """All parameters of one layer, with experts where every layer has them, else of one without: attention, FFN
-        and norms.
-        """
-        ffn = self._dense_ffn_parameters if self._mixed is None else self._mixed.parameters(self.hidden)
-        return self.attention_parameters + ffn + self.norms * self._norm_parameters
-
-    @property
-    def _dense_ffn_parameters(self) -> int:
-        biases = self.ffn * (2 if self.gated else 1) + self.hidden if self.ffn_bias else 0
-        return self._dense_ffn_weights + biases
+    def _width_parameters(self) -> int:
+        """Weights between embedding and residual stream, where they have different widths."""
+        return self.table_features * self.hidden if self.narrow else 0
 
     @property
     def embedding_parameters(self) -> int:
         """Parameters before the first layer: embedding, learned positions, and what leads to the residual stream."""
-        width = self.embedding_features or self.hidden
         return (
-            self.vocab * width
+            self.vocab * self.table_features
             + self._width_parameters
             + self.learned_positions * self.hidden
-            + (self._norm_parameters if self.embedding_norm else 0)
+            + (self.norm_parameters if self.embedding_norm else 0)
         )
 
     @property
     def head_parameters(self) -> int:
         """Parameters behind the last layer, with a table of its own: final norm and output layer."""
-        width = self.embedding_features or self.hidden
         return (
-            self.vocab * (width + self.head_bias)
+            self.vocab * (self.table_features + self.head_bias)
             + self._width_parameters
-            + (self._norm_parameters if self.final_norm else 0)
+            + (self.norm_parameters if self.final_norm else 0)
+        )
+
+    def parameters_of(self, numbers: Collection[int]) -> int:
+        """Parameters of the layers ``numbers``."""
+        return len(numbers) * (self.attention_parameters + self.norms * self.norm_parameters) + sum(
+            kind.count(numbers) * kind.layer.ffn_parameters for kind in self.ffn_kinds
         )
 
     @property
@@ -209,103 +154,41 @@ class Llm(StrictModel):
         """All parameters of the model; a tied output layer is counted once."""
         tables = self.embedding_parameters + self.head_parameters
         if self.tied:
-            tables -= self.vocab * (self.embedding_features or self.hidden)
-        total = tables + self.layers * self.layer_parameters
-        if self.experts is not None and self._mixed is None:
-            more = self.experts.parameters(self.hidden) - self._dense_ffn_parameters
-            total += self.experts.layers * more
-        return total
+            tables -= self.vocab * self.table_features
+        return tables + self.parameters_of(range(self.layers))
 
     @property
     def active_parameters(self) -> int:
         """Parameters that one token uses: all but those of the experts that it does not go to."""
         if self.experts is None:
             return self.parameters
-        return self.parameters - self.experts.layers * self.experts.idle_parameters(self.hidden)
+        return self.parameters - self.expert_layers * self.experts.idle_parameters(self.hidden)
 
     @property
     def bias_parameters(self) -> int:
         """Parameters that are added to outputs of linears, in all layers and behind them, experts' included."""
-        layer = self.qkv_features() * self.qkv_bias + self.hidden * self.output_bias
-        layer += self._dense_ffn_parameters - self._dense_ffn_weights if self._mixed is None else 0
-        if self._mixed is not None:
-            layer += self._mixed.parameters(self.hidden) - self._mixed.weights(self.hidden)
-        return self.layers * layer + self.vocab * self.head_bias
+        of_layers = self.layers * self.attention_biases
+        of_layers += sum(len(kind.numbers) * kind.layer.ffn_biases for kind in self.ffn_kinds)
+        return of_layers + self.vocab * self.head_bias
 
-    @property
-    def _norm_parameters(self) -> int:
-        return self.hidden * (1 if self.norm == "rmsnorm" else 2)
-
-    @property
-    def _width_parameters(self) -> int:
-        """Weights between embedding and residual stream, where they have different widths."""
-        width = self.embedding_features or self.hidden
-        return 0 if width == self.hidden else width * self.hidden
-
-    def check_projection(self) -> None:
-        """Raise ``ValueError``, in one line, if the model has parts that no projection counts."""
-        parts = {
-            "layers with and without experts": self.experts is not None and self._mixed is None,
-            "multi-head latent attention": self.latent is not None,
-            "an embedding of another width than the layers": bool(self._width_parameters),
-        }
-        missing = [part for part, there in parts.items() if there]
-        if missing:
-            raise ValueError(f"{self.name}: projection of {' and '.join(missing)} is not modelled")
-
-    def attention_reach(self, length: Number, strip: Number | None = None) -> Number:
-        """Tokens that each query of a sequence of ``length`` is multiplied with: all of them, or those of the window;
-        the mean of all queries and layers, rounded up.
-
-        Masks save nothing, unless ``strip`` is given: then what the causal mask hides is skipped, for so many queries
-        at a time.
-        """
-        whole = seen_keys(length, length, strip)
-        if self.window is None:
-            return rounded_up(whole)
-        limited = self.window_layers * seen_keys(length, self.window, strip)
-        return rounded_up((limited + (self.layers - self.window_layers) * whole) / self.layers)
-
-    def layer_forward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
-        """Floating-point operations of one layer forward, with experts where every layer has them, else of one without:
-        all linears that a token uses, and attention scores and values, ``masked`` ones too or not.
-        """
-        scores = self.query_features
-        if self.latent is not None:
-            scores = self.heads * (self.head_dim + self.latent.value_dim) // 2
-        linears = 2 * tokens * (self.attention_weights + self.used_ffn_weights)
-        reach = self.attention_reach(sequence_length, None if masked else 1)
-        attention: int = 4 * tokens * reach * scores
-        return linears + attention
+    def layers_forward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
+        """Floating-point operations of all layers forward; arguments as for :meth:`forward_flops`."""
+        attention = sum(
+            len(kind.numbers) * kind.layer.attention_flops(tokens, sequence_length, masked=masked)
+            for kind in self.attention_kinds
+        )
+        return attention + sum(len(kind.numbers) * kind.layer.ffn_flops(tokens) for kind in self.ffn_kinds)
 
     def forward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
-        """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``."""
-        flops = self.layers * self.layer_forward_flops(
-            tokens, sequence_length, masked=masked
-        ) + 2 * tokens * (self.vocab * (self.embedding_features or self.hidden) + 2 * self._width_parameters)
-        if self.experts is not None and self._mixed is None:
-            more = self.experts.used_weights(self.hidden) - self._dense_ffn_weights
-            flops += 2 * tokens * self.experts.layers * more
-        return flops
+        """Floating-point operations of a forward pass over ``tokens`` tokens, in sequences of ``sequence_length``, with
+        scores that are ``masked`` or without.
+        """
+        behind = 2 * tokens * (self.vocab * self.table_features + 2 * self._width_parameters)
+        return self.layers_forward_flops(tokens, sequence_length, masked=masked) + behind
 
     def backward_flops(self, tokens: int, sequence_length: int, *, masked: bool = True) -> int:
         """Floating-point operations of the backward pass without recomputation: two gradients for every product."""
         return 2 * self.forward_flops(tokens, sequence_length, masked=masked)
-
-    def saved_features(self, sequence_length: int) -> dict[str, int]:
-        """Elements of each token that the backward pass of one layer needs, by where they come from.
-
-        Keys: ``inputs`` (of the attention and the FFN block), ``attention`` (Q, K, V and the attention's
-        output), ``probabilities`` (of the softmax), ``ffn`` (before and after the activation). A norm that follows a
-        block adds its input to the block's.
-        """
-        after = self.hidden if self.norms_after else 0
-        return {
-            "inputs": 2 * self.hidden,
-            "attention": self.qkv_features() + self.query_features + after,
-            "probabilities": self.heads * self.attention_reach(sequence_length),
-            "ffn": self.ffn_in_features + self.inner_features + after,
-        }
 
 
 def model_names() -> list[str]:

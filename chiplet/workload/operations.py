@@ -13,8 +13,9 @@ from typing import Literal
 from chiplet.graph.vector_work import VectorWork
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
 from chiplet.workload.experts import Mixture
+from chiplet.workload.layer import Layer
 
-BlockName = Literal["attention", "ffn", "head"]
+BlockName = Literal["input", "attention", "ffn", "head"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,34 @@ class Piece:
 
 @dataclass(frozen=True)
 class FusedBlock:
-    """A fused block: a linear, a local operation in the middle, and (except in the head) a second linear."""
+    """A fused block: a linear, a local operation in the middle, and a second linear.
+
+    The ``input`` leads from a narrower embedding to the residual stream, and the ``head`` from there to the logits:
+    they have no second linear. ``inner`` linears follow the first one, before the middle: those of latent attention,
+    each of which reads latent features, and that of a head behind narrower features.
+
+    ``layers`` layers have this block, which is that of ``layer``. ``label`` is its name, and what sets it apart where
+    layers differ. ``neighbours`` are the labels of the blocks that run before or after it.
+    """
 
     name: BlockName
     expand: Linear
     contract: Linear | None
+    layer: Layer
+    inner: tuple[Linear, ...] = ()
+    label: str = ""
+    layers: int = 1
+    neighbours: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> tuple[Linear, ...]:
+        """The linears before the middle."""
+        return (self.expand, *self.inner)
+
+    @property
+    def narrow_features(self) -> int:
+        """Features between the first linear and the inner ones, which these read."""
+        return sum(linear.h_in for linear in self.inner)
 
 
 @dataclass(frozen=True)
@@ -211,4 +235,4 @@ def largest_slice(linear: Linear, slices: Number) -> Linear:
 
 def linears(block: FusedBlock) -> tuple[Linear, ...]:
     """The linear layers of ``block``."""
-    return (block.expand,) if block.contract is None else (block.expand, block.contract)
+    return block.first if block.contract is None else (*block.first, block.contract)

@@ -30,7 +30,7 @@ def _entries(model: Llm, length: int) -> Iterator[tuple[str, float, str, str]]:
             "window",
             model.window,
             "tokens",
-            f"{layers} attend to these only: counted for each query, with the mean of all layers",
+            f"{layers} attend to these only: counted for each query, of which a strip needs a few more",
         )
     if model.bias_parameters:
         yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from chiplet.workload.experts import Experts
@@ -11,7 +12,7 @@ from chiplet.workload.families.config_keys import ConfigKeys
 def mixtral_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
     """Every layer has experts of ``intermediate_size``."""
     return _experts(
-        layers=layers,
+        with_experts=[True] * layers,
         count=keys.size("num_local_experts", "num_experts", default=8),
         active=keys.size("num_experts_per_tok", default=2),
         ffn=keys.size("intermediate_size"),
@@ -21,7 +22,7 @@ def mixtral_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
 def gpt_oss_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
     """Every layer has experts with biases, and a bias where tokens choose theirs."""
     return _experts(
-        layers=layers,
+        with_experts=[True] * layers,
         count=keys.size("num_local_experts", "num_experts", default=128),
         active=keys.size("num_experts_per_tok", "experts_per_token", default=4),
         ffn=keys.size("intermediate_size"),
@@ -33,7 +34,7 @@ def gpt_oss_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
 def qwen2_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
     """Every ``decoder_sparse_step``-th layer but ``mlp_only_layers`` has experts, and one shared expert with a gate."""
     return _experts(
-        layers=_sparse_layers(keys, layers),
+        with_experts=_sparse_layers(keys, layers),
         count=keys.size("num_experts", default=60),
         active=keys.size("num_experts_per_tok", default=4),
         ffn=keys.size("moe_intermediate_size", default=1408),
@@ -45,7 +46,7 @@ def qwen2_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
 def qwen3_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
     """As Qwen2's, without a shared expert."""
     return _experts(
-        layers=_sparse_layers(keys, layers),
+        with_experts=_sparse_layers(keys, layers),
         count=keys.size("num_experts", "num_local_experts", default=128),
         active=keys.size("num_experts_per_tok", default=8),
         ffn=keys.size("moe_intermediate_size", default=768),
@@ -68,7 +69,9 @@ def llama4_experts(keys: ConfigKeys, layers: int) -> dict[str, Any]:
     each = keys.size("interleave_moe_layer_step", default=1)
     chosen = keys.entries("moe_layers", int, "layers")
     return _experts(
-        layers=layers // each if chosen is None else len(set(chosen) & set(range(layers))),
+        with_experts=[
+            (number + 1) % each == 0 if chosen is None else number in chosen for number in range(layers)
+        ],
         count=keys.size("num_local_experts", "num_experts", default=16),
         active=keys.size("num_experts_per_tok", default=1),
         ffn=ffn,
@@ -90,10 +93,11 @@ def _deepseek(
     first = keys.count("first_k_dense_replace", default=first)
     each = keys.size("moe_layer_freq", default=1)
     inner = keys.size("moe_intermediate_size", default=ffn)
-    sparse = sum(layer >= first and layer % each == 0 for layer in range(layers))
     routed = keys.optional("n_routed_experts", count)
     return _experts(
-        layers=0 if routed is None else sparse,
+        with_experts=[
+            routed is not None and number >= first and number % each == 0 for number in range(layers)
+        ],
         count=routed,
         active=keys.size("num_experts_per_tok", default=active),
         ffn=inner,
@@ -102,12 +106,15 @@ def _deepseek(
     )
 
 
-def _sparse_layers(keys: ConfigKeys, layers: int) -> int:
+def _sparse_layers(keys: ConfigKeys, layers: int) -> list[bool]:
     step = keys.size("decoder_sparse_step", default=1)
-    dense = keys.entries("mlp_only_layers", int, "layers") or []
-    return sum((layer + 1) % step == 0 and layer not in dense for layer in range(layers))
+    dense = set(keys.entries("mlp_only_layers", int, "layers") or [])
+    return [(number + 1) % step == 0 and number not in dense for number in range(layers)]
 
 
-def _experts(*, layers: int, **values: Any) -> dict[str, Any]:
-    """The field ``experts`` of a model, or nothing if no layer has any."""
-    return {"experts": Experts(layers=layers, **values)} if layers else {}
+def _experts(*, with_experts: Sequence[bool], **values: Any) -> dict[str, Any]:
+    """The fields ``experts`` and ``dense_layers`` of a model, or nothing if no layer has any."""
+    if not any(with_experts):
+        return {}
+    dense = tuple(number for number, there in enumerate(with_experts) if not there)
+    return {"experts": Experts(**values), "dense_layers": dense}

@@ -20,8 +20,8 @@ _LIMITED, _FULL = {"sliding_attention", "chunked_attention"}, {"full_attention"}
 
 
 def read_window(keys: ConfigKeys, layers: int, rule: WindowRule, default: int | None) -> dict[str, Any]:
-    """``window`` in tokens and ``window_layers``, fields of :class:`chiplet.workload.llm.Llm`; ``default`` where the
-    file has no window.
+    """``window`` in tokens and ``full_layers`` without it, fields of :class:`chiplet.workload.llm.Llm`; ``default``
+    where the file has no window.
 
     Raises
     ------
@@ -34,13 +34,13 @@ def read_window(keys: ConfigKeys, layers: int, rule: WindowRule, default: int | 
     if rule.startswith("switched") and not keys.flag("use_sliding_window", False):
         window = None
     limited = _limited_layers(keys, layers, rule)
-    if window is None or not limited:
+    if window is None or not any(limited):
         return {}
-    return {"window": window, "window_layers": limited}
+    return {"window": window, "full_layers": tuple(number for number in range(layers) if not limited[number])}
 
 
-def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
-    """Layers with a window: as ``layer_types`` says, or by the rule of the family."""
+def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> list[bool]:
+    """Whether each layer has a window: as ``layer_types`` says, or by the rule of the family."""
     by_rule = _limited_by_rule(keys, layers, rule)
     types = keys.entries("layer_types", str, "strings")
     if types is None:
@@ -52,20 +52,26 @@ def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
             )
     if len(types) != layers:
         raise keys.refusal("layer_types", types, f"must have one entry for each of {layers} layers")
-    return sum(kind in _LIMITED for kind in types)
+    return [kind in _LIMITED for kind in types]
 
 
-def _limited_by_rule(keys: ConfigKeys, layers: int, rule: WindowRule) -> int:
+def _limited_by_rule(keys: ConfigKeys, layers: int, rule: WindowRule) -> list[bool]:
+    numbers = range(layers)
     if rule == "switched-upper":
-        return max(0, layers - keys.count("max_window_layers", default=28))
+        first = keys.count("max_window_layers", default=28)
+        return [number >= first for number in numbers]
     if rule == "switched-even":
-        return (min(layers, keys.count("max_window_layers", default=28)) + 1) // 2
+        last = keys.count("max_window_layers", default=28)
+        return [number < last and number % 2 == 0 for number in numbers]
     if rule == "even":
-        return (layers + 1) // 2
+        return [number % 2 == 0 for number in numbers]
     if rule == "pattern":
-        return layers - layers // keys.size("sliding_window_pattern", "_sliding_window_pattern", default=6)
+        each = keys.size("sliding_window_pattern", "_sliding_window_pattern", default=6)
+        return [(number + 1) % each != 0 for number in numbers]
     if rule == "chunks":
         rotary = keys.entries("no_rope_layers", int, "0 and 1")
         each = keys.size("no_rope_layer_interval", default=4)
-        return sum(map(bool, rotary[:layers])) if rotary else layers - layers // each
-    return layers
+        if rotary:
+            return [number < len(rotary) and bool(rotary[number]) for number in numbers]
+        return [(number + 1) % each != 0 for number in numbers]
+    return [True] * layers

@@ -18,8 +18,8 @@ from tests.chiplet.machines import small_model, small_package
 @pytest.mark.parametrize(
     "changes",
     [
-        {"experts": Experts(layers=2, count=6, active=2, ffn=50, shared=70, shared_gate=True)},
-        {"norms": 4, "norms_after": True, "qk_norm": "heads", "window": 16, "window_layers": 1},
+        {"experts": Experts(count=6, active=2, ffn=50, shared=70, shared_gate=True)},
+        {"norms": 4, "norms_after": True, "qk_norm": "heads", "window": 16, "full_layers": (1,)},
         {"parallel": True, "norms": 1, "kv_heads": 1, "ffn_bias": True, "head_bias": True},
     ],
     ids=["experts", "norms", "parallel"],

@@ -12,11 +12,10 @@ from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.step.overlap import gemm_cycles
 from chiplet.workload.experts import Experts
-from chiplet.workload.latent import LatentAttention
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import Batch
 from nop.topology import Mesh
-from tests.chiplet.machines import small_model, small_package
+from tests.chiplet.machines import MIXED, small_model, small_package
 
 BATCH = Batch(tokens=128, sequences=2, length=64)
 
@@ -45,7 +44,7 @@ def macs(model: Llm, name: str) -> float:
     for block in method.blocks():
         passes = method.passes(block, BATCH)
         steps = [step for operation in (*passes.forward, *passes.backward) for step in operation.gemms]
-        total += sum(step.macs for step in steps) * (1 if block.contract is None else model.layers)
+        total += sum(step.macs for step in steps) * block.layers
     return total
 
 
@@ -58,11 +57,12 @@ VARIANTS: list[dict[str, Any]] = [
     {"norms": 4, "norms_after": True},
     {"head_dim": 40},
     {"rotary": 4},
-    {"window": 16, "window_layers": 2},
-    {"window": 16, "window_layers": 1},
-    {"window": 100, "window_layers": 2},
-    {"experts": Experts(layers=2, count=4, active=2, ffn=100)},
-    {"experts": Experts(layers=2, count=6, active=1, ffn=50, shared=70, shared_gate=True)},
+    {"window": 16},
+    {"window": 16, "full_layers": (1,)},
+    {"window": 100},
+    {"experts": Experts(count=4, active=2, ffn=100)},
+    {"experts": Experts(count=6, active=1, ffn=50, shared=70, shared_gate=True)},
+    *MIXED,
 ]
 
 
@@ -121,7 +121,7 @@ def test_a_head_without_a_norm_has_none() -> None:
 
 
 def experts_of(count: int, active: int = 2, ffn: int = 60, **more: Any) -> Llm:
-    return small_model(experts=Experts(layers=2, count=count, active=active, ffn=ffn, **more))
+    return small_model(experts=Experts(count=count, active=active, ffn=ffn, **more))
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "optimus"])
@@ -190,23 +190,3 @@ def test_more_experts_never_make_a_step_quicker() -> None:
     assert seconds == sorted(seconds)
     one = project(StepRequest(small_model(ffn=120), small_package(), mesh=(2, 2), global_batch=16))
     assert one.step_seconds <= seconds[0]
-
-
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize(
-    ("part", "changes"),
-    [
-        ("layers with and without experts", {"experts": Experts(layers=1, count=4, active=2, ffn=100)}),
-        (
-            "multi-head latent attention",
-            {"latent": LatentAttention(query_rank=8, value_rank=8, fixed_dim=8, rotary_dim=4, value_dim=8)},
-        ),
-        ("an embedding of another width than the layers", {"embedding_features": 48}),
-    ],
-)
-def test_parts_that_are_not_modelled_are_refused_by_name(
-    part: str, changes: dict[str, Any], name: str
-) -> None:
-    with pytest.raises(ValueError, match="not modelled") as refusal:
-        method_of(small_model(**changes), name)
-    assert str(refusal.value) == f"small: projection of {part} is not modelled"

@@ -121,10 +121,11 @@ def test_traffic_is_that_of_the_loops(length: int, key_block: int) -> None:
 
 
 def test_a_window_limits_what_passes() -> None:
-    method = _method(small_model(max_positions=LONG, window=64, window_layers=2))
-    attention = method.blocks()[0]
+    method = _method(small_model(max_positions=LONG, window=64))
     near, far = (
-        activation_traffic(attention, of, 4096, parts=IN_BLOCKS, slices=1, length=4096, key_block=256)[0].dram
+        activation_traffic(of.blocks()[0], of, 4096, parts=IN_BLOCKS, slices=1, length=4096, key_block=256)[
+            0
+        ].dram
         for of in (method, _method(small_model(max_positions=LONG)))
     )
     assert near < far / 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.schedule.combination import TOLERANCE
-from chiplet.schedule.double_buffers import double_buffered, neighbours
+from chiplet.schedule.double_buffers import double_buffered, pairs_of
 from chiplet.schedule.fit import Fit, tile_limit
 from chiplet.schedule.schedule import StepWork, step_work
 from chiplet.step.account import account_step
@@ -26,7 +27,7 @@ from chiplet.step.quickest import quickest_step
 from chiplet.step.runs import account_run
 from chiplet.workload.operations import FusedBlock
 from nop.topology import Mesh
-from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+from tests.chiplet.machines import MIXED, PACKAGE, package, small_model, small_package
 
 
 def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine: Machine) -> BlockAccount:
@@ -44,9 +45,10 @@ def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine:
     return account_block(plan, sum_of_runs(runs), method, machine, plane)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     name=st.sampled_from(sorted(METHODS)),
+    model=st.sampled_from([{}] * 12 + MIXED),
     rows=st.integers(1, 4),
     cols=st.integers(1, 4),
     weight_kilobytes=st.integers(2, 300),
@@ -57,6 +59,7 @@ def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine:
 )
 def test_no_combination_is_quicker(
     name: str,
+    model: dict[str, Any],
     rows: int,
     cols: int,
     weight_kilobytes: int,
@@ -71,7 +74,7 @@ def test_no_combination_is_quicker(
         f"die.accumulator_bytes={sum_kilobytes * 1024}",
         f"memory.channel_bytes_per_second={channel_rate}",
     )
-    method = method_type(name)(small_model(), Mesh(rows, cols), make_switches(name, None), 2)
+    method = method_type(name)(small_model(**model), Mesh(rows, cols), make_switches(name, None), 2)
     machine = Machine(system, GemmTerms())
     step = step_work(method, system, global_batch=global_batch, length=32, optimizer="adam", mini_batch=None)
     try:
@@ -88,7 +91,7 @@ def test_no_combination_is_quicker(
         blocks = [
             _block(block, fit, step, method, machine).waiting(*double_buffered(memory, pair))
             for block, fit, memory, pair in zip(
-                method.blocks(), fits, memories, neighbours(*memories), strict=True
+                method.blocks(), fits, memories, pairs_of(memories), strict=True
             )
         ]
         every.append(account_step(blocks, method, machine, plane, global_batch * 32, "adam").seconds)

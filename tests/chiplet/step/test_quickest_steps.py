@@ -21,7 +21,7 @@ from chiplet.step.quickest_steps import quickest_steps
 from chiplet.sweep.machines import varied
 from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh
-from tests.chiplet.machines import small_model, small_package
+from tests.chiplet.machines import MIXED, small_model, small_package
 
 MACHINE = st.fixed_dictionaries(
     {
@@ -60,11 +60,17 @@ def numbers(account: StepAccount, row: int) -> list[float]:
     recompute=st.sampled_from(["none", "selective", "full"]),
     mini_batch=st.sampled_from([None, 1, 3]),
     length=st.integers(1, 64),
+    changes=st.sampled_from([{"kv_heads": 1}] * 7 + MIXED),
 )
 def test_steps_of_many_machines_are_those_of_each(
-    name: str, machines: list[dict[str, Any]], recompute: str, mini_batch: int | None, length: int
+    name: str,
+    machines: list[dict[str, Any]],
+    recompute: str,
+    mini_batch: int | None,
+    length: int,
+    changes: dict[str, Any],
 ) -> None:
-    model, base = small_model(kv_heads=1), small_package()
+    model, base = small_model(**changes), small_package()
     switches = make_switches(name, {"recompute": recompute})
     rows, cols = (
         np.array([float(machine["mesh"][side]) for machine in machines])[:, None] for side in (0, 1)

@@ -82,19 +82,21 @@ def test_flops_are_those_of_every_product() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "layers", "reach"),
-    [(None, 0, 64), (64, 2, 64), (100, 2, 64), (16, 2, 16), (16, 1, 40), (15, 1, 40)],
+    ("window", "full", "reach"),
+    [(None, (), 64), (64, (), 64), (100, (), 64), (16, (), 16), (16, (1,), 16), (15, (0,), 15)],
 )
 def test_a_window_limits_the_work_of_scores_and_what_is_saved(
-    window: int | None, layers: int, reach: int
+    window: int | None, full: tuple[int, ...], reach: int
 ) -> None:
-    """Of two layers; the mean of 15 and 64 keys is rounded up."""
-    plain, model = small_model(), small_model(window=window, window_layers=layers)
-    saved = plain.layer_forward_flops(128, 64) - model.layer_forward_flops(128, 64)
-    assert saved == 4 * 128 * (64 - reach) * 96
-    assert model.saved_features(64)["probabilities"] == 8 * reach
-    lengths = np.array([8, 64])
-    assert model.attention_reach(lengths).tolist() == [8, reach]
+    """In the layers that have it; the others multiply all keys."""
+    plain, model = small_model(), small_model(window=window, full_layers=full)
+    saved = plain.forward_flops(128, 64) - model.forward_flops(128, 64)
+    assert saved == (2 - len(full)) * 4 * 128 * (64 - reach) * 96
+    found = {number: kind.layer for kind in model.attention_kinds for number in kind.numbers}
+    for number in range(2):
+        keys = 64 if number in full else reach
+        assert found[number].saved_features(64)["probabilities"] == 8 * keys
+        assert found[number].attention_reach(np.array([8, 64])).tolist() == [8, keys]
 
 
 @pytest.mark.parametrize(
@@ -204,13 +206,11 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
     length=st.integers(1, 200),
     strip=st.integers(1, 70),
     window=st.none() | st.integers(1, 220),
-    layers=st.integers(1, 3),
 )
 def test_skipped_keys_are_those_that_no_query_of_a_strip_sees(
-    length: int, strip: int, window: int | None, layers: int
+    length: int, strip: int, window: int | None
 ) -> None:
-    limited = 0 if window is None else (layers + 1) // 2
-    model = small_model(layers=layers, window=window, window_layers=limited, max_positions=200)
+    model = small_model(window=window, max_positions=200)
 
     def seen(reach: int) -> float:
         """The mean of all queries, one strip after the other."""
@@ -222,8 +222,7 @@ def test_skipped_keys_are_those_that_no_query_of_a_strip_sees(
             total += (last + 1 - first) * min(last + 1, whole)
         return min(reach, length, total / length)
 
-    every = seen(length)
-    mean = every if window is None else (limited * seen(window) + (layers - limited) * every) / layers
+    mean = seen(length if window is None else window)
     found = model.attention_reach(length, strip)
     assert found == ceil(mean - 1e-9)
     assert found <= model.attention_reach(length) + strip

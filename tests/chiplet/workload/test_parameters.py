@@ -44,10 +44,13 @@ def test_work_is_two_operations_for_every_weight_that_a_token_uses(model: Publis
 def test_layers_and_what_is_around_them_have_all_parameters(model: PublishedModel) -> None:
     """As the stages of a pipeline share them; a tied table is on both ends."""
     found = read(model)
-    if found.experts is None or found.experts.layers == found.layers:
-        width = found.embedding_features or found.hidden
-        ends = found.embedding_parameters + found.head_parameters - found.tied * found.vocab * width
-        assert found.layers * found.layer_parameters + ends == found.parameters
+    width = found.embedding_features or found.hidden
+    ends = found.embedding_parameters + found.head_parameters - found.tied * found.vocab * width
+    layers = sum(len(kind.numbers) * kind.layer.layer_parameters for kind in found.ffn_kinds)
+    assert layers + ends == found.parameters
+    cut = found.layers // 3
+    parts = (range(cut), range(cut, found.layers))
+    assert sum(found.parameters_of(part) for part in parts) == layers
 
 
 def test_rotary_features_are_those_of_the_model() -> None:

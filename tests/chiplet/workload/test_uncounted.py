@@ -17,7 +17,7 @@ from tests.chiplet.machines import small_model, small_package
 @pytest.mark.parametrize(
     ("changes", "name", "value"),
     [
-        ({"window": 16, "window_layers": 1}, "window", 16),
+        ({"window": 16, "full_layers": (1,)}, "window", 16),
         ({"qkv_bias": True}, "biases", 2 * (96 + 2 * 24)),
         ({"ffn_bias": True, "output_bias": True}, "biases", 2 * (96 + 400 + 96)),
         ({"head_bias": True}, "biases", 101),
@@ -46,7 +46,7 @@ def test_each_part_that_is_left_out_is_an_assumed_input(
 
 
 def test_what_is_assumed_of_experts_is_said() -> None:
-    experts = Experts(layers=2, count=8, active=2, ffn=40)
+    experts = Experts(count=8, active=2, ffn=40)
     found = uncounted_inputs(small_model(experts=experts), 64)
     assert [(entry.name, entry.value) for entry in found] == [
         ("model.expert_imbalance", 1.0),
@@ -55,7 +55,7 @@ def test_what_is_assumed_of_experts_is_said() -> None:
 
 
 def test_a_window_that_no_sequence_leaves_is_none() -> None:
-    model = small_model(window=16, window_layers=2)
+    model = small_model(window=16)
     assert uncounted_inputs(model, 16) == []
     assert [entry.name for entry in uncounted_inputs(model, 17)] == ["model.window"]
 
