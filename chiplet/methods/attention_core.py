@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from chiplet.graph.vector_work import program_work
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger
-from chiplet.workload.operations import Batch, FusedBlock, GemmStep, Operation, VectorStep
-
-if TYPE_CHECKING:
-    from chiplet.methods.base import Method
+from chiplet.workload.layer import Layer
+from chiplet.workload.operations import Batch, GemmStep, Operation, VectorStep
 
 
-def attention_core(method: Method, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
+def attention_core(
+    layer: Layer,
+    batch: Batch,
+    *,
+    head_groups: Number,
+    sequence_groups: Number,
+    strip: Number | None,
+    scores_again: bool,
+) -> tuple[Operation, Operation]:
     """Both passes over scores, softmax and values, for which every die has whole heads of whole sequences.
 
-    In blocks of keys, the sums of the values so far are scaled for each block, and scores and softmax are computed
-    again in the backward pass.
+    Masked keys are skipped for ``strip`` queries at a time, or computed. In blocks of keys, the sums of the values so
+    far are scaled for each block, and scores and softmax are computed again in the backward pass, as they are
+    elsewhere with ``scores_again``.
     """
-    layer, length = block.layer, batch.length
-    reach = layer.attention_reach(length, method.skipped_by(batch.strip))
+    length = batch.length
+    reach = layer.attention_reach(length, strip)
     in_blocks = batch.key_block > 0
     blocks = choose(in_blocks, ceil_div(reach, larger(1, batch.key_block)), 1)
     keys = ceil_div(reach, blocks)
-    pairs = ceil_div(batch.sequences, method.sequence_groups) * ceil_div(layer.heads, method.head_groups)
+    pairs = ceil_div(batch.sequences, sequence_groups) * ceil_div(layer.heads, head_groups)
     all_pairs = batch.sequences * layer.heads
     key_dim, value_dim = layer.head_dim, layer.value_dim
 
@@ -50,7 +56,7 @@ def attention_core(method: Method, block: FusedBlock, batch: Batch) -> tuple[Ope
         gemm("dQ", length, keys, key_dim, key_dim),
         gemm("dK", length, keys, key_dim, key_dim),
     )
-    again: Number = choose(in_blocks, 1, int(method.switches.recompute == "selective"))
+    again: Number = choose(in_blocks, 1, int(scores_again))
     vectors: tuple[VectorStep, ...] = (vector("softmax backward", "softmax-backward", length * reach),)
     if anywhere(again > 0):
         scores = replace(scores, count=scores.count * again, macs=scores.macs * again)

@@ -193,7 +193,14 @@ class Method(ABC):
         second_backward = self._backward_slices(block.contract, batch.tokens, slices)
         second_backward[0] = joined(second_backward[0], self._norm_after(batch, backward=True))
         if block.name == "attention":
-            middle, middle_backward = attention_core(self, block, batch)
+            middle, middle_backward = attention_core(
+                block.layer,
+                batch,
+                head_groups=self.head_groups,
+                sequence_groups=self.sequence_groups,
+                strip=self.skipped_by(batch.strip),
+                scores_again=self.switches.recompute == "selective",
+            )
             forward = [*first, middle, *second]
             backward = [*second_backward, middle_backward, *first_backward]
         else:
@@ -293,19 +300,19 @@ class Method(ABC):
         """
         if block.name != "attention":
             return Operation("queries and keys")
-        model, steps = self.model, []
+        layer, steps = block.layer, []
         comms: tuple[CommStep, ...] = ()
         key_heads = self.kv_heads
-        if model.latent is not None:
-            key_heads, shared = 1, batch.tokens * model.latent.rotary_dim
+        if layer.latent is not None:
+            key_heads, shared = 1, batch.tokens * layer.latent.rotary_dim
             op = "reduce-scatter" if backward else "all-gather"
             comms = (self.head_comm(f"shared keys: {op}", op, shared),)
-        heads = batch.tokens * (model.heads + key_heads)
-        if model.qk_norm != "none":
-            steps += [self._norm(heads * model.head_dim, backward=False)]
-            steps += [self._norm(heads * model.head_dim, backward=True)] * backward
-        if model.rotary_features:
-            program, elements = "rotary-backward" if backward else "rotary", heads * model.rotary_features
+        heads = batch.tokens * (layer.heads + key_heads)
+        if layer.qk_norm != "none":
+            steps += [self._norm(heads * layer.head_dim, backward=False)]
+            steps += [self._norm(heads * layer.head_dim, backward=True)] * backward
+        if layer.rotary_features:
+            program, elements = "rotary-backward" if backward else "rotary", heads * layer.rotary_features
             work = program_work(program)
             steps.append(VectorStep(program.replace("-", " "), elements / self.mesh.nodes, work, elements))
         return Operation("queries and keys", comms, vectors=tuple(steps))

@@ -40,6 +40,7 @@ def model_blocks(model: Llm, kv_heads: Number) -> tuple[FusedBlock, ...]:
 
 def _attention(kind: LayerKind, kv_heads: Number, beside: tuple[str, ...]) -> FusedBlock:
     layer = kind.layer
+    first: tuple[Linear, ...]
     if layer.latent is None:
         first = (Linear("QKV", layer.hidden, layer.qkv_features(kv_heads), True, by_heads=True),)
     else:

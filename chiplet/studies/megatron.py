@@ -109,6 +109,7 @@ def model_of(run: MegatronRun) -> Llm:
         output_bias=True,
         ffn_bias=True,
         learned_positions=run.sequence_length,
+        rotary=0,
         max_positions=run.sequence_length,
         tied=True,
     )

@@ -44,6 +44,7 @@ class Layer(StrictModel):
     output_bias: Annotated[bool, Field(description="bias of the attention's output linear")] = False
     ffn_bias: Annotated[bool, Field(description="biases of the FFN's linears")] = False
     sinks: Annotated[bool, Field(description="a learned score for each head that takes no value")] = False
+    rotary: Annotated[int | None, Field(ge=0, description="rotary features of a head, by default all")] = None
     window: Annotated[int | None, Field(ge=1, description="tokens that limited layers attend to")] = None
     experts: Experts | None = None
     latent: LatentAttention | None = None
@@ -52,6 +53,11 @@ class Layer(StrictModel):
     def value_dim(self) -> int:
         """Features of a head's values: those of its queries and keys, unless attention is latent."""
         return self.head_dim if self.latent is None else self.latent.value_dim
+
+    @property
+    def rotary_features(self) -> int:
+        """Features of each query and key head that have rotary positions."""
+        return self.head_dim if self.rotary is None else self.rotary
 
     @property
     def query_features(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chiplet.workload.layer import Layer
 
@@ -28,11 +29,16 @@ class LayerKind:
 
 
 def layer_kinds(
-    model: Layer, layers: int, block: str, part: str, labels: tuple[str, str], without: Sequence[int]
+    model: Layer,
+    layers: int,
+    block: str,
+    labels: tuple[str, str],
+    without: Sequence[int],
+    changes: Mapping[str, Any],
 ) -> tuple[LayerKind, ...]:
     """The kinds of the ``layers`` of ``model`` by their ``block``, in the order of their first layers.
 
-    The layers ``without`` lack the field ``part``; ``labels`` are of those with it and of those without.
+    The layers ``without`` what the others have differ by ``changes``; ``labels`` are of the others and of these.
     """
     if not without:
         return (LayerKind(block, block, model, range(layers)),)
@@ -40,7 +46,7 @@ def layer_kinds(
     values = {name: getattr(model, name) for name in Layer.model_fields}
     kinds = (
         LayerKind(block, f"{block}_{labels[0]}", Layer(**values), frozenset(range(layers)) - lacking),
-        LayerKind(block, f"{block}_{labels[1]}", Layer(**values | {part: None}), lacking),
+        LayerKind(block, f"{block}_{labels[1]}", Layer(**(values | dict(changes))), lacking),
     )
     return tuple(sorted(kinds, key=lambda kind: min(kind.numbers)))
 

@@ -37,6 +37,9 @@ class Llm(Layer):
     full_layers: Annotated[
         tuple[int, ...], Field(description="numbers of the layers without the window, if the model has one")
     ] = ()
+    full_without_positions: Annotated[
+        bool, Field(description="those layers have no rotary positions, and no norms of queries and keys")
+    ] = False
     dense_layers: Annotated[
         tuple[int, ...], Field(description="numbers of the layers without experts, if the model has some")
     ] = ()
@@ -46,9 +49,6 @@ class Llm(Layer):
     embedding_norm: Annotated[bool, Field(description="a norm behind the embedding")] = False
     parallel: Annotated[bool, Field(description="attention and FFN have the same input")] = False
     head_bias: Annotated[bool, Field(description="bias of the output layer")] = False
-    rotary: Annotated[
-        int | None, Field(ge=0, description="rotary features of a head; by default all, or none if learned")
-    ] = None
     linear_positions: Annotated[bool, Field(description="ALiBi: scores fall with the distance")] = False
     learned_positions: Annotated[
         int, Field(ge=0, description="rows of a learned position table, 0 without one")
@@ -77,13 +77,16 @@ class Llm(Layer):
     def attention_kinds(self) -> tuple[LayerKind, ...]:
         """Layers with a like attention, in the order of their first ones: all, or those with a window and without."""
         labels = ("window", "full")
-        return layer_kinds(self, self.layers, "attention", "window", labels, self.full_layers)
+        lacking: dict[str, Any] = {"window": None}
+        if self.full_without_positions:
+            lacking |= {"rotary": 0, "qk_norm": "none"}
+        return layer_kinds(self, self.layers, "attention", labels, self.full_layers, lacking)
 
     @cached_property
     def ffn_kinds(self) -> tuple[LayerKind, ...]:
         """Layers with a like FFN, in the order of their first ones: all, or those with experts and without."""
         labels = ("experts", "dense")
-        return layer_kinds(self, self.layers, "ffn", "experts", labels, self.dense_layers)
+        return layer_kinds(self, self.layers, "ffn", labels, self.dense_layers, {"experts": None})
 
     def __copy__(self) -> Self:
         """A copy, whose kinds are found again: :meth:`model_copy` may change them."""
@@ -101,13 +104,6 @@ class Llm(Layer):
     def expert_layers(self) -> int:
         """Layers that have experts."""
         return 0 if self.experts is None else self.layers - len(set(self.dense_layers))
-
-    @property
-    def rotary_features(self) -> int:
-        """Features of each query and key head that have rotary positions."""
-        if self.rotary is not None:
-            return self.rotary
-        return 0 if self.learned_positions else self.head_dim
 
     @property
     def table_features(self) -> int:

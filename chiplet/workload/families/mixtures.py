@@ -99,7 +99,7 @@ def _deepseek(
             routed is not None and number >= first and number % each == 0 for number in range(layers)
         ],
         count=routed,
-        active=keys.size("num_experts_per_tok", default=active),
+        active=keys.size("num_experts_per_tok", default=1 if routed is None else active),
         ffn=inner,
         shared=inner * keys.count("n_shared_experts", default=shared),
         choice_bias=choice_bias,

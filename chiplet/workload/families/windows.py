@@ -36,7 +36,9 @@ def read_window(keys: ConfigKeys, layers: int, rule: WindowRule, default: int | 
     limited = _limited_layers(keys, layers, rule)
     if window is None or not any(limited):
         return {}
-    return {"window": window, "full_layers": tuple(number for number in range(layers) if not limited[number])}
+    full = tuple(number for number in range(layers) if not limited[number])
+    # Layers of chunks are those with rotary positions.
+    return {"window": window, "full_layers": full, "full_without_positions": rule == "chunks" and bool(full)}
 
 
 def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> list[bool]:

@@ -12,7 +12,7 @@ from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account
 from chiplet.workload.experts import Experts
 from tests.chiplet.explain.test_step import numbers
-from tests.chiplet.machines import small_model, small_package
+from tests.chiplet.machines import MIXED, small_model, small_package
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,9 @@ from tests.chiplet.machines import small_model, small_package
         {"experts": Experts(count=6, active=2, ffn=50, shared=70, shared_gate=True)},
         {"norms": 4, "norms_after": True, "qk_norm": "heads", "window": 16, "full_layers": (1,)},
         {"parallel": True, "norms": 1, "kv_heads": 1, "ffn_bias": True, "head_bias": True},
+        *MIXED,
     ],
-    ids=["experts", "norms", "parallel"],
+    ids=str,
 )
 @pytest.mark.parametrize("overrides", [(), ("die.weight_bytes=20000", "die.accumulator_bytes=100000")])
 @pytest.mark.parametrize("parallel", [(), ("parallel.data=2", "parallel.pipeline=2")], ids=["one", "several"])

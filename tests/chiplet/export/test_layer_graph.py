@@ -10,7 +10,7 @@ from chiplet.export.layer_graph import layer_operations, layer_sequences, layer_
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
-from tests.chiplet.machines import small_model, small_package
+from tests.chiplet.machines import LATENT, small_model, small_package
 
 # Heads, features and tokens that 2 x 2 and 2 x 4 dies share without a rest.
 MODEL = small_model(hidden=128, heads=8, kv_heads=8, head_dim=16, ffn=256)
@@ -117,3 +117,24 @@ def test_an_attention_in_blocks_is_exported_in_blocks() -> None:
     for operation in gemms:
         assert all(gemm.count > 10 for gemm in operation)
         assert all(max(gemm.k, gemm.n) < 2**17 for gemm in operation)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_latent_attention_is_exported(method: str) -> None:
+    model = small_model(**LATENT)
+    found = account(StepRequest(model, small_package(), mesh=(2, 2), method=method, global_batch=8))
+    count = layer_sequences(found)
+    macs = sum(
+        gemm.macs for _, _, operation, _, _ in layer_operations(found, count) for gemm in operation.gemms
+    )
+    assert 2 * macs == pytest.approx(3 * model.layer_forward_flops(count * 64, 64))
+    names = " ".join(node.name for node in layer_trace(found, sequences=count))
+    for part in ("latent QKV", "up Q", "up KV", "shared keys: all-gather", "shared keys: reduce-scatter"):
+        assert part in names
+
+
+def test_layers_that_differ_are_refused_by_name() -> None:
+    model = small_model(window=16, full_layers=(1,))
+    found = account(StepRequest(model, small_package(), mesh=(2, 2), global_batch=8))
+    with pytest.raises(ValueError, match="small: export of layers with and without a window is not modelled"):
+        layer_sequences(found)

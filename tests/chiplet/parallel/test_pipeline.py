@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_layers
+from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_layers, stage_numbers
 
 Work = tuple[str, int, int]
 """Direction, chunk of the stage, micro-batch."""
@@ -161,3 +161,15 @@ def test_layers_of_stages_differ_by_one_at_most() -> None:
 def test_a_ring_takes_its_closed_form(nodes: int, data: float) -> None:
     expected = (nodes - 1) * (data / nodes / 1e9 + 1e-6)
     assert ring_seconds(nodes, data, rate=1e9, latency=1e-6) == pytest.approx(expected)
+
+
+@given(stages=st.integers(1, 6), chunks=st.integers(1, 4), more=st.integers(0, 20))
+def test_stages_have_every_layer_once_in_chunks_that_take_turns(stages: int, chunks: int, more: int) -> None:
+    layers = stages * chunks + more
+    numbers = stage_numbers(layers, stages, chunks)
+    assert sorted(number for of_stage in numbers for number in of_stage) == list(range(layers))
+    assert [len(of_stage) for of_stage in numbers] == stage_layers(layers, stages)
+    owner = {number: stage for stage, of_stage in enumerate(numbers) for number in of_stage}
+    turns = [owner[number] for number in range(layers)]
+    changes = [stage for place, stage in enumerate(turns) if not place or stage != turns[place - 1]]
+    assert changes == (list(range(stages)) * chunks if stages > 1 else [0])

@@ -263,6 +263,7 @@ def test_windows_follow_the_rule_of_the_family(
         ("deepseek_v3", {"num_key_value_heads": 8}, []),
         ("deepseek_v3", {"num_key_value_heads": 8, "first_k_dense_replace": 1, "moe_layer_freq": 2}, [2]),
         ("deepseek_v3", {"num_key_value_heads": 8, "first_k_dense_replace": 0, "n_routed_experts": None}, []),
+        ("deepseek_v2", {"num_key_value_heads": 8, "n_routed_experts": None}, []),
     ],
 )
 def test_experts_are_in_the_layers_that_the_family_says(
