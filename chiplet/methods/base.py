@@ -18,7 +18,7 @@ from chiplet.graph.vector_work import program_work
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.attention_core import attention_core
-from chiplet.methods.blocks import model_blocks
+from chiplet.methods.model_blocks import model_blocks
 from chiplet.vectorized.elementwise import Number, ceil_div, larger, rounded_up, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
