@@ -54,7 +54,14 @@ def _limited_layers(keys: ConfigKeys, layers: int, rule: WindowRule) -> list[boo
             )
     if len(types) != layers:
         raise keys.refusal("layer_types", types, f"must have one entry for each of {layers} layers")
-    return [kind in _LIMITED for kind in types]
+    limited = [kind in _LIMITED for kind in types]
+    if rule == "chunks" and limited != by_rule:
+        raise keys.refusal(
+            "layer_types",
+            types,
+            "must be chunked_attention in the layers with rotary positions, and only there",
+        )
+    return limited
 
 
 def _limited_by_rule(keys: ConfigKeys, layers: int, rule: WindowRule) -> list[bool]:
