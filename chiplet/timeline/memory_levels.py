@@ -9,7 +9,6 @@ from chiplet.schedule.buffers import BlockMemory, saved_bytes_per_token
 from chiplet.schedule.fit import buffer_uses
 from chiplet.schedule.schedule import BlockSchedule
 from chiplet.timeline.spans import MemoryLevel
-from chiplet.workload.operations import BlockName
 
 DRAM_HELD = "DRAM"
 """The levels of the package's DRAM; those of a die's buffers have the names of the projection."""
@@ -25,7 +24,7 @@ class MemoryLevels:
     """
 
     def __init__(self, accounted: Accounted, sequences: int) -> None:
-        self.blocks = {block.block.name: block for block in accounted.schedule.blocks}
+        self.blocks = {block.block.label: block for block in accounted.schedule.blocks}
         self.accounted = accounted
         method, schedule = accounted.method, accounted.schedule
         self._needed = float(schedule.dram.needed)
@@ -36,10 +35,8 @@ class MemoryLevels:
             0.0 if accounted.parallel is not None else float(per_token * schedule.length * sequences)
         )
 
-    def of_pass(
-        self, block: BlockName, direction: str, start: float, seconds: float
-    ) -> Iterator[MemoryLevel]:
-        """The buffers in a pass of ``block`` over one layer."""
+    def of_pass(self, block: str, direction: str, start: float, seconds: float) -> Iterator[MemoryLevel]:
+        """The buffers in a pass of the block with the label ``block`` over one layer."""
         schedule = self.blocks[block]
         weights, activations, sums = (float(use.needed) for use in schedule.buffers)
         memory = self._memory(schedule)

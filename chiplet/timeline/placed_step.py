@@ -23,9 +23,9 @@ SHOWN_ROUNDS = 3
 def timeline(accounted: Accounted) -> Timeline:
     """The timeline of ``accounted``: spans whose ends and sums are the times of its projection.
 
-    In the first round every layer has a span for each pass; one layer, the first, has its mini-batches and token
-    tiles as well, forward and backward. Other rounds are drawn as a whole. With several packages the timeline is that
-    of the stage that sets the pace, and every stage has a track besides.
+    In the first round every layer has a span for each pass; the first layer, and where layers differ the first of
+    each kind, has its mini-batches and token tiles as well, forward and backward. Other rounds are drawn as a whole.
+    With several packages the timeline is that of the stage that sets the pace, and every stage has a track besides.
     """
     return _PlacedStep(accounted).timeline()
 
@@ -117,24 +117,50 @@ class _PlacedStep:
 
     def _layers(self, direction: str) -> None:
         """The first round, layer by layer."""
-        order = list(_order(self.passes[direction]))
+        order = list(self._order(self.passes[direction]))
+        shown = {one.block: (layer, one) for layer, one in reversed(order)}
         if direction == "backward":
             order.reverse()
-        layers = max((layer for layer, _ in order), default=0) or 1
+        numbers = self._numbers()
         for layer, one in order:
-            name = f"layer {layer} {one.block} {direction}" if layer else f"{one.block} {direction}"
+            name = (
+                f"{one.block} {direction}" if layer is None else f"layer {layer + 1} {one.block} {direction}"
+            )
             start = self.now
-            # The head has no layer, and follows the last one.
-            done = (layer or layers) / layers
-            self.levels.append(self.memories.saved(done, start))
+            # The input precedes the first layer, and the head follows the last one.
+            done = 1 if layer is None else numbers.index(layer) + 1
+            if one.block == "head":
+                done = len(numbers)
+            self.levels.append(self.memories.saved(done / len(numbers), start))
             self.levels += self.memories.of_pass(one.block, direction, start, one.seconds(0))
             self.now += one.seconds(0)
-            if layer in (0, 1):
+            if shown[one.block] == (layer, one):
                 self.spans += one.spans(name, start, 0)
             else:
                 self.spans += one.in_one_piece(name, start, 0)
-            if layer == 1:
+            if layer == numbers[0]:
                 self.detail[direction] = (self.detail[direction][0] or start, self.now)
+
+    def _numbers(self) -> tuple[int, ...]:
+        """The numbers of the layers: all, or those of the stage that sets the pace."""
+        if self.found.parallel is not None:
+            return self.found.parallel.pace.numbers
+        return tuple(range(self.found.method.model.layers))
+
+    def _order(self, passes: Sequence[PlacedPass]) -> Iterator[tuple[int | None, PlacedPass]]:
+        """The passes in the order of the data flow forward, each with the number of its layer; input and head have
+        none.
+        """
+        by_label = {one.block: one for one in passes}
+        model = self.found.method.model
+        if "input" in by_label:
+            yield None, by_label["input"]
+        for number in self._numbers():
+            for kind in (*model.attention_kinds, *model.ffn_kinds):
+                if number in kind.numbers:
+                    yield number, by_label[kind.label]
+        if "head" in by_label:
+            yield None, by_label["head"]
 
     def _rounds(self, name: str, direction: str, numbers: Sequence[int]) -> None:
         """Rounds in one piece; all but the last are alike."""
@@ -145,18 +171,6 @@ class _PlacedStep:
         self.spans.append(Span(LAYERS, name, self.now, seconds, direction, len(numbers)))
         self.spans += busy.spans(name, self.now, len(numbers))
         self.now += seconds
-
-
-def _order(passes: Sequence[PlacedPass]) -> Iterator[tuple[int, PlacedPass]]:
-    """The passes in the order of the data flow forward, each with its layer, from 1 on; the head has layer 0."""
-    heads = [one for one in passes if one.block == "head"]
-    blocks = [one for one in passes if one.block != "head"]
-    for layer in range(1, max((one.layers for one in blocks), default=0) + 1):
-        for one in blocks:
-            if layer <= one.layers:
-                yield layer, one
-    for one in heads:
-        yield 0, one
 
 
 def _groups(rounds: int) -> list[range]:

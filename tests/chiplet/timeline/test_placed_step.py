@@ -16,7 +16,7 @@ from chiplet.projection.project import Accounted, account
 from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.timeline.placed_step import timeline
 from chiplet.timeline.spans import DRAM, Span, Timeline
-from tests.chiplet.machines import PACKAGE, package, small_model, small_package
+from tests.chiplet.machines import MIXED, PACKAGE, package, small_model, small_package
 
 TOLERANCE = 1e-9
 """Of the step: sums of thousands of floats, each as exact as the time at which its span starts."""
@@ -52,7 +52,14 @@ SWITCHES = st.fixed_dictionaries(
     {"overlap": st.booleans(), "recompute": st.sampled_from(["none", "selective", "full"])}
 )
 MODELS = st.sampled_from(
-    [{}, {"layers": 1}, {"gated": False, "norm": "layernorm"}, {"kv_heads": 8, "layers": 3}, {"hidden": 500}]
+    [
+        {},
+        {"layers": 1},
+        {"gated": False, "norm": "layernorm"},
+        {"kv_heads": 8, "layers": 3},
+        {"hidden": 500},
+        *MIXED,
+    ]
 )
 MACHINES = st.sampled_from(
     [
