@@ -102,6 +102,11 @@ class Method(ABC):
     def sequence_groups(self) -> Number:
         """Groups of dies over which the attention splits the sequences of a mini-batch."""
 
+    @cached_property
+    def token_groups(self) -> Number:
+        """Groups of dies over which the tokens of a linear are split."""
+        return 1
+
     @abstractmethod
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
         """Y = X W for a mini-batch of ``tokens``."""

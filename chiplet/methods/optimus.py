@@ -49,6 +49,11 @@ class Optimus(Method):
         return self.mesh.rows
 
     @cached_property
+    def token_groups(self) -> Number:
+        """One for each row."""
+        return self.mesh.rows
+
+    @cached_property
     def _costs(self) -> dict[str, CollectiveCost]:
         """Cost of a sweep of broadcasts along each dimension."""
         lines = {"row": self.mesh.cols, "column": self.mesh.rows}

@@ -39,6 +39,9 @@ ENOUGH_TILES = 128
 larger one could hide less than one part in 128 of the mini-batch's.
 """
 
+FEW_TILES = 16
+"""Tiles as high as the array up to which one that is not full may cost less than more mini-batches."""
+
 MAX_TILE = 1024
 """Tokens beyond which a larger token tile hides nothing more: room for larger tiles is not reserved."""
 
@@ -111,9 +114,26 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
             new = wanted & (sliced.slices > fewest)
             fits.append(Fit(sliced.parts, sliced.slices, choose(new, sliced.size, 0)))
             fewest = choose(new & (sliced.size > 0), sliced.slices, fewest)
-    if block.name == "attention" and work.method.switches.recompute != "none":
-        fits += _in_blocks(work, block, fits)
+    if block.name == "attention":
+        if work.method.switches.recompute != "none":
+            fits += _in_blocks(work, block, fits)
+    elif work.mini_batch is None:
+        fits += _not_even(work, block, fits)
     return [fit for fit in fits if anywhere(fit.size > 0)]
+
+
+def _not_even(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:
+    """Those of ``fits`` with mini-batches of few tiles as high as the array, with mini-batches that are larger, but not
+    of whole tiles: the beginning and end of more mini-batches can take longer than a tile that is not full.
+    """
+    others = []
+    for fit in fits:
+        memory = work.memory(block, fit.parts, fit.slices)
+        few: Any = (fit.size > 0) & (fit.size < FEW_TILES * _size_groups(memory))
+        if anywhere(few):
+            size = _largest_batch(memory, work, even=False)
+            others.append(replace(fit, size=choose(few & (size > fit.size), size, 0)))
+    return others
 
 
 def _in_blocks(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:
@@ -211,16 +231,26 @@ def _busy_share(memory: BlockMemory, size: Number) -> Number:
     return size / (larger(1, ceil_div(size, groups)) * groups)
 
 
-def _largest_batch(memory: BlockMemory, work: BlockWork, least_tile: Number = 1) -> Number:
+def _size_groups(memory: BlockMemory) -> Number:
+    """What a mini-batch is a multiple of if it can: the groups of dies that share its sequences out; in linears, which
+    sum over tokens in the backward pass, the rows of the array times the groups of dies that share its tokens out.
+    """
+    if memory.block.name == "attention":
+        return memory.method.sequence_groups
+    return memory.die.rows * memory.method.token_groups
+
+
+def _largest_batch(
+    memory: BlockMemory, work: BlockWork, least_tile: Number = 1, *, even: bool = True
+) -> Number:
     """Size of the largest mini-batch that fits beside a token tile of ``least_tile``, in equal parts of a round; 0 if
-    none fits.
+    none fits. Without ``even`` it is no multiple of :func:`_size_groups`.
     """
     if work.mini_batch is not None:
         size = _given(memory, work)
         return choose(_fits(memory, size, least_tile), size, 0)
-    total, groups = work.sequences * size_unit(memory), 1
-    if memory.block.name == "attention":
-        groups = memory.method.sequence_groups
+    total = work.sequences * size_unit(memory)
+    groups = _size_groups(memory) if even else 1
     chosen: Number = 0 * total
     for tile in _reserved_tiles(memory):
         wanted = _enough(memory, tile, least_tile)

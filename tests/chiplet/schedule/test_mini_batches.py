@@ -99,3 +99,15 @@ def test_a_partial_last_round_costs_what_it_does() -> None:
         return float(sum(one.on_package.elapsed for one in step.step.passes))
 
     assert seconds(5) - seconds(4) == pytest.approx(seconds(1))
+
+
+@pytest.mark.parametrize("method", ["flat-ring", "torus-ring"])
+def test_more_dram_costs_no_more(method: str) -> None:
+    """Rounds of more sequences, whose mini-batches would fill one tile more of the array by a few tokens."""
+    seconds = []
+    for share in (1, 2, 4):
+        system = package(f"memory.channel_bytes={share * PACKAGE.memory.channel_bytes}")
+        done = account(StepRequest("gpt3-175b", system, mesh=Mesh(4, 4), method=method))
+        assert done.projection.memory.mini_batch_tokens["ffn"] % system.die.rows == 0
+        seconds.append(done.projection.step_seconds)
+    assert all(more <= 1.001 * less for less, more in zip(seconds, seconds[1:], strict=False))
