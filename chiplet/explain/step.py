@@ -180,11 +180,9 @@ class _Explanation(Ledger):
         """The time of an operation in a mini-batch, from that of one run."""
         if operation.times == 1:
             return one
-        times = self.count("slices alike", float(operation.times), "", "assumed")
+        times = self.count("runs alike", float(operation.times), "", "assumed")
         value = one.value * operation.times
-        return self.add(
-            f"{one.name}, all slices alike", value, "s", "product", "slices x seconds", [times, one]
-        )
+        return self.add(f"{one.name}, all runs alike", value, "s", "product", "runs x seconds", [times, one])
 
     def _operation(
         self, place: str, operation: Operation, run: RunAccount

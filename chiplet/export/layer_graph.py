@@ -116,7 +116,20 @@ def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str
     die = accounted.machine.system.die
     sizes = [(attention, sequences), *((ffn, part) for part in parts)]
     mini_batches = [
-        (block, batch_of(BlockMemory(method, block, die, length, memory.parts[block.name]), size))
+        (
+            block,
+            batch_of(
+                BlockMemory(
+                    method,
+                    block,
+                    die,
+                    length,
+                    memory.parts[block.name],
+                    keeps_probabilities=memory.keeps_probabilities,
+                ),
+                size,
+            ),
+        )
         for block, size in sizes
     ]
     made = [(batch, method.passes(block, batch, memory.slices[block.name])) for block, batch in mini_batches]

@@ -17,13 +17,13 @@ def attention_core(
     head_groups: Number,
     sequence_groups: Number,
     strip: Number | None,
-    scores_again: bool,
+    scores_again: Number,
 ) -> tuple[Operation, Operation]:
     """Both passes over scores, softmax and values, for which every die has whole heads of whole sequences.
 
     Masked keys are skipped for ``strip`` queries at a time, or computed. In blocks of keys, the sums of the values so
     far are scaled for each block, and scores and softmax are computed again in the backward pass, as they are
-    elsewhere with ``scores_again``.
+    elsewhere if ``scores_again`` is 1.
     """
     length = batch.length
     reach = layer.attention_reach(length, strip)
@@ -56,7 +56,7 @@ def attention_core(
         gemm("dQ", length, keys, key_dim, key_dim),
         gemm("dK", length, keys, key_dim, key_dim),
     )
-    again: Number = choose(in_blocks, 1, int(scores_again))
+    again: Number = choose(in_blocks, 1, scores_again)
     vectors: tuple[VectorStep, ...] = (vector("softmax backward", "softmax-backward", length * reach),)
     if anywhere(again > 0):
         scores = replace(scores, count=scores.count * again, macs=scores.macs * again)

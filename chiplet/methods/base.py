@@ -175,28 +175,29 @@ class Method(ABC):
         """Operations of both passes over ``block`` for the mini-batch ``batch``, with each linear cut into ``slices``
         by output columns.
         """
+        piece = batch.piece
         first: list[Operation] = []
         first_backward: list[Operation] = []
         for linear in block.first:
-            parts = self._forward_slices(linear, batch.tokens, slices)
-            parts[0] = self._with_norm(parts[0], block, linear, batch, backward=False)
+            parts = self._forward_slices(linear, piece.tokens, slices)
+            parts[0] = self._with_norm(parts[0], block, linear, piece, backward=False)
             first += parts
         for linear in reversed(block.first):
-            parts = self._backward_slices(linear, batch.tokens, slices)
-            parts[-1] = self._with_norm(parts[-1], block, linear, batch, backward=True)
+            parts = self._backward_slices(linear, piece.tokens, slices)
+            parts[-1] = self._with_norm(parts[-1], block, linear, piece, backward=True)
             first_backward += parts
-        first[-1] = joined(first[-1], self._queries_and_keys(block, batch, backward=False))
-        first_backward[0] = joined(first_backward[0], self._queries_and_keys(block, batch, backward=True))
+        first[-1] = joined(first[-1], self._queries_and_keys(block, piece, backward=False))
+        first_backward[0] = joined(first_backward[0], self._queries_and_keys(block, piece, backward=True))
         if block.contract is None:
             if block.name == "head":
-                first[-1] = joined(first[-1], self._loss(batch))
+                first[-1] = joined(first[-1], self._loss(piece))
             return BlockPasses(block, tuple(first), tuple(first_backward), ())
-        first_backward[-1] = joined(first_backward[-1], self._residual(batch, backward=True))
-        second = self._forward_slices(block.contract, batch.tokens, slices)
-        after = self._norm_after(batch, backward=False)
-        second[-1] = joined(joined(second[-1], after), self._residual(batch, backward=False))
-        second_backward = self._backward_slices(block.contract, batch.tokens, slices)
-        second_backward[0] = joined(second_backward[0], self._norm_after(batch, backward=True))
+        first_backward[-1] = joined(first_backward[-1], self._residual(piece, backward=True))
+        second = self._forward_slices(block.contract, piece.tokens, slices)
+        after = self._norm_after(piece, backward=False)
+        second[-1] = joined(joined(second[-1], after), self._residual(piece, backward=False))
+        second_backward = self._backward_slices(block.contract, piece.tokens, slices)
+        second_backward[0] = joined(second_backward[0], self._norm_after(piece, backward=True))
         if block.name == "attention":
             middle, middle_backward = attention_core(
                 block.layer,
@@ -204,12 +205,16 @@ class Method(ABC):
                 head_groups=self.head_groups,
                 sequence_groups=self.sequence_groups,
                 strip=self.skipped_by(batch.strip),
-                scores_again=self.switches.recompute == "selective",
+                scores_again={"none": 0, "selective": 1, "full": batch.scores_again}[self.switches.recompute],
+            )
+            first, second, second_backward, first_backward = (
+                [repeated(operation, batch.pieces) for operation in operations]
+                for operations in (first, second, second_backward, first_backward)
             )
             forward = [*first, middle, *second]
             backward = [*second_backward, middle_backward, *first_backward]
         else:
-            middle, middle_backward = self._activation(block, batch)
+            middle, middle_backward = self._activation(block, piece)
             first[-1] = joined(first[-1], middle)
             forward = [*first, *second]
             joint = joined(second_backward.pop(), middle_backward)

@@ -20,7 +20,8 @@ class Memory(StrictModel):
     """Memory use: buffers of one die by name (for the fullest block), and DRAM of the package.
 
     A block runs in ``parts`` parts (1: fused; 4: attention in blocks of keys), and its linears are cut into ``slices``;
-    a pass runs ``rounds`` times.
+    a pass runs ``rounds`` times. With full recomputation, ``keeps_probabilities`` says whether those of the second
+    forward pass stay on the dies until they are used, or are computed once more.
     ``weight_bytes_per_die`` and ``state_bytes_per_die`` are a die's share of the model and of the training state.
     """
 
@@ -33,6 +34,7 @@ class Memory(StrictModel):
     parts: dict[str, int]
     slices: dict[str, int]
     rounds: int
+    keeps_probabilities: bool
 
 
 class Breakdown(StrictModel):

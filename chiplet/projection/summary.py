@@ -91,4 +91,5 @@ def _memory(
         parts={part.block.label: part.parts for part in schedule.blocks},
         slices={part.block.label: part.slices for part in schedule.blocks},
         rounds=schedule.rounds,
+        keeps_probabilities=any(part.keeps_probabilities for part in schedule.blocks),
     )

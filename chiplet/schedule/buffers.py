@@ -68,7 +68,9 @@ class BlockMemory:
     ``parts`` says how the block runs: 1, fused; 2, split before its second linear; 3 (attention only), with its
     middle as a part of its own, one head of one sequence at a time; :data:`IN_BLOCKS`, with that in blocks of keys.
     Between parts, activations go through DRAM.
-    ``slices`` cuts each linear by output columns; all mini-batches run through one slice before the next.
+    ``slices`` cuts each linear by output columns; all mini-batches run through one slice before the next. A block that
+    is computed once more before its backward pass may leave the probabilities of the attention on the die in
+    between: ``keeps_probabilities``.
     """
 
     method: Method
@@ -77,6 +79,7 @@ class BlockMemory:
     length: int
     parts: int
     slices: Number = 1
+    keeps_probabilities: bool = False
 
     @cached_property
     def units(self) -> tuple[Number, ...]:
@@ -211,9 +214,21 @@ class BlockMemory:
         kv_heads = ceil_div(method.kv_heads, method.head_groups)
         local = ceil_div(sequences, method.sequence_groups) * self.length
         key_value = kv_heads * (layer.head_dim + layer.value_dim)
-        inner = self._inner(heads * layer.head_dim + key_value, heads * layer.value_dim) * local
+        inner = self._inner(heads * layer.head_dim + key_value, heads * layer.value_dim)
+        if self.keeps_probabilities:
+            inner = inner + heads * layer.attention_reach(self.length, method.skipped_by(self.die.rows))
         latent = self._inner(layer.latent_features, 0) * tokens / dies
-        return (edge + inner + latent) * element + self.strip_bytes
+        return (edge + inner * local + latent) * element + self.strip_bytes
+
+    def pieces(self, tokens: Number, sequences: Number) -> Number:
+        """Equal pieces in which the linears of an attention take a mini-batch that does not stay on the dies: as few as
+        fit if the method has no token tiles. Each sends the weights anew.
+        """
+        if self.parts < 3 or self.method.token_tiled:
+            return 1
+        room = self.die.scratchpad_bytes - self.activation_bytes(tokens, sequences)
+        most = larger(1, rounded_down(room / self.tile_bytes))
+        return larger(1, ceil_div(tokens, most))
 
     @property
     def middle_bytes(self) -> Number:

@@ -52,9 +52,10 @@ class Fit:
     ``size`` of its mini-batch, in sequences for the attention and in tokens elsewhere; 0 where nothing fits.
     """
 
-    parts: Number
+    parts: int
     slices: Number
     size: Number
+    keeps_probabilities: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class BlockWork:
         """The buffers of ``block``."""
         return BlockMemory(self.method, block, self.die, self.length, parts, slices)
 
+    def memory_of(self, block: FusedBlock, fit: Fit) -> BlockMemory:
+        """The buffers of ``block`` that fits as ``fit`` says."""
+        memory = self.memory(block, fit.parts, fit.slices)
+        return replace(memory, keeps_probabilities=True) if fit.keeps_probabilities else memory
+
 
 def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> list[Fit]:
     """Ways to run the block that may be the quickest, fewest parts first, each with the largest mini-batch that fits.
@@ -80,9 +86,14 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
     More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears are
     sliced where nothing else fits, where mini-batches are as small, or where unsliced weights or gradients leave
     no room for those of the next block. Without ``fused`` the block has at least two parts if it can. An attention over
-    long sequences may run in blocks of keys, unless nothing is to be computed again.
+    long sequences may run in blocks of keys, unless nothing is to be computed again. One that is computed again as a
+    whole may keep its probabilities from then on, beside a smaller mini-batch.
     """
     fits = []
+    full = work.method.switches.recompute == "full"
+    if block.name == "attention" and full and fused:
+        keeping = replace(work.memory(block, 1), keeps_probabilities=True)
+        fits.append(Fit(1, 1, _largest_batch(keeping, work), keeps_probabilities=True))
     of_unit = work.length if block.name == "attention" else 1
     enough = ENOUGH_TILES * work.die.rows
     most: Number = 0
@@ -128,7 +139,7 @@ def _not_even(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[F
     """
     others = []
     for fit in fits:
-        memory = work.memory(block, fit.parts, fit.slices)
+        memory = work.memory_of(block, fit)
         few: Any = (fit.size > 0) & (fit.size < FEW_TILES * _size_groups(memory))
         if anywhere(few):
             size = _largest_batch(memory, work, even=False)
@@ -195,13 +206,14 @@ def lacking(work: BlockWork, block: FusedBlock) -> tuple[BufferUse, ...]:
     if block.name == "attention" and work.method.switches.recompute != "none":
         parts = IN_BLOCKS
     memory = work.memory(block, parts, smaller(*(linear.h_out for linear in linears(block))))
-    return buffer_uses(memory, batch_of(memory, 1 if work.mini_batch is None else _given(memory, work)), 1)
+    given = _given(memory, work) if block.name == "attention" else None
+    return buffer_uses(memory, batch_of(memory, 1 if given is None else given), 1)
 
 
 def tile_limit(memory: BlockMemory, batch: Batch) -> Number:
     """Tokens of the largest token tile that fits beside the mini-batch; at least one."""
     if not memory.method.token_tiled:
-        return batch.tokens
+        return batch.piece.tokens
     die = memory.die
     left = die.scratchpad_bytes - memory.activation_bytes(batch.tokens, batch.sequences)
     return larger(1, rounded_down(smaller(left / memory.tile_bytes, batch.tokens)))
@@ -218,8 +230,10 @@ def buffer_uses(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[Buffer
     )
 
 
-def _given(memory: BlockMemory, work: BlockWork) -> Number:
-    """Size of the given mini-batch."""
+def _given(memory: BlockMemory, work: BlockWork) -> Number | None:
+    """Size of the given mini-batch, None for the largest that fits."""
+    if work.mini_batch is None:
+        return None
     return smaller(work.mini_batch, work.sequences) * size_unit(memory)
 
 
@@ -244,14 +258,18 @@ def _largest_batch(
     memory: BlockMemory, work: BlockWork, least_tile: Number = 1, *, even: bool = True
 ) -> Number:
     """Size of the largest mini-batch that fits beside a token tile of ``least_tile``, in equal parts of a round; 0 if
-    none fits. Without ``even`` it is no multiple of :func:`_size_groups`.
+    none fits. Without ``even`` it is no multiple of :func:`_size_groups`. A given mini-batch is kept, but linears take
+    it in equal parts where it does not fit.
     """
-    if work.mini_batch is not None:
-        size = _given(memory, work)
-        return choose(_fits(memory, size, least_tile), size, 0)
     total = work.sequences * size_unit(memory)
     groups = _size_groups(memory) if even else 1
     chosen: Number = 0 * total
+    given = _given(memory, work)
+    if given is not None:
+        chosen = choose(_fits(memory, given, least_tile), given, 0)
+        if memory.block.name == "attention" or not anywhere(chosen == 0):
+            return chosen
+        total = given
     for tile in _reserved_tiles(memory):
         wanted = _enough(memory, tile, least_tile)
         if not anywhere(wanted):
@@ -267,8 +285,9 @@ def _largest_batch(
 
 def _smallest_fits(memory: BlockMemory, work: BlockWork, least_tile: Number) -> Any:
     """Whether :func:`_largest_batch` finds one."""
-    if work.mini_batch is not None:
-        return _fits(memory, _given(memory, work), least_tile)
+    given = _given(memory, work)
+    if given is not None and memory.block.name == "attention":
+        return _fits(memory, given, least_tile)
     size = _smallest_size(memory, work, least_tile)
     fits: Any = False
     for tile in _reserved_tiles(memory):
@@ -285,7 +304,8 @@ def _smallest_size(memory: BlockMemory, work: BlockWork, least_tile: Number) -> 
     """The smallest mini-batch with enough tokens for a tile of ``least_tile``, or with all tokens there are."""
     if memory.block.name == "attention":
         return smaller(ceil_div(least_tile, work.length), work.sequences)
-    return smaller(least_tile, work.sequences * work.length)
+    given = _given(memory, work)
+    return smaller(least_tile, work.sequences * work.length if given is None else given)
 
 
 def _reserved_tiles(memory: BlockMemory) -> tuple[Number, ...]:
@@ -329,6 +349,6 @@ def _largest_fitting(memory: BlockMemory, tile: Number, total: Number) -> Number
 
 def _needed_bytes(memory: BlockMemory, batch: Batch, tile: Number) -> tuple[Number, Number, Number]:
     """Bytes that weight buffer, scratchpad and accumulator buffer must hold."""
-    tokens = tile if memory.method.token_tiled else batch.tokens
+    tokens = tile if memory.method.token_tiled else batch.piece.tokens
     activations = memory.activation_bytes(batch.tokens, batch.sequences) + tokens * memory.tile_bytes
     return memory.weight_bytes, activations, memory.gradient_bytes + memory.panel_bytes

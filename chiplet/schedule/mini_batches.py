@@ -29,7 +29,10 @@ def batch_of(memory: BlockMemory, size: Number) -> Batch:
     """A mini-batch of ``size`` units."""
     length = memory.length
     if memory.block.name == "attention":
-        return Batch(size * length, size, length, memory.key_block, memory.die.rows)
+        tokens = size * length
+        again = memory.method.switches.recompute == "full" and not memory.keeps_probabilities
+        pieces = memory.pieces(tokens, size)
+        return Batch(tokens, size, length, memory.key_block, memory.die.rows, int(again), pieces)
     return Batch(size, ceil_div(size, length), length)
 
 

@@ -61,6 +61,7 @@ class BlockSchedule:
     weights_ahead: Any
     gradients_behind: Any
     buffers: tuple[BufferUse, ...]
+    keeps_probabilities: bool = False
 
     @property
     def batch(self) -> Batch:
@@ -106,7 +107,7 @@ class StepWork:
 
     def mini_batches(self, block: FusedBlock, fit: Fit) -> tuple[MiniBatches, ...]:
         """The mini-batches of ``block`` in a step."""
-        memory = self.work.memory(block, fit.parts, fit.slices)
+        memory = self.work.memory_of(block, fit)
         return mini_batches(memory, fit.size, self.work.sequences, self.global_batch)
 
 
@@ -144,7 +145,7 @@ def assemble(step: StepWork, fits: Sequence[Fit], choices: Sequence[Choice]) -> 
     """The schedule of the blocks that run as ``fits`` say, double-buffered as in ``choices``."""
     work = step.work
     blocks = work.method.blocks()
-    memories = [work.memory(block, fit.parts, fit.slices) for block, fit in zip(blocks, fits, strict=True)]
+    memories = [work.memory_of(block, fit) for block, fit in zip(blocks, fits, strict=True)]
     pairs = pairs_of(memories)
     return Schedule(
         step.rounds,
@@ -187,12 +188,13 @@ def dram_refusal(method: Method, dies: int, use: BufferUse, sequences: int | Non
 
 
 def block_refusal(
-    model: str, dies: int, method: str, block: str, uses: Sequence[BufferUse], mini_batch: int | None
+    model: str, dies: int, method: str, block: FusedBlock, uses: Sequence[BufferUse], mini_batch: int | None
 ) -> DoesNotFitError:
     """The error that a block does not fit; names the fullest of its buffers ``uses``."""
     worst = max(uses, key=lambda use: use.needed / use.available)
-    what = "the smallest mini-batch" if mini_batch is None else f"a mini-batch of {mini_batch} sequences"
-    return worst.refusal(f"{model} on {dies} dies, {method}: block {block} with {what}")
+    smallest = mini_batch is None or block.name != "attention"
+    what = "the smallest mini-batch" if smallest else f"a mini-batch of {mini_batch} sequences"
+    return worst.refusal(f"{model} on {dies} dies, {method}: block {block.label} with {what}")
 
 
 def block_schedule(
@@ -210,7 +212,17 @@ def block_schedule(
         activations,
         replace(sums, needed=choose(behind, larger(sums.needed, both), sums.needed)),
     )
-    return BlockSchedule(memory.block, batches, memory.parts, memory.slices, tile, ahead, behind, buffers)
+    return BlockSchedule(
+        memory.block,
+        batches,
+        memory.parts,
+        memory.slices,
+        tile,
+        ahead,
+        behind,
+        buffers,
+        memory.keeps_probabilities,
+    )
 
 
 def tile_choices(limit: Number, rows: Number) -> Number:

@@ -11,13 +11,14 @@ from chiplet.machine.link_rate import LinkRate
 from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
+from chiplet.schedule.buffers import BlockMemory
 from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
 from chiplet.step.energy import Events, comm_events, traffic_events
 from chiplet.step.overlap import Busy, Machine, comm_seconds
 from chiplet.step.runs import RunAccount
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, is_array, larger, one_of
-from chiplet.workload.operations import CommStep, FusedBlock
+from chiplet.workload.operations import CommStep
 
 Sums = TypeVar("Sums", bound=Additive)
 
@@ -127,21 +128,15 @@ def sum_of_runs(runs: Sequence[tuple[RunAccount, RunAccount]]) -> BlockRuns:
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """How a block runs in a step of ``tokens`` tokens in sequences of ``length``: in ``parts`` and ``slices``, in
-    ``rounds``.
+    """How a block runs in a step of ``tokens`` tokens: as ``memory`` says, in ``rounds``.
 
-    ``resident`` weights are loaded once a round, others for every mini-batch. ``key_block`` is that of
-    :class:`chiplet.schedule.buffers.BlockMemory`.
+    ``resident`` weights are loaded once a round, others for every mini-batch.
     """
 
-    block: FusedBlock
-    parts: int
-    slices: Number
+    memory: BlockMemory
     rounds: Number
     tokens: Number
-    length: Number
-    resident: bool
-    key_block: Number
+    resident: bool = True
 
 
 def account_block(
@@ -153,7 +148,7 @@ def account_block(
     shown: Sequence[tuple[RunAccount, RunAccount]] = (),
 ) -> BlockAccount:
     """The block that runs as ``plan`` says, with the mini-batches ``runs``, which are ``shown`` one by one."""
-    system, mesh, block = machine.system, method.mesh, plan.block
+    system, mesh, block = machine.system, method.mesh, plan.memory.block
     head, layers = block.name == "head", block.layers
     rounds = plan.rounds if plan.resident else runs.count
     stored, per_die = weight_bytes(block, method)
@@ -225,19 +220,20 @@ def _traffic(
     plan: BlockPlan, method: Method, rounds: Number, weights: DramTraffic, gradient: float
 ) -> tuple[DramTraffic, DramTraffic]:
     """DRAM traffic of a block in a step: activations of all tokens, and weights and gradients ``rounds`` times."""
+    memory = plan.memory
     forward, backward = activation_traffic(
-        plan.block,
+        memory.block,
         method,
         plan.tokens,
-        parts=plan.parts,
-        slices=plan.slices,
-        length=plan.length,
-        key_block=plan.key_block,
+        parts=memory.parts,
+        slices=memory.slices,
+        length=memory.length,
+        key_block=memory.key_block,
     )
     loaded = weights * rounds
     # Gradients are written in 32 bits in each round, and read before that from the second round on.
     stored = DramTraffic.shared(gradient * (rounds - 1), gradient * rounds, method.mesh.nodes)
-    if plan.block.name == "head":  # forward and backward load the weights together
+    if memory.block.name == "head":  # forward and backward load the weights together
         return forward + loaded, backward + stored
     return forward + loaded, backward + loaded + stored
 

@@ -85,7 +85,8 @@ class Ways:
                 tuple(
                     fit
                     for fit in (
-                        Fit(fit.parts, rows_of(fit.slices, rows), rows_of(fit.size, rows)) for fit in fits
+                        replace(fit, slices=rows_of(fit.slices, rows), size=rows_of(fit.size, rows))
+                        for fit in fits
                     )
                     if anywhere(fit.size > 0)
                 )
@@ -149,7 +150,7 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
             uses = zip(*(_by_machine(use, len(without)) for use in asked), strict=True)
             for row, buffers, size in zip(rows[without].tolist(), uses, sizes, strict=True):
                 refusal = block_refusal(
-                    method.model.name, int(dies[row]), method.name, blocks[number].label, buffers, size
+                    method.model.name, int(dies[row]), method.name, blocks[number], buffers, size
                 )
                 refused[row] = str(refusal)
     every = Ways(rows, jobs, need, sequences, tuple(map(tuple, fits)))

@@ -49,7 +49,7 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         if not fits:
             uses = lacking(work, block)
             raise block_refusal(
-                method.model.name, method.mesh.nodes, method.name, block.label, uses, work.mini_batch
+                method.model.name, method.mesh.nodes, method.name, block, uses, work.mini_batch
             )
         costed.append([_cost(block, fit, method, machine, step, plane) for fit in fits])
     choices = quickest(
@@ -70,22 +70,13 @@ def _cost(
     block: FusedBlock, fit: Fit, method: Method, machine: Machine, step: StepWork, plane: MemoryPlane
 ) -> _Costed:
     work = step.work
-    memory, batches = work.memory(block, fit.parts, fit.slices), step.mini_batches(block, fit)
+    memory, batches = work.memory_of(block, fit), step.mini_batches(block, fit)
     limit = tile_limit(memory, batches[0].batch)
     runs = [
         account_run(method, machine, block, part.batch, times=part.times, slices=fit.slices, tile_limit=limit)
         for part in batches
     ]
-    plan = BlockPlan(
-        block,
-        fit.parts,
-        fit.slices,
-        step.rounds,
-        step.tokens,
-        work.length,
-        "residence" not in step.without,
-        memory.key_block,
-    )
+    plan = BlockPlan(memory, step.rounds, step.tokens, "residence" not in step.without)
     account = account_block(plan, sum_of_runs(runs), method, machine, plane, runs)
     candidate = Candidate(memory, account.seconds, account.weights_wait, account.gradients_wait)
     return _Costed(fit, candidate, account)

@@ -49,9 +49,8 @@ def quickest_steps(ways: Ways) -> StepAccount:
         accounts.append([])
         candidates.append([])
         for fit, of_fit in zip(fits, runs, strict=True):
-            memory = step.work.memory(block, fit.parts, fit.slices)
-            sizes = (step.rounds, step.tokens, jobs.length)
-            plan = BlockPlan(block, fit.parts, fit.slices, *sizes, True, memory.key_block)
+            memory = step.work.memory_of(block, fit)
+            plan = BlockPlan(memory, step.rounds, step.tokens)
             account = account_block(plan, of_fit, jobs.method, machine, plane)
             seconds = choose(fit.size > 0, account.seconds, np.inf)
             accounts[-1].append(account)
@@ -121,7 +120,7 @@ def _entries(block: FusedBlock, fits: Sequence[Fit], jobs: Jobs, step: StepWork)
     for number, fit in enumerate(fits):
         fits_here = np.broadcast_to(fit.size > 0, (count, 1))
         batches = step.mini_batches(block, replace(fit, size=choose(fits_here, fit.size, 1)))
-        limit = tile_limit(step.work.memory(block, fit.parts, fit.slices), batches[0].batch)
+        limit = tile_limit(step.work.memory_of(block, fit), batches[0].batch)
         for place, part in enumerate(batches):
             there = fits_here & (part.times > 0) if place else fits_here
             rows = np.flatnonzero(there)

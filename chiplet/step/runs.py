@@ -79,5 +79,5 @@ def _tiles(method: Method, die: DieSpec, batch: Batch, limit: Number) -> Number:
     """Token tiles to choose from."""
     if method.token_tiled:
         return tile_choices(smaller(limit, batch.tokens), die.rows)
-    tokens: Number = batch.tokens
+    tokens: Number = batch.piece.tokens
     return tokens[None] if is_array(tokens) else [tokens]

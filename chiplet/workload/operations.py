@@ -181,14 +181,25 @@ class Batch:
     """A mini-batch of ``tokens`` tokens out of ``sequences`` sequences of ``length`` tokens.
 
     The attention multiplies queries with ``key_block`` keys at a time, 0 for all at once, and skips masked keys in
-    strips of ``strip`` queries, if at all.
+    strips of ``strip`` queries, if at all. Where the backward pass begins with the forward pass of the block, the
+    attention computes its probabilities once more after that if ``scores_again`` is 1. The linears around it take
+    the mini-batch in ``pieces`` equal pieces.
     """
 
-    tokens: int
-    sequences: int
-    length: int
-    key_block: int = 0
-    strip: int = 1
+    tokens: Number
+    sequences: Number
+    length: Number
+    key_block: Number = 0
+    strip: Number = 1
+    scores_again: Number = 0
+    pieces: Number = 1
+
+    @property
+    def piece(self) -> Batch:
+        """What linears take at a time."""
+        if not is_array(self.pieces) and self.pieces == 1:
+            return self
+        return replace(self, tokens=ceil_div(self.tokens, self.pieces))
 
 
 def joined(operation: Operation, other: Operation) -> Operation:
@@ -204,7 +215,9 @@ def joined(operation: Operation, other: Operation) -> Operation:
 
 def repeated(operation: Operation, times: Number) -> Operation:
     """``operation``, run ``times`` times in a mini-batch."""
-    return operation if not is_array(times) and times == 1 else replace(operation, times=times)
+    return (
+        operation if not is_array(times) and times == 1 else replace(operation, times=operation.times * times)
+    )
 
 
 def slice_count(linear: Linear, slices: Number) -> Number:

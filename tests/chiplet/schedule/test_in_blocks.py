@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.base import Method
-from chiplet.methods.registry import make_switches, method_type
+from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.job import StepRequest
-from chiplet.projection.project import project
+from chiplet.projection.project import account, project
 from chiplet.schedule.buffers import BLOCK_SHARE, IN_BLOCKS, BlockMemory, DoesNotFitError
 from chiplet.schedule.fit import BlockWork, candidates
 from chiplet.schedule.mini_batches import batch_of
 from chiplet.step.dram_traffic import activation_traffic
 from chiplet.workload.llm import Llm
-from chiplet.workload.operations import Batch
+from chiplet.workload.operations import Batch, BlockPasses
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
@@ -242,3 +242,67 @@ def test_a_sequence_that_one_strip_holds_skips_nothing() -> None:
         for keys in ("computed", "skipped")
     )
     assert skipped.step_seconds == computed.step_seconds
+
+
+def test_probabilities_stay_between_both_passes_only_where_they_fit() -> None:
+    """Where they do not, full recomputation computes the scores of each head three times."""
+    model = small_model(max_positions=LONG)
+    sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 8, "sequence_length": 512}
+    found = []
+    for kib in (256, 65_536):
+        system = small_package(f"die.scratchpad_bytes={kib * 1024}")
+        done = account(StepRequest(model, system, switches={"recompute": "full"}, **sizes))
+        block = next(
+            one for one in done.step.passes if one.block == "attention" and one.direction == "backward"
+        )
+        gemms = [gemm for operation in block.runs[0].operations for gemm in operation.gemms]
+        scores = sum(gemm.name == "scores" and gemm.count > 0 for gemm in gemms)
+        assert scores == (1 if done.projection.memory.keeps_probabilities else 2)
+        found.append(done.projection.memory.keeps_probabilities)
+        assert done.projection.memory.buffers["scratchpad"].needed_bytes <= kib * 1024
+    assert found == [False, True]
+
+
+def test_kept_probabilities_take_their_bytes() -> None:
+    method = _method(small_model(), "full")
+    memory = _memory(PACKAGE, 96, method, 1)
+    kept = replace(memory, keeps_probabilities=True)
+    heads, sequences = ceil(method.model.heads / 2), ceil(5 / 2)
+    more = kept.activation_bytes(5 * 96, 5) - memory.activation_bytes(5 * 96, 5)
+    assert more == heads * sequences * 96 * 96 * 2
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_mini_batch_of_one_long_sequence_is_projected(method: str) -> None:
+    """Linears take it in parts, and Optimus sends its weights for each of them."""
+    model = small_model(max_positions=LONG, hidden=1024, heads=8, kv_heads=8, head_dim=128, ffn=4096)
+    system = package("die.scratchpad_bytes=4194304")
+    sizes: dict[str, Any] = {"mesh": (2, 2), "global_batch": 2, "sequence_length": 2**15, "mini_batch": 1}
+    done = project(StepRequest(model, system, method=method, switches={"recompute": "selective"}, **sizes))
+    tokens = done.memory.mini_batch_tokens
+    assert tokens["attention"] == 2**15
+    assert tokens["ffn"] < 2**15
+    assert done.memory.buffers["scratchpad"].needed_bytes <= system.die.scratchpad_bytes
+
+
+def test_pieces_of_a_mini_batch_send_the_weights_each() -> None:
+    method = method_type("optimus")(small_model(), Mesh(2, 2), make_switches("optimus", None), 2)
+    attention = method.blocks()[0]
+    whole, cut = (method.passes(attention, Batch(128, 2, 64, pieces=pieces)) for pieces in (1, 4))
+
+    def elements(passes: BlockPasses, *, weights: bool) -> float:
+        operations = (*passes.forward, *passes.backward)
+        return sum(
+            float(step.elements * operation.times)
+            for operation in operations
+            for step in operation.comms
+            if step.weights == weights
+        )
+
+    assert elements(cut, weights=True) == 4 * elements(whole, weights=True)
+    assert elements(cut, weights=False) == elements(whole, weights=False)
+    macs = [
+        sum(g.macs * one.times for one in (*passes.forward, *passes.backward) for g in one.gemms)
+        for passes in (whole, cut)
+    ]
+    assert macs[0] == macs[1]

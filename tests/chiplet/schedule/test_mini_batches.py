@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -110,4 +112,4 @@ def test_more_dram_costs_no_more(method: str) -> None:
         done = account(StepRequest("gpt3-175b", system, mesh=Mesh(4, 4), method=method))
         assert done.projection.memory.mini_batch_tokens["ffn"] % system.die.rows == 0
         seconds.append(done.projection.step_seconds)
-    assert all(more <= 1.001 * less for less, more in zip(seconds, seconds[1:], strict=False))
+    assert all(more <= 1.001 * less for less, more in pairwise(seconds))

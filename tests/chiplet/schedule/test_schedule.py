@@ -143,12 +143,17 @@ def test_linears_are_sliced_only_where_whole_ones_do_not_fit_and_slices_fit(
         assert all(use.needed <= use.available for use in part.buffers)
 
 
-def test_a_fixed_mini_batch_is_kept_or_refused() -> None:
+def test_a_fixed_mini_batch_is_kept_or_taken_in_parts_or_refused() -> None:
     schedule = _schedule("hecaton", Mesh(2, 2), mini_batch=3)
     assert [part.batch.sequences for part in schedule.blocks] == [3, 3, 3]
     tight = small_package("die.scratchpad_bytes=60000")
-    with pytest.raises(ValueError, match="with a mini-batch of 12 sequences does not fit: scratchpad"):
-        _schedule("hecaton", Mesh(1, 1), tight, mini_batch=12)
+    attention, ffn, _ = _schedule("hecaton", Mesh(1, 1), tight, mini_batch=12).blocks
+    assert attention.batch.sequences == 12
+    assert 1 <= ffn.batch.tokens < 12 * 64
+    with pytest.raises(
+        ValueError, match="block attention with a mini-batch of 12 sequences does not fit: scr"
+    ):
+        _schedule("hecaton", Mesh(1, 1), small_package("die.scratchpad_bytes=6000"), mini_batch=12)
 
 
 def test_the_batch_runs_in_rounds_when_dram_is_small() -> None:

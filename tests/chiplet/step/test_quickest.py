@@ -32,15 +32,13 @@ from tests.chiplet.machines import MIXED, PACKAGE, package, small_model, small_p
 
 def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine: Machine) -> BlockAccount:
     batches = step.mini_batches(block, fit)
-    memory = step.work.memory(block, fit.parts, fit.slices)
+    memory = step.work.memory_of(block, fit)
     limit = tile_limit(memory, batches[0].batch)
     runs = [
         account_run(method, machine, block, part.batch, times=part.times, slices=fit.slices, tile_limit=limit)
         for part in batches
     ]
-    sizes = (step.rounds, step.tokens, step.work.length)
-    key_block = step.work.memory(block, fit.parts, fit.slices).key_block
-    plan = BlockPlan(block, fit.parts, fit.slices, *sizes, True, key_block)
+    plan = BlockPlan(memory, step.rounds, step.tokens)
     plane = memory_plane(machine.system, method.mesh)
     return account_block(plan, sum_of_runs(runs), method, machine, plane)
 
@@ -84,10 +82,7 @@ def test_no_combination_is_quicker(
     plane = memory_plane(system, method.mesh)
     every = []
     for fits in product(*(step.candidates(block) for block in method.blocks())):
-        memories = [
-            step.work.memory(block, fit.parts, fit.slices)
-            for block, fit in zip(method.blocks(), fits, strict=True)
-        ]
+        memories = [step.work.memory_of(block, fit) for block, fit in zip(method.blocks(), fits, strict=True)]
         blocks = [
             _block(block, fit, step, method, machine).waiting(*double_buffered(memory, pair))
             for block, fit, memory, pair in zip(
