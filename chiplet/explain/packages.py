@@ -17,9 +17,11 @@ def add_between(ledger: Ledger, account: ParallelAccount, spec: ParallelSpec) ->
         parts += _pipeline(ledger, account, spec, links)
     last = account.done_last
     ending = account.endings[last.number]
-    replicas = ledger.count("replicas", float(spec.data), "", "assumed")
+    if spec.context > 1:
+        parts.append(_exchange(ledger, account, spec, links))
+    replicas = ledger.count("packages with the same weights", float(spec.copies), "", "assumed")
     parameters = ledger.count("parameters of the stage", float(last.parameters), "parameters")
-    if spec.data > 1:
+    if spec.copies > 1:
         passes = "(n - 1)" if spec.shard_optimizer else "2 (n - 1)"
         formula = f"{passes} (bytes / n / bandwidth + latency): reduce-scatter"
         formula += "" if spec.shard_optimizer else " and all-gather"
@@ -38,6 +40,26 @@ def add_between(ledger: Ledger, account: ParallelAccount, spec: ParallelSpec) ->
         operands = [replicas, parameters, *links]
         parts.append(ledger.add("updated weights", ending.gather, "s", "formula", formula, operands))
     return parts
+
+
+def _exchange(
+    ledger: Ledger, account: ParallelAccount, spec: ParallelSpec, links: Sequence[Operand]
+) -> Operand:
+    sent = ledger.count("bytes of keys and values", float(account.exchange.sent), "bytes", "assumed")
+    formula = "(packages - 1) (bytes of a block / bandwidth + latency), forward and backward"
+    whole = ledger.add("exchange", account.exchange.seconds, "s", "formula", formula, [sent, *links])
+    packages = ledger.count("packages of a sequence", float(spec.context), "", "assumed")
+    formula = "all of it"
+    if spec.exchange == "ring" and spec.overlap:
+        formula = "what the attention on a block does not hide of the next: chiplet/parallel/context.py"
+    one = ledger.add(
+        "exchange exposed a layer", account.exchange.exposed, "s", "formula", formula, [whole, packages]
+    )
+    layers = ledger.count("layers of the slowest stage", float(account.pace.layers), "layers")
+    batches = ledger.count("micro-batches", float(account.micro_batches), "", "assumed")
+    value = float(account.exchanged(account.pace.layers))
+    formula = "layers x micro-batches x seconds"
+    return ledger.add("keys and values exposed", value, "s", "product", formula, [layers, batches, one])
 
 
 def _pipeline(

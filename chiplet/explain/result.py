@@ -209,6 +209,17 @@ def add_packages(ledger: Ledger, accounted: Accounted) -> None:
     ring = ledger.add("parallel.gradient_seconds", result.gradient_seconds, "s", "formula", formula, operands)
     formula = "what the last backward pass does not hide"
     ledger.add("parallel.gradient_exposed", result.gradient_exposed, "s", "formula", formula, [ring])
-    formula = "gradients of all replicas, and activations over all boundaries"
-    operands = [gradients, crossing, replicas, stages]
+    context = ledger.count("parallel.context", float(result.context), "", "assumed")
+    formula = "what a package sends of a layer for a micro-batch: (packages - 1) x tokens x features x bytes"
+    sent = result.exchange_bytes
+    keys = ledger.add("parallel.exchange_bytes", sent, "bytes", "formula", formula, [batches, context])
+    formula = "bytes of each block / (ports x bandwidth) + latency"
+    operands = [keys, context, *ports]
+    whole = ledger.add(
+        "parallel.exchange_seconds", result.exchange_seconds, "s", "formula", formula, operands
+    )
+    formula = "what the attention does not hide"
+    ledger.add("parallel.exchange_exposed", result.exchange_exposed, "s", "formula", formula, [whole])
+    formula = "gradients of all copies of the weights, activations over all boundaries, keys and values"
+    operands = [gradients, crossing, replicas, stages, context]
     ledger.add("parallel.fabric_bytes", result.fabric_bytes, "bytes", "formula", formula, operands)

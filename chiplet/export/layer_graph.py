@@ -96,6 +96,8 @@ def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
         raise ValueError(f"{model.name}: export of a mixture of experts is not modelled")
     if len(model.attention_kinds) > 1:
         raise ValueError(f"{model.name}: export of layers with and without a window is not modelled")
+    if (packages := accounted.machine.system.parallel.context) > 1:
+        raise ValueError(f"parallel.context = {packages}: export of a shared sequence is not modelled")
     most: int = (
         accounted.projection.memory.mini_batch_tokens["attention"] // accounted.projection.sequence_length
     )

@@ -31,7 +31,7 @@ class FabricSpec(StrictModel):
 
 
 class ParallelSpec(StrictModel):
-    """Packages that train together: replicas of a pipeline whose stages are packages."""
+    """Packages that train together: replicas of a pipeline, whose stages are packages that share each sequence."""
 
     data: Annotated[
         int, Field(ge=1, le=2**20, description="replicas of the model that share the global batch")
@@ -39,6 +39,16 @@ class ParallelSpec(StrictModel):
     pipeline: Annotated[
         int, Field(ge=1, le=2**20, description="packages that share the layers of a replica")
     ] = 1
+    context: Annotated[
+        int, Field(ge=1, le=2**20, description="packages of a stage that share the tokens of each sequence")
+    ] = 1
+    exchange: Annotated[
+        Literal["all-gather", "ring"],
+        Field(
+            description="keys and values of a shared sequence are gathered before the attention, or go around a ring "
+            "behind it"
+        ),
+    ] = "all-gather"
     interleave: Annotated[
         int,
         Field(ge=1, le=2**20, description="chunks of consecutive layers that each package of a pipeline has"),
@@ -66,4 +76,9 @@ class ParallelSpec(StrictModel):
     @property
     def packages(self) -> int:
         """Packages in all."""
-        return self.data * self.pipeline
+        return self.data * self.pipeline * self.context
+
+    @property
+    def copies(self) -> int:
+        """Packages with the same weights, over which gradients are summed."""
+        return self.data * self.context

@@ -26,7 +26,7 @@ def attention_core(
     elsewhere if ``scores_again`` is 1.
     """
     length = batch.length
-    reach = layer.attention_reach(length, strip)
+    reach = layer.attention_reach(length * batch.context, strip)
     in_blocks = batch.key_block > 0
     blocks = choose(in_blocks, ceil_div(reach, larger(1, batch.key_block)), 1)
     keys = ceil_div(reach, blocks)

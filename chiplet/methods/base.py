@@ -30,6 +30,7 @@ from chiplet.workload.operations import (
     Linear,
     Operation,
     VectorStep,
+    in_pieces,
     joined,
     linears,
     repeated,
@@ -207,12 +208,8 @@ class Method(ABC):
                 strip=self.skipped_by(batch.strip),
                 scores_again={"none": 0, "selective": 1, "full": batch.scores_again}[self.switches.recompute],
             )
-            first, second, second_backward, first_backward = (
-                [repeated(operation, batch.pieces) for operation in operations]
-                for operations in (first, second, second_backward, first_backward)
-            )
-            forward = [*first, middle, *second]
-            backward = [*second_backward, middle_backward, *first_backward]
+            forward = in_pieces(first, middle, second, batch.pieces)
+            backward = in_pieces(second_backward, middle_backward, first_backward, batch.pieces)
         else:
             middle, middle_backward = self._activation(block, piece)
             first[-1] = joined(first[-1], middle)

@@ -10,6 +10,7 @@ from chiplet.graph.vector_work import program_work
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.methods.base import Method
+from chiplet.parallel.context import check_context, exchange, key_passes
 from chiplet.parallel.pipeline import in_flight, pipeline_time, ring_seconds, stage_numbers
 from chiplet.parallel.stages import Ending, ParallelAccount, Stage
 from chiplet.schedule.buffers import (
@@ -31,7 +32,8 @@ from chiplet.workload.llm import Llm
 class Replicas:
     """The workload and machine of a step on several packages.
 
-    Raises ``ValueError``, in one line, if there are more replicas than sequences or more chunks than layers.
+    Raises ``ValueError``, in one line, if there are more replicas than sequences or more chunks than layers,
+    and if packages cannot share a sequence.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Replicas:
                 f"parallel.pipeline x parallel.interleave = {chunks}: must be at most the {self.model.layers} "
                 f"layers of {self.model.name}"
             )
+        self.context = check_context(self.spec, method, length)
+        self.own_length = length // self.spec.context
         self.batch = ceil(global_batch / self.spec.data)
         self.stages = self._stages()
         self.element = method.element_bytes
@@ -85,7 +89,7 @@ class Replicas:
     def state_size(self) -> float:
         """DRAM bytes of a parameter: operand copy, 32-bit gradient, and master and moments, or a share of these."""
         kept = STATE_BYTES[self.optimizer] - 4
-        return self.element + 4 + (kept / self.spec.data if self.spec.shard_optimizer else kept)
+        return self.element + 4 + (kept / self.spec.copies if self.spec.shard_optimizer else kept)
 
     def saved_size(self, stage: Stage) -> int:
         """DRAM bytes of the activations that one token leaves on ``stage``."""
@@ -123,10 +127,11 @@ class Replicas:
             self.method,
             self.system,
             global_batch=self.batch,
-            length=self.length,
+            length=self.own_length,
             optimizer=self.optimizer,
             mini_batch=self.mini_batch,
             dram=need,
+            context=self.context,
         )
         return work, fullest
 
@@ -141,7 +146,7 @@ class Replicas:
                 micro_batches=count,
                 interleave=self.spec.interleave,
             )
-            saved = ceil(self.saved_size(stage) * self.length * live)
+            saved = ceil(self.saved_size(stage) * self.own_length * live) + self._gathered_size()
             return DramNeed(ceil(stage.parameters * self.state_size), saved, size)
 
         def held(stage: Stage) -> Number:
@@ -149,6 +154,17 @@ class Replicas:
 
         fullest = max(self.stages, key=held)
         return need(fullest), fullest
+
+    def _gathered_size(self) -> int:
+        """DRAM bytes of the keys and values of other packages that a sequence needs: those of one layer, of all
+        packages or, in a ring, of one that is used and of one that comes.
+        """
+        others = self.spec.context - 1
+        if self.context.ring:
+            others = min(2, others)
+        features = self.model.qkv_features() - self.model.query_features
+        size: int = others * self.own_length * features * self.element
+        return size
 
     def passes(self, whole: StepAccount, number: Number) -> tuple[PassAccount, ...]:
         """The passes of ``whole`` over the blocks of stage ``number``; only the last stage has the output head."""
@@ -168,6 +184,8 @@ class Replicas:
         spec, fabric, count = self.spec, self.system.fabric, micro_batches
         forward: list[Number] = []
         backward: list[Number] = []
+        between = exchange(self.method, self.machine, micro_batch, self.length, self.gradient_size)
+        exposed = {"forward": between.forward, "backward": between.backward}
         for stage in self.stages:
             embedding = whole.embedding_seconds if stage.first else 0.0
             for direction, times, share in (("forward", forward, 1 / 3), ("backward", backward, 2 / 3)):
@@ -176,11 +194,11 @@ class Replicas:
                     for one_pass in whole.passes
                     if one_pass.direction == direction and stage.blocks[one_pass.block]
                 )
-                times.append((seconds + embedding * share) / count)
+                times.append((seconds + embedding * share) / count + stage.layers * exposed[direction])
         crossing_bytes: Number = 0.0
         crossing: Number = 0.0
         if len(self.stages) > 1:
-            crossing_bytes = 1.0 * micro_batch * self.length * self.model.hidden * self.element
+            crossing_bytes = 1.0 * micro_batch * self.own_length * self.model.hidden * self.element
             crossing = crossing_bytes / fabric.bytes_per_second + fabric.latency_seconds
         seconds = tuple(map(sum, zip(forward, backward, strict=True)))
         time = pipeline_time(
@@ -208,11 +226,12 @@ class Replicas:
             self.state_size,
             self.saved_size(fullest),
             self._fabric_bytes(),
+            between,
         )
 
     def update(self, stage: Stage) -> tuple[DramTraffic, Number]:
         """DRAM traffic of a stage's weight update, and its time on the vector units."""
-        share = 1 / self.spec.data if self.spec.shard_optimizer else 1.0
+        share = 1 / self.spec.copies if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
         work = program_work(self.optimizer) * (stage.parameters * share / nodes)
         return (
@@ -230,7 +249,7 @@ class Replicas:
     def _ending(self, stage: Stage, backward: Number) -> Ending:
         """``backward``: seconds of a micro-batch's backward pass on ``stage``."""
         spec = self.spec
-        ring = self.ring(stage.parameters * self.gradient_size, spec.data)
+        ring = self.ring(stage.parameters * self.gradient_size, spec.copies)
         gradients = ring if spec.shard_optimizer else 2 * ring
         exposed = gradients
         if spec.overlap:
@@ -241,7 +260,7 @@ class Replicas:
         if self.model.tied and len(self.stages) > 1 and (stage.first or stage.last):
             tied = 2 * self.ring(self.model.vocab * self.model.table_features * self.gradient_size, 2)
         traffic, vector = self.update(stage)
-        gather = self.ring(stage.parameters * self.element, spec.data) if spec.shard_optimizer else 0.0
+        gather = self.ring(stage.parameters * self.element, spec.copies) if spec.shard_optimizer else 0.0
         dram = traffic.seconds(self.system, self.method.mesh, self.plane)
         return Ending(gradients, exposed, tied, larger(dram, vector), gather)
 
@@ -251,12 +270,16 @@ class Replicas:
         parameters = sum(stage.parameters for stage in self.stages)
         summed = self.gradient_size * (1 if spec.shard_optimizer else 2)
         gathered = self.element if spec.shard_optimizer else 0
-        total = (spec.data - 1) * parameters * float(summed + gathered)
+        total = (spec.copies - 1) * parameters * float(summed + gathered)
         if len(self.stages) > 1:
             boundaries = spec.pipeline * spec.interleave - 1
             total += 2.0 * boundaries * self.global_batch * self.length * model.hidden * self.element
             if model.tied:
-                total += 2.0 * spec.data * model.vocab * model.table_features * self.gradient_size
+                total += 2.0 * spec.copies * model.vocab * model.table_features * self.gradient_size
+        if spec.context > 1:
+            sizes = key_passes(self.method, spec) * self.element + self.gradient_size
+            keys = model.layers * (model.qkv_features() - model.query_features)
+            total += 1.0 * (spec.context - 1) * self.global_batch * self.length * keys * sizes
         return total
 
     @property
@@ -270,14 +293,14 @@ class Replicas:
         ``less`` is the account of a replica that is :attr:`shorter`.
         """
         spec = self.spec
-        total = whole.events * (spec.data - self.shorter) + less.events * self.shorter
+        total = (whole.events * (spec.data - self.shorter) + less.events * self.shorter) * spec.context
         if spec.shard_optimizer:
             traffic = update_traffic(self.model.parameters, self.optimizer, 0, self.method.mesh.nodes)
             update = traffic_events(traffic, self.system.package, self.method.mesh) + Events(
                 vector_operations=self.model.parameters * program_work(self.optimizer).operations,
                 sram_bytes=self.model.parameters * program_work(self.optimizer).scratchpad_bytes,
             )
-            total += update * (1 - spec.data)
+            total += update * (1 - spec.copies)
         return total + Events(dram_bits=2 * 8 * self._fabric_bytes())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from chiplet.parallel.context import Exchange
 from chiplet.parallel.pipeline import PipelineTime
 from chiplet.vectorized.elementwise import Number, first_largest
 
@@ -58,7 +59,7 @@ class ParallelAccount:
 
     ``seconds`` are those of a micro-batch on each stage. ``early`` is how long before the end of the pipeline each
     stage finishes. ``state`` and ``saved`` are bytes of training state for each parameter, and of activations for each
-    token, on the fullest stage.
+    token, on the fullest stage. ``exchange`` is that of keys and values for a layer.
     """
 
     stages: tuple[Stage, ...]
@@ -74,6 +75,7 @@ class ParallelAccount:
     state: float
     saved: int
     fabric_bytes: float
+    exchange: Exchange
 
     @cached_property
     def pace_number(self) -> Number:
@@ -86,6 +88,10 @@ class ParallelAccount:
         return first_largest(
             [ending.seconds - early for ending, early in zip(self.endings, self.early, strict=True)]
         )
+
+    def exchanged(self, layers: Number) -> Number:
+        """What exchanges of keys and values add to a stage of ``layers`` layers in a step, s."""
+        return self.exchange.exposed * layers * self.micro_batches
 
     @property
     def pace(self) -> Stage:

@@ -1,9 +1,10 @@
 """Several packages that train one model: replicas (data parallelism) of a pipeline of packages.
 
-A replica works on its share of the global batch. A stage of a pipeline is a package with consecutive layers; the first
-also has the embedding, the last the output head. A round of the package's schedule is a micro-batch of the pipeline.
-Gradients are summed over replicas by a ring, layer by layer behind the backward pass of the last micro-batch. Packages
-are joined by a switched network, so transfers share nothing but the ports of their packages.
+The packages of a stage may share each sequence (:mod:`chiplet.parallel.context`). A replica works on its share of the
+global batch. A stage of a pipeline is a package with consecutive layers; the first also has the embedding, the last the
+output head. A round of the package's schedule is a micro-batch of the pipeline. Gradients are summed over replicas by a
+ring, layer by layer behind the backward pass of the last micro-batch. Packages are joined by a switched network, so
+transfers share nothing but the ports of their packages.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) ->
         bubble=account.time.bubble - one_of(account.early, last),
         fabric=account.time.transfers
         + account.time.fill
+        + account.exchanged(one_of([stage.layers for stage in account.stages], pace))
         + one_of([ending.seconds for ending in endings], last)
         - one_of([ending.update for ending in endings], last),
     )

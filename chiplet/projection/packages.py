@@ -89,6 +89,8 @@ def _of_all_packages(
                 data=spec.data,
                 pipeline=spec.pipeline,
                 interleave=spec.interleave,
+                context=spec.context,
+                exchange=spec.exchange,
                 micro_batch=account.micro_batch,
                 micro_batches=account.micro_batches,
                 stage_layers=[stage.layers for stage in account.stages],
@@ -101,6 +103,9 @@ def _of_all_packages(
                 gradient_bytes=float(last.parameters * work.gradient_size),
                 gradient_seconds=ending.gradients,
                 gradient_exposed=ending.exposed,
+                exchange_bytes=float(account.exchange.sent),
+                exchange_seconds=float(account.exchange.seconds),
+                exchange_exposed=float(account.exchange.exposed),
                 fabric_bytes=account.fabric_bytes,
             ),
         }

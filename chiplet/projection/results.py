@@ -68,11 +68,15 @@ class Parallel(StrictModel):
     ``last_stage`` the one that finishes last, counted from 0. ``bubble_share`` is idle time over the time of all
     micro-batches. A micro-batch crosses a boundary with ``transfer_bytes`` in ``transfer_seconds``, forward and
     backward alike. ``last_stage`` sums ``gradient_bytes`` over replicas in ``gradient_seconds``, of which
-    ``gradient_exposed`` are not hidden. All packages together send ``fabric_bytes`` in a step.
+    ``gradient_exposed`` are not hidden. Of the keys and values of a shared sequence, and of their gradients, a package
+    sends ``exchange_bytes`` for a layer of a micro-batch in ``exchange_seconds``, of which ``exchange_exposed`` are not
+    hidden. All packages together send ``fabric_bytes`` in a step.
     """
 
     data: int
     pipeline: int
+    context: int
+    exchange: str
     interleave: int
     micro_batch: int
     micro_batches: int
@@ -86,6 +90,9 @@ class Parallel(StrictModel):
     gradient_bytes: float
     gradient_seconds: float
     gradient_exposed: float
+    exchange_bytes: float
+    exchange_seconds: float
+    exchange_exposed: float
     fabric_bytes: float
 
 

@@ -20,7 +20,7 @@ from nop.topology import Mesh
 def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> Projection:
     """The projection that sums up ``account``."""
     method, machine, optimizer = job.method, job.machine, job.optimizer
-    sums = totals(account, method, machine, job.global_batch, schedule.length)
+    sums = totals(account, method, machine, job.global_batch, job.length)
     measured, assumed = collect_inputs(machine.system, job.calibration)
     tiles: dict[str, dict[str, int]] = {}
     for one_pass in account.passes:
@@ -36,7 +36,7 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
         switches=method.switches.model_dump(),
         optimizer=optimizer,
         global_batch=job.global_batch,
-        sequence_length=schedule.length,
+        sequence_length=job.length,
         step_seconds=float(sums.step_seconds),
         tokens_per_second=float(sums.tokens_per_second),
         mfu=float(sums.mfu),

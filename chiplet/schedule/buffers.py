@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.methods.base import Method, Recompute
+from chiplet.schedule.context import WHOLE, ContextShare
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger, rounded_down
 from chiplet.workload.layer import Layer
 from chiplet.workload.llm import Llm
@@ -70,7 +71,7 @@ class BlockMemory:
     Between parts, activations go through DRAM.
     ``slices`` cuts each linear by output columns; all mini-batches run through one slice before the next. A block that
     is computed once more before its backward pass may leave the probabilities of the attention on the die in
-    between: ``keeps_probabilities``.
+    between: ``keeps_probabilities``. Several packages may share each sequence: ``length`` is then the part of one.
     """
 
     method: Method
@@ -80,6 +81,7 @@ class BlockMemory:
     parts: int
     slices: Number = 1
     keeps_probabilities: bool = False
+    context: ContextShare = WHOLE
 
     @cached_property
     def units(self) -> tuple[Number, ...]:
@@ -123,8 +125,14 @@ class BlockMemory:
 
     @cached_property
     def strip_bytes(self) -> Number:
-        """Attention scores of one strip of rows."""
-        return self._score_bytes * self.length if self.block.name == "attention" else 0
+        """Attention scores of one strip of rows, and the keys of other packages that these are computed with."""
+        if self.block.name != "attention":
+            return 0
+        blocks = self.context.blocks_at_once
+        keys = self.length if self.context.ring else self.length * self.context.packages
+        # Keys and values of other packages for one head, and sums of their gradients, double-buffered.
+        passing = 4 * self.method.model.head_dim * (self.die.element_bytes + SUM_BYTES)
+        return self._score_bytes * keys + passing * blocks * self.length
 
     @cached_property
     def _score_bytes(self) -> int:
@@ -135,7 +143,7 @@ class BlockMemory:
     def key_block(self) -> Number:
         """Keys that the attention works on at a time, equally many but for the last; 0 for all at once."""
         if self.parts != IN_BLOCKS:
-            return 0
+            return self.length if self.context.ring else 0
         rows = self.die.rows
         room = self.die.scratchpad_bytes / BLOCK_SHARE - self._passing_rows_bytes
         most = larger(rows, rounded_down(room / self._key_bytes / rows) * rows)
@@ -216,7 +224,10 @@ class BlockMemory:
         key_value = kv_heads * (layer.head_dim + layer.value_dim)
         inner = self._inner(heads * layer.head_dim + key_value, heads * layer.value_dim)
         if self.keeps_probabilities:
-            inner = inner + heads * layer.attention_reach(self.length, method.skipped_by(self.die.rows))
+            reach = layer.attention_reach(
+                self.length * self.context.packages, method.skipped_by(self.die.rows)
+            )
+            inner = inner + heads * reach
         latent = self._inner(layer.latent_features, 0) * tokens / dies
         return (edge + inner * local + latent) * element + self.strip_bytes
 

@@ -12,6 +12,7 @@ from typing import Any
 from chiplet.machine.specs import DieSpec
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BLOCK_SHARE, IN_BLOCKS, BlockMemory, BufferUse
+from chiplet.schedule.context import WHOLE, ContextShare
 from chiplet.schedule.double_buffers import both_buffered, largest_pair, pair_of
 from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
 from chiplet.vectorized.bisection import largest_true, smallest_true
@@ -61,7 +62,7 @@ class Fit:
 @dataclass(frozen=True)
 class BlockWork:
     """What a block works on: in each round ``sequences`` of ``length`` tokens, in mini-batches of ``mini_batch``
-    sequences unless that is None.
+    sequences unless that is None. Other packages have the other parts of these sequences, as ``context`` says.
     """
 
     method: Method
@@ -69,10 +70,11 @@ class BlockWork:
     sequences: Number
     length: Number
     mini_batch: Number | None
+    context: ContextShare = WHOLE
 
     def memory(self, block: FusedBlock, parts: int, slices: Number = 1) -> BlockMemory:
         """The buffers of ``block``."""
-        return BlockMemory(self.method, block, self.die, self.length, parts, slices)
+        return BlockMemory(self.method, block, self.die, self.length, parts, slices, context=self.context)
 
     def memory_of(self, block: FusedBlock, fit: Fit) -> BlockMemory:
         """The buffers of ``block`` that fits as ``fit`` says."""

@@ -32,7 +32,8 @@ def batch_of(memory: BlockMemory, size: Number) -> Batch:
         tokens = size * length
         again = memory.method.switches.recompute == "full" and not memory.keeps_probabilities
         pieces = memory.pieces(tokens, size)
-        return Batch(tokens, size, length, memory.key_block, memory.die.rows, int(again), pieces)
+        packages = memory.context.packages
+        return Batch(tokens, size, length, memory.key_block, memory.die.rows, int(again), pieces, packages)
     return Batch(size, ceil_div(size, length), length)
 
 

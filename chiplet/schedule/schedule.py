@@ -29,6 +29,7 @@ from chiplet.schedule.buffers import (
     saved_bytes_per_token,
 )
 from chiplet.schedule.combination import Choice
+from chiplet.schedule.context import WHOLE, ContextShare
 from chiplet.schedule.double_buffers import pairs_of
 from chiplet.schedule.fit import BlockWork, Fit, buffer_uses, candidates, tile_limit
 from chiplet.schedule.mini_batches import MiniBatches, equal_parts, mini_batches
@@ -121,11 +122,13 @@ def step_work(
     mini_batch: int | None,
     without: tuple[Rule, ...] = (),
     dram: DramNeed | None = None,
+    context: ContextShare = WHOLE,
 ) -> StepWork:
     """The work of one training step of ``global_batch`` sequences of ``length`` tokens.
 
     ``mini_batch`` fixes the sequences of a mini-batch, else it is the largest that fits; ``without`` switches rules
-    off; ``dram`` says what DRAM holds if not the whole model.
+    off; ``dram`` says what DRAM holds if not the whole model; other packages have other parts of the sequences, as
+    ``context`` says.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def step_work(
     if not least.fits:
         raise dram_refusal(method, method.mesh.nodes, least, need.sequences)
     sequences = need.sequences or round_sequences(method, system, need, global_batch)
-    work = BlockWork(method, system.die, sequences, length, mini_batch)
+    work = BlockWork(method, system.die, sequences, length, mini_batch, context)
     return StepWork(work, global_batch, dram_use(method, system, need, sequences), without)
 
 

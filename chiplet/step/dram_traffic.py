@@ -55,6 +55,7 @@ def activation_traffic(
     slices: Number,
     length: Number,
     key_block: Number,
+    packages: int = 1,
 ) -> tuple[DramTraffic, DramTraffic]:
     """Activations of ``tokens`` tokens, in sequences of ``length``, through one block, forward and backward.
 
@@ -64,6 +65,8 @@ def activation_traffic(
     partial sums of dX. A sliced head leaves its logits in DRAM between the passes. An attention in blocks of
     ``key_block`` keys reads keys and values for each block of queries, and backward queries,
     gradients of the output and partial sums of the queries' gradients for each block of keys.
+    If ``packages`` share each sequence, with ``length`` tokens of it in each, the attention also reads the keys and
+    values of the others, and reads and writes partial sums of their gradients.
     """
     layer, recompute = block.layer, method.switches.recompute
     element, hidden = method.element_bytes, layer.hidden
@@ -85,7 +88,7 @@ def activation_traffic(
         middle = block.contract.h_in
         saved = 0
         if recompute != "full":
-            saved = saved_elements(layer, block.name, length, recompute) - hidden
+            saved = saved_elements(layer, block.name, length * packages, recompute) - hidden
         forward += hidden + saved
         backward += 2 * hidden + saved  # input, gradient of the output
         out += hidden + saved
@@ -100,7 +103,7 @@ def activation_traffic(
             back += sum(between) * (1 if recompute != "full" else 2)
         if parts == IN_BLOCKS:
             # Passes over a sequence, but for the one that is counted above.
-            more = _passes(method, layer, length, key_block) - 1
+            more = _passes(method, layer, length, key_block, packages) - 1
             queries, outputs = layer.query_features, layer.output_features
             sums = queries * SUM_BYTES / element
             keys = (more + 1) * (queries + outputs) - (layer.qkv_features() - queries)
@@ -109,6 +112,14 @@ def activation_traffic(
             again = keys if recompute == "full" else 0
             backward = backward + more * (queries + outputs + 2 * sums) + again
             back = back + more * sums
+        if block.name == "attention" and packages > 1:
+            own = layer.qkv_features() - layer.query_features
+            others, sums = (packages - 1) * own, (packages - 1) * own * SUM_BYTES / element
+            again = recompute == "full"
+            sent = own if again and parts == 1 else 0  # others read it from DRAM too if it is not saved there
+            read = 0 if parts == IN_BLOCKS else others
+            forward, out = forward + read + sent, out + sent
+            backward, back = backward + read * (1 + again) + 2 * sums, back + sums
     repeated = sum((slice_count(linear, slices) - 1) * linear.h_in for linear in linears(block))
     if block.contract is None:
         logits = choose(repeated > 0, block.first[-1].h_out if block.name == "head" else 0, 0)
@@ -128,13 +139,16 @@ def activation_traffic(
     )
 
 
-def _passes(method: Method, layer: Layer, length: Number, key_block: Number) -> Number:
-    """How often a sequence passes the blocks, each of which sees what is in the reach of its own tokens."""
+def _passes(method: Method, layer: Layer, length: Number, key_block: Number, packages: int) -> Number:
+    """How often ``length`` tokens pass the blocks, each of which sees what is in the reach of its own tokens; those of
+    other ``packages`` pass, too.
+    """
     strip = method.skipped_by(key_block)
-    reach = layer.attention_reach(length, strip)
+    whole = length * packages
+    reach = layer.attention_reach(whole, strip)
     seen = reach
     if strip is None:
-        seen = choose(reach < length, smaller(length, reach + key_block), length)
+        seen = choose(reach < whole, smaller(whole, reach + key_block), whole)
     return ceil_div(length, key_block) * seen / length
 
 

@@ -229,6 +229,7 @@ def _traffic(
         slices=memory.slices,
         length=memory.length,
         key_block=memory.key_block,
+        packages=memory.context.packages,
     )
     loaded = weights * rounds
     # Gradients are written in 32 bits in each round, and read before that from the second round on.

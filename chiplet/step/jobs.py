@@ -12,6 +12,7 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BufferUse, DramNeed, Optimizer
+from chiplet.schedule.context import ContextShare
 from chiplet.schedule.fit import BlockWork, Fit, candidates, lacking
 from chiplet.schedule.schedule import (
     StepWork,
@@ -45,6 +46,17 @@ class Jobs:
     length: Number
     mini_batch: Number | None
     optimizer: Optimizer
+
+    @property
+    def context(self) -> ContextShare:
+        """How packages share each sequence."""
+        return ContextShare.of(self.system.parallel)
+
+    @property
+    def own_length(self) -> Number:
+        """Tokens of a sequence that a package has."""
+        packages = self.context.packages
+        return self.length if packages == 1 else self.length // packages
 
     def select(self, rows: NDArray[np.intp]) -> Jobs:
         """The machines ``rows``."""
@@ -97,7 +109,9 @@ class Ways:
     def step(self) -> StepWork:
         """What they work on."""
         jobs = self.jobs
-        work = BlockWork(jobs.method, jobs.system.die, self.sequences, jobs.length, jobs.mini_batch)
+        work = BlockWork(
+            jobs.method, jobs.system.die, self.sequences, jobs.own_length, jobs.mini_batch, jobs.context
+        )
         return StepWork(
             work, jobs.global_batch, dram_use(jobs.method, jobs.system, self.need, self.sequences)
         )
@@ -126,7 +140,7 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
     sequences = need.sequences
     if sequences is None:
         sequences = round_sequences(method, system, need, jobs.global_batch)
-    work = BlockWork(method, system.die, sequences, jobs.length, jobs.mini_batch)
+    work = BlockWork(method, system.die, sequences, jobs.own_length, jobs.mini_batch, jobs.context)
     blocks = method.blocks()
     fits = [candidates(work, block) for block in blocks] if jobs.count else [[] for _ in blocks]
     lacks = np.full(jobs.count, False)
@@ -141,8 +155,9 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
                     unfit.method,
                     unfit.system.die,
                     rows_of(sequences, without),
-                    unfit.length,
+                    unfit.own_length,
                     unfit.mini_batch,
+                    unfit.context,
                 ),
                 unfit.method.blocks()[number],
             )

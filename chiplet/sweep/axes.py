@@ -124,7 +124,7 @@ class Sweep:
     def several_packages(self) -> bool:
         """Whether any point may have several packages."""
         return self.base.parallel.packages > 1 or any(
-            name in ("parallel.data", "parallel.pipeline") for name in self.names
+            name in ("parallel.data", "parallel.pipeline", "parallel.context") for name in self.names
         )
 
     def group(self, index: int) -> dict[str, Any]:

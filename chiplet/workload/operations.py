@@ -6,7 +6,7 @@ busiest die. Sizes and counts may be arrays with one element for each machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -183,7 +183,7 @@ class Batch:
     The attention multiplies queries with ``key_block`` keys at a time, 0 for all at once, and skips masked keys in
     strips of ``strip`` queries, if at all. Where the backward pass begins with the forward pass of the block, the
     attention computes its probabilities once more after that if ``scores_again`` is 1. The linears around it take
-    the mini-batch in ``pieces`` equal pieces.
+    the mini-batch in ``pieces`` equal pieces. With ``context`` each sequence has so many times the keys.
     """
 
     tokens: Number
@@ -193,6 +193,7 @@ class Batch:
     strip: Number = 1
     scores_again: Number = 0
     pieces: Number = 1
+    context: Number = 1
 
     @property
     def piece(self) -> Batch:
@@ -218,6 +219,14 @@ def repeated(operation: Operation, times: Number) -> Operation:
     return (
         operation if not is_array(times) and times == 1 else replace(operation, times=operation.times * times)
     )
+
+
+def in_pieces(
+    before: Sequence[Operation], middle: Operation, after: Sequence[Operation], pieces: Number
+) -> list[Operation]:
+    """``middle`` with the operations ``before`` and ``after``, which run for each of ``pieces`` pieces."""
+    first, second = ([repeated(operation, pieces) for operation in part] for part in (before, after))
+    return [*first, middle, *second]
 
 
 def slice_count(linear: Linear, slices: Number) -> Number:

@@ -84,6 +84,15 @@ def project(
             help="Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
         ),
     ] = None,
+    context_parallel: Annotated[
+        int | None,
+        typer.Option(
+            "--context-parallel",
+            parser=integer(1),
+            metavar="C",
+            help="Packages that share the tokens of each sequence: the same as -P parallel.context=C.",
+        ),
+    ] = None,
     explain: Explain = False,
     ablate: Annotated[
         bool,
@@ -111,7 +120,11 @@ def project(
 
     with Output(as_json) as out:
         _check_files(trace, plot)
-        packages = {"parallel.data": data_parallel, "parallel.pipeline": pipeline_parallel}
+        packages = {
+            "parallel.data": data_parallel,
+            "parallel.pipeline": pipeline_parallel,
+            "parallel.context": context_parallel,
+        }
         sizes = [f"{key}={count}" for key, count in packages.items() if count is not None]
         request = step.request(
             machine.load("package", *sizes),

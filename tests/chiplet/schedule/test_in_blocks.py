@@ -290,7 +290,7 @@ def test_pieces_of_a_mini_batch_send_the_weights_each() -> None:
     attention = method.blocks()[0]
     whole, cut = (method.passes(attention, Batch(128, 2, 64, pieces=pieces)) for pieces in (1, 4))
 
-    def elements(passes: BlockPasses, *, weights: bool) -> float:
+    def elements(passes: BlockPasses, *, weights: bool) -> Any:
         operations = (*passes.forward, *passes.backward)
         return sum(
             float(step.elements * operation.times)

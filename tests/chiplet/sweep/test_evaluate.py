@@ -230,15 +230,14 @@ def test_schedules_sizes_and_methods_vary_as_well() -> None:
 def test_a_point_that_does_not_fit_is_a_row_with_the_reason() -> None:
     _, found = run(
         PACKAGE,
-        model="llama2-7b",
-        method=("hecaton", "optimus"),
+        model=("llama2-7b", "llama3.1-405b"),
         dies=4,
         vary={"die.rows": (64, 512), "link.lanes": (16, 32)},
     )
     assert len(found.index) == 8
     reasons = [found.reasons[code] for code in found.reason]
     with pytest.raises(ValueError, match=" does not fit: ") as refusal:
-        project(StepRequest("llama2-7b", PACKAGE, dies=4, method="optimus"))
+        project(StepRequest("llama3.1-405b", PACKAGE, dies=4))
     assert reasons[4:6] == [str(refusal.value)] * 2
     assert np.isnan(found.results["step_seconds"][4:6]).all()
     assert not reasons[0]
@@ -338,6 +337,8 @@ def test_several_packages_have_the_numbers_of_single_projections(data: st.DataOb
         vary={
             "parallel.data": (1, 2, 3),
             "parallel.pipeline": (1, 2),
+            "parallel.context": data.draw(st.sampled_from([1, (1, 2), (1, 4)])),
+            "parallel.exchange": data.draw(st.sampled_from(["ring", "all-gather"])),
             "parallel.interleave": data.draw(st.sampled_from([1, (1, 2)])),
             "parallel.micro_batch": data.draw(st.sampled_from([0, 2])),
             "parallel.shard_optimizer": data.draw(st.booleans()),
