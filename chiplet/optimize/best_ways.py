@@ -1,7 +1,8 @@
 """The best ways: all are costed as arrays, on a coarse set of meshes, and the best of them on the meshes around theirs.
 
 With one package, all methods are costed with all values of their switches. With several, uses of the packages are
-costed first, with the default switches; then those near the best, and other switches for these.
+costed first, with the default switches, or the least recomputation that fits; then those near the best, and other
+switches for these.
 """
 
 from __future__ import annotations
@@ -16,12 +17,20 @@ import numpy as np
 
 from chiplet.methods.registry import METHODS, make_switches
 from chiplet.optimize.results import BestWay, Goal, Optimum
-from chiplet.optimize.ways import Way, packages_near, packages_shared, searched_switches
-from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_optimizer
+from chiplet.optimize.ways import (
+    Use,
+    Way,
+    packages_near,
+    packages_of_a_sequence,
+    packages_shared,
+    searched_switches,
+)
+from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, check_optimizer
 from chiplet.projection.meshes import all_meshes, coarse_meshes, meshes_around, meshes_of
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
+from chiplet.sweep.axes import mesh_of
 from chiplet.sweep.evaluate import SweepTask, evaluate
 from chiplet.sweep.space import Space, make_sweep
 from chiplet.workload.llm import load_model
@@ -49,6 +58,9 @@ PARTS = (
 )
 """Parts that add up to the time of a step, by their names in the breakdown."""
 
+ALIKE = 5e-5
+"""What values of ways may differ by, that differ in switches only and have one line: less than a line shows."""
+
 DIES_OF_ALL_MESHES = 48
 """Up to so many dies all meshes are costed."""
 
@@ -71,7 +83,7 @@ def optimize(
 ) -> Optimum:
     """The best ways to run the step of ``request`` on at most ``dies`` dies in each of at most ``packages`` packages.
 
-    Method, switches, mesh, dies, mini-batch, and replicas and stages of ``request`` are not read. ``switches`` holds
+    Method, switches, mesh, dies, mini-batch, and the use of packages of ``request`` are not read. ``switches`` holds
     switches of methods, by name of the method. ``progress`` is called with numbers of steps as they are costed.
 
     Raises
@@ -95,7 +107,7 @@ def optimize(
         make_switches(method, values)
     costed = _CostedWays(request, model, goal, dies, switches or {}, progress)
     costed.run(packages)
-    best = [costed.result(way) for way in costed.best_ways(BEST)]
+    best = [costed.result(*ways) for ways in costed.lines()[:BEST]]
     if not best:
         raise costed.refusal(packages)
     return Optimum(
@@ -128,51 +140,68 @@ class _CostedWays:
     def run(self, packages: int) -> None:
         """Cost all ways."""
         switches = {method: searched_switches(method, self.given.get(method, {})) for method in METHODS}
-        batch = DEFAULT_GLOBAL_BATCH if self.request.global_batch is None else self.request.global_batch
-        sizes = (packages, batch, self.model.layers)
         coarse = all_meshes(self.dies) if self.dies <= DIES_OF_ALL_MESHES else coarse_meshes(self.dies)
         fine = list(dict.fromkeys((*meshes_of(self.dies), *coarse)))
         if packages == 1:
             for method, values in switches.items():
-                self.cost(method, values, fine, [(1, 1)])
+                self.cost(method, values, fine, [Use()])
         else:
             # The mesh of the most dies comes first.
             some = list(dict.fromkeys((max(fine, key=lambda mesh: mesh.nodes), *coarse)))
-            for method, values in switches.items():
-                defaults = {name: of_name[:1] for name, of_name in values.items()}
-                self.cost(method, defaults, some, packages_shared(*sizes))
-            for way in self.best_ways(GOOD):
-                near = [
-                    shared
-                    for shared in packages_near(way, *sizes)
-                    if replace(way, data=shared[0], pipeline=shared[1]) not in self.costs
-                ]
-                if near:
-                    self.cost(way.method, {name: (value,) for name, value in way.switches}, some, near)
-            for way in self.best_ways(GOOD):
-                self.cost(way.method, switches[way.method], some, [(way.data, way.pipeline)])
-        for way in self.best_ways(BEST):
+            self._run_several(switches, packages, some)
+        for way, *_ in self.lines()[:BEST]:
             around = meshes_around(self.best_mesh(way), self.dies)
             meshes = [mesh for mesh in around if mesh not in self.costs[way]]
             if meshes:
-                values = {name: (value,) for name, value in way.switches}
-                self.cost(way.method, values, meshes, [(way.data, way.pipeline)])
+                self.cost(way.method, way.held, meshes, [way.use])
+
+    def _run_several(
+        self, switches: Mapping[str, dict[str, tuple[Any, ...]]], packages: int, meshes: Sequence[Mesh]
+    ) -> None:
+        """Cost uses of several packages, those near the best, and other switches for these."""
+        batch = DEFAULT_GLOBAL_BATCH if self.request.global_batch is None else self.request.global_batch
+        sizes = (packages, batch, self.model.layers)
+        length = check_length(self.model, self.request.sequence_length)
+        parts = 1 + any(values.get("masked_keys") == "skipped" for values in self.given.values())
+        shared = packages_of_a_sequence(*sizes, length, parts)
+        # The first value of each switch; nothing computed again unless nothing fits without.
+        for number in range(max(len(values["recompute"]) for values in switches.values())):
+            first = {
+                method: {name: of_name[:1] for name, of_name in values.items()}
+                | {"recompute": values["recompute"][number : number + 1]}
+                for method, values in switches.items()
+                if number < len(values["recompute"])
+            }
+            for method, values in first.items():
+                self.cost(method, values, meshes, packages_shared(*sizes))
+            # Shared sequences for the best method so far, or for all if nothing fits yet.
+            best = [way.method for way in self.best_ways(1)]
+            for method in best or first:
+                if shared:
+                    self.cost(method, first[method], meshes, shared)
+            if self.costs:
+                break
+        for way in self.best_ways(GOOD):
+            near = [use for use in packages_near(way, *sizes) if replace(way, use=use) not in self.costs]
+            if near:
+                self.cost(way.method, way.held, meshes, near)
+        for way in self.best_ways(GOOD):
+            self.cost(way.method, switches[way.method], meshes, [way.use])
 
     def cost(
         self,
         method: str,
         switches: Mapping[str, tuple[Any, ...]],
         meshes: Sequence[Mesh],
-        shared: Sequence[tuple[int, int]],
+        uses: Sequence[Use],
     ) -> None:
-        """Cost all combinations of ``switches``, ``meshes``, and replicas and stages ``shared``."""
+        """Cost all combinations of ``switches``, ``meshes``, and ``uses``."""
         request = self.request
         sizes = {
             name: getattr(request, name)
             for name in ("global_batch", "sequence_length")
             if getattr(request, name) is not None
         }
-        replicas, stages = zip(*shared, strict=True)
         space = Space(
             model=str(request.model),
             method=method,
@@ -181,9 +210,10 @@ class _CostedWays:
             switches=dict(switches),
             together=(
                 {
-                    "parallel.data": replicas,
-                    "parallel.pipeline": stages,
-                    "parallel.interleave": tuple(map(self.interleave, stages)),
+                    "parallel.data": tuple(use.data for use in uses),
+                    "parallel.pipeline": tuple(use.pipeline for use in uses),
+                    "parallel.context": tuple(use.context for use in uses),
+                    "parallel.interleave": tuple(self.interleave(use.pipeline) for use in uses),
                 },
             ),
             **sizes,
@@ -195,8 +225,7 @@ class _CostedWays:
         self.fitting += int(np.isfinite(points.results["step_seconds"]).sum())
         for place in np.flatnonzero(points.reason).tolist():
             chosen = sweep.group(int(points.index[place]))
-            rows, cols = map(int, chosen["mesh"].split("x"))
-            most = rows * cols * chosen["parallel.data"] * chosen["parallel.pipeline"]
+            most = Mesh(*mesh_of(chosen["mesh"])).nodes * _use(chosen).packages
             if most > self.refused[0]:
                 self.refused = most, points.reasons[points.reason[place]]
         values = self._values(points.results)
@@ -205,11 +234,9 @@ class _CostedWays:
             way = Way(
                 method,
                 tuple((name, chosen[f"switches.{name}"]) for name in switches),
-                chosen["parallel.data"],
-                chosen["parallel.pipeline"],
+                _use(chosen),
             )
-            rows, cols = map(int, chosen["mesh"].split("x"))
-            self.costs.setdefault(way, {})[Mesh(rows, cols)] = float(values[place])
+            self.costs.setdefault(way, {})[Mesh(*mesh_of(chosen["mesh"]))] = float(values[place])
 
     def interleave(self, stages: int) -> int:
         """Parts of the model that a package has in turn: those of the machine, if there are stages."""
@@ -242,18 +269,31 @@ class _CostedWays:
 
         def order(way: Way) -> tuple[float, int]:
             mesh = self.best_mesh(way)
-            return self.costs[way][mesh], mesh.nodes * way.data * way.pipeline
+            return self.costs[way][mesh], mesh.nodes * way.use.packages
 
         return sorted(self.costs, key=order)[:count]
 
-    def result(self, way: Way) -> BestWay:
-        """One way as a single projection of it."""
+    def lines(self) -> list[list[Way]]:
+        """The ways, best first; those that differ in switches alone and take the same stand together."""
+        lines: dict[tuple[str, Use, Mesh], list[list[Way]]] = {}
+        every = []
+        for way in self.best_ways(len(self.costs)):
+            mesh = self.best_mesh(way)
+            alike = lines.setdefault((way.method, way.use, mesh), [])
+            if alike and self.costs[way][mesh] <= self.costs[alike[-1][0]][mesh] * (1 + ALIKE):
+                alike[-1].append(way)
+            else:
+                alike.append([way])
+                every.append(alike[-1])
+        return every
+
+    def result(self, way: Way, *alike: Way) -> BestWay:
+        """One way as a single projection of it; ``alike`` are others that take the same."""
         mesh = self.best_mesh(way)
         system = self.request.system
         uses = {
-            "data": way.data,
-            "pipeline": way.pipeline,
-            "interleave": self.interleave(way.pipeline),
+            **vars(way.use),
+            "interleave": self.interleave(way.use.pipeline),
         }
         parallel = system.parallel.model_copy(update=uses)
         system = system.model_copy(update={"parallel": parallel})
@@ -275,8 +315,10 @@ class _CostedWays:
             mesh=projection.mesh,
             dies=projection.dies,
             packages=projection.packages,
-            data=way.data,
-            pipeline=way.pipeline,
+            data=way.use.data,
+            pipeline=way.use.pipeline,
+            context=way.use.context,
+            alike=tuple(dict(other.switches) for other in alike),
             value=self.costs[way][mesh],
             ratio=1.0,
             decides=decides,
@@ -297,19 +339,23 @@ class _CostedWays:
             text = str(value).lower() if isinstance(value, bool) else value
             yield from ("--switch", f"{name}={text}")
         parallel = request.system.parallel
-        if self.interleave(way.pipeline) != parallel.interleave:
+        if self.interleave(way.use.pipeline) != parallel.interleave:
             yield from ("-P", "parallel.interleave=1")
         numbers = {
             "global-batch": request.global_batch,
             "sequence-length": request.sequence_length,
-            "data-parallel": None if way.data == parallel.data else way.data,
-            "pipeline-parallel": None if way.pipeline == parallel.pipeline else way.pipeline,
         }
+        for name, number in vars(way.use).items():
+            numbers[f"{name}-parallel"] = None if number == getattr(parallel, name) else number
         for name, number in numbers.items():
             if number is not None:
                 yield from (f"--{name}", str(number))
         if request.optimizer != "adam":
             yield from ("--optimizer", request.optimizer)
+
+
+def _use(chosen: Mapping[str, Any]) -> Use:
+    return Use(*(chosen[f"parallel.{name}"] for name in ("data", "pipeline", "context")))
 
 
 def _decides(projection: Projection, goal: Goal) -> tuple[str, float]:

@@ -13,7 +13,8 @@ class BestWay(StrictModel):
     """One way to run the step, on its best mesh; ``value`` is what was searched for, and ``ratio`` that over the best.
 
     ``decides`` is the largest part of the time, the energy or the price, and ``share`` its share. ``project`` are the
-    options of ``hecaton project`` that give the same step, beside those of the machine.
+    options of ``hecaton project`` that give the same step, beside those of the machine. ``alike`` are other switches
+    that take as much on this mesh, to the digits that are shown.
     """
 
     method: str
@@ -23,6 +24,8 @@ class BestWay(StrictModel):
     packages: int
     data: int
     pipeline: int
+    context: int
+    alike: tuple[dict[str, Any], ...]
     value: float
     ratio: float
     decides: str

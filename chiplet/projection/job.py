@@ -35,9 +35,8 @@ class StepRequest:
     system
         The machine.
     dies, mesh
-        Most dies of a package, of which the quickest mesh is taken (:mod:`chiplet.projection.meshes`; of several
-        packages the most square mesh of all dies), or the mesh itself (rows, columns); the mesh of ``system`` by
-        default.
+        Most dies of a package, of which the quickest mesh is taken (:mod:`chiplet.projection.meshes`), or the mesh
+        itself (rows, columns); the mesh of ``system`` by default.
     method, switches
         Distribution method by name, and values that replace the defaults of its switches.
     calibration
@@ -106,7 +105,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
     check_optimizer(request.optimizer)
     on_mesh = method(model, mesh, switches, system.die.element_bytes)
     machine = Machine(system, gemm_terms(calibration))
-    if request.mesh is None and request.dies is not None and system.parallel.packages == 1:
+    if request.mesh is None and request.dies is not None:
         # Arrays take longer to load than the step on a given mesh to project.
         from chiplet.projection.meshes import quickest_mesh
         from chiplet.step.jobs import Jobs

@@ -13,6 +13,7 @@ from math import floor, inf, isqrt
 
 import numpy as np
 
+from chiplet.parallel.many import seconds_of_all, with_micro_batch
 from chiplet.step.jobs import Jobs, ways_to_run
 from chiplet.step.quickest_steps import quickest_steps
 from chiplet.vectorized.meshes import Meshes
@@ -113,6 +114,9 @@ def quickest_mesh(jobs: Jobs, dies: int) -> Mesh:
     dies if none fits.
     """
     square = most_square(dies)
+    if jobs.system.parallel.packages > 1:
+        first = meshes_of(dies)[0]
+        jobs = with_micro_batch(replace(jobs, count=1, method=jobs.method.on(_many([first]))))
     seconds: dict[Mesh, float] = {}
 
     def cost(meshes: Sequence[Mesh]) -> None:
@@ -141,14 +145,20 @@ def seconds_on(jobs: Jobs, meshes: Sequence[Mesh]) -> dict[Mesh, float]:
     """Seconds of a step on each of ``meshes``; infinite where it does not fit."""
     if not meshes:
         return {}
-    sides = np.array([(mesh.rows, mesh.cols) for mesh in meshes], dtype=np.float64)
-    on_each = replace(jobs, count=len(meshes), method=jobs.method.on(Meshes(sides[:, :1], sides[:, 1:])))
+    on_each = replace(jobs, count=len(meshes), method=jobs.method.on(_many(meshes)))
     seconds = np.full(len(meshes), np.inf)
     with np.errstate(all="ignore"):  # candidates of a block that do not fit
+        if jobs.system.parallel.packages > 1:
+            return dict(zip(meshes, seconds_of_all(on_each).tolist(), strict=True))
         ways, _ = ways_to_run(on_each)
         if len(ways.rows):
             seconds[ways.rows] = np.broadcast_to(quickest_steps(ways).seconds, (len(ways.rows), 1))[:, 0]
     return dict(zip(meshes, seconds.tolist(), strict=True))
+
+
+def _many(meshes: Sequence[Mesh]) -> Meshes:
+    sides = np.array([(mesh.rows, mesh.cols) for mesh in meshes], dtype=np.float64)
+    return Meshes(sides[:, :1], sides[:, 1:])
 
 
 def _strip(rows: int, cols: int) -> bool:

@@ -17,11 +17,11 @@ import numpy as np
 from chiplet.cost.manufacturing import account_cost
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import LINK_TOO_SLOW
-from chiplet.parallel.replicas import Replicas
+from chiplet.parallel.many import replicas_of
 from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.projection.job import StepRequest
 from chiplet.schedule.buffers import DramNeed
-from chiplet.step.jobs import Jobs, Ways, ways_to_run
+from chiplet.step.jobs import Ways, ways_to_run
 from chiplet.step.overlap import Machine
 from chiplet.step.quickest_steps import quickest_steps
 from chiplet.step.totals import totals
@@ -177,7 +177,7 @@ class _Part:
         refused: dict[int, str] = {}
         fitting: set[int] = set()
         try:
-            work = _replicas(jobs)
+            work = replicas_of(jobs)
             sizes = list(work.micro_batches())
         except ValueError as refusal:
             return dict.fromkeys(range(jobs.count), str(refusal))
@@ -237,7 +237,7 @@ class _Quickest:
 def _of_several(ways: Ways, global_batch: int) -> dict[str, NDArray[np.float64]]:
     """The columns of a step of ``global_batch`` sequences on several packages: arrays of rows x columns."""
     jobs = ways.jobs
-    work = _replicas(replace(jobs, global_batch=global_batch))
+    work = replicas_of(replace(jobs, global_batch=global_batch))
     machine = work.machine
     whole, of_package = quickest_steps(ways), ways.step()
     # The fullest stage is in no column.
@@ -255,18 +255,6 @@ def _of_several(ways: Ways, global_batch: int) -> dict[str, NDArray[np.float64]]
     columns = columns_of(sums, cost, step.layer_elements)
     # Of machines that differ in prices only, cost has more columns than time.
     return dict(zip(columns, np.broadcast_arrays(*columns.values()), strict=True))
-
-
-def _replicas(jobs: Jobs) -> Replicas:
-    """The workload of several packages."""
-    return Replicas(
-        jobs.method,
-        Machine(jobs.system, jobs.terms),
-        global_batch=jobs.global_batch,
-        length=jobs.length,
-        optimizer=jobs.optimizer,
-        mini_batch=jobs.mini_batch,
-    )
 
 
 def point_request(sweep: Sweep, point: int) -> StepRequest:

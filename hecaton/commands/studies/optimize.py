@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SHARED = ("packages", "data", "pipeline")
+SHARED = ("packages", "data", "pipeline", "context")
 """Columns that are shown if their values differ."""
 
 
@@ -80,11 +80,11 @@ def optimize(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Search the best way to train a model: method, switches, mesh, and replicas and stages of several packages; show
-    the best ten, and what decides.
+    """Search the best way to train a model: method, switches, mesh, and the use of several packages; show the
+    best ten, and what decides.
 
-    The configuration starts from the preset package. Its mesh and its parallel.data and parallel.pipeline are not read:
-    they are what is searched.
+    The configuration starts from the preset package. Its mesh and its parallel.data, parallel.pipeline and
+    parallel.context are not read: they are what is searched.
     """
     from chiplet.optimize.best_ways import optimize as best_of
     from chiplet.optimize.results import Goal
@@ -104,8 +104,6 @@ def optimize(
             sequence_length=sequence_length,
             optimizer=cast(Optimizer, optimizer),
         )
-        if goal not in get_args(Goal):
-            raise ValueError(f"--for {goal}: must be one of {', '.join(get_args(Goal))}")
         switches = switches_by_method(parse_assignments("--switch", switch))
         with out.progress("steps", None) as advance:
             optimum = best_of(
@@ -129,18 +127,29 @@ def _tables(optimum: Optimum) -> RenderableType:
         name
         for way in optimum.best
         for name in way.switches
-        if len({str(other.switches.get(name)) for other in optimum.best if other.method == way.method}) > 1
+        if len(
+            {
+                str(one.get(name))
+                for other in optimum.best
+                if other.method == way.method
+                for one in (other.switches, *other.alike)
+            }
+        )
+        > 1
     }
     rows = [
         {
             "method": way.method,
             "switches": ", ".join(
-                f"{name} {value}" for name, value in way.switches.items() if name in searched
+                f"{name} {' or '.join(dict.fromkeys(str(one[name]) for one in (way.switches, *way.alike)))}"
+                for name in way.switches
+                if name in searched
             ),
             "mesh": way.mesh,
             "packages": way.packages,
             "data": way.data,
             "pipeline": way.pipeline,
+            "context": way.context,
             "ratio": f"{way.ratio:.4f}",
             "decides": f"{way.decides.replace('_', ' ')}, {way.share:.0%}",
             "step": quantity(way.step_seconds, "s"),

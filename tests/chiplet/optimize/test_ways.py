@@ -9,8 +9,10 @@ from chiplet.methods.registry import METHODS, make_switches
 from chiplet.optimize.ways import (
     HELD,
     PACKAGES_OF_ALL_USES,
+    Use,
     Way,
     packages_near,
+    packages_of_a_sequence,
     packages_shared,
     searched_switches,
 )
@@ -37,19 +39,20 @@ def test_a_given_value_is_the_only_one() -> None:
 @given(packages=st.integers(1, 3000), batch=st.integers(1, 600), layers=st.integers(1, 130))
 def test_packages_are_no_more_than_there_are(packages: int, batch: int, layers: int) -> None:
     shared = packages_shared(packages, batch, layers)
-    assert shared[0] == (1, 1)
+    assert shared[0] == Use(1, 1)
     assert len(set(shared)) == len(shared)
-    for data, pipeline in shared:
-        assert data * pipeline <= packages
-        assert data <= batch
-        assert pipeline <= layers
-    assert (min(packages, batch), 1) in shared
-    assert (1, min(packages, layers)) in shared
-    for data, pipeline in packages_near(Way("hecaton", (), *shared[-1]), packages, batch, layers):
-        assert data * pipeline <= packages
-        assert data <= batch
-        assert pipeline <= layers
+    assert Use(min(packages, batch), 1) in shared
+    assert Use(1, min(packages, layers)) in shared
+    several = packages_of_a_sequence(packages, batch, layers, 96, 1)
+    assert {use.context for use in several} == {count for count in (2, 4, 8, 16, 32) if count <= packages}
+    for start in (shared[-1], *several[-1:]):
+        near = packages_near(Way("hecaton", (), start), packages, batch, layers)
+        assert {use.context for use in near} == {start.context}
+        for use in (*shared, *several, *near):
+            assert use.packages <= packages
+            assert use.data <= batch
+            assert use.pipeline <= layers
     if packages <= PACKAGES_OF_ALL_USES:
         for data in range(1, min(packages, batch) + 1):
             for pipeline in range(1, min(packages // data, layers) + 1):
-                assert (data, pipeline) in shared
+                assert Use(data, pipeline) in shared
