@@ -38,7 +38,7 @@ class _Explanation(Ledger):
     """The ledger of one projection."""
 
     def __init__(self, accounted: Accounted) -> None:
-        result, model = accounted.projection, accounted.method.model
+        result = accounted.projection
         super().__init__([*result.measured_inputs, *result.assumed_inputs])
         self.accounted = accounted
         self._between: list[Operand] = []
@@ -76,8 +76,7 @@ class _Explanation(Ledger):
         self.add(
             "tokens_per_second", result.tokens_per_second, "1/s", "formula", "tokens / step", [batch, step]
         )
-        masked = accounted.method.switches.masked_keys == "computed"
-        flops = 3 * model.forward_flops(int(tokens), result.sequence_length, masked=masked)
+        flops = accounted.method.step_flops(int(tokens), result.sequence_length)
         work = self.count("floating-point operations", float(flops), "", "published")
         die = [self.given(name) for name in ("die.rows", "die.cols", "die.clock_hz")]
         dies = self.count("dies", float(result.dies * result.packages), "dies", "assumed")

@@ -93,6 +93,10 @@ class Method(ABC):
         """Queries for which masked keys are skipped at a time: ``strip``, or None if all are computed."""
         return strip if self.switches.masked_keys == "skipped" else None
 
+    def step_flops(self, tokens: Number, length: Number) -> Number:
+        """Operations of a step of ``tokens`` in sequences of ``length``, without skipped keys and recomputation."""
+        return 3 * self.model.forward_flops(tokens, length, masked=self.switches.masked_keys == "computed")
+
     @cached_property
     @abstractmethod
     def head_groups(self) -> Number:

@@ -71,20 +71,14 @@ def meshes_of(dies: int) -> list[Mesh]:
 
 def all_meshes(dies: int) -> list[Mesh]:
     """All meshes of at most ``dies`` dies that are no strips."""
-    return [
-        Mesh(rows, cols)
-        for rows in range(1, isqrt(MOST_ASPECT * dies) + 1)
-        for cols in range(1, min(dies // rows, MOST_ASPECT * rows) + 1)
-        if not _strip(rows, cols)
-    ]
+    sides = range(1, isqrt(MOST_ASPECT * dies) + 1)
+    return _no_strips(sides, sides, dies)
 
 
 def coarse_meshes(dies: int) -> list[Mesh]:
     """The coarse grid of meshes of at most ``dies`` dies."""
     sides = list(coarse_sides(isqrt(MOST_ASPECT * dies)))
-    return [
-        Mesh(rows, cols) for rows in sides for cols in sides if rows * cols <= dies and not _strip(rows, cols)
-    ]
+    return _no_strips(sides, sides, dies)
 
 
 def coarse_sides(most: int) -> Iterator[int]:
@@ -100,11 +94,10 @@ def meshes_around(mesh: Mesh, dies: int) -> list[Mesh]:
         if AROUND * rows >= mesh.rows:
             widest = _widest(rows, min(most // rows, floor(AROUND * mesh.cols)))
             meshes.update((near, None) for near in widest)
-    for rows in range(max(1, mesh.rows - BESIDE), mesh.rows + BESIDE + 1):
-        for cols in range(max(1, mesh.cols - BESIDE), mesh.cols + BESIDE + 1):
-            if rows * cols <= dies and not _strip(rows, cols):
-                meshes[Mesh(rows, cols)] = None
-    return list(meshes)
+    rows_beside, cols_beside = (
+        range(max(1, side - BESIDE), side + BESIDE + 1) for side in (mesh.rows, mesh.cols)
+    )
+    return list(meshes | dict.fromkeys(_no_strips(rows_beside, cols_beside, dies)))
 
 
 def quickest_mesh(jobs: Jobs, dies: int) -> Mesh:
@@ -159,6 +152,12 @@ def seconds_on(jobs: Jobs, meshes: Sequence[Mesh]) -> dict[Mesh, float]:
 def _many(meshes: Sequence[Mesh]) -> Meshes:
     sides = np.array([(mesh.rows, mesh.cols) for mesh in meshes], dtype=np.float64)
     return Meshes(sides[:, :1], sides[:, 1:])
+
+
+def _no_strips(rows: Sequence[int], cols: Sequence[int], dies: int) -> list[Mesh]:
+    """Meshes of at most ``dies`` dies with any of ``rows`` and ``cols`` that are no strips."""
+    sides = ((row, col) for row in rows for col in cols)
+    return [Mesh(row, col) for row, col in sides if row * col <= dies and not _strip(row, col)]
 
 
 def _strip(rows: int, cols: int) -> bool:

@@ -32,13 +32,12 @@ def totals(
     account: StepAccount, method: Method, machine: Machine, global_batch: Number, length: Number
 ) -> Totals:
     """The totals of ``account``, for ``global_batch`` sequences of ``length`` tokens."""
-    model, mesh, system = method.model, method.mesh, machine.system
+    mesh, system = method.mesh, machine.system
     tokens = global_batch * length
     busy = sum((one_pass.on_package * one_pass.layers for one_pass in account.passes), Busy())
     step, embedding = account.seconds, account.embedding_seconds
     energy = joules(account.events, system, mesh.nodes, step)
-    masked = method.switches.masked_keys == "computed"
-    flops = 3 * model.forward_flops(tokens, length, masked=masked)
+    flops = method.step_flops(tokens, length)
     peak = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
     dram_exposed = sum((one_pass.dram_exposed * one_pass.layers for one_pass in account.passes), 0.0)
     dram_busy = sum((one_pass.memory_seconds * one_pass.layers for one_pass in account.passes), 0.0)
