@@ -21,6 +21,8 @@ def way(method: str, value: float, ratio: float) -> BestWay:
         packages=1,
         data=1,
         pipeline=1,
+        context=1,
+        alike=(),
         value=value,
         ratio=ratio,
         decides="compute",
