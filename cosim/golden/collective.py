@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.golden.numerics import fp32_add
 from cosim.program.line_commands import LineCollective, sum_order
 from cosim.records.collective import CollectiveRequest
-from nop.collectives import line
+from nop.collectives import Algorithm, LineOp, line
 from nop.forwarding import slots
 
 SUMS = np.dtype("<u4")
@@ -45,12 +48,22 @@ def golden(request: CollectiveRequest, work: LineCollective, given: NDArray[np.u
     -------
     The same shape. Chunks for which the op makes no promise are unspecified.
     """
+    return carried_out(work.op, work.algorithm, given, partial(_add, request))
+
+
+def carried_out(
+    op: LineOp,
+    algorithm: Algorithm,
+    given: NDArray[np.uint32],
+    add: Callable[[NDArray[np.uint32], NDArray[np.uint32]], NDArray[np.uint32]] = fp32_add,
+) -> NDArray[np.uint32]:
+    """Chunks of (nodes, chunks, words) after a collective on a line, as :func:`golden`; sums are made by ``add``."""
     chunks = given.copy()
-    for part in line(work.op, work.nodes, work.algorithm).parts():
-        for _, sender, receiver, chunk in sum_order(work.algorithm, part):
+    for part in line(op, len(given), algorithm).parts():
+        for _, sender, receiver, chunk in sum_order(algorithm, part):
             sent = chunks[sender, chunk]
             chunks[receiver, chunk] = (
-                _add(request, sent, chunks[receiver, chunk]) if part.op == "reduce-scatter" else sent
+                add(sent, chunks[receiver, chunk]) if part.op == "reduce-scatter" else sent
             )
     return chunks
 

@@ -64,11 +64,54 @@ def bf16_sums(a: NDArray[Any], b: NDArray[Any], rows: int, total: Float32s) -> F
     NaNs of the result are not canonical yet.
     """
     x, w = flush(bf16_to_float32(a)), flush(bf16_to_float32(b))
+    if _never_subnormal(x, w, total):
+        return _normal_sums(x, w, rows, total)
     for start in range(0, x.shape[1], rows):
         tile_sum = np.zeros((x.shape[0], w.shape[1]), np.float32)
         for k in reversed(range(start, min(start + rows, x.shape[1]))):
             tile_sum = add(tile_sum, multiply(x[:, k, None], w[None, k, :]))
         total = add(total, tile_sum)
+    return total
+
+
+_SUMS_AT_A_TIME = 1 << 20
+
+
+def _never_subnormal(x: Float32s, w: Float32s, total: Float32s) -> bool:
+    """Whether no product and no sum can be subnormal, so that nothing has to be flushed.
+
+    That is so if all products, and ``total``, are multiples of 2 ** -126: then all sums are, rounded or not. A bf16
+    number is a multiple of 2 ** -7 of the power of two below it, an fp32 number one of 2 ** -23.
+    """
+    lowest = [_lowest_exponent(values) for values in (x, w, total)]
+    finite = bool(np.isfinite(x).all() and np.isfinite(w).all())
+    return finite and lowest[0] + lowest[1] - 14 >= -126 and lowest[2] - 23 >= -126
+
+
+def _lowest_exponent(values: Float32s) -> int:
+    """Exponent of the power of two below the smallest finite magnitude that is not zero."""
+    magnitudes = np.abs(values[(values != 0) & np.isfinite(values)])
+    return int(np.frexp(magnitudes.min())[1]) - 1 if magnitudes.size else 128
+
+
+def _normal_sums(x: Float32s, w: Float32s, rows: int, total: Float32s) -> Float32s:
+    """As :func:`bf16_sums` of finite values of which nothing is subnormal, the sums of many tiles at a time.
+
+    A short last tile is filled up with zeros: their products come first and leave no trace.
+    """
+    inner, size = x.shape[1], x.shape[0] * w.shape[1]
+    tiles = -(-inner // rows)
+    x = np.pad(x, ((0, 0), (0, tiles * rows - inner))).reshape(x.shape[0], tiles, rows).transpose(1, 2, 0)
+    w = np.pad(w, ((0, tiles * rows - inner), (0, 0))).reshape(tiles, rows, w.shape[1])
+    together = max(1, _SUMS_AT_A_TIME // max(1, size))
+    with np.errstate(all="ignore"):
+        for start in range(0, tiles, together):
+            some = slice(start, start + together)
+            tile_sums = np.zeros((len(x[some]), x.shape[2], w.shape[2]), np.float32)
+            for k in reversed(range(rows)):
+                tile_sums += x[some, k, :, None] * w[some, k, None, :]
+            for tile_sum in tile_sums:
+                total = total + tile_sum
     return total
 
 

@@ -110,6 +110,8 @@ def vector_pass(
         s = -s
     f = s if work.function == "none" else fp32_values(FUNCTIONS[work.function](s.view(np.uint32)))
     y = fp32_patterns(_combine(work.op2, f, None if work.d is None else _values(work.d, arrays["d"])))
+    if y.shape != (rows, cols):
+        y = np.broadcast_to(y, (rows, cols)).copy()
     reduction = None
     if work.reduction != "none":
         reduction = row_sum(y, lanes=lanes) if work.reduction == "sum" else row_max(y)
@@ -146,7 +148,7 @@ def row_max(y: ArrayLike) -> Patterns:
 
 
 def _matrix(name: str, operand: PassOperand, patterns: ArrayLike, rows: int, cols: int) -> NDArray[Any]:
-    """Patterns of an operand, spread over (rows, cols)."""
+    """Patterns of an operand, in a shape that numpy spreads over (rows, cols)."""
     array = np.asarray(patterns)
     shape = {"value": (), "column": (rows,), "row": (cols,), "matrix": (rows, cols)}[operand.spread]
     if array.shape != shape or array.dtype != PATTERN_TYPE[operand.element]:
@@ -154,7 +156,7 @@ def _matrix(name: str, operand: PassOperand, patterns: ArrayLike, rows: int, col
             f"vector pass: {name} is {array.dtype} of shape {array.shape}: "
             f"must be {np.dtype(PATTERN_TYPE[operand.element])} of shape {shape}"
         )
-    return np.broadcast_to(array[:, None] if operand.spread == "column" else array, (rows, cols)).copy()
+    return array if operand.spread == "matrix" else array.reshape(-1, 1 if operand.spread != "row" else cols)
 
 
 def _values(operand: PassOperand, patterns: NDArray[Any]) -> Float32s:

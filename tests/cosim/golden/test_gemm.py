@@ -56,6 +56,21 @@ def test_bf16_matches_scalar_loops(m: int, k: int, n: int, rows: int, kind: str,
 
 
 @many
+@given(SIZES, st.integers(1, 9), st.integers(-80, -40), st.integers(-66, -62), st.integers(0, 1 << 32))
+def test_sums_near_the_smallest_normal_number_are_flushed(
+    rows: int, k: int, low: int, total: int, seed: int
+) -> None:
+    """Products around 2 ** -112 times 2 ** -14: whether any of them has to be flushed depends on the exponents."""
+    rng = np.random.default_rng(seed)
+    other = 2 * total - low + 16
+    a, b = (
+        float32_to_bf16(np.ldexp(rng.uniform(-2, 2, shape), exponent).astype(np.float32))
+        for shape, exponent in (((3, k), low), ((k, 2), other - rng.integers(0, 3)))
+    )
+    assert np.array_equal(gemm(a, b, rows=rows, dtype="bf16"), scalar_gemm(a, b, rows))
+
+
+@many
 @given(SIZES, SIZES, SIZES, SIZES, st.integers(0, 1 << 32))
 def test_int8_is_the_sum_modulo_2_32(m: int, k: int, n: int, rows: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
