@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,7 +19,22 @@ from chiplet.graph.vector_pass import (
 )
 from chiplet.machine.specs import SUM_BYTES
 
-__all__ = ["ELEMENT_BYTES", "Extent", "ProgramPass", "Tensor", "VectorProgram"]
+__all__ = [
+    "ELEMENT_BYTES",
+    "HALF",
+    "HALF_OPERAND",
+    "LABELS",
+    "MATRIX",
+    "OF_COLS",
+    "OF_ROWS",
+    "OPERAND",
+    "VALUE",
+    "Extent",
+    "ProgramPass",
+    "Tensor",
+    "VectorProgram",
+    "program_of",
+]
 
 Extent = Literal["one", "rows", "cols", "half"]
 """Length of a dimension: 1, the rows or the columns that a program works on, or half of its columns."""
@@ -205,6 +220,16 @@ class VectorProgram:
         ValueError
             If its extents do not agree.
         """
+        key = (step, causal)
+        if key not in self._operations:
+            self._operations[key] = self._operation(step, causal=causal)
+        return self._operations[key]
+
+    @cached_property
+    def _operations(self) -> dict[tuple[ProgramPass, bool], VectorPass]:
+        return {}
+
+    def _operation(self, step: ProgramPass, *, causal: bool) -> VectorPass:
         rows, cols = self.extents(step)
 
         def operand(name: str | None) -> PassOperand | None:
@@ -243,3 +268,27 @@ class VectorProgram:
         names = [*step.operands.values(), *([step.y] if step.y else [])]
         wide = [self.tensors[name].cols for name in names if self.tensors[name].cols != "one"]
         return "rows", wide[0] if wide else "one"
+
+
+MATRIX, OPERAND = Tensor("rows", "cols"), Tensor("rows", "cols", "bf16")
+HALF, HALF_OPERAND = Tensor("rows", "half"), Tensor("rows", "half", "bf16")
+OF_ROWS, OF_COLS, VALUE = Tensor("rows", "one"), Tensor("one", "cols"), Tensor("one", "one")
+LABELS = Tensor("rows", "one", "int32")
+
+
+def program_of(
+    name: str,
+    inputs: Mapping[str, Tensor],
+    passes: Iterable[ProgramPass],
+    outputs: Mapping[str, Tensor],
+    between: Mapping[str, Tensor] | None = None,
+) -> VectorProgram:
+    """A program; a tensor that is both given and wanted is updated in place.
+
+    Raises
+    ------
+    ValueError
+        As :class:`VectorProgram` does.
+    """
+    tensors = {**inputs, **(between or {}), **outputs}
+    return VectorProgram(name, tensors, tuple(inputs), tuple(outputs), tuple(passes))

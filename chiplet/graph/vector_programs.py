@@ -8,34 +8,23 @@ gradient is such a sum, as that of a norm's gain, the program leaves its terms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from chiplet.graph.vector_program import (
+    HALF,
+    HALF_OPERAND,
+    LABELS,
+    MATRIX,
+    OF_COLS,
+    OF_ROWS,
+    OPERAND,
+    VALUE,
+    ProgramPass,
+    VectorProgram,
+    program_of,
+)
 
-from chiplet.graph.vector_program import ProgramPass, Tensor, VectorProgram
+__all__ = ["ADAM", "PROGRAM_NAMES", "SGD", "vector_program"]
 
-__all__ = ["PROGRAM_NAMES", "vector_program"]
-
-MATRIX, OPERAND = Tensor("rows", "cols"), Tensor("rows", "cols", "bf16")
-HALF, HALF_OPERAND = Tensor("rows", "half"), Tensor("rows", "half", "bf16")
-OF_ROWS, OF_COLS, VALUE = Tensor("rows", "one"), Tensor("one", "cols"), Tensor("one", "one")
-LABELS = Tensor("rows", "one", "int32")
-
-
-Tensors = dict[str, Tensor]
-
-
-def _program(
-    name: str,
-    inputs: Tensors,
-    passes: Iterable[ProgramPass],
-    outputs: Tensors,
-    between: Tensors | None = None,
-) -> VectorProgram:
-    """A program; a tensor that is both given and wanted is updated in place."""
-    tensors = {**inputs, **(between or {}), **outputs}
-    return VectorProgram(name, tensors, tuple(inputs), tuple(outputs), tuple(passes))
-
-
-SOFTMAX = _program(
+SOFTMAX = program_of(
     "softmax",
     {"x": MATRIX},
     (
@@ -48,7 +37,7 @@ SOFTMAX = _program(
     {"largest": OF_ROWS, "e": MATRIX, "total": OF_ROWS, "share": OF_ROWS},
 )
 
-SOFTMAX_BACKWARD = _program(
+SOFTMAX_BACKWARD = program_of(
     "softmax-backward",
     {"p": OPERAND, "dp": MATRIX},
     (
@@ -64,7 +53,7 @@ _SCALE_OF_ROW = ProgramPass(
     "squares", "add", "epsilon_of_row", "rsqrt", "mul", "root_of_row", y="scale", statistics=True
 )
 
-RMSNORM = _program(
+RMSNORM = program_of(
     "rmsnorm",
     {"x": MATRIX, "gain": OF_COLS, "epsilon_of_row": VALUE, "root_of_row": VALUE},
     (
@@ -77,7 +66,7 @@ RMSNORM = _program(
 )
 
 # With u = dy gain: dx = scale u - x scale^3 mean(u x).
-RMSNORM_BACKWARD = _program(
+RMSNORM_BACKWARD = program_of(
     "rmsnorm-backward",
     {"dy": MATRIX, "x": MATRIX, "gain": OF_COLS, "scale": OF_ROWS, "part_of_row": VALUE},
     (
@@ -93,7 +82,7 @@ RMSNORM_BACKWARD = _program(
     {"product": OF_ROWS, "t": MATRIX},
 )
 
-LAYERNORM = _program(
+LAYERNORM = program_of(
     "layernorm",
     {
         "x": MATRIX,
@@ -117,7 +106,7 @@ LAYERNORM = _program(
 )
 
 # With u = dy gain: dx = scale (u - mean(u) - n mean(u n)). The gradient of the bias is the sum of the rows of dy.
-LAYERNORM_BACKWARD = _program(
+LAYERNORM_BACKWARD = program_of(
     "layernorm-backward",
     {"dy": MATRIX, "n": MATRIX, "gain": OF_COLS, "scale": OF_ROWS, "part_of_row": VALUE},
     (
@@ -134,7 +123,7 @@ LAYERNORM_BACKWARD = _program(
 )
 
 # silu(g) = g / (1 + e^-g), times up; gate and up are saved for the backward pass as bf16.
-SILU = _program(
+SILU = program_of(
     "silu",
     {"gate": MATRIX, "up": MATRIX, "one": VALUE},
     (
@@ -149,7 +138,7 @@ SILU = _program(
 )
 
 # With s = 1 / (1 + e^-g): the derivative of g s is s + g s (1 - s).
-SILU_BACKWARD = _program(
+SILU_BACKWARD = program_of(
     "silu-backward",
     {"dy": MATRIX, "gate": OPERAND, "up": OPERAND, "one": VALUE},
     (
@@ -166,7 +155,7 @@ SILU_BACKWARD = _program(
 )
 
 # gelu(x) = x / (1 + e^-z) with z = linear x + cubic x^3: the approximation by tanh, which is this.
-GELU = _program(
+GELU = program_of(
     "gelu",
     {"x": MATRIX, "gelu_linear": VALUE, "gelu_cubic": VALUE, "one": VALUE},
     (
@@ -181,7 +170,7 @@ GELU = _program(
 )
 
 # With s = 1 / (1 + e^-z): the derivative is s (1 + x (1 - s) z').
-GELU_BACKWARD = _program(
+GELU_BACKWARD = program_of(
     "gelu-backward",
     {"dy": MATRIX, "x": OPERAND, "gelu_linear": VALUE, "gelu_cubic": VALUE, "one": VALUE, "three": VALUE},
     (
@@ -204,7 +193,7 @@ def _rotary(name: str, *, backward: bool) -> VectorProgram:
 
     A scale of the scores can be folded into cosines and sines.
     """
-    return _program(
+    return program_of(
         name,
         {"low": HALF, "high": HALF, "cos": HALF, "sin": HALF},
         (
@@ -218,12 +207,12 @@ def _rotary(name: str, *, backward: bool) -> VectorProgram:
     )
 
 
-RESIDUAL = _program(
+RESIDUAL = program_of(
     "residual", {"x": MATRIX, "branch": MATRIX}, (ProgramPass("x", "add", "branch", y="x"),), {"x": MATRIX}
 )
 
 # The gradient of the sum goes both ways: as an operand into the branch, and on to where the branch's own is added.
-RESIDUAL_BACKWARD = _program(
+RESIDUAL_BACKWARD = program_of(
     "residual-backward",
     {"dy": MATRIX, "dbranch": MATRIX},
     (ProgramPass("dy", "add", "dbranch", y="dy"), ProgramPass("dy", y="operand")),
@@ -232,7 +221,7 @@ RESIDUAL_BACKWARD = _program(
 
 # Of the columns of the vocabulary that a die has: exponentials, and for each token their maximum, their sum and the
 # logit of its label, 0 where another die has it.
-CROSS_ENTROPY = _program(
+CROSS_ENTROPY = program_of(
     "cross-entropy",
     {"x": MATRIX, "label": LABELS},
     (
@@ -274,7 +263,7 @@ def _cross_entropy_merge(lines: int) -> VectorProgram:
         ProgramPass("loss", reduction="sum", row="sum", statistics=True),
     ]
     between = {"part": OF_ROWS} if lines > 1 else {}
-    return _program(
+    return program_of(
         "cross-entropy-merge",
         inputs,
         passes,
@@ -284,7 +273,7 @@ def _cross_entropy_merge(lines: int) -> VectorProgram:
 
 
 # dx = (softmax - 1 at the label) / tokens, with softmax = e exp(largest - most) / all.
-CROSS_ENTROPY_BACKWARD = _program(
+CROSS_ENTROPY_BACKWARD = program_of(
     "cross-entropy-backward",
     {
         "e": MATRIX,
@@ -306,7 +295,7 @@ CROSS_ENTROPY_BACKWARD = _program(
     {"scale": OF_ROWS},
 )
 
-SGD = _program(
+SGD = program_of(
     "sgd",
     {"w": MATRIX, "g": MATRIX, "rate": VALUE},
     (ProgramPass("g", "mul", "rate", op2="rsub", d="w", y="w"), ProgramPass("w", y="operand")),
@@ -315,7 +304,7 @@ SGD = _program(
 
 # m and v are the moments of Adam; the bias of m is corrected by the rate, that of v by its scale. The square root of q
 # is q / sqrt(q), and tiny keeps it from dividing by 0.
-ADAM = _program(
+ADAM = program_of(
     "adam",
     {
         "w": MATRIX,

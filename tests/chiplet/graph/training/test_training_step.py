@@ -1,0 +1,176 @@
+"""The graph of a training step: what it moves, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chiplet.graph.graph import Graph, Section
+from chiplet.graph.operators import Gather, Product, Scatter
+from chiplet.graph.received_elements import chunk_flits, received, received_in_step
+from chiplet.graph.sharding import DiePlace, KvHeads, TileShape
+from chiplet.graph.training.sizes import ModelSizes, StepSizes
+from chiplet.graph.training.training_step import training_step
+from chiplet.methods.hecaton import Hecaton, HecatonSwitches
+from chiplet.workload.llm import Llm
+from nop.topology import Mesh
+
+MODEL: dict[str, Any] = {
+    "hidden": 16, "heads": 4, "kv_heads": 2, "head_dim": 4, "ffn": 24, "layers": 2, "vocab": 32
+}  # fmt: skip
+STEP: dict[str, Any] = {"rows": 2, "cols": 4, "sequences": 4, "length": 8}
+
+
+def sizes_of(**changes: Any) -> StepSizes:
+    model = {key: changes.pop(key, value) for key, value in MODEL.items()}
+    return StepSizes(model=ModelSizes(**model, tied=changes.pop("tied", False)), **{**STEP, **changes})
+
+
+def method_elements(sizes: StepSizes) -> float:
+    """Elements that all dies receive for the linears of a step, by the formulas of the method."""
+    model = sizes.model
+    llm = Llm(
+        name="small", layers=model.layers, hidden=model.hidden, heads=model.heads, kv_heads=model.kv_heads,
+        head_dim=model.head_dim, ffn=model.ffn, gated=True, vocab=model.vocab, norm="rmsnorm", max_positions=64,
+    )  # fmt: skip
+    switches = HecatonSwitches(collective=sizes.algorithm)
+    method = Hecaton(llm, Mesh(sizes.rows, sizes.cols), switches, element_bytes=2)
+    total = 0.0
+    for block in method.blocks():
+        for linear in (block.expand, block.contract):
+            if linear is not None:
+                both = (
+                    method.linear_forward(linear, sizes.tokens),
+                    method.linear_backward(linear, sizes.tokens),
+                )
+                comms = [comm.elements for operation in both for comm in operation.comms]
+                total += sum(map(float, comms)) * (1 if block.name == "head" else model.layers)
+    return total * sizes.rows * sizes.cols
+
+
+@pytest.mark.parametrize("algorithm", ["ring", "chain"])
+@pytest.mark.parametrize("mesh", [(1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2)])
+def test_linears_move_what_the_method_says(mesh: tuple[int, int], algorithm: str) -> None:
+    sizes = sizes_of(rows=mesh[0], cols=mesh[1], tiles=1 if mesh[0] == 4 else 2, algorithm=algorithm)
+    moved = received_in_step(training_step(sizes), sizes.tile_shapes)
+    assert moved["linear"].elements == pytest.approx(method_elements(sizes), rel=1e-12)
+    assert sum(part.padding for part in moved.values()) == 0
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    rows=st.integers(1, 4), cols=st.integers(1, 4), kv=st.sampled_from([1, 2, 3]), group=st.integers(1, 3),
+    sequences=st.integers(2, 5), length=st.integers(1, 5), tiles=st.integers(1, 2), spare=st.integers(0, 5),
+    algorithm=st.sampled_from(["ring", "chain"]), tied=st.booleans(),
+)  # fmt: skip
+def test_every_element_has_a_formula(
+    rows: int, cols: int, kv: int, group: int, sequences: int, length: int, tiles: int, spare: int,
+    algorithm: str, tied: bool,
+) -> None:  # fmt: skip
+    heads, d = max(kv * group, -(-cols // kv) * kv), 4
+    sizes = sizes_of(
+        rows=rows, cols=cols, heads=heads, kv_heads=kv, sequences=sequences, length=length, tiles=tiles,
+        hidden=rows + spare, ffn=cols + 2 * spare, vocab=cols + 3 * spare, algorithm=algorithm, tied=tied,
+    )  # fmt: skip
+    graph = training_step(sizes)
+    moved = received_in_step(graph, sizes.tile_shapes)
+    m, h, layers = sizes.tokens, sizes.model.hidden, sizes.model.layers
+    die = DiePlace(rows, cols, 0, 0, sizes.algorithm, sizes.tile_shapes[0])
+    keys = graph.tensors["attention.k.weight"].cols
+    assert isinstance(keys, KvHeads)
+    held = sum(len(keys.units(die._replace(col=col))) for col in range(cols)) * d
+
+    def linear(h_in: int, h_out: int, gather: int, scatter: int) -> int:
+        """X gathered forward and backward, and dX scattered; Y scattered and dY gathered."""
+        return m * (3 * h_in * (gather - 1) + 2 * h_out * (scatter - 1))
+
+    def contract(h_in: int, h_out: int) -> int:
+        return linear(h_in, h_out, rows, cols)
+
+    layer = linear(h, heads * d + 2 * held, cols, rows) + linear(h, 2 * sizes.model.ffn, cols, rows)
+    layer += contract(heads * d, h) + contract(sizes.model.ffn, h)
+    assert moved["linear"].elements == layers * layer + linear(h, sizes.model.vocab, cols, rows)
+    norms = 2 * layers + 1
+    assert moved["norm sums"].elements == norms * 2 * m * (rows * (cols - 1) + cols * (rows - 1))
+    assert moved["gains"].elements == norms * h * cols * (cols - 1)
+    assert moved["loss"].elements == 3 * m * cols * (cols - 1) + rows * cols * (rows - 1)
+    assert moved["embedding"].elements == 2 * m * h * (cols - 1)
+    shared = sum(len(keys.owners(head, die)) - 1 for head in range(kv))
+    assert moved["replicas"].elements == layers * 2 * 2 * h * d * shared
+
+
+def test_padding_is_what_equal_chunks_add() -> None:
+    sizes = sizes_of(rows=3, cols=2, hidden=7, sequences=4, length=3, layers=1)
+    moved = received_in_step(training_step(sizes), sizes.tile_shapes)
+    # 4 sequences on 3 rows are chunks of 2: 18 tokens for 12. On 2 columns 12 tokens fit.
+    scattered = 2 * (MODEL["ffn"] * 2 + 16 + 8 + 8 + MODEL["vocab"])  # outputs of type A, twice
+    gathered = 3 * (MODEL["ffn"] + 16)  # inputs of type B, three times
+    assert moved["linear"].padding == (scattered + gathered) * (18 - 12) * 2
+    assert moved["embedding"].padding == 0
+
+
+def test_flits_of_a_chunk_fill_words_row_by_row() -> None:
+    graph = training_step(sizes_of(hidden=15))
+    operators = {o.name: o for section in graph.sections for o in section.operators}
+    die = DiePlace(2, 4, 0, 0, "ring", TileShape(4, 8))
+    gather, scatter = operators["attention.gather_x"], operators["attention.scatter_y"]
+    assert isinstance(gather, Gather)
+    assert isinstance(scatter, Scatter)
+    # 8 rows of 7 bf16 in a word of 16 bytes each, and 8 sums of squares in two; two flits a word.
+    assert chunk_flits(gather, graph.tensors, die, word_bytes=16, flit_bits=64) == 2 * (8 + 2)
+    # 16 rows of 4 + 4 + 4 sums, a word for each head, and 16 sums in four words.
+    assert chunk_flits(scatter, graph.tensors, die, word_bytes=16, flit_bits=64) == 2 * (3 * 16 + 4)
+
+
+def test_a_graph_knows_what_its_products_leave() -> None:
+    graph = training_step(sizes_of())
+    products = [o for section in graph.sections for o in section.operators if isinstance(o, Product)]
+    assert {product.form for product in products} == {"nn", "nt", "tn"}
+    # Every reduce-scatter has an all-gather's worth of elements less or more, never none, on a mesh of both.
+    for section in graph.sections:
+        for operator in section.operators:
+            if isinstance(operator, (Gather, Scatter)):
+                assert received(operator, graph, TileShape(4, 8))
+
+
+@pytest.mark.parametrize(
+    ("drop", "message"),
+    [
+        ("attention.gather_x", "attention.q.product reads attention.x_all: not loaded or written before"),
+        ("ffn.down.scatter_y", "ffn.add reads ffn.down.sums: not loaded or written before"),
+        ("load_tokens", "embedding.pick reads tokens: not loaded or written before"),
+    ],
+)
+def test_a_missing_operator_is_named(drop: str, message: str) -> None:
+    graph = training_step(sizes_of())
+    sections = tuple(
+        Section(s.name, s.repeat, s.layers, tuple(o for o in s.operators if o.name != drop))
+        for s in graph.sections
+    )
+    with pytest.raises(ValueError, match=message):
+        Graph(graph.rows, graph.cols, graph.algorithm, graph.layers, graph.tensors, sections)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dtype": "int8"}, r"die\.dtype = int8: must be bf16"),
+        ({"heads": 2, "kv_heads": 2}, "heads = 2 cannot be split over 4 columns of dies: must be at least 4"),
+        ({"heads": 5}, "heads = 5: must be a multiple of kv_heads = 2"),
+        ({"head_dim": 3}, "head_dim = 3: must be even"),
+        ({"hidden": 1}, "hidden = 1 cannot be split over 2 rows of dies"),
+        ({"vocab": 3}, "vocab = 3 cannot be split over 4 columns"),
+        ({"ffn": 0}, "ffn = 0: must be an integer of at least 1"),
+        ({"tiles": 5}, "tiles = 5: must be at most the 4 sequences"),
+        ({"vocab": 128256}, "must be at most 32767, the largest offset of a vector pass"),
+        ({"optimizer": "lion"}, "optimizer = 'lion': must be one of sgd, adam"),
+        ({"algorithm": "tree"}, "algorithm = 'tree': must be one of ring, chain"),
+        ({"rows": True}, "rows = True: must be an integer"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sizes_of(**changes)
