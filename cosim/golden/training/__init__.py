@@ -1,0 +1,1 @@
+"""Training steps in numpy: the graph bit for bit, and a float64 reference."""

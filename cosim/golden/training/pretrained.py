@@ -1,0 +1,190 @@
+"""Weights as published: the ``config.json`` and the safetensors of a Llama, by the names of its state dict.
+
+A published linear is outputs x inputs; here it is inputs x outputs. Rotary turns the same halves of each head.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chiplet.graph.training.sizes import ModelSizes
+from chiplet.machine.base import read_input
+from chiplet.workload.llm import Llm, load_model
+from cosim.golden.training.golden_step import Parameter, Weights
+from rtl.emit.output_files import write_output
+
+__all__ = ["PretrainedModel", "load_weights", "model_sizes", "read_pretrained", "save_weights"]
+
+_LAYER = {
+    "attention.gain": "input_layernorm",
+    **{f"attention.{name}.weight": f"self_attn.{name}_proj" for name in "qkvo"},
+    "ffn.gain": "post_attention_layernorm",
+    **{f"ffn.{name}.weight": f"mlp.{name}_proj" for name in ("gate", "up", "down")},
+}
+_ENDS = {"embedding.weight": "model.embed_tokens", "head.gain": "model.norm", "head.weight": "lm_head"}
+_FAMILIES = ("llama", "mistral")
+_FILE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+class PretrainedModel(NamedTuple):
+    """Sizes of a published model, the epsilon of its norms, and the base of its rotary angles."""
+
+    sizes: ModelSizes
+    norm_epsilon: float
+    rope_theta: float
+
+
+def model_sizes(model: Llm) -> ModelSizes:
+    """Sizes of ``model`` for a training step.
+
+    Raises
+    ------
+    ValueError
+        If it has parts that the graph of a step has not.
+    """
+    parts = {
+        "experts": model.experts is not None,
+        "latent attention": model.latent is not None,
+        "an FFN that is no gated SiLU": not model.gated or model.activation not in ("", "silu", "swish"),
+        "norms other than RMSNorm": model.norm != "rmsnorm",
+        "norms other than one before attention, FFN and head": model.norms != 2
+        or model.norms_after
+        or model.embedding_norm
+        or not model.final_norm
+        or model.qk_norm != "none",
+        "attention and FFN in parallel": model.parallel,
+        "biases": model.qkv_bias or model.output_bias or model.ffn_bias or model.head_bias,
+        "sinks": model.sinks,
+        "limited attention": model.window is not None,
+        "positions other than rotary ones of whole heads": model.linear_positions
+        or bool(model.learned_positions)
+        or model.rotary_features != model.head_dim,
+        "an embedding of another width than the layers": model.embedding_features not in (None, model.hidden),
+        **{key: True for key, _ in model.uncounted},
+    }
+    missing = [part for part, there in parts.items() if there]
+    if missing:
+        raise ValueError(f"{model.name}: a training step does not have {', '.join(missing)}")
+    return ModelSizes(
+        hidden=model.hidden,
+        heads=model.heads,
+        kv_heads=model.kv_heads,
+        head_dim=model.head_dim,
+        ffn=model.ffn,
+        layers=model.layers,
+        vocab=model.vocab,
+        tied=model.tied,
+    )
+
+
+def read_pretrained(folder: Path) -> PretrainedModel:
+    """What the ``config.json`` in ``folder`` says.
+
+    Raises
+    ------
+    ValueError
+        If it is refused by :func:`chiplet.workload.llm.load_model` or :func:`model_sizes`, is of another family, or
+        scales angles.
+    """
+    sizes = model_sizes(load_model(folder))
+    path = folder / "config.json"
+    values = json.loads(read_input(path, encoding="utf-8-sig"))
+    # Relatives scale embeddings or logits, which a projection need not count and a step would have to.
+    if values.get("model_type") not in _FAMILIES:
+        raise ValueError(
+            f"{path}: model_type = {values.get('model_type')!r}: must be one of {', '.join(_FAMILIES)}"
+        )
+    rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default":
+        raise ValueError(f"{path}: rotary angles are scaled ({kind}): must be default")
+    theta = rope.get("rope_theta", values.get("rope_theta", 10000.0))
+    return PretrainedModel(sizes, float(values.get("rms_norm_eps", 1e-6)), float(theta))
+
+
+def _names(sizes: ModelSizes) -> Iterator[tuple[Parameter, str]]:
+    """Parameters, and the names of their tensors."""
+    for tensor, name in _ENDS.items():
+        if not (sizes.tied and tensor == "head.weight"):
+            yield Parameter(tensor), f"{name}.weight"
+    for layer in range(sizes.layers):
+        for tensor, name in _LAYER.items():
+            yield Parameter(tensor, layer), f"model.layers.{layer}.{name}.weight"
+
+
+def _turned(tensor: str, value: Any) -> Any:
+    """Between a published tensor and that of the graph, both ways."""
+    if tensor.endswith("gain"):
+        return value.reshape(-1, 1) if value.ndim == 1 else value[:, 0]
+    return value if tensor == "embedding.weight" else value.T
+
+
+def load_weights(folder: Path, sizes: ModelSizes) -> Weights:
+    """Weights of the safetensors in ``folder``, as fp32.
+
+    Raises
+    ------
+    ValueError
+        If the package safetensors is missing, a file cannot be read, or a tensor is missing or of another type.
+    """
+    package = _safetensors()
+    there: dict[str, Any] = {}
+    for file in _files(folder):
+        try:
+            there |= package.numpy.load_file(folder / file)
+        except (OSError, package.SafetensorError) as error:
+            raise ValueError(f"{folder / file}: cannot read the weights: {error}") from None
+    weights: Weights = {}
+    for parameter, name in _names(sizes):
+        if name not in there:
+            raise ValueError(f"{folder}: tensor {name} is missing")
+        value = there[name]
+        if value.dtype.name not in ("float32", "float16", "bfloat16"):
+            raise ValueError(
+                f"{folder}: tensor {name} is {value.dtype}: must be float32, float16 or bfloat16"
+            )
+        weights[parameter] = np.ascontiguousarray(_turned(parameter.tensor, value.astype(np.float32)))
+    return weights
+
+
+def _files(folder: Path) -> list[str]:
+    """Names of the files that hold the weights."""
+    index = folder / _INDEX
+    if not index.exists():
+        return [_FILE]
+    try:
+        return sorted({str(name) for name in json.loads(read_input(index))["weight_map"].values()})
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{index}: not an index of safetensors: must map tensors to files") from None
+
+
+def save_weights(folder: Path, sizes: ModelSizes, weights: Weights) -> None:
+    """Write fp32 weights to ``folder``, which must be there, as one safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If the package safetensors is missing.
+    OSError
+        If it cannot be written; nothing is left half-written then.
+    """
+    named = {
+        name: np.ascontiguousarray(_turned(parameter.tensor, weights[parameter]), np.float32)
+        for parameter, name in _names(sizes)
+    }
+    write_output(folder / _FILE, _safetensors().numpy.save(named, metadata={"format": "pt"}))
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise ValueError(
+            "weights in safetensors: install hecaton with its extra weights (pip install 'hecaton[weights]')"
+        ) from None
+    return safetensors

@@ -1,0 +1,81 @@
+"""Small models for tests of training: weights, tokens, and the same weights by the reference's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chiplet.graph.training.sizes import ModelSizes, StepSizes
+from chiplet.graph.vector_constants import ConstantSettings
+from cosim.golden.training.golden_step import GoldenTraining, Parameter, Weights
+from cosim.golden.training.reference import Named, ReferenceModel
+
+LAYER = {"attention.gain": "norm_1", "ffn.gain": "norm_2"} | {
+    f"{block}.{name}.weight": name
+    for block, names in (("attention", "qkvo"), ("ffn", ("gate", "up", "down")))
+    for name in names
+}
+ENDS = {"embedding.weight": "embedding", "head.weight": "head", "head.gain": "final_norm"}
+
+
+def random_weights(model: ModelSizes, *, seed: int = 0) -> Weights:
+    """Weights of about half of 1 / sqrt(inputs), embeddings of about a half, gains around 1."""
+    rng = np.random.default_rng(seed)
+    h, q, kv = model.hidden, model.heads * model.head_dim, model.kv_heads * model.head_dim
+    shapes = {"q": (h, q), "k": (h, kv), "v": (h, kv), "o": (q, h)}
+    shapes |= {"gate": (h, model.ffn), "up": (h, model.ffn), "down": (model.ffn, h)}
+
+    def normal(*shape: int) -> Any:
+        return (rng.normal(size=shape) / 2).astype(np.float32)
+
+    weights: Weights = {Parameter("embedding.weight"): normal(model.vocab, h)}
+    if not model.tied:
+        weights[Parameter("head.weight")] = normal(h, model.vocab) / np.float32(np.sqrt(h))
+    weights[Parameter("head.gain")] = 1 + normal(h, 1) / 5
+    for layer in range(model.layers):
+        for name, kind in LAYER.items():
+            gain = name.endswith("gain")
+            value = (
+                1 + normal(h, 1) / 5 if gain else normal(*shapes[kind]) / np.float32(shapes[kind][0] ** 0.5)
+            )
+            weights[Parameter(name, layer)] = value
+    return weights
+
+
+def named(weights: Weights) -> Named:
+    """The same weights by the reference's names."""
+    return {
+        ENDS[name] if layer is None else f"{layer}.{LAYER[name]}": (
+            value[:, 0] if name.endswith("gain") else value
+        ).astype(np.float64)
+        for (name, layer), value in weights.items()
+    }
+
+
+def random_tokens(sizes: StepSizes, *, seed: int = 1) -> tuple[Any, Any]:
+    """Tokens, and the next token of each as labels."""
+    rng = np.random.default_rng(seed)
+    text = rng.integers(0, sizes.model.vocab, (sizes.sequences, sizes.length + 1))
+    return text[:, :-1], text[:, 1:]
+
+
+def reference_of(model: ModelSizes) -> ReferenceModel:
+    return ReferenceModel(
+        heads=model.heads, kv_heads=model.kv_heads, head_dim=model.head_dim, layers=model.layers
+    )
+
+
+def golden_of(
+    sizes: StepSizes, weights: Weights, *, rate: float = 0.0, rows: int = 4, lanes: int = 4
+) -> GoldenTraining:
+    return GoldenTraining(sizes, weights, array_rows=rows, lanes=lanes, settings=ConstantSettings(rate=rate))
+
+
+def gradients_of(golden: GoldenTraining) -> Named:
+    """Gradients at the end of the golden step, by the reference's names."""
+    whole: Weights = {}
+    for name, layer in golden.parameters:
+        tensor = name if name.endswith("gain") else name.removesuffix(".weight")
+        whole[Parameter(name, layer)] = golden.whole(f"{tensor}.gradient", layer)
+    return named(whole)
