@@ -318,7 +318,7 @@ class _CostedWays:
             data=way.use.data,
             pipeline=way.use.pipeline,
             context=way.use.context,
-            alike=tuple(dict(other.switches) for other in alike),
+            alike=tuple(make_switches(other.method, dict(other.switches)).model_dump() for other in alike),
             value=self.costs[way][mesh],
             ratio=1.0,
             decides=decides,
