@@ -140,6 +140,7 @@ def numbers(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
         ("hecaton", (4, 4), ()),
         ("optimus", (2, 3), ("parallel.data=2", "parallel.pipeline=2", "parallel.interleave=1")),
         ("flat-ring", (3, 5), ("parallel.data=3", "parallel.shard_optimizer=true")),
+        ("hecaton", (2, 3), ("parallel.context=2", "parallel.data=2")),
         ("torus-ring", (1, 1), ("energy.static_watts=0.5",)),
         ("hecaton", (1, 2), ("die.weight_bytes=20000", "die.accumulator_bytes=100000")),
     ],
@@ -154,11 +155,11 @@ def test_every_number_of_a_result_is_a_term(
     values = {term.value for term in terms}
     known = values | {operand.value for term in terms for operand in term.operands}
     inputs = {"dies", "packages", "global_batch", "sequence_length", "parallel.data", "parallel.pipeline"}
-    inputs |= {"parallel.interleave"}
+    inputs |= {"parallel.interleave", "parallel.context"}
     result = found.projection.model_dump()
     for place, value in numbers(result):
         if place in inputs or (place.startswith("memory.buffers") and place.endswith("available_bytes")):
-            assert value in known or place in ("packages", "parallel.interleave"), place
+            assert value in known or place in ("packages", "parallel.interleave", "parallel.context"), place
         elif "inputs." not in place:  # these say themselves what they are
             assert value in values, place
     for section in ("breakdown", "parallel"):

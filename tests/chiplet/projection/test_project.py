@@ -292,10 +292,10 @@ def test_comparison_states_switches_and_stands_beside_the_published_figures() ->
 
 
 def test_a_comparison_leaves_out_what_does_not_fit_and_says_why() -> None:
-    found = compare(StepRequest("llama2-7b", PACKAGE, dies=4))
+    found = compare(StepRequest("llama2-7b", package("die.weight_bytes=20000"), dies=4))
     assert [result.method for result in found.methods] == ["hecaton", "flat-ring", "torus-ring"]
     assert [row.method for row in found.left_out] == ["optimus"]
-    assert " does not fit: scratchpad needs " in found.left_out[0].reason
+    assert " does not fit: weight buffer needs " in found.left_out[0].reason
 
 
 def test_unknown_methods_in_a_comparison_are_refused() -> None:
