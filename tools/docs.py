@@ -14,6 +14,7 @@ from typing import Any
 
 from claim_tables import CLAIM_TABLES
 from hardware_pages import counters_page, instruction_set_page
+from ledger_page import ledger_page
 from pictures import PICTURES
 from result_tables import TABLES, filled
 from rich.text import Text
@@ -54,9 +55,31 @@ the TOML file of `--config`, and each `-P KEY=VALUE`. The value of `-P` is writt
 is taken as a string, so `-P die.dtype=int8` needs no quotes. Unknown keys are refused. `hecaton config show`
 prints the result, `hecaton schema` the JSON Schema.
 
-Presets: {presets}. Each names the sources of its values in comments. `hecaton verilog`, `cosim` and `config` start from
-`bench`, other commands from `package`, unless the key `preset`, outside all sections, names one: a file with it is the
-same machine under every command. The defaults below apply to keys that no layer sets.
+Presets: {presets}. Each names the sources of its values in comments. The key `preset`, outside all sections, names the
+one to start from. A file that names none starts from `small`: a file is the same machine under every command, which emits,
+simulates, calibrates and projects it. `small` is quick to simulate, and trains TinyLlama-1.1B on 4 dies. Without a file
+`hecaton verilog`, `cosim` and `config` start from `bench`, other commands from `package`. Every result names its preset
+(`preset`), and so do errors about values that come from it. The defaults below apply to keys that no layer sets.
+
+`die.clock_hz = "stages"` is the clock that `die.stages` allow in 7 nm cells without wires: 513, 781, 971 and 935 MHz
+for 1 to 4 stages. A clock that is given, and SRAM banks of more words than real ones, are marked under `assumed_inputs`.
+
+Digests say which machine a file belongs to: `digests` has one for each section of the configuration, 16 hexadecimal
+digits of the SHA-256 of all of its keys and values as sorted JSON.
+
+| where | sections with a digest |
+|---|---|
+| map beside the Verilog of a die | die, memory, vector |
+| map beside the Verilog of a package | die, memory, nop, link, package, vector |
+| record of a GEMM | die, memory |
+| record of a vector program | die, memory, vector |
+| record of a collective | die, memory, nop |
+| record of a GEMM on a package | all |
+| calibration | die |
+| projection | all, as given |
+
+A record that does not match its own request, and a calibration that does not match its own die, or the die that is
+projected, are refused with the section and both digests.
 
 `memory.preset` sets the DRAM keys below together; other keys of the same layer, and later layers, win over them.
 `-P memory.preset=hbm3` turns any configuration into one with HBM3. Capacities, and the number of channels at each
@@ -146,6 +169,7 @@ def pages() -> dict[str, str]:
         "instruction_set.md": instruction_set_page(),
         "counters.md": counters_page(),
         "terms.md": terms_page(),
+        "ledger.md": ledger_page(),
         **{f"pictures/{name}.svg": draw() for name, draw in PICTURES.items()},
         **{name: filled((DOCS / name).read_text(encoding="utf-8"), TABLES | CLAIM_TABLES) for name in FILLED},
     }

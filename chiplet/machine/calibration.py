@@ -12,9 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, FiniteFloat, ValidationError, field_serializer, field_validator
+from pydantic import Field, FiniteFloat, ValidationError, field_serializer, field_validator, model_validator
 
 from chiplet.machine.base import StrictModel, read_input, refusal
+from chiplet.machine.configuration_keys import check_digests, section_digest
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import DieTerms
@@ -57,6 +58,7 @@ class LinkGoodput(StrictModel):
 class Calibration(StrictModel):
     """Measured terms, the die that they were measured on, and how they were measured.
 
+    ``digests`` has that of the section die (:func:`chiplet.machine.configuration_keys.section_digest`).
     ``terms`` has those that were measured; others have the value of the design, and files leave them out.
     ``nop`` are the terms of the network-on-package, None if it was not measured. ``link`` is the
     goodput of a link, None likewise. ``provenance`` has simulator, versions,
@@ -64,6 +66,9 @@ class Calibration(StrictModel):
     """
 
     die: DieSpec
+    digests: dict[str, str] = Field(
+        default_factory=lambda data: {"die": section_digest(data["die"])} if "die" in data else {}
+    )
     terms: DieTerms = Field(default_factory=DieTerms)
     nop: NopTerms | None = None
     link: LinkGoodput | None = None
@@ -83,6 +88,11 @@ class Calibration(StrictModel):
         if value is not None:
             value.check()
         return value
+
+    @model_validator(mode="after")
+    def _is_of_its_die(self) -> Self:
+        check_digests(self.digests, {"die": section_digest(self.die)}, what="the file", whose="its die")
+        return self
 
     @field_serializer("terms")
     def _measured_terms(self, terms: DieTerms) -> dict[str, Any]:
@@ -120,10 +130,11 @@ class Calibration(StrictModel):
 
     @property
     def doubt(self) -> str | None:
-        """Why nothing of it counts as measured: it does not say what measured it. None if it does."""
-        if _VERSION in self.provenance:
-            return None
-        return "a calibration that does not say which version of Hecaton measured it"
+        """Why nothing of it counts as measured: it does not say what measured it, or on which die. None if it does."""
+        if _VERSION not in self.provenance:
+            return "a calibration that does not say which version of Hecaton measured it"
+        missing = [name for name in DieSpec.model_fields if name not in self.die.model_fields_set]
+        return f"a calibration that does not say which die.{missing[0]} it was made with" if missing else None
 
     def measured_gemm_terms(self) -> frozenset[str]:
         """Names of the terms of the array that were measured. The others are those of the design."""
@@ -156,5 +167,6 @@ class Calibration(StrictModel):
             if made_for != asked_for:
                 raise ValueError(
                     f"the calibration was made for a die with die.{field} = {made_for}, not {asked_for}: "
-                    f"calibrate this die (hecaton calibrate -P die.{field}={asked_for}) or project that one"
+                    f"calibrate this die (hecaton calibrate -P die.{field}={asked_for}) or project that one "
+                    f"(digest of the section die {section_digest(self.die)}, not {section_digest(die)})"
                 )

@@ -1,7 +1,8 @@
 """Configuration: a preset, then a TOML file, then ``KEY=VALUE`` overrides, merged into one ``SystemSpec``.
 
-Later layers win key by key. The key ``preset`` names the preset that they start from: a machine that names it is the
-same under every command. A layer that sets ``memory.preset`` brings the values of that preset with it.
+Later layers win key by key. The key ``preset`` names the preset that they start from; a file that names none starts
+from :data:`FILE_PRESET`. So a file is the same machine under every command. A layer that sets ``memory.preset`` brings
+the values of that preset with it.
 Whatever is wrong is refused with a :class:`ConfigError` of one line: where it is, what it is and what is allowed.
 """
 
@@ -31,6 +32,21 @@ RENAMED = {"nop.exchange_bytes": "die.scratchpad_bytes"}
 
 PRESET_KEY = "preset"
 """The key outside all sections that names the preset to start from."""
+
+FILE_PRESET = "small"
+"""The preset of a configuration file that names none, under every command."""
+
+_PRESETS = ("preset ", "memory preset ")
+"""How the names of layers begin that no file or option gave."""
+
+_SIZED_BY = {
+    "weight buffer": "die.weight_bytes",
+    "activation buffer": "die.activation_bytes",
+    "accumulator buffer": "die.accumulator_bytes",
+    "scratchpad": "die.scratchpad_bytes",
+    "DRAM": "memory.channel_bytes",
+}
+"""What messages call a memory, and the key that sizes it."""
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 
@@ -79,6 +95,10 @@ class Configuration:
     preset: str
     sources: Mapping[str, str]
 
+    def origin(self, message: str) -> str:
+        """Where the values come from that ``message`` is about and that no file or option gave; empty if none is."""
+        return _origin(message, self.sources)
+
 
 def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -> SystemSpec:
     """The machine described by the TOML file ``config`` and ``KEY=VALUE`` ``overrides`` together, and by ``preset``
@@ -92,10 +112,8 @@ def load_system(config: Path | None, overrides: Sequence[str], *, preset: str) -
 
 def load_configuration(config: Path | None, overrides: Sequence[str], *, preset: str) -> Configuration:
     """Like :func:`load_system`, with the layer that each value comes from."""
-    given = [read_file(config)] if config is not None else []
-    given += [read_override(override) for override in overrides]
-    for layer in given:
-        preset = _named_preset(layer, preset)
+    given = _given(config, overrides)
+    preset = _preset_of(given, preset)
     layers = [read_preset(preset), *map(_without_preset, given)]
     for layer in layers:
         _check_keys(layer)
@@ -107,11 +125,50 @@ def load_configuration(config: Path | None, overrides: Sequence[str], *, preset:
         system = SystemSpec.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_one_line(error, layers)) from None
-    sources = {
+    return Configuration(system=system, preset=preset, sources=_sources(layers))
+
+
+def starting_preset(config: Path | None, overrides: Sequence[str], *, preset: str) -> str:
+    """The preset that ``config`` and ``overrides`` start from under a command whose own is ``preset``: the one that
+    they name, or else :data:`FILE_PRESET` if there is a file.
+
+    Raises :class:`ConfigError` for a file that cannot be read, an override of another form, or an unknown preset.
+    """
+    return _preset_of(_given(config, overrides), preset if config is None else FILE_PRESET)
+
+
+def _given(config: Path | None, overrides: Sequence[str]) -> list[Layer]:
+    """The layers above the preset."""
+    given = [read_file(config)] if config is not None else []
+    return given + [read_override(override) for override in overrides]
+
+
+def _preset_of(given: Sequence[Layer], default: str) -> str:
+    for layer in given:
+        default = _named_preset(layer, default)
+    return default
+
+
+def _sources(layers: Sequence[Layer]) -> dict[str, str]:
+    """For each key the name of the layer that set it."""
+    return {
         key: next((layer.name for layer in reversed(layers) if layer.holds(key.split("."))), "default")
         for key in known_keys()
     }
-    return Configuration(system=system, preset=preset, sources=sources)
+
+
+def _origin(message: str, sources: Mapping[str, str], section: str = "") -> str:
+    """The keys of presets that ``message`` names, as ``key: preset name``; fields without their section are those of
+    ``section``.
+    """
+    named = set(re.findall(r"[a-z][a-z_]*\.[a-z_]+", message))
+    named |= {f"{section}.{field}" for field in re.findall(r"\b([a-z_]+) = ", message)}
+    named |= {key for memory, key in _SIZED_BY.items() if re.search(rf"\b{memory}\b", message)}
+    return ", ".join(
+        f"{key} is that of {source}"
+        for key, source in sources.items()
+        if key in named and source.startswith(_PRESETS)
+    )
 
 
 def _named_preset(layer: Layer, default: str) -> str:
@@ -279,8 +336,12 @@ def _one_line(error: ValidationError, layers: Sequence[Layer]) -> str:
             return _not_allowed(layer, path, first["input"])
         return f"{dotted} is missing: must be {known_keys()[dotted].allowed}"
     # A combination comes from all layers that touch the section; a preset alone is consistent.
-    touching = [layer.name for layer in layers[1:] if layer.holds(path)] or [layers[0].name]
-    return f"{', '.join(touching)}: {refusal(error, SystemSpec, show=show_value)}"
+    given = [layer.name for layer in layers if not layer.name.startswith(_PRESETS)]
+    touching = [layer.name for layer in layers if layer.name in given and layer.holds(path)] or given[:1]
+    touching = touching or [layers[-1].name]
+    reason = refusal(error, SystemSpec, show=show_value)
+    origin = _origin(reason, _sources(layers), path[0] if path else "") if given else ""
+    return f"{', '.join(touching)}: {reason}{f' ({origin})' if origin else ''}"
 
 
 def _not_allowed(layer: Layer, path: Sequence[str], value: object, allowed: str | None = None) -> str:

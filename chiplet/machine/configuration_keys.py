@@ -6,6 +6,8 @@ contradict the models.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SystemSpec
 
 
@@ -46,6 +49,31 @@ def values_by_name(system: SystemSpec) -> dict[str, Any]:
         for section, keys in system.model_dump().items()
         for key, value in keys.items()
     }
+
+
+def section_digest(values: BaseModel | Mapping[str, Any]) -> str:
+    """Digest of a section: 16 hexadecimal digits of the SHA-256 of all of its keys and values as sorted JSON."""
+    plain = values.model_dump(mode="json") if isinstance(values, BaseModel) else dict(values)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def section_digests(holder: BaseModel, names: Iterable[str] | None = None) -> dict[str, str]:
+    """Digests of those sections of the configuration that ``holder`` has, by their names; of ``names`` if given."""
+    known = SystemSpec.model_fields if names is None else names
+    sections = {name: getattr(holder, name, None) for name in known}
+    return {name: section_digest(spec) for name, spec in sections.items() if isinstance(spec, StrictModel)}
+
+
+def check_digests(found: Mapping[str, str], expected: Mapping[str, str], *, what: str, whose: str) -> None:
+    """Raise ``ValueError``, naming the section and both digests, if ``found`` in ``what`` differ from ``expected``.
+
+    Sections that only one of them has are not compared.
+    """
+    for section, digest in found.items():
+        if digest != expected.get(section, digest):
+            raise ValueError(
+                f"{what} has digest {digest} of the section {section}, not {expected[section]}, that of {whose}"
+            )
 
 
 def section_names(model: type[BaseModel] = SystemSpec) -> dict[str, str]:

@@ -10,6 +10,17 @@ from chiplet.machine.base import StrictModel
 from nop.topology import MAX_DIES
 
 
+class EnergySpec(StrictModel):
+    """Energy of counted events of the die."""
+
+    mac_pj: Annotated[float, Field(ge=0, le=1e6, description="one multiply-add, pJ")] = 0.59
+    vector_pj: Annotated[float, Field(ge=0, le=1e6, description="one operation of a vector lane, pJ")] = 1.31
+    sram_pj_per_byte: Annotated[
+        float, Field(ge=0, le=1e6, description="one byte read or written in a buffer, pJ")
+    ] = 1.75
+    static_watts: Annotated[float, Field(ge=0, le=1e6, description="static power of one die, W")] = 0.0
+
+
 class AreaSpec(StrictModel):
     """What a die's area follows from beside its size in transistors and bits."""
 

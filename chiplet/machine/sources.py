@@ -7,6 +7,8 @@ from typing import Literal
 from chiplet.machine.base import StrictModel
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.link_rate import link_rate
+from chiplet.machine.silicon.sram_banks import bank_remark, banks_of
+from chiplet.machine.silicon.stage_clock import STAGES_HZ, megahertz
 from chiplet.machine.specs import DieSpec, SystemSpec, function_lanes, vector_lanes
 from chiplet.machine.terms import GemmTerms
 
@@ -48,10 +50,15 @@ PUBLISHED_SOURCES: dict[str, dict[float, str]] = {
 }
 """Published values of specification keys, each with its source."""
 
-STAGES_HZ: dict[int, float] = {1: 513e6, 2: 781e6, 3: 971e6, 4: 935e6}
-"""The clock that a die with so many adder stages allows: its accumulator column with an SRAM of 350 ps, in ASAP7 cells
-at the typical corner without wires, by Yosys and OpenSTA. The PEs alone allow 636, 1059, 1256 and 1300 MHz.
-"""
+ASSUMED_REMARKS: dict[str, dict[float, str]] = {
+    "memory.efficiency": {
+        1.0: "the peak of the channels, nothing lost to refresh, row misses and turnaround"
+    },
+    "energy.static_watts": {0.0: "leakage, clock tree and idle power are not counted"},
+    "vector.lanes": {0.0: "as many as 32-bit values of a memory word"},
+    "vector.function_lanes": {0.0: "as many as lanes"},
+}
+"""What a value that nobody published means."""
 
 MEASURE_UNITS: dict[str, str] = {
     "die.rows": "PEs",
@@ -125,12 +132,13 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
         units = {key: unit for key, unit in units.items() if key != name}
     gemm.append(_goodput(system, calibration))
     others = [_specified(name, unit, system) for name, unit in units.items()]
+    lanes = {
+        "vector.lanes": vector_lanes(system.vector, system.memory),
+        "vector.function_lanes": function_lanes(system.vector, system.memory),
+    }
     others += [
-        Input(name=name, value=value, unit=unit, status="assumed", source="model: see docs/method.md")
-        for name, value, unit in (
-            ("vector.lanes", float(vector_lanes(system.vector, system.memory)), "lanes"),
-            ("vector.function_lanes", float(function_lanes(system.vector, system.memory)), "lanes"),
-        )
+        _specified(name, "lanes", system).model_copy(update={"value": float(value)})
+        for name, value in lanes.items()
     ]
     measured = [entry for entry in gemm if entry.status == "measured"]
     return measured, [entry for entry in gemm if entry.status != "measured"] + others
@@ -143,7 +151,7 @@ def clock_source(die: DieSpec) -> str:
     allowed = STAGES_HZ[die.stages]
     where = "within" if die.clock_hz <= allowed else "beyond"
     stages = "1 stage allows" if die.stages == 1 else f"{die.stages} stages allow"
-    return f"configuration: {where} the {allowed / 1e6:.0f} MHz that {stages} in 7 nm cells without wires"
+    return f"configuration: {where} the {megahertz(allowed)} that {stages} in 7 nm cells without wires"
 
 
 def _status(calibration: Calibration | None) -> Status:
@@ -194,4 +202,10 @@ def _specified(name: str, unit: str, system: SystemSpec) -> Input:
     if name == "die.clock_hz":
         return Input(name=name, value=value, unit=unit, status="assumed", source=clock_source(system.die))
     status: Status = "assumed" if source is None else "published"
-    return Input(name=name, value=value, unit=unit, status=status, source=source or "configuration")
+    if source is None:
+        remark = ASSUMED_REMARKS.get(name, {}).get(value)
+        banks = banks_of(system.die, system.memory, system.nop)
+        if name in banks:
+            remark = bank_remark(banks[name])
+        source = "configuration" if remark is None else f"configuration: {remark}"
+    return Input(name=name, value=value, unit=unit, status=status, source=source)

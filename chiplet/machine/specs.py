@@ -2,19 +2,21 @@
 
 The hardware generator, the golden model, the programs and the projection all read this one description. A model
 refuses unknown keys and impossible combinations when it is made, so no reader has to check again. Quantities that
-follow from the fields are properties here and nowhere else. Several packages, areas and prices, which only the
-projection reads, are in ``chiplet.machine.parallel_specs`` and ``chiplet.machine.cost_specs``.
+follow from the fields are properties here and nowhere else. Several packages, energies, areas and prices, which only
+the projection reads, are in ``chiplet.machine.parallel_specs`` and ``chiplet.machine.cost_specs``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
-from chiplet.machine.cost_specs import AreaSpec, CostSpec
+from chiplet.machine.cost_specs import AreaSpec, CostSpec, EnergySpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
+from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
 from chiplet.machine.vector_specs import VectorSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, rounded, rounded_down, rounded_up
 from nop.topology import MAX_DIES
@@ -68,7 +70,6 @@ SCRATCHPAD_READERS = 7
 """Words that a die reads from its scratchpad in a cycle, besides what goes to the links: two feed units and the feed of
 sums one each, the vector unit three, the store unit one."""
 
-
 LINK_TOO_SLOW = "link.lanes x link.lane_rate must be at least one bit in a cycle of die.clock_hz"
 """Why there is no machine whose links carry less."""
 
@@ -103,12 +104,28 @@ class DieSpec(StrictModel):
     ] = 65_536
     queue_depth: Annotated[int, Field(ge=2, le=64, description="commands that each queue holds")] = 4
     clock_hz: Annotated[
-        float, Field(ge=1e3, le=1e15, description="clock of array, buffers and router, Hz")
+        float,
+        Field(
+            ge=1e3,
+            le=1e15,
+            description='clock of array, buffers and router, Hz; "stages": the one that die.stages allow',
+            json_schema_extra={"anyOf": [{"type": "number"}, {"const": FOLLOWS_STAGES}]},
+        ),
     ] = 1.0e9
     sram: Annotated[
         Literal["inferred", "macro"],
         Field(description="buffers as memories inferred from Verilog, or as named black-box macros"),
     ] = "inferred"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clock_follows_stages(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("clock_hz") != FOLLOWS_STAGES:
+            return values
+        return {
+            **values,
+            "clock_hz": clock_of_stages(values.get("stages", cls.model_fields["stages"].default)),
+        }
 
     @model_validator(mode="after")
     def _buffers_hold_a_tile(self) -> Self:
@@ -121,12 +138,7 @@ class DieSpec(StrictModel):
                 self.rows * self.rows * element,
                 "rows vectors of rows elements",
             ),
-            (
-                "accumulator_bytes",
-                self.accumulator_bytes,
-                2 * self.cols * SUM_BYTES,
-                "two rows of cols 32-bit sums",
-            ),
+            ("accumulator_bytes", self.accumulator_bytes, 8 * self.cols, "two rows of cols 32-bit sums"),
         ):
             if have < need:
                 raise ValueError(f"{name} = {have} is smaller than {why}: must be at least {need}")
@@ -315,17 +327,6 @@ def function_lanes(vector: VectorSpec, memory: MemorySpec) -> int:
             f"vector.function_lanes = {vector.function_lanes}: must be at most the {lanes} lanes of the vector unit"
         )
     return vector.function_lanes or lanes
-
-
-class EnergySpec(StrictModel):
-    """Energy of counted events of the die."""
-
-    mac_pj: Annotated[float, Field(ge=0, le=1e6, description="one multiply-add, pJ")] = 0.59
-    vector_pj: Annotated[float, Field(ge=0, le=1e6, description="one operation of a vector lane, pJ")] = 1.31
-    sram_pj_per_byte: Annotated[
-        float, Field(ge=0, le=1e6, description="one byte read or written in a buffer, pJ")
-    ] = 1.75
-    static_watts: Annotated[float, Field(ge=0, le=1e6, description="static power of one die, W")] = 0.0
 
 
 class PackageSpec(StrictModel):

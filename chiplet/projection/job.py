@@ -77,6 +77,8 @@ class ProjectionJob:
     mini_batch: int | None
     optimizer: Optimizer
     calibration: Calibration | None
+    given: SystemSpec
+    """The machine as it was asked for, without measured terms."""
     unused_dies: int = 0
     """Dies that were asked for, and that the quickest mesh leaves out."""
 
@@ -120,6 +122,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
         request.mini_batch,
         request.optimizer,
         calibration,
+        request.system,
         0 if request.dies is None else request.dies - on_mesh.mesh.nodes,
     )
 

@@ -123,6 +123,8 @@ class Projection(StrictModel):
 
     Attributes
     ----------
+    digests
+        Of the sections of the configuration, all as given: a calibration changes none of them.
     unused_dies
         Dies that were asked for, and that the quickest mesh leaves out: the package does not have them.
     parameters
@@ -132,6 +134,7 @@ class Projection(StrictModel):
     """
 
     model: str
+    digests: dict[str, str]
     parameters: int
     active_parameters: int
     dies: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chiplet.cost.manufacturing import account_cost
 from chiplet.cost.sources import cost_inputs
+from chiplet.machine.configuration_keys import section_digests
 from chiplet.machine.sources import collect_inputs
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.base import Method
@@ -27,6 +28,7 @@ def summarize(account: StepAccount, job: ProjectionJob, schedule: Schedule) -> P
         tiles.setdefault(one_pass.block, {})[one_pass.direction] = int(one_pass.runs[0].tile)
     return Projection(
         model=method.model.name,
+        digests=section_digests(job.given),
         parameters=method.model.parameters,
         active_parameters=method.model.active_parameters,
         dies=method.mesh.nodes,

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, TypedDict, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypedDict, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    computed_field,
+    model_serializer,
+    model_validator,
+)
 
 from chiplet.machine.base import StrictModel, refusal
+from chiplet.machine.configuration_keys import check_digests, section_digests
 
 __all__ = ["Interval", "Provenance", "Record", "Request", "Seed", "Stall", "checked"]
 
@@ -48,6 +58,8 @@ class Record(StrictModel):
     ----------
     request
         What was run.
+    digests
+        Of the sections of the configuration that the request has.
     sim, simulator_version
         The simulator.
     hecaton_version
@@ -66,6 +78,26 @@ class Record(StrictModel):
     verilog_sha256: str
     wall_seconds: float
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the sections of the configuration that the request has, by their names."""
+        return section_digests(getattr(self.request, "system", self.request))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _is_of_its_request(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A record that is read must have the digests of its request."""
+        said: object = {}
+        if isinstance(value, Mapping) and "digests" in value:
+            said = value["digests"]
+            value = {name: entry for name, entry in value.items() if name != "digests"}
+        record = handler(value)
+        if not isinstance(said, Mapping):
+            raise ValueError("digests: must be an object of digests by section")
+        check_digests(said, record.digests, what="the record", whose="its request")
+        return record
+
     @property
     def file_name(self) -> str:
         """Name of the record's file: what was run, and a digest of everything that decides the outcome."""
@@ -76,6 +108,8 @@ class Record(StrictModel):
     def _provenance_last(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """The fields with the provenance last. Pydantic would put it first, because a base class declares it."""
         fields: dict[str, Any] = dump(self)
+        if not fields.get("digests", True):
+            del fields["digests"]
         provenance = {name: fields.pop(name) for name in Provenance.__annotations__ if name in fields}
         return {**fields, **provenance}
 

@@ -41,11 +41,16 @@ class GemmCase:
 
 
 def cases(
-    regression: Regression, *, config: Path | None = None, overrides: Sequence[str] = (), source: str = ""
+    regression: Regression,
+    *,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    preset: str = "bench",
+    source: str = "",
 ) -> list[GemmCase]:
     """Return the runs of a regression, without duplicates, those of one die together.
 
-    The configuration of a die starts from the preset bench, ``config`` and ``overrides``; messages name the
+    The configuration of a die starts from ``preset``, ``config`` and ``overrides``; messages name the
     regression ``source``.
 
     Raises
@@ -59,7 +64,7 @@ def cases(
         for dtype in regression.dtypes or (None,):
             assignments = [*keys, f"die.dtype={dtype}"] if dtype else keys
             try:
-                system = load_system(config, [*overrides, *assignments], preset="bench")
+                system = load_system(config, [*overrides, *assignments], preset=preset)
                 for case in _cases_of(regression, system, keys):
                     by_request.setdefault(case.request, case)
             except ValueError as error:
@@ -69,7 +74,7 @@ def cases(
         for number, run in enumerate(listed.runs):
             latency = [] if run.latency_cycles is None else [f"memory.latency_cycles={run.latency_cycles}"]
             try:
-                system = load_system(config, [*overrides, *keys, *latency], preset="bench")
+                system = load_system(config, [*overrides, *keys, *latency], preset=preset)
                 case = _case(
                     regression,
                     system,

@@ -65,7 +65,7 @@ def calibrate(
             from hecaton.plots.figure import check_plot
 
             check_plot(plot)
-        system = machine.load("package")
+        system = machine.load(out, "package")
         chosen = calibration.samples(quick=quick)
         requests = [calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen]
         chosen_nop = nop_calibration.nop_samples(quick=quick)

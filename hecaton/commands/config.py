@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -39,6 +40,7 @@ def _memory_object() -> JsonObject:
         "hecaton config show --config machine.toml --json",
     ),
     json_object=_configuration_object,
+    names_preset=False,
 )
 def show(
     *,
@@ -47,27 +49,29 @@ def show(
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="Preset to start from; by default the one that the file names, or bench.",
+            help="Preset to start from; by default the one that is named, or else small with a file and bench without.",
         ),
     ] = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
     """Print the whole configuration, presets and overrides applied, as TOML that loads back."""
-    from chiplet.machine.config import dump_toml, load_configuration, read_preset
+    from chiplet.machine.config import PRESET_KEY, dump_toml, load_configuration, read_preset
+    from chiplet.machine.configuration_keys import to_toml_value
 
     with Output(as_json) as out:
-        overrides = list(machine.overrides)
         if preset is not None:
             read_preset(preset)
-            overrides.insert(0, f"preset={preset}")
-        configuration = load_configuration(machine.config, overrides, preset="bench")
+            machine = replace(machine, override=[*machine.overrides, f"preset={preset}"])
+        start = machine.preset("bench")
+        configuration = load_configuration(machine.config, machine.overrides, preset=start)
         data: ConfigurationObject = {
             "preset": configuration.preset,
             "config": configuration.system,
             "sources": dict(configuration.sources),
         }
-        out.result(data, dump_toml(configuration.system).rstrip())
+        named = f"{PRESET_KEY} = {to_toml_value(configuration.preset)}"
+        out.result(data, f"{named}\n\n{dump_toml(configuration.system).rstrip()}")
 
 
 @subcommand(

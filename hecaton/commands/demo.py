@@ -34,6 +34,7 @@ def _json_object() -> JsonObject:
         "hecaton demo --json --workers 1 --seed 7",
     ),
     json_object=_json_object,
+    names_preset=False,
 )
 def demo(
     *,
@@ -49,8 +50,8 @@ def demo(
 
     DIR/index.md shows all results, DIR/index.json lists every file with the command that makes it again. A second
     run reuses the co-simulation records that are there. Verilog and co-simulation start from the preset bench,
-    calibration and projections from the preset package; --config and -P change both. Exit code 1 if any bit
-    differs.
+    calibration and projections from the preset package; with --config all of them are of that machine. Exit code 1
+    if any bit differs.
     """
     from hecaton.demo.plan import FULL
     from hecaton.demo.run import run_demo

@@ -88,7 +88,7 @@ def chakra(
 
     with Output(as_json) as out:
         check_output_folder(output)
-        accounted = _account(step, choice, machine)
+        accounted = _account(step, choice, machine, out)
         count, nodes = _layer(accounted, sequences, token_tiles)
         mesh = accounted.method.mesh
         listed = json.dumps(groups(nodes, mesh), indent=2) + "\n"
@@ -130,7 +130,7 @@ def astra_sim(
     with Output(as_json) as out:
         check_output_folder(output)
         length = parse_cycle(cycle)
-        accounted = _account(step, choice, machine)
+        accounted = _account(step, choice, machine, out)
         count, nodes = _layer(accounted, sequences, token_tiles)
         files = input_files(accounted.method, accounted.machine.system, nodes, length)
         out.result(*_traces(accounted, output, count, nodes, _write(output, files)))
@@ -165,7 +165,7 @@ def scale_sim(
 
     with Output(as_json) as out:
         check_output_folder(output)
-        accounted = _account(step, choice, machine)
+        accounted = _account(step, choice, machine, out)
         count = layer_sequences(accounted, sequences)
         rows = gemm_rows(accounted, count)
         model = accounted.projection.model.replace("/", "_")
@@ -182,10 +182,10 @@ def scale_sim(
         out.result(data, columns(gemms, list(gemms[0]), title=f"GEMMs of a die, written to {output}"))
 
 
-def _account(step: StepOptions, choice: MethodOptions, machine: MachineOptions) -> Accounted:
+def _account(step: StepOptions, choice: MethodOptions, machine: MachineOptions, out: Output) -> Accounted:
     from chiplet.projection.project import account
 
-    return account(step.request(machine.load("package"), **choice.arguments()))
+    return account(step.request(machine.load(out, "package"), **choice.arguments()))
 
 
 def _layer(accounted: Accounted, sequences: int | None, token_tiles: bool) -> tuple[int, list[Node]]:

@@ -127,7 +127,7 @@ def project(
         }
         sizes = [f"{key}={count}" for key, count in packages.items() if count is not None]
         request = step.request(
-            machine.load("package", *sizes),
+            machine.load(out, "package", *sizes),
             mini_batch=mini_batch,
             optimizer=cast(Optimizer, optimizer),
             **choice.arguments(),
@@ -138,11 +138,16 @@ def project(
         tables: list[RenderableType] = [_tables(projection)]
         if explain:
             from chiplet.explain.cost import explain_cost
+            from chiplet.explain.counterparts import ledger_rows
             from chiplet.explain.step import explain as terms_of
+            from hecaton.terminal.tables import columns
 
             terms = terms_of(accounted) + explain_cost(projection)
             data["terms"] = [term.model_dump() for term in terms]
-            tables.append(_terms_table(terms))
+            inputs = [*projection.measured_inputs, *projection.assumed_inputs, *projection.cost.inputs]
+            data["ledger"] = [row.model_dump() for row in ledger_rows(inputs)]
+            names = ["name", "value", "unit", "status", "hardware", "bench"]
+            tables += [_terms_table(terms), columns(data["ledger"], names, title="Ledger of the inputs")]
         if ablate:
             from chiplet.studies.ablation import ablate as rows_of
             from hecaton.terminal.tables import columns
@@ -216,10 +221,10 @@ def _terms_table(terms: list[Term]) -> RenderableType:
 
 def _clock(projection: Projection) -> str:
     """The clock, and whether the stages of a die allow it."""
-    from hecaton.terminal.tables import quantity
+    from chiplet.machine.silicon.stage_clock import megahertz
 
     (clock,) = (entry for entry in projection.assumed_inputs if entry.name == "die.clock_hz")
-    return f"{quantity(clock.value, 'Hz')}, {clock.source.partition(': ')[2]}"
+    return f"{megahertz(clock.value)}, {clock.source.partition(': ')[2]}"
 
 
 def _tables(projection: Projection) -> RenderableType:

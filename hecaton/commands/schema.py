@@ -32,6 +32,7 @@ def _json_object() -> JsonObject:
         "hecaton schema -o hecaton.schema.json",
     ),
     json_object=_json_object,
+    names_preset=False,
 )
 def schema(
     *,
@@ -48,10 +49,10 @@ def schema(
     """
     import json
 
-    from chiplet.machine.config import system_schema
+    from chiplet.machine.config import load_system, system_schema
 
     with Output(as_json) as out:
-        machine.load("bench")
+        load_system(machine.config, machine.overrides, preset=machine.preset("bench"))
         document = system_schema()
         text = json.dumps(document, indent=2, ensure_ascii=False)
         if output is None:

@@ -52,12 +52,13 @@ def verilog(
 
     The configuration starts from the preset bench.
     """
+    from chiplet.machine.configuration_keys import section_digests
     from rtl.die.die import Die
     from rtl.die.die_map import DIE_SECTIONS, die_map
     from rtl.emit.emitter import emit
 
     with Output(as_json) as out:
-        system = machine.load("bench")
+        system = machine.load(out, "bench")
         if package:
             from rtl.package.package import Package, package_map
 
@@ -72,7 +73,7 @@ def verilog(
             top,
             output,
             configuration={name: getattr(system, name).model_dump() for name in sections},
-            map=entries,
+            map={**entries, "digests": section_digests(system, sections)},
         )
         data: VerilogFiles = {
             "top": emitted.top,

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from chiplet.machine.config import load_system
+from chiplet.machine.config import load_system, starting_preset
 from cosim.backends.registry import backend
 from cosim.run.gemm import prepare
 from hecaton.demo.index import DemoPart, DemoStage, demo_command, write_index
@@ -47,10 +47,10 @@ def run_demo(
 ) -> Demo:
     """Run ``plan`` and write everything into ``folder``; progress goes to ``out``.
 
-    ``config`` and ``overrides`` apply to the preset bench, which Verilog and co-simulation start from, and to the
-    preset package, which calibration and projections start from. Every file is written whole or not at all. A GEMM
-    with a record in ``folder``, on the same Verilog, is not run again. After a mismatch the stages that use
-    measurements are left out.
+    Verilog and co-simulation are of the machine of ``config`` and ``overrides``, or of the preset bench without a
+    file; calibration and projections of the same one, or of the preset package. Every file is written whole or not
+    at all. A GEMM with a record in ``folder``, on the same Verilog, is not run again. After a mismatch the stages that
+    use measurements are left out.
 
     Raises
     ------
@@ -62,12 +62,16 @@ def run_demo(
     options = [*(() if config is None else ("--config", str(config)))]
     for override in overrides:
         options += ["-P", override]
+    presets = {
+        use: starting_preset(config, overrides, preset=preset)
+        for use, preset in (("co-simulation", "bench"), ("projection", "package"))
+    }
     setup = Setup(
         folder=folder,
         out=out,
         plan=plan,
-        bench=load_system(config, overrides, preset="bench"),
-        package=load_system(config, overrides, preset="package"),
+        bench=load_system(config, overrides, preset=presets["co-simulation"]),
+        package=load_system(config, overrides, preset=presets["projection"]),
         options=tuple(options),
         workers=workers,
         seed=seed,
@@ -94,6 +98,7 @@ def run_demo(
             "simulator_version": simulator_version,
             "hecaton_version": version("hecaton"),
             "seed": seed,
+            "presets": presets,
         },
         left_out=[name for name, _ in STAGES[len(stages) :]],
     )

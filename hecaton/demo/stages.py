@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.configuration_keys import section_digests
 from chiplet.machine.specs import SystemSpec
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
@@ -120,7 +121,10 @@ def write_verilog(setup: Setup) -> DemoPart:
         Die(die=bench.die, memory=bench.memory, vector=bench.vector),
         folder,
         configuration={name: getattr(bench, name).model_dump() for name in DIE_SECTIONS},
-        map=die_map(bench.die, bench.memory, bench.vector),
+        map={
+            **die_map(bench.die, bench.memory, bench.vector),
+            "digests": section_digests(bench, DIE_SECTIONS),
+        },
     )
     made_by = command("verilog", "-o", folder, *setup.options)
     named = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from chiplet.explain.counterparts import LedgerRow
 from chiplet.explain.ledger import Term
 from chiplet.export.scale_sim import GemmRow
 from chiplet.studies.megatron_fits import PairFit
@@ -20,9 +21,12 @@ class ProjectionTerms(TypedDict):
     ----------
     terms
         Every term of the result, with its formula, operands, unit and status.
+    ledger
+        Every input of the result, its counterpart in the hardware, and the bench that measures it.
     """
 
     terms: list[Term]
+    ledger: list[LedgerRow]
 
 
 class PictureFiles(TypedDict):

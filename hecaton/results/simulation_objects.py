@@ -310,6 +310,8 @@ class DemoObject(TypedDict):
         Largest error of predicted cycles on held-out GEMMs, and on held-out collectives.
     sim, simulator_version, hecaton_version, seed
         What ran it.
+    presets
+        The presets that the machines of co-simulation and projection start from.
     verilog
         Top module, number of modules, bytes and seconds of the Verilog.
     runs, reused
@@ -343,6 +345,7 @@ class DemoObject(TypedDict):
     simulator_version: str
     hecaton_version: str
     seed: int
+    presets: dict[str, str]
     verilog: dict[str, Any]
     runs: int
     reused: int

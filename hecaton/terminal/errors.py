@@ -32,7 +32,8 @@ def outcome_of(error: BaseException) -> tuple[int, str] | None:
         reason = error.strerror or str(error) or type(error).__name__
         return BAD_INPUT, one_line(f"{error.filename}: {reason}" if error.filename is not None else reason)
     if isinstance(error, ValueError):
-        return BAD_INPUT, one_line(str(error) or type(error).__name__)
+        notes = getattr(error, "__notes__", [])
+        return BAD_INPUT, one_line(" ".join([str(error) or type(error).__name__, *notes]))
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
     return None

@@ -81,7 +81,8 @@ def grouped(keys: list[JsonKey]) -> Iterator[tuple[str, str]]:
 
 def _annotations(model: Any) -> dict[str, Any]:
     if hasattr(model, "model_fields"):  # a pydantic model
-        return {name: entry.annotation for name, entry in model.model_fields.items()}
+        computed = {name: entry.return_type for name, entry in model.model_computed_fields.items()}
+        return {name: entry.annotation for name, entry in model.model_fields.items()} | computed
     hints = get_type_hints(model)
     return {entry.name: hints[entry.name] for entry in fields(model)} if is_dataclass(model) else hints
 

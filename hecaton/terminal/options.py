@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
 import typer
 
@@ -17,6 +17,7 @@ from hecaton.terminal.values import integer
 if TYPE_CHECKING:
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.specs import SystemSpec
+    from hecaton.terminal.output import Output
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object, and nothing else, on stdout.")
@@ -63,14 +64,30 @@ _WORKERS = typer.Option(
 Workers = Annotated[int | None, _WORKERS]
 
 
+class ConfiguredResult(TypedDict):
+    """What every result of a configured machine says of it.
+
+    Attributes
+    ----------
+    preset
+        The preset that the configuration starts from.
+    """
+
+    preset: str
+
+
 @dataclass(frozen=True)
 class MachineOptions:
     """Options that make the configuration."""
 
+    result_keys: ClassVar[type] = ConfiguredResult
+
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", metavar="FILE.toml", help="Configuration file; its keys win over the preset's."
+            "--config",
+            metavar="FILE.toml",
+            help="Configuration file; its keys win over those of the preset that it names, or else of small.",
         ),
     ] = None
     override: Annotated[
@@ -85,14 +102,27 @@ class MachineOptions:
         """The values of ``-P``."""
         return self.override or []
 
-    def load(self, preset: str, *assignments: str) -> SystemSpec:
-        """Return the machine: ``preset``, changed by the options and then by ``assignments`` (``KEY=VALUE``).
+    def load(self, out: Output, preset: str, *assignments: str) -> SystemSpec:
+        """Return the machine: what the options describe, changed by ``assignments`` (``KEY=VALUE``). It starts from
+        ``preset`` if there is no file; ``out`` names the preset that it started from, in its result and in errors.
 
         Raises ``ValueError`` of one line for a key or value that is not allowed.
         """
-        from chiplet.machine.config import load_system
+        from chiplet.machine.config import load_configuration
 
-        return load_system(self.config, [*self.overrides, *assignments], preset=preset)
+        overrides = [*self.overrides, *assignments]
+        loaded = load_configuration(self.config, overrides, preset=self.preset(preset))
+        out.configured(loaded.preset, loaded.origin)
+        return loaded.system
+
+    def preset(self, default: str) -> str:
+        """Return the preset that the options start from, under a command whose own is ``default``.
+
+        Raises ``ValueError`` of one line if it is unknown, or the file cannot be read.
+        """
+        from chiplet.machine.config import starting_preset
+
+        return starting_preset(self.config, self.overrides, preset=default)
 
 
 @dataclass(frozen=True)

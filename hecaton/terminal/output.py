@@ -32,6 +32,8 @@ class Output:
         self._as_json = as_json
         self._data: Mapping[str, Any] | None = None
         self._view: RenderableType = ""
+        self._preset = ""
+        self._origin: Callable[[str], str] = lambda _: ""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -43,6 +45,8 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+        if isinstance(error, ValueError) and (origin := self._origin(str(error))):
+            error.add_note(f"({origin})")
         if self._data is None or (kind is not None and not issubclass(kind, CheckFailed)):
             return
         if self._as_json:
@@ -60,8 +64,23 @@ class Output:
 
     def result(self, data: Mapping[str, Any], view: RenderableType) -> None:
         """Set the result: ``data`` for ``--json``, ``view`` (text or a rich table) for a reader."""
-        self._data = data
-        self._view = view
+        self._data = {**data, "preset": self._preset} if self._preset else data
+        if not self._preset or self._as_json:
+            self._view = view
+        elif isinstance(view, str):
+            self._view = f"{view}\npreset {self._preset}"
+        else:
+            from rich.console import Group
+
+            self._view = Group(view, f"preset {self._preset}")
+
+    def configured(self, preset: str, origin: Callable[[str], str] | None = None) -> None:
+        """Name ``preset``, which the machine starts from, in the result. ``origin`` returns for an error message which
+        values it is about that a preset has set, and is empty if there is none.
+        """
+        self._preset = preset
+        if origin is not None:
+            self._origin = origin
 
     def note(self, text: str) -> None:
         """Print ``text`` on stderr; silent with ``--json``."""

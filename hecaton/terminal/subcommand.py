@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import wraps
 from typing import Any, ClassVar, get_type_hints
 
@@ -42,15 +42,24 @@ def subcommand(
     examples: Sequence[str],
     json_object: Callable[[], JsonObject],
     name: str | None = None,
+    names_preset: bool = True,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make the decorated function a command of ``app``.
 
     A parameter whose type is a dataclass stands for its fields, each an option. ``json_object`` is called for help
-    and documentation alone, so it may import what is heavy.
+    and documentation alone, so it may import what is heavy. With ``names_preset`` the result of a command with a
+    configured machine has the keys ``result_keys`` of its options too.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        command = type("Command", (Subcommand,), {"json_object": staticmethod(json_object)})
+        groups = get_type_hints(function).values()
+        added = tuple(group.result_keys for group in groups if names_preset and hasattr(group, "result_keys"))
+
+        def whole() -> JsonObject:
+            own = json_object()
+            return replace(own, models=(*own.models, *added))
+
+        command = type("Command", (Subcommand,), {"json_object": staticmethod(whole)})
         text = inspect.cleandoc(function.__doc__ or "")
         paragraphs = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
         app.command(name, cls=command, help="\n\n".join(paragraphs), epilog=example_lines(*examples))(

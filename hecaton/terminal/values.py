@@ -11,18 +11,23 @@ import typer
 
 from nop.topology import MAX_DIES
 
+MOST_INTEGER = 10**18 - 1
+"""Largest integer of an option that has no bound of its own."""
+
 
 @cache
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:
-    """Return a parser of integers of at least ``low`` and, if given, at most ``high``."""
+    """Return a parser of integers of at least ``low`` and at most ``high``, by default :data:`MOST_INTEGER`."""
+    most = MOST_INTEGER if high is None else high
     allowed = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
 
     def parse(text: str) -> int:
         shown = str(text)
-        if re.fullmatch(r"[+-]?\d{1,18}", shown, re.ASCII):
-            value = int(shown)
-            if value >= low and (high is None or value <= high):
-                return value
+        number = re.fullmatch(r"[+-]?\d{1,1000}", shown, re.ASCII)
+        if number and low <= int(shown) <= most:
+            return int(shown)
+        if number and int(shown) > most and high is None:
+            raise typer.BadParameter(f"must be an integer from {low} to {most}, not {shown[:60]}")
         raise typer.BadParameter(f"must be {allowed}, not {shown[:60]}")
 
     return parse

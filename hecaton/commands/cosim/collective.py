@@ -95,7 +95,7 @@ def collective(
 
     with Output(as_json) as out:
         check_output_folder(run.records)
-        system = machine.load("bench")
+        system = machine.load(out, "bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         request = collective_request(
             op=op,

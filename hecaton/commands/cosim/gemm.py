@@ -64,7 +64,7 @@ def gemm(
 
     with Output(as_json) as out:
         check_output_folder(run.records)
-        system = machine.load("bench")
+        system = machine.load(out, "bench")
         measured = load_calibration(calibration)
         terms = None
         if measured is not None:

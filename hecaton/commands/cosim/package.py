@@ -77,7 +77,7 @@ def package(
         check_output_folder(run.records)
         shape = parse_mesh(mesh)
         sizes = [] if shape is None else [f"package.rows={shape[0]}", f"package.cols={shape[1]}"]
-        system = machine.load("bench", *sizes)
+        system = machine.load(out, "bench", *sizes)
         links = faults.of(system)
         request = package_gemm_request(
             **asdict(workload),

@@ -93,7 +93,14 @@ def regress(
         most_cycles = load_baseline(matrix, regression)
         if seed is not None:
             matrix = with_seed(matrix, seed)
-        todo = cases(matrix, config=machine.config, overrides=machine.overrides, source=str(regression))
+        out.configured(preset := machine.preset("bench"))
+        todo = cases(
+            matrix,
+            config=machine.config,
+            overrides=machine.overrides,
+            preset=preset,
+            source=str(regression),
+        )
         tasks = [RegressionTask(case.request, tuple(known_records(case.request, records))) for case in todo]
         if processes.scheduler is None:
             backend(matrix.sim).version()  # missing for one, missing for all

@@ -202,7 +202,7 @@ def traffic(
             if not sweep:
                 raise ValueError(f"{'-o' if plot is None else '--plot'} {image}: only --sweep has a plot")
             check_plot(image)
-        system = machine.load("bench")
+        system = machine.load(out, "bench")
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         links = faults.chosen(system)
         packets = None if trace is None else read_packets(trace, rows * cols)

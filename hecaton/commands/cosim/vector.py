@@ -59,7 +59,7 @@ def vector(
 
     with Output(as_json) as out:
         check_output_folder(run.records)
-        system = machine.load("bench")
+        system = machine.load(out, "bench")
         request = vector_request(
             **asdict(workload),
             die=system.die,

@@ -60,7 +60,7 @@ def compare(
             from hecaton.plots.figure import check_plot
 
             check_plot(plot)
-        request = step.request(machine.load("package"), optimizer=cast(Optimizer, optimizer))
+        request = step.request(machine.load(out, "package"), optimizer=cast(Optimizer, optimizer))
         comparison = compare_methods(request, switches_by_method(parse_assignments("--switch", switch)))
         data = comparison.model_dump()
         if plot is not None:

@@ -98,7 +98,7 @@ def optimize(
             check_plot(plot)
         request = StepRequest(
             model,
-            machine.load("package"),
+            machine.load(out, "package"),
             calibration=load_calibration(calibration),
             global_batch=global_batch,
             sequence_length=sequence_length,

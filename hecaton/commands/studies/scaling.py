@@ -81,7 +81,7 @@ def scaling(
         counts = _counts(dies_list)
         model = None if strong is None else load_model(strong)
         setting = study.Setting(
-            machine.load("package"),
+            machine.load(out, "package"),
             load_calibration(calibration),
             global_batch,
             sequence_length,

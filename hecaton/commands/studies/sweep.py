@@ -99,7 +99,7 @@ def sweep(
         check_output(output)
         image = plot or output.with_suffix(".png")
         check_plot(image)
-        plan = make_sweep(load_space(space), machine.load("package"), source=str(space))
+        plan = make_sweep(load_space(space), machine.load(out, "package"), source=str(space))
         measured = load_calibration(calibration)
         ranges = _ranges(plan)
         files = SweepFiles(output, plan, ranges, measured)
