@@ -1,0 +1,152 @@
+"""What a projection uses against the benches of the same machine: ``python -m benchmarks.accept.ledger [MACHINE.toml]``.
+
+Every expected number is the one that the projection of a model on that machine counts with: its array terms, its link,
+its collectives, the work of its vector programs. Every measured one comes from a simulation of the Verilog.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from chiplet.explain.counterparts import ledger_rows
+from chiplet.graph.vector_work import program_work
+from chiplet.machine.config import load_system, starting_preset
+from chiplet.machine.specs import SystemSpec
+from chiplet.projection.job import StepRequest
+from chiplet.projection.project import Accounted, account
+from chiplet.step.overlap import comm_seconds, gemm_seconds
+from chiplet.workload.operations import CommStep, GemmStep
+from cosim.calibrate.link import link_goodput, link_requests
+from cosim.program.shape import FORMS
+from cosim.records.collective import CollectiveRequest, collective_request
+from cosim.records.gemm import gemm_request
+from cosim.records.links import FaultyLinks
+from cosim.records.vector import vector_request
+from cosim.run.collective import run_collective
+from cosim.run.gemm import run_gemm
+from cosim.run.vector import run_vector
+from nop.collective_cost import line_cost
+from nop.collectives import ALGORITHMS
+
+__all__ = ["MACHINE", "ledger", "main"]
+
+MACHINE = Path(__file__).with_name("ledger.toml")
+MODEL, DIES = "tinyllama-1.1b", 4
+SHAPES = ((64, 64, 48), (100, 53, 29))
+COLLECTIVES = (("all-gather", 1, 4, 64), ("reduce-scatter", 4, 1, 64), ("all-gather", 1, 5, 37))
+VECTORS = (("softmax", 16, 1024), ("rmsnorm", 16, 1024), ("silu", 16, 1000), ("adam", 16, 512))
+
+
+def _row(kind: str, name: str, expected: float, measured: float, mismatches: int) -> dict[str, Any]:
+    row = {
+        "kind": kind,
+        "name": name,
+        "expected": expected,
+        "measured": measured,
+        "difference": abs(expected - measured),
+        "relative": abs(expected - measured) / measured,
+        "mismatches": mismatches,
+    }
+    row["within_3_percent_or_4_cycles"] = int(row["difference"] <= max(4.0, 0.03 * measured))
+    print(json.dumps(row), file=sys.stderr, flush=True)
+    return row
+
+
+def _gemms(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[str, Any]]:
+    clock = system.die.clock_hz
+    for m, k, n in SHAPES:
+        # The whole GEMM in one token tile, as the projection costs one.
+        step = GemmStep("XW", m, k, n, 1, m * k * n, "m")
+        expected = gemm_seconds(step, found.machine, m) * clock
+        for form in FORMS:
+            request = gemm_request(m=m, k=k, n=n, form=form, die=system.die, memory=system.memory, sim=sim)
+            record = run_gemm(request)
+            yield _row("gemm", f"{m}x{k}x{n} {form}", expected, record.array_cycles, record.mismatches)
+
+
+def _link(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[str, Any]]:
+    records = [run_collective(request) for request in link_requests(system, seed=0, sim=sim)]
+    measured = link_goodput(system, records).goodput
+    wrong = sum(record.mismatches for record in records)
+    yield _row("link", "goodput", float(found.machine.link.goodput), measured, wrong)
+
+
+def _collectives(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[str, Any]]:
+    method, clock = found.method, system.die.clock_hz
+    for op, rows, cols, flits in COLLECTIVES:
+        for algorithm in ALGORITHMS:
+            request: CollectiveRequest = collective_request(
+                op=op,
+                algorithm=algorithm,
+                rows=rows,
+                cols=cols,
+                axis="row" if rows == 1 else "column",
+                flits=flits,
+                die=system.die,
+                nop=system.nop,
+                memory=system.memory,
+                links=FaultyLinks.of(system),
+                sim=sim,
+            )
+            size = method.sum_bytes if op == "reduce-scatter" else method.element_bytes
+            nodes = rows * cols
+            chunk = flits * system.nop.flit_bits / 8 / size
+            step: CommStep = method.collective(
+                op, op, request.axis, nodes, line_cost(nodes, algorithm), chunk
+            )
+            record = run_collective(request)
+            name = f"{op} {rows}x{cols} {algorithm}, {flits} flits"
+            expected = comm_seconds(step, found.machine.link) * clock
+            yield _row("collective", name, float(expected), record.cycles, record.mismatches)
+
+
+def _vectors(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[str, Any]]:
+    for program, rows, cols in VECTORS:
+        request = vector_request(
+            program=program,
+            rows=rows,
+            cols=cols,
+            die=system.die,
+            memory=system.memory,
+            vector=system.vector,
+            sim=sim,
+        )
+        record = run_vector(request)
+        seconds = found.machine.vector_seconds(program_work(program) * (rows * cols))
+        name = f"{program} {rows}x{cols}"
+        expected = float(seconds * system.die.clock_hz)
+        yield _row("vector", name, expected, record.vector_cycles, record.mismatches)
+
+
+def ledger(machine: Path = MACHINE, *, sim: str = "cxxrtl") -> dict[str, Any]:
+    """Compare the projection of a model on ``machine`` with the benches of it; ``inputs`` is the ledger of both."""
+    preset = starting_preset(machine, [], preset="")
+    system = load_system(machine, [], preset=preset)
+    found = account(StepRequest(MODEL, system, dies=DIES))
+    rows = [
+        row for part in (_gemms, _link, _collectives, _vectors) for row in part(found, found.job.given, sim)
+    ]
+    inputs = [*found.projection.measured_inputs, *found.projection.assumed_inputs]
+    return {
+        "preset": preset,
+        "digests": found.projection.digests,
+        "rows": rows,
+        "inputs": [row.model_dump() for row in ledger_rows(inputs)],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the comparison, print it, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accept.ledger", description=__doc__)
+    parser.add_argument("machine", nargs="?", type=Path, default=MACHINE)
+    print(json.dumps(ledger(parser.parse_args(arguments).machine)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
