@@ -1,4 +1,4 @@
-"""What a projection uses against the benches of the same machine: ``python -m benchmarks.accept.ledger [MACHINE.toml]``.
+"""What a projection uses against the benches of its machine: ``python -m benchmarks.accept.ledger [MACHINE.toml]``.
 
 Every expected number is the one that the projection of a model on that machine counts with: its array terms, its link,
 its collectives, the work of its vector programs. Every measured one comes from a simulation of the Verilog.
@@ -38,8 +38,11 @@ __all__ = ["MACHINE", "ledger", "main"]
 MACHINE = Path(__file__).with_name("ledger.toml")
 MODEL, DIES = "tinyllama-1.1b", 4
 SHAPES = ((64, 64, 48), (100, 53, 29))
-COLLECTIVES = (("all-gather", 1, 4, 64), ("reduce-scatter", 4, 1, 64), ("all-gather", 1, 5, 37))
-VECTORS = (("softmax", 16, 1024), ("rmsnorm", 16, 1024), ("silu", 16, 1000), ("adam", 16, 512))
+COLLECTIVES = (("all-gather", 1, 4, 1024), ("reduce-scatter", 4, 1, 1024))
+"""Long chunks, as a projection has: it counts the latency of all steps one after the other. Dies take less, as they pass
+flits on as they come. With 64 flits the difference is a fifth."""
+VECTORS = (("softmax", 128, 1024), ("rmsnorm", 128, 1024), ("silu", 128, 1000), ("adam", 128, 1024))
+"""Large matrices, as a projection has: it leaves out the beginnings and ends of passes, a tenth with 16 rows."""
 
 
 def _row(kind: str, name: str, expected: float, measured: float, mismatches: int) -> dict[str, Any]:
@@ -120,7 +123,9 @@ def _vectors(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[st
         seconds = found.machine.vector_seconds(program_work(program) * (rows * cols))
         name = f"{program} {rows}x{cols}"
         expected = float(seconds * system.die.clock_hz)
-        yield _row("vector", name, expected, record.vector_cycles, record.mismatches)
+        waited = record.counters["vector_stall_read"] + record.counters["vector_stall_write"]
+        yield _row("vector with waits for banks", name, expected, record.vector_cycles, record.mismatches)
+        yield _row("vector", name, expected, record.vector_cycles - waited, record.mismatches)
 
 
 def ledger(machine: Path = MACHINE, *, sim: str = "cxxrtl") -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_a_machine_that_names_its_preset_is_the_same_from_any_other(tmp_path: Pa
 def test_an_unknown_preset_is_refused_where_it_stands(tmp_path: Path) -> None:
     for value in ("'packages'", "3", "[]", "{a = 1}", "''"):
         path = write(tmp_path, f"# a machine\npreset = {value}\n")
-        assert refusal(path).startswith(f'{path}:2: preset must be one of "bench", "package", not ')
+        assert refusal(path).startswith(f'{path}:2: preset must be one of "bench", "package", "small", not ')
         assert refusal(None, f"preset={value}").startswith(f"-P preset={value}: preset must be one of ")
 
 
