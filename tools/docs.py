@@ -58,8 +58,8 @@ prints the result, `hecaton schema` the JSON Schema.
 Presets: {presets}. Each names the sources of its values in comments. The key `preset`, outside all sections, names the
 one to start from. A file that names none starts from `small`: a file is the same machine under every command, which
 emits, simulates, calibrates and projects it. `small` is quick to simulate, and trains TinyLlama-1.1B on 4 dies. Without
-a file `hecaton verilog`, `cosim` and `config` start from `bench`, other commands from `package`. Every result names its preset
-(`preset`), and so do errors about values that come from it. The defaults below apply to keys that no layer sets.
+a file `hecaton verilog`, `cosim` and `config` start from `bench`, other commands from `package`. Every result names its
+preset (`preset`), and so do errors about values that come from it. The defaults below apply to keys that no layer sets.
 
 `die.clock_hz = "stages"` is the clock that `die.stages` allow in 7 nm cells without wires: 513, 781, 971 and 935 MHz
 for 1 to 4 stages. A clock beyond that, and SRAM banks of more words than real ones, are marked in `assumed_inputs`.

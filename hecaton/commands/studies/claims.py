@@ -73,7 +73,7 @@ def claims(
             check_plot(plot)
         values = {name: str(value) for name, value in parse_assignments("--hold", hold).items()}
         work = ClaimWork(
-            machine.load("package"),
+            machine.load(out, "package"),
             assumptions=held(ASSUMPTIONS, values),
             global_batch=global_batch,
             sequence_length=sequence_length,

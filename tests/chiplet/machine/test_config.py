@@ -23,9 +23,9 @@ from chiplet.machine.config import (
     system_schema,
 )
 from chiplet.machine.configuration_keys import known_keys, section_names, to_toml_value
+from chiplet.machine.cost_specs import EnergySpec
 from chiplet.machine.specs import (
     DieSpec,
-    EnergySpec,
     LinkSpec,
     MemoryPreset,
     MemorySpec,

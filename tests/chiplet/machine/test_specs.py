@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chiplet.machine.base import StrictModel
+from chiplet.machine.cost_specs import EnergySpec
 from chiplet.machine.specs import (
     BUFFER_ADDRESS_BITS,
     COMMAND_BYTES,
     DieSpec,
-    EnergySpec,
     LinkSpec,
     MemorySpec,
     NopSpec,
