@@ -7,9 +7,18 @@ from typing import Literal
 from chiplet.machine.base import StrictModel
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.link_rate import link_rate
-from chiplet.machine.silicon.sram_banks import bank_remark, banks_of
+from chiplet.machine.silicon.sram_banks import Bank, bank_remark
 from chiplet.machine.silicon.stage_clock import STAGES_HZ, megahertz
-from chiplet.machine.specs import DieSpec, SystemSpec, function_lanes, vector_lanes
+from chiplet.machine.specs import (
+    SUM_BYTES,
+    DieSpec,
+    MemorySpec,
+    NopSpec,
+    SystemSpec,
+    function_lanes,
+    scratchpad_banks,
+    vector_lanes,
+)
 from chiplet.machine.terms import GemmTerms
 
 Status = Literal["measured", "published", "assumed"]
@@ -142,6 +151,17 @@ def collect_inputs(system: SystemSpec, calibration: Calibration | None) -> tuple
     ]
     measured = [entry for entry in gemm if entry.status == "measured"]
     return measured, [entry for entry in gemm if entry.status != "measured"] + others
+
+
+def banks_of(die: DieSpec, memory: MemorySpec, nop: NopSpec) -> dict[str, Bank]:
+    """The bank of each buffer of a die, by the key that sizes the buffer; its banks are alike."""
+    row = scratchpad_banks(memory, nop) * memory.word_bytes
+    return {
+        "die.weight_bytes": Bank(die.weight_depth, die.element_bits),
+        "die.activation_bytes": Bank(die.activation_depth, die.element_bits),
+        "die.accumulator_bytes": Bank(die.accumulator_depth // 2, 8 * SUM_BYTES),
+        "die.scratchpad_bytes": Bank(die.scratchpad_bytes // row, 8 * memory.word_bytes),
+    }
 
 
 def clock_source(die: DieSpec) -> str:

@@ -25,6 +25,7 @@ NO_RATES = {
     "package.io": "a choice",
     "parallel.data": "a number of packages",
     "parallel.pipeline": "a number of packages",
+    "parallel.context": "a number of packages",
 }
 """Keys that a projection follows and that are no rate, latency or size of a resource."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chiplet.machine.config import load_system
-from chiplet.machine.silicon.sram_banks import MOST_WORDS, Bank, bank_remark, banks_of
-from chiplet.machine.sources import collect_inputs
+from chiplet.machine.silicon.sram_banks import MOST_WORDS, Bank, bank_remark
+from chiplet.machine.sources import banks_of, collect_inputs
 
 
 def test_banks_are_those_of_the_buffers() -> None:
