@@ -11,12 +11,12 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chiplet.methods.registry import METHODS, make_switches
-from chiplet.optimize.results import BestWay, Goal, Optimum
+from chiplet.optimize.results import BestWay, Goal, Optimum, check_goal
 from chiplet.optimize.ways import (
     Use,
     Way,
@@ -95,8 +95,7 @@ def optimize(
         In one line, for whatever is unknown or out of range, and for a model that is neither a name nor a path.
     """
     start = time.perf_counter()
-    if goal not in get_args(Goal):
-        raise ValueError(f"goal {goal!r}: must be one of {', '.join(get_args(Goal))}")
+    check_goal("goal", goal)
     if not isinstance(request.model, str):
         raise ValueError(
             f"model {request.model.name}: must be the name of a preset, or the path of a config.json"

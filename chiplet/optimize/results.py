@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from chiplet.machine.base import StrictModel
 
 Goal = Literal["time", "energy", "cost"]
+
+
+def check_goal(name: str, goal: str) -> None:
+    """Raise ``ValueError``, in one line, unless ``goal``, which is called ``name``, is one."""
+    if goal not in get_args(Goal):
+        raise ValueError(f"{name} {goal[:60]}: must be one of {', '.join(get_args(Goal))}")
 
 
 class BestWay(StrictModel):

@@ -73,6 +73,7 @@ def run_demo(
         bench=load_system(config, overrides, preset=presets["co-simulation"]),
         package=load_system(config, overrides, preset=presets["projection"]),
         options=tuple(options),
+        projection_preset=presets["projection"],
         workers=workers,
         seed=seed,
         sim=sim,

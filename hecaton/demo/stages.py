@@ -26,7 +26,7 @@ from hecaton.plots.scaling import plot_scaling
 from hecaton.results.records import Run, run_gemms
 from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import LIKE, baseline_rows, comparison_tables
-from hecaton.terminal.output import Output, as_text, to_json
+from hecaton.terminal.output import Output, as_text, to_json, with_preset
 from hecaton.terminal.tables import markdown, quantity
 from nop.topology import most_square
 from rtl.die.die import Die
@@ -39,9 +39,9 @@ from rtl.emit.output_files import write_output
 class Setup:
     """What the stages share: the folder, the work, the machines.
 
-    ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections;
-    ``options`` are the words of the command that configure both. ``cosimulated`` are the runs of the co-simulation;
-    the calibration is checked against them too.
+    ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections, which starts
+    from ``projection_preset``; ``options`` are the words of the command that configure both. ``cosimulated`` are the
+    runs of the co-simulation; the calibration is checked against them too.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class Setup:
     bench: SystemSpec
     package: SystemSpec
     options: tuple[str, ...]
+    projection_preset: str
     workers: int | None
     seed: int
     sim: str
@@ -265,12 +266,12 @@ def _prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def compare(setup: Setup) -> DemoPart:
     """Compare all distribution methods with the measured terms."""
-    comparison = setup.compared(Calibration.load(setup.calibration))
+    comparison, preset = setup.compared(Calibration.load(setup.calibration)), setup.projection_preset
     words = ["compare", "--model", setup.plan.model, "--dies", setup.plan.dies]
     words += ["--calibration", setup.calibration, *setup.options]
     json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
-    write_output(json_file, to_json(comparison.model_dump()) + "\n")
-    write_output(text_file, as_text(comparison_tables(comparison)))
+    write_output(json_file, to_json({**comparison.model_dump(), "preset": preset}) + "\n")
+    write_output(text_file, as_text(with_preset(comparison_tables(comparison), preset)))
     plot_comparison(comparison, setup.folder / "comparison.png")
     files = [
         DemoFile(
@@ -314,7 +315,7 @@ def scale(setup: Setup) -> DemoPart:
     for projection in projections:
         name = f"projections/{projection.model}_{projection.dies}_{projection.method}.json"
         path = setup.folder / name
-        write_output(path, to_json(projection.model_dump()) + "\n")
+        write_output(path, to_json({**projection.model_dump(), "preset": setup.projection_preset}) + "\n")
         words: list[object] = ["project", "--model", projection.model, "--mesh", projection.mesh]
         words += ["--method", projection.method, "--calibration", setup.calibration, *setup.options, "--json"]
         what = f"{projection.model} on {projection.dies} dies, {projection.method}"

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+def with_preset(view: RenderableType, preset: str) -> RenderableType:
+    """``view`` with the ``preset`` that the machine starts from as its last line."""
+    if isinstance(view, str):
+        return f"{view}\npreset {preset}"
+    from rich.console import Group
+
+    return Group(view, f"preset {preset}")
+
+
 class Output:
     """The output of one subcommand, as a context.
 
@@ -65,14 +74,7 @@ class Output:
     def result(self, data: Mapping[str, Any], view: RenderableType) -> None:
         """Set the result: ``data`` for ``--json``, ``view`` (text or a rich table) for a reader."""
         self._data = {**data, "preset": self._preset} if self._preset else data
-        if not self._preset or self._as_json:
-            self._view = view
-        elif isinstance(view, str):
-            self._view = f"{view}\npreset {self._preset}"
-        else:
-            from rich.console import Group
-
-            self._view = Group(view, f"preset {self._preset}")
+        self._view = with_preset(view, self._preset) if self._preset and not self._as_json else view
 
     def configured(self, preset: str, origin: Callable[[str], str] | None = None) -> None:
         """Name ``preset``, which the machine starts from, in the result. ``origin`` returns for an error message which

@@ -87,11 +87,12 @@ def optimize(
     parallel.context are not read: they are what is searched.
     """
     from chiplet.optimize.best_ways import optimize as best_of
-    from chiplet.optimize.results import Goal
+    from chiplet.optimize.results import Goal, check_goal
     from chiplet.projection.job import StepRequest
     from chiplet.schedule.buffers import Optimizer
 
     with Output(as_json) as out:
+        check_goal("--for", goal)
         if plot is not None:
             from hecaton.plots.figure import check_plot
 

@@ -16,7 +16,7 @@ def test_the_best_way_is_shown_with_the_command_that_projects_it() -> None:
     assert "decides" in shown.stdout
     assert "data" not in shown.stdout
     text = " ".join(shown.stdout.split())
-    options = shlex.split(text.partition("The best: hecaton project ")[2])
+    options = shlex.split(text.partition("The best: hecaton project ")[2].partition(" preset ")[0])
     single = called("project", *options, "--json")
     best = json.loads(called("optimize", "--model", "tinyllama-1.1b", "--dies", "6", "--json").stdout)[
         "best"
