@@ -154,8 +154,10 @@ def test_a_dead_link_is_named_and_no_hang() -> None:
         ),
         (
             "--rate 0.1 --mesh 1x65",
-            "mesh: cols = 65: must be at most 64, which nop.coordinate_bits = 6 can address "
-            + "(nop.coordinate_bits is that of preset bench)",
+            (
+                "mesh: cols = 65: must be at most 64, which nop.coordinate_bits = 6 can address "
+                "(nop.coordinate_bits is that of preset bench)"
+            ),
         ),
         (
             "--rate 0.1 --mesh 1x1 -P nop.flit_bits=32",
