@@ -161,7 +161,7 @@ def _origin(message: str, sources: Mapping[str, str], section: str = "") -> str:
     """The keys of presets that ``message`` names, as ``key: preset name``; fields without their section are those of
     ``section``.
     """
-    if message.partition(": ")[2].startswith("unknown key") or message.startswith("unknown key"):
+    if re.search(r"(^|: )unknown ", message):  # names what there is
         return ""
     named = set(re.findall(r"[a-z][a-z_]*\.[a-z_]+", message))
     named |= {f"{section}.{field}" for field in re.findall(r"\b([a-z_]+) = ", message)}

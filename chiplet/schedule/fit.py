@@ -132,6 +132,8 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
             fits += _in_blocks(work, block, fits)
     elif work.mini_batch is None:
         fits += _not_even(work, block, fits)
+        if block.expand.mixture is not None:
+            fits += _filling_experts(work, block, fits)
     return [fit for fit in fits if anywhere(fit.size > 0)]
 
 
@@ -146,6 +148,23 @@ def _not_even(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[F
         if anywhere(few):
             size = _largest_batch(memory, work, even=False)
             others.append(replace(fit, size=choose(few & (size > fit.size), size, 0)))
+    return others
+
+
+def _filling_experts(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:
+    """Those of ``fits`` with mini-batches that leave room for larger token tiles: such that an expert, which sees few
+    of a tile's tokens, has a GEMM one, two or four times as high as the array.
+    """
+    share = min(piece.tokens for piece in block.expand.pieces())
+    others = []
+    for fit in fits:
+        memory = work.memory_of(block, fit)
+        total = work.sequences * size_unit(memory)
+        for times in (1, 2, 4):
+            tile = smaller(rounded_up(times * work.die.rows / share), total)
+            largest = _largest_fitting(memory, tile, total)
+            size = equal_parts(total, larger(1, largest), _size_groups(memory))
+            others.append(replace(fit, size=choose((largest > 0) & (size < fit.size), size, 0)))
     return others
 
 

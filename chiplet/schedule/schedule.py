@@ -191,13 +191,17 @@ def dram_refusal(method: Method, dies: int, use: BufferUse, sequences: int | Non
 
 
 def block_refusal(
-    model: str, dies: int, method: str, block: FusedBlock, uses: Sequence[BufferUse], mini_batch: int | None
+    method: Method, dies: int, block: FusedBlock, uses: Sequence[BufferUse], mini_batch: int | None
 ) -> DoesNotFitError:
     """The error that a block does not fit; names the fullest of its buffers ``uses``."""
     worst = max(uses, key=lambda use: use.needed / use.available)
     smallest = mini_batch is None or block.name != "attention"
     what = "the smallest mini-batch" if smallest else f"a mini-batch of {mini_batch} sequences"
-    return worst.refusal(f"{model} on {dies} dies, {method}: block {block.label} with {what}")
+    hint = ""
+    if block.name == "attention" and method.switches.recompute == "none":
+        hint = "; recompute=selective keeps no scores of whole sequences"
+    where = f"{method.model.name} on {dies} dies, {method.name}"
+    return worst.refusal(f"{where}: block {block.label} with {what}", hint)
 
 
 def block_schedule(

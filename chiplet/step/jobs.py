@@ -164,9 +164,7 @@ def ways_to_run(jobs: Jobs, dram: DramNeed | None = None) -> tuple[Ways, dict[in
             sizes = _integers(unfit.mini_batch, len(without))
             uses = zip(*(_by_machine(use, len(without)) for use in asked), strict=True)
             for row, buffers, size in zip(rows[without].tolist(), uses, sizes, strict=True):
-                refusal = block_refusal(
-                    method.model.name, int(dies[row]), method.name, blocks[number], buffers, size
-                )
+                refusal = block_refusal(method, int(dies[row]), blocks[number], buffers, size)
                 refused[row] = str(refusal)
     every = Ways(rows, jobs, need, sequences, tuple(map(tuple, fits)))
     return every.select(np.flatnonzero(~lacks)), refused

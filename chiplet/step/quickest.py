@@ -48,9 +48,7 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         fits = step.candidates(block)
         if not fits:
             uses = lacking(work, block)
-            raise block_refusal(
-                method.model.name, method.mesh.nodes, method.name, block, uses, work.mini_batch
-            )
+            raise block_refusal(method, method.mesh.nodes, block, uses, work.mini_batch)
         costed.append([_cost(block, fit, method, machine, step, plane) for fit in fits])
     choices = quickest(
         [[one.candidate for one in block] for block in costed], overlap="overlap" not in step.without

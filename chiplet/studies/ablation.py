@@ -21,7 +21,10 @@ def ablate(accounted: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
     relative to the first row. Raises ``ValueError`` for several packages.
     """
     if accounted.parallel is not None:
-        raise ValueError("rules of the schedule are left out on one package only, not on several")
+        raise ValueError(
+            "--ablate: rules of the schedule are left out on one package only, and parallel.data, parallel.pipeline or "
+            "parallel.context make several"
+        )
     rows: list[AblationRow] = []
     left_out: list[LeftOut] = []
     for without in ((), *((rule,) for rule in RULES)):

@@ -102,6 +102,12 @@ class MachineOptions:
         """The values of ``-P``."""
         return self.override or []
 
+    @property
+    def words(self) -> list[str]:
+        """The options as words of a command."""
+        config = [] if self.config is None else ["--config", str(self.config)]
+        return config + [word for override in self.overrides for word in ("-P", override)]
+
     def load(self, out: Output, preset: str, *assignments: str) -> SystemSpec:
         """Return the machine: what the options describe, changed by ``assignments`` (``KEY=VALUE``). It starts from
         ``preset`` if there is no file; ``out`` names the preset that it started from, in its result and in errors.

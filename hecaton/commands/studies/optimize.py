@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -116,10 +118,10 @@ def optimize(
 
             plot_optimum(optimum, plot)
             data["files"] = [str(plot)]
-        out.result(data, _tables(optimum))
+        out.result(data, _tables(optimum, machine.words))
 
 
-def _tables(optimum: Optimum) -> RenderableType:
+def _tables(optimum: Optimum, machine: Sequence[str]) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, quantity
@@ -162,4 +164,5 @@ def _tables(optimum: Optimum) -> RenderableType:
     ]
     names = [name for name in rows[0] if name not in SHARED or len({row[name] for row in rows}) > 1]
     title = f"Least {optimum.goal} of {optimum.model}, {optimum.evaluated} steps costed in {optimum.seconds:.2g} s"
-    return Group(columns(rows, names, title=title), f"The best: hecaton project {optimum.best[0].project}")
+    best = " ".join([optimum.best[0].project, *map(shlex.quote, machine)])
+    return Group(columns(rows, names, title=title), f"The best: hecaton project {best}")

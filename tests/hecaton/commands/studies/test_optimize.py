@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
 from tests.hecaton.command import called, documented_keys, refused
 
 
-def test_the_best_way_is_shown_with_the_command_that_projects_it() -> None:
-    shown = called("optimize", "--model", "tinyllama-1.1b", "--dies", "6")
+def test_the_best_way_is_shown_with_the_command_that_projects_it(tmp_path: Path) -> None:
+    config = tmp_path / "machine.toml"
+    config.write_text('preset = "package"\n[die]\nrows = 32\n', encoding="utf-8")
+    machine = ("--config", str(config), "-P", "die.cols=16")
+    shown = called("optimize", "--model", "tinyllama-1.1b", "--dies", "6", *machine)
     assert shown.returncode == 0
     assert "decides" in shown.stdout
     assert "data" not in shown.stdout
     text = " ".join(shown.stdout.split())
     options = shlex.split(text.partition("The best: hecaton project ")[2].partition(" preset ")[0])
     single = called("project", *options, "--json")
-    best = json.loads(called("optimize", "--model", "tinyllama-1.1b", "--dies", "6", "--json").stdout)[
-        "best"
-    ][0]
+    data = called("optimize", "--model", "tinyllama-1.1b", "--dies", "6", *machine, "--json").stdout
+    best = json.loads(data)["best"][0]
     assert json.loads(single.stdout)["step_seconds"] == pytest.approx(best["step_seconds"])
 
 
