@@ -15,6 +15,7 @@ from cosim.run.gemm import prepare
 from hecaton.demo.index import DemoPart, DemoStage, demo_command, write_index
 from hecaton.demo.plan import Plan
 from hecaton.demo.stages import Setup, calibrate, compare, cosimulate, scale, write_verilog
+from hecaton.terminal.options import machine_words
 from hecaton.terminal.output import Output
 
 STAGES: tuple[tuple[str, Callable[[Setup], DemoPart]], ...] = (
@@ -59,9 +60,7 @@ def run_demo(
     SimulationError
         If the simulator is missing or fails.
     """
-    options = [*(() if config is None else ("--config", str(config)))]
-    for override in overrides:
-        options += ["-P", override]
+    options = machine_words(config, overrides)
     presets = {
         use: starting_preset(config, overrides, preset=preset)
         for use, preset in (("co-simulation", "bench"), ("projection", "package"))

@@ -6,6 +6,7 @@ A group of options is a dataclass: a command takes it as one parameter, see
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
@@ -64,6 +65,12 @@ _WORKERS = typer.Option(
 Workers = Annotated[int | None, _WORKERS]
 
 
+def machine_words(config: Path | None, overrides: Sequence[str]) -> list[str]:
+    """A configuration file and ``KEY=VALUE`` overrides as words of a command."""
+    file = [] if config is None else ["--config", str(config)]
+    return file + [word for override in overrides for word in ("-P", override)]
+
+
 class ConfiguredResult(TypedDict):
     """What every result of a configured machine says of it.
 
@@ -105,8 +112,7 @@ class MachineOptions:
     @property
     def words(self) -> list[str]:
         """The options as words of a command."""
-        config = [] if self.config is None else ["--config", str(self.config)]
-        return config + [word for override in self.overrides for word in ("-P", override)]
+        return machine_words(self.config, self.overrides)
 
     def load(self, out: Output, preset: str, *assignments: str) -> SystemSpec:
         """Return the machine: what the options describe, changed by ``assignments`` (``KEY=VALUE``). It starts from
