@@ -90,7 +90,12 @@ class Storage:
     def at(self, word: int) -> Self:
         """The same with its only run at ``word``."""
         return type(self)(
-            self.element, self.word_bytes, self.pieces, self.pitch, (self.run._replace(word=word),), self.values
+            self.element,
+            self.word_bytes,
+            self.pieces,
+            self.pitch,
+            (self.run._replace(word=word),),
+            self.values,
         )
 
     def rows_of(self, first: int, rows: int) -> Self:
@@ -119,9 +124,7 @@ class Storage:
         return type(self)(self.element, self.word_bytes, pieces, self.pitch, runs, self.values)
 
 
-def matrix_storage(
-    element: Element, word_bytes: int, rows: int, pieces: list[int], word: int = 0
-) -> Storage:
+def matrix_storage(element: Element, word_bytes: int, rows: int, pieces: list[int], word: int = 0) -> Storage:
     """A matrix of ``rows`` rows from ``word`` on; ``pieces`` are the columns of each piece."""
     words = [-(-cols * ELEMENT_BYTES[element] // word_bytes) for cols in pieces]
     starts, firsts = [0, *accumulate(pieces)], [0, *accumulate(words)]
