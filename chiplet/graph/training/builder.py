@@ -71,10 +71,14 @@ class StepBuilder:
         self.hidden = Features("column", model.hidden)
         self.vocab = Features("row", model.vocab)
         self.ffn = Features("row", model.ffn)
-        self.queries = Features("row", model.heads * model.head_dim, model.head_dim)
-        self.keys = KvHeads("row", model.kv_heads * model.head_dim, model.head_dim, model.heads)
-        self.scores = Features("row", model.heads * sizes.length, sizes.length)
-        self.half = Features(None, model.head_dim // 2)
+        d, half = model.head_dim, model.head_dim // 2
+        # What is turned by its position is in pieces of half a head, as rotary takes the halves apart.
+        self.queries = Features("row", model.heads * d, d, piece=half)
+        self.mixed = Features("row", model.heads * d, d, piece=d)
+        self.keys = KvHeads("row", model.kv_heads * d, d, model.heads, piece=half)
+        self.values = KvHeads("row", model.kv_heads * d, d, model.heads, piece=d)
+        self.scores = Features("row", model.heads * sizes.length, sizes.length, piece=sizes.length)
+        self.half = Features(None, half)
         self.columns, self.rows = Features("row", sizes.cols), Features("column", sizes.rows)
         self._operators: list[Operator] = []
         self.layered = True
