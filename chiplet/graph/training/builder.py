@@ -10,6 +10,7 @@ from chiplet.graph.operators import (
     Carried,
     Each,
     Gather,
+    Half,
     Move,
     Operator,
     Product,
@@ -27,8 +28,10 @@ from chiplet.graph.training.shared_programs import (
     NORM_SCALE,
     SCALE_COLUMNS_OPERAND,
     SCALE_OPERAND,
-    norm_product,
+    ZEROS,
     norm_share,
+    product_sums,
+    product_sums_add,
 )
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_pass import Element
@@ -202,6 +205,25 @@ class StepBuilder:
             scale = SCALE_COLUMNS_OPERAND if weight.transposed else SCALE_OPERAND
             self.run(f"{weight.name}.fold", scale, {"scale": f"{weight.norm}.gain", **bind})
 
+    def product_sums(self, name: str, u: str, y: str, total: str) -> None:
+        """Row sums of u y over what a die has of their columns, in one pass; or head after head, where pieces are
+        halves of heads the low ones first.
+        """
+        cols, elements = self.tensors[u].cols, (self.tensors[u].element, self.tensors[y].element)
+        if not cols.piece_length:
+            self.run(name, product_sums(*elements), {"u": u, "y": y, "sums": total})
+            return
+        assert isinstance(cols, Features)
+        self.run(f"{name}_start", ZEROS, {"total": total})
+        halves: tuple[Half, ...] = ("low", "high") if cols.piece_length < cols.unit else ("",)
+        for half in halves:
+            self.run(
+                "_".join(filter(None, (name, half))),
+                product_sums_add(*elements),
+                {"u": ProgramOperand(u, half), "y": ProgramOperand(y, half), "total": total},
+                each="kv-head" if isinstance(cols, KvHeads) else "head",
+            )
+
     # ---- linears of type A, behind a norm ----
 
     def norm_linears(self, norm: str, source: str, weights: Sequence[Weight]) -> None:
@@ -238,8 +260,7 @@ class StepBuilder:
         sums = {}
         for number, (u, y) in enumerate(pairs):
             sums[f"x_{number}"] = self.tensor(f"{u}.product", TOKENS_B, ONE, partial="row")
-            program = norm_product(self.tensors[u].element, self.tensors[y].element)
-            self.run(f"{u}.norm_product", program, {"u": u, "y": y, "sums": f"{u}.product"})
+            self.product_sums(f"{u}.norm_product", u, y, f"{u}.product")
         self.tensor(f"{norm}.t", TOKENS_B, ONE, partial="row")
         self.run(
             f"{norm}.share", norm_share(len(pairs)), {**sums, "scale": f"{norm}.scale", "t": f"{norm}.t"}
