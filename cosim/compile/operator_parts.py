@@ -9,7 +9,7 @@ from chiplet.graph.operators import Product, VectorRun
 from chiplet.graph.sharding import DiePlace, Features, KvHeads, ShardedTensor, Tokens
 from cosim.compile.storage import Storage
 
-__all__ = ["Part", "part_of", "parts"]
+__all__ = ["Part", "head_of", "part_of", "parts"]
 
 
 class Part(NamedTuple):
@@ -37,15 +37,22 @@ def parts(
             yield Part(sequence, head)
 
 
+def head_of(tensor: ShardedTensor, part: Part, each: str) -> int | None:
+    """The head of a tensor that ``part`` takes: of keys and values, that of a query head's group."""
+    heads = tensor.cols
+    if part.head is None or not isinstance(heads, Features) or heads.axis is None:
+        return None
+    grouped = isinstance(heads, KvHeads) and each != "kv-head"
+    return part.head // heads.group if grouped and isinstance(heads, KvHeads) else part.head
+
+
 def part_of(storage: Storage, tensor: ShardedTensor, part: Part, each: str, die: DiePlace) -> Storage:
     """What ``part`` takes of a tensor that the die holds in ``storage``."""
     if part.sequence is not None:
         storage = storage.rows_of(part.sequence * die.tile.length, die.tile.length)
-    heads = tensor.cols
-    if part.head is not None and isinstance(heads, Features) and heads.axis is not None:
-        head = part.head
-        if isinstance(heads, KvHeads) and each != "kv-head":
-            head //= heads.group
-        where = heads.unit_part(head, die)
+    head = head_of(tensor, part, each)
+    if head is not None:
+        assert isinstance(tensor.cols, Features)
+        where = tensor.cols.unit_part(head, die)
         storage = storage.cols_of(where.start, where.stop - where.start)
     return storage

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Product
 from cosim.compile.die_state import DieState
 from cosim.compile.held import Held
-from cosim.compile.operator_parts import Part, part_of, parts
+from cosim.compile.operator_parts import Part, head_of, part_of, parts
 from cosim.compile.product_steps import DieProduct, ProductSteps
 from cosim.compile.steps import Step
-from cosim.compile.storage import RowRun, Storage
 from cosim.compile.vector_operators import label_of
 
 __all__ = ["run_products"]
@@ -34,8 +32,7 @@ def run_products(
         assert isinstance(product, Product)
         a, b = (state.get(number, name, instance) for name in (product.a, product.b))
         for part in parts(product, tensors, die):
-            place = part_of(_unplaced(y), tensors[product.y], part, product.each, die)
-            where = Part(part.sequence, place.pieces[0].start if False else _column(state, product, part, instance))
+            where = Part(part.sequence, head_of(tensors[product.y], part, product.each))
             terms.setdefault(where, []).append((instance, part, a, b))
 
     def steps() -> Iterable[Step]:
@@ -71,18 +68,3 @@ def run_products(
         )
 
     state.steps.append(steps)
-
-
-def _column(state: DieState, product: Product, part: Part, instance: Instance) -> int | None:
-    """First column of the result that a part leaves: parts with the same one add up."""
-    if part.head is None:
-        return None
-    heads = state.graph.tensors[product.y].cols
-    die = state.place(instance.tile)
-    layout = _columns(state, product, die)
-    del heads
-    return part_of(layout, state.graph.tensors[product.y], Part(None, part.head), product.each, die).pieces[0].start
-
-
-def _unplaced(held: Held) -> Storage:
-    return replace(held.layout, runs=tuple(RowRun(run.row, run.rows, 0) for run in held.runs))
