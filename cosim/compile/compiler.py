@@ -1,14 +1,12 @@
 """The compiler: a training step becomes one program for each die.
 
-All dies go through the operators in one order. So each queue is a part of it, and what a command waits for is done by one
-before it.
+All dies go through the operators in one order. So each queue is a part of it, and what a command waits for is done by
+one before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
@@ -17,7 +15,7 @@ from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.buffers import place_buffers
-from cosim.compile.compiled_step import CompiledStep, DieProgram, StoredTensor
+from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
 from cosim.compile.die_state import ZERO, DieState, Key, layout_of
 from cosim.compile.line_operators import gather, reduce_replicas, scatter
 from cosim.compile.product_operators import run_products
@@ -52,8 +50,8 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
         )
     if sizes.algorithm == "ring" and max(sizes.rows, sizes.cols) > 2:
         raise ValueError(
-            f"nop.collective = ring on {sizes.rows}x{sizes.cols} dies: must be chain on lines of three dies or more, as "
-            "a die at the end of a ring takes chunks of successive collectives from two senders"
+            f"nop.collective = ring on {sizes.rows}x{sizes.cols} dies: must be chain on lines of three dies or more, "
+            "as a die at the end of a ring takes chunks of successive collectives from two senders"
         )
     graph = training_step(sizes)
     order = [*_order(graph, sizes, gradients=gradients)]
@@ -124,12 +122,34 @@ def _die_program(
         steps=steps,
         commands=with_semaphores(steps, relay_word=relay.start),
         memory={
-            tuple(key): StoredTensor(name=key.name, layer=key.layer, tile=key.tile, storage=storage)
+            (key.name, key.layer, key.tile): StoredTensor(name=key.name, layer=key.layer, tile=key.tile, storage=storage)
             for key, storage in memory.items()
         },
-        scratchpad=state.buffers,
+        scratchpad=_buffers(state, ranges, len(steps)),
         constants={key: address + n for n, key in enumerate(constants)},
     )
+
+
+def _buffers(state: DieState, ranges: Mapping[int, tuple[int, int]], steps: int) -> list[Buffer]:
+    """Buffers as they were placed, with the steps that use them."""
+
+    def first_step(number: int) -> int:
+        return next((ranges[n][0] for n in range(number, max(ranges) + 1) if n in ranges), steps)
+
+    buffers = [
+        Buffer(
+            name=buffer.name,
+            layer=buffer.layer,
+            tile=buffer.tile,
+            word=buffer.start,
+            words=buffer.words,
+            first_step=first_step(buffer.first),
+            last_step=max(first_step(buffer.last + 1) - 1, 0),
+        )
+        for buffer in state.buffers
+        if buffer.inside is None
+    ]
+    return sorted(buffers, key=lambda buffer: buffer.first_step)
 
 
 def _go_through(state: DieState, order: Sequence[Instance], array: ProductSteps) -> list[int]:
@@ -190,7 +210,7 @@ def _constants(graph: Graph) -> list[tuple[str, str]]:
 def _memory(
     graph: Graph,
     order: Sequence[Instance],
-    place: object,
+    place: Callable[[int | None], DiePlace],
     system: SystemSpec,
     places: Places,
     io_die: str,
@@ -206,6 +226,6 @@ def _memory(
             tile = instance.tile if tensor.life == "tile" else None
             key = Key(name, graph.layer_of(name, instance.layer), tile)
             if key not in stored:
-                layout = layout_of(tensor, place(tile), system.memory.word_bytes)  # type: ignore[operator]
+                layout = layout_of(tensor, place(tile), system.memory.word_bytes)
                 stored[key] = layout.at(places.take(io_die, layout.taken(layout.rows)))
     return stored

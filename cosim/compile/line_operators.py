@@ -119,9 +119,7 @@ def scatter(state: DieState, number: int, instance: Instance) -> None:
             _scatter_rows(state, number, instance, carried, source)
 
 
-def _scatter_rows(
-    state: DieState, number: int, instance: Instance, carried: Carried, source: Held
-) -> None:
+def _scatter_rows(state: DieState, number: int, instance: Instance, carried: Carried, source: Held) -> None:
     operator, die, key = instance.operator, state.place(instance.tile), state.key(carried.target, instance)
     assert isinstance(operator, Scatter)
     nodes, place = die.line(operator.axis)
@@ -144,9 +142,7 @@ def _scatter_rows(
             state.steps.append(lambda: [copy_steps(held.storage, kept.storage, label_of(instance))])
 
 
-def _scatter_values(
-    state: DieState, number: int, instance: Instance, carried: Carried, source: Held
-) -> None:
+def _scatter_values(state: DieState, number: int, instance: Instance, carried: Carried, source: Held) -> None:
     operator, die, key = instance.operator, state.place(instance.tile), state.key(carried.target, instance)
     assert isinstance(operator, Scatter)
     nodes, place = die.line(operator.axis)

@@ -16,9 +16,7 @@ from cosim.compile.vector_operators import label_of
 __all__ = ["run_products"]
 
 
-def run_products(
-    state: DieState, number: int, instances: Sequence[Instance], array: ProductSteps
-) -> None:
+def run_products(state: DieState, number: int, instances: Sequence[Instance], array: ProductSteps) -> None:
     """Products that leave one tensor: those of one operator, or of several that add to it one after the other."""
     first = instances[0]
     operator = first.operator

@@ -42,8 +42,8 @@ class UnitStep:
 
     @property
     def rows(self) -> int:
-        """Rows of each panel that are steps of their own."""
-        return self.fields.get("rows", 1)
+        """Rows of each panel that are steps of their own; those of a VECTOR are one step."""
+        return 1 if self.opcode == Opcode.VECTOR else self.fields.get("rows", 1)
 
     @property
     def last_panel(self) -> bool:
@@ -62,6 +62,7 @@ class UnitStep:
         return self._numbers(
             ("wait_0", self.panel == 0 and first),
             ("wait_1", self.panel == 0 and first),
+            ("wait_2", self.panel == 0 and first),
             ("panel_wait", first),
             ("row_wait", True),
         )

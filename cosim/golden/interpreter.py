@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
+from chiplet.machine.specs import SUM_BYTES, DieSpec, MemorySpec, scratchpad_depth
 from cosim.golden.gemm import bf16_sums
 from cosim.golden.interleaving import Order, UnitStep, in_program_order, steps_of
 from cosim.golden.numerics import float32_to_bf16, fp32_patterns, fp32_values
+from cosim.golden.vector_command import run_vector_command
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
@@ -44,6 +45,8 @@ class Interpreter:
         The die, and the width of its memory.
     words : int
         Words of the memory; undefined until written.
+    lanes : int, optional
+        Lanes of the vector unit, on which its row sums depend; by default as many as a word has sums.
 
     Attributes
     ----------
@@ -56,11 +59,12 @@ class Interpreter:
         Bytes of the scratchpad by word, masked where they were never written.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int) -> None:
+    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int, lanes: int = 0) -> None:
         self.counters: Counter[str] = Counter()
         self.semaphores = [0] * SEMAPHORES
         self._die, self._word_bytes = die, memory.word_bytes
         self._command_words = memory.command_words
+        self._lanes = lanes or memory.word_bytes // SUM_BYTES
         self._element = np.dtype(OPERAND_TYPE[die.dtype]).newbyteorder("<")
         self._memory = _never_written((words, memory.word_bytes), np.uint8)
         self.scratchpad = _never_written((scratchpad_depth(die, memory), memory.word_bytes), np.uint8)
@@ -108,7 +112,9 @@ class Interpreter:
             written, or posts a semaphore beyond its width.
         """
         waiting = deque(enumerate(commands))
-        queues: dict[Opcode, deque[deque[UnitStep]]] = {opcode: deque() for opcode in UNIT_OPCODES}
+        queues: dict[Opcode, deque[deque[UnitStep]]] = {
+            opcode: deque() for opcode in (*UNIT_OPCODES, Opcode.VECTOR)
+        }
         while True:
             while waiting and self._hand_out(queues, *waiting[0]):
                 waiting.popleft()
@@ -154,6 +160,7 @@ class Interpreter:
                 Opcode.GEMM: self._gemm,
                 Opcode.DRAIN: self._drain,
                 Opcode.STORE: self._store,
+                Opcode.VECTOR: self._vector,
             }[step.opcode](step)
             for s in step.posts:
                 self.semaphores[s] += 1
@@ -161,6 +168,9 @@ class Interpreter:
                     raise ValueError(f"semaphore {s} is posted beyond {(1 << SEMAPHORE_BITS) - 1}")
         except ValueError as error:
             raise ProgramError(f"{_name(step)}: {error}") from error
+
+    def _vector(self, step: UnitStep) -> None:
+        run_vector_command(step.fields, self.scratchpad, lanes=self._lanes)
 
     def _rows_of_words(self, step: UnitStep) -> tuple[slice, slice]:
         """Words in memory, and in the scratchpad, of a row of a LOAD or STORE."""
