@@ -133,6 +133,12 @@ class Features(Dim):
         return self.piece or (self.unit if self.unit > 1 else 0)
 
     @property
+    def unit_pieces(self) -> list[int]:
+        """Features of each piece of a unit."""
+        piece = self.piece or self.unit
+        return [piece] * (self.unit // piece)
+
+    @property
     def uncut(self) -> Self:
         return replace(self, piece=0)
 

@@ -69,6 +69,13 @@ def _slices(tensor: ShardedTensor, part: _Part, each: str, die: DiePlace) -> tup
     return rows, cols
 
 
+def _pieces(cols: Dim, part: _Part, die: DiePlace) -> list[int]:
+    """Lengths of the pieces of columns that belong to ``part``."""
+    if part.unit is not None and isinstance(cols, Features):
+        return cols.unit_pieces
+    return cols.pieces(die)
+
+
 def run_product(
     operator: Product, tensors: Mapping[str, ShardedTensor], held: DieTensors, die: DiePlace, *, rows: int
 ) -> Values:
@@ -83,10 +90,12 @@ def run_product(
         x = a[_slices(tensors[operator.a], part, operator.each, die)]
         w = b[_slices(tensors[operator.b], part, operator.each, die)]
         where = _slices(of, part, operator.each, die)
+        # Tiles begin anew with each piece of summed columns; summed rows are one range.
+        pieces = [len(x)] if operator.form == "tn" else _pieces(tensors[operator.a].cols, part, die)
         x = x.T if operator.form == "tn" else x
         w = w.T if operator.form == "nt" else w
         if x.size and w.size:
-            total[where] = bf16_sums(x, w, rows, total[where])
+            total[where] = bf16_sums(x, w, rows, total[where], pieces)
     patterns = fp32_patterns(total)
     return float32_to_bf16(fp32_values(patterns)) if of.element == "bf16" else patterns
 
