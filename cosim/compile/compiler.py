@@ -68,12 +68,22 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
 
 
 def _order(graph: Graph, sizes: StepSizes, *, gradients: bool) -> Iterator[Instance]:
-    yield from graph.order(sizes.tiles)
-    if gradients:
-        for name, tensor in graph.tensors.items():
-            if name.endswith(".gradient"):
-                for layer in range(graph.layers) if tensor.layered else (None,):
-                    yield Instance(Move(name=f"{name}.store", direction="store", tensors=(name,)), layer)
+    """The operators in the order of all programs; gradients are stored before updates use them up."""
+    stores = [
+        Instance(Move(name=f"{name}.store", direction="store", tensors=(name,)), layer)
+        for name, tensor in graph.tensors.items()
+        if gradients and name.endswith(".gradient")
+        for layer in (range(graph.layers) if tensor.layered else (None,))
+    ]
+    updates = {operator.name for section in graph.sections if section.repeat == "step" for operator in section.operators}
+    batch_is_over = False
+    for instance in graph.order(sizes.tiles):
+        in_batch = instance.operator.name not in updates
+        if batch_is_over and not in_batch:
+            yield from stores
+            stores = []
+        batch_is_over = in_batch
+        yield instance
 
 
 def _die_program(

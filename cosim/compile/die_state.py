@@ -191,7 +191,7 @@ class DieState:
             start, stop = layout.words_of(first), layout.words_of(end)
             if start < stop:
                 yield self.clear(word + start, words=stop - start, label=label)
-        elif first < end:
+        elif first < end and layout.cols:
             yield self.clear(
                 word + first * layout.pitch,
                 rows=end - first,
@@ -203,7 +203,7 @@ class DieState:
     def _ends(self, held: Held, label: str) -> Iterable[Step]:
         """Clear words that rows fill in part, or not at all."""
         storage = held.storage
-        if not storage.rows:
+        if not storage.rows or not storage.cols:
             return
         word, size = storage.run.word, storage.element_bytes
         if storage.values:

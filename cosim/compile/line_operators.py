@@ -59,6 +59,8 @@ def _gather(state: DieState, number: int, instance: Instance, carried: Carried) 
     if source.layout.values and own.offset == 0 and own.buffer.inside is None:
         # What is scattered next has to lie in one place.
         own.buffer.put_inside(buffer, slot[place] * stride)
+    if not stride:  # no die of the line has anything
+        return
     state.steps.append(lambda: state.clear_rows(source, source.rows, chunk, carried.source))
     _collective(state, instance, "all-gather", buffer, stride, own=source)
 

@@ -27,7 +27,7 @@ def parts(
         yield Part()
         return
     names = (*operator.reads, *operator.writes)
-    split = [c for c in (tensors[n].cols for n in names) if isinstance(c, Features) and c.axis is not None]
+    split = [c for c in (tensors[n].cols for n in names) if isinstance(c, Features) and c.axis == "row"]
     heads = split if operator.each == "kv-head" else [c for c in split if not isinstance(c, KvHeads)]
     sequences: list[int | None] = [None]
     if operator.each == "sequence-head":
@@ -40,7 +40,7 @@ def parts(
 def head_of(tensor: ShardedTensor, part: Part, each: str) -> int | None:
     """The head of a tensor that ``part`` takes: of keys and values, that of a query head's group."""
     heads = tensor.cols
-    if part.head is None or not isinstance(heads, Features) or heads.axis is None:
+    if part.head is None or not isinstance(heads, Features) or heads.axis != "row":
         return None
     grouped = isinstance(heads, KvHeads) and each != "kv-head"
     return part.head // heads.group if grouped and isinstance(heads, KvHeads) else part.head

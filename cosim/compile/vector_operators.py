@@ -45,6 +45,14 @@ def run_vector(state: DieState, number: int, instance: Instance) -> None:
     if not runs:
         for name in fresh:
             state.steps.append(lambda name=name: state.clear_rows(held[name], 0, held[name].rows, name))  # type: ignore[misc]
+    used_up = {
+        operator.bind[name].tensor
+        for step in operator.program.passes
+        for name in step.results
+        if name in operator.bind and name not in operator.program.outputs
+    }
+    for name in used_up:
+        del state.held[state.key(name, instance)]
     for run in runs:
         state.steps.append(lambda run=run: program_steps(run.placed(scratch)))  # type: ignore[misc]
 
@@ -101,14 +109,18 @@ class _Run:
         if operand.half:
             half = storage.cols // 2
             storage = storage.cols_of(0 if operand.half == "low" else half, half)
-        if not storage.values and storage.rows == 1 and self._is_values(operand):
+        spreads = {
+            self._operator.program.tensors[name].spread
+            for name, bound in self._operator.bind.items()
+            if bound == operand
+        }
+        if not storage.values and storage.rows == 1 and spreads == {"column"}:
             return value_storage(storage.element, storage.word_bytes, storage.cols, storage.run.word)
+        if storage.values and spreads == {"matrix"}:
+            # A matrix of one column lies as a row; programs that take such a one go element by element.
+            values, word = storage.rows, storage.run.word
+            return matrix_storage(storage.element, storage.word_bytes, 1, [values], word)
         return storage
-
-    def _is_values(self, operand: ProgramOperand) -> bool:
-        """Whether the program takes a row of a tensor as values of its rows."""
-        names = [name for name, bound in self._operator.bind.items() if bound == operand]
-        return all(self._operator.program.tensors[name].cols == "one" for name in names)
 
     def placed(self, scratch: dict[str, Held]) -> ProgramRun:
         """The run, now that buffers have their words."""
