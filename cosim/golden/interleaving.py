@@ -19,14 +19,14 @@ __all__ = ["Order", "UnitStep", "at_random", "in_program_order", "loads_first", 
 
 @dataclass(frozen=True)
 class UnitStep:
-    """What a unit does without a break: a row of a block, or a panel of a GEMM.
+    """What a unit does without a break: a row of a block, a panel of a GEMM, or a pass.
 
     Attributes
     ----------
     index, opcode, fields
         The command and its number in the program.
     panel, row
-        Panel, 0 if the command has none; row of the panel or block, 0 for a GEMM.
+        Panel, 0 if the command has none; row of the panel or block, 0 for a GEMM or a pass.
     """
 
     index: int
@@ -42,7 +42,7 @@ class UnitStep:
 
     @property
     def rows(self) -> int:
-        """Rows of each panel that are steps of their own; those of a VECTOR are one step."""
+        """Rows of each panel that are steps of their own."""
         return 1 if self.opcode == Opcode.VECTOR else self.fields.get("rows", 1)
 
     @property

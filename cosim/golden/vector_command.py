@@ -1,123 +1,106 @@
-"""A VECTOR command on the words of a scratchpad, bit for bit, by the golden pass of the vector unit."""
+"""A VECTOR command of the functional model: its pass on the words of a scratchpad."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.graph.vector_pass import (
-    Element,
-    FirstOp,
-    Function,
-    PassOperand,
-    Reduction,
-    SecondOp,
-    Spread,
-    VectorPass,
-)
+from chiplet.graph.vector_pass import Element, PassOperand, VectorPass
 from cosim.golden.vector import PATTERN_TYPE, vector_pass
+from cosim.golden.written_store import WrittenStore
 from rtl.interface import vector_operations as numbers
 from rtl.interface.isa import VECTOR
-from rtl.interface.scratchpad_port import STROBE_BYTES
 
-__all__ = ["run_vector_command"]
-
-
-def _name(names: Any, number: type, value: int) -> Any:
-    """The name of a choice by its number in a command."""
-    return next(name for name in get_args(names) if number[name.upper()] == value)  # type: ignore[index]
+__all__ = ["carry_out", "pass_of"]
 
 
-def run_vector_command(fields: Mapping[str, int], scratchpad: Any, *, lanes: int) -> None:
-    """Carry out a pass on ``scratchpad``, the bytes of its words, masked where they were never written.
-
-    Parts of a word beyond the end of a row stay as they are, but for the rest of 32 bits, which becomes 0.
+def carry_out(fields: Mapping[str, int], scratchpad: WrittenStore, *, lanes: int) -> None:
+    """Carry out a pass with the lanes of the vector unit on a scratchpad of bytes, (words, bytes of a word).
 
     Raises
     ------
     ValueError
-        If the pass reads what was never written, or reaches beyond the scratchpad.
+        If it reaches beyond the scratchpad, or reads what was never written.
     """
+    work = pass_of(fields)
     rows, cols = fields["rows"], fields["cols"]
-    op1, op2 = (
-        _name(FirstOp, numbers.FirstOp, fields["op1"]),
-        _name(SecondOp, numbers.SecondOp, fields["op2"]),
-    )
-    operands: dict[str, PassOperand] = {}
-    values: dict[str, NDArray[Any]] = {}
-    for name in ("a", *(["b"] if op1 != "none" else []), *(["d"] if op2 != "none" else [])):
-        spread = _name(Spread, numbers.Spread, fields[f"{name}_spread"])
-        element: Element = "bf16" if fields[f"{name}_bf16"] else "fp32"
-        if name == "b" and op1 == "pick":
-            element = "int32"
-        operands[name] = PassOperand(element, spread)
-        shape = {"value": (1, 1), "column": (1, rows), "row": (1, cols), "matrix": (rows, cols)}[spread]
-        stored = _read(scratchpad, fields[name], fields[f"{name}_pitch"], shape, PATTERN_TYPE[element])
-        values[name] = stored if spread == "matrix" else stored.reshape(() if spread == "value" else -1)
-    work = VectorPass(
-        a=operands["a"],
-        b=operands.get("b"),
-        d=operands.get("d"),
-        op1=op1,
-        function=_name(Function, numbers.Function, fields["function"]),
-        op2=op2,
-        negate=bool(fields["negate"]),
-        causal=bool(fields["causal"]),
-        reduction=_name(Reduction, numbers.Reduction, fields["reduction"]),
-        result=(None, "fp32", "bf16")[fields["result"]],
-    )
-    width = VECTOR["offset"].width
-    offset = (fields["offset"] + (1 << width - 1)) % (1 << width) - (1 << width - 1)
-    result = vector_pass(
-        work,
-        values["a"],
-        values.get("b"),
-        values.get("d"),
-        rows=rows,
-        cols=cols,
-        lanes=lanes,
-        offset=offset,
-    )
+    given = {
+        name: _read(scratchpad, operand, fields[name], fields[f"{name}_pitch"], rows, cols)
+        for name, operand in work.operands.items()
+    }
+    sign = 1 << VECTOR["offset"].width - 1
+    offset = (fields["offset"] ^ sign) - sign
+    result = vector_pass(work, **given, rows=rows, cols=cols, lanes=lanes, offset=offset)
     if result.y is not None:
         _write(scratchpad, fields["y"], fields["y_pitch"], result.y)
     if result.reduction is not None:
         _write(scratchpad, fields["row"], 0, result.reduction[None])
 
 
-def _read(scratchpad: Any, first: int, pitch: int, shape: tuple[int, int], kind: Any) -> NDArray[Any]:
-    """Rows of elements from word ``first`` on."""
-    rows, cols = shape
-    size = cols * np.dtype(kind).itemsize
-    words = -(-size // scratchpad.shape[1])
-    places = _words(scratchpad, first, pitch, rows, words)
-    stored = scratchpad[places].reshape(rows, -1)[:, :size]
-    if np.ma.getmaskarray(stored).any():
-        raise ValueError(f"reads words from {first} on that were never written")
-    values = np.ascontiguousarray(np.ma.getdata(stored)).view(np.dtype(kind).newbyteorder("<"))
-    return np.asarray(values, kind)
+def pass_of(fields: Mapping[str, int]) -> VectorPass:
+    """The pass that a command asks for. Raises ValueError if there is no such pass."""
 
+    def name(family: Any, field: str) -> Any:
+        return family(fields[field]).name.lower()
 
-def _write(scratchpad: Any, first: int, pitch: int, values: NDArray[Any]) -> None:
-    rows = len(values)
-    stored = (
-        np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).view(np.uint8).reshape(rows, -1)
+    op1, op2 = name(numbers.FirstOp, "op1"), name(numbers.SecondOp, "op2")
+    operands = {
+        operand: PassOperand(
+            _element(fields, operand, pick=op1 == "pick"), name(numbers.Spread, f"{operand}_spread")
+        )
+        for operand, there in (("a", True), ("b", op1 != "none"), ("d", op2 != "none"))
+        if there
+    }
+    return VectorPass(
+        **operands,
+        op1=op1,
+        function=name(numbers.Function, "function"),
+        negate=bool(fields["negate"]),
+        op2=op2,
+        reduction=name(numbers.Reduction, "reduction"),
+        causal=bool(fields["causal"]),
+        result=(None, "fp32", "bf16")[fields["result"]],  # type: ignore[arg-type]
     )
-    rest = -stored.shape[1] % STROBE_BYTES
-    stored = np.pad(stored, ((0, 0), (0, rest)))
-    size = scratchpad.shape[1]
-    words = -(-stored.shape[1] // size)
-    places = _words(scratchpad, first, pitch, rows, words)
-    row = scratchpad[places].reshape(rows, -1)
-    row[:, : stored.shape[1]] = stored
-    scratchpad[places] = row.reshape(rows, words, size)
 
 
-def _words(scratchpad: Any, first: int, pitch: int, rows: int, words: int) -> NDArray[np.intp]:
-    """Numbers of the words of each row."""
-    last = first + (rows - 1) * pitch + words - 1
-    if first < 0 or last >= len(scratchpad):
-        raise ValueError(f"scratchpad has no address {last}: has 0 to {len(scratchpad) - 1}")
-    return first + np.arange(rows)[:, None] * pitch + np.arange(words)
+def _element(fields: Mapping[str, int], operand: str, *, pick: bool) -> Element:
+    if operand == "b" and pick:
+        return "int32"
+    return "bf16" if fields[f"{operand}_bf16"] else "fp32"
+
+
+def _place(
+    scratchpad: WrittenStore, word: int, pitch: int, rows: int, length: int
+) -> tuple[NDArray[np.int64], slice]:
+    """The words of each of ``rows`` rows of ``length`` bytes, and their bytes in the words."""
+    words = -(-length // scratchpad.values.shape[1])
+    scratchpad.range(word, (rows - 1) * pitch + words)
+    return word + np.arange(rows)[:, None] * pitch + np.arange(words), slice(length)
+
+
+def _read(
+    scratchpad: WrittenStore, operand: PassOperand, word: int, pitch: int, rows: int, cols: int
+) -> NDArray[Any]:
+    """Patterns of an operand, in the shape that the golden model wants."""
+    height = rows if operand.spread == "matrix" else 1
+    width = {"matrix": cols, "row": cols, "column": rows, "value": 1}[operand.spread]
+    kind = np.dtype(PATTERN_TYPE[operand.element])
+    words, some = _place(scratchpad, word, pitch, height, width * kind.itemsize)
+    if not scratchpad.written[words].reshape(height, -1)[:, some].all():
+        raise ValueError(f"reads a part of the {scratchpad.name} that was never written")
+    values = np.ascontiguousarray(scratchpad.values[words].reshape(height, -1)[:, some]).view(kind)
+    return values if operand.spread == "matrix" else values[0, 0] if operand.spread == "value" else values[0]
+
+
+def _write(scratchpad: WrittenStore, word: int, pitch: int, values: NDArray[Any]) -> None:
+    """Write rows of patterns; what they leave of their last words stays as it was."""
+    data = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    width = data.shape[1]
+    word_bytes = scratchpad.values.shape[1]
+    words, _ = _place(scratchpad, word, pitch, len(data), width)
+    at = words.repeat(word_bytes, axis=1)[:, :width]
+    byte = np.tile(np.arange(word_bytes), words.shape[1])[:width]
+    scratchpad.write((at, byte[None]), data)
