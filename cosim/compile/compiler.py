@@ -20,7 +20,7 @@ from cosim.compile.die_state import ZERO, DieState, Key, layout_of
 from cosim.compile.line_operators import gather, reduce_replicas, scatter
 from cosim.compile.product_operators import run_products
 from cosim.compile.product_steps import ProductSteps
-from cosim.compile.semaphores import with_semaphores
+from cosim.compile.semaphores import Relay, with_semaphores
 from cosim.compile.steps import Step
 from cosim.compile.storage import Storage
 from cosim.compile.vector_operators import copied_words, move, run_vector
@@ -130,7 +130,7 @@ def _die_program(
     return DieProgram(
         io_die=io_die,
         steps=steps,
-        commands=with_semaphores(steps, relay_word=relay.start),
+        commands=with_semaphores(steps, relay=Relay(relay.start, address)),
         memory={
             (key.name, key.layer, key.tile): StoredTensor(name=key.name, layer=key.layer, tile=key.tile, storage=storage)
             for key, storage in memory.items()
