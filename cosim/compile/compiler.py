@@ -75,7 +75,12 @@ def _order(graph: Graph, sizes: StepSizes, *, gradients: bool) -> Iterator[Insta
         if gradients and name.endswith(".gradient")
         for layer in (range(graph.layers) if tensor.layered else (None,))
     ]
-    updates = {operator.name for section in graph.sections if section.repeat == "step" for operator in section.operators}
+    updates = {
+        operator.name
+        for section in graph.sections
+        if section.repeat == "step"
+        for operator in section.operators
+    }
     batch_is_over = False
     for instance in graph.order(sizes.tiles):
         in_batch = instance.operator.name not in updates
@@ -132,7 +137,9 @@ def _die_program(
         steps=steps,
         commands=with_semaphores(steps, relay=Relay(relay.start, address)),
         memory={
-            (key.name, key.layer, key.tile): StoredTensor(name=key.name, layer=key.layer, tile=key.tile, storage=storage)
+            (key.name, key.layer, key.tile): StoredTensor(
+                name=key.name, layer=key.layer, tile=key.tile, storage=storage
+            )
             for key, storage in memory.items()
         },
         scratchpad=_buffers(state, ranges, len(steps)),

@@ -115,7 +115,9 @@ def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
 
     for step in steps:
         if any(covers(touch) for touch in step.touches):
-            raise ValueError(f"{step.opcode.name} of {step.label or 'a step'} uses word {relay.word} of the relay")
+            raise ValueError(
+                f"{step.opcode.name} of {step.label or 'a step'} uses word {relay.word} of the relay"
+            )
 
 
 def _local_numbers(steps: Sequence[Step]) -> dict[_Local, Hashable]:
@@ -160,7 +162,9 @@ def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
         if len(spare) < surplus:
             break
         barred.update(spare[:surplus])
-    raise ValueError(f"program: {len(pairs)} pairs of units wait for each other: there are {numbers} semaphores")
+    raise ValueError(
+        f"program: {len(pairs)} pairs of units wait for each other: there are {numbers} semaphores"
+    )
 
 
 def _commands(waits: Waits, local: Mapping[_Local, Hashable]) -> list[Command]:

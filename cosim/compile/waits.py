@@ -43,7 +43,14 @@ class Relay(NamedTuple):
     @property
     def load(self) -> Step:
         """Fills the word, before all else."""
-        fields = {"base": self.word, "pitch": 1, "rows": 1, "words": 1, "address": self.memory_word, "memory_pitch": 1}
+        fields = {
+            "base": self.word,
+            "pitch": 1,
+            "rows": 1,
+            "words": 1,
+            "address": self.memory_word,
+            "memory_pitch": 1,
+        }
         touches = Touch("memory", self.memory_word, 1), Touch("scratchpad", self.word, 1, writes=True)
         return Step(Opcode.LOAD, fields, touches, "relay")
 
@@ -75,7 +82,8 @@ class PlannedCommand:
         """How many of the fields the step leaves free."""
         step = self.step
         return sum(
-            name in FIELDS[step.opcode] and not step.fields.get(name) and name not in step.local for name in names
+            name in FIELDS[step.opcode] and not step.fields.get(name) and name not in step.local
+            for name in names
         )
 
 
@@ -101,7 +109,11 @@ class _Planner:
     """Goes through the steps, and gives each its waits."""
 
     def __init__(
-        self, steps: Sequence[Step], needs: Dependences, relay: Relay | None, barred: Collection[tuple[int, int]]
+        self,
+        steps: Sequence[Step],
+        needs: Dependences,
+        relay: Relay | None,
+        barred: Collection[tuple[int, int]],
     ) -> None:
         self._steps, self._needs, self._relay = steps, needs, relay
         self.units = needs.units
@@ -135,9 +147,7 @@ class _Planner:
             command.drains = self._numbers[number - 1]
             np.maximum(clock, self._knows[command.drains], out=clock)
         latest = self._needs.latest[number]
-        needed = {
-            int(other): self._numbers[int(latest[other])] for other in np.flatnonzero(latest != NEVER)
-        }
+        needed = {int(other): self._numbers[int(latest[other])] for other in np.flatnonzero(latest != NEVER)}
         wanted = self._unknown(needed, clock)
         fields = command.free(WAITS)
         if step.fields.get("ahead"):
@@ -210,7 +220,9 @@ class _Planner:
             return self._apart(found)
         best: list[int] | None = None
         if fields and len(wanted) > 1:
-            for kept in combinations([of for of in wanted if single[of] is not None], min(fields, len(wanted)) - 1):
+            for kept in combinations(
+                [of for of in wanted if single[of] is not None], min(fields, len(wanted)) - 1
+            ):
                 rest = {of: wanted[of] for of in wanted if of not in kept}
                 joint = self._poster(unit, rest)
                 if joint is not None and (best is None or joint < best[0]):
@@ -229,8 +241,12 @@ class _Planner:
         if self._relay is None or not fields:
             step = command.step
             names = ", ".join(self.units[of].opcode.name for of in wanted)
-            why = "no field of its own for a wait" if self._relay else "no field for it, and there is no relay"
-            raise ValueError(f"{step.opcode.name} of {step.label or 'a step'} waits for {names}: there is {why}")
+            why = (
+                "no field of its own for a wait" if self._relay else "no field for it, and there is no relay"
+            )
+            raise ValueError(
+                f"{step.opcode.name} of {step.label or 'a step'} waits for {names}: there is {why}"
+            )
         vector = self.units.index(Unit(Opcode.VECTOR))
         latest = sorted(wanted, key=lambda of: -wanted[of])
         kept = [of for of in latest if self._poster(command.unit, {of: wanted[of]}) is not None][: fields - 1]
@@ -254,7 +270,9 @@ class _Planner:
             for of in sorted(wanted, key=wanted.__getitem__)[: relay.free(WAITS)]:
                 poster = self._poster(vector, {of: wanted[of]})
                 if poster is None:
-                    raise ValueError(f"{self.commands[wanted[of]].step.opcode.name} has no field to post to a relay")
+                    raise ValueError(
+                        f"{self.commands[wanted[of]].step.opcode.name} has no field to post to a relay"
+                    )
                 posters.append(poster)
             last = self._add(relay, self._apart(posters))
             self.relays += 1
