@@ -79,6 +79,12 @@ class Storage:
         (run,) = self.runs
         return run
 
+    @property
+    def dense(self) -> bool:
+        """Whether a row has no gaps between its pieces."""
+        before = self.pieces[:-1]
+        return all(piece.cols * self.element_bytes % self.word_bytes == 0 for piece in before)
+
     def words_of(self, elements: int) -> int:
         """Words that so many elements take."""
         return -(-elements * self.element_bytes // self.word_bytes)
