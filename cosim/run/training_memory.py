@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chiplet.graph.operators import VectorRun
 from cosim.compile.compiled_step import CompiledStep, DieProgram, StoredTensor
+from cosim.compile.die_state import ZERO
 from cosim.compile.images import packed, stored_words, unpacked
 from cosim.golden.training.golden_step import GoldenTraining, Parameter
 from cosim.golden.training.host import fixed_tensors
@@ -110,11 +111,10 @@ class TrainingMemory:
     def _constants(self, die: DieProgram, step: int) -> dict[int, bytes]:
         """Constants of the vector programs in a step, counted from 1, each in a word."""
         word_bytes = self._compiled.system.memory.word_bytes
+        values = {name: self._golden.constants(program, step) for name, program in self._programs.items()}
         return {
-            word: int(self._golden.constants(self._programs[program], step)[name]).to_bytes(
-                word_bytes, "little"
-            )
-            for (program, name), word in die.constants.items()
+            word: int(0 if key == ZERO else values[key[0]][key[1]]).to_bytes(word_bytes, "little")
+            for key, word in die.constants.items()
         }
 
     # ---- what it reads ----
@@ -140,7 +140,7 @@ class TrainingMemory:
         """
         storage = self._compiled.dies[number].memory[key].storage
         expected = self._expected(key, number, trace)
-        ones = np.full_like(expected, -1)
+        ones = np.full_like(expected, np.iinfo(expected.dtype).max)
         masks, wanted, values, undefined = (
             np.frombuffer(words, np.uint8).reshape(-1, storage.word_bytes)
             for words in (packed(ones, storage), packed(expected, storage), *found)
