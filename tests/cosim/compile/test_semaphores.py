@@ -7,11 +7,10 @@ from dataclasses import replace
 from random import Random
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.compile.semaphores import Relay, semaphore_table, with_semaphores
+from cosim.compile.semaphores import Relay, with_semaphores
 from cosim.compile.steps import Step
 from cosim.golden.interleaving import at_random, in_program_order, loads_first
 from cosim.golden.interpreter import Interpreter
@@ -52,7 +51,11 @@ def test_the_checker_accepts_and_every_order_gives_the_same(seed: int, count: in
 def test_every_order_of_the_interpreter_leaves_the_same_bits(seed: int) -> None:
     commands = program(RandomSteps(seed, passes=False).steps(40))
     left = []
-    for order in (in_program_order, loads_first, *(at_random(np.random.default_rng([seed, n])) for n in range(2))):
+    for order in (
+        in_program_order,
+        loads_first,
+        *(at_random(np.random.default_rng([seed, n])) for n in range(2)),
+    ):
         interpreter = Interpreter(die=DIE, memory=MEMORY, words=MEMORY_WORDS)
         values = np.random.default_rng(seed).normal(size=MEMORY_WORDS * 2).astype("<f4")
         interpreter.write_memory(0, values.tobytes())
@@ -67,7 +70,9 @@ def test_every_order_of_the_interpreter_leaves_the_same_bits(seed: int) -> None:
 def test_no_wait_is_too_many(seed: int) -> None:
     """Without one of them the checker finds accesses that are not in order."""
     commands = program(RandomSteps(seed).steps(25))
-    given_waits = [(n, name) for n, command in enumerate(commands) for name in WAITS if command.fields.get(name)]
+    given_waits = [
+        (n, name) for n, command in enumerate(commands) for name in WAITS if command.fields.get(name)
+    ]
     for number, name in given_waits:
         changed = list(commands)
         changed[number] = replace(commands[number], fields={**commands[number].fields, name: 0})
