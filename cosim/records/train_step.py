@@ -90,8 +90,8 @@ class UnitCycles(StrictModel):
     Attributes
     ----------
     measured
-        Cycles with an activation vector for the array; with a flit for the link units of an axis, of the side where they
-        are most; with a command that waits for no semaphore for all others.
+        Of the array those with an activation vector; of the links of an axis those with a flit, on the side and in the
+        direction where they are most; of all others those with a command that waits for no semaphore.
     """
 
     measured: int
@@ -117,10 +117,11 @@ class TrainStepRecord(Record):
     units
         Busy cycles of each kind of unit.
     nop_busy_cycles
-        Cycles in which a flit leaves or enters the engine of a die along its busier axis: of the die where they are most.
+        Cycles in which a flit leaves or enters the engine of a die along its busier axis, of the die where they are
+        most.
     nop_exposed_cycles
         Cycles in which a flit leaves or enters the engine of a die while its array takes no vector and its vector unit
-        has no pass: of the die where they are most.
+        has no pass, of the die where they are most.
     nop_flits
         Flits that left the engines.
     axi_reads, axi_writes
@@ -132,8 +133,8 @@ class TrainStepRecord(Record):
     loss
         Mean cross-entropy of each step, before its update.
     words, mismatches
-        Words of all results and stored intermediates that were compared with the golden run, after the first and the last
-        step and of the losses after each; and those with a bit that is undefined or differs.
+        Words of all results and stored intermediates that were compared with the golden run, after the first and the
+        last step, and of the losses after each; and those with a bit that is undefined or differs.
     counters
         Every counter of each die, in the order of the dies' numbers.
     link_faults
