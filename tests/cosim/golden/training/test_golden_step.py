@@ -126,8 +126,8 @@ def test_sums_of_two_dies_are_added_as_the_engine_adds_them() -> None:
 
 def test_sums_over_heads_are_added_piece_by_piece() -> None:
     """Array of 3 rows and 4 lanes, halves of 5: neither tiles nor beats end with a piece."""
-    model = ModelSizes(hidden=6, heads=4, kv_heads=2, head_dim=10, ffn=4, layers=1, vocab=6)
-    sizes = StepSizes(model=model, rows=1, cols=2, sequences=2, length=3)
+    model = ModelSizes(hidden=24, heads=4, kv_heads=2, head_dim=10, ffn=4, layers=1, vocab=6)
+    sizes = StepSizes(model=model, rows=1, cols=2, sequences=2, length=8)
     golden, trace = golden_of(sizes, random_weights(model), rows=3), StepTrace()
     golden.step(*random_tokens(sizes), trace=trace)
 
@@ -158,12 +158,26 @@ def test_sums_over_heads_are_added_piece_by_piece() -> None:
         wanted = added(weight[:, 20 * die : 20 * die + 20], own, (0, 10, 5, 15), 5)
         assert np.array_equal(trace.of("attention.q.gain_sums", layer=0)[die], wanted.T)
         # dX sums over q, k and v in this order, over their pieces, with tiles of at most 3.
-        total = np.zeros((6, 6), np.float32)
+        total = other = np.zeros((16, 24), np.float32)
         for u, pieces in (("q", [5] * 4), ("k", [5] * 2), ("v", [10])):
             gathered = of(f"attention.d{u}_all", die)
             operand = trace.of(f"attention.{u}.operand", layer=0)[die]
             total = bf16_sums(gathered, operand.T, 3, total, pieces)
+            other = bf16_sums(gathered, operand.T, 3, other)
         assert np.array_equal(fp32_values(of("attention.dx_partial", die)), total)
+        assert not np.array_equal(total, other)
+
+
+def test_a_trace_keeps_what_is_updated_in_place() -> None:
+    sizes = StepSizes(model=ModelSizes(**GROUPED), rows=1, cols=1, sequences=1, length=4)
+    golden, trace = golden_of(sizes, random_weights(sizes.model)), StepTrace()
+    golden.step(*random_tokens(sizes), trace=trace)
+    (scratch,) = [kept for key, kept in trace.scratch.items() if key.operator == "ffn.gate.unfold"]
+    ((before,),) = scratch
+    (own,) = trace.of("ffn.gate.gradient", layer=0, tile=0)
+    (after,) = trace.of("ffn.gate.gradient", layer=0)
+    assert np.array_equal(before["x"], own)
+    assert np.array_equal(before["y"], after)
 
 
 def test_replicas_on_a_ring_of_three_are_added_in_its_order() -> None:
