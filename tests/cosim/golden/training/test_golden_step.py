@@ -124,6 +124,16 @@ def test_sums_of_two_dies_are_added_as_the_engine_adds_them() -> None:
     assert np.array_equal(sums[1], fp32_add(first[4:], second[4:]))
 
 
+def test_a_die_without_tokens_adds_a_positive_zero_to_the_loss() -> None:
+    sizes = StepSizes(model=ModelSizes(**GROUPED), rows=3, cols=1, sequences=4, length=5)
+    golden, trace = golden_of(sizes, random_weights(sizes.model)), StepTrace()
+    golden.step(*random_tokens(sizes), trace=trace)
+    assert [len(labels) for labels in trace.of("head.loss", tile=0)] == [10, 10, 0]
+    sums = [int(of_die[0, 0]) for of_die in trace.of("loss.sum", tile=0)]
+    assert sums[0] > 0
+    assert sums[2] == 0
+
+
 def test_sums_over_heads_are_added_piece_by_piece() -> None:
     """Array of 3 rows and 4 lanes, halves of 5: neither tiles nor beats end with a piece."""
     model = ModelSizes(hidden=24, heads=4, kv_heads=2, head_dim=10, ffn=4, layers=1, vocab=6)
