@@ -9,10 +9,12 @@ others and is waited for. All waits are for commands before, so a program cannot
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +24,7 @@ from cosim.compile.steps import Step, Touch, Unit
 from rtl.interface.isa import FIELDS, Opcode
 from rtl.interface.vector_operations import Spread
 
-__all__ = ["POSTS", "WAITS", "PlannedCommand", "Relay", "Waits", "plan_waits"]
-
-WAITS = ("wait_0", "wait_1", "wait_2")
-POSTS = ("post_0", "post_1")
+__all__ = ["Pair", "PlannedCommand", "Relay", "Waits", "plan_waits", "same_panels"]
 
 _EARLIER = 8
 """Commands of a unit that are looked at for a free wait."""
@@ -58,42 +57,57 @@ class Relay(NamedTuple):
         return Step(Opcode.VECTOR, fields, touches, "relay")
 
 
+class Pair(NamedTuple):
+    """Two units, by their numbers: commands of one post, or each of their panels does, and those of the other wait."""
+
+    posts: int
+    waits: int
+    panels: bool = False
+
+
 @dataclass
 class PlannedCommand:
-    """A step, or a relay, and the commands that it waits for and that wait for it, by their numbers.
+    """A step, or a relay.
 
-    ``drains`` is the GEMM whose panels a DRAIN takes one by one.
+    ``waits`` and ``posts`` are the commands that it waits for and that wait for it, by their numbers; ``panels_of`` is
+    the one whose panels it takes one by one, and ``panels_to`` the unit that takes its own so.
     """
 
     step: Step
     unit: int
     waits: list[int] = field(default_factory=list)
     posts: list[int] = field(default_factory=list)
-    drains: int | None = None
+    panels_of: int | None = None
+    panels_to: int | None = None
 
-    def free(self, names: Sequence[str]) -> int:
-        """How many of the fields the step leaves free."""
+    def fields(self, kind: Literal["wait", "post"]) -> list[str]:
+        """Fields for semaphores that it takes, or posts, once."""
         step = self.step
-        return sum(
-            name in FIELDS[step.opcode] and not step.fields.get(name) and name not in step.local for name in names
-        )
+        names = [f"{kind}_0", f"{kind}_1", f"{kind}_2"]
+        by_panel = self.panels_of if kind == "wait" else self.panels_to
+        if step.fields.get("panels") == 1 and by_panel is None:
+            names.append(f"panel_{kind}")
+        return [
+            name
+            for name in names
+            if name in FIELDS[step.opcode] and not step.fields.get(name) and name not in step.local
+        ]
 
 
 class Waits(NamedTuple):
-    """All commands with their waits, the units by number, and how many relays there are."""
+    """All commands with their waits, and the units by number."""
 
     units: tuple[Unit, ...]
     commands: list[PlannedCommand]
-    relays: int
 
     @property
-    def pairs(self) -> dict[tuple[int, int], int]:
-        """How often a unit (the second one) waits for another one (the first one)."""
-        found: dict[tuple[int, int], int] = {}
+    def pairs(self) -> dict[Pair, int]:
+        """How often a unit waits for another one: once a command, and for panels apart."""
+        found: Counter[Pair] = Counter()
         for command in self.commands:
-            for other in command.waits:
-                pair = self.commands[other].unit, command.unit
-                found[pair] = found.get(pair, 0) + 1
+            found.update(Pair(self.commands[other].unit, command.unit) for other in command.waits)
+            if command.panels_of is not None:
+                found[Pair(self.commands[command.panels_of].unit, command.unit, panels=True)] += 1
         return found
 
 
@@ -101,7 +115,7 @@ class _Planner:
     """Goes through the steps, and gives each its waits."""
 
     def __init__(
-        self, steps: Sequence[Step], needs: Dependences, relay: Relay | None, barred: Collection[tuple[int, int]]
+        self, steps: Sequence[Step], needs: Dependences, relay: Relay | None, barred: Collection[Pair]
     ) -> None:
         self._steps, self._needs, self._relay = steps, needs, relay
         self.units = needs.units
@@ -109,19 +123,23 @@ class _Planner:
             self.units = (*self.units, Unit(Opcode.VECTOR))
         count = len(self.units)
         self.commands: list[PlannedCommand] = []
-        self.relays = 0
         self._numbers: list[int] = []  # of each step's command
         self._of_unit: list[list[int]] = [[] for _ in range(count)]
+        self._edges: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+        """By pair of units, commands that post and that wait, both in ascending order."""
         self._clocks = np.full((count, count), NEVER, np.int32)
-        """By unit, what its last command knows."""
+        """By unit, what its next command knows at least."""
         size = len(steps) + 64
-        self._knows = np.full((size, count), NEVER, np.int32)
-        """By command, what a command that waits for it knows."""
+        self._begun = np.full((size, count), NEVER, np.int32)
+        """By command, what its first panel tells."""
+        self._ended = np.full((size, count), NEVER, np.int32)
+        """By command, what its end tells."""
         self._unit_of = np.zeros(size, np.int32)
         self._posts_left = np.zeros(size, np.int8)
         self._may = np.ones((count, count), np.bool_)
-        for poster, waiter in barred:
-            self._may[waiter, poster] = False
+        self._barred = barred
+        for pair in barred:
+            self._may[pair.waits, pair.posts] &= pair.panels
 
     def run(self) -> None:
         for number, step in enumerate(self._steps):
@@ -130,27 +148,58 @@ class _Planner:
     def _plan(self, number: int, step: Step) -> None:
         unit = int(self._needs.unit_of[number])
         command = PlannedCommand(step, unit)
+        if step.opcode == Opcode.GEMM and step.panels:
+            command.panels_to = self.units.index(Unit(Opcode.DRAIN))
         clock = self._clocks[unit]
-        if step.opcode == Opcode.DRAIN and step.panels:
-            command.drains = self._numbers[number - 1]
-            np.maximum(clock, self._knows[command.drains], out=clock)
         latest = self._needs.latest[number]
-        needed = {
-            int(other): self._numbers[int(latest[other])] for other in np.flatnonzero(latest != NEVER)
-        }
+        if not self._takes_panels(command, self._needs.sums[number], clock):
+            latest = np.maximum(latest, self._needs.sums[number])
+        needed = {int(other): self._numbers[int(latest[other])] for other in np.flatnonzero(latest != NEVER)}
         wanted = self._unknown(needed, clock)
-        fields = command.free(WAITS)
-        if step.fields.get("ahead"):
-            # Its words are read before it takes its semaphores, so only one before it can wait.
-            self._wait_earlier(unit, wanted, 0)
+        fields = len(command.fields("wait"))
+        if step.fields.get("ahead") and wanted:
+            # Its words are read before it takes its semaphores, so only a command before it can wait.
+            self._share(unit, wanted, clock, 0, others=False)
             if wanted:
                 command.step = replace(step, fields={**step.fields, "ahead": 0})
-        elif len(wanted) > fields:
-            self._wait_earlier(unit, wanted, fields)
+        self._share(unit, wanted, clock, fields, others=True)
         posters = self._posters(unit, wanted, fields)
         if posters is None:
             posters = self._relayed(command, wanted, fields)
         self._numbers.append(self._add(command, posters))
+
+    def _takes_panels(
+        self, command: PlannedCommand, sums: NDArray[np.int32], clock: NDArray[np.int32]
+    ) -> bool:
+        """Let a DRAIN take the panels of its GEMM one by one, and a GEMM those that were fed or drained right before.
+
+        These have waited for all that used the same sums before them, so that nothing else has to be waited for.
+        """
+        if command.step.opcode == Opcode.DRAIN and command.step.panels:
+            command.panels_of = self._numbers[-1]
+        elif command.step.opcode == Opcode.GEMM and sums.max() != NEVER:
+            unit = int(sums.argmax())
+            number = self._numbers[int(sums[unit])]
+            before = self.commands[number]
+            single = before.step.fields.get("panels") == 1
+            if (
+                clock[unit] < number
+                and Pair(unit, command.unit, panels=True) not in self._barred
+                and before.step.opcode in (Opcode.DRAIN, Opcode.FEED_SUMS)
+                and before.panels_to is None
+                and same_panels(command.step, before.step)
+                and command.step.fields["m"] <= before.step.fields["rows"]
+                and (self._posts_left[number] or not single)
+            ):
+                command.panels_of, before.panels_to = number, command.unit
+                self._posts_left[number] -= single
+        if command.panels_of is None:
+            return False
+        np.maximum(clock, self._begun[command.panels_of], out=clock)
+        return True
+
+    def _unit_number(self, command: int) -> int:
+        return int(self._unit_of[command])
 
     def _unknown(self, needed: Mapping[int, int], clock: NDArray[np.int32]) -> _Needed:
         """What is not known, and is not implied by what else is needed."""
@@ -159,7 +208,7 @@ class _Planner:
         for unit, command in sorted(needed.items(), key=lambda of: -of[1]):
             if known[unit] < command:
                 wanted[unit] = command
-                np.maximum(known, self._knows[command], out=known)
+                np.maximum(known, self._ended[command], out=known)
         return wanted
 
     def _poster(self, waiter: int, needed: _Needed, before: int | None = None) -> int | None:
@@ -173,32 +222,50 @@ class _Planner:
         columns = np.fromiter(needed, np.intp)
         values = np.fromiter(needed.values(), np.int32)
         units = self._unit_of[first:end]
-        fit = (self._knows[first:end, columns] >= values).all(axis=1)
+        fit = (self._ended[first:end, columns] >= values).all(axis=1)
         fit &= (self._posts_left[first:end] > 0) & may[units] & (units != waiter)
         found = int(fit.argmax())
         return first + found if fit[found] else None
 
-    def _wait_earlier(self, unit: int, wanted: _Needed, fields: int) -> None:
-        """Let commands before of the same unit wait for what is needed, until ``fields`` are enough."""
-        clock = self._clocks[unit]
+    def _share(self, unit: int, wanted: _Needed, clock: NDArray[np.int32], fields: int, *, others: bool) -> None:
+        """Let commands before wait for what is needed, until ``fields`` are enough: those of the same unit, and
+        ``others`` that have to be waited for anyway. The last ones are delayed least.
+        """
         for other, needed in sorted(wanted.items(), key=lambda of: of[1]):
             if len(wanted) <= fields:
                 return
-            for number in reversed(self._of_unit[unit][-_EARLIER:]):
-                if number < needed:
+            before = {*self._of_unit[unit][-_EARLIER:], *(wanted.values() if others else ())}
+            for number in sorted(before, reverse=True):
+                if number <= needed or other not in wanted:
                     break
-                earlier = self.commands[number]
-                if len(earlier.waits) == earlier.free(WAITS) or earlier.step.fields.get("ahead"):
-                    continue
-                poster = self._poster(unit, {other: needed}, number)
-                if poster is None or self._unit_of[poster] in {self._unit_of[of] for of in earlier.waits}:
-                    continue
-                self._link(poster, number)
-                np.maximum(clock, self._knows[poster], out=clock)
-                left = self._unknown(wanted, clock)
-                for known in wanted.keys() - left.keys():
-                    del wanted[known]
-                break
+                if self._wait_too({other: needed}, number):
+                    if self.commands[number].unit != unit:
+                        del wanted[other]
+                    left = self._unknown(wanted, clock)
+                    for known in wanted.keys() - left.keys():
+                        del wanted[known]
+
+    def _wait_too(self, needed: _Needed, waiter: int) -> bool:
+        """Let a command before wait for what is needed, too; return whether it can."""
+        command = self.commands[waiter]
+        if len(command.waits) == len(command.fields("wait")) or command.step.fields.get("ahead"):
+            return False
+        poster = self._poster(command.unit, needed, waiter)
+        if poster is None or not self._fits(poster, waiter):
+            return False
+        self._link(poster, waiter)
+        # Commands that were planned since do not count on it.
+        for clock in (self._begun[waiter], self._ended[waiter], self._clocks[command.unit]):
+            np.maximum(clock, self._ended[poster], out=clock)
+        return True
+
+    def _fits(self, poster: int, waiter: int) -> bool:
+        """Whether a wait among others of the same two units takes its own post."""
+        edges = self._edges[self._unit_number(poster), self._unit_number(waiter)]
+        place = bisect_left(edges, (poster, waiter))
+        before = edges[place - 1] if place else (NEVER, NEVER)
+        behind = edges[place] if place < len(edges) else (poster + 1, waiter + 1)
+        return before[0] < poster < behind[0] and before[1] < waiter < behind[1]
 
     def _posters(self, unit: int, wanted: _Needed, fields: int) -> list[int] | None:
         """Commands to wait for, as few as there are fields; None if there are none."""
@@ -246,18 +313,18 @@ class _Planner:
         """Add relays that wait for all that is needed; return the last one."""
         assert self._relay is not None
         step, load = self._relay.step, self.units.index(Unit(Opcode.LOAD))
-        left: Mapping[int, int] = {load: 0, **needed}
+        left: Mapping[int, int] = {load: 0, **{of: number for of, number in needed.items() if of != vector}}
         while True:
             relay = PlannedCommand(step, vector)
+            fields = len(relay.fields("wait"))
             wanted = self._unknown(left, self._clocks[vector])
             posters = []
-            for of in sorted(wanted, key=wanted.__getitem__)[: relay.free(WAITS)]:
+            for of in sorted(wanted, key=wanted.__getitem__)[:fields]:
                 poster = self._poster(vector, {of: wanted[of]})
                 if poster is None:
                     raise ValueError(f"{self.commands[wanted[of]].step.opcode.name} has no field to post to a relay")
                 posters.append(poster)
             last = self._add(relay, self._apart(posters))
-            self.relays += 1
             left = self._unknown(left, self._clocks[vector])
             if not left:
                 return last
@@ -266,35 +333,52 @@ class _Planner:
         self.commands[waiter].waits.append(poster)
         self.commands[poster].posts.append(waiter)
         self._posts_left[poster] -= 1
+        insort(self._edges[self._unit_number(poster), self._unit_number(waiter)], (poster, waiter))
 
     def _add(self, command: PlannedCommand, posters: Sequence[int]) -> int:
         """Add a command behind all others, and return its number."""
         number, unit = len(self.commands), command.unit
-        if number == len(self._knows):
+        if number == len(self._unit_of):
             self._grow()
+        clock = self._clocks[unit]
+        before = self._of_unit[unit][-1] if self._of_unit[unit] else NEVER
         self.commands.append(command)
         self._of_unit[unit].append(number)
         self._unit_of[number] = unit
-        self._posts_left[number] = command.free(POSTS)
-        clock = self._clocks[unit]
+        self._posts_left[number] = len(command.fields("post"))
         for poster in posters:
             self._link(poster, number)
-            np.maximum(clock, self._knows[poster], out=clock)
-        self._knows[number] = clock
-        self._knows[number, unit] = number
+            np.maximum(clock, self._ended[poster], out=clock)
+        self._begun[number] = clock
+        self._begun[number, unit] = before
+        if command.panels_of is not None:
+            np.maximum(clock, self._ended[command.panels_of], out=clock)
+        self._ended[number] = clock
+        self._ended[number, unit] = number
         return number
 
     def _grow(self) -> None:
-        self._knows = np.concatenate([self._knows, np.full_like(self._knows, NEVER)])
-        self._unit_of = np.concatenate([self._unit_of, np.zeros_like(self._unit_of)])
-        self._posts_left = np.concatenate([self._posts_left, np.zeros_like(self._posts_left)])
+        self._begun, self._ended, self._unit_of, self._posts_left = (
+            np.concatenate([of, np.zeros_like(of)])
+            for of in (self._begun, self._ended, self._unit_of, self._posts_left)
+        )
+
+
+def same_panels(gemm: Step, other: Step) -> bool:
+    """Whether each panel of a GEMM meets only the one of the same number of a DRAIN or FEED_SUMS."""
+    fields, more = gemm.fields, other.fields
+    first, step, wrap = (more.get(name, 0) for name in ("base", "step", "wrap"))
+    same = (first, step, wrap) == tuple(fields.get(f"accumulator_{name}", 0) for name in ("base", "step", "wrap"))
+    last = first + (more["panels"] - 1) * step
+    apart = more["panels"] == 1 or (max(fields["m"], more["rows"]) <= step and not first < wrap <= last)
+    return same and apart and more["panels"] == fields["panels"]
 
 
 def plan_waits(
     steps: Sequence[Step],
     needs: Dependences,
     relay: Relay | None = None,
-    barred: Collection[tuple[int, int]] = (),
+    barred: Collection[Pair] = (),
 ) -> Waits:
     """The waits of all steps.
 
@@ -305,7 +389,7 @@ def plan_waits(
     relay
         Where relays work, if they may be used; the first step is then the one that fills their word.
     barred
-        Units that are not to post, each with the unit that would wait.
+        Pairs of units that are to have no semaphore.
 
     Raises
     ------
@@ -314,4 +398,4 @@ def plan_waits(
     """
     planner = _Planner(steps, needs, relay, barred)
     planner.run()
-    return Waits(planner.units, planner.commands, planner.relays)
+    return Waits(planner.units, planner.commands)

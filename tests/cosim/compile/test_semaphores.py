@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cosim.compile.semaphores import Relay, semaphore_table, with_semaphores
@@ -50,7 +50,10 @@ def test_the_checker_accepts_and_every_order_gives_the_same(seed: int, count: in
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1 << 32))
 def test_every_order_of_the_interpreter_leaves_the_same_bits(seed: int) -> None:
-    commands = program(RandomSteps(seed, passes=False).steps(40))
+    try:
+        commands = program(RandomSteps(seed, passes=False).steps(40), relay=None)
+    except ValueError:  # one in fifty needs a relay
+        assume(False)
     left = []
     for order in (in_program_order, loads_first, *(at_random(np.random.default_rng([seed, n])) for n in range(2))):
         interpreter = Interpreter(die=DIE, memory=MEMORY, words=MEMORY_WORDS)
