@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from chiplet.machine.specs import NopSpec
 from cosim.compile.semaphores import Relay, semaphore_table, with_semaphores
 from cosim.compile.steps import Step
 from cosim.golden.interleaving import at_random, in_program_order, loads_first
@@ -27,7 +28,7 @@ from tests.cosim.compile.random_steps import (
     RandomSteps,
 )
 
-CHECKED = CheckedDie(die=DIE, memory=MEMORY, memory_words=MEMORY_WORDS)
+CHECKED = CheckedDie(die=DIE, memory=MEMORY, nop=NopSpec(), memory_words=MEMORY_WORDS)
 RELAY = Relay(RELAY_WORD, 0)
 WAITS = ("wait_0", "wait_1", "wait_2", "panel_wait")
 
@@ -37,10 +38,13 @@ def program(steps: Sequence[Step], relay: Relay | None = RELAY) -> list[Command]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 1 << 32), st.integers(1, 60))
-def test_the_checker_accepts_and_every_order_gives_the_same(seed: int, count: int) -> None:
-    commands = program(RandomSteps(seed).steps(count))
+@given(st.integers(0, 1 << 32), st.integers(1, 60), st.booleans(), st.sampled_from([63, 40]))
+def test_the_checker_accepts_and_every_order_gives_the_same(
+    seed: int, count: int, engine: bool, numbers: int
+) -> None:
+    commands = with_semaphores(RandomSteps(seed, engine=engine).steps(count), relay=RELAY, numbers=numbers)
     assert die_violations(CHECKED, commands) == []
+    assert max(semaphore_table(commands), default=0) <= numbers
     right, tokens = places_after(commands, DIE, ACCESSES)
     assert not any(tokens)
     for number in range(3):
