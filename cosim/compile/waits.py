@@ -29,6 +29,9 @@ __all__ = ["Pair", "PlannedCommand", "Relay", "Waits", "plan_waits", "same_panel
 _EARLIER = 8
 """Commands of a unit that are looked at for a free wait."""
 
+_SHORT = {Opcode.FEED_ACTIVATION, Opcode.FEED_WEIGHT, Opcode.FEED_SUMS, Opcode.LOAD, Opcode.STORE}
+"""Commands that hold up little if they wait for more."""
+
 _Needed = dict[int, int]
 """By unit, the command that has to have ended."""
 
@@ -229,13 +232,13 @@ class _Planner:
 
     def _share(self, unit: int, wanted: _Needed, clock: NDArray[np.int32], fields: int, *, others: bool) -> None:
         """Let commands before wait for what is needed, until ``fields`` are enough: those of the same unit, and
-        ``others`` that have to be waited for anyway. The last ones are delayed least.
+        ``others`` that have to be waited for anyway, if they are short. The last ones are delayed least.
         """
         for other, needed in sorted(wanted.items(), key=lambda of: of[1]):
             if len(wanted) <= fields:
                 return
-            before = {*self._of_unit[unit][-_EARLIER:], *(wanted.values() if others else ())}
-            for number in sorted(before, reverse=True):
+            short = {of for of in wanted.values() if others and self.commands[of].step.opcode in _SHORT}
+            for number in sorted({*self._of_unit[unit][-_EARLIER:], *short}, reverse=True):
                 if number <= needed or other not in wanted:
                     break
                 if self._wait_too({other: needed}, number):
@@ -248,16 +251,31 @@ class _Planner:
     def _wait_too(self, needed: _Needed, waiter: int) -> bool:
         """Let a command before wait for what is needed, too; return whether it can."""
         command = self.commands[waiter]
-        if len(command.waits) == len(command.fields("wait")) or command.step.fields.get("ahead"):
-            return False
         poster = self._poster(command.unit, needed, waiter)
-        if poster is None or not self._fits(poster, waiter):
+        if poster is None or command.step.fields.get("ahead"):
+            return False
+        unit = self._unit_of[poster]
+        # In place of an earlier command of the same unit, if it waits for one.
+        old = next((of for of in command.waits if self._unit_of[of] == unit), None)
+        if old is not None:
+            self._unlink(old, waiter)
+        elif len(command.waits) == len(command.fields("wait")):
+            return False
+        if not self._fits(poster, waiter):
+            if old is not None:
+                self._link(old, waiter)
             return False
         self._link(poster, waiter)
         # Commands that were planned since do not count on it.
         for clock in (self._begun[waiter], self._ended[waiter], self._clocks[command.unit]):
             np.maximum(clock, self._ended[poster], out=clock)
         return True
+
+    def _unlink(self, poster: int, waiter: int) -> None:
+        self.commands[waiter].waits.remove(poster)
+        self.commands[poster].posts.remove(waiter)
+        self._posts_left[poster] += 1
+        self._edges[self._unit_number(poster), self._unit_number(waiter)].remove((poster, waiter))
 
     def _fits(self, poster: int, waiter: int) -> bool:
         """Whether a wait among others of the same two units takes its own post."""
