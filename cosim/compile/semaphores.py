@@ -6,13 +6,15 @@ have a semaphore of their own, and so have what a group uses by itself.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from cosim.compile.dependences import dependences
 from cosim.compile.steps import Step, Touch, Unit
-from cosim.compile.waits import Pair, Relay, Waits, plan_waits, same_panels
+from cosim.compile.planned_commands import Pair
+from cosim.compile.waits import Relay, Waits, plan_waits, same_panels
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode
@@ -51,10 +53,12 @@ def with_semaphores(
     Raises
     ------
     ValueError
-        If panels of a GEMM are not those of the DRAIN behind it, if several units or none wait on a local semaphore, if
-        a step uses the relay's word, or if waits, posts or numbers do not suffice.
+        If panels of a GEMM are not those of the DRAIN behind it, if other steps are between those of a group, if
+        several units or none wait on a local semaphore, if a step uses the relay's word, or if waits, posts or numbers
+        do not suffice.
     """
     _check_panels(steps)
+    _check_groups(steps)
     if relay is not None:
         _check_relay(steps, relay)
     local = _local_numbers(steps)
@@ -110,6 +114,13 @@ def _check_panels(steps: Sequence[Step]) -> None:
                 )
 
 
+def _check_groups(steps: Sequence[Step]) -> None:
+    runs = [key for key, _ in groupby(step.group for step in steps) if key is not None]
+    interrupted = sorted(group for group, count in Counter(runs).items() if count > 1)
+    if interrupted:
+        raise ValueError(f"group {interrupted[0]}: other steps are between its steps: must be one behind the other")
+
+
 def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
     def covers(touch: Touch) -> bool:
         starts = (touch.first + row * touch.pitch for row in range(touch.rows))
@@ -150,8 +161,12 @@ def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
     """Waits of so few pairs of units that there are numbers for all."""
     needs = dependences(steps)
     barred: set[Pair] = set()
+    gated: set[int] = set()
     for _ in range(_TRIES):
-        waits = plan_waits(steps, needs, relay, barred)
+        waits = plan_waits(steps, needs, relay, barred, gated)
+        if waits.crowded:
+            gated |= waits.crowded
+            continue
         pairs = waits.pairs
         surplus = len(pairs) - numbers
         if surplus <= 0:
