@@ -64,7 +64,7 @@ class _Places:
         return np.ndarray(
             (len(self._last), rows, words),
             self._last.dtype,
-            self._last,  # type: ignore[arg-type]
+            self._last,
             first * inner,
             (outer, pitch * inner, inner),
         )

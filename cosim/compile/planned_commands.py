@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosim.compile.dependences import NEVER
 from cosim.compile.steps import Step, Unit
@@ -147,7 +146,7 @@ class PlannedCommands:
         return wanted
 
     def poster(self, waiter: int, needed: Mapping[int, int], before: int) -> int | None:
-        """The first command before ``before`` whose end tells all that is needed, and that may post to a unit; or None."""
+        """The first command before ``before`` that tells all that is needed and may post to a unit; None if there is none."""
         first = max(needed.values())
         if first >= before:
             return None

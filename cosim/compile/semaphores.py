@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from cosim.compile.dependences import dependences
-from cosim.compile.steps import Step, Touch, Unit
 from cosim.compile.planned_commands import Pair
+from cosim.compile.steps import Step, Touch, Unit
 from cosim.compile.waits import Relay, Waits, plan_waits, same_panels
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
@@ -109,8 +109,8 @@ def _check_panels(steps: Sequence[Step]) -> None:
                 or pair[1].fields["rows"] > pair[0].fields["m"]
             ):
                 raise ValueError(
-                    f"{step.opcode.name} of {step.label or 'a step'}: its {step.panels} panels must be all of a GEMM and "
-                    "of the DRAIN right behind it, at the same addresses"
+                    f"{step.opcode.name} of {step.label or 'a step'}: its {step.panels} panels must be all of a GEMM "
+                    "and of the DRAIN right behind it, at the same addresses"
                 )
 
 
@@ -118,7 +118,9 @@ def _check_groups(steps: Sequence[Step]) -> None:
     runs = [key for key, _ in groupby(step.group for step in steps) if key is not None]
     interrupted = sorted(group for group, count in Counter(runs).items() if count > 1)
     if interrupted:
-        raise ValueError(f"group {interrupted[0]}: other steps are between its steps: must be one behind the other")
+        raise ValueError(
+            f"group {interrupted[0]}: other steps are between its steps: must be one behind the other"
+        )
 
 
 def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
@@ -128,7 +130,9 @@ def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
 
     for step in steps:
         if any(covers(touch) for touch in step.touches):
-            raise ValueError(f"{step.opcode.name} of {step.label or 'a step'} uses word {relay.word} of the relay")
+            raise ValueError(
+                f"{step.opcode.name} of {step.label or 'a step'} uses word {relay.word} of the relay"
+            )
 
 
 def _local_numbers(steps: Sequence[Step]) -> dict[_Local, Hashable]:
@@ -177,7 +181,9 @@ def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
         if len(spare) < surplus:
             break
         barred.update(spare[:surplus])
-    raise ValueError(f"program: {len(pairs)} pairs of units wait for each other: there are {numbers} semaphores")
+    raise ValueError(
+        f"program: {len(pairs)} pairs of units wait for each other: there are {numbers} semaphores"
+    )
 
 
 def _needed(pair: Pair, waits: Waits) -> bool:

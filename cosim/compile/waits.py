@@ -1,4 +1,4 @@
-"""Which command waits for which, so that steps stay in order: as few waits as possible, and as a command has fields for.
+"""Which command waits for which, so that steps stay in order: as few waits as possible, and as there are fields for.
 
 A wait is left out where a command knows already (:mod:`cosim.compile.planned_commands`). A command with too few fields
 lets one before it of the same unit wait, or a short one that it waits for anyway; or waits for a later command that
@@ -35,7 +35,7 @@ _SHORT = {Opcode.FEED_ACTIVATION, Opcode.FEED_WEIGHT, Opcode.FEED_SUMS, Opcode.L
 
 
 class Relay(NamedTuple):
-    """Where relays work: a word of the scratchpad, which nothing else uses, and a word of the memory that holds data."""
+    """Where relays work: a word of the scratchpad that nothing else uses, and a word of the memory that holds data."""
 
     word: int
     memory_word: int
@@ -43,7 +43,14 @@ class Relay(NamedTuple):
     @property
     def load(self) -> Step:
         """Fills the word, before all else."""
-        fields = {"base": self.word, "pitch": 1, "rows": 1, "words": 1, "address": self.memory_word, "memory_pitch": 1}
+        fields = {
+            "base": self.word,
+            "pitch": 1,
+            "rows": 1,
+            "words": 1,
+            "address": self.memory_word,
+            "memory_pitch": 1,
+        }
         touches = Touch("memory", self.memory_word, 1), Touch("scratchpad", self.word, 1, writes=True)
         return Step(Opcode.LOAD, fields, touches, "relay")
 
@@ -51,8 +58,13 @@ class Relay(NamedTuple):
     def step(self) -> Step:
         """A pass that writes an element to where it is."""
         fields = {
-            **{"a": self.word, "a_spread": int(Spread.VALUE), "a_bf16": 1},
-            **{"y": self.word, "result": 2, "rows": 1, "cols": 1},
+            "a": self.word,
+            "a_spread": int(Spread.VALUE),
+            "a_bf16": 1,
+            "y": self.word,
+            "result": 2,
+            "rows": 1,
+            "cols": 1,
         }
         touches = Touch("scratchpad", self.word, 1), Touch("scratchpad", self.word, 1, writes=True)
         return Step(Opcode.VECTOR, fields, touches, "relay")
@@ -214,7 +226,11 @@ class _Planner:
         command = self._plan.commands[waiter]
         end = min(waiter, self._end(command.step))
         poster = self._plan.poster(command.unit, needed, end)
-        return poster is not None and not command.step.fields.get("ahead") and self._plan.wait_too(waiter, poster)
+        return (
+            poster is not None
+            and not command.step.fields.get("ahead")
+            and self._plan.wait_too(waiter, poster)
+        )
 
     def _posters(self, unit: int, wanted: Needed, fields: int, end: int) -> list[int] | None:
         """Commands to wait for, as few as there are fields; None if there are none."""
@@ -236,8 +252,12 @@ class _Planner:
         step = command.step
         if self._relay is None or not fields:
             names = ", ".join(self.units[of].opcode.name for of in wanted)
-            why = "no field of its own for a wait" if self._relay else "no field for it, and there is no relay"
-            raise ValueError(f"{step.opcode.name} of {step.label or 'a step'} waits for {names}: there is {why}")
+            why = (
+                "no field of its own for a wait" if self._relay else "no field for it, and there is no relay"
+            )
+            raise ValueError(
+                f"{step.opcode.name} of {step.label or 'a step'} waits for {names}: there is {why}"
+            )
         vector, end = self.units.index(Unit(Opcode.VECTOR)), self._end(step)
         latest = sorted(wanted, key=lambda of: -wanted[of])
         kept = [of for of in latest if self._plan.poster(command.unit, {of: wanted[of]}, end) is not None]
@@ -275,7 +295,9 @@ def same_panels(gemm: Step, other: Step) -> bool:
     """Whether each panel of a GEMM meets only the one of the same number of a DRAIN or FEED_SUMS."""
     fields, more = gemm.fields, other.fields
     first, step, wrap = (more.get(name, 0) for name in ("base", "step", "wrap"))
-    same = (first, step, wrap) == tuple(fields.get(f"accumulator_{name}", 0) for name in ("base", "step", "wrap"))
+    same = (first, step, wrap) == tuple(
+        fields.get(f"accumulator_{name}", 0) for name in ("base", "step", "wrap")
+    )
     last = first + (more["panels"] - 1) * step
     apart = more["panels"] == 1 or (max(fields["m"], more["rows"]) <= step and not first < wrap <= last)
     return same and apart and more["panels"] == fields["panels"]
