@@ -146,7 +146,7 @@ class PlannedCommands:
         return wanted
 
     def poster(self, waiter: int, needed: Mapping[int, int], before: int) -> int | None:
-        """The first command before ``before`` that tells all that is needed and may post to a unit; None if there is none."""
+        """The first command before ``before`` that tells all that is needed and may post to a unit, if there is one."""
         first = max(needed.values())
         if first >= before:
             return None
