@@ -25,7 +25,7 @@ def places_after(
     program = DieProgram(commands, queue_depth=die.queue_depth)
     held: Places = {}
     tokens = [0] * 64
-    at: dict[str, tuple[int, int]] = {unit: (0, 0) for unit in program.queues}  # command of the queue, step
+    at: dict[str, tuple[int, int]] = dict.fromkeys(program.queues, (0, 0))  # command of the queue, step
     handed = dict.fromkeys(program.queues, 0)
     order = [unit for unit, _ in program.order]
     out = 0
@@ -33,7 +33,7 @@ def places_after(
         random.choice if random else lambda ready: min(ready, key=lambda steps: steps.index)
     )
     while True:
-        while out < len(order) and handed[order[out]] - at[order[out]][0] < die.queue_depth:
+        while out < len(order) and handed[order[out]] - at[order[out]][0] < program.depth_of(order[out]):
             handed[order[out]] += 1
             out += 1
         heads = [program.queues[unit][number] for unit, (number, _) in at.items() if number < handed[unit]]
