@@ -142,7 +142,8 @@ def read_matrix(interpreter: Interpreter, storage: Storage) -> NDArray[Any]:
     content, places = _bytes(interpreter, storage)
     some = content[places]
     assert not np.ma.getmaskarray(some).any()
-    values: NDArray[Any] = np.ascontiguousarray(np.ma.getdata(some)).view(f"<u{storage.element_bytes}")
+    size = storage.element_bytes
+    values: NDArray[Any] = np.ascontiguousarray(np.ma.getdata(some)).view(f"<u{size}")
     return values[..., 0]
 
 
