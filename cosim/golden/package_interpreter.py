@@ -178,7 +178,7 @@ def _exchange(
         if field["forward"] and chunk.number >= field["own"]:
             data = die.onward[side].popleft()
         else:
-            data = _defined(scratchpad[here])
+            data = scratchpad.read(here)
         row, col = place
         target = (
             (field["target"] - 1, col) if side in (Side.NORTH, Side.SOUTH) else (row, field["target"] - 1)
@@ -189,13 +189,13 @@ def _exchange(
         forwards = chunk.number < field["forwarded"]
         if field["add"]:
             joins = field["join"] and not forwards
-            data = _added(data, die.handed[side].popleft() if joins else _defined(scratchpad[here]), system)
+            data = _added(data, die.handed[side].popleft() if joins else scratchpad.read(here), system)
         if forwards and field["keep"] != 2:
             die.onward[side if field["turn"] else _OPPOSITE[side]].append(data)
         if not forwards and field["hand"]:
             die.handed[_OPPOSITE[side]].append(data)
         elif not forwards or field["keep"]:
-            scratchpad[here] = data
+            scratchpad.write(here, data)
             if forwards or field["keep"] == 0:
                 semaphores[field["word_post"]] += steps if field["word_post"] else 0
     if chunk.last:
@@ -210,10 +210,3 @@ def _added(data: Words, own: Words, system: SystemSpec) -> Words:
         total = fp32_add(data.view("<u4"), own.view("<u4"))
     added: Words = np.ascontiguousarray(total).view(np.uint8).reshape(data.shape)
     return added
-
-
-def _defined(words: np.ma.MaskedArray[tuple[int, int], np.dtype[np.uint8]]) -> Words:
-    if np.ma.getmaskarray(words).any():
-        raise ProgramError("a chunk has words that were never written")
-    copied: Words = np.array(words.filled(0))
-    return copied

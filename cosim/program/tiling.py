@@ -74,7 +74,7 @@ def weight_addresses(die: DieSpec, shape: Shape, k: int, n: int) -> int:
     return -(-k // die.cols) * n if shape.weight_column else -(-n // die.cols) * k
 
 
-def _candidates(size: int, align: int) -> list[int]:
+def block_sizes(size: int, align: int) -> list[int]:
     """Block sizes to try: the whole dimension, and balanced parts of it in multiples of ``align``."""
     sizes = {size}
     parts = 2
@@ -143,9 +143,9 @@ def choose_tiling(die: DieSpec, memory: MemorySpec, shape: Shape) -> Tiling:
         return whole
     best: tuple[float, Tiling] | None = None
     needs: list[dict[str, tuple[int, int]]] = []
-    for m in _candidates(shape.m, align.m):
-        for k in _candidates(shape.k, align.k):
-            for n in _candidates(shape.n, align.n):
+    for m in block_sizes(shape.m, align.m):
+        for k in block_sizes(shape.k, align.k):
+            for n in block_sizes(shape.n, align.n):
                 tiling = _with_slots(die, shape, align, m, k, n)
                 needs.append(_needs(die, memory, shape, tiling))
                 if _fits(needs[-1]):

@@ -34,10 +34,10 @@ CASES = [
     ((1, 1), REMAINDERS, {}),
     ((1, 2), {**GROUPED, "tied": True}, {"tiles": 2}),
     ((2, 1), REMAINDERS, {"tiles": 2}),
-    ((2, 2), SHARED, {"algorithm": "chain"}),
-    ((2, 4), {**GROUPED, "layers": 2}, {}),
-    ((2, 4), {**SHARED, "tied": True}, {"algorithm": "chain"}),
-    ((3, 2), {**REMAINDERS, "kv_heads": 1}, {}),
+    ((2, 2), SHARED, {}),
+    ((2, 4), {**GROUPED, "layers": 2}, {"algorithm": "ring"}),
+    ((2, 4), {**SHARED, "tied": True}, {}),
+    ((3, 2), {**REMAINDERS, "kv_heads": 1}, {"algorithm": "ring"}),
 ]
 
 
@@ -125,7 +125,7 @@ def test_sums_of_two_dies_are_added_as_the_engine_adds_them() -> None:
 
 def test_replicas_on_a_ring_of_three_are_added_in_its_order() -> None:
     model = ModelSizes(hidden=5, heads=3, kv_heads=1, head_dim=2, ffn=4, layers=1, vocab=6)
-    sizes = StepSizes(model=model, rows=1, cols=3, sequences=1, length=4)
+    sizes = StepSizes(model=model, rows=1, cols=3, sequences=1, length=4, algorithm="ring")
     golden, trace = golden_of(sizes, random_weights(model)), StepTrace()
     golden.step(*random_tokens(sizes), trace=trace)
     own = trace.of("attention.k.gradient", layer=0, tile=0)
@@ -177,7 +177,7 @@ def test_a_larger_model_learns_on_many_dies(mesh: tuple[int, int], tiles: int) -
 
 
 def test_tokens_become_their_rows_of_the_embedding() -> None:
-    sizes = StepSizes(model=ModelSizes(**REMAINDERS), rows=2, cols=3, sequences=2, length=5)
+    sizes = StepSizes(model=ModelSizes(**REMAINDERS), rows=2, cols=3, sequences=2, length=5, algorithm="ring")
     weights, (tokens, labels) = random_weights(sizes.model), random_tokens(sizes)
     golden, trace = golden_of(sizes, weights), StepTrace()
     golden.step(tokens, labels, trace=trace)
@@ -191,9 +191,7 @@ def test_tokens_become_their_rows_of_the_embedding() -> None:
 
 
 def test_replicas_stay_equal_bit_for_bit() -> None:
-    sizes = StepSizes(
-        model=ModelSizes(**SHARED), rows=2, cols=4, sequences=2, length=4, optimizer="adam", algorithm="chain"
-    )
+    sizes = StepSizes(model=ModelSizes(**SHARED), rows=2, cols=4, sequences=2, length=4, optimizer="adam")
     golden, trace = golden_of(sizes, random_weights(sizes.model), rate=0.01), StepTrace()
     golden.step(*random_tokens(sizes), trace=trace)
     keys = trace.of("attention.k.weight", layer=0)
