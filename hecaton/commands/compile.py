@@ -57,9 +57,8 @@ def compile_(
     What does not fit is refused with the buffer, the bytes needed and the bytes there. The configuration starts from
     the preset bench. docs/training.md describes the files.
     """
-    from cosim.compile.compiler import compile_step
-
     from cosim.compile.check import check_step
+    from cosim.compile.compiler import compile_step
     from hecaton.plots.figure import check_plot
     from rtl.emit.output_files import check_output_folder
 
