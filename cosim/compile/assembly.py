@@ -82,7 +82,12 @@ def _memory(die: DieProgram) -> Iterator[str]:
             shape = f"{storage.rows} x {storage.cols} {storage.element}, pitch {storage.pitch}"
         yield f"; memory words {_span(tensor.words)}: {tensor.text}: {shape}"
     for (program, name), word in sorted(die.constants.items(), key=lambda entry: entry[1]):
-        yield f"; memory word {word}: constant {name} of {program}"
+        yield f"; memory word {word}: {_constant(program, name)}"
+
+
+def _constant(program: str, name: str) -> str:
+    """A constant of a vector program, or of none, as people read it."""
+    return f"constant {name} of {program}" if program else f"constant {name}"
 
 
 def _span(words: range) -> str:
@@ -97,7 +102,7 @@ class _Text:
         self._coming = sorted(die.scratchpad, key=lambda buffer: buffer.first_step, reverse=True)
         self._live: list[Buffer] = []
         self._tensors = list(die.memory.values())
-        self._constants = {word: f"constant {name} of {of}" for (of, name), word in die.constants.items()}
+        self._constants = {word: _constant(*key) for key, word in die.constants.items()}
         queues = QueuedProgram(die.commands, queue_depth=spec.queue_depth)
         self._takers, self._posters = queues.waits, queues.posts
 

@@ -26,13 +26,15 @@ NEVER = -1
 class Dependences(NamedTuple):
     """What each step depends on.
 
-    ``units`` are the units of the steps, in ascending order; ``unit_of`` has the place of each step's unit there;
-    ``latest`` is (steps, units): the latest step of each unit that has to have ended, or :data:`NEVER`.
+    ``units`` are the units of the steps, in ascending order; ``unit_of`` has the place of each step's unit there.
+    ``latest`` is (steps, units): the latest step of each unit that has to have ended, or :data:`NEVER`; ``sums`` are
+    those that use the same places of the accumulator buffer, which ``latest`` has not.
     """
 
     units: tuple[Unit, ...]
     unit_of: NDArray[np.int32]
     latest: NDArray[np.int32]
+    sums: NDArray[np.int32]
 
 
 class _Places:
@@ -62,7 +64,7 @@ class _Places:
         return np.ndarray(
             (len(self._last), rows, words),
             self._last.dtype,
-            self._last,  # type: ignore[arg-type]
+            self._last,
             first * inner,
             (outer, pitch * inner, inner),
         )
@@ -89,11 +91,10 @@ class _Follower:
         """By group and unit, the latest step before those of the group where these use the same places."""
         self._steps = steps
 
-    def latest(self, number: int) -> NDArray[np.int32]:
-        """What a step depends on, of each unit."""
+    def find(self, number: int, latest: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
+        """Find what a step depends on, of each unit."""
         step, unit = self._steps[number], int(self.unit_of[number])
         group = int(self._group_of[number])
-        found = np.full(len(self.units), NEVER, np.int32)
         for touch in step.touches:
             places = self._places[touch.space]
             if not places.shared:
@@ -109,8 +110,7 @@ class _Follower:
                 newest = np.maximum(newest, hidden)
             if step.opcode != Opcode.RECEIVE or touch.writes:
                 newest[users == unit] = NEVER
-            np.maximum.at(found, users, newest)
-        return found
+            np.maximum.at(sums if touch.space == "accumulator" else latest, users, newest)
 
     def use(self, number: int) -> None:
         """A step uses its places."""
@@ -135,7 +135,8 @@ def dependences(steps: Sequence[Step]) -> Dependences:
     """What each of the steps depends on."""
     follower = _Follower(steps)
     latest = np.full((len(steps), len(follower.units)), NEVER, np.int32)
+    sums = np.full_like(latest, NEVER)
     for number in range(len(steps)):
-        latest[number] = follower.latest(number)
+        follower.find(number, latest[number], sums[number])
         follower.use(number)
-    return Dependences(follower.units, follower.unit_of, latest)
+    return Dependences(follower.units, follower.unit_of, latest, sums)

@@ -6,13 +6,15 @@ have a semaphore of their own, and so have what a group uses by itself.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from cosim.compile.dependences import dependences
+from cosim.compile.planned_commands import Pair
 from cosim.compile.steps import Step, Touch, Unit
-from cosim.compile.waits import POSTS, WAITS, Relay, Waits, plan_waits
+from cosim.compile.waits import Relay, Waits, plan_waits, same_panels
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode
@@ -51,14 +53,16 @@ def with_semaphores(
     Raises
     ------
     ValueError
-        If panels of a GEMM are not those of the DRAIN behind it, if several units or none wait on a local semaphore, if
-        a step uses the relay's word, or if waits, posts or numbers do not suffice.
+        If panels of a GEMM are not those of the DRAIN behind it, if other steps are between those of a group, if
+        several units or none wait on a local semaphore, if a step uses the relay's word, or if waits, posts or numbers
+        do not suffice.
     """
     _check_panels(steps)
+    _check_groups(steps)
     if relay is not None:
         _check_relay(steps, relay)
     local = _local_numbers(steps)
-    left = numbers - len({*local.values()}) - any(step.panels for step in steps)
+    left = numbers - len({*local.values()})
     try:
         waits = _fitted(steps, None, left)
     except ValueError:
@@ -95,17 +99,28 @@ def semaphore_table(commands: Sequence[Command]) -> dict[int, Semaphore]:
 
 def _check_panels(steps: Sequence[Step]) -> None:
     for number, step in enumerate(steps):
-        if not step.panels:
-            continue
-        drains = step.opcode == Opcode.DRAIN
-        pair = steps[number - 1 : number + 1] if drains else steps[number : number + 2]
-        if [of.opcode for of in pair] != [Opcode.GEMM, Opcode.DRAIN] or not (
-            {of.panels for of in pair} == {of.fields["panels"] for of in pair} == {step.panels}
-        ):
-            raise ValueError(
-                f"{step.opcode.name} of {step.label or 'a step'}: its {step.panels} panels must be all of a GEMM and "
-                "of the DRAIN right behind it"
-            )
+        if step.panels:
+            first = number - (step.opcode == Opcode.DRAIN)
+            pair = steps[max(first, 0) : first + 2]
+            if (
+                [of.opcode for of in pair] != [Opcode.GEMM, Opcode.DRAIN]
+                or {of.panels for of in pair} != {pair[0].fields["panels"]}
+                or not same_panels(*pair)
+                or pair[1].fields["rows"] > pair[0].fields["m"]
+            ):
+                raise ValueError(
+                    f"{step.opcode.name} of {step.label or 'a step'}: its {step.panels} panels must be all of a GEMM "
+                    "and of the DRAIN right behind it, at the same addresses"
+                )
+
+
+def _check_groups(steps: Sequence[Step]) -> None:
+    runs = [key for key, _ in groupby(step.group for step in steps) if key is not None]
+    interrupted = sorted(group for group, count in Counter(runs).items() if count > 1)
+    if interrupted:
+        raise ValueError(
+            f"group {interrupted[0]}: other steps are between its steps: must be one behind the other"
+        )
 
 
 def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
@@ -149,15 +164,19 @@ def _local_numbers(steps: Sequence[Step]) -> dict[_Local, Hashable]:
 def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
     """Waits of so few pairs of units that there are numbers for all."""
     needs = dependences(steps)
-    barred: set[tuple[int, int]] = set()
+    barred: set[Pair] = set()
+    gated: set[int] = set()
     for _ in range(_TRIES):
-        waits = plan_waits(steps, needs, relay, barred)
+        waits = plan_waits(steps, needs, relay, barred, gated)
+        if waits.crowded:
+            gated |= waits.crowded
+            continue
         pairs = waits.pairs
         surplus = len(pairs) - numbers
         if surplus <= 0:
             return waits
-        # Relays need those of the vector unit; those that are used least cost least.
-        spare = [pair for pair in pairs if all(waits.units[of].opcode != Opcode.VECTOR for of in pair)]
+        # Relays need those of the vector unit, and a DRAIN its GEMM; those that are used least cost least.
+        spare = [pair for pair in pairs if not _needed(pair, waits)]
         spare.sort(key=lambda pair: (pairs[pair], pair))
         if len(spare) < surplus:
             break
@@ -167,24 +186,28 @@ def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
     )
 
 
+def _needed(pair: Pair, waits: Waits) -> bool:
+    posts, taken = waits.units[pair.posts].opcode, waits.units[pair.waits].opcode
+    return Opcode.VECTOR in (posts, taken) or (pair.panels and posts == Opcode.GEMM)
+
+
 def _commands(waits: Waits, local: Mapping[_Local, Hashable]) -> list[Command]:
     """The commands, with the numbers of their semaphores."""
     commands = waits.commands
     keys: list[Hashable] = [*dict.fromkeys(local.values()), *sorted(waits.pairs)]
-    if any(command.drains is not None for command in commands):
-        keys.append("panels")
     numbers = {key: number for number, key in enumerate(keys, 1)}
     made = []
     for command in commands:
         step = command.step
         fields = dict(step.fields)
         fields |= {name: numbers[local[step.group, of]] for name, of in step.local.items()}
-        taken = [(commands[other].unit, command.unit) for other in command.waits]
-        posted = [(command.unit, commands[other].unit) for other in command.posts]
-        for names, pairs in ((WAITS, taken), (POSTS, posted)):
-            free = (name for name in names if not fields.get(name))
-            fields |= {name: numbers[pair] for name, pair in zip(free, pairs, strict=False)}
-        if step.panels:
-            fields["panel_post" if step.opcode == Opcode.GEMM else "panel_wait"] = numbers["panels"]
+        taken = [Pair(commands[other].unit, command.unit) for other in command.waits]
+        posted = [Pair(command.unit, commands[other].unit) for other in command.posts]
+        fields |= {name: numbers[pair] for name, pair in zip(command.fields("wait"), taken, strict=False)}
+        fields |= {name: numbers[pair] for name, pair in zip(command.fields("post"), posted, strict=False)}
+        if command.panels_of is not None:
+            fields["panel_wait"] = numbers[Pair(commands[command.panels_of].unit, command.unit, panels=True)]
+        if command.panels_to is not None:
+            fields["panel_post"] = numbers[Pair(command.unit, command.panels_to, panels=True)]
         made.append(Command(step.opcode, fields))
     return made

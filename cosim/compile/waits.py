@@ -1,41 +1,41 @@
-"""Which command waits for which, so that steps stay in order: as few waits as possible, and as a command has fields for.
+"""Which command waits for which, so that steps stay in order: as few waits as possible, and as there are fields for.
 
-A command knows what has ended for sure when it begins: what the one before it of its unit knew, and for each command
-that it waits for, that this one and those before it of the same unit have ended, and what that one knew. So a wait is
-left out where it is known already. A command with too few fields lets one before it of the same unit wait, waits for a
-later command that knows more, or has a relay in front: a pass of the vector unit over one element, which waits for
-others and is waited for. All waits are for commands before, so a program cannot block.
+A wait is left out where a command knows already (:mod:`cosim.compile.planned_commands`). A command with too few fields
+lets one before it of the same unit wait, or a short one that it waits for anyway; or waits for a later command that
+knows more; or has relays in front: passes of the vector unit over one element, which wait for others and are waited
+for.
+
+All waits are for commands before, so a program of one die cannot block. Steps of a group need those of other dies, and
+so go on together: what they wait for is before all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, takewhile
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosim.compile.dependences import NEVER, Dependences
+from cosim.compile.planned_commands import Needed, Pair, PlannedCommand, PlannedCommands
 from cosim.compile.steps import Step, Touch, Unit
-from rtl.interface.isa import FIELDS, Opcode
+from rtl.interface.isa import Opcode
 from rtl.interface.vector_operations import Spread
 
-__all__ = ["POSTS", "WAITS", "PlannedCommand", "Relay", "Waits", "plan_waits"]
-
-WAITS = ("wait_0", "wait_1", "wait_2")
-POSTS = ("post_0", "post_1")
+__all__ = ["Relay", "Waits", "plan_waits", "same_panels"]
 
 _EARLIER = 8
 """Commands of a unit that are looked at for a free wait."""
 
-_Needed = dict[int, int]
-"""By unit, the command that has to have ended."""
+_SHORT = {Opcode.FEED_ACTIVATION, Opcode.FEED_WEIGHT, Opcode.FEED_SUMS, Opcode.LOAD, Opcode.STORE}
+"""Commands that hold up little if they wait for more."""
 
 
 class Relay(NamedTuple):
-    """Where relays work: a word of the scratchpad, which nothing else uses, and a word of the memory that holds data."""
+    """Where relays work: a word of the scratchpad that nothing else uses, and a word of the memory that holds data."""
 
     word: int
     memory_word: int
@@ -70,44 +70,13 @@ class Relay(NamedTuple):
         return Step(Opcode.VECTOR, fields, touches, "relay")
 
 
-@dataclass
-class PlannedCommand:
-    """A step, or a relay, and the commands that it waits for and that wait for it, by their numbers.
-
-    ``drains`` is the GEMM whose panels a DRAIN takes one by one.
-    """
-
-    step: Step
-    unit: int
-    waits: list[int] = field(default_factory=list)
-    posts: list[int] = field(default_factory=list)
-    drains: int | None = None
-
-    def free(self, names: Sequence[str]) -> int:
-        """How many of the fields the step leaves free."""
-        step = self.step
-        return sum(
-            name in FIELDS[step.opcode] and not step.fields.get(name) and name not in step.local
-            for name in names
-        )
-
-
 class Waits(NamedTuple):
-    """All commands with their waits, the units by number, and how many relays there are."""
+    """All commands with their waits, the units by number, and groups whose steps found too few posts."""
 
     units: tuple[Unit, ...]
     commands: list[PlannedCommand]
-    relays: int
-
-    @property
-    def pairs(self) -> dict[tuple[int, int], int]:
-        """How often a unit (the second one) waits for another one (the first one)."""
-        found: dict[tuple[int, int], int] = {}
-        for command in self.commands:
-            for other in command.waits:
-                pair = self.commands[other].unit, command.unit
-                found[pair] = found.get(pair, 0) + 1
-        return found
+    pairs: dict[Pair, int]
+    crowded: set[int]
 
 
 class _Planner:
@@ -118,133 +87,170 @@ class _Planner:
         steps: Sequence[Step],
         needs: Dependences,
         relay: Relay | None,
-        barred: Collection[tuple[int, int]],
+        barred: Collection[Pair],
+        gated: Collection[int],
     ) -> None:
         self._steps, self._needs, self._relay = steps, needs, relay
         self.units = needs.units
         if relay is not None and Unit(Opcode.VECTOR) not in self.units:
             self.units = (*self.units, Unit(Opcode.VECTOR))
-        count = len(self.units)
-        self.commands: list[PlannedCommand] = []
-        self.relays = 0
+        self._plan = PlannedCommands(self.units, barred, len(steps))
+        self._barred, self._gated = barred, gated
         self._numbers: list[int] = []  # of each step's command
-        self._of_unit: list[list[int]] = [[] for _ in range(count)]
-        self._clocks = np.full((count, count), NEVER, np.int32)
-        """By unit, what its last command knows."""
-        size = len(steps) + 64
-        self._knows = np.full((size, count), NEVER, np.int32)
-        """By command, what a command that waits for it knows."""
-        self._unit_of = np.zeros(size, np.int32)
-        self._posts_left = np.zeros(size, np.int8)
-        self._may = np.ones((count, count), np.bool_)
-        for poster, waiter in barred:
-            self._may[waiter, poster] = False
+        self._first: dict[int, int] = {}
+        """By group, its first command."""
+        self._gates: list[int] = []
+        self._crowded: set[int] = set()
 
-    def run(self) -> None:
+    def run(self) -> Waits:
         for number, step in enumerate(self._steps):
-            self._plan(number, step)
+            if step.group is not None and step.group not in self._first:
+                self._gates = []
+                if step.group in self._gated:
+                    self._gate(number, step.group)
+                self._first[step.group] = len(self._plan.commands)
+            self._add(number, step)
+        plan = self._plan
+        return Waits(self.units, plan.commands, plan.pairs, self._crowded)
 
-    def _plan(self, number: int, step: Step) -> None:
-        unit = int(self._needs.unit_of[number])
+    def _add(self, number: int, step: Step) -> None:
+        """Add a step with its waits."""
+        plan, unit = self._plan, int(self._needs.unit_of[number])
         command = PlannedCommand(step, unit)
-        clock = self._clocks[unit]
-        if step.opcode == Opcode.DRAIN and step.panels:
-            command.drains = self._numbers[number - 1]
-            np.maximum(clock, self._knows[command.drains], out=clock)
-        latest = self._needs.latest[number]
-        needed = {int(other): self._numbers[int(latest[other])] for other in np.flatnonzero(latest != NEVER)}
-        wanted = self._unknown(needed, clock)
-        fields = command.free(WAITS)
-        if step.fields.get("ahead"):
-            # Its words are read before it takes its semaphores, so only one before it can wait.
-            self._wait_earlier(unit, wanted, 0)
+        if step.opcode == Opcode.GEMM and step.panels:
+            command.panels_to = self.units.index(Unit(Opcode.DRAIN))
+        wanted = self._wanted(number, command)
+        fields = len(command.fields("wait"))
+        if step.fields.get("ahead") and wanted:
+            # Its words are read before it takes its semaphores, so only a command before it can wait.
+            self._share(unit, wanted, 0, others=False)
             if wanted:
                 command.step = replace(step, fields={**step.fields, "ahead": 0})
-        elif len(wanted) > fields:
-            self._wait_earlier(unit, wanted, fields)
-        posters = self._posters(unit, wanted, fields)
+        gate = next((of for of in self._gates if plan.posts_left[of]), None)
+        if wanted and fields and gate is not None:
+            self._numbers.append(plan.add(command, [gate]))
+            return
+        self._share(unit, wanted, fields, others=True)
+        posters = self._posters(unit, wanted, fields, self._end(step))
         if posters is None:
-            posters = self._relayed(command, wanted, fields)
-        self._numbers.append(self._add(command, posters))
+            try:
+                posters = self._relayed(command, wanted, fields)
+            except ValueError:
+                if step.group is None or step.group in self._gated or self._relay is None:
+                    raise
+                self._crowded.add(step.group)
+                posters = []
+        self._numbers.append(plan.add(command, posters))
 
-    def _unknown(self, needed: Mapping[int, int], clock: NDArray[np.int32]) -> _Needed:
-        """What is not known, and is not implied by what else is needed."""
-        known = clock.copy()
-        wanted = {}
-        for unit, command in sorted(needed.items(), key=lambda of: -of[1]):
-            if known[unit] < command:
-                wanted[unit] = command
-                np.maximum(known, self._knows[command], out=known)
-        return wanted
+    def _end(self, step: Step) -> int:
+        """What a step waits for is before this command."""
+        end = len(self._plan.commands)
+        return end if step.group is None else self._first.get(step.group, end)
 
-    def _poster(self, waiter: int, needed: _Needed, before: int | None = None) -> int | None:
-        """The first command that knows all that is needed, and may post to a unit; None if there is none."""
-        first, end = max(needed.values()), len(self.commands) if before is None else before
-        if first >= end:
-            return None
-        may = self._may[waiter]
-        if len(needed) == 1 and self._posts_left[first] and may[self._unit_of[first]]:
-            return first
-        columns = np.fromiter(needed, np.intp)
-        values = np.fromiter(needed.values(), np.int32)
-        units = self._unit_of[first:end]
-        fit = (self._knows[first:end, columns] >= values).all(axis=1)
-        fit &= (self._posts_left[first:end] > 0) & may[units] & (units != waiter)
-        found = int(fit.argmax())
-        return first + found if fit[found] else None
+    def _wanted(self, number: int, command: PlannedCommand | None = None) -> Needed:
+        """What a step has to wait for."""
+        unit = int(self._needs.unit_of[number])
+        latest, sums = self._needs.latest[number], self._needs.sums[number]
+        if command is None or not self._takes_panels(command, sums, self._plan.clocks[unit]):
+            latest = np.maximum(latest, sums)
+        needed = {int(of): self._numbers[int(latest[of])] for of in np.flatnonzero(latest != NEVER)}
+        return self._plan.unknown(needed, unit)
 
-    def _wait_earlier(self, unit: int, wanted: _Needed, fields: int) -> None:
-        """Let commands before of the same unit wait for what is needed, until ``fields`` are enough."""
-        clock = self._clocks[unit]
+    def _gate(self, number: int, group: int) -> None:
+        """Put relays in front of a group, which wait for all that its steps wait for, with a post for each unit."""
+        needed: Needed = {}
+        units = set()
+        for of in takewhile(lambda of: self._steps[of].group == group, range(number, len(self._steps))):
+            wanted = self._wanted(of)
+            units |= {int(self._needs.unit_of[of])} if wanted else set()
+            for unit, command in wanted.items():
+                needed[unit] = max(needed.get(unit, NEVER), command)
+        if not units:
+            return
+        vector = self.units.index(Unit(Opcode.VECTOR))
+        last = self._relays(vector, needed, len(self._plan.commands))
+        self._gates = [last]
+        while sum(self._plan.posts_left[gate] for gate in self._gates) < len(units):
+            self._gates.append(self._relays(vector, {}, last))
+
+    def _takes_panels(
+        self, command: PlannedCommand, sums: NDArray[np.int32], clock: NDArray[np.int32]
+    ) -> bool:
+        """Let a DRAIN take the panels of its GEMM one by one, and a GEMM those that were fed or drained right before.
+
+        These have waited for all that used the same sums before them, so that nothing else has to be waited for.
+        """
+        if command.step.opcode == Opcode.DRAIN and command.step.panels:
+            command.panels_of = self._numbers[-1]
+        elif command.step.opcode == Opcode.GEMM and sums.max() != NEVER:
+            unit = int(sums.argmax())
+            number = self._numbers[int(sums[unit])]
+            before = self._plan.commands[number]
+            single = before.step.fields.get("panels") == 1
+            if (
+                clock[unit] < number
+                and Pair(unit, command.unit, panels=True) not in self._barred
+                and before.step.opcode in (Opcode.DRAIN, Opcode.FEED_SUMS)
+                and before.panels_to is None
+                and same_panels(command.step, before.step)
+                and command.step.fields["m"] <= before.step.fields["rows"]
+                and (self._plan.posts_left[number] or not single)
+            ):
+                command.panels_of, before.panels_to = number, command.unit
+                self._plan.posts_left[number] -= single
+        if command.panels_of is None:
+            return False
+        np.maximum(clock, self._plan.begun[command.panels_of], out=clock)
+        return True
+
+    def _share(self, unit: int, wanted: Needed, fields: int, *, others: bool) -> None:
+        """Let commands before wait for what is needed, until ``fields`` are enough: those of the same unit, and
+        ``others`` that have to be waited for anyway, if they are short. The last ones are delayed least.
+        """
+        commands = self._plan.commands
         for other, needed in sorted(wanted.items(), key=lambda of: of[1]):
             if len(wanted) <= fields:
                 return
-            for number in reversed(self._of_unit[unit][-_EARLIER:]):
-                if number < needed:
+            short = {of for of in wanted.values() if others and commands[of].step.opcode in _SHORT}
+            for number in sorted({*self._plan.of_unit[unit][-_EARLIER:], *short}, reverse=True):
+                if number <= needed or other not in wanted:
                     break
-                earlier = self.commands[number]
-                if len(earlier.waits) == earlier.free(WAITS) or earlier.step.fields.get("ahead"):
-                    continue
-                poster = self._poster(unit, {other: needed}, number)
-                if poster is None or self._unit_of[poster] in {self._unit_of[of] for of in earlier.waits}:
-                    continue
-                self._link(poster, number)
-                np.maximum(clock, self._knows[poster], out=clock)
-                left = self._unknown(wanted, clock)
-                for known in wanted.keys() - left.keys():
-                    del wanted[known]
-                break
+                if self._wait_too(number, {other: needed}):
+                    if commands[number].unit != unit:
+                        del wanted[other]
+                    left = self._plan.unknown(wanted, unit)
+                    for known in wanted.keys() - left.keys():
+                        del wanted[known]
 
-    def _posters(self, unit: int, wanted: _Needed, fields: int) -> list[int] | None:
+    def _wait_too(self, waiter: int, needed: Needed) -> bool:
+        command = self._plan.commands[waiter]
+        end = min(waiter, self._end(command.step))
+        poster = self._plan.poster(command.unit, needed, end)
+        return (
+            poster is not None
+            and not command.step.fields.get("ahead")
+            and self._plan.wait_too(waiter, poster)
+        )
+
+    def _posters(self, unit: int, wanted: Needed, fields: int, end: int) -> list[int] | None:
         """Commands to wait for, as few as there are fields; None if there are none."""
         if not wanted:
             return []
-        single = {of: self._poster(unit, {of: wanted[of]}) for of in wanted}
-        found = [poster for poster in single.values() if poster is not None]
+        single = {of: self._plan.poster(unit, {of: wanted[of]}, end) for of in wanted}
+        found = {of: poster for of, poster in single.items() if poster is not None}
         if len(found) == len(wanted) <= fields:
-            return self._apart(found)
+            return [*found.values()]
         best: list[int] | None = None
-        if fields and len(wanted) > 1:
-            for kept in combinations(
-                [of for of in wanted if single[of] is not None], min(fields, len(wanted)) - 1
-            ):
-                rest = {of: wanted[of] for of in wanted if of not in kept}
-                joint = self._poster(unit, rest)
-                if joint is not None and (best is None or joint < best[0]):
-                    best = [joint, *(poster for of in kept if (poster := single[of]) is not None)]
-        return None if best is None else self._apart(best)
+        for kept in combinations(found, min(fields, len(wanted)) - 1) if fields and len(wanted) > 1 else ():
+            joint = self._plan.poster(unit, {of: wanted[of] for of in wanted if of not in kept}, end)
+            if joint is not None and (best is None or joint < best[0]):
+                best = [joint, *(found[of] for of in kept)]
+        return best
 
-    def _apart(self, posters: Sequence[int]) -> list[int]:
-        """The last one of each unit."""
-        last: dict[int, int] = {}
-        for poster in sorted(posters):
-            last[int(self._unit_of[poster])] = poster
-        return list(last.values())
-
-    def _relayed(self, command: PlannedCommand, wanted: _Needed, fields: int) -> list[int]:
+    def _relayed(self, command: PlannedCommand, wanted: Needed, fields: int) -> list[int]:
         """Put relays in front of a command; return what is left for it to wait for."""
+        step = command.step
         if self._relay is None or not fields:
-            step = command.step
             names = ", ".join(self.units[of].opcode.name for of in wanted)
             why = (
                 "no field of its own for a wait" if self._relay else "no field for it, and there is no relay"
@@ -252,72 +258,57 @@ class _Planner:
             raise ValueError(
                 f"{step.opcode.name} of {step.label or 'a step'} waits for {names}: there is {why}"
             )
-        vector = self.units.index(Unit(Opcode.VECTOR))
+        vector, end = self.units.index(Unit(Opcode.VECTOR)), self._end(step)
         latest = sorted(wanted, key=lambda of: -wanted[of])
-        kept = [of for of in latest if self._poster(command.unit, {of: wanted[of]}) is not None][: fields - 1]
-        last = self._relays(vector, {of: needed for of, needed in wanted.items() if of not in kept})
-        posters = [self._poster(command.unit, {of: wanted[of]}) for of in kept]
+        kept = [of for of in latest if self._plan.poster(command.unit, {of: wanted[of]}, end) is not None]
+        kept = kept[: fields - 1]
+        last = self._relays(vector, {of: needed for of, needed in wanted.items() if of not in kept}, end)
+        posters = [self._plan.poster(command.unit, {of: wanted[of]}, end) for of in kept]
         if None in posters:  # a relay has taken its last post
-            last, posters = self._relays(vector, {of: wanted[of] for of in kept}), []
+            last, posters = self._relays(vector, {of: wanted[of] for of in kept}, end), []
         if command.unit != vector:
             posters.append(last)
-        return self._apart([poster for poster in posters if poster is not None])
+        return [poster for poster in posters if poster is not None]
 
-    def _relays(self, vector: int, needed: Mapping[int, int]) -> int:
-        """Add relays that wait for all that is needed; return the last one."""
+    def _relays(self, vector: int, needed: Mapping[int, int], end: int) -> int:
+        """Add relays that wait for all that is needed, by commands before ``end``; return the last one."""
         assert self._relay is not None
-        step, load = self._relay.step, self.units.index(Unit(Opcode.LOAD))
-        left: Mapping[int, int] = {load: 0, **needed}
+        load = self.units.index(Unit(Opcode.LOAD))
+        left: Mapping[int, int] = {load: 0, **{of: number for of, number in needed.items() if of != vector}}
         while True:
-            relay = PlannedCommand(step, vector)
-            wanted = self._unknown(left, self._clocks[vector])
+            relay = PlannedCommand(self._relay.step, vector)
+            wanted = self._plan.unknown(left, vector)
             posters = []
-            for of in sorted(wanted, key=wanted.__getitem__)[: relay.free(WAITS)]:
-                poster = self._poster(vector, {of: wanted[of]})
+            for of in sorted(wanted, key=wanted.__getitem__)[: len(relay.fields("wait"))]:
+                poster = self._plan.poster(vector, {of: wanted[of]}, end)
                 if poster is None:
-                    raise ValueError(
-                        f"{self.commands[wanted[of]].step.opcode.name} has no field to post to a relay"
-                    )
+                    opcode = self._plan.commands[wanted[of]].step.opcode
+                    raise ValueError(f"{opcode.name} has no field left to post to a relay")
                 posters.append(poster)
-            last = self._add(relay, self._apart(posters))
-            self.relays += 1
-            left = self._unknown(left, self._clocks[vector])
+            last = self._plan.add(relay, posters)
+            left = self._plan.unknown(left, vector)
             if not left:
                 return last
 
-    def _link(self, poster: int, waiter: int) -> None:
-        self.commands[waiter].waits.append(poster)
-        self.commands[poster].posts.append(waiter)
-        self._posts_left[poster] -= 1
 
-    def _add(self, command: PlannedCommand, posters: Sequence[int]) -> int:
-        """Add a command behind all others, and return its number."""
-        number, unit = len(self.commands), command.unit
-        if number == len(self._knows):
-            self._grow()
-        self.commands.append(command)
-        self._of_unit[unit].append(number)
-        self._unit_of[number] = unit
-        self._posts_left[number] = command.free(POSTS)
-        clock = self._clocks[unit]
-        for poster in posters:
-            self._link(poster, number)
-            np.maximum(clock, self._knows[poster], out=clock)
-        self._knows[number] = clock
-        self._knows[number, unit] = number
-        return number
-
-    def _grow(self) -> None:
-        self._knows = np.concatenate([self._knows, np.full_like(self._knows, NEVER)])
-        self._unit_of = np.concatenate([self._unit_of, np.zeros_like(self._unit_of)])
-        self._posts_left = np.concatenate([self._posts_left, np.zeros_like(self._posts_left)])
+def same_panels(gemm: Step, other: Step) -> bool:
+    """Whether each panel of a GEMM meets only the one of the same number of a DRAIN or FEED_SUMS."""
+    fields, more = gemm.fields, other.fields
+    first, step, wrap = (more.get(name, 0) for name in ("base", "step", "wrap"))
+    same = (first, step, wrap) == tuple(
+        fields.get(f"accumulator_{name}", 0) for name in ("base", "step", "wrap")
+    )
+    last = first + (more["panels"] - 1) * step
+    apart = more["panels"] == 1 or (max(fields["m"], more["rows"]) <= step and not first < wrap <= last)
+    return same and apart and more["panels"] == fields["panels"]
 
 
 def plan_waits(
     steps: Sequence[Step],
     needs: Dependences,
     relay: Relay | None = None,
-    barred: Collection[tuple[int, int]] = (),
+    barred: Collection[Pair] = (),
+    gated: Collection[int] = (),
 ) -> Waits:
     """The waits of all steps.
 
@@ -328,13 +319,13 @@ def plan_waits(
     relay
         Where relays work, if they may be used; the first step is then the one that fills their word.
     barred
-        Units that are not to post, each with the unit that would wait.
+        Pairs of units that are to have no semaphore.
+    gated
+        Groups with relays in front that wait for all that their steps wait for.
 
     Raises
     ------
     ValueError
         If a step would have to wait for more than is possible.
     """
-    planner = _Planner(steps, needs, relay, barred)
-    planner.run()
-    return Waits(planner.units, planner.commands, planner.relays)
+    return _Planner(steps, needs, relay, barred, gated).run()

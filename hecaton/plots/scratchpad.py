@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from cosim.compile.compiled_step import Buffer, DieProgram
 
-_KINDS = {
+_KINDS: dict[str, tuple[str, set[str]]] = {
     "loaded from memory": ("dram", {"LOAD"}),
     "product": ("array", {"DRAIN"}),
     "vector passes": ("vector", {"VECTOR"}),
     "collective": ("nop", {"SEND", "RECEIVE"}),
+    "not of a step": ("static", set()),
 }
-"""What fills a buffer: its colour, and the commands that do so."""
+"""What fills a buffer: its colour, and the commands that do so; the word of relays has no steps."""
 
 MOST_NAMES = 24
 """Most bars that get the names of their tensors: those with the most room."""
@@ -72,7 +73,7 @@ def _kind(die: DieProgram, buffer: Buffer) -> str:
             inside = touch.first < buffer.end and buffer.word < end
             if touch.space == "scratchpad" and touch.writes and inside:
                 return next(kind for kind, (_, by) in _KINDS.items() if step.opcode.name in by)
-    raise ValueError(f"buffer {buffer.text}: no step writes it")
+    return "not of a step"
 
 
 def _steps(buffer: Buffer) -> int:

@@ -33,7 +33,7 @@ def places_after(
         random.choice if random else lambda ready: min(ready, key=lambda steps: steps.index)
     )
     while True:
-        while out < len(order) and handed[order[out]] - at[order[out]][0] < die.queue_depth:
+        while out < len(order) and handed[order[out]] - at[order[out]][0] < program.depth_of(order[out]):
             handed[order[out]] += 1
             out += 1
         heads = [program.queues[unit][number] for unit, (number, _) in at.items() if number < handed[unit]]

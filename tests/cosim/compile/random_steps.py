@@ -12,7 +12,7 @@ from cosim.compile.steps import Step, Touch
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
-from rtl.interface.isa import Opcode
+from rtl.interface.isa import Opcode, Side
 from rtl.interface.vector_operations import FirstOp, Spread
 
 DIE = DieSpec(
@@ -54,10 +54,11 @@ def step(opcode: Opcode, **fields: int) -> Step:
 class RandomSteps:
     """Makes steps that read only what earlier ones have written."""
 
-    def __init__(self, seed: int, *, passes: bool = True) -> None:
+    def __init__(self, seed: int, *, passes: bool = True, engine: bool = False) -> None:
         self.random = Random(seed)
         self.filled: list[int] = []  # slots whose words are all written
         self.kinds = [self.copy_in, self.copy_out, self.multiply, *([self.vector] if passes else [])]
+        self.kinds += [self.send, self.receive] if engine else []
 
     def steps(self, count: int) -> list[Step]:
         found = [*self.copy_in()]
@@ -150,6 +151,24 @@ class RandomSteps:
         slot = random.randrange(SLOTS)
         drain = step(Opcode.DRAIN, **sums, target=slot * SLOT_WORDS, target_pitch=2)
         yield replace(drain, panels=handed)
+
+    def send(self) -> Iterator[Step]:
+        """Chunks of a slot, which may be read ahead."""
+        ahead = self.random.randrange(2)
+        yield self._chunks(Opcode.SEND, self._filled(), target=1, own=3, ahead=ahead)
+
+    def receive(self) -> Iterator[Step]:
+        """Chunks that are written to a slot, or added to what is there."""
+        if self.random.randrange(2):
+            yield self._chunks(Opcode.RECEIVE, self._filled(), add=1)
+        else:
+            slot = self.random.randrange(SLOTS)
+            self._fill(slot)
+            yield self._chunks(Opcode.RECEIVE, slot)
+
+    def _chunks(self, opcode: Opcode, slot: int, **fields: int) -> Step:
+        place = {"base": slot * SLOT_WORDS, "pitch": 4, "chunks": 3, "flits": 4}
+        return step(opcode, side=self.random.choice([*Side]), **place, **fields)
 
     def _copy(self, opcode: Opcode, slot: int, rows: int) -> Step:
         words = SLOT_WORDS // rows

@@ -119,7 +119,7 @@ def test_words_have_the_names_of_tensors_and_semaphores_those_of_units() -> None
             Buffer(name="x", layer=0, tile=1, word=4, words=2, first_step=3, last_step=6),
             Buffer(name="y", layer=0, tile=1, word=31, words=4, first_step=5, last_step=7),
         ],
-        constants={("sgd", "rate"): 90},
+        constants={("sgd", "rate"): 90, ("", "zero"): 91},
     )
     lines = lines_of(assembly(compiled_of(ONE_DIE, [die]), 0))
     head = [line for line in lines if line.startswith(";")]
@@ -130,6 +130,7 @@ def test_words_have_the_names_of_tensors_and_semaphores_those_of_units() -> None
         "; memory words 100 to 111: w L1: 4 x 17 bf16, pitch 3",
         "; memory words 116 to 117: labels T0: 5 values of int32",
         "; memory word 90: constant rate of sgd",
+        "; memory word 91: constant zero",
     ]
     assert (
         lines[len(head) :]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from cosim.compile.compiled_step import Buffer, DieProgram
 from cosim.compile.steps import Step, Touch
 from hecaton.plots.figure import COLOURS
@@ -49,15 +47,13 @@ def test_buffers_have_the_colours_of_what_fills_them(tmp_path: Path) -> None:
     assert ">scratchpad (words)</text>" in text
 
 
-def test_a_buffer_that_nothing_fills_is_named(tmp_path: Path) -> None:
-    die = DieProgram(
-        io_die="",
-        steps=DIE.steps,
-        commands=[],
-        scratchpad=[Buffer(name="y", word=50, words=1, first_step=0, last_step=4)],
-    )
-    with pytest.raises(ValueError, match="buffer y: no step writes it"):
-        plot_scratchpad(die, 64, "", tmp_path / "plot.svg")
+def test_a_buffer_that_no_step_writes_is_shown(tmp_path: Path) -> None:
+    relay = Buffer(name="relay", word=50, words=1, first_step=0, last_step=4)
+    die = DieProgram(io_die="", steps=DIE.steps, commands=[], scratchpad=[relay])
+    plot_scratchpad(die, 64, "Scratchpad", tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text()
+    assert ">not of a step</text>" in text
+    assert f"fill: {COLOURS['static']}" in text
 
 
 def test_a_program_without_buffers_has_an_empty_plot(tmp_path: Path) -> None:
