@@ -9,6 +9,7 @@ from typing import NamedTuple
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Scatter
 from chiplet.graph.sharding import ONE, Along, DiePlace, ShardedTensor
+from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.buffers import Buffer
@@ -16,6 +17,7 @@ from cosim.compile.held import Held, held_in
 from cosim.compile.steps import Step
 from cosim.compile.storage import Storage, matrix_storage, value_storage
 from cosim.compile.vector_steps import clear_steps
+from cosim.program.command import MOST_COUNT
 
 __all__ = ["ZERO", "DieState", "Key", "LineUse", "layout_of"]
 
@@ -143,10 +145,11 @@ class DieState:
         sent = self._sent(name, die)
         if sent and name in self.scatters and not layout.values:
             layout = replace(layout, pitch=self.whole_flits(layout.pitch))
-        held = held_in(self.buffer(key, layout.taken(self.capacity(name, die)), number), layout)
+        words = layout.taken(self.capacity(name, die))
+        held = held_in(self.buffer(key, self.whole_flits(words) if sent else words, number), layout)
         self.held[key] = held
-        if clears and sent:
-            self.steps.append(lambda: self._ends(held, name))
+        if sent:
+            self.steps.append(lambda: [*(self._ends(held, name) if clears else ()), *self._gaps(held, name)])
         return held
 
     def _sent(self, name: str, die: DiePlace) -> bool:
@@ -184,21 +187,12 @@ class DieState:
             label=label,
         )
 
-    def clear_rows(self, held: Held, first: int, end: int, label: str) -> Iterable[Step]:
-        """Rows of a matrix from ``first`` on, or the words behind those of ``first`` values, up to ``end``."""
-        layout, word = held.layout, held.storage.runs[0].word
-        if layout.values:
-            start, stop = layout.words_of(first), layout.words_of(end)
-            if start < stop:
-                yield self.clear(word + start, words=stop - start, label=label)
-        elif first < end and layout.cols:
-            yield self.clear(
-                word + first * layout.pitch,
-                rows=end - first,
-                words=layout.pitch,
-                pitch=layout.pitch,
-                label=label,
-            )
+    def clear_behind(self, held: Held, rows: int, words: int, label: str) -> Iterable[Step]:
+        """What lies behind the first ``rows`` of a tensor of one run, up to ``words`` from its first word on."""
+        first, most = held.layout.taken(rows), MOST_COUNT * ELEMENT_BYTES["fp32"] // self.word_bytes
+        for start in range(first, words, most):
+            count = min(most, words - start)
+            yield self.clear(held.storage.runs[0].word + start, words=count, label=label)
 
     def _ends(self, held: Held, label: str) -> Iterable[Step]:
         """Clear words that rows fill in part, or not at all."""
@@ -214,7 +208,13 @@ class DieState:
             if piece.cols * size % self.word_bytes:
                 last = word + piece.word + storage.words_of(piece.cols) - 1
                 yield self.clear(last, rows=storage.rows, words=1, pitch=storage.pitch, label=label)
-        used = storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
+
+    def _gaps(self, held: Held, label: str) -> Iterable[Step]:
+        """Clear words of a row behind its last piece, which fill it up to whole flits."""
+        storage = held.storage
+        if storage.values or not storage.rows or not storage.cols:
+            return
+        word, used = storage.run.word, storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
         if used < storage.pitch:
             yield self.clear(
                 word + used, rows=storage.rows, words=storage.pitch - used, pitch=storage.pitch, label=label

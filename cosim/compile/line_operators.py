@@ -61,7 +61,7 @@ def _gather(state: DieState, number: int, instance: Instance, carried: Carried) 
         own.buffer.put_inside(buffer, slot[place] * stride)
     if not stride:  # no die of the line has anything
         return
-    state.steps.append(lambda: state.clear_rows(source, source.rows, chunk, carried.source))
+    state.steps.append(lambda: state.clear_behind(source, source.rows, stride, carried.source))
     _collective(state, instance, "all-gather", buffer, stride, own=source)
 
 
@@ -132,7 +132,7 @@ def _scatter_rows(state: DieState, number: int, instance: Instance, carried: Car
     chunk, slot = target.chunk(die), slots(die.algorithm, nodes)[place]
     stride = chunk * source.layout.pitch
     (run,) = source.runs
-    state.steps.append(lambda: state.clear_rows(source, source.rows, nodes * chunk, carried.source))
+    state.steps.append(lambda: state.clear_behind(source, source.rows, nodes * stride, carried.source))
     _collective(state, instance, "reduce-scatter", run.buffer, stride, offset=run.offset)
     own = HeldRun(0, len(target.part(die)), run.buffer, run.offset + slot * stride)
     held = Held(source.layout, (own,))
@@ -166,7 +166,7 @@ def _scatter_values(state: DieState, number: int, instance: Instance, carried: C
         state.held[key] = joined
         return
     if fits:
-        state.steps.append(lambda: state.clear_rows(joined, joined.rows, nodes * chunk, carried.source))
+        state.steps.append(lambda: state.clear_behind(joined, joined.rows, nodes * stride, carried.source))
     _collective(state, instance, "reduce-scatter", buffer, stride, offset=offset)
     state.held[key] = Held(
         layout, (HeldRun(0, len(target.part(die)), buffer, offset + order[place] * stride),)
@@ -241,7 +241,7 @@ def _all_reduce(
         if layout.word_bytes and (apart.pitch > sum(apart.words_of(piece.cols) for piece in apart.pieces)):
             yield state.clear(storage.run.word, words=nodes * stride, label=label)
         else:
-            yield from state.clear_rows(copy, held.rows, nodes * chunk, label)
+            yield from state.clear_behind(copy, held.rows, nodes * stride, label)
         yield copy_steps(held.storage.cols_of(where.start, heads.unit), storage, label)
 
     state.steps.append(there)

@@ -53,7 +53,7 @@ def run_products(state: DieState, number: int, instances: Sequence[Instance], ar
             return
         if not pairs:
             if not goes_on:
-                yield from state.clear_rows(y, 0, y.rows, label_of(first))
+                yield from state.clear_behind(y, 0, y.layout.taken(y.rows), label_of(first))
             return
         yield from array.steps(
             DieProduct(

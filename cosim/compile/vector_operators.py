@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Move, ProgramOperand, VectorRun
@@ -44,17 +45,15 @@ def run_vector(state: DieState, number: int, instance: Instance) -> None:
     scratch = _scratch(state, number, runs, instance)
     if not runs:
         for name in fresh:
-            state.steps.append(lambda name=name: state.clear_rows(held[name], 0, held[name].rows, name))  # type: ignore[misc]
-    used_up = {
-        operator.bind[name].tensor
-        for step in operator.program.passes
-        for name in step.results
-        if name in operator.bind and name not in operator.program.outputs
-    }
-    for name in used_up:
+            state.steps.append(partial(_cleared, state, held[name], name))
+    for name in operator.uses_up:
         del state.held[state.key(name, instance)]
     for run in runs:
         state.steps.append(lambda run=run: program_steps(run.placed(scratch)))  # type: ignore[misc]
+
+
+def _cleared(state: DieState, held: Held, label: str) -> Iterable[Step]:
+    return state.clear_behind(held, 0, held.layout.taken(held.rows), label)
 
 
 class _Run:
