@@ -100,6 +100,8 @@ class _Planner:
         self._first: dict[int, int] = {}
         """By group, its first command."""
         self._gates: list[int] = []
+        self._echoes: dict[int, int] = {}
+        """Relays right behind a pass, and the pass."""
         self._crowded: set[int] = set()
 
     def run(self) -> Waits:
@@ -236,7 +238,8 @@ class _Planner:
         """Commands to wait for, as few as there are fields; None if there are none."""
         if not wanted:
             return []
-        single = {of: self._plan.poster(unit, {of: wanted[of]}, end) for of in wanted}
+        find = self._echo if len(wanted) <= fields else self._poster
+        single = {of: find(unit, of, wanted[of], end) for of in wanted}
         found = {of: poster for of, poster in single.items() if poster is not None}
         if len(found) == len(wanted) <= fields:
             return [*found.values()]
@@ -246,6 +249,23 @@ class _Planner:
             if joint is not None and (best is None or joint < best[0]):
                 best = [joint, *(found[of] for of in kept)]
         return best
+
+    def _poster(self, unit: int, of: int, needed: int, end: int) -> int | None:
+        """A command that tells what is needed of one unit."""
+        return self._plan.poster(unit, {of: needed}, end)
+
+    def _echo(self, unit: int, of: int, needed: int, end: int) -> int | None:
+        """The same; for a pass without posts left a relay, right behind it."""
+        poster = self._poster(unit, of, needed, end)
+        if poster == needed or self._relay is None or self.units[of].opcode != Opcode.VECTOR or unit == of:
+            return poster
+        last = self._plan.of_unit[of][-1]
+        if last != needed and self._echoes.get(last) != needed:
+            return poster
+        if last == needed or not self._plan.posts_left[last]:
+            last = self._relays(of, {}, end)
+            self._echoes[last] = needed
+        return last
 
     def _relayed(self, command: PlannedCommand, wanted: Needed, fields: int) -> list[int]:
         """Put relays in front of a command; return what is left for it to wait for."""
