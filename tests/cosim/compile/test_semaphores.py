@@ -24,6 +24,7 @@ from cosim.program.command import Command
 from cosim.program.line_commands import PACKAGE_ORIGIN, LineCollective
 from nop.collectives import OPS
 from rtl.interface.isa import Opcode, Side
+from rtl.interface.vector_operations import Spread
 from tests.cosim.compile.model import places_after
 from tests.cosim.compile.random_steps import (
     ACCESSES,
@@ -246,3 +247,46 @@ def test_what_a_group_covers_is_waited_for_by_all_of_it() -> None:
     send_east, receive_west = Unit(Opcode.SEND, Side.EAST), Unit(Opcode.RECEIVE, Side.WEST)
     assert commands[1].fields["post_0"] == commands[3].fields["wait_1"]
     assert semaphore_table(commands)[commands[1].fields["post_0"]] == ((send_east,), receive_west)
+
+
+def posters_of(commands: Sequence[Command], opcode: Opcode) -> set[Opcode]:
+    """Who posts what commands of an opcode wait for."""
+    table = semaphore_table(commands)
+    return {unit.opcode for of in table.values() if of.waits.opcode == opcode for unit in of.posts}
+
+
+def test_units_of_a_group_do_not_wait_for_each_other() -> None:
+    """A LOAD has two posts, and no send unit is to wait for another one: relays in front of the group tell them."""
+    sends = [replace(send(0, side), group=1) for side in Side]
+    steps = [copy(Opcode.LOAD, 0), *sends]
+    commands = program(steps)
+    assert posters_of(commands, Opcode.SEND) == {Opcode.VECTOR}
+    assert [command.opcode for command in commands[-4:]] == [Opcode.SEND] * 4
+    assert die_violations(CHECKED, commands) == []
+    with pytest.raises(ValueError, match="^SEND of a step waits for LOAD: there is no field"):
+        program(steps, relay=None)
+
+
+def test_a_relay_behind_a_pass_tells_those_that_it_has_no_post_for() -> None:
+    fields = {
+        "a": 0,
+        "a_pitch": 2,
+        "a_spread": int(Spread.MATRIX),
+        "a_bf16": 1,
+        "y": SLOT_WORDS,
+        "y_pitch": 2,
+    }
+    made = step(Opcode.VECTOR, **fields, result=2, rows=6, cols=8)
+    sends = [send(1, side) for side in Side]
+    commands = program([copy(Opcode.LOAD, 0), made, *sends])
+    assert posters_of(commands, Opcode.SEND) == {Opcode.VECTOR}
+    assert [command.opcode for command in commands].count(Opcode.VECTOR) == 2
+    assert Opcode.SEND in posters_of(program([copy(Opcode.LOAD, 0), made, *sends], relay=None), Opcode.SEND)
+
+
+def test_groups_are_not_interrupted() -> None:
+    first, second = grouped(0)
+    with pytest.raises(
+        ValueError, match="^group 0: other steps are between its steps: must be one behind the other"
+    ):
+        program([first, copy(Opcode.LOAD, 1), second])
