@@ -71,7 +71,9 @@ class Relay(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """All commands with their waits, the units by number, and groups whose steps found too few posts."""
+    """All commands with their waits, the units by number, how often pairs of these wait for each other, and the groups
+    whose steps found too few posts: their waits are not complete.
+    """
 
     units: tuple[Unit, ...]
     commands: list[PlannedCommand]
@@ -188,7 +190,7 @@ class _Planner:
             unit = int(sums.argmax())
             number = self._numbers[int(sums[unit])]
             before = self._plan.commands[number]
-            single = before.step.fields.get("panels") == 1
+            taken = "panel_post" in before.fields("post")
             if (
                 clock[unit] < number
                 and Pair(unit, command.unit, panels=True) not in self._barred
@@ -196,10 +198,10 @@ class _Planner:
                 and before.panels_to is None
                 and same_panels(command.step, before.step)
                 and command.step.fields["m"] <= before.step.fields["rows"]
-                and (self._plan.posts_left[number] or not single)
+                and (self._plan.posts_left[number] or not taken)
             ):
                 command.panels_of, before.panels_to = number, command.unit
-                self._plan.posts_left[number] -= single
+                self._plan.posts_left[number] -= taken
         if command.panels_of is None:
             return False
         np.maximum(clock, self._plan.begun[command.panels_of], out=clock)
