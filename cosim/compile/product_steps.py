@@ -1,8 +1,8 @@
 """Steps of products on a die: feeds of blocks, the array's commands, and drains panel by panel.
 
 Blocks follow each other through places of the operand buffers and of the accumulator buffer, across products: while
-the array works on one, the next ones are fed and sums of the last ones leave. A block that is still in its buffer is not
-fed again.
+the array works on one, the next ones are fed and sums of the last ones leave. A block that is still in its buffer is
+not fed again.
 """
 
 from __future__ import annotations
@@ -13,18 +13,8 @@ from typing import Literal, NamedTuple
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.compile.buffer_ring import BufferRing, Place
 from cosim.compile.die_product import DieProduct, joined_pieces, joined_runs, word_of
-from cosim.compile.product_blocks import (
-    Panels,
-    ProductBlocks,
-    ProductCut,
-    Range,
-    Segment,
-    activation_addresses,
-    cut_product,
-    feed_cycles,
-    product_cut,
-    weight_addresses,
-)
+from cosim.compile.product_blocks import Panels, ProductBlocks, ProductCut, Range, Segment, product_cut
+from cosim.compile.product_choice import activation_addresses, cut_product, row_cycles, weight_addresses
 from cosim.compile.steps import Step, Touch
 from cosim.compile.storage import Storage
 from rtl.interface.isa import Opcode
@@ -43,9 +33,9 @@ class _Buffer:
     """An operand buffer, and the blocks that are in it."""
 
     def __init__(
-        self, space: Literal["activation", "weight"], opcode: Opcode, lanes: int, depth: int, per_word: int
+        self, space: Literal["activation", "weight"], opcode: Opcode, lanes: int, depth: int
     ) -> None:
-        self.space, self.opcode, self.lanes, self.per_word = space, opcode, lanes, per_word
+        self.space, self.opcode, self.lanes = space, opcode, lanes
         self._ring = BufferRing(depth)
         self._held: dict[object, Place] = {}
 
@@ -128,11 +118,8 @@ class ProductSteps:
         if die.dtype != "bf16":
             raise ValueError(f"die.dtype = {die.dtype}: products of a training step need bf16")
         self._die, self._memory = die, memory
-        per_word = memory.word_bytes // die.element_bytes
-        self._activations = _Buffer(
-            "activation", Opcode.FEED_ACTIVATION, die.rows, die.activation_depth, per_word
-        )
-        self._weights = _Buffer("weight", Opcode.FEED_WEIGHT, die.cols, die.weight_depth, per_word)
+        self._activations = _Buffer("activation", Opcode.FEED_ACTIVATION, die.rows, die.activation_depth)
+        self._weights = _Buffer("weight", Opcode.FEED_WEIGHT, die.cols, die.weight_depth)
         self._sums = BufferRing(die.accumulator_depth)
         self._blocks: dict[ProductCut, ProductBlocks] = {}
 
@@ -208,7 +195,7 @@ class ProductSteps:
         if there:
             return base, [], 0
         feeds = buffer.feeds(a, rows, cols, _Corner(0, 0), base, rows.size, product.label)
-        cycles = feed_cycles(rows.size, cols.size, lanes=buffer.lanes, per_word=buffer.per_word)
+        cycles = rows.size * row_cycles(self._memory, cols.size, buffer.lanes)
         return base, list(feeds), cycles
 
     def _b_block(self, product: DieProduct, b: Storage, k: Range, n: Panels) -> tuple[int, list[Step], int]:
@@ -225,7 +212,7 @@ class ProductSteps:
             rows, cols = (columns, k) if turned else (k, columns)
             corner = _Corner(before, 0) if turned else _Corner(0, before)
             feeds += buffer.feeds(b, rows, cols, corner, base, pitch, product.label)
-            cycles += feed_cycles(rows.size, cols.size, lanes=buffer.lanes, per_word=buffer.per_word)
+            cycles += rows.size * row_cycles(self._memory, cols.size, buffer.lanes)
         return base, feeds, cycles
 
     def _weight_pitch(self, product: DieProduct, k: Range, n: Panels) -> int:

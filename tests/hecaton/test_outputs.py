@@ -45,6 +45,7 @@ FOLDERS = [
     f"{PACKAGE} --records",
     f"{REGRESS} --records",
     "verilog -o",
+    "compile --hidden 8 --heads 2 --ffn 8 --layers 1 --vocab 8 -o",
     "demo -o",
     "scaling -o",
     f"export chakra {MODEL} -o",

@@ -120,29 +120,29 @@ def element_places(storage: Storage) -> NDArray[Any]:
             for piece in storage.pieces
         ]
     )
-    return rows[:, None] * storage.word_bytes + cols
+    places: NDArray[Any] = rows[:, None] * storage.word_bytes + cols
+    return places
 
 
-def _bytes(interpreter: Interpreter, storage: Storage) -> tuple[Any, NDArray[Any]]:
+def _places(interpreter: Interpreter, storage: Storage) -> tuple[Any, Any]:
+    """Words, and bytes within them, of each byte of each element."""
     places = element_places(storage)[..., None] + np.arange(storage.element_bytes)
-    return interpreter.scratchpad.reshape(-1), places
+    words, rest = np.divmod(places, storage.word_bytes)
+    assert words.max(initial=0) < len(interpreter.scratchpad)
+    return words, rest
 
 
 def write_matrix(interpreter: Interpreter, storage: Storage, patterns: NDArray[Any]) -> None:
     """Write a matrix of patterns."""
-    content, places = _bytes(interpreter, storage)
     size = storage.element_bytes
-    content[places] = (
-        np.ascontiguousarray(patterns.astype(f"<u{size}")).view(np.uint8).reshape(*patterns.shape, size)
-    )
+    stored = np.ascontiguousarray(patterns.astype(f"<u{size}")).view(np.uint8).reshape(*patterns.shape, size)
+    interpreter.scratchpad.write(_places(interpreter, storage), stored)
 
 
 def read_matrix(interpreter: Interpreter, storage: Storage) -> NDArray[Any]:
     """Patterns of a matrix, all of which must have been written."""
-    content, places = _bytes(interpreter, storage)
-    some = content[places]
-    assert not np.ma.getmaskarray(some).any()
-    values: NDArray[Any] = np.ascontiguousarray(np.ma.getdata(some)).view(f"<u{storage.element_bytes}")
+    stored = interpreter.scratchpad.read(_places(interpreter, storage))
+    values: NDArray[Any] = np.ascontiguousarray(stored).view(f"<u{storage.element_bytes}")
     return values[..., 0]
 
 
