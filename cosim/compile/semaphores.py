@@ -63,11 +63,12 @@ def with_semaphores(
         _check_relay(steps, relay)
     local = _local_numbers(steps)
     left = numbers - len({*local.values()})
-    if relay is not None:
-        waits = _fitted([relay.load, *steps], relay, left)
-        if len(waits.commands) > len(steps) + 1:
-            return _commands(waits, local)
-    return _commands(_fitted(steps, None, left), local)
+    if relay is None:
+        return _commands(_fitted(steps, None, left), local)
+    waits = _fitted([relay.load, *steps], relay, left)
+    if len(waits.commands) == len(steps) + 1 and not waits.commands[0].posts:
+        waits = waits.without_first()
+    return _commands(waits, local)
 
 
 def semaphore_table(commands: Sequence[Command]) -> dict[int, Semaphore]:

@@ -80,6 +80,19 @@ class Waits(NamedTuple):
     pairs: dict[Pair, int]
     crowded: set[int]
 
+    def without_first(self) -> Waits:
+        """The same without the first command, which no other one waits for."""
+        commands = [
+            replace(
+                command,
+                waits=[of - 1 for of in command.waits],
+                posts=[of - 1 for of in command.posts],
+                panels_of=None if command.panels_of is None else command.panels_of - 1,
+            )
+            for command in self.commands[1:]
+        ]
+        return self._replace(commands=commands)
+
 
 class _Planner:
     """Goes through the steps, and gives each its waits."""
