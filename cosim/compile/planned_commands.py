@@ -16,7 +16,7 @@ import numpy as np
 
 from cosim.compile.dependences import NEVER
 from cosim.compile.steps import Step, Unit
-from rtl.interface.isa import FIELDS
+from rtl.interface.isa import FIELDS, Opcode
 
 __all__ = ["Needed", "Pair", "PlannedCommand", "PlannedCommands"]
 
@@ -52,7 +52,8 @@ class PlannedCommand:
         step = self.step
         names = [f"{kind}_0", f"{kind}_1", f"{kind}_2"]
         by_panel = self.panels_of if kind == "wait" else self.panels_to
-        if step.fields.get("panels") == 1 and by_panel is None:
+        drained = step.opcode == Opcode.DRAIN and kind == "post"  # that only tells that the sums have left
+        if step.fields.get("panels") == 1 and by_panel is None and not drained:
             names.append(f"panel_{kind}")
         return [
             name

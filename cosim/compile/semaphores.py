@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cosim.compile.dependences import dependences
 from cosim.compile.planned_commands import Pair
@@ -46,7 +46,7 @@ def with_semaphores(
         In the order in which they are handed out. A group's steps that wait on one of its ``local`` semaphores are all
         of one unit.
     relay
-        Where relays work, if they may be used. There are then more commands than steps, if there have to be.
+        Where relays work, if they may be used. There are then more commands than steps, if relays are needed.
     numbers
         Semaphores that may be used, from 1 on.
 
@@ -63,12 +63,11 @@ def with_semaphores(
         _check_relay(steps, relay)
     local = _local_numbers(steps)
     left = numbers - len({*local.values()})
-    try:
-        waits = _fitted(steps, None, left)
-    except ValueError:
-        if relay is None:
-            raise
-        waits = _fitted([relay.load, *steps], relay, left)
+    if relay is None:
+        return _commands(_fitted(steps, None, left), local)
+    waits = _fitted([relay.load, *steps], relay, left)
+    if len(waits.commands) == len(steps) + 1 and not waits.commands[0].posts:
+        waits = waits.without_first()
     return _commands(waits, local)
 
 
@@ -203,8 +202,10 @@ def _commands(waits: Waits, local: Mapping[_Local, Hashable]) -> list[Command]:
         fields |= {name: numbers[local[step.group, of]] for name, of in step.local.items()}
         taken = [Pair(commands[other].unit, command.unit) for other in command.waits]
         posted = [Pair(command.unit, commands[other].unit) for other in command.posts]
-        fields |= {name: numbers[pair] for name, pair in zip(command.fields("wait"), taken, strict=False)}
-        fields |= {name: numbers[pair] for name, pair in zip(command.fields("post"), posted, strict=False)}
+        uses: tuple[tuple[Literal["wait", "post"], list[Pair]], ...] = (("wait", taken), ("post", posted))
+        for kind, pairs in uses:
+            names = command.fields(kind)[: len(pairs)]
+            fields |= {name: numbers[pair] for name, pair in zip(names, pairs, strict=True)}
         if command.panels_of is not None:
             fields["panel_wait"] = numbers[Pair(commands[command.panels_of].unit, command.unit, panels=True)]
         if command.panels_to is not None:

@@ -71,12 +71,27 @@ class Relay(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """All commands with their waits, the units by number, and groups whose steps found too few posts."""
+    """All commands with their waits, the units by number, how often pairs of these wait for each other, and the groups
+    whose steps found too few posts: their waits are not complete.
+    """
 
     units: tuple[Unit, ...]
     commands: list[PlannedCommand]
     pairs: dict[Pair, int]
     crowded: set[int]
+
+    def without_first(self) -> Waits:
+        """The same without the first command, which no other one waits for."""
+        commands = [
+            replace(
+                command,
+                waits=[of - 1 for of in command.waits],
+                posts=[of - 1 for of in command.posts],
+                panels_of=None if command.panels_of is None else command.panels_of - 1,
+            )
+            for command in self.commands[1:]
+        ]
+        return self._replace(commands=commands)
 
 
 class _Planner:
@@ -100,6 +115,8 @@ class _Planner:
         self._first: dict[int, int] = {}
         """By group, its first command."""
         self._gates: list[int] = []
+        self._echoes: dict[int, int] = {}
+        """Relays right behind a pass, and the pass."""
         self._crowded: set[int] = set()
 
     def run(self) -> Waits:
@@ -186,7 +203,7 @@ class _Planner:
             unit = int(sums.argmax())
             number = self._numbers[int(sums[unit])]
             before = self._plan.commands[number]
-            single = before.step.fields.get("panels") == 1
+            taken = "panel_post" in before.fields("post")
             if (
                 clock[unit] < number
                 and Pair(unit, command.unit, panels=True) not in self._barred
@@ -194,10 +211,10 @@ class _Planner:
                 and before.panels_to is None
                 and same_panels(command.step, before.step)
                 and command.step.fields["m"] <= before.step.fields["rows"]
-                and (self._plan.posts_left[number] or not single)
+                and (self._plan.posts_left[number] or not taken)
             ):
                 command.panels_of, before.panels_to = number, command.unit
-                self._plan.posts_left[number] -= single
+                self._plan.posts_left[number] -= taken
         if command.panels_of is None:
             return False
         np.maximum(clock, self._plan.begun[command.panels_of], out=clock)
@@ -236,7 +253,8 @@ class _Planner:
         """Commands to wait for, as few as there are fields; None if there are none."""
         if not wanted:
             return []
-        single = {of: self._plan.poster(unit, {of: wanted[of]}, end) for of in wanted}
+        find = self._echo if len(wanted) <= fields else self._poster
+        single = {of: find(unit, of, wanted[of], end) for of in wanted}
         found = {of: poster for of, poster in single.items() if poster is not None}
         if len(found) == len(wanted) <= fields:
             return [*found.values()]
@@ -246,6 +264,23 @@ class _Planner:
             if joint is not None and (best is None or joint < best[0]):
                 best = [joint, *(found[of] for of in kept)]
         return best
+
+    def _poster(self, unit: int, of: int, needed: int, end: int) -> int | None:
+        """A command that tells what is needed of one unit."""
+        return self._plan.poster(unit, {of: needed}, end)
+
+    def _echo(self, unit: int, of: int, needed: int, end: int) -> int | None:
+        """The same; for a pass without posts left a relay, right behind it."""
+        poster = self._poster(unit, of, needed, end)
+        if poster == needed or self._relay is None or self.units[of].opcode != Opcode.VECTOR or unit == of:
+            return poster
+        last = self._plan.of_unit[of][-1]
+        if last != needed and self._echoes.get(last) != needed:
+            return poster
+        if last == needed or not self._plan.posts_left[last]:
+            last = self._relays(of, {}, end)
+            self._echoes[last] = needed
+        return last
 
     def _relayed(self, command: PlannedCommand, wanted: Needed, fields: int) -> list[int]:
         """Put relays in front of a command; return what is left for it to wait for."""
