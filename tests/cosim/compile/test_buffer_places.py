@@ -1,4 +1,4 @@
-"""Places of a ring are within its buffer, large enough, and apart from the place before."""
+"""Places of a buffer are within it, large enough, and apart from the place before."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.compile.buffer_ring import BufferRing
+from cosim.compile.buffer_places import BufferPlaces
 
 
 @given(st.integers(1, 100), st.lists(st.integers(1, 100), min_size=1, max_size=30))
 def test_places_are_large_enough_and_apart(depth: int, sizes: list[int]) -> None:
-    ring, fitting = BufferRing(depth), [min(size, depth) for size in sizes]
-    places = [ring.take(size) for size in fitting]
+    turns, fitting = BufferPlaces(depth), [min(size, depth) for size in sizes]
+    places = [turns.take(size) for size in fitting]
     for size, place in zip(fitting, places, strict=True):
         assert place.base >= 0
         assert place.base + size <= place.end <= depth
@@ -23,5 +23,5 @@ def test_places_are_large_enough_and_apart(depth: int, sizes: list[int]) -> None
 
 
 def test_small_blocks_have_eight_places() -> None:
-    ring = BufferRing(64)
-    assert [ring.take(3).base for _ in range(9)] == [0, 8, 16, 24, 32, 40, 48, 56, 0]
+    places = BufferPlaces(64)
+    assert [places.take(3).base for _ in range(9)] == [0, 8, 16, 24, 32, 40, 48, 56, 0]
