@@ -86,7 +86,7 @@ def package_work(mesh: int, size: int, matrix: int, *, seed: int, dtype: Dtype =
     depth = least_depth(package_gemm.prepare(request).programs.memory_words)
 
     def elapsed(folder: Path) -> tuple[float, float]:
-        phases = PackageOutcome.load(folder, 0).phases
+        phases = PackageOutcome.load(folder, []).phases
         return sum(phase.seconds for phase in phases), sum(phase.cpu_seconds for phase in phases)
 
     return Work(

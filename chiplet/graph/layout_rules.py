@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chiplet.graph.operators import Gather, Operator, Product, Reduce, Scatter, VectorRun
-from chiplet.graph.sharding import KvHeads, ShardedTensor
+from chiplet.graph.sharding import Features, KvHeads, ShardedTensor
 
 __all__ = ["check_layouts"]
 
@@ -49,6 +49,7 @@ def check_layouts(operator: Operator, tensors: Mapping[str, ShardedTensor]) -> N
                 wanted = operator.program.tensors[name].element
                 element = tensors[operand.tensor].element
                 _demand(operator, element == wanted, f"{operand.tensor} is {element}: must be {wanted}")
+            _check_pieces(operator, tensors)
             missing = {*operator.program.inputs} - {*operator.program.constants} - operator.bind.keys()
             _demand(operator, not missing, f"input {', '.join(sorted(missing))} is missing")
         case _:
@@ -60,16 +61,37 @@ def _check_product(operator: Product, tensors: Mapping[str, ShardedTensor]) -> N
     rows, inner = (a.cols, a.rows) if operator.form == "tn" else (a.rows, a.cols)
     other, cols = (b.cols, b.rows) if operator.form == "nt" else (b.rows, b.cols)
     _demand(operator, (a.element, b.element) == ("bf16", "bf16"), "operands must be bf16")
+    if operator.form == "nt":
+        cut, of = (a.cols, b.cols), f"{operator.a} and {operator.b}"
+    else:
+        cut, of = (b.cols, y.cols), f"{operator.b} and {operator.y}"
+    _demand(operator, cut[0].piece_length == cut[1].piece_length, f"{of} must be in pieces of one length")
     if operator.each:
         return  # Parts of one sequence and one head: the dimensions of the parts agree, which the parts show.
-    _demand(operator, inner == other, f"{operator.a} and {operator.b} must agree in what is summed")
-    _demand(operator, (y.rows, y.cols) == (rows, cols), f"{operator.y} must be of the operands' dimensions")
+    _demand(
+        operator, inner.uncut == other.uncut, f"{operator.a} and {operator.b} must agree in what is summed"
+    )
+    same = (y.rows.uncut, y.cols.uncut) == (rows.uncut, cols.uncut)
+    _demand(operator, same, f"{operator.y} must be of the operands' dimensions")
     split = inner.axis
     _demand(
         operator,
         y.partial == split,
         f"{operator.y} holds {'complete' if split is None else 'partial'} sums: must say so",
     )
+
+
+def _check_pieces(operator: VectorRun, tensors: Mapping[str, ShardedTensor]) -> None:
+    """A pass goes over the words of its matrices in step, so all begin a piece with the same column."""
+    lengths = set[int]()
+    for name, operand in operator.bind.items():
+        cols = tensors[operand.tensor].cols
+        if operand.half:
+            halves = isinstance(cols, Features) and 2 * cols.piece_length == cols.unit
+            _demand(operator, halves, f"{operand.tensor} must be in pieces of half a unit")
+        if operator.program.tensors[name].spread == "matrix" and not operand.half:
+            lengths.add(cols.piece_length)
+    _demand(operator, len(lengths) < 2, "matrices must be in pieces of one length")
 
 
 def _demand(operator: Operator, kept: bool, rule: str) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "Carried",
     "Each",
     "Gather",
+    "Half",
     "Move",
     "Operator",
     "Product",
@@ -41,9 +42,12 @@ Purpose = Literal["linear", "norm sums", "loss", "gains", "embedding", "replicas
 Each = Literal["", "head", "kv-head", "sequence-head"]
 """An operator on parts runs once for each query head, each key/value head, or each sequence and query head of a die."""
 
+Half = Literal["", "low", "high"]
+"""The lower or the upper half of the columns of each head; all of them."""
+
 
 class Carried(NamedTuple):
-    """What a collective carries: ``source`` to ``target``. All tensors of a collective are side by side in a chunk."""
+    """What a collective carries: ``source`` to ``target``. Each tensor has a collective of its own."""
 
     source: str
     target: str
@@ -150,7 +154,7 @@ class ProgramOperand(NamedTuple):
     """
 
     tensor: str
-    half: Literal["", "low", "high"] = ""
+    half: Half = ""
     member: int | None = None
 
 

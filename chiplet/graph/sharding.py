@@ -11,7 +11,7 @@ of the collective's slots; all else in blocks whose lengths differ by at most on
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Self
 
 from chiplet.graph.vector_pass import Element
@@ -64,6 +64,22 @@ class Dim(ABC):
     def chunk(self, die: DiePlace) -> int:
         """Elements that a collective carries for each die of the line; more than some have if it pads."""
 
+    def pieces(self, die: DiePlace) -> list[int]:
+        """Elements of each piece of what ``die`` holds, in order. As columns, a piece begins a word of a row."""
+        length = len(self.part(die))
+        piece = self.piece_length or max(1, length)
+        return [piece] * (length // piece)
+
+    @property
+    def piece_length(self) -> int:
+        """Elements of a piece; 0: one piece has all that a die holds."""
+        return 0
+
+    @property
+    def uncut(self) -> Self:
+        """The same dimension, whatever its pieces are."""
+        return self
+
     @property
     def whole(self) -> Self:
         """The same dimension, whole on every die."""
@@ -93,10 +109,38 @@ class Tokens(Dim):
 
 @dataclass(frozen=True)
 class Features(Dim):
-    """``size`` features; those of a ``unit``, such as a head, stay together."""
+    """``size`` features; those of a ``unit``, such as a head, stay together.
+
+    They are in pieces of ``piece`` features, a part of a unit or all of it; 0: of a unit, or in one piece if units are
+    single features.
+
+    Raises
+    ------
+    ValueError
+        If a unit is not a whole number of pieces.
+    """
 
     size: int = 1
     unit: int = 1
+    piece: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.piece < 0 or (self.piece and self.unit % self.piece):
+            raise ValueError(f"features: piece = {self.piece}: must be a part of the {self.unit} of a unit")
+
+    @property
+    def piece_length(self) -> int:
+        return self.piece or (self.unit if self.unit > 1 else 0)
+
+    @property
+    def unit_pieces(self) -> list[int]:
+        """Features of each piece of a unit."""
+        piece = self.piece or self.unit
+        return [piece] * (self.unit // piece)
+
+    @property
+    def uncut(self) -> Self:
+        return replace(self, piece=0)
 
     def units(self, die: DiePlace) -> range:
         """Units that ``die`` holds."""

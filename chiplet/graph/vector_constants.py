@@ -37,6 +37,7 @@ def constants(
     given = settings or ConstantSettings()
     adam = program.name.startswith("adam")
     known = {
+        "zero": 0.0,
         "one": 1.0,
         "three": 3.0,
         "part_of_row": 1 / cols,

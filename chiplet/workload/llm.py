@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from functools import cache, cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -187,6 +187,14 @@ class Llm(Layer):
         return 2 * self.forward_flops(tokens, sequence_length, masked=masked)
 
 
+class Published(NamedTuple):
+    """A decoded ``config.json``, the name of its model, and what messages call the source."""
+
+    values: Any
+    name: str
+    where: str
+
+
 def model_names() -> list[str]:
     """Names of the preset models, smallest first."""
     return sorted(_preset_texts(), key=lambda name: _preset(name).parameters)
@@ -202,8 +210,17 @@ def load_model(name: str | Path) -> Llm:
     missing, is not JSON, or is refused by :func:`from_config`.
     """
     text = str(name)
+    return _preset(text) if text in _preset_texts() else _model_of(read_published(name))
+
+
+def read_published(name: str | Path) -> Published:
+    """The ``config.json`` of the model that :func:`load_model` calls by ``name``.
+
+    Raises ``ValueError``, in one line, for an unknown name and for a file that is missing or is not JSON.
+    """
+    text = str(name)
     if text in _preset_texts():
-        return _preset(text)
+        return Published(json.loads(_preset_texts()[text]), text, f"preset {text}")
     path = Path(text)
     if path.is_dir():
         path = path / "config.json"
@@ -215,7 +232,7 @@ def load_model(name: str | Path) -> Llm:
         raise ValueError(f"{path}: cannot read the model configuration: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a JSON document: {error}") from None
-    return from_config(values, name=_called(text, path), where=str(path))
+    return Published(values, _called(text, path), str(path))
 
 
 def from_config(values: Any, *, name: str, where: str) -> Llm:
@@ -269,4 +286,8 @@ def _preset_texts() -> dict[str, str]:
 
 @cache
 def _preset(name: str) -> Llm:
-    return from_config(json.loads(_preset_texts()[name]), name=name, where=f"preset {name}")
+    return _model_of(read_published(name))
+
+
+def _model_of(published: Published) -> Llm:
+    return from_config(published.values, name=published.name, where=published.where)

@@ -1,4 +1,4 @@
-"""Bench of a package: load memories by the back door, run phases on all dies at once, read counters and results.
+"""Bench of a package: write memories by the back door, run phases on all dies at once, read counters and results.
 
 Python is not in the cycle loop. The job is a :class:`cosim.jobs.package.PackageJob`.
 """
@@ -34,7 +34,14 @@ from cosim.benches.observer import Observer
 from cosim.jobs.base import CLOCK_NS, FOLDER_VARIABLE
 from cosim.jobs.folder import image_words, save_changes, save_progress, save_result
 from cosim.jobs.mesh import Cut
-from cosim.jobs.package import LinkOutcome, PackageJob, PackageOutcome, Phase, PhaseOutcome
+from cosim.jobs.package import (
+    LinkOutcome,
+    PackageJob,
+    PackageOutcome,
+    Phase,
+    PhaseOutcome,
+    phase_folder,
+)
 from rtl.interface.register_map import COMMANDS, CONTROL, ERROR, PROGRAM, STATUS
 
 
@@ -56,8 +63,7 @@ async def run_programs(dut: Any) -> None:
 
     memories = {io_die: reduce(getattr, path.split("."), dut) for io_die, path in job.contents.items()}
     for io_die, contents in memories.items():
-        for address, word in image_words(folder / io_die, word_bytes=job.word_bytes):
-            contents[address].value = word
+        _write(contents, folder / io_die, job)
 
     await release_reset(dut)
     dut.memory_reseed.value = 0
@@ -70,30 +76,37 @@ async def run_programs(dut: Any) -> None:
     late: list[int | None] = []
     for number, phase in enumerate(job.phases):
         save_progress(folder, number)
+        own = phase_folder(folder, number)
+        for io_die, contents in memories.items():
+            _write(contents, own / io_die, job)
         outcome = await _run_phase(dut, phase, job, late)
         if outcome is None:
             break
         phases.append(outcome)
+        own.mkdir(exist_ok=True)
+        for read, region in enumerate(phase.reads):
+            contents = memories[region.io_die]
+            places = (contents[address] for address in range(region.address, region.address + region.words))
+            save_result(own, read, *read_words(places), word_bytes=job.word_bytes)
     faults = (
         {}
         if links is None
         else {name: getattr(dut, name).value.to_unsigned() for name in ("flips", "stalls")}
     )
     ends = []
-    for die in range(len(job.results)):
+    for die in range(len(job.phases[0].programs) if job.phases else 0):
         dut.host_die.value = die
         ends.append(tuple(await read_links(dut)))
     found = LinkOutcome(**faults, late=tuple(late), ends=tuple(ends))
-    PackageOutcome(phases=phases, links=found, results=[]).save(folder)
-    if late:
-        return
-
-    for number, region in enumerate(job.results):
-        contents = memories[region.io_die]
-        places = (contents[address] for address in range(region.address, region.address + region.words))
-        save_result(folder, number, *read_words(places), word_bytes=job.word_bytes)
-    if job.observed:
+    PackageOutcome(phases=phases, links=found, reads=[]).save(folder)
+    if job.observed and not late:
         save_changes(folder, observer.changes)
+
+
+def _write(contents: Any, images: Path, job: PackageJob) -> None:
+    """Write the images in a folder into a memory by the back door."""
+    for address, word in image_words(images, word_bytes=job.word_bytes):
+        contents[address].value = word
 
 
 async def _run_phase(dut: Any, phase: Phase, job: PackageJob, late: list[int | None]) -> PhaseOutcome | None:

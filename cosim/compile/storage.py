@@ -79,6 +79,12 @@ class Storage:
         (run,) = self.runs
         return run
 
+    @property
+    def dense(self) -> bool:
+        """Whether a row has no gaps between its pieces."""
+        before = self.pieces[:-1]
+        return all(piece.cols * self.element_bytes % self.word_bytes == 0 for piece in before)
+
     def words_of(self, elements: int) -> int:
         """Words that so many elements take."""
         return -(-elements * self.element_bytes // self.word_bytes)
@@ -90,7 +96,12 @@ class Storage:
     def at(self, word: int) -> Self:
         """The same with its only run at ``word``."""
         return type(self)(
-            self.element, self.word_bytes, self.pieces, self.pitch, (self.run._replace(word=word),), self.values
+            self.element,
+            self.word_bytes,
+            self.pieces,
+            self.pitch,
+            (self.run._replace(word=word),),
+            self.values,
         )
 
     def rows_of(self, first: int, rows: int) -> Self:
@@ -119,9 +130,7 @@ class Storage:
         return type(self)(self.element, self.word_bytes, pieces, self.pitch, runs, self.values)
 
 
-def matrix_storage(
-    element: Element, word_bytes: int, rows: int, pieces: list[int], word: int = 0
-) -> Storage:
+def matrix_storage(element: Element, word_bytes: int, rows: int, pieces: list[int], word: int = 0) -> Storage:
     """A matrix of ``rows`` rows from ``word`` on; ``pieces`` are the columns of each piece."""
     words = [-(-cols * ELEMENT_BYTES[element] // word_bytes) for cols in pieces]
     starts, firsts = [0, *accumulate(pieces)], [0, *accumulate(words)]

@@ -7,6 +7,7 @@ to a total that starts at +0, in ascending order of tiles. ``docs/numerics.md`` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -58,20 +59,34 @@ def gemm(a: NDArray[Any], b: NDArray[Any], *, rows: int, dtype: Dtype) -> NDArra
     return fp32_patterns(bf16_sums(a, b, rows, np.zeros((a.shape[0], b.shape[1]), np.float32)))
 
 
-def bf16_sums(a: NDArray[Any], b: NDArray[Any], rows: int, total: Float32s) -> Float32s:
+def bf16_sums(
+    a: NDArray[Any], b: NDArray[Any], rows: int, total: Float32s, pieces: Sequence[int] | None = None
+) -> Float32s:
     """Add the products of (M, K) and (K, N) bf16 patterns to an (M, N) ``total``, in the die's order.
 
-    NaNs of the result are not canonical yet.
+    K is in ``pieces`` of these lengths, each with tiles of its own; by default in one. NaNs of the result are not
+    canonical yet.
     """
     x, w = flush(bf16_to_float32(a)), flush(bf16_to_float32(b))
+    tiles = _tiles([x.shape[1]] if pieces is None else pieces, rows)
     if _never_subnormal(x, w, total):
-        return _normal_sums(x, w, rows, total)
-    for start in range(0, x.shape[1], rows):
+        return _normal_sums(x, w, tiles, rows, total)
+    for tile in tiles:
         tile_sum = np.zeros((x.shape[0], w.shape[1]), np.float32)
-        for k in reversed(range(start, min(start + rows, x.shape[1]))):
+        for k in reversed(tile):
             tile_sum = add(tile_sum, multiply(x[:, k, None], w[None, k, :]))
         total = add(total, tile_sum)
     return total
+
+
+def _tiles(pieces: Sequence[int], rows: int) -> list[range]:
+    """The k of each tile."""
+    tiles, first = [], 0
+    for length in pieces:
+        stop = first + length
+        tiles += [range(start, min(start + rows, stop)) for start in range(first, stop, rows)]
+        first = stop
+    return tiles
 
 
 _SUMS_AT_A_TIME = 1 << 20
@@ -83,29 +98,32 @@ def _never_subnormal(x: Float32s, w: Float32s, total: Float32s) -> bool:
     That is so if all products, and ``total``, are multiples of 2 ** -126: then all sums are, rounded or not. A bf16
     number is a multiple of 2 ** -7 of the power of two below it, an fp32 number one of 2 ** -23.
     """
-    lowest = [_lowest_exponent(values) for values in (x, w, total)]
     finite = bool(np.isfinite(x).all() and np.isfinite(w).all())
+    lowest = [_lowest_exponent(values) for values in (x, w, total)]
     return finite and lowest[0] + lowest[1] - 14 >= -126 and lowest[2] - 23 >= -126
 
 
 def _lowest_exponent(values: Float32s) -> int:
-    """Exponent of the power of two below the smallest finite magnitude that is not zero."""
-    magnitudes = np.abs(values[(values != 0) & np.isfinite(values)])
-    return int(np.frexp(magnitudes.min())[1]) - 1 if magnitudes.size else 128
+    """Exponent of the power of two below the smallest magnitude that is not zero; 128 or more if there is none."""
+    magnitudes = values.view(np.uint32) & np.uint32(0x7FFF_FFFF)
+    # Zeros become the largest number.
+    lowest = int((magnitudes - np.uint32(1)).min(initial=0xFFFF_FFFF)) + 1
+    return (lowest >> 23) - 127
 
 
-def _normal_sums(x: Float32s, w: Float32s, rows: int, total: Float32s) -> Float32s:
+def _normal_sums(x: Float32s, w: Float32s, tiles: list[range], rows: int, total: Float32s) -> Float32s:
     """As :func:`bf16_sums` of finite values of which nothing is subnormal, the sums of many tiles at a time.
 
-    A short last tile is filled up with zeros: their products come first and leave no trace.
+    A short tile is filled up with zeros: their products come first and leave no trace.
     """
-    inner, size = x.shape[1], x.shape[0] * w.shape[1]
-    tiles = -(-inner // rows)
-    x = np.pad(x, ((0, 0), (0, tiles * rows - inner))).reshape(x.shape[0], tiles, rows).transpose(1, 2, 0)
-    w = np.pad(w, ((0, tiles * rows - inner), (0, 0))).reshape(tiles, rows, w.shape[1])
-    together = max(1, _SUMS_AT_A_TIME // max(1, size))
+    places = np.full((len(tiles), rows), x.shape[1])
+    for number, tile in enumerate(tiles):
+        places[number, : len(tile)] = tile
+    x = np.concatenate([x.T, np.zeros((1, x.shape[0]), np.float32)])[places]
+    w = np.concatenate([w, np.zeros((1, w.shape[1]), np.float32)])[places]
+    together = max(1, _SUMS_AT_A_TIME // max(1, total.size))
     with np.errstate(all="ignore"):
-        for start in range(0, tiles, together):
+        for start in range(0, len(tiles), together):
             some = slice(start, start + together)
             tile_sums = np.zeros((len(x[some]), x.shape[2], w.shape[2]), np.float32)
             for k in reversed(range(rows)):

@@ -19,14 +19,14 @@ __all__ = ["Order", "UnitStep", "at_random", "in_program_order", "loads_first", 
 
 @dataclass(frozen=True)
 class UnitStep:
-    """What a unit does without a break: a row of a block, or a panel of a GEMM.
+    """What a unit does without a break: a row of a block, a panel of a GEMM, or a pass.
 
     Attributes
     ----------
     index, opcode, fields
         The command and its number in the program.
     panel, row
-        Panel, 0 if the command has none; row of the panel or block, 0 for a GEMM.
+        Panel, 0 if the command has none; row of the panel or block, 0 for a GEMM or a pass.
     """
 
     index: int
@@ -43,7 +43,7 @@ class UnitStep:
     @property
     def rows(self) -> int:
         """Rows of each panel that are steps of their own."""
-        return self.fields.get("rows", 1)
+        return 1 if self.opcode == Opcode.VECTOR else self.fields.get("rows", 1)
 
     @property
     def last_panel(self) -> bool:
@@ -62,6 +62,7 @@ class UnitStep:
         return self._numbers(
             ("wait_0", self.panel == 0 and first),
             ("wait_1", self.panel == 0 and first),
+            ("wait_2", self.panel == 0 and first),
             ("panel_wait", first),
             ("row_wait", True),
         )

@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
+from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth, vector_lanes
+from chiplet.machine.vector_specs import VectorSpec
 from cosim.golden.gemm import bf16_sums
 from cosim.golden.interleaving import Order, UnitStep, in_program_order, steps_of
 from cosim.golden.numerics import float32_to_bf16, fp32_patterns, fp32_values
+from cosim.golden.vector_command import carry_out
+from cosim.golden.written_store import WrittenStore, check_range
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
@@ -44,6 +47,8 @@ class Interpreter:
         The die, and the width of its memory.
     words : int
         Words of the memory; undefined until written.
+    vector : VectorSpec, optional
+        The vector unit, whose lanes decide the order of its sums.
 
     Attributes
     ----------
@@ -52,39 +57,37 @@ class Interpreter:
         depend on time: ``load_words``, ``store_words``, ``weight_reads``, ``array_busy``, ``sums`` and ``macs``.
     semaphores : list[int]
         Their values, by number.
-    scratchpad
-        Bytes of the scratchpad by word, masked where they were never written.
+    scratchpad : WrittenStore
+        Bytes of the scratchpad by word.
     """
 
-    def __init__(self, *, die: DieSpec, memory: MemorySpec, words: int) -> None:
+    def __init__(
+        self, *, die: DieSpec, memory: MemorySpec, words: int, vector: VectorSpec | None = None
+    ) -> None:
         self.counters: Counter[str] = Counter()
         self.semaphores = [0] * SEMAPHORES
         self._die, self._word_bytes = die, memory.word_bytes
         self._command_words = memory.command_words
         self._element = np.dtype(OPERAND_TYPE[die.dtype]).newbyteorder("<")
-        self._memory = _never_written((words, memory.word_bytes), np.uint8)
-        self.scratchpad = _never_written((scratchpad_depth(die, memory), memory.word_bytes), np.uint8)
+        self._lanes = vector_lanes(vector or VectorSpec(), memory)
+        self._memory = WrittenStore("memory", (words, memory.word_bytes), np.uint8)
+        self.scratchpad = WrittenStore(
+            "scratchpad", (scratchpad_depth(die, memory), memory.word_bytes), np.uint8
+        )
         self._buffers = {
-            "activation": _never_written((die.rows, die.activation_depth), self._element),
-            "weight": _never_written((die.cols, die.weight_depth), self._element),
+            "activation": WrittenStore("activation buffer", (die.rows, die.activation_depth), self._element),
+            "weight": WrittenStore("weight buffer", (die.cols, die.weight_depth), self._element),
         }
-        self._sums = _never_written((die.accumulator_depth, die.cols), np.uint32)
+        self._sums = WrittenStore("accumulator buffer", (die.accumulator_depth, die.cols), np.uint32)
 
     def write_memory(self, address: int, content: bytes) -> None:
         """Write whole words from word ``address`` on. Raises ValueError outside the memory."""
         words = np.frombuffer(content, np.uint8).reshape(-1, self._word_bytes)
-        self._memory[self._range("memory", address, len(words))] = words
+        self._memory.write(self._memory.range(address, len(words)), words)
 
     def read_memory(self, address: int, words: int) -> bytes:
         """Read words; bytes never written are 0. Raises ValueError outside the memory."""
-        content: bytes = self._memory[self._range("memory", address, words)].filled(0).tobytes()
-        return content
-
-    def _range(self, what: str, first: int, words: int) -> slice:
-        """Words of the memory, the scratchpad, or the accumulator buffer."""
-        size = len({"memory": self._memory, "scratchpad": self.scratchpad}.get(what, self._sums))
-        _check_range(what, first, first + words - 1, size)
-        return slice(first, first + words)
+        return self._memory.values[self._memory.range(address, words)].tobytes()
 
     def fetch(self, address: int, commands: int) -> list[Command]:
         """Decode a program from memory. Raises ValueError for words that are no command."""
@@ -154,6 +157,7 @@ class Interpreter:
                 Opcode.GEMM: self._gemm,
                 Opcode.DRAIN: self._drain,
                 Opcode.STORE: self._store,
+                Opcode.VECTOR: self._vector,
             }[step.opcode](step)
             for s in step.posts:
                 self.semaphores[s] += 1
@@ -166,18 +170,18 @@ class Interpreter:
         """Words in memory, and in the scratchpad, of a row of a LOAD or STORE."""
         field = step.fields
         return (
-            self._range("memory", field["address"] + step.row * field["memory_pitch"], field["words"]),
-            self._range("scratchpad", field["base"] + step.row * field["pitch"], field["words"]),
+            self._memory.range(field["address"] + step.row * field["memory_pitch"], field["words"]),
+            self.scratchpad.range(field["base"] + step.row * field["pitch"], field["words"]),
         )
 
     def _load(self, step: UnitStep) -> None:
         memory, scratchpad = self._rows_of_words(step)
-        self.scratchpad[scratchpad] = self._memory[memory]
+        self.scratchpad.copy(scratchpad, self._memory, memory)
         self.counters["load_words"] += step.fields["words"]
 
     def _store(self, step: UnitStep) -> None:
         memory, scratchpad = self._rows_of_words(step)
-        self._memory[memory] = self.scratchpad[scratchpad]
+        self._memory.copy(memory, self.scratchpad, scratchpad)
         self.counters["store_words"] += step.fields["words"]
 
     def _feed(self, step: UnitStep) -> None:
@@ -185,29 +189,28 @@ class Interpreter:
         cols, words, size = field["cols"], field["words"], self._element.itemsize
         if words != -(-cols * size // self._word_bytes):
             raise ValueError(f"{words} words are not those of {cols} elements")
-        place = self._range("scratchpad", field["source"] + step.row * field["source_pitch"], words)
-        row = self.scratchpad[place].reshape(-1)[: cols * size]
+        row = self._part_of_row(field["source"] + step.row * field["source_pitch"], 0, cols * size)
         name = next(name for name, opcode in _FEEDS.items() if opcode == step.opcode)
         first = field["lane"] + step.row
         banks, addresses = self._place(name, first, 1, cols, field["base"] + step.row, field["pitch"])
-        self._buffers[name][banks, addresses] = _written("scratchpad", row).view(self._element)
+        self._buffers[name].write((banks, addresses), self.scratchpad.read(row).view(self._element))
 
     def _place(self, name: str, first: int, rows: int, cols: int, base: int, pitch: int) -> tuple[Any, Any]:
         """Bank and address of each element of a rows x cols block whose first element lies in bank ``first`` modulo B.
 
         See :mod:`rtl.compute.operand_buffer`.
         """
-        banks, depth = self._buffers[name].shape
+        banks, depth = self._buffers[name].values.shape
         i, j = np.arange(rows)[:, None], np.arange(cols)
         address = base + j // banks * pitch + i
-        _check_range(f"{name} buffer", address.min(), address.max(), depth)
+        check_range(f"{name} buffer", address.min(), address.max(), depth)
         return (first + i + j) % banks, address
 
     def _block(self, name: str, fields: dict[str, int], shape: tuple[int, int]) -> NDArray[Any]:
         """Logical block in a buffer, of that shape: stored transposed if its vectors are stored columns."""
         stored = shape[::-1] if fields[f"{name}_column"] else shape
         place = self._place(name, 0, *stored, fields[f"{name}_base"], fields[f"{name}_pitch"])
-        block = _written(f"{name} buffer", self._buffers[name][place])
+        block = self._buffers[name].read(place)
         return block.T if fields[f"{name}_column"] else block
 
     def _gemm(self, step: UnitStep) -> None:
@@ -219,12 +222,10 @@ class Interpreter:
         weights = {**field, "weight_base": field["weight_base"] + moved}
         a = self._block("activation", field, (m, k))
         b = self._block("weight", weights, (k, width))
-        rows = self._range("accumulator buffer", step.accumulator, m)
-        total = None
-        if field["accumulate"]:
-            total = _written("accumulator buffer", self._sums[rows, :width])
-        self._sums[rows] = np.ma.masked
-        self._sums[rows, :width] = self._accumulate(a, b, total)
+        rows = self._sums.range(step.accumulator, m)
+        total = self._sums.read((rows, slice(width))) if field["accumulate"] else None
+        self._sums.forget(rows)
+        self._sums.write((rows, slice(width)), self._accumulate(a, b, total))
         self.counters["weight_reads"] += field["k_tiles"] * die.rows
         self.counters["array_busy"] += field["k_tiles"] * m
         self.counters["sums"] += field["k_tiles"] * m
@@ -244,17 +245,21 @@ class Interpreter:
         width = field["last_cols"] if step.last_panel else cols
         first, last = step.panel * cols * size, (step.panel * cols + width) * size
         word = field[name] + step.row * field[f"{name}_pitch"]
-        words = -(-last // self._word_bytes)
-        row = self.scratchpad[self._range("scratchpad", word, words)].reshape(-1)[first:last]
-        rows = self._range("accumulator buffer", step.accumulator + step.row, 1)
-        return row, (rows, slice(width))
+        rows = self._sums.range(step.accumulator + step.row, 1)
+        return self._part_of_row(word, first, last), (rows, slice(width))
+
+    def _part_of_row(self, word: int, first: int, last: int) -> tuple[Any, Any]:
+        """Bytes ``first`` to before ``last`` of the row that begins scratchpad word ``word``, as words and bytes."""
+        self.scratchpad.range(word, -(-last // self._word_bytes))
+        byte = np.arange(first, last)
+        return word + byte // self._word_bytes, byte % self._word_bytes
 
     def _drain(self, step: UnitStep) -> None:
         cast = step.fields["cast"]
         row, place = self._row_of_sums(step, "target", 2 if cast else 4)
-        sums = _written("accumulator buffer", self._sums[place])
+        sums = self._sums.read(place)
         values = float32_to_bf16(fp32_values(sums)).astype("<u2") if cast else sums.astype("<u4")
-        row[...] = values.reshape(-1).view(np.uint8)
+        self.scratchpad.write(row, values.reshape(-1).view(np.uint8))
         if step.last_panel:
             self._clear_rest(step, 2 if cast else 4)
 
@@ -264,11 +269,14 @@ class Interpreter:
         last = ((field["panels"] - 1) * self._die.cols + field["last_cols"]) * size
         word = field["target"] + step.row * field["target_pitch"] + last // self._word_bytes
         if last % self._word_bytes:
-            self.scratchpad[self._range("scratchpad", word, 1), last % self._word_bytes :] = 0
+            self.scratchpad.write((self.scratchpad.range(word, 1), slice(last % self._word_bytes, None)), 0)
 
     def _feed_sums(self, step: UnitStep) -> None:
         row, place = self._row_of_sums(step, "source", 4)
-        self._sums[place] = _written("scratchpad", row).view("<u4").astype(np.uint32)[None]
+        self._sums.write(place, self.scratchpad.read(row).view("<u4").astype(np.uint32)[None])
+
+    def _vector(self, step: UnitStep) -> None:
+        carry_out(step.fields, self.scratchpad, lanes=self._lanes)
 
 
 def interpret_gemm(
@@ -311,21 +319,3 @@ def interpret_gemm(
 
 def _name(step: UnitStep) -> str:
     return f"command {step.index} ({step.opcode.name}, panel {step.panel}, row {step.row})"
-
-
-def _check_range(what: str, first: int, last: int, size: int) -> None:
-    if first < 0 or last >= size:
-        has = f"0 to {size - 1}" if size else "none"
-        raise ValueError(f"{what} has no address {last if last >= size else first}: has {has}")
-
-
-def _never_written(shape: tuple[int, int], dtype: Any) -> Any:
-    """A masked array; what is masked was never written."""
-    return np.ma.MaskedArray(np.zeros(shape, dtype), mask=True)
-
-
-def _written(what: str, block: Any) -> NDArray[Any]:
-    """The values of a masked array, all of which must have been written."""
-    if np.ma.getmaskarray(block).any():
-        raise ValueError(f"reads a part of the {what} that was never written")
-    return np.ascontiguousarray(np.ma.getdata(block))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,21 @@ from cosim.jobs.base import ProgramJob
 from cosim.jobs.folder import ResultWords, load_result
 from cosim.jobs.mesh import LinkJob
 
-__all__ = ["LinkOutcome", "PackageJob", "PackageOutcome", "Phase", "PhaseOutcome", "Program", "Region"]
+__all__ = [
+    "LinkOutcome",
+    "PackageJob",
+    "PackageOutcome",
+    "Phase",
+    "PhaseOutcome",
+    "Program",
+    "Region",
+    "phase_folder",
+]
+
+
+def phase_folder(folder: Path, number: int) -> Path:
+    """Where the words are that the host writes before phase ``number``, and those that it reads behind it."""
+    return folder / f"phase_{number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +38,20 @@ class Program:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Region:
+    """Words to read back: name of the IO die in front of the memory, address of the first word, number of words."""
+
+    io_die: str
+    address: int
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Phase:
     """Programs that start in the same cycle, one on each die in the order of their numbers.
 
-    The phase ends when all dies are done.
+    The phase ends when all dies are done. Before it the host writes, by the back door, the images in the folders of the
+    IO dies within :func:`phase_folder`, if there are any.
 
     Attributes
     ----------
@@ -40,6 +65,8 @@ class Phase:
         Semaphores that the host posts on all dies in the same cycle, and cycles from the start to that cycle.
     links_die
         Whether links die in this phase, if any do: cycles count from the posts on, or from the start.
+    reads
+        Words to read back behind the phase.
     """
 
     name: str
@@ -48,15 +75,7 @@ class Phase:
     posts: int = 0
     post_after: int = 0
     links_die: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Region:
-    """Words to read back: name of the IO die in front of the memory, address of the first word, number of words."""
-
-    io_die: str
-    address: int
-    words: int
+    reads: list[Region] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +93,6 @@ class PackageJob(ProgramJob):
         Outputs of the bench that count words read and written at the AXI port of each IO die, by what they count.
     phases
         What the dies do.
-    results
-        Words to read back.
     link_job
         Faults of the links, or None if the bench has none.
     link_start
@@ -85,7 +102,6 @@ class PackageJob(ProgramJob):
     contents: dict[str, str]
     counts: dict[str, dict[str, str]]
     phases: list[Phase]
-    results: list[Region]
     link_job: LinkJob | None
     link_start: int
 
@@ -93,13 +109,18 @@ class PackageJob(ProgramJob):
     def decode(cls, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields of a job from their JSON values."""
         phases = [
-            Phase(**{**phase, "programs": [Program(**program) for program in phase["programs"]]})
+            Phase(
+                **{
+                    **phase,
+                    "programs": [Program(**program) for program in phase["programs"]],
+                    "reads": [Region(**region) for region in phase["reads"]],
+                }
+            )
             for phase in fields["phases"]
         ]
         return {
             **fields,
             "phases": phases,
-            "results": [Region(**region) for region in fields["results"]],
             "link_job": LinkJob.decode(fields["link_job"]),
         }
 
@@ -160,13 +181,13 @@ class PackageOutcome:
         In the order of the job's phases; those up to the one in which links died.
     links
         What has become of the links.
-    results
-        The words of each of the job's results; none if links died.
+    reads
+        For each phase the words that were read behind it; none if links died.
     """
 
     phases: list[PhaseOutcome]
     links: LinkOutcome
-    results: list[ResultWords]
+    reads: list[list[ResultWords]]
 
     def save(self, folder: Path) -> None:
         """Write what was measured, without the words, into ``folder``."""
@@ -174,13 +195,18 @@ class PackageOutcome:
         (folder / "outcome.json").write_text(json.dumps(fields))
 
     @classmethod
-    def load(cls, folder: Path, results: int) -> Self:
-        """Read the outcome with that number of results from ``folder``."""
+    def load(cls, folder: Path, phases: Sequence[Phase]) -> Self:
+        """Read the outcome of a job's ``phases`` from ``folder``."""
         fields: dict[str, Any] = json.loads((folder / "outcome.json").read_text())
         ends = tuple(tuple(words) for words in fields["links"]["ends"])
         links = LinkOutcome(**{**fields["links"], "late": tuple(fields["links"]["late"]), "ends": ends})
         return cls(
             phases=[PhaseOutcome(**phase) for phase in fields["phases"]],
             links=links,
-            results=[] if links.late else [load_result(folder, number) for number in range(results)],
+            reads=[]
+            if links.late
+            else [
+                [load_result(phase_folder(folder, number), read) for read in range(len(phase.reads))]
+                for number, phase in enumerate(phases)
+            ],
         )

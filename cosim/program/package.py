@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,17 @@ class DieWork:
     image
         Contents of the memory behind it, by the address of the first word.
     programs
-        Commands of each phase.
-    result
-        Words to read back.
+        Commands of each phase. A list that is there several times is one program in memory.
+    writes, reads
+        Contents of the memory that the host writes before each phase, as ``image``, and words that it reads behind it.
+        A shorter list: none in later phases.
     """
 
     io_die: str
     image: dict[int, bytes]
     programs: list[list[Command]]
-    result: Region
+    writes: list[dict[int, bytes]] = field(default_factory=list)
+    reads: list[list[Region]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ class _PartBuilder:
         y, rows = self._y, self._rows
         result = Region(io_die=self._io_die, address=y.address, words=y.rows * y.pitch)
         return DiePart(
-            work=DieWork(io_die=self._io_die, image=self._image, programs=[commands], result=result),
+            work=DieWork(io_die=self._io_die, image=self._image, programs=[commands], reads=[[result]]),
             y=y,
             rows=rows,
             cols=self._share.y[1],

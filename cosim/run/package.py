@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,20 +10,26 @@ from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import Backend, SimulationError
 from cosim.jobs.folder import ResultWords, save_image
 from cosim.jobs.mesh import LinkJob
-from cosim.jobs.package import LinkOutcome, PackageJob, PackageOutcome, Phase, PhaseOutcome, Program
+from cosim.jobs.package import (
+    LinkOutcome,
+    PackageJob,
+    PackageOutcome,
+    Phase,
+    PhaseOutcome,
+    Program,
+    Region,
+    phase_folder,
+)
 from cosim.observe.observation import Observation, ObservedDie
-from cosim.program.checker.die_checker import CheckedDie, refuse
-from cosim.program.checker.package_checker import check_package, memory_violations
-from cosim.program.checker.package_run import Grid
-from cosim.program.command import Command, program_image
+from cosim.program.command import program_image
 from cosim.program.layout import Places
-from cosim.program.line_commands import PACKAGE_ORIGIN
 from cosim.program.package import DieWork
-from cosim.program.tiling import tile_cycles
 from cosim.records.base import Provenance
 from cosim.records.link_ends import LinkEnds, link_ends
 from cosim.records.links import FaultyLinks, LinkFaults, death_in_words
+from cosim.run.cycle_bound import CycleBound
 from cosim.run.designs import emitted_once
+from cosim.run.phase_check import check_phase
 from cosim.run.simulation import (
     Progress,
     Simulation,
@@ -37,21 +42,19 @@ from cosim.run.simulation import (
 from rtl.bench.package import AXI_COUNTERS, PackageBench, contents_name
 from rtl.emit.emitter import Emitted
 from rtl.interface.io_dies import io_die_names
-from rtl.interface.isa import SEMAPHORES, Opcode
+from rtl.interface.isa import Opcode
 from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import SIDES
 from rtl.package.package import link_count
 
 __all__ = ["PackageRun", "PreparedPackage", "emit_package_bench", "prepare"]
 
-PATIENCE = 20
-"""Cycles before a run is given up, relative to those of everything one after the other."""
-
 
 def emit_package_bench(
-    system: SystemSpec, memory_words: int, *, direct: bool, faulty: bool = False
+    system: SystemSpec, memory_words: int, *, direct: bool, faulty: bool = False, vector: bool = False
 ) -> Emitted:
-    """Return the Verilog of a package with memories of at least ``memory_words``, and with wires that have faults.
+    """Return the Verilog of a package with memories of at least ``memory_words``, with wires that have faults, and with
+    vector units.
 
     Raises
     ------
@@ -67,6 +70,7 @@ def emit_package_bench(
         memory_depth=bench_depth(memory_words, memory, memories=len(io_die_names(system))),
         direct=direct,
         faulty=faulty,
+        vector=vector,
     )
 
 
@@ -78,8 +82,8 @@ class PackageRun:
     ----------
     phases
         Outcome of each phase, by its name; phases without commands are left out.
-    results
-        The words that each die's work names as its result.
+    reads
+        What was read behind each phase, by its name: for each die the words of each of its regions.
     link_faults
         Faults of the links, or None if they had none.
     link_ends
@@ -91,7 +95,7 @@ class PackageRun:
     phases: dict[str, PhaseOutcome]
     link_faults: LinkFaults | None
     link_ends: LinkEnds | None
-    results: list[ResultWords]
+    reads: dict[str, list[list[ResultWords]]]
     provenance: Provenance
 
 
@@ -105,8 +109,8 @@ class PreparedPackage:
         The package.
     work
         The programs of each die, with the images of programs and operands.
-    phases
-        What the host does.
+    phases, numbers
+        What the host does, and the number of each phase in the programs of ``work``.
     memory_words
         Words that each memory must have.
     direct
@@ -122,6 +126,7 @@ class PreparedPackage:
     system: SystemSpec
     work: Sequence[DieWork]
     phases: list[Phase]
+    numbers: list[int]
     memory_words: int
     direct: bool
     link_job: LinkJob | None
@@ -154,13 +159,18 @@ class PreparedPackage:
                 (folder / io_die).mkdir()
             for die in self.work:
                 save_image(folder / die.io_die, die.image)
+            for place, number in enumerate(self.numbers):
+                for die in self.work:
+                    if number < len(die.writes) and die.writes[number]:
+                        images = phase_folder(folder, place) / die.io_die
+                        images.mkdir(parents=True, exist_ok=True)
+                        save_image(images, die.writes[number])
             PackageJob(
                 word_bytes=memory.word_bytes,
                 memory_words=bench_depth(self.memory_words, memory, memories=len(io_dies)),
                 contents={io_die: contents_name(io_die) for io_die in io_dies},
                 counts={io_die: {count: f"{io_die}_{count}" for count in AXI_COUNTERS} for io_die in io_dies},
                 phases=self.phases,
-                results=[die.result for die in self.work],
                 link_job=self.link_job,
                 link_start=0 if self.direct else LinkShape.of(self.system).start_cycles,
                 latency=memory.latency_cycles,
@@ -173,10 +183,19 @@ class PreparedPackage:
         simulated = Simulation(
             bench="cosim.benches.package",
             emit=lambda: emit_package_bench(
-                self.system, self.memory_words, direct=self.direct, faulty=self.link_job is not None
+                self.system,
+                self.memory_words,
+                direct=self.direct,
+                faulty=self.link_job is not None,
+                vector=any(
+                    command.opcode == Opcode.VECTOR
+                    for die in self.work
+                    for program in die.programs
+                    for command in program
+                ),
             ),
             write_inputs=write_inputs,
-            load_outcome=lambda folder: PackageOutcome.load(folder, len(self.work)),
+            load_outcome=lambda folder: PackageOutcome.load(folder, self.phases),
             total_progress=len(self.phases),
             dies=[_observed(self.system, number, die) for number, die in enumerate(self.work)],
             command_words=memory.command_words,
@@ -187,11 +206,17 @@ class PreparedPackage:
         names = [phase.name for phase in self.phases]
         return PackageRun(
             phases=dict(zip(names, outcome.phases, strict=True)),
-            results=outcome.results,
+            reads=dict(zip(names, self._reads(outcome), strict=True)),
             link_faults=None if self.link_job is None else _link_faults(outcome),
             link_ends=None if self.direct else link_ends(self.system.package, outcome.links.ends),
             provenance=simulated.provenance,
         )
+
+    def _reads(self, outcome: PackageOutcome) -> Iterator[list[list[ResultWords]]]:
+        """What was read behind each phase, for each die."""
+        for number, words in zip(self.numbers, outcome.reads, strict=True):
+            there = iter(words)
+            yield [[next(there) for _ in _of_phase(die.reads, number)] for die in self.work]
 
     def _check_deaths(self, links: LinkOutcome) -> None:
         """Raise SimulationError if links have died, or were to die."""
@@ -237,7 +262,8 @@ def prepare(
 ) -> PreparedPackage:
     """Place the programs of ``work`` in the memories and check that these are large enough.
 
-    Phases in which no die has a command are left out.
+    Phases in which no die has a command, and nothing is read, are left out. A program is placed once, and programs that
+    come again are checked once: with what their first phase finds.
 
     Parameters
     ----------
@@ -261,32 +287,40 @@ def prepare(
     """
     link_job = _link_job(system, links, direct=direct)
     memory = system.memory
-    word = _word_cycles(system, interval) / (1 - stall)
-    phases = []
+    bound = CycleBound(system, interval=interval, stall=stall)
+    addresses: dict[tuple[int, int], int] = {}
+    checked: dict[tuple[int, ...], int] = {}
+    phases, numbers = [], []
     for number, name in enumerate(names):
         programs = [die.programs[number] for die in work]
-        if not any(programs):
+        reads = [region for die in work for region in _of_phase(die.reads, number)]
+        if not any(programs) and not reads:
             continue
         placed = []
-        for die, program in zip(work, programs, strict=True):
-            address = places.take(die.io_die, len(program) * memory.command_words)
-            if program:
-                die.image[address] = program_image(program, memory)
-            placed.append(Program(address=address, commands=len(program)))
+        for place, (die, program) in enumerate(zip(work, programs, strict=True)):
+            if (place, id(program)) not in addresses:
+                address = places.take(die.io_die, len(program) * memory.command_words)
+                addresses[place, id(program)] = address
+                if program:
+                    die.image[address] = program_image(program, memory)
+            placed.append(Program(address=addresses[place, id(program)], commands=len(program)))
         mask = (posts or {}).get(name, 0)
-        _check(system, work, programs, placed, mask, first=number == 0)
-        fetch = round(word * memory.command_words * _max_commands(work, programs))
-        cycles = 1000 + fetch + sum(_cycles(system, program, word) for program in programs)
+        key = (mask, *map(id, programs))
+        if key not in checked:
+            check_phase(system, work, programs, placed, mask, number=number)
+            checked[key] = bound.most(work, programs)
         phases.append(
             Phase(
                 name=name,
                 programs=placed,
-                most_cycles=PATIENCE * cycles,
+                most_cycles=checked[key],
                 posts=mask,
-                post_after=fetch if mask else 0,
+                post_after=bound.fetch(work, programs) if mask else 0,
                 links_die=name == links_die,
+                reads=reads,
             )
         )
+        numbers.append(number)
     words = max(places.used.values())
     if words * memory.word_bytes > memory.bench_bytes:
         raise ValueError(
@@ -297,6 +331,7 @@ def prepare(
         system=system,
         work=work,
         phases=phases,
+        numbers=numbers,
         memory_words=words,
         direct=direct,
         link_job=link_job,
@@ -320,40 +355,9 @@ def _link_job(system: SystemSpec, links: FaultyLinks | None, *, direct: bool) ->
     return replace(job, links=2 * link_count(package))
 
 
-def _check(
-    system: SystemSpec,
-    work: Sequence[DieWork],
-    programs: Sequence[Sequence[Command]],
-    placed: Sequence[Program],
-    posts: int,
-    *,
-    first: bool,
-) -> None:
-    """Check the programs of a phase. The first one finds no data in the scratchpads."""
-    memory = system.memory
-    lies = [
-        range(program.address, program.address + program.commands * memory.command_words)
-        for program in placed
-    ]
-    checked = [
-        CheckedDie(
-            die=system.die,
-            memory=memory,
-            nop=system.nop,
-            program_words=words,
-            inputs=[
-                range(address, address + len(image) // memory.word_bytes)
-                for address, image in die.image.items()
-                if address != words.start
-            ],
-            host_posts=[number for number in range(SEMAPHORES) if posts >> number & 1],
-            scratchpad_written=not first,
-        )
-        for die, words in zip(work, lies, strict=True)
-    ]
-    package = system.package
-    check_package(Grid(package.rows, package.cols, PACKAGE_ORIGIN), checked, programs)
-    refuse(memory_violations([die.io_die for die in work], programs, lies))
+def _of_phase(lists: Sequence[list[Region]], number: int) -> list[Region]:
+    """The regions of a phase; lists may be shorter than the phases."""
+    return lists[number] if number < len(lists) else []
 
 
 def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
@@ -362,36 +366,3 @@ def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
     return ObservedDie(
         path=f"chiplets.die_{row}_{col}.die", commands=commands, name=f"die {row},{col}", engine=True
     )
-
-
-def _max_commands(work: Sequence[DieWork], programs: Sequence[Sequence[Command]]) -> int:
-    """Maximum number of commands in the memory behind one IO die."""
-    commands: dict[str, int] = defaultdict(int)
-    for die, program in zip(work, programs, strict=True):
-        commands[die.io_die] += len(program)
-    return max(commands.values())
-
-
-def _word_cycles(system: SystemSpec, interval: int) -> int:
-    """Upper bound on the cycles of a memory word alone: its request, its way through the package and back, and its
-    elements one by one into a buffer."""
-    memory = system.memory
-    flits = -(-8 * memory.word_bytes // system.nop.flit_bits) + 1
-    longest = max(system.package.rows, system.package.cols)
-    return interval + memory.latency_cycles + flits * (longest + 2) + memory.word_bytes
-
-
-def _cycles(system: SystemSpec, program: Sequence[Command], word: float) -> int:
-    """Upper bound on the cycles of the commands of a program one after the other."""
-    die, memory = system.die, system.memory
-    cycles = 0.0
-    for command in program:
-        opcode, fields = command.opcode, command.fields
-        if opcode == Opcode.GEMM:
-            cycles += fields["panels"] * fields["k_tiles"] * tile_cycles(die, fields["m"])
-        elif opcode in (Opcode.SEND, Opcode.RECEIVE):
-            cycles += 4 * fields["chunks"] * fields["flits"] * (die.stages + 1)
-        elif opcode != Opcode.SET:
-            words = fields.get("words", -(-4 * die.cols // memory.word_bytes) + 1)
-            cycles += fields["rows"] * fields.get("panels", 1) * words * word
-    return round(cycles)

@@ -80,9 +80,10 @@ class PreparedPackageCollective:
         run = self.programs.run()
         # Without a flit to send, no die has a command in the phase of the collective.
         measured = run.phases["collective" if "collective" in run.phases else "load"]
+        results = [words for (words,) in run.reads[COLLECTIVE_PHASES[-1]]]
         return PackageCollectiveRecord(
             **measured_fields(
-                self.request, self.lines, measured.counters, run.results, self.expected, self.defined
+                self.request, self.lines, measured.counters, results, self.expected, self.defined
             ),
             io=self.programs.system.package.io,
             phase_cycles={name: phase.cycles for name, phase in run.phases.items()},
@@ -146,7 +147,7 @@ def prepare(
                     program,
                     words_from_scratchpad(address=result, base=0, words=words),
                 ],
-                result=Region(io_die=io_die, address=result, words=words),
+                reads=[[], [], [Region(io_die=io_die, address=result, words=words)]],
             )
         )
     programs = package_run.prepare(

@@ -85,10 +85,10 @@ class PreparedPackageGemm:
                 col=number % package.cols,
                 macs=part.macs,
                 utilization=part.macs / (cycles * die.macs_per_cycle),
-                mismatches=_mismatches(part, golden, result, dtype=die.dtype),
+                mismatches=_mismatches(part, golden, *result, dtype=die.dtype),
             )
             for number, (part, golden, result) in enumerate(
-                zip(self.parts, expected, run.results, strict=True)
+                zip(self.parts, expected, run.reads[phases[-1].name], strict=True)
             )
         )
         macs = request.m * request.k * request.n

@@ -38,6 +38,8 @@ class PackageBench(Block):
         Without link adapters.
     faulty : bool
         Whether the wires of all links have faults; not with ``direct``.
+    vector : bool
+        With the vector units of the dies.
 
     Members
     -------
@@ -57,10 +59,16 @@ class PackageBench(Block):
     """
 
     def __init__(
-        self, *, system: SystemSpec, memory_depth: int, direct: bool = False, faulty: bool = False
+        self,
+        *,
+        system: SystemSpec,
+        memory_depth: int,
+        direct: bool = False,
+        faulty: bool = False,
+        vector: bool = False,
     ) -> None:
         self._system, self._memory_depth, self._direct = system, memory_depth, direct
-        self._faulty = faulty
+        self._faulty, self._vector = faulty, vector
         io_dies = list(io_die_names(system).values())
         faults = {"faults": In(MeshFaults()), "flips": Out(64), "stalls": Out(64)}
         super().__init__(
@@ -81,7 +89,9 @@ class PackageBench(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        package = Package(system=self._system, direct=self._direct, open_links=self._faulty)
+        package = Package(
+            system=self._system, direct=self._direct, open_links=self._faulty, vector=self._vector
+        )
         place(m, platform, "chiplets", package)
         if self._faulty:
             self._wires(m, platform, package)

@@ -17,9 +17,9 @@ class Attention:
         b = self._builder = builder
         self.inputs = tuple(
             b.weight(Weight(f"attention.{name}", b.hidden, cols, norm="attention"))
-            for name, cols in (("q", b.queries), ("k", b.keys), ("v", b.keys))
+            for name, cols in (("q", b.queries), ("k", b.keys), ("v", b.values))
         )
-        self.output = b.weight(Weight("attention.o", b.queries, b.hidden))
+        self.output = b.weight(Weight("attention.o", b.mixed, b.hidden))
         for part in ("q", "k"):
             for table in ("cos", "sin"):
                 b.tensor(f"attention.{part}_{table}", TOKENS_B, b.half, home="memory", layered=False)
@@ -58,7 +58,7 @@ class Attention:
             )
             turned = b.tensor(f"attention.{part}_turned", TOKENS_B, cols, "bf16")
             self._turn(f"attention.rotary_{part}", scaled, turned, part, backward=False)
-        values = b.tensor("attention.values", TOKENS_B, b.keys, "bf16")
+        values = b.tensor("attention.values", TOKENS_B, b.values, "bf16")
         b.run(
             "attention.scale_v",
             SCALE_OPERAND,
@@ -71,7 +71,7 @@ class Attention:
         b.run(
             "attention.softmax", vector_program("softmax"), {"x": scores, "p": shares}, each=each, causal=True
         )
-        mixed = b.tensor("attention.mixed", TOKENS_B, b.queries, "bf16")
+        mixed = b.tensor("attention.mixed", TOKENS_B, b.mixed, "bf16")
         b.product("attention.product_pv", "nn", shares, values, mixed, each=each)
         b.contract(self.output, mixed)
 
@@ -83,7 +83,7 @@ class Attention:
         do = b.cast("attention.cast_do", "attention.o.dx", "attention.do")
         dp = b.tensor("attention.dp", TOKENS_B, b.scores)
         b.product("attention.product_dp", "nt", do, "attention.values", dp, each=each)
-        dv = b.tensor("attention.dv_sums", TOKENS_B, b.keys)
+        dv = b.tensor("attention.dv_sums", TOKENS_B, b.values)
         b.product("attention.product_dv", "tn", "attention.p", do, dv, each=each)
         ds = b.tensor("attention.ds", TOKENS_B, b.scores, "bf16")
         b.run(
@@ -100,7 +100,7 @@ class Attention:
             scaled = b.tensor(f"attention.d{part}_scaled", TOKENS_B, cols)
             b.run(f"attention.scale_d{part}", SCALE, {"x": sums, "scale": "attention.scale", "y": scaled})
             b.tensor(f"attention.d{part}", TOKENS_B, cols, "bf16")
-        b.tensor("attention.dv", TOKENS_B, b.keys, "bf16")
+        b.tensor("attention.dv", TOKENS_B, b.values, "bf16")
         b.run("attention.scale_dv", SCALE_OPERAND, {"x": dv, "scale": "attention.scale", "y": "attention.dv"})
         # Turning keeps inner products, so those of the turned queries and keys serve.
         b.norm_share(

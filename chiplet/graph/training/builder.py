@@ -10,6 +10,7 @@ from chiplet.graph.operators import (
     Carried,
     Each,
     Gather,
+    Half,
     Move,
     Operator,
     Product,
@@ -27,8 +28,10 @@ from chiplet.graph.training.shared_programs import (
     NORM_SCALE,
     SCALE_COLUMNS_OPERAND,
     SCALE_OPERAND,
-    norm_product,
+    ZEROS,
     norm_share,
+    product_sums,
+    product_sums_add,
 )
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_pass import Element
@@ -71,10 +74,14 @@ class StepBuilder:
         self.hidden = Features("column", model.hidden)
         self.vocab = Features("row", model.vocab)
         self.ffn = Features("row", model.ffn)
-        self.queries = Features("row", model.heads * model.head_dim, model.head_dim)
-        self.keys = KvHeads("row", model.kv_heads * model.head_dim, model.head_dim, model.heads)
-        self.scores = Features("row", model.heads * sizes.length, sizes.length)
-        self.half = Features(None, model.head_dim // 2)
+        d, half = model.head_dim, model.head_dim // 2
+        # What is turned by its position is in pieces of half a head, as rotary takes the halves apart.
+        self.queries = Features("row", model.heads * d, d, piece=half)
+        self.mixed = Features("row", model.heads * d, d, piece=d)
+        self.keys = KvHeads("row", model.kv_heads * d, d, model.heads, piece=half)
+        self.values = KvHeads("row", model.kv_heads * d, d, model.heads, piece=d)
+        self.scores = Features("row", model.heads * sizes.length, sizes.length, piece=sizes.length)
+        self.half = Features(None, half)
         self.columns, self.rows = Features("row", sizes.cols), Features("column", sizes.rows)
         self._operators: list[Operator] = []
         self.layered = True
@@ -198,6 +205,25 @@ class StepBuilder:
             scale = SCALE_COLUMNS_OPERAND if weight.transposed else SCALE_OPERAND
             self.run(f"{weight.name}.fold", scale, {"scale": f"{weight.norm}.gain", **bind})
 
+    def product_sums(self, name: str, u: str, y: str, total: str) -> None:
+        """Row sums of u y over what a die has of their columns, in one pass; or head after head, where pieces are
+        halves of heads the low ones first.
+        """
+        cols, elements = self.tensors[u].cols, (self.tensors[u].element, self.tensors[y].element)
+        if not cols.piece_length:
+            self.run(name, product_sums(*elements), {"u": u, "y": y, "sums": total})
+            return
+        assert isinstance(cols, Features)
+        self.run(f"{name}_start", ZEROS, {"total": total})
+        halves: tuple[Half, ...] = ("low", "high") if cols.piece_length < cols.unit else ("",)
+        for half in halves:
+            self.run(
+                "_".join(filter(None, (name, half))),
+                product_sums_add(*elements),
+                {"u": ProgramOperand(u, half), "y": ProgramOperand(y, half), "total": total},
+                each="kv-head" if isinstance(cols, KvHeads) else "head",
+            )
+
     # ---- linears of type A, behind a norm ----
 
     def norm_linears(self, norm: str, source: str, weights: Sequence[Weight]) -> None:
@@ -234,8 +260,7 @@ class StepBuilder:
         sums = {}
         for number, (u, y) in enumerate(pairs):
             sums[f"x_{number}"] = self.tensor(f"{u}.product", TOKENS_B, ONE, partial="row")
-            program = norm_product(self.tensors[u].element, self.tensors[y].element)
-            self.run(f"{u}.norm_product", program, {"u": u, "y": y, "sums": f"{u}.product"})
+            self.product_sums(f"{u}.norm_product", u, y, f"{u}.product")
         self.tensor(f"{norm}.t", TOKENS_B, ONE, partial="row")
         self.run(
             f"{norm}.share", norm_share(len(pairs)), {**sums, "scale": f"{norm}.scale", "t": f"{norm}.t"}

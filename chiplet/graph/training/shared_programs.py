@@ -29,7 +29,6 @@ from chiplet.graph.vector_programs import ADAM, SGD
 __all__ = [
     "CAST",
     "CROSS_ENTROPY_INPUT",
-    "GAIN_PRODUCTS",
     "GAIN_TERMS",
     "NORM_INPUT",
     "NORM_INPUT_FIRST",
@@ -41,9 +40,11 @@ __all__ = [
     "SCALE_COLUMNS_OPERAND",
     "SCALE_OPERAND",
     "SILU_SCALED",
+    "ZEROS",
     "Optimizer",
-    "norm_product",
     "norm_share",
+    "product_sums",
+    "product_sums_add",
     "sums_of",
     "update",
 ]
@@ -132,12 +133,33 @@ CROSS_ENTROPY_INPUT = program_of(
 
 
 @cache
-def norm_product(u: Element, y: Element) -> VectorProgram:
-    """Sums of u y over what the die has of a linear's outputs, whose elements are of these types."""
+def product_sums(u: Element, y: Element) -> VectorProgram:
+    """Sums of u y over columns in one piece, whose elements are of these types."""
     return program_of(
-        f"norm-product-{u}-{y}",
+        f"product-sums-{u}-{y}",
         {"u": Tensor("rows", "cols", u), "y": Tensor("rows", "cols", y)},
         (ProgramPass("u", "mul", "y", reduction="sum", row="sums"),),
+        {"sums": OF_ROWS},
+    )
+
+
+# What sums over pieces begin with.
+ZEROS = program_of(
+    "zeros", {"zero": VALUE}, (ProgramPass("zero", y="total", statistics=True),), {"total": OF_ROWS}
+)
+
+
+@cache
+def product_sums_add(u: Element, y: Element) -> VectorProgram:
+    """The same over one of several pieces, added to the ``total`` of those before it."""
+    return program_of(
+        f"product-sums-add-{u}-{y}",
+        {"u": Tensor("rows", "cols", u), "y": Tensor("rows", "cols", y), "total": OF_ROWS},
+        (
+            ProgramPass("u", "mul", "y", reduction="sum", row="sums"),
+            ProgramPass("total", "add", "sums", y="total", statistics=True),
+        ),
+        {"total": OF_ROWS},
         {"sums": OF_ROWS},
     )
 
@@ -175,13 +197,7 @@ def _norm_input(name: str, *, first: bool) -> VectorProgram:
 NORM_INPUT_FIRST = _norm_input("norm-input-first", first=True)
 NORM_INPUT = _norm_input("norm-input", first=False)
 
-# The gradient of a gain, from the weight behind it and the gradient of the folded weight: the sum of w g over outputs.
-GAIN_PRODUCTS = program_of(
-    "gain-products",
-    {"w": MATRIX, "g": MATRIX},
-    (ProgramPass("w", "mul", "g", reduction="sum", row="y"),),
-    {"y": OF_ROWS},
-)
+# The gradient of a gain is the sum of w g over outputs, of the weight behind it and the gradient of the folded weight.
 # Where outputs are rows, as in the embedding, the array adds up the terms.
 GAIN_TERMS = program_of(
     "gain-terms", {"w": MATRIX, "g": MATRIX}, (ProgramPass("w", "mul", "g", y="y"),), {"y": OPERAND}

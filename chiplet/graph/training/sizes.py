@@ -69,7 +69,7 @@ class StepSizes:
     tiles: int = 1
     batches: int = 1
     optimizer: Optimizer = "sgd"
-    algorithm: Algorithm = "ring"
+    algorithm: Algorithm = "chain"
     dtype: str = "bf16"
 
     def __post_init__(self) -> None:

@@ -8,7 +8,6 @@ from chiplet.graph.operators import ProgramOperand, Reduce
 from chiplet.graph.sharding import ONE, KvHeads
 from chiplet.graph.training.builder import StepBuilder, Weight
 from chiplet.graph.training.shared_programs import (
-    GAIN_PRODUCTS,
     GAIN_TERMS,
     SCALE,
     SCALE_COLUMNS,
@@ -41,11 +40,7 @@ class Updates:
         b.load(f"{norm}.load_weights", *(weight.master for weight in weights))
         for weight in weights:
             own = b.tensor(f"{weight.name}.gain_sums", b.columns, b.hidden, life="batch")
-            b.run(
-                f"{weight.name}.gain_products",
-                GAIN_PRODUCTS,
-                {"w": weight.master, "g": f"{weight.name}.gradient", "y": own},
-            )
+            b.product_sums(f"{weight.name}.gain_products", weight.master, f"{weight.name}.gradient", own)
             names.append(own)
         b.tensor(f"{norm}.gain_part", b.columns, b.hidden, partial="row", life="batch")
         inputs = {f"x_{number}": name for number, name in enumerate(names)}

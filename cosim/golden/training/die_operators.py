@@ -43,7 +43,7 @@ def _parts(
         return
     names = (*operator.reads, *operator.writes)
     heads = [tensors[name].cols for name in names if isinstance(tensors[name].cols, Features)]
-    split = [dim for dim in heads if dim.axis is not None]
+    split = [dim for dim in heads if dim.axis == "row"]
     queries = [dim for dim in split if not isinstance(dim, KvHeads)]
     units = (split if operator.each == "kv-head" else queries)[0]
     assert isinstance(units, Features)
@@ -62,11 +62,18 @@ def _slices(tensor: ShardedTensor, part: _Part, each: str, die: DiePlace) -> tup
         length = die.tile.length
         rows = slice(part.sequence * length, (part.sequence + 1) * length)
     dim: Dim = tensor.cols
-    if part.unit is not None and isinstance(dim, Features) and dim.axis is not None:
+    if part.unit is not None and isinstance(dim, Features) and dim.axis == "row":
         grouped = isinstance(dim, KvHeads) and each != "kv-head"
         number = part.unit // dim.group if grouped and isinstance(dim, KvHeads) else part.unit
         cols = dim.unit_part(number, die)
     return rows, cols
+
+
+def _pieces(cols: Dim, part: _Part, die: DiePlace) -> list[int]:
+    """Lengths of the pieces of columns that belong to ``part``."""
+    if part.unit is not None and isinstance(cols, Features):
+        return cols.unit_pieces
+    return cols.pieces(die)
 
 
 def run_product(
@@ -83,10 +90,12 @@ def run_product(
         x = a[_slices(tensors[operator.a], part, operator.each, die)]
         w = b[_slices(tensors[operator.b], part, operator.each, die)]
         where = _slices(of, part, operator.each, die)
+        # Tiles begin anew with each piece of summed columns; summed rows are one range.
+        pieces = [len(x)] if operator.form == "tn" else _pieces(tensors[operator.a].cols, part, die)
         x = x.T if operator.form == "tn" else x
         w = w.T if operator.form == "nt" else w
         if x.size and w.size:
-            total[where] = bf16_sums(x, w, rows, total[where])
+            total[where] = bf16_sums(x, w, rows, total[where], pieces)
     patterns = fp32_patterns(total)
     return float32_to_bf16(fp32_values(patterns)) if of.element == "bf16" else patterns
 
@@ -120,14 +129,17 @@ def run_vector(
                 cols = slice(cols.start, middle) if operand.half == "low" else slice(middle, cols.stop)
             views[name] = operand.tensor, (rows, cols)
             if name in program.inputs:
-                inputs[name] = held[operand.tensor][rows, cols]
-        size = _size(program, inputs)
+                # What is updated in place goes on from the instances before.
+                of = outputs.get(operand.tensor, held.get(operand.tensor))
+                assert of is not None
+                inputs[name] = of[rows, cols].copy()
+        wanted = {name: outputs[views[name][0]][views[name][1]] for name in program.outputs if name in views}
+        size = _size(program, {**wanted, **inputs})
         if 0 in size:
             continue
         for name in views.keys() & {*program.inputs}:
             inputs[name] = inputs[name].reshape(array_shape(program.tensors[name], *size))
         offset = 0 if operator.offset is None else operator.offset.part(die).start
-        size = (size[0], len(operator.offset.part(die))) if operator.offset is not None else size
         result = run_vector_program(
             program, inputs, rows=size[0], cols=size[1], lanes=lanes, causal=operator.causal, offset=offset
         )
@@ -139,10 +151,10 @@ def run_vector(
     return outputs, kept
 
 
-def _size(program: VectorProgram, inputs: Mapping[str, Values]) -> tuple[int, int]:
-    """Rows and columns that a program works on, from its inputs."""
+def _size(program: VectorProgram, bound: Mapping[str, Values]) -> tuple[int, int]:
+    """Rows and columns that a program works on, from what it is given and leaves."""
     rows = cols = 1
-    for name, value in inputs.items():
+    for name, value in bound.items():
         tensor = program.tensors[name]
         if tensor.spread == "matrix":
             rows = value.shape[0]

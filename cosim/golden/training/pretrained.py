@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chiplet.graph.training.sizes import ModelSizes
+from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.base import read_input
-from chiplet.workload.llm import Llm, load_model
+from chiplet.workload.llm import Llm, load_model, read_published
 from cosim.golden.training.golden_step import Parameter, Weights
 from rtl.emit.output_files import write_output
 
@@ -35,8 +36,8 @@ class PretrainedModel(NamedTuple):
     """Sizes of a published model, the epsilon of its norms, and the base of its rotary angles."""
 
     sizes: ModelSizes
-    norm_epsilon: float
-    rope_theta: float
+    norm_epsilon: float = ConstantSettings.norm_epsilon
+    rope_theta: float = 10000.0
 
 
 def model_sizes(model: Llm) -> ModelSizes:
@@ -82,8 +83,8 @@ def model_sizes(model: Llm) -> ModelSizes:
     )
 
 
-def read_pretrained(folder: Path) -> PretrainedModel:
-    """What the ``config.json`` in ``folder`` says.
+def read_pretrained(model: str | Path) -> PretrainedModel:
+    """What the ``config.json`` of ``model`` says: a file, a folder with one, or a preset by name.
 
     Raises
     ------
@@ -91,18 +92,17 @@ def read_pretrained(folder: Path) -> PretrainedModel:
         If it is refused by :func:`chiplet.workload.llm.load_model` or :func:`model_sizes`, is of another family, or
         scales angles.
     """
-    sizes = model_sizes(load_model(folder))
-    path = folder / "config.json"
-    values = json.loads(read_input(path, encoding="utf-8-sig"))
+    sizes = model_sizes(load_model(model))
+    values, _, where = read_published(model)
     # Relatives scale embeddings or logits, which a projection need not count and a step would have to.
     if values.get("model_type") not in _FAMILIES:
         raise ValueError(
-            f"{path}: model_type = {values.get('model_type')!r}: must be one of {', '.join(_FAMILIES)}"
+            f"{where}: model_type = {values.get('model_type')!r}: must be one of {', '.join(_FAMILIES)}"
         )
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
-        raise ValueError(f"{path}: rotary angles are scaled ({kind}): must be default")
+        raise ValueError(f"{where}: rotary angles are scaled ({kind}): must be default")
     theta = rope.get("rope_theta", values.get("rope_theta", 10000.0))
     return PretrainedModel(sizes, float(values.get("rms_norm_eps", 1e-6)), float(theta))
 

@@ -20,9 +20,9 @@ from chiplet.graph.vector_pass import VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
 from chiplet.machine.specs import MemorySpec
 from cosim.program.command import Command
+from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from cosim.program.vector.tensor_places import RowBlocks, TensorPlace
-from rtl.interface import vector_operations as numbers
-from rtl.interface.isa import VECTOR, Opcode
+from rtl.interface.isa import Opcode
 
 __all__ = ["DieVectorProgram"]
 
@@ -244,40 +244,22 @@ class DieVectorProgram:
             if block is None or number == block % len(self.places[name].buffers)
         ]
 
+    def _word_place(self, name: str, block: int) -> WordPlace:
+        place = self.places[name]
+        return WordPlace(place.word(block), place.pitch, place.tensor.element == "bf16")
+
     def _pass(self, step: ProgramPass, block: int | None) -> _BufferCommand:
         """A pass over a block, or over all rows."""
         here = block or 0
         work = self._work(step, here)
         height, width = self._extents(step, self.rows if block is None else self._height(here))
-        offset = self._row_offset(here) if work.causal else self.offset if work.op1 == "pick" else 0
-        fields: dict[str, int] = {
-            "op1": numbers.FirstOp[work.op1.upper()],
-            "function": numbers.Function[work.function.upper()],
-            "negate": int(work.negate),
-            "op2": numbers.SecondOp[work.op2.upper()],
-            "reduction": numbers.Reduction[work.reduction.upper()],
-            "causal": int(work.causal),
-            "offset": offset % (1 << VECTOR["offset"].width),
-            "result": {None: 0, "fp32": 1, "bf16": 2}[work.result],
-            "rows": height,
-            "cols": width,
-        }
-        for operand, name in step.operands.items():
-            place, spread = self.places[name], work.operands[operand].spread
-            fields |= {
-                operand: place.word(here),
-                f"{operand}_pitch": place.pitch if spread == "matrix" and height > 1 else 0,
-                f"{operand}_spread": numbers.Spread[spread.upper()],
-                f"{operand}_bf16": int(place.tensor.element == "bf16"),
-            }
-        if step.y is not None:
-            place = self.places[step.y]
-            fields |= {"y": place.word(here), "y_pitch": place.pitch if height > 1 else 0}
-        if step.row is not None:
-            fields["row"] = self.places[step.row].word(here)
+        offset = self._row_offset(here) if work.causal else self.offset
+        fields = pass_fields(
+            step, work, lambda name: self._word_place(name, here), rows=height, cols=width, offset=offset
+        )
         return _BufferCommand(
             Opcode.VECTOR,
-            {name: int(value) for name, value in fields.items()},
+            fields,
             self._buffers(step.operands.values(), block),
             self._buffers(step.results, block),
         )

@@ -9,12 +9,13 @@ import pytest
 
 from chiplet.graph.graph import Graph
 from chiplet.graph.operators import Operator
-from chiplet.graph.sharding import Features, Tokens
+from chiplet.graph.sharding import Features, KvHeads, Tokens
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
 
 MODEL = ModelSizes(hidden=6, heads=4, kv_heads=2, head_dim=2, ffn=8, layers=1, vocab=9)
 GRAPH = training_step(StepSizes(model=MODEL, rows=2, cols=2, sequences=2, length=3))
+QUERIES, KEYS = Features("row", 8, 2), KvHeads("row", 4, 2, 4)
 
 
 @pytest.mark.parametrize(
@@ -31,13 +32,33 @@ GRAPH = training_step(StepSizes(model=MODEL, rows=2, cols=2, sequences=2, length
         ("ffn.gate.operand", {"cols": Features("column", 8)}, "ffn.gate.partial must be of the operands'"),
         ("ffn.gate.operand", {"rows": Features(None, 6)}, "must agree in what is summed"),
         ("attention.values", {"element": "fp32"}, "attention.values is fp32: must be bf16"),
-        ("attention.k.gradient", {"cols": Features("row", 4, 2)}, "must be of the operands' dimensions"),
+        (
+            "attention.k.gradient",
+            {"cols": Features("row", 4, 2, piece=1)},
+            "must be of the operands' dimensions",
+        ),
+        ("attention.k_turned", {"cols": KEYS}, "attention.k_turned must be in pieces of half a unit"),
+        (
+            "attention.mixed",
+            {"cols": replace(QUERIES, piece=1)},
+            "attention.values and attention.mixed must be in pieces of one length",
+        ),
+        ("attention.do", {"cols": replace(QUERIES, piece=1)}, "matrices must be in pieces of one length"),
     ],
 )
 def test_a_wrong_layout_is_named(tensor: str, changes: dict[str, Any], message: str) -> None:
     tensors = {**GRAPH.tensors, tensor: replace(GRAPH.tensors[tensor], **changes)}
     with pytest.raises(ValueError, match=message):
         replace(GRAPH, tensors=tensors)
+
+
+def test_both_operands_of_a_product_are_cut_alike_where_it_sums() -> None:
+    names = ("attention.o.dx_partial", "attention.o.dx", "attention.do")
+    cut = {name: replace(GRAPH.tensors[name], cols=replace(QUERIES, piece=1)) for name in names}
+    with pytest.raises(
+        ValueError, match=r"attention\.do and attention\.values must be in pieces of one length"
+    ):
+        replace(GRAPH, tensors={**GRAPH.tensors, **cut})
 
 
 def test_operators_have_names_of_their_own() -> None:

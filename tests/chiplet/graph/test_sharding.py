@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +56,30 @@ def test_every_query_head_finds_its_key_head_on_its_die(die: DiePlace, kv: int, 
         assert set(cols) <= set(owners)
         if kv * group >= die.cols:  # no column is without heads
             assert cols == [*owners]
+
+
+@given(DIES, AXES, st.integers(1, 4), st.integers(1, 4), st.integers(1, 3))
+def test_pieces_are_the_parts_of_the_units_of_a_die(
+    die: DiePlace, axis: Along, units: int, piece: int, pieces: int
+) -> None:
+    unit = piece * pieces
+    cut = Features(axis, units * unit, unit, piece=piece)
+    assert cut.pieces(die) == [piece] * (pieces * len(cut.units(die)))
+    assert sum(cut.pieces(die)) == len(cut.part(die))
+    keys = KvHeads(axis, units * unit, unit, 2 * units, piece=piece)
+    assert keys.pieces(die) == [piece] * (pieces * len(keys.units(die)))
+    with pytest.raises(ValueError, match=f"piece = {unit + 1}: must be a part of the {unit} of a unit"):
+        replace(cut, piece=unit + 1)
+
+
+@given(DIES, AXES)
+def test_what_has_no_units_is_one_piece(die: DiePlace, axis: Along) -> None:
+    for dim in (Tokens(axis), Features(axis, 6), KvHeads(axis, 6, 1, 6)):
+        length = len(dim.part(die))
+        assert dim.pieces(die) == ([length] if length else [])
+    two = Features(None, 16, 8)
+    assert (two.pieces(die), replace(two, piece=4).pieces(die)) == ([8, 8], [4, 4, 4, 4])
+    assert replace(two, piece=4).uncut == two.uncut
 
 
 def test_slots_of_a_ring_decide_who_has_which_tokens() -> None:

@@ -97,8 +97,9 @@ def carried_out(system: SystemSpec, parts: list[DiePart], words: int, seed: int)
     programs = [program for part in parts for program in part.work.programs]
     run_package(system, dies, programs, order=lambda steps: int(rng.integers(steps)))
     return [
-        die.read_memory(part.work.result.address, part.work.result.words) if part.work.result.words else b""
+        die.read_memory(result.address, result.words) if result.words else b""
         for die, part in zip(dies, parts, strict=True)
+        for (result,) in part.work.reads
     ]
 
 

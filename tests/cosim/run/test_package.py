@@ -9,7 +9,6 @@ import pytest
 
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim.backends.registry import backend
-from cosim.jobs.package import Region
 from cosim.observe.observation import NOTHING
 from cosim.program.command import Command
 from cosim.program.layout import Places
@@ -35,17 +34,15 @@ def cycles_of_commands(flit_bits: int, *, dies: tuple[int, ...]) -> float:
         package=PackageSpec(rows=1, cols=2, io="west"),
     )
 
-    io_die = io_die_of(system, 0, 0)
     work = [
         DieWork(
             io_die=io_die_of(system, 0, die),
             image={},
             programs=[[NO_WORK] * count if die in dies else [] for count in (FEW, MANY)],
-            result=Region(io_die=io_die, address=0, words=0),
         )
         for die in range(2)
     ]
-    assert {die.io_die for die in work} == {io_die}
+    assert {die.io_die for die in work} == {io_die_of(system, 0, 0)}
     prepared = prepare(
         system,
         ["few", "many"],

@@ -9,13 +9,14 @@ from numpy.testing import assert_allclose
 
 from chiplet.graph.training.shared_programs import (
     CROSS_ENTROPY_INPUT,
-    GAIN_PRODUCTS,
     NORM_INPUT,
     NORM_OPERAND,
     NORM_SCALE,
     SILU_SCALED,
-    norm_product,
+    ZEROS,
     norm_share,
+    product_sums,
+    product_sums_add,
     sums_of,
     update,
 )
@@ -57,15 +58,23 @@ def test_a_folded_norm_is_the_norm_and_its_linear() -> None:
     back = run(vector_program("rmsnorm-backward"), dy=dy @ w.T, x=x, gain=gain, scale=whole["scale"])
     u = scale * dy
     parts = [
-        run(norm_product("bf16", "fp32"), u=u[:, some], y=y[:, some])["sums"]
+        run(product_sums("bf16", "fp32"), u=u[:, some], y=y[:, some])["sums"]
         for some in (slice(1), slice(1, 4))
     ]
     t = run(norm_share(2), x_0=parts[0], x_1=parts[1], scale=scale)["t"]
     past = random(ROWS, COLS, seed=4)
     dx = run(NORM_INPUT, x=x, t=t, z=u @ folded.T, gradient=past)["gradient"] - past
     assert_allclose(dx, back["dx"], rtol=1e-10, atol=1e-12)
-    gradient = run(GAIN_PRODUCTS, w=w, g=x.T @ u)["y"][:, 0]
+    gradient = run(product_sums("fp32", "fp32"), u=w, y=x.T @ u)["sums"][:, 0]
     assert_allclose(gradient, back["gain_terms"].sum(axis=0), rtol=1e-10, atol=1e-12)
+
+
+def test_sums_over_pieces_are_those_of_all_columns() -> None:
+    u, y = random(ROWS, COLS), random(ROWS, COLS, seed=1)
+    total = np.zeros((ROWS, 1)) + run(ZEROS)["total"]
+    for some in (slice(2), slice(2, 4), slice(4, 6)):
+        total = run(product_sums_add("fp32", "bf16"), u=u[:, some], y=y[:, some], total=total)["total"]
+    assert_allclose(total, run(product_sums("fp32", "bf16"), u=u, y=y)["sums"], rtol=1e-12)
 
 
 def test_scaled_silu_is_the_silu_of_what_is_scaled() -> None:

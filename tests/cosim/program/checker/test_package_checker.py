@@ -226,8 +226,9 @@ def test_what_is_accepted_gives_one_result_in_every_order(form: Any, seed: int) 
             continue
         results.append(
             [
-                die.read_memory(part.work.result.address, part.work.result.words)
+                die.read_memory(result.address, result.words)
                 for die, part in zip(dies, built, strict=True)
+                for (result,) in part.work.reads
             ]
         )
     assert results == results[:1] * 3

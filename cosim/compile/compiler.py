@@ -1,0 +1,261 @@
+"""The compiler: a training step becomes one program for each die.
+
+All dies go through the operators in one order. So each queue is a part of it, and what a command waits for is done by
+one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from chiplet.dataflow.operator_cycles import OperatorCycles, operator_cycles
+from chiplet.dataflow.step_order import Bundle, Schedule, bundles, scheduled
+from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
+from chiplet.graph.sharding import DiePlace, TileShape
+from chiplet.graph.training.sizes import StepSizes
+from chiplet.graph.training.training_step import training_step
+from chiplet.machine.specs import SystemSpec, scratchpad_depth
+from cosim.compile.buffers import place_buffers
+from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
+from cosim.compile.die_state import ZERO, DieState, Key, layout_of
+from cosim.compile.line_operators import gather, reduce_replicas, scatter
+from cosim.compile.product_operators import run_products
+from cosim.compile.product_steps import ProductSteps
+from cosim.compile.semaphores import Relay, with_semaphores
+from cosim.compile.steps import Step
+from cosim.compile.storage import Storage
+from cosim.compile.vector_operators import copied_words, move, run_vector
+from cosim.program.layout import Places
+from cosim.program.scratchpad_copies import words_to_scratchpad
+from rtl.interface.io_dies import io_die_of
+
+__all__ = ["compile_step"]
+
+
+def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = False) -> CompiledStep:
+    """The programs of a training step with ``sizes`` on a package; with ``gradients`` they are stored, too.
+
+    Raises
+    ------
+    ValueError
+        If the step does not fit the package: the mesh, the dies' types, or a buffer.
+    """
+    package = system.package
+    if (package.rows, package.cols) != (sizes.rows, sizes.cols):
+        raise ValueError(
+            f"training step: for {sizes.rows}x{sizes.cols} dies: the package has {package.rows}x{package.cols}"
+        )
+    if system.die.dtype != "bf16":
+        raise ValueError(
+            f"die.dtype = {system.die.dtype}: must be bf16 to train, as gradients and norms are fractions"
+        )
+    if sizes.algorithm == "ring" and max(sizes.rows, sizes.cols) > 2:
+        raise ValueError(
+            f"nop.collective = ring on {sizes.rows}x{sizes.cols} dies: must be chain on lines of three dies or more, "
+            "as a die at the end of a ring takes chunks of successive collectives from two senders"
+        )
+    graph = training_step(sizes)
+    order = step_schedule(graph, sizes, system, gradients=gradients).order
+    places = Places()
+    dies = [_die_program(sizes, system, graph, order, row, col, places) for row, col in package.places()]
+    return CompiledStep(
+        sizes=sizes,
+        system=system,
+        graph=graph,
+        dies=dies,
+        memory_words=max(places.used.values()),
+        places=places,
+    )
+
+
+def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> Schedule:
+    """The operators in the order of all programs, with the cycles of the busiest die."""
+    dies = {
+        tile: [
+            DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
+            for row, col in system.package.places()
+        ]
+        for tile, shape in (
+            *enumerate(sizes.tile_shapes),
+            (None, max(sizes.tile_shapes, key=lambda shape: shape.sequences)),
+        )
+    }
+
+    def cycles(bundle: Bundle) -> OperatorCycles:
+        return max(
+            (
+                OperatorCycles(
+                    each[0].resource, sum(part.busy for part in each), max(part.latency for part in each)
+                )
+                for die in dies[bundle[0].tile]
+                if (each := [operator_cycles(instance, graph, die, system) for instance in bundle])
+            ),
+            key=lambda cost: cost.busy,
+        )
+
+    return scheduled(graph, bundles(_order(graph, sizes, gradients=gradients)), cycles)
+
+
+def _order(graph: Graph, sizes: StepSizes, *, gradients: bool) -> Iterator[Instance]:
+    """The operators in the order of all programs; gradients are stored before updates use them up."""
+    stores = [
+        Instance(Move(name=f"{name}.store", direction="store", tensors=(name,)), layer)
+        for name, tensor in graph.tensors.items()
+        if gradients and name.endswith(".gradient")
+        for layer in (range(graph.layers) if tensor.layered else (None,))
+    ]
+    updates = {
+        operator.name
+        for section in graph.sections
+        if section.repeat == "step"
+        for operator in section.operators
+    }
+    batch_is_over = False
+    for instance in graph.order(sizes.tiles):
+        in_batch = instance.operator.name not in updates
+        if batch_is_over and not in_batch:
+            yield from stores
+            stores = []
+        batch_is_over = in_batch
+        yield instance
+
+
+def _die_program(
+    sizes: StepSizes,
+    system: SystemSpec,
+    graph: Graph,
+    order: Sequence[Bundle],
+    row: int,
+    col: int,
+    places: Places,
+) -> DieProgram:
+    io_die = io_die_of(system, row, col)
+    shapes = sizes.tile_shapes
+    largest = max(shapes, key=lambda shape: shape.sequences)
+
+    def place(tile: int | None) -> DiePlace:
+        shape: TileShape = largest if tile is None else shapes[tile]
+        return DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
+
+    memory = _memory(graph, order, place, system, places, io_die)
+    constants = _constants(graph)
+    address = places.take(io_die, len(constants))
+    state = DieState(system, graph, place, memory, {key: n for n, key in enumerate(constants)})
+    load = words_to_scratchpad
+    state.steps.append(
+        lambda: copied_words(
+            load(address=address, base=state.constant_words.start, words=len(constants)), "constants"
+        )
+    )
+    array = ProductSteps(system.die, system.memory)
+    numbers = _go_through(state, order, array)
+    depth = scratchpad_depth(system.die, system.memory, system.nop)
+    relay = state.buffer(Key("relay"), 1, 0)
+    state.constant_words.touch(len(order) + 1)
+    relay.touch(len(order) + 1)
+    place_buffers(state.buffers, depth, word_bytes=system.memory.word_bytes)
+    steps: list[Step] = []
+    ranges: dict[int, tuple[int, int]] = {}
+    for number, make in zip(numbers, state.steps, strict=True):
+        first = len(steps)
+        steps.extend(make())
+        start, _ = ranges.get(number, (first, first))
+        ranges[number] = start, len(steps)
+    return DieProgram(
+        io_die=io_die,
+        steps=steps,
+        commands=with_semaphores(steps, relay=Relay(relay.start, address)),
+        memory={
+            (key.name, key.layer, key.tile): StoredTensor(
+                name=key.name, layer=key.layer, tile=key.tile, storage=storage
+            )
+            for key, storage in memory.items()
+        },
+        scratchpad=_buffers(state, ranges, len(steps)),
+        constants={key: address + n for n, key in enumerate(constants)},
+    )
+
+
+def _buffers(state: DieState, ranges: Mapping[int, tuple[int, int]], steps: int) -> list[Buffer]:
+    """Buffers as they were placed, with the steps that use them."""
+
+    def first_step(number: int) -> int:
+        return next((ranges[n][0] for n in range(number, max(ranges) + 1) if n in ranges), steps)
+
+    buffers = [
+        Buffer(
+            name=buffer.name,
+            layer=buffer.layer,
+            tile=buffer.tile,
+            word=buffer.start,
+            words=buffer.words,
+            first_step=first_step(buffer.first),
+            last_step=max(first_step(buffer.last + 1) - 1, 0),
+        )
+        for buffer in state.buffers
+        if buffer.inside is None
+    ]
+    return sorted(buffers, key=lambda buffer: buffer.first_step)
+
+
+def _go_through(state: DieState, order: Sequence[Bundle], array: ProductSteps) -> list[int]:
+    """Give each operator to what makes its steps; returns the operator's number for each entry of ``state.steps``."""
+    numbers = [0] * len(state.steps)
+    for number, bundle in enumerate(order, 1):
+        instances = bundle
+        operator = instances[0].operator
+        match operator:
+            case Product():
+                run_products(state, number, instances, array)
+            case VectorRun():
+                run_vector(state, number, instances[0])
+            case Gather():
+                gather(state, number, instances[0])
+            case Scatter():
+                scatter(state, number, instances[0])
+            case Reduce():
+                reduce_replicas(state, number, instances[0])
+            case Move():
+                move(state, number, instances[0])
+            case _:
+                raise TypeError(f"compiler: operator {operator.name} is a {type(operator).__name__}")
+        numbers += [number] * (len(state.steps) - len(numbers))
+    return numbers
+
+
+def _constants(graph: Graph) -> list[tuple[str, str]]:
+    """Constants of all vector programs, by program and name, and the one that clears words."""
+    found = dict.fromkeys(
+        (operator.program.name, name)
+        for section in graph.sections
+        for operator in section.operators
+        if isinstance(operator, VectorRun)
+        for name in operator.program.constants
+        if name not in operator.bind
+    )
+    return [ZERO, *found]
+
+
+def _memory(
+    graph: Graph,
+    order: Sequence[Bundle],
+    place: Callable[[int | None], DiePlace],
+    system: SystemSpec,
+    places: Places,
+    io_die: str,
+) -> dict[Key, Storage]:
+    """What a die has in memory: what its moves load and store."""
+    stored: dict[Key, Storage] = {}
+    for instance in (instance for bundle in order for instance in bundle):
+        operator = instance.operator
+        if not isinstance(operator, Move):
+            continue
+        for name in operator.tensors:
+            tensor = graph.tensors[name]
+            tile = instance.tile if tensor.life == "tile" else None
+            key = Key(name, graph.layer_of(name, instance.layer), tile)
+            if key not in stored:
+                layout = layout_of(tensor, place(tile), system.memory.word_bytes)
+                stored[key] = layout.at(places.take(io_die, layout.taken(layout.rows)))
+    return stored
