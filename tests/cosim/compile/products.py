@@ -124,27 +124,26 @@ def cases(draw: st.DrawFn, most: int = 2) -> Case:
     return Case(die, MemorySpec(word_bytes=words.word_bytes), tuple(some))
 
 
-def _bytes_of(storage: Storage) -> NDArray[Any]:
-    """Bytes of the scratchpad that each element takes: (rows, cols, bytes)."""
+def _bytes_of(storage: Storage) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Words of the scratchpad, and bytes of them, that each element takes: (rows, cols, bytes)."""
     size = storage.element_bytes
     rows = np.concatenate([run.word + storage.pitch * np.arange(run.rows) for run in storage.runs])
     cols = np.concatenate([p.word * storage.word_bytes + size * np.arange(p.cols) for p in storage.pieces])
-    places: NDArray[Any] = (rows[:, None] * storage.word_bytes + cols)[..., None] + np.arange(size)
-    return places
+    places = (rows[:, None] * storage.word_bytes + cols)[..., None] + np.arange(size)
+    return places // storage.word_bytes, places % storage.word_bytes
 
 
 def write_matrix(interpreter: Interpreter, storage: Storage, patterns: NDArray[Any]) -> None:
     """Write a matrix of patterns into the scratchpad."""
     places = _bytes_of(storage)
     values = np.ascontiguousarray(patterns, f"<u{storage.element_bytes}")
-    interpreter.scratchpad.reshape(-1)[places] = values.view(np.uint8).reshape(places.shape)
+    interpreter.scratchpad.write(places, values.view(np.uint8).reshape(places[0].shape))
 
 
 def read_matrix(interpreter: Interpreter, storage: Storage) -> NDArray[Any]:
     """Patterns of a matrix in the scratchpad, all of which must have been written."""
-    content = interpreter.scratchpad.reshape(-1)[_bytes_of(storage)]
-    assert not np.ma.getmaskarray(content).any()
-    values: NDArray[Any] = np.ascontiguousarray(np.ma.getdata(content)).view(f"<u{storage.element_bytes}")
+    content = interpreter.scratchpad.read(_bytes_of(storage))
+    values: NDArray[Any] = np.ascontiguousarray(content).view(f"<u{storage.element_bytes}")
     return values[..., 0]
 
 
