@@ -75,8 +75,7 @@ class Dimension(NamedTuple):
     size
         Its elements.
     starts
-        Where pieces begin: positions, and the numbers of elements of a block that may lie before them, of which each
-        is a multiple of the second number.
+        Where pieces begin, and the number of whose multiples as many elements may lie before the piece in a block.
     align
         A block may also begin at multiples of so many elements of a piece.
     """

@@ -29,20 +29,20 @@ def cut_product(die: DieSpec, memory: MemorySpec, cut: ProductCut) -> ProductBlo
     ValueError
         If not even the smallest blocks fit: names the buffers, and what they need.
     """
-    least: tuple[float, dict[str, tuple[int, int]]] | None = None
+    least: tuple[list[float], dict[str, tuple[int, int]]] | None = None
     # A tile takes R cycles at least, so M is cut into fewer rows only where nothing else fits.
     for m_align in (math.lcm(die.rows, cut.m.align), cut.m.align):
         best: tuple[float, _Choice] | None = None
         for choice in _choices(die, memory, cut, m_align):
             needs = choice.needs()
-            full = max(need / max(have, 1) for need, have in needs.values())
-            if full <= 1:
+            shares = sorted((need / have for need, have in needs.values()), reverse=True)
+            if shares[0] <= 1:
                 halves = all(need <= have // 2 for need, have in needs.values())
                 cycles = choice.estimate(at_a_time=halves)
                 if best is None or cycles < best[0]:
                     best = cycles, choice
-            elif least is None or full < least[0]:
-                least = full, needs
+            elif least is None or shares < least[0]:
+                least = shares, needs
         if best is not None:
             return best[1].blocks
     assert least is not None, "there is always a choice"
@@ -86,11 +86,9 @@ class _Way:
 class _PanelsWay:
     """N cut in one way."""
 
-    def __init__(self, die: DieSpec, memory: MemorySpec, sum_bytes: int, blocks: Sequence[Panels]) -> None:
-        per_word = memory.word_bytes // sum_bytes
-
-        def words(block: Panels) -> int:
-            return sum(-(-segment.cols // per_word) for segment in block.segments)
+    def __init__(self, die: DieSpec, memory: MemorySpec, cut: ProductCut, blocks: Sequence[Panels]) -> None:
+        def words(block: Panels, element_bytes: int = cut.sum_bytes) -> int:
+            return sum(-(-segment.cols * element_bytes // memory.word_bytes) for segment in block.segments)
 
         self.count, self.panels = len(blocks), sum(block.panels for block in blocks)
         self.widest = max(blocks, key=lambda block: block.columns(die.cols))
@@ -103,6 +101,9 @@ class _PanelsWay:
             for some in (blocks, blocks[:1])
         )
         self.words, self.last_words = sum(map(words, blocks)), words(blocks[-1])
+        self.fed, self.first_fed = (
+            sum(words(block, 4) for block in some) * cut.start for some in (blocks, blocks[:1])
+        )
         self.last_panels = blocks[-1].panels
 
 
@@ -149,9 +150,10 @@ class _Choice:
         leaves = m.last * n.last_words
         hidden = (n.last_panels - 1) * -(-k.last // die.rows) * tile_cycles(die, m.last)
         last = max(leaves / n.last_panels, leaves - hidden)
-        units = array, a_times * a, b_times * b, m.total * n.words
+        units = array, a_times * a, b_times * b, m.total * n.words, m.total * n.fed
         busiest = max(units) + sum(units) / 16 if at_a_time else sum(units)
-        return busiest + max(first_a, first_b) + last + _BLOCK_CYCLES * m.count * n.count * k.count
+        first = max(first_a, first_b, m.first * n.first_fed)
+        return busiest + first + last + _BLOCK_CYCLES * m.count * n.count * k.count
 
 
 def _choices(die: DieSpec, memory: MemorySpec, cut: ProductCut, m_align: int) -> Iterator[_Choice]:
@@ -166,7 +168,7 @@ def _choices(die: DieSpec, memory: MemorySpec, cut: ProductCut, m_align: int) ->
     k_cuts = dict.fromkeys(tuple(k.blocks(most) for k in cut.k) for most in block_sizes(most_k, k_align))
     m = cut.m._replace(align=m_align)
     m_cuts = dict.fromkeys(m.blocks(most) for most in block_sizes(m.size, m_align))
-    n_ways = [(n, _PanelsWay(die, memory, cut.sum_bytes, n)) for n in n_cuts]
+    n_ways = [(n, _PanelsWay(die, memory, cut, n)) for n in n_cuts]
     k_ways = [(k, _Way(die, memory, [block.size for term in k for block in term])) for k in k_cuts]
     for m_blocks in m_cuts:
         m_way = _Way(die, memory, [block.size for block in m_blocks])

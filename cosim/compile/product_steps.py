@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.buffer_ring import BufferRing, Place
+from cosim.compile.buffer_places import BufferPlaces, Place
 from cosim.compile.die_product import DieProduct, joined_pieces, joined_runs, word_of
 from cosim.compile.product_blocks import Panels, ProductBlocks, ProductCut, Range, Segment, product_cut
 from cosim.compile.product_choice import activation_addresses, cut_product, row_cycles, weight_addresses
@@ -36,7 +36,7 @@ class _Buffer:
         self, space: Literal["activation", "weight"], opcode: Opcode, lanes: int, depth: int
     ) -> None:
         self.space, self.opcode, self.lanes = space, opcode, lanes
-        self._ring = BufferRing(depth)
+        self._places = BufferPlaces(depth)
         self._held: dict[object, Place] = {}
 
     def forget(self) -> None:
@@ -48,7 +48,7 @@ class _Buffer:
         held = self._held.get(key)
         if held is not None:
             return held.base, True
-        place = self._ring.take(size)
+        place = self._places.take(size)
         self._held = {
             other: of for other, of in self._held.items() if of.end <= place.base or place.end <= of.base
         }
@@ -120,7 +120,7 @@ class ProductSteps:
         self._die, self._memory = die, memory
         self._activations = _Buffer("activation", Opcode.FEED_ACTIVATION, die.rows, die.activation_depth)
         self._weights = _Buffer("weight", Opcode.FEED_WEIGHT, die.cols, die.weight_depth)
-        self._sums = BufferRing(die.accumulator_depth)
+        self._sums = BufferPlaces(die.accumulator_depth)
         self._blocks: dict[ProductCut, ProductBlocks] = {}
 
     def blocks(self, product: DieProduct) -> ProductBlocks:

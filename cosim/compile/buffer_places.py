@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BufferRing", "Place"]
+__all__ = ["BufferPlaces", "Place"]
 
 _PARTS = 8
 """Most places of a buffer: so many small blocks can be on their way."""
@@ -17,7 +17,7 @@ class Place(NamedTuple):
     end: int
 
 
-class BufferRing:
+class BufferPlaces:
     """Halves, quarters or eighths of a buffer of ``depth`` addresses, one behind the other.
 
     A place of at most half of the buffer never lies in the one that was taken before it.
