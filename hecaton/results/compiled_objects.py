@@ -37,12 +37,9 @@ class CompiledFiles(TypedDict):
 
     Attributes
     ----------
-    directory
-        Folder of the files.
     files
-        Their names: the programs of the dies as text and as memory contents, sizes.json with the other keys, and a
-        picture of the scratchpad of the die that uses most of its own.
+        The programs of the dies as text and as memory contents, sizes.json with the keys below, and a picture of the
+        scratchpad of the die that uses most of its own.
     """
 
-    directory: str
     files: list[str]
