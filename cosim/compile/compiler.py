@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from chiplet.dataflow.operator_cycles import OperatorCycles, operator_cycles
+from chiplet.dataflow.step_order import Bundle, Schedule, bundles, scheduled
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, TileShape
@@ -54,7 +56,7 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
             "as a die at the end of a ring takes chunks of successive collectives from two senders"
         )
     graph = training_step(sizes)
-    order = [*_order(graph, sizes, gradients=gradients)]
+    order = step_schedule(graph, sizes, system, gradients=gradients).order
     places = Places()
     dies = [_die_program(sizes, system, graph, order, row, col, places) for row, col in package.places()]
     return CompiledStep(
@@ -65,6 +67,34 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
         memory_words=max(places.used.values()),
         places=places,
     )
+
+
+def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> Schedule:
+    """The operators in the order of all programs, with the cycles of the busiest die."""
+    dies = {
+        tile: [
+            DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
+            for row, col in system.package.places()
+        ]
+        for tile, shape in (
+            *enumerate(sizes.tile_shapes),
+            (None, max(sizes.tile_shapes, key=lambda shape: shape.sequences)),
+        )
+    }
+
+    def cycles(bundle: Bundle) -> OperatorCycles:
+        return max(
+            (
+                OperatorCycles(
+                    each[0].resource, sum(part.busy for part in each), max(part.latency for part in each)
+                )
+                for die in dies[bundle[0].tile]
+                if (each := [operator_cycles(instance, graph, die, system) for instance in bundle])
+            ),
+            key=lambda cost: cost.busy,
+        )
+
+    return scheduled(graph, bundles(_order(graph, sizes, gradients=gradients)), cycles)
 
 
 def _order(graph: Graph, sizes: StepSizes, *, gradients: bool) -> Iterator[Instance]:
@@ -95,7 +125,7 @@ def _die_program(
     sizes: StepSizes,
     system: SystemSpec,
     graph: Graph,
-    order: Sequence[Instance],
+    order: Sequence[Bundle],
     row: int,
     col: int,
     places: Places,
@@ -169,19 +199,14 @@ def _buffers(state: DieState, ranges: Mapping[int, tuple[int, int]], steps: int)
     return sorted(buffers, key=lambda buffer: buffer.first_step)
 
 
-def _go_through(state: DieState, order: Sequence[Instance], array: ProductSteps) -> list[int]:
+def _go_through(state: DieState, order: Sequence[Bundle], array: ProductSteps) -> list[int]:
     """Give each operator to what makes its steps; returns the operator's number for each entry of ``state.steps``."""
     numbers = [0] * len(state.steps)
-    number = 0
-    while number < len(order):
-        instances = [order[number]]
+    for number, bundle in enumerate(order, 1):
+        instances = bundle
         operator = instances[0].operator
-        number += 1
         match operator:
             case Product():
-                while number < len(order) and _adds_to(order[number], instances[0]):
-                    instances.append(order[number])
-                    number += 1
                 run_products(state, number, instances, array)
             case VectorRun():
                 run_vector(state, number, instances[0])
@@ -199,18 +224,6 @@ def _go_through(state: DieState, order: Sequence[Instance], array: ProductSteps)
     return numbers
 
 
-def _adds_to(instance: Instance, first: Instance) -> bool:
-    """Whether a product goes on with the sums of ``first``, which no other operator reads in between."""
-    operator, of = instance.operator, first.operator
-    return (
-        isinstance(operator, Product)
-        and isinstance(of, Product)
-        and operator.accumulate == "products"
-        and operator.y == of.y
-        and (instance.layer, instance.tile) == (first.layer, first.tile)
-    )
-
-
 def _constants(graph: Graph) -> list[tuple[str, str]]:
     """Constants of all vector programs, by program and name, and the one that clears words."""
     found = dict.fromkeys(
@@ -226,7 +239,7 @@ def _constants(graph: Graph) -> list[tuple[str, str]]:
 
 def _memory(
     graph: Graph,
-    order: Sequence[Instance],
+    order: Sequence[Bundle],
     place: Callable[[int | None], DiePlace],
     system: SystemSpec,
     places: Places,
@@ -234,7 +247,7 @@ def _memory(
 ) -> dict[Key, Storage]:
     """What a die has in memory: what its moves load and store."""
     stored: dict[Key, Storage] = {}
-    for instance in order:
+    for instance in (instance for bundle in order for instance in bundle):
         operator = instance.operator
         if not isinstance(operator, Move):
             continue

@@ -7,7 +7,7 @@ of :mod:`cosim.golden.interpreter`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,9 @@ class _DieAtWork:
         self.waiting = deque(enumerate(commands))
         self.queues: dict[tuple[int, ...], deque[deque[UnitStep | _Chunk]]] = defaultdict(deque)
         self.arrived: dict[int, deque[Words]] = defaultdict(deque)
-        self.onward: dict[int, deque[Words]] = defaultdict(deque)  # by the side that it leaves by
+        self.onward: dict[tuple[int, int], deque[Words]] = defaultdict(
+            deque
+        )  # by sides: came from, leaves by
         self.handed: dict[int, deque[Words]] = defaultdict(deque)  # by the side that joins it
 
 
@@ -148,12 +150,20 @@ def _hand_out(die: _DieAtWork, depth: int) -> None:
         die.waiting.popleft()
 
 
+def _came_from(send: Mapping[str, int]) -> Side:
+    """The side by which what a SEND forwards has come."""
+    side = Side(send["side"])
+    return side if send["turn"] else _OPPOSITE[side]
+
+
 def _ready(die: _DieAtWork, chunk: _Chunk, steps: int) -> bool:
     field, side = chunk.fields, chunk.fields["side"]
     if any(die.interpreter.semaphores[s] < count for s, count in chunk.needs(steps).items()):
         return False
     if chunk.opcode == Opcode.SEND:
-        return not (field["forward"] and chunk.number >= field["own"]) or bool(die.onward[side])
+        return not (field["forward"] and chunk.number >= field["own"]) or bool(
+            die.onward[_came_from(field), side]
+        )
     joins = field["join"] and chunk.number >= field["forwarded"]
     return bool(die.arrived[side]) and (not joins or bool(die.handed[side]))
 
@@ -176,7 +186,7 @@ def _exchange(
     here = slice(chunk.address, chunk.address + chunk_words(field["flits"], system.nop, system.memory))
     if chunk.opcode == Opcode.SEND:
         if field["forward"] and chunk.number >= field["own"]:
-            data = die.onward[side].popleft()
+            data = die.onward[_came_from(field), side].popleft()
         else:
             data = scratchpad.read(here)
         row, col = place
@@ -191,7 +201,7 @@ def _exchange(
             joins = field["join"] and not forwards
             data = _added(data, die.handed[side].popleft() if joins else scratchpad.read(here), system)
         if forwards and field["keep"] != 2:
-            die.onward[side if field["turn"] else _OPPOSITE[side]].append(data)
+            die.onward[side, side if field["turn"] else _OPPOSITE[side]].append(data)
         if not forwards and field["hand"]:
             die.handed[_OPPOSITE[side]].append(data)
         elif not forwards or field["keep"]:

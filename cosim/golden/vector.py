@@ -34,8 +34,6 @@ PARTIAL_SUMS = 4
 PATTERN_TYPE: dict[str, Any] = {"fp32": np.uint32, "bf16": np.uint16, "int32": np.uint32}
 """Type of the patterns of each :data:`chiplet.graph.vector_pass.Element`."""
 
-_NEGATIVE_ZERO = np.array(-0.0, np.float32)
-
 
 @dataclass(frozen=True)
 class PassResult:
@@ -102,13 +100,13 @@ def vector_pass(
         first = np.where(col > row + offset, np.float32(-np.inf), first)
     if work.op1 == "pick":
         labels = arrays["b"].view(np.int32)
-        s = add(np.where(labels == col + offset, first, np.float32(0)), _NEGATIVE_ZERO)
+        s = np.where(labels == col + offset, first, np.float32(0))
     else:
         s = _combine(work.op1, first, None if work.b is None else _values(work.b, arrays["b"]))
     s = fp32_values(fp32_patterns(s))
     if work.negate:
         s = -s
-    f = s if work.function == "none" else fp32_values(FUNCTIONS[work.function](s.view(np.uint32)))
+    f = s if work.function == "none" else flush(fp32_values(FUNCTIONS[work.function](s.view(np.uint32))))
     y = fp32_patterns(_combine(work.op2, f, None if work.d is None else _values(work.d, arrays["d"])))
     if y.shape != (rows, cols):
         y = np.broadcast_to(y, (rows, cols)).copy()
@@ -141,10 +139,8 @@ def row_sum(y: ArrayLike, *, lanes: int) -> Patterns:
 def row_max(y: ArrayLike) -> Patterns:
     """Largest elements of the rows of (rows, cols) fp32 patterns, in any order."""
     values = flush(fp32_values(y))
-    result = values[:, 0]
-    for col in range(1, values.shape[1]):
-        result = _larger(result, values[:, col])
-    return fp32_patterns(result)
+    largest = _from_order(_order(values).max(axis=1))
+    return fp32_patterns(np.where(np.isnan(values).any(axis=1), np.float32(np.nan), largest))
 
 
 def _matrix(name: str, operand: PassOperand, patterns: ArrayLike, rows: int, cols: int) -> NDArray[Any]:
@@ -164,9 +160,9 @@ def _values(operand: PassOperand, patterns: NDArray[Any]) -> Float32s:
 
 
 def _combine(op: str, x: Float32s, y: Float32s | None) -> Float32s:
-    """x op y of flushed values; a NaN is not canonical yet."""
+    """x op y of flushed values, without an operation x; a NaN is not canonical yet."""
     if y is None:
-        return add(x, _NEGATIVE_ZERO)
+        return x
     match op:
         case "add":
             return add(x, y)
@@ -182,10 +178,16 @@ def _combine(op: str, x: Float32s, y: Float32s | None) -> Float32s:
 
 def _larger(x: Float32s, y: Float32s) -> Float32s:
     """The larger one of flushed values: -0 is less than +0, and a NaN wins."""
-
-    def order(values: Float32s) -> NDArray[np.int32]:
-        bits = values.view(np.int32)
-        return np.where(bits < 0, bits ^ 0x7FFF_FFFF, bits)
-
-    larger = np.where(order(x) > order(y), x, y)
+    larger = np.where(_order(x) > _order(y), x, y)
     return np.where(np.isnan(x) | np.isnan(y), np.float32(np.nan), larger)
+
+
+def _order(values: Float32s) -> NDArray[np.int32]:
+    """Integers in the order of flushed values that are no NaN, with -0 below +0."""
+    bits = values.view(np.int32)
+    return np.where(bits < 0, bits ^ np.int32(0x7FFF_FFFF), bits)
+
+
+def _from_order(order: NDArray[np.int32]) -> Float32s:
+    """Values of the integers of :func:`_order`."""
+    return np.where(order < 0, order ^ np.int32(0x7FFF_FFFF), order).view(np.float32)

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.golden.gemm import gemm
-from cosim.golden.numerics import bf16_mul, bf16_to_float32, float32_to_bf16, fp32_add, fp32_values
+from cosim.golden.gemm import bf16_sums, gemm
+from cosim.golden.numerics import (
+    bf16_mul,
+    bf16_to_float32,
+    float32_to_bf16,
+    fp32_add,
+    fp32_patterns,
+    fp32_values,
+)
 from cosim.program.shape import Form, gemm_forms
 
 many = settings(max_examples=200)
@@ -53,6 +60,24 @@ def test_bf16_matches_scalar_loops(m: int, k: int, n: int, rows: int, kind: str,
     got = gemm(a, b, rows=rows, dtype="bf16")
     assert got.dtype == np.uint32
     assert np.array_equal(got, scalar_gemm(a, b, rows))
+
+
+@many
+@given(
+    st.lists(SIZES, min_size=1, max_size=4),
+    SIZES,
+    st.sampled_from(["normal", "bits"]),
+    st.integers(0, 1 << 32),
+)
+def test_tiles_begin_anew_with_each_piece(pieces: list[int], rows: int, kind: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = patterns(rng, (3, sum(pieces)), kind), patterns(rng, (sum(pieces), 2), kind)
+    total, first = np.zeros((3, 2), np.float32), 0
+    for length in pieces:
+        some = slice(first, first + length)
+        total, first = bf16_sums(a[:, some], b[some], rows, total), first + length
+    got = bf16_sums(a, b, rows, np.zeros((3, 2), np.float32), pieces)
+    assert np.array_equal(fp32_patterns(got), fp32_patterns(total))
 
 
 @many

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from chiplet.graph.graph import Graph, Section
 from chiplet.graph.operators import Gather, Product, Scatter
-from chiplet.graph.received_elements import chunk_flits, received, received_in_step
+from chiplet.graph.received_elements import (
+    ReceivedFlits,
+    chunk_flits,
+    flits_in_step,
+    received,
+    received_in_step,
+)
 from chiplet.graph.sharding import DiePlace, KvHeads, TileShape
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
@@ -112,17 +118,74 @@ def test_padding_is_what_equal_chunks_add() -> None:
     assert moved["embedding"].padding == 0
 
 
-def test_flits_of_a_chunk_fill_words_row_by_row() -> None:
-    graph = training_step(sizes_of(hidden=15))
-    operators = {o.name: o for section in graph.sections for o in section.operators}
-    die = DiePlace(2, 4, 0, 0, "ring", TileShape(4, 8))
-    gather, scatter = operators["attention.gather_x"], operators["attention.scatter_y"]
-    assert isinstance(gather, Gather)
-    assert isinstance(scatter, Scatter)
+def test_flits_of_a_chunk_fill_words_piece_by_piece() -> None:
+    graph = training_step(sizes_of(hidden=15, head_dim=6))
+    die = DiePlace(2, 4, 0, 0, "chain", TileShape(4, 8))
+
+    def flits(name: str, flit_bits: int = 64) -> int:
+        return chunk_flits(graph.tensors[name], die, word_bytes=16, flit_bits=flit_bits)
+
     # 8 rows of 7 bf16 in a word of 16 bytes each, and 8 sums of squares in two; two flits a word.
-    assert chunk_flits(gather, graph.tensors, die, word_bytes=16, flit_bits=64) == 2 * (8 + 2)
-    # 16 rows of 4 + 4 + 4 sums, a word for each head, and 16 sums in four words.
-    assert chunk_flits(scatter, graph.tensors, die, word_bytes=16, flit_bits=64) == 2 * (3 * 16 + 4)
+    assert (flits("attention.x"), flits("attention.squares")) == (2 * 8, 2 * 2)
+    # 16 rows of two halves of 3 sums, a word each; of 6 sums of values, two words; 16 sums in four words.
+    assert (flits("attention.q.sums"), flits("attention.v.sums")) == (2 * 16 * 2, 2 * 16 * 2)
+    assert flits("attention.squares_total") == 2 * 4
+    # Halves of 3 bf16 have a word each, 6 bf16 of values have one.
+    assert (flits("attention.dk"), flits("attention.dv")) == (2 * 16 * 2, 2 * 16)
+    # One row of 16 values for each column of dies.
+    assert flits("head.largest") == 2 * 4
+    # Two words a flit; the last one is filled in part.
+    assert (flits("attention.squares", 256), flits("loss.sum", 256)) == (1, 1)
+
+
+@pytest.mark.parametrize(("word_bytes", "flit_bits"), [(4, 32), (16, 64)])
+def test_flits_of_a_step_are_elements_in_whole_words(word_bytes: int, flit_bits: int) -> None:
+    """Columns of whole words: a flit has as many elements as fit it. Values of rows are words of their own."""
+    sizes = sizes_of(hidden=16, head_dim=16, ffn=32, vocab=32, sequences=4, length=8, tiles=2)
+    graph = training_step(sizes)
+    elements = received_in_step(graph, sizes.tile_shapes)
+    flits = flits_in_step(graph, sizes.tile_shapes, word_bytes=word_bytes, flit_bits=flit_bits)
+    assert flits.keys() == elements.keys()
+    for purpose in ("norm sums", "replicas", "gains"):
+        assert flits[purpose].flits == elements[purpose].elements * 32 // flit_bits
+    # X is gathered twice and dY once as bf16; Y and dX are scattered as fp32.
+    m, columns, rows = sizes.tokens, 4, 2
+    bf16, fp32 = 16, 32
+    linears = 0
+    for h_in, h_out, gather, scatter in (
+        *[(16, 4 * 16 + 2 * 4 * 16, columns, rows), (16, 2 * 32, columns, rows)] * sizes.model.layers,
+        *[(4 * 16, 16, rows, columns), (32, 16, rows, columns)] * sizes.model.layers,
+        (16, 32, columns, rows),
+    ):
+        linears += m * h_in * (gather - 1) * (2 * bf16 + fp32) + m * h_out * (scatter - 1) * (fp32 + bf16)
+    assert flits["linear"].flits * flit_bits == linears
+    assert all(part.padding == 0 for part in flits.values())
+
+
+def test_flits_that_fill_up_chunks_are_told_apart() -> None:
+    sizes = sizes_of(rows=3, cols=1, hidden=3, sequences=4, length=3, layers=1)
+    graph = training_step(sizes)
+    flits = flits_in_step(graph, sizes.tile_shapes, word_bytes=16, flit_bits=128)
+    # Words of a row: sums of q, k, v, gate, up and logits, dX of both linears of type B; dq, dk, dv, dgate, dup, du,
+    # and mixed and inner twice. Halves of heads are 2 elements, heads 4.
+    scattered = 8 + 4 + 2 + 6 + 6 + 8 + 4 + 6
+    gathered = 8 + 4 + 2 + 3 + 3 + 4 + 2 * 4 + 2 * 3
+    # 4 sequences on 3 rows are chunks of 6, 6 and 0 tokens, each of which two dies receive.
+    assert flits["linear"] == ReceivedFlits(2 * 12 * (scattered + gathered), 2 * 6 * (scattered + gathered))
+    # 12 losses are gathered along rows of one die: nothing moves; their sums along the column are one word each.
+    assert flits["loss"] == ReceivedFlits(3 * 2, 0)
+    # Sums of squares: chunks of 6, 6 and 0 values, two words or none, to two dies each; forward and backward.
+    assert flits["norm sums"] == ReceivedFlits(3 * 2 * 2 * 2 * 2, 3 * 2 * 2 * 2)
+
+
+@pytest.mark.parametrize("algorithm", ["ring", "chain"])
+def test_flits_of_replicas_are_those_of_each_head(algorithm: str) -> None:
+    sizes = sizes_of(rows=1, cols=3, heads=3, kv_heads=1, head_dim=6, hidden=5, layers=1, algorithm=algorithm)
+    graph = training_step(sizes)
+    flits = flits_in_step(graph, sizes.tile_shapes, word_bytes=16, flit_bits=128)
+    # 5 rows are chunks of 2, 2 and 1, which cross a link 4 times each; rows of k are two halves of a word, those of v
+    # one piece of two words.
+    assert flits["replicas"] == ReceivedFlits(4 * 5 * (2 + 2), 4 * (2 + 2))
 
 
 def test_a_graph_knows_what_its_products_leave() -> None:

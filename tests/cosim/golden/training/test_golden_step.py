@@ -11,6 +11,7 @@ import pytest
 from chiplet.graph.operators import Reduce
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
+from cosim.golden.gemm import bf16_sums
 from cosim.golden.numerics import bf16_to_float32, float32_to_bf16, fp32_add, fp32_values
 from cosim.golden.training.golden_step import GoldenTraining, Parameter
 from cosim.golden.training.reference import adam, sgd
@@ -121,6 +122,72 @@ def test_sums_of_two_dies_are_added_as_the_engine_adds_them() -> None:
     sums = trace.of("attention.o.sums", layer=0, tile=0)
     assert np.array_equal(sums[0], fp32_add(second[:4], first[:4]))
     assert np.array_equal(sums[1], fp32_add(first[4:], second[4:]))
+
+
+def test_a_die_without_tokens_adds_a_positive_zero_to_the_loss() -> None:
+    sizes = StepSizes(model=ModelSizes(**GROUPED), rows=3, cols=1, sequences=4, length=5)
+    golden, trace = golden_of(sizes, random_weights(sizes.model)), StepTrace()
+    golden.step(*random_tokens(sizes), trace=trace)
+    assert [len(labels) for labels in trace.of("head.loss", tile=0)] == [10, 10, 0]
+    sums = [int(of_die[0, 0]) for of_die in trace.of("loss.sum", tile=0)]
+    assert sums[0] > 0
+    assert sums[2] == 0
+
+
+def test_sums_over_heads_are_added_piece_by_piece() -> None:
+    """Array of 3 rows and 4 lanes, halves of 5: neither tiles nor beats end with a piece."""
+    model = ModelSizes(hidden=24, heads=4, kv_heads=2, head_dim=10, ffn=4, layers=1, vocab=6)
+    sizes = StepSizes(model=model, rows=1, cols=2, sequences=2, length=8)
+    golden, trace = golden_of(sizes, random_weights(model), rows=3), StepTrace()
+    golden.step(*random_tokens(sizes), trace=trace)
+
+    def of(name: str, die: int) -> Any:
+        return trace.of(name, layer=0, tile=0)[die]
+
+    def added(u: Any, y: Any, starts: tuple[int, ...], length: int) -> Any:
+        total = np.zeros(len(u), np.uint32)
+        for start in starts:
+            some = slice(start, start + length)
+            y_values = fp32_values(y) if y.dtype == np.uint32 else bf16_to_float32(y)
+            u_values = fp32_values(u) if u.dtype == np.uint32 else bf16_to_float32(u)
+            products = (u_values[:, some] * y_values[:, some]).view(np.uint32)
+            total = fp32_add(total, row_sum(products, lanes=4))
+        return total[:, None]
+
+    for die in range(2):
+        # The low halves of the two query heads, then the high ones; the one key/value head.
+        for u, y, starts, length in (
+            ("dq_scaled", "q_turned", (0, 10, 5, 15), 5),
+            ("dk_scaled", "k_turned", (0, 5), 5),
+            ("dv", "values", (0,), 10),
+        ):
+            wanted = added(of(f"attention.{u}", die), of(f"attention.{y}", die), starts, length)
+            assert np.array_equal(of(f"attention.{u}.product", die), wanted)
+        weight = random_weights(model)[Parameter("attention.q.weight", 0)].view(np.uint32)
+        own = trace.of("attention.q.gradient", layer=0, tile=0)[die]
+        wanted = added(weight[:, 20 * die : 20 * die + 20], own, (0, 10, 5, 15), 5)
+        assert np.array_equal(trace.of("attention.q.gain_sums", layer=0)[die], wanted.T)
+        # dX sums over q, k and v in this order, over their pieces, with tiles of at most 3.
+        total = other = np.zeros((16, 24), np.float32)
+        for u, pieces in (("q", [5] * 4), ("k", [5] * 2), ("v", [10])):
+            gathered = of(f"attention.d{u}_all", die)
+            operand = trace.of(f"attention.{u}.operand", layer=0)[die]
+            total = bf16_sums(gathered, operand.T, 3, total, pieces)
+            other = bf16_sums(gathered, operand.T, 3, other)
+        assert np.array_equal(fp32_values(of("attention.dx_partial", die)), total)
+        assert not np.array_equal(total, other)
+
+
+def test_a_trace_keeps_what_is_updated_in_place() -> None:
+    sizes = StepSizes(model=ModelSizes(**GROUPED), rows=1, cols=1, sequences=1, length=4)
+    golden, trace = golden_of(sizes, random_weights(sizes.model)), StepTrace()
+    golden.step(*random_tokens(sizes), trace=trace)
+    (scratch,) = [kept for key, kept in trace.scratch.items() if key.operator == "ffn.gate.unfold"]
+    ((before,),) = scratch
+    (own,) = trace.of("ffn.gate.gradient", layer=0, tile=0)
+    (after,) = trace.of("ffn.gate.gradient", layer=0)
+    assert np.array_equal(before["x"], own)
+    assert np.array_equal(before["y"], after)
 
 
 def test_replicas_on_a_ring_of_three_are_added_in_its_order() -> None:

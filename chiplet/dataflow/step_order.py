@@ -1,0 +1,167 @@
+"""The order in which all dies go through the operators of a step, by list scheduling on the units of a die.
+
+Each unit takes its operators in the order of the program, so the order is the schedule. Operators are taken as soon as
+what they read is there and their unit is free: those that can begin first come first, and of these the one behind
+which the longest chain of operators waits. While one token tile is on the links or in the vector unit, the array works
+on another one.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chiplet.dataflow.operator_cycles import OperatorCycles, Resource
+from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.operators import Product
+
+__all__ = ["Bundle", "Schedule", "bundles", "dependences", "scheduled"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Operators in the order of the programs.
+
+    Attributes
+    ----------
+    order
+        The operators.
+    starts, ends
+        Cycles at which each begins to occupy its unit, and at which what it leaves is there.
+    busy
+        Cycles that each unit is occupied.
+    """
+
+    order: Sequence[Bundle]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    busy: dict[Resource, int] = field(default_factory=dict)
+
+    @property
+    def cycles(self) -> int:
+        """From the first to the end of the last one."""
+        return max(self.ends, default=0)
+
+
+_Key = tuple[str, int | None, int | None]
+
+
+def _key(graph: Graph, name: str, instance: Instance) -> _Key:
+    """A tensor by name, layer and token tile."""
+    tile = instance.tile if graph.tensors[name].life == "tile" else None
+    return name, graph.layer_of(name, instance.layer), tile
+
+
+Bundle = tuple[Instance, ...]
+"""An operator, or products that leave one sum, right behind each other."""
+
+
+def bundles(order: Iterable[Instance]) -> list[Bundle]:
+    """Operators in their order, with those together that add to the sums of a product before any other reads them."""
+    result: list[Bundle] = []
+    for instance in order:
+        if result and _adds_to(instance, result[-1][0]):
+            result[-1] = (*result[-1], instance)
+        else:
+            result.append((instance,))
+    return result
+
+
+def _adds_to(instance: Instance, first: Instance) -> bool:
+    operator, of = instance.operator, first.operator
+    return (
+        isinstance(operator, Product)
+        and isinstance(of, Product)
+        and operator.accumulate == "products"
+        and operator.y == of.y
+        and (instance.layer, instance.tile) == (first.layer, first.tile)
+    )
+
+
+def dependences(graph: Graph, order: Sequence[Bundle]) -> list[list[int]]:
+    """For each bundle the numbers of those that it has to follow: by whom what it uses was written, or read before."""
+    written: dict[_Key, int] = {}
+    read: dict[_Key, list[int]] = defaultdict(list)
+    before: list[list[int]] = []
+    for number, bundle in enumerate(order):
+        needs = set[int]()
+        for instance in bundle:
+            operator = instance.operator
+            keys = {name: _key(graph, name, instance) for name in (*operator.reads, *operator.writes)}
+            for key in keys.values():
+                writer = written.get(key, written.get((*key[:2], None)))
+                if writer is not None:
+                    needs.add(writer)
+            for name in operator.writes:
+                needs.update(read.pop(keys[name], ()))
+            for name in operator.reads:
+                read[keys[name]].append(number)
+            for name in operator.writes:
+                written[keys[name]] = number
+        before.append(sorted(needs - {number}))
+    return before
+
+
+def scheduled(graph: Graph, order: Sequence[Bundle], cycles: Callable[[Bundle], OperatorCycles]) -> Schedule:
+    """``order``, which keeps all dependences, rearranged."""
+    before = dependences(graph, order)
+    after: list[list[int]] = [[] for _ in order]
+    for number, needs in enumerate(before):
+        for need in needs:
+            after[need].append(number)
+    costs = [cycles(bundle) for bundle in order]
+    behind = [0] * len(order)  # the longest chain from the start of an operator on
+    for number in reversed(range(len(order))):
+        longest = max((behind[later] for later in after[number]), default=0)
+        behind[number] = costs[number].busy + costs[number].latency + longest
+    missing = [len(needs) for needs in before]
+    ready_at = [0] * len(order)
+    free: dict[Resource, int] = defaultdict(int)
+    busy: dict[Resource, int] = defaultdict(int)
+    waiting: dict[Resource, list[tuple[int, int]]] = defaultdict(list)  # by what waits behind them
+    coming: dict[Resource, list[tuple[int, int]]] = defaultdict(list)  # by the cycle at which they are ready
+
+    def arrives(number: int) -> None:
+        heapq.heappush(coming[costs[number].resource], (ready_at[number], number))
+
+    for number in range(len(order)):
+        if not missing[number]:
+            arrives(number)
+    taken: list[int] = []
+    starts, ends = [0] * len(order), [0] * len(order)
+    while len(taken) < len(order):
+        best: tuple[int, Resource] | None = None
+        for resource in {*coming, *waiting}:
+            if waiting[resource]:
+                when = free[resource]
+            elif coming[resource]:
+                when = max(free[resource], coming[resource][0][0])
+            else:
+                continue
+            if best is None or (when, resource) < best:
+                best = when, resource
+        assert best is not None
+        when, resource = best
+        while coming[resource] and coming[resource][0][0] <= when:
+            _, number = heapq.heappop(coming[resource])
+            heapq.heappush(waiting[resource], (-behind[number], number))
+        _, number = heapq.heappop(waiting[resource])
+        cost = costs[number]
+        starts[number] = when
+        free[resource] = when + cost.busy
+        busy[resource] += cost.busy
+        ends[number] = when + cost.busy + cost.latency
+        taken.append(number)
+        for later in after[number]:
+            missing[later] -= 1
+            ready_at[later] = max(ready_at[later], ends[number])
+            if not missing[later]:
+                arrives(later)
+    return Schedule(
+        [order[number] for number in taken],
+        [starts[number] for number in taken],
+        [ends[number] for number in taken],
+        dict(busy),
+    )
