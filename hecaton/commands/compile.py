@@ -55,8 +55,8 @@ def compile_(
     What does not fit is refused with the buffer, the bytes needed and the bytes there. The configuration starts from
     the preset bench. docs/training.md describes the files.
     """
-    from cosim.compile.check import check_step
     from cosim.compile.compiler import compile_step
+    from cosim.compile.inspection.check import check_step
     from hecaton.plots.figure import check_plot
     from rtl.emit.output_files import check_output_folder
 
@@ -75,7 +75,7 @@ def compile_(
 
 def _programs(compiled: CompiledStep) -> StepPrograms:
     """What all programs take."""
-    from cosim.compile.program_sizes import BufferUse, die_sizes
+    from cosim.compile.inspection.program_sizes import BufferUse, die_sizes
 
     dies = die_sizes(compiled)
     package = compiled.system.package
@@ -94,7 +94,7 @@ def _programs(compiled: CompiledStep) -> StepPrograms:
 
 def _write(compiled: CompiledStep, programs: StepPrograms, output: Path, picture: Path) -> list[Path]:
     """Write all files, and return them."""
-    from cosim.compile.assembly import assembly
+    from cosim.compile.inspection.assembly import assembly
     from cosim.program.command import program_image
     from hecaton.plots.scratchpad_buffers import plot_scratchpad
     from hecaton.terminal.output import to_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from cosim.compile.program_sizes import BufferUse, DieSizes
+from cosim.compile.inspection.program_sizes import BufferUse, DieSizes
 
 
 class StepPrograms(TypedDict):

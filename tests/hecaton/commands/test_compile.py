@@ -13,7 +13,7 @@ from chiplet.graph.operators import Product, VectorRun
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
 from rtl.interface.isa import COMMAND_BITS, Opcode, Side, decode
-from tests.cosim.compile.test_assembly import read
+from tests.cosim.compile.inspection.test_assembly import read
 from tests.hecaton.command import called, documented_keys, refused
 
 MODEL = ("--hidden", "8", "--heads", "2", "--ffn", "9", "--layers", "1", "--vocab", "7")
