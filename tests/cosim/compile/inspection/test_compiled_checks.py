@@ -12,9 +12,9 @@ import pytest
 
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.config import load_configuration
-from cosim.compile.check import step_violations
 from cosim.compile.compiled_step import CompiledStep, DieProgram
 from cosim.compile.compiler import compile_step
+from cosim.compile.inspection.check import step_violations
 from cosim.compile.steps import Step
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode

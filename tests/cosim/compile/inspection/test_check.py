@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from cosim.compile.check import check_step, step_violations
 from cosim.compile.compiled_step import CompiledStep, DieProgram
+from cosim.compile.inspection.check import check_step, step_violations
 from cosim.program.command import Command
 from cosim.program.shape import Shape
 from rtl.interface.isa import Opcode
-from tests.cosim.compile.hand_made import compiled_of, die_of, gemm_step, step_of
+from tests.cosim.compile.inspection.hand_made import compiled_of, die_of, gemm_step, step_of
 from tests.cosim.packages import system
 
 GEMM = gemm_step(system(2, 2, dtype="bf16"), Shape(m=5, k=7, n=9))

@@ -22,8 +22,8 @@ from rtl.interface.isa import Opcode
 __all__ = ["check_step", "step_violations"]
 
 
-class _Collective(NamedTuple):
-    """A collective by its operator, and its number among those of that name on a die."""
+class _Occurrence(NamedTuple):
+    """A collective of a die by its operator, and its number among those of that name."""
 
     label: str
     number: int
@@ -82,23 +82,23 @@ def _inputs(compiled: CompiledStep, die: DieProgram) -> Iterator[range]:
         yield range(word, word + 1)
 
 
-def _collectives(die: DieProgram) -> list[_Collective]:
+def _collectives(die: DieProgram) -> list[_Occurrence]:
     """The collectives of a die in the order in which they begin."""
-    found: list[_Collective] = []
+    found: list[_Occurrence] = []
     groups: set[int | None] = set()
     counts: dict[str, int] = defaultdict(int)
     for step in die.steps:
         if step.opcode in (Opcode.SEND, Opcode.RECEIVE) and (step.group is None or step.group not in groups):
             groups.add(step.group)
-            found.append(_Collective(step.label, counts[step.label]))
+            found.append(_Occurrence(step.label, counts[step.label]))
             counts[step.label] += 1
     return found
 
 
 def _orders(dies: Sequence[DieProgram]) -> list[str]:
     """Collectives that do not come in one order on all dies: a line that names what contradicts each other."""
-    before: dict[tuple[_Collective, _Collective], int] = {}
-    graph: TopologicalSorter[_Collective] = TopologicalSorter()
+    before: dict[tuple[_Occurrence, _Occurrence], int] = {}
+    graph: TopologicalSorter[_Occurrence] = TopologicalSorter()
     for number, die in enumerate(dies):
         for first, second in pairwise(_collectives(die)):
             before.setdefault((first, second), number)
@@ -106,7 +106,7 @@ def _orders(dies: Sequence[DieProgram]) -> list[str]:
     try:
         graph.prepare()
     except CycleError as error:
-        cycle: list[_Collective] = error.args[1][1:]
+        cycle: list[_Occurrence] = error.args[1][1:]
         start = cycle.index(min(cycle))
         cycle = [*cycle[start:], *cycle[: start + 1]]
         parts = [
@@ -117,5 +117,5 @@ def _orders(dies: Sequence[DieProgram]) -> list[str]:
     return []
 
 
-def _name(collective: _Collective) -> str:
+def _name(collective: _Occurrence) -> str:
     return collective.label + (f" (number {collective.number})" if collective.number else "")

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.compile.assembly import assembly
 from cosim.compile.compiled_step import Buffer, StoredTensor
+from cosim.compile.inspection.assembly import assembly
 from cosim.compile.steps import Step
 from cosim.compile.storage import matrix_storage, value_storage
 from cosim.program.command import Command
 from cosim.program.shape import Shape
 from rtl.interface.isa import FIELDS, SET_PLACES, Opcode
-from tests.cosim.compile.hand_made import compiled_of, die_of, gemm_step, step_of
+from tests.cosim.compile.inspection.hand_made import compiled_of, die_of, gemm_step, step_of
 from tests.cosim.packages import system
 
 ONE_DIE = system(1, 1, dtype="bf16")
