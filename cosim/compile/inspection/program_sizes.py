@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram
-from cosim.compile.steps import Space
+from cosim.compile.ordering.steps import Space
 from rtl.interface.isa import Opcode, Side
 
 __all__ = ["BufferUse", "DieSizes", "HeldBuffer", "MemoryWords", "ScratchpadPeak", "die_sizes", "peak"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cosim.compile.compiled_step import Buffer, DieProgram
-from cosim.compile.steps import Step, Touch
+from cosim.compile.ordering.steps import Step, Touch
 from hecaton.plots.figure import COLOURS
 from hecaton.plots.scratchpad_buffers import plot_scratchpad
 from rtl.interface.isa import Opcode

@@ -11,8 +11,8 @@ from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import matrix_storage
+from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.places.storage import matrix_storage
 from cosim.golden.operands import random_operands
 from cosim.program.command import Command
 from cosim.program.layout import Places

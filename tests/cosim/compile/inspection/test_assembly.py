@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cosim.compile.compiled_step import Buffer, StoredTensor
 from cosim.compile.inspection.assembly import assembly
-from cosim.compile.steps import Step
-from cosim.compile.storage import matrix_storage, value_storage
+from cosim.compile.ordering.steps import Step
+from cosim.compile.places.storage import matrix_storage, value_storage
 from cosim.program.command import Command
 from cosim.program.shape import Shape
 from rtl.interface.isa import FIELDS, SET_PLACES, Opcode

@@ -15,7 +15,7 @@ from chiplet.machine.config import load_configuration
 from cosim.compile.compiled_step import CompiledStep, DieProgram
 from cosim.compile.compiler import compile_step
 from cosim.compile.inspection.check import step_violations
-from cosim.compile.steps import Step
+from cosim.compile.ordering.steps import Step
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode
 

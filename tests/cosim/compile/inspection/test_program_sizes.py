@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from chiplet.machine.specs import scratchpad_depth
 from cosim.compile.compiled_step import Buffer, StoredTensor
 from cosim.compile.inspection.program_sizes import BufferUse, MemoryWords, die_sizes, peak
-from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import matrix_storage
+from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.places.storage import matrix_storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
 from rtl.interface.isa import Opcode

@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.steps import Step, Touch
+from cosim.compile.ordering.steps import Step, Touch
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command

@@ -11,12 +11,24 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.buffer_places import BufferPlaces, Place
-from cosim.compile.die_product import DieProduct, joined_pieces, joined_runs, word_of
-from cosim.compile.product_blocks import Panels, ProductBlocks, ProductCut, Range, Segment, product_cut
-from cosim.compile.product_choice import activation_addresses, cut_product, row_cycles, weight_addresses
-from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import Storage
+from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.places.storage import Storage
+from cosim.compile.products.buffer_places import BufferPlaces, Place
+from cosim.compile.products.die_product import DieProduct, joined_pieces, joined_runs, word_of
+from cosim.compile.products.product_blocks import (
+    Panels,
+    ProductBlocks,
+    ProductCut,
+    Range,
+    Segment,
+    product_cut,
+)
+from cosim.compile.products.product_choice import (
+    activation_addresses,
+    cut_product,
+    row_cycles,
+    weight_addresses,
+)
 from rtl.interface.isa import Opcode
 
 __all__ = ["DieProduct", "ProductSteps"]

@@ -9,14 +9,14 @@ from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.machine.chunks import chunk_flits
-from cosim.compile.buffers import Buffer
-from cosim.compile.die_state import DieState, Key
-from cosim.compile.held import Held, HeldRun, held_in
-from cosim.compile.line_steps import DieCollective, collective_steps
-from cosim.compile.steps import Step
-from cosim.compile.storage import matrix_storage
-from cosim.compile.vector_operators import label_of
-from cosim.compile.vector_steps import copy_steps, pack_steps, unpack_steps
+from cosim.compile.operators.die_state import DieState, Key
+from cosim.compile.operators.line_steps import DieCollective, collective_steps
+from cosim.compile.operators.vector_operators import label_of
+from cosim.compile.operators.vector_steps import copy_steps, pack_steps, unpack_steps
+from cosim.compile.ordering.steps import Step
+from cosim.compile.places.buffers import Buffer
+from cosim.compile.places.held import Held, HeldRun, held_in
+from cosim.compile.places.storage import matrix_storage
 from cosim.program.line_commands import LineCollective
 from nop.collectives import LineOp
 from nop.forwarding import slots

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
-from cosim.compile.die_product import DieProduct
-from cosim.compile.product_steps import ProductSteps
-from cosim.compile.steps import Step, Touch
+from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.products.die_product import DieProduct
+from cosim.compile.products.product_steps import ProductSteps
 from cosim.golden.interpreter import Interpreter
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_limits import CommandLimits
@@ -20,7 +20,7 @@ from cosim.program.checker.command_steps import CommandSteps, steps_of
 from cosim.program.command import Command
 from cosim.program.shape import FORMS, Form
 from rtl.interface.isa import Opcode
-from tests.cosim.compile.products import Case, Words, cases, fill, product, read_matrix
+from tests.cosim.compile.products.products import Case, Words, cases, fill, product, read_matrix
 
 many = settings(max_examples=40, deadline=None)
 

@@ -1,12 +1,10 @@
 """Which command waits for which, so that steps stay in order: as few waits as possible, and as there are fields for.
 
-A wait is left out where a command knows already (:mod:`cosim.compile.planned_commands`). A command with too few fields
-lets one before it of the same unit wait, or a short one that it waits for anyway; or waits for a later command that
-knows more; or has relays in front: passes of the vector unit over one element, which wait for others and are waited
-for.
-
-All waits are for commands before, so a program of one die cannot block. Steps of a group need those of other dies, and
-so go on together: what they wait for is before all of them.
+A wait is left out where a command knows already (:mod:`cosim.compile.ordering.planned_commands`). A command with too
+few fields lets one before it of the same unit wait, or a short one that it waits for anyway; or waits for a later
+command that knows more; or has relays in front: passes of the vector unit over one element, which wait for others and
+are waited for. All waits are for commands before, so a program of one die cannot block. Steps of a group need those
+of other dies, and so go on together: what they wait for is before all of them.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.compile.dependences import NEVER, Dependences
-from cosim.compile.planned_commands import Needed, Pair, PlannedCommand, PlannedCommands
-from cosim.compile.steps import Step, Touch, Unit
+from cosim.compile.ordering.dependences import NEVER, Dependences
+from cosim.compile.ordering.planned_commands import Needed, Pair, PlannedCommand, PlannedCommands
+from cosim.compile.ordering.steps import Step, Touch, Unit
 from rtl.interface.isa import Opcode
 from rtl.interface.vector_operations import Spread
 

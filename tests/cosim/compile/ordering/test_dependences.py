@@ -7,8 +7,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from cosim.compile.dependences import NEVER, dependences
-from cosim.compile.steps import Step, Touch
+from cosim.compile.ordering.dependences import NEVER, dependences
+from cosim.compile.ordering.steps import Step, Touch
 from rtl.interface.isa import Opcode, Side
 
 UNITS = [(Opcode.LOAD, {}), (Opcode.STORE, {}), (Opcode.VECTOR, {}), (Opcode.RECEIVE, {"side": Side.EAST})]

@@ -11,10 +11,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from cosim.compile.dependences import dependences
-from cosim.compile.planned_commands import Pair
-from cosim.compile.steps import Step, Touch, Unit
-from cosim.compile.waits import Relay, Waits, plan_waits, same_panels
+from cosim.compile.ordering.dependences import dependences
+from cosim.compile.ordering.planned_commands import Pair
+from cosim.compile.ordering.steps import Step, Touch, Unit
+from cosim.compile.ordering.waits import Relay, Waits, plan_waits, same_panels
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.compile.steps import Space, Step, Touch, Unit
+from cosim.compile.ordering.steps import Space, Step, Touch, Unit
 from rtl.interface.isa import Opcode
 
 __all__ = ["NEVER", "Dependences", "dependences"]

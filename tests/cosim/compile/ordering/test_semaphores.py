@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiplet.machine.specs import NopSpec, PackageSpec, SystemSpec
-from cosim.compile.line_steps import DieCollective, collective_steps
-from cosim.compile.semaphores import Relay, semaphore_table, with_semaphores
-from cosim.compile.steps import Step, Unit
+from cosim.compile.operators.line_steps import DieCollective, collective_steps
+from cosim.compile.ordering.semaphores import Relay, semaphore_table, with_semaphores
+from cosim.compile.ordering.steps import Step, Unit
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.package_interpreter import run_package
 from cosim.program.checker.die_checker import CheckedDie, die_violations
@@ -26,7 +26,7 @@ from nop.collectives import OPS
 from rtl.interface.isa import Opcode, Side
 from rtl.interface.vector_operations import Spread
 from tests.cosim.compile.model import places_after
-from tests.cosim.compile.random_steps import (
+from tests.cosim.compile.ordering.random_steps import (
     ACCESSES,
     DIE,
     MEMORY,

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.die_product import DieProduct, joined_pieces
-from cosim.compile.storage import Storage
+from cosim.compile.places.storage import Storage
+from cosim.compile.products.die_product import DieProduct, joined_pieces
 from cosim.program.shape import Form
 
 __all__ = ["Panels", "ProductBlocks", "ProductCut", "Range", "Segment", "panel_blocks", "product_cut"]

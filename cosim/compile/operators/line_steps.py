@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chiplet.graph.sharding import Along
 from chiplet.machine.chunks import chunk_words
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec
-from cosim.compile.steps import Step, Touch, Unit
+from cosim.compile.ordering.steps import Step, Touch, Unit
 from cosim.program.command import Command
 from cosim.program.line_commands import AXES, PACKAGE_ORIGIN, LineCollective, line_commands
 from rtl.interface.isa import Opcode, Side

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Product
-from cosim.compile.die_state import DieState
-from cosim.compile.held import Held
-from cosim.compile.operator_parts import Part, head_of, part_of, parts
-from cosim.compile.product_steps import DieProduct, ProductSteps
-from cosim.compile.steps import Step
-from cosim.compile.vector_operators import label_of
+from cosim.compile.operators.die_state import DieState
+from cosim.compile.operators.operator_parts import Part, head_of, part_of, parts
+from cosim.compile.operators.vector_operators import label_of
+from cosim.compile.ordering.steps import Step
+from cosim.compile.places.held import Held
+from cosim.compile.products.product_steps import DieProduct, ProductSteps
 
 __all__ = ["run_products"]
 

@@ -12,11 +12,11 @@ from chiplet.graph.sharding import ONE, Along, DiePlace, ShardedTensor
 from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec
-from cosim.compile.buffers import Buffer
-from cosim.compile.held import Held, held_in
-from cosim.compile.steps import Step
-from cosim.compile.storage import Storage, matrix_storage, value_storage
-from cosim.compile.vector_steps import clear_steps
+from cosim.compile.operators.vector_steps import clear_steps
+from cosim.compile.ordering.steps import Step
+from cosim.compile.places.buffers import Buffer
+from cosim.compile.places.held import Held, held_in
+from cosim.compile.places.storage import Storage, matrix_storage, value_storage
 from cosim.program.command import MOST_COUNT
 
 __all__ = ["ZERO", "DieState", "Key", "LineUse", "layout_of"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
-from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import Storage
+from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.places.storage import Storage
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from rtl.interface.isa import VECTOR, Opcode
 

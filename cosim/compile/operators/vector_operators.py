@@ -10,12 +10,12 @@ from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Move, ProgramOperand, VectorRun
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import Tensor
-from cosim.compile.die_state import DieState, Key
-from cosim.compile.held import Held, held_in
-from cosim.compile.operator_parts import Part, part_of, parts
-from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import RowRun, Storage, matrix_storage, value_storage
-from cosim.compile.vector_steps import ProgramRun, program_steps
+from cosim.compile.operators.die_state import DieState, Key
+from cosim.compile.operators.operator_parts import Part, part_of, parts
+from cosim.compile.operators.vector_steps import ProgramRun, program_steps
+from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.places.held import Held, held_in
+from cosim.compile.places.storage import RowRun, Storage, matrix_storage, value_storage
 from cosim.program.command import Command
 from cosim.program.scratchpad_copies import words_from_scratchpad, words_to_scratchpad
 

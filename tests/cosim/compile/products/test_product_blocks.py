@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.product_blocks import Dimension, ProductBlocks, Range, panel_blocks, product_cut
-from cosim.compile.product_choice import cut_product
-from tests.cosim.compile.products import Case, Words, cases, product
+from cosim.compile.products.product_blocks import Dimension, ProductBlocks, Range, panel_blocks, product_cut
+from cosim.compile.products.product_choice import cut_product
+from tests.cosim.compile.products.products import Case, Words, cases, product
 
 DIE = DieSpec(rows=4, cols=4)
 MEMORY = MemorySpec(word_bytes=32)

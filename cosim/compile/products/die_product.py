@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cosim.compile.storage import Piece, RowRun, Storage
+from cosim.compile.places.storage import Piece, RowRun, Storage
 from cosim.program.shape import FORMS, Form, Shape
 
 __all__ = ["DieProduct", "joined_pieces", "joined_runs", "word_of"]

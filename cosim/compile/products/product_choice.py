@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.product_blocks import Panels, ProductBlocks, ProductCut, panel_blocks
+from cosim.compile.products.product_blocks import Panels, ProductBlocks, ProductCut, panel_blocks
 from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Form
 from cosim.program.tiling import block_sizes, tile_cycles

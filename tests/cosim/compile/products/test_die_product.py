@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from cosim.compile.die_product import DieProduct, joined_pieces, joined_runs, word_of
-from cosim.compile.storage import Piece, RowRun, Storage, matrix_storage, value_storage
+from cosim.compile.places.storage import Piece, RowRun, Storage, matrix_storage, value_storage
+from cosim.compile.products.die_product import DieProduct, joined_pieces, joined_runs, word_of
 from cosim.program.shape import Form, Shape
-from tests.cosim.compile.products import Words, product
+from tests.cosim.compile.products.products import Words, product
 
 NN = product(Words(32), "nn", 4, 6, 10)
 ONE = product(Words(32), "nn", 4, 6, 1)

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from cosim.compile.dependences import NEVER
-from cosim.compile.steps import Step, Unit
+from cosim.compile.ordering.dependences import NEVER
+from cosim.compile.ordering.steps import Step, Unit
 from rtl.interface.isa import FIELDS, Opcode
 
 __all__ = ["Needed", "Pair", "PlannedCommand", "PlannedCommands"]
