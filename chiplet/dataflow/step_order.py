@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from chiplet.dataflow.operator_cycles import OperatorCycles, Resource
 from chiplet.graph.graph import Graph, Instance
-from chiplet.graph.operators import Product
+from chiplet.graph.operators import Product, VectorRun
 
 __all__ = ["Bundle", "Schedule", "bundles", "dependences", "scheduled"]
 
@@ -94,7 +94,8 @@ def dependences(graph: Graph, order: Sequence[Bundle]) -> list[list[int]]:
                 writer = written.get(key, written.get((*key[:2], None)))
                 if writer is not None:
                     needs.add(writer)
-            for name in operator.writes:
+            used_up = operator.uses_up if isinstance(operator, VectorRun) else ()
+            for name in (*operator.writes, *used_up):
                 needs.update(read.pop(keys[name], ()))
             for name in operator.reads:
                 read[keys[name]].append(number)

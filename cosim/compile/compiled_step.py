@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.machine.specs import SystemSpec
-from cosim.compile.steps import Step
-from cosim.compile.storage import Storage
+from cosim.compile.ordering.steps import Step
+from cosim.compile.places.storage import Storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
 

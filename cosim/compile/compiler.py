@@ -16,16 +16,16 @@ from chiplet.graph.sharding import DiePlace, TileShape
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
-from cosim.compile.buffers import place_buffers
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.die_state import ZERO, DieState, Key, layout_of
-from cosim.compile.line_operators import gather, reduce_replicas, scatter
-from cosim.compile.product_operators import run_products
-from cosim.compile.product_steps import ProductSteps
-from cosim.compile.semaphores import Relay, with_semaphores
-from cosim.compile.steps import Step
-from cosim.compile.storage import Storage
-from cosim.compile.vector_operators import copied_words, move, run_vector
+from cosim.compile.operators.die_state import ZERO, DieState, Key, layout_of
+from cosim.compile.operators.line_operators import gather, reduce_replicas, scatter
+from cosim.compile.operators.product_operators import run_products
+from cosim.compile.operators.vector_operators import copied_words, move, run_vector
+from cosim.compile.ordering.semaphores import Relay, with_semaphores
+from cosim.compile.ordering.steps import Step
+from cosim.compile.places.buffers import place_buffers
+from cosim.compile.places.storage import Storage
+from cosim.compile.products.product_steps import ProductSteps
 from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
 from rtl.interface.io_dies import io_die_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory
+from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory, PlotFile
 from hecaton.terminal.output import Output
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.training_options import TrainingOptions
@@ -44,40 +44,38 @@ def compile_(
     *,
     training: TrainingOptions,
     output: OutputDirectory,
-    plot: Annotated[
-        str, typer.Option("--plot", metavar="pdf|svg|png", help="Format of the picture of the scratchpad.")
-    ] = "svg",
+    plot: PlotFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
     """Compile a training step of a model into one program for each die of a package, and check that the programs cannot
     block each other: die_0_0.s and so on to read, die_0_0.bin as they lie in memory, sizes.json, and a picture of the
-    buffers in the scratchpad of the die that uses most of its own.
+    buffers in the scratchpad of the die that uses most of its own, as scratchpad.svg or as --plot says.
 
     What does not fit is refused with the buffer, the bytes needed and the bytes there. The configuration starts from
     the preset bench. docs/training.md describes the files.
     """
-    from cosim.compile.check import check_step
     from cosim.compile.compiler import compile_step
+    from cosim.compile.inspection.check import check_step
     from hecaton.plots.figure import check_plot
     from rtl.emit.output_files import check_output_folder
 
     with Output(as_json) as out:
         check_output_folder(output)
-        picture = output / f"scratchpad.{plot}"
+        picture = plot or output / "scratchpad.svg"
         check_plot(picture)
         model = training.read()
         system = machine.load(out, "bench", *training.assignments)
         compiled = compile_step(training.sizes(model, system), system)
         check_step(compiled)
         programs = _programs(compiled)
-        names = _write(compiled, programs, output, picture)
-        out.result({"directory": str(output), "files": names, **programs}, _tables(programs, output, names))
+        files = [str(path) for path in _write(compiled, programs, output, picture)]
+        out.result({"files": files, **programs}, _tables(programs, output, picture))
 
 
 def _programs(compiled: CompiledStep) -> StepPrograms:
     """What all programs take."""
-    from cosim.compile.program_sizes import BufferUse, die_sizes
+    from cosim.compile.inspection.program_sizes import BufferUse, die_sizes
 
     dies = die_sizes(compiled)
     package = compiled.system.package
@@ -94,21 +92,22 @@ def _programs(compiled: CompiledStep) -> StepPrograms:
     }
 
 
-def _write(compiled: CompiledStep, programs: StepPrograms, output: Path, picture: Path) -> list[str]:
-    """Write all files; return their names."""
-    from cosim.compile.assembly import assembly
+def _write(compiled: CompiledStep, programs: StepPrograms, output: Path, picture: Path) -> list[Path]:
+    """Write all files, and return them."""
+    from cosim.compile.inspection.assembly import assembly
     from cosim.program.command import program_image
-    from hecaton.plots.scratchpad import plot_scratchpad
+    from hecaton.plots.scratchpad_buffers import plot_scratchpad
     from hecaton.terminal.output import to_json
     from rtl.emit.output_files import write_output
 
-    names = []
+    files: dict[Path, str | bytes] = {}
     for number, (die, sizes) in enumerate(zip(compiled.dies, programs["dies"], strict=True)):
         name = f"die_{sizes.row}_{sizes.col}"
-        write_output(output / f"{name}.s", assembly(compiled, number))
-        write_output(output / f"{name}.bin", program_image(die.commands, compiled.system.memory))
-        names += [f"{name}.s", f"{name}.bin"]
-    write_output(output / "sizes.json", to_json(programs) + "\n")
+        files[output / f"{name}.s"] = assembly(compiled, number)
+        files[output / f"{name}.bin"] = program_image(die.commands, compiled.system.memory)
+    files[output / "sizes.json"] = to_json(programs) + "\n"
+    for path, content in files.items():
+        write_output(path, content)
     fullest = max(range(len(compiled.dies)), key=lambda die: programs["dies"][die].buffers["scratchpad"].used)
     sizes = programs["dies"][fullest]
     plot_scratchpad(
@@ -117,10 +116,10 @@ def _write(compiled: CompiledStep, programs: StepPrograms, output: Path, picture
         f"Scratchpad of die ({sizes.row}, {sizes.col})",
         picture,
     )
-    return [*names, "sizes.json", picture.name]
+    return [*files, picture]
 
 
-def _tables(programs: StepPrograms, output: Path, names: list[str]) -> RenderableType:
+def _tables(programs: StepPrograms, output: Path, picture: Path) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import columns, pairs
@@ -156,5 +155,5 @@ def _tables(programs: StepPrograms, output: Path, names: list[str]) -> Renderabl
         ),
         columns(rows, list(rows[0]), title="Dies"),
         columns(counts, list(counts[0]), title="Commands by unit"),
-        f"Written: {', '.join(names)}",
+        f"Scratchpad over the steps: {picture}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from cosim.compile.program_sizes import BufferUse, DieSizes
+from cosim.compile.inspection.program_sizes import BufferUse, DieSizes
 
 
 class StepPrograms(TypedDict):
@@ -37,12 +37,9 @@ class CompiledFiles(TypedDict):
 
     Attributes
     ----------
-    directory
-        Folder of the files.
     files
-        Their names: the programs of the dies as text and as memory contents, sizes.json with the other keys, and a
-        picture of the scratchpad of the die that uses most of its own.
+        The programs of the dies as text and as memory contents, sizes.json with the keys below, and a picture of the
+        scratchpad of the die that uses most of its own.
     """
 
-    directory: str
     files: list[str]

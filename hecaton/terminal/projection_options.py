@@ -31,6 +31,12 @@ SequenceLength = Annotated[
     typer.Option("--sequence-length", parser=integer(1), metavar="N", help="Tokens in a sequence."),
 ]
 
+_MODEL = typer.Option(
+    "--model", metavar="MODEL", help="Preset model by name, or the path of a config.json or its folder."
+)
+ModelName = Annotated[str, _MODEL]
+OptionalModelName = Annotated[str | None, _MODEL]
+
 OptimizerName = Annotated[
     str, typer.Option("--optimizer", metavar="adam|sgd", help="Optimizer of the training.")
 ]
@@ -49,10 +55,7 @@ MethodSwitches = Annotated[
 class StepOptions:
     """Options that name a training step: the model, the dies that it runs on, and the batch."""
 
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json."),
-    ]
+    model: ModelName
     dies: Annotated[
         int | None,
         typer.Option(

@@ -30,6 +30,7 @@ FILES = [
     (f"compare {MODEL} --plot", "plot.pdf"),
     (f"optimize {MODEL} --plot", "plot.pdf"),
     ("scaling --plot", "plot.pdf"),
+    ("compile --hidden 8 --heads 2 --ffn 8 --layers 1 --vocab 8 -o step --plot", "plot.svg"),
     ("validate --plot", "plot.pdf"),
     ("calibrate -o calibration.json --plot", "plot.pdf"),
     ("calibrate -o", "calibration.json"),

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from chiplet.graph.operators import VectorRun
 from cosim.compile.compiled_step import CompiledStep, DieProgram, StoredTensor
-from cosim.compile.die_state import ZERO
 from cosim.compile.images import packed, stored_words, unpacked
+from cosim.compile.operators.die_state import ZERO
 from cosim.golden.training.golden_step import GoldenTraining, Parameter
 from cosim.golden.training.host import fixed_tensors
 from cosim.golden.training.step_trace import StepTrace

@@ -14,6 +14,7 @@ from hecaton.terminal.projection_options import (
     DIES_HELP,
     GlobalBatch,
     MethodSwitches,
+    ModelName,
     OptimizerName,
     SequenceLength,
     switches_by_method,
@@ -53,10 +54,7 @@ def _json_object() -> JsonObject:
 )
 def optimize(
     *,
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json."),
-    ],
+    model: ModelName,
     dies: Annotated[
         int,
         typer.Option("--dies", parser=integer(1, MAX_DIES), metavar="N", help=DIES_HELP),

@@ -13,7 +13,7 @@ from chiplet.graph.operators import Product, VectorRun
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
 from rtl.interface.isa import COMMAND_BITS, Opcode, Side, decode
-from tests.cosim.compile.test_assembly import read
+from tests.cosim.compile.inspection.test_assembly import read
 from tests.hecaton.command import called, documented_keys, refused
 
 MODEL = ("--hidden", "8", "--heads", "2", "--ffn", "9", "--layers", "1", "--vocab", "7")
@@ -25,7 +25,7 @@ DIE = ("-P", "die.rows=4", "-P", "die.cols=4")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder of programs, and the JSON object."""
     folder = tmp_path_factory.mktemp("programs") / "step"
-    done = called("compile", *STEP, *DIE, "-o", str(folder), "--plot", "pdf", "--json")
+    done = called("compile", *STEP, *DIE, "-o", str(folder), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     return folder, json.loads(done.stdout)
 
@@ -40,12 +40,12 @@ def commands_of(image: bytes) -> list[tuple[Opcode, dict[str, int]]]:
 def test_files_and_keys_are_those_that_are_documented(compiled: tuple[Path, dict[str, Any]]) -> None:
     folder, data = compiled
     assert set(data) == documented_keys("compile")
-    assert {path.name for path in folder.iterdir()} == {*data["files"]}
-    assert {*data["files"]} == {
-        "die_0_0.s", "die_0_0.bin", "die_0_1.s", "die_0_1.bin", "sizes.json", "scratchpad.pdf",
+    assert {str(path) for path in folder.iterdir()} == {*data["files"]}
+    assert {path.name for path in folder.iterdir()} == {
+        "die_0_0.s", "die_0_0.bin", "die_0_1.s", "die_0_1.bin", "sizes.json", "scratchpad.svg",
     }  # fmt: skip
     sizes = json.loads((folder / "sizes.json").read_text())
-    assert sizes == {key: data[key] for key in data if key not in ("directory", "files", "preset")}
+    assert sizes == {key: data[key] for key in data if key not in ("files", "preset")}
     assert [(die["row"], die["col"]) for die in data["dies"]] == [(0, 0), (0, 1)]
     assert data["bytes"] == sum(die["program_bytes"] for die in data["dies"])
     for use in data["buffers"].values():
@@ -88,8 +88,11 @@ def test_every_product_and_vector_program_is_in_the_text(compiled: tuple[Path, d
 
 
 def test_the_table_shows_each_die(tmp_path: Path) -> None:
-    done = called("compile", *STEP, *DIE, "-o", str(tmp_path / "step"))
+    picture = tmp_path / "picture.pdf"
+    done = called("compile", *STEP, *DIE, "-o", str(tmp_path / "step"), "--plot", str(picture))
     assert (done.returncode, done.stderr) == (0, "")
+    assert picture.stat().st_size > 0
+    assert not (tmp_path / "step" / "scratchpad.svg").exists()
     assert "(0, 1)" in done.stdout
     assert "FEED_WEIGHT" in done.stdout
     assert "preset bench" in done.stdout
@@ -100,7 +103,7 @@ def test_the_table_shows_each_die(tmp_path: Path) -> None:
     [
         (MODEL[:-2], "without --model, its sizes are needed: --vocab is missing"),
         ((*STEP, "-P", "die.dtype=int8"), "die.dtype = int8: must be bf16"),
-        ((*STEP, "--plot", "gif"), "scratchpad.gif: cannot write the plot: its suffix must be one of"),
+        ((*STEP, "--plot", "x.gif"), "x.gif: cannot write the plot: its suffix must be one of"),
         ((*MODEL, "--mesh", "1x3"), "heads = 2 cannot be split over 3 columns of dies"),
         ((*STEP, "--tiles", "3"), "tiles = 3: must be at most the 2 sequences"),
         ((*STEP, "-P", "die.scratchpad_bytes=2048"), "scratchpad"),
