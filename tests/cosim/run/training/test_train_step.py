@@ -72,7 +72,7 @@ def moments_of(run: TrainingRun) -> dict[Parameter, NDArray[np.float32]]:
     ("mesh", "model", "fields"),
     [
         ((1, 1), {**TINY, "tied": True}, {"optimizer": "sgd"}),
-        ((1, 2), GROUPED, {"optimizer": "sgd", "tiles": 2}),
+        ((1, 2), GROUPED, {"optimizer": "adam", "tiles": 2}),
         ((2, 1), TINY, {"optimizer": "adam", "sequences": 3, "tiles": 2}),
     ],
 )
