@@ -30,7 +30,7 @@ from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
 from rtl.interface.io_dies import io_die_of
 
-__all__ = ["compile_step"]
+__all__ = ["compile_step", "step_schedule"]
 
 
 def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = False) -> CompiledStep:

@@ -106,15 +106,12 @@ def train_step(
     like concern all links, those of the memory plane as well; a --dead-link dies in the first step. Exit code 1 if any
     bit differs, or a link is dead.
     """
-    from chiplet.graph.vector_constants import ConstantSettings
     from cosim.backends.registry import backend
-    from cosim.compile.compiler import compile_step
-    from cosim.records.train_step import train_step_request
     from cosim.run.simulation import check_dies
-    from cosim.run.training.train_step import golden_training, prepare
     from cosim.run.training.training_dump import check_dump, save_dump
-    from cosim.run.training.training_inputs import digest_of, initial_weights, training_tokens
+    from cosim.run.training.training_inputs import initial_weights, training_tokens
     from cosim.run.training.training_record import train_step_record
+    from cosim.run.training.training_request import prepare_request, training_request
     from hecaton.plots.figure import check_plot
     from rtl.emit.output_files import check_output_folder
 
@@ -133,23 +130,15 @@ def train_step(
         text = training_tokens(sizes, steps, tokens, seed=run.seed)
         initial = initial_weights(model.sizes, weights, seed=run.seed)
         links = faults.of(system)
-        request = train_step_request(
-            **{
-                name: getattr(model.sizes, name)
-                for name in ("hidden", "heads", "kv_heads", "head_dim", "ffn", "layers", "vocab", "tied")
-            },
+        request = training_request(
+            sizes,
+            system,
+            initial,
+            text,
             norm_epsilon=model.norm_epsilon,
             rope_theta=model.rope_theta,
-            sequence=workload.sequence,
-            batch=workload.batch,
-            tiles=workload.tiles,
-            steps=steps,
-            optimizer=workload.optimizer,
             learning_rate=learning_rate,
             gradients=dump is not None,
-            weights_sha256=digest_of(*initial.values()),
-            tokens_sha256=digest_of(text),
-            system=system,
             seed=run.seed,
             stall=stall,
             interval=interval,
@@ -157,22 +146,7 @@ def train_step(
             direct=direct,
             links=links if links.faulty else None,
         )
-        compiled = compile_step(sizes, system, gradients=request.gradients)
-        settings = ConstantSettings(norm_epsilon=model.norm_epsilon, rate=learning_rate)
-        golden = golden_training(compiled, initial, settings, rope_theta=model.rope_theta)
-        prepared = prepare(
-            compiled,
-            golden,
-            text,
-            simulator,
-            run.observation,
-            direct=direct,
-            stall=stall,
-            interval=interval,
-            seed=run.seed,
-            links=request.links,
-            title=f"training of {request.file_stem.removeprefix('train_')}",
-        )
+        prepared = prepare_request(request, sizes, initial, text, simulator, run.observation)
         out.note(f"simulating {steps} training steps on {request.mesh} dies with {run.sim} ...")
         with out.fraction("steps") as progress:
             trained = prepared.run(progress)
