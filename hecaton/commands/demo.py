@@ -45,11 +45,14 @@ def demo(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Write the Verilog of a die, co-simulate GEMMs, calibrate, compare distribution methods for Llama3.1-405B on
-    1024 dies with the measured cycles, and project weak scaling. Takes a few minutes.
+    """Write the Verilog of a die, co-simulate GEMMs, train a small Llama on a package, calibrate, compare distribution
+    methods for Llama3.1-405B on 1024 dies with the measured cycles, and project weak scaling. Takes a few minutes.
+
+    Training is simulated with CXXRTL, unless --sim names another quick simulator; without a C++ compiler it runs in the
+    interpreter, and has no cycles.
 
     DIR/index.md shows all results, DIR/index.json lists every file with the command that makes it again. A second
-    run reuses the co-simulation records that are there. Verilog and co-simulation start from the preset bench,
+    run reuses the records of GEMMs that are there. Verilog, co-simulation and training start from the preset bench,
     calibration and projections from the preset package; with --config all of them are of that machine. Exit code 1
     if any bit differs.
     """

@@ -1,15 +1,17 @@
-"""The work of a demo: which GEMMs, collectives and projections."""
+"""The work of a demo: which GEMMs, training, collectives and projections."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chiplet.graph.training.sizes import ModelSizes
 from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
 from cosim.calibrate.die import Sample, samples
 from cosim.calibrate.network import NopSample, nop_samples
 from cosim.calibrate.sample_runs import cycle_fields
 from cosim.program.shape import Form, Operands
 from cosim.records.gemm import GemmRequest, gemm_request
+from hecaton.demo.training import DemoTraining
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ class DemoCase:
 class Plan:
     """The work of a demo.
 
-    ``cases`` are co-simulated, ``samples`` and ``nop_samples`` calibrated with; ``model`` on ``dies`` dies is compared
-    by all methods, and ``scaling`` (models and numbers of dies) by ``scaling_methods``.
+    ``cases`` are co-simulated, ``training`` runs on a package, ``samples`` and ``nop_samples`` are calibrated with;
+    ``model`` on ``dies`` dies is compared by all methods, and ``scaling`` (models and numbers of dies) by
+    ``scaling_methods``.
     """
 
     cases: tuple[DemoCase, ...]
+    training: DemoTraining
     samples: tuple[Sample, ...]
     nop_samples: tuple[NopSample, ...]
     model: str
@@ -77,6 +81,16 @@ FULL = Plan(
         *(DemoCase(16, 24, 20, form, (4, 4), dtype) for dtype in _DTYPES for form in _FORMS),
         *(DemoCase(13, 17, 19, form, (5, 3), dtype) for dtype in _DTYPES for form in _FORMS),
         DemoCase(9, 10, 11, array=(4, 4), operands="special"),
+    ),
+    training=DemoTraining(
+        mesh=(1, 2),
+        array=(4, 4),
+        model=ModelSizes(hidden=16, heads=2, kv_heads=1, head_dim=8, ffn=24, layers=1, vocab=32),
+        sequence=8,
+        batch=2,
+        tiles=2,
+        steps=8,
+        learning_rate=0.02,
     ),
     samples=tuple(samples(quick=True)),
     nop_samples=tuple(nop_samples(quick=True)),

@@ -1,4 +1,4 @@
-"""The demo: Verilog, co-simulation, calibration and projection in one run, with an index of the results."""
+"""The demo: Verilog, co-simulation, training, calibration and projection in one run, with an index of the results."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from cosim.backends.registry import backend
 from cosim.run.gemm import prepare
 from hecaton.demo.index import DemoPart, DemoStage, demo_command, write_index
 from hecaton.demo.plan import Plan
-from hecaton.demo.stages import Setup, calibrate, compare, cosimulate, scale, write_verilog
+from hecaton.demo.setup import Setup
+from hecaton.demo.stages import calibrate, compare, cosimulate, scale, write_verilog
+from hecaton.demo.training_stage import train
 from hecaton.terminal.options import machine_words
 from hecaton.terminal.output import Output
 
 STAGES: tuple[tuple[str, Callable[[Setup], DemoPart]], ...] = (
     ("Verilog", write_verilog),
     ("Co-simulation", cosimulate),
+    ("Training", train),
     ("Calibration", calibrate),
     ("Comparison", compare),
     ("Weak scaling", scale),
@@ -49,7 +52,8 @@ def run_demo(
     """Run ``plan`` and write everything into ``folder``; progress goes to ``out``.
 
     Verilog and co-simulation are of the machine of ``config`` and ``overrides``, or of the preset bench without a
-    file; calibration and projections of the same one, or of the preset package. Every file is written whole or not
+    file, and so is training, with a small mesh and array; calibration and projections of the same one, or of the preset
+    package. Every file is written whole or not
     at all. A GEMM with a record in ``folder``, on the same Verilog, is not run again. After a mismatch the stages that
     use measurements are left out.
 
@@ -71,6 +75,9 @@ def run_demo(
         plan=plan,
         bench=load_system(config, overrides, preset=presets["co-simulation"]),
         package=load_system(config, overrides, preset=presets["projection"]),
+        trained=load_system(
+            config, [*overrides, *plan.training.assignments], preset=presets["co-simulation"]
+        ),
         options=tuple(options),
         projection_preset=presets["projection"],
         workers=workers,
@@ -109,5 +116,6 @@ def _check(setup: Setup) -> None:
     """Refuse at once what a later stage would refuse. Projections are quick, so they are made here already."""
     for request in [*setup.case_requests(), *setup.sample_requests()]:
         prepare(request)
+    _ = setup.training
     setup.compared(None)
     setup.scaled(None)

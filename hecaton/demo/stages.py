@@ -3,115 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.configuration_keys import section_digests
-from chiplet.machine.specs import SystemSpec
-from chiplet.projection.job import StepRequest
-from chiplet.projection.project import project
 from chiplet.projection.results import Projection
-from chiplet.studies.compare import compare as compare_methods
-from chiplet.studies.results import Comparison, MethodResult
+from chiplet.studies.results import MethodResult
 from cosim.calibrate import die as die_calibration
 from cosim.calibrate import network as nop_calibration
-from cosim.records.gemm import GemmRequest
-from hecaton.demo.index import DemoFile, DemoPart, demo_command
-from hecaton.demo.plan import Plan
+from hecaton.demo.index import DemoFile, DemoPart
+from hecaton.demo.setup import Setup, array_of, shape_of
 from hecaton.plots.calibration import plot_calibration
 from hecaton.plots.projection import TIME_PARTS, plot_comparison
 from hecaton.plots.scaling import plot_scaling
-from hecaton.results.records import Run, run_gemms
+from hecaton.results.records import Run
 from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import LIKE, baseline_rows, comparison_tables
-from hecaton.terminal.output import Output, as_text, to_json, with_preset
+from hecaton.terminal.output import as_text, to_json, with_preset
 from hecaton.terminal.tables import markdown, quantity
-from nop.topology import most_square
 from rtl.die.die import Die
 from rtl.die.die_map import DIE_SECTIONS, die_map
 from rtl.emit.emitter import emit
 from rtl.emit.output_files import write_output
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What the stages share: the folder, the work, the machines.
-
-    ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections, which starts
-    from ``projection_preset``; ``options`` are the words of the command that configure both. ``cosimulated`` are the
-    runs of the co-simulation; the calibration is checked against them too.
-    """
-
-    folder: Path
-    out: Output
-    plan: Plan
-    bench: SystemSpec
-    package: SystemSpec
-    options: tuple[str, ...]
-    projection_preset: str
-    workers: int | None
-    seed: int
-    sim: str
-    cosimulated: list[Run] = field(default_factory=list)
-
-    @property
-    def records(self) -> Path:
-        """Folder of the measurement records."""
-        return self.folder / "records"
-
-    @property
-    def calibration(self) -> Path:
-        """File of the calibration."""
-        return self.folder / "calibration.json"
-
-    @property
-    def command(self) -> str:
-        """The command of the whole demo."""
-        return demo_command(self.folder, seed=self.seed, sim=self.sim, options=self.options)
-
-    def case_requests(self) -> list[GemmRequest]:
-        """The co-simulated GEMMs."""
-        return [case.request(self.bench, seed=self.seed, sim=self.sim) for case in self.plan.cases]
-
-    def sample_requests(self) -> list[GemmRequest]:
-        """The GEMMs of the calibration."""
-        return [
-            die_calibration.request_for(sample, self.package, seed=self.seed, sim=self.sim)
-            for sample in self.plan.samples
-        ]
-
-    def compared(self, measured: Calibration | None) -> Comparison:
-        """All methods for the plan's model."""
-        return compare_methods(
-            StepRequest(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
-        )
-
-    def scaled(self, measured: Calibration | None) -> list[Projection]:
-        """The projections of weak scaling: all methods on the same mesh, the most square one of the dies."""
-        return [
-            project(
-                StepRequest(model, self.package, mesh=most_square(dies), method=method, calibration=measured)
-            )
-            for model, dies in self.plan.scaling
-            for method in self.plan.scaling_methods
-        ]
-
-    def run(self, label: str, requests: Sequence[GemmRequest]) -> list[Run]:
-        """Run GEMMs and report each as it ends."""
-        with self.out.progress(label, len(requests)) as advance:
-
-            def report(run: Run) -> None:
-                record = run.record
-                source = "record reused" if run.reused else f"{record.wall_seconds:.1f} s"
-                self.out.note(
-                    f"      {_array(run)} {_shape(run)}: {record.mismatches} mismatches, "
-                    f"{record.cycles} cycles ({source})"
-                )
-                advance()
-
-            return run_gemms(requests, self.records, workers=self.workers, ended=report)
 
 
 def write_verilog(setup: Setup) -> DemoPart:
@@ -149,8 +62,8 @@ def cosimulate(setup: Setup) -> DemoPart:
     best = max(run.record.utilization for run in runs)
     rows = [
         {
-            "die": _array(run),
-            "GEMM": _shape(run),
+            "die": array_of(run),
+            "GEMM": shape_of(run),
             "mismatches": run.record.mismatches,
             "cycles": run.record.cycles,
             "array cycles": run.record.array_cycles,
@@ -375,19 +288,8 @@ def _record_files(setup: Setup, runs: Sequence[Run]) -> list[DemoFile]:
     return [
         DemoFile(
             f"{setup.records.name}/{run.path.name}",
-            f"record of {_shape(run)} on {_array(run)}",
+            f"record of {shape_of(run)} on {array_of(run)}",
             gemm_command(run.record.request, setup.records),
         )
         for run in runs
     ]
-
-
-def _array(run: Run) -> str:
-    return f"{run.record.rows}x{run.record.cols} {run.record.dtype}"
-
-
-def _shape(run: Run) -> str:
-    request = run.record.request
-    extra = [f"stall {request.stall:g}"] if request.stall else []
-    extra += [f"{request.operands} operands"] if request.operands != "normal" else []
-    return ", ".join([f"{request.m}x{request.k}x{request.n} {request.form}", *extra])

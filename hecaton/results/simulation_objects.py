@@ -320,6 +320,9 @@ class DemoObject(TypedDict):
         Largest of the co-simulated GEMMs.
     cycles_per_second
         Rate of the simulations.
+    training
+        Loss of each training step, words that were compared, cycles of the last step and of the list schedule; without
+        a C++ compiler ``simulator`` and ``cycles`` are null.
     samples, samples_reused
         GEMMs of the calibration, and how many of them have a record from before.
     check_max_relative_error
@@ -351,6 +354,7 @@ class DemoObject(TypedDict):
     reused: int
     utilization: float
     cycles_per_second: float
+    training: dict[str, Any]
     samples: int
     samples_reused: int
     check_max_relative_error: float | None

@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from chiplet.graph.training.sizes import ModelSizes
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_system
 from cosim.calibrate.die import Sample
@@ -22,10 +23,11 @@ from cosim.calibrate.network import NopSample
 from cosim.records.gemm import GemmRecord, GemmRequest
 from hecaton import cli
 from hecaton.demo import plan as demo_plan
-from hecaton.demo import stages as demo_stages
+from hecaton.demo import setup as demo_setup
 from hecaton.demo.plan import FULL, DemoCase, Plan
 from hecaton.demo.run import Demo, run_demo
-from hecaton.demo.stages import Setup
+from hecaton.demo.setup import Setup
+from hecaton.demo.training import DemoTraining
 from hecaton.results.records import Run
 from hecaton.terminal.output import Output
 from nop.topology import most_square
@@ -36,6 +38,16 @@ SMALL = Plan(
     cases=(
         DemoCase(3, 4, 5),
         DemoCase(4, 3, 2, "tn", array=(2, 3), dtype="int8", stall=0.3),
+    ),
+    training=DemoTraining(
+        mesh=(1, 2),
+        array=(3, 5),
+        model=ModelSizes(hidden=4, heads=2, kv_heads=1, head_dim=4, ffn=5, layers=1, vocab=7),
+        sequence=3,
+        batch=2,
+        tiles=2,
+        steps=3,
+        learning_rate=0.05,
     ),
     samples=(Sample(2, 2, 3, 4, 5, "nn", holdout=False), Sample(2, 2, 5, 3, 2, "nt", holdout=True)),
     nop_samples=(
@@ -51,8 +63,16 @@ OVERRIDES = ["link.lanes=32", "die.queue_depth=2"]
 SEED = 3
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_compiler() -> Iterator[None]:
+    """Training runs in the interpreter: its model for CXXRTL takes a minute to build."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXX", "no-compiler")
+        yield
+
+
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def done(no_compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     folder = tmp_path_factory.mktemp("a demo") / "deep" / "er"
     return run_demo(folder, Output(True), plan=SMALL, overrides=OVERRIDES, seed=SEED)
 
@@ -79,7 +99,7 @@ def test_the_index_shows_tables_and_pictures(done: Demo) -> None:
     links = re.findall(r"\]\(([^)]+)\)", done.text)
     assert [link for link in links if not (folder_of(done) / link).exists()] == []
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", done.text)
-    assert pictures == ["calibration.png", "comparison.png", "scaling.png"]
+    assert pictures == ["training.png", "calibration.png", "comparison.png", "scaling.png"]
     for name in pictures:
         content = (folder_of(done) / name).read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -95,6 +115,7 @@ def test_figures(done: Demo) -> None:
     assert [stage["name"] for stage in data["stages"]] == [
         "Verilog",
         "Co-simulation",
+        "Training",
         "Calibration",
         "Comparison",
         "Weak scaling",
@@ -110,6 +131,16 @@ def test_figures(done: Demo) -> None:
     assert calibration.provenance["nop_holdout_max_relative_error"] == data["nop_holdout_max_relative_error"]
     assert calibration.nop is not None
     assert calibration.die.queue_depth == 2
+
+
+def test_training_without_a_compiler_has_a_loss_and_no_cycles(done: Demo) -> None:
+    training = done.data["training"]
+    assert (training["steps"], training["simulator"], training["cycles"]) == (3, None, None)
+    assert training["predicted_cycles"] > 0
+    assert training["words"] > 0
+    assert len(training["loss"]) == 3
+    assert training["loss"][-1] < training["loss"][0]
+    assert "no C++ compiler" in done.text
 
 
 def named(demo: Demo, start: str) -> list[dict[str, str]]:
@@ -179,7 +210,7 @@ def test_mismatches_end_it_with_exit_code_1(
             runs.append(run)
         return runs
 
-    monkeypatch.setattr(demo_stages, "run_gemms", measured)
+    monkeypatch.setattr(demo_setup, "run_gemms", measured)
     monkeypatch.setattr(demo_plan, "FULL", SMALL)
     options = [word for override in OVERRIDES for word in ("-P", override)]
     assert cli.run(["demo", "-o", str(folder), "--seed", str(SEED), "--json", *options]) == 1
@@ -225,8 +256,19 @@ def test_the_full_plan_covers_forms_types_arrays_and_stalls() -> None:
 
 def test_all_methods_have_the_most_square_mesh(tmp_path: Path) -> None:
     bench, package = (load_system(None, [], preset=name) for name in ("bench", "package"))
+    trained = load_system(None, FULL.training.assignments, preset="bench")
     setup = Setup(
-        tmp_path, Output(True), FULL, bench, package, (), "package", workers=1, seed=SEED, sim="icarus"
+        tmp_path,
+        Output(True),
+        FULL,
+        bench,
+        package,
+        trained,
+        (),
+        "package",
+        workers=1,
+        seed=SEED,
+        sim="icarus",
     )
     assert [(row.model, row.mesh, row.method) for row in setup.scaled(None)] == [
         (model, str(most_square(dies)), method)
