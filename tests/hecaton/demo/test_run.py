@@ -21,6 +21,7 @@ from chiplet.machine.config import load_system
 from cosim.calibrate.die import Sample
 from cosim.calibrate.network import NopSample
 from cosim.records.gemm import GemmRecord, GemmRequest
+from cosim.records.train_step import TrainStepRecord, TrainStepRequest
 from hecaton import cli
 from hecaton.demo import plan as demo_plan
 from hecaton.demo import setup as demo_setup
@@ -140,7 +141,25 @@ def test_training_without_a_compiler_has_a_loss_and_no_cycles(done: Demo) -> Non
     assert training["words"] > 0
     assert len(training["loss"]) == 3
     assert training["loss"][-1] < training["loss"][0]
-    assert "no C++ compiler" in done.text
+    assert "no-compiler is not installed: the cxxrtl backend needs a C++ compiler" in done.text
+
+
+def test_training_is_what_its_command_asks_for(
+    done: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[TrainStepRequest] = []
+
+    def prepare(request: TrainStepRequest, *_: object) -> None:
+        asked.append(request)
+        raise ValueError("not run")
+
+    monkeypatch.setattr("cosim.run.training.training_request.prepare_request", prepare)
+    options = [word for override in OVERRIDES for word in ("-P", override)]
+    words = [str(word) for word in SMALL.training.words(options, seed=SEED, sim="icarus")]
+    assert cli.run(words) == 2
+    assert capsys.readouterr().err.endswith("not run\n")
+    system = load_system(None, [*OVERRIDES, *SMALL.training.assignments], preset="bench")
+    assert asked == [SMALL.training.prepared(system, seed=SEED, sim="icarus").request]
 
 
 def named(demo: Demo, start: str) -> list[dict[str, str]]:
@@ -301,7 +320,8 @@ def interrupted(folder: Path) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_full_run_after_an_interrupted_one(tmp_path: Path) -> None:
+def test_full_run_after_an_interrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXX")
     folder = tmp_path / "demo"
     left = interrupted(folder)
     for path in left:
@@ -317,4 +337,12 @@ def test_full_run_after_an_interrupted_one(tmp_path: Path) -> None:
     assert data["holdout_max_relative_error"] < 0.05
     assert data["check_max_relative_error"] < 0.05
     assert data["utilization"] > 0.98
+    training = data["training"]
+    assert training["simulator"] == "cxxrtl"
+    assert training["loss"][-1] < training["loss"][0] / 2
+    assert 0 < training["predicted_cycles"] <= training["cycles"]
+    (path,) = folder.glob("records/train*")
+    record = TrainStepRecord.model_validate_json(path.read_bytes())
+    assert (record.mismatches, record.cycles) == (0, training["cycles"])
+    assert [*record.loss] == training["loss"]
     assert sorted(entry["file"] for entry in data["files"]) == files_in(folder)

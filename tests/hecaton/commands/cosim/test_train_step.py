@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def tokens_of(path: Path, *shape: int, most: int = 7) -> Path:
         (("--stall", "1"), "stall = 1.0: input should be less than or equal to 0.9"),
         (("--sim", "none"), "--sim none is unknown: must be one of icarus, cxxrtl, verilator"),
         (("--mesh", "17x16"), "package: 17 x 16 dies: must be at most 256 for a simulation"),
+        (("--trace", "."), "--trace .: is a folder: must be a plain file, or absent"),
         (("--dump", "dump.npz"), "dump.npz: cannot write the dump: its suffix must be .safetensors"),
         (
             ("--plot", "loss.gif"),
@@ -107,11 +109,27 @@ def test_weights_of_another_model_are_refused(llama: Path) -> None:
     assert "has sizes of its own" in refused(*RUN, "--model", str(llama))
 
 
+def busy_cycles(trace: Path) -> dict[tuple[str, str], int]:
+    """Busy cycles of each unit in a trace, by die and unit."""
+    events = json.loads(trace.read_text())["traceEvents"]
+    dies = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+    units = {
+        (event["pid"], event["tid"]): event["args"]["name"]
+        for event in events
+        if event["name"] == "thread_name"
+    }
+    busy: Counter[tuple[str, str]] = Counter()
+    for event in events:
+        if event.get("cat") == "busy":
+            busy[dies[event["pid"]], units[event["pid"], event["tid"]]] += event["dur"]
+    return dict(busy)
+
+
 @pytest.mark.slow
 def test_a_model_goes_in_and_a_trained_one_comes_out(llama: Path, tmp_path: Path) -> None:
     steps = 2
     tokens = tokens_of(tmp_path / "tokens.npy", steps, 2, 4)
-    dump, plot = llama / "model.safetensors", tmp_path / "loss.svg"
+    dump, plot, trace = llama / "model.safetensors", tmp_path / "loss.svg", tmp_path / "trace.json"
     run = (
         "cosim",
         "train-step",
@@ -132,6 +150,8 @@ def test_a_model_goes_in_and_a_trained_one_comes_out(llama: Path, tmp_path: Path
         str(dump),
         "--plot",
         str(plot),
+        "--trace",
+        str(trace),
         "--records",
         str(tmp_path / "records"),
     )
@@ -150,6 +170,15 @@ def test_a_model_goes_in_and_a_trained_one_comes_out(llama: Path, tmp_path: Path
     assert 0 < data["nop_busy_cycles"] < data["cycles"]
     assert json.loads(Path(data["record"]).read_text())["counters"] == data["counters"]
     assert plot.read_text().startswith("<?xml")
+    busy = busy_cycles(trace)
+    assert {die for die, _ in busy} == {"die 0,0", "die 0,1"}
+    for name, counters in zip(("die 0,0", "die 0,1"), data["counters"], strict=True):
+        for unit in ("load", "store", "drain", "feed_activation", "feed_weight", "vector"):
+            # Those of the record are of the last step, in which every die does what it did in the first one.
+            cycles = busy[name, f"{unit.replace('_', ' ')} unit"]
+            assert cycles == pytest.approx(steps * counters[f"{unit}_busy"], rel=0.02)
+        assert busy[name, "activation streamer"] == steps * counters["array_busy"]
+    assert busy["die 0,0", "send east"] == busy["die 0,1", "receive west"] > 0
     tensors = load_file(dump)
     assert tensors["losses"].tolist() == data["loss"]
     names = {name for name in tensors if name.startswith(("model.", "lm_head"))}
