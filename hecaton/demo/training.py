@@ -89,11 +89,12 @@ class DemoTraining:
             dtype=system.die.dtype,
         )
         simulator: str | None = sim
+        missing = ""
         if sim == "icarus":
             try:
                 backend("cxxrtl").version()
-            except SimulationError:
-                simulator = None
+            except SimulationError as error:
+                simulator, missing = None, str(error)
             else:
                 simulator = "cxxrtl"
         tokens = training_tokens(sizes, self.steps, None, seed=seed)
@@ -113,7 +114,7 @@ class DemoTraining:
         prepared = prepare_request(
             request, sizes, weights, tokens, None if simulator is None else backend(simulator)
         )
-        return DemoTrainingRun(request, prepared, simulator)
+        return DemoTrainingRun(request, prepared, simulator, missing)
 
 
 _ROWS_COLS = ("rows", "cols")
@@ -121,11 +122,14 @@ _ROWS_COLS = ("rows", "cols")
 
 @dataclass(frozen=True)
 class DemoTrainingRun:
-    """A training that is ready to run: its request, its programs, and the simulator; None for the interpreter."""
+    """A training that is ready to run: its request, its programs, and the simulator; None for the interpreter, and what
+    is ``missing`` for a simulator.
+    """
 
     request: TrainStepRequest
     prepared: PreparedTraining
     simulator: str | None
+    missing: str
 
     @cached_property
     def schedule(self) -> ListSchedule:

@@ -31,7 +31,7 @@ def train(setup: Setup) -> DemoPart:
     """Train the plan's model on a package, and compare every stored bit."""
     ready, request = setup.training, setup.training.request
     if ready.simulator is None:
-        setup.out.note("      no C++ compiler: training in the interpreter, without cycles")
+        setup.out.note(f"      {ready.missing}; training in the interpreter, without cycles")
         trained, record = ready.prepared.interpret(), None
     else:
         with setup.out.fraction("training") as progress:
@@ -89,8 +89,8 @@ def _cycles(ready: DemoTrainingRun, record: TrainStepRecord | None) -> str:
     schedule = ready.schedule
     if record is None:
         return (
-            f"There is no C++ compiler, so the programs ran in the interpreter, which has no cycles. The list schedule "
-            f"of the step has {schedule.cycles}.\n"
+            f"No cycles are measured, as the programs ran in the interpreter: {ready.missing}. The list schedule of "
+            f"the step has {schedule.cycles:,} cycles.\n"
         )
     rows = [{"of a step": "from start to end", "list schedule": schedule.cycles, "measured": record.cycles}]
     rows += [
