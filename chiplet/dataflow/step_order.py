@@ -17,11 +17,11 @@ from chiplet.dataflow.operator_cycles import OperatorCycles, Resource
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Product, VectorRun
 
-__all__ = ["Bundle", "Schedule", "bundles", "dependences", "scheduled"]
+__all__ = ["FusedOperators", "ListSchedule", "dependences", "fused_operators", "scheduled"]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ListSchedule:
     """Operators in the order of the programs.
 
     Attributes
@@ -34,7 +34,7 @@ class Schedule:
         Cycles that each unit is occupied.
     """
 
-    order: Sequence[Bundle]
+    order: Sequence[FusedOperators]
     starts: Sequence[int]
     ends: Sequence[int]
     busy: dict[Resource, int] = field(default_factory=dict)
@@ -54,13 +54,13 @@ def _key(graph: Graph, name: str, instance: Instance) -> _Key:
     return name, graph.layer_of(name, instance.layer), tile
 
 
-Bundle = tuple[Instance, ...]
+FusedOperators = tuple[Instance, ...]
 """An operator, or products that leave one sum, right behind each other."""
 
 
-def bundles(order: Iterable[Instance]) -> list[Bundle]:
+def fused_operators(order: Iterable[Instance]) -> list[FusedOperators]:
     """Operators in their order, with those together that add to the sums of a product before any other reads them."""
-    result: list[Bundle] = []
+    result: list[FusedOperators] = []
     for instance in order:
         if result and _adds_to(instance, result[-1][0]):
             result[-1] = (*result[-1], instance)
@@ -80,14 +80,14 @@ def _adds_to(instance: Instance, first: Instance) -> bool:
     )
 
 
-def dependences(graph: Graph, order: Sequence[Bundle]) -> list[list[int]]:
-    """For each bundle the numbers of those that it has to follow: by whom what it uses was written, or read before."""
+def dependences(graph: Graph, order: Sequence[FusedOperators]) -> list[list[int]]:
+    """For each entry the numbers of those that it has to follow: by whom what it uses was written, or read before."""
     written: dict[_Key, int] = {}
     read: dict[_Key, list[int]] = defaultdict(list)
     before: list[list[int]] = []
-    for number, bundle in enumerate(order):
+    for number, fused in enumerate(order):
         needs = set[int]()
-        for instance in bundle:
+        for instance in fused:
             operator = instance.operator
             keys = {name: _key(graph, name, instance) for name in (*operator.reads, *operator.writes)}
             for key in keys.values():
@@ -105,14 +105,16 @@ def dependences(graph: Graph, order: Sequence[Bundle]) -> list[list[int]]:
     return before
 
 
-def scheduled(graph: Graph, order: Sequence[Bundle], cycles: Callable[[Bundle], OperatorCycles]) -> Schedule:
+def scheduled(
+    graph: Graph, order: Sequence[FusedOperators], cycles: Callable[[FusedOperators], OperatorCycles]
+) -> ListSchedule:
     """``order``, which keeps all dependences, rearranged."""
     before = dependences(graph, order)
     after: list[list[int]] = [[] for _ in order]
     for number, needs in enumerate(before):
         for need in needs:
             after[need].append(number)
-    costs = [cycles(bundle) for bundle in order]
+    costs = [cycles(fused) for fused in order]
     behind = [0] * len(order)  # the longest chain from the start of an operator on
     for number in reversed(range(len(order))):
         longest = max((behind[later] for later in after[number]), default=0)
@@ -160,7 +162,7 @@ def scheduled(graph: Graph, order: Sequence[Bundle], cycles: Callable[[Bundle], 
             ready_at[later] = max(ready_at[later], ends[number])
             if not missing[later]:
                 arrives(later)
-    return Schedule(
+    return ListSchedule(
         [order[number] for number in taken],
         [starts[number] for number in taken],
         [ends[number] for number in taken],

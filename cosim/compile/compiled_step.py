@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.machine.specs import SystemSpec
-from cosim.compile.ordering.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.storage import Storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
@@ -103,7 +103,7 @@ class DieProgram:
     """
 
     io_die: str
-    steps: Sequence[Step]
+    steps: Sequence[DieStep]
     commands: Sequence[Command]
     memory: Mapping[tuple[str, int | None, int | None], StoredTensor] = field(default_factory=dict)
     scratchpad: Sequence[Buffer] = ()
@@ -129,7 +129,7 @@ class DieProgram:
         return numbers
 
 
-def _carries_out(command: Command, step: Step) -> bool:
+def _carries_out(command: Command, step: DieStep) -> bool:
     """Whether a command has all that a step says; semaphores are its own."""
     return step.opcode == command.opcode and all(
         command.fields.get(name, 0) == value for name, value in step.fields.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chiplet.dataflow.operator_cycles import OperatorCycles, operator_cycles
-from chiplet.dataflow.step_order import Bundle, Schedule, bundles, scheduled
+from chiplet.dataflow.step_order import FusedOperators, ListSchedule, fused_operators, scheduled
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, TileShape
@@ -21,8 +21,8 @@ from cosim.compile.operators.die_state import ZERO, DieState, Key, layout_of
 from cosim.compile.operators.line_operators import gather, reduce_replicas, scatter
 from cosim.compile.operators.product_operators import run_products
 from cosim.compile.operators.vector_operators import copied_words, move, run_vector
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.ordering.semaphores import Relay, with_semaphores
-from cosim.compile.ordering.steps import Step
 from cosim.compile.places.buffers import place_buffers
 from cosim.compile.places.storage import Storage
 from cosim.compile.products.product_steps import ProductSteps
@@ -69,7 +69,7 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
     )
 
 
-def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> Schedule:
+def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> ListSchedule:
     """The operators in the order of all programs, with the cycles of the busiest die."""
     dies = {
         tile: [
@@ -82,19 +82,19 @@ def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradien
         )
     }
 
-    def cycles(bundle: Bundle) -> OperatorCycles:
+    def cycles(fused: FusedOperators) -> OperatorCycles:
         return max(
             (
                 OperatorCycles(
                     each[0].resource, sum(part.busy for part in each), max(part.latency for part in each)
                 )
-                for die in dies[bundle[0].tile]
-                if (each := [operator_cycles(instance, graph, die, system) for instance in bundle])
+                for die in dies[fused[0].tile]
+                if (each := [operator_cycles(instance, graph, die, system) for instance in fused])
             ),
             key=lambda cost: cost.busy,
         )
 
-    return scheduled(graph, bundles(_order(graph, sizes, gradients=gradients)), cycles)
+    return scheduled(graph, fused_operators(_order(graph, sizes, gradients=gradients)), cycles)
 
 
 def _order(graph: Graph, sizes: StepSizes, *, gradients: bool) -> Iterator[Instance]:
@@ -125,7 +125,7 @@ def _die_program(
     sizes: StepSizes,
     system: SystemSpec,
     graph: Graph,
-    order: Sequence[Bundle],
+    order: Sequence[FusedOperators],
     row: int,
     col: int,
     places: Places,
@@ -155,7 +155,7 @@ def _die_program(
     state.constant_words.touch(len(order) + 1)
     relay.touch(len(order) + 1)
     place_buffers(state.buffers, depth, word_bytes=system.memory.word_bytes)
-    steps: list[Step] = []
+    steps: list[DieStep] = []
     ranges: dict[int, tuple[int, int]] = {}
     for number, make in zip(numbers, state.steps, strict=True):
         first = len(steps)
@@ -199,11 +199,10 @@ def _buffers(state: DieState, ranges: Mapping[int, tuple[int, int]], steps: int)
     return sorted(buffers, key=lambda buffer: buffer.first_step)
 
 
-def _go_through(state: DieState, order: Sequence[Bundle], array: ProductSteps) -> list[int]:
+def _go_through(state: DieState, order: Sequence[FusedOperators], array: ProductSteps) -> list[int]:
     """Give each operator to what makes its steps; returns the operator's number for each entry of ``state.steps``."""
     numbers = [0] * len(state.steps)
-    for number, bundle in enumerate(order, 1):
-        instances = bundle
+    for number, instances in enumerate(order, 1):
         operator = instances[0].operator
         match operator:
             case Product():
@@ -239,7 +238,7 @@ def _constants(graph: Graph) -> list[tuple[str, str]]:
 
 def _memory(
     graph: Graph,
-    order: Sequence[Bundle],
+    order: Sequence[FusedOperators],
     place: Callable[[int | None], DiePlace],
     system: SystemSpec,
     places: Places,
@@ -247,7 +246,7 @@ def _memory(
 ) -> dict[Key, Storage]:
     """What a die has in memory: what its moves load and store."""
     stored: dict[Key, Storage] = {}
-    for instance in (instance for bundle in order for instance in bundle):
+    for instance in (instance for fused in order for instance in fused):
         operator = instance.operator
         if not isinstance(operator, Move):
             continue

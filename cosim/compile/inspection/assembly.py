@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from chiplet.machine.specs import DieSpec
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.program.checker.queue_run import DieProgram as QueuedProgram
+from cosim.program.checker.queue_run import QueuedProgram
 from cosim.program.command import Command
 from rtl.control.command_processor import UNITS
 from rtl.interface.isa import SET_PLACES, Opcode, Side

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram
-from cosim.compile.ordering.steps import Space
+from cosim.compile.ordering.die_steps import AddressSpace
 from rtl.interface.isa import Opcode, Side
 
 __all__ = ["BufferUse", "DieSizes", "HeldBuffer", "MemoryWords", "ScratchpadPeak", "die_sizes", "peak"]
 
-OPERAND_BUFFERS: tuple[Space, ...] = ("activation", "weight", "accumulator")
+OPERAND_BUFFERS: tuple[AddressSpace, ...] = ("activation", "weight", "accumulator")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ def _engine(opcode: Opcode) -> bool:
 
 def _buffers(die: DieProgram, system: SystemSpec) -> dict[str, BufferUse]:
     spec = system.die
-    available: dict[Space, int] = {
+    available: dict[AddressSpace, int] = {
         "scratchpad": scratchpad_depth(spec, system.memory, system.nop),
         "activation": spec.activation_depth,
         "weight": spec.weight_depth,

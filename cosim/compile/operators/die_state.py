@@ -13,7 +13,7 @@ from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.operators.vector_steps import clear_steps
-from cosim.compile.ordering.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.buffers import Buffer
 from cosim.compile.places.held import Held, held_in
 from cosim.compile.places.storage import Storage, matrix_storage, value_storage
@@ -80,7 +80,7 @@ class DieState:
     constants: Mapping[tuple[str, str], int]
     held: dict[Key, Held] = field(default_factory=dict)
     buffers: list[Buffer] = field(default_factory=list)
-    steps: list[Callable[[], Iterable[Step]]] = field(default_factory=list)
+    steps: list[Callable[[], Iterable[DieStep]]] = field(default_factory=list)
     groups: int = 0
 
     def __post_init__(self) -> None:
@@ -175,7 +175,7 @@ class DieState:
 
     # ---- steps that clear ----
 
-    def clear(self, word: int, *, rows: int = 1, words: int, pitch: int = 0, label: str) -> Step:
+    def clear(self, word: int, *, rows: int = 1, words: int, pitch: int = 0, label: str) -> DieStep:
         """Words become +0."""
         return clear_steps(
             self.constant(ZERO),
@@ -187,14 +187,14 @@ class DieState:
             label=label,
         )
 
-    def clear_behind(self, held: Held, rows: int, words: int, label: str) -> Iterable[Step]:
+    def clear_behind(self, held: Held, rows: int, words: int, label: str) -> Iterable[DieStep]:
         """What lies behind the first ``rows`` of a tensor of one run, up to ``words`` from its first word on."""
         first, most = held.layout.taken(rows), MOST_COUNT * ELEMENT_BYTES["fp32"] // self.word_bytes
         for start in range(first, words, most):
             count = min(most, words - start)
             yield self.clear(held.storage.runs[0].word + start, words=count, label=label)
 
-    def _ends(self, held: Held, label: str) -> Iterable[Step]:
+    def _ends(self, held: Held, label: str) -> Iterable[DieStep]:
         """Clear words that rows fill in part, or not at all."""
         storage = held.storage
         if not storage.rows or not storage.cols:
@@ -209,7 +209,7 @@ class DieState:
                 last = word + piece.word + storage.words_of(piece.cols) - 1
                 yield self.clear(last, rows=storage.rows, words=1, pitch=storage.pitch, label=label)
 
-    def _gaps(self, held: Held, label: str) -> Iterable[Step]:
+    def _gaps(self, held: Held, label: str) -> Iterable[DieStep]:
         """Clear words of a row behind its last piece, which fill it up to whole flits."""
         storage = held.storage
         if storage.values or not storage.rows or not storage.cols:

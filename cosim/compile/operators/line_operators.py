@@ -13,7 +13,7 @@ from cosim.compile.operators.die_state import DieState, Key
 from cosim.compile.operators.line_steps import DieCollective, collective_steps
 from cosim.compile.operators.vector_operators import label_of
 from cosim.compile.operators.vector_steps import copy_steps, pack_steps, unpack_steps
-from cosim.compile.ordering.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.buffers import Buffer
 from cosim.compile.places.held import Held, HeldRun, held_in
 from cosim.compile.places.storage import matrix_storage
@@ -86,7 +86,7 @@ def _collective(
     state.groups += 1
     group = state.groups
 
-    def steps() -> Iterator[Step]:
+    def steps() -> Iterator[DieStep]:
         work = LineCollective(
             op=op,
             algorithm=die.algorithm,
@@ -236,7 +236,7 @@ def _all_reduce(
     key = Key(f"{instance.operator.name}.head", instance.layer, instance.tile)
     copy = held_in(state.buffer(key, nodes * stride, number), apart)
 
-    def there() -> Iterator[Step]:
+    def there() -> Iterator[DieStep]:
         storage = copy.storage
         if layout.word_bytes and (apart.pitch > sum(apart.words_of(piece.cols) for piece in apart.pieces)):
             yield state.clear(storage.run.word, words=nodes * stride, label=label)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chiplet.graph.sharding import Along
 from chiplet.machine.chunks import chunk_words
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, SystemSpec
-from cosim.compile.ordering.steps import Step, Touch, Unit
+from cosim.compile.ordering.die_steps import DieStep, Touch, Unit
 from cosim.program.command import Command
 from cosim.program.line_commands import AXES, PACKAGE_ORIGIN, LineCollective, line_commands
 from rtl.interface.isa import Opcode, Side
@@ -44,7 +44,7 @@ class DieCollective:
     label: str
 
 
-def collective_steps(collective: DieCollective, system: SystemSpec) -> Iterator[Step]:
+def collective_steps(collective: DieCollective, system: SystemSpec) -> Iterator[DieStep]:
     """The steps of the die, those of send units first.
 
     Raises
@@ -72,7 +72,7 @@ def collective_steps(collective: DieCollective, system: SystemSpec) -> Iterator[
                 )
             fields["base"] = own
         local = {name: names[command.fields[name]] for name in (*_WAITS, *_POSTS) if command.fields.get(name)}
-        yield Step(
+        yield DieStep(
             command.opcode,
             fields,
             tuple(_touches(command.opcode, fields, system)),

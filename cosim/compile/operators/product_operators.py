@@ -9,7 +9,7 @@ from chiplet.graph.operators import Product
 from cosim.compile.operators.die_state import DieState
 from cosim.compile.operators.operator_parts import Part, head_of, part_of, parts
 from cosim.compile.operators.vector_operators import label_of
-from cosim.compile.ordering.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.held import Held
 from cosim.compile.products.product_steps import DieProduct, ProductSteps
 
@@ -33,11 +33,11 @@ def run_products(state: DieState, number: int, instances: Sequence[Instance], ar
             where = Part(part.sequence, head_of(tensors[product.y], part, product.each))
             terms.setdefault(where, []).append((instance, part, a, b))
 
-    def steps() -> Iterable[Step]:
+    def steps() -> Iterable[DieStep]:
         for there in terms.values():
             yield from _steps(there)
 
-    def _steps(there: list[tuple[Instance, Part, Held, Held]]) -> Iterable[Step]:
+    def _steps(there: list[tuple[Instance, Part, Held, Held]]) -> Iterable[DieStep]:
         product, part = there[0][0].operator, there[0][1]
         assert isinstance(product, Product)
         target = part_of(y.storage, tensors[product.y], part, product.each, die)

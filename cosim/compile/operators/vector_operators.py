@@ -13,7 +13,7 @@ from chiplet.graph.vector_program import Tensor
 from cosim.compile.operators.die_state import DieState, Key
 from cosim.compile.operators.operator_parts import Part, part_of, parts
 from cosim.compile.operators.vector_steps import ProgramRun, program_steps
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.held import Held, held_in
 from cosim.compile.places.storage import RowRun, Storage, matrix_storage, value_storage
 from cosim.program.command import Command
@@ -52,7 +52,7 @@ def run_vector(state: DieState, number: int, instance: Instance) -> None:
         state.steps.append(lambda run=run: program_steps(run.placed(scratch)))  # type: ignore[misc]
 
 
-def _cleared(state: DieState, held: Held, label: str) -> Iterable[Step]:
+def _cleared(state: DieState, held: Held, label: str) -> Iterable[DieStep]:
     return state.clear_behind(held, 0, held.layout.taken(held.rows), label)
 
 
@@ -198,13 +198,13 @@ def move(state: DieState, number: int, instance: Instance) -> None:
             )
 
 
-def _copied(operator: Move, held: Held, source: Storage, label: str) -> Iterator[Step]:
+def _copied(operator: Move, held: Held, source: Storage, label: str) -> Iterator[DieStep]:
     words, base = source.taken(source.rows), held.storage.run.word
     copies = words_to_scratchpad if operator.direction == "load" else words_from_scratchpad
     yield from copied_words(copies(address=source.run.word, base=base, words=words), label)
 
 
-def copied_words(commands: Iterable[Command], label: str) -> Iterator[Step]:
+def copied_words(commands: Iterable[Command], label: str) -> Iterator[DieStep]:
     """Steps of LOADs or STOREs of one row."""
     for command in commands:
         field = command.fields
@@ -213,4 +213,4 @@ def copied_words(commands: Iterable[Command], label: str) -> Iterator[Step]:
             Touch("memory", field["address"], field["words"], writes=not loads),
             Touch("scratchpad", field["base"], field["words"], writes=loads),
         )
-        yield Step(command.opcode, field, touches, label)
+        yield DieStep(command.opcode, field, touches, label)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.storage import Storage
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from rtl.interface.isa import VECTOR, Opcode
@@ -43,7 +43,7 @@ class ProgramRun:
     label: str
 
 
-def program_steps(run: ProgramRun) -> Iterator[Step]:
+def program_steps(run: ProgramRun) -> Iterator[DieStep]:
     """The passes in order; a pass over matrices that have gaps between their pieces goes over one piece at a time.
 
     Raises
@@ -82,7 +82,7 @@ def _pass(
     rows: int,
     cols: int,
     piece: int | None,
-) -> Step:
+) -> DieStep:
     touches: list[Touch] = []
     tensors = run.program.tensors
 
@@ -125,7 +125,7 @@ def _pass(
     fields = pass_fields(
         step, work, place, rows=rows, cols=cols, offset=run.offset if work.op1 == "pick" else 0
     )
-    return Step(Opcode.VECTOR, fields, tuple(touches), f"{run.label} pass {number}")
+    return DieStep(Opcode.VECTOR, fields, tuple(touches), f"{run.label} pass {number}")
 
 
 # ---- words ----
@@ -141,7 +141,7 @@ _PACK = (
 
 def clear_steps(
     zero: int, word: int, *, rows: int, words: int, pitch: int, word_bytes: int, label: str
-) -> Step:
+) -> DieStep:
     """``rows`` times ``words`` words from ``word`` on become +0, which is the value at word ``zero``."""
     step, work = _CLEAR
     places = {"zero": WordPlace(zero, 0, False), "y": WordPlace(word, pitch, False)}
@@ -152,10 +152,10 @@ def clear_steps(
         Touch("scratchpad", zero, 1),
         Touch("scratchpad", word, words, rows, pitch, writes=True),
     )
-    return Step(Opcode.VECTOR, fields, touches, f"{label} clear")
+    return DieStep(Opcode.VECTOR, fields, touches, f"{label} clear")
 
 
-def copy_steps(source: Storage, target: Storage, label: str) -> Step:
+def copy_steps(source: Storage, target: Storage, label: str) -> DieStep:
     """Rows of one layout from ``source`` to ``target``, whose pitches may differ; bits stay as they are.
 
     Words are taken as fp32, so NaNs become canonical ones and subnormal numbers 0, as they are already where a unit
@@ -181,10 +181,10 @@ def copy_steps(source: Storage, target: Storage, label: str) -> Step:
         Touch("scratchpad", source.run.word, words, source.rows, source.pitch),
         Touch("scratchpad", target.run.word, words, source.rows, target.pitch, writes=True),
     )
-    return Step(Opcode.VECTOR, fields, touches, f"{label} copy")
+    return DieStep(Opcode.VECTOR, fields, touches, f"{label} copy")
 
 
-def unpack_steps(values: Storage, word: int, label: str) -> Iterator[Step]:
+def unpack_steps(values: Storage, word: int, label: str) -> Iterator[DieStep]:
     """Values that lie in runs of words, each into a word of its own, from ``word`` on."""
     step, work = _UNPACK
     for run in values.runs:
@@ -196,10 +196,10 @@ def unpack_steps(values: Storage, word: int, label: str) -> Iterator[Step]:
             Touch("scratchpad", run.word, values.words_of(run.rows)),
             Touch("scratchpad", word + run.row, 1, run.rows, 1, writes=True),
         )
-        yield Step(Opcode.VECTOR, fields, touches, f"{label} unpack")
+        yield DieStep(Opcode.VECTOR, fields, touches, f"{label} unpack")
 
 
-def pack_steps(word: int, values: Storage, label: str) -> Iterator[Step]:
+def pack_steps(word: int, values: Storage, label: str) -> Iterator[DieStep]:
     """Values that lie in a word each, from ``word`` on, side by side into runs of words."""
     step, work = _PACK
     for run in values.runs:
@@ -211,4 +211,4 @@ def pack_steps(word: int, values: Storage, label: str) -> Iterator[Step]:
             Touch("scratchpad", word + run.row, 1, run.rows, 1),
             Touch("scratchpad", run.word, values.words_of(run.rows), writes=True),
         )
-        yield Step(Opcode.VECTOR, fields, touches, f"{label} pack")
+        yield DieStep(Opcode.VECTOR, fields, touches, f"{label} pack")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.compile.ordering.steps import Space, Step, Touch, Unit
+from cosim.compile.ordering.die_steps import AddressSpace, DieStep, Touch, Unit
 from rtl.interface.isa import Opcode
 
 __all__ = ["NEVER", "Dependences", "dependences"]
@@ -73,11 +73,11 @@ class _Places:
 class _Follower:
     """Follows the steps in order, and keeps the last uses of all places."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[DieStep]) -> None:
         self.units = tuple(sorted({step.unit for step in steps}, key=_order))
         numbers = {unit: number for number, unit in enumerate(self.units)}
         self.unit_of = np.array([numbers[step.unit] for step in steps], np.int32)
-        touches: dict[Space, list[tuple[int, Touch]]] = defaultdict(list)
+        touches: dict[AddressSpace, list[tuple[int, Touch]]] = defaultdict(list)
         for unit, step in zip(self.unit_of.tolist(), steps, strict=True):
             for touch in step.touches:
                 touches[touch.space].append((unit, touch))
@@ -131,7 +131,7 @@ def _order(unit: Unit) -> tuple[int, int]:
     return unit.opcode, -1 if unit.side is None else unit.side
 
 
-def dependences(steps: Sequence[Step]) -> Dependences:
+def dependences(steps: Sequence[DieStep]) -> Dependences:
     """What each of the steps depends on."""
     follower = _Follower(steps)
     latest = np.full((len(steps), len(follower.units)), NEVER, np.int32)

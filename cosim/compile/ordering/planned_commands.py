@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from cosim.compile.ordering.dependences import NEVER
-from cosim.compile.ordering.steps import Step, Unit
+from cosim.compile.ordering.die_steps import DieStep, Unit
 from rtl.interface.isa import FIELDS, Opcode
 
 __all__ = ["Needed", "Pair", "PlannedCommand", "PlannedCommands"]
@@ -40,7 +40,7 @@ class PlannedCommand:
     the one whose panels it takes one by one, and ``panels_to`` the unit that takes its own so.
     """
 
-    step: Step
+    step: DieStep
     unit: int
     waits: list[int] = field(default_factory=list)
     posts: list[int] = field(default_factory=list)

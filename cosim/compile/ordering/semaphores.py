@@ -12,9 +12,9 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from cosim.compile.ordering.dependences import dependences
+from cosim.compile.ordering.die_steps import DieStep, Touch, Unit
 from cosim.compile.ordering.planned_commands import Pair
-from cosim.compile.ordering.steps import Step, Touch, Unit
-from cosim.compile.ordering.waits import Relay, Waits, plan_waits, same_panels
+from cosim.compile.ordering.wait_plan import Relay, WaitPlan, plan_waits, same_panels
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode
@@ -36,7 +36,7 @@ class Semaphore(NamedTuple):
 
 
 def with_semaphores(
-    steps: Sequence[Step], *, relay: Relay | None = None, numbers: int = SEMAPHORES - 1
+    steps: Sequence[DieStep], *, relay: Relay | None = None, numbers: int = SEMAPHORES - 1
 ) -> list[Command]:
     """The commands of all steps, which keep accesses of different units to the same place in the order of the steps.
 
@@ -82,7 +82,7 @@ def semaphore_table(commands: Sequence[Command]) -> dict[int, Semaphore]:
     posts: dict[int, set[Unit]] = defaultdict(set)
     waits: dict[int, set[Unit]] = defaultdict(set)
     for index, command in enumerate(commands):
-        unit = Step(command.opcode, command.fields, ()).unit
+        unit = DieStep(command.opcode, command.fields, ()).unit
         steps = steps_of(index, command, 0)
         for use in steps.posts:
             posts[use.semaphore].add(unit)
@@ -96,7 +96,7 @@ def semaphore_table(commands: Sequence[Command]) -> dict[int, Semaphore]:
     }
 
 
-def _check_panels(steps: Sequence[Step]) -> None:
+def _check_panels(steps: Sequence[DieStep]) -> None:
     for number, step in enumerate(steps):
         if step.panels:
             first = number - (step.opcode == Opcode.DRAIN)
@@ -113,7 +113,7 @@ def _check_panels(steps: Sequence[Step]) -> None:
                 )
 
 
-def _check_groups(steps: Sequence[Step]) -> None:
+def _check_groups(steps: Sequence[DieStep]) -> None:
     runs = [key for key, _ in groupby(step.group for step in steps) if key is not None]
     interrupted = sorted(group for group, count in Counter(runs).items() if count > 1)
     if interrupted:
@@ -122,7 +122,7 @@ def _check_groups(steps: Sequence[Step]) -> None:
         )
 
 
-def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
+def _check_relay(steps: Sequence[DieStep], relay: Relay) -> None:
     def covers(touch: Touch) -> bool:
         starts = (touch.first + row * touch.pitch for row in range(touch.rows))
         return touch.space == "scratchpad" and any(0 <= relay.word - start < touch.words for start in starts)
@@ -134,7 +134,7 @@ def _check_relay(steps: Sequence[Step], relay: Relay) -> None:
             )
 
 
-def _local_numbers(steps: Sequence[Step]) -> dict[_Local, Hashable]:
+def _local_numbers(steps: Sequence[DieStep]) -> dict[_Local, Hashable]:
     """For each local semaphore what has a number: the same for groups that may share it, one after the other.
 
     They may if one unit posts it, and the same ones post and wait: these take the groups in the same order.
@@ -160,7 +160,7 @@ def _local_numbers(steps: Sequence[Step]) -> dict[_Local, Hashable]:
     return found
 
 
-def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
+def _fitted(steps: Sequence[DieStep], relay: Relay | None, numbers: int) -> WaitPlan:
     """Waits of so few pairs of units that there are numbers for all."""
     needs = dependences(steps)
     barred: set[Pair] = set()
@@ -185,12 +185,12 @@ def _fitted(steps: Sequence[Step], relay: Relay | None, numbers: int) -> Waits:
     )
 
 
-def _needed(pair: Pair, waits: Waits) -> bool:
+def _needed(pair: Pair, waits: WaitPlan) -> bool:
     posts, taken = waits.units[pair.posts].opcode, waits.units[pair.waits].opcode
     return Opcode.VECTOR in (posts, taken) or (pair.panels and posts == Opcode.GEMM)
 
 
-def _commands(waits: Waits, local: Mapping[_Local, Hashable]) -> list[Command]:
+def _commands(waits: WaitPlan, local: Mapping[_Local, Hashable]) -> list[Command]:
     """The commands, with the numbers of their semaphores."""
     commands = waits.commands
     keys: list[Hashable] = [*dict.fromkeys(local.values()), *sorted(waits.pairs)]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.storage import Storage
 from cosim.compile.products.buffer_places import BufferPlaces, Place
 from cosim.compile.products.die_product import DieProduct, joined_pieces, joined_runs, word_of
@@ -69,7 +69,7 @@ class _Buffer:
 
     def feeds(
         self, operand: Storage, rows: Range, cols: Range, corner: _Corner, base: int, pitch: int, label: str
-    ) -> Iterator[Step]:
+    ) -> Iterator[DieStep]:
         """Steps that bring a part of a stored operand into its block: one for each run of rows and piece of columns."""
         for piece in joined_pieces(operand):
             left, right = max(cols.start, piece.start), min(cols.start + cols.size, piece.start + piece.cols)
@@ -85,7 +85,7 @@ class _Buffer:
                 row = corner.row + top - rows.start
                 address = base + panel * pitch + row
                 source = run.word + (top - run.row) * operand.pitch + word
-                yield Step(
+                yield DieStep(
                     self.opcode,
                     {
                         "base": address,
@@ -142,7 +142,7 @@ class ProductSteps:
             self._blocks[cut] = cut_product(self._die, self._memory, cut)
         return self._blocks[cut]
 
-    def steps(self, product: DieProduct, *, unchanged: bool = False) -> Iterator[Step]:
+    def steps(self, product: DieProduct, *, unchanged: bool = False) -> Iterator[DieStep]:
         """Steps of a product, in order.
 
         Parameters
@@ -180,7 +180,7 @@ class ProductSteps:
         *,
         first: bool,
         last: bool,
-    ) -> Iterator[Step]:
+    ) -> Iterator[DieStep]:
         """Steps of a block of a times a block of b, added to the panels at ``sums``."""
         a, a_feeds, a_cycles = self._a_block(product, term[0], m, k)
         b, b_feeds, b_cycles = self._b_block(product, term[1], k, n)
@@ -197,7 +197,7 @@ class ProductSteps:
             if last:
                 yield self._drain(product, m, segment, sums)
 
-    def _a_block(self, product: DieProduct, a: Storage, m: Range, k: Range) -> tuple[int, list[Step], int]:
+    def _a_block(self, product: DieProduct, a: Storage, m: Range, k: Range) -> tuple[int, list[DieStep], int]:
         """Address of a block of a, the feeds that it needs, and about their cycles."""
         turned = product.form == "tn"
         rows, cols = (k, m) if turned else (m, k)
@@ -210,14 +210,16 @@ class ProductSteps:
         cycles = rows.size * row_cycles(self._memory, cols.size, buffer.lanes)
         return base, list(feeds), cycles
 
-    def _b_block(self, product: DieProduct, b: Storage, k: Range, n: Panels) -> tuple[int, list[Step], int]:
+    def _b_block(
+        self, product: DieProduct, b: Storage, k: Range, n: Panels
+    ) -> tuple[int, list[DieStep], int]:
         """Address of a block of b, the feeds that it needs, and about their cycles."""
         buffer, turned = self._weights, product.form == "nt"
         base, there = buffer.place((b, turned, k, n), weight_addresses(self._die, product.form, k.size, n))
         if there:
             return base, [], 0
         pitch = self._weight_pitch(product, k, n)
-        feeds: list[Step] = []
+        feeds: list[DieStep] = []
         cycles = 0
         for segment in n.segments:
             columns, before = Range(segment.start, segment.cols), segment.panel * self._die.cols
@@ -248,7 +250,7 @@ class ProductSteps:
         *,
         accumulate: bool,
         last: bool,
-    ) -> Step:
+    ) -> DieStep:
         die = self._die
         panels, last_cols = self._panels(segment)
         k_tiles = -(-k.size // die.rows)
@@ -266,7 +268,7 @@ class ProductSteps:
         if accumulate:
             touches.append(Touch("accumulator", accumulator, m.size, panels, m.size))
         touches.append(Touch("accumulator", accumulator, m.size, panels, m.size, writes=True))
-        return Step(
+        return DieStep(
             Opcode.GEMM,
             {
                 "accumulate": int(accumulate),
@@ -289,14 +291,16 @@ class ProductSteps:
             panels=panels if last else 0,
         )
 
-    def _drain(self, product: DieProduct, m: Range, segment: Segment, sums: int) -> Step:
+    def _drain(self, product: DieProduct, m: Range, segment: Segment, sums: int) -> DieStep:
         fields, touches = self._rows_of_sums(product.y, m, segment, sums, "target", drains=True)
         fields["cast"] = int(product.y.element == "bf16")
-        return Step(Opcode.DRAIN, fields, touches, product.label, panels=fields["panels"])
+        return DieStep(Opcode.DRAIN, fields, touches, product.label, panels=fields["panels"])
 
-    def _fed_sums(self, product: DieProduct, start: Storage, m: Range, segment: Segment, sums: int) -> Step:
+    def _fed_sums(
+        self, product: DieProduct, start: Storage, m: Range, segment: Segment, sums: int
+    ) -> DieStep:
         fields, touches = self._rows_of_sums(start, m, segment, sums, "source", drains=False)
-        return Step(Opcode.FEED_SUMS, fields, touches, product.label)
+        return DieStep(Opcode.FEED_SUMS, fields, touches, product.label)
 
     def _rows_of_sums(
         self, matrix: Storage, m: Range, segment: Segment, sums: int, field: str, *, drains: bool

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cosim.program.checker.accesses import chunk_address
 from cosim.program.checker.command_steps import CommandSteps, opposite
-from cosim.program.checker.queue_run import DieProgram
+from cosim.program.checker.queue_run import QueuedProgram
 from rtl.interface.isa import Opcode, Side
 
 __all__ = ["Clock", "Passing", "StepClocks", "TakenClocks"]
@@ -105,7 +105,7 @@ class StepClocks:
 
     Parameters
     ----------
-    program : DieProgram
+    program : QueuedProgram
         The program.
     sure : mapping
         Of a semaphore that several units post: by unit, how many of its posts have come for sure when the semaphore is
@@ -124,7 +124,7 @@ class StepClocks:
 
     def __init__(
         self,
-        program: DieProgram,
+        program: QueuedProgram,
         *,
         sure: Mapping[int, Mapping[str, Sequence[int]]],
         offset: int = 0,

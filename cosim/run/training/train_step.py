@@ -35,7 +35,7 @@ from cosim.records.links import FaultyLinks
 from cosim.run import package as package_run
 from cosim.run.package import PackageRun, PreparedPackage, die_path
 from cosim.run.simulation import Progress
-from cosim.run.training.memory import LOSS, TensorKey, TrainingMemory, Words
+from cosim.run.training.training_memory import LOSS, TensorKey, TrainingMemory, Words
 
 __all__ = ["PreparedTraining", "StepWords", "TrainingRun", "golden_training", "prepare"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from cosim.compile.compiled_step import Buffer, DieProgram
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from hecaton.plots.figure import COLOURS
 from hecaton.plots.scratchpad_buffers import plot_scratchpad
 from rtl.interface.isa import Opcode
 
 
-def writes(opcode: Opcode, first: int) -> Step:
-    return Step(opcode, {}, (Touch("scratchpad", first, 2, 2, 5, writes=True),))
+def writes(opcode: Opcode, first: int) -> DieStep:
+    return DieStep(opcode, {}, (Touch("scratchpad", first, 2, 2, 5, writes=True),))
 
 
 DIE = DieProgram(
@@ -22,7 +22,7 @@ DIE = DieProgram(
         writes(Opcode.VECTOR, 10),
         writes(Opcode.DRAIN, 20),
         writes(Opcode.RECEIVE, 30),
-        Step(Opcode.STORE, {}, (Touch("scratchpad", 10, 7),)),
+        DieStep(Opcode.STORE, {}, (Touch("scratchpad", 10, 7),)),
     ],
     commands=[],
     scratchpad=[

@@ -11,7 +11,7 @@ from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.storage import matrix_storage
 from cosim.golden.operands import random_operands
 from cosim.program.command import Command
@@ -23,16 +23,16 @@ from rtl.interface.isa import Opcode
 SEMAPHORES = ("wait_", "post_", "row_wait", "row_post", "panel_wait", "panel_post", "word_wait", "word_post")
 
 
-def step_of(command: Command, label: str = "", group: int | None = None, *touches: Touch) -> Step:
+def step_of(command: Command, label: str = "", group: int | None = None, *touches: Touch) -> DieStep:
     """The step that a command carries out."""
     fields = {name: value for name, value in command.fields.items() if not name.startswith(SEMAPHORES)}
-    return Step(command.opcode, fields, touches, label, group)
+    return DieStep(command.opcode, fields, touches, label, group)
 
 
 def die_of(
     commands: Sequence[Command],
     *,
-    steps: Sequence[Step] | None = None,
+    steps: Sequence[DieStep] | None = None,
     scratchpad: Sequence[Buffer] = (),
     memory: Sequence[StoredTensor] = (),
     constants: Mapping[tuple[str, str], int] | None = None,
@@ -93,7 +93,7 @@ def gemm_step(system: SystemSpec, shape: Shape, algorithm: Any = "chain") -> Com
     return compiled_of(system, dies, places)
 
 
-def _gemm_step(command: Command) -> Step | None:
+def _gemm_step(command: Command) -> DieStep | None:
     if command.opcode == Opcode.SET:
         return None
     engine = command.opcode in (Opcode.SEND, Opcode.RECEIVE)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cosim.compile.compiled_step import Buffer, StoredTensor
 from cosim.compile.inspection.assembly import assembly
-from cosim.compile.ordering.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.storage import matrix_storage, value_storage
 from cosim.program.command import Command
 from cosim.program.shape import Shape
@@ -163,7 +163,7 @@ def test_sides_of_the_engine_are_units() -> None:
 
 def test_a_step_without_its_command_is_named() -> None:
     load = Command(Opcode.LOAD, {"rows": 1, "words": 1})
-    lost = Step(Opcode.STORE, {"rows": 2, "words": 1}, (), "store L0")
+    lost = DieStep(Opcode.STORE, {"rows": 2, "words": 1}, (), "store L0")
     die = die_of([load, load], steps=[step_of(load), lost])
     with pytest.raises(ValueError, match=r"step 1 \(STORE, store L0\) has no command"):
         assembly(compiled_of(ONE_DIE, [die]), 0)

@@ -15,7 +15,7 @@ from chiplet.machine.config import load_configuration
 from cosim.compile.compiled_step import CompiledStep, DieProgram
 from cosim.compile.compiler import compile_step
 from cosim.compile.inspection.check import step_violations
-from cosim.compile.ordering.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, Opcode
 
@@ -140,7 +140,7 @@ def test_a_semaphore_that_does_not_exist_is_no_command() -> None:
 ENGINE = (Opcode.SEND, Opcode.RECEIVE)
 
 
-def taken_out(die: DieProgram, group: int | None) -> tuple[DieProgram, list[Step], list[Command]]:
+def taken_out(die: DieProgram, group: int | None) -> tuple[DieProgram, list[DieStep], list[Command]]:
     """A die without one of its collectives, and the steps and commands of that."""
     numbers = die.step_numbers()
     gone = {number for number, step in enumerate(die.steps) if step.opcode in ENGINE and step.group == group}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chiplet.machine.specs import scratchpad_depth
 from cosim.compile.compiled_step import Buffer, StoredTensor
 from cosim.compile.inspection.program_sizes import BufferUse, MemoryWords, die_sizes, peak
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.storage import matrix_storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
@@ -18,7 +18,7 @@ from rtl.interface.isa import Opcode
 from tests.cosim.compile.inspection.hand_made import compiled_of, die_of, step_of
 from tests.cosim.packages import system
 
-NOTHING = Step(Opcode.LOAD, {"rows": 1, "words": 1}, (), "nothing")
+NOTHING = DieStep(Opcode.LOAD, {"rows": 1, "words": 1}, (), "nothing")
 
 
 @st.composite

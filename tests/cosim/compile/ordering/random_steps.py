@@ -8,7 +8,7 @@ from itertools import product
 from random import Random
 
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_steps import steps_of
 from cosim.program.command import Command
@@ -47,8 +47,8 @@ def touches_of(
     return tuple(touches)
 
 
-def step(opcode: Opcode, **fields: int) -> Step:
-    return Step(opcode, fields, touches_of(opcode, fields))
+def step(opcode: Opcode, **fields: int) -> DieStep:
+    return DieStep(opcode, fields, touches_of(opcode, fields))
 
 
 class RandomSteps:
@@ -60,22 +60,22 @@ class RandomSteps:
         self.kinds = [self.copy_in, self.copy_out, self.multiply, *([self.vector] if passes else [])]
         self.kinds += [self.send, self.receive] if engine else []
 
-    def steps(self, count: int) -> list[Step]:
+    def steps(self, count: int) -> list[DieStep]:
         found = [*self.copy_in()]
         while len(found) < count:
             found += self.random.choice(self.kinds)()
         return found
 
-    def copy_in(self) -> Iterator[Step]:
+    def copy_in(self) -> Iterator[DieStep]:
         slot = self.random.randrange(SLOTS)
         self._fill(slot)
         rows = self.random.choice([1, 3, 12])
         yield self._copy(Opcode.LOAD, slot, rows)
 
-    def copy_out(self) -> Iterator[Step]:
+    def copy_out(self) -> Iterator[DieStep]:
         yield self._copy(Opcode.STORE, self._filled(), self.random.choice([1, 2, 6]))
 
-    def vector(self) -> Iterator[Step]:
+    def vector(self) -> Iterator[DieStep]:
         """A pass over 6 rows of 8 elements, from one or two slots, to another one or in place."""
         a, b, y = self._filled(), self._filled(), self.random.randrange(SLOTS)
         fields: dict[str, int] = {"a": a * SLOT_WORDS, "a_pitch": 2, "a_spread": Spread.MATRIX, "a_bf16": 1}
@@ -91,7 +91,7 @@ class RandomSteps:
         self._fill(y)
         yield step(Opcode.VECTOR, **{name: int(value) for name, value in fields.items()})
 
-    def multiply(self) -> Iterator[Step]:
+    def multiply(self) -> Iterator[DieStep]:
         """A product of m x 4 by 4 x n, which may begin with sums, may be of two parts, and may hand over its panels."""
         random = self.random
         m, n = random.randint(1, 3), random.randint(1, 4)
@@ -152,12 +152,12 @@ class RandomSteps:
         drain = step(Opcode.DRAIN, **sums, target=slot * SLOT_WORDS, target_pitch=2)
         yield replace(drain, panels=handed)
 
-    def send(self) -> Iterator[Step]:
+    def send(self) -> Iterator[DieStep]:
         """Chunks of a slot, which may be read ahead."""
         ahead = self.random.randrange(2)
         yield self._chunks(Opcode.SEND, self._filled(), target=1, own=3, ahead=ahead)
 
-    def receive(self) -> Iterator[Step]:
+    def receive(self) -> Iterator[DieStep]:
         """Chunks that are written to a slot, or added to what is there."""
         if self.random.randrange(2):
             yield self._chunks(Opcode.RECEIVE, self._filled(), add=1)
@@ -166,11 +166,11 @@ class RandomSteps:
             self._fill(slot)
             yield self._chunks(Opcode.RECEIVE, slot)
 
-    def _chunks(self, opcode: Opcode, slot: int, **fields: int) -> Step:
+    def _chunks(self, opcode: Opcode, slot: int, **fields: int) -> DieStep:
         place = {"base": slot * SLOT_WORDS, "pitch": 4, "chunks": 3, "flits": 4}
         return step(opcode, side=self.random.choice([*Side]), **place, **fields)
 
-    def _copy(self, opcode: Opcode, slot: int, rows: int) -> Step:
+    def _copy(self, opcode: Opcode, slot: int, rows: int) -> DieStep:
         words = SLOT_WORDS // rows
         address = self.random.randrange(MEMORY_WORDS - SLOT_WORDS + 1)
         return step(

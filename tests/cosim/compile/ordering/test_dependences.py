@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from cosim.compile.ordering.dependences import NEVER, dependences
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from rtl.interface.isa import Opcode, Side
 
 UNITS = [(Opcode.LOAD, {}), (Opcode.STORE, {}), (Opcode.VECTOR, {}), (Opcode.RECEIVE, {"side": Side.EAST})]
 
 
-def random_steps(random: Random, count: int, groups: int) -> list[Step]:
+def random_steps(random: Random, count: int, groups: int) -> list[DieStep]:
     """Steps that use blocks of two spaces, with rows apart, side by side or one over the other."""
 
     def touch() -> Touch:
@@ -27,11 +27,11 @@ def random_steps(random: Random, count: int, groups: int) -> list[Step]:
         opcode, fields = random.choice(UNITS)
         touches = tuple(touch() for _ in range(random.randint(0, 3)))
         group = number // 4 if groups and number % 8 < 4 else None
-        steps.append(Step(opcode, fields, touches, group=group))
+        steps.append(DieStep(opcode, fields, touches, group=group))
     return steps
 
 
-def places(step: Step, space: str, *, writes: bool) -> set[int]:
+def places(step: DieStep, space: str, *, writes: bool) -> set[int]:
     return {
         touch.first + row * touch.pitch + word
         for touch in step.touches
@@ -41,7 +41,7 @@ def places(step: Step, space: str, *, writes: bool) -> set[int]:
     }
 
 
-def meets(step: Step, earlier: Step, space: str) -> bool:
+def meets(step: DieStep, earlier: DieStep, space: str) -> bool:
     """Whether a step has to come behind an earlier one."""
     if step.group is not None and step.group == earlier.group:
         return False

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from chiplet.machine.specs import NopSpec, PackageSpec, SystemSpec
 from cosim.compile.operators.line_steps import DieCollective, collective_steps
+from cosim.compile.ordering.die_steps import DieStep, Unit
 from cosim.compile.ordering.semaphores import Relay, semaphore_table, with_semaphores
-from cosim.compile.ordering.steps import Step, Unit
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.package_interpreter import run_package
 from cosim.program.checker.die_checker import CheckedDie, die_violations
@@ -41,7 +41,7 @@ CHECKED = CheckedDie(die=DIE, memory=MEMORY, nop=NopSpec(), memory_words=MEMORY_
 RELAY = Relay(RELAY_WORD, 0)
 
 
-def program(steps: Sequence[Step], relay: Relay | None = RELAY) -> list[Command]:
+def program(steps: Sequence[DieStep], relay: Relay | None = RELAY) -> list[Command]:
     return with_semaphores(steps, relay=relay)
 
 
@@ -78,9 +78,9 @@ def package(cols: int) -> SystemSpec:
     return SystemSpec(die=DIE, memory=MEMORY, nop=NopSpec(), package=PackageSpec(rows=1, cols=cols))
 
 
-def line_of_collectives(place: int, random: Random, count: int) -> list[Step]:
+def line_of_collectives(place: int, random: Random, count: int) -> list[DieStep]:
     """Collectives of three dies on chunks of 4 words, which are loaded before and stored behind."""
-    steps: list[Step] = []
+    steps: list[DieStep] = []
     for group in range(count):
         slot = random.randrange(3)
         op = random.choice(OPS)
@@ -132,12 +132,12 @@ def test_hardly_a_wait_is_too_many() -> None:
     assert len(missed) <= total // 50, missed
 
 
-def copy(opcode: Opcode, slot: int, address: int = 0) -> Step:
+def copy(opcode: Opcode, slot: int, address: int = 0) -> DieStep:
     fields = {"base": slot * SLOT_WORDS, "pitch": SLOT_WORDS, "rows": 1, "words": SLOT_WORDS}
     return step(opcode, **fields, address=address, memory_pitch=SLOT_WORDS)
 
 
-def send(slot: int, side: Side, **fields: int) -> Step:
+def send(slot: int, side: Side, **fields: int) -> DieStep:
     place = {"base": slot * SLOT_WORDS, "pitch": 4, "chunks": 3, "flits": 4}
     return step(Opcode.SEND, side=side, **place, own=3, target=1, **fields)
 
@@ -214,7 +214,7 @@ def test_numbers_that_do_not_suffice_are_refused() -> None:
         with_semaphores(RandomSteps(1).steps(40), numbers=3)
 
 
-def grouped(group: int, *, posts: Side = Side.WEST) -> list[Step]:
+def grouped(group: int, *, posts: Side = Side.WEST) -> list[DieStep]:
     """A RECEIVE that hands words to a SEND, as a group."""
     place = {"base": group * SLOT_WORDS, "pitch": 4, "chunks": 1, "flits": 4}
     taken = step(Opcode.RECEIVE, side=posts, **place)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
-from cosim.compile.ordering.steps import Step, Touch
+from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.products.die_product import DieProduct
 from cosim.compile.products.product_steps import ProductSteps
 from cosim.golden.interpreter import Interpreter
@@ -28,7 +28,7 @@ DIE = DieSpec(rows=16, cols=16, scratchpad_bytes=1 << 20)
 MEMORY = MemorySpec(word_bytes=32)
 
 
-def made(case: Case) -> list[Step]:
+def made(case: Case) -> list[DieStep]:
     """Steps of all products of a case, which fit the die."""
     maker = ProductSteps(case.die, case.memory)
     try:
@@ -38,11 +38,11 @@ def made(case: Case) -> list[Step]:
         raise
 
 
-def commands_of(steps: Sequence[Step]) -> list[Command]:
+def commands_of(steps: Sequence[DieStep]) -> list[Command]:
     return [Command(step.opcode, step.fields) for step in steps]
 
 
-def assert_golden(case: Case, steps: Sequence[Step]) -> None:
+def assert_golden(case: Case, steps: Sequence[DieStep]) -> None:
     """One command after the other, the steps leave the bits of the golden model."""
     interpreter = Interpreter(die=case.die, memory=case.memory, words=0)
     rng = np.random.default_rng(1)
@@ -52,11 +52,11 @@ def assert_golden(case: Case, steps: Sequence[Step]) -> None:
         np.testing.assert_array_equal(read_matrix(interpreter, of.y), patterns)
 
 
-def feed_words(steps: Sequence[Step], opcode: Opcode) -> int:
+def feed_words(steps: Sequence[DieStep], opcode: Opcode) -> int:
     return sum(step.fields["rows"] * step.fields["words"] for step in steps if step.opcode == opcode)
 
 
-def array_cycles(die: DieSpec, steps: Sequence[Step]) -> int:
+def array_cycles(die: DieSpec, steps: Sequence[DieStep]) -> int:
     return sum(
         step.fields["panels"] * step.fields["k_tiles"] * max(step.fields["m"], die.rows)
         for step in steps

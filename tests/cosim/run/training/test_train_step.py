@@ -23,8 +23,8 @@ from cosim.golden.training.initial import random_weights, repeated_tokens
 from cosim.golden.training.step_trace import StepTrace
 from cosim.jobs.folder import ResultWords
 from cosim.program.command import Command
-from cosim.run.training.memory import TensorKey
 from cosim.run.training.train_step import PreparedTraining, TrainingRun, golden_training, prepare
+from cosim.run.training.training_memory import TensorKey
 from rtl.interface.isa import Opcode
 
 TINY: dict[str, Any] = {

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.compile.ordering.dependences import NEVER, Dependences
+from cosim.compile.ordering.die_steps import DieStep, Touch, Unit
 from cosim.compile.ordering.planned_commands import Needed, Pair, PlannedCommand, PlannedCommands
-from cosim.compile.ordering.steps import Step, Touch, Unit
 from rtl.interface.isa import Opcode
 from rtl.interface.vector_operations import Spread
 
-__all__ = ["Relay", "Waits", "plan_waits", "same_panels"]
+__all__ = ["Relay", "WaitPlan", "plan_waits", "same_panels"]
 
 _EARLIER = 8
 """Commands of a unit that are looked at for a free wait."""
@@ -39,7 +39,7 @@ class Relay(NamedTuple):
     memory_word: int
 
     @property
-    def load(self) -> Step:
+    def load(self) -> DieStep:
         """Fills the word, before all else."""
         fields = {
             "base": self.word,
@@ -50,10 +50,10 @@ class Relay(NamedTuple):
             "memory_pitch": 1,
         }
         touches = Touch("memory", self.memory_word, 1), Touch("scratchpad", self.word, 1, writes=True)
-        return Step(Opcode.LOAD, fields, touches, "relay")
+        return DieStep(Opcode.LOAD, fields, touches, "relay")
 
     @property
-    def step(self) -> Step:
+    def step(self) -> DieStep:
         """A pass that writes an element to where it is."""
         fields = {
             "a": self.word,
@@ -65,10 +65,10 @@ class Relay(NamedTuple):
             "cols": 1,
         }
         touches = Touch("scratchpad", self.word, 1), Touch("scratchpad", self.word, 1, writes=True)
-        return Step(Opcode.VECTOR, fields, touches, "relay")
+        return DieStep(Opcode.VECTOR, fields, touches, "relay")
 
 
-class Waits(NamedTuple):
+class WaitPlan(NamedTuple):
     """All commands with their waits, the units by number, how often pairs of these wait for each other, and the groups
     whose steps found too few posts: their waits are not complete.
     """
@@ -78,7 +78,7 @@ class Waits(NamedTuple):
     pairs: dict[Pair, int]
     crowded: set[int]
 
-    def without_first(self) -> Waits:
+    def without_first(self) -> WaitPlan:
         """The same without the first command, which no other one waits for."""
         commands = [
             replace(
@@ -97,7 +97,7 @@ class _Planner:
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        steps: Sequence[DieStep],
         needs: Dependences,
         relay: Relay | None,
         barred: Collection[Pair],
@@ -117,7 +117,7 @@ class _Planner:
         """Relays right behind a pass, and the pass."""
         self._crowded: set[int] = set()
 
-    def run(self) -> Waits:
+    def run(self) -> WaitPlan:
         for number, step in enumerate(self._steps):
             if step.group is not None and step.group not in self._first:
                 self._gates = []
@@ -126,9 +126,9 @@ class _Planner:
                 self._first[step.group] = len(self._plan.commands)
             self._add(number, step)
         plan = self._plan
-        return Waits(self.units, plan.commands, plan.pairs, self._crowded)
+        return WaitPlan(self.units, plan.commands, plan.pairs, self._crowded)
 
-    def _add(self, number: int, step: Step) -> None:
+    def _add(self, number: int, step: DieStep) -> None:
         """Add a step with its waits."""
         plan, unit = self._plan, int(self._needs.unit_of[number])
         command = PlannedCommand(step, unit)
@@ -157,7 +157,7 @@ class _Planner:
                 posters = []
         self._numbers.append(plan.add(command, posters))
 
-    def _end(self, step: Step) -> int:
+    def _end(self, step: DieStep) -> int:
         """What a step waits for is before this command."""
         end = len(self._plan.commands)
         return end if step.group is None else self._first.get(step.group, end)
@@ -324,7 +324,7 @@ class _Planner:
                 return last
 
 
-def same_panels(gemm: Step, other: Step) -> bool:
+def same_panels(gemm: DieStep, other: DieStep) -> bool:
     """Whether each panel of a GEMM meets only the one of the same number of a DRAIN or FEED_SUMS."""
     fields, more = gemm.fields, other.fields
     first, step, wrap = (more.get(name, 0) for name in ("base", "step", "wrap"))
@@ -337,12 +337,12 @@ def same_panels(gemm: Step, other: Step) -> bool:
 
 
 def plan_waits(
-    steps: Sequence[Step],
+    steps: Sequence[DieStep],
     needs: Dependences,
     relay: Relay | None = None,
     barred: Collection[Pair] = (),
     gated: Collection[int] = (),
-) -> Waits:
+) -> WaitPlan:
     """The waits of all steps.
 
     Parameters

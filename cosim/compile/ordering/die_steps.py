@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 
 from rtl.interface.isa import Opcode, Side
 
-__all__ = ["Space", "Step", "Touch", "Unit"]
+__all__ = ["AddressSpace", "DieStep", "Touch", "Unit"]
 
-Space = Literal["memory", "scratchpad", "activation", "weight", "accumulator"]
+AddressSpace = Literal["memory", "scratchpad", "activation", "weight", "accumulator"]
 """A memory or a buffer: words of the memory and of the scratchpad, addresses of the operand buffers, rows of sums."""
 
 
@@ -28,7 +28,7 @@ class Unit(NamedTuple):
 class Touch(NamedTuple):
     """Places that a step reads, or writes: ``rows`` times ``words`` of them from ``first`` on, ``pitch`` apart."""
 
-    space: Space
+    space: AddressSpace
     first: int
     words: int
     rows: int = 1
@@ -37,7 +37,7 @@ class Touch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Step:
+class DieStep:
     """A command without its semaphores.
 
     Attributes
