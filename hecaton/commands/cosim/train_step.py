@@ -131,6 +131,7 @@ def train_step(
         model = workload.read()
         sizes = workload.sizes(model, system)
         text = training_tokens(sizes, steps, tokens, seed=run.seed)
+        compiled = compile_step(sizes, system, gradients=dump is not None)  # before weights that may be large
         initial = initial_weights(model.sizes, weights, seed=run.seed)
         links = faults.of(system)
         request = train_step_request(
@@ -157,7 +158,6 @@ def train_step(
             direct=direct,
             links=links if links.faulty else None,
         )
-        compiled = compile_step(sizes, system, gradients=request.gradients)
         settings = ConstantSettings(norm_epsilon=model.norm_epsilon, rate=learning_rate)
         golden = golden_training(compiled, initial, settings, rope_theta=model.rope_theta)
         prepared = prepare(
