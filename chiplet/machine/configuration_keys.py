@@ -64,6 +64,19 @@ def section_digests(holder: BaseModel, names: Iterable[str] | None = None) -> di
     return {name: section_digest(spec) for name, spec in sections.items() if isinstance(spec, StrictModel)}
 
 
+def split_digests(value: Any) -> tuple[Any, Mapping[str, str]]:
+    """What a file holds, without its ``digests``, and these; none if it has none.
+
+    Raises ``ValueError`` if they are no object.
+    """
+    if not isinstance(value, Mapping) or "digests" not in value:
+        return value, {}
+    digests = value["digests"]
+    if not isinstance(digests, Mapping):
+        raise ValueError("digests: must be an object of digests by section")
+    return {name: entry for name, entry in value.items() if name != "digests"}, digests
+
+
 def check_digests(found: Mapping[str, str], expected: Mapping[str, str], *, what: str, whose: str) -> None:
     """Raise ``ValueError``, naming the section and both digests, if ``found`` in ``what`` differ from ``expected``.
 

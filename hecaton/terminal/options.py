@@ -6,8 +6,10 @@ A group of options is a dataclass: a command takes it as one parameter, see
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
@@ -17,6 +19,7 @@ from hecaton.terminal.values import integer
 
 if TYPE_CHECKING:
     from chiplet.machine.calibration import Calibration
+    from chiplet.machine.config import Configuration
     from chiplet.machine.specs import SystemSpec
     from hecaton.terminal.output import Output
 
@@ -124,8 +127,20 @@ class MachineOptions:
 
         overrides = [*self.overrides, *assignments]
         loaded = load_configuration(self.config, overrides, preset=self.preset(preset))
-        out.configured(loaded.preset, loaded.origin)
+        out.configured(loaded.preset, partial(self._remark, loaded))
         return loaded.system
+
+    def _remark(self, loaded: Configuration, error: ValueError) -> str:
+        """What ``error`` does not say of this machine: values that a preset has set, and how to calibrate it."""
+        from chiplet.machine.calibration import NeedsCalibration
+
+        origin = loaded.origin(str(error))
+        remarks = [f"({origin})"] if origin else []
+        if isinstance(error, NeedsCalibration):
+            start = [] if self.preset("package") == loaded.preset else ["-P", f"preset={loaded.preset}"]
+            words = ["hecaton", "calibrate", "-o", str(error.file or "die.json"), *self.words, *start]
+            remarks.append(f"(to calibrate it: {shlex.join(words)})")
+        return " ".join(remarks)
 
     def preset(self, default: str) -> str:
         """Return the preset that the options start from, under a command whose own is ``default``.

@@ -42,7 +42,7 @@ class Output:
         self._data: Mapping[str, Any] | None = None
         self._view: RenderableType = ""
         self._preset = ""
-        self._origin: Callable[[str], str] = lambda _: ""
+        self._remark: Callable[[ValueError], str] = lambda _: ""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -54,8 +54,8 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        if isinstance(error, ValueError) and (origin := self._origin(str(error))):
-            error.add_note(f"({origin})")
+        if isinstance(error, ValueError) and (remark := self._remark(error)):
+            error.add_note(remark)
         if self._data is None or (kind is not None and not issubclass(kind, CheckFailed)):
             return
         if self._as_json:
@@ -76,13 +76,18 @@ class Output:
         self._data = {**data, "preset": self._preset} if self._preset else data
         self._view = with_preset(view, self._preset) if self._preset and not self._as_json else view
 
-    def configured(self, preset: str, origin: Callable[[str], str] | None = None) -> None:
-        """Name ``preset``, which the machine starts from, in the result. ``origin`` returns for an error message which
-        values it is about that a preset has set, and is empty if there is none.
+    def configured(self, preset: str, remark: Callable[[ValueError], str] | None = None) -> None:
+        """Name ``preset``, which the machine starts from, in the result. ``remark`` returns what to add to an error
+        of this machine; empty if there is nothing.
         """
         self._preset = preset
-        if origin is not None:
-            self._origin = origin
+        if remark is not None:
+            self._remark = remark
+
+    @property
+    def preset(self) -> str:
+        """The preset of the machine; empty before :meth:`configured` named one."""
+        return self._preset
 
     def note(self, text: str) -> None:
         """Print ``text`` on stderr; silent with ``--json``."""

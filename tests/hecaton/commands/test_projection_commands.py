@@ -206,6 +206,36 @@ def test_a_calibration_of_another_die_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "calibrated"),
+    [
+        (PROJECT, "hecaton calibrate -o die.json"),
+        ([*PROJECT, "-P", "die.stages=2"], "hecaton calibrate -o die.json -P die.stages=2"),
+        (
+            [*PROJECT, "--config", "a machine.toml", "-P", "die.stages=2"],
+            "hecaton calibrate -o die.json --config 'a machine.toml' -P die.stages=2",
+        ),
+        (
+            ["cosim", "gemm", "--m", "1", "--k", "1", "--n", "1", "-P", "die.stages=2"],
+            "hecaton calibrate -o die.json -P die.stages=2 -P preset=bench",
+        ),
+    ],
+)
+def test_the_advice_to_calibrate_is_the_whole_command(
+    tmp_path: Path, words: list[str], calibrated: str
+) -> None:
+    """The command that is advised makes a calibration that the refused one accepts."""
+    (tmp_path / "a machine.toml").write_text('preset = "package"\n[die]\nrows = 16\n')
+    (tmp_path / "c.json").write_text(json.dumps({"die": {"rows": 3}}))
+    message = refused(*words, "--calibration", "c.json", cwd=tmp_path)
+    assert message.endswith(f"(to calibrate it: {calibrated})")
+    (tmp_path / "c.json").write_text(
+        json.dumps({"die": {"rows": 3}, "provenance": {"hecaton_version": "0.0.9"}})
+    )
+    message = refused(*words, "--calibration", "c.json", cwd=tmp_path)
+    assert message.endswith(f"(to calibrate it: {calibrated.replace('die.json', 'c.json')})")
+
+
 def test_project_spreads_a_step_over_packages() -> None:
     shared = ["--data-parallel", "2", "--pipeline-parallel", "4"]
     data = result(*PROJECT, *shared, "--explain")
