@@ -22,7 +22,8 @@ from chiplet.machine.specs import SystemSpec
 
 @dataclass(frozen=True)
 class Key:
-    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words.
+    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words, with the
+    ``limit`` that another key sets.
 
     ``bounds`` are those of a number, by the names that the specifications give them: ``ge``, ``gt``, ``le``, ``lt``.
     """
@@ -131,7 +132,9 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterable[Key]:
         else:
             default = None if field.is_required() else field.get_default(call_default_factory=True)
             bounds = _bounds(field)
-            allowed = _allowed(field.annotation, bounds)
+            extra = field.json_schema_extra
+            limit = extra.get("limit") if isinstance(extra, Mapping) else None
+            allowed = ", ".join(filter(None, (_allowed(field.annotation, bounds), limit)))
             yield Key(f"{prefix}{name}", default, allowed, field.description or "", bounds)
 
 

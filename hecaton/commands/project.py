@@ -9,7 +9,7 @@ import typer
 
 from hecaton.terminal.options import AsJson, Explain, MachineOptions, PlotFile, Trace
 from hecaton.terminal.output import Output
-from hecaton.terminal.projection_options import MethodOptions, OptimizerName, StepOptions
+from hecaton.terminal.projection_options import QUICKEST_MESH, MethodOptions, OptimizerName, StepOptions
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import integer
 
@@ -135,7 +135,7 @@ def project(
         accounted = account(request)
         projection = accounted.projection
         data = projection.model_dump()
-        tables: list[RenderableType] = [_tables(projection)]
+        tables: list[RenderableType] = [_tables(projection, step.mesh_line(QUICKEST_MESH))]
         if explain:
             from chiplet.explain.cost import explain_cost
             from chiplet.explain.counterparts import ledger_rows
@@ -159,7 +159,7 @@ def project(
             tables.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
             tables += [f"Left out: {method.method}: {method.reason}" for method in left_out]
         if trace is not None or plot is not None:
-            data["files"] = _write_timeline(accounted, trace, plot)
+            data["files"] = _write_timeline(accounted, out.preset, trace, plot)
             tables += [f"Written: {path}" for path in data["files"]]
         out.result(data, Group(*tables))
 
@@ -178,8 +178,8 @@ def _check_files(trace: Path | None, plot: Path | None) -> None:
         check_plot(plot)
 
 
-def _write_timeline(accounted: Accounted, trace: Path | None, plot: Path | None) -> list[str]:
-    """Write the timeline as a trace and as a picture; return the files."""
+def _write_timeline(accounted: Accounted, preset: str, trace: Path | None, plot: Path | None) -> list[str]:
+    """Write the timeline as a trace, which names the ``preset``, and as a picture; return the files."""
     from chiplet.timeline.placed_step import timeline
 
     steps = timeline(accounted)
@@ -190,8 +190,9 @@ def _write_timeline(accounted: Accounted, trace: Path | None, plot: Path | None)
 
         result = accounted.projection
         names = ("model", "method", "switches", "mesh", "dies", "packages", "optimizer")
-        metadata = {name: getattr(result, name) for name in (*names, "global_batch", "sequence_length")}
-        write_output(trace, chrome_trace(steps, {**metadata, "hecaton": VERSION}))
+        names = (*names, "global_batch", "sequence_length", "digests")
+        metadata = {name: getattr(result, name) for name in names}
+        write_output(trace, chrome_trace(steps, {**metadata, "preset": preset, "hecaton": VERSION}))
     if plot is not None:
         from hecaton.plots.timeline import plot_timeline
 
@@ -227,7 +228,7 @@ def _clock(projection: Projection) -> str:
     return f"{megahertz(clock.value)}, {clock.source.partition(': ')[2]}"
 
 
-def _tables(projection: Projection) -> RenderableType:
+def _tables(projection: Projection, mesh_line: list[str]) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import cell, columns, pairs, quantity
@@ -328,6 +329,7 @@ def _tables(projection: Projection) -> RenderableType:
         shared.append(pairs(projection.parallel.model_dump(), title="Packages"))
     return Group(
         pairs(summary, title=title),
+        *mesh_line,
         *shared,
         columns(times, list(times[0]), title="Busy, and what it adds to the step"),
         columns(schedule, list(schedule[0]), title=f"Schedule: {projection.memory.rounds} rounds"),

@@ -73,7 +73,7 @@ def verilog(
             top,
             output,
             configuration={name: getattr(system, name).model_dump() for name in sections},
-            map={**entries, "digests": section_digests(system, sections)},
+            map={**entries, "preset": out.preset, "digests": section_digests(system, sections)},
         )
         data: VerilogFiles = {
             "top": emitted.top,

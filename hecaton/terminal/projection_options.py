@@ -21,6 +21,14 @@ DIES_HELP = (
     "methods, the most square mesh."
 )
 
+QUICKEST_MESH = (
+    "mesh: the quickest of at most {dies} dies (hecaton compare and scaling take the most square one)"
+)
+MOST_SQUARE_MESH = (
+    "mesh: the most square one of {dies} dies, for all methods (hecaton project takes the quickest)"
+)
+"""How the mesh of ``--dies`` was chosen, as the line below a table."""
+
 GlobalBatch = Annotated[
     int | None,
     typer.Option("--global-batch", parser=integer(1), metavar="N", help="Sequences in a training step."),
@@ -66,6 +74,10 @@ class StepOptions:
     calibration: CalibrationFile = None
     global_batch: GlobalBatch = None
     sequence_length: SequenceLength = None
+
+    def mesh_line(self, text: str) -> list[str]:
+        """``text``, how the mesh was chosen, as the line below a table; none if the mesh itself was given."""
+        return [] if self.dies is None or self.mesh is not None else [text.format(dies=self.dies)]
 
     def request(self, system: SystemSpec, **choices: Any) -> StepRequest:
         """Return the request for a projection on ``system``, with ``choices`` as its other fields.

@@ -10,7 +10,7 @@ import typer
 
 from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
 from hecaton.terminal.output import Output
-from hecaton.terminal.projection_options import GlobalBatch, SequenceLength
+from hecaton.terminal.projection_options import MOST_SQUARE_MESH, GlobalBatch, SequenceLength
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import integer
 from nop.topology import MAX_DIES
@@ -153,6 +153,7 @@ def _tables(data: ScalingStudy) -> RenderableType:
         parts.append(columns(varied, names, title=title))
     parts += [pairs(claim.model_dump(), title="Published, beside ours") for claim in data["published"]]
     parts += [f"Left out: {method.method}: {method.reason}" for method in data["left_out"]]
+    parts.append(MOST_SQUARE_MESH.format(dies="so many"))
     parts += [f"Written: {path}" for path in data["files"]]
     return Group(*parts)
 

@@ -49,6 +49,17 @@ def test_project_prints_its_keys() -> None:
     assert data["measured_inputs"] == []
 
 
+def test_tables_say_how_the_mesh_was_chosen() -> None:
+    """With ``--dies`` the quickest mesh, or the most square one for all methods; with ``--mesh`` it was not chosen."""
+    quickest, square = "mesh: the quickest of at most 64 dies", "mesh: the most square one of 64 dies"
+    assert quickest in called(*PROJECT).stdout
+    assert square in called(*COMPARE).stdout
+    for command in ("project", "compare"):
+        shown = called(command, "--model", "llama2-7b", "--mesh", "8x8").stdout
+        assert "8x8" in shown
+        assert "mesh: " not in shown
+
+
 def test_project_writes_its_timeline(tmp_path: Path) -> None:
     data = result(*PROJECT, "--trace", "step.json", "--plot", "step.svg", cwd=tmp_path)
     assert data.keys() == documented_keys("project", "--trace or --plot")
