@@ -78,8 +78,8 @@ def chakra(
     """Write the computation and collectives of one layer as Chakra execution traces: layer.<npu>.et and
     comm_group.json.
 
-    One NPU is one die. Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset
-    package.
+    One NPU is one die. Needs protobuf: pip install 'hecaton[export]'. Without --config the machine starts from the
+    preset package.
     """
     import json
 
@@ -122,7 +122,8 @@ def astra_sim(
     analytical backend, system.json and memory.json.
 
     Durations are whole microseconds, and its cycles nanoseconds; with --cycle ps nanoseconds, and its cycles
-    picoseconds. Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset package.
+    picoseconds. Needs protobuf: pip install 'hecaton[export]'. Without --config the machine starts from the preset
+    package.
     """
     from chiplet.export.astra_sim import input_files, parse_cycle
     from rtl.emit.output_files import check_output_folder
@@ -153,8 +154,8 @@ def scale_sim(
 ) -> None:
     """Write the GEMMs of one layer on one die for SCALE-Sim: gemm.csv (topology) and die.cfg.
 
-    The table has the array cycles of each by our terms, and SCALE-Sim's stall-free closed form. The
-    configuration starts from the preset package.
+    The table has the array cycles of each by our terms, and SCALE-Sim's stall-free closed form. Without --config
+    the machine starts from the preset package.
     """
     from dataclasses import asdict
 

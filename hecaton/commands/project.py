@@ -108,9 +108,9 @@ def project(
     """Project one training step of a model on one package or several: time, energy, memory, and which inputs were
     measured.
 
-    The configuration starts from the preset package. With several packages, --dies and --mesh describe one of them;
-    the sections parallel and fabric of the configuration say how the packages share the work and how they are
-    connected. The picture has the timeline of one layer, the parts of the step, and its memories;
+    Without --config the machine starts from the preset package. With several packages, --dies and --mesh describe
+    one of them; the sections parallel and fabric of the configuration say how the packages share the work and how
+    they are connected. The picture has the timeline of one layer, the parts of the step, and its memories;
     docs/timeline.md describes the trace.
     """
     from rich.console import Group

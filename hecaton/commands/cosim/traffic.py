@@ -168,11 +168,11 @@ def traffic(
     """Send packets from every die by a pattern, or those of a file, and measure latency and throughput; then wait until
     the network is empty, and count what is lost.
 
-    The configuration starts from the preset bench. Rates, offered load and throughput are in flits/node/cycle,
-    latencies, of whole packets, in cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, out of
-    order, or delivered to a wrong die, or if a link is dead. With --flips or --stalls and no sweep, the same traffic
-    runs once more without faults, for comparison. A pattern by which every die would send to itself on the mesh is
-    refused.
+    Without --config the machine starts from the preset bench. Rates, offered load and throughput are in
+    flits/node/cycle, latencies, of whole packets, in cycles. Every flit carries a check. Exit code 1 if a flit is
+    lost, wrong, out of order, or delivered to a wrong die, or if a link is dead. With --flips or --stalls and no
+    sweep, the same traffic runs once more without faults, for comparison. A pattern by which every die would send
+    to itself on the mesh is refused.
     """
     from cosim.records.traffic import traffic_request
     from cosim.records.traffic_packets import read_packets

@@ -54,8 +54,8 @@ def compare(
     """Compare all distribution methods for a model on the same machine, and show the switches of each.
 
     What Hecaton gains over flat rings comes first where both are like for like: the same overlap, recomputation and
-    sums, and inputs of the backward pass gathered again by both.
-    The configuration starts from the preset package.
+    sums, and inputs of the backward pass gathered again by both. Without --config the machine starts from the
+    preset package.
     """
     from rich.console import Group
 

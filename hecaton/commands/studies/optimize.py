@@ -85,8 +85,8 @@ def optimize(
     """Search the best way to train a model: method, switches, mesh, and the use of several packages; show the
     best ten, and what decides.
 
-    The configuration starts from the preset package. Its mesh and its parallel.data, parallel.pipeline and
-    parallel.context are not read: they are what is searched.
+    Without --config the machine starts from the preset package. The package's mesh and
+    parallel.data, parallel.pipeline and parallel.context are not read: they are what is searched.
     """
     from chiplet.optimize.best_ways import optimize as best_of
     from chiplet.optimize.results import Goal, check_goal

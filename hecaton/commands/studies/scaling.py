@@ -63,9 +63,10 @@ def scaling(
 ) -> None:
     """Scale model and package together over four pairs with all methods, and vary the machine.
 
-    The result has weak scaling, with the published figures beside ours, for numbers of dies that are inferred; strong
-    scaling of one model; and for the largest pair the sensitivity to link bandwidth and latency, DRAM bandwidth, SRAM,
-    array size, mesh shape and switches. The configuration starts from the preset package.
+    The result has weak scaling, with the published figures beside ours, for numbers of dies that are inferred;
+    strong scaling of one model; and for the largest pair the sensitivity to link bandwidth and latency, DRAM
+    bandwidth, SRAM, array size, mesh shape and switches. Without --config the machine starts from the preset
+    package.
     """
     from chiplet.studies import scaling as study
     from chiplet.workload.llm import load_model
