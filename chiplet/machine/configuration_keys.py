@@ -133,8 +133,9 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterable[Key]:
             default = None if field.is_required() else field.get_default(call_default_factory=True)
             bounds = _bounds(field)
             extra = field.json_schema_extra
-            limit = extra.get("limit") if isinstance(extra, Mapping) else None
-            allowed = ", ".join(filter(None, (_allowed(field.annotation, bounds), limit)))
+            allowed = _allowed(field.annotation, bounds)
+            if isinstance(extra, Mapping) and "limit" in extra:
+                allowed += f", {extra['limit']}"
             yield Key(f"{prefix}{name}", default, allowed, field.description or "", bounds)
 
 

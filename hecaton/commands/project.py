@@ -189,8 +189,8 @@ def _write_timeline(accounted: Accounted, preset: str, trace: Path | None, plot:
         from rtl.emit.output_files import write_output
 
         result = accounted.projection
-        names = ("model", "method", "switches", "mesh", "dies", "packages", "optimizer")
-        names = (*names, "global_batch", "sequence_length", "digests")
+        names = ["model", "method", "switches", "mesh", "dies", "packages", "optimizer"]
+        names += ["global_batch", "sequence_length", "digests"]
         metadata = {name: getattr(result, name) for name in names}
         write_output(trace, chrome_trace(steps, {**metadata, "preset": preset, "hecaton": VERSION}))
     if plot is not None:
