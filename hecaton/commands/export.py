@@ -12,7 +12,7 @@ from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import MethodOptions, StepOptions
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,11 +28,9 @@ app = typer.Typer(
 
 Sequences = Annotated[
     int | None,
-    typer.Option(
+    integer_option(
         "--sequences",
-        parser=integer(1),
-        metavar="N",
-        help="Sequences that the layer works on; by default enough to give every die work in the attention.",
+        "Sequences that the layer works on; by default enough to give every die work in the attention.",
     ),
 ]
 TokenTiles = Annotated[

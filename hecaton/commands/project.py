@@ -11,7 +11,7 @@ from hecaton.terminal.options import AsJson, Explain, MachineOptions, PlotFile, 
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import QUICKEST_MESH, MethodOptions, OptimizerName, StepOptions
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,39 +58,27 @@ def project(
     choice: MethodOptions,
     mini_batch: Annotated[
         int | None,
-        typer.Option(
-            "--mini-batch",
-            parser=integer(1),
-            metavar="N",
-            help="Sequences in a mini-batch; by default the most that fit.",
-        ),
+        integer_option("--mini-batch", "Sequences in a mini-batch; by default the most that fit."),
     ] = None,
     optimizer: OptimizerName = "adam",
     data_parallel: Annotated[
         int | None,
-        typer.Option(
-            "--data-parallel",
-            parser=integer(1),
-            metavar="D",
-            help="Replicas: the same as -P parallel.data=D.",
-        ),
+        integer_option("--data-parallel", "Replicas: the same as -P parallel.data=D.", metavar="D"),
     ] = None,
     pipeline_parallel: Annotated[
         int | None,
-        typer.Option(
+        integer_option(
             "--pipeline-parallel",
-            parser=integer(1),
+            "Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
             metavar="P",
-            help="Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
         ),
     ] = None,
     context_parallel: Annotated[
         int | None,
-        typer.Option(
+        integer_option(
             "--context-parallel",
-            parser=integer(1),
+            "Packages that share the tokens of each sequence: the same as -P parallel.context=C.",
             metavar="C",
-            help="Packages that share the tokens of each sequence: the same as -P parallel.context=C.",
         ),
     ] = None,
     explain: Explain = False,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
 import typer
 
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from chiplet.machine.calibration import Calibration
@@ -31,7 +31,7 @@ Explain = Annotated[
     bool, typer.Option("--explain", help="Print what the result is made of, each part with its name.")
 ]
 
-_SEED = typer.Option("--seed", parser=integer(0), metavar="N", help="Seed of all random choices.")
+_SEED = integer_option("--seed", "Seed of all random choices.", low=0)
 Seed = Annotated[int, _SEED]
 OptionalSeed = Annotated[int | None, _SEED]
 
@@ -62,9 +62,7 @@ OutputDirectory = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for the files; made if missing.")
 ]
 
-_WORKERS = typer.Option(
-    "--workers", parser=integer(1, 1024), metavar="N", help="Processes at a time; by default one per core."
-)
+_WORKERS = integer_option("--workers", "Processes at a time; by default one per core.", high=1024)
 Workers = Annotated[int | None, _WORKERS]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hecaton.terminal.options import CalibrationFile, MeshSize, load_calibration
-from hecaton.terminal.values import integer, parse_assignments, parse_mesh
+from hecaton.terminal.values import integer_option, parse_assignments, parse_mesh
 from nop.topology import MAX_DIES
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ MOST_SQUARE_MESH = (
 
 GlobalBatch = Annotated[
     int | None,
-    typer.Option("--global-batch", parser=integer(1), metavar="N", help="Sequences in a training step."),
+    integer_option("--global-batch", "Sequences in a training step."),
 ]
 
 SequenceLength = Annotated[
     int | None,
-    typer.Option("--sequence-length", parser=integer(1), metavar="N", help="Tokens in a sequence."),
+    integer_option("--sequence-length", "Tokens in a sequence."),
 ]
 
 OptimizerName = Annotated[
@@ -63,12 +63,7 @@ class StepOptions:
     ]
     dies: Annotated[
         int | None,
-        typer.Option(
-            "--dies",
-            parser=integer(1, MAX_DIES),
-            metavar="N",
-            help=DIES_HELP,
-        ),
+        integer_option("--dies", DIES_HELP, high=MAX_DIES),
     ] = None
     mesh: MeshSize = None
     calibration: CalibrationFile = None

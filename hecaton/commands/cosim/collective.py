@@ -13,7 +13,7 @@ from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Algorithm, OperandChoice, RunOptions, Stall, WholePackage
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer, parse_mesh
+from hecaton.terminal.values import integer_option, parse_mesh
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +56,7 @@ def collective(
     ],
     flits: Annotated[
         int,
-        typer.Option("--flits", parser=integer(1, 65535), metavar="F", help="Flits of a die's chunk."),
+        integer_option("--flits", "Flits of a die's chunk.", high=65535, metavar="F"),
     ],
     faults: LinkOptions,
     run: RunOptions,

@@ -19,7 +19,7 @@ from hecaton.terminal.projection_options import (
     switches_by_method,
 )
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer, parse_assignments
+from hecaton.terminal.values import integer_option, parse_assignments
 from nop.topology import MAX_DIES
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def optimize(
     ],
     dies: Annotated[
         int,
-        typer.Option("--dies", parser=integer(1, MAX_DIES), metavar="N", help=DIES_HELP),
+        integer_option("--dies", DIES_HELP, high=MAX_DIES),
     ],
     packages: Annotated[
         int,
-        typer.Option("--packages", parser=integer(1, MAX_DIES), metavar="N", help="Most packages."),
+        integer_option("--packages", "Most packages.", high=MAX_DIES),
     ] = 1,
     goal: Annotated[
         str,
