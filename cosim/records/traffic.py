@@ -10,8 +10,8 @@ from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import NopSpec
 from cosim.records.base import Record, Request, checked
 from cosim.records.links import FaultyLinks, LinkTotals
-from cosim.records.traffic_defaults import CYCLES, HOTSPOT, PACKET_FLITS, PATTERN, WARMUP
 from cosim.records.traffic_packets import TracePacket
+from nop.traffic_defaults import CYCLES, HOTSPOT, PACKET_FLITS, PATTERN, WARMUP
 from rtl.bench.traffic import LENGTH_BITS
 
 

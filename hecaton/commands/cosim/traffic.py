@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cosim.records.traffic_defaults import CYCLES, HOTSPOT, PACKET_FLITS, PATTERN, WARMUP
 from hecaton.terminal.errors import CheckFailed
 from hecaton.terminal.link_options import LinkOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize, PlotFile, Seed
@@ -16,6 +15,7 @@ from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Simulator
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import integer_option, parse_mesh
+from nop.traffic_defaults import CYCLES, HOTSPOT, PACKET_FLITS, PATTERN, WARMUP
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
