@@ -71,8 +71,10 @@ class Output:
         else:
             from rich.console import Console
 
+            from hecaton.terminal.tables import print_whole
+
             if sys.stdout.isatty():
-                Console(highlight=False).print(self._view)
+                print_whole(Console(highlight=False), self._view)
             else:
                 sys.stdout.write(as_text(self._view))
         sys.stdout.flush()
@@ -164,8 +166,10 @@ def as_text(view: RenderableType) -> str:
     """Return ``view`` for a file or a pipe, as wide as needed; rich would cut it to 80 columns."""
     from rich.console import Console
 
+    from hecaton.terminal.tables import print_whole
+
     text = io.StringIO()
-    Console(file=text, highlight=False, width=240, force_terminal=False, color_system=None).print(view)
+    print_whole(Console(file=text, highlight=False, width=240, force_terminal=False, color_system=None), view)
     return text.getvalue()
 
 
