@@ -14,7 +14,6 @@ from typing import Literal
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.projection.project import Accounted
-from chiplet.schedule.buffers import BlockMemory
 from chiplet.schedule.mini_batches import batch_of
 from chiplet.step.overlap import Machine, gemm_seconds
 from chiplet.workload.data_flow import NORM, follows_gemms
@@ -111,30 +110,12 @@ def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
 def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
     """Block, direction, operation, tokens and token tile of all operations of one layer, in order."""
     memory, method = accounted.projection.memory, accounted.method
-    attention, ffn = (block for block in method.blocks() if block.contract is not None)
-    length = accounted.projection.sequence_length
-    tokens, limit = sequences * length, memory.mini_batch_tokens["ffn"]
+    attention, ffn = (one for one in accounted.schedule.blocks if one.block.contract is not None)
+    tokens, limit = sequences * accounted.projection.sequence_length, memory.mini_batch_tokens["ffn"]
     parts = [limit] * (tokens // limit) + [tokens % limit] * bool(tokens % limit)
-    die = accounted.machine.system.die
     sizes = [(attention, sequences), *((ffn, part) for part in parts)]
-    mini_batches = [
-        (
-            block,
-            batch_of(
-                BlockMemory(
-                    method,
-                    block,
-                    die,
-                    length,
-                    memory.parts[block.name],
-                    keeps_probabilities=memory.keeps_probabilities,
-                ),
-                size,
-            ),
-        )
-        for block, size in sizes
-    ]
-    made = [(batch, method.passes(block, batch, memory.slices[block.name])) for block, batch in mini_batches]
+    mini_batches = [(scheduled, batch_of(scheduled.memory, size)) for scheduled, size in sizes]
+    made = [(batch, method.passes(one.block, batch, one.slices)) for one, batch in mini_batches]
     for batch, passes in made:
         tile = memory.token_tiles[passes.block.name]["forward"]
         for operation in passes.forward:
@@ -148,7 +129,7 @@ def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str
             for _ in range(operation.times):
                 yield passes.block.name, direction, operation, batch.tokens, tile
     for step in made[0][1].once:
-        yield attention.name, "backward", Operation("weights", (step,)), tokens, tokens
+        yield attention.block.name, "backward", Operation("weights", (step,)), tokens, tokens
 
 
 @dataclass

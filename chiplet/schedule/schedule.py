@@ -52,17 +52,36 @@ RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """How one block runs: its mini-batches in a step, the largest token tile, and what is double-buffered."""
+    """How one block runs: its buffers, its mini-batches in a step, the largest token tile, and what is
+    double-buffered.
+    """
 
-    block: FusedBlock
+    memory: BlockMemory
     mini_batches: tuple[MiniBatches, ...]
-    parts: int
-    slices: Number
     tile_limit: Number
     weights_ahead: Any
     gradients_behind: Any
     buffers: tuple[BufferUse, ...]
-    keeps_probabilities: bool = False
+
+    @property
+    def block(self) -> FusedBlock:
+        """The block."""
+        return self.memory.block
+
+    @property
+    def parts(self) -> int:
+        """Parts that it runs in, see :class:`chiplet.schedule.buffers.BlockMemory`."""
+        return self.memory.parts
+
+    @property
+    def slices(self) -> Number:
+        """Slices of each linear, likewise."""
+        return self.memory.slices
+
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether the probabilities of the attention stay on the die, likewise."""
+        return self.memory.keeps_probabilities
 
     @property
     def batch(self) -> Batch:
@@ -219,17 +238,7 @@ def block_schedule(
         activations,
         replace(sums, needed=choose(behind, larger(sums.needed, both), sums.needed)),
     )
-    return BlockSchedule(
-        memory.block,
-        batches,
-        memory.parts,
-        memory.slices,
-        tile,
-        ahead,
-        behind,
-        buffers,
-        memory.keeps_probabilities,
-    )
+    return BlockSchedule(memory, batches, tile, ahead, behind, buffers)
 
 
 def tile_choices(limit: Number, rows: Number) -> Number:
