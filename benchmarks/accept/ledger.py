@@ -19,7 +19,8 @@ from chiplet.machine.config import load_system, starting_preset
 from chiplet.machine.specs import SystemSpec
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
-from chiplet.step.overlap import comm_seconds, gemm_seconds
+from chiplet.step.collective_time import comm_seconds
+from chiplet.step.overlap import gemm_seconds
 from chiplet.workload.operations import CommStep, GemmStep
 from cosim.calibrate.link import link_goodput, link_requests
 from cosim.program.shape import FORMS
