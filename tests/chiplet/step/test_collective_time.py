@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_a_collective_is_sent_part_by_part() -> None:
 def test_broadcasts_one_after_the_other_pay_data_and_latency_in_every_step() -> None:
     link = link_rate(package())
     for kind in ("tree", "pipelined"):
-        cost = broadcasts_cost(5, kind)  # type: ignore[arg-type]
+        cost = broadcasts_cost(5, kind)
         step = step_of("broadcast", cost, 1e5)
         expected = 1e5 / link.bytes_per_second + cost.steps * cost.hops * link.hop_seconds
         assert comm_seconds(step, link) == pytest.approx(expected)
@@ -203,7 +204,7 @@ def test_faster_links_and_less_latency_never_take_longer(
     step = step_of(op, line_cost(nodes, algorithm), size * (nodes - 1))
     for links in BETTER_AND_BETTER:
         times = [comm_seconds(step, link, repeats) for link in links]
-        assert all(later <= earlier * (1 + 1e-12) for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(times))
 
 
 def test_parts_of_the_time_are_none_of_them_negative() -> None:
