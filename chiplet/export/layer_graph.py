@@ -15,6 +15,7 @@ from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.projection.project import Accounted
 from chiplet.schedule.mini_batches import batch_of
+from chiplet.step.collective_time import comm_seconds, whole_chunks_seconds
 from chiplet.step.overlap import Machine, gemm_seconds
 from chiplet.workload.data_flow import NORM, follows_gemms
 from chiplet.workload.operations import CommStep, GemmStep, Operation, VectorStep
@@ -54,7 +55,7 @@ class Node:
     """A step of every die: a collective among the dies of ``line``, or compute if that is ``None``.
 
     A collective has ``chunk_bytes`` for each die of the line: what a die contributes to an all-gather, or holds after a
-    reduce-scatter. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``. ``seconds`` is our
+    reduce-scatter, and would take ``whole_seconds`` if dies sent on whole chunks only. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``. ``seconds`` is our
     estimate; ``after`` are the numbers of the earlier nodes that this one waits for.
     """
 
@@ -65,6 +66,7 @@ class Node:
     line: DieGroup | None = None
     op: Collective | None = None
     chunk_bytes: float = 0.0
+    whole_seconds: float = 0.0
     operations: float = 0.0
     tensor_bytes: float = 0.0
     gemm: GemmStep | None = None
@@ -255,15 +257,16 @@ class _Trace:
             return None
         link = self._machine.link
         share = 1.0 if step.weights else share
-        data = step.serial_elements * step.element_bytes * share / link.bytes_per_second
+        part = replace(step, serial_elements=step.serial_elements * share)
         before = [last[step.name]] if step.name in last else []
         last[step.name] = self._add(
             f"{label}: {step.name}",
-            data + step.steps * step.hops * link.hop_seconds,
+            float(comm_seconds(part, link)),
             [*after, *before],
             line=DieGroup(step.axis, step.group),
             op=SAME_AS[step.op],
             chunk_bytes=step.elements * step.element_bytes * share / (step.group - 1),
+            whole_seconds=float(whole_chunks_seconds(part, link)),
         )
         return last[step.name]
 

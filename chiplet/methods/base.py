@@ -355,12 +355,12 @@ class Method(ABC):
         cost: CollectiveCost,
         chunk: float,
         *,
-        steps: int | None = None,
+        rides: bool = False,
         weights: bool = False,
     ) -> CommStep:
         """A collective with ``chunk`` elements in a chunk; sums cross the NoP in their own width, copies as operands.
 
-        ``steps=0`` is for data that travels in the packets of another collective.
+        ``rides`` is for data that travels in the packets of another collective.
         """
         return CommStep(
             name,
@@ -370,8 +370,7 @@ class Method(ABC):
             cost.received * chunk,
             cost.serial_chunks * chunk,
             cost.chunk_hops * chunk,
-            cost.steps if steps is None else steps,
-            cost.hops,
+            None if rides else cost,
             self.sum_bytes if op in ("reduce-scatter", "reduce") else self.element_bytes,
             weights,
         )

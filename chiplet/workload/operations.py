@@ -14,6 +14,7 @@ from chiplet.graph.vector_work import VectorWork
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
 from chiplet.workload.experts import Mixture
 from chiplet.workload.layer import Layer
+from nop.collective_cost import CollectiveCost
 
 BlockName = Literal["input", "attention", "ffn", "head"]
 
@@ -105,8 +106,9 @@ class CommStep:
     """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
 
     ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time; ``element_hops``:
-    elements times hops that a die sends. The latency is ``steps`` times ``hops`` hops. ``axis`` is the set of links in
-    use: steps on different axes can run at the same time. ``weights``: the size does not depend on the tokens.
+    elements times hops that a die sends. ``cost`` is that of its schedule, for the latency; None for data that travels in
+    the packets of another collective. ``axis`` is the set of links in use: steps on different axes can run at the same
+    time. ``weights``: the size does not depend on the tokens.
     """
 
     name: str
@@ -116,10 +118,14 @@ class CommStep:
     elements: float
     serial_elements: float
     element_hops: float
-    steps: int
-    hops: int
+    cost: CollectiveCost | None
     element_bytes: int
     weights: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Serial steps; 0 for data that travels with other data."""
+        return 0 if self.cost is None else self.cost.steps
 
 
 @dataclass(frozen=True)
