@@ -258,8 +258,8 @@ class Method(ABC):
             for gemm, all_of_it in zip(own, whole.gemms, strict=True):
                 count, macs = gemm.count * piece.count, all_of_it.macs * piece.work
                 name = f"{gemm.name} of {piece.linear.name}"
-                changes = {"name": name, "count": count, "macs": macs, "tile_share": piece.tokens}
-                gemms.append(replace(gemm, **changes, shared_tokens=all_of_it.tokens))
+                seen = replace(gemm, tile_share=piece.tokens, shared_tokens=all_of_it.tokens)
+                gemms.append(replace(seen, name=name, count=count, macs=macs))
         return replace(whole, gemms=tuple(gemms))
 
     @cached_property
