@@ -199,7 +199,7 @@ class _Explanation(Ledger):
         for step in operation.gemms:
             seconds = gemm_seconds(step, machine, run.tile)
             shape = f"{step.m} x {step.k} x {step.n}"
-            tile = run.tile if step.tile_share == 1 else f"{run.tile * step.tile_share:.6g}"
+            tile = step.tile_tokens(run.tile)
             formula = f"{step.count} x cycles of {shape}, tiles of {tile}: chiplet/machine/terms.py"
             name = f"{place}: {step.name}"
             cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)

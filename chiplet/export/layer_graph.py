@@ -280,7 +280,7 @@ def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:
     """``step`` as the array runs it, one GEMM for each token tile of ``tile``: shapes with their counts."""
     if step.split is None:
         return [(step, 1)]
-    whole, left_over = divmod(step.m if step.split == "m" else step.k, tile)
+    whole, left_over = divmod(step.tokens, tile)
     tokens = whole * tile + left_over
     parts = [(_share(step, tile, tokens), whole)] if whole else []
     return parts + ([(_share(step, left_over, tokens), 1)] if left_over else [])
@@ -292,7 +292,8 @@ def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
         return step
     own = ceil((step.m if step.split == "m" else step.k) * size / tokens)
     m, k = (own, step.k) if step.split == "m" else (step.m, own)
-    return replace(step, m=m, k=k, macs=step.macs * size / tokens)
+    shared = ceil(step.shared_tokens * size / tokens)
+    return replace(step, m=m, k=k, macs=step.macs * size / tokens, shared_tokens=shared)
 
 
 def _carried(step: CommStep) -> str:

@@ -19,7 +19,7 @@ from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.attention_core import attention_core
 from chiplet.methods.model_blocks import model_blocks
-from chiplet.vectorized.elementwise import Number, ceil_div, larger, rounded_up, smaller
+from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
@@ -254,11 +254,12 @@ class Method(ABC):
             return whole
         gemms: list[GemmStep] = []
         for piece in linear.pieces():
-            own = make(piece.linear, rounded_up(tokens * piece.tokens)).gemms
+            own = make(piece.linear, piece.seen(tokens)).gemms
             for gemm, all_of_it in zip(own, whole.gemms, strict=True):
                 count, macs = gemm.count * piece.count, all_of_it.macs * piece.work
                 name = f"{gemm.name} of {piece.linear.name}"
-                gemms.append(replace(gemm, name=name, count=count, macs=macs, tile_share=piece.tokens))
+                seen = replace(gemm, tile_share=piece.tokens, shared_tokens=all_of_it.tokens)
+                gemms.append(replace(seen, name=name, count=count, macs=macs))
         return replace(whole, gemms=tuple(gemms))
 
     @cached_property

@@ -241,11 +241,21 @@ def block_schedule(
     return BlockSchedule(memory, batches, tile, ahead, behind, buffers)
 
 
-def tile_choices(limit: Number, rows: Number) -> Number:
-    """Token tiles to try: the height of the array times powers of two, up to ``limit``, and ``limit`` itself.
+def tile_choices(limit: Number, rows: Number, filling: Number | None = None) -> Number:
+    """Token tiles to try: the height of the array times powers of two, up to ``limit``, and ``limit`` itself. Where
+    ``filling`` tokens fill the array, which is more with experts, also these times powers of two, and the most of them.
 
     A list, or for many machines an array with a row for each choice, of which the last ones may be equal.
     """
+    if filling is not None:
+        # Tiles of less than what fills the array are cut by its height alone.
+        whole = rounded_down(limit / filling) * filling
+        choices = [tile_choices(limit, rows), tile_choices(limit, filling), choose(whole > 0, whole, limit)]
+        if not is_array(choices[-1]):
+            return sorted({*choices[0], *choices[1], choices[2]})
+        import numpy as np
+
+        return np.sort(np.concatenate([*choices[:2], choices[2][None]]), axis=0)
     if is_array(limit) or is_array(rows):
         import numpy as np
 

@@ -93,10 +93,9 @@ def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
     """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``; ``array(m, k, n)`` are the cycles of one."""
     if step.split is None:
         return step.count * array(step.m, step.k, step.n)
-    tokens = step.m if step.split == "m" else step.k
-    tile = tile * step.tile_share
-    whole = rounded_down(tokens / tile)
-    left_over = tokens - whole * tile
+    whole = rounded_down(step.tokens / tile)
+    left_over = step.tile_tokens(step.tokens - whole * tile)
+    tile = step.tile_tokens(tile)
 
     def cycles(size: Number, there: Any) -> Number:
         if not anywhere(there):
