@@ -55,8 +55,9 @@ class Node:
     """A step of every die: a collective among the dies of ``line``, or compute if that is ``None``.
 
     A collective has ``chunk_bytes`` for each die of the line: what a die contributes to an all-gather, or holds after a
-    reduce-scatter, and would take ``whole_seconds`` if dies sent on whole chunks only. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``. ``seconds`` is our
-    estimate; ``after`` are the numbers of the earlier nodes that this one waits for.
+    reduce-scatter, and would take ``whole_seconds`` if dies sent on whole chunks only.
+    Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``.
+    ``seconds`` is our estimate; ``after`` are the numbers of the earlier nodes that this one waits for.
     """
 
     number: int

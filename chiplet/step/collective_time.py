@@ -8,8 +8,8 @@ and the last of these terms are the bounds by bandwidth and by latency, and the 
 
     T + w(1) H + max((n - 2) T, (w(n - 1) - w(1)) H + (n - 2) D)
 
-For steps of one latency L, and without D, that is (n - 1) max(T, L) + min(T, L). Broadcasts one after the other pay data
-and latency in every step. All of it holds for one machine, or for arrays of machines.
+For steps of one latency L, and without D, that is (n - 1) max(T, L) + min(T, L). Broadcasts one after the other pay
+data and latency in every step. All of it holds for one machine, or for arrays of machines.
 """
 
 from __future__ import annotations

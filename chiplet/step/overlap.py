@@ -79,8 +79,8 @@ class Busy(Additive):
 class OperationDemand:
     """What one operation demands of each resource for a mini-batch, cut into token tiles of one size.
 
-    ``cycles`` of the array, ``vector`` work of the busiest die, and for each axis in ``axes`` its collectives, each with
-    the number of equal parts in which it is sent; ``parts`` is the number of parts that overlap one another.
+    ``cycles`` of the array, ``vector`` work of the busiest die, and for each axis in ``axes`` its collectives, each
+    with the number of equal parts in which it is sent; ``parts`` is the number of parts that overlap one another.
     """
 
     cycles: Number

@@ -118,9 +118,9 @@ class CommStep:
     """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
 
     ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time; ``element_hops``:
-    elements times hops that a die sends. ``cost`` is that of its schedule, for the latency; None for data that travels in
-    the packets of another collective. ``axis`` is the set of links in use: steps on different axes can run at the same
-    time. ``weights``: the size does not depend on the tokens.
+    elements times hops that a die sends. ``cost`` is that of its schedule, for the latency; None for data that travels
+    in the packets of another collective. ``axis`` is the set of links in use: steps on different axes can run at the
+    same time. ``weights``: the size does not depend on the tokens.
     """
 
     name: str
