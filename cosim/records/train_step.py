@@ -151,7 +151,7 @@ class TrainStepRecord(Record):
     optimizer: Optimizer
     learning_rate: float
     cycles: int
-    step_cycles: tuple[int, ...]
+    step_cycles: list[int]
     units: dict[str, UnitCycles]
     nop_busy_cycles: int
     nop_exposed_cycles: int
@@ -160,10 +160,10 @@ class TrainStepRecord(Record):
     axi_writes: int
     commands: int
     memory_words: int
-    loss: tuple[float, ...]
+    loss: list[float]
     words: int
     mismatches: int
-    counters: tuple[dict[str, int], ...]
+    counters: list[dict[str, int]]
     link_faults: LinkFaults | None
     link_ends: LinkEnds | None
     seed: int

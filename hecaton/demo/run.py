@@ -79,6 +79,7 @@ def run_demo(
             config, [*overrides, *plan.training.assignments], preset=presets["co-simulation"]
         ),
         options=tuple(options),
+        bench_preset=presets["co-simulation"],
         projection_preset=presets["projection"],
         workers=workers,
         seed=seed,

@@ -28,9 +28,10 @@ from nop.topology import most_square
 class Setup:
     """What the stages share: the folder, the work, the machines.
 
-    ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections, which starts
-    from ``projection_preset``, ``trained`` that of the training step; ``options`` are the words of the command that
-    configure all. ``cosimulated`` are the runs of the co-simulation; the calibration is checked against them too.
+    ``bench`` is the machine of Verilog and co-simulation, which starts from ``bench_preset``, as does ``trained``, that
+    of the training; ``package`` is that of calibration and projections, from ``projection_preset``; ``options`` are the
+    words of the command that configure all. ``cosimulated`` are the runs of the co-simulation; the calibration is
+    checked against them too.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Setup:
     package: SystemSpec
     trained: SystemSpec
     options: tuple[str, ...]
+    bench_preset: str
     projection_preset: str
     workers: int | None
     seed: int

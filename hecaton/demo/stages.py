@@ -37,6 +37,7 @@ def write_verilog(setup: Setup) -> DemoPart:
         configuration={name: getattr(bench, name).model_dump() for name in DIE_SECTIONS},
         map={
             **die_map(bench.die, bench.memory, bench.vector),
+            "preset": setup.bench_preset,
             "digests": section_digests(bench, DIE_SECTIONS),
         },
     )

@@ -12,7 +12,7 @@ from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
-from cosim.compile.compiler import step_schedule
+from cosim.compile.compiler import compile_step, step_schedule
 from cosim.golden.training.pretrained import PretrainedModel
 from cosim.records.train_step import TrainStepRequest
 from cosim.run.training.train_step import PreparedTraining
@@ -97,6 +97,7 @@ class DemoTraining:
                 simulator, missing = None, str(error)
             else:
                 simulator = "cxxrtl"
+        compiled = compile_step(sizes, system)
         tokens = training_tokens(sizes, self.steps, None, seed=seed)
         weights = initial_weights(self.model, None, seed=seed)
         request = training_request(
@@ -112,7 +113,7 @@ class DemoTraining:
             direct=True,
         )
         prepared = prepare_request(
-            request, sizes, weights, tokens, None if simulator is None else backend(simulator)
+            request, compiled, weights, tokens, None if simulator is None else backend(simulator)
         )
         return DemoTrainingRun(request, prepared, simulator, missing)
 

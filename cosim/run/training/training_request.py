@@ -1,4 +1,4 @@
-"""Training as it was requested: the request of a run, and the compiled step with its golden run and memories."""
+"""Training as it was requested: the request of a run, and what it asks for, ready to run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import Backend
-from cosim.compile.compiler import compile_step
+from cosim.compile.compiled_step import CompiledStep
 from cosim.golden.training.golden_step import Weights
 from cosim.observe.observation import NOTHING, Observation
 from cosim.records.train_step import TrainStepRequest, train_step_request
@@ -51,20 +51,19 @@ def training_request(
 
 def prepare_request(
     request: TrainStepRequest,
-    sizes: StepSizes,
+    compiled: CompiledStep,
     weights: Weights,
     tokens: NDArray[np.integer],
     simulator: Backend | None = None,
     observation: Observation = NOTHING,
 ) -> PreparedTraining:
-    """Compile the step of :func:`training_request`, and fill the memories with what it was made of.
+    """Training as :func:`training_request` says: ``compiled`` is its step, the others are what it was made of.
 
     Raises
     ------
     ValueError
-        As :func:`cosim.compile.compiler.compile_step` and :func:`cosim.run.training.train_step.prepare`.
+        As :func:`cosim.run.training.train_step.prepare`.
     """
-    compiled = compile_step(sizes, request.system, gradients=request.gradients)
     settings = ConstantSettings(norm_epsilon=request.norm_epsilon, rate=request.learning_rate)
     golden = golden_training(compiled, weights, settings, rope_theta=request.rope_theta)
     return prepare(

@@ -107,6 +107,7 @@ def train_step(
     bit differs, or a link is dead.
     """
     from cosim.backends.registry import backend
+    from cosim.compile.compiler import compile_step
     from cosim.run.simulation import check_dies
     from cosim.run.training.training_dump import check_dump, save_dump
     from cosim.run.training.training_inputs import initial_weights, training_tokens
@@ -128,6 +129,7 @@ def train_step(
         model = workload.read()
         sizes = workload.sizes(model, system)
         text = training_tokens(sizes, steps, tokens, seed=run.seed)
+        compiled = compile_step(sizes, system, gradients=dump is not None)  # before weights that may be large
         initial = initial_weights(model.sizes, weights, seed=run.seed)
         links = faults.of(system)
         request = training_request(
@@ -146,7 +148,7 @@ def train_step(
             direct=direct,
             links=links if links.faulty else None,
         )
-        prepared = prepare_request(request, sizes, initial, text, simulator, run.observation)
+        prepared = prepare_request(request, compiled, initial, text, simulator, run.observation)
         out.note(f"simulating {steps} training steps on {request.mesh} dies with {run.sim} ...")
         with out.fraction("steps") as progress:
             trained = prepared.run(progress)

@@ -66,6 +66,7 @@ CASES = [
     ((2, 1), REMAINDERS, {"tiles": 2, "optimizer": "adam"}, {"word_bytes": 16}),
     ((2, 2), SHARED, {}, {"flit_bits": 256}),
     ((2, 2), EVEN, {"tiles": 4, "optimizer": "adam", "algorithm": "ring"}, {"flit_bits": 512}),
+    ((1, 2), {**EVEN, "head_dim": 2}, {"sequences": 2}, {}),
     ((1, 1), {**REMAINDERS, "hidden": 1, "vocab": 1, "ffn": 1, "heads": 1, "kv_heads": 1}, {}, {}),
 ]
 SLOW = [

@@ -284,6 +284,7 @@ def test_all_methods_have_the_most_square_mesh(tmp_path: Path) -> None:
         package,
         trained,
         (),
+        "bench",
         "package",
         workers=1,
         seed=SEED,
