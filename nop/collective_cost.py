@@ -16,7 +16,7 @@ from nop.topology import Mesh
 
 Broadcast = Literal["tree", "pipelined"]
 
-Form = Literal["ring", "chain", "broadcasts"]
+ClosedForm = Literal["ring", "chain", "broadcasts"]
 """How dies send chunks on, see :mod:`nop.forwarding`: around a ring, to both ends of a line, or one broadcast after the
 other, each of which is over before the next one begins."""
 
@@ -42,7 +42,7 @@ class CollectiveCost:
         of the chunks over the busiest link. 0 if there is one phase only.
     """
 
-    form: Form
+    form: ClosedForm
     steps: int
     hops: int
     way: int

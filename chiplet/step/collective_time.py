@@ -19,7 +19,7 @@ from typing import NamedTuple
 from chiplet.machine.link_rate import LinkRate
 from chiplet.vectorized.elementwise import Number, anywhere, choose, larger, smaller
 from chiplet.workload.operations import CommStep
-from nop.collective_cost import Form
+from nop.collective_cost import ClosedForm
 
 __all__ = ["CollectiveTime", "collective_time", "comm_seconds", "data_seconds", "whole_chunks_seconds"]
 
@@ -77,7 +77,7 @@ def collective_time(step: CommStep, link: LinkRate, repeats: Number = 1) -> Coll
 
 
 def _passed_on(
-    form: Form, steps: Number, hops: Number, way: Number, size: Number, link: LinkRate, *, sums: bool
+    form: ClosedForm, steps: Number, hops: Number, way: Number, size: Number, link: LinkRate, *, sums: bool
 ) -> CollectiveTime:
     """Time of ``size`` bytes over the busiest link in ``steps`` steps of a ring or a chain, the longest of ``hops``
     hops, all of them together of ``way``.
