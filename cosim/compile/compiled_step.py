@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chiplet.dataflow.storage import Storage
 from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.steps import Step
-from cosim.compile.storage import Storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
 

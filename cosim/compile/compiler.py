@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chiplet.dataflow.operator_cycles import OperatorCycles, operator_cycles
 from chiplet.dataflow.step_order import Bundle, Schedule, bundles, scheduled
+from chiplet.dataflow.storage import Storage, layout_of
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, TileShape
@@ -18,13 +19,12 @@ from chiplet.graph.training.training_step import training_step
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.buffers import place_buffers
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.die_state import ZERO, DieState, Key, layout_of
+from cosim.compile.die_state import ZERO, DieState, Key
 from cosim.compile.line_operators import gather, reduce_replicas, scatter
 from cosim.compile.product_operators import run_products
 from cosim.compile.product_steps import ProductSteps
 from cosim.compile.semaphores import Relay, with_semaphores
 from cosim.compile.steps import Step
-from cosim.compile.storage import Storage
 from cosim.compile.vector_operators import copied_words, move, run_vector
 from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from chiplet.dataflow.storage import RowRun, Storage
 from cosim.compile.buffers import Buffer
-from cosim.compile.storage import RowRun, Storage
 
 __all__ = ["Held", "HeldRun", "held_in"]
 

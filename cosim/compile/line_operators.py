@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from chiplet.dataflow.storage import matrix_storage
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
@@ -14,7 +15,6 @@ from cosim.compile.die_state import DieState, Key
 from cosim.compile.held import Held, HeldRun, held_in
 from cosim.compile.line_steps import DieCollective, collective_steps
 from cosim.compile.steps import Step
-from cosim.compile.storage import matrix_storage
 from cosim.compile.vector_operators import label_of
 from cosim.compile.vector_steps import copy_steps, pack_steps, unpack_steps
 from cosim.program.line_commands import LineCollective
@@ -45,7 +45,7 @@ def _gather(state: DieState, number: int, instance: Instance, carried: Carried) 
     stride = state.whole_flits(source.layout.taken(chunk))
     words = nodes * stride
     if source.layout.values:
-        words = max(words, source.layout.taken(state.capacity(carried.target, die)))
+        words = max(words, source.layout.taken(state.uses.capacity(carried.target, die)))
     buffer = state.buffer(target, words, number)
     runs = []
     for other in range(nodes):
@@ -137,7 +137,7 @@ def _scatter_rows(state: DieState, number: int, instance: Instance, carried: Car
     own = HeldRun(0, len(target.part(die)), run.buffer, run.offset + slot * stride)
     held = Held(source.layout, (own,))
     state.held[key] = held
-    if state.crosses_sections(carried.target):
+    if state.uses.crosses_sections(carried.target):
         # It stays for long: the partial sums of the other dies' rows need not.
         kept = state.new(number, carried.target, instance)
         if held.rows:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.buffer_ring import BufferRing, Place
-from cosim.compile.die_product import DieProduct, joined_pieces, joined_runs, word_of
-from cosim.compile.product_blocks import (
+from chiplet.dataflow.buffer_ring import BufferRing, Place
+from chiplet.dataflow.product_blocks import (
     Panels,
     ProductBlocks,
     ProductCut,
@@ -25,8 +23,10 @@ from cosim.compile.product_blocks import (
     product_cut,
     weight_addresses,
 )
+from chiplet.dataflow.storage import Storage, joined_pieces, joined_runs
+from chiplet.machine.specs import DieSpec, MemorySpec
+from cosim.compile.die_product import DieProduct, word_of
 from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import Storage
 from rtl.interface.isa import Opcode
 
 __all__ = ["DieProduct", "ProductSteps"]
@@ -138,7 +138,14 @@ class ProductSteps:
 
     def blocks(self, product: DieProduct) -> ProductBlocks:
         """How a product is cut. Raises ValueError if not even the smallest blocks fit the buffers."""
-        cut = product_cut(self._die, self._memory, product)
+        cut = product_cut(
+            self._die,
+            self._memory,
+            form=product.form,
+            terms=product.terms,
+            y=product.y,
+            start=product.start,
+        )
         if cut not in self._blocks:
             self._blocks[cut] = cut_product(self._die, self._memory, cut)
         return self._blocks[cut]

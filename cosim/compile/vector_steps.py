@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from chiplet.dataflow.program_part import pass_pieces
+from chiplet.dataflow.storage import Storage
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
 from cosim.compile.steps import Step, Touch
-from cosim.compile.storage import Storage
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from rtl.interface.isa import VECTOR, Opcode
 
@@ -55,23 +56,8 @@ def program_steps(run: ProgramRun) -> Iterator[Step]:
     for number, step in enumerate(program.passes):
         rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
         work = program.operation(step, causal=run.causal and cols > 1)
-        for piece in _pieces(run, step, work):
+        for piece in pass_pieces(program, step, work, run.storages, run.label):
             yield _pass(run, number, step, work, rows, cols, piece)
-
-
-def _pieces(run: ProgramRun, step: ProgramPass, work: VectorPass) -> list[int | None]:
-    """Pieces of the columns to go over one by one; None: all at a time."""
-    matrices = [
-        run.storages[name]
-        for name in (*step.operands.values(), *([step.y] if step.y else []))
-        if not step.statistics and run.program.tensors[name].spread == "matrix"
-    ]
-    if all(matrix.dense for matrix in matrices):
-        return [None]
-    cut = {tuple(piece.cols for piece in matrix.pieces) for matrix in matrices}
-    if len(cut) > 1 or work.reduction != "none" or work.causal or work.op1 == "pick":
-        raise ValueError(f"{run.label}: pass over pieces of a row that need it whole: {sorted(cut)}")
-    return [*range(len(matrices[0].pieces))]
 
 
 def _pass(

@@ -58,8 +58,13 @@ class Relay(NamedTuple):
     def step(self) -> Step:
         """A pass that writes an element to where it is."""
         fields = {
-            **{"a": self.word, "a_spread": int(Spread.VALUE), "a_bf16": 1},
-            **{"y": self.word, "result": 2, "rows": 1, "cols": 1},
+            "a": self.word,
+            "a_spread": int(Spread.VALUE),
+            "a_bf16": 1,
+            "y": self.word,
+            "result": 2,
+            "rows": 1,
+            "cols": 1,
         }
         touches = Touch("scratchpad", self.word, 1), Touch("scratchpad", self.word, 1, writes=True)
         return Step(Opcode.VECTOR, fields, touches, "relay")

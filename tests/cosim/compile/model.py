@@ -25,7 +25,7 @@ def places_after(
     program = DieProgram(commands, queue_depth=die.queue_depth)
     held: Places = {}
     tokens = [0] * 64
-    at: dict[str, tuple[int, int]] = {unit: (0, 0) for unit in program.queues}  # command of the queue, step
+    at: dict[str, tuple[int, int]] = dict.fromkeys(program.queues, (0, 0))  # command of the queue, step
     handed = dict.fromkeys(program.queues, 0)
     order = [unit for unit, _ in program.order]
     out = 0

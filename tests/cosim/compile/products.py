@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from chiplet.dataflow.storage import RowRun, Storage, matrix_storage
 from chiplet.graph.vector_pass import Element
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.compile.die_product import DieProduct
-from cosim.compile.storage import RowRun, Storage, matrix_storage
 from cosim.golden.gemm import bf16_sums
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import float32_to_bf16, fp32_patterns, fp32_values

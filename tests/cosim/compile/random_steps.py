@@ -26,7 +26,9 @@ RELAY_WORD = SLOTS * SLOT_WORDS
 ACCESSES = AccessMap(DIE, MEMORY)
 
 
-def touches_of(opcode: Opcode, fields: Mapping[str, int], accesses: AccessMap = ACCESSES) -> tuple[Touch, ...]:
+def touches_of(
+    opcode: Opcode, fields: Mapping[str, int], accesses: AccessMap = ACCESSES
+) -> tuple[Touch, ...]:
     """What the checker says that a command uses."""
     steps = steps_of(0, Command(opcode, fields), 0)
     touches = []
@@ -77,7 +79,13 @@ class RandomSteps:
         a, b, y = self._filled(), self._filled(), self.random.randrange(SLOTS)
         fields: dict[str, int] = {"a": a * SLOT_WORDS, "a_pitch": 2, "a_spread": Spread.MATRIX, "a_bf16": 1}
         if b not in (a, y) and self.random.random() < 0.5:
-            fields |= {"op1": FirstOp.ADD, "b": b * SLOT_WORDS, "b_pitch": 2, "b_spread": Spread.MATRIX, "b_bf16": 1}
+            fields |= {
+                "op1": FirstOp.ADD,
+                "b": b * SLOT_WORDS,
+                "b_pitch": 2,
+                "b_spread": Spread.MATRIX,
+                "b_bf16": 1,
+            }
         fields |= {"y": y * SLOT_WORDS, "y_pitch": 2, "result": 2, "rows": 6, "cols": 8}
         self._fill(y)
         yield step(Opcode.VECTOR, **{name: int(value) for name, value in fields.items()})
@@ -88,7 +96,11 @@ class RandomSteps:
         m, n = random.randint(1, 3), random.randint(1, 4)
         panels = -(-n // 2)
         sums = {
-            **{"base": random.choice([0, 6]), "step": 3, "wrap": 16, "rows": m, "panels": panels},
+            "base": random.choice([0, 6]),
+            "step": 3,
+            "wrap": 16,
+            "rows": m,
+            "panels": panels,
             "last_cols": n - 2 * (panels - 1),
         }
         more = random.random() < 0.3
@@ -99,21 +111,40 @@ class RandomSteps:
             at, weight_at = random.choice([0, 6]), random.choice([0, 8])
             yield step(
                 Opcode.FEED_ACTIVATION,
-                **{"base": at, "pitch": 3, "rows": m, "cols": 4, "words": 1},
-                **{"source": self._filled() * SLOT_WORDS, "source_pitch": 1},
+                base=at,
+                pitch=3,
+                rows=m,
+                cols=4,
+                words=1,
+                source=self._filled() * SLOT_WORDS,
+                source_pitch=1,
             )
             yield step(
                 Opcode.FEED_WEIGHT,
-                **{"base": weight_at, "pitch": 4, "rows": 4, "cols": n, "words": 1},
-                **{"source": self._filled() * SLOT_WORDS, "source_pitch": 2},
+                base=weight_at,
+                pitch=4,
+                rows=4,
+                cols=n,
+                words=1,
+                source=self._filled() * SLOT_WORDS,
+                source_pitch=2,
             )
             handed = panels if part == parts - 1 and random.random() < 0.7 else 0
             gemm = step(
                 Opcode.GEMM,
-                **{"accumulate": int(more or part > 0), "activation_base": at, "activation_pitch": 3},
-                **{"weight_base": weight_at, "weight_pitch": 4, "m": m, "k_tiles": 2, "last_k": 2},
-                **{"accumulator_base": sums["base"], "accumulator_step": 3, "accumulator_wrap": 16},
-                **{"panels": panels, "last_cols": sums["last_cols"]},
+                accumulate=int(more or part > 0),
+                activation_base=at,
+                activation_pitch=3,
+                weight_base=weight_at,
+                weight_pitch=4,
+                m=m,
+                k_tiles=2,
+                last_k=2,
+                accumulator_base=sums["base"],
+                accumulator_step=3,
+                accumulator_wrap=16,
+                panels=panels,
+                last_cols=sums["last_cols"],
             )
             yield replace(gemm, panels=handed)
         slot = random.randrange(SLOTS)
@@ -125,8 +156,12 @@ class RandomSteps:
         address = self.random.randrange(MEMORY_WORDS - SLOT_WORDS + 1)
         return step(
             opcode,
-            **{"base": slot * SLOT_WORDS, "pitch": words, "rows": rows, "words": words},
-            **{"address": address, "memory_pitch": words},
+            base=slot * SLOT_WORDS,
+            pitch=words,
+            rows=rows,
+            words=words,
+            address=address,
+            memory_pitch=words,
         )
 
     def _fill(self, slot: int) -> None:

@@ -7,17 +7,14 @@ where a word does, and K is cut where a tile begins, so the cut changes no bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from chiplet.dataflow.block_sizes import MOST_COUNT, Form, block_sizes, tile_cycles
+from chiplet.dataflow.storage import Storage, joined_pieces
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.die_product import DieProduct, joined_pieces
-from cosim.compile.storage import Storage
-from cosim.program.command import MOST_COUNT
-from cosim.program.shape import Form
-from cosim.program.tiling import block_sizes, tile_cycles
 
 __all__ = ["Panels", "ProductBlocks", "ProductCut", "Range", "Segment", "cut_product", "product_cut"]
 
@@ -139,19 +136,26 @@ class ProductCut:
     start: bool
 
 
-def product_cut(die: DieSpec, memory: MemorySpec, product: DieProduct) -> ProductCut:
-    """What the cut of ``product`` depends on."""
+def product_cut(
+    die: DieSpec,
+    memory: MemorySpec,
+    *,
+    form: Form,
+    terms: Sequence[tuple[Storage, Storage]],
+    y: Storage,
+    start: Storage | None,
+) -> ProductCut:
+    """What the cut of a product depends on: y = the sum of its terms, added to ``start`` if there is one."""
     per_word = memory.word_bytes // die.element_bytes
-    form, y, start = product.form, product.y, product.start
     rows_of_a = form == "tn"
     m_starts: set[int] = {0}
     if rows_of_a:
-        m_starts = {piece.start for a, _ in product.terms for piece in joined_pieces(a)}
+        m_starts = {piece.start for a, _ in terms for piece in joined_pieces(a)}
     n_starts = {piece.start for sums in (y, start or y) for piece in joined_pieces(sums)}
     sums_per_word = [memory.word_bytes // y.element_bytes] + ([memory.word_bytes // 4] if start else [])
     n_align = math.lcm(die.cols, *sums_per_word)
     if form != "nt":
-        n_starts |= {piece.start for _, b in product.terms for piece in joined_pieces(b)}
+        n_starts |= {piece.start for _, b in terms for piece in joined_pieces(b)}
         n_align = math.lcm(n_align, per_word)
     return ProductCut(
         form=form,
@@ -160,7 +164,7 @@ def product_cut(die: DieSpec, memory: MemorySpec, product: DieProduct) -> Produc
             Dimension(a.rows, ((0, 1),), die.rows)
             if rows_of_a
             else Dimension(a.cols, _k_starts(die, form, a, b), math.lcm(die.rows, per_word))
-            for a, b in product.terms
+            for a, b in terms
         ),
         n=tuple((at, end - at) for at, end in pairwise([*sorted(n_starts), y.cols])),
         n_align=n_align,
