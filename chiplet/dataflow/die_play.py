@@ -298,18 +298,24 @@ class DiePlay:
         source_key, source = self._get(carried.source, instance)
         target = self._key(carried.target, instance)
         nodes, _ = die.line(operator.axis)
+        rows = self._graph.tensors[carried.target].rows
+        chunk, own = rows.chunk(die), len(rows.part(die))
+        if source.values:
+            stride = self._whole_flits(source.words_of(chunk))
+            exact = nodes == 1 or chunk * source.element_bytes == stride * self._word_bytes
+            if not _is_one_run(source) or not exact:
+                self._in_slots(source, source_key, nodes, chunk, stride)
+                source = replace(source, runs=(RowRun(0, source.rows, 0),))
+            elif nodes > 1 and source.rows < nodes * chunk:
+                self._clear_rows(source, source.rows, nodes * chunk, Use(source_key))
+        else:
+            stride = chunk * self._whole_flits(source.pitch)
+            if nodes > 1 and source.rows < nodes * chunk:
+                self._clear_rows(source, source.rows, nodes * chunk, Use(source_key))
         if nodes == 1:
             self._held[target] = source
             self.units.places.same(target, source_key)
             return None
-        rows = self._graph.tensors[carried.target].rows
-        chunk, own = rows.chunk(die), len(rows.part(die))
-        pitch = source.pitch if source.values else self._whole_flits(source.pitch)
-        stride = self._whole_flits(source.words_of(chunk)) if source.values else chunk * pitch
-        if source.values and chunk * source.element_bytes != stride * self._word_bytes:
-            self._in_slots(source, source_key, nodes, chunk, stride)
-        elif source.rows < nodes * chunk:
-            self._clear_rows(source, source.rows, nodes * chunk, Use(source_key))
         self._held[target] = replace(source, runs=(RowRun(0, own, 0),))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
         return LineChunks(flits, (Use(source_key),), (Use(target),))
@@ -371,3 +377,10 @@ class DiePlay:
                         _COPY, *copy, (use,), (use,)
                     ),
                 )
+
+
+def _is_one_run(values: Storage) -> bool:
+    """Whether values lie one behind the other from the start of a word on."""
+    runs = [run for run in values.runs if run.rows]
+    per_word = values.word_bytes // values.element_bytes
+    return all((run.word - runs[0].word) * per_word == run.row - runs[0].row for run in runs)

@@ -70,8 +70,9 @@ class Shares:
 
 @dataclass
 class _UnitTimes:
-    """A unit: when it can take a command, when its last one ends, when it took each, and its busy cycles."""
+    """A unit: when it can take a command, and carry one out; when its last one ends; when it took each; its busy cycles."""
 
+    takes: float = 0.0
     free: float = 0.0
     end: float = 0.0
     busy: float = 0.0
@@ -98,6 +99,7 @@ class DieUnits:
         self._memory = memory
         self._dispatched: deque[float] = deque([0.0] * COMMANDS_AHEAD, COMMANDS_AHEAD)
         self._asked = terms.fetch
+        self._arrived = 0.0
         self._stream_end = self._weights_free = 0.0
         self._sums_end: deque[float] = deque([0.0] * COMMANDS_SUMMED, COMMANDS_SUMMED)
         self.commands = 0
@@ -123,8 +125,9 @@ class DieUnits:
         if len(times.taken) >= depth:
             out = max(out, times.taken[-depth] + 1)
         self._dispatched.append(out)
+        self._arrived = out + QUEUE_CYCLES
         self.commands += 1
-        taken = max(out + QUEUE_CYCLES, times.free)
+        taken = max(out + QUEUE_CYCLES, times.takes)
         times.taken.append(taken)
         return taken
 
@@ -136,14 +139,16 @@ class DieUnits:
         """Feed ``rows`` of ``cols`` elements to an operand buffer whose place is ``free``; returns when they are there."""
         times, terms, memory = self.units[unit], self.terms, self.system.memory
         taken = self.command(unit)
-        begins = max(taken + terms.read_command, self.places.ready(unit, reads, ()), free)
+        waits = max(taken + terms.read_command, times.free)
+        begins = max(waits, self.places.ready(unit, reads, ()), free)
         per_word = memory.word_bytes // self.system.die.element_bytes
         group = min(per_word, lanes)
         whole, rest = divmod(cols, per_word)
         cycles = rows * (whole * -(-per_word // group) + -(-rest // group))
         words = rows * (whole + bool(rest))
         end = max(begins + terms.scratchpad_read + 2, times.end) + cycles
-        self._count(times, taken + 1, begins, end, 1)
+        self._count(times, waits, begins, end, 1)
+        times.takes = begins + 1
         times.free = max(begins + words, end - WORDS_READ * -(-cycles // words))
         times.end = end
         self.scratchpad_reads += words
@@ -166,7 +171,7 @@ class DieUnits:
         row = SUM_ROW_CYCLES + self.shares.array_writes
         row += max(0, -(-self.system.die.cols * SUM_BYTES // self.system.memory.word_bytes) - 1)
         cycles = panels * (SUM_PANEL_CYCLES + rows * row)
-        times.end = times.free = begins + cycles
+        times.end = times.free = times.takes = begins + cycles
         times.busy += cycles
         self.scratchpad_reads += rows * panels
         self.places.use("feed_sums", reads, (), times.end + 1)
@@ -201,7 +206,7 @@ class DieUnits:
         self._sums_end.append(end)
         times.busy += panels * k_tiles * m
         times.end = end
-        times.free = max(taken + 1, (load if k_tiles == 1 else start + (k_tiles - 2) * period) + fill - 1)
+        times.takes = max(taken + 1, (load if k_tiles == 1 else start + (k_tiles - 2) * period) + fill - 1)
         return there
 
     def drain(
@@ -210,14 +215,16 @@ class DieUnits:
         """Drain panels that are ``there`` one by one, each row of which lies in so many ``words``; returns the end."""
         times, terms = self.units["drain"], self.terms
         taken = self.command("drain")
-        read = max(taken, times.free)
+        # Rows on their way to the scratchpad: while the next command is here, the unit waits for its panel.
+        times.busy += max(0.0, min(self._arrived, times.end) - times.takes)
+        read = taken
         ready = self.places.ready("drain", (), writes)
         for number, (come, width) in enumerate(zip(there, words, strict=True)):
             begins = max(read + terms.drain_command, come, 0.0 if number else ready)
             panel = self._panels - len(there) + number
             read = self.shares.array_reads.drained(begins, rows, width, panel, come)
             times.busy += read - begins + terms.drain_command
-        times.free = read
+        times.takes = read
         times.end = read + terms.drain_read + DRAIN_TAIL
         end = times.end + terms.drain_post
         self.places.use("drain", (), writes, end)
@@ -235,7 +242,7 @@ class DieUnits:
         # A word meets one of another unit in its bank now and then, and waits for every other of them.
         share = self.shares.scratchpad_reads / (2 * scratchpad_banks(self.system.memory))
         cycles += beats * streams * share + max(0, streams - 1) * 0.5
-        times.end = times.free = begins + cycles
+        times.end = times.free = times.takes = begins + cycles
         times.busy += cycles
         self.places.use("vector", reads, writes, times.end + 1)
 
@@ -243,7 +250,8 @@ class DieUnits:
         """Load ``words`` from memory."""
         times, terms = self.units["load"], self.terms
         taken = self.command("load")
-        begins = max(taken + terms.load_command, self.places.ready("load", (), writes))
+        begins = max(taken + terms.load_command, times.free, self.places.ready("load", (), writes))
+        times.takes = begins + 1
         come: deque[float] = deque([0.0], self.system.memory.outstanding)
         for word in range(words):
             asked = max(begins + word, come[0] if len(come) == come.maxlen else 0.0)
@@ -257,7 +265,8 @@ class DieUnits:
         """Store ``words`` in memory."""
         times, terms = self.units["store"], self.terms
         taken = self.command("store")
-        begins = max(taken + terms.read_command, self.places.ready("store", reads, ()))
+        begins = max(taken + terms.read_command, times.free, self.places.ready("store", reads, ()))
+        times.takes = begins + 1
         left = max(begins + 2, times.end)
         for _ in range(words):
             left = self._memory.writes.take(left + 1)

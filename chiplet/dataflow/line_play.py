@@ -46,6 +46,8 @@ def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, term
         for side in leaving:  # a die has neighbours on the same sides
             unit = f"receive {side}"
             taken = die.units.command(unit) + terms.command_cycles
+            for _ in ops[1:]:  # that of copies
+                die.units.command(unit)
             come[side] = max(taken, die.units.places.ready(unit, (), die.writes))
         receives.append(come)
     there = [0.0] * nodes
@@ -90,11 +92,11 @@ def _play(
                 free += flits * terms.link_cycles
             unit = dies[place].units.units[f"send {side}"]
             unit.busy += count * flits
-            unit.free = unit.end = free
+            unit.takes = unit.end = free
             dies[place].units.scratchpad_reads += flits
             unit = dies[following].units.units[f"receive {back}"]
             unit.busy += count * flits
-            unit.free = unit.end = free + hop
+            unit.takes = unit.end = free + hop
             there[following] = max(there[following], free + hop)
             before = starts
     return there

@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 
 from chiplet.dataflow.operator_cycles import OperatorCycles, Resource
 from chiplet.graph.graph import Graph, Instance
-from chiplet.graph.operators import Product
+from chiplet.graph.operators import Move, Product
 
 __all__ = ["Bundle", "Schedule", "bundles", "dependences", "scheduled"]
+
+
+LOAD_AHEAD = 4
+"""How many times its own cycles a load begins before what it brings is needed."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +163,32 @@ def scheduled(graph: Graph, order: Sequence[Bundle], cycles: Callable[[Bundle], 
             ready_at[later] = max(ready_at[later], ends[number])
             if not missing[later]:
                 arrives(later)
+    taken = _loads_late(order, taken, after, costs, starts)
     return Schedule(
         [order[number] for number in taken],
         [starts[number] for number in taken],
         [ends[number] for number in taken],
         dict(busy),
     )
+
+
+def _loads_late(
+    order: Sequence[Bundle],
+    taken: Sequence[int],
+    after: Sequence[Sequence[int]],
+    costs: Sequence[OperatorCycles],
+    starts: Sequence[int],
+) -> list[int]:
+    """Loads come when they are needed, and what they bring takes no room before.
+
+    A load moves behind the operators that begin long before those that wait for it: by :data:`LOAD_AHEAD` times its
+    cycles. The scratchpad has what it brings for no longer than that, and other dies' loads have time, too.
+    """
+    wanted: list[tuple[int, int, int]] = []  # cycle, place, and number
+    for place, number in enumerate(taken):
+        when, operator = starts[number], order[number][0].operator
+        if isinstance(operator, Move) and operator.direction == "load" and after[number]:
+            need = min(starts[later] for later in after[number])
+            when = max(when, need - LOAD_AHEAD * (costs[number].busy + costs[number].latency))
+        wanted.append((when, place, number))
+    return [number for _, _, number in sorted(wanted)]
