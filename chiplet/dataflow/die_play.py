@@ -18,10 +18,11 @@ from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scat
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.graph.vector_pass import PassOperand, VectorPass
+from chiplet.graph.vector_program import Tensor
 from chiplet.machine.chunks import chunk_flits, words_per_flit
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 
-__all__ = ["DiePlay", "Key", "LineChunks"]
+__all__ = ["DiePlay", "Key", "LineChunks", "ReplicaSum"]
 
 _APART = 1 << 30
 """A word beyond all buffers: what lies there is not beside what lies in them."""
@@ -46,6 +47,15 @@ class LineChunks(NamedTuple):
     flits: int
     reads: tuple[Use, ...]
     writes: tuple[Use, ...]
+
+
+class ReplicaSum(NamedTuple):
+    """Sum of a head over the dies of a row that hold it: their places, which tensor and head, and what is to do."""
+
+    owners: range
+    what: tuple[str, int]
+    chunks: LineChunks
+    finish: Callable[[], None]
 
 
 class DiePlay:
@@ -180,8 +190,6 @@ class DiePlay:
             return (Use(keys[of], where),)
 
         for step in program.passes:
-            from chiplet.graph.vector_program import Tensor
-
             rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
             work = program.operation(step, causal=operator.causal and cols > 1)
             reads = tuple(of for name in step.operands.values() for of in use(name))
@@ -340,10 +348,8 @@ class DiePlay:
             words = sum(storage.words_of(piece.cols) for piece in storage.pieces)
             self._pass(_COPY, storage.rows, words * self._word_bytes // 4, (Use(key),), (Use(key),))
 
-    def replicas(
-        self, instance: Instance
-    ) -> Iterator[tuple[range, str, int, LineChunks, Callable[[], None]]]:
-        """For each tensor and head that several dies hold: who, which, its chunks, and what follows."""
+    def replicas(self, instance: Instance) -> Iterator[ReplicaSum]:
+        """Prepare the sum of each tensor and head that several dies hold, one after the other."""
         operator, die = instance.operator, self.place(instance.tile)
         assert isinstance(operator, Reduce)
         for name in operator.tensors:
@@ -368,15 +374,11 @@ class DiePlay:
                 self._pass(_COPY, *copy, (use,), (use,))
                 flits = chunk_flits(stride, self._system.nop, self._system.memory)
                 chunks = LineChunks(flits, (use,), (use,))
-                yield (
-                    owners,
-                    name,
-                    head,
-                    chunks,
-                    lambda copy=copy, use=use: self._pass(  # type: ignore[misc]
-                        _COPY, *copy, (use,), (use,)
-                    ),
-                )
+
+                def finish(copy: tuple[int, int] = copy, use: Use = use) -> None:
+                    self._pass(_COPY, *copy, (use,), (use,))
+
+                yield ReplicaSum(owners, (name, head), chunks, finish)
 
 
 def _is_one_run(values: Storage) -> bool:

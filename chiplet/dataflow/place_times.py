@@ -26,14 +26,21 @@ class _Times(NamedTuple):
 
 
 class PlaceTimes:
-    """Times by tensor and part. A unit does not wait for itself: it takes its commands in order."""
+    """Times by tensor and part. A unit does not wait for itself: it takes its commands in order.
+
+    Attributes
+    ----------
+    floor
+        When anything may be used at the earliest.
+    """
 
     def __init__(self) -> None:
+        self.floor = 0.0
         self._parts: dict[Hashable, dict[Part, _Times]] = defaultdict(dict)
 
     def ready(self, unit: str, reads: tuple[Use, ...], writes: tuple[Use, ...]) -> float:
         """When what ``unit`` reads is there, and what it writes is not used any more."""
-        latest = 0.0
+        latest = self.floor
         for uses, both in ((reads, False), (writes, True)):
             for use in uses:
                 for part, times in self._parts[use.tensor].items():
