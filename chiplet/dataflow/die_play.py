@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
-from chiplet.dataflow.line_uses import LineUses
-from chiplet.dataflow.operator_parts import Part, head_of, part_of, parts
 from chiplet.dataflow.place_times import Use
 from chiplet.dataflow.product_play import ProductPlay, Term
-from chiplet.dataflow.program_part import ProgramPart, pass_pieces
-from chiplet.dataflow.storage import RowRun, Storage, layout_of, matrix_storage, value_storage
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import Tensor
+from chiplet.layout.line_uses import LineUses
+from chiplet.layout.operator_parts import Part, head_of, part_of, parts
+from chiplet.layout.program_part import ProgramPart, pass_pieces
+from chiplet.layout.storage import RowRun, Storage, layout_of, matrix_storage, value_storage
 from chiplet.machine.chunks import chunk_flits, words_per_flit
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 

@@ -21,7 +21,7 @@ from chiplet.machine.queue_depths import (
     COMMANDS_WAITING,
     WORDS_SPARE,
 )
-from chiplet.machine.specs import SUM_BYTES, SystemSpec, scratchpad_banks
+from chiplet.machine.specs import SystemSpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
 
 __all__ = ["DieUnits", "MemoryWay", "Shares"]
@@ -41,7 +41,7 @@ LOADS_IN_FLIGHT = 4
 
 
 class MemoryWay(NamedTuple):
-    """Way of a die to its memory: links that it shares, cycles from a request to its word, and of an answer to a write."""
+    """Way of a die to its memory: links that it shares, cycles of a lone read, and those until a write is answered."""
 
     words: MemoryLink
     writes: MemoryLink
@@ -70,7 +70,7 @@ class Shares:
 
 @dataclass
 class _UnitTimes:
-    """A unit: when it can take a command, and carry one out; when its last one ends; when it took each; its busy cycles."""
+    """A unit: when it takes the next command and can begin it, when its last one ends, and when it took each one."""
 
     takes: float = 0.0
     free: float = 0.0
@@ -136,7 +136,7 @@ class DieUnits:
     def feed(
         self, unit: str, rows: int, cols: int, *, lanes: int, reads: tuple[Use, ...], free: float
     ) -> float:
-        """Feed ``rows`` of ``cols`` elements to an operand buffer whose place is ``free``; returns when they are there."""
+        """Feed ``rows`` of ``cols`` elements to a place that is ``free``; returns when they are there."""
         times, terms, memory = self.units[unit], self.terms, self.system.memory
         taken = self.command(unit)
         waits = max(taken + terms.read_command, times.free)
@@ -163,17 +163,16 @@ class DieUnits:
         lone = tail if begins >= times.end else 0
         times.busy += max(0.0, end - max(times.end, begins) - hidden) + lone
 
-    def feed_sums(self, rows: int, cols: int, *, panels: int, reads: tuple[Use, ...], free: float) -> float:
-        """Feed ``panels`` of ``rows`` rows of sums; returns when they are there."""
+    def feed_sums(self, rows: int, words: Sequence[int], *, reads: tuple[Use, ...], free: float) -> float:
+        """Feed panels of ``rows`` rows, each of which lies in so many ``words``; returns when they are there."""
         times = self.units["feed_sums"]
         taken = self.command("feed_sums")
         begins = max(taken + 1, self.places.ready("feed_sums", reads, ()), free)
         row = SUM_ROW_CYCLES + self.shares.array_writes
-        row += max(0, -(-self.system.die.cols * SUM_BYTES // self.system.memory.word_bytes) - 1)
-        cycles = panels * (SUM_PANEL_CYCLES + rows * row)
-        times.end = times.free = times.takes = begins + cycles
+        cycles = sum(SUM_PANEL_CYCLES + rows * (row + width - 1) for width in words)
+        times.end = times.takes = begins + cycles
         times.busy += cycles
-        self.scratchpad_reads += rows * panels
+        self.scratchpad_reads += rows * sum(words)
         self.places.use("feed_sums", reads, (), times.end + 1)
         return times.end + 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
@@ -80,7 +81,7 @@ def _play(
     for side, back, order in ((up, down, range(nodes)), (down, up, range(nodes - 1, -1, -1))):
         before: list[float] = []  # when chunks on the link behind begin
         path = list(order)
-        for position, (place, following) in enumerate(zip(path, path[1:], strict=False)):
+        for position, (place, following) in enumerate(pairwise(path)):
             count = position + 1 if op == "all-gather" else nodes - 1 - position
             free = max(sends[place][side], receives[following][back] - terms.hop_cycles)
             starts = []

@@ -9,12 +9,12 @@ from chiplet.dataflow.bundles import Bundle
 from chiplet.dataflow.die_play import DiePlay, LineChunks
 from chiplet.dataflow.die_units import DieUnits, MemoryWay, Shares
 from chiplet.dataflow.line_play import LineDie, play_line
-from chiplet.dataflow.line_uses import LineUses
 from chiplet.dataflow.memory_times import MemoryLink
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import Along, DiePlace
 from chiplet.graph.training.sizes import StepSizes
+from chiplet.layout.line_uses import LineUses
 from chiplet.machine.memory_plane import io_links, io_place, memory_plane
 from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms

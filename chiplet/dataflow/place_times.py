@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from chiplet.dataflow.operator_parts import Part
+from chiplet.layout.operator_parts import Part
 
 __all__ = ["PlaceTimes", "Use"]
 

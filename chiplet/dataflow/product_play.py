@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chiplet.dataflow.block_sizes import Form
-from chiplet.dataflow.buffer_ring import BufferRing, Place
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
-from chiplet.dataflow.product_blocks import (
+from chiplet.layout.block_sizes import Form
+from chiplet.layout.buffer_ring import BufferRing, Place
+from chiplet.layout.product_blocks import (
     Panels,
     ProductBlocks,
     ProductCut,
@@ -19,7 +19,7 @@ from chiplet.dataflow.product_blocks import (
     product_cut,
     weight_addresses,
 )
-from chiplet.dataflow.storage import Storage, joined_pieces, joined_runs
+from chiplet.layout.storage import Storage, joined_pieces, joined_runs
 from chiplet.machine.specs import SystemSpec
 
 __all__ = ["ProductPlay", "Term"]
@@ -43,7 +43,7 @@ class _Buffer:
     def held(self, key: object) -> tuple[Place, float] | None:
         return self._held.get(key)
 
-    def take(self, key: object, size: int) -> tuple[Place, float]:
+    def take(self, size: int) -> tuple[Place, float]:
         """The next place, and when it is free."""
         place = self._ring.take(size)
         self._held = {other: of for other, of in self._held.items() if not _meet(of[0], place)}
@@ -133,15 +133,13 @@ class ProductPlay:
             feeds.append((cycles, None, y[0], y[1], [], None, 0))  # type: ignore[arg-type]
         for _, buffer, storage, use, parts, key, size in sorted(feeds, key=lambda feed: feed[0]):
             if buffer is None:
-                for segment, count in zip(n.segments, panels, strict=True):
-                    ready = max(
-                        ready,
-                        units.feed_sums(m.size, segment.cols, panels=count, reads=(use,), free=sums_free),
-                    )
+                for segment in n.segments:
+                    words = self._panel_words(y[0], segment.cols)
+                    ready = max(ready, units.feed_sums(m.size, words, reads=(use,), free=sums_free))
                 continue
             held = buffer.held(key)
             if held is None:
-                place, free = buffer.take(key, size)
+                place, free = buffer.take(size)
                 time = free
                 for rows, cols in _commands(storage, parts):
                     time = max(

@@ -16,7 +16,7 @@ __all__ = ["step_schedule"]
 
 
 def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> Schedule:
-    """The operators in the order of all programs, with the cycles of the busiest die; ``gradients`` are stored if so."""
+    """The operators in the order of all programs; with ``gradients`` these are stored before updates use them up."""
     order = bundles(_order(graph, sizes, gradients=gradients))
     return scheduled(graph, order, operator_cycles(graph, order, sizes, system))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chiplet.dataflow.storage import Storage
 from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
+from chiplet.layout.storage import Storage
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.steps import Step
 from cosim.program.command import Command

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chiplet.dataflow.bundles import Bundle
 from chiplet.dataflow.step_schedule import step_schedule
-from chiplet.dataflow.storage import Storage, layout_of
 from chiplet.graph.graph import Graph
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, TileShape
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
+from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.buffers import place_buffers
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chiplet.dataflow.storage import Storage
+from chiplet.layout.storage import Storage
 from cosim.program.shape import FORMS, Form, Shape
 
 __all__ = ["DieProduct", "word_of"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from chiplet.dataflow.line_uses import LineUses
-from chiplet.dataflow.storage import Storage, layout_of
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.sharding import DiePlace
+from chiplet.layout.line_uses import LineUses
+from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.buffers import Buffer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from chiplet.dataflow.storage import RowRun, Storage
+from chiplet.layout.storage import RowRun, Storage
 from cosim.compile.buffers import Buffer
 
 __all__ = ["Held", "HeldRun", "held_in"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from chiplet.dataflow.storage import matrix_storage
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
+from chiplet.layout.storage import matrix_storage
 from chiplet.machine.chunks import chunk_flits
 from cosim.compile.buffers import Buffer
 from cosim.compile.die_state import DieState, Key

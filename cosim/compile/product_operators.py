@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chiplet.dataflow.operator_parts import Part, head_of, part_of, parts
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Product
+from chiplet.layout.operator_parts import Part, head_of, part_of, parts
 from cosim.compile.die_state import DieState
 from cosim.compile.held import Held
 from cosim.compile.product_steps import DieProduct, ProductSteps

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from chiplet.dataflow.buffer_ring import BufferRing, Place
-from chiplet.dataflow.product_blocks import (
+from chiplet.layout.buffer_ring import BufferRing, Place
+from chiplet.layout.product_blocks import (
     Panels,
     ProductBlocks,
     ProductCut,
@@ -23,7 +23,7 @@ from chiplet.dataflow.product_blocks import (
     product_cut,
     weight_addresses,
 )
-from chiplet.dataflow.storage import Storage, joined_pieces, joined_runs
+from chiplet.layout.storage import Storage, joined_pieces, joined_runs
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.compile.die_product import DieProduct, word_of
 from cosim.compile.steps import Step, Touch

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from chiplet.dataflow.operator_parts import Part, parts
-from chiplet.dataflow.program_part import ProgramPart
-from chiplet.dataflow.storage import RowRun, Storage, value_storage
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Move, VectorRun
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import Tensor
+from chiplet.layout.operator_parts import Part, parts
+from chiplet.layout.program_part import ProgramPart
+from chiplet.layout.storage import RowRun, Storage, value_storage
 from cosim.compile.die_state import DieState, Key
 from cosim.compile.held import Held, held_in
 from cosim.compile.steps import Step, Touch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chiplet.dataflow.program_part import pass_pieces
-from chiplet.dataflow.storage import Storage
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
+from chiplet.layout.program_part import pass_pieces
+from chiplet.layout.storage import Storage
 from cosim.compile.steps import Step, Touch
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from rtl.interface.isa import VECTOR, Opcode

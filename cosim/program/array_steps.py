@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from chiplet.dataflow.block_sizes import tile_cycles
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.program.shape import Shape
 from cosim.program.tiling import Alignment, Tiling, alignment

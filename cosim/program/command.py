@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from chiplet.dataflow.block_sizes import MOST_COUNT
+from chiplet.layout.block_sizes import MOST_COUNT
 from chiplet.machine.specs import MemorySpec
 from rtl.interface.isa import FIELDS, Opcode, check_fields, encode
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-from chiplet.dataflow.block_sizes import Form
+from chiplet.layout.block_sizes import Form
 
 FORMS: tuple[Form, ...] = get_args(Form)
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chiplet.dataflow.block_sizes import MOST_COUNT, block_sizes, tile_cycles
+from chiplet.layout.block_sizes import MOST_COUNT, block_sizes, tile_cycles
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, scratchpad_depth
 from cosim.program.shape import Shape
 from rtl.interface.isa import SEMAPHORE_BITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from chiplet.dataflow.block_sizes import tile_cycles
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.specs import SystemSpec
 from cosim.program.command import Command
 from cosim.program.package import DieWork

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chiplet.dataflow.block_sizes import tile_cycles
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.terms import DieTerms, floor_cycles
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend

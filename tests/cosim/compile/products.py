@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chiplet.dataflow.storage import RowRun, Storage, matrix_storage
 from chiplet.graph.vector_pass import Element
+from chiplet.layout.storage import RowRun, Storage, matrix_storage
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.compile.die_product import DieProduct
 from cosim.golden.gemm import bf16_sums

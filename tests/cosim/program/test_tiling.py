@@ -8,7 +8,7 @@ import math
 import pytest
 from hypothesis import given, settings
 
-from chiplet.dataflow.block_sizes import tile_cycles
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Shape

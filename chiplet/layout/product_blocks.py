@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from chiplet.dataflow.block_sizes import MOST_COUNT, Form, block_sizes, tile_cycles
-from chiplet.dataflow.storage import Storage, joined_pieces
+from chiplet.layout.block_sizes import MOST_COUNT, Form, block_sizes, tile_cycles
+from chiplet.layout.storage import Storage, joined_pieces
 from chiplet.machine.specs import DieSpec, MemorySpec
 
 __all__ = ["Panels", "ProductBlocks", "ProductCut", "Range", "Segment", "cut_product", "product_cut"]

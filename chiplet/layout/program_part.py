@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chiplet.dataflow.operator_parts import Part, part_of
-from chiplet.dataflow.storage import Storage, matrix_storage, value_storage
 from chiplet.graph.operators import ProgramOperand, VectorRun
 from chiplet.graph.sharding import DiePlace, ShardedTensor
 from chiplet.graph.vector_pass import VectorPass
 from chiplet.graph.vector_program import ProgramPass, Tensor, VectorProgram
+from chiplet.layout.operator_parts import Part, part_of
+from chiplet.layout.storage import Storage, matrix_storage, value_storage
 
 __all__ = ["ProgramPart", "pass_pieces"]
 

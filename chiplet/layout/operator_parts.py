@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from chiplet.dataflow.storage import Storage
 from chiplet.graph.operators import Product, VectorRun
 from chiplet.graph.sharding import DiePlace, Features, KvHeads, ShardedTensor, Tokens
+from chiplet.layout.storage import Storage
 
 __all__ = ["Part", "head_of", "part_of", "parts"]
 
