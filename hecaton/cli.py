@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from hecaton.commands import cache, calibrate, config, demo, doctor, export, project, schema, verilog
+from hecaton.commands import compile as compile_command
 from hecaton.commands.cosim import group as cosim
 from hecaton.commands.studies import claims, compare, optimize, scaling, sweep, validate
 from hecaton.terminal.errors import INTERRUPTED, outcome_of
@@ -54,6 +55,7 @@ def _root(
 
 app.add_typer(demo.app)
 app.add_typer(verilog.app)
+app.add_typer(compile_command.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)
 app.add_typer(project.app)

@@ -1,10 +1,7 @@
 """Cost of collectives in closed form: what a schedule costs without building it.
 
-Everything is counted in chunks; a chunk is what one node owns (1/n of the tensor). Time follows the usual
-latency-bandwidth model: ``serial_chunks * chunk_bytes / bandwidth + steps * hops * hop_seconds``, where the
-bandwidth is that of one direction of one link. A ring all-gather gives (n - 1)(chunk / bandwidth + latency),
-as in the analytical backend of ASTRA-sim. ``nop.proof.delivery`` measures the same numbers on the explicit
-schedules.
+Everything is counted in chunks; a chunk is what one node owns (1/n of the tensor). ``nop.proof.delivery`` measures the
+same numbers on the explicit schedules. The time that follows from them is that of ``chiplet.step.collective_time``.
 """
 
 from __future__ import annotations
@@ -19,25 +16,42 @@ from nop.topology import Mesh
 
 Broadcast = Literal["tree", "pipelined"]
 
+Form = Literal["ring", "chain", "broadcasts"]
+"""How dies send chunks on, see :mod:`nop.forwarding`: around a ring, to both ends of a line, or one broadcast after the
+other, each of which is over before the next one begins."""
+
 
 @dataclass(frozen=True)
 class CollectiveCost:
     """Cost of an all-gather or, equally, of the mirrored reduce-scatter.
 
-    ``steps``: serial steps, each with the latency of ``hops`` hops; ``received``: chunks that a die
-    receives (mean over the dies); ``serial_chunks``: chunks over the busiest link; ``chunk_hops``: chunks
-    times hops that a die sends (mean).
+    Attributes
+    ----------
+    form
+        How chunks are sent on.
+    steps, hops, way
+        Serial steps, hops of the longest one, and hops of the longest way of a chunk, in all steps.
+    received
+        Chunks that a die receives, the mean over the dies.
+    serial_chunks
+        Chunks over the busiest link.
+    chunk_hops
+        Chunks times hops that a die sends, the mean.
+    first_steps, first_way, first_share
+        Of the first of two phases, of which the second begins when the first has ended: steps, longest way, and share
+        of the chunks over the busiest link. 0 if there is one phase only.
     """
 
+    form: Form
     steps: int
     hops: int
+    way: int
     received: float
     serial_chunks: float
     chunk_hops: float
-
-    def seconds(self, chunk_bytes: float, bytes_per_second: float, hop_seconds: float) -> float:
-        """Time of the collective, seconds."""
-        return self.serial_chunks * chunk_bytes / bytes_per_second + self.steps * self.hops * hop_seconds
+    first_steps: int = 0
+    first_way: int = 0
+    first_share: float = 0.0
 
 
 @lru_cache(maxsize=1024)
@@ -49,10 +63,19 @@ def line_cost(nodes: int, algorithm: Algorithm) -> CollectiveCost:
     """
     last = nodes - 1
     if algorithm == "ring":
-        return CollectiveCost(last, min(2, last), last, last, 2 * last * last / nodes)
+        return CollectiveCost(
+            "ring", last, min(2, last), _folded_way(nodes, last), last, last, 2 * last * last / nodes
+        )
     if algorithm == "chain":
-        return CollectiveCost(last, min(1, last), last, last, last)
+        return CollectiveCost("chain", last, min(1, last), last, last, last, last)
     raise ValueError(f"collective algorithm {algorithm!r}: must be one of {', '.join(ALGORITHMS)}")
+
+
+def _folded_way(nodes: int, steps: int) -> int:
+    """Hops of the longest ``steps`` consecutive steps of a folded ring: two each, but one at each end of the line,
+    half a ring apart.
+    """
+    return 2 * steps - (steps >= (nodes + 1) // 2) if nodes > 2 else steps
 
 
 @lru_cache(maxsize=1024)
@@ -67,9 +90,10 @@ def flat_ring_cost(mesh: Mesh, bidirectional: bool) -> CollectiveCost:
     last = nodes - 1
     steps = nodes // 2 if bidirectional else last
     if mesh.has_cycle:
-        return CollectiveCost(steps, min(1, last), last, steps, last)
+        return CollectiveCost("ring", steps, min(1, last), steps, last, steps, last)
     # Two opposite rings share every link; if the number of steps to share is odd, the last step runs one way only.
-    return CollectiveCost(steps, min(2, last), last, last, 2 * last * last / nodes)
+    way = _folded_way(nodes, steps)
+    return CollectiveCost("ring", steps, min(2, last), way, last, last, 2 * last * last / nodes)
 
 
 @lru_cache(maxsize=1024)
@@ -86,13 +110,27 @@ def torus_ring_cost(mesh: Mesh, both: bool) -> CollectiveCost:
     hops_columns_first = down.chunk_hops + mesh.rows * along.chunk_hops
     hops_rows_first = along.chunk_hops + mesh.cols * down.chunk_hops
     received = mesh.nodes - 1
-    if not both:
-        return CollectiveCost(
-            down.steps + along.steps, hops, received, sum(columns_first), hops_columns_first
-        )
-    serial = sum(max(pair) for pair in zip(columns_first, rows_first, strict=True)) / 2
-    steps = 2 * max(down.steps, along.steps)
-    return CollectiveCost(steps, hops, received, serial, (hops_columns_first + hops_rows_first) / 2)
+    chunk_hops = hops_columns_first
+    first, second = columns_first
+    first_steps, steps, first_way, way = down.steps, along.steps, down.way, along.way
+    if both:
+        first, second = (max(pair) / 2 for pair in zip(columns_first, rows_first, strict=True))
+        first_steps = steps = max(down.steps, along.steps)
+        first_way = way = max(down.way, along.way)
+        chunk_hops = (hops_columns_first + hops_rows_first) / 2
+    serial = first + second
+    return CollectiveCost(
+        "ring",
+        first_steps + steps,
+        hops,
+        first_way + way,
+        received,
+        serial,
+        chunk_hops,
+        first_steps,
+        first_way,
+        first / serial if serial else 0.0,
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -105,12 +143,16 @@ def broadcasts_cost(nodes: int, algorithm: Broadcast) -> CollectiveCost:
     """
     last = nodes - 1
     if algorithm == "pipelined":
-        return CollectiveCost(nodes if last else 0, last, last, nodes if last else 0, last)
+        steps = nodes if last else 0
+        return CollectiveCost("broadcasts", steps, last, steps * last, last, steps, last)
     if algorithm == "tree":
         depth = ceil(log2(nodes))
         # The first transfer crosses half of the line, and no later one is longer.
         longest = (nodes + 1) // 2 if last else 0
-        return CollectiveCost(nodes * depth, longest, last, nodes * depth, sum(_tree_hops(nodes)) / nodes)
+        steps = nodes * depth
+        return CollectiveCost(
+            "broadcasts", steps, longest, steps * longest, last, steps, sum(_tree_hops(nodes)) / nodes
+        )
     raise ValueError(f"broadcast {algorithm!r}: must be tree or pipelined")
 
 

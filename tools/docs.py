@@ -75,8 +75,8 @@ digits of the SHA-256 of all of its keys and values as sorted JSON.
 | record of a vector program | die, memory, vector |
 | record of a collective | die, memory, nop |
 | record of a GEMM on a package | all |
-| calibration | die |
-| projection | all, as given |
+| calibration | die, and as `measured` all else that it holds |
+| projection, with its trace; comparison | all, as given |
 
 A record that does not match its own request, and a calibration that does not match its own die, or the die that is
 projected, are refused with the section and both digests.

@@ -10,16 +10,19 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from chiplet.explain.counterparts import ledger_rows
 from chiplet.graph.vector_work import program_work
 from chiplet.machine.config import load_system, starting_preset
+from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import SystemSpec
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
-from chiplet.step.overlap import comm_seconds, gemm_seconds
+from chiplet.step.collective_time import comm_seconds
+from chiplet.step.overlap import gemm_seconds
 from chiplet.workload.operations import CommStep, GemmStep
 from cosim.calibrate.link import link_goodput, link_requests
 from cosim.program.shape import FORMS
@@ -38,9 +41,14 @@ __all__ = ["MACHINE", "ledger", "main"]
 MACHINE = Path(__file__).with_name("ledger.toml")
 MODEL, DIES = "tinyllama-1.1b", 4
 SHAPES = ((64, 64, 48), (100, 53, 29))
-COLLECTIVES = (("all-gather", 1, 4, 1024), ("reduce-scatter", 4, 1, 1024))
-"""Long chunks, as a projection has: it counts the latency of all steps one after the other. Dies take less, as they
-pass flits on as they come. With 64 flits the difference is a fifth."""
+LINES = (
+    (1, 4, 2e-9, (1, 7, 16, 17, 64, 1024)),
+    (4, 1, 20e-9, (1, 5, 9, 31, 129)),
+    (1, 2, 2e-9, (1, 3, 19, 100)),
+    (1, 7, 20e-9, (2, 16, 17, 41, 200)),
+)
+"""Mesh, latency of a hop, s, and lengths of a chunk in flits: some fill no frame of a link, some are longer than the
+queues of dies. In short ones latency is what takes time, in long ones data; 20 ns are far above the published link."""
 VECTORS = (("softmax", 128, 1024), ("rmsnorm", 128, 1024), ("silu", 128, 1000), ("adam", 128, 1024))
 """Large matrices, as a projection has: it leaves out the beginnings and ends of passes, a tenth with 16 rows."""
 
@@ -82,8 +90,11 @@ def _link(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[str, 
 
 def _collectives(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dict[str, Any]]:
     method, clock = found.method, system.die.clock_hz
-    for op, rows, cols, flits in COLLECTIVES:
-        for algorithm in ALGORITHMS:
+    for rows, cols, latency, lengths in LINES:
+        links = system.link.model_copy(update={"latency_seconds": latency})
+        system = system.model_copy(update={"link": links})
+        rate = link_rate(system)
+        for op, algorithm, flits in product(("all-gather", "reduce-scatter"), ALGORITHMS, lengths):
             request: CollectiveRequest = collective_request(
                 op=op,
                 algorithm=algorithm,
@@ -104,8 +115,8 @@ def _collectives(found: Accounted, system: SystemSpec, sim: str) -> Iterator[dic
                 op, op, request.axis, nodes, line_cost(nodes, algorithm), chunk
             )
             record = run_collective(request)
-            name = f"{op} {rows}x{cols} {algorithm}, {flits} flits"
-            expected = comm_seconds(step, found.machine.link) * clock
+            name = f"{op} {rows}x{cols} {algorithm}, {flits} flits, {latency * 1e9:g} ns"
+            expected = comm_seconds(step, rate) * clock
             yield _row("collective", name, float(expected), record.cycles, record.mismatches)
 
 

@@ -34,6 +34,8 @@ ASTRA-sim:
   time.
 - `vector_in_turn_ms`: the vector unit and the array in turn.
 - `one_collective_ms`: one collective in flight, on whichever axis.
+- `whole_chunks_ms`: flits are not passed on: dies send on whole chunks, so that each step of a collective pays its
+  latency.
 - `in_cycles_ms`: collectives as rings of ASTRA-sim's network, whole bytes and cycles, its delays, whole microseconds of
   computation.
 - `astra_sim_ms`: what ASTRA-sim says; `remainder` is its difference from the column before, `difference` that from

@@ -60,6 +60,7 @@ def row_of(case: Case, unaware: Path, aware: Path | None) -> dict[str, Any]:
         for as_cut in (False, True)
     )
     one_collective = replay(nodes, seconds, shared)
+    whole_chunks = [node.seconds if node.line is None else node.whole_seconds for node in nodes]
     restricted = _restricted(accounted, nodes, "ns")
     theirs = run(unaware, input_files(method, system, nodes), method.mesh.nodes)
     finer = run(unaware, input_files(method, system, nodes, "ps"), method.mesh.nodes)
@@ -82,6 +83,7 @@ def row_of(case: Case, unaware: Path, aware: Path | None) -> dict[str, Any]:
         "apart_ms": replay(nodes, seconds, apart) * 1e3,
         "vector_in_turn_ms": replay(nodes, seconds, vector_in_turn) * 1e3,
         "one_collective_ms": one_collective * 1e3,
+        "whole_chunks_ms": replay(nodes, whole_chunks, shared) * 1e3,
         "in_cycles_ms": restricted * 1e3,
         "astra_sim_ms": theirs.cycles / 1e6,
         "remainder": theirs.cycles / 1e9 / restricted - 1,

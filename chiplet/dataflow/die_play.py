@@ -12,9 +12,10 @@ from chiplet.dataflow.product_play import ProductPlay, Term
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
-from chiplet.graph.sharding import DiePlace, KvHeads
+from chiplet.graph.sharding import DiePlace, Features, KvHeads, ShardedTensor
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import Tensor
+from chiplet.layout.block_sizes import MOST_COUNT
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part, head_of, part_of, parts
 from chiplet.layout.program_part import ProgramPart, pass_pieces
@@ -88,10 +89,18 @@ class DiePlay:
             key = key._replace(tile=None)
         return key, self._held[key]
 
-    def _new(self, name: str, instance: Instance) -> tuple[Key, Storage]:
-        key = self._key(name, instance)
-        storage = layout_of(self._graph.tensors[name], self.place(instance.tile), self._word_bytes)
+    def _new(self, name: str, instance: Instance, *, clears: bool = False) -> tuple[Key, Storage]:
+        """A tensor that is written anew; ``clears``: its unit leaves the end of a word as it is."""
+        die, key = self.place(instance.tile), self._key(name, instance)
+        storage = layout_of(self._graph.tensors[name], die, self._word_bytes)
+        sent = self._uses.sent(name, die)
+        if sent and name in self._uses.scatters and not storage.values:
+            storage = replace(storage, pitch=self._whole_flits(storage.pitch))
         self._held[key] = storage
+        if sent and clears:
+            self._clear_ends(storage, Use(key))
+        if sent:
+            self._clear_gaps(storage, Use(key))
         return key, storage
 
     def _whole_flits(self, words: int) -> int:
@@ -127,12 +136,17 @@ class DiePlay:
         if rows > 0 and words > 0:
             self._pass(_CLEAR, rows, words * self._word_bytes // 4, (), (use,))
 
-    def _clear_rows(self, storage: Storage, first: int, end: int, use: Use) -> None:
-        """Rows, or the words behind values, up to ``end``."""
-        if storage.values:
-            self._clear(1, storage.words_of(end) - storage.words_of(first), use)
-        elif storage.cols:
-            self._clear(end - first, storage.pitch, use)
+    def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
+        """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""
+        most = MOST_COUNT * 4 // self._word_bytes
+        for start in range(storage.taken(rows), words, most):
+            self._clear(1, min(most, words - start), use)
+
+    def _clear_gaps(self, storage: Storage, use: Use) -> None:
+        if storage.values or not storage.cols:
+            return
+        used = storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
+        self._clear(storage.rows, storage.pitch - used, use)
 
     def _clear_ends(self, storage: Storage, use: Use) -> None:
         """Words that rows fill in part."""
@@ -155,9 +169,7 @@ class DiePlay:
         for name in operator.writes:
             if name in held:
                 continue
-            held[name] = self._new(name, instance)
-            if self._uses.sent(name, die):
-                self._clear_ends(held[name][1], Use(held[name][0]))
+            held[name] = self._new(name, instance, clears=True)
         storages = {name: storage for name, (_, storage) in held.items()}
         runs = [
             (part, run)
@@ -166,7 +178,9 @@ class DiePlay:
         ]
         if not runs:
             for name in operator.writes:
-                self._clear_rows(storages[name], 0, storages[name].rows, Use(held[name][0]))
+                self._clear_behind(
+                    storages[name], 0, storages[name].taken(storages[name].rows), Use(held[name][0])
+                )
         for part, run in runs:
             self._run_part(operator, part, run, {name: key for name, (key, _) in held.items()})
 
@@ -228,23 +242,14 @@ class DiePlay:
                 if all(storage.rows and storage.cols for storage, _ in pair):
                     terms[where].append((pair[0], pair[1]))
         for where, pairs in terms.items():
-            target = self._target(y, operator, where, die)
+            target = _part(y, where, tensors[operator.y], die)
             if not target.rows or not target.cols:
                 continue
             if not pairs:
                 if not goes_on:
-                    self._clear_rows(y, 0, y.rows, Use(y_key))
+                    self._clear_behind(y, 0, y.taken(y.rows), Use(y_key))
                 continue
             self._products.play(operator.form, pairs, (target, Use(y_key, where)), start=goes_on)
-
-    def _target(self, y: Storage, operator: Product, where: Part, die: DiePlace) -> Storage:
-        if where.sequence is not None:
-            y = y.rows_of(where.sequence * die.tile.length, die.tile.length)
-        if where.head is not None:
-            cols = self._graph.tensors[operator.y].cols
-            part = cols.unit_part(where.head, die)  # type: ignore[attr-defined]
-            y = y.cols_of(part.start, part.stop - part.start)
-        return y
 
     # ---- moves ----
 
@@ -291,8 +296,7 @@ class DiePlay:
         self._held[target] = replace(source, runs=tuple(sorted(runs)))
         if not stride:
             return None
-        if source.rows < chunk:
-            self._clear_rows(source, source.rows, chunk, Use(source_key))
+        self._clear_behind(source, source.rows, stride, Use(source_key))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
         # Behind the die's own rows, which count as part of what was gathered.
         ready = self.units.places.ready("", (Use(source_key),), ())
@@ -314,12 +318,12 @@ class DiePlay:
             if not _is_one_run(source) or not exact:
                 self._in_slots(source, source_key, nodes, chunk, stride)
                 source = replace(source, runs=(RowRun(0, source.rows, 0),))
-            elif nodes > 1 and source.rows < nodes * chunk:
-                self._clear_rows(source, source.rows, nodes * chunk, Use(source_key))
+            elif nodes > 1:
+                self._clear_behind(source, source.rows, nodes * stride, Use(source_key))
         else:
-            stride = chunk * self._whole_flits(source.pitch)
-            if nodes > 1 and source.rows < nodes * chunk:
-                self._clear_rows(source, source.rows, nodes * chunk, Use(source_key))
+            stride = chunk * source.pitch
+            if nodes > 1:
+                self._clear_behind(source, source.rows, nodes * stride, Use(source_key))
         if nodes == 1:
             self._held[target] = source
             self.units.places.same(target, source_key)
@@ -369,8 +373,7 @@ class DiePlay:
                 stride = chunk * self._whole_flits(apart.pitch)
                 use = Use(key, Part(None, head))
                 copy = (storage.rows, apart.pitch * self._word_bytes // 4)
-                if storage.rows < len(owners) * chunk:
-                    self._clear_rows(apart, storage.rows, len(owners) * chunk, use)
+                self._clear_behind(apart, storage.rows, len(owners) * stride, use)
                 self._pass(_COPY, *copy, (use,), (use,))
                 flits = chunk_flits(stride, self._system.nop, self._system.memory)
                 chunks = LineChunks(flits, (use,), (use,))
@@ -386,3 +389,13 @@ def _is_one_run(values: Storage) -> bool:
     runs = [run for run in values.runs if run.rows]
     per_word = values.word_bytes // values.element_bytes
     return all((run.word - runs[0].word) * per_word == run.row - runs[0].row for run in runs)
+
+
+def _part(storage: Storage, where: Part, tensor: ShardedTensor, die: DiePlace) -> Storage:
+    """The rows of a sequence, and the columns of a head, that ``where`` names."""
+    if where.sequence is not None:
+        storage = storage.rows_of(where.sequence * die.tile.length, die.tile.length)
+    if where.head is not None and isinstance(tensor.cols, Features):
+        part = tensor.cols.unit_part(where.head, die)
+        storage = storage.cols_of(part.start, part.stop - part.start)
+    return storage

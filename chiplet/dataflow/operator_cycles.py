@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from chiplet.dataflow.bundles import Bundle
+from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.line_play import SIDES
 from chiplet.dataflow.package_play import PackagePlay, StepTerms
 from chiplet.graph.graph import Graph
@@ -38,15 +38,15 @@ class OperatorCycles(NamedTuple):
 
 
 def operator_cycles(
-    graph: Graph, order: Sequence[Bundle], sizes: StepSizes, system: SystemSpec
+    graph: Graph, order: Sequence[FusedOperators], sizes: StepSizes, system: SystemSpec
 ) -> list[OperatorCycles]:
     """Cycles of each of ``order``, which keeps all dependences: one after the other, each alone on the package."""
     play = PackagePlay(graph, sizes, system, StepTerms.of_design(system))
     costs = []
-    for bundle in order:
-        resource = _resource(bundle[0].operator)
+    for fused in order:
+        resource = _resource(fused[0].operator)
         before, began = _busy(play, resource), play.alone()
-        play.play(bundle)
+        play.play(fused)
         busy = max(now - then for now, then in zip(_busy(play, resource), before, strict=True))
         span = play.cycles - began
         costs.append(OperatorCycles(resource, round(busy), max(0, round(span - busy))))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chiplet.dataflow.bundles import Bundle
 from chiplet.dataflow.die_play import DiePlay, LineChunks
 from chiplet.dataflow.die_units import DieUnits, MemoryWay, Shares
+from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.line_play import LineDie, play_line
 from chiplet.dataflow.memory_times import MemoryLink
 from chiplet.graph.graph import Graph, Instance
@@ -133,13 +133,13 @@ class PackagePlay:
             for units in self.units
         ]
 
-    def play(self, bundle: Bundle) -> None:
+    def play(self, fused: FusedOperators) -> None:
         """The next operator of all dies."""
-        instance = bundle[0]
+        instance = fused[0]
         match operator := instance.operator:
             case Product():
                 for die in self._dies:
-                    die.product(bundle)
+                    die.product(fused)
             case VectorRun():
                 for die in self._dies:
                     die.run(instance)

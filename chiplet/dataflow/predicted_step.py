@@ -62,8 +62,8 @@ def predicted_step(
     for number in range(PLAYS):
         if number:
             play = PackagePlay(graph, sizes, system, terms, shares=play.shares(), direct=direct)
-        for bundle in order:
-            play.play(bundle)
+        for fused in order:
+            play.play(fused)
     busy = {name: round(max(units.units[name].busy for units in play.units)) for name in UNITS}
     for axis, sides in SIDES.items():
         names = [f"{way} {side}" for way in ("send", "receive") for side in sides]

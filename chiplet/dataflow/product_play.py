@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.layout.block_sizes import Form
-from chiplet.layout.buffer_ring import BufferRing, Place
-from chiplet.layout.product_blocks import (
-    Panels,
-    ProductBlocks,
-    ProductCut,
-    Range,
-    activation_addresses,
-    cut_product,
-    feed_cycles,
-    product_cut,
-    weight_addresses,
-)
+from chiplet.layout.buffer_places import BufferPlaces, Place
+from chiplet.layout.product_blocks import Panels, ProductBlocks, ProductCut, Range, product_cut
+from chiplet.layout.product_choice import activation_addresses, cut_product, row_cycles, weight_addresses
 from chiplet.layout.storage import Storage, joined_pieces, joined_runs
 from chiplet.machine.specs import SystemSpec
 
@@ -28,12 +20,21 @@ Term = tuple[tuple[Storage, Use], tuple[Storage, Use]]
 """Operands a and b of a product."""
 
 
+class _Stored(NamedTuple):
+    """A product of what lies in the scratchpad."""
+
+    form: Form
+    terms: Sequence[tuple[Storage, Storage]]
+    y: Storage
+    start: Storage | None
+
+
 class _Buffer:
     """An operand buffer: the blocks that are in it, and when the array has done with each address."""
 
     def __init__(self, unit: str, lanes: int, depth: int) -> None:
         self.unit, self.lanes = unit, lanes
-        self._ring = BufferRing(depth)
+        self._places = BufferPlaces(depth)
         self._free: dict[Place, float] = {}
         self._held: dict[object, tuple[Place, float]] = {}
 
@@ -45,7 +46,7 @@ class _Buffer:
 
     def take(self, size: int) -> tuple[Place, float]:
         """The next place, and when it is free."""
-        place = self._ring.take(size)
+        place = self._places.take(size)
         self._held = {other: of for other, of in self._held.items() if not _meet(of[0], place)}
         return place, max((time for other, time in self._free.items() if _meet(other, place)), default=0.0)
 
@@ -65,7 +66,7 @@ class ProductPlay:
         die = system.die
         self._activations = _Buffer("feed_activation", die.rows, die.activation_depth)
         self._weights = _Buffer("feed_weight", die.cols, die.weight_depth)
-        self._sums = BufferRing(die.accumulator_depth)
+        self._sums = BufferPlaces(die.accumulator_depth)
         self._sums_free: dict[Place, float] = {}
         self._blocks: dict[ProductCut, ProductBlocks] = {}
 
@@ -73,14 +74,8 @@ class ProductPlay:
         """A product, added to what ``y`` has if ``start``."""
         self._activations.forget()
         self._weights.forget()
-        cut = product_cut(
-            self._die,
-            self._memory,
-            form=form,
-            terms=[(a[0], b[0]) for a, b in terms],
-            y=y[0],
-            start=y[0] if start else None,
-        )
+        stored = _Stored(form, [(a[0], b[0]) for a, b in terms], y[0], y[0] if start else None)
+        cut = product_cut(self._die, self._memory, stored)
         if cut not in self._blocks:
             self._blocks[cut] = cut_product(self._die, self._memory, cut)
         blocks = self._blocks[cut]
@@ -112,7 +107,6 @@ class ProductPlay:
         columns = [Range(segment.start, segment.cols) for segment in n.segments]
         b_parts = [(cols, k) if form == "nt" else (k, cols) for cols in columns]
         b_key, b_size = (b_use, b, k, n), weight_addresses(die, form, k.size, n)
-        per_word = self._memory.word_bytes // die.element_bytes
         feeds = []
         for buffer, storage, use, parts, key, size in (
             (self._activations, a, a_use, a_parts, a_key, a_size),
@@ -121,8 +115,7 @@ class ProductPlay:
             cycles = 0
             if buffer.held(key) is None:
                 cycles = sum(
-                    feed_cycles(rows.size, cols.size, lanes=buffer.lanes, per_word=per_word)
-                    for rows, cols in parts
+                    rows.size * row_cycles(self._memory, cols.size, buffer.lanes) for rows, cols in parts
                 )
             feeds.append((cycles, buffer, storage, use, parts, key, size))
         sums_free = max((time for place, time in self._sums_free.items() if _meet(place, sums)), default=0.0)

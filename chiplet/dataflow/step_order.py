@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chiplet.dataflow.bundles import Bundle, dependences
+from chiplet.dataflow.fused_operators import FusedOperators, dependences
 from chiplet.dataflow.operator_cycles import OperatorCycles, Resource
 from chiplet.graph.graph import Graph
 from chiplet.graph.operators import Move
 
-__all__ = ["Schedule", "scheduled"]
+__all__ = ["ListSchedule", "scheduled"]
 
 
 LOAD_AHEAD = 4
@@ -26,7 +26,7 @@ LOAD_AHEAD = 4
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ListSchedule:
     """Operators in the order of the programs.
 
     Attributes
@@ -39,7 +39,7 @@ class Schedule:
         Cycles that each unit is occupied.
     """
 
-    order: Sequence[Bundle]
+    order: Sequence[FusedOperators]
     starts: Sequence[int]
     ends: Sequence[int]
     busy: dict[Resource, int] = field(default_factory=dict)
@@ -50,8 +50,8 @@ class Schedule:
         return max(self.ends, default=0)
 
 
-def scheduled(graph: Graph, order: Sequence[Bundle], costs: Sequence[OperatorCycles]) -> Schedule:
-    """``order``, which keeps all dependences, rearranged; ``costs`` are those of its bundles."""
+def scheduled(graph: Graph, order: Sequence[FusedOperators], costs: Sequence[OperatorCycles]) -> ListSchedule:
+    """``order``, which keeps all dependences, rearranged; ``costs`` are those of its entries."""
     before = dependences(graph, order)
     after: list[list[int]] = [[] for _ in order]
     for number, needs in enumerate(before):
@@ -105,7 +105,7 @@ def scheduled(graph: Graph, order: Sequence[Bundle], costs: Sequence[OperatorCyc
             if not missing[later]:
                 arrives(later)
     taken = _loads_late(order, taken, after, costs, starts)
-    return Schedule(
+    return ListSchedule(
         [order[number] for number in taken],
         [starts[number] for number in taken],
         [ends[number] for number in taken],
@@ -114,7 +114,7 @@ def scheduled(graph: Graph, order: Sequence[Bundle], costs: Sequence[OperatorCyc
 
 
 def _loads_late(
-    order: Sequence[Bundle],
+    order: Sequence[FusedOperators],
     taken: Sequence[int],
     after: Sequence[Sequence[int]],
     costs: Sequence[OperatorCycles],

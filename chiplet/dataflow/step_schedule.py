@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chiplet.dataflow.bundles import bundles
+from chiplet.dataflow.fused_operators import fused_operators
 from chiplet.dataflow.operator_cycles import operator_cycles
-from chiplet.dataflow.step_order import Schedule, scheduled
+from chiplet.dataflow.step_order import ListSchedule, scheduled
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Move
 from chiplet.graph.training.sizes import StepSizes
@@ -15,9 +15,9 @@ from chiplet.machine.specs import SystemSpec
 __all__ = ["step_schedule"]
 
 
-def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> Schedule:
+def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> ListSchedule:
     """The operators in the order of all programs; with ``gradients`` these are stored before updates use them up."""
-    order = bundles(_order(graph, sizes, gradients=gradients))
+    order = fused_operators(_order(graph, sizes, gradients=gradients))
     return scheduled(graph, order, operator_cycles(graph, order, sizes, system))
 
 

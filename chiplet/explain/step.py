@@ -13,6 +13,7 @@ from chiplet.explain.packages import add_between
 from chiplet.explain.result import add_breakdown, add_memory, add_packages
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.projection.project import Accounted
+from chiplet.step.collective_time import collective_time
 from chiplet.step.dram_traffic import DramTraffic
 from chiplet.step.fused_blocks import PassAccount
 from chiplet.step.overlap import gemm_seconds, operation_busy
@@ -65,6 +66,10 @@ class _Explanation(Ledger):
         delay = [self.given(name) for name in (*names, "link.router_cycles", "die.clock_hz")]
         formula = "(cycles of adapters with full frames + router cycles) / clock"
         self._hop = self.add("hop", link.hop_seconds, "s", "formula", formula, delay)
+        formula = "(stages of the adders + cycles of a word through the scratchpad) / clock, as far as it takes them"
+        passed = [self.given(n) for n in ("die.stages", "memory.word_bytes", "nop.flit_bits", "die.clock_hz")]
+        most = link.add_seconds + link.store_seconds
+        self._die = self.add("die between two steps", most, "s", "formula", formula, passed)
         self._plane = self._memory_plane()
         tokens = float(result.global_batch * result.sequence_length)
         sizes = [
@@ -194,7 +199,7 @@ class _Explanation(Ledger):
         for step in operation.gemms:
             seconds = gemm_seconds(step, machine, run.tile)
             shape = f"{step.m} x {step.k} x {step.n}"
-            tile = run.tile if step.tile_share == 1 else f"{run.tile * step.tile_share:.6g}"
+            tile = step.tile_tokens(run.tile)
             formula = f"{step.count} x cycles of {shape}, tiles of {tile}: chiplet/machine/terms.py"
             name = f"{place}: {step.name}"
             cycles = self.add(f"{name}, cycles", seconds * clock, "cycles", "formula", formula, cycles_of)
@@ -222,18 +227,30 @@ class _Explanation(Ledger):
         name = f"{place}: {step.name}"
         elements = self.count("elements over the busiest link", step.serial_elements, "elements")
         size = self.count("bytes an element", float(step.element_bytes), "bytes", "assumed")
-        data = step.serial_elements * step.element_bytes / link.bytes_per_second
-        formula = "elements x bytes x seconds a byte"
-        first = self.add(f"{name}, data", data, "s", "product", formula, [elements, size, self._byte])
-        counts = [
-            self.count("token tiles", float(repeats), "", "assumed"),
-            self.count("steps", float(step.steps), "steps"),
-            self.count("hops a step", float(step.hops), "hops"),
-        ]
-        seconds = repeats * step.steps * step.hops * link.hop_seconds
-        formula = "token tiles x steps x hops x hop"
-        second = self.add(f"{name}, latency", seconds, "s", "product", formula, [*counts, self._hop])
-        return self.add(name, data + seconds, "s", "sum", f"{step.op}: data + latency", [first, second])
+        tiles = self.count("token tiles", float(repeats), "", "assumed")
+        steps = self.count("steps", float(step.steps), "steps")
+        time = collective_time(step, link, repeats)
+        formula = "elements x bytes x seconds a byte / steps / token tiles"
+        operands = [elements, size, self._byte, steps, tiles]
+        parts = [self.add(f"{name}, data of a step", time.data, "s", "formula", formula, operands)]
+        if step.cost is not None:
+            hops = self.count("hops of the longest step", float(step.cost.hops), "hops")
+            way = self.count("hops of the longest way", float(step.cost.way), "hops")
+            formula = (
+                "hops of the longest step x hop, less what its frames are too short or drain too soon for"
+            )
+            operands = [parts[0], hops, self._hop]
+            parts.append(self.add(f"{name}, first step", time.latency, "s", "formula", formula, operands))
+            formula = (
+                "max(other steps x data of a step, other hops x hop + other steps x die between two steps)"
+            )
+            if step.cost.form == "broadcasts":
+                formula = "other steps x (data of a step + hops x hop)"
+            operands = [parts[0], steps, hops, way, self._hop, self._die]
+            parts.append(self.add(f"{name}, other steps", time.further, "s", "formula", formula, operands))
+        formula = f"{step.op}: data of a step + first step + other steps"
+        one = self.add(f"{name}, a tile", sum(time), "s", "sum", formula, parts)
+        return self.add(name, repeats * one.value, "s", "product", "token tiles x seconds", [tiles, one])
 
     def _memory_plane(self) -> list[Operand]:
         """What the rate of the memory plane follows from, and that rate."""

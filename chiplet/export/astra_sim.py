@@ -55,7 +55,8 @@ def network(method: Method, system: SystemSpec, cycle: Cycle = "ns") -> dict[str
 
     A ring in both directions sends half of every chunk each way, so it is a ring with twice the bandwidth and half the
     steps: half the latency. Rings along both dimensions of the mesh at once are rings along one after the other, each
-    with the bandwidth and latency that give it our time.
+    with the bandwidth and latency that give it our time. All of it is our time if dies sent on whole chunks, since
+    ASTRA-sim pays the latency in every step.
 
     Raises ``ValueError`` for a single die, for which ASTRA-sim has no network.
     """

@@ -14,8 +14,8 @@ from typing import Literal
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.projection.project import Accounted
-from chiplet.schedule.buffers import BlockMemory
 from chiplet.schedule.mini_batches import batch_of
+from chiplet.step.collective_time import comm_seconds, whole_chunks_seconds
 from chiplet.step.overlap import Machine, gemm_seconds
 from chiplet.workload.data_flow import NORM, follows_gemms
 from chiplet.workload.operations import CommStep, GemmStep, Operation, VectorStep
@@ -55,7 +55,7 @@ class Node:
     """A step of every die: a collective among the dies of ``line``, or compute if that is ``None``.
 
     A collective has ``chunk_bytes`` for each die of the line: what a die contributes to an all-gather, or holds after a
-    reduce-scatter. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``. ``seconds`` is our
+    reduce-scatter, and would take ``whole_seconds`` if dies sent on whole chunks only. Compute has ``operations`` (floating-point or vector) on ``tensor_bytes``. ``seconds`` is our
     estimate; ``after`` are the numbers of the earlier nodes that this one waits for.
     """
 
@@ -66,6 +66,7 @@ class Node:
     line: DieGroup | None = None
     op: Collective | None = None
     chunk_bytes: float = 0.0
+    whole_seconds: float = 0.0
     operations: float = 0.0
     tensor_bytes: float = 0.0
     gemm: GemmStep | None = None
@@ -111,30 +112,12 @@ def layer_sequences(accounted: Accounted, sequences: int | None = None) -> int:
 def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str, str, Operation, int, int]]:
     """Block, direction, operation, tokens and token tile of all operations of one layer, in order."""
     memory, method = accounted.projection.memory, accounted.method
-    attention, ffn = (block for block in method.blocks() if block.contract is not None)
-    length = accounted.projection.sequence_length
-    tokens, limit = sequences * length, memory.mini_batch_tokens["ffn"]
+    attention, ffn = (one for one in accounted.schedule.blocks if one.block.contract is not None)
+    tokens, limit = sequences * accounted.projection.sequence_length, memory.mini_batch_tokens["ffn"]
     parts = [limit] * (tokens // limit) + [tokens % limit] * bool(tokens % limit)
-    die = accounted.machine.system.die
     sizes = [(attention, sequences), *((ffn, part) for part in parts)]
-    mini_batches = [
-        (
-            block,
-            batch_of(
-                BlockMemory(
-                    method,
-                    block,
-                    die,
-                    length,
-                    memory.parts[block.name],
-                    keeps_probabilities=memory.keeps_probabilities,
-                ),
-                size,
-            ),
-        )
-        for block, size in sizes
-    ]
-    made = [(batch, method.passes(block, batch, memory.slices[block.name])) for block, batch in mini_batches]
+    mini_batches = [(scheduled, batch_of(scheduled.memory, size)) for scheduled, size in sizes]
+    made = [(batch, method.passes(one.block, batch, one.slices)) for one, batch in mini_batches]
     for batch, passes in made:
         tile = memory.token_tiles[passes.block.name]["forward"]
         for operation in passes.forward:
@@ -148,7 +131,7 @@ def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str
             for _ in range(operation.times):
                 yield passes.block.name, direction, operation, batch.tokens, tile
     for step in made[0][1].once:
-        yield attention.name, "backward", Operation("weights", (step,)), tokens, tokens
+        yield attention.block.name, "backward", Operation("weights", (step,)), tokens, tokens
 
 
 @dataclass
@@ -274,15 +257,16 @@ class _Trace:
             return None
         link = self._machine.link
         share = 1.0 if step.weights else share
-        data = step.serial_elements * step.element_bytes * share / link.bytes_per_second
+        part = replace(step, serial_elements=step.serial_elements * share)
         before = [last[step.name]] if step.name in last else []
         last[step.name] = self._add(
             f"{label}: {step.name}",
-            data + step.steps * step.hops * link.hop_seconds,
+            float(comm_seconds(part, link)),
             [*after, *before],
             line=DieGroup(step.axis, step.group),
             op=SAME_AS[step.op],
             chunk_bytes=step.elements * step.element_bytes * share / (step.group - 1),
+            whole_seconds=float(whole_chunks_seconds(part, link)),
         )
         return last[step.name]
 
@@ -296,7 +280,7 @@ def cut_gemm(step: GemmStep, tile: int) -> list[tuple[GemmStep, int]]:
     """``step`` as the array runs it, one GEMM for each token tile of ``tile``: shapes with their counts."""
     if step.split is None:
         return [(step, 1)]
-    whole, left_over = divmod(step.m if step.split == "m" else step.k, tile)
+    whole, left_over = divmod(step.tokens, tile)
     tokens = whole * tile + left_over
     parts = [(_share(step, tile, tokens), whole)] if whole else []
     return parts + ([(_share(step, left_over, tokens), 1)] if left_over else [])
@@ -308,7 +292,8 @@ def _share(step: GemmStep, size: int, tokens: int) -> GemmStep:
         return step
     own = ceil((step.m if step.split == "m" else step.k) * size / tokens)
     m, k = (own, step.k) if step.split == "m" else (step.m, own)
-    return replace(step, m=m, k=k, macs=step.macs * size / tokens)
+    shared = ceil(step.shared_tokens * size / tokens)
+    return replace(step, m=m, k=k, macs=step.macs * size / tokens, shared_tokens=shared)
 
 
 def _carried(step: CommStep) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from chiplet.export.layer_graph import cut_gemm, layer_operations
-from chiplet.machine.specs import DieSpec
+from chiplet.machine.specs import SUM_BYTES, DieSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.projection.project import Accounted
 
@@ -65,8 +65,18 @@ def topology_csv(rows: list[GemmRow]) -> str:
 
 
 def config_cfg(die: DieSpec, run_name: str) -> str:
-    """The die as SCALE-Sim reads it: array, buffers in KiB, weight-stationary, bandwidth as needed."""
-    kib = [max(1, size // 1024) for size in (die.scratchpad_bytes, die.weight_bytes, die.accumulator_bytes)]
+    """The die as SCALE-Sim reads it: array, buffers, weight-stationary, bandwidth as needed.
+
+    Its SRAM of an operand is what lies between array and DRAM: of the activations the scratchpad, which they stay in,
+    and not the activation buffer, through which they stream again for each column of tiles. Its buffers are in KiB of
+    words of one byte, whatever the type: as many words as ours hold elements.
+    """
+    buffers = (
+        (die.scratchpad_bytes, die.element_bytes),
+        (die.weight_bytes, die.element_bytes),
+        (die.accumulator_bytes, SUM_BYTES),
+    )
+    kib = [max(1, size // (1024 * word)) for size, word in buffers]
     return f"""[general]
 run_name = {run_name}
 

@@ -191,6 +191,13 @@ class VectorRun(Operator):
         names = (self.bind[name].tensor for name in self.program.outputs if name in self.bind)
         return tuple(dict.fromkeys(names))
 
+    @property
+    def uses_up(self) -> tuple[str, ...]:
+        """Inputs that the program writes without leaving a result there: nothing may read them behind it."""
+        program = self.program
+        names = (name for step in program.passes for name in step.results if name not in program.outputs)
+        return tuple(dict.fromkeys(self.bind[name].tensor for name in names if name in self.bind))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Move(Operator):

@@ -18,7 +18,18 @@ from chiplet.graph.vector_pass import Element
 from nop.collectives import Algorithm
 from nop.forwarding import slots
 
-__all__ = ["ONE", "Along", "DiePlace", "Dim", "Features", "KvHeads", "ShardedTensor", "TileShape", "Tokens"]
+__all__ = [
+    "ONE",
+    "Along",
+    "DiePlace",
+    "Dim",
+    "Features",
+    "HalfHead",
+    "KvHeads",
+    "ShardedTensor",
+    "TileShape",
+    "Tokens",
+]
 
 Along = Literal["row", "column"]
 """Along a row of dies, or down a column."""
@@ -164,6 +175,11 @@ class Features(Dim):
         """Unit ``number`` among the elements that ``die`` holds."""
         start = number * self.unit - self.part(die).start
         return slice(start, start + self.unit)
+
+
+@dataclass(frozen=True)
+class HalfHead(Features):
+    """Columns of half a head: a matrix also where that is one column, which is no value of a row."""
 
 
 @dataclass(frozen=True)

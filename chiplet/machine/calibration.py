@@ -1,7 +1,8 @@
 """Calibration: measured cycle terms, and the die that they were measured on.
 
 A calibration is believed as far as hardware can have shown it: terms within physical bounds, on this die, by this
-version of Hecaton. A term that the file leaves out has the value of the design and was not measured.
+version of Hecaton, as they were written. A term that the file leaves out has the value of the design and was not
+measured.
 """
 
 from __future__ import annotations
@@ -12,10 +13,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, FiniteFloat, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import (
+    Field,
+    FiniteFloat,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from chiplet.machine.base import StrictModel, read_input, refusal
-from chiplet.machine.configuration_keys import check_digests, section_digest
+from chiplet.machine.configuration_keys import check_digests, section_digest, split_digests
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.machine.terms import DieTerms
@@ -24,7 +34,24 @@ from nop.terms import NopTerms
 _VERSION = "hecaton_version"
 """Key of the provenance: the version of Hecaton that measured."""
 
+_MEASURED = ("terms", "nop", "link", "provenance", "extra")
+"""What is measured of a calibration, and how: the fields of one digest."""
+
 _NOP_NAMES = tuple(term.name for term in fields(NopTerms))
+
+
+class NeedsCalibration(ValueError):
+    """A calibration that does not hold here, so that one has to be measured.
+
+    Attributes
+    ----------
+    file
+        The file that the new calibration replaces, None if the refused one holds for another die.
+    """
+
+    def __init__(self, message: str, file: Path | None = None) -> None:
+        super().__init__(message)
+        self.file = file
 
 
 class LinkGoodput(StrictModel):
@@ -58,7 +85,8 @@ class LinkGoodput(StrictModel):
 class Calibration(StrictModel):
     """Measured terms, the die that they were measured on, and how they were measured.
 
-    ``digests`` has that of the section die (:func:`chiplet.machine.configuration_keys.section_digest`).
+    ``digests`` has that of the section die (:func:`chiplet.machine.configuration_keys.section_digest`), and as
+    ``measured`` that of all other fields: a file that was edited is refused by them. Files without them load.
     ``terms`` has those that were measured; others have the value of the design, and files leave them out.
     ``nop`` are the terms of the network-on-package, None if it was not measured. ``link`` is the
     goodput of a link, None likewise. ``provenance`` has simulator, versions,
@@ -66,9 +94,6 @@ class Calibration(StrictModel):
     """
 
     die: DieSpec
-    digests: dict[str, str] = Field(
-        default_factory=lambda data: {"die": section_digest(data["die"])} if "die" in data else {}
-    )
     terms: DieTerms = Field(default_factory=DieTerms)
     nop: NopTerms | None = None
     link: LinkGoodput | None = None
@@ -89,10 +114,26 @@ class Calibration(StrictModel):
             value.check()
         return value
 
-    @model_validator(mode="after")
-    def _is_of_its_die(self) -> Self:
-        check_digests(self.digests, {"die": section_digest(self.die)}, what="the file", whose="its die")
-        return self
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the section die, and as ``measured`` of what was measured and how."""
+        measured = self.model_dump(mode="json", include=set(_MEASURED))
+        return {"die": section_digest(self.die), "measured": section_digest(measured)}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _is_as_written(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A calibration that is read must have the digests of its fields."""
+        value, said = split_digests(value)
+        read = handler(value)
+        digests = read.digests
+        check_digests(said, {"die": digests["die"]}, what="the file", whose="its die")
+        if said.get("measured", digests["measured"]) != digests["measured"]:
+            raise ValueError(
+                f"it was edited: what it measured has the digest {digests['measured']}, not {said['measured']}"
+            )
+        return read
 
     @field_serializer("terms")
     def _measured_terms(self, terms: DieTerms) -> dict[str, Any]:
@@ -113,9 +154,10 @@ class Calibration(StrictModel):
             raise ValueError(f"{path}: not a calibration: {refusal(error, cls)}") from None
         made_by = read.provenance.get(_VERSION)
         if made_by not in (None, version("hecaton")):
-            raise ValueError(
+            raise NeedsCalibration(
                 f"{path}: a calibration of Hecaton {made_by!s:.20}, not of {version('hecaton')}, whose hardware may "
-                f"take other cycles: calibrate again (hecaton calibrate -o {path})"
+                f"take other cycles: calibrate again",
+                Path(path),
             )
         return read
 
@@ -161,12 +203,14 @@ class Calibration(StrictModel):
         )
 
     def check_die(self, die: DieSpec) -> None:
-        """Raise ``ValueError`` if another die was measured, naming the first field that differs and both values."""
+        """Raise :class:`NeedsCalibration` if another die was measured, naming the first field that differs and both
+        values.
+        """
         for field in DieSpec.model_fields:
             made_for, asked_for = getattr(self.die, field), getattr(die, field)
             if made_for != asked_for:
-                raise ValueError(
+                raise NeedsCalibration(
                     f"the calibration was made for a die with die.{field} = {made_for}, not {asked_for}: "
-                    f"calibrate this die (hecaton calibrate -P die.{field}={asked_for}) or project that one "
+                    f"calibrate this die or project that one "
                     f"(digest of the section die {section_digest(self.die)}, not {section_digest(die)})"
                 )

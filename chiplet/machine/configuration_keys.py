@@ -22,7 +22,8 @@ from chiplet.machine.specs import SystemSpec
 
 @dataclass(frozen=True)
 class Key:
-    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words.
+    """One configuration key: its dotted ``name``, and in ``allowed`` the values that it takes, in words, with the
+    ``limit`` that another key sets.
 
     ``bounds`` are those of a number, by the names that the specifications give them: ``ge``, ``gt``, ``le``, ``lt``.
     """
@@ -62,6 +63,19 @@ def section_digests(holder: BaseModel, names: Iterable[str] | None = None) -> di
     known = SystemSpec.model_fields if names is None else names
     sections = {name: getattr(holder, name, None) for name in known}
     return {name: section_digest(spec) for name, spec in sections.items() if isinstance(spec, StrictModel)}
+
+
+def split_digests(value: Any) -> tuple[Any, Mapping[str, str]]:
+    """What a file holds, without its ``digests``, and these; none if it has none.
+
+    Raises ``ValueError`` if they are no object.
+    """
+    if not isinstance(value, Mapping) or "digests" not in value:
+        return value, {}
+    digests = value["digests"]
+    if not isinstance(digests, Mapping):
+        raise ValueError("digests: must be an object of digests by section")
+    return {name: entry for name, entry in value.items() if name != "digests"}, digests
 
 
 def check_digests(found: Mapping[str, str], expected: Mapping[str, str], *, what: str, whose: str) -> None:
@@ -118,7 +132,10 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterable[Key]:
         else:
             default = None if field.is_required() else field.get_default(call_default_factory=True)
             bounds = _bounds(field)
+            extra = field.json_schema_extra
             allowed = _allowed(field.annotation, bounds)
+            if isinstance(extra, Mapping) and "limit" in extra:
+                allowed += f", {extra['limit']}"
             yield Key(f"{prefix}{name}", default, allowed, field.description or "", bounds)
 
 

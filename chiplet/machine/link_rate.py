@@ -1,6 +1,7 @@
 """Rate, latency and bits on the wires of a link, as the projection uses them: those of the generated adapter.
 
-All of it follows from the frames of :mod:`chiplet.machine.link_frame`, from which the hardware is made. Values of the
+All of it follows from the frames of :mod:`chiplet.machine.link_frame`, from which the hardware is made, and what the
+die at its end does with flits that it sends on from :class:`nop.terms.NopTerms`. Values of the
 specification may be arrays: many machines at once.
 """
 
@@ -9,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chiplet.machine.link_frame import LinkFrame, flit_width, link_flight_cycles
+from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import SystemSpec
-from chiplet.vectorized.elementwise import Number, choose, tabulated
+from chiplet.vectorized.elementwise import Number, choose, larger, tabulated
+from nop.terms import NopTerms
 
 __all__ = ["LinkRate", "link_rate"]
 
@@ -29,12 +32,30 @@ class LinkRate:
         From the departure of a flit, which fills a frame with others, until the next router has passed it on, s.
     wire_bits
         Bits on the wires for each data bit: headers of flits and frames, CRC, padding.
+    lone_hop_seconds
+        ``hop_seconds`` of a flit that has a frame for itself, s.
+    drain_seconds
+        Flits of a full frame come out of the adapter one a cycle: so much sooner than at the rate of the link, s.
+    flit_bytes, frame_bytes, queue_bytes
+        Data of a flit, of a full frame, and of the flits that wait in a receive unit to be sent on. A longer chunk of a
+        ring goes through the scratchpad.
+    store_seconds
+        Time of a flit through the scratchpad, with the word that it is part of, s.
+    add_seconds
+        Time of a flit through the adders of a die, s.
     """
 
     goodput: Number
     bytes_per_second: Number
     hop_seconds: Number
     wire_bits: Number
+    lone_hop_seconds: Number
+    drain_seconds: Number
+    flit_bytes: Number
+    frame_bytes: Number
+    queue_bytes: Number
+    store_seconds: Number
+    add_seconds: Number
 
 
 @dataclass(frozen=True)
@@ -44,12 +65,20 @@ class _FrameNumbers:
     flits_per_cycle: float
     wire_bits_per_flit: float
     latency_cycles: int
+    lone_latency_cycles: int
+    flits: int
+    drain_cycles: int
 
 
 def _frame_numbers(data_bits: int, width: int, phit_bits: int, flight_cycles: int) -> _FrameNumbers:
     frame = LinkFrame.fit(data_bits=data_bits, width=width, phit_bits=phit_bits, flight_cycles=flight_cycles)
     return _FrameNumbers(
-        float(frame.flits_per_cycle), float(frame.wire_bits_per_flit), frame.stream_latency_cycles
+        float(frame.flits_per_cycle),
+        float(frame.wire_bits_per_flit),
+        frame.stream_latency_cycles,
+        frame.latency_cycles,
+        frame.flits,
+        frame.longest_cycles - frame.flits,
     )
 
 
@@ -67,9 +96,19 @@ def link_rate(system: SystemSpec) -> LinkRate:
     )
     of_frames = frame.flits_per_cycle * nop.flit_bits * clock / (8 * link.bytes_per_second)
     goodput = choose(link.goodput > 0, link.goodput, of_frames)
+    flit_bytes = nop.flit_bits / 8
+    # Of a word that is narrower than a flit there are several, one after the other.
+    word_flits = larger(1, system.memory.word_bytes / flit_bytes)
     return LinkRate(
         goodput=goodput,
         bytes_per_second=goodput * link.bytes_per_second,
         hop_seconds=(frame.latency_cycles + link.router_cycles) / clock,
         wire_bits=frame.wire_bits_per_flit / nop.flit_bits * of_frames / goodput,
+        lone_hop_seconds=(frame.lone_latency_cycles + link.router_cycles) / clock,
+        drain_seconds=frame.drain_cycles / clock,
+        flit_bytes=flit_bytes,
+        frame_bytes=frame.flits * flit_bytes,
+        queue_bytes=QUEUED_FLITS * flit_bytes,
+        store_seconds=(NopTerms().store_cycles + word_flits - 1) / clock,
+        add_seconds=system.die.stages / clock,
     )

@@ -40,10 +40,10 @@ def scratchpad_depth(die: DieSpec, memory: MemorySpec, nop: NopSpec | None = Non
         If a bank has no word, or a command's address does not reach the last one.
     """
     row = scratchpad_banks(memory, nop) * memory.word_bytes
-    most = memory.word_bytes << BUFFER_ADDRESS_BITS
+    most = MOST_WORDS * memory.word_bytes
     if not row <= die.scratchpad_bytes <= most:
         raise ValueError(
-            f"die.scratchpad_bytes = {die.scratchpad_bytes}: must be from {row} to {most} with words of "
+            f"die.scratchpad_bytes = {die.scratchpad_bytes}: must be from {row} to {most}, {MOST_WORDS} times "
             f"memory.word_bytes = {memory.word_bytes}"
         )
     return die.scratchpad_bytes // row * (row // memory.word_bytes)
@@ -67,7 +67,8 @@ SUM_BYTES = 4
 """Bytes of a sum in the accumulator buffer: fp32 or int32."""
 
 BUFFER_ADDRESS_BITS = 20
-"""Width of a buffer address in a command: no bank, and no scratchpad, is deeper than 2 ** 20 words."""
+MOST_WORDS = 1 << BUFFER_ADDRESS_BITS
+"""Width of a buffer address in a command: no bank, and no scratchpad, has more words than it reaches."""
 
 SCRATCHPAD_READERS = 7
 """Words that a die reads from its scratchpad in a cycle, besides what goes to the links: two feed units and the feed of
@@ -103,7 +104,12 @@ class DieSpec(StrictModel):
     ] = 131_072
     scratchpad_bytes: Annotated[
         int,
-        Field(ge=64, le=2**28, description="scratchpad: activations, sums and chunks of collectives, bytes"),
+        Field(
+            ge=64,
+            le=256 * MOST_WORDS,
+            description="scratchpad: activations, sums and chunks of collectives, bytes",
+            json_schema_extra={"limit": f"at most {MOST_WORDS} times memory.word_bytes"},
+        ),
     ] = 65_536
     queue_depth: Annotated[int, Field(ge=2, le=64, description="commands that each queue holds")] = 4
     clock_hz: Annotated[
@@ -145,15 +151,11 @@ class DieSpec(StrictModel):
         ):
             if have < need:
                 raise ValueError(f"{name} = {have} is smaller than {why}: must be at least {need}")
-        for name, depth in (
-            ("weight_bytes", self.weight_depth),
-            ("activation_bytes", self.activation_depth),
-            ("accumulator_bytes", self.accumulator_depth),
-        ):
-            if depth > 1 << BUFFER_ADDRESS_BITS:
+        for buffer in ("weight", "activation", "accumulator"):
+            size, depth = getattr(self, f"{buffer}_bytes"), getattr(self, f"{buffer}_depth")
+            if depth > MOST_WORDS:
                 raise ValueError(
-                    f"{name} = {getattr(self, name)} makes banks of {depth} words: "
-                    f"must be at most {1 << BUFFER_ADDRESS_BITS} words"
+                    f"{buffer}_bytes = {size} makes banks of {depth} words: must be at most {MOST_WORDS} words"
                 )
         return self
 

@@ -19,7 +19,7 @@ from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.attention_core import attention_core
 from chiplet.methods.model_blocks import model_blocks
-from chiplet.vectorized.elementwise import Number, ceil_div, larger, rounded_up, smaller
+from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
     Batch,
@@ -254,11 +254,12 @@ class Method(ABC):
             return whole
         gemms: list[GemmStep] = []
         for piece in linear.pieces():
-            own = make(piece.linear, rounded_up(tokens * piece.tokens)).gemms
+            own = make(piece.linear, piece.seen(tokens)).gemms
             for gemm, all_of_it in zip(own, whole.gemms, strict=True):
                 count, macs = gemm.count * piece.count, all_of_it.macs * piece.work
                 name = f"{gemm.name} of {piece.linear.name}"
-                gemms.append(replace(gemm, name=name, count=count, macs=macs, tile_share=piece.tokens))
+                seen = replace(gemm, tile_share=piece.tokens, shared_tokens=all_of_it.tokens)
+                gemms.append(replace(seen, name=name, count=count, macs=macs))
         return replace(whole, gemms=tuple(gemms))
 
     @cached_property
@@ -355,12 +356,12 @@ class Method(ABC):
         cost: CollectiveCost,
         chunk: float,
         *,
-        steps: int | None = None,
+        rides: bool = False,
         weights: bool = False,
     ) -> CommStep:
         """A collective with ``chunk`` elements in a chunk; sums cross the NoP in their own width, copies as operands.
 
-        ``steps=0`` is for data that travels in the packets of another collective.
+        ``rides`` is for data that travels in the packets of another collective.
         """
         return CommStep(
             name,
@@ -370,8 +371,7 @@ class Method(ABC):
             cost.received * chunk,
             cost.serial_chunks * chunk,
             cost.chunk_hops * chunk,
-            cost.steps if steps is None else steps,
-            cost.hops,
+            None if rides else cost,
             self.sum_bytes if op in ("reduce-scatter", "reduce") else self.element_bytes,
             weights,
         )

@@ -140,7 +140,7 @@ class Hecaton(Method):
         axis, group = (sides.gather_axis, sides.gather) if backward else (sides.scatter_axis, sides.scatter)
         chunk = tokens * self.model.norm_sums / group
         return (
-            self.collective("norm sums", "reduce-scatter", axis, group, self._costs[axis], chunk, steps=0),
+            self.collective("norm sums", "reduce-scatter", axis, group, self._costs[axis], chunk, rides=True),
         )
 
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:

@@ -167,4 +167,4 @@ class TensorParallel(Method):
 def _neighbours(group: int) -> CollectiveCost:
     """All-gather among ``group`` consecutive dies of the ring, in both directions (a chain)."""
     last = group - 1
-    return CollectiveCost(last, 1, last, last, last)
+    return CollectiveCost("chain", last, smaller(1, last), last, last, last, last)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.vectorized.elementwise import Number, larger, rounded_down
-from nop.collective_cost import line_cost
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def stage_numbers(layers: int, stages: int, chunks: int) -> list[tuple[int, ...]
 
 
 def ring_seconds(nodes: int, data_bytes: float, *, rate: Number, latency: Number) -> Number:
-    """Time of a reduce-scatter or an all-gather of ``data_bytes`` around a ring of ``nodes``, with neighbours one
-    hop apart: (nodes - 1) (data_bytes / nodes / rate + latency).
+    """Time of a reduce-scatter or an all-gather of ``data_bytes`` around a ring of ``nodes`` packages, which send on
+    what has come as a whole: (nodes - 1) (data_bytes / nodes / rate + latency).
     """
-    return line_cost(nodes, "chain").seconds(data_bytes / nodes, rate, latency)
+    return (nodes - 1) * (data_bytes / nodes / rate + latency)

@@ -68,7 +68,7 @@ def quickest(blocks: Sequence[Sequence[Candidate]], *, overlap: bool) -> tuple[C
     def end(number: int, its: int) -> tuple[Number, Number]:
         """Of an end, which depends on one block of the layers alone: its best place, and the seconds there."""
         of_end = [seconds(number, place, (its,)) for place in range(len(blocks[number]))]
-        place = _first_quickest(of_end)
+        place = first_quickest(of_end)
         return place, one_of(of_end, place)
 
     totals = []
@@ -80,7 +80,7 @@ def quickest(blocks: Sequence[Sequence[Candidate]], *, overlap: bool) -> tuple[C
         for number in ends:
             total = total + end(number, at[beside[number][0]])[1]
         totals.append(total)
-    left = _first_quickest(totals)
+    left = first_quickest(totals)
     found: dict[int, Number] = {}
     for number in reversed(layers):
         found[number], left = left % len(blocks[number]), left // len(blocks[number])
@@ -117,7 +117,7 @@ def _seconds(candidate: Candidate, pair: Number, overlap: bool) -> Number:
     return candidate.seconds + waiting
 
 
-def _first_quickest(seconds: Sequence[Number]) -> Number:
+def first_quickest(seconds: Sequence[Number]) -> Number:
     """The place of the first of ``seconds`` that is within the tolerance of the least."""
     limit = smaller(*seconds) * (1 + TOLERANCE)
     place: Number = len(seconds) - 1

@@ -5,7 +5,7 @@ Everything is computed for one machine, or for many at once (:mod:`chiplet.vecto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from chiplet.schedule.buffers import BLOCK_SHARE, IN_BLOCKS, BlockMemory, Buffer
 from chiplet.schedule.context import WHOLE, ContextShare
 from chiplet.schedule.double_buffers import both_buffered, largest_pair, pair_of
 from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
+from chiplet.schedule.other_sizes import other_sizes
 from chiplet.vectorized.bisection import largest_true, smallest_true
 from chiplet.vectorized.elementwise import (
     Number,
@@ -57,6 +58,16 @@ class Fit:
     slices: Number
     size: Number
     keeps_probabilities: bool = False
+    way: int = 0
+    """The same for fits that differ in size alone."""
+
+
+def places_of_ways(fits: Sequence[Fit]) -> list[list[int]]:
+    """The places of those of ``fits`` that differ in size alone, for each way to run the block."""
+    places: dict[int, list[int]] = {}
+    for place, fit in enumerate(fits):
+        places.setdefault(fit.way, []).append(place)
+    return list(places.values())
 
 
 @dataclass(frozen=True)
@@ -85,11 +96,12 @@ class BlockWork:
 def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> list[Fit]:
     """Ways to run the block that may be the quickest, fewest parts first, each with the largest mini-batch that fits.
 
-    More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears are
-    sliced where nothing else fits, where mini-batches are as small, or where unsliced weights or gradients leave
-    no room for those of the next block. Without ``fused`` the block has at least two parts if it can. An attention over
-    long sequences may run in blocks of keys, unless nothing is to be computed again. One that is computed again as a
-    whole may keep its probabilities from then on, beside a smaller mini-batch.
+    More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears
+    are sliced where nothing else fits, where mini-batches are as small, where token tiles are lower than the array,
+    or where unsliced weights or gradients leave no room for those of the next block. They may have smaller mini-
+    batches, beside larger token tiles. Without ``fused`` the block has at least two parts if it can. An attention
+    over long sequences may run in blocks of keys, unless nothing is to be computed again. One that is computed again
+    as a whole may keep its probabilities from then on, beside a smaller mini-batch.
     """
     fits = []
     full = work.method.switches.recompute == "full"
@@ -119,7 +131,7 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
     small = most * of_unit < enough
     fewest: Number = 1
     for room, wanted in (
-        (False, (most == 0) | (small & (most < total))),
+        (False, (most == 0) | (small & (most < total)) | (widest < work.die.rows)),
         (True, (most == 0) | (_buffers_fit(work, unsliced) ^ True)),
     ):
         if anywhere(wanted):
@@ -127,13 +139,11 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
             new = wanted & (sliced.slices > fewest)
             fits.append(Fit(sliced.parts, sliced.slices, choose(new, sliced.size, 0)))
             fewest = choose(new & (sliced.size > 0), sliced.slices, fewest)
-    if block.name == "attention":
-        if work.method.switches.recompute != "none":
-            fits += _in_blocks(work, block, fits)
-    elif work.mini_batch is None:
-        fits += _not_even(work, block, fits)
-        if block.expand.mixture is not None:
-            fits += _filling_experts(work, block, fits)
+    if block.name == "attention" and work.method.switches.recompute != "none":
+        fits += _in_blocks(work, block, fits)
+    fits = [replace(fit, way=number) for number, fit in enumerate(fits)]
+    if block.name != "attention" and work.mini_batch is None:
+        fits += [*_not_even(work, block, fits), *_other_sizes(work, block, fits)]
     return [fit for fit in fits if anywhere(fit.size > 0)]
 
 
@@ -151,21 +161,12 @@ def _not_even(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[F
     return others
 
 
-def _filling_experts(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:
-    """Those of ``fits`` with mini-batches that leave room for larger token tiles: such that an expert, which sees few
-    of a tile's tokens, has a GEMM one, two or four times as high as the array.
-    """
-    share = min(piece.tokens for piece in block.expand.pieces())
-    others = []
+def _other_sizes(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> Iterator[Fit]:
+    """``fits`` with mini-batches of other sizes that may be quicker (:mod:`chiplet.schedule.other_sizes`)."""
     for fit in fits:
         memory = work.memory_of(block, fit)
-        total = work.sequences * size_unit(memory)
-        for times in (1, 2, 4):
-            tile = smaller(rounded_up(times * work.die.rows / share), total)
-            largest = _largest_fitting(memory, tile, total)
-            size = equal_parts(total, larger(1, largest), _size_groups(memory))
-            others.append(replace(fit, size=choose((largest > 0) & (size < fit.size), size, 0)))
-    return others
+        for size in other_sizes(memory, work.sequences * size_unit(memory), fit.size):
+            yield replace(fit, size=size)
 
 
 def _in_blocks(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[Fit]:

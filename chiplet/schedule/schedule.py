@@ -52,17 +52,36 @@ RULES: tuple[Rule, ...] = ("fusion", "residence", "overlap")
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """How one block runs: its mini-batches in a step, the largest token tile, and what is double-buffered."""
+    """How one block runs: its buffers, its mini-batches in a step, the largest token tile, and what is
+    double-buffered.
+    """
 
-    block: FusedBlock
+    memory: BlockMemory
     mini_batches: tuple[MiniBatches, ...]
-    parts: int
-    slices: Number
     tile_limit: Number
     weights_ahead: Any
     gradients_behind: Any
     buffers: tuple[BufferUse, ...]
-    keeps_probabilities: bool = False
+
+    @property
+    def block(self) -> FusedBlock:
+        """The block."""
+        return self.memory.block
+
+    @property
+    def parts(self) -> int:
+        """Parts that it runs in, see :class:`chiplet.schedule.buffers.BlockMemory`."""
+        return self.memory.parts
+
+    @property
+    def slices(self) -> Number:
+        """Slices of each linear, likewise."""
+        return self.memory.slices
+
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether the probabilities of the attention stay on the die, likewise."""
+        return self.memory.keeps_probabilities
 
     @property
     def batch(self) -> Batch:
@@ -219,24 +238,24 @@ def block_schedule(
         activations,
         replace(sums, needed=choose(behind, larger(sums.needed, both), sums.needed)),
     )
-    return BlockSchedule(
-        memory.block,
-        batches,
-        memory.parts,
-        memory.slices,
-        tile,
-        ahead,
-        behind,
-        buffers,
-        memory.keeps_probabilities,
-    )
+    return BlockSchedule(memory, batches, tile, ahead, behind, buffers)
 
 
-def tile_choices(limit: Number, rows: Number) -> Number:
-    """Token tiles to try: the height of the array times powers of two, up to ``limit``, and ``limit`` itself.
+def tile_choices(limit: Number, rows: Number, filling: Number | None = None) -> Number:
+    """Token tiles to try: the height of the array times powers of two, up to ``limit``, and ``limit`` itself. Where
+    ``filling`` tokens fill the array, which is more with experts, also these times powers of two, and the most of them.
 
     A list, or for many machines an array with a row for each choice, of which the last ones may be equal.
     """
+    if filling is not None:
+        # Tiles of less than what fills the array are cut by its height alone.
+        whole = rounded_down(limit / filling) * filling
+        choices = [tile_choices(limit, rows), tile_choices(limit, filling), choose(whole > 0, whole, limit)]
+        if not is_array(choices[-1]):
+            return sorted({*choices[0], *choices[1], choices[2]})
+        import numpy as np
+
+        return np.sort(np.concatenate([*choices[:2], choices[2][None]]), axis=0)
     if is_array(limit) or is_array(rows):
         import numpy as np
 

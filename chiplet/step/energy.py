@@ -56,10 +56,7 @@ def stationary_bytes(operation: Operation, die: DieSpec, tile: Number) -> Number
     token tile of ``tile``.
     """
     return sum(
-        gemm.macs
-        * die.element_bytes
-        * (ceil_div(gemm.m, tile * gemm.tile_share) if gemm.split == "m" else 1)
-        / gemm.m
+        gemm.macs * die.element_bytes * (ceil_div(gemm.tokens, tile) if gemm.split == "m" else 1) / gemm.m
         for gemm in operation.gemms
     )
 

@@ -12,9 +12,10 @@ from chiplet.machine.memory_plane import MemoryPlane
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import BlockMemory
+from chiplet.step.collective_time import comm_seconds
 from chiplet.step.dram_traffic import DramTraffic, activation_traffic, weight_bytes
 from chiplet.step.energy import Events, comm_events, traffic_events
-from chiplet.step.overlap import Busy, Machine, comm_seconds
+from chiplet.step.overlap import Busy, Machine
 from chiplet.step.runs import RunAccount
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, is_array, larger, one_of

@@ -20,6 +20,7 @@ from chiplet.machine.link_rate import LinkRate, link_rate
 from chiplet.machine.specs import SUM_BYTES, DieSpec, SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method
+from chiplet.step.collective_time import comm_seconds
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import (
     Number,
@@ -78,30 +79,23 @@ class Busy(Additive):
 class OperationDemand:
     """What one operation demands of each resource for a mini-batch, cut into token tiles of one size.
 
-    ``cycles`` of the array, ``vector`` work of the busiest die, and for each axis in ``axes`` bytes
-    over its busiest link and a number of hop latencies; ``parts`` is the number of parts that overlap one another.
+    ``cycles`` of the array, ``vector`` work of the busiest die, and for each axis in ``axes`` its collectives, each with
+    the number of equal parts in which it is sent; ``parts`` is the number of parts that overlap one another.
     """
 
     cycles: Number
     vector: VectorWork
-    axes: tuple[tuple[Number, Number], ...]
+    axes: tuple[tuple[tuple[CommStep, Number], ...], ...]
     parts: Number
-
-
-def comm_seconds(step: CommStep, link: LinkRate, repeats: Number = 1) -> Number:
-    """Time of one collective sent in ``repeats`` equal parts, each with the latency of all steps, s."""
-    data = step.serial_elements * step.element_bytes / link.bytes_per_second
-    return data + repeats * step.steps * step.hops * link.hop_seconds
 
 
 def gemm_cycles(step: GemmStep, array: ArrayCycles, tile: Number) -> Number:
     """Cycles of the GEMMs of ``step``, cut into token tiles of ``tile``; ``array(m, k, n)`` are the cycles of one."""
     if step.split is None:
         return step.count * array(step.m, step.k, step.n)
-    tokens = step.m if step.split == "m" else step.k
-    tile = tile * step.tile_share
-    whole = rounded_down(tokens / tile)
-    left_over = tokens - whole * tile
+    whole = rounded_down(step.tokens / tile)
+    left_over = step.tile_tokens(step.tokens - whole * tile)
+    tile = step.tile_tokens(tile)
 
     def cycles(size: Number, there: Any) -> Number:
         if not anywhere(there):
@@ -136,13 +130,9 @@ def operation_demand(
     """
     parts = method.tile_count(tokens, tile)
     repeats = parts if method.token_tiled else 1
-    axes: dict[str, tuple[Number, Number]] = {}
+    axes: dict[str, tuple[tuple[CommStep, Number], ...]] = {}
     for step in operation.comms:
-        data, hops = axes.get(step.axis, (0.0, 0))
-        axes[step.axis] = (
-            data + step.serial_elements * step.element_bytes,
-            hops + (1 if step.weights else repeats) * step.steps * step.hops,
-        )
+        axes[step.axis] = (*axes.get(step.axis, ()), (step, 1 if step.weights else repeats))
     if operation.strip_rows is not None:
         parts = ceil_div(operation.strip_rows, rows)
     return OperationDemand(
@@ -156,10 +146,10 @@ def operation_demand(
 def demand_busy(demand: OperationDemand, machine: Machine, overlap: bool) -> Busy:
     """Time of ``demand``; with ``overlap`` its resources work at the same time."""
     system = machine.system
-    rate, hop = machine.link.bytes_per_second, machine.link.hop_seconds
+    link = machine.link
     compute = demand.cycles / system.die.clock_hz
     vector = machine.vector_seconds(demand.vector)
-    axes = [data / rate + hops * hop for data, hops in demand.axes]
+    axes = [sum(comm_seconds(step, link, repeats) for step, repeats in axis) for axis in demand.axes]
     nop = larger(0.0, *axes)
     beyond = sum(axes, vector)
     if overlap:

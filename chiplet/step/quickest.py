@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.machine.memory_plane import MemoryPlane, memory_plane
 from chiplet.methods.base import Method
 from chiplet.schedule.buffers import Optimizer
-from chiplet.schedule.combination import Candidate, quickest
-from chiplet.schedule.fit import Fit, lacking, tile_limit
+from chiplet.schedule.combination import Candidate, first_quickest, quickest
+from chiplet.schedule.fit import Fit, lacking, places_of_ways, tile_limit
 from chiplet.schedule.schedule import Schedule, StepWork, assemble, block_refusal
 from chiplet.step.account import StepAccount, account_step
 from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
@@ -49,7 +50,7 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         if not fits:
             uses = lacking(work, block)
             raise block_refusal(method, method.mesh.nodes, block, uses, work.mini_batch)
-        costed.append([_cost(block, fit, method, machine, step, plane) for fit in fits])
+        costed.append(_best_of_ways([_cost(block, fit, method, machine, step, plane) for fit in fits]))
     choices = quickest(
         [[one.candidate for one in block] for block in costed], overlap="overlap" not in step.without
     )
@@ -62,6 +63,15 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         assemble(step, [one.fit for one in chosen], choices),
         account_step(blocks, method, machine, plane, step.tokens, optimizer),
     )
+
+
+def _best_of_ways(costed: Sequence[_Costed]) -> list[_Costed]:
+    """The quickest size of each way to run a block."""
+    ways = places_of_ways([one.fit for one in costed])
+    return [
+        costed[places[first_quickest([costed[place].candidate.seconds for place in places])]]
+        for places in ways
+    ]
 
 
 def _cost(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chiplet.machine.memory_plane import memory_plane
-from chiplet.schedule.combination import Candidate, quickest
-from chiplet.schedule.fit import Fit, tile_limit
+from chiplet.schedule.combination import Candidate, first_quickest, quickest
+from chiplet.schedule.fit import Fit, places_of_ways, tile_limit
 from chiplet.schedule.schedule import StepWork
 from chiplet.step.account import StepAccount, account_step
 from chiplet.step.energy import Events
@@ -30,7 +30,7 @@ from chiplet.step.jobs import Jobs, Ways, rows_of
 from chiplet.step.overlap import Busy, Machine
 from chiplet.step.runs import account_run
 from chiplet.vectorized.additive import Additive
-from chiplet.vectorized.elementwise import Number, choose
+from chiplet.vectorized.elementwise import Number, choose, one_of
 from chiplet.workload.operations import Batch, FusedBlock
 
 if TYPE_CHECKING:
@@ -48,13 +48,20 @@ def quickest_steps(ways: Ways) -> StepAccount:
         runs = _runs_of(number, fits, jobs, step)
         accounts.append([])
         candidates.append([])
-        for fit, of_fit in zip(fits, runs, strict=True):
-            memory = step.work.memory_of(block, fit)
+        for places in places_of_ways(fits):
+            memory = step.work.memory_of(block, fits[places[0]])
             plan = BlockPlan(memory, step.rounds, step.tokens)
-            account = account_block(plan, of_fit, jobs.method, machine, plane)
-            seconds = choose(fit.size > 0, account.seconds, np.inf)
+            of_way = [account_block(plan, runs[place], jobs.method, machine, plane) for place in places]
+            seconds = [
+                choose(fits[place].size > 0, account.seconds, np.inf)
+                for place, account in zip(places, of_way, strict=True)
+            ]
+            best = first_quickest(seconds) if len(places) > 1 else 0
+            account = one_of_blocks(of_way, best)
             accounts[-1].append(account)
-            candidates[-1].append(Candidate(memory, seconds, account.weights_wait, account.gradients_wait))
+            candidates[-1].append(
+                Candidate(memory, one_of(seconds, best), account.weights_wait, account.gradients_wait)
+            )
     choices = quickest(candidates, overlap=True)
     blocks = [
         one_of_blocks(of_block, choice.place).waiting(choice.weights_ahead, choice.gradients_behind)

@@ -41,7 +41,7 @@ def account_run(
 ) -> tuple[RunAccount, RunAccount]:
     """The forward and the backward pass of ``block`` over ``batch``, each with the quickest of its token tiles."""
     passes = method.passes(block, batch, slices)
-    tiles = _tiles(method, machine.system.die, batch, tile_limit)
+    tiles = _tiles(method, block, machine.system.die, batch, tile_limit)
     forward, backward = (
         _account_pass(method, machine, operations, batch, times, tiles)
         for operations in (passes.forward, passes.backward)
@@ -75,9 +75,10 @@ def _account_pass(
     return RunAccount(batch.tokens, times, operations, pick(tiles, choice), busy, events, elements)
 
 
-def _tiles(method: Method, die: DieSpec, batch: Batch, limit: Number) -> Number:
+def _tiles(method: Method, block: FusedBlock, die: DieSpec, batch: Batch, limit: Number) -> Number:
     """Token tiles to choose from."""
     if method.token_tiled:
-        return tile_choices(smaller(limit, batch.tokens), die.rows)
+        filling = None if block.expand.mixture is None else block.filling_tile(die.rows)
+        return tile_choices(smaller(limit, batch.tokens), die.rows, filling)
     tokens: Number = batch.piece.tokens
     return tokens[None] if is_array(tokens) else [tokens]

@@ -60,6 +60,7 @@ def compare(request: StepRequest, switches: Mapping[str, Mapping[str, Any]] | No
             baselines.append(_hecaton_against(by_overlap[True], ring))
     return Comparison(
         model=flat.model,
+        digests=flat.digests,
         dies=flat.dies,
         mesh=flat.mesh,
         global_batch=flat.global_batch,

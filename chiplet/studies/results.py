@@ -61,9 +61,15 @@ class Comparison(StrictModel):
     like, the quickest ring first, then those that are not, such as an overlapped Hecaton over a ring without overlap,
     or over one whose dies read copies of their inputs. ``published`` are the authors' own results for the same model,
     if there are any.
+
+    Attributes
+    ----------
+    digests
+        Of the sections of the configuration, all as given: a calibration changes none of them.
     """
 
     model: str
+    digests: dict[str, str]
     dies: int
     mesh: str
     global_batch: int

@@ -19,7 +19,7 @@ from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
-from chiplet.step.overlap import comm_seconds
+from chiplet.step.collective_time import data_seconds
 from chiplet.studies.published import CLAIMS
 from chiplet.studies.results import ClaimBeside, LeftOut, ScalingRow, ScalingTerms, SensitivityRow
 from chiplet.workload.llm import Llm, load_model
@@ -334,7 +334,7 @@ def _busiest(comms: Iterable[CommStep], link: LinkRate, *, endless: bool) -> flo
     """Data time of the busiest axis; on ``endless`` lines a die receives all of what its line has."""
     axes: dict[str, float] = {}
     for step in comms:
-        seconds = comm_seconds(step, link, 0)
+        seconds = data_seconds(step, link)
         if endless and step.group > 1:
             seconds *= step.group / (step.group - 1)
         axes[step.axis] = axes.get(step.axis, 0.0) + seconds

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chiplet.projection.project import Accounted
-from chiplet.schedule.buffers import BlockMemory, saved_bytes_per_token
+from chiplet.schedule.buffers import saved_bytes_per_token
 from chiplet.schedule.fit import buffer_uses
-from chiplet.schedule.schedule import BlockSchedule
 from chiplet.timeline.spans import MemoryLevel
 
 DRAM_HELD = "DRAM"
@@ -25,7 +24,6 @@ class MemoryLevels:
 
     def __init__(self, accounted: Accounted, sequences: int) -> None:
         self.blocks = {block.block.label: block for block in accounted.schedule.blocks}
-        self.accounted = accounted
         method, schedule = accounted.method, accounted.schedule
         self._needed = float(schedule.dram.needed)
         per_token = saved_bytes_per_token(
@@ -39,7 +37,7 @@ class MemoryLevels:
         """The buffers in a pass of the block with the label ``block`` over one layer."""
         schedule = self.blocks[block]
         weights, activations, sums = (float(use.needed) for use in schedule.buffers)
-        memory = self._memory(schedule)
+        memory = schedule.memory
         own_weights, _, own_sums = (
             float(use.needed) for use in buffer_uses(memory, schedule.batch, schedule.tile_limit)
         )
@@ -64,8 +62,3 @@ class MemoryLevels:
         yield self.saved(0.0, start)
         for name in ("scratchpad", "weight_buffer", "accumulator_buffer"):
             yield MemoryLevel(name, start, 0.0)
-
-    def _memory(self, schedule: BlockSchedule) -> BlockMemory:
-        die = self.accounted.machine.system.die
-        method, batch = self.accounted.method, schedule.batch
-        return BlockMemory(method, schedule.block, die, batch.length, schedule.parts, schedule.slices)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chiplet.methods.base import Method
-from chiplet.step.overlap import Machine, array_of, comm_seconds, gemm_cycles, operation_demand
+from chiplet.step.collective_time import comm_seconds
+from chiplet.step.overlap import Machine, array_of, gemm_cycles, operation_demand
 from chiplet.step.runs import RunAccount
 from chiplet.timeline.placed_tiles import AxisLoad, OperationLoad, Parts, Piece, place_tiles
 from chiplet.timeline.spans import (

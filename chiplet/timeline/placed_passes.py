@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chiplet.methods.base import Method
-from chiplet.schedule.buffers import BlockMemory
 from chiplet.schedule.mini_batches import parts_of, size_unit
 from chiplet.schedule.schedule import BlockSchedule
 from chiplet.step.fused_blocks import PassAccount
@@ -18,12 +17,13 @@ RoundBatches = tuple[tuple[int, int], ...]
 """The mini-batches of a round: places in the runs of a pass, each with how often it runs."""
 
 
-def round_batches(memory: BlockMemory, block: BlockSchedule, sequences: int, last: int) -> list[RoundBatches]:
+def round_batches(block: BlockSchedule, sequences: int, last: int) -> list[RoundBatches]:
     """The mini-batches of a whole round of ``sequences`` sequences, and of the last one if it has ``last`` of them.
 
     Places are those in :attr:`chiplet.schedule.schedule.BlockSchedule.mini_batches`: the largest is the first, and each
     smaller one ends a round.
     """
+    memory = block.memory
     size = block.batch.sequences if block.block.name == "attention" else block.batch.tokens
     rounds: list[RoundBatches] = []
     place = 0
@@ -69,12 +69,9 @@ class PlacedPass:
     ) -> None:
         self.account = account
         self.block, self.direction, self.layers = account.block, account.direction, int(account.layers)
-        memory = BlockMemory(
-            method, block.block, machine.system.die, block.batch.length, block.parts, block.slices
-        )
         self.rounds = -(-global_batch // sequences)
         last = global_batch % sequences
-        self._batches = round_batches(memory, block, sequences, last)
+        self._batches = round_batches(block, sequences, last)
         self._shorter = bool(last)
         again = 0
         if account.direction == "backward" and method.switches.recompute == "full":

@@ -113,7 +113,8 @@ def rounded(value: Number) -> Number:
 def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
     """``function(*values)``, called once for every combination of elements that occurs.
 
-    Array elements must be integers. If the results are dataclasses, the fields of the returned one are arrays.
+    Array elements must be integers. If the results are dataclasses, the fields of the returned one are arrays, but for
+    words, which must be alike.
     """
     places = [place for place, value in enumerate(values) if not isinstance(value, Hashable)]
     if not places:
@@ -137,6 +138,9 @@ def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
         results.append(function(*one))
 
     def gathered(column: list[Any]) -> Any:
+        if isinstance(column[0], str):
+            (word,) = set(column)
+            return word
         return np.array(column, dtype=np.float64)[index].reshape(arrays[0].shape)
 
     if not is_dataclass(results[0]):

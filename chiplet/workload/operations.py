@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 from chiplet.graph.vector_work import VectorWork
 from chiplet.vectorized.elementwise import Number, ceil_div, is_array, larger
 from chiplet.workload.experts import Mixture
 from chiplet.workload.layer import Layer
+from nop.collective_cost import CollectiveCost
 
 BlockName = Literal["input", "attention", "ffn", "head"]
 
@@ -53,7 +55,7 @@ class Linear:
             if self.expand:  # a slice has its part of the columns of each
                 columns = larger(1, ceil_div(features * self.h_out, mixture.used))
                 piece = replace(piece, h_in=self.h_in, h_out=columns)
-            yield Piece(piece, count, active / count, active * features / mixture.used)
+            yield Piece(piece, count, Fraction(active, count), active * features / mixture.used)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,12 @@ class Piece:
 
     linear: Linear
     count: int
-    tokens: float
+    tokens: Fraction
     work: float
+
+    def seen(self, tokens: Number) -> Number:
+        """What each sees of ``tokens``, in whole tokens."""
+        return share_of(tokens, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,13 @@ class FusedBlock:
         """The linears before the middle."""
         return (self.expand, *self.inner)
 
+    def filling_tile(self, rows: Number) -> Number:
+        """Tokens of which each linear sees ``rows``: more than these if the block has experts."""
+        if self.expand.mixture is None:
+            return rows
+        share = min(piece.tokens for piece in self.expand.pieces())
+        return ceil_div(rows * share.denominator, share.numerator)
+
     @property
     def narrow_features(self) -> int:
         """Features between the first linear and the inner ones, which these read."""
@@ -105,8 +118,9 @@ class CommStep:
     """One collective (or a sweep of broadcasts) of one mini-batch, as one die sees it.
 
     ``elements``: received by a die; ``serial_elements``: over the busiest link, which sets the time; ``element_hops``:
-    elements times hops that a die sends. The latency is ``steps`` times ``hops`` hops. ``axis`` is the set of links in
-    use: steps on different axes can run at the same time. ``weights``: the size does not depend on the tokens.
+    elements times hops that a die sends. ``cost`` is that of its schedule, for the latency; None for data that travels in
+    the packets of another collective. ``axis`` is the set of links in use: steps on different axes can run at the same
+    time. ``weights``: the size does not depend on the tokens.
     """
 
     name: str
@@ -116,17 +130,21 @@ class CommStep:
     elements: float
     serial_elements: float
     element_hops: float
-    steps: int
-    hops: int
+    cost: CollectiveCost | None
     element_bytes: int
     weights: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Serial steps; 0 for data that travels with other data."""
+        return 0 if self.cost is None else self.cost.steps
 
 
 @dataclass(frozen=True)
 class GemmStep:
     """``count`` GEMMs of m x k by k x n on the busiest die; ``macs`` multiply-adds on all dies together.
 
-    A token tile cuts ``tile_share`` of its tokens from the dimension ``split``.
+    A token tile cuts ``tile_share`` of its tokens from the dimension ``split``, in whole tokens.
     """
 
     name: str
@@ -137,7 +155,20 @@ class GemmStep:
     macs: float
     split: Literal["m", "k"] | None
     """The dimension that token tiles cut: the rows of X and dY, or the summed tokens of X^T dY. None: not cut."""
-    tile_share: float = 1.0
+    tile_share: Fraction = Fraction(1)
+    shared_tokens: Number = 0
+    """The tokens of which each GEMM sees this share, if that is not all."""
+
+    @property
+    def tokens(self) -> Number:
+        """Tokens that token tiles cut."""
+        if self.tile_share != 1:
+            return self.shared_tokens
+        return self.m if self.split == "m" else self.k
+
+    def tile_tokens(self, tile: Number) -> Number:
+        """Tokens of each GEMM in a token tile of ``tile``."""
+        return share_of(tile, self.tile_share)
 
 
 @dataclass(frozen=True)
@@ -201,6 +232,11 @@ class Batch:
         if not is_array(self.pieces) and self.pieces == 1:
             return self
         return replace(self, tokens=ceil_div(self.tokens, self.pieces))
+
+
+def share_of(tokens: Number, share: Fraction) -> Number:
+    """``share`` of ``tokens``, in whole tokens."""
+    return tokens if share == 1 else ceil_div(tokens * share.numerator, share.denominator)
 
 
 def joined(operation: Operation, other: Operation) -> Operation:

@@ -9,7 +9,7 @@ from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.layout.storage import Storage
 from chiplet.machine.specs import SystemSpec
-from cosim.compile.steps import Step
+from cosim.compile.ordering.die_steps import DieStep
 from cosim.program.command import Command
 from cosim.program.layout import Places
 
@@ -32,6 +32,17 @@ class StoredTensor:
     layer: int | None = None
     tile: int | None = None
     storage: Storage
+
+    @property
+    def text(self) -> str:
+        """The tensor as people read it, such as ``ffn.up.weight L0``."""
+        return _text(self.name, self.layer, self.tile)
+
+    @property
+    def words(self) -> range:
+        """Its words."""
+        run = self.storage.run
+        return range(run.word, run.word + self.storage.taken(run.rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +68,18 @@ class Buffer:
     last_step: int
 
     @property
+    def text(self) -> str:
+        """What it holds as people read it, such as ``scores L0 T1``."""
+        return _text(self.name, self.layer, self.tile)
+
+    @property
     def end(self) -> int:
         """First word behind it."""
         return self.word + self.words
+
+
+def _text(name: str, layer: int | None, tile: int | None) -> str:
+    return name + ("" if layer is None else f" L{layer}") + ("" if tile is None else f" T{tile}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +103,37 @@ class DieProgram:
     """
 
     io_die: str
-    steps: Sequence[Step]
+    steps: Sequence[DieStep]
     commands: Sequence[Command]
     memory: Mapping[tuple[str, int | None, int | None], StoredTensor] = field(default_factory=dict)
     scratchpad: Sequence[Buffer] = ()
     constants: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    def step_numbers(self) -> list[int | None]:
+        """The number of each command's step; None for commands that have no step, such as a SET.
+
+        Raises
+        ------
+        ValueError
+            If a step has no command.
+        """
+        numbers: list[int | None] = []
+        number = 0
+        for command in self.commands:
+            found = number < len(self.steps) and _carries_out(command, self.steps[number])
+            numbers.append(number if found else None)
+            number += found
+        if number < len(self.steps):
+            step = self.steps[number]
+            raise ValueError(f"step {number} ({step.opcode.name}, {step.label}) has no command")
+        return numbers
+
+
+def _carries_out(command: Command, step: DieStep) -> bool:
+    """Whether a command has all that a step says; semaphores are its own."""
+    return step.opcode == command.opcode and all(
+        command.fields.get(name, 0) == value for name, value in step.fields.items()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,3 +158,14 @@ class CompiledStep:
     dies: Sequence[DieProgram]
     memory_words: int
     places: Places
+
+    @property
+    def program_words(self) -> list[range]:
+        """Memory words of each die's program: behind all that is taken, in the order of the dies."""
+        places = Places(dict(self.places.used))
+        words = []
+        for die in self.dies:
+            count = len(die.commands) * self.system.memory.command_words
+            first = places.take(die.io_die, count)
+            words.append(range(first, first + count))
+        return words

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chiplet.dataflow.bundles import Bundle
+from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.step_schedule import step_schedule
 from chiplet.graph.graph import Graph
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
@@ -17,15 +17,15 @@ from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
-from cosim.compile.buffers import place_buffers
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.die_state import ZERO, DieState, Key
-from cosim.compile.line_operators import gather, reduce_replicas, scatter
-from cosim.compile.product_operators import run_products
-from cosim.compile.product_steps import ProductSteps
-from cosim.compile.semaphores import Relay, with_semaphores
-from cosim.compile.steps import Step
-from cosim.compile.vector_operators import copied_words, move, run_vector
+from cosim.compile.operators.die_state import ZERO, DieState, Key
+from cosim.compile.operators.line_operators import gather, reduce_replicas, scatter
+from cosim.compile.operators.product_operators import run_products
+from cosim.compile.operators.vector_operators import copied_words, move, run_vector
+from cosim.compile.ordering.die_steps import DieStep
+from cosim.compile.ordering.semaphores import Relay, with_semaphores
+from cosim.compile.places.buffers import place_buffers
+from cosim.compile.products.product_steps import ProductSteps
 from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
 from rtl.interface.io_dies import io_die_of
@@ -73,7 +73,7 @@ def _die_program(
     sizes: StepSizes,
     system: SystemSpec,
     graph: Graph,
-    order: Sequence[Bundle],
+    order: Sequence[FusedOperators],
     row: int,
     col: int,
     places: Places,
@@ -103,7 +103,7 @@ def _die_program(
     state.constant_words.touch(len(order) + 1)
     relay.touch(len(order) + 1)
     place_buffers(state.buffers, depth, word_bytes=system.memory.word_bytes)
-    steps: list[Step] = []
+    steps: list[DieStep] = []
     ranges: dict[int, tuple[int, int]] = {}
     for number, make in zip(numbers, state.steps, strict=True):
         first = len(steps)
@@ -147,11 +147,10 @@ def _buffers(state: DieState, ranges: Mapping[int, tuple[int, int]], steps: int)
     return sorted(buffers, key=lambda buffer: buffer.first_step)
 
 
-def _go_through(state: DieState, order: Sequence[Bundle], array: ProductSteps) -> list[int]:
+def _go_through(state: DieState, order: Sequence[FusedOperators], array: ProductSteps) -> list[int]:
     """Give each operator to what makes its steps; returns the operator's number for each entry of ``state.steps``."""
     numbers = [0] * len(state.steps)
-    for number, bundle in enumerate(order, 1):
-        instances = bundle
+    for number, instances in enumerate(order, 1):
         operator = instances[0].operator
         match operator:
             case Product():
@@ -187,7 +186,7 @@ def _constants(graph: Graph) -> list[tuple[str, str]]:
 
 def _memory(
     graph: Graph,
-    order: Sequence[Bundle],
+    order: Sequence[FusedOperators],
     place: Callable[[int | None], DiePlace],
     system: SystemSpec,
     places: Places,
@@ -195,7 +194,7 @@ def _memory(
 ) -> dict[Key, Storage]:
     """What a die has in memory: what its moves load and store."""
     stored: dict[Key, Storage] = {}
-    for instance in (instance for bundle in order for instance in bundle):
+    for instance in (instance for fused in order for instance in fused):
         operator = instance.operator
         if not isinstance(operator, Move):
             continue

@@ -23,6 +23,7 @@ from cosim.golden.interleaving import Order, UnitStep, in_program_order, steps_o
 from cosim.golden.numerics import float32_to_bf16, fp32_patterns, fp32_values
 from cosim.golden.vector_command import carry_out
 from cosim.golden.written_store import WrittenStore, check_range
+from cosim.jobs.folder import ResultWords
 from cosim.program.command import UNIT_OPCODES, Command
 from cosim.program.gemm import GemmProgram
 from cosim.program.layout import OPERAND_TYPE, pack, unpack
@@ -89,6 +90,18 @@ class Interpreter:
         """Read words; bytes never written are 0. Raises ValueError outside the memory."""
         return self._memory.values[self._memory.range(address, words)].tobytes()
 
+    def result(self, address: int, words: int) -> ResultWords:
+        """Words at the end of a run, and which of their bits are undefined. Raises ValueError outside the memory."""
+        place = self._memory.range(address, words)
+        undefined = np.where(self._memory.written[place], np.uint8(0), np.uint8(255))
+        return ResultWords(self._memory.values[place].tobytes(), undefined.tobytes())
+
+    def clear(self) -> None:
+        """Forget all but the memory: what a program finds that must not use anything of the one before."""
+        self.semaphores = [0] * SEMAPHORES
+        for store in (self.scratchpad, *self._buffers.values(), self._sums):
+            store.forget(slice(None))
+
     def fetch(self, address: int, commands: int) -> list[Command]:
         """Decode a program from memory. Raises ValueError for words that are no command."""
         size = self._command_words * self._word_bytes
@@ -111,7 +124,9 @@ class Interpreter:
             written, or posts a semaphore beyond its width.
         """
         waiting = deque(enumerate(commands))
-        queues: dict[Opcode, deque[deque[UnitStep]]] = {opcode: deque() for opcode in UNIT_OPCODES}
+        queues: dict[Opcode, deque[deque[UnitStep]]] = {
+            opcode: deque() for opcode in (*UNIT_OPCODES, Opcode.VECTOR)
+        }
         while True:
             while waiting and self._hand_out(queues, *waiting[0]):
                 waiting.popleft()

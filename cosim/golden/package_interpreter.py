@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,17 @@ class _Chunk:
         return needs
 
 
+_UnitQueue: TypeAlias = "deque[deque[UnitStep | _Chunk]]"
+"""The commands of a unit, each with the steps that are left of it."""
+
+
 class _DieAtWork:
     """A die: its program, its queues, and what waits between its engine's units."""
 
-    def __init__(self, interpreter: Interpreter, commands: Sequence[Command]) -> None:
-        self.interpreter = interpreter
+    def __init__(self, interpreter: Interpreter, commands: Sequence[Command], place: tuple[int, int]) -> None:
+        self.interpreter, self.place = interpreter, place
         self.waiting = deque(enumerate(commands))
-        self.queues: dict[tuple[int, ...], deque[deque[UnitStep | _Chunk]]] = defaultdict(deque)
+        self.queues: dict[tuple[int, ...], _UnitQueue] = defaultdict(deque)
         self.arrived: dict[int, deque[Words]] = defaultdict(deque)
         self.onward: dict[tuple[int, int], deque[Words]] = defaultdict(
             deque
@@ -81,46 +86,70 @@ def run_package(
     interpreters: Sequence[Interpreter],
     programs: Sequence[Iterable[Command]],
     *,
-    order: Callable[[int], int] = lambda _: 0,
+    order: Callable[[int], int] | None = None,
 ) -> None:
-    """Run a program on each die, in the order of the dies' numbers; ``order`` chooses one of so many steps.
+    """Run a program on each die, in the order of the dies' numbers; ``order`` chooses one of so many steps, without it
+    each unit goes on as long as it can.
 
     Raises
     ------
     ProgramError
         If all units of all dies wait, or something is left when the programs have ended; or as Interpreter.run.
     """
-    package = system.package
-    dies = [_DieAtWork(die, list(program)) for die, program in zip(interpreters, programs, strict=True)]
-    depth = system.die.queue_depth
-    while True:
-        choices: list[Callable[[], None]] = []
-        for number, die in enumerate(dies):
-            _hand_out(die, depth)
-            for queue in die.queues.values():
-                if not queue:
-                    continue
-                step = queue[0][0]
-                place = divmod(number, package.cols)
-                if isinstance(step, UnitStep):
-                    if all(die.interpreter.semaphores[s] for s in step.needs):
-                        choices.append(lambda die=die, queue=queue: die.interpreter._take(_next(queue)))  # type: ignore[misc]
-                elif _ready(die, step, step.steps(system)):
-                    choices.append(
-                        lambda die=die, queue=queue, place=place: _exchange(  # type: ignore[misc]
-                            system, dies, die, place, _next(queue)
-                        )
-                    )
-        if not choices:
-            break
-        choices[order(len(choices))]()
+    dies = [
+        _DieAtWork(die, list(program), divmod(number, system.package.cols))
+        for number, (die, program) in enumerate(zip(interpreters, programs, strict=True))
+    ]
+    if order is None:
+        while sum(_goes_on(system, dies, die) for die in dies):
+            pass
+    else:
+        while choices := _choices(system, dies):
+            _take(system, dies, *choices[order(len(choices))])
     for number, die in enumerate(dies):
         left = [queue[0][0] for queue in die.queues.values() if queue]
         if left or die.waiting or any(die.arrived.values()) or any(die.onward.values()):
             raise ProgramError(f"die {number} blocks: {[(step.opcode.name, step) for step in left]}")
 
 
-def _next(queue: deque[deque[UnitStep | _Chunk]]) -> UnitStep | _Chunk:
+def _goes_on(system: SystemSpec, dies: Sequence[_DieAtWork], die: _DieAtWork) -> bool:
+    """Let each unit of a die go on as long as it can; return whether any did."""
+    before = len(die.waiting)
+    _hand_out(die, system.die.queue_depth)
+    moved = len(die.waiting) < before
+    for queue in die.queues.values():
+        while queue and _can_start(system, die, queue[0][0]):
+            _take(system, dies, die, queue)
+            moved = True
+    return moved
+
+
+def _choices(system: SystemSpec, dies: Sequence[_DieAtWork]) -> list[tuple[_DieAtWork, _UnitQueue]]:
+    """The queues whose next step can be taken now."""
+    choices = []
+    for die in dies:
+        _hand_out(die, system.die.queue_depth)
+        choices += [
+            (die, queue) for queue in die.queues.values() if queue and _can_start(system, die, queue[0][0])
+        ]
+    return choices
+
+
+def _can_start(system: SystemSpec, die: _DieAtWork, step: UnitStep | _Chunk) -> bool:
+    if isinstance(step, UnitStep):
+        return all(die.interpreter.semaphores[s] for s in step.needs)
+    return _ready(die, step, step.steps(system))
+
+
+def _take(system: SystemSpec, dies: Sequence[_DieAtWork], die: _DieAtWork, queue: _UnitQueue) -> None:
+    step = _next(queue)
+    if isinstance(step, UnitStep):
+        die.interpreter._take(step)
+    else:
+        _exchange(system, dies, die, step)
+
+
+def _next(queue: _UnitQueue) -> UnitStep | _Chunk:
     step = queue[0].popleft()
     if not queue[0]:
         queue.popleft()
@@ -172,11 +201,9 @@ def _exchange(
     system: SystemSpec,
     dies: Sequence[_DieAtWork],
     die: _DieAtWork,
-    place: tuple[int, int],
-    chunk: UnitStep | _Chunk,
+    chunk: _Chunk,
 ) -> None:
     """Carry out a chunk."""
-    assert isinstance(chunk, _Chunk)
     field, side = chunk.fields, Side(chunk.fields["side"])
     steps = chunk.steps(system)
     semaphores = die.interpreter.semaphores
@@ -189,7 +216,7 @@ def _exchange(
             data = die.onward[_came_from(field), side].popleft()
         else:
             data = scratchpad.read(here)
-        row, col = place
+        row, col = die.place
         target = (
             (field["target"] - 1, col) if side in (Side.NORTH, Side.SOUTH) else (row, field["target"] - 1)
         )

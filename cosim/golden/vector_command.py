@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from rtl.interface import vector_operations as numbers
 from rtl.interface.isa import VECTOR
 
 __all__ = ["carry_out", "pass_of"]
+
+_RESULTS: tuple[Literal["fp32", "bf16"] | None, ...] = (None, "fp32", "bf16")
 
 
 def carry_out(fields: Mapping[str, int], scratchpad: WrittenStore, *, lanes: int) -> None:
@@ -62,7 +64,7 @@ def pass_of(fields: Mapping[str, int]) -> VectorPass:
         op2=op2,
         reduction=name(numbers.Reduction, "reduction"),
         causal=bool(fields["causal"]),
-        result=(None, "fp32", "bf16")[fields["result"]],  # type: ignore[arg-type]
+        result=_RESULTS[fields["result"]],
     )
 
 
@@ -91,8 +93,11 @@ def _read(
     words, some = _place(scratchpad, word, pitch, height, width * kind.itemsize)
     if not scratchpad.written[words].reshape(height, -1)[:, some].all():
         raise ValueError(f"reads a part of the {scratchpad.name} that was never written")
-    values = np.ascontiguousarray(scratchpad.values[words].reshape(height, -1)[:, some]).view(kind)
-    return values if operand.spread == "matrix" else values[0, 0] if operand.spread == "value" else values[0]
+    values: NDArray[Any] = np.ascontiguousarray(scratchpad.values[words].reshape(height, -1)[:, some]).view(
+        kind
+    )
+    shape = {"matrix": values.shape, "value": ()}.get(operand.spread, (width,))
+    return values.reshape(shape)
 
 
 def _write(scratchpad: WrittenStore, word: int, pitch: int, values: NDArray[Any]) -> None:

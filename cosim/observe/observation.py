@@ -10,7 +10,8 @@ from typing import Any
 
 from cosim.backends.base import WAVES, Backend, Design
 from cosim.jobs.folder import load_changes
-from cosim.observe.trace import Change, die_events, trace_json
+from cosim.observe.intervals import Change
+from cosim.observe.trace import die_events, trace_json
 from cosim.observe.units import observed_signals, units
 from cosim.observe.waves import gtkwave_view, surfer_view, unit_groups
 from cosim.program.command import Command
@@ -34,14 +35,21 @@ class ObservedDie:
         Its program.
     name
         Name in traces, and prefix of the names of its groups in a view.
-    engine
-        Whether it has a NoP engine.
+    engine, vector
+        Whether it has a NoP engine, and a vector unit.
     """
 
     path: str
     commands: Sequence[Command]
     name: str = "die"
     engine: bool = False
+    vector: bool = False
+
+    @property
+    def signals(self) -> dict[str, str]:
+        """Hierarchical names of the signals from which its trace is made, and their names inside the die."""
+        names = observed_signals(engine=self.engine, vector=self.vector)
+        return {f"{self.path}.{name}": name for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +99,7 @@ class Observation:
         """Signals of the bench whose changes the run has to record."""
         if self.trace is None:
             return []
-        return [f"{die.path}.{name}" for die in dies for name in observed_signals(engine=die.engine)]
+        return [name for die in dies for name in die.signals]
 
     def keep(
         self,
@@ -114,6 +122,7 @@ class Observation:
                 design.top,
                 dies={die.path: f"{die.name}_".replace(" ", "_") if len(dies) > 1 else "" for die in dies},
                 engine=dies[0].engine,
+                vector=dies[0].vector,
                 scope=design.top if simulator.waves_have_top else "",
             )
             for suffix, view in VIEWS.items():
@@ -126,9 +135,7 @@ NOTHING = Observation()
 
 def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> list[dict[str, Any]]:
     changes: dict[str, list[Change]] = {die.path: [] for die in dies}
-    dies_of_signals = {
-        f"{die.path}.{name}": (die.path, name) for die in dies for name in observed_signals(engine=die.engine)
-    }
+    dies_of_signals = {signal: (die.path, name) for die in dies for signal, name in die.signals.items()}
     for cycle, signal, value in load_changes(folder):
         path, name = dies_of_signals[signal]
         changes[path].append((cycle, name, value))
@@ -139,7 +146,7 @@ def _events(folder: Path, dies: Sequence[ObservedDie], command_words: int) -> li
             changes[die.path],
             die.commands,
             command_words=command_words,
-            units=units(engine=die.engine),
+            units=units(engine=die.engine, vector=die.vector),
             pid=pid,
             die=die.name,
         )

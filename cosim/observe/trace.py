@@ -10,64 +10,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
+from cosim.observe.intervals import Change, Interval, both, high, without
 from cosim.observe.units import FETCH, OBSERVED_UNITS, RUNNING, Unit
 from cosim.program.command import Command
 from rtl.interface.isa import Side
 
-__all__ = ["Change", "Interval", "die_events", "high", "trace_json"]
-
-Change: TypeAlias = tuple[int, str, int]
-"""Cycle, signal and its new value. Of several changes in one cycle, the last counts."""
-
-Interval: TypeAlias = tuple[int, int]
-"""Cycles from the first, inclusive, to the second, exclusive."""
+__all__ = ["die_events", "trace_json"]
 
 END_OF_TIME = 1 << 62
 """A cycle after every run."""
 
 PROCESSOR = "command processor"
-
-
-def high(changes: Iterable[Change], end: int) -> dict[str, list[Interval]]:
-    """Return the intervals in which each signal is 1, up to cycle ``end``: in order, with gaps between them."""
-    values: dict[str, dict[int, int]] = {}
-    for cycle, signal, value in changes:
-        values.setdefault(signal, {})[cycle] = value
-    by_signal = {}
-    for signal, steps in values.items():
-        times = [*sorted(steps), end]
-        intervals: list[Interval] = []
-        for start, stop in pairwise(times):
-            if steps[start] and start < stop:
-                if intervals and intervals[-1][1] == start:
-                    start = intervals.pop()[0]
-                intervals.append((start, stop))
-        by_signal[signal] = intervals
-    return by_signal
-
-
-def _both(first: Sequence[Interval], second: Sequence[Interval]) -> list[Interval]:
-    """The intervals in which both are high."""
-    common = []
-    i = j = 0
-    while i < len(first) and j < len(second):
-        start, stop = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
-        if start < stop:
-            common.append((start, stop))
-        if first[i][1] < second[j][1]:
-            i += 1
-        else:
-            j += 1
-    return common
-
-
-def _without(first: Sequence[Interval], second: Sequence[Interval], end: int) -> list[Interval]:
-    """The intervals in which the first is high and the second is not."""
-    edges = [0, *(edge for interval in second for edge in interval), end]
-    gaps = [(edges[n], edges[n + 1]) for n in range(0, len(edges), 2)]
-    return _both(first, [gap for gap in gaps if gap[0] < gap[1]])
 
 
 def _cycles(intervals: Iterable[Interval]) -> list[int]:
@@ -78,7 +33,7 @@ def _cut(intervals: Iterable[Interval], edges: Sequence[int]) -> list[Interval]:
     """The same cycles, split at the edges."""
     ends = [(edge, END_OF_TIME) for edge in edges]
     windows = [(0, edges[0]), *pairwise(edges), ends[-1]] if edges else [(0, END_OF_TIME)]
-    return _both(list(intervals), [window for window in windows if window[0] < window[1]])
+    return both(list(intervals), [window for window in windows if window[0] < window[1]])
 
 
 @dataclass(frozen=True)
@@ -142,7 +97,7 @@ def die_events(
     runs = high((change for change in changes if change[1] == RUNNING), last)[RUNNING]
     begin, end = (runs[0][0], runs[-1][1]) if runs else (0, 0)
     signals = {
-        signal: [(start - begin, stop - begin) for start, stop in _both(intervals, runs)]
+        signal: [(start - begin, stop - begin) for start, stop in both(intervals, runs)]
         for signal, intervals in high(changes, last).items()
     }
     end -= begin
@@ -171,7 +126,7 @@ def _fetches(
 ) -> list[dict[str, Any]]:
     """A span for the reads of each command, and one for each wait of a read."""
     asked, ready = signals[f"{FETCH}__valid"], signals[f"{FETCH}__ready"]
-    reads = _cycles(_both(asked, ready))
+    reads = _cycles(both(asked, ready))
     events = []
     for index, command in commands:
         words = reads[index * command_words : (index + 1) * command_words]
@@ -179,7 +134,7 @@ def _fetches(
             events.append(
                 track.span("fetch", f"fetch {_name(index, command)}", (words[0], words[-1] + 1), index=index)
             )
-    stalls = _without(asked, ready, end)
+    stalls = without(asked, ready, end)
     return events + [track.span("stall", "stalled: memory request", stall) for stall in stalls]
 
 
@@ -190,7 +145,7 @@ def _spans(
     commands: Sequence[tuple[int, Command]],
 ) -> list[dict[str, Any]]:
     # A unit starts on a command in the cycle after it takes it.
-    taken = _cycles(_both(signals[f"{unit.commands}__valid"], signals[f"{unit.commands}__ready"]))
+    taken = _cycles(both(signals[f"{unit.commands}__valid"], signals[f"{unit.commands}__ready"]))
     starts = [cycle + 1 for cycle in taken]
     activities = [
         ("busy", "busy", unit.busy),

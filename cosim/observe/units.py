@@ -12,6 +12,7 @@ __all__ = [
     "FETCH",
     "OBSERVED_UNITS",
     "RUNNING",
+    "VECTOR_UNIT",
     "Unit",
     "counter_signal",
     "observed_signals",
@@ -140,14 +141,32 @@ ENGINE_UNITS = tuple(_engine_unit(opcode, side) for opcode in (Opcode.SEND, Opco
 """The additional units of a die with an engine. They are busy in cycles in which a flit leaves or enters them."""
 
 
-def units(*, engine: bool) -> tuple[Unit, ...]:
-    """The units of a die with or without an engine."""
-    return OBSERVED_UNITS + ENGINE_UNITS if engine else OBSERVED_UNITS
+VECTOR_UNIT = Unit(
+    name="vector unit",
+    path="vector_unit",
+    opcode=Opcode.VECTOR,
+    busy=counter_signal("vector_busy"),
+    stalls={
+        "semaphore": counter_signal("vector_stall_semaphore"),
+        "operands": counter_signal("vector_stall_read"),
+        "results": counter_signal("vector_stall_write"),
+    },
+)
+"""The vector unit, of a die that has one."""
 
 
-def observed_signals(*, engine: bool) -> list[str]:
+def units(*, engine: bool, vector: bool = False) -> tuple[Unit, ...]:
+    """The units of a die with or without an engine and a vector unit."""
+    return (
+        *OBSERVED_UNITS,
+        *((VECTOR_UNIT,) if vector else ()),
+        *(ENGINE_UNITS if engine else ()),
+    )
+
+
+def observed_signals(*, engine: bool, vector: bool = False) -> list[str]:
     """The one-bit signals inside a die from which a trace is made."""
-    observed = units(engine=engine)
+    observed = units(engine=engine, vector=vector)
     streams = [FETCH, *(unit.commands for unit in observed)]
     return [
         RUNNING,

@@ -35,7 +35,9 @@ class Group:
     waves: tuple[Wave, ...]
 
 
-def unit_groups(verilog: str, top: str, *, dies: Mapping[str, str], engine: bool, scope: str) -> list[Group]:
+def unit_groups(
+    verilog: str, top: str, *, dies: Mapping[str, str], engine: bool, vector: bool = False, scope: str
+) -> list[Group]:
     """Return the ports of the bench and those of each unit of the dies in it.
 
     Parameters
@@ -44,8 +46,8 @@ def unit_groups(verilog: str, top: str, *, dies: Mapping[str, str], engine: bool
         The design, as :func:`rtl.emit.emitter.emit` writes it.
     dies
         Hierarchical name of each die inside the top module, and the prefix of its groups' names.
-    engine
-        Whether the dies have engines.
+    engine, vector
+        Whether the dies have engines, and vector units.
     scope
         Prefix of the names in the waveform: the name of the top module, or nothing.
     """
@@ -62,7 +64,7 @@ def unit_groups(verilog: str, top: str, *, dies: Mapping[str, str], engine: bool
 
     inside = {
         "command_processor": "command_processor",
-        **{unit.name.replace(" ", "_"): unit.path for unit in units(engine=engine)},
+        **{unit.name.replace(" ", "_"): unit.path for unit in units(engine=engine, vector=vector)},
         "array_unit": "array_unit",
         **({"engine": "engine"} if engine else {}),
         "registers": "registers",

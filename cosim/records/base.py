@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypedDict, TypeVar
 
 from pydantic import (
@@ -18,7 +17,7 @@ from pydantic import (
 )
 
 from chiplet.machine.base import StrictModel, refusal
-from chiplet.machine.configuration_keys import check_digests, section_digests
+from chiplet.machine.configuration_keys import check_digests, section_digests, split_digests
 
 __all__ = ["Interval", "Provenance", "Record", "Request", "Seed", "Stall", "checked"]
 
@@ -88,13 +87,8 @@ class Record(StrictModel):
     @classmethod
     def _is_of_its_request(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """A record that is read must have the digests of its request."""
-        said: object = {}
-        if isinstance(value, Mapping) and "digests" in value:
-            said = value["digests"]
-            value = {name: entry for name, entry in value.items() if name != "digests"}
+        value, said = split_digests(value)
         record = handler(value)
-        if not isinstance(said, Mapping):
-            raise ValueError("digests: must be an object of digests by section")
         check_digests(said, record.digests, what="the record", whose="its request")
         return record
 

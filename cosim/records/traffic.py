@@ -11,6 +11,7 @@ from chiplet.machine.specs import NopSpec
 from cosim.records.base import Record, Request, checked
 from cosim.records.links import FaultyLinks, LinkTotals
 from cosim.records.traffic_packets import TracePacket
+from nop.traffic_defaults import CYCLES, HOTSPOT, PACKET_FLITS, PATTERN, WARMUP
 from rtl.bench.traffic import LENGTH_BITS
 
 
@@ -27,13 +28,13 @@ class TrafficRequest(Request):
     cols: Annotated[int, Field(ge=1)]
     nop: NopSpec
     links: FaultyLinks | None = None
-    pattern: str = "uniform"
-    packet_flits: Annotated[int, Field(ge=1, lt=1 << LENGTH_BITS)] = 1
-    hotspot: Annotated[int, Field(ge=0)] = 0
+    pattern: str = PATTERN
+    packet_flits: Annotated[int, Field(ge=1, lt=1 << LENGTH_BITS)] = PACKET_FLITS
+    hotspot: Annotated[int, Field(ge=0)] = HOTSPOT
     trace: tuple[TracePacket, ...] | None = None
     rate: Annotated[float, Field(ge=0, le=1)]
-    cycles: Annotated[int, Field(ge=1, le=1 << 24)] = 5000
-    warmup: Annotated[int, Field(ge=0, le=1 << 24)] = 1000
+    cycles: Annotated[int, Field(ge=1, le=1 << 24)] = CYCLES
+    warmup: Annotated[int, Field(ge=0, le=1 << 24)] = WARMUP
     seed: Annotated[int, Field(ge=0)] = 0
     sim: str = "icarus"
 

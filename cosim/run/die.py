@@ -159,7 +159,7 @@ class DieRun:
             write_inputs=write_inputs,
             load_outcome=_load,
             total_progress=predicted,
-            dies=[ObservedDie(path="die", commands=self.commands)],
+            dies=[ObservedDie(path="die", commands=self.commands, vector=self.vector is not None)],
             command_words=memory.command_words,
             title=title,
         ).run(simulator, observation=observation, progress=progress)

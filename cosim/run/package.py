@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import Backend, SimulationError
-from cosim.jobs.folder import ResultWords, save_image
+from cosim.jobs.folder import ResultWords, load_changes, save_image
 from cosim.jobs.mesh import LinkJob
 from cosim.jobs.package import (
     LinkOutcome,
@@ -20,6 +20,7 @@ from cosim.jobs.package import (
     Region,
     phase_folder,
 )
+from cosim.observe.intervals import Change
 from cosim.observe.observation import Observation, ObservedDie
 from cosim.program.command import program_image
 from cosim.program.layout import Places
@@ -47,7 +48,7 @@ from rtl.interface.link_shape import LinkShape
 from rtl.interface.register_map import SIDES
 from rtl.package.package import link_count
 
-__all__ = ["PackageRun", "PreparedPackage", "emit_package_bench", "prepare"]
+__all__ = ["PackageRun", "PreparedPackage", "die_path", "emit_package_bench", "prepare"]
 
 
 def emit_package_bench(
@@ -88,6 +89,8 @@ class PackageRun:
         Faults of the links, or None if they had none.
     link_ends
         What the dies' ends of the links said at the end of the run, or None without adapters.
+    changes
+        Of the signals that were watched.
     provenance
         Where they come from.
     """
@@ -96,6 +99,7 @@ class PackageRun:
     link_faults: LinkFaults | None
     link_ends: LinkEnds | None
     reads: dict[str, list[list[ResultWords]]]
+    changes: list[Change]
     provenance: Provenance
 
 
@@ -121,6 +125,8 @@ class PreparedPackage:
         Settings of the memories, see :mod:`cosim.records.base`.
     simulator, observation, title
         What runs it, what else to keep of the run, and the name of the run in traces.
+    watched
+        Signals of the bench whose changes the run returns.
     """
 
     system: SystemSpec
@@ -136,6 +142,17 @@ class PreparedPackage:
     simulator: Backend
     observation: Observation
     title: str
+    watched: Sequence[str]
+
+    @property
+    def vector(self) -> bool:
+        """Whether the dies need their vector units, which take long to emit and to simulate."""
+        return any(
+            command.opcode == Opcode.VECTOR
+            for die in self.work
+            for program in die.programs
+            for command in program
+        )
 
     def run(self, progress: Progress | None = None) -> PackageRun:
         """Run the phases one after the other.
@@ -153,6 +170,7 @@ class PreparedPackage:
         """
         memory = self.system.memory
         io_dies = list(io_die_names(self.system).values())
+        vector = self.vector
 
         def write_inputs(folder: Path, observed: list[str]) -> None:
             for io_die in io_dies:
@@ -177,8 +195,12 @@ class PreparedPackage:
                 interval=self.interval,
                 stall=stall_threshold(self.stall),
                 seed=nonzero_seed(self.seed, 31),
-                observed=observed,
+                observed=[*dict.fromkeys((*observed, *self.watched))],
             ).save(folder)
+
+        def load(folder: Path) -> tuple[PackageOutcome, list[Change]]:
+            outcome = PackageOutcome.load(folder, self.phases)
+            return outcome, load_changes(folder) if self.watched and not outcome.links.late else []
 
         simulated = Simulation(
             bench="cosim.benches.package",
@@ -187,21 +209,16 @@ class PreparedPackage:
                 self.memory_words,
                 direct=self.direct,
                 faulty=self.link_job is not None,
-                vector=any(
-                    command.opcode == Opcode.VECTOR
-                    for die in self.work
-                    for program in die.programs
-                    for command in program
-                ),
+                vector=vector,
             ),
             write_inputs=write_inputs,
-            load_outcome=lambda folder: PackageOutcome.load(folder, self.phases),
+            load_outcome=load,
             total_progress=len(self.phases),
-            dies=[_observed(self.system, number, die) for number, die in enumerate(self.work)],
+            dies=[_observed(self.system, number, die, vector=vector) for number, die in enumerate(self.work)],
             command_words=memory.command_words,
             title=self.title,
         ).run(self.simulator, observation=self.observation, progress=progress)
-        outcome = simulated.outcome
+        outcome, changes = simulated.outcome
         self._check_deaths(outcome.links)
         names = [phase.name for phase in self.phases]
         return PackageRun(
@@ -209,6 +226,7 @@ class PreparedPackage:
             reads=dict(zip(names, self._reads(outcome), strict=True)),
             link_faults=None if self.link_job is None else _link_faults(outcome),
             link_ends=None if self.direct else link_ends(self.system.package, outcome.links.ends),
+            changes=changes,
             provenance=simulated.provenance,
         )
 
@@ -259,6 +277,7 @@ def prepare(
     posts: Mapping[str, int] | None = None,
     links: FaultyLinks | None = None,
     links_die: str = "",
+    watched: Sequence[str] = (),
 ) -> PreparedPackage:
     """Place the programs of ``work`` in the memories and check that these are large enough.
 
@@ -277,6 +296,8 @@ def prepare(
         Semaphores that the host posts in a phase, once every die has issued its commands.
     links, links_die
         Links with faults; and the phase in which they die, if they do.
+    watched
+        Signals of the bench whose changes the run returns.
 
     Raises
     ------
@@ -341,6 +362,7 @@ def prepare(
         simulator=observation.instrument(simulator),
         observation=observation,
         title=title,
+        watched=watched,
     )
 
 
@@ -360,9 +382,19 @@ def _of_phase(lists: Sequence[list[Region]], number: int) -> list[Region]:
     return lists[number] if number < len(lists) else []
 
 
-def _observed(system: SystemSpec, number: int, work: DieWork) -> ObservedDie:
+def die_path(system: SystemSpec, number: int) -> str:
+    """Hierarchical name of a die in the bench."""
+    row, col = divmod(number, system.package.cols)
+    return f"chiplets.die_{row}_{col}.die"
+
+
+def _observed(system: SystemSpec, number: int, work: DieWork, *, vector: bool) -> ObservedDie:
     row, col = divmod(number, system.package.cols)
     commands = [command for program in work.programs for command in program]
     return ObservedDie(
-        path=f"chiplets.die_{row}_{col}.die", commands=commands, name=f"die {row},{col}", engine=True
+        path=die_path(system, number),
+        commands=commands,
+        name=f"die {row},{col}",
+        engine=True,
+        vector=vector,
     )

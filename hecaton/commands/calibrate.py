@@ -49,7 +49,7 @@ def calibrate(
     """Measure GEMMs on small arrays like the configured die's, collectives on short rows of dies and the goodput of a
     link, fit the cycle terms, and report the error on held-out array sizes, shapes, rows and lengths.
 
-    The configuration starts from the preset package, so that `hecaton project` accepts the result as it is.
+    Without --config the machine starts from the preset package, as for `hecaton project`, which accepts the result.
     """
     from rich.console import Group
 

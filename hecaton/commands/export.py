@@ -12,7 +12,7 @@ from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import MethodOptions, StepOptions
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,11 +28,9 @@ app = typer.Typer(
 
 Sequences = Annotated[
     int | None,
-    typer.Option(
+    integer_option(
         "--sequences",
-        parser=integer(1),
-        metavar="N",
-        help="Sequences that the layer works on; by default enough to give every die work in the attention.",
+        "Sequences that the layer works on; by default enough to give every die work in the attention.",
     ),
 ]
 TokenTiles = Annotated[
@@ -78,8 +76,8 @@ def chakra(
     """Write the computation and collectives of one layer as Chakra execution traces: layer.<npu>.et and
     comm_group.json.
 
-    One NPU is one die. Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset
-    package.
+    One NPU is one die. Needs protobuf: pip install 'hecaton[export]'. Without --config the machine starts from the
+    preset package.
     """
     import json
 
@@ -122,7 +120,8 @@ def astra_sim(
     analytical backend, system.json and memory.json.
 
     Durations are whole microseconds, and its cycles nanoseconds; with --cycle ps nanoseconds, and its cycles
-    picoseconds. Needs protobuf: pip install 'hecaton[export]'. The configuration starts from the preset package.
+    picoseconds. Needs protobuf: pip install 'hecaton[export]'. Without --config the machine starts from the preset
+    package.
     """
     from chiplet.export.astra_sim import input_files, parse_cycle
     from rtl.emit.output_files import check_output_folder
@@ -153,8 +152,8 @@ def scale_sim(
 ) -> None:
     """Write the GEMMs of one layer on one die for SCALE-Sim: gemm.csv (topology) and die.cfg.
 
-    The table has the array cycles of each by our terms, and SCALE-Sim's stall-free closed form. The
-    configuration starts from the preset package.
+    The table has the array cycles of each by our terms, and SCALE-Sim's stall-free closed form. Without --config
+    the machine starts from the preset package.
     """
     from dataclasses import asdict
 

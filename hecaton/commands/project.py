@@ -9,9 +9,9 @@ import typer
 
 from hecaton.terminal.options import AsJson, Explain, MachineOptions, PlotFile, Trace
 from hecaton.terminal.output import Output
-from hecaton.terminal.projection_options import MethodOptions, OptimizerName, StepOptions
+from hecaton.terminal.projection_options import QUICKEST_MESH, MethodOptions, OptimizerName, StepOptions
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,39 +58,27 @@ def project(
     choice: MethodOptions,
     mini_batch: Annotated[
         int | None,
-        typer.Option(
-            "--mini-batch",
-            parser=integer(1),
-            metavar="N",
-            help="Sequences in a mini-batch; by default the most that fit.",
-        ),
+        integer_option("--mini-batch", "Sequences in a mini-batch; by default the most that fit."),
     ] = None,
     optimizer: OptimizerName = "adam",
     data_parallel: Annotated[
         int | None,
-        typer.Option(
-            "--data-parallel",
-            parser=integer(1),
-            metavar="D",
-            help="Replicas: the same as -P parallel.data=D.",
-        ),
+        integer_option("--data-parallel", "Replicas: the same as -P parallel.data=D.", metavar="D"),
     ] = None,
     pipeline_parallel: Annotated[
         int | None,
-        typer.Option(
+        integer_option(
             "--pipeline-parallel",
-            parser=integer(1),
+            "Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
             metavar="P",
-            help="Packages of a replica, each with some of the layers: the same as -P parallel.pipeline=P.",
         ),
     ] = None,
     context_parallel: Annotated[
         int | None,
-        typer.Option(
+        integer_option(
             "--context-parallel",
-            parser=integer(1),
+            "Packages that share the tokens of each sequence: the same as -P parallel.context=C.",
             metavar="C",
-            help="Packages that share the tokens of each sequence: the same as -P parallel.context=C.",
         ),
     ] = None,
     explain: Explain = False,
@@ -108,9 +96,9 @@ def project(
     """Project one training step of a model on one package or several: time, energy, memory, and which inputs were
     measured.
 
-    The configuration starts from the preset package. With several packages, --dies and --mesh describe one of them;
-    the sections parallel and fabric of the configuration say how the packages share the work and how they are
-    connected. The picture has the timeline of one layer, the parts of the step, and its memories;
+    Without --config the machine starts from the preset package. With several packages, --dies and --mesh describe
+    one of them; the sections parallel and fabric of the configuration say how the packages share the work and how
+    they are connected. The picture has the timeline of one layer, the parts of the step, and its memories;
     docs/timeline.md describes the trace.
     """
     from rich.console import Group
@@ -135,7 +123,7 @@ def project(
         accounted = account(request)
         projection = accounted.projection
         data = projection.model_dump()
-        tables: list[RenderableType] = [_tables(projection)]
+        tables: list[RenderableType] = [_tables(projection, step.mesh_line(QUICKEST_MESH))]
         if explain:
             from chiplet.explain.cost import explain_cost
             from chiplet.explain.counterparts import ledger_rows
@@ -159,7 +147,7 @@ def project(
             tables.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
             tables += [f"Left out: {method.method}: {method.reason}" for method in left_out]
         if trace is not None or plot is not None:
-            data["files"] = _write_timeline(accounted, trace, plot)
+            data["files"] = _write_timeline(accounted, out.preset, trace, plot)
             tables += [f"Written: {path}" for path in data["files"]]
         out.result(data, Group(*tables))
 
@@ -178,8 +166,8 @@ def _check_files(trace: Path | None, plot: Path | None) -> None:
         check_plot(plot)
 
 
-def _write_timeline(accounted: Accounted, trace: Path | None, plot: Path | None) -> list[str]:
-    """Write the timeline as a trace and as a picture; return the files."""
+def _write_timeline(accounted: Accounted, preset: str, trace: Path | None, plot: Path | None) -> list[str]:
+    """Write the timeline as a trace, which names the ``preset``, and as a picture; return the files."""
     from chiplet.timeline.placed_step import timeline
 
     steps = timeline(accounted)
@@ -189,9 +177,10 @@ def _write_timeline(accounted: Accounted, trace: Path | None, plot: Path | None)
         from rtl.emit.output_files import write_output
 
         result = accounted.projection
-        names = ("model", "method", "switches", "mesh", "dies", "packages", "optimizer")
-        metadata = {name: getattr(result, name) for name in (*names, "global_batch", "sequence_length")}
-        write_output(trace, chrome_trace(steps, {**metadata, "hecaton": VERSION}))
+        names = ["model", "method", "switches", "mesh", "dies", "packages", "optimizer"]
+        names += ["global_batch", "sequence_length", "digests"]
+        metadata = {name: getattr(result, name) for name in names}
+        write_output(trace, chrome_trace(steps, {**metadata, "preset": preset, "hecaton": VERSION}))
     if plot is not None:
         from hecaton.plots.timeline import plot_timeline
 
@@ -227,7 +216,7 @@ def _clock(projection: Projection) -> str:
     return f"{megahertz(clock.value)}, {clock.source.partition(': ')[2]}"
 
 
-def _tables(projection: Projection) -> RenderableType:
+def _tables(projection: Projection, mesh_line: list[str]) -> RenderableType:
     from rich.console import Group
 
     from hecaton.terminal.tables import cell, columns, pairs, quantity
@@ -328,6 +317,7 @@ def _tables(projection: Projection) -> RenderableType:
         shared.append(pairs(projection.parallel.model_dump(), title="Packages"))
     return Group(
         pairs(summary, title=title),
+        *mesh_line,
         *shared,
         columns(times, list(times[0]), title="Busy, and what it adds to the step"),
         columns(schedule, list(schedule[0]), title=f"Schedule: {projection.memory.rounds} rounds"),

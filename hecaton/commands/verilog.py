@@ -50,7 +50,7 @@ def verilog(
     Verilator's lint, and a JSON map of registers, counters, commands and signals, for a package also of its dies and IO
     dies. The same configuration gives the same bytes.
 
-    The configuration starts from the preset bench.
+    Without --config the machine starts from the preset bench.
     """
     from chiplet.machine.configuration_keys import section_digests
     from rtl.die.die import Die
@@ -73,7 +73,7 @@ def verilog(
             top,
             output,
             configuration={name: getattr(system, name).model_dump() for name in sections},
-            map={**entries, "digests": section_digests(system, sections)},
+            map={**entries, "preset": out.preset, "digests": section_digests(system, sections)},
         )
         data: VerilogFiles = {
             "top": emitted.top,

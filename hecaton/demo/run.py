@@ -72,6 +72,7 @@ def run_demo(
         bench=load_system(config, overrides, preset=presets["co-simulation"]),
         package=load_system(config, overrides, preset=presets["projection"]),
         options=tuple(options),
+        bench_preset=presets["co-simulation"],
         projection_preset=presets["projection"],
         workers=workers,
         seed=seed,

@@ -39,9 +39,9 @@ from rtl.emit.output_files import write_output
 class Setup:
     """What the stages share: the folder, the work, the machines.
 
-    ``bench`` is the machine of Verilog and co-simulation, ``package`` that of calibration and projections, which starts
-    from ``projection_preset``; ``options`` are the words of the command that configure both. ``cosimulated`` are the
-    runs of the co-simulation; the calibration is checked against them too.
+    ``bench`` is the machine of Verilog and co-simulation, which starts from ``bench_preset``, ``package`` that of
+    calibration and projections, from ``projection_preset``; ``options`` are the words of the command that configure
+    both. ``cosimulated`` are the runs of the co-simulation; the calibration is checked against them too.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class Setup:
     bench: SystemSpec
     package: SystemSpec
     options: tuple[str, ...]
+    bench_preset: str
     projection_preset: str
     workers: int | None
     seed: int
@@ -124,6 +125,7 @@ def write_verilog(setup: Setup) -> DemoPart:
         configuration={name: getattr(bench, name).model_dump() for name in DIE_SECTIONS},
         map={
             **die_map(bench.die, bench.memory, bench.vector),
+            "preset": setup.bench_preset,
             "digests": section_digests(bench, DIE_SECTIONS),
         },
     )

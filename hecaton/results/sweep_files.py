@@ -22,11 +22,20 @@ from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
 from hecaton.version import VERSION
-from rtl.emit.output_files import output_file, write_output
+from rtl.emit.output_files import check_output, output_file, write_output
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+
+
+def check_points(path: Path) -> None:
+    """Refuse a file for the points that cannot be written. Raises as :func:`check_output`, and ``ValueError`` for
+    another format than Parquet.
+    """
+    if path.suffix != ".parquet":
+        raise ValueError(f"{path}: its suffix must be .parquet: the points are written in that format only")
+    check_output(path)
 
 
 class SweepFiles:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from chiplet.machine.specs import SystemSpec
@@ -25,12 +25,7 @@ class FaultOptions:
     ] = 0.0
     burst: Annotated[
         int,
-        typer.Option(
-            "--burst",
-            parser=integer(0, 8),
-            metavar="N",
-            help="Wires above the wrong bit that may flip as well.",
-        ),
+        integer_option("--burst", "Wires above the wrong bit that may flip as well.", low=0, high=8),
     ] = 0
     stalls: Annotated[
         float,

@@ -6,17 +6,20 @@ A group of options is a dataclass: a command takes it as one parameter, see
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, TypedDict
 
 import typer
 
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from chiplet.machine.calibration import Calibration
+    from chiplet.machine.config import Configuration
     from chiplet.machine.specs import SystemSpec
     from hecaton.terminal.output import Output
 
@@ -28,7 +31,7 @@ Explain = Annotated[
     bool, typer.Option("--explain", help="Print what the result is made of, each part with its name.")
 ]
 
-_SEED = typer.Option("--seed", parser=integer(0), metavar="N", help="Seed of all random choices.")
+_SEED = integer_option("--seed", "Seed of all random choices.", low=0)
 Seed = Annotated[int, _SEED]
 OptionalSeed = Annotated[int | None, _SEED]
 
@@ -59,9 +62,7 @@ OutputDirectory = Annotated[
     Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for the files; made if missing.")
 ]
 
-_WORKERS = typer.Option(
-    "--workers", parser=integer(1, 1024), metavar="N", help="Processes at a time; by default one per core."
-)
+_WORKERS = integer_option("--workers", "Processes at a time; by default one per core.", high=1024)
 Workers = Annotated[int | None, _WORKERS]
 
 
@@ -124,8 +125,20 @@ class MachineOptions:
 
         overrides = [*self.overrides, *assignments]
         loaded = load_configuration(self.config, overrides, preset=self.preset(preset))
-        out.configured(loaded.preset, loaded.origin)
+        out.configured(loaded.preset, partial(self._remark, loaded))
         return loaded.system
+
+    def _remark(self, loaded: Configuration, error: ValueError) -> str:
+        """What ``error`` does not say of this machine: values that a preset has set, and how to calibrate it."""
+        from chiplet.machine.calibration import NeedsCalibration
+
+        origin = loaded.origin(str(error))
+        remarks = [f"({origin})"] if origin else []
+        if isinstance(error, NeedsCalibration):
+            start = [] if self.preset("package") == loaded.preset else ["-P", f"preset={loaded.preset}"]
+            words = ["hecaton", "calibrate", "-o", str(error.file or "die.json"), *self.words, *start]
+            remarks.append(f"(to calibrate it: {shlex.join(words)})")
+        return " ".join(remarks)
 
     def preset(self, default: str) -> str:
         """Return the preset that the options start from, under a command whose own is ``default``.

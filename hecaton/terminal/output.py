@@ -7,10 +7,12 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +20,10 @@ from hecaton.terminal.errors import CheckFailed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+LINE_SECONDS = 10.0
+"""Seconds from one line of progress to the next, where stderr is no terminal."""
 
 
 def with_preset(view: RenderableType, preset: str) -> RenderableType:
@@ -42,7 +48,7 @@ class Output:
         self._data: Mapping[str, Any] | None = None
         self._view: RenderableType = ""
         self._preset = ""
-        self._origin: Callable[[str], str] = lambda _: ""
+        self._remark: Callable[[ValueError], str] = lambda _: ""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -54,8 +60,8 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        if isinstance(error, ValueError) and (origin := self._origin(str(error))):
-            error.add_note(f"({origin})")
+        if isinstance(error, ValueError) and (remark := self._remark(error)):
+            error.add_note(remark)
         if self._data is None or (kind is not None and not issubclass(kind, CheckFailed)):
             return
         if self._as_json:
@@ -65,8 +71,10 @@ class Output:
         else:
             from rich.console import Console
 
+            from hecaton.terminal.tables import print_whole
+
             if sys.stdout.isatty():
-                Console(highlight=False).print(self._view)
+                print_whole(Console(highlight=False), self._view)
             else:
                 sys.stdout.write(as_text(self._view))
         sys.stdout.flush()
@@ -76,13 +84,18 @@ class Output:
         self._data = {**data, "preset": self._preset} if self._preset else data
         self._view = with_preset(view, self._preset) if self._preset and not self._as_json else view
 
-    def configured(self, preset: str, origin: Callable[[str], str] | None = None) -> None:
-        """Name ``preset``, which the machine starts from, in the result. ``origin`` returns for an error message which
-        values it is about that a preset has set, and is empty if there is none.
+    def configured(self, preset: str, remark: Callable[[ValueError], str] | None = None) -> None:
+        """Name ``preset``, which the machine starts from, in the result. ``remark`` returns what to add to an error
+        of this machine; empty if there is nothing.
         """
         self._preset = preset
-        if origin is not None:
-            self._origin = origin
+        if remark is not None:
+            self._remark = remark
+
+    @property
+    def preset(self) -> str:
+        """The preset of the machine; empty before :meth:`configured` named one."""
+        return self._preset
 
     def note(self, text: str) -> None:
         """Print ``text`` on stderr; silent with ``--json``."""
@@ -91,22 +104,27 @@ class Output:
 
     @contextmanager
     def progress(self, label: str, total: float | None) -> Iterator[Callable[..., None]]:
-        """Show a progress bar of ``total`` steps, None if not known, on stderr; yield a function to call with a number
+        """Show the progress over ``total`` steps, None if not known, on stderr; yield a function to call with a number
         of steps done, 1 by default.
 
-        Silent with ``--json`` and when stderr is not a terminal.
+        On a terminal it is a bar, elsewhere a line every :data:`LINE_SECONDS`; with ``--json`` it is silent.
         """
-        from rich.console import Console
-        from rich.progress import Progress
+        if self._as_json:
+            yield lambda _steps=1: None
+        elif not sys.stderr.isatty():
+            with _progress_lines(label, total) as advance:
+                yield advance
+        else:
+            from rich.console import Console
+            from rich.progress import Progress
 
-        silent = self._as_json or not sys.stderr.isatty()
-        with Progress(console=Console(file=sys.stderr), transient=True, disable=silent) as bar:
-            task = bar.add_task(label, total=total)
-            yield lambda steps=1: bar.advance(task, steps)
+            with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+                task = bar.add_task(label, total=total)
+                yield lambda steps=1: bar.advance(task, steps)
 
     @contextmanager
     def fraction(self, label: str) -> Iterator[Callable[[float], None]]:
-        """Show a progress bar; yield a function to call periodically with the fraction completed, from 0 to 1."""
+        """Show progress; yield a function to call periodically with the fraction completed, from 0 to 1."""
         with self.progress(label, 1.0) as advance:
             shown = 0.0
 
@@ -118,12 +136,40 @@ class Output:
             yield show
 
 
+@contextmanager
+def _progress_lines(label: str, total: float | None) -> Iterator[Callable[..., None]]:
+    """Print a line every :data:`LINE_SECONDS`, also while a step takes longer; yield a function as
+    :meth:`Output.progress` does.
+    """
+    stream, start, ended = sys.stderr, time.monotonic(), Event()
+    done = 0.0
+
+    def advance(steps: float = 1) -> None:
+        nonlocal done
+        done += steps
+
+    def tell() -> None:
+        while not ended.wait(LINE_SECONDS):
+            over = f"{done:.0%}" if total == 1.0 else f"{done:.0f}" + (f" of {total:.0f}" if total else "")
+            print(f"{label}: {over} after {time.monotonic() - start:.0f} s", file=stream, flush=True)
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield advance
+    finally:
+        ended.set()
+        teller.join()
+
+
 def as_text(view: RenderableType) -> str:
     """Return ``view`` for a file or a pipe, as wide as needed; rich would cut it to 80 columns."""
     from rich.console import Console
 
+    from hecaton.terminal.tables import print_whole
+
     text = io.StringIO()
-    Console(file=text, highlight=False, width=240, force_terminal=False, color_system=None).print(view)
+    print_whole(Console(file=text, highlight=False, width=240, force_terminal=False, color_system=None), view)
     return text.getvalue()
 
 

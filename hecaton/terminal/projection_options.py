@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hecaton.terminal.options import CalibrationFile, MeshSize, load_calibration
-from hecaton.terminal.values import integer, parse_assignments, parse_mesh
+from hecaton.terminal.values import integer_option, parse_assignments, parse_mesh
 from nop.topology import MAX_DIES
 
 if TYPE_CHECKING:
@@ -21,15 +21,29 @@ DIES_HELP = (
     "methods, the most square mesh."
 )
 
+QUICKEST_MESH = (
+    "mesh: the quickest of at most {dies} dies (hecaton compare and scaling take the most square one)"
+)
+MOST_SQUARE_MESH = (
+    "mesh: the most square one of {dies} dies, for all methods (hecaton project takes the quickest)"
+)
+"""How the mesh of ``--dies`` was chosen, as the line below a table."""
+
 GlobalBatch = Annotated[
     int | None,
-    typer.Option("--global-batch", parser=integer(1), metavar="N", help="Sequences in a training step."),
+    integer_option("--global-batch", "Sequences in a training step."),
 ]
 
 SequenceLength = Annotated[
     int | None,
-    typer.Option("--sequence-length", parser=integer(1), metavar="N", help="Tokens in a sequence."),
+    integer_option("--sequence-length", "Tokens in a sequence."),
 ]
+
+_MODEL = typer.Option(
+    "--model", metavar="MODEL", help="Preset model by name, or the path of a config.json or its folder."
+)
+ModelName = Annotated[str, _MODEL]
+OptionalModelName = Annotated[str | None, _MODEL]
 
 OptimizerName = Annotated[
     str, typer.Option("--optimizer", metavar="adam|sgd", help="Optimizer of the training.")
@@ -49,23 +63,19 @@ MethodSwitches = Annotated[
 class StepOptions:
     """Options that name a training step: the model, the dies that it runs on, and the batch."""
 
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json."),
-    ]
+    model: ModelName
     dies: Annotated[
         int | None,
-        typer.Option(
-            "--dies",
-            parser=integer(1, MAX_DIES),
-            metavar="N",
-            help=DIES_HELP,
-        ),
+        integer_option("--dies", DIES_HELP, high=MAX_DIES),
     ] = None
     mesh: MeshSize = None
     calibration: CalibrationFile = None
     global_batch: GlobalBatch = None
     sequence_length: SequenceLength = None
+
+    def mesh_line(self, text: str) -> list[str]:
+        """``text``, how the mesh was chosen, as the line below a table; none if the mesh itself was given."""
+        return [] if self.dies is None or self.mesh is not None else [text.format(dies=self.dies)]
 
     def request(self, system: SystemSpec, **choices: Any) -> StepRequest:
         """Return the request for a projection on ``system``, with ``choices`` as its other fields.

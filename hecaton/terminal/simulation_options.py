@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hecaton.terminal.options import Seed, Trace
-from hecaton.terminal.values import integer
+from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from cosim.observe.observation import Observation
@@ -45,12 +45,7 @@ Stall = Annotated[
 
 Interval = Annotated[
     int,
-    typer.Option(
-        "--interval",
-        parser=integer(1, 1 << 15),
-        metavar="N",
-        help="Least cycles between requests to a memory.",
-    ),
+    integer_option("--interval", "Least cycles between requests to a memory.", high=1 << 15),
 ]
 
 WholePackage = Annotated[
@@ -58,16 +53,17 @@ WholePackage = Annotated[
     typer.Option("--package", help="The whole package, with its dies, links and IO dies."),
 ]
 
-_SIZE = integer(1, 1 << 24)
+MOST_SIZE = 1 << 24
+"""Largest size of a matrix."""
 
 
 @dataclass(frozen=True)
 class GemmOptions:
     """Options of a GEMM and of the memory that feeds it."""
 
-    m: Annotated[int, typer.Option("--m", parser=_SIZE, metavar="M", help="Rows of the result.")]
-    k: Annotated[int, typer.Option("--k", parser=_SIZE, metavar="K", help="Summed dimension.")]
-    n: Annotated[int, typer.Option("--n", parser=_SIZE, metavar="N", help="Columns of the result.")]
+    m: Annotated[int, integer_option("--m", "Rows of the result.", high=MOST_SIZE, metavar="M")]
+    k: Annotated[int, integer_option("--k", "Summed dimension.", high=MOST_SIZE, metavar="K")]
+    n: Annotated[int, integer_option("--n", "Columns of the result.", high=MOST_SIZE)]
     form: Annotated[
         str, typer.Option("--form", metavar="nn|nt|tn", help="XW, dY W^T or X^T dY: how operands are stored.")
     ] = "nn"
@@ -87,17 +83,12 @@ class VectorOptions:
         str,
         typer.Option("--program", metavar="NAME", help="Vector program, such as softmax or silu-backward."),
     ]
-    rows: Annotated[int, typer.Option("--rows", parser=_SIZE, metavar="M", help="Rows of the matrix.")]
-    cols: Annotated[int, typer.Option("--cols", parser=_SIZE, metavar="N", help="Columns of the matrix.")]
+    rows: Annotated[int, integer_option("--rows", "Rows of the matrix.", high=MOST_SIZE, metavar="M")]
+    cols: Annotated[int, integer_option("--cols", "Columns of the matrix.", high=MOST_SIZE)]
     causal: Annotated[bool, typer.Option("--causal", help="Softmax under the causal mask.")] = False
     lines: Annotated[
         int,
-        typer.Option(
-            "--lines",
-            parser=integer(1, 16),
-            metavar="N",
-            help="Dies whose parts of the vocabulary cross-entropy-merge joins.",
-        ),
+        integer_option("--lines", "Dies whose parts of the vocabulary cross-entropy-merge joins.", high=16),
     ] = 1
     stall: Stall = 0.0
     interval: Interval = 1

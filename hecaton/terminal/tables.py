@@ -7,23 +7,44 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 
 
+WIDEST = 10_000
+"""Characters in a line of which no table needs more."""
+
+LEAST_WIDTH = 16
+"""Characters of a text that stay in one line: names of models and methods have that many."""
+
+
 def columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str], *, title: str | None = None) -> Table:
-    """Return a table: a line for each of ``rows``, a column for each of ``names``, which are keys of the rows."""
+    """Return a table: a line for each of ``rows``, a column for each of ``names``, which are keys of the rows.
+
+    Where it has no room, texts go on in the next line, names too; nothing is cut, and numbers stay whole.
+    """
     entries = list(rows)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
         cells = [cell(row.get(name)) for row in entries]
         numeric = all(_is_number(text) for text in cells)
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        longest = max(map(len, cells), default=0)
+        least = max(longest if numeric else min(longest, LEAST_WIDTH), *map(len, name.split() or [""]), 1)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", min_width=least)
     for row in entries:
         table.add_row(*(Text(cell(row.get(name))) for name in names))
     return table
+
+
+def print_whole(console: Console, view: RenderableType) -> None:
+    """Print ``view`` as wide as ``console``, or as it must be for its numbers and names: nothing is cut."""
+    wide = console.options.update_width(WIDEST)
+    console.width = max(console.width, Measurement.get(console, wide, view).minimum)
+    console.print(view, crop=False)
 
 
 def markdown(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
@@ -38,8 +59,8 @@ def markdown(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> str:
 def pairs(data: Mapping[str, Any], *, title: str | None = None) -> Table:
     """Return a table of names and values, a line for each key of ``data``; nested keys get dotted names."""
     table = Table(title=title, title_justify="left", box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column()
+    table.add_column(style="bold", overflow="fold")
+    table.add_column(overflow="fold")
     for name, value in _flat(data, ""):
         table.add_row(Text(name), Text(cell(value)))
     return table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hecaton.terminal.options import MeshSize
-from hecaton.terminal.projection_options import OptimizerName
+from hecaton.terminal.projection_options import OptimizerName, OptionalModelName
 from hecaton.terminal.values import integer, parse_mesh
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ _SIZE = integer(1, 1 << 24)
 class ModelOptions:
     """Options that give the model: a published one, or its sizes."""
 
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="MODEL",
-            help="A Llama: path of its config.json, of a folder with one, or a preset by name.",
-        ),
-    ] = None
+    model: OptionalModelName = None
     hidden: Annotated[
         int | None,
         typer.Option("--hidden", parser=_SIZE, metavar="H", help="Without --model: features of a token."),
@@ -104,7 +97,7 @@ class TrainingOptions(ModelOptions):
             "--tiles", parser=_SIZE, metavar="T", help="Token tiles of whole sequences that a step runs in."
         ),
     ] = 1
-    optimizer: OptimizerName = "sgd"
+    optimizer: OptimizerName = "adam"
 
     @property
     def assignments(self) -> list[str]:

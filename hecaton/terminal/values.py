@@ -33,6 +33,11 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def integer_option(name: str, text: str, *, low: int = 1, high: int | None = None, metavar: str = "N") -> Any:
+    """Declare the option ``name``, whose help is ``text``, for integers as :func:`integer` reads them."""
+    return typer.Option(name, parser=integer(low, high), metavar=metavar, help=text)
+
+
 def parse_mesh(text: str | None) -> tuple[int, int] | None:
     """Return rows and columns of a ``--mesh`` such as ``4x8``. Raises ``ValueError`` for anything else."""
     if text is None:

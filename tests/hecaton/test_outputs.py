@@ -14,6 +14,7 @@ from tests.processes import ROOT
 GEMM = "cosim gemm --m 3 --k 3 --n 3"
 COLLECTIVE = "cosim collective --op all-gather --mesh 1x2 --flits 4"
 PACKAGE = "cosim package --m 4 --k 4 --n 4"
+TRAIN = "cosim train-step --mesh 1x1 --hidden 4 --heads 1 --ffn 4 --layers 1 --vocab 4 --sequence 2"
 REGRESS = f"cosim regress {ROOT}/benchmarks/regressions/gemm.toml"
 SPACE = f"sweep {ROOT}/benchmarks/spaces/links.toml"
 MODEL = "--model llama2-7b --dies 64"
@@ -23,6 +24,9 @@ FILES = [
     (f"{GEMM} --records records --waves", "waves.vcd"),
     (f"{COLLECTIVE} --records records --trace", "trace.json"),
     (f"{PACKAGE} --records records --trace", "trace.json"),
+    (f"{TRAIN} --records records --trace", "trace.json"),
+    (f"{TRAIN} --records records --plot", "loss.pdf"),
+    (f"{TRAIN} --records records --dump", "trained.safetensors"),
     ("cosim traffic --mesh 2x2 --sweep -o", "plot.png"),
     ("cosim traffic --mesh 2x2 --sweep --plot", "plot.svg"),
     (f"project {MODEL} --trace", "step.json"),
@@ -30,6 +34,7 @@ FILES = [
     (f"compare {MODEL} --plot", "plot.pdf"),
     (f"optimize {MODEL} --plot", "plot.pdf"),
     ("scaling --plot", "plot.pdf"),
+    ("compile --hidden 8 --heads 2 --ffn 8 --layers 1 --vocab 8 -o step --plot", "plot.svg"),
     ("validate --plot", "plot.pdf"),
     ("calibrate -o calibration.json --plot", "plot.pdf"),
     ("calibrate -o", "calibration.json"),
@@ -43,8 +48,10 @@ FOLDERS = [
     f"{GEMM} --records",
     f"{COLLECTIVE} --records",
     f"{PACKAGE} --records",
+    f"{TRAIN} --records",
     f"{REGRESS} --records",
     "verilog -o",
+    "compile --hidden 8 --heads 2 --ffn 8 --layers 1 --vocab 8 -o",
     "demo -o",
     "scaling -o",
     f"export chakra {MODEL} -o",

@@ -19,7 +19,7 @@ from chiplet.graph.operators import (
     Scatter,
     VectorRun,
 )
-from chiplet.graph.sharding import ONE, Along, Dim, Features, KvHeads, ShardedTensor, Tokens
+from chiplet.graph.sharding import ONE, Along, Dim, Features, HalfHead, KvHeads, ShardedTensor, Tokens
 from chiplet.graph.training.shared_programs import (
     CAST,
     NORM_INPUT,
@@ -81,7 +81,7 @@ class StepBuilder:
         self.keys = KvHeads("row", model.kv_heads * d, d, model.heads, piece=half)
         self.values = KvHeads("row", model.kv_heads * d, d, model.heads, piece=d)
         self.scores = Features("row", model.heads * sizes.length, sizes.length, piece=sizes.length)
-        self.half = Features(None, half)
+        self.half = HalfHead(None, half)
         self.columns, self.rows = Features("row", sizes.cols), Features("column", sizes.rows)
         self._operators: list[Operator] = []
         self.layered = True

@@ -100,6 +100,26 @@ class GoldenTraining:
         patterns = joined(self.graph.tensors[tensor], self._held[Parameter(tensor, layer)], self._dies(0))
         return fp32_values(patterns)
 
+    def shards(self, tensor: str, layer: int | None = None) -> Sequence[Values]:
+        """What each die holds of a tensor that is there between steps, or at the end of a step, as patterns."""
+        return self._held[Parameter(tensor, layer)]
+
+    def tile_shards(
+        self, tile: int, tokens: NDArray[np.integer], labels: NDArray[np.integer]
+    ) -> dict[str, Sequence[Values]]:
+        """What the host gives each die for a token tile of a batch of (sequences, length) ``tokens``, by tensor."""
+        shapes = self.sizes.tile_shapes
+        first = sum(shape.sequences for shape in shapes[:tile])
+        some = slice(first, first + shapes[tile].sequences)
+        given = tile_tensors(self.sizes, tokens[some], labels[some], rope_theta=self._rope_theta)
+        return {
+            name: sharded(self.graph.tensors[name], whole, self._dies(tile)) for name, whole in given.items()
+        }
+
+    def constants(self, program: VectorProgram, step: int) -> Mapping[str, Values]:
+        """Patterns of the constants of ``program`` in a step, counted from 1."""
+        return constant_patterns(program, self.sizes, replace(self._settings, step=step))
+
     def _lasting(self) -> list[Parameter]:
         return [
             Parameter(name, layer)
@@ -150,7 +170,6 @@ class GoldenTraining:
             for name, value in (("tokens", tokens), ("labels", labels))
         ]
         self.steps += 1
-        self._settings = replace(self._settings, step=self.steps)
         self._constants, self._trace = {}, trace
         gradients = [key for key in self._held if self.graph.tensors[key.tensor].life in ("step", "batch")]
         for key in gradients:
@@ -170,12 +189,8 @@ class GoldenTraining:
         self._held[Parameter("loss.sum")] = sharded(self.graph.tensors["loss.sum"], zeros, self._dies(0))
 
     def _begin_tile(self, tile: int, tokens: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
-        shapes = self.sizes.tile_shapes
-        first = sum(shape.sequences for shape in shapes[:tile])
-        some = slice(first, first + shapes[tile].sequences)
-        given = tile_tensors(self.sizes, tokens[some], labels[some], rope_theta=self._rope_theta)
-        for name, whole in given.items():
-            self._held[Parameter(name)] = sharded(self.graph.tensors[name], whole, self._dies(tile))
+        for name, shards in self.tile_shards(tile, tokens, labels).items():
+            self._held[Parameter(name)] = shards
 
     def _carry_out(self, instance: Instance) -> None:
         operator, layer = instance.operator, instance.layer
@@ -229,5 +244,5 @@ class GoldenTraining:
 
     def _constants_of(self, program: VectorProgram) -> Mapping[str, Values]:
         if program.name not in self._constants:
-            self._constants[program.name] = constant_patterns(program, self.sizes, self._settings)
+            self._constants[program.name] = self.constants(program, self.steps)
         return self._constants[program.name]

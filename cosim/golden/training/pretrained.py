@@ -6,11 +6,12 @@ A published linear is outputs x inputs; here it is inputs x outputs. Rotary turn
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chiplet.graph.training.sizes import ModelSizes
 from chiplet.graph.vector_constants import ConstantSettings
@@ -19,7 +20,16 @@ from chiplet.workload.llm import Llm, load_model, read_published
 from cosim.golden.training.golden_step import Parameter, Weights
 from rtl.emit.output_files import write_output
 
-__all__ = ["PretrainedModel", "load_weights", "model_sizes", "read_pretrained", "save_weights"]
+__all__ = [
+    "PretrainedModel",
+    "check_safetensors",
+    "load_weights",
+    "model_sizes",
+    "published",
+    "read_pretrained",
+    "save_tensors",
+    "save_weights",
+]
 
 _LAYER = {
     "attention.gain": "input_layernorm",
@@ -124,41 +134,59 @@ def _turned(tensor: str, value: Any) -> Any:
     return value if tensor == "embedding.weight" else value.T
 
 
-def load_weights(folder: Path, sizes: ModelSizes) -> Weights:
-    """Weights of the safetensors in ``folder``, as fp32.
+def load_weights(where: Path, sizes: ModelSizes) -> Weights:
+    """Weights of the safetensors ``where``: a file, or those in a folder; as fp32.
 
     Raises
     ------
     ValueError
-        If the package safetensors is missing, a file cannot be read, or a tensor is missing or of another type.
+        If the package safetensors is missing, a file cannot be read, or a tensor is missing, or of another type or
+        shape.
     """
     package = _safetensors()
     there: dict[str, Any] = {}
-    for file in _files(folder):
+    for file in _files(where):
         try:
-            there |= package.numpy.load_file(folder / file)
+            there |= package.numpy.load_file(file)
         except (OSError, package.SafetensorError) as error:
-            raise ValueError(f"{folder / file}: cannot read the weights: {error}") from None
+            raise ValueError(f"{file}: cannot read the weights: {error}") from None
     weights: Weights = {}
     for parameter, name in _names(sizes):
         if name not in there:
-            raise ValueError(f"{folder}: tensor {name} is missing")
+            raise ValueError(f"{where}: tensor {name} is missing")
         value = there[name]
         if value.dtype.name not in ("float32", "float16", "bfloat16"):
-            raise ValueError(
-                f"{folder}: tensor {name} is {value.dtype}: must be float32, float16 or bfloat16"
-            )
+            raise ValueError(f"{where}: tensor {name} is {value.dtype}: must be float32, float16 or bfloat16")
+        shape = _published_shape(sizes, parameter.tensor)
+        if value.shape != shape:
+            raise ValueError(f"{where}: tensor {name} has shape {value.shape}: must be {shape}")
         weights[parameter] = np.ascontiguousarray(_turned(parameter.tensor, value.astype(np.float32)))
     return weights
 
 
-def _files(folder: Path) -> list[str]:
-    """Names of the files that hold the weights."""
-    index = folder / _INDEX
+def _published_shape(sizes: ModelSizes, tensor: str) -> tuple[int, ...]:
+    """Shape of a tensor as published: linears are outputs x inputs."""
+    h, q, kv = sizes.hidden, sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
+    if tensor.endswith("gain"):
+        return (h,)
+    outputs = {"q": q, "k": kv, "v": kv, "gate": sizes.ffn, "up": sizes.ffn}
+    inputs = {"o": q, "down": sizes.ffn}
+    kind = tensor.split(".")[-2]
+    if kind in ("embedding", "head"):
+        return (sizes.vocab, h)
+    return (outputs.get(kind, h), inputs.get(kind, h))
+
+
+def _files(where: Path) -> list[Path]:
+    """The files that hold the weights."""
+    if not where.is_dir():
+        return [where]
+    index = where / _INDEX
     if not index.exists():
-        return [_FILE]
+        return [where / _FILE]
     try:
-        return sorted({str(name) for name in json.loads(read_input(index))["weight_map"].values()})
+        names = {str(name) for name in json.loads(read_input(index))["weight_map"].values()}
+        return [where / name for name in sorted(names)]
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{index}: not an index of safetensors: must map tensors to files") from None
 
@@ -173,11 +201,33 @@ def save_weights(folder: Path, sizes: ModelSizes, weights: Weights) -> None:
     OSError
         If it cannot be written; nothing is left half-written then.
     """
-    named = {
-        name: np.ascontiguousarray(_turned(parameter.tensor, weights[parameter]), np.float32)
+    save_tensors(folder / _FILE, published(sizes, weights))
+
+
+def published(sizes: ModelSizes, values: Mapping[Parameter, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """``values``, one for each parameter, such as weights or their gradients, as published and by published names."""
+    return {
+        name: np.ascontiguousarray(_turned(parameter.tensor, values[parameter]), np.float32)
         for parameter, name in _names(sizes)
     }
-    write_output(folder / _FILE, _safetensors().numpy.save(named, metadata={"format": "pt"}))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write tensors by name to a safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If the package safetensors is missing.
+    OSError
+        If it cannot be written; nothing is left half-written then.
+    """
+    write_output(path, _safetensors().numpy.save(dict(tensors), metadata={"format": "pt"}))
+
+
+def check_safetensors() -> None:
+    """Raise ValueError if the package safetensors is missing."""
+    _safetensors()
 
 
 def _safetensors() -> Any:

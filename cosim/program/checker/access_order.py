@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cosim.program.checker.accesses import Access, AccessMap
 from cosim.program.checker.command_steps import CommandSteps
-from cosim.program.checker.queue_run import DieProgram
+from cosim.program.checker.queue_run import QueuedProgram
 from cosim.program.checker.step_clocks import Clock, StepClocks
 from rtl.interface.isa import Opcode
 
@@ -67,7 +67,7 @@ class AccessOrder:
 
     Parameters
     ----------
-    program : DieProgram
+    program : QueuedProgram
         The program.
     clocks : StepClocks
         What is sure when its steps begin.
@@ -86,7 +86,7 @@ class AccessOrder:
 
     def __init__(
         self,
-        program: DieProgram,
+        program: QueuedProgram,
         clocks: StepClocks,
         accesses: AccessMap,
         sizes: Mapping[str, int],

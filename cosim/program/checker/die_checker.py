@@ -11,7 +11,7 @@ from cosim.program.checker.access_order import AccessOrder
 from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_limits import CommandLimits, set_limits
 from cosim.program.checker.command_steps import CommandSteps, unit_of
-from cosim.program.checker.queue_run import DieProgram, DieRun
+from cosim.program.checker.queue_run import DieRun, QueuedProgram
 from cosim.program.checker.step_clocks import StepClocks
 from cosim.program.command import MOST_COUNT, Command
 from rtl.interface.isa import SEMAPHORE_BITS, Opcode
@@ -92,11 +92,11 @@ class CheckedDie:
         """Places that its commands read and write."""
         return AccessMap(self.die, self.memory, self.word_flits, self.flit_words)
 
-    def program(self, commands: Sequence[Command]) -> DieProgram:
+    def program(self, commands: Sequence[Command]) -> QueuedProgram:
         """The queues of its units for a program."""
-        return DieProgram(commands, queue_depth=self.die.queue_depth, word_flits=self.word_flits)
+        return QueuedProgram(commands, queue_depth=self.die.queue_depth, word_flits=self.word_flits)
 
-    def command_violations(self, program: DieProgram) -> list[str]:
+    def command_violations(self, program: QueuedProgram) -> list[str]:
         """What single commands, and the uses of single semaphores, break."""
         lines = []
         if len(program.commands) > MOST_COUNT:
@@ -143,7 +143,7 @@ class CheckedDie:
             return []
         return [f"{steps.name} reads memory words {_text(read)}, not all of which hold data"]
 
-    def sure_posts(self, program: DieProgram) -> tuple[dict[int, dict[str, list[int]]], list[str]]:
+    def sure_posts(self, program: QueuedProgram) -> tuple[dict[int, dict[str, list[int]]], list[str]]:
         """Posts of each unit that have come for sure, for semaphores with several posters; and overflows.
 
         The unit that waits is held back before each of its takes: what is posted then may come before the take, and so
@@ -165,7 +165,7 @@ class CheckedDie:
         return sure, lines
 
     def _sure(
-        self, program: DieProgram, semaphore: int, waiter: str, posters: list[str], initial: int
+        self, program: QueuedProgram, semaphore: int, waiter: str, posters: list[str], initial: int
     ) -> dict[str, list[int]]:
         sure: dict[str, list[int]] = {unit: [] for unit in posters}
         run = DieRun(program, host_posts=self.host_posts, held={waiter: 0})
@@ -187,7 +187,7 @@ class CheckedDie:
         sure.pop("host", None)
         return sure
 
-    def _most_value(self, program: DieProgram, semaphore: int) -> int:
+    def _most_value(self, program: QueuedProgram, semaphore: int) -> int:
         """Largest value that a semaphore may have: when the unit that waits on it is late."""
         waiter = next(iter(program.waits.get(semaphore, {""})))
         run = DieRun(program, host_posts=self.host_posts, held={waiter: 0})
@@ -233,7 +233,7 @@ def die_violations(
 
 def access_order(
     checked: CheckedDie,
-    program: DieProgram,
+    program: QueuedProgram,
     sure: Mapping[int, Mapping[str, Sequence[int]]],
     *,
     offset: int = 0,
@@ -254,7 +254,7 @@ def access_order(
     return order
 
 
-def _shared_memory(program: DieProgram) -> int:
+def _shared_memory(program: QueuedProgram) -> int:
     """Words of memory whose order is checked: 0 if no STORE comes near what a LOAD reads."""
     loads, stores = (
         [_span(steps.fields) for steps in program.queues.get(unit, [])] for unit in ("load", "store")

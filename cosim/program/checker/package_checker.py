@@ -15,7 +15,7 @@ from cosim.program.checker.die_checker import (
     refuse,
 )
 from cosim.program.checker.package_run import DieUnit, Grid, PackageRun
-from cosim.program.checker.queue_run import DieProgram
+from cosim.program.checker.queue_run import QueuedProgram
 from cosim.program.command import Command
 from rtl.interface.isa import Opcode
 
@@ -81,7 +81,7 @@ def package_violations(
 def _ordered(
     grid: Grid,
     checked: Sequence[CheckedDie],
-    programs: Sequence[DieProgram],
+    programs: Sequence[QueuedProgram],
     sure: Sequence[Mapping[int, Mapping[str, Sequence[int]]]],
     *,
     follow: bool,
@@ -99,7 +99,7 @@ def _ordered(
     return run, lines
 
 
-def _targets(grid: Grid, die: int, program: DieProgram) -> list[str]:
+def _targets(grid: Grid, die: int, program: QueuedProgram) -> list[str]:
     """SENDs that reach no die."""
     return [
         f"{command.name}: target is {command.fields['target']}: there is no such die on this side"
@@ -125,7 +125,7 @@ def _ways(grid: Grid, die: int, queue: Sequence[CommandSteps]) -> set[tuple[int,
 
 
 def _shared_links(
-    grid: Grid, programs: Sequence[DieProgram], nominal: PackageRun, posts: Sequence[int]
+    grid: Grid, programs: Sequence[QueuedProgram], nominal: PackageRun, posts: Sequence[int]
 ) -> list[str]:
     """Chunks of different dies that meet on a link in an order that depends on time, where it matters.
 
@@ -149,7 +149,7 @@ def _shared_links(
 
 def _hold_back(
     grid: Grid,
-    programs: Sequence[DieProgram],
+    programs: Sequence[QueuedProgram],
     nominal: PackageRun,
     posts: Sequence[int],
     late: DieUnit,

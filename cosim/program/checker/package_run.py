@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from cosim.program.checker.access_order import AccessOrder
 from cosim.program.checker.command_steps import CommandSteps, opposite
-from cosim.program.checker.queue_run import DieProgram, DieRun
+from cosim.program.checker.queue_run import DieRun, QueuedProgram
 from cosim.program.checker.step_clocks import Passing
 from rtl.interface.isa import Side
 
@@ -57,7 +57,7 @@ class Grid:
                 return on_the_way if field_of["copy"] else on_the_way[-1:]
 
 
-def routes(grid: Grid, programs: Sequence[DieProgram]) -> dict[DieUnit, list[DieUnit]]:
+def routes(grid: Grid, programs: Sequence[QueuedProgram]) -> dict[DieUnit, list[DieUnit]]:
     """Send units whose chunks each receive unit takes."""
     senders: dict[DieUnit, list[DieUnit]] = defaultdict(list)
     for die, program in enumerate(programs):
@@ -105,7 +105,7 @@ class PackageRun:
     ----------
     grid : Grid
         Where the dies are.
-    programs : sequence of DieProgram
+    programs : sequence of QueuedProgram
         What each one does.
     observers : sequence of AccessOrder, optional
         What follows the run of each die.
@@ -129,7 +129,7 @@ class PackageRun:
     def __init__(
         self,
         grid: Grid,
-        programs: Sequence[DieProgram],
+        programs: Sequence[QueuedProgram],
         *,
         observers: Sequence[AccessOrder] = (),
         host_posts: Sequence[int] = (),

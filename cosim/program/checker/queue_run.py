@@ -16,7 +16,7 @@ from cosim.program.checker.command_steps import CommandSteps, steps_of, unit_of
 from cosim.program.command import Command
 from rtl.interface.isa import SEMAPHORES, SET_PLACES, Opcode
 
-__all__ = ["DieProgram", "DieRun", "RunObserver"]
+__all__ = ["DieRun", "QueuedProgram", "RunObserver"]
 
 
 class RunObserver(Protocol):
@@ -26,7 +26,7 @@ class RunObserver(Protocol):
         """The steps ``first`` to before ``end`` of a command begin and end."""
 
 
-class DieProgram:
+class QueuedProgram:
     """A program, cut into the queues of its units.
 
     Parameters
@@ -106,7 +106,7 @@ class DieRun:
 
     Parameters
     ----------
-    program : DieProgram
+    program : QueuedProgram
         What the die does. Each semaphore has one unit that waits.
     observer : RunObserver, optional
         What follows the run.
@@ -127,7 +127,7 @@ class DieRun:
 
     def __init__(
         self,
-        program: DieProgram,
+        program: QueuedProgram,
         *,
         observer: RunObserver | None = None,
         host_posts: Sequence[int] = (),

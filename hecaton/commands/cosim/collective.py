@@ -13,7 +13,7 @@ from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Algorithm, OperandChoice, RunOptions, Stall, WholePackage
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer, parse_mesh
+from hecaton.terminal.values import integer_option, parse_mesh
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +56,7 @@ def collective(
     ],
     flits: Annotated[
         int,
-        typer.Option("--flits", parser=integer(1, 65535), metavar="F", help="Flits of a die's chunk."),
+        integer_option("--flits", "Flits of a die's chunk.", high=65535, metavar="F"),
     ],
     faults: LinkOptions,
     run: RunOptions,
@@ -79,14 +79,14 @@ def collective(
     """Run a collective on a mesh of generated dies: make their programs, simulate the Verilog, compare every bit, count
     cycles.
 
-    The configuration starts from the preset bench; without --links the links have no latency. Cycles run from the
-    first flit that leaves an engine to the last one that enters one; floor_cycles is what the links allow at a flit a
-    cycle, predicted_cycles what the schedule takes with the design's terms. With --stall the dies begin at different
-    times. With --package, chunks come from the memories behind the IO dies and go back there, and the host starts all
-    dies in the same cycle; its links always have adapters, and --flips and the like concern all of them, those of the
-    memory plane as well. --dead-link counts cycles from the one in which the dies may send. Every run leaves a
-    measurement record. Exit code 1 if any bit differs from the golden result, a link is dead, or the run ends before a
-    link dies.
+    Without --config the machine starts from the preset bench; without --links the links have no latency. Cycles run
+    from the first flit that leaves an engine to the last one that enters one; floor_cycles is what the links allow
+    at a flit a cycle, predicted_cycles what the schedule takes with the design's terms. With --stall the dies begin
+    at different times. With --package, chunks come from the memories behind the IO dies and go back there, and the
+    host starts all dies in the same cycle; its links always have adapters, and --flips and the like concern all of
+    them, those of the memory plane as well. --dead-link counts cycles from the one in which the dies may send.
+    Every run leaves a measurement record. Exit code 1 if any bit differs from the golden result, a link is dead, or
+    the run ends before a link dies.
     """
     from cosim.records.collective import collective_request
     from cosim.run import collective as on_mesh

@@ -53,8 +53,8 @@ def gemm(
 ) -> None:
     """Run Y = A B on the generated die: make its program, simulate the Verilog, compare every bit, count cycles.
 
-    The configuration starts from the preset bench. Every run leaves a measurement record. Exit code 1 if any bit
-    differs.
+    Without --config the machine starts from the preset bench. Every run leaves a measurement record. Exit code 1 if
+    any bit differs.
     """
     from dataclasses import asdict
 

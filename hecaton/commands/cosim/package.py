@@ -61,11 +61,11 @@ def package(
     bit, and count cycles and words.
 
     The operands are in memory once. The host starts one program on each die. Tokens come in tiles: while a die
-    multiplies one, the next one is gathered along rows or columns, and the partial sums of the last one are scattered
-    along the other lines and stored. The configuration starts from the preset bench. Every run leaves a measurement
-    record. --flips and the like concern all links, those of the memory plane as well; --dead-link one of the collective
-    plane, and counts cycles from the start of the programs. Exit code 1 if any bit differs, a link is dead, or the run
-    ends before a link dies.
+    multiplies one, the next one is gathered along rows or columns, and the partial sums of the last one are
+    scattered along the other lines and stored. Without --config the machine starts from the preset bench. Every run
+    leaves a measurement record. --flips and the like concern all links, those of the memory plane as well;
+    --dead-link one of the collective plane, and counts cycles from the start of the programs. Exit code 1 if any
+    bit differs, a link is dead, or the run ends before a link dies.
     """
     from dataclasses import asdict
 

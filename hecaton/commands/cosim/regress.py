@@ -70,8 +70,8 @@ def regress(
 
     Every run leaves a measurement record as soon as it ends. Started again after an interruption or a change, the
     command runs only what DIR has no record of by the same simulator on the same Verilog. --sim and --seed replace
-    the simulator and all seeds of the file. The configurations start from the preset bench, --config and -P; keys of
-    the file win. Exit code 1 if any run is out of bounds; each such run is named.
+    the simulator and all seeds of the file. Without --config the machines start from the preset bench; keys of the file
+    win over --config and -P. Exit code 1 if any run is out of bounds; each such run is named.
     """
     import time
 

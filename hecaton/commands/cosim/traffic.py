@@ -14,25 +14,14 @@ from hecaton.terminal.options import AsJson, MachineOptions, MeshSize, PlotFile,
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Simulator
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer, parse_mesh
+from hecaton.terminal.values import integer_option, parse_mesh
+from nop.traffic_defaults import CYCLES, HOTSPOT, PACKET_FLITS, PATTERN, WARMUP
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cosim.records.traffic import TrafficRecord
     from hecaton.terminal.json_keys import JsonObject
-
-PATTERN = "uniform"
-"""Pattern of a run that is not given one."""
-
-PACKET_FLITS = 1
-"""Flits of a packet of a run that is not told."""
-
-CYCLES = 5000
-"""Cycles that are measured unless asked otherwise."""
-
-WARMUP = 1000
-"""Cycles before them."""
 
 RATE_STEP = 0.05
 """Step between the rates of a sweep."""
@@ -103,20 +92,17 @@ def traffic(
     ] = None,
     packet_flits: Annotated[
         int | None,
-        typer.Option(
-            "--packet-flits",
-            parser=integer(1, (1 << 16) - 1),
-            metavar="N",
-            help=f"Flits of each packet; {PACKET_FLITS} if not given.",
+        integer_option(
+            "--packet-flits", f"Flits of each packet; {PACKET_FLITS} if not given.", high=(1 << 16) - 1
         ),
     ] = None,
     hotspot: Annotated[
         int | None,
-        typer.Option(
+        integer_option(
             "--hotspot",
-            parser=integer(0),
+            f"Die that all send to with the pattern hotspot, numbered row by row; {HOTSPOT} if not given.",
+            low=0,
             metavar="DIE",
-            help="Die that all send to with the pattern hotspot, numbered row by row; 0 if not given.",
         ),
     ] = None,
     trace: Annotated[
@@ -140,20 +126,12 @@ def traffic(
     ] = None,
     cycles: Annotated[
         int | None,
-        typer.Option(
-            "--cycles",
-            parser=integer(1, 1 << 24),
-            metavar="N",
-            help=f"Cycles that are measured; {CYCLES} if not given.",
-        ),
+        integer_option("--cycles", f"Cycles that are measured; {CYCLES} if not given.", high=1 << 24),
     ] = None,
     warmup: Annotated[
         int | None,
-        typer.Option(
-            "--warmup",
-            parser=integer(0, 1 << 24),
-            metavar="N",
-            help=f"Cycles before the measured ones; {WARMUP} if not given.",
+        integer_option(
+            "--warmup", f"Cycles before the measured ones; {WARMUP} if not given.", low=0, high=1 << 24
         ),
     ] = None,
     plot: PlotFile = None,
@@ -168,11 +146,11 @@ def traffic(
     """Send packets from every die by a pattern, or those of a file, and measure latency and throughput; then wait until
     the network is empty, and count what is lost.
 
-    The configuration starts from the preset bench. Rates, offered load and throughput are in flits/node/cycle,
-    latencies, of whole packets, in cycles. Every flit carries a check. Exit code 1 if a flit is lost, wrong, out of
-    order, or delivered to a wrong die, or if a link is dead. With --flips or --stalls and no sweep, the same traffic
-    runs once more without faults, for comparison. A pattern by which every die would send to itself on the mesh is
-    refused.
+    Without --config the machine starts from the preset bench. Rates, offered load and throughput are in
+    flits/node/cycle, latencies, of whole packets, in cycles. Every flit carries a check. Exit code 1 if a flit is
+    lost, wrong, out of order, or delivered to a wrong die, or if a link is dead. With --flips or --stalls and no
+    sweep, the same traffic runs once more without faults, for comparison. A pattern by which every die would send
+    to itself on the mesh is refused.
     """
     from cosim.records.traffic import traffic_request
     from cosim.records.traffic_packets import read_packets
@@ -215,7 +193,7 @@ def traffic(
                 links=links,
                 pattern=pattern,
                 packet_flits=packet_flits,
-                hotspot=hotspot or 0,
+                hotspot=HOTSPOT if hotspot is None else hotspot,
                 trace=packets,
                 rate=offered,
                 cycles=cycles,

@@ -48,8 +48,8 @@ def vector(
 ) -> None:
     """Run a vector program on the generated die: load its inputs, simulate its passes, compare every bit, count cycles.
 
-    The configuration starts from the preset bench. Every run leaves a measurement record. Exit code 1 if any bit
-    differs.
+    Without --config the machine starts from the preset bench. Every run leaves a measurement record. Exit code 1 if
+    any bit differs.
     """
     from dataclasses import asdict
 

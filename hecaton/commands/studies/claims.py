@@ -60,8 +60,8 @@ def claims(
     The publication does not tell the settings behind its figures. The result has a row for each combination: speed and
     energy of Hecaton over Megatron tensor parallelism on a flat ring for both published pairs, whether they reach the
     published ones, and whether they compare like for like. What does not fit is a row with the reason. The summary has
-    the share of the space that reaches each figure, the nearest row, and what it needs. The configuration starts from
-    the preset package; it cannot set what the assumptions set.
+    the share of the space that reaches each figure, the nearest row, and what it needs. Without --config
+    the machine starts from the preset package; it cannot set what the assumptions set.
     """
     from chiplet.claims.assumptions import ASSUMPTIONS, held
     from chiplet.claims.study import ClaimWork

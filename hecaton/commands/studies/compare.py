@@ -8,7 +8,13 @@ import typer
 
 from hecaton.terminal.options import AsJson, MachineOptions, PlotFile
 from hecaton.terminal.output import Output
-from hecaton.terminal.projection_options import MethodSwitches, OptimizerName, StepOptions, switches_by_method
+from hecaton.terminal.projection_options import (
+    MOST_SQUARE_MESH,
+    MethodSwitches,
+    OptimizerName,
+    StepOptions,
+    switches_by_method,
+)
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import parse_assignments
 
@@ -48,9 +54,11 @@ def compare(
     """Compare all distribution methods for a model on the same machine, and show the switches of each.
 
     What Hecaton gains over flat rings comes first where both are like for like: the same overlap, recomputation and
-    sums, and inputs of the backward pass gathered again by both.
-    The configuration starts from the preset package.
+    sums, and inputs of the backward pass gathered again by both. Without --config the machine starts from the
+    preset package.
     """
+    from rich.console import Group
+
     from chiplet.schedule.buffers import Optimizer
     from chiplet.studies.compare import compare as compare_methods
     from hecaton.terminal.comparison import comparison_tables
@@ -68,4 +76,4 @@ def compare(
 
             plot_comparison(comparison, plot)
             data["files"] = [str(plot)]
-        out.result(data, comparison_tables(comparison))
+        out.result(data, Group(comparison_tables(comparison), *step.mesh_line(MOST_SQUARE_MESH)))

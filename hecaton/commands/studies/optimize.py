@@ -14,12 +14,13 @@ from hecaton.terminal.projection_options import (
     DIES_HELP,
     GlobalBatch,
     MethodSwitches,
+    ModelName,
     OptimizerName,
     SequenceLength,
     switches_by_method,
 )
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer, parse_assignments
+from hecaton.terminal.values import integer_option, parse_assignments
 from nop.topology import MAX_DIES
 
 if TYPE_CHECKING:
@@ -53,17 +54,14 @@ def _json_object() -> JsonObject:
 )
 def optimize(
     *,
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="MODEL", help="Preset model by name, or the path of a config.json."),
-    ],
+    model: ModelName,
     dies: Annotated[
         int,
-        typer.Option("--dies", parser=integer(1, MAX_DIES), metavar="N", help=DIES_HELP),
+        integer_option("--dies", DIES_HELP, high=MAX_DIES),
     ],
     packages: Annotated[
         int,
-        typer.Option("--packages", parser=integer(1, MAX_DIES), metavar="N", help="Most packages."),
+        integer_option("--packages", "Most packages.", high=MAX_DIES),
     ] = 1,
     goal: Annotated[
         str,
@@ -85,8 +83,8 @@ def optimize(
     """Search the best way to train a model: method, switches, mesh, and the use of several packages; show the
     best ten, and what decides.
 
-    The configuration starts from the preset package. Its mesh and its parallel.data, parallel.pipeline and
-    parallel.context are not read: they are what is searched.
+    Without --config the machine starts from the preset package. The package's mesh and
+    parallel.data, parallel.pipeline and parallel.context are not read: they are what is searched.
     """
     from chiplet.optimize.best_ways import optimize as best_of
     from chiplet.optimize.results import Goal, check_goal

@@ -10,7 +10,7 @@ import typer
 
 from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
 from hecaton.terminal.output import Output
-from hecaton.terminal.projection_options import GlobalBatch, SequenceLength
+from hecaton.terminal.projection_options import MOST_SQUARE_MESH, GlobalBatch, SequenceLength
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import integer
 from nop.topology import MAX_DIES
@@ -63,9 +63,10 @@ def scaling(
 ) -> None:
     """Scale model and package together over four pairs with all methods, and vary the machine.
 
-    The result has weak scaling, with the published figures beside ours, for numbers of dies that are inferred; strong
-    scaling of one model; and for the largest pair the sensitivity to link bandwidth and latency, DRAM bandwidth, SRAM,
-    array size, mesh shape and switches. The configuration starts from the preset package.
+    The result has weak scaling, with the published figures beside ours, for numbers of dies that are inferred;
+    strong scaling of one model; and for the largest pair the sensitivity to link bandwidth and latency, DRAM
+    bandwidth, SRAM, array size, mesh shape and switches. Without --config the machine starts from the preset
+    package.
     """
     from chiplet.studies import scaling as study
     from chiplet.workload.llm import load_model
@@ -153,6 +154,7 @@ def _tables(data: ScalingStudy) -> RenderableType:
         parts.append(columns(varied, names, title=title))
     parts += [pairs(claim.model_dump(), title="Published, beside ours") for claim in data["published"]]
     parts += [f"Left out: {method.method}: {method.reason}" for method in data["left_out"]]
+    parts.append(MOST_SQUARE_MESH.format(dies="so many"))
     parts += [f"Written: {path}" for path in data["files"]]
     return Group(*parts)
 

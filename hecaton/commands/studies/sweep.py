@@ -80,9 +80,9 @@ def sweep(
     """Project every point of a design space and find the Pareto front: the points that no other point beats in every
     objective.
 
-    Points that do not fit are rows with the reason. The plot is beside the points, as .png, unless --plot says where.
-    The configuration starts from the preset package, --config and -P; keys of the space win. An interrupted sweep,
-    started again, continues where it stopped.
+    Points that do not fit are rows with the reason. The plot is beside the points, as .png, unless --plot says
+    where. Without --config the machine starts from the preset package; keys of the space win over --config and -P. An
+    interrupted sweep, started again, continues where it stopped.
     """
     import time
 
@@ -90,13 +90,12 @@ def sweep(
     from chiplet.sweep.space import load_space, make_sweep
     from hecaton.plots.figure import check_plot
     from hecaton.plots.sweep import plot_sweep
-    from hecaton.results.sweep_files import SweepFiles
-    from rtl.emit.output_files import check_output
+    from hecaton.results.sweep_files import SweepFiles, check_points
 
     with Output(as_json) as out:
         start = time.perf_counter()
         processes.check()
-        check_output(output)
+        check_points(output)
         image = plot or output.with_suffix(".png")
         check_plot(image)
         plan = make_sweep(load_space(space), machine.load(out, "package"), source=str(space))

@@ -54,13 +54,18 @@ def test_cycles_are_those_that_scale_sim_reports() -> None:
         assert scale_sim_cycles(rows=32, cols=16, m=m, k=k, n=n) == cycles
 
 
-def test_the_configuration_is_the_die() -> None:
-    die = small_package("die.cols=16").die
+@pytest.mark.parametrize(("dtype", "element_bytes"), [("bf16", 2), ("int8", 1)])
+def test_the_configuration_is_the_die(dtype: str, element_bytes: int) -> None:
+    """Buffers are in KiB of its words, which have one byte: as many as ours have elements or sums."""
+    sizes = ["die.scratchpad_bytes=1048576", "die.weight_bytes=524288", "die.accumulator_bytes=262144"]
+    die = small_package("die.cols=16", f"die.dtype={dtype}", *sizes).die
     read = ConfigParser()
     read.read_string(config_cfg(die, "mine"))
     array = read["architecture_presets"]
     assert (array.getint("ArrayHeight"), array.getint("ArrayWidth")) == (8, 16)
-    assert array.getint("FilterSramSzkB") == die.weight_bytes // 1024
+    assert array.getint("IfmapSramSzkB") == 1024 // element_bytes
+    assert array.getint("FilterSramSzkB") == 512 // element_bytes
+    assert array.getint("OfmapSramSzkB") == 256 // 4
     assert (array["Dataflow"], read["general"]["run_name"]) == ("ws", "mine")
     assert read["run_presets"]["InterfaceBandwidth"] == "CALC"
     assert read["sparsity"]["SparsitySupport"] == "false"

@@ -188,6 +188,46 @@ def test_files_hold_what_was_measured_and_are_never_such_as_would_be_refused(tmp
         made.model_copy(update={"terms": wrong}).to_json()
 
 
+@pytest.mark.parametrize(
+    ("written", "edited"),
+    [
+        ('"per_tile": 2.0', '"per_tile": 1.5'),
+        ('"per_tile": 2.0', '"per_tile": 2.0, "per_row": 1.0'),
+        ('"hop_cycles": 3.0', '"hop_cycles": 2.0'),
+        ('"simulator": "icarus"', '"simulator": "verilator"'),
+        ('"warm_up": 0.5', '"warm_up": 0.25'),
+    ],
+)
+def test_an_edited_file_is_refused(tmp_path: Path, written: str, edited: str) -> None:
+    """Whatever was measured, and how: the digest of the file is not that of its numbers any more."""
+    made = Calibration(
+        die=PACKAGE.die,
+        terms=DieTerms(gemm=GemmTerms(per_tile=2.0)),
+        nop=NopTerms(hop_cycles=3.0),
+        provenance=HERE,
+        extra={"warm_up": 0.5},
+    )
+    path, text = tmp_path / "c.json", made.to_json()
+    assert written in text
+    path.write_text(text.replace(written, edited))
+    with pytest.raises(
+        ValueError, match=r"c\.json: not a calibration: it was edited: .* has the digest "
+    ) as refusal:
+        Calibration.load(path)
+    assert made.digests["measured"] in str(refusal.value)
+
+
+def test_a_file_without_digests_loads_and_reformatting_is_no_edit(tmp_path: Path) -> None:
+    made = Calibration(die=PACKAGE.die, terms=DieTerms(gemm=GemmTerms(per_tile=2.0)), provenance=HERE)
+    content = json.loads(made.to_json())
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(dict(reversed(content.items()))))
+    assert Calibration.load(path) == made
+    del content["digests"]
+    path.write_text(json.dumps(content))
+    assert Calibration.load(path) == made
+
+
 def test_a_goodput_that_frames_cannot_carry_is_refused() -> None:
     link = LinkGoodput(
         goodput=1.0,

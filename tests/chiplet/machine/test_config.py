@@ -332,7 +332,11 @@ def test_a_renamed_key_is_refused_with_its_new_name(tmp_path: Path) -> None:
     [
         (
             "die.scratchpad_bytes=255",
-            "die.scratchpad_bytes = 255: must be from 256 to 33554432 with words of ",
+            "die.scratchpad_bytes = 255: must be from 256 to 33554432, 1048576 times memory.word_bytes = 32",
+        ),
+        (
+            "die.scratchpad_bytes=268435457",
+            "must be an integer from 64 to 268435456, at most 1048576 times memory.word_bytes, not 268435457",
         ),
         ("vector.lanes=3", "vector: lanes = 3 is no power of two"),
         ("vector.lanes=16", "vector.lanes = 16: must be at most 8, the 32-bit values of a word of "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -153,6 +154,17 @@ def test_every_die_holds_a_part_of_every_expert(name: str) -> None:
     assert method.weights_per_die(method.blocks()[1]) == pytest.approx(model.ffn_weights / 4)
 
 
+def test_experts_see_whole_tokens_of_a_tile() -> None:
+    """19 tokens, 1 of 16 experts each: one tile of two tokens for each expert, not one and a fraction."""
+    model = small_model(experts=Experts(count=16, active=1, ffn=60))
+    method = method_of(model)
+    passes = method.passes(method.blocks()[1], Batch(19, 1, 19))
+    own = next(step for step in passes.forward[0].gemms if step.name == "XW of experts")
+    assert own.m == 2
+    assert gemm_cycles(own, lambda m, k, n: 1e6 * m + k + n, 19) == 16 * (2e6 + 48 + 60)
+    assert gemm_cycles(own, lambda m, k, n: m, 16) == 16 * 2
+
+
 def test_gemms_of_experts_have_their_mean_rows_and_tiles() -> None:
     """128 tokens, 2 of 8 experts each: 32 rows for each expert, and a quarter of every token tile."""
     model = experts_of(8, shared=20)
@@ -160,8 +172,8 @@ def test_gemms_of_experts_have_their_mean_rows_and_tiles() -> None:
     passes = method.passes(method.blocks()[1], BATCH)
     steps = {step.name: step for operation in passes.forward[:1] for step in operation.gemms}
     own, rest = steps["XW of experts"], steps["XW of all tokens"]
-    assert (own.m, own.k, own.n, own.count, own.tile_share) == (32, 48, 60, 8, 0.25)
-    assert (rest.m, rest.k, rest.n, rest.count, rest.tile_share) == (128, 48, 24, 1, 1.0)
+    assert (own.m, own.k, own.n, own.count, own.tile_share) == (32, 48, 60, 8, Fraction(1, 4))
+    assert (rest.m, rest.k, rest.n, rest.count, rest.tile_share) == (128, 48, 24, 1, Fraction(1))
 
     def cycles(m: float, k: float, n: float) -> float:
         return 1e6 * m + k + n

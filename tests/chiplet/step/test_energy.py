@@ -17,6 +17,7 @@ from chiplet.step.energy import (
     traffic_events,
 )
 from chiplet.workload.operations import CommStep, GemmStep, Operation, VectorStep
+from nop.collective_cost import line_cost
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package
 
@@ -56,7 +57,7 @@ def test_vector_work_counts_all_dies() -> None:
 
 
 def test_a_collective_pays_for_each_hop() -> None:
-    step = CommStep("gather", "all-gather", "row", 4, 30.0, 30.0, 45.0, 3, 2, 2)
+    step = CommStep("gather", "all-gather", "row", 4, 30.0, 30.0, 45.0, line_cost(4, "ring"), 2)
     events = comm_events(step, 8)
     assert (events.nop_bit_hops, events.sram_bytes) == (45 * 16 * 8, 2 * 30 * 2 * 8)
 

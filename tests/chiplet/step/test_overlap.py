@@ -10,20 +10,12 @@ from hypothesis import strategies as st
 
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.registry import METHODS, make_switches, method_type
-from chiplet.step.overlap import Busy, Machine, comm_seconds, gemm_seconds, operation_busy
-from chiplet.workload.operations import Batch, CommStep, GemmStep
+from chiplet.step.overlap import Busy, Machine, gemm_seconds, operation_busy
+from chiplet.workload.operations import Batch, GemmStep
 from nop.topology import Mesh
 from tests.chiplet.machines import PACKAGE, package, small_model
 
 MACHINE = Machine(PACKAGE, GemmTerms())
-
-
-def test_a_collective_pays_for_data_once_and_for_latency_in_every_part() -> None:
-    step = CommStep("gather", "all-gather", "row", 5, 4000.0, 4000.0, 4000.0, 4, 2, 2)
-    link = MACHINE.link
-    rate, hop = link.bytes_per_second, link.hop_seconds
-    assert comm_seconds(step, link) == pytest.approx(8000 / rate + 8 * hop)
-    assert comm_seconds(step, link, 3) == pytest.approx(8000 / rate + 24 * hop)
 
 
 @given(tokens=st.integers(1, 500), tile=st.integers(1, 200))

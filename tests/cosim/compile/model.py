@@ -8,7 +8,7 @@ from random import Random
 from chiplet.machine.specs import DieSpec
 from cosim.program.checker.accesses import Access, AccessMap
 from cosim.program.checker.command_steps import CommandSteps
-from cosim.program.checker.queue_run import DieProgram
+from cosim.program.checker.queue_run import QueuedProgram
 from cosim.program.command import Command
 
 Places = dict[tuple[str, int], int]
@@ -22,7 +22,7 @@ def places_after(
 
     Raises AssertionError if it blocks.
     """
-    program = DieProgram(commands, queue_depth=die.queue_depth)
+    program = QueuedProgram(commands, queue_depth=die.queue_depth)
     held: Places = {}
     tokens = [0] * 64
     at: dict[str, tuple[int, int]] = dict.fromkeys(program.queues, (0, 0))  # command of the queue, step
@@ -33,7 +33,7 @@ def places_after(
         random.choice if random else lambda ready: min(ready, key=lambda steps: steps.index)
     )
     while True:
-        while out < len(order) and handed[order[out]] - at[order[out]][0] < die.queue_depth:
+        while out < len(order) and handed[order[out]] - at[order[out]][0] < program.depth_of(order[out]):
             handed[order[out]] += 1
             out += 1
         heads = [program.queues[unit][number] for unit, (number, _) in at.items() if number < handed[unit]]

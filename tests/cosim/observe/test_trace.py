@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.observe.trace import Change, die_events, high, trace_json
+from cosim.observe.intervals import Change
+from cosim.observe.trace import die_events, trace_json
 from cosim.observe.units import FETCH, OBSERVED_UNITS, RUNNING, counter_signal, observed_signals
 from cosim.program.command import Command
 from rtl.interface.isa import Opcode
@@ -42,13 +43,6 @@ COMMANDS = [
     Command(Opcode.STORE, {"rows": 2, "words": 1}),
     Command(Opcode.LOAD, {"rows": 2, "words": 1}),
 ]
-
-
-def test_high() -> None:
-    changes = [(1, "a", 1), (1, "b", 0), (3, "a", 0), (3, "a", 1), (5, "a", 0), (6, "a", 1)]
-    assert high(changes, 9) == {"a": [(1, 5), (6, 9)], "b": []}
-    # Of a glitch only the end counts, and time after the end is none.
-    assert high([(2, "a", 1), (2, "a", 0), (4, "a", 1)], 4) == {"a": []}
 
 
 def test_commands_and_what_is_done_for_them() -> None:

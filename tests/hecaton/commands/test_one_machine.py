@@ -45,12 +45,29 @@ def test_one_file_under_every_command(tmp_path: Path) -> None:
     expected = section_digests(load_system(tmp_path / "machine.toml", [], preset=FILE_PRESET))
     shown = printed("config", "show", *machine, cwd=tmp_path)
     assert shown["preset"] == FILE_PRESET
-    projected = printed("project", "--model", "tinyllama-1.1b", "--mesh", "4x4", *machine, cwd=tmp_path)
+    projected = printed(
+        "project",
+        "--model",
+        "tinyllama-1.1b",
+        "--mesh",
+        "4x4",
+        "--trace",
+        "step.json",
+        *machine,
+        cwd=tmp_path,
+    )
     run = printed("cosim", "gemm", "--m", "3", "--k", "5", "--n", "4", *machine, cwd=tmp_path)
-    for result in (projected, run):
+    compared = printed("compare", "--model", "tinyllama-1.1b", "--mesh", "4x4", *machine, cwd=tmp_path)
+    die = printed("verilog", "-o", "die", "-P", "die.dtype=int8", *machine, cwd=tmp_path)
+    of_int8 = section_digests(load_system(tmp_path / "machine.toml", ["die.dtype=int8"], preset=FILE_PRESET))
+    map_beside = json.loads((tmp_path / die["map"]).read_text())
+    trace = json.loads((tmp_path / "step.json").read_text())["otherData"]
+    for result in (projected, compared, run, trace, map_beside):
         assert result["preset"] == FILE_PRESET
-        assert result["digests"].items() <= expected.items()
-    assert set(projected["digests"]) == set(expected)
+        assert result["digests"].items() <= (of_int8 if result is map_beside else expected).items()
+    for result in (projected, compared, trace):
+        assert set(result["digests"]) == set(expected)
+    assert set(map_beside["digests"]) == {"die", "memory", "vector"}
 
 
 def test_errors_name_the_preset_of_a_value() -> None:

@@ -49,6 +49,17 @@ def test_project_prints_its_keys() -> None:
     assert data["measured_inputs"] == []
 
 
+def test_tables_say_how_the_mesh_was_chosen() -> None:
+    """With ``--dies`` the quickest mesh, or the most square one for all methods; with ``--mesh`` it was not chosen."""
+    quickest, square = "mesh: the quickest of at most 64 dies", "mesh: the most square one of 64 dies"
+    assert quickest in called(*PROJECT).stdout
+    assert square in called(*COMPARE).stdout
+    for command in ("project", "compare"):
+        shown = called(command, "--model", "llama2-7b", "--mesh", "8x8").stdout
+        assert "8x8" in shown
+        assert "mesh: " not in shown
+
+
 def test_project_writes_its_timeline(tmp_path: Path) -> None:
     data = result(*PROJECT, "--trace", "step.json", "--plot", "step.svg", cwd=tmp_path)
     assert data.keys() == documented_keys("project", "--trace or --plot")
@@ -204,6 +215,36 @@ def test_a_calibration_of_another_die_is_refused(tmp_path: Path) -> None:
     assert "made for a die with die.rows = 3" in refused(
         *PROJECT, "--calibration", "calibration.json", cwd=tmp_path
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "calibrated"),
+    [
+        (PROJECT, "hecaton calibrate -o die.json"),
+        ([*PROJECT, "-P", "die.stages=2"], "hecaton calibrate -o die.json -P die.stages=2"),
+        (
+            [*PROJECT, "--config", "a machine.toml", "-P", "die.stages=2"],
+            "hecaton calibrate -o die.json --config 'a machine.toml' -P die.stages=2",
+        ),
+        (
+            ["cosim", "gemm", "--m", "1", "--k", "1", "--n", "1", "-P", "die.stages=2"],
+            "hecaton calibrate -o die.json -P die.stages=2 -P preset=bench",
+        ),
+    ],
+)
+def test_the_advice_to_calibrate_is_the_whole_command(
+    tmp_path: Path, words: list[str], calibrated: str
+) -> None:
+    """The command that is advised makes a calibration that the refused one accepts."""
+    (tmp_path / "a machine.toml").write_text('preset = "package"\n[die]\nrows = 16\n')
+    (tmp_path / "c.json").write_text(json.dumps({"die": {"rows": 3}}))
+    message = refused(*words, "--calibration", "c.json", cwd=tmp_path)
+    assert message.endswith(f"(to calibrate it: {calibrated})")
+    (tmp_path / "c.json").write_text(
+        json.dumps({"die": {"rows": 3}, "provenance": {"hecaton_version": "0.0.9"}})
+    )
+    message = refused(*words, "--calibration", "c.json", cwd=tmp_path)
+    assert message.endswith(f"(to calibrate it: {calibrated.replace('die.json', 'c.json')})")
 
 
 def test_project_spreads_a_step_over_packages() -> None:

@@ -226,7 +226,17 @@ def test_the_full_plan_covers_forms_types_arrays_and_stalls() -> None:
 def test_all_methods_have_the_most_square_mesh(tmp_path: Path) -> None:
     bench, package = (load_system(None, [], preset=name) for name in ("bench", "package"))
     setup = Setup(
-        tmp_path, Output(True), FULL, bench, package, (), "package", workers=1, seed=SEED, sim="icarus"
+        tmp_path,
+        Output(True),
+        FULL,
+        bench,
+        package,
+        (),
+        "bench",
+        "package",
+        workers=1,
+        seed=SEED,
+        sim="icarus",
     )
     assert [(row.model, row.mesh, row.method) for row in setup.scaled(None)] == [
         (model, str(most_square(dies)), method)

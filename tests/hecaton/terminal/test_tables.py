@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
-from hecaton.terminal.tables import cell, columns, markdown, pairs, quantity
+from hecaton.terminal.tables import cell, columns, markdown, pairs, print_whole, quantity
 
 
 def shown(table: RenderableType) -> list[list[str]]:
@@ -24,6 +25,25 @@ def test_columns() -> None:
     assert lines[1] == ["method", "seconds", "note"]
     assert lines[3:] == [["hecaton", "1.235", "-"], ["[flat]", "20", "-"]]
     assert shown(columns([], ["method"]))[0] == ["method"]
+
+
+@pytest.mark.parametrize("width", [1, 10, 40, 80, 200])
+def test_a_narrow_terminal_cuts_nothing(width: int) -> None:
+    """Numbers and names of methods stay whole, longer names go on in the next line."""
+    name = "a-long-organization/a-model-with-a-long-name-405b-instruct"
+    row = {"model": name, "method": "torus-ring", "array over NoP": 1.234, "step s": 56.78, "MFU": "91.2%"}
+    row |= {f"a column {number}": f"{number}.12345e+06" for number in range(6)}
+
+    def printed(view: RenderableType) -> str:
+        file = io.StringIO()
+        print_whole(Console(width=width, file=file), view)
+        return file.getvalue()
+
+    table = printed(columns([row], list(row), title="A title"))
+    for value in ("torus-ring", "1.234", "56.78", "91.2%", "5.12345e+06", "column", "array"):
+        assert value in table
+    for one in (columns([{"model": name}], ["model"]), pairs({"model": name})):
+        assert name in "".join(printed(one).split())
 
 
 def test_markdown() -> None:

@@ -9,7 +9,17 @@ import numpy as np
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from cosim.golden.training.golden_step import GoldenTraining, Parameter, Weights
+from cosim.golden.training.initial import random_weights
 from cosim.golden.training.reference import Named, ReferenceModel
+
+__all__ = [
+    "golden_of",
+    "gradients_of",
+    "named",
+    "random_tokens",
+    "random_weights",
+    "reference_of",
+]
 
 LAYER = {"attention.gain": "norm_1", "ffn.gain": "norm_2"} | {
     f"{block}.{name}.weight": name
@@ -17,30 +27,6 @@ LAYER = {"attention.gain": "norm_1", "ffn.gain": "norm_2"} | {
     for name in names
 }
 ENDS = {"embedding.weight": "embedding", "head.weight": "head", "head.gain": "final_norm"}
-
-
-def random_weights(model: ModelSizes, *, seed: int = 0) -> Weights:
-    """Weights of about half of 1 / sqrt(inputs), embeddings of about a half, gains around 1."""
-    rng = np.random.default_rng(seed)
-    h, q, kv = model.hidden, model.heads * model.head_dim, model.kv_heads * model.head_dim
-    shapes = {"q": (h, q), "k": (h, kv), "v": (h, kv), "o": (q, h)}
-    shapes |= {"gate": (h, model.ffn), "up": (h, model.ffn), "down": (model.ffn, h)}
-
-    def normal(*shape: int) -> Any:
-        return (rng.normal(size=shape) / 2).astype(np.float32)
-
-    weights: Weights = {Parameter("embedding.weight"): normal(model.vocab, h)}
-    if not model.tied:
-        weights[Parameter("head.weight")] = normal(h, model.vocab) / np.float32(np.sqrt(h))
-    weights[Parameter("head.gain")] = 1 + normal(h, 1) / 5
-    for layer in range(model.layers):
-        for name, kind in LAYER.items():
-            gain = name.endswith("gain")
-            value = (
-                1 + normal(h, 1) / 5 if gain else normal(*shapes[kind]) / np.float32(shapes[kind][0] ** 0.5)
-            )
-            weights[Parameter(name, layer)] = value
-    return weights
 
 
 def named(weights: Weights) -> Named:

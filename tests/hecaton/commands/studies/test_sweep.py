@@ -170,6 +170,10 @@ def test_a_space_where_nothing_fits_is_a_result(tmp_path: Path) -> None:
 def test_refusals(space: Path) -> None:
     both = refused("sweep", str(space), "-o", "x.parquet", "--workers", "2", "--scheduler", "tcp://x:1")
     assert both == "--workers and --scheduler exclude each other: a cluster has its own workers"
+    for name in ("x.csv", "x", "x.PARQUET"):
+        assert refused("sweep", str(space), "-o", name) == (
+            f"{name}: its suffix must be .parquet: the points are written in that format only"
+        )
     assert refused("sweep", "missing.toml", "-o", "x.parquet") == "missing.toml: No such file or directory"
     assert refused("sweep", "/dev/zero", "-o", "x.parquet") == "/dev/zero: larger than 64 MiB"
     space.write_text('model = "llama2-7b"\n[vary]\nlink.lane = [1]', encoding="utf-8")

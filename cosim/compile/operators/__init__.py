@@ -1,0 +1,1 @@
+"""Operators of the graph on a die: what they hold, and the steps that carry them out."""

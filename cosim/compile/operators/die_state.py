@@ -1,0 +1,174 @@
+"""What is known of a die while its operators are gone through: its tensors, their buffers, and the steps to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.sharding import DiePlace
+from chiplet.graph.vector_program import ELEMENT_BYTES
+from chiplet.layout.line_uses import LineUses
+from chiplet.layout.storage import Storage, layout_of
+from chiplet.machine.chunks import words_per_flit
+from chiplet.machine.specs import SystemSpec
+from cosim.compile.operators.vector_steps import clear_steps
+from cosim.compile.ordering.die_steps import DieStep
+from cosim.compile.places.buffers import Buffer
+from cosim.compile.places.held import Held, held_in
+from cosim.program.command import MOST_COUNT
+
+__all__ = ["ZERO", "DieState", "Key"]
+
+ZERO = ("", "zero")
+"""The constant that clears words: of no program."""
+
+
+class Key(NamedTuple):
+    """A tensor of a die: by name, layer and token tile."""
+
+    name: str
+    layer: int | None = None
+    tile: int | None = None
+
+
+@dataclass
+class DieState:
+    """A die while its operators are gone through, in their order.
+
+    First come the buffers that operators need, and for how long. When all are known, the buffers get their words, and
+    what was put into :attr:`steps` makes the steps.
+
+    Attributes
+    ----------
+    system, graph
+        The package, and what is compiled.
+    place
+        The die as it is in a token tile; None: in the largest one.
+    memory
+        What it has in memory: layouts whose runs are at memory words.
+    constants
+        Numbers of the constants by vector program and name; they lie one behind the other.
+    held, buffers
+        What it holds now, and all buffers so far.
+    steps
+        What makes its steps.
+    groups
+        Collectives so far.
+    uses
+        Which collectives take a tensor.
+    """
+
+    system: SystemSpec
+    graph: Graph
+    place: Callable[[int | None], DiePlace]
+    memory: Mapping[Key, Storage]
+    constants: Mapping[tuple[str, str], int]
+    held: dict[Key, Held] = field(default_factory=dict)
+    buffers: list[Buffer] = field(default_factory=list)
+    steps: list[Callable[[], Iterable[DieStep]]] = field(default_factory=list)
+    groups: int = 0
+
+    def __post_init__(self) -> None:
+        self.constant_words = self.buffer(Key("constants"), len(self.constants), 0)
+        self.uses = LineUses(self.graph)
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of a word."""
+        return self.system.memory.word_bytes
+
+    def whole_flits(self, words: int) -> int:
+        """``words`` filled up to whole flits."""
+        several = words_per_flit(self.system.nop, self.system.memory)
+        return -(-words // several) * several
+
+    def constant(self, key: tuple[str, str]) -> int:
+        """Scratchpad word of a constant."""
+        return self.constant_words.start + self.constants[key]
+
+    # ---- tensors ----
+
+    def key(self, name: str, instance: Instance) -> Key:
+        """The tensor that an operator means."""
+        tile = instance.tile if self.graph.tensors[name].life == "tile" else None
+        return Key(name, self.graph.layer_of(name, instance.layer), tile)
+
+    def get(self, number: int, name: str, instance: Instance) -> Held:
+        """The tensor that operator ``number`` uses."""
+        key = self.key(name, instance)
+        held = self.held.get(key) or self.held[key._replace(tile=None)]
+        for buffer in held.buffers:
+            buffer.touch(number)
+        return held
+
+    def buffer(self, key: Key, words: int, number: int) -> Buffer:
+        """A new buffer that operator ``number`` begins to use."""
+        buffer = Buffer(*key, words=max(words, 1), first=number, last=number)
+        self.buffers.append(buffer)
+        return buffer
+
+    def new(self, number: int, name: str, instance: Instance, *, clears: bool = False) -> Held:
+        """A tensor that operator ``number`` writes anew, with room for what collectives add to its rows.
+
+        ``clears``: its unit leaves the end of a word as it is, so that what is sent has to be cleared before.
+        """
+        die, tensor, key = self.place(instance.tile), self.graph.tensors[name], self.key(name, instance)
+        layout = layout_of(tensor, die, self.word_bytes)
+        sent = self.uses.sent(name, die)
+        if sent and name in self.uses.scatters and not layout.values:
+            layout = replace(layout, pitch=self.whole_flits(layout.pitch))
+        words = layout.taken(self.uses.capacity(name, die))
+        held = held_in(self.buffer(key, self.whole_flits(words) if sent else words, number), layout)
+        self.held[key] = held
+        if sent:
+            self.steps.append(lambda: [*(self._ends(held, name) if clears else ()), *self._gaps(held, name)])
+        return held
+
+    # ---- steps that clear ----
+
+    def clear(self, word: int, *, rows: int = 1, words: int, pitch: int = 0, label: str) -> DieStep:
+        """Words become +0."""
+        return clear_steps(
+            self.constant(ZERO),
+            word,
+            rows=rows,
+            words=words,
+            pitch=pitch,
+            word_bytes=self.word_bytes,
+            label=label,
+        )
+
+    def clear_behind(self, held: Held, rows: int, words: int, label: str) -> Iterable[DieStep]:
+        """What lies behind the first ``rows`` of a tensor of one run, up to ``words`` from its first word on."""
+        first, most = held.layout.taken(rows), MOST_COUNT * ELEMENT_BYTES["fp32"] // self.word_bytes
+        for start in range(first, words, most):
+            count = min(most, words - start)
+            yield self.clear(held.storage.runs[0].word + start, words=count, label=label)
+
+    def _ends(self, held: Held, label: str) -> Iterable[DieStep]:
+        """Clear words that rows fill in part, or not at all."""
+        storage = held.storage
+        if not storage.rows or not storage.cols:
+            return
+        word, size = storage.run.word, storage.element_bytes
+        if storage.values:
+            if storage.rows * size % self.word_bytes:
+                yield self.clear(word + storage.words_of(storage.rows) - 1, words=1, label=label)
+            return
+        for piece in storage.pieces:
+            if piece.cols * size % self.word_bytes:
+                last = word + piece.word + storage.words_of(piece.cols) - 1
+                yield self.clear(last, rows=storage.rows, words=1, pitch=storage.pitch, label=label)
+
+    def _gaps(self, held: Held, label: str) -> Iterable[DieStep]:
+        """Clear words of a row behind its last piece, which fill it up to whole flits."""
+        storage = held.storage
+        if storage.values or not storage.rows or not storage.cols:
+            return
+        word, used = storage.run.word, storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
+        if used < storage.pitch:
+            yield self.clear(
+                word + used, rows=storage.rows, words=storage.pitch - used, pitch=storage.pitch, label=label
+            )

@@ -1,0 +1,1 @@
+"""Where tensors lie: pieces of rows in words, and buffers of the scratchpad by lifetime."""
