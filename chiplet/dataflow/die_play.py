@@ -12,7 +12,7 @@ from chiplet.dataflow.product_play import ProductPlay, Term
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
-from chiplet.graph.sharding import DiePlace, Features, KvHeads, ShardedTensor
+from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import Tensor
 from chiplet.layout.block_sizes import MOST_COUNT
@@ -228,6 +228,7 @@ class DiePlay:
         goes_on = operator.accumulate != "no" and self._key(operator.y, first) in self._held
         y_key, y = self._get(operator.y, first) if goes_on else self._new(operator.y, first)
         terms: dict[Part, list[Term]] = {}
+        first_parts: dict[Part, Part] = {}
         for instance in instances:
             product = instance.operator
             assert isinstance(product, Product)
@@ -239,10 +240,11 @@ class DiePlay:
                     of = Part(part.sequence, head_of(tensors[name], part, product.each))
                     pair.append((part_of(storage, tensors[name], part, product.each, die), Use(key, of)))
                 terms.setdefault(where, [])
+                first_parts.setdefault(where, part)
                 if all(storage.rows and storage.cols for storage, _ in pair):
                     terms[where].append((pair[0], pair[1]))
         for where, pairs in terms.items():
-            target = _part(y, where, tensors[operator.y], die)
+            target = part_of(y, tensors[operator.y], first_parts[where], operator.each, die)
             if not target.rows or not target.cols:
                 continue
             if not pairs:
@@ -389,13 +391,3 @@ def _is_one_run(values: Storage) -> bool:
     runs = [run for run in values.runs if run.rows]
     per_word = values.word_bytes // values.element_bytes
     return all((run.word - runs[0].word) * per_word == run.row - runs[0].row for run in runs)
-
-
-def _part(storage: Storage, where: Part, tensor: ShardedTensor, die: DiePlace) -> Storage:
-    """The rows of a sequence, and the columns of a head, that ``where`` names."""
-    if where.sequence is not None:
-        storage = storage.rows_of(where.sequence * die.tile.length, die.tile.length)
-    if where.head is not None and isinstance(tensor.cols, Features):
-        part = tensor.cols.unit_part(where.head, die)
-        storage = storage.cols_of(part.start, part.stop - part.start)
-    return storage

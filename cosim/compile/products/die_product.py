@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chiplet.layout.block_sizes import Form
 from chiplet.layout.storage import Storage
-from cosim.program.shape import FORMS, Form, Shape
+from cosim.program.shape import FORMS, Shape
 
 __all__ = ["DieProduct", "word_of"]
 
