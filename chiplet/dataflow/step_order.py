@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chiplet.dataflow.fused_operators import FusedOperators, dependences
 from chiplet.dataflow.operator_cycles import OperatorCycles, Resource
-from chiplet.graph.graph import Graph, Instance
-from chiplet.graph.operators import Product, VectorRun
+from chiplet.graph.graph import Graph
+from chiplet.graph.operators import Move
 
-__all__ = ["FusedOperators", "ListSchedule", "dependences", "fused_operators", "scheduled"]
+__all__ = ["ListSchedule", "scheduled"]
+
+
+LOAD_AHEAD = 4
+"""How many times its own cycles a load begins before what it brings is needed."""
 
 
 @dataclass(frozen=True)
@@ -45,76 +50,13 @@ class ListSchedule:
         return max(self.ends, default=0)
 
 
-_Key = tuple[str, int | None, int | None]
-
-
-def _key(graph: Graph, name: str, instance: Instance) -> _Key:
-    """A tensor by name, layer and token tile."""
-    tile = instance.tile if graph.tensors[name].life == "tile" else None
-    return name, graph.layer_of(name, instance.layer), tile
-
-
-FusedOperators = tuple[Instance, ...]
-"""An operator, or products that leave one sum, right behind each other."""
-
-
-def fused_operators(order: Iterable[Instance]) -> list[FusedOperators]:
-    """Operators in their order, with those together that add to the sums of a product before any other reads them."""
-    result: list[FusedOperators] = []
-    for instance in order:
-        if result and _adds_to(instance, result[-1][0]):
-            result[-1] = (*result[-1], instance)
-        else:
-            result.append((instance,))
-    return result
-
-
-def _adds_to(instance: Instance, first: Instance) -> bool:
-    operator, of = instance.operator, first.operator
-    return (
-        isinstance(operator, Product)
-        and isinstance(of, Product)
-        and operator.accumulate == "products"
-        and operator.y == of.y
-        and (instance.layer, instance.tile) == (first.layer, first.tile)
-    )
-
-
-def dependences(graph: Graph, order: Sequence[FusedOperators]) -> list[list[int]]:
-    """For each entry the numbers of those that it has to follow: by whom what it uses was written, or read before."""
-    written: dict[_Key, int] = {}
-    read: dict[_Key, list[int]] = defaultdict(list)
-    before: list[list[int]] = []
-    for number, fused in enumerate(order):
-        needs = set[int]()
-        for instance in fused:
-            operator = instance.operator
-            keys = {name: _key(graph, name, instance) for name in (*operator.reads, *operator.writes)}
-            for key in keys.values():
-                writer = written.get(key, written.get((*key[:2], None)))
-                if writer is not None:
-                    needs.add(writer)
-            used_up = operator.uses_up if isinstance(operator, VectorRun) else ()
-            for name in (*operator.writes, *used_up):
-                needs.update(read.pop(keys[name], ()))
-            for name in operator.reads:
-                read[keys[name]].append(number)
-            for name in operator.writes:
-                written[keys[name]] = number
-        before.append(sorted(needs - {number}))
-    return before
-
-
-def scheduled(
-    graph: Graph, order: Sequence[FusedOperators], cycles: Callable[[FusedOperators], OperatorCycles]
-) -> ListSchedule:
-    """``order``, which keeps all dependences, rearranged."""
+def scheduled(graph: Graph, order: Sequence[FusedOperators], costs: Sequence[OperatorCycles]) -> ListSchedule:
+    """``order``, which keeps all dependences, rearranged; ``costs`` are those of its entries."""
     before = dependences(graph, order)
     after: list[list[int]] = [[] for _ in order]
     for number, needs in enumerate(before):
         for need in needs:
             after[need].append(number)
-    costs = [cycles(fused) for fused in order]
     behind = [0] * len(order)  # the longest chain from the start of an operator on
     for number in reversed(range(len(order))):
         longest = max((behind[later] for later in after[number]), default=0)
@@ -162,9 +104,32 @@ def scheduled(
             ready_at[later] = max(ready_at[later], ends[number])
             if not missing[later]:
                 arrives(later)
+    taken = _loads_late(order, taken, after, costs, starts)
     return ListSchedule(
         [order[number] for number in taken],
         [starts[number] for number in taken],
         [ends[number] for number in taken],
         dict(busy),
     )
+
+
+def _loads_late(
+    order: Sequence[FusedOperators],
+    taken: Sequence[int],
+    after: Sequence[Sequence[int]],
+    costs: Sequence[OperatorCycles],
+    starts: Sequence[int],
+) -> list[int]:
+    """Loads come when they are needed, and what they bring takes no room before.
+
+    A load moves behind the operators that begin long before those that wait for it: by :data:`LOAD_AHEAD` times its
+    cycles. The scratchpad has what it brings for no longer than that, and other dies' loads have time, too.
+    """
+    wanted: list[tuple[int, int, int]] = []  # cycle, place, and number
+    for place, number in enumerate(taken):
+        when, operator = starts[number], order[number][0].operator
+        if isinstance(operator, Move) and operator.direction == "load" and after[number]:
+            need = min(starts[later] for later in after[number])
+            when = max(when, need - LOAD_AHEAD * (costs[number].busy + costs[number].latency))
+        wanted.append((when, place, number))
+    return [number for _, _, number in sorted(wanted)]

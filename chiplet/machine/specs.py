@@ -60,6 +60,9 @@ MEMORY_ADDRESS_BITS = 32
 COMMAND_BYTES = 32
 """Size of one command of a die's program, in bytes."""
 
+COUNT_BITS = 16
+"""Width of a count in a command."""
+
 SUM_BYTES = 4
 """Bytes of a sum in the accumulator buffer: fp32 or int32."""
 

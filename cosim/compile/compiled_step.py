@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
+from chiplet.layout.storage import Storage
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.ordering.die_steps import DieStep
-from cosim.compile.places.storage import Storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
 

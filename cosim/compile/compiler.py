@@ -6,25 +6,25 @@ one before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from chiplet.dataflow.operator_cycles import OperatorCycles, operator_cycles
-from chiplet.dataflow.step_order import FusedOperators, ListSchedule, fused_operators, scheduled
-from chiplet.graph.graph import Graph, Instance
+from chiplet.dataflow.fused_operators import FusedOperators
+from chiplet.dataflow.step_schedule import step_schedule
+from chiplet.graph.graph import Graph
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, TileShape
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
+from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.operators.die_state import ZERO, DieState, Key, layout_of
+from cosim.compile.operators.die_state import ZERO, DieState, Key
 from cosim.compile.operators.line_operators import gather, reduce_replicas, scatter
 from cosim.compile.operators.product_operators import run_products
 from cosim.compile.operators.vector_operators import copied_words, move, run_vector
 from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.ordering.semaphores import Relay, with_semaphores
 from cosim.compile.places.buffers import place_buffers
-from cosim.compile.places.storage import Storage
 from cosim.compile.products.product_steps import ProductSteps
 from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
@@ -67,58 +67,6 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
         memory_words=max(places.used.values()),
         places=places,
     )
-
-
-def step_schedule(graph: Graph, sizes: StepSizes, system: SystemSpec, *, gradients: bool) -> ListSchedule:
-    """The operators in the order of all programs, with the cycles of the busiest die."""
-    dies = {
-        tile: [
-            DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
-            for row, col in system.package.places()
-        ]
-        for tile, shape in (
-            *enumerate(sizes.tile_shapes),
-            (None, max(sizes.tile_shapes, key=lambda shape: shape.sequences)),
-        )
-    }
-
-    def cycles(fused: FusedOperators) -> OperatorCycles:
-        return max(
-            (
-                OperatorCycles(
-                    each[0].resource, sum(part.busy for part in each), max(part.latency for part in each)
-                )
-                for die in dies[fused[0].tile]
-                if (each := [operator_cycles(instance, graph, die, system) for instance in fused])
-            ),
-            key=lambda cost: cost.busy,
-        )
-
-    return scheduled(graph, fused_operators(_order(graph, sizes, gradients=gradients)), cycles)
-
-
-def _order(graph: Graph, sizes: StepSizes, *, gradients: bool) -> Iterator[Instance]:
-    """The operators in the order of all programs; gradients are stored before updates use them up."""
-    stores = [
-        Instance(Move(name=f"{name}.store", direction="store", tensors=(name,)), layer)
-        for name, tensor in graph.tensors.items()
-        if gradients and name.endswith(".gradient")
-        for layer in (range(graph.layers) if tensor.layered else (None,))
-    ]
-    updates = {
-        operator.name
-        for section in graph.sections
-        if section.repeat == "step"
-        for operator in section.operators
-    }
-    batch_is_over = False
-    for instance in graph.order(sizes.tiles):
-        in_batch = instance.operator.name not in updates
-        if batch_is_over and not in_batch:
-            yield from stores
-            stores = []
-        batch_is_over = in_batch
-        yield instance
 
 
 def _die_program(

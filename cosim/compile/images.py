@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cosim.compile.places.storage import Storage
+from chiplet.layout.storage import Storage
 
 __all__ = ["packed", "stored_words", "unpacked"]
 

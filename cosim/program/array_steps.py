@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.program.shape import Shape
-from cosim.program.tiling import Alignment, Tiling, alignment, tile_cycles
+from cosim.program.tiling import Alignment, Tiling, alignment
 
 __all__ = ["ArrayStep", "BlockSteps", "StepLoads"]
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from chiplet.layout.block_sizes import MOST_COUNT
 from chiplet.machine.specs import MemorySpec
-from rtl.interface.isa import COUNT_BITS, FIELDS, Opcode, check_fields, encode
+from rtl.interface.isa import FIELDS, Opcode, check_fields, encode
 
 __all__ = ["MOST_COUNT", "UNIT_OPCODES", "Command", "program_image"]
-
-MOST_COUNT = (1 << COUNT_BITS) - 1
-"""Largest count that a command can hold, and most commands of a program."""
 
 UNIT_OPCODES = (
     Opcode.LOAD,

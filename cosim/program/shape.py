@@ -7,8 +7,7 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
-Form = Literal["nn", "nt", "tn"]
-"""How the operands of a GEMM are stored: ``nn`` X W, ``nt`` dY W^T, ``tn`` X^T dY."""
+from chiplet.layout.block_sizes import Form
 
 FORMS: tuple[Form, ...] = get_args(Form)
 

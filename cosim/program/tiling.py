@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chiplet.layout.block_sizes import MOST_COUNT, block_sizes, tile_cycles
 from chiplet.machine.specs import BUFFER_ADDRESS_BITS, DieSpec, MemorySpec, scratchpad_depth
-from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Shape
 from rtl.interface.isa import SEMAPHORE_BITS
 
@@ -59,11 +59,6 @@ def blocks(size: int, block: int) -> Iterator[tuple[int, int]]:
         yield start, min(block, size - start)
 
 
-def tile_cycles(die: DieSpec, m: int) -> int:
-    """Cycles of one stationary tile with ``m`` activation rows."""
-    return max(m, die.rows, die.stages)
-
-
 def activation_addresses(die: DieSpec, shape: Shape, m: int, k: int) -> int:
     """Addresses of the activation buffer that an m x k block takes."""
     return -(-m // die.rows) * k if shape.activation_column else -(-k // die.rows) * m
@@ -72,19 +67,6 @@ def activation_addresses(die: DieSpec, shape: Shape, m: int, k: int) -> int:
 def weight_addresses(die: DieSpec, shape: Shape, k: int, n: int) -> int:
     """Addresses of the weight buffer that a k x n block takes."""
     return -(-k // die.cols) * n if shape.weight_column else -(-n // die.cols) * k
-
-
-def block_sizes(size: int, align: int) -> list[int]:
-    """Block sizes to try: the whole dimension, and balanced parts of it in multiples of ``align``."""
-    sizes = {size}
-    parts = 2
-    while True:
-        block = -(-size // (parts * align)) * align
-        if block < size:
-            sizes.add(block)
-        if block <= align:
-            return sorted((block for block in sizes if block <= MOST_COUNT), reverse=True)
-        parts += max(1, parts // 4)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.specs import SystemSpec
 from cosim.program.command import Command
 from cosim.program.package import DieWork
-from cosim.program.tiling import tile_cycles
 from rtl.interface.isa import Opcode
 
 __all__ = ["CycleBound"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.terms import DieTerms, floor_cycles
 from cosim.backends.base import Backend
 from cosim.backends.registry import backend
@@ -16,7 +17,6 @@ from cosim.predict.die import predict
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.layout import pack, unpack
 from cosim.program.shape import Shape, gemm_forms
-from cosim.program.tiling import tile_cycles
 from cosim.records.gemm import GemmRecord, GemmRequest, spent_cycles
 from cosim.run.die import DieRun
 from cosim.run.simulation import Progress

@@ -28,7 +28,7 @@ from enum import IntEnum
 from amaranth.hdl import Const
 from amaranth.lib import data
 
-from chiplet.machine.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES, MEMORY_ADDRESS_BITS
+from chiplet.machine.specs import BUFFER_ADDRESS_BITS, COMMAND_BYTES, COUNT_BITS, MEMORY_ADDRESS_BITS
 
 __all__ = [
     "COMMAND_BITS",
@@ -65,7 +65,6 @@ SEMAPHORES = 64
 """Numbers of semaphores; number 0 is none."""
 NUMBER_BITS = 6
 SEMAPHORE_BITS = 16
-COUNT_BITS = 16
 PITCH_BITS = 24
 SET_PLACES = 10
 """Semaphores that one SET gives a value."""

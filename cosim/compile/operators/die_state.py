@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from chiplet.graph.graph import Graph, Instance
-from chiplet.graph.operators import Carried, Gather, Scatter
-from chiplet.graph.sharding import ONE, Along, DiePlace, ShardedTensor
+from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import ELEMENT_BYTES
+from chiplet.layout.line_uses import LineUses
+from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.operators.vector_steps import clear_steps
 from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.buffers import Buffer
 from cosim.compile.places.held import Held, held_in
-from cosim.compile.places.storage import Storage, matrix_storage, value_storage
 from cosim.program.command import MOST_COUNT
 
-__all__ = ["ZERO", "DieState", "Key", "LineUse", "layout_of"]
+__all__ = ["ZERO", "DieState", "Key"]
 
 ZERO = ("", "zero")
 """The constant that clears words: of no program."""
@@ -31,21 +31,6 @@ class Key(NamedTuple):
     name: str
     layer: int | None = None
     tile: int | None = None
-
-
-class LineUse(NamedTuple):
-    """A collective that takes a tensor as its source: the axis, and what it carries."""
-
-    axis: Along
-    carried: Carried
-
-
-def layout_of(tensor: ShardedTensor, die: DiePlace, word_bytes: int) -> Storage:
-    """Layout of what ``die`` holds of a tensor."""
-    rows, _ = tensor.shape(die)
-    if tensor.cols == ONE:
-        return value_storage(tensor.element, word_bytes, rows)
-    return matrix_storage(tensor.element, word_bytes, rows, tensor.cols.pieces(die))
 
 
 @dataclass
@@ -71,6 +56,8 @@ class DieState:
         What makes its steps.
     groups
         Collectives so far.
+    uses
+        Which collectives take a tensor.
     """
 
     system: SystemSpec
@@ -85,16 +72,7 @@ class DieState:
 
     def __post_init__(self) -> None:
         self.constant_words = self.buffer(Key("constants"), len(self.constants), 0)
-        self.gathers: dict[str, LineUse] = {}
-        self.scatters: dict[str, LineUse] = {}
-        self._sections: dict[str, set[str]] = {}
-        for section in self.graph.sections:
-            for operator in section.operators:
-                for name in (*operator.reads, *operator.writes):
-                    self._sections.setdefault(name, set()).add(section.name)
-                if isinstance(operator, (Gather, Scatter)):
-                    uses = self.gathers if isinstance(operator, Gather) else self.scatters
-                    uses |= {part.source: LineUse(operator.axis, part) for part in operator.carries}
+        self.uses = LineUses(self.graph)
 
     @property
     def word_bytes(self) -> int:
@@ -109,10 +87,6 @@ class DieState:
     def constant(self, key: tuple[str, str]) -> int:
         """Scratchpad word of a constant."""
         return self.constant_words.start + self.constants[key]
-
-    def crosses_sections(self, name: str) -> bool:
-        """Whether a tensor is used by several sections of the graph."""
-        return len(self._sections[name]) > 1
 
     # ---- tensors ----
 
@@ -142,36 +116,15 @@ class DieState:
         """
         die, tensor, key = self.place(instance.tile), self.graph.tensors[name], self.key(name, instance)
         layout = layout_of(tensor, die, self.word_bytes)
-        sent = self._sent(name, die)
-        if sent and name in self.scatters and not layout.values:
+        sent = self.uses.sent(name, die)
+        if sent and name in self.uses.scatters and not layout.values:
             layout = replace(layout, pitch=self.whole_flits(layout.pitch))
-        words = layout.taken(self.capacity(name, die))
+        words = layout.taken(self.uses.capacity(name, die))
         held = held_in(self.buffer(key, self.whole_flits(words) if sent else words, number), layout)
         self.held[key] = held
         if sent:
             self.steps.append(lambda: [*(self._ends(held, name) if clears else ()), *self._gaps(held, name)])
         return held
-
-    def _sent(self, name: str, die: DiePlace) -> bool:
-        """Whether a collective of several dies takes the tensor, or what it becomes on a line of one die."""
-        for uses in (self.gathers, self.scatters):
-            use = uses.get(name)
-            if use is not None and (die.line(use.axis)[0] > 1 or self._sent(use.carried.target, die)):
-                return True
-        return False
-
-    def capacity(self, name: str, die: DiePlace) -> int:
-        """Rows that a tensor needs room for: with those that fill up chunks."""
-        tensor = self.graph.tensors[name]
-        rows, _ = tensor.shape(die)
-        gather, scatter = self.gathers.get(name), self.scatters.get(name)
-        if gather is not None:
-            alone = die.line(gather.axis)[0] == 1
-            rows = max(rows, self.capacity(gather.carried.target, die) if alone else tensor.rows.chunk(die))
-        if scatter is not None:
-            nodes, _ = die.line(scatter.axis)
-            rows = max(rows, nodes * self.graph.tensors[scatter.carried.target].rows.chunk(die))
-        return rows
 
     # ---- steps that clear ----
 

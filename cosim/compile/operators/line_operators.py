@@ -8,6 +8,7 @@ from dataclasses import replace
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
+from chiplet.layout.storage import matrix_storage
 from chiplet.machine.chunks import chunk_flits
 from cosim.compile.operators.die_state import DieState, Key
 from cosim.compile.operators.line_steps import DieCollective, collective_steps
@@ -16,7 +17,6 @@ from cosim.compile.operators.vector_steps import copy_steps, pack_steps, unpack_
 from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.buffers import Buffer
 from cosim.compile.places.held import Held, HeldRun, held_in
-from cosim.compile.places.storage import matrix_storage
 from cosim.program.line_commands import LineCollective
 from nop.collectives import LineOp
 from nop.forwarding import slots
@@ -45,7 +45,7 @@ def _gather(state: DieState, number: int, instance: Instance, carried: Carried) 
     stride = state.whole_flits(source.layout.taken(chunk))
     words = nodes * stride
     if source.layout.values:
-        words = max(words, source.layout.taken(state.capacity(carried.target, die)))
+        words = max(words, source.layout.taken(state.uses.capacity(carried.target, die)))
     buffer = state.buffer(target, words, number)
     runs = []
     for other in range(nodes):
@@ -137,7 +137,7 @@ def _scatter_rows(state: DieState, number: int, instance: Instance, carried: Car
     own = HeldRun(0, len(target.part(die)), run.buffer, run.offset + slot * stride)
     held = Held(source.layout, (own,))
     state.held[key] = held
-    if state.crosses_sections(carried.target):
+    if state.uses.crosses_sections(carried.target):
         # It stays for long: the partial sums of the other dies' rows need not.
         kept = state.new(number, carried.target, instance)
         if held.rows:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from chiplet.graph.graph import Instance
 from chiplet.graph.operators import Product
+from chiplet.layout.operator_parts import Part, head_of, part_of, parts
 from cosim.compile.operators.die_state import DieState
-from cosim.compile.operators.operator_parts import Part, head_of, part_of, parts
 from cosim.compile.operators.vector_operators import label_of
 from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.held import Held

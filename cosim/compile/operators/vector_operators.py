@@ -7,15 +7,16 @@ from dataclasses import replace
 from functools import partial
 
 from chiplet.graph.graph import Instance
-from chiplet.graph.operators import Move, ProgramOperand, VectorRun
+from chiplet.graph.operators import Move, VectorRun
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import Tensor
+from chiplet.layout.operator_parts import Part, parts
+from chiplet.layout.program_part import ProgramPart
+from chiplet.layout.storage import RowRun, Storage, value_storage
 from cosim.compile.operators.die_state import DieState, Key
-from cosim.compile.operators.operator_parts import Part, part_of, parts
 from cosim.compile.operators.vector_steps import ProgramRun, program_steps
 from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.held import Held, held_in
-from cosim.compile.places.storage import RowRun, Storage, matrix_storage, value_storage
 from cosim.program.command import Command
 from cosim.program.scratchpad_copies import words_from_scratchpad, words_to_scratchpad
 
@@ -68,63 +69,22 @@ class _Run:
         part: Part,
         label: str,
     ) -> None:
-        self._state, self._operator, self._held, self._die, self._part = state, operator, held, die, part
-        self._label = label
-        self.layouts = {name: self._bound(operand, placed=False) for name, operand in operator.bind.items()}
-        self.rows, self.cols = self._size()
+        self._state, self._operator, self._held, self._die, self._label = state, operator, held, die, label
+        layouts = {name: _unplaced(of) for name, of in held.items()}
+        self._part = ProgramPart(operator, state.graph.tensors, die, part, layouts)
 
     @property
     def there(self) -> bool:
         """Whether the die has anything of the part."""
-        return self.rows > 0 and self.cols > 0
-
-    def _size(self) -> tuple[int, int]:
-        rows: list[int] = []
-        cols = 1
-        program, offset = self._operator.program, self._operator.offset
-        for name, layout in self.layouts.items():
-            tensor = program.tensors[name]
-            if tensor.spread == "matrix":
-                rows.append(layout.rows)
-                cols = layout.cols * (2 if tensor.cols == "half" else 1)
-            elif tensor.spread == "column":
-                rows.append(layout.rows)
-            elif tensor.spread == "row":
-                cols = layout.rows
-        if offset is not None:
-            cols = len(offset.part(self._die))
-        return min(rows, default=1), cols
-
-    def _bound(self, operand: ProgramOperand, *, placed: bool) -> Storage:
-        """What the part takes of a tensor; before buffers are placed its words say nothing."""
-        held = self._held[operand.tensor]
-        tensor = self._state.graph.tensors[operand.tensor]
-        runs = tuple(RowRun(run.row, run.rows, 0) for run in held.runs)
-        storage = held.storage if placed else replace(held.layout, runs=runs)
-        if operand.member is not None:
-            row = storage.rows_of(operand.member, 1)
-            return value_storage(row.element, row.word_bytes, row.cols, row.run.word)
-        storage = part_of(storage, tensor, self._part, self._operator.each, self._die)
-        if operand.half:
-            half = storage.cols // 2
-            storage = storage.cols_of(0 if operand.half == "low" else half, half)
-        spreads = {
-            self._operator.program.tensors[name].spread
-            for name, bound in self._operator.bind.items()
-            if bound == operand
-        }
-        if not storage.values and storage.rows == 1 and spreads == {"column"}:
-            return value_storage(storage.element, storage.word_bytes, storage.cols, storage.run.word)
-        if storage.values and spreads == {"matrix"}:
-            # A matrix of one column lies as a row; programs that take such a one go element by element.
-            values, word = storage.rows, storage.run.word
-            return matrix_storage(storage.element, storage.word_bytes, 1, [values], word)
-        return storage
+        return self._part.there
 
     def placed(self, scratch: dict[str, Held]) -> ProgramRun:
         """The run, now that buffers have their words."""
-        program, state = self._operator.program, self._state
-        storages = {name: self._bound(bound, placed=True) for name, bound in self._operator.bind.items()}
+        part, program, state = self._part, self._operator.program, self._state
+        storages = {
+            name: part.bound(bound, self._held[bound.tensor].storage)
+            for name, bound in self._operator.bind.items()
+        }
         for name, tensor in program.tensors.items():
             if name in storages:
                 continue
@@ -138,8 +98,8 @@ class _Run:
         offset = self._operator.offset
         return ProgramRun(
             program=program,
-            rows=self.rows,
-            cols=self.cols,
+            rows=part.rows,
+            cols=part.cols,
             storages=storages,
             causal=self._operator.causal,
             offset=0 if offset is None else offset.part(self._die).start,
@@ -148,17 +108,13 @@ class _Run:
 
     def scratch_layout(self, tensor: Tensor) -> Storage:
         """Layout of a tensor that only the program knows."""
-        word_bytes = self._state.word_bytes
-        rows, cols = tensor.shape(self.rows, self.cols)
-        if tensor.spread == "matrix":
-            return matrix_storage(tensor.element, word_bytes, rows, self._pieces(cols))
-        return value_storage(tensor.element, word_bytes, max(rows, cols))
+        return self._part.scratch_layout(tensor, self._state.word_bytes)
 
-    def _pieces(self, cols: int) -> list[int]:
-        for layout in self.layouts.values():
-            if not layout.values and layout.cols == cols:
-                return [piece.cols for piece in layout.pieces]
-        return [cols]
+
+def _unplaced(held: Held) -> Storage:
+    """What is held, before buffers are placed: its words say nothing."""
+    runs = tuple(RowRun(run.row, run.rows, 0) for run in held.runs)
+    return replace(held.layout, runs=runs)
 
 
 def _scratch(state: DieState, number: int, runs: list[_Run], instance: Instance) -> dict[str, Held]:

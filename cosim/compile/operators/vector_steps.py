@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
+from chiplet.layout.program_part import pass_pieces
+from chiplet.layout.storage import Storage
 from cosim.compile.ordering.die_steps import DieStep, Touch
-from cosim.compile.places.storage import Storage
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from rtl.interface.isa import VECTOR, Opcode
 
@@ -55,23 +56,8 @@ def program_steps(run: ProgramRun) -> Iterator[DieStep]:
     for number, step in enumerate(program.passes):
         rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
         work = program.operation(step, causal=run.causal and cols > 1)
-        for piece in _pieces(run, step, work):
+        for piece in pass_pieces(program, step, work, run.storages, run.label):
             yield _pass(run, number, step, work, rows, cols, piece)
-
-
-def _pieces(run: ProgramRun, step: ProgramPass, work: VectorPass) -> list[int | None]:
-    """Pieces of the columns to go over one by one; None: all at a time."""
-    matrices = [
-        run.storages[name]
-        for name in (*step.operands.values(), *([step.y] if step.y else []))
-        if not step.statistics and run.program.tensors[name].spread == "matrix"
-    ]
-    if all(matrix.dense for matrix in matrices):
-        return [None]
-    cut = {tuple(piece.cols for piece in matrix.pieces) for matrix in matrices}
-    if len(cut) > 1 or work.reduction != "none" or work.causal or work.op1 == "pick":
-        raise ValueError(f"{run.label}: pass over pieces of a row that need it whole: {sorted(cut)}")
-    return [*range(len(matrices[0].pieces))]
 
 
 def _pass(

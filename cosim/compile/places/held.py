@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from chiplet.layout.storage import RowRun, Storage
 from cosim.compile.places.buffers import Buffer
-from cosim.compile.places.storage import RowRun, Storage
 
 __all__ = ["Held", "HeldRun", "held_in"]
 

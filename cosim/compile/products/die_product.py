@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cosim.compile.places.storage import Piece, RowRun, Storage
-from cosim.program.shape import FORMS, Form, Shape
+from chiplet.layout.block_sizes import Form
+from chiplet.layout.storage import Storage
+from cosim.program.shape import FORMS, Shape
 
-__all__ = ["DieProduct", "joined_pieces", "joined_runs", "word_of"]
+__all__ = ["DieProduct", "word_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,31 +93,6 @@ class DieProduct:
 
 def _lengths(storage: Storage) -> list[int]:
     return [piece.cols for piece in storage.pieces]
-
-
-def joined_pieces(storage: Storage) -> list[Piece]:
-    """Pieces of a row; those that follow each other without gaps are one."""
-    joined: list[Piece] = []
-    for piece in storage.pieces:
-        if joined:
-            last = joined[-1]
-            size = last.cols * storage.element_bytes
-            if size % storage.word_bytes == 0 and piece.word == last.word + size // storage.word_bytes:
-                joined[-1] = last._replace(cols=last.cols + piece.cols)
-                continue
-        joined.append(piece)
-    return joined
-
-
-def joined_runs(storage: Storage) -> list[RowRun]:
-    """Runs of rows; those that follow each other at the pitch are one."""
-    joined: list[RowRun] = []
-    for run in storage.runs:
-        if joined and run.word == joined[-1].word + joined[-1].rows * storage.pitch:
-            joined[-1] = joined[-1]._replace(rows=joined[-1].rows + run.rows)
-        else:
-            joined.append(run)
-    return joined
 
 
 def word_of(storage: Storage, col: int) -> int:

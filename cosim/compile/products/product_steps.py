@@ -10,12 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.ordering.die_steps import DieStep, Touch
-from cosim.compile.places.storage import Storage
-from cosim.compile.products.buffer_places import BufferPlaces, Place
-from cosim.compile.products.die_product import DieProduct, joined_pieces, joined_runs, word_of
-from cosim.compile.products.product_blocks import (
+from chiplet.layout.buffer_places import BufferPlaces, Place
+from chiplet.layout.product_blocks import (
     Panels,
     ProductBlocks,
     ProductCut,
@@ -23,12 +19,16 @@ from cosim.compile.products.product_blocks import (
     Segment,
     product_cut,
 )
-from cosim.compile.products.product_choice import (
+from chiplet.layout.product_choice import (
     activation_addresses,
     cut_product,
     row_cycles,
     weight_addresses,
 )
+from chiplet.layout.storage import Storage, joined_pieces, joined_runs
+from chiplet.machine.specs import DieSpec, MemorySpec
+from cosim.compile.ordering.die_steps import DieStep, Touch
+from cosim.compile.products.die_product import DieProduct, word_of
 from rtl.interface.isa import Opcode
 
 __all__ = ["DieProduct", "ProductSteps"]

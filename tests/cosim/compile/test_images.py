@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chiplet.graph.vector_pass import Element
+from chiplet.layout.storage import Storage, matrix_storage, value_storage
 from cosim.compile.images import packed, stored_words, unpacked
-from cosim.compile.places.storage import Storage, matrix_storage, value_storage
 
 KINDS: dict[str, Any] = {"bf16": np.uint16, "fp32": np.uint32, "int32": np.uint32}
 

@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import given, settings
 
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.program.command import MOST_COUNT
 from cosim.program.shape import Shape
@@ -16,7 +17,6 @@ from cosim.program.tiling import (
     activation_addresses,
     blocks,
     choose_tiling,
-    tile_cycles,
     weight_addresses,
 )
 from tests.cosim.machines import Case, cases, dies, memories, shapes

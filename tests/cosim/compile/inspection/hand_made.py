@@ -9,10 +9,10 @@ import numpy as np
 
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
+from chiplet.layout.storage import matrix_storage
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
 from cosim.compile.ordering.die_steps import DieStep, Touch
-from cosim.compile.places.storage import matrix_storage
 from cosim.golden.operands import random_operands
 from cosim.program.command import Command
 from cosim.program.layout import Places

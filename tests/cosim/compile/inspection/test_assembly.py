@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.layout.storage import matrix_storage, value_storage
 from cosim.compile.compiled_step import Buffer, StoredTensor
 from cosim.compile.inspection.assembly import assembly
 from cosim.compile.ordering.die_steps import DieStep
-from cosim.compile.places.storage import matrix_storage, value_storage
 from cosim.program.command import Command
 from cosim.program.shape import Shape
 from rtl.interface.isa import FIELDS, SET_PLACES, Opcode

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.layout.storage import matrix_storage
 from chiplet.machine.specs import scratchpad_depth
 from cosim.compile.compiled_step import Buffer, StoredTensor
 from cosim.compile.inspection.program_sizes import BufferUse, MemoryWords, die_sizes, peak
 from cosim.compile.ordering.die_steps import DieStep, Touch
-from cosim.compile.places.storage import matrix_storage
 from cosim.program.command import Command
 from cosim.program.layout import Places
 from rtl.interface.isa import Opcode

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chiplet.layout.storage import matrix_storage, value_storage
 from cosim.compile.places.buffers import Buffer, place_buffers
 from cosim.compile.places.held import Held, HeldRun, held_in
-from cosim.compile.places.storage import matrix_storage, value_storage
 
 
 def buffer(words: int) -> Buffer:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chiplet.graph.vector_pass import Element
+from chiplet.layout.storage import RowRun, Storage, matrix_storage
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.places.storage import RowRun, Storage, matrix_storage
 from cosim.compile.products.die_product import DieProduct
 from cosim.golden.gemm import bf16_sums
 from cosim.golden.interpreter import Interpreter

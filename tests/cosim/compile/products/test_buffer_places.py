@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosim.compile.products.buffer_places import BufferPlaces
+from chiplet.layout.buffer_places import BufferPlaces
 
 
 @given(st.integers(1, 100), st.lists(st.integers(1, 100), min_size=1, max_size=30))

@@ -7,8 +7,16 @@ from typing import cast
 
 import pytest
 
-from cosim.compile.places.storage import Piece, RowRun, Storage, matrix_storage, value_storage
-from cosim.compile.products.die_product import DieProduct, joined_pieces, joined_runs, word_of
+from chiplet.layout.storage import (
+    Piece,
+    RowRun,
+    Storage,
+    joined_pieces,
+    joined_runs,
+    matrix_storage,
+    value_storage,
+)
+from cosim.compile.products.die_product import DieProduct, word_of
 from cosim.program.shape import Form, Shape
 from tests.cosim.compile.products.products import Words, product
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chiplet.layout.product_blocks import Dimension, ProductBlocks, Range, panel_blocks, product_cut
+from chiplet.layout.product_choice import cut_product
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.products.product_blocks import Dimension, ProductBlocks, Range, panel_blocks, product_cut
-from cosim.compile.products.product_choice import cut_product
 from tests.cosim.compile.products.products import Case, Words, cases, product
 
 DIE = DieSpec(rows=4, cols=4)

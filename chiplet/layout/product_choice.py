@@ -9,11 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from chiplet.layout.block_sizes import MOST_COUNT, Form, block_sizes, tile_cycles
+from chiplet.layout.product_blocks import Panels, ProductBlocks, ProductCut, panel_blocks
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.products.product_blocks import Panels, ProductBlocks, ProductCut, panel_blocks
-from cosim.program.command import MOST_COUNT
-from cosim.program.shape import Form
-from cosim.program.tiling import block_sizes, tile_cycles
 
 __all__ = ["activation_addresses", "cut_product", "row_cycles", "weight_addresses"]
 

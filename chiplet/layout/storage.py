@@ -11,10 +11,20 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple, Self
 
+from chiplet.graph.sharding import ONE, DiePlace, ShardedTensor
 from chiplet.graph.vector_pass import Element
 from chiplet.graph.vector_program import ELEMENT_BYTES
 
-__all__ = ["Piece", "RowRun", "Storage", "matrix_storage", "value_storage"]
+__all__ = [
+    "Piece",
+    "RowRun",
+    "Storage",
+    "joined_pieces",
+    "joined_runs",
+    "layout_of",
+    "matrix_storage",
+    "value_storage",
+]
 
 
 class Piece(NamedTuple):
@@ -141,3 +151,36 @@ def matrix_storage(element: Element, word_bytes: int, rows: int, pieces: list[in
 def value_storage(element: Element, word_bytes: int, count: int, word: int = 0) -> Storage:
     """``count`` values of rows, from ``word`` on."""
     return Storage(element, word_bytes, (Piece(0, 1, 0),), 0, (RowRun(0, count, word),), values=True)
+
+
+def joined_pieces(storage: Storage) -> list[Piece]:
+    """Pieces of a row; those that follow each other without gaps are one."""
+    joined: list[Piece] = []
+    for piece in storage.pieces:
+        if joined:
+            last = joined[-1]
+            size = last.cols * storage.element_bytes
+            if size % storage.word_bytes == 0 and piece.word == last.word + size // storage.word_bytes:
+                joined[-1] = last._replace(cols=last.cols + piece.cols)
+                continue
+        joined.append(piece)
+    return joined
+
+
+def joined_runs(storage: Storage) -> list[RowRun]:
+    """Runs of rows; those that follow each other at the pitch are one."""
+    joined: list[RowRun] = []
+    for run in storage.runs:
+        if joined and run.word == joined[-1].word + joined[-1].rows * storage.pitch:
+            joined[-1] = joined[-1]._replace(rows=joined[-1].rows + run.rows)
+        else:
+            joined.append(run)
+    return joined
+
+
+def layout_of(tensor: ShardedTensor, die: DiePlace, word_bytes: int) -> Storage:
+    """Layout of what ``die`` holds of a tensor."""
+    rows, _ = tensor.shape(die)
+    if tensor.cols == ONE:
+        return value_storage(tensor.element, word_bytes, rows)
+    return matrix_storage(tensor.element, word_bytes, rows, tensor.cols.pieces(die))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chiplet.graph.operators import Product, VectorRun
 from chiplet.graph.sharding import DiePlace, Features, KvHeads, ShardedTensor, Tokens
-from cosim.compile.places.storage import Storage
+from chiplet.layout.storage import Storage
 
 __all__ = ["Part", "head_of", "part_of", "parts"]
 

@@ -6,17 +6,45 @@ So the cut changes no bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from chiplet.layout.block_sizes import Form
+from chiplet.layout.storage import Storage, joined_pieces
 from chiplet.machine.specs import DieSpec, MemorySpec
-from cosim.compile.places.storage import Storage
-from cosim.compile.products.die_product import DieProduct, joined_pieces
-from cosim.program.shape import Form
 
-__all__ = ["Panels", "ProductBlocks", "ProductCut", "Range", "Segment", "panel_blocks", "product_cut"]
+__all__ = [
+    "Panels",
+    "ProductBlocks",
+    "ProductCut",
+    "Range",
+    "Segment",
+    "StoredProduct",
+    "panel_blocks",
+    "product_cut",
+]
+
+
+class StoredProduct(Protocol):
+    """A product y = the sum of its terms a b, added to ``start`` if there is one, and where its matrices lie."""
+
+    @property
+    def form(self) -> Form:
+        """How operands are stored."""
+
+    @property
+    def terms(self) -> Sequence[tuple[Storage, Storage]]:
+        """a and b of each term."""
+
+    @property
+    def y(self) -> Storage:
+        """The result."""
+
+    @property
+    def start(self) -> Storage | None:
+        """Sums that are added to."""
 
 
 class Range(NamedTuple):
@@ -135,7 +163,7 @@ class ProductCut:
     start: bool
 
 
-def product_cut(die: DieSpec, memory: MemorySpec, product: DieProduct) -> ProductCut:
+def product_cut(die: DieSpec, memory: MemorySpec, product: StoredProduct) -> ProductCut:
     """What the cut of ``product`` depends on."""
     per_word = memory.word_bytes // die.element_bytes
     form, y, start = product.form, product.y, product.start

@@ -1,0 +1,393 @@
+"""Operators of the graph on the units of a die, in the order of all programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from chiplet.dataflow.die_units import DieUnits
+from chiplet.dataflow.place_times import Use
+from chiplet.dataflow.product_play import ProductPlay, Term
+from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
+from chiplet.graph.pass_cycles import beat_cycles, pass_latency
+from chiplet.graph.sharding import DiePlace, KvHeads
+from chiplet.graph.vector_pass import PassOperand, VectorPass
+from chiplet.graph.vector_program import Tensor
+from chiplet.layout.block_sizes import MOST_COUNT
+from chiplet.layout.line_uses import LineUses
+from chiplet.layout.operator_parts import Part, head_of, part_of, parts
+from chiplet.layout.program_part import ProgramPart, pass_pieces
+from chiplet.layout.storage import RowRun, Storage, layout_of, matrix_storage, value_storage
+from chiplet.machine.chunks import chunk_flits, words_per_flit
+from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
+
+__all__ = ["DiePlay", "Key", "LineChunks", "ReplicaSum"]
+
+_APART = 1 << 30
+"""A word beyond all buffers: what lies there is not beside what lies in them."""
+
+_CLEAR = VectorPass(PassOperand("fp32", "value"))
+_COPY = VectorPass(PassOperand("fp32", "matrix"))
+_UNPACK = VectorPass(PassOperand("fp32", "column"))
+_PACK = VectorPass(PassOperand("fp32", "matrix"), reduction="max", result=None)
+
+
+class Key(NamedTuple):
+    """A tensor of a die: by name, layer and token tile."""
+
+    name: str
+    layer: int | None
+    tile: int | None
+
+
+class LineChunks(NamedTuple):
+    """What a die takes part in: flits of a chunk, what it sends, and what it receives."""
+
+    flits: int
+    reads: tuple[Use, ...]
+    writes: tuple[Use, ...]
+
+
+class ReplicaSum(NamedTuple):
+    """Sum of a head over the dies of a row that hold it: their places, which tensor and head, and what is to do."""
+
+    owners: range
+    what: tuple[str, int]
+    chunks: LineChunks
+    finish: Callable[[], None]
+
+
+class DiePlay:
+    """A die while the operators are gone through."""
+
+    def __init__(
+        self,
+        system: SystemSpec,
+        graph: Graph,
+        uses: LineUses,
+        place: Callable[[int | None], DiePlace],
+        units: DieUnits,
+    ) -> None:
+        self._system, self._graph, self._uses, self.place, self.units = system, graph, uses, place, units
+        self._word_bytes = system.memory.word_bytes
+        self._held: dict[Key, Storage] = {}
+        self._products = ProductPlay(system, units)
+        self._lanes = vector_lanes(system.vector, system.memory)
+        self._functions = function_lanes(system.vector, system.memory)
+
+    # ---- tensors ----
+
+    def _key(self, name: str, instance: Instance) -> Key:
+        tile = instance.tile if self._graph.tensors[name].life == "tile" else None
+        return Key(name, self._graph.layer_of(name, instance.layer), tile)
+
+    def _get(self, name: str, instance: Instance) -> tuple[Key, Storage]:
+        key = self._key(name, instance)
+        if key not in self._held:
+            key = key._replace(tile=None)
+        return key, self._held[key]
+
+    def _new(self, name: str, instance: Instance, *, clears: bool = False) -> tuple[Key, Storage]:
+        """A tensor that is written anew; ``clears``: its unit leaves the end of a word as it is."""
+        die, key = self.place(instance.tile), self._key(name, instance)
+        storage = layout_of(self._graph.tensors[name], die, self._word_bytes)
+        sent = self._uses.sent(name, die)
+        if sent and name in self._uses.scatters and not storage.values:
+            storage = replace(storage, pitch=self._whole_flits(storage.pitch))
+        self._held[key] = storage
+        if sent and clears:
+            self._clear_ends(storage, Use(key))
+        if sent:
+            self._clear_gaps(storage, Use(key))
+        return key, storage
+
+    def _whole_flits(self, words: int) -> int:
+        several = words_per_flit(self._system.nop, self._system.memory)
+        return -(-words // several) * several
+
+    # ---- vector unit ----
+
+    def _pass(
+        self,
+        work: VectorPass,
+        rows: int,
+        cols: int,
+        reads: tuple[Use, ...],
+        writes: tuple[Use, ...],
+    ) -> None:
+        stages = self._system.die.stages
+        beats = int(
+            beat_cycles(
+                work,
+                rows=rows,
+                cols=cols,
+                lanes=self._lanes,
+                function_lanes=self._functions,
+                word_bytes=self._word_bytes,
+            )
+        )
+        streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
+        cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
+        self.units.vector(cycles, streams=streams, beats=beats, reads=reads, writes=writes)
+
+    def _clear(self, rows: int, words: int, use: Use) -> None:
+        if rows > 0 and words > 0:
+            self._pass(_CLEAR, rows, words * self._word_bytes // 4, (), (use,))
+
+    def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
+        """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""
+        most = MOST_COUNT * 4 // self._word_bytes
+        for start in range(storage.taken(rows), words, most):
+            self._clear(1, min(most, words - start), use)
+
+    def _clear_gaps(self, storage: Storage, use: Use) -> None:
+        if storage.values or not storage.cols:
+            return
+        used = storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
+        self._clear(storage.rows, storage.pitch - used, use)
+
+    def _clear_ends(self, storage: Storage, use: Use) -> None:
+        """Words that rows fill in part."""
+        if not storage.rows or not storage.cols:
+            return
+        size = storage.element_bytes
+        if storage.values:
+            self._clear(int(storage.rows * size % self._word_bytes > 0), 1, use)
+            return
+        for piece in storage.pieces:
+            if piece.cols * size % self._word_bytes:
+                self._clear(storage.rows, 1, use)
+
+    def run(self, instance: Instance) -> None:
+        """A vector program: one run for each part."""
+        operator = instance.operator
+        assert isinstance(operator, VectorRun)
+        die, tensors = self.place(instance.tile), self._graph.tensors
+        held = {name: self._get(name, instance) for name in operator.reads}
+        for name in operator.writes:
+            if name in held:
+                continue
+            held[name] = self._new(name, instance, clears=True)
+        storages = {name: storage for name, (_, storage) in held.items()}
+        runs = [
+            (part, run)
+            for part in parts(operator, tensors, die)
+            if (run := ProgramPart(operator, tensors, die, part, storages)).there
+        ]
+        if not runs:
+            for name in operator.writes:
+                self._clear_behind(
+                    storages[name], 0, storages[name].taken(storages[name].rows), Use(held[name][0])
+                )
+        for part, run in runs:
+            self._run_part(operator, part, run, {name: key for name, (key, _) in held.items()})
+
+    def _run_part(self, operator: VectorRun, part: Part, run: ProgramPart, keys: dict[str, Key]) -> None:
+        program, tensors = operator.program, self._graph.tensors
+        layouts = dict(run.layouts)
+        for name, tensor in program.tensors.items():
+            if name not in layouts:
+                value = name in program.inputs
+                layouts[name] = (
+                    value_storage("fp32", self._word_bytes, 1)
+                    if value
+                    else run.scratch_layout(tensor, self._word_bytes)
+                )
+
+        def use(name: str) -> tuple[Use, ...]:
+            if name not in operator.bind:
+                return ()
+            of = operator.bind[name].tensor
+            where = Part(part.sequence, head_of(tensors[of], part, operator.each))
+            return (Use(keys[of], where),)
+
+        for step in program.passes:
+            rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
+            work = program.operation(step, causal=operator.causal and cols > 1)
+            reads = tuple(of for name in step.operands.values() for of in use(name))
+            writes = tuple(of for name in step.results for of in use(name))
+            for piece in pass_pieces(program, step, work, layouts, operator.name):
+                width = cols
+                if piece is not None:
+                    first = next(
+                        s for n, s in layouts.items() if n in step.operands.values() and s.pieces[1:]
+                    )
+                    width = first.pieces[piece].cols
+                self._pass(work, rows, width, reads, writes)
+
+    # ---- products ----
+
+    def product(self, instances: Sequence[Instance]) -> None:
+        """Products that leave one tensor."""
+        first = instances[0]
+        operator = first.operator
+        assert isinstance(operator, Product)
+        die, tensors = self.place(first.tile), self._graph.tensors
+        goes_on = operator.accumulate != "no" and self._key(operator.y, first) in self._held
+        y_key, y = self._get(operator.y, first) if goes_on else self._new(operator.y, first)
+        terms: dict[Part, list[Term]] = {}
+        first_parts: dict[Part, Part] = {}
+        for instance in instances:
+            product = instance.operator
+            assert isinstance(product, Product)
+            (a_key, a), (b_key, b) = (self._get(name, instance) for name in (product.a, product.b))
+            for part in parts(product, tensors, die):
+                where = Part(part.sequence, head_of(tensors[product.y], part, product.each))
+                pair = []
+                for name, key, storage in ((product.a, a_key, a), (product.b, b_key, b)):
+                    of = Part(part.sequence, head_of(tensors[name], part, product.each))
+                    pair.append((part_of(storage, tensors[name], part, product.each, die), Use(key, of)))
+                terms.setdefault(where, [])
+                first_parts.setdefault(where, part)
+                if all(storage.rows and storage.cols for storage, _ in pair):
+                    terms[where].append((pair[0], pair[1]))
+        for where, pairs in terms.items():
+            target = part_of(y, tensors[operator.y], first_parts[where], operator.each, die)
+            if not target.rows or not target.cols:
+                continue
+            if not pairs:
+                if not goes_on:
+                    self._clear_behind(y, 0, y.taken(y.rows), Use(y_key))
+                continue
+            self._products.play(operator.form, pairs, (target, Use(y_key, where)), start=goes_on)
+
+    # ---- moves ----
+
+    def move(self, instance: Instance) -> None:
+        """LOADs of what the die does not hold yet, or STOREs."""
+        operator = instance.operator
+        assert isinstance(operator, Move)
+        for name in operator.tensors:
+            if operator.direction == "load":
+                if self._key(name, instance) in self._held:
+                    continue
+                key, storage = self._new(name, instance)
+            else:
+                key, storage = self._get(name, instance)
+            words = storage.taken(storage.rows)
+            if not storage.rows or not storage.cols:
+                continue
+            if operator.direction == "load":
+                self.units.load(words, (Use(key),))
+            else:
+                self.units.store(words, (Use(key),))
+
+    # ---- collectives ----
+
+    def gather(self, instance: Instance, carried: Carried) -> LineChunks | None:
+        """Prepare an all-gather; None if nothing is sent."""
+        operator, die = instance.operator, self.place(instance.tile)
+        assert isinstance(operator, Gather)
+        source_key, source = self._get(carried.source, instance)
+        target = self._key(carried.target, instance)
+        nodes, place = die.line(operator.axis)
+        if nodes == 1:
+            self._held[target] = source
+            self.units.places.same(target, source_key)
+            return None
+        rows = self._graph.tensors[carried.source].rows
+        chunk = rows.chunk(die)
+        stride = self._whole_flits(source.taken(chunk))
+        runs = []
+        for other in range(nodes):
+            part = rows.part(die.at(operator.axis, other))
+            word = other * stride + (_APART if other == place and not source.values else 0)
+            runs.append(RowRun(part.start, len(part), word))
+        self._held[target] = replace(source, runs=tuple(sorted(runs)))
+        if not stride:
+            return None
+        self._clear_behind(source, source.rows, stride, Use(source_key))
+        flits = chunk_flits(stride, self._system.nop, self._system.memory)
+        # Behind the die's own rows, which count as part of what was gathered.
+        ready = self.units.places.ready("", (Use(source_key),), ())
+        self.units.places.use("own", (), (Use(target),), ready)
+        return LineChunks(flits, (Use(source_key),), (Use(target, Part(None, None)),))
+
+    def scatter(self, instance: Instance, carried: Carried) -> LineChunks | None:
+        """Prepare a reduce-scatter; None if nothing is sent."""
+        operator, die = instance.operator, self.place(instance.tile)
+        assert isinstance(operator, Scatter)
+        source_key, source = self._get(carried.source, instance)
+        target = self._key(carried.target, instance)
+        nodes, _ = die.line(operator.axis)
+        rows = self._graph.tensors[carried.target].rows
+        chunk, own = rows.chunk(die), len(rows.part(die))
+        if source.values:
+            stride = self._whole_flits(source.words_of(chunk))
+            exact = nodes == 1 or chunk * source.element_bytes == stride * self._word_bytes
+            if not _is_one_run(source) or not exact:
+                self._in_slots(source, source_key, nodes, chunk, stride)
+                source = replace(source, runs=(RowRun(0, source.rows, 0),))
+            elif nodes > 1:
+                self._clear_behind(source, source.rows, nodes * stride, Use(source_key))
+        else:
+            stride = chunk * source.pitch
+            if nodes > 1:
+                self._clear_behind(source, source.rows, nodes * stride, Use(source_key))
+        if nodes == 1:
+            self._held[target] = source
+            self.units.places.same(target, source_key)
+            return None
+        self._held[target] = replace(source, runs=(RowRun(0, own, 0),))
+        flits = chunk_flits(stride, self._system.nop, self._system.memory)
+        return LineChunks(flits, (Use(source_key),), (Use(target),))
+
+    def _in_slots(self, source: Storage, key: Key, nodes: int, chunk: int, stride: int) -> None:
+        """Values again, so that each chunk begins a word."""
+        use = (Use(key),)
+        self._clear(1, nodes * stride, Use(key))
+        for run in source.runs:
+            if run.rows:
+                self._pass(_UNPACK, run.rows, 1, use, use)
+        for slot in range(nodes):
+            rows = min(chunk, source.rows - min(slot * chunk, source.rows))
+            if rows:
+                self._pass(_PACK, rows, 1, use, use)
+
+    def scattered(self, instance: Instance, carried: Carried) -> None:
+        """Behind a reduce-scatter: what stays for long is copied."""
+        key, storage = self._get(carried.target, instance)
+        crosses = self._uses.crosses_sections(carried.target)
+        if crosses and storage.rows and not storage.values:
+            words = sum(storage.words_of(piece.cols) for piece in storage.pieces)
+            self._pass(_COPY, storage.rows, words * self._word_bytes // 4, (Use(key),), (Use(key),))
+
+    def replicas(self, instance: Instance) -> Iterator[ReplicaSum]:
+        """Prepare the sum of each tensor and head that several dies hold, one after the other."""
+        operator, die = instance.operator, self.place(instance.tile)
+        assert isinstance(operator, Reduce)
+        for name in operator.tensors:
+            heads = self._graph.tensors[name].cols
+            assert isinstance(heads, KvHeads)
+            key, storage = self._get(name, instance)
+            for head in heads.units(die):
+                owners = heads.owners(head, die)
+                if len(owners) < 2:
+                    continue
+                where = heads.unit_part(head, die)
+                cols = storage.cols_of(where.start, heads.unit)
+                apart = matrix_storage(
+                    storage.element, self._word_bytes, storage.rows, [piece.cols for piece in cols.pieces]
+                )
+                chunk = -(-storage.rows // len(owners))
+                stride = chunk * self._whole_flits(apart.pitch)
+                use = Use(key, Part(None, head))
+                copy = (storage.rows, apart.pitch * self._word_bytes // 4)
+                self._clear_behind(apart, storage.rows, len(owners) * stride, use)
+                self._pass(_COPY, *copy, (use,), (use,))
+                flits = chunk_flits(stride, self._system.nop, self._system.memory)
+                chunks = LineChunks(flits, (use,), (use,))
+
+                def finish(copy: tuple[int, int] = copy, use: Use = use) -> None:
+                    self._pass(_COPY, *copy, (use,), (use,))
+
+                yield ReplicaSum(owners, (name, head), chunks, finish)
+
+
+def _is_one_run(values: Storage) -> bool:
+    """Whether values lie one behind the other from the start of a word on."""
+    runs = [run for run in values.runs if run.rows]
+    per_word = values.word_bytes // values.element_bytes
+    return all((run.word - runs[0].word) * per_word == run.row - runs[0].row for run in runs)

@@ -1,0 +1,275 @@
+"""Units of a die at work on a step: each takes its commands in the order of the program, and waits for what they need.
+
+Costs are those of whole commands: cycles of their words, rows or beats, and the terms of the die. Commands come through
+the memory port, and a full queue holds up all that follow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from chiplet.dataflow.array_reads import ArrayReads
+from chiplet.dataflow.memory_times import MemoryLink
+from chiplet.dataflow.place_times import PlaceTimes, Use
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
+from chiplet.machine.queue_depths import (
+    COMMANDS_AHEAD,
+    COMMANDS_SUMMED,
+    COMMANDS_WAITING,
+    WORDS_SPARE,
+)
+from chiplet.machine.specs import SystemSpec, scratchpad_banks
+from chiplet.machine.terms import DieTerms
+
+__all__ = ["DieUnits", "MemoryWay", "Shares"]
+
+WORDS_READ = SRAM_LATENCY + WORDS_SPARE
+"""Words that a unit has read from the scratchpad, and not used."""
+QUEUE_CYCLES = 2
+"""Cycles of a command through the queue of its unit."""
+SUM_ROW_CYCLES = 3
+"""Cycles of a row of sums that is fed while the array is still: its word, its banks, the next one."""
+SUM_PANEL_CYCLES = 3
+"""Cycles of a panel of sums that is fed, besides its rows."""
+DRAIN_TAIL = 3
+"""Cycles of a row of sums from its read to its word in the scratchpad."""
+LOADS_IN_FLIGHT = 4
+"""Commands of the load unit whose words have not all come."""
+
+
+class MemoryWay(NamedTuple):
+    """Way of a die to its memory: links that it shares, cycles of a lone read, and those until a write is answered."""
+
+    words: MemoryLink
+    writes: MemoryLink
+    read_cycles: float
+    written_cycles: float
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How busy what units share is, in a play before: nothing if there is none.
+
+    Attributes
+    ----------
+    array_reads
+        When the array of the die reads sums of the accumulator buffer.
+    array_writes
+        Share of cycles in which it writes them.
+    scratchpad_reads
+        Words a cycle that units other than the vector unit read from the scratchpad.
+    """
+
+    array_reads: ArrayReads = field(default_factory=ArrayReads)
+    array_writes: float = 0.0
+    scratchpad_reads: float = 0.0
+
+
+@dataclass
+class _UnitTimes:
+    """A unit: when it takes the next command and can begin it, when its last one ends, and when it took each one."""
+
+    takes: float = 0.0
+    free: float = 0.0
+    end: float = 0.0
+    busy: float = 0.0
+    taken: list[float] = field(default_factory=list)
+
+
+class DieUnits:
+    """The units of a die, and what they have done so far.
+
+    Parameters
+    ----------
+    system, terms
+        The die, and its terms.
+    memory
+        Its way to the memory.
+    shares
+        What units that share something leave to each other.
+    """
+
+    def __init__(self, system: SystemSpec, terms: DieTerms, memory: MemoryWay, shares: Shares) -> None:
+        self.system, self.terms, self.shares = system, terms, shares
+        self.places = PlaceTimes()
+        self.units: dict[str, _UnitTimes] = defaultdict(_UnitTimes)
+        self._memory = memory
+        self._dispatched: deque[float] = deque([0.0] * COMMANDS_AHEAD, COMMANDS_AHEAD)
+        self._asked = terms.fetch
+        self._arrived = 0.0
+        self._stream_end = self._weights_free = 0.0
+        self._sums_end: deque[float] = deque([0.0] * COMMANDS_SUMMED, COMMANDS_SUMMED)
+        self.commands = 0
+        self.array_reads = ArrayReads()
+        self.scratchpad_reads = 0
+        self._panels = 0
+        self.last_write = 0.0
+
+    @property
+    def end(self) -> float:
+        """When the program has ended."""
+        last = max(unit.end for unit in self.units.values())
+        written = self.last_write + self._memory.written_cycles if self.last_write else 0.0
+        return max(last, written) + self.terms.finish
+
+    def command(self, unit: str) -> float:
+        """Hand out the next command of the program; returns when ``unit`` can take it."""
+        times = self.units[unit]
+        self._asked = max(self._asked + 1, self._dispatched[0] + 1)
+        there = self._memory.words.take(self._asked + self._memory.read_cycles) + 1
+        out = max(there, self._dispatched[-1] + 1)
+        depth = COMMANDS_WAITING if " " in unit else self.system.die.queue_depth
+        if len(times.taken) >= depth:
+            out = max(out, times.taken[-depth] + 1)
+        self._dispatched.append(out)
+        self._arrived = out + QUEUE_CYCLES
+        self.commands += 1
+        taken = max(out + QUEUE_CYCLES, times.takes)
+        times.taken.append(taken)
+        return taken
+
+    # ---- scratchpad to buffers ----
+
+    def feed(
+        self, unit: str, rows: int, cols: int, *, lanes: int, reads: tuple[Use, ...], free: float
+    ) -> float:
+        """Feed ``rows`` of ``cols`` elements to a place that is ``free``; returns when they are there."""
+        times, terms, memory = self.units[unit], self.terms, self.system.memory
+        taken = self.command(unit)
+        waits = max(taken + terms.read_command, times.free)
+        begins = max(waits, self.places.ready(unit, reads, ()), free)
+        per_word = memory.word_bytes // self.system.die.element_bytes
+        group = min(per_word, lanes)
+        whole, rest = divmod(cols, per_word)
+        cycles = rows * (whole * -(-per_word // group) + -(-rest // group))
+        words = rows * (whole + bool(rest))
+        end = max(begins + terms.scratchpad_read + 2, times.end) + cycles
+        self._count(times, waits, begins, end, 1)
+        times.takes = begins + 1
+        times.free = max(begins + words, end - WORDS_READ * -(-cycles // words))
+        times.end = end
+        self.scratchpad_reads += words
+        self.places.use(unit, reads, (), times.free + 1)
+        return end + terms.feed_post
+
+    def _count(self, times: _UnitTimes, waits: float, begins: float, end: float, tail: int) -> None:
+        """Count the busy cycles of a command: those from its begin to its end in which no other was counted, without
+        those in which it waited for semaphores while the one before was not over.
+        """
+        hidden = max(0.0, min(begins, times.end) - waits)
+        lone = tail if begins >= times.end else 0
+        times.busy += max(0.0, end - max(times.end, begins) - hidden) + lone
+
+    def feed_sums(self, rows: int, words: Sequence[int], *, reads: tuple[Use, ...], free: float) -> float:
+        """Feed panels of ``rows`` rows, each of which lies in so many ``words``; returns when they are there."""
+        times = self.units["feed_sums"]
+        taken = self.command("feed_sums")
+        begins = max(taken + 1, self.places.ready("feed_sums", reads, ()), free)
+        row = SUM_ROW_CYCLES + self.shares.array_writes
+        cycles = sum(SUM_PANEL_CYCLES + rows * (row + width - 1) for width in words)
+        times.end = times.takes = begins + cycles
+        times.busy += cycles
+        self.scratchpad_reads += rows * sum(words)
+        self.places.use("feed_sums", reads, (), times.end + 1)
+        return times.end + 1
+
+    # ---- array ----
+
+    def gemm(self, *, m: int, k_tiles: int, panels: int, accumulates: bool, ready: float) -> list[float]:
+        """A GEMM whose operands, and place for sums, are ``ready``; returns when each panel of sums is there."""
+        die, terms = self.system.die, self.terms
+        times = self.units["array"]
+        taken = self.command("array")
+        period = terms.gemm.tile_cycles(rows=die.rows, stages=die.stages, m=m)
+        fill = terms.gemm.fill_per_row * die.rows
+        there = []
+        load = taken
+        for panel in range(panels):
+            load = max(taken + terms.gemm_command, self._weights_free, ready if panel == 0 else 0.0)
+            start = max(self._stream_end, load + max(fill, terms.handover if panel == 0 else 0.0))
+            if panel == 0:
+                start = max(start, self._sums_end[0] + terms.handover)
+            self._weights_free = start + (k_tiles - 1) * period
+            self._stream_end = start + k_tiles * period
+            end = start + terms.operand_read + (k_tiles - 1) * period + terms.gemm.per_row * m
+            end += terms.gemm.drain_cycles(rows=die.rows, cols=die.cols, stages=die.stages)
+            there.append(end + terms.panel_post)
+            down = terms.operand_read + MULTIPLIER_STAGES - SRAM_LATENCY
+            down += terms.gemm.drain_per_row * die.rows * die.stages
+            self._panels += 1
+            first = 0 if accumulates else 1
+            self.array_reads.add(start + down + first * period, start + down + k_tiles * period, there[-1])
+        self._sums_end.append(end)
+        times.busy += panels * k_tiles * m
+        times.end = end
+        times.takes = max(taken + 1, (load if k_tiles == 1 else start + (k_tiles - 2) * period) + fill - 1)
+        return there
+
+    def drain(
+        self, *, rows: int, words: Sequence[int], there: Sequence[float], writes: tuple[Use, ...]
+    ) -> float:
+        """Drain panels that are ``there`` one by one, each row of which lies in so many ``words``; returns the end."""
+        times, terms = self.units["drain"], self.terms
+        taken = self.command("drain")
+        # Rows on their way to the scratchpad: while the next command is here, the unit waits for its panel.
+        times.busy += max(0.0, min(self._arrived, times.end) - times.takes)
+        read = taken
+        ready = self.places.ready("drain", (), writes)
+        for number, (come, width) in enumerate(zip(there, words, strict=True)):
+            begins = max(read + terms.drain_command, come, 0.0 if number else ready)
+            panel = self._panels - len(there) + number
+            read = self.shares.array_reads.drained(begins, rows, width, panel, come)
+            times.busy += read - begins + terms.drain_command
+        times.takes = read
+        times.end = read + terms.drain_read + DRAIN_TAIL
+        end = times.end + terms.drain_post
+        self.places.use("drain", (), writes, end)
+        return end
+
+    # ---- vector unit and memory ----
+
+    def vector(
+        self, cycles: float, *, streams: int, beats: int, reads: tuple[Use, ...], writes: tuple[Use, ...]
+    ) -> None:
+        """A pass of ``cycles``, of which ``beats`` take a word of each of ``streams`` operands."""
+        times = self.units["vector"]
+        taken = self.command("vector")
+        begins = max(taken, self.places.ready("vector", reads, writes))
+        # A word meets one of another unit in its bank now and then, and waits for every other of them.
+        share = self.shares.scratchpad_reads / (2 * scratchpad_banks(self.system.memory))
+        cycles += beats * streams * share + max(0, streams - 1) * 0.5
+        times.end = times.free = times.takes = begins + cycles
+        times.busy += cycles
+        self.places.use("vector", reads, writes, times.end + 1)
+
+    def load(self, words: int, writes: tuple[Use, ...]) -> None:
+        """Load ``words`` from memory."""
+        times, terms = self.units["load"], self.terms
+        taken = self.command("load")
+        begins = max(taken + terms.load_command, times.free, self.places.ready("load", (), writes))
+        times.takes = begins + 1
+        come: deque[float] = deque([0.0], self.system.memory.outstanding)
+        for word in range(words):
+            asked = max(begins + word, come[0] if len(come) == come.maxlen else 0.0)
+            come.append(self._memory.words.take(max(asked + self._memory.read_cycles, come[-1])))
+        times.busy += words
+        times.free = begins + words
+        times.end = max(times.end, come[-1] + 1)
+        self.places.use("load", (), writes, times.end + terms.load_post)
+
+    def store(self, words: int, reads: tuple[Use, ...]) -> None:
+        """Store ``words`` in memory."""
+        times, terms = self.units["store"], self.terms
+        taken = self.command("store")
+        begins = max(taken + terms.read_command, times.free, self.places.ready("store", reads, ()))
+        times.takes = begins + 1
+        left = max(begins + 2, times.end)
+        for _ in range(words):
+            left = self._memory.writes.take(left + 1)
+        times.busy += words
+        times.free = times.end = left
+        self.last_write = left
+        self.places.use("store", reads, (), left + terms.store_post)

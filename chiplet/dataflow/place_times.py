@@ -1,0 +1,78 @@
+"""When the tensors of a die, and their parts, have been written and read: what a unit has to wait for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from chiplet.layout.operator_parts import Part
+
+__all__ = ["PlaceTimes", "Use"]
+
+
+class Use(NamedTuple):
+    """A tensor, and the part of it that is used."""
+
+    tensor: Hashable
+    part: Part = Part()
+
+
+class _Times(NamedTuple):
+    """By unit, when the last write, and the last read, is known to others."""
+
+    writes: dict[str, float]
+    reads: dict[str, float]
+
+
+class PlaceTimes:
+    """Times by tensor and part. A unit does not wait for itself: it takes its commands in order.
+
+    Attributes
+    ----------
+    floor
+        When anything may be used at the earliest.
+    """
+
+    def __init__(self) -> None:
+        self.floor = 0.0
+        self._parts: dict[Hashable, dict[Part, _Times]] = defaultdict(dict)
+
+    def ready(self, unit: str, reads: tuple[Use, ...], writes: tuple[Use, ...]) -> float:
+        """When what ``unit`` reads is there, and what it writes is not used any more."""
+        latest = self.floor
+        for uses, both in ((reads, False), (writes, True)):
+            for use in uses:
+                for part, times in self._parts[use.tensor].items():
+                    if not _meet(part, use.part):
+                        continue
+                    for by_unit in (times.writes, times.reads) if both else (times.writes,):
+                        for other, time in by_unit.items():
+                            if other != unit and time > latest:
+                                latest = time
+        return latest
+
+    def use(self, unit: str, reads: tuple[Use, ...], writes: tuple[Use, ...], time: float) -> None:
+        """``unit`` has used them at ``time``."""
+        for use in reads:
+            self._times(use).reads[unit] = time
+        for use in writes:
+            if use.part == Part():
+                self._parts[use.tensor] = {}
+            self._times(use).writes[unit] = time
+
+    def same(self, tensor: Hashable, other: Hashable) -> None:
+        """``tensor`` is where ``other`` is."""
+        self._parts[tensor] = self._parts[other]
+
+    def _times(self, use: Use) -> _Times:
+        parts = self._parts[use.tensor]
+        if use.part not in parts:
+            parts[use.part] = _Times({}, {})
+        return parts[use.part]
+
+
+def _meet(one: Part, other: Part) -> bool:
+    return (one.sequence is None or other.sequence is None or one.sequence == other.sequence) and (
+        one.head is None or other.head is None or one.head == other.head
+    )

@@ -1,0 +1,71 @@
+"""Predicted cycles of a training step: its operators, in the order of all programs, on the units of all dies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from chiplet.dataflow.line_play import SIDES
+from chiplet.dataflow.package_play import PackagePlay, StepTerms
+from chiplet.dataflow.step_schedule import step_schedule
+from chiplet.graph.graph import Graph
+from chiplet.graph.training.sizes import StepSizes
+from chiplet.machine.specs import SystemSpec
+
+__all__ = ["PredictedStep", "predicted_step"]
+
+UNITS = ("array", "load", "feed_activation", "feed_weight", "feed_sums", "drain", "vector", "store")
+PLAYS = 2
+"""The first play tells the next one how busy the units are."""
+
+
+class PredictedStep(NamedTuple):
+    """Prediction of a step.
+
+    Attributes
+    ----------
+    cycles
+        From the common start to the end of the last program.
+    units
+        Busy cycles of each kind of unit, those of the die where they are most: of the array those with an activation
+        vector; of the links of an axis those with a flit, on the side and in the direction where they are most; of load
+        and store those with a word; of all others those with a command that waits for no semaphore.
+    """
+
+    cycles: int
+    units: Mapping[str, int]
+
+
+def predicted_step(
+    graph: Graph,
+    sizes: StepSizes,
+    system: SystemSpec,
+    terms: StepTerms | None = None,
+    *,
+    gradients: bool = False,
+    direct: bool = False,
+) -> PredictedStep:
+    """Predict the step of ``graph`` in the order that :func:`chiplet.dataflow.step_schedule.step_schedule` gives it.
+
+    Parameters
+    ----------
+    terms
+        Terms of dies and links; by default those of the design.
+    gradients
+        Whether gradients are stored.
+    direct
+        Whether links have no adapters.
+    """
+    terms = terms or StepTerms.of_design(system)
+    order = step_schedule(graph, sizes, system, gradients=gradients).order
+    play = PackagePlay(graph, sizes, system, terms, direct=direct)
+    for number in range(PLAYS):
+        if number:
+            play = PackagePlay(graph, sizes, system, terms, shares=play.shares(), direct=direct)
+        for fused in order:
+            play.play(fused)
+    busy = {name: round(max(units.units[name].busy for units in play.units)) for name in UNITS}
+    for axis, sides in SIDES.items():
+        names = [f"{way} {side}" for way in ("send", "receive") for side in sides]
+        busy[f"{axis} links"] = round(max(units.units[name].busy for units in play.units for name in names))
+    return PredictedStep(round(play.cycles), busy)
