@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
-from chiplet.dataflow.product_play import ProductPlay, Term
+from chiplet.dataflow.product_play import OperandPair, ProductPlay
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
@@ -227,7 +227,7 @@ class DiePlay:
         die, tensors = self.place(first.tile), self._graph.tensors
         goes_on = operator.accumulate != "no" and self._key(operator.y, first) in self._held
         y_key, y = self._get(operator.y, first) if goes_on else self._new(operator.y, first)
-        terms: dict[Part, list[Term]] = {}
+        terms: dict[Part, list[OperandPair]] = {}
         first_parts: dict[Part, Part] = {}
         for instance in instances:
             product = instance.operator

@@ -14,9 +14,9 @@ from chiplet.layout.product_choice import activation_addresses, cut_product, row
 from chiplet.layout.storage import Storage, joined_pieces, joined_runs
 from chiplet.machine.specs import SystemSpec
 
-__all__ = ["ProductPlay", "Term"]
+__all__ = ["OperandPair", "ProductPlay"]
 
-Term = tuple[tuple[Storage, Use], tuple[Storage, Use]]
+OperandPair = tuple[tuple[Storage, Use], tuple[Storage, Use]]
 """Operands a and b of a product."""
 
 
@@ -70,7 +70,7 @@ class ProductPlay:
         self._sums_free: dict[Place, float] = {}
         self._blocks: dict[ProductCut, ProductBlocks] = {}
 
-    def play(self, form: Form, terms: Sequence[Term], y: tuple[Storage, Use], *, start: bool) -> None:
+    def play(self, form: Form, terms: Sequence[OperandPair], y: tuple[Storage, Use], *, start: bool) -> None:
         """A product, added to what ``y`` has if ``start``."""
         self._activations.forget()
         self._weights.forget()
@@ -89,7 +89,7 @@ class ProductPlay:
     def _block(
         self,
         form: Form,
-        term: Term,
+        term: OperandPair,
         y: tuple[Storage, Use],
         m: Range,
         n: Panels,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from chiplet.dataflow.step_order import ListSchedule
+from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
 from chiplet.graph.training.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import SimulationError
 from cosim.backends.registry import backend
-from cosim.compile.compiler import compile_step, step_schedule
+from cosim.compile.compiler import compile_step
 from cosim.golden.training.pretrained import PretrainedModel
 from cosim.records.train_step import TrainStepRequest
 from cosim.run.training.train_step import PreparedTraining
@@ -133,9 +133,13 @@ class DemoTrainingRun:
     missing: str
 
     @cached_property
-    def schedule(self) -> ListSchedule:
-        """The order of the operators, and the cycles that it predicts."""
-        compiled = self.prepared.compiled
-        return step_schedule(
-            compiled.graph, compiled.sizes, compiled.system, gradients=self.request.gradients
+    def predicted(self) -> PredictedStep:
+        """Cycles of a step, as the terms of the design predict them."""
+        compiled, request = self.prepared.compiled, self.request
+        return predicted_step(
+            compiled.graph,
+            compiled.sizes,
+            compiled.system,
+            gradients=request.gradients,
+            direct=request.direct,
         )

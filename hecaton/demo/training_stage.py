@@ -16,16 +16,6 @@ from hecaton.terminal.tables import markdown
 
 __all__ = ["train"]
 
-_UNITS = {
-    "array": "array",
-    "vector": "vector",
-    "row": "row links",
-    "column": "column links",
-    "load": "load",
-    "store": "store",
-}
-"""Names of units in the record, by those in the schedule."""
-
 
 def train(setup: Setup) -> DemoPart:
     """Train the plan's model on a package, and compare every stored bit."""
@@ -57,7 +47,7 @@ def train(setup: Setup) -> DemoPart:
         f"{request.steps} steps on {request.mesh} dies of {_array(ready)}, {trained.mismatches} of "
         f"{trained.words.compared} words differ, loss {trained.losses[0]:.3f} to {trained.losses[-1]:.3f}"
     )
-    predicted = ready.schedule.cycles
+    predicted = ready.predicted.cycles
     figures: dict[str, Any] = {
         "steps": request.steps,
         "simulator": ready.simulator,
@@ -67,7 +57,7 @@ def train(setup: Setup) -> DemoPart:
         "cycles": None if record is None else record.cycles,
     }
     if record is not None:
-        summary += f"; {record.cycles:,} cycles a step, list schedule {predicted:,}"
+        summary += f"; {record.cycles:,} cycles a step, predicted {predicted:,}"
     text = (
         f"A Llama of {request.layers} layer, {request.hidden} features and {request.heads} heads learns "
         f"{request.batch} sequences of {request.sequence} random tokens on {request.mesh} dies of {_array(ready)}. The "
@@ -86,24 +76,18 @@ def _array(ready: DemoTrainingRun) -> str:
 
 def _cycles(ready: DemoTrainingRun, record: TrainStepRecord | None) -> str:
     """Predicted cycles, and those that were measured beside them."""
-    schedule = ready.schedule
+    predicted = ready.predicted
     if record is None:
         return (
-            f"No cycles are measured, as the programs ran in the interpreter: {ready.missing}. The list schedule of "
-            f"the step has {schedule.cycles:,} cycles.\n"
+            f"No cycles are measured, as the programs ran in the interpreter: {ready.missing}. Predicted are "
+            f"{predicted.cycles:,} cycles a step.\n"
         )
-    rows = [{"of a step": "from start to end", "list schedule": schedule.cycles, "measured": record.cycles}]
+    rows = [{"of a step": "from start to end", "predicted": predicted.cycles, "measured": record.cycles}]
     rows += [
-        {
-            "of a step": f"{name} busy",
-            "list schedule": schedule.busy[key],
-            "measured": record.units[name].measured,
-        }
-        for key, name in _UNITS.items()
-        if key in schedule.busy
+        {"of a step": f"{name} busy", "predicted": predicted.units[name], "measured": unit.measured}
+        for name, unit in record.units.items()
     ]
     return (
-        f"Cycles of the last step, simulated with {record.sim}, beside those of the list schedule that orders the "
-        "programs. It knows operators, not their commands: how these wait for each other is in the measured cycles "
-        f"only.\n\n{markdown(rows, list(rows[0]))}"
+        f"Cycles of the last step, predicted with the terms of the design and simulated with {record.sim}; busy cycles "
+        f"are those of the die where they are most.\n\n{markdown(rows, list(rows[0]))}"
     )

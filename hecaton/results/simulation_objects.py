@@ -321,8 +321,8 @@ class DemoObject(TypedDict):
     cycles_per_second
         Rate of the simulations.
     training
-        Loss of each training step, words that were compared, cycles of the last step and of the list schedule; without
-        a C++ compiler ``simulator`` and ``cycles`` are null.
+        Loss of each training step, words that were compared, predicted cycles, and those of the last step; without a
+        C++ compiler ``simulator`` and ``cycles`` are null.
     samples, samples_reused
         GEMMs of the calibration, and how many of them have a record from before.
     check_max_relative_error
