@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group
+
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.configuration_keys import section_digests
 from chiplet.projection.results import Projection
@@ -20,6 +22,7 @@ from hecaton.results.records import Run
 from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import LIKE, baseline_rows, comparison_tables
 from hecaton.terminal.output import as_text, to_json, with_preset
+from hecaton.terminal.projection_options import MOST_SQUARE_MESH
 from hecaton.terminal.tables import markdown, quantity
 from rtl.die.die import Die
 from rtl.die.die_map import DIE_SECTIONS, die_map
@@ -185,7 +188,8 @@ def compare(setup: Setup) -> DemoPart:
     words += ["--calibration", setup.calibration, *setup.options]
     json_file, text_file = setup.folder / "comparison.json", setup.folder / "comparison.txt"
     write_output(json_file, to_json({**comparison.model_dump(), "preset": preset}) + "\n")
-    write_output(text_file, as_text(with_preset(comparison_tables(comparison), preset)))
+    shown = Group(comparison_tables(comparison), MOST_SQUARE_MESH.format(dies=comparison.dies))
+    write_output(text_file, as_text(with_preset(shown, preset)))
     plot_comparison(comparison, setup.folder / "comparison.png")
     files = [
         DemoFile(
