@@ -341,7 +341,7 @@ def test_full_run_after_an_interrupted_one(tmp_path: Path, monkeypatch: pytest.M
     training = data["training"]
     assert training["simulator"] == "cxxrtl"
     assert training["loss"][-1] < training["loss"][0] / 2
-    assert 0 < training["predicted_cycles"] <= training["cycles"]
+    assert training["predicted_cycles"] == pytest.approx(training["cycles"], rel=0.05)
     (path,) = folder.glob("records/train*")
     record = TrainStepRecord.model_validate_json(path.read_bytes())
     assert (record.mismatches, record.cycles) == (0, training["cycles"])
