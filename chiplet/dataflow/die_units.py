@@ -24,7 +24,7 @@ from chiplet.machine.queue_depths import (
 from chiplet.machine.specs import SystemSpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms
 
-__all__ = ["DieUnits", "MemoryWay", "Shares"]
+__all__ = ["BusyShares", "DieUnits", "MemoryWay"]
 
 WORDS_READ = SRAM_LATENCY + WORDS_SPARE
 """Words that a unit has read from the scratchpad, and not used."""
@@ -50,7 +50,7 @@ class MemoryWay(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shares:
+class BusyShares:
     """How busy what units share is, in a play before: nothing if there is none.
 
     Attributes
@@ -92,7 +92,7 @@ class DieUnits:
         What units that share something leave to each other.
     """
 
-    def __init__(self, system: SystemSpec, terms: DieTerms, memory: MemoryWay, shares: Shares) -> None:
+    def __init__(self, system: SystemSpec, terms: DieTerms, memory: MemoryWay, shares: BusyShares) -> None:
         self.system, self.terms, self.shares = system, terms, shares
         self.places = PlaceTimes()
         self.units: dict[str, _UnitTimes] = defaultdict(_UnitTimes)

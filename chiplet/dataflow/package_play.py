@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.dataflow.die_play import DiePlay, LineChunks
-from chiplet.dataflow.die_units import DieUnits, MemoryWay, Shares
+from chiplet.dataflow.die_units import BusyShares, DieUnits, MemoryWay
 from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.line_play import LineDie, play_line
 from chiplet.dataflow.memory_times import MemoryLink
@@ -68,7 +68,7 @@ class PackagePlay:
         system: SystemSpec,
         terms: StepTerms,
         *,
-        shares: Sequence[Shares] = (),
+        shares: Sequence[BusyShares] = (),
         direct: bool = False,
     ) -> None:
         self._sizes, self._nop = sizes, terms.nop
@@ -95,7 +95,7 @@ class PackagePlay:
                 system.memory.latency_cycles + terms.die.round_trip + way + READ_CYCLES,
                 way + WRITTEN_CYCLES,
             )
-            units = DieUnits(system, terms.die, memory, shares[number] if shares else Shares())
+            units = DieUnits(system, terms.die, memory, shares[number] if shares else BusyShares())
             self._dies.append(DiePlay(system, graph, uses, place, units))
         self.units = [die.units for die in self._dies]
         constants = {
@@ -121,11 +121,11 @@ class PackagePlay:
             units.places.floor = cycles
         return cycles
 
-    def shares(self) -> list[Shares]:
+    def shares(self) -> list[BusyShares]:
         """What the units of each die leave to each other."""
         cycles = self.cycles
         return [
-            Shares(
+            BusyShares(
                 array_reads=units.array_reads,
                 array_writes=units.units["array"].busy / cycles,
                 scratchpad_reads=units.scratchpad_reads / cycles,
