@@ -1,9 +1,8 @@
 """What the machine is: die, link, memory, package, as frozen and validated models.
 
 The hardware generator, the golden model, the programs and the projection all read this one description. A model
-refuses unknown keys and impossible combinations when it is made, so no reader has to check again. Quantities that
-follow from the fields are properties here and nowhere else. Several packages, energies, areas and prices, which only
-the projection reads, are in ``chiplet.machine.parallel_specs`` and ``chiplet.machine.cost_specs``.
+refuses unknown keys and impossible combinations when it is made. What follows from the fields is a property here and
+nowhere else. What only the projection reads is in ``chiplet.machine.parallel_specs`` and ``cost_specs``.
 """
 
 from __future__ import annotations
