@@ -1,8 +1,8 @@
 """What the machine is: die, link, memory, package, as frozen and validated models.
 
 The hardware generator, the golden model, the programs and the projection all read this one description. A model
-refuses unknown keys and impossible combinations when it is made. What follows from the fields is a property here and
-nowhere else. What only the projection reads is in ``chiplet.machine.parallel_specs`` and ``cost_specs``.
+refuses unknown keys and impossible combinations when it is made. What follows from the fields is a property here. What
+only the projection reads is in ``parallel_specs`` and ``cost_specs``.
 """
 
 from __future__ import annotations
@@ -33,10 +33,7 @@ def scratchpad_banks(memory: MemorySpec, nop: NopSpec | None = None) -> int:
 def scratchpad_depth(die: DieSpec, memory: MemorySpec, nop: NopSpec | None = None) -> int:
     """Words of the scratchpad: whole memory words, as many in every bank.
 
-    Raises
-    ------
-    ValueError
-        If a bank has no word, or a command's address does not reach the last one.
+    Raises ValueError if a bank has no word, or a command's address does not reach the last one.
     """
     row = scratchpad_banks(memory, nop) * memory.word_bytes
     most = MOST_WORDS * memory.word_bytes
