@@ -23,10 +23,13 @@ from chiplet.layout.storage import RowRun, Storage, layout_of, matrix_storage, v
 from chiplet.machine.chunks import chunk_flits, words_per_flit
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 
-__all__ = ["DiePlay", "Key", "LineChunks", "ReplicaSum"]
+__all__ = ["CONSTANTS", "DiePlay", "Key", "LineChunks", "ReplicaSum"]
 
 _APART = 1 << 30
 """A word beyond all buffers: what lies there is not beside what lies in them."""
+
+CONSTANTS = Use("constants")
+"""Constants of all vector programs, which are loaded before all else."""
 
 _CLEAR = VectorPass(PassOperand("fp32", "value"))
 _COPY = VectorPass(PassOperand("fp32", "matrix"))
@@ -130,7 +133,7 @@ class DiePlay:
         )
         streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
         cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
-        self.units.vector(cycles, streams=streams, beats=beats, reads=reads, writes=writes)
+        self.units.vector(cycles, streams=streams, beats=beats, reads=(*reads, CONSTANTS), writes=writes)
 
     def _clear(self, rows: int, words: int, use: Use) -> None:
         if rows > 0 and words > 0:
