@@ -22,7 +22,7 @@ class ArrayUse:
             self.ends.append(end)
 
     def end_of(self, begins: float, rows: int, *, still: float, busy: float) -> float:
-        """When ``rows`` are over that begin at ``begins`` and take ``still`` or, beside the array, ``busy`` cycles each."""
+        """When ``rows`` from ``begins`` on are over that take ``still`` or, beside the array, ``busy`` cycles each."""
         at, left = begins, float(rows)
         number = max(bisect_right(self.starts, at) - 1, 0)
         while left > 0:

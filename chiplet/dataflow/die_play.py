@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
-from chiplet.dataflow.product_play import ProductPlay, Term
+from chiplet.dataflow.product_play import Operand, ProductPlay, Term
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
@@ -46,11 +46,12 @@ class Key(NamedTuple):
 
 
 class LineChunks(NamedTuple):
-    """What a die takes part in: flits of a chunk, what it sends, and what it receives."""
+    """What a die takes part in: flits of a chunk, what it sends, and what comes from lower and from higher places."""
 
     flits: int
     reads: tuple[Use, ...]
-    writes: tuple[Use, ...]
+    lower: Use
+    higher: Use
 
 
 class ReplicaSum(NamedTuple):
@@ -76,6 +77,7 @@ class DiePlay:
         self._system, self._graph, self._uses, self.place, self.units = system, graph, uses, place, units
         self._word_bytes = system.memory.word_bytes
         self._held: dict[Key, Storage] = {}
+        self._gathered: dict[Key, dict[int, Use]] = {}  # uses of runs, by their first rows
         self._products = ProductPlay(system, units)
         self._lanes = vector_lanes(system.vector, system.memory)
         self._functions = function_lanes(system.vector, system.memory)
@@ -106,9 +108,21 @@ class DiePlay:
             self._clear_gaps(storage, Use(key))
         return key, storage
 
+    def _uses_of(self, key: Key, part: Part = Part()) -> tuple[Use, ...]:
+        """What is used of a tensor, or of all runs of one that was gathered."""
+        runs = self._gathered.get(key)
+        return (Use(key, part),) if runs is None else tuple(dict.fromkeys(runs.values()))
+
     def _whole_flits(self, words: int) -> int:
         several = words_per_flit(self._system.nop, self._system.memory)
         return -(-words // several) * several
+
+    def _same(self, target: Key, source: Key, storage: Storage) -> None:
+        """On a line of one die what is gathered, or scattered, is what there was."""
+        self._held[target] = storage
+        self.units.places.same(target, source)
+        if source in self._gathered:
+            self._gathered[target] = self._gathered[source]
 
     # ---- vector unit ----
 
@@ -204,7 +218,7 @@ class DiePlay:
                 return ()
             of = operator.bind[name].tensor
             where = Part(part.sequence, head_of(tensors[of], part, operator.each))
-            return (Use(keys[of], where),)
+            return self._uses_of(keys[of], where)
 
         for step in program.passes:
             rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
@@ -241,10 +255,11 @@ class DiePlay:
                 pair = []
                 for name, key, storage in ((product.a, a_key, a), (product.b, b_key, b)):
                     of = Part(part.sequence, head_of(tensors[name], part, product.each))
-                    pair.append((part_of(storage, tensors[name], part, product.each, die), Use(key, of)))
+                    taken = part_of(storage, tensors[name], part, product.each, die)
+                    pair.append(Operand(taken, Use(key, of), self._gathered.get(key, {})))
                 terms.setdefault(where, [])
                 first_parts.setdefault(where, part)
-                if all(storage.rows and storage.cols for storage, _ in pair):
+                if all(operand.storage.rows and operand.storage.cols for operand in pair):
                     terms[where].append((pair[0], pair[1]))
         for where, pairs in terms.items():
             target = part_of(y, tensors[operator.y], first_parts[where], operator.each, die)
@@ -287,26 +302,26 @@ class DiePlay:
         target = self._key(carried.target, instance)
         nodes, place = die.line(operator.axis)
         if nodes == 1:
-            self._held[target] = source
-            self.units.places.same(target, source_key)
+            self._same(target, source_key, source)
             return None
         rows = self._graph.tensors[carried.source].rows
         chunk = rows.chunk(die)
         stride = self._whole_flits(source.taken(chunk))
         runs = []
+        lower, own, higher = Use((target, "lower")), Use(source_key), Use((target, "higher"))
+        self._gathered[target] = {}
         for other in range(nodes):
             part = rows.part(die.at(operator.axis, other))
             word = other * stride + (_APART if other == place and not source.values else 0)
             runs.append(RowRun(part.start, len(part), word))
+            use = own if other == place else lower if other < place else higher
+            self._gathered[target][part.start] = use
         self._held[target] = replace(source, runs=tuple(sorted(runs)))
         if not stride:
             return None
         self._clear_behind(source, source.rows, stride, Use(source_key))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
-        # Behind the die's own rows, which count as part of what was gathered.
-        ready = self.units.places.ready("", (Use(source_key),), ())
-        self.units.places.use("own", (), (Use(target),), ready)
-        return LineChunks(flits, (Use(source_key),), (Use(target, Part(None, None)),))
+        return LineChunks(flits, (own,), lower, higher)
 
     def scatter(self, instance: Instance, carried: Carried) -> LineChunks | None:
         """Prepare a reduce-scatter; None if nothing is sent."""
@@ -330,20 +345,19 @@ class DiePlay:
             if nodes > 1:
                 self._clear_behind(source, source.rows, nodes * stride, Use(source_key))
         if nodes == 1:
-            self._held[target] = source
-            self.units.places.same(target, source_key)
+            self._same(target, source_key, source)
             return None
         self._held[target] = replace(source, runs=(RowRun(0, own, 0),))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
-        return LineChunks(flits, (Use(source_key),), (Use(target),))
+        return LineChunks(flits, self._uses_of(source_key), Use(target), Use(target))
 
     def _in_slots(self, source: Storage, key: Key, nodes: int, chunk: int, stride: int) -> None:
         """Values again, so that each chunk begins a word."""
-        use = (Use(key),)
+        use, reads = (Use(key),), self._uses_of(key)
         self._clear(1, nodes * stride, Use(key))
         for run in source.runs:
             if run.rows:
-                self._pass(_UNPACK, run.rows, 1, use, use)
+                self._pass(_UNPACK, run.rows, 1, reads, use)
         for slot in range(nodes):
             rows = min(chunk, source.rows - min(slot * chunk, source.rows))
             if rows:
@@ -381,7 +395,7 @@ class DiePlay:
                 self._clear_behind(apart, storage.rows, len(owners) * stride, use)
                 self._pass(_COPY, *copy, (use,), (use,))
                 flits = chunk_flits(stride, self._system.nop, self._system.memory)
-                chunks = LineChunks(flits, (use,), (use,))
+                chunks = LineChunks(flits, (use,), use, use)
 
                 def finish(copy: tuple[int, int] = copy, use: Use = use) -> None:
                     self._pass(_COPY, *copy, (use,), (use,))

@@ -184,11 +184,13 @@ class DieUnits:
         lone = tail if begins >= times.end else 0
         times.busy += max(0.0, end - max(times.end, begins) - hidden) + lone
 
-    def feed_sums(self, rows: int, words: Sequence[int], *, reads: tuple[Use, ...], free: float) -> float:
-        """Feed panels of ``rows`` rows, each of which lies in so many ``words``; returns when they are there."""
+    def feed_sums(self, rows: int, words: Sequence[int], sums: Use, *, free: float) -> float:
+        """Feed panels of ``rows`` rows, each of which lies in so many ``words``, which are there, to a place that is ``free``;
+        returns when they are in it.
+        """
         times = self.units["feed_sums"]
         taken = self.command("feed_sums")
-        begins = max(taken + 1, self.places.ready("feed_sums", reads, ()), free)
+        begins = max(taken + 1, free)
         end = begins
         for width in words:
             row = SUM_ROW_CYCLES + width - 1
@@ -196,7 +198,7 @@ class DieUnits:
         times.end = times.takes = end
         times.busy += end - begins + 1
         self.scratchpad_reads += rows * sum(words)
-        self.places.use("feed_sums", reads, (), times.end + 1)
+        self.places.use("feed_sums", (sums,), (), times.end + 1)
         return times.end + 1
 
     # ---- array ----

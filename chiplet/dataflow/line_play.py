@@ -20,11 +20,12 @@ SIDES: dict[Along, tuple[str, str]] = {"row": ("east", "west"), "column": ("sout
 
 @dataclass(frozen=True)
 class LineDie:
-    """A die of a line: its units, what it sends, and where what it receives comes to lie."""
+    """A die of a line: its units, what it sends, and where what comes from lower, and from higher places, lies."""
 
     units: DieUnits
     reads: tuple[Use, ...]
-    writes: tuple[Use, ...]
+    lower: Use
+    higher: Use
 
 
 def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, terms: NopTerms) -> None:
@@ -49,19 +50,21 @@ def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, term
             taken = die.units.command(unit) + terms.command_cycles
             for _ in ops[1:]:  # that of copies
                 die.units.command(unit)
-            come[side] = max(taken, die.units.places.ready(unit, (), die.writes))
+            writes = (die.higher if side == up else die.lower,)
+            come[side] = max(taken, die.units.places.ready(unit, (), writes))
         receives.append(come)
-    there = [0.0] * nodes
+    there: list[dict[str, float]] = [{} for _ in dies]
     for each in ops:
         if each != ops[0]:
             for place, begins in enumerate(sends):
-                sends[place] = {side: max(time, there[place]) for side, time in begins.items()}
+                sends[place] = {side: max(time, *there[place].values()) for side, time in begins.items()}
         there = _play(dies, sends, receives, up, down, each, flits, terms)
     for place, die in enumerate(dies):
         for side in sends[place]:
             die.units.places.use(f"send {side}", die.reads, (), die.units.units[f"send {side}"].end)
-        for side in receives[place]:
-            die.units.places.use(f"receive {side}", (), die.writes, there[place] + terms.post_cycles)
+        for side, time in there[place].items():
+            writes = (die.higher if side == up else die.lower,)
+            die.units.places.use(f"receive {side}", (), writes, time + terms.post_cycles)
 
 
 def _play(
@@ -73,10 +76,10 @@ def _play(
     op: LineOp,
     flits: int,
     terms: NopTerms,
-) -> list[float]:
-    """When each die has all that it receives. Chunks go straight on, and those of sums through an adder."""
+) -> list[dict[str, float]]:
+    """When each die has what it receives, by side. Chunks go straight on, and those of sums through an adder."""
     nodes = len(dies)
-    there = [0.0] * nodes
+    there: list[dict[str, float]] = [{} for _ in dies]
     hop = terms.hop_cycles + (terms.add_cycles if op == "reduce-scatter" else 0.0)
     for side, back, order in ((up, down, range(nodes)), (down, up, range(nodes - 1, -1, -1))):
         before: list[float] = []  # when chunks on the link behind begin
@@ -98,6 +101,8 @@ def _play(
             unit = dies[following].units.units[f"receive {back}"]
             unit.busy += count * flits
             unit.takes = unit.end = free + hop
-            there[following] = max(there[following], free + hop)
+            there[following][back] = free + hop
             before = starts
+    if op == "reduce-scatter":  # sums of both sides meet
+        there = [dict.fromkeys(sides, max(sides.values(), default=0.0)) for sides in there]
     return there

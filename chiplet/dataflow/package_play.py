@@ -74,7 +74,7 @@ class PackagePlay:
         self._sizes, self._nop = sizes, terms.nop
         package, uses = system.package, LineUses(graph)
         plane = memory_plane(system, Mesh(package.rows, package.cols), direct=direct)
-        links: dict[object, tuple[MemoryLink, ...]] = {}
+        links: dict[object, tuple[MemoryLink, MemoryLink, MemoryLink]] = {}
         shapes = sizes.tile_shapes
         largest = max(shapes, key=lambda shape: shape.sequences)
         self._dies = []
@@ -180,7 +180,7 @@ class PackagePlay:
         self, line: Sequence[DiePlay], chunks: Sequence[LineChunks | None], axis: Along, op: LineOp
     ) -> None:
         there = [
-            (LineDie(die.units, of.reads, of.writes), of.flits)
+            (LineDie(die.units, of.reads, of.lower, of.higher), of.flits)
             for die, of in zip(line, chunks, strict=True)
             if of is not None
         ]
