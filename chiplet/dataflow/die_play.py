@@ -46,12 +46,16 @@ class Key(NamedTuple):
 
 
 class LineChunks(NamedTuple):
-    """What a die takes part in: flits of a chunk, what it sends, and what comes from lower and from higher places."""
+    """What a die takes part in: flits of a chunk, what it sends, and what comes from lower and from higher places.
+
+    ``rows``: those of a chunk of sums, which is sent as soon as they are there; 0: it is sent when all are.
+    """
 
     flits: int
     reads: tuple[Use, ...]
     lower: Use
     higher: Use
+    rows: int = 0
 
 
 class ReplicaSum(NamedTuple):
@@ -108,10 +112,10 @@ class DiePlay:
             self._clear_gaps(storage, Use(key))
         return key, storage
 
-    def _uses_of(self, key: Key, part: Part = Part()) -> tuple[Use, ...]:
+    def _uses_of(self, key: Key, part: Part | None = None) -> tuple[Use, ...]:
         """What is used of a tensor, or of all runs of one that was gathered."""
         runs = self._gathered.get(key)
-        return (Use(key, part),) if runs is None else tuple(dict.fromkeys(runs.values()))
+        return (Use(key, part or Part()),) if runs is None else tuple(dict.fromkeys(runs.values()))
 
     def _whole_flits(self, words: int) -> int:
         several = words_per_flit(self._system.nop, self._system.memory)
@@ -349,7 +353,8 @@ class DiePlay:
             return None
         self._held[target] = replace(source, runs=(RowRun(0, own, 0),))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
-        return LineChunks(flits, self._uses_of(source_key), Use(target), Use(target))
+        rows_of_chunk = 0 if source.values else chunk
+        return LineChunks(flits, self._uses_of(source_key), Use(target), Use(target), rows_of_chunk)
 
     def _in_slots(self, source: Storage, key: Key, nodes: int, chunk: int, stride: int) -> None:
         """Values again, so that each chunk begins a word."""

@@ -185,9 +185,7 @@ class DieUnits:
         times.busy += max(0.0, end - max(times.end, begins) - hidden) + lone
 
     def feed_sums(self, rows: int, words: Sequence[int], sums: Use, *, free: float) -> float:
-        """Feed panels of ``rows`` rows, each of which lies in so many ``words``, which are there, to a place that is ``free``;
-        returns when they are in it.
-        """
+        """Feed panels of ``rows`` rows, each in so many ``words``, to a ``free`` place; returns when they are there."""
         times = self.units["feed_sums"]
         taken = self.command("feed_sums")
         begins = max(taken + 1, free)

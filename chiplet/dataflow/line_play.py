@@ -20,12 +20,24 @@ SIDES: dict[Along, tuple[str, str]] = {"row": ("east", "west"), "column": ("sout
 
 @dataclass(frozen=True)
 class LineDie:
-    """A die of a line: its units, what it sends, and where what comes from lower, and from higher places, lies."""
+    """A die of a line: its units, what it sends, and where what comes from lower, and from higher places, lies.
+
+    ``rows``: those of a chunk, if chunks are sent as soon as their rows are there; otherwise 0.
+    """
 
     units: DieUnits
     reads: tuple[Use, ...]
     lower: Use
     higher: Use
+    rows: int = 0
+
+    def ready(self, unit: str, place: int) -> float:
+        """When the chunk of the die at ``place`` is there."""
+        places = self.units.places
+        if not self.rows:
+            return places.ready(unit, self.reads, ())
+        rows = range(place * self.rows, (place + 1) * self.rows)
+        return max(places.rows_ready(unit, use, rows) for use in self.reads)
 
 
 def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, terms: NopTerms) -> None:
@@ -41,8 +53,9 @@ def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, term
         for side in leaving:
             unit = f"send {side}"
             taken = die.units.command(unit) + terms.command_cycles
-            ready = die.units.places.ready(unit, die.reads, ())
-            begins[side] = max(taken, ready) + terms.send_cycles
+            # The first chunk that leaves: the die's own, or the sums of the farthest one.
+            first = place if ops[0] == "all-gather" else nodes - 1 if side == up else 0
+            begins[side] = max(taken, die.ready(unit, first)) + terms.send_cycles
         sends.append(begins)
         come = {}
         for side in leaving:  # a die has neighbours on the same sides
@@ -90,6 +103,9 @@ def _play(
             starts = []
             for number in range(count):
                 source = number - 1 if op == "all-gather" else number
+                if op == "reduce-scatter":
+                    chunk = nodes - 1 - number if side == up else number
+                    free = max(free, dies[place].ready(f"send {side}", chunk) + terms.send_cycles)
                 if 0 <= source < len(before):
                     free = max(free, before[source] + hop + terms.pass_cycles)
                 starts.append(free)
@@ -102,6 +118,9 @@ def _play(
             unit.busy += count * flits
             unit.takes = unit.end = free + hop
             there[following][back] = free + hop
+            if op == "reduce-scatter":
+                own = dies[following].ready(f"receive {back}", following)
+                there[following][back] = max(free + hop, own + flits * terms.link_cycles)
             before = starts
     if op == "reduce-scatter":  # sums of both sides meet
         there = [dict.fromkeys(sides, max(sides.values(), default=0.0)) for sides in there]

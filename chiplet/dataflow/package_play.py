@@ -180,7 +180,7 @@ class PackagePlay:
         self, line: Sequence[DiePlay], chunks: Sequence[LineChunks | None], axis: Along, op: LineOp
     ) -> None:
         there = [
-            (LineDie(die.units, of.reads, of.lower, of.higher), of.flits)
+            (LineDie(die.units, of.reads, of.lower, of.higher, of.rows), of.flits)
             for die, of in zip(line, chunks, strict=True)
             if of is not None
         ]

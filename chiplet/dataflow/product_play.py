@@ -9,6 +9,7 @@ from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.layout.block_sizes import Form
 from chiplet.layout.buffer_places import BufferPlaces, Place
+from chiplet.layout.operator_parts import Part
 from chiplet.layout.product_blocks import Panels, ProductBlocks, ProductCut, Range, product_cut
 from chiplet.layout.product_choice import activation_addresses, cut_product, row_cycles, weight_addresses
 from chiplet.layout.storage import Storage, joined_pieces, joined_runs
@@ -90,6 +91,7 @@ class ProductPlay:
         blocks = self._blocks[cut]
         # Sums that a block goes on with are not those of the blocks before it.
         self._start_there = self._units.places.ready("feed_sums", (y[1],), ())
+        self._units.places.new_rows(y[1].tensor)
         for m, n in blocks.in_order():
             sums = self._sums.take(m.size * n.panels)
             summed = [(term, k) for term, ks in zip(terms, blocks.k, strict=True) for k in ks]
@@ -168,12 +170,10 @@ class ProductPlay:
             )
             end = there[-1]
             if last:
-                end = units.drain(
-                    rows=m.size,
-                    words=self._panel_words(y[0], segment.cols),
-                    there=there,
-                    writes=(y[1],),
-                )
+                words = self._panel_words(y[0], segment.cols)
+                end = units.drain(rows=m.size, words=words, there=there, writes=(y[1],))
+                if y[1].part == Part():
+                    units.places.write_rows(y[1].tensor, range(m.start, m.start + m.size), end)
         for buffer, place in places.values():
             buffer.used(place, there[-1])
         self._sums_free = {place: time for place, time in self._sums_free.items() if not _inside(place, sums)}
