@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from chiplet.layout.block_sizes import tile_cycles
 from chiplet.machine.configuration_keys import to_toml_value
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec, scratchpad_banks
 from cosim.program.gemm import GemmProgram, schedule_gemm
 from cosim.program.shape import FORMS, Shape
-from cosim.program.tiling import tile_cycles
 
 __all__ = ["main", "random_list"]
 

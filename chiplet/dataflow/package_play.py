@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chiplet.dataflow.die_play import CONSTANTS, DiePlay, LineChunks
+from chiplet.dataflow.die_play import DiePlay, LineChunks
+from chiplet.dataflow.die_tensors import CONSTANTS
 from chiplet.dataflow.die_units import DieUnits, MemoryWay, Shares
 from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.line_play import LineDie, play_line

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec
 from chiplet.machine.terms import DieTerms
@@ -27,7 +28,7 @@ from cosim.calibrate.sample_runs import (
 )
 from cosim.predict.die import predict
 from cosim.program.gemm import schedule_gemm
-from cosim.program.shape import Form, Shape
+from cosim.program.shape import Shape
 from cosim.records.gemm import GemmRecord, GemmRequest
 from cosim.run.gemm import run_gemm
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
-from cosim.program.shape import Form, Operands
+from cosim.program.shape import Operands
 from cosim.records.base import Interval, Record, Request, Seed, Stall, checked
 
 __all__ = ["SPENT", "GemmRecord", "GemmRequest", "gemm_request", "spent_cycles"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import Dtype, SystemSpec
-from cosim.program.shape import Form, Operands
+from cosim.program.shape import Operands
 from cosim.records.base import Interval, Record, Request, Seed, Stall, checked
 from cosim.records.collective import CollectiveRecord
 from cosim.records.link_ends import LinkEnds

@@ -8,11 +8,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.config import load_system
 from chiplet.machine.configuration_keys import to_toml_value
 from chiplet.machine.specs import SystemSpec
 from cosim.program.gemm import GemmProgram
-from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest, gemm_request
 from cosim.regress.matrix import Regression
 from cosim.run.gemm import prepare

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.base import StrictModel, refusal
 from chiplet.machine.configuration_keys import show_value
 from chiplet.machine.specs import Dtype
-from cosim.program.shape import Form, Operands
+from cosim.program.shape import Operands
 from cosim.records.base import Interval, Seed
 
 __all__ = ["Bounds", "ListedRun", "Regression", "RunList", "load_baseline", "load_regression", "with_seed"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, Dtype, SystemSpec
 from cosim.calibrate.die import Sample, samples
 from cosim.calibrate.network import NopSample, nop_samples
 from cosim.calibrate.sample_runs import cycle_fields
-from cosim.program.shape import Form, Operands
+from cosim.program.shape import Operands
 from cosim.records.gemm import GemmRequest, gemm_request
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.backends.base import SimulationError
 from cosim.backends.compiler import flags_variable
 from cosim.backends.cxxrtl import Cxxrtl, compile_cxx
-from cosim.program.shape import Form
 from cosim.records.gemm import GemmRequest
 from cosim.run.die import emit_bench
 from cosim.run.gemm import run_gemm

@@ -61,9 +61,17 @@ def check(sizes: StepSizes, **die: Any) -> None:
 
 
 def sizes_of(mesh: tuple[int, int], **changes: Any) -> StepSizes:
-    model = {"hidden": 16, "heads": 4, "kv_heads": 2, "head_dim": 8, "ffn": 24, "layers": 1, "vocab": 16}
+    model: dict[str, Any] = {
+        "hidden": 16,
+        "heads": 4,
+        "kv_heads": 2,
+        "head_dim": 8,
+        "ffn": 24,
+        "layers": 1,
+        "vocab": 16,
+    }
     model |= {name: changes.pop(name) for name in list(changes) if name in model}
-    sizes = {"sequences": 4, "length": 8, **changes}
+    sizes: dict[str, Any] = {"sequences": 4, "length": 8, **changes}
     return StepSizes(model=ModelSizes(**model), rows=mesh[0], cols=mesh[1], **sizes)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chiplet.layout.block_sizes import Form
 from cosim.golden.gemm import bf16_sums, gemm
 from cosim.golden.numerics import (
     bf16_mul,
@@ -19,7 +20,7 @@ from cosim.golden.numerics import (
     fp32_patterns,
     fp32_values,
 )
-from cosim.program.shape import Form, gemm_forms
+from cosim.program.shape import gemm_forms
 
 many = settings(max_examples=200)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.config import load_system
 from chiplet.machine.terms import DieTerms
 from cosim.calibrate.die import FITTED_TERMS, request_for, samples
 from cosim.predict.die import predict
-from cosim.program.shape import Form
 from cosim.records.gemm import gemm_request
 from cosim.run.gemm import prepare, run_gemm
 

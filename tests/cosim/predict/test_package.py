@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim.golden.operands import random_operands
 from cosim.predict.package import PackageTimes, predict_package
@@ -12,7 +13,7 @@ from cosim.program.command import Command
 from cosim.program.layout import Places
 from cosim.program.package import DiePart
 from cosim.program.package_gemm import gemm_parts
-from cosim.program.shape import Form, Shape
+from cosim.program.shape import Shape
 from rtl.interface.isa import Opcode
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec
 from cosim.backends.base import SimulationError
 from cosim.golden import gemm as golden
 from cosim.golden.interpreter import interpret_gemm
 from cosim.jobs.folder import save_image
 from cosim.program.gemm import Semaphore
-from cosim.program.shape import FORMS, Form
+from cosim.program.shape import FORMS
 from cosim.records.gemm import GemmRecord, GemmRequest, gemm_request
 from cosim.regress.cases import everything_fits
 from cosim.run import gemm

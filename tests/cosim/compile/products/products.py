@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chiplet.graph.vector_pass import Element
+from chiplet.layout.block_sizes import Form
 from chiplet.layout.storage import RowRun, Storage, matrix_storage
 from chiplet.machine.specs import DieSpec, MemorySpec
 from cosim.compile.products.die_product import DieProduct
@@ -18,7 +19,7 @@ from cosim.golden.gemm import bf16_sums
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import float32_to_bf16, fp32_patterns, fp32_values
 from cosim.golden.operands import random_operand
-from cosim.program.shape import FORMS, Form
+from cosim.program.shape import FORMS
 
 ARRAYS = [(1, 1), (3, 5), (4, 4), (16, 16), (2, 7), (8, 2)]
 SIZES = [1, 2, 3, 4, 5, 7, 8, 12, 16, 23, 32, 37, 48]

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from chiplet.layout.block_sizes import Form
 from chiplet.layout.storage import (
     Piece,
     RowRun,
@@ -17,7 +18,7 @@ from chiplet.layout.storage import (
     value_storage,
 )
 from cosim.compile.products.die_product import DieProduct, word_of
-from cosim.program.shape import Form, Shape
+from cosim.program.shape import Shape
 from tests.cosim.compile.products.products import Words, product
 
 NN = product(Words(32), "nn", 4, 6, 10)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, MemorySpec, scratchpad_depth
 from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.products.die_product import DieProduct
@@ -18,7 +19,7 @@ from cosim.program.checker.accesses import AccessMap
 from cosim.program.checker.command_limits import CommandLimits
 from cosim.program.checker.command_steps import CommandSteps, steps_of
 from cosim.program.command import Command
-from cosim.program.shape import FORMS, Form
+from cosim.program.shape import FORMS
 from rtl.interface.isa import Opcode
 from tests.cosim.compile.products.products import Case, Words, cases, fill, product, read_matrix
 

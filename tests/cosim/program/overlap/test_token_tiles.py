@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from chiplet.layout.block_sizes import Form
 from chiplet.machine.specs import DieSpec, MemorySpec, PackageSpec, SystemSpec
 from cosim.program.overlap.token_tiles import LEAST_TOKENS, token_tiles
-from cosim.program.shape import Form, Shape
+from cosim.program.shape import Shape
 
 
 def system(rows: int, cols: int, die: dict[str, int] | None = None) -> SystemSpec:
