@@ -6,48 +6,43 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from chiplet.dataflow.die_tensors import DieTensors, Key
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
-from chiplet.dataflow.product_play import OperandPair, ProductPlay
+from chiplet.dataflow.product_play import Operand, OperandPair, ProductPlay
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
-from chiplet.graph.pass_cycles import beat_cycles, pass_latency
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import Tensor
-from chiplet.layout.block_sizes import MOST_COUNT
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part, head_of, part_of, parts
 from chiplet.layout.program_part import ProgramPart, pass_pieces
-from chiplet.layout.storage import RowRun, Storage, layout_of, matrix_storage, value_storage
-from chiplet.machine.chunks import chunk_flits, words_per_flit
-from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
+from chiplet.layout.storage import RowRun, Storage, matrix_storage, value_storage
+from chiplet.machine.chunks import chunk_flits
+from chiplet.machine.specs import SystemSpec
 
-__all__ = ["DiePlay", "Key", "LineChunks", "ReplicaSum"]
+__all__ = ["DiePlay", "LineChunks", "ReplicaSum"]
 
 _APART = 1 << 30
 """A word beyond all buffers: what lies there is not beside what lies in them."""
 
-_CLEAR = VectorPass(PassOperand("fp32", "value"))
 _COPY = VectorPass(PassOperand("fp32", "matrix"))
 _UNPACK = VectorPass(PassOperand("fp32", "column"))
 _PACK = VectorPass(PassOperand("fp32", "matrix"), reduction="max", result=None)
 
 
-class Key(NamedTuple):
-    """A tensor of a die: by name, layer and token tile."""
-
-    name: str
-    layer: int | None
-    tile: int | None
-
-
 class LineChunks(NamedTuple):
-    """What a die takes part in: flits of a chunk, what it sends, and what it receives."""
+    """What a die takes part in: flits of a chunk, what it sends, and what comes from lower and from higher places.
+
+    ``rows``: those of a chunk of sums, which is sent as soon as they are there; 0: it is sent when all are.
+    """
 
     flits: int
     reads: tuple[Use, ...]
-    writes: tuple[Use, ...]
+    lower: Use
+    higher: Use
+    rows: int = 0
 
 
 class ReplicaSum(NamedTuple):
@@ -59,8 +54,8 @@ class ReplicaSum(NamedTuple):
     finish: Callable[[], None]
 
 
-class DiePlay:
-    """A die while the operators are gone through."""
+class DiePlay(DieTensors):
+    """A die that goes through the operators."""
 
     def __init__(
         self,
@@ -70,95 +65,8 @@ class DiePlay:
         place: Callable[[int | None], DiePlace],
         units: DieUnits,
     ) -> None:
-        self._system, self._graph, self._uses, self.place, self.units = system, graph, uses, place, units
-        self._word_bytes = system.memory.word_bytes
-        self._held: dict[Key, Storage] = {}
+        super().__init__(system, graph, uses, place, units)
         self._products = ProductPlay(system, units)
-        self._lanes = vector_lanes(system.vector, system.memory)
-        self._functions = function_lanes(system.vector, system.memory)
-
-    # ---- tensors ----
-
-    def _key(self, name: str, instance: Instance) -> Key:
-        tile = instance.tile if self._graph.tensors[name].life == "tile" else None
-        return Key(name, self._graph.layer_of(name, instance.layer), tile)
-
-    def _get(self, name: str, instance: Instance) -> tuple[Key, Storage]:
-        key = self._key(name, instance)
-        if key not in self._held:
-            key = key._replace(tile=None)
-        return key, self._held[key]
-
-    def _new(self, name: str, instance: Instance, *, clears: bool = False) -> tuple[Key, Storage]:
-        """A tensor that is written anew; ``clears``: its unit leaves the end of a word as it is."""
-        die, key = self.place(instance.tile), self._key(name, instance)
-        storage = layout_of(self._graph.tensors[name], die, self._word_bytes)
-        sent = self._uses.sent(name, die)
-        if sent and name in self._uses.scatters and not storage.values:
-            storage = replace(storage, pitch=self._whole_flits(storage.pitch))
-        self._held[key] = storage
-        if sent and clears:
-            self._clear_ends(storage, Use(key))
-        if sent:
-            self._clear_gaps(storage, Use(key))
-        return key, storage
-
-    def _whole_flits(self, words: int) -> int:
-        several = words_per_flit(self._system.nop, self._system.memory)
-        return -(-words // several) * several
-
-    # ---- vector unit ----
-
-    def _pass(
-        self,
-        work: VectorPass,
-        rows: int,
-        cols: int,
-        reads: tuple[Use, ...],
-        writes: tuple[Use, ...],
-    ) -> None:
-        stages = self._system.die.stages
-        beats = int(
-            beat_cycles(
-                work,
-                rows=rows,
-                cols=cols,
-                lanes=self._lanes,
-                function_lanes=self._functions,
-                word_bytes=self._word_bytes,
-            )
-        )
-        streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
-        cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
-        self.units.vector(cycles, streams=streams, beats=beats, reads=reads, writes=writes)
-
-    def _clear(self, rows: int, words: int, use: Use) -> None:
-        if rows > 0 and words > 0:
-            self._pass(_CLEAR, rows, words * self._word_bytes // 4, (), (use,))
-
-    def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
-        """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""
-        most = MOST_COUNT * 4 // self._word_bytes
-        for start in range(storage.taken(rows), words, most):
-            self._clear(1, min(most, words - start), use)
-
-    def _clear_gaps(self, storage: Storage, use: Use) -> None:
-        if storage.values or not storage.cols:
-            return
-        used = storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
-        self._clear(storage.rows, storage.pitch - used, use)
-
-    def _clear_ends(self, storage: Storage, use: Use) -> None:
-        """Words that rows fill in part."""
-        if not storage.rows or not storage.cols:
-            return
-        size = storage.element_bytes
-        if storage.values:
-            self._clear(int(storage.rows * size % self._word_bytes > 0), 1, use)
-            return
-        for piece in storage.pieces:
-            if piece.cols * size % self._word_bytes:
-                self._clear(storage.rows, 1, use)
 
     def run(self, instance: Instance) -> None:
         """A vector program: one run for each part."""
@@ -201,7 +109,7 @@ class DiePlay:
                 return ()
             of = operator.bind[name].tensor
             where = Part(part.sequence, head_of(tensors[of], part, operator.each))
-            return (Use(keys[of], where),)
+            return self._uses_of(keys[of], where)
 
         for step in program.passes:
             rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
@@ -238,10 +146,11 @@ class DiePlay:
                 pair = []
                 for name, key, storage in ((product.a, a_key, a), (product.b, b_key, b)):
                     of = Part(part.sequence, head_of(tensors[name], part, product.each))
-                    pair.append((part_of(storage, tensors[name], part, product.each, die), Use(key, of)))
+                    taken = part_of(storage, tensors[name], part, product.each, die)
+                    pair.append(Operand(taken, Use(key, of), self._gathered.get(key, {})))
                 terms.setdefault(where, [])
                 first_parts.setdefault(where, part)
-                if all(storage.rows and storage.cols for storage, _ in pair):
+                if all(operand.storage.rows and operand.storage.cols for operand in pair):
                     terms[where].append((pair[0], pair[1]))
         for where, pairs in terms.items():
             target = part_of(y, tensors[operator.y], first_parts[where], operator.each, die)
@@ -284,26 +193,26 @@ class DiePlay:
         target = self._key(carried.target, instance)
         nodes, place = die.line(operator.axis)
         if nodes == 1:
-            self._held[target] = source
-            self.units.places.same(target, source_key)
+            self._same(target, source_key, source)
             return None
         rows = self._graph.tensors[carried.source].rows
         chunk = rows.chunk(die)
         stride = self._whole_flits(source.taken(chunk))
         runs = []
+        lower, own, higher = Use((target, "lower")), Use(source_key), Use((target, "higher"))
+        self._gathered[target] = {}
         for other in range(nodes):
             part = rows.part(die.at(operator.axis, other))
             word = other * stride + (_APART if other == place and not source.values else 0)
             runs.append(RowRun(part.start, len(part), word))
+            use = own if other == place else lower if other < place else higher
+            self._gathered[target][part.start] = use
         self._held[target] = replace(source, runs=tuple(sorted(runs)))
         if not stride:
             return None
         self._clear_behind(source, source.rows, stride, Use(source_key))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
-        # Behind the die's own rows, which count as part of what was gathered.
-        ready = self.units.places.ready("", (Use(source_key),), ())
-        self.units.places.use("own", (), (Use(target),), ready)
-        return LineChunks(flits, (Use(source_key),), (Use(target, Part(None, None)),))
+        return LineChunks(flits, (own,), lower, higher)
 
     def scatter(self, instance: Instance, carried: Carried) -> LineChunks | None:
         """Prepare a reduce-scatter; None if nothing is sent."""
@@ -327,20 +236,20 @@ class DiePlay:
             if nodes > 1:
                 self._clear_behind(source, source.rows, nodes * stride, Use(source_key))
         if nodes == 1:
-            self._held[target] = source
-            self.units.places.same(target, source_key)
+            self._same(target, source_key, source)
             return None
         self._held[target] = replace(source, runs=(RowRun(0, own, 0),))
         flits = chunk_flits(stride, self._system.nop, self._system.memory)
-        return LineChunks(flits, (Use(source_key),), (Use(target),))
+        rows_of_chunk = 0 if source.values else chunk
+        return LineChunks(flits, self._uses_of(source_key), Use(target), Use(target), rows_of_chunk)
 
     def _in_slots(self, source: Storage, key: Key, nodes: int, chunk: int, stride: int) -> None:
         """Values again, so that each chunk begins a word."""
-        use = (Use(key),)
+        use, reads = (Use(key),), self._uses_of(key)
         self._clear(1, nodes * stride, Use(key))
         for run in source.runs:
             if run.rows:
-                self._pass(_UNPACK, run.rows, 1, use, use)
+                self._pass(_UNPACK, run.rows, 1, reads, use)
         for slot in range(nodes):
             rows = min(chunk, source.rows - min(slot * chunk, source.rows))
             if rows:
@@ -378,7 +287,7 @@ class DiePlay:
                 self._clear_behind(apart, storage.rows, len(owners) * stride, use)
                 self._pass(_COPY, *copy, (use,), (use,))
                 flits = chunk_flits(stride, self._system.nop, self._system.memory)
-                chunks = LineChunks(flits, (use,), (use,))
+                chunks = LineChunks(flits, (use,), use, use)
 
                 def finish(copy: tuple[int, int] = copy, use: Use = use) -> None:
                     self._pass(_COPY, *copy, (use,), (use,))

@@ -6,12 +6,13 @@ the memory port, and a full queue holds up all that follow.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from chiplet.dataflow.array_reads import ArrayReads
+from chiplet.dataflow.array_use import ArrayReads, ArrayUse
 from chiplet.dataflow.memory_times import MemoryLink
 from chiplet.dataflow.place_times import PlaceTimes, Use
 from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
@@ -32,18 +33,25 @@ QUEUE_CYCLES = 2
 """Cycles of a command through the queue of its unit."""
 SUM_ROW_CYCLES = 3
 """Cycles of a row of sums that is fed while the array is still: its word, its banks, the next one."""
-SUM_PANEL_CYCLES = 3
-"""Cycles of a panel of sums that is fed, besides its rows."""
+SUM_PANEL_CYCLES = 2
+"""Cycles of a panel of sums that is fed, besides its rows: the read of its first word, and the next panel."""
 DRAIN_TAIL = 3
 """Cycles of a row of sums from its read to its word in the scratchpad."""
-LOADS_IN_FLIGHT = 4
-"""Commands of the load unit whose words have not all come."""
 
 
 class MemoryWay(NamedTuple):
-    """Way of a die to its memory: links that it shares, cycles of a lone read, and those until a write is answered."""
+    """Way of a die to its memory.
 
-    words: MemoryLink
+    Attributes
+    ----------
+    fetches, loads, writes
+        What the links that it shares carry: commands, words that are loaded beside them, and words that are stored.
+    read_cycles, written_cycles
+        Cycles of a lone read, and those until a write is answered.
+    """
+
+    fetches: MemoryLink
+    loads: MemoryLink
     writes: MemoryLink
     read_cycles: float
     written_cycles: float
@@ -57,15 +65,15 @@ class BusyShares:
     ----------
     array_reads
         When the array of the die reads sums of the accumulator buffer.
-    array_writes
-        Share of cycles in which it writes them.
     scratchpad_reads
         Words a cycle that units other than the vector unit read from the scratchpad.
+    fetched
+        When the commands of the die came.
     """
 
     array_reads: ArrayReads = field(default_factory=ArrayReads)
-    array_writes: float = 0.0
     scratchpad_reads: float = 0.0
+    fetched: Sequence[float] = ()
 
 
 @dataclass
@@ -103,7 +111,13 @@ class DieUnits:
         self._stream_end = self._weights_free = 0.0
         self._sums_end: deque[float] = deque([0.0] * COMMANDS_SUMMED, COMMANDS_SUMMED)
         self.commands = 0
+        self.fetched: list[float] = []
+        outstanding = system.memory.outstanding
+        self._coming: deque[float] = deque([0.0] * outstanding, outstanding)
+        self._load_asked: list[float] = []
+        self._load_come: list[float] = []
         self.array_reads = ArrayReads()
+        self._array_writes = ArrayUse()
         self.scratchpad_reads = 0
         self._panels = 0
         self.last_write = 0.0
@@ -119,7 +133,9 @@ class DieUnits:
         """Hand out the next command of the program; returns when ``unit`` can take it."""
         times = self.units[unit]
         self._asked = max(self._asked + 1, self._dispatched[0] + 1)
-        there = self._memory.words.take(self._asked + self._memory.read_cycles) + 1
+        there = self._memory.fetches.take(max(self._asked + self._memory.read_cycles, self._ahead()))
+        self.fetched.append(there)
+        there += 1
         out = max(there, self._dispatched[-1] + 1)
         depth = COMMANDS_WAITING if " " in unit else self.system.die.queue_depth
         if len(times.taken) >= depth:
@@ -130,6 +146,11 @@ class DieUnits:
         taken = max(out + QUEUE_CYCLES, times.takes)
         times.taken.append(taken)
         return taken
+
+    def _ahead(self) -> float:
+        """When the words have come that were asked for before the next command."""
+        asked = bisect_right(self._load_asked, self._asked)
+        return self._load_come[asked - 1] if asked else 0.0
 
     # ---- scratchpad to buffers ----
 
@@ -163,17 +184,19 @@ class DieUnits:
         lone = tail if begins >= times.end else 0
         times.busy += max(0.0, end - max(times.end, begins) - hidden) + lone
 
-    def feed_sums(self, rows: int, words: Sequence[int], *, reads: tuple[Use, ...], free: float) -> float:
-        """Feed panels of ``rows`` rows, each of which lies in so many ``words``; returns when they are there."""
+    def feed_sums(self, rows: int, words: Sequence[int], sums: Use, *, free: float) -> float:
+        """Feed panels of ``rows`` rows, each in so many ``words``, to a ``free`` place; returns when they are there."""
         times = self.units["feed_sums"]
         taken = self.command("feed_sums")
-        begins = max(taken + 1, self.places.ready("feed_sums", reads, ()), free)
-        row = SUM_ROW_CYCLES + self.shares.array_writes
-        cycles = sum(SUM_PANEL_CYCLES + rows * (row + width - 1) for width in words)
-        times.end = times.takes = begins + cycles
-        times.busy += cycles
+        begins = max(taken + 1, free)
+        end = begins
+        for width in words:
+            row = SUM_ROW_CYCLES + width - 1
+            end = self._array_writes.end_of(end + SUM_PANEL_CYCLES, rows, still=row, busy=row + 1)
+        times.end = times.takes = end
+        times.busy += end - begins + 1
         self.scratchpad_reads += rows * sum(words)
-        self.places.use("feed_sums", reads, (), times.end + 1)
+        self.places.use("feed_sums", (sums,), (), times.end + 1)
         return times.end + 1
 
     # ---- array ----
@@ -201,7 +224,9 @@ class DieUnits:
             down += terms.gemm.drain_per_row * die.rows * die.stages
             self._panels += 1
             first = 0 if accumulates else 1
-            self.array_reads.add(start + down + first * period, start + down + k_tiles * period, there[-1])
+            self.array_reads.use.add(start + down + first * period, start + down + k_tiles * period)
+            self.array_reads.panels.append(there[-1])
+            self._array_writes.add(start + down, start + down + k_tiles * period)
         self._sums_end.append(end)
         times.busy += panels * k_tiles * m
         times.end = end
@@ -251,12 +276,17 @@ class DieUnits:
         taken = self.command("load")
         begins = max(taken + terms.load_command, times.free, self.places.ready("load", (), writes))
         times.takes = begins + 1
-        come: deque[float] = deque([0.0], self.system.memory.outstanding)
-        for word in range(words):
-            asked = max(begins + word, come[0] if len(come) == come.maxlen else 0.0)
-            come.append(self._memory.words.take(max(asked + self._memory.read_cycles, come[-1])))
+        come = self._coming
+        asked = begins
+        for _ in range(words):
+            # A request a cycle, while there is room for its word.
+            asked = max(asked, come[0])
+            come.append(self._memory.loads.take(max(asked + self._memory.read_cycles, come[-1])))
+            self._load_asked.append(asked)
+            self._load_come.append(come[-1])
+            asked += 1
         times.busy += words
-        times.free = begins + words
+        times.free = asked
         times.end = max(times.end, come[-1] + 1)
         self.places.use("load", (), writes, times.end + terms.load_post)
 

@@ -20,11 +20,24 @@ SIDES: dict[Along, tuple[str, str]] = {"row": ("east", "west"), "column": ("sout
 
 @dataclass(frozen=True)
 class LineDie:
-    """A die of a line: its units, what it sends, and where what it receives comes to lie."""
+    """A die of a line: its units, what it sends, and where what comes from lower, and from higher places, lies.
+
+    ``rows``: those of a chunk, if chunks are sent as soon as their rows are there; otherwise 0.
+    """
 
     units: DieUnits
     reads: tuple[Use, ...]
-    writes: tuple[Use, ...]
+    lower: Use
+    higher: Use
+    rows: int = 0
+
+    def ready(self, unit: str, place: int) -> float:
+        """When the chunk of the die at ``place`` is there."""
+        places = self.units.places
+        if not self.rows:
+            return places.ready(unit, self.reads, ())
+        rows = range(place * self.rows, (place + 1) * self.rows)
+        return max(places.rows_ready(unit, use, rows) for use in self.reads)
 
 
 def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, terms: NopTerms) -> None:
@@ -40,8 +53,9 @@ def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, term
         for side in leaving:
             unit = f"send {side}"
             taken = die.units.command(unit) + terms.command_cycles
-            ready = die.units.places.ready(unit, die.reads, ())
-            begins[side] = max(taken, ready) + terms.send_cycles
+            # The first chunk that leaves: the die's own, or the sums of the farthest one.
+            first = place if ops[0] == "all-gather" else nodes - 1 if side == up else 0
+            begins[side] = max(taken, die.ready(unit, first)) + terms.send_cycles
         sends.append(begins)
         come = {}
         for side in leaving:  # a die has neighbours on the same sides
@@ -49,19 +63,21 @@ def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, term
             taken = die.units.command(unit) + terms.command_cycles
             for _ in ops[1:]:  # that of copies
                 die.units.command(unit)
-            come[side] = max(taken, die.units.places.ready(unit, (), die.writes))
+            writes = (die.higher if side == up else die.lower,)
+            come[side] = max(taken, die.units.places.ready(unit, (), writes))
         receives.append(come)
-    there = [0.0] * nodes
+    there: list[dict[str, float]] = [{} for _ in dies]
     for each in ops:
         if each != ops[0]:
             for place, begins in enumerate(sends):
-                sends[place] = {side: max(time, there[place]) for side, time in begins.items()}
+                sends[place] = {side: max(time, *there[place].values()) for side, time in begins.items()}
         there = _play(dies, sends, receives, up, down, each, flits, terms)
     for place, die in enumerate(dies):
         for side in sends[place]:
             die.units.places.use(f"send {side}", die.reads, (), die.units.units[f"send {side}"].end)
-        for side in receives[place]:
-            die.units.places.use(f"receive {side}", (), die.writes, there[place] + terms.post_cycles)
+        for side, time in there[place].items():
+            writes = (die.higher if side == up else die.lower,)
+            die.units.places.use(f"receive {side}", (), writes, time + terms.post_cycles)
 
 
 def _play(
@@ -73,10 +89,10 @@ def _play(
     op: LineOp,
     flits: int,
     terms: NopTerms,
-) -> list[float]:
-    """When each die has all that it receives. Chunks go straight on, and those of sums through an adder."""
+) -> list[dict[str, float]]:
+    """When each die has what it receives, by side. Chunks go straight on, and those of sums through an adder."""
     nodes = len(dies)
-    there = [0.0] * nodes
+    there: list[dict[str, float]] = [{} for _ in dies]
     hop = terms.hop_cycles + (terms.add_cycles if op == "reduce-scatter" else 0.0)
     for side, back, order in ((up, down, range(nodes)), (down, up, range(nodes - 1, -1, -1))):
         before: list[float] = []  # when chunks on the link behind begin
@@ -87,6 +103,9 @@ def _play(
             starts = []
             for number in range(count):
                 source = number - 1 if op == "all-gather" else number
+                if op == "reduce-scatter":
+                    chunk = nodes - 1 - number if side == up else number
+                    free = max(free, dies[place].ready(f"send {side}", chunk) + terms.send_cycles)
                 if 0 <= source < len(before):
                     free = max(free, before[source] + hop + terms.pass_cycles)
                 starts.append(free)
@@ -98,6 +117,11 @@ def _play(
             unit = dies[following].units.units[f"receive {back}"]
             unit.busy += count * flits
             unit.takes = unit.end = free + hop
-            there[following] = max(there[following], free + hop)
+            there[following][back] = free + hop
+            if op == "reduce-scatter":
+                own = dies[following].ready(f"receive {back}", following)
+                there[following][back] = max(free + hop, own + flits * terms.link_cycles)
             before = starts
+    if op == "reduce-scatter":  # sums of both sides meet
+        there = [dict.fromkeys(sides, max(sides.values(), default=0.0)) for sides in there]
     return there

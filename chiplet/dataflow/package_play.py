@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.dataflow.die_play import DiePlay, LineChunks
+from chiplet.dataflow.die_tensors import CONSTANTS
 from chiplet.dataflow.die_units import BusyShares, DieUnits, MemoryWay
 from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.line_play import LineDie, play_line
@@ -74,7 +75,7 @@ class PackagePlay:
         self._sizes, self._nop = sizes, terms.nop
         package, uses = system.package, LineUses(graph)
         plane = memory_plane(system, Mesh(package.rows, package.cols), direct=direct)
-        links: dict[object, tuple[MemoryLink, MemoryLink]] = {}
+        links: dict[object, tuple[MemoryLink, MemoryLink, MemoryLink]] = {}
         shapes = sizes.tile_shapes
         largest = max(shapes, key=lambda shape: shape.sequences)
         self._dies = []
@@ -85,17 +86,18 @@ class PackagePlay:
                 return DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
 
             io = io_place(package, row, col)
-            words, writes = links.setdefault(
-                io, (MemoryLink(plane.link_cycles(1, 0)), MemoryLink(plane.link_cycles(0, 1)))
-            )
+            word, write = plane.link_cycles(1, 0), plane.link_cycles(0, 1)
+            ways = links.setdefault(io, (MemoryLink(word), MemoryLink(word), MemoryLink(write)))
+            own = shares[number] if shares else BusyShares()
+            for time in own.fetched:
+                ways[1].take(time)
             way = plane.way_cycles(io_links(package, row, col, io.side))
             memory = MemoryWay(
-                words,
-                writes,
+                *ways,
                 system.memory.latency_cycles + terms.die.round_trip + way + READ_CYCLES,
                 way + WRITTEN_CYCLES,
             )
-            units = DieUnits(system, terms.die, memory, shares[number] if shares else BusyShares())
+            units = DieUnits(system, terms.die, memory, own)
             self._dies.append(DiePlay(system, graph, uses, place, units))
         self.units = [die.units for die in self._dies]
         constants = {
@@ -107,7 +109,7 @@ class PackagePlay:
             if name not in operator.bind
         }
         for units in self.units:
-            units.load(1 + len(constants), ())  # and the one that clears words
+            units.load(1 + len(constants), (CONSTANTS,))  # and the one that clears words
 
     @property
     def cycles(self) -> float:
@@ -127,8 +129,8 @@ class PackagePlay:
         return [
             BusyShares(
                 array_reads=units.array_reads,
-                array_writes=units.units["array"].busy / cycles,
                 scratchpad_reads=units.scratchpad_reads / cycles,
+                fetched=units.fetched,
             )
             for units in self.units
         ]
@@ -179,7 +181,7 @@ class PackagePlay:
         self, line: Sequence[DiePlay], chunks: Sequence[LineChunks | None], axis: Along, op: LineOp
     ) -> None:
         there = [
-            (LineDie(die.units, of.reads, of.writes), of.flits)
+            (LineDie(die.units, of.reads, of.lower, of.higher, of.rows), of.flits)
             for die, of in zip(line, chunks, strict=True)
             if of is not None
         ]

@@ -36,6 +36,7 @@ class PlaceTimes:
 
     def __init__(self) -> None:
         self.floor = 0.0
+        self._rows: dict[Hashable, list[tuple[range, float]]] = {}
         self._parts: dict[Hashable, dict[Part, _Times]] = defaultdict(dict)
 
     def ready(self, unit: str, reads: tuple[Use, ...], writes: tuple[Use, ...]) -> float:
@@ -60,6 +61,22 @@ class PlaceTimes:
             if use.part == Part():
                 self._parts[use.tensor] = {}
             self._times(use).writes[unit] = time
+
+    def new_rows(self, tensor: Hashable) -> None:
+        """Rows of ``tensor`` are written block by block from now on."""
+        self._rows[tensor] = []
+
+    def write_rows(self, tensor: Hashable, rows: range, time: float) -> None:
+        """``rows`` of ``tensor`` are there at ``time``."""
+        self._rows[tensor].append((rows, time))
+
+    def rows_ready(self, unit: str, use: Use, rows: range) -> float:
+        """When ``rows`` of what ``unit`` reads are there."""
+        blocks = self._rows.get(use.tensor)
+        if not blocks:
+            return self.ready(unit, (use,), ())
+        times = [time for of, time in blocks if of.start < rows.stop and rows.start < of.stop]
+        return max([self.floor, *times])
 
     def same(self, tensor: Hashable, other: Hashable) -> None:
         """``tensor`` is where ``other`` is."""

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.layout.block_sizes import Form
 from chiplet.layout.buffer_places import BufferPlaces, Place
+from chiplet.layout.operator_parts import Part
 from chiplet.layout.product_blocks import Panels, ProductBlocks, ProductCut, Range, product_cut
 from chiplet.layout.product_choice import activation_addresses, cut_product, row_cycles, weight_addresses
 from chiplet.layout.storage import Storage, joined_pieces, joined_runs
 from chiplet.machine.specs import SystemSpec
 
-__all__ = ["OperandPair", "ProductPlay"]
+__all__ = ["Operand", "OperandPair", "ProductPlay"]
 
-OperandPair = tuple[tuple[Storage, Use], tuple[Storage, Use]]
+
+class Operand(NamedTuple):
+    """A matrix, what is used of it, and what is used of its runs by their first rows if these came one by one."""
+
+    storage: Storage
+    use: Use
+    runs: Mapping[int, Use]
+
+
+OperandPair = tuple[Operand, Operand]
 """Operands a and b of a product."""
 
 
@@ -79,6 +89,9 @@ class ProductPlay:
         if cut not in self._blocks:
             self._blocks[cut] = cut_product(self._die, self._memory, cut)
         blocks = self._blocks[cut]
+        # Sums that a block goes on with are not those of the blocks before it.
+        self._start_there = self._units.places.ready("feed_sums", (y[1],), ())
+        self._units.places.new_rows(y[1].tensor)
         for m, n in blocks.in_order():
             sums = self._sums.take(m.size * n.panels)
             summed = [(term, k) for term, ks in zip(terms, blocks.k, strict=True) for k in ks]
@@ -101,43 +114,45 @@ class ProductPlay:
         last: bool,
     ) -> None:
         die, units = self._die, self._units
-        (a, a_use), (b, b_use) = term
+        (a, a_use, a_runs), (b, b_use, b_runs) = term
         a_parts = [(k, m) if form == "tn" else (m, k)]
         a_key, a_size = (a_use, a, m, k), activation_addresses(die, form, m.size, k.size)
         columns = [Range(segment.start, segment.cols) for segment in n.segments]
         b_parts = [(cols, k) if form == "nt" else (k, cols) for cols in columns]
         b_key, b_size = (b_use, b, k, n), weight_addresses(die, form, k.size, n)
         feeds = []
-        for buffer, storage, use, parts, key, size in (
-            (self._activations, a, a_use, a_parts, a_key, a_size),
-            (self._weights, b, b_use, b_parts, b_key, b_size),
+        for buffer, operand, parts, key, size in (
+            (self._activations, Operand(a, a_use, a_runs), a_parts, a_key, a_size),
+            (self._weights, Operand(b, b_use, b_runs), b_parts, b_key, b_size),
         ):
             cycles = 0
             if buffer.held(key) is None:
                 cycles = sum(
                     rows.size * row_cycles(self._memory, cols.size, buffer.lanes) for rows, cols in parts
                 )
-            feeds.append((cycles, buffer, storage, use, parts, key, size))
+            feeds.append((cycles, buffer, operand, parts, key, size))
         sums_free = max((time for place, time in self._sums_free.items() if _meet(place, sums)), default=0.0)
         ready, places = 0.0, {}
         panels = [-(-segment.cols // die.cols) for segment in n.segments]
         if first and start:
             cycles = m.size * sum(panels)
-            feeds.append((cycles, None, y[0], y[1], [], None, 0))  # type: ignore[arg-type]
-        for _, buffer, storage, use, parts, key, size in sorted(feeds, key=lambda feed: feed[0]):
+            feeds.append((cycles, None, Operand(*y, {}), [], None, 0))  # type: ignore[arg-type]
+        for _, buffer, operand, parts, key, size in sorted(feeds, key=lambda feed: feed[0]):
             if buffer is None:
                 for segment in n.segments:
                     words = self._panel_words(y[0], segment.cols)
-                    ready = max(ready, units.feed_sums(m.size, words, reads=(use,), free=sums_free))
+                    ready = max(
+                        ready, units.feed_sums(m.size, words, y[1], free=max(sums_free, self._start_there))
+                    )
                 continue
             held = buffer.held(key)
             if held is None:
                 place, free = buffer.take(size)
                 time = free
-                for rows, cols in _commands(storage, parts):
-                    time = max(
-                        time, units.feed(buffer.unit, rows, cols, lanes=buffer.lanes, reads=(use,), free=free)
-                    )
+                for rows, cols, row in _commands(operand.storage, parts):
+                    reads = (operand.runs.get(row, operand.use),)
+                    fed = units.feed(buffer.unit, rows, cols, lanes=buffer.lanes, reads=reads, free=free)
+                    time = max(time, fed)
                 buffer.fed(key, place, time)
                 held = place, time
             places[buffer.unit] = buffer, held[0]
@@ -155,12 +170,10 @@ class ProductPlay:
             )
             end = there[-1]
             if last:
-                end = units.drain(
-                    rows=m.size,
-                    words=self._panel_words(y[0], segment.cols),
-                    there=there,
-                    writes=(y[1],),
-                )
+                words = self._panel_words(y[0], segment.cols)
+                end = units.drain(rows=m.size, words=words, there=there, writes=(y[1],))
+                if y[1].part == Part():
+                    units.places.write_rows(y[1].tensor, range(m.start, m.start + m.size), end)
         for buffer, place in places.values():
             buffer.used(place, there[-1])
         self._sums_free = {place: time for place, time in self._sums_free.items() if not _inside(place, sums)}
@@ -175,8 +188,8 @@ class ProductPlay:
         ]
 
 
-def _commands(storage: Storage, parts: Sequence[tuple[Range, Range]]) -> list[tuple[int, int]]:
-    """Rows and columns of each feed: one for each run of rows and piece of columns."""
+def _commands(storage: Storage, parts: Sequence[tuple[Range, Range]]) -> list[tuple[int, int, int]]:
+    """Rows and columns of each feed, and the first row of its run: one for each run of rows and piece of columns."""
     found = []
     for rows, cols in parts:
         for piece in joined_pieces(storage):
@@ -185,7 +198,7 @@ def _commands(storage: Storage, parts: Sequence[tuple[Range, Range]]) -> list[tu
             for run in joined_runs(storage) if left < right else ():
                 top, end = max(rows.start, run.row), min(rows.start + rows.size, run.row + run.rows)
                 if top < end:
-                    found.append((end - top, right - left))
+                    found.append((end - top, right - left, run.row))
     return found
 
 

@@ -91,10 +91,14 @@ class UnitCycles(StrictModel):
     ----------
     measured
         Of the array those with an activation vector; of the links of an axis those with a flit, on the side and in the
-        direction where they are most; of all others those with a command that waits for no semaphore.
+        direction where they are most; of load and store those with a word; of all others those with a command that
+        waits for no semaphore.
+    predicted
+        The same from the graph, see :func:`chiplet.dataflow.predicted_step.predicted_step`.
     """
 
     measured: int
+    predicted: int
 
 
 class TrainStepRecord(Record):
@@ -110,8 +114,8 @@ class TrainStepRecord(Record):
         Of a die's array.
     steps, optimizer, learning_rate, seed
         Of the request.
-    cycles
-        From the common start to the end of the last program.
+    cycles, predicted_cycles
+        From the common start to the end of the last program; the same from the graph.
     step_cycles
         The same of each step.
     units
@@ -151,6 +155,7 @@ class TrainStepRecord(Record):
     optimizer: Optimizer
     learning_rate: float
     cycles: int
+    predicted_cycles: int
     step_cycles: list[int]
     units: dict[str, UnitCycles]
     nop_busy_cycles: int

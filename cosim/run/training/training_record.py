@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from chiplet.dataflow.predicted_step import predicted_step
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
 from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
@@ -12,7 +13,7 @@ __all__ = ["train_step_record", "unit_cycles"]
 
 _CountedDie = Mapping[str, int]
 
-_UNITS = ("load", "feed_activation", "feed_weight", "feed_sums", "drain", "vector", "store")
+_UNITS = ("feed_activation", "feed_weight", "feed_sums", "drain", "vector")
 _AXES = {"row links": ("east", "west"), "column links": ("north", "south")}
 
 
@@ -26,14 +27,19 @@ def _flits(sides: Sequence[str]) -> Callable[[_CountedDie], int]:
 
 _KINDS: dict[str, Callable[[_CountedDie], int]] = {
     "array": lambda die: die["array_busy"],
+    "load": lambda die: die["load_words"],
     **{unit: _busy(unit) for unit in _UNITS},
+    "store": lambda die: die["store_words"],
     **{name: _flits(sides) for name, sides in _AXES.items()},
 }
 
 
-def unit_cycles(counters: Sequence[_CountedDie]) -> dict[str, UnitCycles]:
-    """Busy cycles of each kind of unit, from the counters of all dies."""
-    return {name: UnitCycles(measured=max(map(busy, counters))) for name, busy in _KINDS.items()}
+def unit_cycles(counters: Sequence[_CountedDie], predicted: Mapping[str, int]) -> dict[str, UnitCycles]:
+    """Busy cycles of each kind of unit, from the counters of all dies, and as ``predicted``."""
+    return {
+        name: UnitCycles(measured=max(map(busy, counters)), predicted=predicted[name])
+        for name, busy in _KINDS.items()
+    }
 
 
 def train_step_record(
@@ -45,6 +51,10 @@ def train_step_record(
     assert programs is not None
     phases = [*package.phases.values()]
     last = phases[-1]
+    compiled = prepared.compiled
+    predicted = predicted_step(
+        compiled.graph, compiled.sizes, compiled.system, gradients=request.gradients, direct=request.direct
+    )
     return TrainStepRecord(
         request=request,
         mesh=request.mesh,
@@ -54,8 +64,9 @@ def train_step_record(
         optimizer=request.optimizer,
         learning_rate=request.learning_rate,
         cycles=last.cycles,
+        predicted_cycles=predicted.cycles,
         step_cycles=[phase.cycles for phase in phases],
-        units=unit_cycles(last.counters),
+        units=unit_cycles(last.counters, predicted.units),
         nop_busy_cycles=max(die.busy for die in run.activity),
         nop_exposed_cycles=max(die.exposed for die in run.activity),
         nop_flits=sum(die[f"flits_sent_{side}"] for die in last.counters for side in SIDES),

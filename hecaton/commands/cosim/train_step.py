@@ -174,7 +174,8 @@ def _tables(record: TrainStepRecord, provenance: Mapping[str, object]) -> Render
         f"{request.layers} layers, vocabulary {request.vocab}"
     )
     busy = {
-        name: f"{unit.measured} ({unit.measured / record.cycles:.1%})" for name, unit in record.units.items()
+        name: f"{unit.measured} ({unit.measured / record.cycles:.1%}), predicted {unit.predicted}"
+        for name, unit in record.units.items()
     }
     return Group(
         pairs(
@@ -184,7 +185,7 @@ def _tables(record: TrainStepRecord, provenance: Mapping[str, object]) -> Render
                 "batch": f"{request.batch} sequences of {request.sequence} tokens in {request.tiles} tiles",
                 "loss": f"{record.loss[0]:.5f} in the first step, {record.loss[-1]:.5f} in step {record.steps}",
                 "mismatches": f"{record.mismatches} of {record.words} words",
-                "cycles": record.cycles,
+                "cycles": f"{record.cycles}, predicted {record.predicted_cycles}",
                 "NoP cycles": f"{record.nop_busy_cycles} busy, {record.nop_exposed_cycles} exposed",
                 "NoP flits": record.nop_flits,
                 "AXI words": f"{record.axi_reads} read, {record.axi_writes} written",

@@ -71,7 +71,7 @@ def sizes_of(mesh: tuple[int, int], **changes: Any) -> StepSizes:
         "vocab": 16,
     }
     model |= {name: changes.pop(name) for name in list(changes) if name in model}
-    sizes = {"sequences": 4, "length": 8, **changes}
+    sizes: dict[str, Any] = {"sequences": 4, "length": 8, **changes}
     return StepSizes(model=ModelSizes(**model), rows=mesh[0], cols=mesh[1], **sizes)
 
 

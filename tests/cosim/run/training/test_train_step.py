@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chiplet.dataflow.predicted_step import predicted_step
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.config import load_configuration
@@ -26,6 +27,7 @@ from cosim.program.command import Command
 from cosim.records.links import FaultyLinks
 from cosim.run.training.train_step import PreparedTraining, TrainingRun, golden_training, prepare
 from cosim.run.training.training_memory import TensorKey
+from cosim.run.training.training_record import unit_cycles
 from rtl.interface.isa import Opcode
 
 TINY: dict[str, Any] = {
@@ -214,6 +216,11 @@ def test_steps_in_verilog_leave_the_golden_bits() -> None:
     assert run.package is not None
     first, second = run.package.phases.values()
     assert first.cycles == second.cycles
+    predicted = predicted_step(compiled.graph, compiled.sizes, compiled.system, gradients=True, direct=True)
+    assert predicted.cycles == pytest.approx(second.cycles, rel=0.05)
+    units = unit_cycles(second.counters, predicted.units)
+    for name in ("array", "load", "store", "row links", "column links"):
+        assert units[name].measured == units[name].predicted
     assert all(die.exposed > 0 for die in run.activity)
     assert all(0 < die.busy < second.cycles for die in run.activity)
 

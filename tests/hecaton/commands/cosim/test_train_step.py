@@ -164,7 +164,8 @@ def test_a_model_goes_in_and_a_trained_one_comes_out(llama: Path, tmp_path: Path
     assert data["words"] > 0
     assert (data["steps"], len(data["loss"]), len(data["step_cycles"])) == (steps, steps, steps)
     assert data["cycles"] == data["step_cycles"][-1]
-    assert 0 < data["units"]["array"]["measured"] < data["cycles"]
+    assert data["predicted_cycles"] == pytest.approx(data["cycles"], rel=0.05)
+    assert data["units"]["array"]["predicted"] == data["units"]["array"]["measured"] < data["cycles"]
     assert 0 < data["units"]["vector"]["measured"] < data["cycles"]
     assert data["nop_exposed_cycles"] > 0
     assert 0 < data["nop_busy_cycles"] < data["cycles"]

@@ -1,0 +1,149 @@
+"""Tensors that a die holds, where they lie and since when, and passes of its vector unit over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from chiplet.dataflow.die_units import DieUnits
+from chiplet.dataflow.place_times import Use
+from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.pass_cycles import beat_cycles, pass_latency
+from chiplet.graph.sharding import DiePlace
+from chiplet.graph.vector_pass import PassOperand, VectorPass
+from chiplet.layout.block_sizes import MOST_COUNT
+from chiplet.layout.line_uses import LineUses
+from chiplet.layout.operator_parts import Part
+from chiplet.layout.storage import Storage, layout_of
+from chiplet.machine.chunks import words_per_flit
+from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
+
+__all__ = ["CONSTANTS", "DieTensors", "Key"]
+
+CONSTANTS = Use("constants")
+"""Constants of all vector programs, which are loaded before all else."""
+
+_CLEAR = VectorPass(PassOperand("fp32", "value"))
+
+
+class Key(NamedTuple):
+    """A tensor of a die: by name, layer and token tile."""
+
+    name: str
+    layer: int | None
+    tile: int | None
+
+
+class DieTensors:
+    """What a die holds while the operators are gone through, and the passes that move and clear it."""
+
+    def __init__(
+        self,
+        system: SystemSpec,
+        graph: Graph,
+        uses: LineUses,
+        place: Callable[[int | None], DiePlace],
+        units: DieUnits,
+    ) -> None:
+        self._system, self._graph, self._uses, self.place, self.units = system, graph, uses, place, units
+        self._word_bytes = system.memory.word_bytes
+        self._held: dict[Key, Storage] = {}
+        self._gathered: dict[Key, dict[int, Use]] = {}  # uses of runs, by their first rows
+        self._lanes = vector_lanes(system.vector, system.memory)
+        self._functions = function_lanes(system.vector, system.memory)
+
+    # ---- tensors ----
+
+    def _key(self, name: str, instance: Instance) -> Key:
+        tile = instance.tile if self._graph.tensors[name].life == "tile" else None
+        return Key(name, self._graph.layer_of(name, instance.layer), tile)
+
+    def _get(self, name: str, instance: Instance) -> tuple[Key, Storage]:
+        key = self._key(name, instance)
+        if key not in self._held:
+            key = key._replace(tile=None)
+        return key, self._held[key]
+
+    def _new(self, name: str, instance: Instance, *, clears: bool = False) -> tuple[Key, Storage]:
+        """A tensor that is written anew; ``clears``: its unit leaves the end of a word as it is."""
+        die, key = self.place(instance.tile), self._key(name, instance)
+        storage = layout_of(self._graph.tensors[name], die, self._word_bytes)
+        sent = self._uses.sent(name, die)
+        if sent and name in self._uses.scatters and not storage.values:
+            storage = replace(storage, pitch=self._whole_flits(storage.pitch))
+        self._held[key] = storage
+        if sent and clears:
+            self._clear_ends(storage, Use(key))
+        if sent:
+            self._clear_gaps(storage, Use(key))
+        return key, storage
+
+    def _uses_of(self, key: Key, part: Part | None = None) -> tuple[Use, ...]:
+        """What is used of a tensor, or of all runs of one that was gathered."""
+        runs = self._gathered.get(key)
+        return (Use(key, part or Part()),) if runs is None else tuple(dict.fromkeys(runs.values()))
+
+    def _whole_flits(self, words: int) -> int:
+        several = words_per_flit(self._system.nop, self._system.memory)
+        return -(-words // several) * several
+
+    def _same(self, target: Key, source: Key, storage: Storage) -> None:
+        """On a line of one die what is gathered, or scattered, is what there was."""
+        self._held[target] = storage
+        self.units.places.same(target, source)
+        if source in self._gathered:
+            self._gathered[target] = self._gathered[source]
+
+    # ---- vector unit ----
+
+    def _pass(
+        self,
+        work: VectorPass,
+        rows: int,
+        cols: int,
+        reads: tuple[Use, ...],
+        writes: tuple[Use, ...],
+    ) -> None:
+        stages = self._system.die.stages
+        beats = int(
+            beat_cycles(
+                work,
+                rows=rows,
+                cols=cols,
+                lanes=self._lanes,
+                function_lanes=self._functions,
+                word_bytes=self._word_bytes,
+            )
+        )
+        streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
+        cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
+        self.units.vector(cycles, streams=streams, beats=beats, reads=(*reads, CONSTANTS), writes=writes)
+
+    def _clear(self, rows: int, words: int, use: Use) -> None:
+        if rows > 0 and words > 0:
+            self._pass(_CLEAR, rows, words * self._word_bytes // 4, (), (use,))
+
+    def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
+        """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""
+        most = MOST_COUNT * 4 // self._word_bytes
+        for start in range(storage.taken(rows), words, most):
+            self._clear(1, min(most, words - start), use)
+
+    def _clear_gaps(self, storage: Storage, use: Use) -> None:
+        if storage.values or not storage.cols:
+            return
+        used = storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
+        self._clear(storage.rows, storage.pitch - used, use)
+
+    def _clear_ends(self, storage: Storage, use: Use) -> None:
+        """Words that rows fill in part."""
+        if not storage.rows or not storage.cols:
+            return
+        size = storage.element_bytes
+        if storage.values:
+            self._clear(int(storage.rows * size % self._word_bytes > 0), 1, use)
+            return
+        for piece in storage.pieces:
+            if piece.cols * size % self._word_bytes:
+                self._clear(storage.rows, 1, use)
