@@ -124,7 +124,9 @@ class Interpreter:
             written, or posts a semaphore beyond its width.
         """
         waiting = deque(enumerate(commands))
-        queues: dict[Opcode, deque[deque[UnitStep]]] = {opcode: deque() for opcode in UNIT_OPCODES}
+        queues: dict[Opcode, deque[deque[UnitStep]]] = {
+            opcode: deque() for opcode in (*UNIT_OPCODES, Opcode.VECTOR)
+        }
         while True:
             while waiting and self._hand_out(queues, *waiting[0]):
                 waiting.popleft()

@@ -63,7 +63,7 @@ class _Chunk:
         return needs
 
 
-_Queue: TypeAlias = "deque[deque[UnitStep | _Chunk]]"
+_UnitQueue: TypeAlias = "deque[deque[UnitStep | _Chunk]]"
 """The commands of a unit, each with the steps that are left of it."""
 
 
@@ -73,7 +73,7 @@ class _DieAtWork:
     def __init__(self, interpreter: Interpreter, commands: Sequence[Command], place: tuple[int, int]) -> None:
         self.interpreter, self.place = interpreter, place
         self.waiting = deque(enumerate(commands))
-        self.queues: dict[tuple[int, ...], _Queue] = defaultdict(deque)
+        self.queues: dict[tuple[int, ...], _UnitQueue] = defaultdict(deque)
         self.arrived: dict[int, deque[Words]] = defaultdict(deque)
         self.onward: dict[tuple[int, int], deque[Words]] = defaultdict(
             deque
@@ -124,7 +124,7 @@ def _goes_on(system: SystemSpec, dies: Sequence[_DieAtWork], die: _DieAtWork) ->
     return moved
 
 
-def _choices(system: SystemSpec, dies: Sequence[_DieAtWork]) -> list[tuple[_DieAtWork, _Queue]]:
+def _choices(system: SystemSpec, dies: Sequence[_DieAtWork]) -> list[tuple[_DieAtWork, _UnitQueue]]:
     """The queues whose next step can be taken now."""
     choices = []
     for die in dies:
@@ -141,7 +141,7 @@ def _can_start(system: SystemSpec, die: _DieAtWork, step: UnitStep | _Chunk) -> 
     return _ready(die, step, step.steps(system))
 
 
-def _take(system: SystemSpec, dies: Sequence[_DieAtWork], die: _DieAtWork, queue: _Queue) -> None:
+def _take(system: SystemSpec, dies: Sequence[_DieAtWork], die: _DieAtWork, queue: _UnitQueue) -> None:
     step = _next(queue)
     if isinstance(step, UnitStep):
         die.interpreter._take(step)
@@ -149,7 +149,7 @@ def _take(system: SystemSpec, dies: Sequence[_DieAtWork], die: _DieAtWork, queue
         _exchange(system, dies, die, step)
 
 
-def _next(queue: _Queue) -> UnitStep | _Chunk:
+def _next(queue: _UnitQueue) -> UnitStep | _Chunk:
     step = queue[0].popleft()
     if not queue[0]:
         queue.popleft()

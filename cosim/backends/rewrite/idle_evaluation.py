@@ -65,7 +65,8 @@ def skip_unchanged(source: str) -> str:
     An output that is no register is read as soon as it is computed. CXXRTL lets its readers wait for the next
     evaluation of the whole model.
 
-    A memory that is written from outside wakes nobody. It has to be written before a reset ends, as benches do.
+    A memory that is written from outside wakes nobody. It has to be written before a reset ends, or while nothing reads
+    it: the read that comes next wakes it.
 
     A source with other edges than the rising ones of a single clock, ``clk``, or with black boxes, is returned as it
     is.

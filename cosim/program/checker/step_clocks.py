@@ -25,6 +25,8 @@ __all__ = ["Clock", "Passing", "StepClocks", "TakenClocks"]
 
 Clock = NDArray[np.int32]
 
+_Reads = tuple[tuple[int, int, int], ...]
+
 _SEQUENTIAL = {Opcode.VECTOR, Opcode.SEND, Opcode.FEED_SUMS}
 """Commands that begin when the one before has ended."""
 
@@ -38,7 +40,7 @@ class Passing(NamedTuple):
 
     begun: Clock
     ended: Clock
-    reads: tuple[tuple[int, int, int], ...] = ()
+    reads: _Reads = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class StepClocks:
         self._wrote: dict[str, int] = {}
         self._onward: dict[str, deque[Passing]] = {}
         self._handed: dict[str, deque[tuple[Passing, int, int, int]]] = {}
+        self._stored: dict[int, deque[tuple[int, _Reads]]] = {}
         self._behind: tuple[int, int] | None = None
         self.arrival: Passing | None = None
         self.departure: Passing | None = None
@@ -234,7 +237,15 @@ class StepClocks:
         before = self._onward.get(command.unit)
         if fields["forward"] and chunk >= fields["own"] and before:
             return _then(before.popleft(), start)
-        return Passing(start, start, ((self.units[command.unit], ended, chunk_address(fields, chunk)),))
+        address = chunk_address(fields, chunk)
+        stored = self._stored.get(fields["word_wait"])
+        came: _Reads = ()
+        if stored and chunk >= fields["own"]:
+            # Each word leaves behind the same word of a chunk that came, if that is what is sent.
+            place, reads = stored.popleft()
+            came = reads if place == address else ()
+        reads = (*came, (self.units[command.unit], ended, address))
+        return Passing(start, start, reads)
 
     def _receive(self, command: CommandSteps, chunk: int, start: Clock, ended: int) -> Passing:
         fields, side = command.fields, command.fields["side"]
@@ -263,6 +274,8 @@ class StepClocks:
             if fields["keep"] != 2:
                 onward = f"send_{Side(side).name.lower() if fields['turn'] else opposite(side)}"
                 self._onward.setdefault(onward, deque()).append(passing)
+            elif fields["word_post"]:
+                self._stored.setdefault(fields["word_post"], deque()).append((address, passing.reads))
             return passing
         if fields["hand"]:
             across = f"receive_{opposite(side)}"

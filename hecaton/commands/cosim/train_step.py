@@ -111,10 +111,10 @@ def train_step(
     from cosim.compile.compiler import compile_step
     from cosim.records.train_step import train_step_request
     from cosim.run.simulation import check_dies
-    from cosim.run.train_step import golden_training, prepare
-    from cosim.run.train_step_record import train_step_record
-    from cosim.run.training_dump import check_dump, save_dump
-    from cosim.run.training_inputs import digest_of, initial_weights, training_tokens
+    from cosim.run.training.dump import check_dump, save_dump
+    from cosim.run.training.inputs import digest_of, initial_weights, training_tokens
+    from cosim.run.training.record import train_step_record
+    from cosim.run.training.train_step import golden_training, prepare
     from hecaton.plots.figure import check_plot
     from rtl.emit.output_files import check_output_folder
 

@@ -12,7 +12,7 @@ from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from cosim.compile.compiler import compile_step
 from cosim.compile.inspection.check import check_step
-from cosim.run.train_step import golden_training, prepare
+from cosim.run.training.train_step import golden_training, prepare
 from tests.cosim.golden.training.models import random_tokens, random_weights
 
 REMAINDERS: dict[str, Any] = {

@@ -55,6 +55,18 @@ def test_compiled_programs_keep_everything(rows: int, cols: int, sequences: int,
     assert step_violations(compiled(rows, cols, sequences, tiles)) == []
 
 
+def test_sums_that_come_back_as_copies_are_behind_their_reads() -> None:
+    # Three dies add up a head; the outer ones store what comes, and the middle one takes copies over its summands.
+    model = ModelSizes(hidden=8, heads=3, kv_heads=1, head_dim=4, ffn=10, layers=1, vocab=9, tied=True)
+    system = load_configuration(
+        None, ["package.rows=2", "package.cols=3", "die.rows=8", "die.cols=4"], preset="bench"
+    ).system
+    sizes = StepSizes(model=model, rows=2, cols=3, sequences=1, length=2, algorithm="chain")
+    step = compile_step(sizes, system)
+    assert any(command.fields.get("keep") == 2 for command in step.dies[0].commands)
+    assert step_violations(step) == []
+
+
 def semaphores_of(command: Command) -> dict[str, int]:
     return {
         name: value for name, value in command.fields.items() if ("wait" in name or "post" in name) and value

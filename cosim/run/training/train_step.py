@@ -18,6 +18,7 @@ from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.specs import vector_lanes
 from cosim.backends.base import Backend
 from cosim.compile.compiled_step import CompiledStep
+from cosim.compile.inspection.check import check_step
 from cosim.golden.interpreter import Interpreter
 from cosim.golden.numerics import fp32_values
 from cosim.golden.package_interpreter import run_package
@@ -34,7 +35,7 @@ from cosim.records.links import FaultyLinks
 from cosim.run import package as package_run
 from cosim.run.package import PackageRun, PreparedPackage, die_path
 from cosim.run.simulation import Progress
-from cosim.run.training_memory import LOSS, TensorKey, TrainingMemory, Words
+from cosim.run.training.memory import LOSS, TensorKey, TrainingMemory, Words
 
 __all__ = ["PreparedTraining", "StepWords", "TrainingRun", "golden_training", "prepare"]
 
@@ -254,7 +255,7 @@ def prepare(
     Raises
     ------
     ValueError
-        As :func:`cosim.run.package.prepare`.
+        As :func:`cosim.compile.inspection.check.check_step` and :func:`cosim.run.package.prepare`.
     """
     memory = TrainingMemory(compiled, golden, tokens)
     steps = len(tokens)
@@ -278,6 +279,7 @@ def prepare(
         )
     programs = None
     if simulator is not None:
+        check_step(compiled)
         programs = package_run.prepare(
             compiled.system,
             [_name(step) for step in range(steps)],
@@ -291,6 +293,7 @@ def prepare(
             seed=seed,
             title=title,
             links=links,
+            links_die=_name(0),
             watched=[
                 signal
                 for number in range(len(work))

@@ -23,8 +23,8 @@ from cosim.golden.training.initial import random_weights, repeated_tokens
 from cosim.golden.training.step_trace import StepTrace
 from cosim.jobs.folder import ResultWords
 from cosim.program.command import Command
-from cosim.run.train_step import PreparedTraining, TrainingRun, golden_training, prepare
-from cosim.run.training_memory import TensorKey
+from cosim.run.training.memory import TensorKey
+from cosim.run.training.train_step import PreparedTraining, TrainingRun, golden_training, prepare
 from rtl.interface.isa import Opcode
 
 TINY: dict[str, Any] = {
@@ -72,7 +72,7 @@ def moments_of(run: TrainingRun) -> dict[Parameter, NDArray[np.float32]]:
     ("mesh", "model", "fields"),
     [
         ((1, 1), {**TINY, "tied": True}, {"optimizer": "sgd"}),
-        ((1, 2), GROUPED, {"optimizer": "sgd", "tiles": 2}),
+        ((1, 2), GROUPED, {"optimizer": "adam", "tiles": 2}),
         ((2, 1), TINY, {"optimizer": "adam", "sequences": 3, "tiles": 2}),
     ],
 )

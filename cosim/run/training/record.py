@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
-from cosim.run.train_step import PreparedTraining, TrainingRun
+from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
 
 __all__ = ["train_step_record", "unit_cycles"]
 
-Counters = Mapping[str, int]
+_CountedDie = Mapping[str, int]
 
 _UNITS = ("load", "feed_activation", "feed_weight", "feed_sums", "drain", "vector", "store")
 _AXES = {"row links": ("east", "west"), "column links": ("north", "south")}
 
 
-def _busy(unit: str) -> Callable[[Counters], int]:
+def _busy(unit: str) -> Callable[[_CountedDie], int]:
     return lambda die: die[f"{unit}_busy"] - die[f"{unit}_stall_semaphore"]
 
 
-def _flits(sides: Sequence[str]) -> Callable[[Counters], int]:
+def _flits(sides: Sequence[str]) -> Callable[[_CountedDie], int]:
     return lambda die: max(die[f"flits_{way}_{side}"] for way in ("sent", "received") for side in sides)
 
 
-_KINDS: dict[str, Callable[[Counters], int]] = {
+_KINDS: dict[str, Callable[[_CountedDie], int]] = {
     "array": lambda die: die["array_busy"],
     **{unit: _busy(unit) for unit in _UNITS},
     **{name: _flits(sides) for name, sides in _AXES.items()},
 }
 
 
-def unit_cycles(counters: Sequence[Counters]) -> dict[str, UnitCycles]:
+def unit_cycles(counters: Sequence[_CountedDie]) -> dict[str, UnitCycles]:
     """Busy cycles of each kind of unit, from the counters of all dies."""
     return {name: UnitCycles(measured=max(map(busy, counters))) for name, busy in _KINDS.items()}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chiplet.graph.training.sizes import ModelSizes
 from cosim.golden.training.golden_step import Parameter
 from cosim.golden.training.pretrained import check_safetensors, published, save_tensors
-from cosim.run.train_step import TrainingRun
+from cosim.run.training.train_step import TrainingRun
 from rtl.emit.output_files import check_output
 
 __all__ = ["check_dump", "save_dump", "training_tensors"]

@@ -1,0 +1,1 @@
+"""Training steps on a package: memories, runs, records and checkpoints."""
