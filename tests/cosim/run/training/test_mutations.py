@@ -19,7 +19,7 @@ from cosim.compile.inspection.check import step_violations
 from cosim.golden.interpreter import ProgramError
 from cosim.golden.training.initial import random_weights, repeated_tokens
 from cosim.program.command import Command
-from cosim.run.train_step import golden_training, prepare
+from cosim.run.training.train_step import golden_training, prepare
 from rtl.interface.isa import SEMAPHORES, Opcode
 from rtl.interface.vector_operations import SecondOp
 
