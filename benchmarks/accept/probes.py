@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from benchmarks.accept.training import train_faults, train_flits, train_overlap,
 from benchmarks.accept.training_text import train_text
 from benchmarks.generation import SIZES, die_of, growth
 from benchmarks.stock import stock_verilog
-from benchmarks.timed import least_seconds
+from benchmarks.timed import cpu_seconds, least_seconds
 from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
 from chiplet.machine.specs import SystemSpec
@@ -157,26 +156,21 @@ def generation_growth() -> dict[str, Any]:
     return {"seconds_exponent": growth(SIZES, seconds), "bytes_exponent": growth(SIZES, sizes)}
 
 
-def _cpu_seconds() -> float:
-    """Processor time of this process and its children that have ended."""
-    return time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-
-
 def generation_cost() -> dict[str, Any]:
     """Processor time of a 128x128 die from the command to its files, and of the stock path for a 16x16 die.
 
     It does not depend on the load of the machine as much as wall-clock time, and the ratio depends on it least.
     """
-    start = _cpu_seconds()
+    start = cpu_seconds()
     with temporary_folder() as folder:
         sizes = ("-P", "die.rows=128", "-P", "die.cols=128")
         written = json.loads(hecaton_output("verilog", "-o", str(folder / "die"), *sizes, "--json"))
-    middle = _cpu_seconds()
+    middle = cpu_seconds()
     stock_verilog(die_of(16), "die")
     return {
         "bytes": written["bytes"],
         "cpu_seconds": middle - start,
-        "stock_cpu_seconds": _cpu_seconds() - middle,
+        "stock_cpu_seconds": cpu_seconds() - middle,
     }
 
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
@@ -18,7 +19,10 @@ from cosim.compile.compiler import compile_step
 from cosim.compile.inspection.check import step_violations
 from cosim.golden.interpreter import ProgramError
 from cosim.golden.training.initial import random_weights, repeated_tokens
+from cosim.golden.training.step_trace import StepTrace
+from cosim.jobs.folder import ResultWords
 from cosim.program.command import Command
+from cosim.run.training.memory import TensorKey, Words
 from cosim.run.training.train_step import golden_training, prepare
 from rtl.interface.isa import SEMAPHORES, Opcode
 from rtl.interface.vector_operations import SecondOp
@@ -53,11 +57,13 @@ def differing(step: CompiledStep) -> set[str]:
     seen: set[str] = set()
     compared = prepared.memory.compared
 
-    def noting(number: int, key: Any, *rest: Any) -> Any:
-        found = compared(number, key, *rest)
-        if found[1].mismatches:
+    def noting(
+        number: int, key: TensorKey, found: ResultWords, trace: StepTrace
+    ) -> tuple[NDArray[Any], Words]:
+        values, words = compared(number, key, found, trace)
+        if words.mismatches:
             seen.add(key.name)
-        return found
+        return values, words
 
     prepared.memory.compared = noting  # type: ignore[method-assign]
     run = prepared.interpret()
