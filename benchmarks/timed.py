@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from cosim.run.simulation import least_depth
 from rtl.bench.package import PackageBench
 from rtl.block import Block
 
-__all__ = ["Work", "die_work", "least_seconds", "measure", "package_work"]
+__all__ = ["Work", "cpu_seconds", "die_work", "least_seconds", "measure", "package_work"]
 
 RUN_SECONDS = 30.0
 """Total time of the runs after which no other run starts."""
@@ -106,6 +107,11 @@ def least_seconds(run: Callable[[], object], times: int) -> float:
         run()
         seconds.append(time.process_time() - start)
     return min(seconds)
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and its children that have ended."""
+    return time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
 class _Timed(Backend):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -11,9 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.accept.hecaton_commands import ProbeError, hecaton_command, hecaton_output
+from benchmarks.accept.training import train_faults, train_flits, train_overlap, train_steps
+from benchmarks.accept.training_text import train_text
 from benchmarks.generation import SIZES, die_of, growth
 from benchmarks.stock import stock_verilog
-from benchmarks.timed import least_seconds
+from benchmarks.timed import cpu_seconds, least_seconds
 from chiplet.graph.vector_programs import PROGRAM_NAMES
 from chiplet.machine.config import load_system
 from chiplet.machine.specs import SystemSpec
@@ -25,7 +27,6 @@ from cosim.records.vector import VectorRecord, vector_request
 from cosim.run.vector import run_vector
 from rtl.emit.conversions import Conversions
 from rtl.emit.emitter import emit
-from rtl.processes.child_process import python_module, run_child
 from rtl.processes.temporary import temporary_folder
 
 __all__ = [
@@ -51,21 +52,6 @@ forms = ["nn", "tn"]
 """
 
 
-class ProbeError(Exception):
-    """A command of a probe failed."""
-
-
-def _hecaton(*words: str) -> list[str]:
-    return [*python_module("hecaton"), *words]
-
-
-def _output(*words: str) -> str:
-    done = run_child(_hecaton(*words))
-    if done.code:
-        raise ProbeError(f"hecaton {' '.join(words)}: {done.errors.strip()}")
-    return done.output
-
-
 def same_bytes(left: Path, right: Path) -> int:
     """Files under both folders that are equal byte for byte. Raises ProbeError if any file differs or is missing."""
     names = {path.relative_to(left) for path in left.rglob("*") if path.is_file()}
@@ -86,7 +72,7 @@ def verilog_twice() -> dict[str, Any]:
         for design, options in designs.items():
             folders = [top / f"{design}{number}" for number in (1, 2)]
             for folder in folders:
-                _output("verilog", "-o", str(folder), *options)
+                hecaton_output("verilog", "-o", str(folder), *options)
             result[f"{design}_files"] = same_bytes(*folders)
     return result
 
@@ -99,17 +85,17 @@ def regression_resumed() -> dict[str, Any]:
         matrix = folder / "matrix.toml"
         matrix.write_text(REGRESSION)
         words = ("cosim", "regress", str(matrix), "--records")
-        whole = _output(*words, str(folder / "whole"))
+        whole = hecaton_output(*words, str(folder / "whole"))
         cut = folder / "cut"
         with subprocess.Popen(
-            _hecaton(*words, str(cut)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            hecaton_command(*words, str(cut)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
             while process.poll() is None and len(list(cut.glob("*.json"))) < 2:
                 time.sleep(0.05)
             process.kill()
         kept = len(list(cut.glob("*.json")))
-        again = _output(*words, str(cut))
-        reused = json.loads(_output(*words, str(cut), "--json"))
+        again = hecaton_output(*words, str(cut))
+        reused = json.loads(hecaton_output(*words, str(cut), "--json"))
         return {
             "kept": kept,
             "same_table": again == whole,
@@ -130,7 +116,7 @@ def regression_simulators(
     with temporary_folder() as folder:
         for simulator in simulators:
             words = ("--sim", simulator, "--records", str(folder / simulator), "--json")
-            rows = json.loads(_output("cosim", "regress", str(matrix), *words))["rows"]
+            rows = json.loads(hecaton_output("cosim", "regress", str(matrix), *words))["rows"]
             print(f"{simulator}: {len(rows)} runs", file=sys.stderr, flush=True)
             results = [_simulated(Path(row["record"])) for row in rows]
             first = first or results
@@ -170,26 +156,21 @@ def generation_growth() -> dict[str, Any]:
     return {"seconds_exponent": growth(SIZES, seconds), "bytes_exponent": growth(SIZES, sizes)}
 
 
-def _cpu_seconds() -> float:
-    """Processor time of this process and its children that have ended."""
-    return time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-
-
 def generation_cost() -> dict[str, Any]:
     """Processor time of a 128x128 die from the command to its files, and of the stock path for a 16x16 die.
 
     It does not depend on the load of the machine as much as wall-clock time, and the ratio depends on it least.
     """
-    start = _cpu_seconds()
+    start = cpu_seconds()
     with temporary_folder() as folder:
         sizes = ("-P", "die.rows=128", "-P", "die.cols=128")
-        written = json.loads(_output("verilog", "-o", str(folder / "die"), *sizes, "--json"))
-    middle = _cpu_seconds()
+        written = json.loads(hecaton_output("verilog", "-o", str(folder / "die"), *sizes, "--json"))
+    middle = cpu_seconds()
     stock_verilog(die_of(16), "die")
     return {
         "bytes": written["bytes"],
         "cpu_seconds": middle - start,
-        "stock_cpu_seconds": _cpu_seconds() - middle,
+        "stock_cpu_seconds": cpu_seconds() - middle,
     }
 
 
@@ -268,6 +249,11 @@ PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "regression-resumed": regression_resumed,
     "regression-simulators": regression_simulators,
     "search-time": search_time,
+    "train-30-steps": train_text,
+    "train-faults": train_faults,
+    "train-flits": train_flits,
+    "train-overlap": train_overlap,
+    "train-steps": train_steps,
     "vector-operands": vector_operands,
     "vector-programs": vector_programs,
     "verilog-twice": verilog_twice,

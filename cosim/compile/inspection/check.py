@@ -58,7 +58,7 @@ def check_step(compiled: CompiledStep) -> None:
     Raises
     ------
     ValueError
-        If they break what programs must keep: a line for each violation, the first ones.
+        If they break what programs must keep: a line with the first violation.
     """
     refuse(step_violations(compiled))
 

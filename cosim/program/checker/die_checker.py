@@ -27,9 +27,6 @@ __all__ = [
     "refuse",
 ]
 
-MOST_LINES = 20
-"""Most violations of a program that are told."""
-
 ORDERED_COMMANDS = 1024
 """Commands of a program, the first ones, whose accesses are checked before it runs: places have then been taken many
 times. All else is checked for all commands."""
@@ -304,13 +301,13 @@ def check_program(checked: CheckedDie, commands: Sequence[Command]) -> None:
     Raises
     ------
     ValueError
-        If it breaks what a program must keep: a line for each violation, the first ones.
+        If it breaks what a program must keep: a line with the first violation.
     """
     refuse(die_violations(checked, commands, ordered=ORDERED_COMMANDS))
 
 
 def refuse(lines: Sequence[str]) -> None:
-    """Raise ValueError if there are violations, with the first of them."""
+    """Raise ValueError if there are violations: one line with the first of them, and how many more there are."""
     if lines:
-        more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
-        raise ValueError("\n".join(["the program breaks what it must keep:", *lines[:MOST_LINES], *more]))
+        more = f"; and {len(lines) - 1} more" if len(lines) > 1 else ""
+        raise ValueError(f"the program breaks what it must keep: {lines[0]}{more}")

@@ -229,6 +229,6 @@ def check_package(grid: Grid, checked: Sequence[CheckedDie], programs: Sequence[
     Raises
     ------
     ValueError
-        If they break what a program must keep: a line for each violation, the first ones.
+        If they break what a program must keep: a line with the first violation.
     """
     refuse(package_violations(grid, checked, programs, ordered=ORDERED_COMMANDS))

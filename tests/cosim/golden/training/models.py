@@ -1,4 +1,4 @@
-"""Small models for tests of training: weights, tokens, and the same weights by the reference's names."""
+"""Small models for tests of training: weights, tokens, golden runs, and what these are held against."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from chiplet.graph.training.sizes import ModelSizes, StepSizes
+from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from cosim.golden.training.golden_step import GoldenTraining, Parameter, Weights
 from cosim.golden.training.initial import random_weights
-from cosim.golden.training.reference import Named, ReferenceModel
+from cosim.golden.training.reference import Named
+from cosim.golden.training.reference_names import named, reference_of
 
 __all__ = [
     "golden_of",
@@ -21,35 +22,12 @@ __all__ = [
     "reference_of",
 ]
 
-LAYER = {"attention.gain": "norm_1", "ffn.gain": "norm_2"} | {
-    f"{block}.{name}.weight": name
-    for block, names in (("attention", "qkvo"), ("ffn", ("gate", "up", "down")))
-    for name in names
-}
-ENDS = {"embedding.weight": "embedding", "head.weight": "head", "head.gain": "final_norm"}
-
-
-def named(weights: Weights) -> Named:
-    """The same weights by the reference's names."""
-    return {
-        ENDS[name] if layer is None else f"{layer}.{LAYER[name]}": (
-            value[:, 0] if name.endswith("gain") else value
-        ).astype(np.float64)
-        for (name, layer), value in weights.items()
-    }
-
 
 def random_tokens(sizes: StepSizes, *, seed: int = 1) -> tuple[Any, Any]:
     """Tokens, and the next token of each as labels."""
     rng = np.random.default_rng(seed)
     text = rng.integers(0, sizes.model.vocab, (sizes.sequences, sizes.length + 1))
     return text[:, :-1], text[:, 1:]
-
-
-def reference_of(model: ModelSizes) -> ReferenceModel:
-    return ReferenceModel(
-        heads=model.heads, kv_heads=model.kv_heads, head_dim=model.head_dim, layers=model.layers
-    )
 
 
 def golden_of(

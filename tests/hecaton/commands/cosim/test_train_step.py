@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from cosim.compile.compiled_step import CompiledStep
+from cosim.compile.compiler import compile_step
 from cosim.golden.training.pretrained import load_weights, read_pretrained
+from cosim.program.command import Command
+from rtl.interface.isa import Opcode
 from tests.hecaton.command import called, documented_keys, refused
 
 CONFIG: dict[str, Any] = {
@@ -73,6 +79,39 @@ def tokens_of(path: Path, *shape: int, most: int = 7) -> Path:
 )
 def test_bad_input_ends_with_one_line(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
     assert message in refused(*RUN, *options, cwd=tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def without_a_wait(commands: Sequence[Command]) -> list[Command]:
+    place = next(n for n, c in enumerate(commands) if c.opcode == Opcode.GEMM and c.fields.get("wait_0"))
+    spoilt = Command(Opcode.GEMM, {**commands[place].fields, "wait_0": 0})
+    return [*commands[:place], spoilt, *commands[place + 1 :]]
+
+
+def without_a_command(commands: Sequence[Command]) -> list[Command]:
+    place = next(n for n, c in enumerate(commands) if c.opcode == Opcode.RECEIVE)
+    return [*commands[:place], *commands[place + 1 :]]
+
+
+def with_another_command(commands: Sequence[Command]) -> list[Command]:
+    place = max(n for n, c in enumerate(commands) if c.opcode == Opcode.STORE)
+    spoilt = Command(Opcode.STORE, {**commands[place].fields, "address": 0})
+    return [*commands[:place], spoilt, *commands[place + 1 :]]
+
+
+@pytest.mark.parametrize("change", [without_a_wait, without_a_command, with_another_command])
+def test_a_corrupt_program_is_refused_before_anything_runs(
+    change: Callable[[Sequence[Command]], list[Command]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(*arguments: Any, **fields: Any) -> CompiledStep:
+        step = compile_step(*arguments, **fields)
+        first, *others = step.dies
+        return replace(step, dies=[replace(first, commands=change(first.commands)), *others])
+
+    monkeypatch.setattr("cosim.compile.compiler.compile_step", spoilt)
+    message = refused(*RUN, cwd=tmp_path)
+    assert message.startswith("the program breaks what it must keep: die 0: ")
+    assert len(message) < 250
     assert not [*tmp_path.iterdir()]
 
 
