@@ -19,6 +19,7 @@ from pictures import PICTURES
 from result_tables import TABLES, filled
 from rich.text import Text
 from terms_page import terms_page
+from training_table import training_table
 from typer.main import get_command
 
 from chiplet.machine.config import memory_preset_names, preset_names, read_memory_preset
@@ -163,6 +164,7 @@ def _cell(text: str) -> str:
 
 def pages() -> dict[str, str]:
     """Return every generated file of ``docs`` by its path there."""
+    tables = {**TABLES, **CLAIM_TABLES, "training": training_table}
     return {
         "cli.md": cli_page(),
         "configuration.md": configuration_page(),
@@ -171,7 +173,7 @@ def pages() -> dict[str, str]:
         "terms.md": terms_page(),
         "ledger.md": ledger_page(),
         **{f"pictures/{name}.svg": draw() for name, draw in PICTURES.items()},
-        **{name: filled((DOCS / name).read_text(encoding="utf-8"), TABLES | CLAIM_TABLES) for name in FILLED},
+        **{name: filled((DOCS / name).read_text(encoding="utf-8"), tables) for name in FILLED},
     }
 
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from training_table import training_table
-
 from chiplet.studies.likeness import differences
 from hecaton.cli import run
 from hecaton.terminal.tables import quantity
@@ -267,7 +265,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "pairs": pairs_table,
     "cost": cost_table,
     "fits": fits_table,
-    "training": training_table,
     **{f"validation-{name}": partial(validation_table, name) for name in ("a100", "h100", "b200")},
 }
 """Tables by the name of their place."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cosim.run.training.dump import training_tensors
 from numpy.typing import NDArray
 
 from chiplet.graph.training.sizes import StepSizes
@@ -20,6 +19,7 @@ from cosim.compile.compiler import compile_step
 from cosim.golden.training.golden_step import GoldenTraining
 from cosim.golden.training.pretrained import load_weights, read_pretrained
 from cosim.run.training.train_step import golden_training, prepare
+from cosim.run.training.training_dump import training_tensors
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

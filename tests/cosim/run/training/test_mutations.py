@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from cosim.run.training.memory import TensorKey, Words
 from numpy.typing import NDArray
 
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
@@ -24,6 +23,7 @@ from cosim.golden.training.step_trace import StepTrace
 from cosim.jobs.folder import ResultWords
 from cosim.program.command import Command
 from cosim.run.training.train_step import golden_training, prepare
+from cosim.run.training.training_memory import TensorKey, Words
 from rtl.interface.isa import SEMAPHORES, Opcode
 from rtl.interface.vector_operations import SecondOp
 
