@@ -148,31 +148,34 @@ def _flits(training: Training) -> Iterator[dict[str, Any]]:
     )
     received = moved(compiled)
     for purpose, (flits, padding) in graph.items():
-        yield _said(
-            {
-                "mesh": training.mesh,
-                "what": f"flits, {purpose}",
-                "graph": flits,
-                "padding": padding,
-                "counted": received[purpose],
-                "difference": received[purpose] - flits - padding,
-            }
-        )
-    total = sum(sum(counts) for counts in graph.values())
+        yield _counted(training, f"flits, {purpose}", flits, received[purpose], extra=padding)
+    total = sum(counts.flits for counts in graph.values())
+    padding = sum(counts.padding for counts in graph.values())
     for way in ("sent", "received"):
         counted = sum(die[f"flits_{way}_{side}"] for die in found["counters"] for side in SIDES)
-        yield _counted(training, f"flits {way}", total, counted)
+        yield _counted(training, f"flits {way}", total, counted, extra=padding)
     program = sum(len(die.commands) for die in compiled.dies) * system.memory.command_words
     reads, writes = (
         sum(words) for words in zip(*(_words(compiled, die) for die in compiled.dies), strict=True)
     )
-    yield _counted(training, "words read", reads + program, found["axi_reads"])
+    relays = sum(_relay_words(die) for die in compiled.dies)
+    yield _counted(training, "words read", reads + program, found["axi_reads"], extra=relays)
     yield _counted(training, "words written", writes, found["axi_writes"])
 
 
-def _counted(training: Training, what: str, graph: int, counted: int) -> dict[str, Any]:
-    row = {"mesh": training.mesh, "what": what, "graph": graph, "padding": 0, "counted": counted}
-    return _said({**row, "difference": counted - graph})
+def _counted(training: Training, what: str, graph: int, counted: int, *, extra: int = 0) -> dict[str, Any]:
+    """A row: what the graph moves, what is there beside it (padding, or words of relays), and what was counted."""
+    row = {"mesh": training.mesh, "what": what, "graph": graph, "extra": extra, "counted": counted}
+    return _said({**row, "difference": counted - graph - extra})
+
+
+def _relay_words(die: DieProgram) -> int:
+    """Words that a die loads for the relays of its semaphores: commands that no step of the compiler has."""
+    return sum(
+        command.fields["rows"] * command.fields["words"]
+        for command, step in zip(die.commands, die.step_numbers(), strict=True)
+        if step is None and command.opcode == Opcode.LOAD
+    )
 
 
 def moved(compiled: CompiledStep) -> Counter[Purpose]:
