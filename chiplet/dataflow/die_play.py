@@ -9,7 +9,7 @@ from typing import NamedTuple
 from chiplet.dataflow.die_tensors import DieTensors, Key
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
-from chiplet.dataflow.product_play import Operand, OperandPair, ProductPlay
+from chiplet.dataflow.product_play import OperandPair, ProductPlay, UsedOperand
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, KvHeads
@@ -147,7 +147,7 @@ class DiePlay(DieTensors):
                 for name, key, storage in ((product.a, a_key, a), (product.b, b_key, b)):
                     of = Part(part.sequence, head_of(tensors[name], part, product.each))
                     taken = part_of(storage, tensors[name], part, product.each, die)
-                    pair.append(Operand(taken, Use(key, of), self._gathered.get(key, {})))
+                    pair.append(UsedOperand(taken, Use(key, of), self._gathered.get(key, {})))
                 terms.setdefault(where, [])
                 first_parts.setdefault(where, part)
                 if all(operand.storage.rows and operand.storage.cols for operand in pair):

@@ -15,10 +15,10 @@ from chiplet.layout.product_choice import activation_addresses, cut_product, row
 from chiplet.layout.storage import Storage, joined_pieces, joined_runs
 from chiplet.machine.specs import SystemSpec
 
-__all__ = ["Operand", "OperandPair", "ProductPlay"]
+__all__ = ["OperandPair", "ProductPlay", "UsedOperand"]
 
 
-class Operand(NamedTuple):
+class UsedOperand(NamedTuple):
     """A matrix, what is used of it, and what is used of its runs by their first rows if these came one by one."""
 
     storage: Storage
@@ -26,7 +26,7 @@ class Operand(NamedTuple):
     runs: Mapping[int, Use]
 
 
-OperandPair = tuple[Operand, Operand]
+OperandPair = tuple[UsedOperand, UsedOperand]
 """Operands a and b of a product."""
 
 
@@ -122,8 +122,8 @@ class ProductPlay:
         b_key, b_size = (b_use, b, k, n), weight_addresses(die, form, k.size, n)
         feeds = []
         for buffer, operand, parts, key, size in (
-            (self._activations, Operand(a, a_use, a_runs), a_parts, a_key, a_size),
-            (self._weights, Operand(b, b_use, b_runs), b_parts, b_key, b_size),
+            (self._activations, UsedOperand(a, a_use, a_runs), a_parts, a_key, a_size),
+            (self._weights, UsedOperand(b, b_use, b_runs), b_parts, b_key, b_size),
         ):
             cycles = 0
             if buffer.held(key) is None:
@@ -136,7 +136,7 @@ class ProductPlay:
         panels = [-(-segment.cols // die.cols) for segment in n.segments]
         if first and start:
             cycles = m.size * sum(panels)
-            feeds.append((cycles, None, Operand(*y, {}), [], None, 0))  # type: ignore[arg-type]
+            feeds.append((cycles, None, UsedOperand(*y, {}), [], None, 0))  # type: ignore[arg-type]
         for _, buffer, operand, parts, key, size in sorted(feeds, key=lambda feed: feed[0]):
             if buffer is None:
                 for segment in n.segments:
