@@ -11,6 +11,7 @@ from chiplet.graph.training.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
 from cosim.backends.base import SimulationError
+from cosim.backends.compiler import compiler
 from cosim.backends.registry import backend
 from cosim.compile.compiler import compile_step
 from cosim.golden.training.pretrained import PretrainedModel
@@ -93,6 +94,7 @@ class DemoTraining:
         if sim == "icarus":
             try:
                 backend("cxxrtl").version()
+                compiler("cxxrtl")  # may have gone since the version was asked for
             except SimulationError as error:
                 simulator, missing = None, str(error)
             else:

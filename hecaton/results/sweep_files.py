@@ -33,7 +33,7 @@ def check_points(path: Path) -> None:
     """Refuse a file for the points that cannot be written. Raises as :func:`check_output`, and ``ValueError`` for
     another format than Parquet.
     """
-    if path.suffix != ".parquet":
+    if path.suffix != ".parquet" and not path.is_dir():
         raise ValueError(f"{path}: its suffix must be .parquet: the points are written in that format only")
     check_output(path)
 

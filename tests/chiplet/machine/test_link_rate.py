@@ -64,7 +64,9 @@ def test_many_machines_at_once_are_those_one_by_one() -> None:
     together = link_rate(system)
     alone = [link_rate(system_of(link__lanes=number)) for number in lanes]
     for name in LinkRate.__dataclass_fields__:
-        values = np.broadcast_to(getattr(together, name), len(lanes))  # what lanes do not decide is one number
+        values = np.broadcast_to(
+            getattr(together, name), len(lanes)
+        )  # what lanes do not decide is one number
         assert values.tolist() == [getattr(one, name) for one in alone], name
 
 

@@ -80,10 +80,10 @@ def test_two_semaphores_that_are_swapped_are_found(seed: int) -> None:
     place = rng.choice([place for place, command in enumerate(commands) if semaphores_of(command)])
     there = semaphores_of(commands[place])
     name = rng.choice(sorted(there))
-    used = {number for command in commands for number in semaphores_of(command).values()} - {there[name]}
-    other = rng.choice(sorted(used))
-    fields = {of: there[name] if value == other else value for of, value in there.items()} | {name: other}
-    commands[place] = Command(commands[place].opcode, {**commands[place].fields, **fields})
+    used = {number for command in commands for number in semaphores_of(command).values()}
+    # Two that a command posts, or waits for, may change places.
+    other = rng.choice(sorted(used - {*there.values()}))
+    commands[place] = Command(commands[place].opcode, {**commands[place].fields, name: other})
     assert step_violations(with_commands(step, 1, commands))
 
 
