@@ -17,7 +17,16 @@ from chiplet.machine.cost_specs import AreaSpec, CostSpec, EnergySpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
 from chiplet.machine.vector_specs import VectorSpec
-from chiplet.vectorized.elementwise import Number, ceil_div, choose, larger, rounded, rounded_down, rounded_up
+from chiplet.vectorized.elementwise import (
+    Number,
+    anywhere,
+    ceil_div,
+    choose,
+    larger,
+    rounded,
+    rounded_down,
+    rounded_up,
+)
 from nop.topology import MAX_DIES
 
 
@@ -297,30 +306,21 @@ class MemorySpec(StrictModel):
         return max(1, COMMAND_BYTES // self.word_bytes)
 
 
-def vector_lanes(vector: VectorSpec, memory: MemorySpec) -> int:
-    """Lanes of the vector unit: 32-bit results that it writes in a cycle.
-
-    Raises
-    ------
-    ValueError
-        If a memory word does not hold one result of each lane.
-    """
+def vector_lanes(vector: VectorSpec, memory: MemorySpec) -> Number:
+    """32-bit results that the vector unit writes in a cycle. Raises ValueError if a memory word does not hold these."""
     most = memory.word_bytes // SUM_BYTES
-    if vector.lanes > most:
+    if anywhere(vector.lanes > most):
         raise ValueError(
             f"vector.lanes = {vector.lanes}: must be at most {most}, the 32-bit values of a word of "
             f"memory.word_bytes = {memory.word_bytes}"
         )
-    return vector.lanes or most
+    return choose(vector.lanes > 0, vector.lanes, most)
 
 
 def function_lanes(vector: VectorSpec, memory: MemorySpec) -> int:
     """Lanes of the vector unit that evaluate functions: they divide :func:`vector_lanes`.
 
-    Raises
-    ------
-    ValueError
-        If they are more than the lanes, or the lanes do not fit a memory word.
+    Raises ValueError if they are more than the lanes, or the lanes do not fit a memory word.
     """
     lanes = vector_lanes(vector, memory)
     if vector.function_lanes > lanes:

@@ -393,3 +393,10 @@ def test_path_is_a_model_too(model: str) -> None:
     assert Path(model).suffix == ".json"
     _, found = run(small_package(), model=model, mesh="2x2", global_batch=3)
     assert found.reasons == ("",)
+
+
+def test_lanes_vary(model: str) -> None:
+    meshes, lanes = ("1x1", "1x2", "2x2", "2x3", "3x3"), (8, 4, 2)
+    sweep, found = run(PACKAGE, model=model, mesh=meshes, sequence_length=32, vary={"vector.lanes": lanes})
+    assert len(found.index) == len(meshes) * len(lanes)
+    assert agree(sweep, found, PACKAGE, range(len(found.index))) > len(meshes)
