@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from chiplet.dataflow.die_tensors import DieTensors, Key
+from chiplet.dataflow.die_tensors import DieTensors
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.dataflow.product_play import OperandPair, ProductPlay, UsedOperand
-from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.graph.vector_pass import PassOperand, VectorPass
@@ -92,7 +92,9 @@ class DiePlay(DieTensors):
         for part, run in runs:
             self._run_part(operator, part, run, {name: key for name, (key, _) in held.items()})
 
-    def _run_part(self, operator: VectorRun, part: Part, run: ProgramPart, keys: dict[str, Key]) -> None:
+    def _run_part(
+        self, operator: VectorRun, part: Part, run: ProgramPart, keys: dict[str, TensorKey]
+    ) -> None:
         program, tensors = operator.program, self._graph.tensors
         layouts = dict(run.layouts)
         for name, tensor in program.tensors.items():
@@ -133,7 +135,7 @@ class DiePlay(DieTensors):
         operator = first.operator
         assert isinstance(operator, Product)
         die, tensors = self.place(first.tile), self._graph.tensors
-        goes_on = operator.accumulate != "no" and self._key(operator.y, first) in self._held
+        goes_on = operator.accumulate != "no" and self._graph.key(operator.y, first) in self._held
         y_key, y = self._get(operator.y, first) if goes_on else self._new(operator.y, first)
         terms: dict[Part, list[OperandPair]] = {}
         first_parts: dict[Part, Part] = {}
@@ -170,7 +172,7 @@ class DiePlay(DieTensors):
         assert isinstance(operator, Move)
         for name in operator.tensors:
             if operator.direction == "load":
-                if self._key(name, instance) in self._held:
+                if self._graph.key(name, instance) in self._held:
                     continue
                 key, storage = self._new(name, instance)
             else:
@@ -190,7 +192,7 @@ class DiePlay(DieTensors):
         operator, die = instance.operator, self.place(instance.tile)
         assert isinstance(operator, Gather)
         source_key, source = self._get(carried.source, instance)
-        target = self._key(carried.target, instance)
+        target = self._graph.key(carried.target, instance)
         nodes, place = die.line(operator.axis)
         if nodes == 1:
             self._same(target, source_key, source)
@@ -219,7 +221,7 @@ class DiePlay(DieTensors):
         operator, die = instance.operator, self.place(instance.tile)
         assert isinstance(operator, Scatter)
         source_key, source = self._get(carried.source, instance)
-        target = self._key(carried.target, instance)
+        target = self._graph.key(carried.target, instance)
         nodes, _ = die.line(operator.axis)
         rows = self._graph.tensors[carried.target].rows
         chunk, own = rows.chunk(die), len(rows.part(die))
@@ -243,7 +245,7 @@ class DiePlay(DieTensors):
         rows_of_chunk = 0 if source.values else chunk
         return LineChunks(flits, self._uses_of(source_key), Use(target), Use(target), rows_of_chunk)
 
-    def _in_slots(self, source: Storage, key: Key, nodes: int, chunk: int, stride: int) -> None:
+    def _in_slots(self, source: Storage, key: TensorKey, nodes: int, chunk: int, stride: int) -> None:
         """Values again, so that each chunk begins a word."""
         use, reads = (Use(key),), self._uses_of(key)
         self._clear(1, nodes * stride, Use(key))

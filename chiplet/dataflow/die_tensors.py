@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
-from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_pass import PassOperand, VectorPass
@@ -19,20 +18,12 @@ from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.chunks import words_per_flit
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 
-__all__ = ["CONSTANTS", "DieTensors", "Key"]
+__all__ = ["CONSTANTS", "DieTensors"]
 
 CONSTANTS = Use("constants")
 """Constants of all vector programs, which are loaded before all else."""
 
 _CLEAR = VectorPass(PassOperand("fp32", "value"))
-
-
-class Key(NamedTuple):
-    """A tensor of a die: by name, layer and token tile."""
-
-    name: str
-    layer: int | None
-    tile: int | None
 
 
 class DieTensors:
@@ -48,26 +39,22 @@ class DieTensors:
     ) -> None:
         self._system, self._graph, self._uses, self.place, self.units = system, graph, uses, place, units
         self._word_bytes = system.memory.word_bytes
-        self._held: dict[Key, Storage] = {}
-        self._gathered: dict[Key, dict[int, Use]] = {}  # uses of runs, by their first rows
+        self._held: dict[TensorKey, Storage] = {}
+        self._gathered: dict[TensorKey, dict[int, Use]] = {}  # uses of runs, by their first rows
         self._lanes = vector_lanes(system.vector, system.memory)
         self._functions = function_lanes(system.vector, system.memory)
 
     # ---- tensors ----
 
-    def _key(self, name: str, instance: Instance) -> Key:
-        tile = instance.tile if self._graph.tensors[name].life == "tile" else None
-        return Key(name, self._graph.layer_of(name, instance.layer), tile)
-
-    def _get(self, name: str, instance: Instance) -> tuple[Key, Storage]:
-        key = self._key(name, instance)
+    def _get(self, name: str, instance: Instance) -> tuple[TensorKey, Storage]:
+        key = self._graph.key(name, instance)
         if key not in self._held:
             key = key._replace(tile=None)
         return key, self._held[key]
 
-    def _new(self, name: str, instance: Instance, *, clears: bool = False) -> tuple[Key, Storage]:
+    def _new(self, name: str, instance: Instance, *, clears: bool = False) -> tuple[TensorKey, Storage]:
         """A tensor that is written anew; ``clears``: its unit leaves the end of a word as it is."""
-        die, key = self.place(instance.tile), self._key(name, instance)
+        die, key = self.place(instance.tile), self._graph.key(name, instance)
         storage = layout_of(self._graph.tensors[name], die, self._word_bytes)
         sent = self._uses.sent(name, die)
         if sent and name in self._uses.scatters and not storage.values:
@@ -79,7 +66,7 @@ class DieTensors:
             self._clear_gaps(storage, Use(key))
         return key, storage
 
-    def _uses_of(self, key: Key, part: Part | None = None) -> tuple[Use, ...]:
+    def _uses_of(self, key: TensorKey, part: Part | None = None) -> tuple[Use, ...]:
         """What is used of a tensor, or of all runs of one that was gathered."""
         runs = self._gathered.get(key)
         return (Use(key, part or Part()),) if runs is None else tuple(dict.fromkeys(runs.values()))
@@ -88,7 +75,7 @@ class DieTensors:
         several = words_per_flit(self._system.nop, self._system.memory)
         return -(-words // several) * several
 
-    def _same(self, target: Key, source: Key, storage: Storage) -> None:
+    def _same(self, target: TensorKey, source: TensorKey, storage: Storage) -> None:
         """On a line of one die what is gathered, or scattered, is what there was."""
         self._held[target] = storage
         self.units.places.same(target, source)

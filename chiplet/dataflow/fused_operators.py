@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.operators import Product, VectorRun
 
 __all__ = ["FusedOperators", "dependences", "fused_operators"]
-
-_Key = tuple[str, int | None, int | None]
-
-
-def _key(graph: Graph, name: str, instance: Instance) -> _Key:
-    """A tensor by name, layer and token tile."""
-    tile = instance.tile if graph.tensors[name].life == "tile" else None
-    return name, graph.layer_of(name, instance.layer), tile
-
 
 FusedOperators = tuple[Instance, ...]
 """An operator, or products that leave one sum, right behind each other."""
@@ -47,16 +38,16 @@ def _adds_to(instance: Instance, first: Instance) -> bool:
 
 def dependences(graph: Graph, order: Sequence[FusedOperators]) -> list[list[int]]:
     """For each fused the numbers of those that it has to follow: by whom what it uses was written, or read before."""
-    written: dict[_Key, int] = {}
-    read: dict[_Key, list[int]] = defaultdict(list)
+    written: dict[TensorKey, int] = {}
+    read: dict[TensorKey, list[int]] = defaultdict(list)
     before: list[list[int]] = []
     for number, fused in enumerate(order):
         needs = set[int]()
         for instance in fused:
             operator = instance.operator
-            keys = {name: _key(graph, name, instance) for name in (*operator.reads, *operator.writes)}
+            keys = {name: graph.key(name, instance) for name in (*operator.reads, *operator.writes)}
             for key in keys.values():
-                writer = written.get(key, written.get((*key[:2], None)))
+                writer = written.get(key, written.get(key._replace(tile=None)))
                 if writer is not None:
                     needs.add(writer)
             used_up = operator.uses_up if isinstance(operator, VectorRun) else ()

@@ -16,7 +16,7 @@ from chiplet.graph.operators import Move, Operator
 from chiplet.graph.sharding import ShardedTensor
 from nop.collectives import Algorithm
 
-__all__ = ["Graph", "Instance", "Section"]
+__all__ = ["Graph", "Instance", "Section", "TensorKey"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ class Instance(NamedTuple):
 
     operator: Operator
     layer: int | None
+    tile: int | None = None
+
+
+class TensorKey(NamedTuple):
+    """A tensor by name, layer and token tile; None for one that all layers, or all tiles, share."""
+
+    name: str
+    layer: int | None = None
     tile: int | None = None
 
 
@@ -98,3 +106,8 @@ class Graph:
     def layer_of(self, tensor: str, layer: int | None) -> int | None:
         """The layer by which an operator of ``layer`` means ``tensor``; None for one that all layers share."""
         return layer if self.tensors[tensor].layered else None
+
+    def key(self, name: str, instance: Instance) -> TensorKey:
+        """The tensor that an operator means by ``name``."""
+        tile = instance.tile if self.tensors[name].life == "tile" else None
+        return TensorKey(name, self.layer_of(name, instance.layer), tile)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.step_schedule import step_schedule
-from chiplet.graph.graph import Graph
+from chiplet.graph.graph import Graph, TensorKey
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, TileShape
 from chiplet.graph.training.sizes import StepSizes
@@ -18,7 +18,7 @@ from chiplet.graph.training.training_step import training_step
 from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
-from cosim.compile.operators.die_state import ZERO, DieState, Key
+from cosim.compile.operators.die_state import ZERO, DieState
 from cosim.compile.operators.line_operators import gather, reduce_replicas, scatter
 from cosim.compile.operators.product_operators import run_products
 from cosim.compile.operators.vector_operators import copied_words, move, run_vector
@@ -30,7 +30,7 @@ from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
 from rtl.interface.io_dies import io_die_of
 
-__all__ = ["compile_step", "step_schedule"]
+__all__ = ["compile_step"]
 
 
 def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = False) -> CompiledStep:
@@ -99,7 +99,7 @@ def _die_program(
     array = ProductSteps(system.die, system.memory)
     numbers = _go_through(state, order, array)
     depth = scratchpad_depth(system.die, system.memory, system.nop)
-    relay = state.buffer(Key("relay"), 1, 0)
+    relay = state.buffer(TensorKey("relay"), 1, 0)
     state.constant_words.touch(len(order) + 1)
     relay.touch(len(order) + 1)
     place_buffers(state.buffers, depth, word_bytes=system.memory.word_bytes)
@@ -115,9 +115,7 @@ def _die_program(
         steps=steps,
         commands=with_semaphores(steps, relay=Relay(relay.start, address)),
         memory={
-            (key.name, key.layer, key.tile): StoredTensor(
-                name=key.name, layer=key.layer, tile=key.tile, storage=storage
-            )
+            key: StoredTensor(name=key.name, layer=key.layer, tile=key.tile, storage=storage)
             for key, storage in memory.items()
         },
         scratchpad=_buffers(state, ranges, len(steps)),
@@ -191,18 +189,16 @@ def _memory(
     system: SystemSpec,
     places: Places,
     io_die: str,
-) -> dict[Key, Storage]:
+) -> dict[TensorKey, Storage]:
     """What a die has in memory: what its moves load and store."""
-    stored: dict[Key, Storage] = {}
+    stored: dict[TensorKey, Storage] = {}
     for instance in (instance for fused in order for instance in fused):
         operator = instance.operator
         if not isinstance(operator, Move):
             continue
         for name in operator.tensors:
-            tensor = graph.tensors[name]
-            tile = instance.tile if tensor.life == "tile" else None
-            key = Key(name, graph.layer_of(name, instance.layer), tile)
+            key = graph.key(name, instance)
             if key not in stored:
-                layout = layout_of(tensor, place(tile), system.memory.word_bytes)
+                layout = layout_of(graph.tensors[name], place(key.tile), system.memory.word_bytes)
                 stored[key] = layout.at(places.take(io_die, layout.taken(layout.rows)))
     return stored

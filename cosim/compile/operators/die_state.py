@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-from chiplet.graph.graph import Graph, Instance
+from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.layout.line_uses import LineUses
@@ -19,18 +18,10 @@ from cosim.compile.places.buffers import Buffer
 from cosim.compile.places.held import Held, held_in
 from cosim.program.command import MOST_COUNT
 
-__all__ = ["ZERO", "DieState", "Key"]
+__all__ = ["ZERO", "DieState"]
 
 ZERO = ("", "zero")
 """The constant that clears words: of no program."""
-
-
-class Key(NamedTuple):
-    """A tensor of a die: by name, layer and token tile."""
-
-    name: str
-    layer: int | None = None
-    tile: int | None = None
 
 
 @dataclass
@@ -63,15 +54,15 @@ class DieState:
     system: SystemSpec
     graph: Graph
     place: Callable[[int | None], DiePlace]
-    memory: Mapping[Key, Storage]
+    memory: Mapping[TensorKey, Storage]
     constants: Mapping[tuple[str, str], int]
-    held: dict[Key, Held] = field(default_factory=dict)
+    held: dict[TensorKey, Held] = field(default_factory=dict)
     buffers: list[Buffer] = field(default_factory=list)
     steps: list[Callable[[], Iterable[DieStep]]] = field(default_factory=list)
     groups: int = 0
 
     def __post_init__(self) -> None:
-        self.constant_words = self.buffer(Key("constants"), len(self.constants), 0)
+        self.constant_words = self.buffer(TensorKey("constants"), len(self.constants), 0)
         self.uses = LineUses(self.graph)
 
     @property
@@ -90,20 +81,15 @@ class DieState:
 
     # ---- tensors ----
 
-    def key(self, name: str, instance: Instance) -> Key:
-        """The tensor that an operator means."""
-        tile = instance.tile if self.graph.tensors[name].life == "tile" else None
-        return Key(name, self.graph.layer_of(name, instance.layer), tile)
-
     def get(self, number: int, name: str, instance: Instance) -> Held:
         """The tensor that operator ``number`` uses."""
-        key = self.key(name, instance)
+        key = self.graph.key(name, instance)
         held = self.held.get(key) or self.held[key._replace(tile=None)]
         for buffer in held.buffers:
             buffer.touch(number)
         return held
 
-    def buffer(self, key: Key, words: int, number: int) -> Buffer:
+    def buffer(self, key: TensorKey, words: int, number: int) -> Buffer:
         """A new buffer that operator ``number`` begins to use."""
         buffer = Buffer(*key, words=max(words, 1), first=number, last=number)
         self.buffers.append(buffer)
@@ -114,7 +100,7 @@ class DieState:
 
         ``clears``: its unit leaves the end of a word as it is, so that what is sent has to be cleared before.
         """
-        die, tensor, key = self.place(instance.tile), self.graph.tensors[name], self.key(name, instance)
+        die, tensor, key = self.place(instance.tile), self.graph.tensors[name], self.graph.key(name, instance)
         layout = layout_of(tensor, die, self.word_bytes)
         sent = self.uses.sent(name, die)
         if sent and name in self.uses.scatters and not layout.values:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from chiplet.graph.graph import Instance
+from chiplet.graph.graph import Instance, TensorKey
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.layout.storage import matrix_storage
 from chiplet.machine.chunks import chunk_flits
-from cosim.compile.operators.die_state import DieState, Key
+from cosim.compile.operators.die_state import DieState
 from cosim.compile.operators.line_steps import DieCollective, collective_steps
 from cosim.compile.operators.vector_operators import label_of
 from cosim.compile.operators.vector_steps import copy_steps, pack_steps, unpack_steps
@@ -35,7 +35,7 @@ def gather(state: DieState, number: int, instance: Instance) -> None:
 def _gather(state: DieState, number: int, instance: Instance, carried: Carried) -> None:
     operator, die = instance.operator, state.place(instance.tile)
     assert isinstance(operator, Gather)
-    source, target = state.get(number, carried.source, instance), state.key(carried.target, instance)
+    source, target = state.get(number, carried.source, instance), state.graph.key(carried.target, instance)
     nodes, place = die.line(operator.axis)
     if nodes == 1:
         state.held[target] = source
@@ -122,7 +122,11 @@ def scatter(state: DieState, number: int, instance: Instance) -> None:
 
 
 def _scatter_rows(state: DieState, number: int, instance: Instance, carried: Carried, source: Held) -> None:
-    operator, die, key = instance.operator, state.place(instance.tile), state.key(carried.target, instance)
+    operator, die, key = (
+        instance.operator,
+        state.place(instance.tile),
+        state.graph.key(carried.target, instance),
+    )
     assert isinstance(operator, Scatter)
     nodes, place = die.line(operator.axis)
     if nodes == 1:
@@ -145,7 +149,11 @@ def _scatter_rows(state: DieState, number: int, instance: Instance, carried: Car
 
 
 def _scatter_values(state: DieState, number: int, instance: Instance, carried: Carried, source: Held) -> None:
-    operator, die, key = instance.operator, state.place(instance.tile), state.key(carried.target, instance)
+    operator, die, key = (
+        instance.operator,
+        state.place(instance.tile),
+        state.graph.key(carried.target, instance),
+    )
     assert isinstance(operator, Scatter)
     nodes, place = die.line(operator.axis)
     target, layout = state.graph.tensors[carried.target].rows, source.layout
@@ -184,7 +192,7 @@ def _in_slots(
     assert isinstance(operator, Scatter)
     nodes, _ = die.line(operator.axis)
     name = carried.source
-    key = Key(f"{name}.slots", instance.layer, instance.tile)
+    key = TensorKey(f"{name}.slots", instance.layer, instance.tile)
     apart = state.buffer(key._replace(name=f"{name}.apart"), source.rows, number)
     buffer = state.buffer(key, nodes * stride, number)
     runs = []
@@ -233,7 +241,7 @@ def _all_reduce(
     apart = replace(apart, pitch=state.whole_flits(apart.pitch))
     chunk = -(-held.rows // nodes)
     stride = chunk * apart.pitch
-    key = Key(f"{instance.operator.name}.head", instance.layer, instance.tile)
+    key = TensorKey(f"{instance.operator.name}.head", instance.layer, instance.tile)
     copy = held_in(state.buffer(key, nodes * stride, number), apart)
 
     def there() -> Iterator[DieStep]:

@@ -21,7 +21,7 @@ def run_products(state: DieState, number: int, instances: Sequence[Instance], ar
     first = instances[0]
     operator = first.operator
     assert isinstance(operator, Product)
-    die, tensors, key = state.place(first.tile), state.graph.tensors, state.key(operator.y, first)
+    die, tensors, key = state.place(first.tile), state.graph.tensors, state.graph.key(operator.y, first)
     goes_on = operator.accumulate != "no" and key in state.held
     y = state.get(number, operator.y, first) if goes_on else state.new(number, operator.y, first)
     terms: dict[Part, list[tuple[Instance, Part, Held, Held]]] = {}

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from chiplet.graph.graph import Instance
+from chiplet.graph.graph import Instance, TensorKey
 from chiplet.graph.operators import Move, VectorRun
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import Tensor
 from chiplet.layout.operator_parts import Part, parts
 from chiplet.layout.program_part import ProgramPart
 from chiplet.layout.storage import RowRun, Storage, value_storage
-from cosim.compile.operators.die_state import DieState, Key
+from cosim.compile.operators.die_state import DieState
 from cosim.compile.operators.vector_steps import ProgramRun, program_steps
 from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.compile.places.held import Held, held_in
@@ -48,7 +48,7 @@ def run_vector(state: DieState, number: int, instance: Instance) -> None:
         for name in fresh:
             state.steps.append(partial(_cleared, state, held[name], name))
     for name in operator.uses_up:
-        del state.held[state.key(name, instance)]
+        del state.held[state.graph.key(name, instance)]
     for run in runs:
         state.steps.append(lambda run=run: program_steps(run.placed(scratch)))  # type: ignore[misc]
 
@@ -127,7 +127,7 @@ def _scratch(state: DieState, number: int, runs: list[_Run], instance: Instance)
             continue
         layouts = [run.scratch_layout(tensor) for run in runs]
         largest = max(layouts, key=lambda layout: layout.taken(layout.rows))
-        key = Key(f"{operator.name}.{name}", instance.layer, instance.tile)
+        key = TensorKey(f"{operator.name}.{name}", instance.layer, instance.tile)
         held[name] = held_in(state.buffer(key, largest.taken(largest.rows), number), largest)
     return held
 
@@ -140,7 +140,7 @@ def move(state: DieState, number: int, instance: Instance) -> None:
     operator = instance.operator
     assert isinstance(operator, Move)
     for name in operator.tensors:
-        key = state.key(name, instance)
+        key = state.graph.key(name, instance)
         source = state.memory.get(key) or state.memory[key._replace(tile=None)]
         if operator.direction == "store":
             held = state.get(number, name, instance)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chiplet.graph.graph import TensorKey
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.specs import vector_lanes
@@ -35,7 +36,7 @@ from cosim.records.links import FaultyLinks
 from cosim.run import package as package_run
 from cosim.run.package import PackageRun, PreparedPackage, die_path
 from cosim.run.simulation import Progress
-from cosim.run.training.training_memory import LOSS, TensorKey, TrainingMemory, Words
+from cosim.run.training.training_memory import LOSS, TrainingMemory, Words
 
 __all__ = ["PreparedTraining", "StepWords", "TrainingRun", "golden_training", "prepare"]
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.graph.graph import TensorKey
 from chiplet.graph.operators import VectorRun
 from cosim.compile.compiled_step import CompiledStep, DieProgram, StoredTensor
 from cosim.compile.images import packed, stored_words, unpacked
@@ -18,20 +19,12 @@ from cosim.golden.training.step_trace import StepTrace
 from cosim.jobs.folder import ResultWords
 from cosim.jobs.package import Region
 
-__all__ = ["LOSS", "TensorKey", "TrainingMemory", "Words"]
+__all__ = ["LOSS", "TrainingMemory", "Words"]
 
 LOSS = "loss.total"
 """The sum of the losses of all tokens, which every die stores."""
 
 Values = NDArray[Any]
-
-
-class TensorKey(NamedTuple):
-    """A tensor in memory: its name, and its layer and token tile, or None."""
-
-    name: str
-    layer: int | None = None
-    tile: int | None = None
 
 
 class Words(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from numpy.typing import NDArray
 
+from chiplet.graph.graph import TensorKey
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.config import load_configuration
@@ -23,7 +24,7 @@ from cosim.golden.training.step_trace import StepTrace
 from cosim.jobs.folder import ResultWords
 from cosim.program.command import Command
 from cosim.run.training.train_step import golden_training, prepare
-from cosim.run.training.training_memory import TensorKey, Words
+from cosim.run.training.training_memory import Words
 from rtl.interface.isa import SEMAPHORES, Opcode
 from rtl.interface.vector_operations import SecondOp
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chiplet.dataflow.predicted_step import predicted_step
+from chiplet.graph.graph import TensorKey
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.config import load_configuration
@@ -26,7 +27,6 @@ from cosim.jobs.folder import ResultWords
 from cosim.program.command import Command
 from cosim.records.links import FaultyLinks
 from cosim.run.training.train_step import PreparedTraining, TrainingRun, golden_training, prepare
-from cosim.run.training.training_memory import TensorKey
 from cosim.run.training.training_record import unit_cycles
 from rtl.interface.isa import Opcode
 
