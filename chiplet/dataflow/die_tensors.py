@@ -15,7 +15,7 @@ from chiplet.layout.block_sizes import MOST_COUNT
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part
 from chiplet.layout.storage import Storage, layout_of
-from chiplet.machine.chunks import words_per_flit
+from chiplet.machine.chunks import whole_flits
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 
 __all__ = ["CONSTANTS", "DieTensors"]
@@ -72,8 +72,7 @@ class DieTensors:
         return (Use(key, part or Part()),) if runs is None else tuple(dict.fromkeys(runs.values()))
 
     def _whole_flits(self, words: int) -> int:
-        several = words_per_flit(self._system.nop, self._system.memory)
-        return -(-words // several) * several
+        return whole_flits(words, self._system.nop, self._system.memory)
 
     def _same(self, target: TensorKey, source: TensorKey, storage: Storage) -> None:
         """On a line of one die what is gathered, or scattered, is what there was."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from chiplet.dataflow.die_play import DiePlay, LineChunks
 from chiplet.dataflow.die_tensors import CONSTANTS
@@ -13,7 +14,7 @@ from chiplet.dataflow.line_play import LineDie, play_line
 from chiplet.dataflow.memory_times import MemoryLink
 from chiplet.graph.graph import Graph, Instance
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
-from chiplet.graph.sharding import Along, DiePlace
+from chiplet.graph.sharding import Along
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.layout.line_uses import LineUses
 from chiplet.machine.memory_plane import io_links, io_place, memory_plane
@@ -76,15 +77,8 @@ class PackagePlay:
         package, uses = system.package, LineUses(graph)
         plane = memory_plane(system, Mesh(package.rows, package.cols), direct=direct)
         links: dict[object, tuple[MemoryLink, MemoryLink, MemoryLink]] = {}
-        shapes = sizes.tile_shapes
-        largest = max(shapes, key=lambda shape: shape.sequences)
         self._dies = []
         for number, (row, col) in enumerate(package.places()):
-
-            def place(tile: int | None, row: int = row, col: int = col) -> DiePlace:
-                shape = largest if tile is None else shapes[tile]
-                return DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
-
             io = io_place(package, row, col)
             word, write = plane.link_cycles(1, 0), plane.link_cycles(0, 1)
             ways = links.setdefault(io, (MemoryLink(word), MemoryLink(word), MemoryLink(write)))
@@ -98,18 +92,10 @@ class PackagePlay:
                 way + WRITTEN_CYCLES,
             )
             units = DieUnits(system, terms.die, memory, own)
-            self._dies.append(DiePlay(system, graph, uses, place, units))
+            self._dies.append(DiePlay(system, graph, uses, partial(sizes.place, row, col), units))
         self.units = [die.units for die in self._dies]
-        constants = {
-            (operator.program.name, name)
-            for section in graph.sections
-            for operator in section.operators
-            if isinstance(operator, VectorRun)
-            for name in operator.program.constants
-            if name not in operator.bind
-        }
         for units in self.units:
-            units.load(1 + len(constants), (CONSTANTS,))  # and the one that clears words
+            units.load(1 + len(graph.constants), (CONSTANTS,))  # and the one that clears words
 
     @property
     def cycles(self) -> float:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Literal, NamedTuple
 
 from chiplet.graph.layout_rules import check_layouts
-from chiplet.graph.operators import Move, Operator
+from chiplet.graph.operators import Move, Operator, VectorRun
 from chiplet.graph.sharding import ShardedTensor
 from nop.collectives import Algorithm
 
@@ -102,6 +103,19 @@ class Graph:
                 for section in sections:
                     for instance in self.expanded(section):
                         yield instance._replace(tile=tile)
+
+    @cached_property
+    def constants(self) -> tuple[tuple[str, str], ...]:
+        """Constants of all vector programs that no tensor of the graph gives, by program and name."""
+        found = (
+            (operator.program.name, name)
+            for section in self.sections
+            for operator in section.operators
+            if isinstance(operator, VectorRun)
+            for name in operator.program.constants
+            if name not in operator.bind
+        )
+        return tuple(dict.fromkeys(found))
 
     def layer_of(self, tensor: str, layer: int | None) -> int | None:
         """The layer by which an operator of ``layer`` means ``tensor``; None for one that all layers share."""

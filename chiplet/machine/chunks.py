@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chiplet.machine.specs import MemorySpec, NopSpec
 
-__all__ = ["chunk_flits", "chunk_words", "flits_per_word", "words_per_flit"]
+__all__ = ["chunk_flits", "chunk_words", "flits_per_word", "whole_flits", "words_per_flit"]
 
 
 def flits_per_word(nop: NopSpec, memory: MemorySpec) -> int:
@@ -33,6 +33,18 @@ def words_per_flit(nop: NopSpec, memory: MemorySpec) -> int:
         As :func:`flits_per_word`.
     """
     return nop.flit_bits * flits_per_word(nop, memory) // (8 * memory.word_bytes)
+
+
+def whole_flits(words: int, nop: NopSpec, memory: MemorySpec) -> int:
+    """``words`` filled up to whole flits, for a chunk.
+
+    Raises
+    ------
+    ValueError
+        As :func:`flits_per_word`.
+    """
+    several = words_per_flit(nop, memory)
+    return -(-words // several) * several
 
 
 def chunk_words(flits: int, nop: NopSpec, memory: MemorySpec) -> int:

@@ -7,12 +7,13 @@ one before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.step_schedule import step_schedule
 from chiplet.graph.graph import Graph, TensorKey
 from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, VectorRun
-from chiplet.graph.sharding import DiePlace, TileShape
+from chiplet.graph.sharding import DiePlace
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.layout.storage import Storage, layout_of
@@ -79,15 +80,9 @@ def _die_program(
     places: Places,
 ) -> DieProgram:
     io_die = io_die_of(system, row, col)
-    shapes = sizes.tile_shapes
-    largest = max(shapes, key=lambda shape: shape.sequences)
-
-    def place(tile: int | None) -> DiePlace:
-        shape: TileShape = largest if tile is None else shapes[tile]
-        return DiePlace(sizes.rows, sizes.cols, row, col, sizes.algorithm, shape)
-
+    place = partial(sizes.place, row, col)
     memory = _memory(graph, order, place, system, places, io_die)
-    constants = _constants(graph)
+    constants = [ZERO, *graph.constants]
     address = places.take(io_die, len(constants))
     state = DieState(system, graph, place, memory, {key: n for n, key in enumerate(constants)})
     load = words_to_scratchpad
@@ -167,19 +162,6 @@ def _go_through(state: DieState, order: Sequence[FusedOperators], array: Product
                 raise TypeError(f"compiler: operator {operator.name} is a {type(operator).__name__}")
         numbers += [number] * (len(state.steps) - len(numbers))
     return numbers
-
-
-def _constants(graph: Graph) -> list[tuple[str, str]]:
-    """Constants of all vector programs, by program and name, and the one that clears words."""
-    found = dict.fromkeys(
-        (operator.program.name, name)
-        for section in graph.sections
-        for operator in section.operators
-        if isinstance(operator, VectorRun)
-        for name in operator.program.constants
-        if name not in operator.bind
-    )
-    return [ZERO, *found]
 
 
 def _memory(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import get_args
 
-from chiplet.graph.sharding import TileShape
+from chiplet.graph.sharding import DiePlace, TileShape
 from chiplet.graph.training.shared_programs import Optimizer
 from nop.collectives import ALGORITHMS, Algorithm
 
@@ -114,6 +114,12 @@ class StepSizes:
         """The token tiles of a batch, in order."""
         ends = [self.sequences * tile // self.tiles for tile in range(self.tiles + 1)]
         return tuple(TileShape(end - start, self.length) for start, end in pairwise(ends))
+
+    def place(self, row: int, col: int, tile: int | None) -> DiePlace:
+        """The die in ``row`` and ``col`` as it is in a token tile; None: in the largest one."""
+        shapes = self.tile_shapes
+        shape = max(shapes, key=lambda one: one.sequences) if tile is None else shapes[tile]
+        return DiePlace(self.rows, self.cols, row, col, self.algorithm, shape)
 
     @property
     def tokens(self) -> int:

@@ -10,7 +10,7 @@ from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.storage import Storage, layout_of
-from chiplet.machine.chunks import words_per_flit
+from chiplet.machine.chunks import whole_flits
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.operators.vector_steps import clear_steps
 from cosim.compile.ordering.die_steps import DieStep
@@ -72,8 +72,7 @@ class DieState:
 
     def whole_flits(self, words: int) -> int:
         """``words`` filled up to whole flits."""
-        several = words_per_flit(self.system.nop, self.system.memory)
-        return -(-words // several) * several
+        return whole_flits(words, self.system.nop, self.system.memory)
 
     def constant(self, key: tuple[str, str]) -> int:
         """Scratchpad word of a constant."""
