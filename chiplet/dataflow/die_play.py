@@ -19,6 +19,7 @@ from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part, head_of, part_of, parts
 from chiplet.layout.program_part import ProgramPart, pass_pieces
 from chiplet.layout.storage import RowRun, Storage, matrix_storage, value_storage
+from chiplet.layout.words_to_clear import WordBlock
 from chiplet.machine.chunks import chunk_flits
 from chiplet.machine.specs import SystemSpec
 
@@ -118,13 +119,7 @@ class DiePlay(DieTensors):
             work = program.operation(step, causal=operator.causal and cols > 1)
             reads = tuple(of for name in step.operands.values() for of in use(name))
             writes = tuple(of for name in step.results for of in use(name))
-            for piece in pass_pieces(program, step, work, layouts, operator.name):
-                width = cols
-                if piece is not None:
-                    first = next(
-                        s for n, s in layouts.items() if n in step.operands.values() and s.pieces[1:]
-                    )
-                    width = first.pieces[piece].cols
+            for _, width in pass_pieces(program, step, work, layouts, cols, operator.name):
                 self._pass(work, rows, width, reads, writes)
 
     # ---- products ----
@@ -248,7 +243,7 @@ class DiePlay(DieTensors):
     def _in_slots(self, source: Storage, key: TensorKey, nodes: int, chunk: int, stride: int) -> None:
         """Values again, so that each chunk begins a word."""
         use, reads = (Use(key),), self._uses_of(key)
-        self._clear(1, nodes * stride, Use(key))
+        self._clear([WordBlock(0, nodes * stride)], Use(key))
         for run in source.runs:
             if run.rows:
                 self._pass(_UNPACK, run.rows, 1, reads, use)

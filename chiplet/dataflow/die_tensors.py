@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from chiplet.dataflow.die_units import DieUnits
@@ -11,10 +11,11 @@ from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.pass_cycles import beat_cycles, pass_latency
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_pass import PassOperand, VectorPass
-from chiplet.layout.block_sizes import MOST_COUNT
+from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part
 from chiplet.layout.storage import Storage, layout_of
+from chiplet.layout.words_to_clear import WordBlock, words_behind, words_of_ends, words_of_gaps
 from chiplet.machine.chunks import whole_flits
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
 
@@ -61,9 +62,9 @@ class DieTensors:
             storage = replace(storage, pitch=self._whole_flits(storage.pitch))
         self._held[key] = storage
         if sent and clears:
-            self._clear_ends(storage, Use(key))
+            self._clear(words_of_ends(storage), Use(key))
         if sent:
-            self._clear_gaps(storage, Use(key))
+            self._clear(words_of_gaps(storage), Use(key))
         return key, storage
 
     def _uses_of(self, key: TensorKey, part: Part | None = None) -> tuple[Use, ...]:
@@ -106,30 +107,12 @@ class DieTensors:
         cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
         self.units.vector(cycles, streams=streams, beats=beats, reads=(*reads, CONSTANTS), writes=writes)
 
-    def _clear(self, rows: int, words: int, use: Use) -> None:
-        if rows > 0 and words > 0:
-            self._pass(_CLEAR, rows, words * self._word_bytes // 4, (), (use,))
+    def _clear(self, blocks: Iterable[WordBlock], use: Use) -> None:
+        """Words become +0."""
+        for block in blocks:
+            cols = block.words * self._word_bytes // ELEMENT_BYTES["fp32"]
+            self._pass(_CLEAR, block.rows, cols, (), (use,))
 
     def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
         """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""
-        most = MOST_COUNT * 4 // self._word_bytes
-        for start in range(storage.taken(rows), words, most):
-            self._clear(1, min(most, words - start), use)
-
-    def _clear_gaps(self, storage: Storage, use: Use) -> None:
-        if storage.values or not storage.cols:
-            return
-        used = storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
-        self._clear(storage.rows, storage.pitch - used, use)
-
-    def _clear_ends(self, storage: Storage, use: Use) -> None:
-        """Words that rows fill in part."""
-        if not storage.rows or not storage.cols:
-            return
-        size = storage.element_bytes
-        if storage.values:
-            self._clear(int(storage.rows * size % self._word_bytes > 0), 1, use)
-            return
-        for piece in storage.pieces:
-            if piece.cols * size % self._word_bytes:
-                self._clear(storage.rows, 1, use)
+        self._clear(words_behind(storage, rows, words), use)

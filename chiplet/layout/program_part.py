@@ -108,9 +108,14 @@ class ProgramPart:
 
 
 def pass_pieces(
-    program: VectorProgram, step: ProgramPass, work: VectorPass, storages: Mapping[str, Storage], label: str
-) -> list[int | None]:
-    """Pieces of the columns that a pass goes over one by one; None: all at a time.
+    program: VectorProgram,
+    step: ProgramPass,
+    work: VectorPass,
+    storages: Mapping[str, Storage],
+    cols: int,
+    label: str,
+) -> list[tuple[int | None, int]]:
+    """Pieces of the ``cols`` columns that a pass goes over one by one, with the columns of each; None: all at a time.
 
     Raises
     ------
@@ -123,8 +128,8 @@ def pass_pieces(
         if not step.statistics and program.tensors[name].spread == "matrix"
     ]
     if all(matrix.dense for matrix in matrices):
-        return [None]
+        return [(None, cols)]
     cut = {tuple(piece.cols for piece in matrix.pieces) for matrix in matrices}
     if len(cut) > 1 or work.reduction != "none" or work.causal or work.op1 == "pick":
         raise ValueError(f"{label}: pass over pieces of a row that need it whole: {sorted(cut)}")
-    return [*range(len(matrices[0].pieces))]
+    return [(number, piece.cols) for number, piece in enumerate(matrices[0].pieces)]

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.sharding import DiePlace
-from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.storage import Storage, layout_of
+from chiplet.layout.words_to_clear import WordBlock, words_behind, words_of_ends, words_of_gaps
 from chiplet.machine.chunks import whole_flits
 from chiplet.machine.specs import SystemSpec
 from cosim.compile.operators.vector_steps import clear_steps
 from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.places.buffers import Buffer
 from cosim.compile.places.held import Held, held_in
-from cosim.program.command import MOST_COUNT
 
 __all__ = ["ZERO", "DieState"]
 
@@ -108,52 +107,21 @@ class DieState:
         held = held_in(self.buffer(key, self.whole_flits(words) if sent else words, number), layout)
         self.held[key] = held
         if sent:
-            self.steps.append(lambda: [*(self._ends(held, name) if clears else ()), *self._gaps(held, name)])
+            self.steps.append(lambda: self._unfilled(held, name, ends=clears))
         return held
 
     # ---- steps that clear ----
 
-    def clear(self, word: int, *, rows: int = 1, words: int, pitch: int = 0, label: str) -> DieStep:
+    def clear(self, block: WordBlock, label: str) -> DieStep:
         """Words become +0."""
-        return clear_steps(
-            self.constant(ZERO),
-            word,
-            rows=rows,
-            words=words,
-            pitch=pitch,
-            word_bytes=self.word_bytes,
-            label=label,
-        )
+        return clear_steps(self.constant(ZERO), block, word_bytes=self.word_bytes, label=label)
 
     def clear_behind(self, held: Held, rows: int, words: int, label: str) -> Iterable[DieStep]:
         """What lies behind the first ``rows`` of a tensor of one run, up to ``words`` from its first word on."""
-        first, most = held.layout.taken(rows), MOST_COUNT * ELEMENT_BYTES["fp32"] // self.word_bytes
-        for start in range(first, words, most):
-            count = min(most, words - start)
-            yield self.clear(held.storage.runs[0].word + start, words=count, label=label)
+        return (self.clear(block, label) for block in words_behind(held.storage, rows, words))
 
-    def _ends(self, held: Held, label: str) -> Iterable[DieStep]:
-        """Clear words that rows fill in part, or not at all."""
+    def _unfilled(self, held: Held, label: str, *, ends: bool) -> Iterable[DieStep]:
+        """Words of rows that nothing fills; with ``ends`` those that are filled in part as well."""
         storage = held.storage
-        if not storage.rows or not storage.cols:
-            return
-        word, size = storage.run.word, storage.element_bytes
-        if storage.values:
-            if storage.rows * size % self.word_bytes:
-                yield self.clear(word + storage.words_of(storage.rows) - 1, words=1, label=label)
-            return
-        for piece in storage.pieces:
-            if piece.cols * size % self.word_bytes:
-                last = word + piece.word + storage.words_of(piece.cols) - 1
-                yield self.clear(last, rows=storage.rows, words=1, pitch=storage.pitch, label=label)
-
-    def _gaps(self, held: Held, label: str) -> Iterable[DieStep]:
-        """Clear words of a row behind its last piece, which fill it up to whole flits."""
-        storage = held.storage
-        if storage.values or not storage.rows or not storage.cols:
-            return
-        word, used = storage.run.word, storage.pieces[-1].word + storage.words_of(storage.pieces[-1].cols)
-        if used < storage.pitch:
-            yield self.clear(
-                word + used, rows=storage.rows, words=storage.pitch - used, pitch=storage.pitch, label=label
-            )
+        blocks = (*(words_of_ends(storage) if ends else ()), *words_of_gaps(storage))
+        return (self.clear(block, label) for block in blocks)

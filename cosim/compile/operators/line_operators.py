@@ -9,6 +9,7 @@ from chiplet.graph.graph import Instance, TensorKey
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
 from chiplet.layout.storage import matrix_storage
+from chiplet.layout.words_to_clear import WordBlock
 from chiplet.machine.chunks import chunk_flits
 from cosim.compile.operators.die_state import DieState
 from cosim.compile.operators.line_steps import DieCollective, collective_steps
@@ -201,7 +202,7 @@ def _in_slots(
         rows = min(chunk, source.rows - first)
         runs.append(HeldRun(first, rows, buffer, slot * stride))
     in_slots = Held(source.layout, tuple(runs))
-    state.steps.append(lambda: [state.clear(buffer.start, words=nodes * stride, label=label)])
+    state.steps.append(lambda: [state.clear(WordBlock(buffer.start, nodes * stride), label)])
     state.steps.append(lambda: unpack_steps(source.storage, apart.start, label))
     state.steps.append(lambda: pack_steps(apart.start, in_slots.storage, label))
     return Held(source.layout, (HeldRun(0, source.rows, buffer),))
@@ -247,7 +248,7 @@ def _all_reduce(
     def there() -> Iterator[DieStep]:
         storage = copy.storage
         if layout.word_bytes and (apart.pitch > sum(apart.words_of(piece.cols) for piece in apart.pieces)):
-            yield state.clear(storage.run.word, words=nodes * stride, label=label)
+            yield state.clear(WordBlock(storage.run.word, nodes * stride), label)
         else:
             yield from state.clear_behind(copy, held.rows, nodes * stride, label)
         yield copy_steps(held.storage.cols_of(where.start, heads.unit), storage, label)

@@ -9,6 +9,7 @@ from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
 from chiplet.layout.program_part import pass_pieces
 from chiplet.layout.storage import Storage
+from chiplet.layout.words_to_clear import WordBlock
 from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
 from rtl.interface.isa import VECTOR, Opcode
@@ -56,8 +57,8 @@ def program_steps(run: ProgramRun) -> Iterator[DieStep]:
     for number, step in enumerate(program.passes):
         rows, cols = Tensor(*program.extents(step)).shape(run.rows, run.cols)
         work = program.operation(step, causal=run.causal and cols > 1)
-        for piece in pass_pieces(program, step, work, run.storages, run.label):
-            yield _pass(run, number, step, work, rows, cols, piece)
+        for piece, width in pass_pieces(program, step, work, run.storages, cols, run.label):
+            yield _pass(run, number, step, work, rows, width, piece)
 
 
 def _pass(
@@ -78,7 +79,7 @@ def _pass(
         if tensor.spread == "matrix" and not step.statistics:
             pitch, width = storage.pitch, cols
             if piece is not None:
-                word, width = word + storage.pieces[piece].word, storage.pieces[piece].cols
+                word += storage.pieces[piece].word
         elif tensor.spread == "row":
             width = cols
             if piece is not None:
@@ -105,9 +106,6 @@ def _pass(
             touches.append(touches[-1]._replace(writes=False))
         return WordPlace(word, pitch, tensor.element == "bf16")
 
-    if piece is not None:
-        first = next(s for n, s in run.storages.items() if n in step.operands.values() and s.pieces[1:])
-        cols = first.pieces[piece].cols
     fields = pass_fields(
         step, work, place, rows=rows, cols=cols, offset=run.offset if work.op1 == "pick" else 0
     )
@@ -125,18 +123,15 @@ _PACK = (
 )
 
 
-def clear_steps(
-    zero: int, word: int, *, rows: int, words: int, pitch: int, word_bytes: int, label: str
-) -> DieStep:
-    """``rows`` times ``words`` words from ``word`` on become +0, which is the value at word ``zero``."""
+def clear_steps(zero: int, block: WordBlock, *, word_bytes: int, label: str) -> DieStep:
+    """Words become +0, which is the value at word ``zero``."""
     step, work = _CLEAR
-    places = {"zero": WordPlace(zero, 0, False), "y": WordPlace(word, pitch, False)}
-    fields = pass_fields(
-        step, work, places.__getitem__, rows=rows, cols=words * word_bytes // ELEMENT_BYTES["fp32"]
-    )
+    places = {"zero": WordPlace(zero, 0, False), "y": WordPlace(block.word, block.pitch, False)}
+    cols = block.words * word_bytes // ELEMENT_BYTES["fp32"]
+    fields = pass_fields(step, work, places.__getitem__, rows=block.rows, cols=cols)
     touches = (
         Touch("scratchpad", zero, 1),
-        Touch("scratchpad", word, words, rows, pitch, writes=True),
+        Touch("scratchpad", block.word, block.words, block.rows, block.pitch, writes=True),
     )
     return DieStep(Opcode.VECTOR, fields, touches, f"{label} clear")
 
