@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from chiplet.graph.operators import Carried, Gather, ProgramOperand
 from chiplet.graph.sharding import ONE
-from chiplet.graph.training.builder import TOKENS_A, TOKENS_B, TOKENS_WHOLE, StepBuilder, Weight
+from chiplet.graph.training.builder import StepBuilder
+from chiplet.graph.training.operator_builder import TOKENS_A, TOKENS_B, TOKENS_WHOLE, Weight
 from chiplet.graph.training.shared_programs import (
     CROSS_ENTROPY_INPUT,
     ONE_HOT,
