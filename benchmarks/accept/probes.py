@@ -247,7 +247,7 @@ def search_time() -> dict[str, float]:
 
 
 def sweep_million(counts: int = 193) -> dict[str, float]:
-    """The space of links with as many rates of a lane as ``counts`` says, 10^6 points by default: seconds of the command
+    """The space of links with ``counts`` rates of a lane, 10^6 points by default: seconds of the command
     by its own clock and as a whole process, and of a projection of its machine alone.
     """
     links = (SPACES / "links.toml").read_text()
