@@ -34,9 +34,12 @@ LineOp = Literal["all-gather", "reduce-scatter", "all-reduce"]
 
 
 class FoldedCollective(NamedTuple):
-    """A collective of one tensor: its operator, the axis, the tensor whose parts are the chunks, and the whole one."""
+    """A collective of one tensor: names of its operator and of its source, the axis, the tensor whose parts are the
+    chunks, and the whole one.
+    """
 
     name: str
+    source: str
     op: LineOp
     axis: Along
     part: NamedTensor
@@ -135,10 +138,10 @@ def _collectives(description: Description, *, type_b: bool) -> Iterator[FoldedCo
             for carried in operator.carries:
                 source, target = tensors[carried.source], tensors[carried.target]
                 part, whole = (source, target) if gathers else (target, source)
-                yield FoldedCollective(operator.name, op, axis, part, whole)
+                yield FoldedCollective(operator.name, carried.source, op, axis, part, whole)
         elif isinstance(operator, Reduce):
             for name in operator.tensors:
-                yield FoldedCollective(operator.name, "all-reduce", "row", tensors[name], tensors[name])
+                yield FoldedCollective(operator.name, name, "all-reduce", "row", tensors[name], tensors[name])
 
 
 def _tensors(description: Description, *, type_b: bool) -> dict[str, NamedTensor]:

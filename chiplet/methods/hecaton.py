@@ -11,6 +11,7 @@ docs/method.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, ClassVar
 
@@ -19,8 +20,9 @@ from pydantic import Field
 from chiplet.graph import linear_operators
 from chiplet.graph.description import KV_HEADS, TOKENS, Description
 from chiplet.methods.base import Method, Switches
-from chiplet.methods.graph_fold import collectives, mean_share, products
+from chiplet.methods.graph_fold import Sizes, collectives, mean_share, products
 from chiplet.vectorized.elementwise import Number, anywhere, larger, tabulated
+from chiplet.workload.data_flow import LOSS, NORM
 from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
 from nop.collective_cost import CollectiveCost, line_cost
 from nop.collectives import Algorithm
@@ -92,6 +94,7 @@ class Hecaton(Method):
                 dies[of.axis],
                 self._costs[of.axis],
                 mean_share(of.part[:2], sizes, dies),
+                sums=of.part.element == "fp32",
             )
             for of in collectives(description, type_b=type_b)
             if self.switches.gather_again or of.name != linear_operators.GATHER_AGAIN
@@ -111,26 +114,35 @@ class Hecaton(Method):
         return self._folded(linear_operators.BACKWARD, linear, tokens)
 
     def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
-        """Extra columns in the following reduce-scatter: down the column forward, along the row backward.
+        """Extra columns beside the features of the linear.
 
         Forward, each column of dies adds up the norm's feature sums on its own. Backward, the sum over features of
-        dX x equals the sum over output features of dY Y, which is local to the gathered dY and scattered with dX.
+        dX x equals the sum over output features of dY Y, which is local to the dY that is gathered.
         """
-        axis = self._A if backward == linear.expand else self._B
-        group = self._lines[axis]
-        chunk = tokens * self.model.norm_sums / group
-        return (
-            self.collective("norm sums", "reduce-scatter", axis, group, self._costs[axis], chunk, rides=True),
-        )
+        of_pass = linear_operators.NORM_BACKWARD if backward else linear_operators.NORM_FORWARD
+        sizes = {TOKENS: tokens, "norm sums": self.model.norm_sums}
+        return tuple(self._beside(NORM, of_pass, sizes, type_b=not linear.expand, rides=True))
 
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
         """Along the row: after a type A linear the logits of a token are split over the columns."""
-        chunk = 2 * tokens / self.mesh.nodes
-        cost = self._costs[self._A]
-        return tuple(
-            self.collective(f"loss sums: {op}", op, self._A, self.mesh.cols, cost, chunk)
-            for op in ("reduce-scatter", "all-gather")
-        )
+        sizes = {TOKENS: tokens, "columns": self.mesh.cols}
+        return tuple(self._beside(LOSS, linear_operators.LOSS, sizes))
+
+    def _beside(
+        self, name: str, description: Description, sizes: Sizes, *, type_b: bool = False, rides: bool = False
+    ) -> Iterator[CommStep]:
+        """Collectives of ``description``, which belong to no product."""
+        for of in collectives(description, type_b=type_b):
+            yield self.collective(
+                f"{name}: {of.source}",
+                of.op,
+                of.axis,
+                self._lines[of.axis],
+                self._costs[of.axis],
+                mean_share(of.part[:2], sizes, self._lines),
+                sums=of.part.element == "fp32",
+                rides=rides,
+            )
 
     def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
         """Along the row: the heads of a sequence are split over the columns."""

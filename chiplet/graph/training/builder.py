@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -46,7 +46,7 @@ class StepBuilder(OperatorBuilder):
         weights: Sequence[Weight],
         names: Mapping[str, Sequence[str]],
         *,
-        beside: Mapping[str, Carried] | None = None,
+        beside: Description | None = None,
         type_b: bool = False,
     ) -> None:
         """Operators of ``description`` for ``weights`` that share an input.
@@ -58,7 +58,7 @@ class StepBuilder(OperatorBuilder):
         names
             Tensors by the description's: one for each weight, or one for all. What is written is declared.
         beside
-            What the collectives carry besides, by the description's names.
+            What the collectives of the same names carry besides, whose tensors have ``prefix``.
         type_b
             Whether the axes are swapped.
         """
@@ -90,10 +90,8 @@ class StepBuilder(OperatorBuilder):
                             source, target = (_of(names[role], number) for role in part[:2])
                             declare(part.target, target, weight)
                             carries[Carried(source, target)] = None
-                    extra = (beside or {}).get(operator.name)
-                    if extra is not None:
-                        self._declare_beside(operator, extra)
-                        carries[extra] = None
+                    if beside is not None:
+                        carries |= dict.fromkeys(self._beside(beside, operator, prefix))
                     self._operators.append(
                         replace(
                             operator,
@@ -124,14 +122,16 @@ class StepBuilder(OperatorBuilder):
                         f"{description.name}: operator {operator.name} is a {type(operator).__name__}"
                     )
 
-    def _declare_beside(self, operator: Gather | Scatter, part: Carried) -> None:
-        """Declare the target of values that a collective carries beside features."""
-        if part.target in self.tensors:
-            return
-        source = self.tensors[part.source]
-        gathers = isinstance(operator, Gather)
-        rows = source.rows.whole if gathers else Tokens(operator.axis)
-        self.tensor(part.target, rows, source.cols, partial=source.partial if gathers else None)
+    def _beside(self, norm: Description, operator: Gather | Scatter, prefix: str) -> Iterator[Carried]:
+        """What a collective of a linear of type A carries of the norm; declares the targets."""
+        for of in norm.checked:
+            if of.name != operator.name or not isinstance(of, (Gather, Scatter)):
+                continue
+            for part in of.carries:
+                source, target = (f"{prefix}.{role}" for role in part[:2])
+                tensor = norm.tensors[part.target]
+                self.tensor(target, Tokens(tensor.rows.axis), ONE, tensor.element, partial=tensor.partial)
+                yield Carried(source, target, part.purpose)
 
     # ---- linears of type A, behind a norm ----
 
@@ -143,7 +143,6 @@ class StepBuilder(OperatorBuilder):
         self.tensor(f"{norm}.squares", TOKENS_A, ONE, partial="column")
         self.tensor(f"{norm}.scale", TOKENS_B, ONE)
         self.run(f"{norm}.norm", NORM_OPERAND, {"x": source, "y": f"{norm}.x", "squares": f"{norm}.squares"})
-        squares = f"{norm}.squares"
         self.linears(
             linear_operators.FORWARD,
             norm,
@@ -153,10 +152,7 @@ class StepBuilder(OperatorBuilder):
                 "x_all": [f"{norm}.x_all"],
                 **{role: [f"{weight.name}.{name}" for weight in weights] for role, name in _FORWARD.items()},
             },
-            beside={
-                "gather_x": Carried(squares, f"{squares}_all", "norm sums"),
-                "scatter_y": Carried(f"{squares}_all", f"{squares}_total", "norm sums"),
-            },
+            beside=linear_operators.NORM_FORWARD,
         )
         self.run(
             f"{norm}.scale_of_tokens",
@@ -194,10 +190,7 @@ class StepBuilder(OperatorBuilder):
                 "dx": [f"{norm}.dx"],
                 **{role: [f"{weight.name}.{name}" for weight in weights] for role, name in _WEIGHTS.items()},
             },
-            beside={
-                "gather_dy": Carried(f"{norm}.t", f"{norm}.t_all", "norm sums"),
-                "scatter_dx": Carried(f"{norm}.t_all", f"{norm}.t_total", "norm sums"),
-            },
+            beside=linear_operators.NORM_BACKWARD,
         )
         self.run(
             f"{norm}.norm_backward",

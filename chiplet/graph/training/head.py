@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chiplet.graph import linear_operators
 from chiplet.graph.operators import Carried, Gather, ProgramOperand
 from chiplet.graph.sharding import ONE
 from chiplet.graph.training.builder import StepBuilder
@@ -81,7 +82,10 @@ class Vocabulary:
             },
             offset=b.vocab,
         )
-        b.gather("head.gather_loss", "row", {f"head.{name}": "loss" for name in values})
+        for operator in linear_operators.LOSS.checked:
+            assert isinstance(operator, Gather)
+            carries = {f"head.{part.source}": part.purpose for part in operator.carries}
+            b.gather(f"head.{operator.name}", operator.axis, carries)
         for name in ("most", "all", "loss"):
             b.tensor(f"head.{name}", TOKENS_B, ONE)
         b.tensor("head.sum", b.rows, ONE)
