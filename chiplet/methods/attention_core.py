@@ -7,7 +7,7 @@ from dataclasses import replace
 from chiplet.graph import attention_operators
 from chiplet.graph.description import TOKENS, Description
 from chiplet.graph.vector_work import program_work
-from chiplet.methods.graph_fold import mean_share, products, runs
+from chiplet.methods.graph_fold import products, runs
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger
 from chiplet.workload.layer import Layer
 from chiplet.workload.operations import Batch, GemmStep, Operation, VectorStep
@@ -74,8 +74,7 @@ def attention_core(
 
     def vectors(description: Description) -> tuple[VectorStep, ...]:
         return tuple(
-            vector(_NAMES[of.name], of.program, mean_share(of.matrix[:2], of_all, _WHOLE))
-            for of in runs(description)
+            vector(_NAMES[of.name], of.program, of.elements.of(of_all, _WHOLE)) for of in runs(description)
         )
 
     def vector(name: str, program: str, elements: Number, times: Number = 1) -> VectorStep:

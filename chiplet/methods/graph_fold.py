@@ -6,9 +6,9 @@ once; it is refused there if it does not hold together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from functools import cache
-from math import prod
+from collections.abc import Iterator, Mapping
+from functools import cache, reduce
+from operator import mul
 from typing import Literal, NamedTuple
 
 from chiplet.graph.description import TOKENS, Description, NamedDim, NamedTensor, turned
@@ -20,9 +20,9 @@ __all__ = [
     "FoldedCollective",
     "FoldedProduct",
     "FoldedRun",
+    "Share",
     "Sizes",
     "collectives",
-    "mean_share",
     "products",
     "runs",
 ]
@@ -33,17 +33,40 @@ Sizes = Mapping[str, Number]
 LineOp = Literal["all-gather", "reduce-scatter", "all-reduce"]
 
 
+class Share(NamedTuple):
+    """Elements of the mean die: the product of dimensions, over the dies of each axis along which one is split."""
+
+    names: tuple[str, ...]
+    axes: tuple[Along, ...]
+
+    def of(self, sizes: Sizes, dies: Sizes) -> Number:
+        """The elements, with sizes and dies by name."""
+        elements: Number = reduce(mul, [sizes[name] for name in self.names])
+        return elements / reduce(mul, [dies[axis] for axis in self.axes]) if self.axes else elements
+
+
 class FoldedCollective(NamedTuple):
-    """A collective of one tensor: names of its operator and of its source, the axis, the tensor whose parts are the
-    chunks, and the whole one.
+    """A collective of one tensor.
+
+    Attributes
+    ----------
+    name, source
+        Of its operator, and of the tensor that is sent.
+    chunk
+        What the mean die has of the tensor whose parts are the chunks.
+    features
+        Columns that it has of the whole one.
+    sums
+        Whether they are sums, or operands.
     """
 
     name: str
     source: str
     op: LineOp
     axis: Along
-    part: NamedTensor
-    whole: NamedTensor
+    chunk: Share
+    features: Share
+    sums: bool
 
 
 class FoldedProduct(NamedTuple):
@@ -56,13 +79,16 @@ class FoldedProduct(NamedTuple):
 
     def sizes(self, sizes: Sizes, dies: Sizes) -> tuple[Number, Number, Number]:
         """m, k and n on the busiest die, of those along each axis."""
-        m, k, n = (busiest_share(dim, sizes, dies) for dim in (self.m, self.k, self.n))
-        return m, k, n
+        return (
+            _busiest(self.m, sizes, dies),
+            _busiest(self.k, sizes, dies),
+            _busiest(self.n, sizes, dies),
+        )
 
     def work(self, sizes: Sizes) -> Number:
         """Multiply-adds on all dies."""
-        names = {dim.name for dim in (self.m, self.k, self.n)}
-        return prod(size for name, size in sizes.items() if name in names)
+        names = self.m.name, self.k.name, self.n.name
+        return reduce(mul, [size for name, size in sizes.items() if name in names])
 
     @property
     def split(self) -> Literal["m", "k"]:
@@ -71,11 +97,11 @@ class FoldedProduct(NamedTuple):
 
 
 class FoldedRun(NamedTuple):
-    """A vector program on a matrix: the operator's name, that of the program, and the matrix."""
+    """A vector program: the operator's name, that of the program, and what the mean die has of its matrix."""
 
     name: str
     program: str
-    matrix: NamedTensor
+    elements: Share
 
 
 @cache
@@ -112,17 +138,15 @@ def runs(description: Description) -> tuple[FoldedRun, ...]:
             program = operator.program
             matrix = next(name for name in program.inputs if program.tensors[name].spread == "matrix")
             of = description.tensors[operator.bind[matrix].tensor]
-            found.append(FoldedRun(operator.name, program.name, of))
+            found.append(FoldedRun(operator.name, program.name, _share(of.rows, of.cols)))
     return tuple(found)
 
 
-def mean_share(dims: Collection[NamedDim], sizes: Sizes, dies: Sizes) -> Number:
-    """Elements of the mean die of what has these dimensions."""
-    axes = [dies[dim.axis] for dim in dims if dim.axis is not None]
-    return prod(sizes[dim.name] for dim in dims) / prod(axes)
+def _share(*dims: NamedDim) -> Share:
+    return Share(tuple(dim.name for dim in dims), tuple(dim.axis for dim in dims if dim.axis is not None))
 
 
-def busiest_share(dim: NamedDim, sizes: Sizes, dies: Sizes) -> Number:
+def _busiest(dim: NamedDim, sizes: Sizes, dies: Sizes) -> Number:
     """Elements of a dimension on the busiest die."""
     size = sizes[dim.name]
     return size if dim.axis is None else ceil_div(size, dies[dim.axis])
@@ -130,18 +154,24 @@ def busiest_share(dim: NamedDim, sizes: Sizes, dies: Sizes) -> Number:
 
 def _collectives(description: Description, *, type_b: bool) -> Iterator[FoldedCollective]:
     tensors = _tensors(description, type_b=type_b)
+
+    def folded(name: str, source: str, op: LineOp, axis: Along, part: str, whole: str) -> FoldedCollective:
+        chunk = tensors[part]
+        features = _share(tensors[whole].cols)
+        share = _share(chunk.rows, chunk.cols)
+        return FoldedCollective(name, source, op, axis, share, features, chunk.element == "fp32")
+
     for operator in description.checked:
         if isinstance(operator, (Gather, Scatter)):
             gathers = isinstance(operator, Gather)
             op: LineOp = "all-gather" if gathers else "reduce-scatter"
             axis = turned(operator.axis) if type_b else operator.axis
-            for carried in operator.carries:
-                source, target = tensors[carried.source], tensors[carried.target]
+            for source, target, _ in operator.carries:
                 part, whole = (source, target) if gathers else (target, source)
-                yield FoldedCollective(operator.name, carried.source, op, axis, part, whole)
+                yield folded(operator.name, source, op, axis, part, whole)
         elif isinstance(operator, Reduce):
             for name in operator.tensors:
-                yield FoldedCollective(operator.name, name, "all-reduce", "row", tensors[name], tensors[name])
+                yield folded(operator.name, name, "all-reduce", "row", name, name)
 
 
 def _tensors(description: Description, *, type_b: bool) -> dict[str, NamedTensor]:

@@ -20,7 +20,7 @@ from pydantic import Field
 from chiplet.graph import linear_operators
 from chiplet.graph.description import KV_HEADS, TOKENS, Description
 from chiplet.methods.base import Method, Switches
-from chiplet.methods.graph_fold import Sizes, collectives, mean_share, products
+from chiplet.methods.graph_fold import Sizes, collectives, products
 from chiplet.vectorized.elementwise import Number, anywhere, larger, tabulated
 from chiplet.workload.data_flow import LOSS, NORM
 from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
@@ -93,8 +93,8 @@ class Hecaton(Method):
                 of.axis,
                 dies[of.axis],
                 self._costs[of.axis],
-                mean_share(of.part[:2], sizes, dies),
-                sums=of.part.element == "fp32",
+                of.chunk.of(sizes, dies),
+                sums=of.sums,
             )
             for of in collectives(description, type_b=type_b)
             if self.switches.gather_again or of.name != linear_operators.GATHER_AGAIN
@@ -139,8 +139,8 @@ class Hecaton(Method):
                 of.axis,
                 self._lines[of.axis],
                 self._costs[of.axis],
-                mean_share(of.part[:2], sizes, self._lines),
-                sums=of.part.element == "fp32",
+                of.chunk.of(sizes, self._lines),
+                sums=of.sums,
                 rides=rides,
             )
 
@@ -163,7 +163,7 @@ class Hecaton(Method):
         """Features that the mean die has of each token in front of a reduce-scatter, or behind an all-gather."""
         sizes = {"inputs": linear.h_in, "outputs": linear.h_out}
         return [
-            mean_share((of.whole.cols,), sizes, self._lines)
+            of.features.of(sizes, self._lines)
             for of in collectives(description, type_b=not linear.expand)
             if of.op == op
         ]
@@ -180,9 +180,7 @@ class Hecaton(Method):
         if block.name != "attention" or not anywhere(replicas > 1):
             return ()
         sizes = {"inputs": self.model.hidden, KV_HEADS: self.kv_heads * self.model.head_dim}
-        shares = (
-            mean_share(of.part[:2], sizes, self._lines) for of in collectives(linear_operators.REPLICAS)
-        )
+        shares = (of.chunk.of(sizes, self._lines) for of in collectives(linear_operators.REPLICAS))
         chunk = sum(shares) / replicas
         cost = tabulated(line_cost, replicas, self.switches.collective)
         return tuple(
