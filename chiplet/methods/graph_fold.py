@@ -17,10 +17,10 @@ from chiplet.graph.sharding import Along
 from chiplet.vectorized.elementwise import Number, ceil_div
 
 __all__ = [
+    "DieElements",
     "FoldedCollective",
     "FoldedProduct",
     "FoldedRun",
-    "Share",
     "Sizes",
     "collectives",
     "products",
@@ -33,7 +33,7 @@ Sizes = Mapping[str, Number]
 LineOp = Literal["all-gather", "reduce-scatter", "all-reduce"]
 
 
-class Share(NamedTuple):
+class DieElements(NamedTuple):
     """Elements of the mean die: the product of dimensions, over the dies of each axis along which one is split."""
 
     names: tuple[str, ...]
@@ -64,8 +64,8 @@ class FoldedCollective(NamedTuple):
     source: str
     op: LineOp
     axis: Along
-    chunk: Share
-    features: Share
+    chunk: DieElements
+    features: DieElements
     sums: bool
 
 
@@ -101,7 +101,7 @@ class FoldedRun(NamedTuple):
 
     name: str
     program: str
-    elements: Share
+    elements: DieElements
 
 
 @cache
@@ -138,12 +138,14 @@ def runs(description: Description) -> tuple[FoldedRun, ...]:
             program = operator.program
             matrix = next(name for name in program.inputs if program.tensors[name].spread == "matrix")
             of = description.tensors[operator.bind[matrix].tensor]
-            found.append(FoldedRun(operator.name, program.name, _share(of.rows, of.cols)))
+            found.append(FoldedRun(operator.name, program.name, _die_elements(of.rows, of.cols)))
     return tuple(found)
 
 
-def _share(*dims: NamedDim) -> Share:
-    return Share(tuple(dim.name for dim in dims), tuple(dim.axis for dim in dims if dim.axis is not None))
+def _die_elements(*dims: NamedDim) -> DieElements:
+    return DieElements(
+        tuple(dim.name for dim in dims), tuple(dim.axis for dim in dims if dim.axis is not None)
+    )
 
 
 def _busiest(dim: NamedDim, sizes: Sizes, dies: Sizes) -> Number:
@@ -157,9 +159,9 @@ def _collectives(description: Description, *, type_b: bool) -> Iterator[FoldedCo
 
     def folded(name: str, source: str, op: LineOp, axis: Along, part: str, whole: str) -> FoldedCollective:
         chunk = tensors[part]
-        features = _share(tensors[whole].cols)
-        share = _share(chunk.rows, chunk.cols)
-        return FoldedCollective(name, source, op, axis, share, features, chunk.element == "fp32")
+        features = _die_elements(tensors[whole].cols)
+        elements = _die_elements(chunk.rows, chunk.cols)
+        return FoldedCollective(name, source, op, axis, elements, features, chunk.element == "fp32")
 
     for operator in description.checked:
         if isinstance(operator, (Gather, Scatter)):
