@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.line_play import SIDES
 from chiplet.dataflow.package_play import PackagePlay, StepTerms
 from chiplet.dataflow.step_schedule import step_schedule
@@ -42,30 +43,34 @@ def predicted_step(
     system: SystemSpec,
     terms: StepTerms | None = None,
     *,
+    order: Sequence[FusedOperators] | None = None,
     gradients: bool = False,
     direct: bool = False,
 ) -> PredictedStep:
-    """Predict the step of ``graph`` in the order that :func:`chiplet.dataflow.step_schedule.step_schedule` gives it.
+    """Predict the step of ``graph``.
 
     Parameters
     ----------
     terms
         Terms of dies and links; by default those of the design.
+    order
+        The operators in the order of all programs, as a compiled step has it; by default that of
+        :func:`chiplet.dataflow.step_schedule.step_schedule`.
     gradients
-        Whether gradients are stored.
+        Whether gradients are stored, if there is no ``order``.
     direct
         Whether links have no adapters.
     """
     terms = terms or StepTerms.of_design(system)
-    order = step_schedule(graph, sizes, system, gradients=gradients).order
+    order = order or step_schedule(graph, sizes, system, gradients=gradients).order
     play = PackagePlay(graph, sizes, system, terms, direct=direct)
     for number in range(PLAYS):
         if number:
             play = PackagePlay(graph, sizes, system, terms, shares=play.shares(), direct=direct)
         for fused in order:
             play.play(fused)
-    busy = {name: round(max(units.units[name].busy for units in play.units)) for name in UNITS}
+    busy = {name: round(max(units.busy(name) for units in play.units)) for name in UNITS}
     for axis, sides in SIDES.items():
         names = [f"{way} {side}" for way in ("send", "receive") for side in sides]
-        busy[f"{axis} links"] = round(max(units.units[name].busy for units in play.units for name in names))
+        busy[f"{axis} links"] = round(max(units.busy(name) for units in play.units for name in names))
     return PredictedStep(round(play.cycles), busy)

@@ -7,7 +7,7 @@ from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 
-__all__ = ["START_CYCLES", "beat_cycles", "pass_cycles", "pass_latency"]
+__all__ = ["START_CYCLES", "beat_cycles", "pass_cycles", "pass_latency", "stage_cycles"]
 
 START_CYCLES = 6 + SRAM_LATENCY
 """Cycles of a pass beside its beats and its stages: the command, the first word of each operand, the last write."""
@@ -34,7 +34,12 @@ def beat_cycles(
 
 def pass_latency(work: VectorPass, *, lanes: int, stages: int) -> int:
     """Cycles of a pass beside those of its beats. ``stages`` are those of the die's adders."""
-    cycles = START_CYCLES
+    return START_CYCLES + stage_cycles(work, lanes=lanes, stages=stages)
+
+
+def stage_cycles(work: VectorPass, *, lanes: int, stages: int) -> int:
+    """Cycles of the stages that a beat of a pass goes through."""
+    cycles = 0
     for op in (work.op1, work.op2):
         cycles += VECTOR_MULTIPLIER_STAGES if op == "mul" else stages
     if work.function != "none":

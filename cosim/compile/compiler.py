@@ -64,6 +64,7 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
         sizes=sizes,
         system=system,
         graph=graph,
+        order=order,
         dies=dies,
         memory_words=max(places.used.values()),
         places=places,
