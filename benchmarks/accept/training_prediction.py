@@ -49,9 +49,7 @@ def train_prediction() -> dict[str, Any]:
 
 
 def _row(found: Mapping[str, Any]) -> dict[str, Any]:
-    units = {
-        name: difference(unit["measured"], unit["predicted"]) for name, unit in found["units"].items()
-    }
+    units = {name: difference(unit["measured"], unit["predicted"]) for name, unit in found["units"].items()}
     worst = max(units, key=units.__getitem__)
     return {
         "mismatches": found["mismatches"],

@@ -57,14 +57,15 @@ class BusyShares:
     ----------
     array_reads
         When the array of the die reads sums of the accumulator buffer.
-    scratchpad_reads
-        Words a cycle that units other than the vector unit read from the scratchpad.
+    scratchpad_reads, scratchpad_writes
+        Words a cycle that units other than the vector unit read from the scratchpad, and write into it.
     fetched
         When the commands of the die came.
     """
 
     array_reads: ArrayReads = field(default_factory=ArrayReads)
     scratchpad_reads: float = 0.0
+    scratchpad_writes: float = 0.0
     fetched: Sequence[float] = ()
 
 
@@ -117,7 +118,7 @@ class DieUnits:
         self._load_come: list[float] = []
         self.array_reads = ArrayReads()
         self._array_writes = ArrayUse()
-        self.scratchpad_reads = 0
+        self.scratchpad_reads = self.scratchpad_writes = 0
         self._panels = 0
         self.last_write = 0.0
 
@@ -273,6 +274,7 @@ class DieUnits:
                 begins, rows, max(1, width) * self.step.drain_row, panel, come
             )
             times.busy += read - begins + terms.drain_command
+        self.scratchpad_writes += rows * sum(words)
         times.takes = read
         times.end = read + terms.drain_read + self.step.drain_write
         end = times.end + terms.drain_post
@@ -282,15 +284,25 @@ class DieUnits:
     # ---- vector unit and memory ----
 
     def vector(
-        self, cycles: float, *, streams: int, beats: int, reads: tuple[Use, ...], writes: tuple[Use, ...]
+        self,
+        cycles: float,
+        *,
+        streams: int,
+        beats: int,
+        results: int,
+        reads: tuple[Use, ...],
+        writes: tuple[Use, ...],
     ) -> None:
-        """A pass of ``cycles``, of which ``beats`` take a word of each of ``streams`` operands."""
+        """A pass of ``cycles``, of which ``beats`` take a word of each of ``streams`` operands, and which leaves so many
+        words of ``results``.
+        """
         times = self.units["vector"]
         taken = self.command("vector")
         begins = max(taken + self.step.vector_command, self.places.ready("vector", reads, writes))
         # A word meets one of another unit in its bank now and then, and waits for every other of them.
-        share = self.shares.scratchpad_reads / (2 * scratchpad_banks(self.system.memory))
-        cycles += beats * streams * share + max(0, streams - 1) * self.step.operand_wait
+        meets = beats * streams * self.shares.scratchpad_reads + results * self.shares.scratchpad_writes
+        cycles += meets / (2 * scratchpad_banks(self.system.memory))
+        cycles += max(0, streams - 1) * self.step.operand_wait
         times.end = times.free = begins + cycles
         times.takes = times.end - self.step.vector_command  # the next one is at hand with the last word
         times.busy += cycles
@@ -312,6 +324,7 @@ class DieUnits:
             self._load_come.append(come[-1])
             asked += 1
         times.busy += words
+        self.scratchpad_writes += words
         times.free = asked - 1
         times.end = max(times.end, come[-1])
         self.places.use("load", (), writes, times.end + terms.load_post)
@@ -326,6 +339,7 @@ class DieUnits:
         for _ in range(words):
             left = self._memory.writes.take(left + 1)
         times.busy += words
+        self.scratchpad_reads += words
         times.free = times.end = left
         self.last_write = left
         self.places.use("store", reads, (), left + terms.store_post)

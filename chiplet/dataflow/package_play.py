@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from chiplet.dataflow.die_play import DiePlay, LineChunks
@@ -17,6 +17,7 @@ from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, Vect
 from chiplet.graph.sharding import Along
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.layout.line_uses import LineUses
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.memory_plane import io_links, io_place, memory_plane
 from chiplet.machine.specs import SystemSpec
 from chiplet.machine.terms import DieTerms, StepUnitTerms
@@ -39,6 +40,22 @@ class StepTerms:
     def of_design(cls, system: SystemSpec) -> StepTerms:
         """Those that follow from the design."""
         return cls(die=DieTerms(), nop=NopTerms(add_cycles=system.die.stages))
+
+    @classmethod
+    def of(cls, system: SystemSpec, calibration: Calibration | None) -> StepTerms:
+        """Those of a calibration; what it leaves out, and all of them without one, are the design's."""
+        design = cls.of_design(system)
+        if calibration is None:
+            return design
+        return cls(
+            die=calibration.terms,
+            nop=calibration.nop or design.nop,
+            units=calibration.step or design.units,
+        )
+
+    def with_units(self, units: StepUnitTerms) -> StepTerms:
+        """The same with other terms of units."""
+        return replace(self, units=units)
 
 
 class PackagePlay:
@@ -112,6 +129,7 @@ class PackagePlay:
             BusyShares(
                 array_reads=units.array_reads,
                 scratchpad_reads=units.scratchpad_reads / cycles,
+                scratchpad_writes=units.scratchpad_writes / cycles,
                 fetched=units.fetched,
             )
             for units in self.units

@@ -13,7 +13,7 @@ from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.machine.specs import SystemSpec
 
-__all__ = ["PredictedStep", "predicted_step"]
+__all__ = ["PredictedStep", "busy_cycles", "played_step", "predicted_step"]
 
 UNITS = ("array", "load", "feed_activation", "feed_weight", "feed_sums", "drain", "vector", "store")
 PLAYS = 2
@@ -63,14 +63,35 @@ def predicted_step(
     """
     terms = terms or StepTerms.of_design(system)
     order = order or step_schedule(graph, sizes, system, gradients=gradients).order
+    play = played_step(graph, sizes, system, terms, order, direct=direct)
+    return PredictedStep(
+        round(play.cycles), {name: round(cycles) for name, cycles in busy_cycles(play).items()}
+    )
+
+
+def played_step(
+    graph: Graph,
+    sizes: StepSizes,
+    system: SystemSpec,
+    terms: StepTerms,
+    order: Sequence[FusedOperators],
+    *,
+    direct: bool,
+) -> PackagePlay:
+    """The package when it has gone through ``order``, see :func:`predicted_step`."""
     play = PackagePlay(graph, sizes, system, terms, direct=direct)
     for number in range(PLAYS):
         if number:
             play = PackagePlay(graph, sizes, system, terms, shares=play.shares(), direct=direct)
         for fused in order:
             play.play(fused)
-    busy = {name: round(max(units.busy(name) for units in play.units)) for name in UNITS}
+    return play
+
+
+def busy_cycles(play: PackagePlay) -> dict[str, float]:
+    """Busy cycles of each kind of unit, those of :class:`PredictedStep`."""
+    busy = {name: max(units.busy(name) for units in play.units) for name in UNITS}
     for axis, sides in SIDES.items():
         names = [f"{way} {side}" for way in ("send", "receive") for side in sides]
-        busy[f"{axis} links"] = round(max(units.busy(name) for units in play.units for name in names))
-    return PredictedStep(round(play.cycles), busy)
+        busy[f"{axis} links"] = max(units.busy(name) for units in play.units for name in names)
+    return busy

@@ -226,6 +226,21 @@ class StepUnitTerms(StrictModel):
     The defaults follow from the design; a calibration fits them to steps of few operators.
     """
 
+    memory_read: Annotated[float, _step("cycles of a read and its word at the ends of the memory plane")] = (
+        1.0
+    )
+    memory_written: Annotated[
+        float, _step("cycles from a write to its answer, beside those of links and flits")
+    ] = 7.0
+    memory_flit: Annotated[
+        float,
+        _cycles(
+            "cycles of a flit of the memory plane, by those of the link",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: a link carries no more",
+        ),
+    ] = 1.0
     queue: Annotated[float, _step("cycles of a command from the command processor to its unit")] = 1.0
     vector_command: Annotated[
         float, _step("cycles from a VECTOR at the head of its queue to its semaphores")
@@ -288,18 +303,3 @@ class StepUnitTerms(StrictModel):
     store_word: Annotated[
         float, _step("cycles from a word of the scratchpad at the store unit to its way to memory")
     ] = 0.0
-    memory_flit: Annotated[
-        float,
-        _cycles(
-            "cycles of a flit of the memory plane, by those of the link",
-            1.0 - FIT_SLACK,
-            _MOST_PER_ROW,
-            "no less than 1: a link carries no more",
-        ),
-    ] = 1.0
-    memory_read: Annotated[
-        float, _step("cycles of a read and its word at the ends of the memory plane")
-    ] = 1.0
-    memory_written: Annotated[
-        float, _step("cycles from a write to its answer, beside those of links and flits")
-    ] = 7.0

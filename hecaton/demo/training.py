@@ -142,6 +142,6 @@ class DemoTrainingRun:
             compiled.graph,
             compiled.sizes,
             compiled.system,
-            gradients=request.gradients,
+            order=compiled.order,
             direct=request.direct,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from chiplet.dataflow.package_play import StepTerms
 from chiplet.dataflow.predicted_step import predicted_step
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
 from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
 
-__all__ = ["train_step_record", "unit_cycles"]
+__all__ = ["measured_busy", "train_step_record", "unit_cycles"]
 
 _CountedDie = Mapping[str, int]
 
@@ -34,18 +35,23 @@ _KINDS: dict[str, Callable[[_CountedDie], int]] = {
 }
 
 
+def measured_busy(counters: Sequence[_CountedDie]) -> dict[str, int]:
+    """Busy cycles of each kind of unit by the counters of all dies: of the die where they are most."""
+    return {name: max(map(busy, counters)) for name, busy in _KINDS.items()}
+
+
 def unit_cycles(counters: Sequence[_CountedDie], predicted: Mapping[str, int]) -> dict[str, UnitCycles]:
     """Busy cycles of each kind of unit, from the counters of all dies, and as ``predicted``."""
     return {
-        name: UnitCycles(measured=max(map(busy, counters)), predicted=predicted[name])
-        for name, busy in _KINDS.items()
+        name: UnitCycles(measured=busy, predicted=predicted[name])
+        for name, busy in measured_busy(counters).items()
     }
 
 
 def train_step_record(
-    request: TrainStepRequest, prepared: PreparedTraining, run: TrainingRun
+    request: TrainStepRequest, prepared: PreparedTraining, run: TrainingRun, terms: StepTerms | None = None
 ) -> TrainStepRecord:
-    """The record of a run on the generated package."""
+    """The record of a run on the generated package; ``terms`` are those of the prediction, by default the design's."""
     package, programs = run.package, prepared.programs
     assert package is not None
     assert programs is not None
@@ -53,7 +59,12 @@ def train_step_record(
     last = phases[-1]
     compiled = prepared.compiled
     predicted = predicted_step(
-        compiled.graph, compiled.sizes, compiled.system, gradients=request.gradients, direct=request.direct
+        compiled.graph,
+        compiled.sizes,
+        compiled.system,
+        terms,
+        order=compiled.order,
+        direct=request.direct,
     )
     return TrainStepRecord(
         request=request,
