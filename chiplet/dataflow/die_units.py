@@ -293,7 +293,7 @@ class DieUnits:
         reads: tuple[Use, ...],
         writes: tuple[Use, ...],
     ) -> None:
-        """A pass of ``cycles``, of which ``beats`` take a word of each of ``streams`` operands, and which leaves so many
+        """A pass of ``cycles``, whose ``beats`` take a word of each of ``streams`` operands, and which leaves so many
         words of ``results``.
         """
         times = self.units["vector"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 
 from chiplet.dataflow.die_play import DiePlay, LineChunks
 from chiplet.dataflow.die_tensors import CONSTANTS
@@ -122,9 +123,9 @@ class PackagePlay:
             units.places.floor = cycles
         return cycles
 
-    def shares(self) -> list[BusyShares]:
-        """What the units of each die leave to each other."""
-        cycles = self.cycles
+    def shares(self, *, meets: bool = True) -> list[BusyShares]:
+        """What the units of each die leave to each other; without ``meets`` all words of the scratchpad."""
+        cycles = self.cycles if meets else inf
         return [
             BusyShares(
                 array_reads=units.array_reads,

@@ -77,12 +77,16 @@ def played_step(
     order: Sequence[FusedOperators],
     *,
     direct: bool,
+    meets: bool = True,
 ) -> PackagePlay:
-    """The package when it has gone through ``order``, see :func:`predicted_step`."""
+    """The package when it has gone through ``order``, see :func:`predicted_step`.
+
+    ``meets``: words of the vector unit meet those of other units in banks; otherwise these are still meanwhile.
+    """
     play = PackagePlay(graph, sizes, system, terms, direct=direct)
     for number in range(PLAYS):
         if number:
-            play = PackagePlay(graph, sizes, system, terms, shares=play.shares(), direct=direct)
+            play = PackagePlay(graph, sizes, system, terms, shares=play.shares(meets=meets), direct=direct)
         for fused in order:
             play.play(fused)
     return play

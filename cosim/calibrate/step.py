@@ -31,15 +31,18 @@ from cosim.calibrate.step_runs import CYCLES, StepRun, StepRunRequest, run_step
 __all__ = [
     "StepSample",
     "fit_step_terms",
+    "held_by_design",
     "held_step_terms",
     "measure",
     "request_for",
+    "step_benches",
     "step_fits",
     "step_samples",
     "with_step",
 ]
 
 NAMES = tuple(StepUnitTerms.model_fields)
+NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,12 @@ _FIT: tuple[tuple[int, int, StepWork], ...] = (
     (4, 4, Passed("copy", 5, 30, 3)),
     (4, 4, Passed("maximum", 4, 16, 2)),
     (4, 4, Multiplied(4, 4, 4)),
-    (4, 4, Multiplied(9, 4, 4)),
+    (4, 4, Multiplied(4, 4, 4, "nn", 2)),
     (4, 4, Multiplied(8, 4, 4, "nt", 3)),
     (4, 4, Passed("exp", 8, 40)),
     (4, 4, Passed("halves", 3, 40, 2)),
     (4, 4, Multiplied(7, 4, 20)),
-    (4, 4, Multiplied(4, 4, 4, "nn", 2)),
+    (4, 4, Multiplied(9, 4, 4)),
     (3, 5, Multiplied(6, 3, 5, "nn", 3)),
 )
 _HOLDOUT: tuple[tuple[int, int, StepWork], ...] = (
@@ -149,6 +152,42 @@ def fit_step_terms(runs: Sequence[StepRun], terms: StepTerms) -> StepUnitTerms:
     )
 
 
+def step_benches() -> dict[str, list[StepWork]]:
+    """The fitted runs in which each term shows, on dies as they are by default; nothing is measured."""
+    benches: dict[str, list[StepWork]] = {name: [] for name in NAMES}
+    for run in _runs_by_design():
+        residual = _residual([run], StepTerms.of_design(run.request.system), NAMES)
+        before, values = residual(_values(NAMES)), _values(NAMES)
+        for number, name in enumerate(NAMES):
+            moved = values.copy()
+            moved[number] += 1
+            if np.abs(residual(moved) - before).max() > NEGLIGIBLE:
+                benches[name].append(run.request.work)
+    return benches
+
+
+def held_by_design() -> dict[str, list[str]]:
+    """Those of :func:`held_step_terms` on dies as they are by default; nothing is measured."""
+    runs = _runs_by_design()
+    return held_step_terms(runs, StepTerms.of_design(runs[0].request.system))
+
+
+def _runs_by_design() -> list[StepRun]:
+    """The fitted runs, as they are by the terms of the design."""
+    return [
+        _as_designed(request_for(sample, SystemSpec(), seed=0, sim=""))
+        for sample in step_samples()
+        if not sample.holdout
+    ]
+
+
+def _as_designed(request: StepRunRequest) -> StepRun:
+    """The run of a die that takes what the design's terms say."""
+    predicted = request.predicted(StepTerms.of_design(request.system))
+    measured = {name: round(cycles) for name, cycles in predicted.items()}
+    return StepRun(request=request, measured=measured, mismatches=0, provenance=None)
+
+
 def with_step(
     calibration: Calibration, system: SystemSpec, chosen: Sequence[StepSample], runs: Sequence[StepRun]
 ) -> tuple[Calibration, list[dict[str, Any]]]:
@@ -180,9 +219,10 @@ def with_step(
 def step_fits(calibration: Calibration) -> Iterator[dict[str, Any]]:
     """Rows of the terms of a step: value, value of the design, and whether the term was fitted or held.
 
-    ``like`` names the terms from which a held one could not be told.
+    ``like`` names the terms from which a held one could not be told. No rows if none was measured.
     """
-    assert calibration.step is not None
+    if calibration.step is None:
+        return
     held: dict[str, list[str]] = calibration.provenance["step_held"]
     for name, expected in zip(NAMES, _values(NAMES), strict=True):
         yield {

@@ -26,20 +26,31 @@ SIZES = StepSizes(
 
 @dataclass(frozen=True)
 class Moved:
-    """``words`` words are loaded, and stored again if ``back``."""
+    """``rows`` rows of four values, a word each unless words are smaller, are loaded and stored again."""
 
-    words: int
-    back: bool = True
+    rows: int
 
-    def graph(self, word_bytes: int) -> Graph:
-        """The step, for words of the scratchpad."""
-        x = _tensor("x", self.words, word_bytes // 4)
-        back = [Move(name="store", direction="store", tensors=("x",))] if self.back else []
-        return _graph([x], [Move(name="load", direction="load", tensors=("x",)), *back])
+    @property
+    def kind(self) -> str:
+        """What people call such steps."""
+        return "loads and stores"
+
+    def graph(self) -> Graph:
+        """The step."""
+        return _graph(
+            [_tensor("x", self.rows, 4)],
+            [
+                Move(name="load", direction="load", tensors=("x",)),
+                Move(name="store", direction="store", tensors=("x",)),
+            ],
+        )
+
+    def __str__(self) -> str:
+        return f"load and store of {self.rows} rows"
 
 
 def _passes(count: int, *passes: ProgramPass) -> VectorProgram:
-    """``count`` times the passes, each of one operand that goes over words, so that none waits for another in a bank."""
+    """``count`` times the passes, each of one operand that goes over words: none waits for another in a bank."""
     between = {"largest": OF_ROWS, "half": OPERAND}
     used = {name for step in passes for name in (*step.operands.values(), *step.results)}
     return program_of(
@@ -72,7 +83,12 @@ class Passed:
     cols: int
     count: int = 1
 
-    def graph(self, word_bytes: int) -> Graph:
+    @property
+    def kind(self) -> str:
+        """What people call such steps."""
+        return "passes"
+
+    def graph(self) -> Graph:
         """The step."""
         program = _passes(self.count, *_PROGRAMS[self.program])
         run = VectorRun(name="passes", program=program, bind={"x": ProgramOperand("x")})
@@ -85,6 +101,9 @@ class Passed:
             ],
         )
 
+    def __str__(self) -> str:
+        return f"{self.count} x {self.program} of {self.rows}x{self.cols}"
+
 
 @dataclass(frozen=True)
 class Multiplied:
@@ -96,7 +115,12 @@ class Multiplied:
     form: Form = "nn"
     count: int = 1
 
-    def graph(self, word_bytes: int) -> Graph:
+    @property
+    def kind(self) -> str:
+        """What people call such steps."""
+        return "GEMMs"
+
+    def graph(self) -> Graph:
         """The step."""
         a = (self.k, self.m) if self.form == "tn" else (self.m, self.k)
         b = (self.n, self.k) if self.form == "nt" else (self.k, self.n)
@@ -119,6 +143,9 @@ class Multiplied:
                 Move(name="store", direction="store", tensors=("y",)),
             ],
         )
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.m}x{self.k}x{self.n} {self.form}"
 
 
 StepWork = Moved | Passed | Multiplied

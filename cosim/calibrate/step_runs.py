@@ -51,26 +51,31 @@ class StepRunRequest:
 
         Raises ValueError if it does not fit the die, or the check of compiled steps finds a fault.
         """
-        graph: Graph = self.work.graph(self.system.memory.word_bytes)
+        graph: Graph = self.work.graph()
         compiled = compile_graph(graph, SIZES, self.system, fused_operators(graph.order(1)))
         check_step(compiled)
         return compiled
 
     def predicted(self, terms: StepTerms) -> dict[str, float]:
-        """Predicted cycles, and busy cycles by unit."""
+        """Predicted cycles, and busy cycles by unit. Operators follow each other here: none meets another in a bank."""
         compiled = self.compiled
-        play = played_step(compiled.graph, SIZES, self.system, terms, compiled.order, direct=True)
+        play = played_step(
+            compiled.graph, SIZES, self.system, terms, compiled.order, direct=True, meets=False
+        )
         return {CYCLES: play.cycles, **busy_cycles(play)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRun:
-    """A measured step: its cycles, and busy cycles by unit; and stored words that differ from the interpreter's."""
+    """A measured step: its cycles, and busy cycles by unit; and bytes stored that differ from the interpreter's.
+
+    ``provenance`` is None if it was not simulated.
+    """
 
     request: StepRunRequest
     measured: Mapping[str, int]
     mismatches: int
-    provenance: Provenance = field(repr=False)
+    provenance: Provenance | None = field(repr=False)
 
 
 def run_step(request: StepRunRequest) -> StepRun:
