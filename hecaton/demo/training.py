@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
+from chiplet.dataflow.predicted_step import PredictedStep
 from chiplet.graph.training.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
@@ -134,14 +133,7 @@ class DemoTrainingRun:
     simulator: str | None
     missing: str
 
-    @cached_property
+    @property
     def predicted(self) -> PredictedStep:
         """Cycles of a step, as the terms of the design predict them."""
-        compiled, request = self.prepared.compiled, self.request
-        return predicted_step(
-            compiled.graph,
-            compiled.sizes,
-            compiled.system,
-            order=compiled.order,
-            direct=request.direct,
-        )
+        return self.prepared.predicted

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chiplet.dataflow.package_play import StepTerms
-from chiplet.dataflow.predicted_step import predicted_step
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
 from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
@@ -49,23 +47,15 @@ def unit_cycles(counters: Sequence[_CountedDie], predicted: Mapping[str, int]) -
 
 
 def train_step_record(
-    request: TrainStepRequest, prepared: PreparedTraining, run: TrainingRun, terms: StepTerms | None = None
+    request: TrainStepRequest, prepared: PreparedTraining, run: TrainingRun
 ) -> TrainStepRecord:
-    """The record of a run on the generated package; ``terms`` are those of the prediction, by default the design's."""
+    """The record of a run on the generated package."""
     package, programs = run.package, prepared.programs
     assert package is not None
     assert programs is not None
     phases = [*package.phases.values()]
     last = phases[-1]
-    compiled = prepared.compiled
-    predicted = predicted_step(
-        compiled.graph,
-        compiled.sizes,
-        compiled.system,
-        terms,
-        order=compiled.order,
-        direct=request.direct,
-    )
+    predicted = prepared.predicted
     return TrainStepRecord(
         request=request,
         mesh=request.mesh,

@@ -154,11 +154,13 @@ def train_step(
             direct=direct,
             links=links if links.faulty else None,
         )
-        prepared = prepare_request(request, compiled, initial, text, simulator, run.observation)
+        prepared = prepare_request(
+            request, compiled, initial, text, simulator, run.observation, terms=StepTerms.of(system, measured)
+        )
         out.note(f"simulating {steps} training steps on {request.mesh} dies with {run.sim} ...")
         with out.fraction("steps") as progress:
             trained = prepared.run(progress)
-        record = train_step_record(request, prepared, trained, StepTerms.of(system, measured))
+        record = train_step_record(request, prepared, trained)
         if dump is not None:
             save_dump(dump, model.sizes, trained)
         if plot is not None:
