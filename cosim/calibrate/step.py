@@ -64,12 +64,12 @@ _FIT: tuple[tuple[int, int, StepWork], ...] = (
     (4, 4, Passed("maximum", 4, 16, 2)),
     (4, 4, Multiplied(4, 4, 4)),
     (4, 4, Multiplied(4, 4, 4, "nn", 2)),
-    (4, 4, Multiplied(8, 4, 4, "nt", 3)),
+    (4, 4, Multiplied(8, 4, 4, "nt", 2)),
     (4, 4, Passed("exp", 8, 40)),
     (4, 4, Passed("halves", 3, 40, 2)),
     (4, 4, Multiplied(7, 4, 20)),
     (4, 4, Multiplied(9, 4, 4)),
-    (3, 5, Multiplied(6, 3, 5, "nn", 3)),
+    (3, 5, Multiplied(6, 3, 5, "nn", 2)),
 )
 _HOLDOUT: tuple[tuple[int, int, StepWork], ...] = (
     (4, 4, Multiplied(16, 4, 4, "nn", 2)),

@@ -65,10 +65,7 @@ def _passes(count: int, *passes: ProgramPass) -> VectorProgram:
 _COPY = ProgramPass("x", y="x")
 _PROGRAMS = {
     "copy": (_COPY,),
-    "maximum": (
-        ProgramPass("x", reduction="max", row="largest"),
-        ProgramPass("x", "sub", "largest", y="x"),
-    ),
+    "maximum": (ProgramPass("x", reduction="max", row="largest"), _COPY),
     "exp": (ProgramPass("x", function="exp", negate=True, y="x"),),
     "halves": (ProgramPass("x", y="half"), ProgramPass("half", y="x")),
 }
