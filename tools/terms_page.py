@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from chiplet.machine.terms import DieTerms, GemmTerms, StepUnitTerms
 from cosim.calibrate.die import FITTED_TERMS
-from cosim.calibrate.step import held_by_design, step_benches
+from cosim.calibrate.step_terms import held_by_design, step_benches
 from cosim.calibrate.step_graphs import StepWork
 
 TERMS_HEAD = """\
@@ -30,7 +30,7 @@ STEP_HEAD = """
 
 The terms that only the prediction of a training step has, of `StepUnitTerms`. "Fitted" says how: `held` are terms that
 the runs cannot tell from the one that is named, or that have no effect there. The bench is that of a package, and the
-runs are those of `cosim/calibrate/step.py` in which the term shows.
+runs are those of `cosim/calibrate/step_terms.py` in which the term shows.
 
 | term | design | allowed | fitted | runs | meaning |
 |---|---|---|---|---|---|

@@ -57,7 +57,7 @@ def calibrate(
     from cosim.calibrate import die as calibration
     from cosim.calibrate import link as link_calibration
     from cosim.calibrate import network as nop_calibration
-    from cosim.calibrate import step as step_calibration
+    from cosim.calibrate import step_terms as step_calibration
     from hecaton.terminal.tables import columns
     from rtl.emit.output_files import check_output, write_output
 

@@ -14,7 +14,7 @@ from chiplet.dataflow.package_play import StepTerms
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_system
 from chiplet.machine.terms import StepUnitTerms
-from cosim.calibrate.step import (
+from cosim.calibrate.step_terms import (
     StepSample,
     fit_step_terms,
     held_by_design,
