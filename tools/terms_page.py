@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 
 from chiplet.machine.terms import DieTerms, GemmTerms, StepUnitTerms
 from cosim.calibrate.die import FITTED_TERMS
-from cosim.calibrate.step_terms import held_by_design, step_benches
 from cosim.calibrate.step_graphs import StepWork
+from cosim.calibrate.step_terms import held_by_design, step_benches
 
 TERMS_HEAD = """\
 # Terms of the die

@@ -14,6 +14,8 @@ from chiplet.dataflow.package_play import StepTerms
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_system
 from chiplet.machine.terms import StepUnitTerms
+from cosim.calibrate.step_graphs import Moved, Multiplied, Passed
+from cosim.calibrate.step_runs import CYCLES, StepRun, run_step
 from cosim.calibrate.step_terms import (
     StepSample,
     fit_step_terms,
@@ -26,8 +28,6 @@ from cosim.calibrate.step_terms import (
     step_samples,
     with_step,
 )
-from cosim.calibrate.step_graphs import Moved, Multiplied, Passed
-from cosim.calibrate.step_runs import CYCLES, StepRun, run_step
 
 SYSTEM = load_system(None, [], preset="bench")
 DESIGN = StepTerms.of_design(SYSTEM)

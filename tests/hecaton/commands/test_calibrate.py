@@ -13,8 +13,8 @@ from cosim.calibrate import network as nop_calibration
 from cosim.calibrate import step_terms as step_calibration
 from cosim.calibrate.die import Sample
 from cosim.calibrate.network import NopSample
-from cosim.calibrate.step_terms import StepSample
 from cosim.calibrate.step_graphs import Moved, Multiplied
+from cosim.calibrate.step_terms import StepSample
 from hecaton import cli
 from tests.hecaton.command import documented_keys
 
