@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from chiplet.dataflow.package_play import StepTerms
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_configuration
+from chiplet.machine.terms import StepUnitTerms
 from cosim.compile.compiler import compile_step
 from cosim.run.training.training_inputs import initial_weights, training_tokens
 from cosim.run.training.training_request import prepare_request, training_request
 from hecaton.terminal.training_options import TrainingOptions
+from hecaton.version import VERSION
 from tests.hecaton.command import called, documented_keys
 
 MODEL = {
@@ -55,8 +59,10 @@ def projected(*arguments: str) -> dict[str, Any]:
     return data
 
 
-def of_train_step(options: TrainingOptions, machine: Path, *overrides: str) -> tuple[int, dict[str, int]]:
-    """What the record of ``hecaton cosim train-step`` says for ``options`` and no others."""
+def of_train_step(
+    options: TrainingOptions, machine: Path, *overrides: str, calibration: Calibration | None = None
+) -> tuple[int, dict[str, int]]:
+    """What the record of ``hecaton cosim train-step`` says for ``options`` and no others but a ``calibration``."""
     system = load_configuration(machine, [*overrides, *options.assignments], preset="bench").system
     read = options.read()
     sizes = options.sizes(read, system)
@@ -72,8 +78,28 @@ def of_train_step(options: TrainingOptions, machine: Path, *overrides: str) -> t
         rope_theta=read.rope_theta,
         learning_rate=0.01,
     )
-    predicted = prepare_request(request, compiled, initial, tokens, None).predicted
+    terms = StepTerms.of(system, calibration)
+    predicted = prepare_request(request, compiled, initial, tokens, None, terms=terms).predicted
     return predicted.cycles, dict(predicted.units)
+
+
+def test_cycles_follow_a_calibration_as_those_of_train_step_do(tmp_path: Path, machine: Path) -> None:
+    options = TrainingOptions(model=model(tmp_path), mesh="1x2", sequence=4, batch=2)
+    die = load_configuration(machine, options.assignments, preset="bench").system.die
+    slower = Calibration(
+        die=die,
+        step=StepUnitTerms(vector_pass=20.0, store_word=2.0),
+        provenance={"hecaton_version": VERSION},
+    )
+    path = tmp_path / "slower.json"
+    path.write_text(slower.to_json())
+    words = (
+        *("--model", str(tmp_path), "--mesh", "1x2", "--config", str(machine)),
+        *("--global-batch", "2", "--sequence-length", "4"),
+    )
+    data = projected(*words, "--calibration", str(path))
+    assert (data["predicted_cycles"], data["units"]) == of_train_step(options, machine, calibration=slower)
+    assert data["predicted_cycles"] > projected(*words)["predicted_cycles"]
 
 
 @pytest.mark.parametrize(
