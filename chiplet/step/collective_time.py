@@ -25,6 +25,9 @@ from nop.collective_cost import ClosedForm
 __all__ = ["CollectiveTime", "collective_time", "comm_seconds", "data_seconds", "whole_chunks_seconds"]
 
 
+_LONG_FRAMES = 32
+"""Frames beyond which what the last one lacks, less than one frame, is not counted."""
+
 _FRACTION = 0.05
 """Of a frame, or of a cycle: what calibrated terms may lie above a whole number of them."""
 
@@ -127,12 +130,12 @@ def _passed_on(
         # Hops through a die and hops of further steps; those of the first step, and the last one, wait for no frame.
         passing = way - further - smaller(1, way)
         others = further * step + passing * through - larger(0, hops - 1) * last
-    bounds = [further * data + sooner - _sooner(size, link), others]
-    if form == "ring":
+    of_all = sooner - _sooner(size, link)
+    bounds = [further * data + of_all, others]
+    two_hops = step + (hops - 1) * through
+    if form == "ring" and anywhere(data < two_hops):
         half = larger(1, rounded_down(steps / 2))
-        following = (steps + 1 - half) * chunk
-        between = (half - 1) * (step + (hops - 1) * through) + (steps - half) * data
-        bounds.append(between + sooner - _sooner(following, link))
+        bounds.append((half - 1) * two_hops + (steps - half) * data + of_all)
     if in_row:
         meets = choose(steps > 2, link.add_seconds + store, link.add_seconds)
         for away in (smaller(rounded_down(steps / 2), further - 1), further - 1):
@@ -172,11 +175,15 @@ def _sooner(size: Number, link: LinkRate) -> Number:
     """By how much the last of ``size`` bytes in a row comes sooner than at the rate of the link after the first frame:
     flits of a complete frame come one a cycle, and the last frame has those that are left.
     """
-    flits, of_flit = (
-        link.frame_bytes / link.flit_bytes,
-        link.drain_seconds * link.flit_bytes / link.frame_bytes,
-    )
+    drain, frame = link.drain_seconds, link.frame_bytes
+    if not anywhere(drain > 0):
+        return 0.0
+    short = size <= _LONG_FRAMES * frame
+    if not anywhere(short):
+        return drain
+    flits, of_flit = frame / link.flit_bytes, drain * link.flit_bytes / frame
     slot = (link.frame_seconds[-1] - link.frame_seconds[1]) / larger(1, flits - 1)
-    left = size % link.frame_bytes / link.flit_bytes
+    left = size % frame / link.flit_bytes
     partial = smaller(left * of_flit, larger(0, (flits - left) * (slot - of_flit)))
-    return choose(size <= link.frame_bytes, size / link.flit_bytes * of_flit, link.drain_seconds + partial)
+    several = drain + choose(short, partial, 0.0)
+    return choose(size <= frame, size / link.flit_bytes * of_flit, several)
