@@ -113,19 +113,22 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
     most: Number = 0
     widest: Number = 0
     share: Number = -1.0
+    waits: Any = True
     for count in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
         memory = work.memory(block, count)
         size = _largest_batch(memory, work)
         busy = _busy_share(memory, size)
         tile = smaller(tile_limit(memory, batch_of(memory, size)), MAX_TILE)
         little = (most * of_unit < enough) & ((size > most) | (tile > widest))
-        better = (size > 0) & (little | (busy > share))
+        better = (size > 0) & (little | (busy > share) | waits)
         fits.append(Fit(count, 1, choose(better, size, 0)))
         most, share, widest = (
             larger(most, size),
             choose(better, larger(share, busy), share),
             choose(better, larger(widest, tile), widest),
         )
+        if anywhere(waits):
+            waits = waits & (((size > 0) & _buffers_fit(work, memory)) ^ True)
     unsliced = work.memory(block, MAX_PARTS[block.name])
     total = work.sequences * size_unit(unsliced)
     small = most * of_unit < enough
