@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chiplet.dataflow.predicted_step import predicted_step
+from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
+from cosim.compile.compiled_step import CompiledStep
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
 from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
 
-__all__ = ["train_step_record", "unit_cycles"]
+__all__ = ["step_prediction", "train_step_record", "unit_cycles"]
 
 _CountedDie = Mapping[str, int]
 
@@ -42,6 +43,13 @@ def unit_cycles(counters: Sequence[_CountedDie], predicted: Mapping[str, int]) -
     }
 
 
+def step_prediction(request: TrainStepRequest, compiled: CompiledStep) -> PredictedStep:
+    """What is predicted of the steps of ``request``, as the terms of the design say."""
+    return predicted_step(
+        compiled.graph, compiled.sizes, compiled.system, gradients=request.gradients, direct=request.direct
+    )
+
+
 def train_step_record(
     request: TrainStepRequest, prepared: PreparedTraining, run: TrainingRun
 ) -> TrainStepRecord:
@@ -51,10 +59,7 @@ def train_step_record(
     assert programs is not None
     phases = [*package.phases.values()]
     last = phases[-1]
-    compiled = prepared.compiled
-    predicted = predicted_step(
-        compiled.graph, compiled.sizes, compiled.system, gradients=request.gradients, direct=request.direct
-    )
+    predicted = step_prediction(request, prepared.compiled)
     return TrainStepRecord(
         request=request,
         mesh=request.mesh,
