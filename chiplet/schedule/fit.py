@@ -98,11 +98,11 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
     """Ways to run the block that may be the quickest, fewest parts first, each with the largest mini-batch that fits.
 
     More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle, or blocks
-    that wait for weights or gradients. Linears are sliced where nothing else fits, where mini-batches are as small, where token tiles are lower than the array,
-    or where unsliced weights or gradients leave no room for those of the next block. They may have smaller mini-
-    batches, beside larger token tiles. Without ``fused`` the block has at least two parts if it can. An attention
-    over long sequences may run in blocks of keys, unless nothing is to be computed again. One that is computed again
-    as a whole may keep its probabilities from then on, beside a smaller mini-batch.
+    that wait for weights or gradients. Linears are sliced where nothing else fits, where mini-batches are as small,
+    where token tiles are lower than the array, or where unsliced weights or gradients leave no room for those of the
+    next block. They may have smaller mini-batches, beside larger token tiles. Without ``fused`` the block has at least
+    two parts if it can. An attention over long sequences may run in blocks of keys, unless nothing is to be computed
+    again. One that is computed again as a whole may keep its probabilities from then on, beside a smaller mini-batch.
     """
     fits = []
     full = work.method.switches.recompute == "full"

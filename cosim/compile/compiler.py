@@ -25,7 +25,7 @@ from cosim.compile.operators.product_operators import run_products
 from cosim.compile.operators.vector_operators import copied_words, move, run_vector
 from cosim.compile.ordering.die_steps import DieStep
 from cosim.compile.ordering.semaphores import Relay, with_semaphores
-from cosim.compile.places.buffers import place_buffers
+from cosim.compile.places.buffers import NoRoomError, place_buffers
 from cosim.compile.products.product_steps import ProductSteps
 from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
@@ -57,6 +57,7 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
             "as a die at the end of a ring takes chunks of successive collectives from two senders"
         )
     graph = training_step(sizes)
+    _check_loads(graph, sizes, system)
     order = step_schedule(graph, sizes, system, gradients=gradients).order
     places = Places()
     dies = [_die_program(sizes, system, graph, order, row, col, places) for row, col in package.places()]
@@ -68,6 +69,31 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
         memory_words=max(places.used.values()),
         places=places,
     )
+
+
+def _check_loads(graph: Graph, sizes: StepSizes, system: SystemSpec) -> None:
+    """Refuse a tensor that a load brings to the scratchpad as a whole, and that is larger than all of it: from the
+    sizes alone, before anything is ordered or placed.
+
+    Raises
+    ------
+    NoRoomError
+        It names the largest of these tensors, the bytes that it needs, and those that are there.
+    """
+    depth, word_bytes = scratchpad_depth(system.die, system.memory, system.nop), system.memory.word_bytes
+    place = sizes.place(0, 0, None)
+    words = {}
+    for operator in (operator for section in graph.sections for operator in section.operators):
+        if isinstance(operator, Move) and operator.direction == "load":
+            for name in operator.tensors:
+                layout = layout_of(graph.tensors[name], place, word_bytes)
+                words[name] = layout.taken(layout.rows)
+    largest = max(words, key=words.__getitem__, default=None)
+    if largest is not None and words[largest] > depth:
+        raise NoRoomError(
+            f"scratchpad: {largest} needs {words[largest] * word_bytes} bytes: "
+            f"die.scratchpad_bytes has {depth * word_bytes}"
+        )
 
 
 def _die_program(
