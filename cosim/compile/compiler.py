@@ -57,6 +57,7 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
             "as a die at the end of a ring takes chunks of successive collectives from two senders"
         )
     graph = training_step(sizes)
+    check_scratchpad(graph, sizes, system)
     return compile_graph(graph, sizes, system, step_schedule(graph, sizes, system, gradients=gradients).order)
 
 

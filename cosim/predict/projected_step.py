@@ -14,9 +14,9 @@ from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.layout.block_sizes import MOST_COUNT
-from chiplet.layout.step_bounds import least_commands, least_scratchpad_bytes
+from chiplet.layout.step_bounds import check_scratchpad, least_commands
 from chiplet.machine.base import StrictModel
-from chiplet.machine.specs import SystemSpec, scratchpad_depth
+from chiplet.machine.specs import SystemSpec
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
 from chiplet.projection.job import ProjectionJob
 from chiplet.workload.pretrained_model import read_pretrained
@@ -108,12 +108,7 @@ def _of_another_kind(job: ProjectionJob) -> Iterator[str]:
 def _check_sizes(sizes: StepSizes, system: SystemSpec) -> None:
     """Raise ValueError, in one line, if the sizes alone are too large to compile or to play."""
     graph = training_step(sizes)
-    there = scratchpad_depth(system.die, system.memory, system.nop) * system.memory.word_bytes
-    needed = least_scratchpad_bytes(graph, sizes)
-    if needed > there:
-        raise ValueError(
-            f"scratchpad: operands of weights alone need {needed} bytes: die.scratchpad_bytes has {there}"
-        )
+    check_scratchpad(graph, sizes, system)
     commands = least_commands(graph, sizes, system.die)
     if commands > MOST_COMMANDS:
         raise ValueError(
