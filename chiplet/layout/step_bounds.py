@@ -17,7 +17,7 @@ __all__ = ["check_scratchpad", "least_commands", "least_scratchpad_bytes"]
 
 
 def check_scratchpad(graph: Graph, sizes: StepSizes, system: SystemSpec) -> None:
-    """Refuse what no order and no places would make fit: a tensor that is loaded as a whole, or the operands of weights.
+    """Refuse what no order and no places make fit: a tensor that is loaded as a whole, or all operands of weights.
 
     Raises
     ------
