@@ -9,11 +9,11 @@ from chiplet.dataflow.predicted_step import PredictedStep
 from chiplet.graph.training.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
+from chiplet.workload.pretrained_model import PretrainedModel
 from cosim.backends.base import SimulationError
 from cosim.backends.compiler import compiler
 from cosim.backends.registry import backend
 from cosim.compile.compiler import compile_step
-from cosim.golden.training.pretrained import PretrainedModel
 from cosim.records.train_step import TrainStepRequest
 from cosim.run.training.train_step import PreparedTraining
 from cosim.run.training.training_inputs import initial_weights, training_tokens
