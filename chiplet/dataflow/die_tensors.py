@@ -10,11 +10,11 @@ from chiplet.dataflow.place_times import Use
 from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.pass_cycles import beat_cycles, result_words, stage_cycles
 from chiplet.graph.sharding import DiePlace
-from chiplet.graph.vector_pass import PassOperand, VectorPass
-from chiplet.graph.vector_program import ELEMENT_BYTES
+from chiplet.graph.vector_pass import VectorPass
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part
 from chiplet.layout.storage import Storage, layout_of
+from chiplet.layout.word_passes import CLEAR, word_cols
 from chiplet.layout.words_to_clear import WordBlock, words_behind, words_of_ends, words_of_gaps
 from chiplet.machine.chunks import whole_flits
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
@@ -23,8 +23,6 @@ __all__ = ["CONSTANTS", "DieTensors"]
 
 CONSTANTS = Use("constants")
 """Constants of all vector programs, which are loaded before all else."""
-
-_CLEAR = VectorPass(PassOperand("fp32", "value"))
 
 
 class DieTensors:
@@ -119,8 +117,7 @@ class DieTensors:
     def _clear(self, blocks: Iterable[WordBlock], use: Use) -> None:
         """Words become +0."""
         for block in blocks:
-            cols = block.words * self._word_bytes // ELEMENT_BYTES["fp32"]
-            self._pass(_CLEAR, block.rows, cols, (), (use,))
+            self._pass(CLEAR, block.rows, word_cols(block.words, self._word_bytes), (), (use,))
 
     def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
         """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""
