@@ -8,7 +8,7 @@ from dataclasses import replace
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.graph.graph import Graph, Instance, TensorKey
-from chiplet.graph.pass_cycles import beat_cycles, pass_latency
+from chiplet.graph.pass_cycles import beat_cycles, result_words, stage_cycles
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import ELEMENT_BYTES
@@ -104,8 +104,17 @@ class DieTensors:
             )
         )
         streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
-        cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
-        self.units.vector(cycles, streams=streams, beats=beats, reads=(*reads, CONSTANTS), writes=writes)
+        terms = self.units.step
+        cycles = terms.vector_pass + terms.vector_beat * beats
+        cycles += stage_cycles(work, lanes=self._lanes, stages=stages)
+        self.units.vector(
+            cycles,
+            streams=streams,
+            beats=beats,
+            results=result_words(work, rows=rows, cols=cols, word_bytes=self._word_bytes),
+            reads=(*reads, CONSTANTS),
+            writes=writes,
+        )
 
     def _clear(self, blocks: Iterable[WordBlock], use: Use) -> None:
         """Words become +0."""

@@ -359,13 +359,17 @@ class Method(ABC):
         cost: CollectiveCost,
         chunk: float,
         *,
+        sums: bool | None = None,
         rides: bool = False,
         weights: bool = False,
     ) -> CommStep:
-        """A collective with ``chunk`` elements in a chunk; sums cross the NoP in their own width, copies as operands.
+        """A collective with ``chunk`` elements in a chunk, which are ``sums``, in their own width, or operands; by
+        default sums if it adds them up.
 
         ``rides`` is for data that travels in the packets of another collective.
         """
+        if sums is None:
+            sums = op in ("reduce-scatter", "reduce")
         return CommStep(
             name,
             op,
@@ -375,6 +379,6 @@ class Method(ABC):
             cost.serial_chunks * chunk,
             cost.chunk_hops * chunk,
             None if rides else cost,
-            self.sum_bytes if op in ("reduce-scatter", "reduce") else self.element_bytes,
+            self.sum_bytes if sums else self.element_bytes,
             weights,
         )

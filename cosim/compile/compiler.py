@@ -31,7 +31,7 @@ from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
 from rtl.interface.io_dies import io_die_of
 
-__all__ = ["compile_step"]
+__all__ = ["compile_graph", "compile_step"]
 
 
 def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = False) -> CompiledStep:
@@ -58,13 +58,26 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
         )
     graph = training_step(sizes)
     _check_loads(graph, sizes, system)
-    order = step_schedule(graph, sizes, system, gradients=gradients).order
-    places = Places()
+    return compile_graph(graph, sizes, system, step_schedule(graph, sizes, system, gradients=gradients).order)
+
+
+def compile_graph(
+    graph: Graph, sizes: StepSizes, system: SystemSpec, order: Sequence[FusedOperators]
+) -> CompiledStep:
+    """The programs of ``graph``, whose operators all dies go through in ``order``; dies have the parts of ``sizes``.
+
+    Raises
+    ------
+    ValueError
+        If a buffer is too small.
+    """
+    package, places = system.package, Places()
     dies = [_die_program(sizes, system, graph, order, row, col, places) for row, col in package.places()]
     return CompiledStep(
         sizes=sizes,
         system=system,
         graph=graph,
+        order=order,
         dies=dies,
         memory_words=max(places.used.values()),
         places=places,
@@ -82,14 +95,14 @@ def _check_loads(graph: Graph, sizes: StepSizes, system: SystemSpec) -> None:
     """
     depth, word_bytes = scratchpad_depth(system.die, system.memory, system.nop), system.memory.word_bytes
     place = sizes.place(0, 0, None)
-    words = {}
+    words: dict[str, int] = {}
     for operator in (operator for section in graph.sections for operator in section.operators):
         if isinstance(operator, Move) and operator.direction == "load":
             for name in operator.tensors:
                 layout = layout_of(graph.tensors[name], place, word_bytes)
                 words[name] = layout.taken(layout.rows)
-    largest = max(words, key=words.__getitem__, default=None)
-    if largest is not None and words[largest] > depth:
+    largest = max(words, key=words.__getitem__)
+    if words[largest] > depth:
         raise NoRoomError(
             f"scratchpad: {largest} needs {words[largest] * word_bytes} bytes: "
             f"die.scratchpad_bytes has {depth * word_bytes}"

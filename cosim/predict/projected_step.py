@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chiplet.dataflow.package_play import StepTerms
-from chiplet.dataflow.predicted_step import predicted_step
+from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.layout.block_sizes import MOST_COUNT
 from chiplet.layout.step_bounds import least_commands, least_scratchpad_bytes
 from chiplet.machine.base import StrictModel
-from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
 from chiplet.projection.job import ProjectionJob
@@ -66,7 +65,7 @@ def projected_step(model: str, job: ProjectionJob, *, tiles: int = 1) -> Project
     return ProjectedStep(tiles=tiles, predicted_cycles=predicted.cycles, units=dict(predicted.units))
 
 
-def _predicted(model: str, job: ProjectionJob, tiles: int) -> Any:
+def _predicted(model: str, job: ProjectionJob, tiles: int) -> PredictedStep:
     """The prediction. Raises ValueError, in one line, for what no package can run."""
     for problem in _of_another_kind(job):
         raise ValueError(problem)
@@ -88,7 +87,9 @@ def _predicted(model: str, job: ProjectionJob, tiles: int) -> Any:
     longest = max(len(die.commands) for die in compiled.dies)
     if longest > MOST_COUNT:
         raise ValueError(f"a program has {longest} commands: must be at most {MOST_COUNT}")
-    return predicted_step(compiled.graph, sizes, system, _terms(system, job.calibration))
+    return predicted_step(
+        compiled.graph, sizes, system, StepTerms.of(system, job.calibration), order=compiled.order
+    )
 
 
 def _of_another_kind(job: ProjectionJob) -> Iterator[str]:
@@ -119,11 +120,3 @@ def _check_sizes(sizes: StepSizes, system: SystemSpec) -> None:
             f"the programs of all dies have at least about {commands} commands: steps of up to {MOST_COMMANDS} are "
             "played"
         )
-
-
-def _terms(system: SystemSpec, calibration: Calibration | None) -> StepTerms:
-    """Terms that were measured, and those of the design for all others."""
-    design = StepTerms.of_design(system)
-    if calibration is None:
-        return design
-    return StepTerms(die=calibration.terms, nop=calibration.nop or design.nop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from chiplet.dataflow.predicted_step import PredictedStep
 from chiplet.graph.training.shared_programs import Optimizer
@@ -18,7 +17,6 @@ from cosim.compile.compiler import compile_step
 from cosim.records.train_step import TrainStepRequest
 from cosim.run.training.train_step import PreparedTraining
 from cosim.run.training.training_inputs import initial_weights, training_tokens
-from cosim.run.training.training_record import step_prediction
 from cosim.run.training.training_request import prepare_request, training_request
 
 __all__ = ["DemoTraining", "DemoTrainingRun"]
@@ -135,7 +133,7 @@ class DemoTrainingRun:
     simulator: str | None
     missing: str
 
-    @cached_property
+    @property
     def predicted(self) -> PredictedStep:
         """Cycles of a step, as the terms of the design predict them."""
-        return step_prediction(self.request, self.prepared.compiled)
+        return self.prepared.predicted

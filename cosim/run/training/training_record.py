@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
-from cosim.compile.compiled_step import CompiledStep
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
 from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
 
-__all__ = ["step_prediction", "train_step_record", "unit_cycles"]
+__all__ = ["measured_busy", "train_step_record", "unit_cycles"]
 
 _CountedDie = Mapping[str, int]
 
@@ -35,19 +33,17 @@ _KINDS: dict[str, Callable[[_CountedDie], int]] = {
 }
 
 
+def measured_busy(counters: Sequence[_CountedDie]) -> dict[str, int]:
+    """Busy cycles of each kind of unit by the counters of all dies: of the die where they are most."""
+    return {name: max(map(busy, counters)) for name, busy in _KINDS.items()}
+
+
 def unit_cycles(counters: Sequence[_CountedDie], predicted: Mapping[str, int]) -> dict[str, UnitCycles]:
     """Busy cycles of each kind of unit, from the counters of all dies, and as ``predicted``."""
     return {
-        name: UnitCycles(measured=max(map(busy, counters)), predicted=predicted[name])
-        for name, busy in _KINDS.items()
+        name: UnitCycles(measured=busy, predicted=predicted[name])
+        for name, busy in measured_busy(counters).items()
     }
-
-
-def step_prediction(request: TrainStepRequest, compiled: CompiledStep) -> PredictedStep:
-    """What is predicted of the steps of ``request``, as the terms of the design say."""
-    return predicted_step(
-        compiled.graph, compiled.sizes, compiled.system, gradients=request.gradients, direct=request.direct
-    )
 
 
 def train_step_record(
@@ -59,7 +55,7 @@ def train_step_record(
     assert programs is not None
     phases = [*package.phases.values()]
     last = phases[-1]
-    predicted = step_prediction(request, prepared.compiled)
+    predicted = prepared.predicted
     return TrainStepRecord(
         request=request,
         mesh=request.mesh,

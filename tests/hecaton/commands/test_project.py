@@ -12,8 +12,7 @@ import pytest
 from chiplet.machine.config import load_configuration
 from cosim.compile.compiler import compile_step
 from cosim.run.training.training_inputs import initial_weights, training_tokens
-from cosim.run.training.training_record import step_prediction
-from cosim.run.training.training_request import training_request
+from cosim.run.training.training_request import prepare_request, training_request
 from hecaton.terminal.training_options import TrainingOptions
 from tests.hecaton.command import called, documented_keys
 
@@ -63,16 +62,17 @@ def of_train_step(options: TrainingOptions, machine: Path, *overrides: str) -> t
     sizes = options.sizes(read, system)
     compiled = compile_step(sizes, system)
     tokens = training_tokens(sizes, 1, None, seed=0)
+    initial = initial_weights(read.sizes, None, seed=0)
     request = training_request(
         sizes,
         system,
-        initial_weights(read.sizes, None, seed=0),
+        initial,
         tokens,
         norm_epsilon=read.norm_epsilon,
         rope_theta=read.rope_theta,
         learning_rate=0.01,
     )
-    predicted = step_prediction(request, compiled)
+    predicted = prepare_request(request, compiled, initial, tokens, None).predicted
     return predicted.cycles, dict(predicted.units)
 
 
