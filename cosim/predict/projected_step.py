@@ -87,8 +87,9 @@ def _predicted(model: str, job: ProjectionJob, tiles: int) -> PredictedStep:
     longest = max(len(die.commands) for die in compiled.dies)
     if longest > MOST_COUNT:
         raise ValueError(f"a program has {longest} commands: must be at most {MOST_COUNT}")
-    terms = StepTerms.of(system, job.calibration)
-    return predicted_step(compiled.graph, sizes, system, terms, order=compiled.order)
+    return predicted_step(
+        compiled.graph, sizes, system, StepTerms.of(system, job.calibration), order=compiled.order
+    )
 
 
 def _of_another_kind(job: ProjectionJob) -> Iterator[str]:

@@ -12,12 +12,12 @@ import pytest
 from chiplet.dataflow.package_play import StepTerms
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_configuration
-from chiplet.machine.terms import DieTerms, StepUnitTerms
+from chiplet.machine.terms import StepUnitTerms
 from cosim.compile.compiler import compile_step
 from cosim.run.training.training_inputs import initial_weights, training_tokens
 from cosim.run.training.training_request import prepare_request, training_request
 from hecaton.terminal.training_options import TrainingOptions
-from nop.terms import NopTerms
+from hecaton.version import VERSION
 from tests.hecaton.command import called, documented_keys
 
 MODEL = {
@@ -62,24 +62,44 @@ def projected(*arguments: str) -> dict[str, Any]:
 def of_train_step(
     options: TrainingOptions, machine: Path, *overrides: str, calibration: Calibration | None = None
 ) -> tuple[int, dict[str, int]]:
-    """What the record of ``hecaton cosim train-step`` predicts for ``options`` and no others."""
+    """What the record of ``hecaton cosim train-step`` says for ``options`` and no others but a ``calibration``."""
     system = load_configuration(machine, [*overrides, *options.assignments], preset="bench").system
     read = options.read()
     sizes = options.sizes(read, system)
     compiled = compile_step(sizes, system)
-    tokens, weights = training_tokens(sizes, 1, None, seed=0), initial_weights(read.sizes, None, seed=0)
+    tokens = training_tokens(sizes, 1, None, seed=0)
+    initial = initial_weights(read.sizes, None, seed=0)
     request = training_request(
         sizes,
         system,
-        weights,
+        initial,
         tokens,
         norm_epsilon=read.norm_epsilon,
         rope_theta=read.rope_theta,
         learning_rate=0.01,
     )
     terms = StepTerms.of(system, calibration)
-    predicted = prepare_request(request, compiled, weights, tokens, terms=terms).predicted
+    predicted = prepare_request(request, compiled, initial, tokens, None, terms=terms).predicted
     return predicted.cycles, dict(predicted.units)
+
+
+def test_cycles_follow_a_calibration_as_those_of_train_step_do(tmp_path: Path, machine: Path) -> None:
+    options = TrainingOptions(model=model(tmp_path), mesh="1x2", sequence=4, batch=2)
+    die = load_configuration(machine, options.assignments, preset="bench").system.die
+    slower = Calibration(
+        die=die,
+        step=StepUnitTerms(vector_pass=20.0, store_word=2.0),
+        provenance={"hecaton_version": VERSION},
+    )
+    path = tmp_path / "slower.json"
+    path.write_text(slower.to_json())
+    words = (
+        *("--model", str(tmp_path), "--mesh", "1x2", "--config", str(machine)),
+        *("--global-batch", "2", "--sequence-length", "4"),
+    )
+    data = projected(*words, "--calibration", str(path))
+    assert (data["predicted_cycles"], data["units"]) == of_train_step(options, machine, calibration=slower)
+    assert data["predicted_cycles"] > projected(*words)["predicted_cycles"]
 
 
 @pytest.mark.parametrize(
@@ -148,22 +168,6 @@ def test_a_step_that_is_no_programs_has_a_reason(
     assert reason in data["predicted_cycles_reason"]
     assert "\n" not in data["predicted_cycles_reason"]
     assert "none:" in called("project", *words, *sizes, *options).stdout
-
-
-def test_a_calibration_gives_both_its_terms(tmp_path: Path, machine: Path) -> None:
-    """Those of dies, links and units in a step."""
-    die = load_configuration(machine, [], preset="bench").system.die
-    measured = Calibration(
-        die=die, terms=DieTerms(load_command=7.0), nop=NopTerms(hop_cycles=5.0), step=StepUnitTerms(queue=6.0)
-    )
-    (tmp_path / "die.json").write_text(measured.to_json())
-    options = TrainingOptions(model=model(tmp_path), mesh="1x2", sequence=4, batch=2)
-    words = ["--model", str(options.model), "--mesh", "1x2", "--config", str(machine)]
-    words += ["--global-batch", "2", "--sequence-length", "4"]
-    design = projected(*words)["predicted_cycles"]
-    data = projected(*words, "--calibration", str(tmp_path / "die.json"))
-    assert (data["predicted_cycles"], data["units"]) == of_train_step(options, machine, calibration=measured)
-    assert data["predicted_cycles"] > design
 
 
 def test_the_lines_of_a_step_are_chains_whatever_the_switch_says(tmp_path: Path, machine: Path) -> None:
