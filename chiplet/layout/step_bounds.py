@@ -10,9 +10,32 @@ from chiplet.graph.sharding import DiePlace, Features, ShardedTensor
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_program import ELEMENT_BYTES
 from chiplet.layout.operator_parts import part_count
-from chiplet.machine.specs import DieSpec
+from chiplet.layout.storage import layout_of
+from chiplet.machine.specs import DieSpec, SystemSpec, scratchpad_depth
 
-__all__ = ["least_commands", "least_scratchpad_bytes"]
+__all__ = ["check_scratchpad", "least_commands", "least_scratchpad_bytes"]
+
+
+def check_scratchpad(graph: Graph, sizes: StepSizes, system: SystemSpec) -> None:
+    """Refuse what no order and no places make fit: a tensor that is loaded as a whole, or all operands of weights.
+
+    Raises
+    ------
+    ValueError
+        It names what needs more than there is, the bytes that it needs and those of the scratchpad.
+    """
+    word_bytes = system.memory.word_bytes
+    there = scratchpad_depth(system.die, system.memory, system.nop) * word_bytes
+    place = sizes.place(0, 0, None)
+    needed = {"operands of weights alone need": least_scratchpad_bytes(graph, sizes)}
+    for operator in (operator for section in graph.sections for operator in section.operators):
+        if isinstance(operator, Move) and operator.direction == "load":
+            for name in operator.tensors:
+                layout = layout_of(graph.tensors[name], place, word_bytes)
+                needed[f"{name} needs"] = layout.taken(layout.rows) * word_bytes
+    largest = max(needed, key=needed.__getitem__)
+    if needed[largest] > there:
+        raise ValueError(f"scratchpad: {largest} {needed[largest]} bytes: die.scratchpad_bytes has {there}")
 
 
 def least_scratchpad_bytes(graph: Graph, sizes: StepSizes) -> int:

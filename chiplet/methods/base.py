@@ -46,7 +46,10 @@ class Switches(StrictModel):
     """Choices that every method has. They change the result, so every result states them."""
 
     overlap: Annotated[
-        bool, Field(description="communication of one token tile runs behind the GEMM of another")
+        bool,
+        Field(
+            description="GEMMs, vector work and communication of token tiles run at the same time, or in turn"
+        ),
     ] = True
     recompute: Annotated[
         Recompute,

@@ -16,6 +16,7 @@ from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, Vect
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
+from chiplet.layout.step_bounds import check_scratchpad
 from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
@@ -57,6 +58,7 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
             "as a die at the end of a ring takes chunks of successive collectives from two senders"
         )
     graph = training_step(sizes)
+    check_scratchpad(graph, sizes, system)
     return compile_graph(graph, sizes, system, step_schedule(graph, sizes, system, gradients=gradients).order)
 
 

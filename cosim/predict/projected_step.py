@@ -14,9 +14,9 @@ from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.layout.block_sizes import MOST_COUNT
-from chiplet.layout.step_bounds import least_commands, least_scratchpad_bytes
+from chiplet.layout.step_bounds import check_scratchpad, least_commands
 from chiplet.machine.base import StrictModel
-from chiplet.machine.specs import SystemSpec, scratchpad_depth
+from chiplet.machine.specs import SystemSpec
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
 from chiplet.projection.job import ProjectionJob
 from chiplet.workload.pretrained_model import read_pretrained
@@ -87,9 +87,8 @@ def _predicted(model: str, job: ProjectionJob, tiles: int) -> PredictedStep:
     longest = max(len(die.commands) for die in compiled.dies)
     if longest > MOST_COUNT:
         raise ValueError(f"a program has {longest} commands: must be at most {MOST_COUNT}")
-    return predicted_step(
-        compiled.graph, sizes, system, StepTerms.of(system, job.calibration), order=compiled.order
-    )
+    terms = StepTerms.of(system, job.calibration)
+    return predicted_step(compiled.graph, sizes, system, terms, order=compiled.order)
 
 
 def _of_another_kind(job: ProjectionJob) -> Iterator[str]:
@@ -108,12 +107,7 @@ def _of_another_kind(job: ProjectionJob) -> Iterator[str]:
 def _check_sizes(sizes: StepSizes, system: SystemSpec) -> None:
     """Raise ValueError, in one line, if the sizes alone are too large to compile or to play."""
     graph = training_step(sizes)
-    there = scratchpad_depth(system.die, system.memory, system.nop) * system.memory.word_bytes
-    needed = least_scratchpad_bytes(graph, sizes)
-    if needed > there:
-        raise ValueError(
-            f"scratchpad: operands of weights alone need {needed} bytes: die.scratchpad_bytes has {there}"
-        )
+    check_scratchpad(graph, sizes, system)
     commands = least_commands(graph, sizes, system.die)
     if commands > MOST_COMMANDS:
         raise ValueError(

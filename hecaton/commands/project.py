@@ -95,7 +95,9 @@ def project(
     ablate: Annotated[
         bool,
         typer.Option(
-            "--ablate", help="DRAM bytes and step time without fusion, resident weights or overlap."
+            "--ablate",
+            help="DRAM bytes and step time of the quickest schedule without fusion, resident weights, or overlap of "
+            "GEMMs, vector work, communication and weights.",
         ),
     ] = False,
     trace: Trace = None,
@@ -163,7 +165,7 @@ def project(
             data["ablation"] = [row.model_dump() for row in rows]
             data["left_out"] = [method.model_dump() for method in left_out]
             names = ["without", "dram_bytes", "step_seconds", "dram_ratio", "step_ratio"]
-            tables.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
+            tables.append(columns(data["ablation"], names, title="The quickest schedule without one rule"))
             tables += [f"Left out: {method.method}: {method.reason}" for method in left_out]
         if trace is not None or plot is not None:
             data["files"] = _write_timeline(accounted, out.preset, trace, plot)

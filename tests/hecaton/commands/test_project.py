@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from chiplet.dataflow.package_play import StepTerms
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import load_configuration
+from chiplet.machine.terms import DieTerms, StepUnitTerms
 from cosim.compile.compiler import compile_step
 from cosim.run.training.training_inputs import initial_weights, training_tokens
 from cosim.run.training.training_request import prepare_request, training_request
 from hecaton.terminal.training_options import TrainingOptions
+from nop.terms import NopTerms
 from tests.hecaton.command import called, documented_keys
 
 MODEL = {
@@ -55,24 +59,26 @@ def projected(*arguments: str) -> dict[str, Any]:
     return data
 
 
-def of_train_step(options: TrainingOptions, machine: Path, *overrides: str) -> tuple[int, dict[str, int]]:
-    """What the record of ``hecaton cosim train-step`` says for ``options`` and no others."""
+def of_train_step(
+    options: TrainingOptions, machine: Path, *overrides: str, calibration: Calibration | None = None
+) -> tuple[int, dict[str, int]]:
+    """What the record of ``hecaton cosim train-step`` predicts for ``options`` and no others."""
     system = load_configuration(machine, [*overrides, *options.assignments], preset="bench").system
     read = options.read()
     sizes = options.sizes(read, system)
     compiled = compile_step(sizes, system)
-    tokens = training_tokens(sizes, 1, None, seed=0)
-    initial = initial_weights(read.sizes, None, seed=0)
+    tokens, weights = training_tokens(sizes, 1, None, seed=0), initial_weights(read.sizes, None, seed=0)
     request = training_request(
         sizes,
         system,
-        initial,
+        weights,
         tokens,
         norm_epsilon=read.norm_epsilon,
         rope_theta=read.rope_theta,
         learning_rate=0.01,
     )
-    predicted = prepare_request(request, compiled, initial, tokens, None).predicted
+    terms = StepTerms.of(system, calibration)
+    predicted = prepare_request(request, compiled, weights, tokens, terms=terms).predicted
     return predicted.cycles, dict(predicted.units)
 
 
@@ -142,6 +148,22 @@ def test_a_step_that_is_no_programs_has_a_reason(
     assert reason in data["predicted_cycles_reason"]
     assert "\n" not in data["predicted_cycles_reason"]
     assert "none:" in called("project", *words, *sizes, *options).stdout
+
+
+def test_a_calibration_gives_both_its_terms(tmp_path: Path, machine: Path) -> None:
+    """Those of dies, links and units in a step."""
+    die = load_configuration(machine, [], preset="bench").system.die
+    measured = Calibration(
+        die=die, terms=DieTerms(load_command=7.0), nop=NopTerms(hop_cycles=5.0), step=StepUnitTerms(queue=6.0)
+    )
+    (tmp_path / "die.json").write_text(measured.to_json())
+    options = TrainingOptions(model=model(tmp_path), mesh="1x2", sequence=4, batch=2)
+    words = ["--model", str(options.model), "--mesh", "1x2", "--config", str(machine)]
+    words += ["--global-batch", "2", "--sequence-length", "4"]
+    design = projected(*words)["predicted_cycles"]
+    data = projected(*words, "--calibration", str(tmp_path / "die.json"))
+    assert (data["predicted_cycles"], data["units"]) == of_train_step(options, machine, calibration=measured)
+    assert data["predicted_cycles"] > design
 
 
 def test_the_lines_of_a_step_are_chains_whatever_the_switch_says(tmp_path: Path, machine: Path) -> None:
