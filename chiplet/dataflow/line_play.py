@@ -57,6 +57,8 @@ def play_line(dies: Sequence[LineDie], axis: Along, op: LineOp, flits: int, term
             # The first chunk that leaves: the die's own, or the sums of the farthest one.
             first = place if ops[0] == "all-gather" else nodes - 1 if side == up else 0
             begins[side] = max(taken, die.ready(unit, first)) + terms.send_cycles
+            for _ in ops[1:] if len(leaving) > 1 else ():  # the copies that a die between others sends apart
+                die.units.command(unit)
         sends.append(begins)
         come = {}
         for side in leaving:  # a die has neighbours on the same sides

@@ -84,6 +84,7 @@ def sizes_of(mesh: tuple[int, int], **changes: Any) -> StepSizes:
         ((1, 1), {}),
         ((2, 2), {"tiles": 2, "optimizer": "adam"}),
         ((2, 3), {"hidden": 19, "ffn": 25, "vocab": 17, "length": 5, "sequences": 3}),
+        ((1, 4), {"kv_heads": 1, "length": 5, "sequences": 3}),  # a head on four dies
     ],
 )
 def test_commands_and_work_of_each_unit_are_those_of_the_programs(
