@@ -135,7 +135,7 @@ def _script(name: str, library: Library, liberty: Mapping[str, Path]) -> list[st
         "opt_clean -purge",
         "splitnets",  # OpenSTA reads no concatenation on the left side
         "tee -q -o cells.json stat -json",
-        f"write_verilog -noattr {NETLIST}",
+        f"write_verilog -noattr -noexpr {NETLIST}",
         "",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import groupby
 
 from rtl.synthesis.library import Library
@@ -12,6 +12,10 @@ from rtl.synthesis.result import LongPath, PathUnit
 from rtl.synthesis.timing_report import PathStep, TimingPath
 
 __all__ = ["longest", "period_of"]
+
+
+PORTS = ("in", "out")
+"""What OpenSTA calls the cell of a port."""
 
 
 def period_of(path: TimingPath) -> float:
@@ -43,23 +47,28 @@ def _general(name: str) -> str:
 
 
 def _named(path: TimingPath, library: Library) -> LongPath:
-    is_cell: Callable[[PathStep], bool] = lambda step: step.cell in library.cells  # noqa: E731
     first, last = path.steps[0], path.steps[-1]
     # The path of a macro starts at its clock; its output says more.
-    start = path.steps[1] if len(path.steps) > 1 and not is_cell(first) and "/" in first.pin else first
+    is_macro = first.cell not in library.cells and "/" in first.pin
+    start = path.steps[1] if is_macro and len(path.steps) > 1 else first
     units = []
     for instance, steps in groupby(path.steps, key=_unit):
         passed = list(steps)
-        outputs = {step.instance for step in passed if is_cell(step) or "/" in step.pin}
-        units.append(PathUnit(instance, len(outputs), round(sum(step.delay for step in passed), 3)))
+        cells = len({step.instance for step in passed if step.cell not in PORTS})
+        if cells:
+            units.append(PathUnit(instance, cells, round(sum(step.delay for step in passed), 3)))
     return LongPath(
         start=_name(start, library),
         end=_name(last, library),
         period_ps=round(period_of(path), 3),
-        cells=len({step.instance for step in path.steps[1:-1] if is_cell(step)}),
+        cells=len({step.instance for step in path.steps if _is_logic(step, library)}),
         alike=0,
-        units=tuple(unit for unit in units if unit.cells),
+        units=tuple(units),
     )
+
+
+def _is_logic(step: PathStep, library: Library) -> bool:
+    return step.cell in library.cells and library.cells[step.cell].kind == "logic"
 
 
 def _unit(step: PathStep) -> str:

@@ -66,7 +66,6 @@ class Program:
     version: str
 
 
-@cache
 def find_program(command: str) -> Program:
     """The installed program of this command.
 
@@ -78,15 +77,22 @@ def find_program(command: str) -> Program:
     program = PROGRAMS[command]
     path = shutil.which(command)
     if path is None:
-        raise SynthesisError(f"{program.name} ({command}) is not installed: it needs {program.needs}")
+        raise SynthesisError(f"{program.name} is not installed: it needs {program.needs}")
+    version = _version(program, path)
+    if version is None:
+        raise SynthesisError(f"{path} is not {program.name}: it needs {program.needs}")
+    return Program(Path(path), version)
+
+
+@cache
+def _version(program: SynthesisProgram, path: str) -> str | None:
+    """The version that a program reports; None if it reports none."""
     try:
         answer = run_child([path, *program.options], seconds=ANSWER_SECONDS)
     except (OSError, ChildTimeout):
-        answer = None
-    reported = re.search(program.pattern, answer.output + answer.errors, re.MULTILINE) if answer else None
-    if reported is None:
-        raise SynthesisError(f"{path} is not {program.name}: it needs {program.needs}")
-    return Program(Path(path), reported[1])
+        return None
+    reported = re.search(program.pattern, answer.output + answer.errors, re.MULTILINE)
+    return reported[1] if reported else None
 
 
 def run_program(command: str, arguments: Sequence[str], *, what: str, folder: Path) -> str:

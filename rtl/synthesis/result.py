@@ -109,7 +109,7 @@ class LongPath:
     period_ps
         The shortest period that it allows, with set-up.
     cells
-        Cells on the way.
+        Cells of logic on the way.
     alike
         Ends of paths among the longest that differ in the number of a bit or an instance only.
     units

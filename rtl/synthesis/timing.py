@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rtl.synthesis.constraints import constraints
 from rtl.synthesis.design import ModuleText
-from rtl.synthesis.programs import run_program
+from rtl.synthesis.programs import SynthesisError, run_program
 from rtl.synthesis.timing_report import PathStep, TimingPath, parse_loops, parse_paths, sections
 
 __all__ = ["Timing", "load_timing", "save_timing", "time_module"]
@@ -63,7 +64,7 @@ def time_module(
     Raises
     ------
     SynthesisError
-        If OpenSTA is missing or refuses the netlist.
+        If OpenSTA is missing, refuses the netlist, or cannot read tables of the library.
     """
     (folder / "timing.sdc").write_text(constraints(module, PERIOD_PS))
     script = [
@@ -85,6 +86,11 @@ def time_module(
         script += [f'puts "=== {group}"', report]
     (folder / "timing.tcl").write_text("\n".join([*script, "exit", ""]))
     printed = run_program("sta", ["-exit", "timing.tcl"], what=module.name, folder=folder)
+    unread = re.search(
+        r"^Warning: (.*(?:unsupported model axis|template \S+ not found).*)$", printed, re.MULTILINE
+    )
+    if unread is not None:
+        raise SynthesisError(f"{module.name}: OpenSTA cannot read the library: {unread[1]}")
     parts = sections(printed)
     found = {name: tuple(sorted(parse_paths(parts[name]), key=lambda path: path.slack)) for name in GROUPS}
     loops = tuple(tuple(loop) for loop in parse_loops(parts["loops"]))
