@@ -38,12 +38,15 @@ __all__ = [
     "regression_simulators",
     "same_bytes",
     "search_time",
+    "sweep_million",
     "vector_operands",
     "vector_programs",
     "verilog_twice",
 ]
 
-GEMMS = Path(__file__).resolve().parents[1] / "regressions" / "gemm.toml"
+BENCHMARKS = Path(__file__).resolve().parents[1]
+GEMMS = BENCHMARKS / "regressions" / "gemm.toml"
+SPACES = BENCHMARKS / "spaces"
 
 REGRESSION = """
 configurations = [{ die.rows = 2, die.cols = 3 }]
@@ -243,12 +246,38 @@ def search_time() -> dict[str, float]:
     }
 
 
+def sweep_million(counts: int = 193) -> dict[str, float]:
+    """The space of links with ``counts`` rates of a lane, 10^6 points by default: seconds of the command
+    by its own clock and as a whole process, and of a projection of its machine alone.
+    """
+    links = (SPACES / "links.toml").read_text()
+    few, many = "count = 15, scale", f"count = {counts}, scale"
+    if few not in links:
+        raise ProbeError(f"{SPACES / 'links.toml'}: has no {few!r} to replace")
+    with temporary_folder() as folder:
+        space = folder / "links.toml"
+        space.write_text(links.replace(few, many))
+        start = time.perf_counter()
+        swept = json.loads(hecaton_output("sweep", str(space), "-o", str(folder / "o.parquet"), "--json"))
+        whole = time.perf_counter() - start
+    alone = StepRequest(
+        "llama2-7b", load_system(None, [], preset="package"), mesh=(8, 8), sequence_length=4096
+    )
+    return {
+        "points": swept["points"],
+        "seconds": swept["seconds"],
+        "whole_process_seconds": whole,
+        "projection_seconds": least_seconds(lambda: project(alone), 20),
+    }
+
+
 PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "generation-cost": generation_cost,
     "generation-growth": generation_growth,
     "regression-resumed": regression_resumed,
     "regression-simulators": regression_simulators,
     "search-time": search_time,
+    "sweep-million": sweep_million,
     "train-30-steps": train_text,
     "train-faults": train_faults,
     "train-flits": train_flits,

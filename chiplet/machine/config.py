@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from chiplet.machine.base import nearest, read_input, refusal
 from chiplet.machine.configuration_keys import known_keys, section_names, show_value, to_toml_value
+from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES
 from chiplet.machine.specs import SystemSpec
 
 _TOML_POSITION = re.compile(
@@ -87,13 +88,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A loaded configuration: the ``system``, the ``preset`` that it starts from, and for each dotted key the name of
-    the layer that set it.
+    """A loaded configuration: the ``system``, the ``preset`` that it starts from, for each dotted key the name of
+    the layer that set it, and whether the clock is the one that the stages of the die allow.
     """
 
     system: SystemSpec
     preset: str
     sources: Mapping[str, str]
+    clock_follows_stages: bool
 
     def origin(self, message: str) -> str:
         """Where the values come from that ``message`` is about and that no file or option gave; empty if none is."""
@@ -125,7 +127,12 @@ def load_configuration(config: Path | None, overrides: Sequence[str], *, preset:
         system = SystemSpec.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_one_line(error, layers)) from None
-    return Configuration(system=system, preset=preset, sources=_sources(layers))
+    return Configuration(
+        system=system,
+        preset=preset,
+        sources=_sources(layers),
+        clock_follows_stages=values.get("die", {}).get("clock_hz") == FOLLOWS_STAGES,
+    )
 
 
 def starting_preset(config: Path | None, overrides: Sequence[str], *, preset: str) -> str:

@@ -8,6 +8,7 @@ specification may be arrays: many machines at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chiplet.machine.link_frame import LinkFrame, flit_width, link_flight_cycles
 from chiplet.machine.queue_depths import QUEUED_FLITS
@@ -70,6 +71,7 @@ class _FrameNumbers:
     drain_cycles: int
 
 
+@lru_cache(maxsize=1 << 16)  # machines of a sweep share them
 def _frame_numbers(data_bits: int, width: int, phit_bits: int, flight_cycles: int) -> _FrameNumbers:
     frame = LinkFrame.fit(data_bits=data_bits, width=width, phit_bits=phit_bits, flight_cycles=flight_cycles)
     return _FrameNumbers(

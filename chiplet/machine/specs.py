@@ -210,15 +210,10 @@ class LinkSpec(StrictModel):
     ] = 1.0
     goodput: Annotated[
         float,
-        Field(
-            ge=0,
-            le=1,
-            description="data bits delivered over those that the lanes could carry; 0: that of the adapter's frames",
-        ),
+        Field(ge=0, le=1, description="data bits delivered of those that lanes carry; 0: that of frames"),
     ] = 0.0
     timeout_cycles: Annotated[
-        int,
-        Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead"),
+        int, Field(ge=1, le=1 << 24, description="cycles without progress after which a link is dead")
     ] = 1000
     pj_per_bit: Annotated[float, Field(ge=0, le=1e6, description="energy of one bit over one hop, pJ")] = 0.25
 
@@ -370,11 +365,15 @@ class SystemSpec(StrictModel):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        scratchpad_depth(self.die, self.memory, self.nop)
-        function_lanes(self.vector, self.memory)
+        self.check_words()
         if self.link_too_slow:
             raise ValueError(LINK_TOO_SLOW)
         return self
+
+    def check_words(self) -> None:
+        """Raise ``ValueError`` if scratchpad or vector unit do not fit the memory word."""
+        scratchpad_depth(self.die, self.memory, self.nop)
+        function_lanes(self.vector, self.memory)
 
     @property
     def _link_bits_per_cycle(self) -> Number:

@@ -28,6 +28,7 @@ from chiplet.step.fused_blocks import (
 )
 from chiplet.step.jobs import Jobs, Ways, rows_of
 from chiplet.step.overlap import Busy, Machine
+from chiplet.step.package_columns import PackageColumns
 from chiplet.step.runs import account_run
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, one_of
@@ -42,10 +43,12 @@ def quickest_steps(ways: Ways) -> StepAccount:
     jobs, step = ways.jobs, ways.step()
     machine = Machine(jobs.system, jobs.terms)
     plane = memory_plane(jobs.system, jobs.method.mesh)
+    columns = PackageColumns.of(jobs.system)
+    distinct = columns.distinct(jobs)
     accounts: list[list[BlockAccount]] = []
     candidates: list[list[Candidate]] = []
     for number, (block, fits) in enumerate(zip(jobs.method.blocks(), ways.fits, strict=True)):
-        runs = _runs_of(number, fits, jobs, step)
+        runs = [columns.every(of_fit) for of_fit in _runs_of(number, fits, distinct, step)]
         accounts.append([])
         candidates.append([])
         for places in places_of_ways(fits):

@@ -96,7 +96,7 @@ class SweepAxis:
 @dataclass(frozen=True)
 class Sweep:
     """A checked space: every combination of the ``outer`` axes has its own schedule, which all combinations of the
-    ``inner`` axes share.
+    ``inner`` axes share. The clock is that of ``base``, unless it varies or follows the stages of each die.
     """
 
     base: SystemSpec
@@ -104,6 +104,7 @@ class Sweep:
     inner: tuple[SweepAxis, ...]
     constraints: tuple[Constraint, ...]
     objectives: tuple[str, ...]
+    clock_follows_stages: bool = False
 
     @property
     def groups(self) -> int:

@@ -17,6 +17,7 @@ from chiplet.machine.base import refusal
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
 from chiplet.machine.configuration_keys import values_by_name
+from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
@@ -83,6 +84,7 @@ class SweepRows:
         self._keys: dict[str, Column] = {}
         for section in SystemSpec.model_fields:
             self._section(section)
+        self._check_words()
         meshes = self.columns["mesh"]
         self._meshes = Column(tuple(map(mesh_of, meshes.values)), meshes.place)
 
@@ -154,6 +156,9 @@ class SweepRows:
             _, key = np.unique(key * len(column.values) + column.place, return_inverse=True)
         _, first, place = np.unique(key, return_index=True, return_inverse=True)
         base = getattr(self._sweep.base, section)
+        given_by_base = vars(base)
+        if section == "die" and self._sweep.clock_follows_stages:
+            given_by_base = {**given_by_base, "clock_hz": FOLLOWS_STAGES}
         specs: list[Any] = []
         given: list[dict[str, Any]] = []
         for row in first.tolist():
@@ -162,7 +167,7 @@ class SweepRows:
                 keys = {**read_memory_preset(keys["preset"]).values["memory"], **keys}
             given.append(keys)
             try:
-                specs.append(type(base).model_validate({**vars(base), **keys}))
+                specs.append(type(base).model_validate({**given_by_base, **keys}))
             except ValidationError as error:
                 specs.append(refusal(error, type(base)))
         for number, spec in enumerate(specs):
@@ -173,6 +178,23 @@ class SweepRows:
         for name in dict.fromkeys(name for keys in given for name in keys):
             values = tuple(keys.get(name, getattr(base, name)) for keys in given)
             self._keys[f"{section}.{name}"] = Column(values, place)
+
+    def _check_words(self) -> None:
+        """Refuse machines whose sections do not agree, once for each combination that occurs."""
+        varied = [
+            column for name, column in self._specs.items() if name in ("die", "nop", "memory", "vector")
+        ]
+        key = np.zeros(self.count, dtype=np.int64)
+        for column in varied:
+            _, key = np.unique(key * len(column.values) + column.place, return_inverse=True)
+        _, first, place = np.unique(key, return_index=True, return_inverse=True)
+        for number, row in enumerate(first.tolist() if varied else ()):
+            if not any(isinstance(column.at(row), str) for column in varied):
+                try:
+                    self.system(row).check_words()
+                except ValueError as error:
+                    for same in np.flatnonzero(place == number).tolist():
+                        self.refused.setdefault(same, str(error))
 
     def _lengths_refused(self) -> Iterator[tuple[int, str]]:
         models, lengths = self.columns["model"], self.columns["sequence_length"]

@@ -17,6 +17,7 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, nearest, read_input, refusal
 from chiplet.machine.configuration_keys import known_keys, show_value, values_by_name
+from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
 from chiplet.machine.specs import SystemSpec
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job, has_switch
@@ -25,6 +26,8 @@ from chiplet.sweep.constraints import Constraint
 from chiplet.sweep.limits import MAX_POINTS, check_number, check_points
 
 Value = str | int | float | bool
+
+_CLOCK = "die.clock_hz"
 
 
 class Range(StrictModel):
@@ -121,19 +124,27 @@ def load_space(path: Path) -> Space:
         raise ValueError(f"{path}: {_space_refusal(error)}") from None
 
 
-def make_sweep(space: Space, base: SystemSpec, *, source: str) -> Sweep:
-    """The sweep of ``space`` around the machine ``base``; ``source`` names the space in messages.
+def make_sweep(space: Space, base: SystemSpec, *, source: str, clock_follows_stages: bool = False) -> Sweep:
+    """The sweep of ``space`` around the machine ``base``; ``source`` names the space in messages. The clock of ``base``
+    may follow the stages of the die, as may one that ``space`` gives alone.
 
     Raises ``ValueError``, in one line, for an unknown key, method, switch, constraint or objective, a value that a key
     does not allow, or lists that are empty or of unequal length.
     """
     try:
-        return _sweep(space, base)
+        return _sweep(space, base, clock_follows_stages)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from None
 
 
-def _sweep(space: Space, base: SystemSpec) -> Sweep:
+def _sweep(space: Space, base: SystemSpec, clock_follows_stages: bool) -> Sweep:
+    if _listed(space.vary.get(_CLOCK)) == (FOLLOWS_STAGES,):
+        clock_follows_stages = True
+        space = space.model_copy(
+            update={"vary": {name: given for name, given in space.vary.items() if name != _CLOCK}}
+        )
+        clock = clock_of_stages(base.die.stages)
+        base = base.model_copy(update={"die": base.die.model_copy(update={"clock_hz": clock})})
     sizes = _sizes(space)
     for name, size in sizes.items():
         if not size:
@@ -183,6 +194,7 @@ def _sweep(space: Space, base: SystemSpec) -> Sweep:
         tuple(axis for axis in axes if axis.continuous),
         constraints,
         space.objectives,
+        clock_follows_stages and _CLOCK not in names,
     )
 
 
@@ -272,6 +284,10 @@ def _checked(name: str, value: Any) -> Any:
     """``value`` in the type of the configuration key."""
     _known(name)
     check_number(name, value)
+    if name == _CLOCK and value == FOLLOWS_STAGES:
+        raise ValueError(
+            f'{name}: "{FOLLOWS_STAGES}" must be its only value: to compare it with clocks, give these in another sweep'
+        )
     section, key = name.split(".")
     key_type = type(known_keys()[name].default)
     if isinstance(value, float) and key_type is int and value.is_integer():

@@ -19,6 +19,7 @@ def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path
 
     The Pareto front is drawn over the other points, coloured by the third objective.
     """
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     first, *others = objectives
@@ -26,7 +27,7 @@ def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path
     names = list(dict.fromkeys((first, second, *others[1:2])))
     table = pq.read_table(result, columns=[*names, "pareto", "reason"])
     columns = {name: table[name].to_numpy() for name in names}
-    good = np.asarray(table["reason"].to_pylist(), dtype=object) == ""
+    good = np.array(pc.equal(table["reason"], ""))
     front = table["pareto"].to_numpy() & good
     behind = np.flatnonzero(good & ~front)
     behind = behind[:: max(1, len(behind) // MAX_POINTS)]
@@ -52,7 +53,8 @@ def plot_sweep(result: Path, objectives: tuple[str, ...], title: str, path: Path
             if len(values) and np.nanmin(values) > 0 and np.nanmax(values) > 20 * np.nanmin(values):
                 getattr(axes, f"set_{axis}scale")("log")
             getattr(axes, f"set_{axis}label")(_label(name))
-        axes.legend(loc="best")
+        # The best place among so many points would take longer than all the rest.
+        figure.legend(loc="outside lower center", ncols=2)
         figure.suptitle(title)
 
 

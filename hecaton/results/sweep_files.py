@@ -1,7 +1,7 @@
 """A sweep on disk: parts while it runs, one Parquet file at the end.
 
-Every finished task leaves a part in a folder beside the result; an interrupted sweep resumes from them. The result
-appears complete or not at all, with a row group for each part, in the order of the points.
+Every finished task leaves a part, an Arrow file, in a folder beside the result; an interrupted sweep resumes from
+them. The result appears complete or not at all, with a row group for each part, in the order of the points.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import dump_toml
 from chiplet.sweep.axes import Sweep, SweepAxis, has_switch, mesh_of
 from chiplet.sweep.columns import COLUMNS
-from chiplet.sweep.evaluate import Points
+from chiplet.sweep.evaluate import Points, SweepTask, evaluate
 from chiplet.sweep.pareto import LARGER_IS_BETTER, pareto_front
 from hecaton.version import VERSION
 from rtl.emit.output_files import check_output, output_file, write_output
@@ -36,6 +36,44 @@ def check_points(path: Path) -> None:
     if path.suffix != ".parquet" and not path.is_dir():
         raise ValueError(f"{path}: its suffix must be .parquet: the points are written in that format only")
     check_output(path)
+
+
+class SweepPart(NamedTuple):
+    """The rows of a task as an Arrow file, and their number."""
+
+    content: bytes
+    points: int
+
+
+def sweep_part(task: SweepTask) -> SweepPart:
+    """Evaluate the points of ``task``: in a worker, so that the rows come from it as a file."""
+    points = evaluate(task)
+    return SweepPart(_encoded(task.sweep, points), len(points.index))
+
+
+def _encoded(sweep: Sweep, points: Points) -> bytes:
+    """The Arrow file of ``points``, whose column ``pareto`` marks those on the front of the part."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {"point": pa.array(points.index)}
+    columns |= input_columns(sweep, points.index)
+    columns |= {name: pa.array(points.results[name], from_pandas=True) for name in COLUMNS}
+    reasons = pa.DictionaryArray.from_arrays(pa.array(points.reason), pa.array(points.reasons))
+    columns["reason"] = reasons.cast(pa.string())
+    values = np.column_stack([points.results[name] for name in sweep.objectives])
+    values[points.reason != 0] = np.nan
+    columns["pareto"] = pa.array(pareto_front(values * _signs(sweep)))
+    table = pa.table(columns)
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_file(buffer, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
+        file.write_table(table)
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content
+
+
+def _signs(sweep: Sweep) -> NDArray[np.float64]:
+    """What makes smaller values of each objective better."""
+    return np.array([-1.0 if name in LARGER_IS_BETTER else 1.0 for name in sweep.objectives])
 
 
 class SweepFiles:
@@ -80,19 +118,9 @@ class SweepFiles:
         """Numbers of the tasks without a part."""
         return [number for number in range(len(self._tasks)) if not self._part(number).exists()]
 
-    def save(self, number: int, points: Points) -> None:
+    def save(self, number: int, part: SweepPart) -> None:
         """Write the part of task ``number``."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        columns: dict[str, Any] = {"point": pa.array(points.index)}
-        columns |= input_columns(self._sweep, points.index)
-        columns |= {name: pa.array(points.results[name], from_pandas=True) for name in COLUMNS}
-        reasons = pa.DictionaryArray.from_arrays(pa.array(points.reason), pa.array(points.reasons))
-        columns["reason"] = reasons.cast(pa.string())
-        buffer = pa.BufferOutputStream()
-        pq.write_table(pa.table(columns), buffer, compression="zstd")
-        write_output(self._part(number), buffer.getvalue().to_pybytes())
+        write_output(self._part(number), part.content)
 
     def finish(self) -> dict[str, Any]:
         """Join the parts with a column ``pareto`` that marks the points on the front; return counts and the front.
@@ -101,47 +129,63 @@ class SweepFiles:
         varied values and the objectives, the best by the first objective first.
         """
         import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         objectives = list(self._sweep.objectives)
-        values: list[NDArray[np.float64]] = []
-        for number in range(len(self._tasks)):
-            table = pq.read_table(self._part(number), columns=[*objectives, "reason"])
-            part = np.column_stack([_floats(table[name]) for name in objectives])
-            part[np.asarray(table["reason"].to_pylist(), dtype=object) != ""] = np.nan
-            values.append(part)
-        every = np.concatenate(values)
-        signs = np.array([-1.0 if name in LARGER_IS_BETTER else 1.0 for name in objectives])
-        front = pareto_front(every * signs)
+        parts = [self._read(number) for number in range(len(self._tasks))]
+        fronts = self._fronts(parts)
         rows: list[dict[str, Any]] = []
         shown = [*input_names(self._sweep), *objectives]
-        start, writer = 0, None
         metadata = {"hecaton": json.dumps(self._description)}
-        with output_file(self._output) as file:
-            for number in range(len(self._tasks)):
-                table = pq.read_table(self._part(number))
-                flags = front[start : start + len(table)]
-                start += len(table)
-                table = table.append_column("pareto", pa.array(flags))
-                if writer is None:
-                    schema = table.schema.with_metadata(metadata)
-                    writer = pq.ParquetWriter(file, schema, compression="zstd")
+        schema = parts[0].schema.with_metadata(metadata)
+        # What repeats from row to row; results seldom do.
+        repeated = [name for name in schema.names if name not in COLUMNS]
+        with (
+            output_file(self._output) as file,
+            pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated) as writer,
+        ):
+            for table, front in zip(parts, fronts, strict=True):
+                flags = pa.array(front)
+                table = table.set_column(table.schema.get_field_index("pareto"), "pareto", flags)
                 if len(table):
-                    writer.write_table(table.cast(writer.schema))
-                rows += table.select(["point", *shown]).filter(pa.array(flags)).to_pylist()
-            if writer is not None:
-                writer.close()
+                    writer.write_table(table.cast(schema))
+                rows += table.select(["point", *shown]).filter(flags).to_pylist()
         shutil.rmtree(self._folder)
-        sign = float(signs[0])
+        sign = float(_signs(self._sweep)[0])
         rows.sort(key=lambda row: sign * float(row[objectives[0]]))
         return {
-            "points": len(every),
-            "fitting": int((~np.isnan(every[:, 0])).sum()) if len(every) else 0,
+            "points": sum(map(len, parts)),
+            "fitting": sum(
+                pc.sum(pc.and_(pc.equal(part["reason"], ""), pc.is_valid(part[objectives[0]]))).as_py() or 0
+                for part in parts
+            ),
             "pareto": rows,
         }
 
+    def _read(self, number: int) -> pa.Table:
+        """A part, which stays on the disk until it is used."""
+        import pyarrow as pa
+
+        return pa.ipc.open_file(pa.memory_map(str(self._part(number)))).read_all()
+
+    def _fronts(self, parts: Sequence[pa.Table]) -> list[NDArray[np.bool_]]:
+        """Which rows of each part are on the front of all: only those that are on the front of their part can be."""
+        import pyarrow as pa
+
+        own = [_array(part["pareto"]) for part in parts]
+        values = [
+            np.column_stack([_array(part[name].filter(pa.array(flags))) for name in self._sweep.objectives])
+            for part, flags in zip(parts, own, strict=True)
+        ]
+        front = pareto_front(np.concatenate(values) * _signs(self._sweep))
+        ends = np.cumsum([len(some) for some in values])[:-1]
+        for flags, of_part in zip(own, np.split(front, ends), strict=True):
+            flags[np.flatnonzero(flags)] = of_part
+        return own
+
     def _part(self, number: int) -> Path:
-        return self._folder / f"{number:08d}.parquet"
+        return self._folder / f"{number:08d}.arrow"
 
 
 def input_names(sweep: Sweep) -> list[str]:
@@ -201,9 +245,10 @@ def _column(values: Sequence[Any], position: NDArray[np.int64]) -> pa.Array:
     return pa.array(values).take(pa.array(position))
 
 
-def _floats(column: Any) -> NDArray[np.float64]:
-    floats: NDArray[np.float64] = column.to_numpy()
-    return floats
+def _array(column: pa.ChunkedArray) -> NDArray[Any]:
+    """The values of a column, in an array of their own."""
+    values: NDArray[Any] = np.array(column)
+    return values
 
 
 def _description(sweep: Sweep, calibration: Calibration | None) -> Mapping[str, Any]:
@@ -211,6 +256,7 @@ def _description(sweep: Sweep, calibration: Calibration | None) -> Mapping[str, 
     return {
         "hecaton": VERSION,
         "configuration": dump_toml(sweep.base),
+        "clock_follows_stages": sweep.clock_follows_stages,
         "axes": [{"names": axis.names, "values": axis.values} for axis in (*sweep.outer, *sweep.inner)],
         "constraints": [constraint.text for constraint in sweep.constraints],
         "objectives": sweep.objectives,

@@ -121,12 +121,16 @@ class MachineOptions:
 
         Raises ``ValueError`` of one line for a key or value that is not allowed.
         """
+        return self.configuration(out, preset, *assignments).system
+
+    def configuration(self, out: Output, preset: str, *assignments: str) -> Configuration:
+        """Like :meth:`load`, with what the machine was made from."""
         from chiplet.machine.config import load_configuration
 
         overrides = [*self.overrides, *assignments]
         loaded = load_configuration(self.config, overrides, preset=self.preset(preset))
         out.configured(loaded.preset, partial(self._remark, loaded))
-        return loaded.system
+        return loaded
 
     def _remark(self, loaded: Configuration, error: ValueError) -> str:
         """What ``error`` does not say of this machine: values that a preset has set, and how to calibrate it."""

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.sweep.axes import Sweep
-    from chiplet.sweep.evaluate import Points, SweepTask
+    from chiplet.sweep.evaluate import SweepTask
     from hecaton.results.projection_objects import SweepSummary
+    from hecaton.results.sweep_files import SweepPart
     from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
@@ -98,7 +99,13 @@ def sweep(
         check_points(output)
         image = plot or output.with_suffix(".png")
         check_plot(image)
-        plan = make_sweep(load_space(space), machine.load(out, "package"), source=str(space))
+        machine_given = machine.configuration(out, "package")
+        plan = make_sweep(
+            load_space(space),
+            machine_given.system,
+            source=str(space),
+            clock_follows_stages=machine_given.clock_follows_stages,
+        )
         measured = load_calibration(calibration)
         ranges = _ranges(plan)
         files = SweepFiles(output, plan, ranges, measured)
@@ -110,9 +117,9 @@ def sweep(
             left = sum(task.stop - task.start for task in tasks)
             advance(total - left)
             try:
-                for place, points in _run(tasks, plan, processes):
-                    files.save(missing[place], points)
-                    evaluated += len(points.index)
+                for place, part in _run(tasks, plan, processes):
+                    files.save(missing[place], part)
+                    evaluated += part.points
                     advance(tasks[place].stop - tasks[place].start)
             except BaseException:
                 files.abandon()
@@ -152,20 +159,20 @@ def _seconds(sweep: Sweep) -> float:
     return seconds * MICRO_BATCHES if sweep.several_packages else seconds
 
 
-def _run(tasks: list[SweepTask], sweep: Sweep, processes: WorkerOptions) -> Iterable[tuple[int, Points]]:
+def _run(tasks: list[SweepTask], sweep: Sweep, processes: WorkerOptions) -> Iterable[tuple[int, SweepPart]]:
     """Yield the results of tasks as they end: on a cluster, on the local cores, or here if that is quicker."""
-    from chiplet.sweep.evaluate import evaluate
+    from hecaton.results.sweep_files import sweep_part
 
     workers, scheduler = processes.workers, processes.scheduler
     if scheduler is not None:
         from cosim.workers.dask import run_on_cluster
 
-        return run_on_cluster(evaluate, tasks, address=scheduler)
+        return run_on_cluster(sweep_part, tasks, address=scheduler)
     if len(tasks) == 1 or workers == 1 or (workers is None and _seconds(sweep) < SMALL_SECONDS):
-        return enumerate(map(evaluate, tasks))
+        return enumerate(map(sweep_part, tasks))
     from cosim.workers.pool import run_all
 
-    return run_all(evaluate, tasks, workers=workers)
+    return run_all(sweep_part, tasks, workers=workers)
 
 
 def _tables(data: SweepSummary) -> RenderableType:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.accept.probes import ProbeError, main, regression_simulators, same_bytes
+from benchmarks.accept.probes import ProbeError, main, regression_simulators, same_bytes, sweep_million
 
 
 def test_folders_are_compared_byte_for_byte(tmp_path: Path) -> None:
@@ -35,6 +35,13 @@ def test_a_list_of_gemms_is_compared_between_simulators(tmp_path: Path) -> None:
         "runs": 2,
         "different": [{"simulator": "icarus", "runs": 0}, {"simulator": "cxxrtl", "runs": 0}],
     }
+
+
+def test_the_space_of_links_is_swept_with_other_counts() -> None:
+    found = sweep_million(2)
+    assert found["points"] == 10_368
+    assert 0 < found["seconds"] < found["whole_process_seconds"]
+    assert found["projection_seconds"] > 0
 
 
 def test_an_unknown_probe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

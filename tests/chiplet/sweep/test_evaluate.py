@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiplet.machine.calibration import Calibration
+from chiplet.machine.configuration_keys import values_by_name
 from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
 from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
@@ -136,6 +137,21 @@ def test_a_sweep_has_the_numbers_of_single_projections(data: st.DataObject, mode
         expected = single(sweep, int(found.index[row]), base)
         for name in COLUMNS:
             assert found.results[name][row] == pytest.approx(expected[name], rel=1e-12, abs=0), name
+
+
+VALUES = values_by_name(small_package())
+
+
+@pytest.mark.parametrize("key", [key for key in CONTINUOUS if type(VALUES[key]) in (int, float)])
+def test_every_number_that_no_schedule_depends_on_varies_with_the_numbers_of_single_projections(
+    key: str, model: str
+) -> None:
+    value = VALUES[key]
+    other = 2 * value + 1 if isinstance(value, int) else value / 2 or 0.5
+    vary: dict[str, Any] = {"link.lanes": (8, 64), key: (value, other)}
+    base = small_package("cost.dram_dollars_per_gib=0.5")
+    sweep, found = run(base, model=model, mesh="2x3", global_batch=7, vary=vary)
+    assert agree(sweep, found, base, range(len(found.index))) == len(found.index)
 
 
 SIZES: dict[str, tuple[float, ...]] = {
@@ -400,3 +416,43 @@ def test_lanes_vary(model: str) -> None:
     sweep, found = run(PACKAGE, model=model, mesh=meshes, sequence_length=32, vary={"vector.lanes": lanes})
     assert len(found.index) == len(meshes) * len(lanes)
     assert agree(sweep, found, PACKAGE, range(len(found.index))) > len(meshes)
+
+
+def test_machines_whose_sections_do_not_agree_are_refused_as_alone() -> None:
+    sweep, found = run(
+        PACKAGE,
+        model="tinyllama-1.1b",
+        mesh="2x2",
+        vary={
+            "memory.word_bytes": (4, 64, 256),
+            "vector.function_lanes": (1, 32),
+            "die.scratchpad_bytes": (2**22, 2**27),
+            "link.lanes": (32, 64),
+        },
+    )
+    assert agree(sweep, found, PACKAGE, range(len(found.index))) < len(found.index)
+    reasons = " ".join(found.reasons)
+    assert "vector.function_lanes = 32" in reasons
+    assert "die.scratchpad_bytes = 134217728" in reasons
+
+
+@pytest.mark.parametrize("given", ["base", "space"])
+def test_a_clock_that_follows_the_stages_does_so_in_each_machine(given: str) -> None:
+    vary: dict[str, Any] = {"die.stages": (1, 2, 4), "link.lanes": (32, 64)}
+    base = package("die.clock_hz=stages")
+    if given == "space":
+        vary["die.clock_hz"] = "stages"
+    space = Space.model_validate({"model": "tinyllama-1.1b", "mesh": "2x2", "vary": vary})
+    start = base if given == "base" else PACKAGE
+    sweep = make_sweep(space, start, source="space", clock_follows_stages=given == "base")
+    found = evaluate(SweepTask(sweep, 0, 6))
+    for row, stages in enumerate((1, 1, 2, 2, 4, 4)):
+        system = package("die.clock_hz=stages", f"die.stages={stages}", f"link.lanes={(32, 64)[row % 2]}")
+        alone = project(StepRequest("tinyllama-1.1b", system, mesh=(2, 2)))
+        assert found.results["step_seconds"][row] == pytest.approx(alone.step_seconds, rel=1e-12)
+
+
+def test_a_clock_that_follows_the_stages_beside_others_is_refused_by_name() -> None:
+    space = {"model": "tinyllama-1.1b", "vary": {"die.clock_hz": ("stages", 1e9)}}
+    with pytest.raises(ValueError, match=r'^space: die.clock_hz: "stages" must be its only value'):
+        make_sweep(Space.model_validate(space), PACKAGE, source="space")

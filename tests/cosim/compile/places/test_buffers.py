@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,3 +60,28 @@ def test_what_has_no_room_is_told() -> None:
     )
     with pytest.raises(NoRoomError, match=message):
         place_buffers(buffers, 8, word_bytes=32)
+
+
+def test_the_largest_are_placed_first_where_gaps_are_too_small() -> None:
+    buffers = [buffer(1, 2, 2), buffer(4, 6, 9), buffer(4, 5, 8)]
+    assert place_buffers(buffers, 8, word_bytes=4) == 8
+
+
+def test_words_that_are_free_but_not_in_a_row_are_told() -> None:
+    buffers = [buffer(4, 2, 5), buffer(4, 5, 9), buffer(3, 1, 4), buffer(4, 1, 1)]
+    message = (
+        r"scratchpad: x needs 12 bytes in a row: no gap between the 2 buffers of its time is that large: "
+    )
+    with pytest.raises(NoRoomError, match=message):
+        place_buffers(buffers, 8, word_bytes=4)
+    place_buffers(buffers, 11, word_bytes=4)
+
+
+@given(st.lists(LIVES, min_size=1, max_size=12))
+def test_what_is_refused_needs_more_than_there_is_or_a_gap(lives: list[tuple[int, int, int]]) -> None:
+    buffers = [buffer(words, first, first + more) for words, first, more in lives]
+    most = max(sum(b.words for b in buffers if b.first <= time <= b.last) for time in range(30))
+    with pytest.raises(NoRoomError, match="bytes in use"):
+        place_buffers(buffers, most - 1, word_bytes=4)
+    with suppress(NoRoomError):  # gaps may be too small
+        assert place_buffers(buffers, most, word_bytes=4) == most

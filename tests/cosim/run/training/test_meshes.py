@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
 """Heads are not columns; two columns share the key/value head; no mesh divides its sizes."""
 LAYERS = {**SMALL, "layers": 2}
 GROUPED = {**LAYERS, "heads": 6, "kv_heads": 2}
+QUARTERS = {**SMALL, "heads": 6, "kv_heads": 2}
 
 
 def mismatches(sim: str, mesh: tuple[int, int], array: tuple[int, int], model: dict[str, Any]) -> int:
@@ -47,10 +48,20 @@ def mismatches(sim: str, mesh: tuple[int, int], array: tuple[int, int], model: d
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mesh", "model"), [((1, 1), LAYERS), ((1, 2), SMALL), ((2, 1), LAYERS), ((2, 2), SMALL)]
+    ("mesh", "array", "model"),
+    [
+        ((1, 1), (4, 4), LAYERS),
+        ((1, 2), (4, 4), SMALL),
+        ((2, 1), (4, 4), LAYERS),
+        ((2, 2), (4, 4), SMALL),
+        ((2, 4), (4, 4), QUARTERS),
+        ((3, 2), (3, 5), SMALL),
+    ],
 )
-def test_a_step_in_icarus_leaves_the_golden_bits(mesh: tuple[int, int], model: dict[str, Any]) -> None:
-    assert mismatches("icarus", mesh, (4, 4), model) == 0
+def test_a_step_in_icarus_leaves_the_golden_bits(
+    mesh: tuple[int, int], array: tuple[int, int], model: dict[str, Any]
+) -> None:
+    assert mismatches("icarus", mesh, array, model) == 0
 
 
 @pytest.mark.slow

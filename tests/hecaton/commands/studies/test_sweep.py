@@ -14,11 +14,11 @@ from distributed import LocalCluster
 from chiplet.machine.config import load_system
 from chiplet.sweep.axes import has_switch
 from chiplet.sweep.columns import COLUMNS
-from chiplet.sweep.evaluate import SweepTask, evaluate
+from chiplet.sweep.evaluate import SweepTask
 from chiplet.sweep.pareto import pareto_front
 from chiplet.sweep.space import load_space, make_sweep
 from hecaton.commands.studies.sweep import TASK_POINTS, _ranges
-from hecaton.results.sweep_files import SweepFiles, input_columns
+from hecaton.results.sweep_files import SweepFiles, input_columns, sweep_part
 from tests.hecaton.command import documented_keys, hecaton, refused
 
 SPACE = """
@@ -103,7 +103,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(space: Path) -> None:
     tasks = _ranges(sweep)
     output = space.parent / "out.parquet"
     files = SweepFiles(output, sweep, tasks, None)
-    files.save(0, evaluate(SweepTask(sweep, *tasks[0])))
+    files.save(0, sweep_part(SweepTask(sweep, *tasks[0])))
     assert SweepFiles(output, sweep, tasks, None).missing == list(range(1, len(tasks)))
     assert not output.exists()
     message = refused("sweep", str(space), "-o", str(output), "-P", "link.latency_seconds=1e-9")
@@ -124,7 +124,7 @@ def test_a_sweep_that_fails_before_its_first_part_leaves_nothing(space: Path) ->
     files.abandon()
     assert not list(space.parent.glob(".out*"))
     files = SweepFiles(space.parent / "out.parquet", sweep, tasks, None)
-    files.save(0, evaluate(SweepTask(sweep, *tasks[0])))
+    files.save(0, sweep_part(SweepTask(sweep, *tasks[0])))
     files.abandon()
     assert SweepFiles(space.parent / "out.parquet", sweep, tasks, None).missing == list(range(1, len(tasks)))
 
