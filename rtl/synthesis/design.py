@@ -115,6 +115,27 @@ class Design:
             else:
                 yield used
 
+    def place_of(self, block: str) -> str:
+        """The first instance of a block that is not folded, as names from the top with ``/`` in between.
+
+        Instances within a folded module have its name before theirs, with a dot: Yosys names them so.
+        """
+        waiting = [("", self.top)]
+        while waiting:
+            place, name = waiting.pop(0)
+            if name == block:
+                return place
+            inner = self._named_uses(name, "", set(self.folded[name]))
+            waiting += [(f"{place}/{instance}".lstrip("/"), used) for instance, used in inner]
+        raise ValueError(f"{self.top} has no block {block}")
+
+    def _named_uses(self, name: str, prefix: str, folded: set[str]) -> Iterator[tuple[str, str]]:
+        for instance, used in self.modules[name].uses:
+            if used in folded:
+                yield from self._named_uses(used, f"{prefix}{instance}.", folded)
+            elif not self.modules[used].macro:
+                yield f"{prefix}{instance}", used
+
     @cached_property
     def block_instances(self) -> Mapping[str, int]:
         """How often the design has each block and macro as such: not where it is folded into another block."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rtl.processes.temporary import temporary_folder
 from rtl.synthesis.constraints import constraints
 from rtl.synthesis.design import Design
+from rtl.synthesis.liberty_cell import liberty_of
 from rtl.synthesis.library import Library
 from rtl.synthesis.macros import MacroTimes, macro_liberty, single_cycle
 from rtl.synthesis.mapping import NETLIST, MappedBlock, load_mapped, map_block, save_mapped
 from rtl.synthesis.programs import find_program
 from rtl.synthesis.timing import Timing, load_timing, save_timing, time_module
+from rtl.synthesis.timing_model import model_block
 
 __all__ = ["Keep", "MappedDesign", "TimedBlock", "map_design"]
 
@@ -26,10 +28,13 @@ Keep = Callable[[str, Callable[[Path], None]], Path]
 SEARCHED = 2000
 """Ends of paths of a whole design among which paths that are not alike are looked for."""
 
+MODELLED_CELLS = 400_000
+"""Cells of a block without blocks inside, in the whole design, from which on it is timed there through a model."""
+
 FORMAT = 1
 """Number of what is kept: another one when the files or the scripts change."""
 
-MAPPED, TIMING = "mapped.json", "timing.json"
+MAPPED, TIMING, MODEL = "mapped.json", "timing.json", "model.lib"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class TimedBlock:
         Its longest path of each kind.
     netlist
         Its cells as Verilog.
+    key
+        Under which it is kept.
     reused
         Whether it was kept from an earlier run.
     """
@@ -51,6 +58,7 @@ class TimedBlock:
     mapped: MappedBlock
     timing: Timing
     netlist: str
+    key: str
     reused: bool
 
 
@@ -66,6 +74,8 @@ class MappedDesign:
         Its blocks by name, used ones before their users.
     timing
         Longest paths of the whole design.
+    modelled
+        Blocks that it was timed through models of.
     macro_text
         Liberty library of its macros.
     constraints
@@ -75,6 +85,7 @@ class MappedDesign:
     design: Design
     blocks: Mapping[str, TimedBlock]
     timing: Timing
+    modelled: tuple[str, ...]
     macro_text: str
     constraints: str
 
@@ -135,12 +146,14 @@ def map_design(
 
         with ThreadPoolExecutor(workers) as pool:
             blocks = dict(zip(design.blocks, pool.map(block, design.blocks), strict=True))
-        timing = run.whole(blocks)
+        modelled = run.modelled(blocks)
+        timing = run.whole(blocks, modelled)
         done()
     return MappedDesign(
         design=design,
         blocks=blocks,
         timing=timing,
+        modelled=modelled,
         macro_text=macro_text,
         constraints=constraints(design.modules[design.top], 1e12 / target_hz),
     )
@@ -192,18 +205,30 @@ class _Run:
             mapped=load_mapped(kept / MAPPED),
             timing=load_timing(timing / TIMING),
             netlist=(kept / NETLIST).read_text(),
+            key=key,
             reused=not ran,
         )
 
-    def whole(self, blocks: Mapping[str, TimedBlock]) -> Timing:
-        """Time the whole design, unless that is kept."""
-        netlists = [block.netlist for block in blocks.values()]
+    def modelled(self, blocks: Mapping[str, TimedBlock]) -> tuple[str, ...]:
+        """The blocks that are so many cells that the whole design is timed through models of them."""
+        counts = self.design.block_instances
+        cells = {name: counts[name] * sum(block.mapped.cells.values()) for name, block in blocks.items()}
+        return tuple(
+            name
+            for name, number in cells.items()
+            if number >= MODELLED_CELLS and counts[name] > 1 and not blocks[name].mapped.uses
+        )
+
+    def whole(self, blocks: Mapping[str, TimedBlock], modelled: Sequence[str]) -> Timing:
+        """Time the whole design, unless that is kept. Paths within blocks that are modelled are those of one of them."""
+        models = [self._model(name, blocks[name]) for name in modelled]
+        netlists = [block.netlist for name, block in blocks.items() if name not in modelled]
 
         def time_it(folder: Path) -> None:
             (folder / NETLIST).write_text("\n".join(netlists))
             timing = time_module(
                 self.design.modules[self.design.top],
-                libraries=self._libraries,
+                libraries=[*self._libraries, *models],
                 netlists=[folder / NETLIST],
                 paths=SEARCHED,
                 folder=folder,
@@ -211,9 +236,34 @@ class _Run:
             save_timing(timing, folder / TIMING)
             _only(folder, TIMING)
 
-        return load_timing(
-            self.keep(self._timing_key(_key("whole", self.design.top, netlists)), time_it) / TIMING
+        inner = [
+            path.inside(self.design.place_of(name))
+            for name in modelled
+            for path in blocks[name].timing.registers
+        ]
+        key = _key("whole", self.design.top, netlists, [blocks[name].key for name in modelled])
+        timing = load_timing(self.keep(self._timing_key(key), time_it) / TIMING)
+        return replace(
+            timing, registers=tuple(sorted([*timing.registers, *inner], key=lambda path: path.slack))
         )
+
+    def _model(self, name: str, block: TimedBlock) -> Path:
+        """Liberty file of a block as one cell."""
+
+        def model_it(folder: Path) -> None:
+            (folder / NETLIST).write_text(block.netlist)
+            module = self.design.modules[name]
+            times = model_block(
+                module,
+                library=self.library,
+                cells=self.liberty["cells"],
+                netlist=folder / NETLIST,
+                folder=folder,
+            )
+            (folder / MODEL).write_text(liberty_of(f"model_{name}", [(module, times)]))
+            _only(folder, MODEL)
+
+        return self.keep(self._timing_key(_key("model", block.key)), model_it) / MODEL
 
     @property
     def _libraries(self) -> list[Path]:

@@ -10,14 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rtl.synthesis.design import Design, ModuleText
+from rtl.synthesis.liberty_cell import Arc, PortTimes, liberty_of
 
 __all__ = ["Macro", "MacroTimes", "macro_liberty", "macro_of", "single_cycle"]
 
 SLEW_PS = 20.0
-"""Transition of a macro's outputs between :data:`SLEW_PCT`, ps."""
-
-EDGES = ("rise", "fall")
-SLEW_PCT = (("lower", 10), ("upper", 90))
+"""Transition of a macro's outputs, ps."""
 
 _NAME = re.compile(r"(sram_(\d+)x(\d+)(?:_w(\d+))?)(?:_l(\d+))?")
 
@@ -122,44 +120,8 @@ def macro_liberty(modules: Iterable[ModuleText], times: MacroTimes, *, load_ff: 
     load_ff
         Capacitance of an input in fF.
     """
-    modules = sorted(modules, key=lambda module: module.name)
-    widths = sorted({bits for module in modules for _, _, bits in module.ports if bits > 1})
-    lines = [
-        "library (hecaton_sram) {",
-        "  delay_model : table_lookup;",
-        '  time_unit : "1ps";',
-        "  capacitive_load_unit (1,ff);",
-        '  voltage_unit : "1V"; current_unit : "1mA"; pulling_resistance_unit : "1kohm";',
-        *(f"  {way}_threshold_pct_{edge} : 50;" for way in ("input", "output") for edge in EDGES),
-        *(f"  slew_{way}_threshold_pct_{edge} : {pct};" for way, pct in SLEW_PCT for edge in EDGES),
-        *(
-            f"  type (bus{bits}) {{ base_type : array; data_type : bit; bit_width : {bits}; "
-            f"bit_from : {bits - 1}; bit_to : 0; downto : true; }}"
-            for bits in widths
-        ),
-    ]
-    for module in modules:
-        lines.append(f"  cell ({module.name}) {{ area : 0; is_macro_cell : true;")
-        for name, way, bits in module.ports:
-            kind = f"bus ({name}) {{ bus_type : bus{bits};" if bits > 1 else f"pin ({name}) {{"
-            lines.append(f"    {kind} direction : {way};")
-            lines += [f"      {line}" for line in _timing(name, way, times, load_ff)]
-            lines.append("    }")
-        lines.append("  }")
-    return "\n".join([*lines, "}", ""])
-
-
-def _timing(name: str, way: str, times: MacroTimes, load_ff: float) -> list[str]:
-    if name == "clk":
-        return [f"clock : true; capacitance : {load_ff:.6g};"]
-    if way == "output":
-        delays = (("cell_rise", times.output_ps), ("cell_fall", times.output_ps))
-        slews = (("rise_transition", SLEW_PS), ("fall_transition", SLEW_PS))
-        return _arc("rising_edge", (*delays, *slews))
-    setup = (("rise_constraint", times.setup_ps), ("fall_constraint", times.setup_ps))
-    return [f"capacitance : {load_ff:.6g};", *_arc("setup_rising", setup)]
-
-
-def _arc(kind: str, values: Iterable[tuple[str, float]]) -> list[str]:
-    tables = " ".join(f'{name} (scalar) {{ values ("{value:.6g}"); }}' for name, value in values)
-    return [f'timing () {{ related_pin : "clk"; timing_type : {kind}; {tables} }}']
+    written = PortTimes(capacitance=load_ff, setup_ps=times.setup_ps)
+    read = PortTimes(capacitance=0.0, from_clock=Arc([load_ff], [times.output_ps], [SLEW_PS]))
+    ports = {"clk": PortTimes(capacitance=load_ff), "read_data": read}
+    cells = [(module, {name: ports.get(name, written) for name, _, _ in module.ports}) for module in modules]
+    return liberty_of("hecaton_sram", cells)

@@ -59,6 +59,7 @@ def synthesis_report(
             voltage=library.voltage,
             temperature=library.temperature,
         ),
+        modelled=mapped.modelled,
         reused=sum(block.reused for block in mapped.blocks.values()),
         yosys=find_program("yosys").version,
         opensta=find_program("sta").version,

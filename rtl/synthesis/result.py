@@ -152,6 +152,9 @@ class Synthesis:
         One object for each size of macro, each block, the largest in total first, and each of the longest paths.
     assumptions
         What the figures hold for.
+    modelled
+        Blocks of so many cells in total that the whole design was timed through models of them: their inner paths, and
+        the worst bit of each of their ports.
     reused
         Blocks whose mapping was kept from before.
     yosys, opensta
@@ -176,6 +179,7 @@ class Synthesis:
     blocks: tuple[BlockArea, ...]
     paths: tuple[LongPath, ...]
     assumptions: Assumptions
+    modelled: tuple[str, ...]
     reused: int
     yosys: str
     opensta: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["PathStep", "TimingPath", "parse_loops", "parse_paths", "sections"]
 
@@ -60,6 +60,10 @@ class TimingPath:
     arrival: float
     setup: float
     slack: float
+
+    def inside(self, place: str) -> TimingPath:
+        """The path in a design where its block is the instance ``place``."""
+        return replace(self, steps=tuple(replace(step, pin=f"{place}/{step.pin}") for step in self.steps))
 
 
 def sections(text: str) -> dict[str, str]:

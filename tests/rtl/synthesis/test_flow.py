@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rtl.synthesis import flow
 from rtl.synthesis.design import Design, parse_design
 from rtl.synthesis.flow import MappedDesign, map_design
 from rtl.synthesis.library import Library
@@ -140,6 +141,24 @@ def test_blocks_are_mapped_once(library: Library, tmp_path: Path) -> None:
     assert slower.timing.to_outputs[0].arrival == pytest.approx(900.0)
 
 
+def test_a_model_of_a_block_times_as_the_block_does(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, design in enumerate((design_of(Twice(bits=3)), parse_design(THROUGH, "top"))):
+        flat = mapped(design, library, Keeping(tmp_path / f"flat{number}"))
+        monkeypatch.setattr(flow, "MODELLED_CELLS", 1)
+        modelled = mapped(design, library, Keeping(tmp_path / f"models{number}"))
+        monkeypatch.undo()
+        assert flat.modelled == ()
+        assert modelled.modelled == (("inverted_3",) if number == 0 else ("part",))
+        for name in ("registers", "from_inputs", "to_outputs"):
+            periods = [
+                max((path.arrival + path.setup for path in getattr(timing, name)), default=None)
+                for timing in (flat.timing, modelled.timing)
+            ]
+            assert periods[1] == pytest.approx(periods[0], abs=0.01)
+
+
 def test_the_netlist_has_the_cells_that_are_counted(library: Library, tmp_path: Path) -> None:
     whole = mapped(design_of(Twice(bits=3, sram_latency=2)), library, Keeping(tmp_path))
     found = synthesis_report(whole, library, times=TIMES, target_hz=TARGET_HZ)
@@ -149,6 +168,40 @@ def test_the_netlist_has_the_cells_that_are_counted(library: Library, tmp_path: 
     own = sum(block.cells for block in found.blocks)
     assert sum(counted.values()) == own
 
+
+THROUGH = """\
+module part (
+  input wire clk,
+  input wire [1:0] i,
+  output wire [1:0] o
+);
+  reg [1:0] held;
+  always @(posedge clk) held <= ~held;
+  assign o = {i[1] ^ held[1], ~i[0]};
+endmodule
+module top (
+  input wire clk,
+  input wire [1:0] i,
+  output reg [1:0] o
+);
+  reg [1:0] first;
+  wire [1:0] between;
+  wire [1:0] last;
+  part part_0 (
+    .clk(clk),
+    .i(first),
+    .o(between)
+  );
+  part part_1 (
+    .clk(clk),
+    .i(between),
+    .o(last)
+  );
+  always @(posedge clk) first <= i;
+  always @(posedge clk) o <= last;
+endmodule
+"""
+"""Two uses of a block that a path goes through."""
 
 VERILOG = """\
 module top (
@@ -181,6 +234,7 @@ def test_a_clock_that_is_not_reached(library: Library, tmp_path: Path) -> None:
 
 def test_registers_that_the_library_lacks_are_refused_by_name(tmp_path: Path) -> None:
     library = small_library(tmp_path)
-    reset = "  reg [1:0] held;\n  always @(posedge clk or posedge i[1]) if (i[1]) held <= 0; else held <= i;\n  assign o = held;"
+    reset = "  reg [1:0] held;\n  always @(posedge clk or posedge i[1])\n"
+    reset += "    if (i[1]) held <= 0; else held <= i;\n  assign o = held;"
     with pytest.raises(SynthesisError, match=r"^top: Yosys: FF top.held.* cannot be legalized"):
         result(parse_design(VERILOG.format(body=reset), "top"), library, tmp_path / "a")
