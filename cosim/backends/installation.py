@@ -17,7 +17,7 @@ from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator_program import NEEDS, verilator_path
 from rtl.processes.child_process import ChildTimeout, run_child
-from rtl.synthesis.programs import PROGRAMS, SynthesisError, find_program
+from rtl.synthesis.synthesis_programs import SYNTHESIS_PROGRAMS, SynthesisError, find_program
 
 __all__ = ["InstalledPart", "backends", "compilers", "synthesis_programs", "viewers"]
 
@@ -73,7 +73,7 @@ def compilers() -> list[InstalledPart]:
 def synthesis_programs() -> list[InstalledPart]:
     """The programs that map designs to cells and time them."""
     parts = []
-    for command, wanted in PROGRAMS.items():
+    for command, wanted in SYNTHESIS_PROGRAMS.items():
         try:
             program = find_program(command)
         except SynthesisError as error:

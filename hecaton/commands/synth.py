@@ -109,18 +109,18 @@ def synth(
     from cosim.workers.pool import cores
     from hecaton.plots.silicon import plot_area
     from rtl.emit.output_files import check_output_folder, write_outputs
-    from rtl.synthesis.design import parse_design
     from rtl.synthesis.flow import map_design
     from rtl.synthesis.library import load_library
     from rtl.synthesis.macros import MacroTimes
-    from rtl.synthesis.programs import PROGRAMS, find_program
+    from rtl.synthesis.module_tree import parse_modules
     from rtl.synthesis.report import synthesis_report
+    from rtl.synthesis.synthesis_programs import SYNTHESIS_PROGRAMS, find_program
 
     with Output(as_json) as out:
         times = MacroTimes(
             output_ps=_positive("--sram-output", sram_output), setup_ps=_positive("--sram-setup", sram_setup)
         )
-        for program in PROGRAMS:
+        for program in SYNTHESIS_PROGRAMS:
             find_program(program)
         check_output_folder(output)
         system = machine.load(out, "bench", "die.sram=macro")
@@ -128,7 +128,7 @@ def synth(
         library = load_library(liberty)
         out.note("generating the Verilog")
         emitted = _emitted(system, package, sram_latency, multiplier_stages)
-        design = parse_design(emitted.text, emitted.top)
+        design = parse_modules(emitted.text, emitted.top)
         with out.progress("mapping blocks", len(design.blocks) + 1) as advance:
             mapped = map_design(
                 design,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtl.synthesis.design import ModuleText
+from rtl.synthesis.module_tree import ModuleText
 
 __all__ = ["constraints"]
 

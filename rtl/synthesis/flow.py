@@ -11,13 +11,13 @@ from pathlib import Path
 
 from rtl.processes.temporary import temporary_folder
 from rtl.synthesis.constraints import constraints
-from rtl.synthesis.design import Design
 from rtl.synthesis.liberty_cell import liberty_of
 from rtl.synthesis.library import Library
+from rtl.synthesis.longest_paths import LongestPaths, load_paths, longest_paths, save_paths
 from rtl.synthesis.macros import MacroTimes, macro_liberty, single_cycle
 from rtl.synthesis.mapping import NETLIST, MappedBlock, load_mapped, map_block, save_mapped
-from rtl.synthesis.programs import find_program
-from rtl.synthesis.timing import Timing, load_timing, save_timing, time_module
+from rtl.synthesis.module_tree import ModuleTree
+from rtl.synthesis.synthesis_programs import find_program
 from rtl.synthesis.timing_model import model_block
 
 __all__ = ["Keep", "MappedDesign", "TimedBlock", "map_design"]
@@ -56,7 +56,7 @@ class TimedBlock:
     """
 
     mapped: MappedBlock
-    timing: Timing
+    timing: LongestPaths
     netlist: str
     key: str
     reused: bool
@@ -82,9 +82,9 @@ class MappedDesign:
         SDC at the clock that was asked for.
     """
 
-    design: Design
+    design: ModuleTree
     blocks: Mapping[str, TimedBlock]
-    timing: Timing
+    timing: LongestPaths
     modelled: tuple[str, ...]
     macro_text: str
     constraints: str
@@ -96,7 +96,7 @@ class MappedDesign:
 
 
 def map_design(
-    design: Design,
+    design: ModuleTree,
     library: Library,
     *,
     times: MacroTimes,
@@ -163,7 +163,7 @@ def map_design(
 class _Run:
     """What mapping and timing of one design share."""
 
-    design: Design
+    design: ModuleTree
     library: Library
     liberty: Mapping[str, Path]
     times: MacroTimes
@@ -191,10 +191,10 @@ class _Run:
             _only(folder, NETLIST, MAPPED)
 
         def time_it(folder: Path) -> None:
-            timing = time_module(
+            timing = longest_paths(
                 modules[name], libraries=self._libraries, netlists=[kept / NETLIST], paths=1, folder=folder
             )
-            save_timing(timing, folder / TIMING)
+            save_paths(timing, folder / TIMING)
             _only(folder, TIMING)
 
         texts = [module.text for module in (*folded, modules[name])] + [module.stub for module in used]
@@ -203,7 +203,7 @@ class _Run:
         timing = self.keep(self._timing_key(key), time_it)
         return TimedBlock(
             mapped=load_mapped(kept / MAPPED),
-            timing=load_timing(timing / TIMING),
+            timing=load_paths(timing / TIMING),
             netlist=(kept / NETLIST).read_text(),
             key=key,
             reused=not ran,
@@ -219,21 +219,21 @@ class _Run:
             if number >= MODELLED_CELLS and counts[name] > 1 and not blocks[name].mapped.uses
         )
 
-    def whole(self, blocks: Mapping[str, TimedBlock], modelled: Sequence[str]) -> Timing:
-        """Time the whole design, unless that is kept. Paths within blocks that are modelled are those of one of them."""
+    def whole(self, blocks: Mapping[str, TimedBlock], modelled: Sequence[str]) -> LongestPaths:
+        """Time the whole design, unless that is kept; paths within modelled blocks are those of one of each."""
         models = [self._model(name, blocks[name]) for name in modelled]
         netlists = [block.netlist for name, block in blocks.items() if name not in modelled]
 
         def time_it(folder: Path) -> None:
             (folder / NETLIST).write_text("\n".join(netlists))
-            timing = time_module(
+            timing = longest_paths(
                 self.design.modules[self.design.top],
                 libraries=[*self._libraries, *models],
                 netlists=[folder / NETLIST],
                 paths=SEARCHED,
                 folder=folder,
             )
-            save_timing(timing, folder / TIMING)
+            save_paths(timing, folder / TIMING)
             _only(folder, TIMING)
 
         inner = [
@@ -242,7 +242,7 @@ class _Run:
             for path in blocks[name].timing.registers
         ]
         key = _key("whole", self.design.top, netlists, [blocks[name].key for name in modelled])
-        timing = load_timing(self.keep(self._timing_key(key), time_it) / TIMING)
+        timing = load_paths(self.keep(self._timing_key(key), time_it) / TIMING)
         return replace(
             timing, registers=tuple(sorted([*timing.registers, *inner], key=lambda path: path.slack))
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rtl.synthesis.design import ModuleText
+from rtl.synthesis.module_tree import ModuleText
 
 __all__ = ["Arc", "PortTimes", "liberty_of"]
 
-EDGES = ("rise", "fall")
+TRANSITIONS = ("rise", "fall")
 SLEW_PCT = (("lower", 10), ("upper", 90))
 
 CLOCK = "clk"
@@ -59,8 +59,8 @@ def liberty_of(name: str, cells: Iterable[tuple[ModuleText, Mapping[str, PortTim
         '  time_unit : "1ps";',
         "  capacitive_load_unit (1,ff);",
         '  voltage_unit : "1V"; current_unit : "1mA"; pulling_resistance_unit : "1kohm";',
-        *(f"  {way}_threshold_pct_{edge} : 50;" for way in ("input", "output") for edge in EDGES),
-        *(f"  slew_{way}_threshold_pct_{edge} : {pct};" for way, pct in SLEW_PCT for edge in EDGES),
+        *(f"  {way}_threshold_pct_{edge} : 50;" for way in ("input", "output") for edge in TRANSITIONS),
+        *(f"  slew_{way}_threshold_pct_{edge} : {pct};" for way, pct in SLEW_PCT for edge in TRANSITIONS),
         *(
             f"  lu_table_template (loads{size}) {{ variable_1 : total_output_net_capacitance; "
             f'index_1 ("{_numbers(range(1, size + 1))}"); }}'
@@ -93,7 +93,7 @@ def _pin(way: str, port: PortTimes) -> Iterable[str]:
     if way == "input":
         yield f"capacitance : {port.capacitance:.6g};"
         if port.setup_ps is not None:
-            tables = [(f"{edge}_constraint", [port.setup_ps]) for edge in EDGES]
+            tables = [(f"{edge}_constraint", [port.setup_ps]) for edge in TRANSITIONS]
             yield _timing(CLOCK, "setup_rising", tables, ())
         return
     if port.from_clock is not None:
@@ -103,8 +103,8 @@ def _pin(way: str, port: PortTimes) -> Iterable[str]:
 
 
 def _output(source: str, kind: str, arc: Arc) -> str:
-    tables = [(f"cell_{edge}", arc.delays) for edge in EDGES] + [
-        (f"{edge}_transition", arc.slews) for edge in EDGES
+    tables = [(f"cell_{edge}", arc.delays) for edge in TRANSITIONS] + [
+        (f"{edge}_transition", arc.slews) for edge in TRANSITIONS
     ]
     return _timing(source, kind, tables, arc.loads)
 

@@ -49,7 +49,7 @@ TEMPLATES = ("lu_table_template",)
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12, "fs": 1e-15}
 FARADS = {"f": 1.0, "mf": 1e-3, "uf": 1e-6, "nf": 1e-9, "pf": 1e-12, "ff": 1e-15}
 
-LOADS = 4
+DRIVEN_INPUTS = 4
 """Inputs of flip-flops that an output of a block is taken to drive while it is mapped."""
 
 Kind = Literal["logic", "flip-flop", "latch", "other"]
@@ -131,8 +131,8 @@ class Library:
 
     @property
     def load_ff(self) -> float:
-        """What an output of a block drives, in fF: :data:`LOADS` inputs of the smallest flip-flop."""
-        return LOADS * max(self.flip_flop().inputs.values())
+        """What an output of a block drives, in fF: :data:`DRIVEN_INPUTS` inputs of the smallest flip-flop."""
+        return DRIVEN_INPUTS * max(self.flip_flop().inputs.values())
 
     def constant(self, value: Literal["0", "1"]) -> tuple[str, str] | None:
         """Cell and pin that give a constant; None if the library has none."""

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rtl.synthesis.design import Design, ModuleText
 from rtl.synthesis.liberty_cell import Arc, PortTimes, liberty_of
+from rtl.synthesis.module_tree import ModuleText, ModuleTree
 
 __all__ = ["Macro", "MacroTimes", "macro_liberty", "macro_of", "single_cycle"]
 
@@ -77,7 +77,7 @@ def macro_of(module: ModuleText) -> Macro:
     return Macro(module.name, words, bits, int(found[4] or bits), int(found[5] or 1), found[1])
 
 
-def single_cycle(design: Design) -> Design:
+def single_cycle(design: ModuleTree) -> ModuleTree:
     """The design with each macro of several cycles as a module of a single-cycle macro and registers."""
     modules: dict[str, ModuleText] = {}
     for module in design.modules.values():
@@ -89,7 +89,7 @@ def single_cycle(design: Design) -> Design:
                 modules[module.name] = _registered(module, macro)
                 continue
         modules[module.name] = module
-    return Design(design.top, modules)
+    return ModuleTree(design.top, modules)
 
 
 def _registered(module: ModuleText, macro: Macro) -> ModuleText:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rtl.synthesis.design import ModuleText
 from rtl.synthesis.library import Library
+from rtl.synthesis.module_tree import ModuleText
 from rtl.synthesis.netlist import without_concatenations
-from rtl.synthesis.programs import SynthesisError, run_program
+from rtl.synthesis.synthesis_programs import SynthesisError, run_program
 
 __all__ = [
     "AIM_PS",

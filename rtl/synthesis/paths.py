@@ -14,7 +14,7 @@ from rtl.synthesis.timing_report import PathStep, TimingPath
 __all__ = ["longest", "period_of"]
 
 
-PORTS = ("in", "out")
+PORT_CELLS = ("in", "out")
 """What OpenSTA calls the cell of a port."""
 
 
@@ -54,7 +54,7 @@ def _named(path: TimingPath, library: Library) -> LongPath:
     units = []
     for instance, steps in groupby(path.steps, key=_unit):
         passed = list(steps)
-        cells = len({step.instance for step in passed if step.cell not in PORTS})
+        cells = len({step.instance for step in passed if step.cell not in PORT_CELLS})
         if cells:
             units.append(PathUnit(instance, cells, round(sum(step.delay for step in passed), 3)))
     return LongPath(

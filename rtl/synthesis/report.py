@@ -8,8 +8,8 @@ from rtl.synthesis.flow import MappedDesign, TimedBlock
 from rtl.synthesis.library import Library
 from rtl.synthesis.macros import MacroTimes, macro_of
 from rtl.synthesis.paths import longest, period_of
-from rtl.synthesis.programs import find_program
-from rtl.synthesis.result import Assumptions, BlockArea, MacroUse, Synthesis
+from rtl.synthesis.result import BlockArea, MacroUse, SiliconConditions, Synthesis
+from rtl.synthesis.synthesis_programs import find_program
 from rtl.synthesis.timing_report import TimingPath
 
 __all__ = ["synthesis_report"]
@@ -51,7 +51,7 @@ def synthesis_report(
         ),
         blocks=tuple(blocks),
         paths=longest(timing.registers, library, count=LONGEST),
-        assumptions=Assumptions(
+        assumptions=SiliconConditions(
             sram_output_ps=times.output_ps,
             sram_setup_ps=times.setup_ps,
             wires="none",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Assumptions", "BlockArea", "LongPath", "MacroUse", "PathUnit", "Synthesis"]
+__all__ = ["BlockArea", "LongPath", "MacroUse", "PathUnit", "SiliconConditions", "Synthesis"]
 
 
 @dataclass(frozen=True)
-class Assumptions:
+class SiliconConditions:
     """What the figures hold for.
 
     Attributes
@@ -178,7 +178,7 @@ class Synthesis:
     macros: tuple[MacroUse, ...]
     blocks: tuple[BlockArea, ...]
     paths: tuple[LongPath, ...]
-    assumptions: Assumptions
+    assumptions: SiliconConditions
     modelled: tuple[str, ...]
     reused: int
     yosys: str

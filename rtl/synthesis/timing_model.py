@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rtl.synthesis.constraints import CLOCK, RESET
-from rtl.synthesis.design import ModuleText
 from rtl.synthesis.liberty_cell import Arc, PortTimes
 from rtl.synthesis.library import Library
-from rtl.synthesis.programs import run_program
+from rtl.synthesis.module_tree import ModuleText
+from rtl.synthesis.synthesis_programs import run_program
 from rtl.synthesis.timing_report import parse_paths, sections
 
 __all__ = ["input_loads", "model_block"]
 
-LOADS = (0.25, 1.0, 4.0)
+LOAD_FACTORS = (0.25, 1.0, 4.0)
 """Loads of an output, over that which it is mapped for, at which it is timed."""
 
 _CELL = re.compile(r"^  (\w+) (?:\\\S+ |\w+ )\(\n(.*?)\n  \);", re.MULTILINE | re.DOTALL)
@@ -54,7 +54,7 @@ def model_block(
         way: [name for name, port_way, _ in module.ports if port_way == way] for way in ("input", "output")
     }
     ports["input"] = [name for name in ports["input"] if name not in (CLOCK, RESET)]
-    loads = [library.load_ff * factor for factor in LOADS]
+    loads = [library.load_ff * factor for factor in LOAD_FACTORS]
     outputs = _outputs(module, ports, loads, cells, netlist, folder)
     slowest = max((arc.slews[0] for arc in outputs.values()), default=0.0)
     times = _inputs(module, ports, slowest, cells, netlist, folder)

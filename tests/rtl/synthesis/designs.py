@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from rtl.block import Block, place
 from rtl.emit.emitter import emit
 from rtl.lib.sram import Sram
-from rtl.synthesis.design import Design, parse_design
+from rtl.synthesis.module_tree import ModuleTree, parse_modules
 
 
 class Inverted(Block):
@@ -83,7 +83,7 @@ class Nested(Block):
         return m
 
 
-def design_of(block: Block) -> Design:
+def design_of(block: Block) -> ModuleTree:
     """The design of a block, as it is emitted."""
     emitted = emit(block, None)
-    return parse_design(emitted.text, emitted.top)
+    return parse_modules(emitted.text, emitted.top)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from rtl.synthesis import flow
-from rtl.synthesis.design import Design, parse_design
 from rtl.synthesis.flow import MappedDesign, map_design
 from rtl.synthesis.library import Library
 from rtl.synthesis.macros import MacroTimes
-from rtl.synthesis.programs import SynthesisError
+from rtl.synthesis.module_tree import ModuleTree, parse_modules
 from rtl.synthesis.report import synthesis_report
 from rtl.synthesis.result import Synthesis
+from rtl.synthesis.synthesis_programs import SynthesisError
 from tests.rtl.synthesis.designs import Inverted, Nested, Twice, design_of
 from tests.rtl.synthesis.small_library import (
     AREAS,
@@ -53,11 +53,11 @@ def library(tmp_path: Path) -> Library:
     return small_library(tmp_path)
 
 
-def mapped(design: Design, library: Library, keep: Keeping, times: MacroTimes = TIMES) -> MappedDesign:
+def mapped(design: ModuleTree, library: Library, keep: Keeping, times: MacroTimes = TIMES) -> MappedDesign:
     return map_design(design, library, times=times, target_hz=TARGET_HZ, keep=keep)
 
 
-def result(design: Design, library: Library, folder: Path, times: MacroTimes = TIMES) -> Synthesis:
+def result(design: ModuleTree, library: Library, folder: Path, times: MacroTimes = TIMES) -> Synthesis:
     whole = mapped(design, library, Keeping(folder), times)
     return synthesis_report(whole, library, times=times, target_hz=TARGET_HZ)
 
@@ -144,7 +144,7 @@ def test_blocks_are_mapped_once(library: Library, tmp_path: Path) -> None:
 def test_a_model_of_a_block_times_as_the_block_does(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, design in enumerate((design_of(Twice(bits=3)), parse_design(THROUGH, "top"))):
+    for number, design in enumerate((design_of(Twice(bits=3)), parse_modules(THROUGH, "top"))):
         flat = mapped(design, library, Keeping(tmp_path / f"flat{number}"))
         monkeypatch.setattr(flow, "MODELLED_CELLS", 1)
         modelled = mapped(design, library, Keeping(tmp_path / f"models{number}"))
@@ -162,7 +162,7 @@ def test_a_model_of_a_block_times_as_the_block_does(
 def test_the_netlist_has_the_cells_that_are_counted(library: Library, tmp_path: Path) -> None:
     whole = mapped(design_of(Twice(bits=3, sram_latency=2)), library, Keeping(tmp_path))
     found = synthesis_report(whole, library, times=TIMES, target_hz=TARGET_HZ)
-    netlist = parse_design(whole.netlist.replace("(clk", "(\nclk"), whole.design.top)
+    netlist = parse_modules(whole.netlist.replace("(clk", "(\nclk"), whole.design.top)
     assert netlist.top == "twice_3"
     counted = Counter(word for word in whole.netlist.split() if word in library.cells)
     own = sum(block.cells for block in found.blocks)
@@ -216,10 +216,10 @@ endmodule
 
 def test_a_latch_is_counted_and_a_loop_is_found(library: Library, tmp_path: Path) -> None:
     latch = "  reg [1:0] held;\n  always @* if (clk) held = i;\n  assign o = held;"
-    found = result(parse_design(VERILOG.format(body=latch), "top"), library, tmp_path / "a")
+    found = result(parse_modules(VERILOG.format(body=latch), "top"), library, tmp_path / "a")
     assert found.latches == 2
     loop = "  wire a, b;\n  assign a = ~(i[0] & b);\n  assign b = ~(i[1] & a);\n  assign o = {a, b};"
-    found = result(parse_design(VERILOG.format(body=loop), "top"), library, tmp_path / "b")
+    found = result(parse_modules(VERILOG.format(body=loop), "top"), library, tmp_path / "b")
     assert len(found.loops) == 1
     assert found.period_ps is None
 
@@ -237,4 +237,4 @@ def test_registers_that_the_library_lacks_are_refused_by_name(tmp_path: Path) ->
     reset = "  reg [1:0] held;\n  always @(posedge clk or posedge i[1])\n"
     reset += "    if (i[1]) held <= 0; else held <= i;\n  assign o = held;"
     with pytest.raises(SynthesisError, match=r"^top: Yosys: FF top.held.* cannot be legalized"):
-        result(parse_design(VERILOG.format(body=reset), "top"), library, tmp_path / "a")
+        result(parse_modules(VERILOG.format(body=reset), "top"), library, tmp_path / "a")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rtl.synthesis.design import ModuleText
 from rtl.synthesis.liberty import parse_liberty
 from rtl.synthesis.macros import Macro, MacroTimes, macro_liberty, macro_of, single_cycle
+from rtl.synthesis.module_tree import ModuleText
 from tests.rtl.synthesis.designs import Twice, design_of
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rtl.synthesis import design as module
-from rtl.synthesis.design import Design, ModuleText
+from rtl.synthesis import module_tree as module
+from rtl.synthesis.module_tree import ModuleText, ModuleTree
 from tests.rtl.synthesis.designs import Nested, Twice, design_of
 
 
-def flattened(design: Design) -> Counter[str]:
+def flattened(design: ModuleTree) -> Counter[str]:
     """Every module of the design counted one by one, from the top down."""
     counts: Counter[str] = Counter()
     waiting = [design.top]
@@ -60,7 +60,7 @@ def test_large_modules_stay_blocks() -> None:
         "ram": ModuleText("ram", "", True, ()),
         "top": ModuleText("top", "", False, (("a", "unit"),)),
     }
-    design = Design("top", {name: modules[name] for name in ("leaf", "ram", "unit", "top")})
+    design = ModuleTree("top", {name: modules[name] for name in ("leaf", "ram", "unit", "top")})
     assert design.blocks == ("leaf", "unit", "top")
     assert design.block_instances == {"leaf": 1, "ram": 1, "unit": 1, "top": 1}
 
@@ -72,6 +72,6 @@ def test_a_module_that_is_folded_in_one_place_and_not_in_another() -> None:
         "often": ModuleText("often", "", False, (("a", "leaf"), ("b", "leaf"))),
         "top": ModuleText("top", "", False, (("a", "once"), ("b", "often"), ("c", "often"))),
     }
-    design = Design("top", modules)
+    design = ModuleTree("top", modules)
     assert design.instances == flattened(design) == {"leaf": 5, "once": 1, "often": 2, "top": 1}
     assert design.block_instances == {"leaf": 4, "once": 1, "often": 2, "top": 1}

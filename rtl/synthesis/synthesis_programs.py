@@ -11,7 +11,14 @@ from pathlib import Path
 
 from rtl.processes.child_process import ChildTimeout, run_child
 
-__all__ = ["PROGRAMS", "Program", "SynthesisError", "SynthesisProgram", "find_program", "run_program"]
+__all__ = [
+    "SYNTHESIS_PROGRAMS",
+    "InstalledProgram",
+    "SynthesisError",
+    "SynthesisProgram",
+    "find_program",
+    "run_program",
+]
 
 ANSWER_SECONDS = 20
 """How long a program may take to report its version."""
@@ -51,7 +58,7 @@ class SynthesisProgram:
         return f"Debian's package {self.package}, which `make silicon` installs"
 
 
-PROGRAMS: Mapping[str, SynthesisProgram] = {
+SYNTHESIS_PROGRAMS: Mapping[str, SynthesisProgram] = {
     "yosys": SynthesisProgram("Yosys", "yosys", ("-V",), r"^Yosys (\S+)", "yosys"),
     "sta": SynthesisProgram("OpenSTA", "sta", ("-version",), r"^(?:OpenSTA )?(\d[\d.]*)", "opensta"),
 }
@@ -59,14 +66,14 @@ PROGRAMS: Mapping[str, SynthesisProgram] = {
 
 
 @dataclass(frozen=True)
-class Program:
+class InstalledProgram:
     """A program that is installed: where, and its version."""
 
     path: Path
     version: str
 
 
-def find_program(command: str) -> Program:
+def find_program(command: str) -> InstalledProgram:
     """The installed program of this command.
 
     Raises
@@ -74,14 +81,14 @@ def find_program(command: str) -> Program:
     SynthesisError
         If it is not installed, or another program has its name.
     """
-    program = PROGRAMS[command]
+    program = SYNTHESIS_PROGRAMS[command]
     path = shutil.which(command)
     if path is None:
         raise SynthesisError(f"{program.name} is not installed: it needs {program.needs}")
     version = _version(program, path)
     if version is None:
         raise SynthesisError(f"{path} is not {program.name}: it needs {program.needs}")
-    return Program(Path(path), version)
+    return InstalledProgram(Path(path), version)
 
 
 @cache
@@ -111,5 +118,5 @@ def run_program(command: str, arguments: Sequence[str], *, what: str, folder: Pa
     errors = re.findall(r"^(?:ERROR|Error): (.*)$", printed, re.MULTILINE)
     if done.code or errors:
         reason = errors[0] if errors else printed.strip()[-300:] or f"ended with code {done.code}"
-        raise SynthesisError(f"{what}: {PROGRAMS[command].name}: {reason}")
+        raise SynthesisError(f"{what}: {SYNTHESIS_PROGRAMS[command].name}: {reason}")
     return printed

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["Design", "ModuleText", "parse_design"]
+__all__ = ["ModuleText", "ModuleTree", "parse_modules"]
 
 FOLDED_CHARACTERS = 20_000
 """Characters of Verilog, with all that is folded into it, up to which a module is folded into its one user."""
@@ -58,7 +58,7 @@ class ModuleText:
 
 
 @dataclass(frozen=True)
-class Design:
+class ModuleTree:
     """An emitted design as blocks.
 
     Attributes
@@ -146,11 +146,11 @@ class Design:
         return counts
 
 
-def parse_design(text: str, top: str) -> Design:
+def parse_modules(text: str, top: str) -> ModuleTree:
     """The design in the text of an emitted one, whose modules stand before their users."""
     found = {match[3]: match for match in _MODULE.finditer(text)}
     modules = {}
     for name, match in found.items():
         uses = [(use[2], use[1]) for use in _INSTANCE.finditer(match[2]) if use[1] in found]
         modules[name] = ModuleText(name, match[2], match[1] is not None, tuple(uses))
-    return Design(top, modules)
+    return ModuleTree(top, modules)

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rtl.synthesis.constraints import constraints
-from rtl.synthesis.design import ModuleText
-from rtl.synthesis.programs import SynthesisError, run_program
+from rtl.synthesis.module_tree import ModuleText
+from rtl.synthesis.synthesis_programs import SynthesisError, run_program
 from rtl.synthesis.timing_report import PathStep, TimingPath, parse_loops, parse_paths, sections
 
-__all__ = ["Timing", "load_timing", "save_timing", "time_module"]
+__all__ = ["LongestPaths", "load_paths", "longest_paths", "save_paths"]
 
 PERIOD_PS = 1000.0
 """Period of the clock while paths are looked for: which of them is the longest does not depend on it."""
@@ -22,7 +22,7 @@ GROUPS = ("registers", "from_inputs", "to_outputs")
 
 
 @dataclass(frozen=True)
-class Timing:
+class LongestPaths:
     """Longest paths of a module, each list with the longest one first.
 
     Attributes
@@ -43,9 +43,9 @@ class Timing:
     loops: tuple[tuple[str, ...], ...]
 
 
-def time_module(
+def longest_paths(
     module: ModuleText, *, libraries: Sequence[Path], netlists: Sequence[Path], paths: int, folder: Path
-) -> Timing:
+) -> LongestPaths:
     """The longest paths of a mapped module, without wires and with an ideal clock.
 
     Parameters
@@ -94,16 +94,16 @@ def time_module(
     parts = sections(printed)
     found = {name: tuple(sorted(parse_paths(parts[name]), key=lambda path: path.slack)) for name in GROUPS}
     loops = tuple(tuple(loop) for loop in parse_loops(parts["loops"]))
-    return Timing(loops=loops, **found)
+    return LongestPaths(loops=loops, **found)
 
 
-def save_timing(timing: Timing, path: Path) -> None:
+def save_paths(timing: LongestPaths, path: Path) -> None:
     """Write the longest paths."""
     path.write_text(json.dumps(asdict(timing)))
 
 
-def load_timing(path: Path) -> Timing:
-    """Read what :func:`save_timing` has written."""
+def load_paths(path: Path) -> LongestPaths:
+    """Read what :func:`save_paths` has written."""
     found = json.loads(path.read_text())
     groups = {
         name: tuple(
@@ -112,4 +112,4 @@ def load_timing(path: Path) -> Timing:
         )
         for name in GROUPS
     }
-    return Timing(loops=tuple(map(tuple, found["loops"])), **groups)
+    return LongestPaths(loops=tuple(map(tuple, found["loops"])), **groups)
