@@ -15,7 +15,7 @@ from rtl.synthesis.liberty_cell import liberty_of
 from rtl.synthesis.library import Library
 from rtl.synthesis.longest_paths import LongestPaths, load_paths, longest_paths, save_paths
 from rtl.synthesis.macros import MacroTimes, macro_liberty, single_cycle
-from rtl.synthesis.mapping import NETLIST, MappedBlock, load_mapped, map_block, save_mapped
+from rtl.synthesis.mapping import NETLIST, MappedBlock, load_mapped, map_block, mapping_script, save_mapped
 from rtl.synthesis.module_tree import ModuleTree
 from rtl.synthesis.synthesis_programs import find_program
 from rtl.synthesis.timing_model import model_block
@@ -198,7 +198,10 @@ class _Run:
             _only(folder, TIMING)
 
         texts = [module.text for module in (*folded, modules[name])] + [module.stub for module in used]
-        key = _key("mapped", self.library.digest, find_program("yosys").version, texts)
+        script = mapping_script(
+            name, self.library, {"cells": Path("cells"), "flip_flops": Path("flip_flops")}
+        )
+        key = _key("mapped", self.library.digest, find_program("yosys").version, script, texts)
         kept = self.keep(key, map_it)
         timing = self.keep(self._timing_key(key), time_it)
         return TimedBlock(

@@ -19,6 +19,7 @@ __all__ = [
     "MappingError",
     "load_mapped",
     "map_block",
+    "mapping_script",
     "parse_statistics",
     "save_mapped",
 ]
@@ -95,7 +96,7 @@ def map_block(
     (folder / "abc.constr").write_text(
         f"set_driving_cell {library.inverter().name}\nset_load {library.load_ff:.6g}\n"
     )
-    (folder / "map.ys").write_text("\n".join(_script(block.name, library, liberty)))
+    (folder / "map.ys").write_text("\n".join(mapping_script(block.name, library, liberty)))
     run_program("yosys", ["-q", "map.ys"], what=block.name, folder=folder)
     netlist = folder / NETLIST
     netlist.write_text(without_concatenations(netlist.read_text()))
@@ -114,7 +115,8 @@ def map_block(
     )
 
 
-def _script(name: str, library: Library, liberty: Mapping[str, Path]) -> list[str]:
+def mapping_script(name: str, library: Library, liberty: Mapping[str, Path]) -> list[str]:
+    """Commands of Yosys that map the block ``name``."""
     ties = []
     for option, value in (("-hicell", "1"), ("-locell", "0")):
         cell = library.constant(value)  # type: ignore[arg-type]
