@@ -54,7 +54,7 @@ def model_block(
     SynthesisError
         If OpenSTA is missing, or refuses the netlist.
     """
-    block = _Block(module, cells, netlist, folder)
+    block = _BorderTimes(module, cells, netlist, folder)
     inputs, outputs = (
         [name for name in block.ports if block.ways[name] == way] for way in ("input", "output")
     )
@@ -76,7 +76,7 @@ def model_block(
     return times
 
 
-class _Block:
+class _BorderTimes:
     """A mapped block in OpenSTA. Its ports have a clock of their own, so its registers are told from them."""
 
     def __init__(self, module: ModuleText, cells: Path, netlist: Path, folder: Path) -> None:
