@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.accept.hecaton_commands import ProbeError, hecaton_command, hecaton_output
 from benchmarks.accept.training import train_faults, train_flits, train_overlap, train_steps
+from benchmarks.accept.training_prediction import train_prediction
 from benchmarks.accept.training_text import train_text
 from benchmarks.generation import SIZES, die_of, growth
 from benchmarks.stock import stock_verilog
@@ -282,6 +283,7 @@ PROBES: Mapping[str, Callable[[], dict[str, Any]]] = {
     "train-faults": train_faults,
     "train-flits": train_flits,
     "train-overlap": train_overlap,
+    "train-prediction": train_prediction,
     "train-steps": train_steps,
     "vector-operands": vector_operands,
     "vector-programs": vector_programs,

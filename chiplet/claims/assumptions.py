@@ -43,7 +43,7 @@ class Assumption:
 
 OVERLAP = Assumption(
     "overlap",
-    "communication behind the GEMMs",
+    "communication and vector work behind the GEMMs",
     (
         Choice("both", OUR_CHOICE, {"ours": True, "ring": True}),
         Choice("neither", OUR_CHOICE, {"ours": False, "ring": False}),

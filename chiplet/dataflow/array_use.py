@@ -49,11 +49,11 @@ class ArrayReads:
     use: ArrayUse = field(default_factory=ArrayUse)
     panels: list[float] = field(default_factory=list)
 
-    def drained(self, begins: float, rows: int, width: int, panel: int, there: float) -> float:
-        """When ``rows`` rows have been read, from ``begins`` on; each lies in ``width`` words.
+    def drained(self, begins: float, rows: int, cycles: float, panel: int, there: float) -> float:
+        """When ``rows`` rows have been read, from ``begins`` on, which takes ``cycles`` each.
 
         ``panel`` is the number of their panel among all, and ``there`` when it is there now.
         """
         shift = self.panels[panel] - there if panel < len(self.panels) else 0.0
-        end = self.use.end_of(begins + shift, rows, still=max(1, width), busy=max(2, width))
+        end = self.use.end_of(begins + shift, rows, still=cycles, busy=max(2.0, cycles))
         return end - shift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from chiplet.dataflow.die_tensors import DieTensors
@@ -13,12 +14,13 @@ from chiplet.dataflow.product_play import OperandPair, ProductPlay, UsedOperand
 from chiplet.graph.graph import Graph, Instance, TensorKey
 from chiplet.graph.operators import Carried, Gather, Move, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import DiePlace, KvHeads
-from chiplet.graph.vector_pass import PassOperand, VectorPass
 from chiplet.graph.vector_program import Tensor
+from chiplet.layout.line_layouts import head_sums, slot_runs
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part, head_of, part_of, parts
 from chiplet.layout.program_part import ProgramPart, pass_pieces
-from chiplet.layout.storage import RowRun, Storage, matrix_storage, value_storage
+from chiplet.layout.storage import RowRun, Storage, value_storage
+from chiplet.layout.word_passes import COPY, PACK, UNPACK, copied_cols
 from chiplet.layout.words_to_clear import WordBlock
 from chiplet.machine.chunks import chunk_flits
 from chiplet.machine.specs import SystemSpec
@@ -27,10 +29,6 @@ __all__ = ["DiePlay", "LineChunks", "ReplicaSum"]
 
 _APART = 1 << 30
 """A word beyond all buffers: what lies there is not beside what lies in them."""
-
-_COPY = VectorPass(PassOperand("fp32", "matrix"))
-_UNPACK = VectorPass(PassOperand("fp32", "column"))
-_PACK = VectorPass(PassOperand("fp32", "matrix"), reduction="max", result=None)
 
 
 class LineChunks(NamedTuple):
@@ -246,19 +244,17 @@ class DiePlay(DieTensors):
         self._clear([WordBlock(0, nodes * stride)], Use(key))
         for run in source.runs:
             if run.rows:
-                self._pass(_UNPACK, run.rows, 1, reads, use)
-        for slot in range(nodes):
-            rows = min(chunk, source.rows - min(slot * chunk, source.rows))
-            if rows:
-                self._pass(_PACK, rows, 1, use, use)
+                self._pass(UNPACK, run.rows, 1, reads, use)
+        for run in slot_runs(source.rows, nodes, chunk, stride):
+            if run.rows:
+                self._pass(PACK, run.rows, 1, use, use)
 
     def scattered(self, instance: Instance, carried: Carried) -> None:
         """Behind a reduce-scatter: what stays for long is copied."""
         key, storage = self._get(carried.target, instance)
         crosses = self._uses.crosses_sections(carried.target)
         if crosses and storage.rows and not storage.values:
-            words = sum(storage.words_of(piece.cols) for piece in storage.pieces)
-            self._pass(_COPY, storage.rows, words * self._word_bytes // 4, (Use(key),), (Use(key),))
+            self._pass(COPY, storage.rows, copied_cols(storage), (Use(key),), (Use(key),))
 
     def replicas(self, instance: Instance) -> Iterator[ReplicaSum]:
         """Prepare the sum of each tensor and head that several dies hold, one after the other."""
@@ -268,28 +264,16 @@ class DiePlay(DieTensors):
             heads = self._graph.tensors[name].cols
             assert isinstance(heads, KvHeads)
             key, storage = self._get(name, instance)
-            for head in heads.units(die):
-                owners = heads.owners(head, die)
-                if len(owners) < 2:
-                    continue
-                where = heads.unit_part(head, die)
-                cols = storage.cols_of(where.start, heads.unit)
-                apart = matrix_storage(
-                    storage.element, self._word_bytes, storage.rows, [piece.cols for piece in cols.pieces]
+            for share in head_sums(heads, die, storage, storage.rows, self._whole_flits):
+                use = Use(key, Part(None, share.head))
+                copy = partial(
+                    self._pass, COPY, storage.rows, copied_cols(share.copy), reads=(use,), writes=(use,)
                 )
-                chunk = -(-storage.rows // len(owners))
-                stride = chunk * self._whole_flits(apart.pitch)
-                use = Use(key, Part(None, head))
-                copy = (storage.rows, apart.pitch * self._word_bytes // 4)
-                self._clear_behind(apart, storage.rows, len(owners) * stride, use)
-                self._pass(_COPY, *copy, (use,), (use,))
-                flits = chunk_flits(stride, self._system.nop, self._system.memory)
+                self._clear(share.to_clear(), use)
+                copy()
+                flits = chunk_flits(share.stride, self._system.nop, self._system.memory)
                 chunks = LineChunks(flits, (use,), use, use)
-
-                def finish(copy: tuple[int, int] = copy, use: Use = use) -> None:
-                    self._pass(_COPY, *copy, (use,), (use,))
-
-                yield ReplicaSum(owners, (name, head), chunks, finish)
+                yield ReplicaSum(share.owners, (name, share.head), chunks, copy)
 
 
 def _is_one_run(values: Storage) -> bool:

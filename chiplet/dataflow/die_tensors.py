@@ -8,13 +8,13 @@ from dataclasses import replace
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.graph.graph import Graph, Instance, TensorKey
-from chiplet.graph.pass_cycles import beat_cycles, pass_latency
+from chiplet.graph.pass_cycles import beat_cycles, result_words, stage_cycles
 from chiplet.graph.sharding import DiePlace
-from chiplet.graph.vector_pass import PassOperand, VectorPass
-from chiplet.graph.vector_program import ELEMENT_BYTES
+from chiplet.graph.vector_pass import VectorPass
 from chiplet.layout.line_uses import LineUses
 from chiplet.layout.operator_parts import Part
 from chiplet.layout.storage import Storage, layout_of
+from chiplet.layout.word_passes import CLEAR, word_cols
 from chiplet.layout.words_to_clear import WordBlock, words_behind, words_of_ends, words_of_gaps
 from chiplet.machine.chunks import whole_flits
 from chiplet.machine.specs import SystemSpec, function_lanes, vector_lanes
@@ -23,8 +23,6 @@ __all__ = ["CONSTANTS", "DieTensors"]
 
 CONSTANTS = Use("constants")
 """Constants of all vector programs, which are loaded before all else."""
-
-_CLEAR = VectorPass(PassOperand("fp32", "value"))
 
 
 class DieTensors:
@@ -104,14 +102,22 @@ class DieTensors:
             )
         )
         streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
-        cycles = beats + pass_latency(work, lanes=self._lanes, stages=stages)
-        self.units.vector(cycles, streams=streams, beats=beats, reads=(*reads, CONSTANTS), writes=writes)
+        terms = self.units.step
+        cycles = terms.vector_pass + terms.vector_beat * beats
+        cycles += stage_cycles(work, lanes=self._lanes, stages=stages)
+        self.units.vector(
+            cycles,
+            streams=streams,
+            beats=beats,
+            results=result_words(work, rows=rows, cols=cols, word_bytes=self._word_bytes),
+            reads=(*reads, CONSTANTS),
+            writes=writes,
+        )
 
     def _clear(self, blocks: Iterable[WordBlock], use: Use) -> None:
         """Words become +0."""
         for block in blocks:
-            cols = block.words * self._word_bytes // ELEMENT_BYTES["fp32"]
-            self._pass(_CLEAR, block.rows, cols, (), (use,))
+            self._pass(CLEAR, block.rows, word_cols(block.words, self._word_bytes), (), (use,))
 
     def _clear_behind(self, storage: Storage, rows: int, words: int, use: Use) -> None:
         """What lies behind the first ``rows`` of a tensor, up to ``words`` from its first word on."""

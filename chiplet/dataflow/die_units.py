@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,20 +23,12 @@ from chiplet.machine.queue_depths import (
     WORDS_SPARE,
 )
 from chiplet.machine.specs import SystemSpec, scratchpad_banks
-from chiplet.machine.terms import DieTerms
+from chiplet.machine.terms import DieTerms, StepUnitTerms
 
 __all__ = ["BusyShares", "DieUnits", "MemoryWay"]
 
 WORDS_READ = SRAM_LATENCY + WORDS_SPARE
 """Words that a unit has read from the scratchpad, and not used."""
-QUEUE_CYCLES = 2
-"""Cycles of a command through the queue of its unit."""
-SUM_ROW_CYCLES = 3
-"""Cycles of a row of sums that is fed while the array is still: its word, its banks, the next one."""
-SUM_PANEL_CYCLES = 2
-"""Cycles of a panel of sums that is fed, besides its rows: the read of its first word, and the next panel."""
-DRAIN_TAIL = 3
-"""Cycles of a row of sums from its read to its word in the scratchpad."""
 
 
 class MemoryWay(NamedTuple):
@@ -65,14 +57,15 @@ class BusyShares:
     ----------
     array_reads
         When the array of the die reads sums of the accumulator buffer.
-    scratchpad_reads
-        Words a cycle that units other than the vector unit read from the scratchpad.
+    scratchpad_reads, scratchpad_writes
+        Words a cycle that units other than the vector unit read from the scratchpad, and write into it.
     fetched
         When the commands of the die came.
     """
 
     array_reads: ArrayReads = field(default_factory=ArrayReads)
     scratchpad_reads: float = 0.0
+    scratchpad_writes: float = 0.0
     fetched: Sequence[float] = ()
 
 
@@ -92,21 +85,28 @@ class DieUnits:
 
     Parameters
     ----------
-    system, terms
-        The die, and its terms.
+    system, terms, step
+        The die, its terms, and those of its units in a step.
     memory
         Its way to the memory.
     shares
         What units that share something leave to each other.
     """
 
-    def __init__(self, system: SystemSpec, terms: DieTerms, memory: MemoryWay, shares: BusyShares) -> None:
-        self.system, self.terms, self.shares = system, terms, shares
+    def __init__(
+        self,
+        system: SystemSpec,
+        terms: DieTerms,
+        step: StepUnitTerms,
+        memory: MemoryWay,
+        shares: BusyShares,
+    ) -> None:
+        self.system, self.terms, self.step, self.shares = system, terms, step, shares
         self.places = PlaceTimes()
         self.units: dict[str, _UnitTimes] = defaultdict(_UnitTimes)
         self._memory = memory
         self._dispatched: deque[float] = deque([0.0] * COMMANDS_AHEAD, COMMANDS_AHEAD)
-        self._asked = terms.fetch
+        self._asked = terms.fetch - 1
         self._arrived = 0.0
         self._stream_end = self._weights_free = 0.0
         self._sums_end: deque[float] = deque([0.0] * COMMANDS_SUMMED, COMMANDS_SUMMED)
@@ -118,7 +118,7 @@ class DieUnits:
         self._load_come: list[float] = []
         self.array_reads = ArrayReads()
         self._array_writes = ArrayUse()
-        self.scratchpad_reads = 0
+        self.scratchpad_reads = self.scratchpad_writes = 0
         self._panels = 0
         self.last_write = 0.0
 
@@ -129,21 +129,25 @@ class DieUnits:
         written = self.last_write + self._memory.written_cycles if self.last_write else 0.0
         return max(last, written) + self.terms.finish
 
+    def busy(self, unit: str) -> float:
+        """Busy cycles of ``unit`` so far; if nothing follows, those of the last rows of sums on their way as well."""
+        times = self.units[unit]
+        return times.busy + (times.end - times.takes if unit == "drain" else 0.0)
+
     def command(self, unit: str) -> float:
         """Hand out the next command of the program; returns when ``unit`` can take it."""
         times = self.units[unit]
         self._asked = max(self._asked + 1, self._dispatched[0] + 1)
-        there = self._memory.fetches.take(max(self._asked + self._memory.read_cycles, self._ahead()))
+        there = self._memory.fetches.take(max(self._asked + self._memory.read_cycles - 1, self._ahead()))
         self.fetched.append(there)
-        there += 1
-        out = max(there, self._dispatched[-1] + 1)
+        out = max(there + 2, self._dispatched[-1] + 1)
         depth = COMMANDS_WAITING if " " in unit else self.system.die.queue_depth
         if len(times.taken) >= depth:
             out = max(out, times.taken[-depth] + 1)
         self._dispatched.append(out)
-        self._arrived = out + QUEUE_CYCLES
+        self._arrived = out + self.step.queue
         self.commands += 1
-        taken = max(out + QUEUE_CYCLES, times.takes)
+        taken = max(self._arrived, times.takes)
         times.taken.append(taken)
         return taken
 
@@ -165,10 +169,10 @@ class DieUnits:
         per_word = memory.word_bytes // self.system.die.element_bytes
         group = min(per_word, lanes)
         whole, rest = divmod(cols, per_word)
-        cycles = rows * (whole * -(-per_word // group) + -(-rest // group))
+        cycles = self.step.feed_group * rows * (whole * -(-per_word // group) + -(-rest // group))
         words = rows * (whole + bool(rest))
-        end = max(begins + terms.scratchpad_read + 2, times.end) + cycles
-        self._count(times, waits, begins, end, 1)
+        end = max(begins + terms.scratchpad_read, times.end) + cycles
+        self._count(times, waits, begins, end, terms.feed_post)
         times.takes = begins + 1
         times.free = max(begins + words, end - WORDS_READ * -(-cycles // words))
         times.end = end
@@ -176,7 +180,7 @@ class DieUnits:
         self.places.use(unit, reads, (), times.free + 1)
         return end + terms.feed_post
 
-    def _count(self, times: _UnitTimes, waits: float, begins: float, end: float, tail: int) -> None:
+    def _count(self, times: _UnitTimes, waits: float, begins: float, end: float, tail: float) -> None:
         """Count the busy cycles of a command: those from its begin to its end in which no other was counted, without
         those in which it waited for semaphores while the one before was not over.
         """
@@ -184,25 +188,44 @@ class DieUnits:
         lone = tail if begins >= times.end else 0
         times.busy += max(0.0, end - max(times.end, begins) - hidden) + lone
 
-    def feed_sums(self, rows: int, words: Sequence[int], sums: Use, *, free: float) -> float:
-        """Feed panels of ``rows`` rows, each in so many ``words``, to a ``free`` place; returns when they are there."""
-        times = self.units["feed_sums"]
+    def feed_sums(self, rows: int, words: Sequence[int], sums: Use, *, free: float) -> Iterator[float]:
+        """Feed panels of ``rows`` rows, each in so many ``words``, to a ``free`` place: when each of them is there.
+
+        A panel is gone through when it is asked for: the array writes sums of the one before while it is fed.
+        """
         taken = self.command("feed_sums")
-        begins = max(taken + 1, free)
-        end = begins
-        for width in words:
-            row = SUM_ROW_CYCLES + width - 1
-            end = self._array_writes.end_of(end + SUM_PANEL_CYCLES, rows, still=row, busy=row + 1)
-        times.end = times.takes = end
-        times.busy += end - begins + 1
         self.scratchpad_reads += rows * sum(words)
-        self.places.use("feed_sums", (sums,), (), times.end + 1)
-        return times.end + 1
+        return self._fed_sums(rows, words, sums, taken, free)
+
+    def _fed_sums(
+        self, rows: int, words: Sequence[int], sums: Use, taken: float, free: float
+    ) -> Iterator[float]:
+        times = self.units["feed_sums"]
+        begins = end = max(taken + 1, free, times.end)
+        for width in words:
+            row = self.step.sums_row + width - 1
+            end = self._array_writes.end_of(end + self.step.sums_panel, rows, still=row, busy=row + 1)
+            times.busy += end - max(begins, times.end)
+            times.end = times.takes = end
+            self.places.use("feed_sums", (sums,), (), end)
+            yield end
 
     # ---- array ----
 
-    def gemm(self, *, m: int, k_tiles: int, panels: int, accumulates: bool, ready: float) -> list[float]:
-        """A GEMM whose operands, and place for sums, are ``ready``; returns when each panel of sums is there."""
+    def gemm(
+        self,
+        *,
+        m: int,
+        k_tiles: int,
+        panels: int,
+        accumulates: bool,
+        ready: float,
+        sums: Iterator[float] | None = None,
+    ) -> list[float]:
+        """A GEMM whose operands, and place for sums, are ``ready``; returns when each panel of sums is there.
+
+        ``sums``: when each panel is there that it adds to, if these are fed.
+        """
         die, terms = self.system.die, self.terms
         times = self.units["array"]
         taken = self.command("array")
@@ -212,6 +235,7 @@ class DieUnits:
         load = taken
         for panel in range(panels):
             load = max(taken + terms.gemm_command, self._weights_free, ready if panel == 0 else 0.0)
+            load = max(load, 0.0 if sums is None else next(sums))
             start = max(self._stream_end, load + max(fill, terms.handover if panel == 0 else 0.0))
             if panel == 0:
                 start = max(start, self._sums_end[0] + terms.handover)
@@ -246,10 +270,13 @@ class DieUnits:
         for number, (come, width) in enumerate(zip(there, words, strict=True)):
             begins = max(read + terms.drain_command, come, 0.0 if number else ready)
             panel = self._panels - len(there) + number
-            read = self.shares.array_reads.drained(begins, rows, width, panel, come)
+            read = self.shares.array_reads.drained(
+                begins, rows, max(1, width) * self.step.drain_row, panel, come
+            )
             times.busy += read - begins + terms.drain_command
+        self.scratchpad_writes += rows * sum(words)
         times.takes = read
-        times.end = read + terms.drain_read + DRAIN_TAIL
+        times.end = read + terms.drain_read + self.step.drain_write
         end = times.end + terms.drain_post
         self.places.use("drain", (), writes, end)
         return end
@@ -257,18 +284,29 @@ class DieUnits:
     # ---- vector unit and memory ----
 
     def vector(
-        self, cycles: float, *, streams: int, beats: int, reads: tuple[Use, ...], writes: tuple[Use, ...]
+        self,
+        cycles: float,
+        *,
+        streams: int,
+        beats: int,
+        results: int,
+        reads: tuple[Use, ...],
+        writes: tuple[Use, ...],
     ) -> None:
-        """A pass of ``cycles``, of which ``beats`` take a word of each of ``streams`` operands."""
+        """A pass of ``cycles``, whose ``beats`` take a word of each of ``streams`` operands, and which leaves so many
+        words of ``results``.
+        """
         times = self.units["vector"]
         taken = self.command("vector")
-        begins = max(taken, self.places.ready("vector", reads, writes))
+        begins = max(taken + self.step.vector_command, self.places.ready("vector", reads, writes))
         # A word meets one of another unit in its bank now and then, and waits for every other of them.
-        share = self.shares.scratchpad_reads / (2 * scratchpad_banks(self.system.memory))
-        cycles += beats * streams * share + max(0, streams - 1) * 0.5
-        times.end = times.free = times.takes = begins + cycles
+        meets = beats * streams * self.shares.scratchpad_reads + results * self.shares.scratchpad_writes
+        cycles += meets / (2 * scratchpad_banks(self.system.memory))
+        cycles += max(0, streams - 1) * self.step.operand_wait
+        times.end = times.free = begins + cycles
+        times.takes = times.end - self.step.vector_command  # the next one is at hand with the last word
         times.busy += cycles
-        self.places.use("vector", reads, writes, times.end + 1)
+        self.places.use("vector", reads, writes, times.end + self.step.vector_post)
 
     def load(self, words: int, writes: tuple[Use, ...]) -> None:
         """Load ``words`` from memory."""
@@ -277,7 +315,7 @@ class DieUnits:
         begins = max(taken + terms.load_command, times.free, self.places.ready("load", (), writes))
         times.takes = begins + 1
         come = self._coming
-        asked = begins
+        asked = begins + 1
         for _ in range(words):
             # A request a cycle, while there is room for its word.
             asked = max(asked, come[0])
@@ -286,8 +324,9 @@ class DieUnits:
             self._load_come.append(come[-1])
             asked += 1
         times.busy += words
-        times.free = asked
-        times.end = max(times.end, come[-1] + 1)
+        self.scratchpad_writes += words
+        times.free = asked - 1
+        times.end = max(times.end, come[-1])
         self.places.use("load", (), writes, times.end + terms.load_post)
 
     def store(self, words: int, reads: tuple[Use, ...]) -> None:
@@ -296,10 +335,11 @@ class DieUnits:
         taken = self.command("store")
         begins = max(taken + terms.read_command, times.free, self.places.ready("store", reads, ()))
         times.takes = begins + 1
-        left = max(begins + 2, times.end)
+        left = max(begins + terms.scratchpad_read + self.step.store_word, times.end)
         for _ in range(words):
             left = self._memory.writes.take(left + 1)
         times.busy += words
+        self.scratchpad_reads += words
         times.free = times.end = left
         self.last_write = left
         self.places.use("store", reads, (), left + terms.store_post)

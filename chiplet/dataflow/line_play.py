@@ -9,6 +9,7 @@ from itertools import pairwise
 from chiplet.dataflow.die_units import DieUnits
 from chiplet.dataflow.place_times import Use
 from chiplet.graph.sharding import Along
+from chiplet.machine.chunks import chunk_words
 from nop.collectives import LineOp
 from nop.terms import NopTerms
 
@@ -113,7 +114,10 @@ def _play(
             unit = dies[place].units.units[f"send {side}"]
             unit.busy += count * flits
             unit.takes = unit.end = free
-            dies[place].units.scratchpad_reads += flits
+            system = dies[place].units.system
+            words = count * chunk_words(flits, system.nop, system.memory)
+            dies[place].units.scratchpad_reads += words
+            dies[following].units.scratchpad_writes += words
             unit = dies[following].units.units[f"receive {back}"]
             unit.busy += count * flits
             unit.takes = unit.end = free + hop

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 __all__ = ["MemoryLink"]
+
+_LEAST = 1e-9
+"""Less than any cycle: sums of fractions differ by no more."""
 
 
 class MemoryLink:
     """A direction of a link that carries a word in every ``cycles``, first come, first served.
 
-    Who asks later may get an earlier slot, as dies and units are gone through one after the other, not in the order of
+    Who asks later may get an earlier place, as dies and units are gone through one after the other, not in the order of
     time.
     """
 
     def __init__(self, cycles: float) -> None:
         self._cycles = max(cycles, 1.0)
-        self._after: dict[int, int] = {}  # taken slots: one that may be free
+        self._begins: list[float] = []
+        self._ends: list[float] = []  # of words that follow each other without a gap
 
     def take(self, time: float) -> float:
-        """When the first free slot from ``time`` on begins, which is now taken."""
-        first = int(-(-time // self._cycles))
-        slot = self._free(first)
-        self._after[slot] = slot + 1
-        return max(time, slot * self._cycles)
-
-    def _free(self, slot: int) -> int:
-        passed = []
-        while slot in self._after:
-            passed.append(slot)
-            slot = self._after[slot]
-        for one in passed:
-            self._after[one] = slot
-        return slot
+        """When a word that is there at ``time`` begins: as soon as the link is free for all of it."""
+        begins, ends = self._begins, self._ends
+        place = bisect_right(begins, time + _LEAST)
+        if place:
+            time = max(time, ends[place - 1])
+        while place < len(begins) and begins[place] < time + self._cycles - _LEAST:
+            time = ends[place]
+            place += 1
+        end = time + self._cycles
+        before = place > 0 and ends[place - 1] > time - _LEAST
+        behind = place < len(begins) and begins[place] < end + _LEAST
+        if before and behind:
+            ends[place - 1] = ends.pop(place)
+            begins.pop(place)
+        elif before:
+            ends[place - 1] = end
+        elif behind:
+            begins[place] = time
+        else:
+            begins.insert(place, time)
+            ends.insert(place, end)
+        return time

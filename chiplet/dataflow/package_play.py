@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 
 from chiplet.dataflow.die_play import DiePlay, LineChunks
 from chiplet.dataflow.die_tensors import CONSTANTS
@@ -17,32 +18,45 @@ from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, Vect
 from chiplet.graph.sharding import Along
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.layout.line_uses import LineUses
+from chiplet.machine.calibration import Calibration
 from chiplet.machine.memory_plane import io_links, io_place, memory_plane
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import DieTerms
+from chiplet.machine.terms import DieTerms, StepUnitTerms
 from nop.collectives import LineOp
 from nop.terms import NopTerms
 from nop.topology import Mesh
 
 __all__ = ["PackagePlay", "StepTerms"]
 
-READ_CYCLES = 1
-"""Cycles of a read and its word at the ends of the memory plane, besides links and flits."""
-WRITTEN_CYCLES = 7
-"""Cycles from the last write to its answer at the die, besides links and flits."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class StepTerms:
-    """Terms of dies and links; those of the design, or of a calibration."""
+    """Terms of dies, links and units in a step; those of the design, or of a calibration."""
 
     die: DieTerms
     nop: NopTerms
+    units: StepUnitTerms = field(default_factory=StepUnitTerms)
 
     @classmethod
     def of_design(cls, system: SystemSpec) -> StepTerms:
         """Those that follow from the design."""
         return cls(die=DieTerms(), nop=NopTerms(add_cycles=system.die.stages))
+
+    @classmethod
+    def of(cls, system: SystemSpec, calibration: Calibration | None) -> StepTerms:
+        """Those of a calibration; what it leaves out, and all of them without one, are the design's."""
+        design = cls.of_design(system)
+        if calibration is None:
+            return design
+        return cls(
+            die=calibration.terms,
+            nop=calibration.nop or design.nop,
+            units=calibration.step or design.units,
+        )
+
+    def with_units(self, units: StepUnitTerms) -> StepTerms:
+        """The same with other terms of units."""
+        return replace(self, units=units)
 
 
 class PackagePlay:
@@ -80,7 +94,7 @@ class PackagePlay:
         self._dies = []
         for number, (row, col) in enumerate(package.places()):
             io = io_place(package, row, col)
-            word, write = plane.link_cycles(1, 0), plane.link_cycles(0, 1)
+            word, write = (terms.units.memory_flit * plane.link_cycles(*way) for way in ((1, 0), (0, 1)))
             ways = links.setdefault(io, (MemoryLink(word), MemoryLink(word), MemoryLink(write)))
             own = shares[number] if shares else BusyShares()
             for time in own.fetched:
@@ -88,10 +102,10 @@ class PackagePlay:
             way = plane.way_cycles(io_links(package, row, col, io.side))
             memory = MemoryWay(
                 *ways,
-                system.memory.latency_cycles + terms.die.round_trip + way + READ_CYCLES,
-                way + WRITTEN_CYCLES,
+                system.memory.latency_cycles + terms.die.round_trip + way + terms.units.memory_read,
+                way + terms.units.memory_written,
             )
-            units = DieUnits(system, terms.die, memory, own)
+            units = DieUnits(system, terms.die, terms.units, memory, own)
             self._dies.append(DiePlay(system, graph, uses, partial(sizes.place, row, col), units))
         self.units = [die.units for die in self._dies]
         for units in self.units:
@@ -109,13 +123,14 @@ class PackagePlay:
             units.places.floor = cycles
         return cycles
 
-    def shares(self) -> list[BusyShares]:
-        """What the units of each die leave to each other."""
-        cycles = self.cycles
+    def shares(self, *, meets: bool = True) -> list[BusyShares]:
+        """What the units of each die leave to each other; without ``meets`` all words of the scratchpad."""
+        cycles = self.cycles if meets else inf
         return [
             BusyShares(
                 array_reads=units.array_reads,
                 scratchpad_reads=units.scratchpad_reads / cycles,
+                scratchpad_writes=units.scratchpad_writes / cycles,
                 fetched=units.fetched,
             )
             for units in self.units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from chiplet.layout.operator_parts import Part
@@ -77,6 +77,18 @@ class PlaceTimes:
             return self.ready(unit, (use,), ())
         times = [time for of, time in blocks if of.start < rows.stop and rows.start < of.stop]
         return max([self.floor, *times])
+
+    def rows_before(self, unit: str, use: Use) -> Callable[[range], float]:
+        """When rows of what ``unit`` reads are there, as they were written until now."""
+        blocks, latest = tuple(self._rows.get(use.tensor, ())), self.ready(unit, (use,), ())
+        if latest > max((time for _, time in blocks), default=0.0):  # written by others than blocks
+            blocks = ()
+
+        def there(rows: range) -> float:
+            times = [time for of, time in blocks if of.start < rows.stop and rows.start < of.stop]
+            return max([self.floor, *times]) if times else latest
+
+        return there
 
     def same(self, tensor: Hashable, other: Hashable) -> None:
         """``tensor`` is where ``other`` is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chiplet.dataflow.die_units import DieUnits
@@ -90,7 +90,7 @@ class ProductPlay:
             self._blocks[cut] = cut_product(self._die, self._memory, cut)
         blocks = self._blocks[cut]
         # Sums that a block goes on with are not those of the blocks before it.
-        self._start_there = self._units.places.ready("feed_sums", (y[1],), ())
+        self._start_there = self._units.places.rows_before("feed_sums", y[1])
         self._units.places.new_rows(y[1].tensor)
         for m, n in blocks.in_order():
             sums = self._sums.take(m.size * n.panels)
@@ -133,17 +133,23 @@ class ProductPlay:
             feeds.append((cycles, buffer, operand, parts, key, size))
         sums_free = max((time for place, time in self._sums_free.items() if _meet(place, sums)), default=0.0)
         ready, places = 0.0, {}
+        fed_sums: list[Iterator[float] | None] = [None] * len(n.segments)
         panels = [-(-segment.cols // die.cols) for segment in n.segments]
         if first and start:
             cycles = m.size * sum(panels)
             feeds.append((cycles, None, UsedOperand(*y, {}), [], None, 0))  # type: ignore[arg-type]
         for _, buffer, operand, parts, key, size in sorted(feeds, key=lambda feed: feed[0]):
             if buffer is None:
-                for segment in n.segments:
-                    words = self._panel_words(y[0], segment.cols)
-                    ready = max(
-                        ready, units.feed_sums(m.size, words, y[1], free=max(sums_free, self._start_there))
+                there = self._start_there(range(m.start, m.start + m.size))
+                fed_sums = [
+                    units.feed_sums(
+                        m.size,
+                        self._panel_words(y[0], segment.cols),
+                        y[1],
+                        free=max(sums_free, there),
                     )
+                    for segment in n.segments
+                ]
                 continue
             held = buffer.held(key)
             if held is None:
@@ -160,22 +166,23 @@ class ProductPlay:
         if first and not start:
             ready = max(ready, sums_free)
         end = 0.0
-        for segment, count in zip(n.segments, panels, strict=True):
-            there = units.gemm(
+        for segment, count, sums_there in zip(n.segments, panels, fed_sums, strict=True):
+            panels_there = units.gemm(
                 m=m.size,
                 k_tiles=-(-k.size // die.rows),
                 panels=count,
                 accumulates=not first or start,
                 ready=ready,
+                sums=sums_there,
             )
-            end = there[-1]
+            end = panels_there[-1]
             if last:
                 words = self._panel_words(y[0], segment.cols)
-                end = units.drain(rows=m.size, words=words, there=there, writes=(y[1],))
+                end = units.drain(rows=m.size, words=words, there=panels_there, writes=(y[1],))
                 if y[1].part == Part():
                     units.places.write_rows(y[1].tensor, range(m.start, m.start + m.size), end)
         for buffer, place in places.values():
-            buffer.used(place, there[-1])
+            buffer.used(place, panels_there[-1])
         self._sums_free = {place: time for place, time in self._sums_free.items() if not _inside(place, sums)}
         self._sums_free[sums] = end
 

@@ -64,7 +64,9 @@ class _Explanation(Ledger):
             "nop.coordinate_bits",
         )
         delay = [self.given(name) for name in (*names, "link.router_cycles", "die.clock_hz")]
-        formula = "(cycles of adapters with full frames + router cycles) / clock"
+        formula = (
+            "(cycles of the link's latency, at least 2 + cycles of a full frame - 1 + router cycles) / clock"
+        )
         self._hop = self.add("hop", link.hop_seconds, "s", "formula", formula, delay)
         formula = "(stages of the adders + cycles of a word through the scratchpad) / clock, as far as it takes them"
         passed = [self.given(n) for n in ("die.stages", "memory.word_bytes", "nop.flit_bits", "die.clock_hz")]
@@ -242,7 +244,9 @@ class _Explanation(Ledger):
             operands = [parts[0], hops, self._hop]
             parts.append(self.add(f"{name}, first step", time.latency, "s", "formula", formula, operands))
             formula = (
-                "max(other steps x data of a step, other hops x hop + other steps x die between two steps)"
+                "max(other steps x data of a step, other hops x hop + other steps x die between two steps, "
+                "and between these: half of the steps of a ring as hops, the others as data; of the sums of a chain "
+                "also one more addition), less what the last frame is too short for"
             )
             if step.cost.form == "broadcasts":
                 formula = "other steps x (data of a step + hops x hop)"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chiplet.graph.operators import Product, VectorRun
 from chiplet.graph.sharding import DiePlace, Features, KvHeads, ShardedTensor, Tokens
 from chiplet.layout.storage import Storage
 
-__all__ = ["Part", "head_of", "part_of", "parts"]
+__all__ = ["Part", "head_of", "part_count", "part_of", "parts"]
 
 
 class Part(NamedTuple):
@@ -26,15 +26,30 @@ def parts(
     if not operator.each:
         yield Part()
         return
+    sequences, heads = _sequences_and_heads(operator, tensors, die)
+    for sequence in sequences:
+        for head in heads:
+            yield Part(sequence, head)
+
+
+def part_count(operator: Product | VectorRun, tensors: Mapping[str, ShardedTensor], die: DiePlace) -> int:
+    """How many :func:`parts` has."""
+    if not operator.each:
+        return 1
+    sequences, heads = _sequences_and_heads(operator, tensors, die)
+    return len(sequences) * len(heads)
+
+
+def _sequences_and_heads(
+    operator: Product | VectorRun, tensors: Mapping[str, ShardedTensor], die: DiePlace
+) -> tuple[Sequence[int | None], range]:
     names = (*operator.reads, *operator.writes)
     split = [c for c in (tensors[n].cols for n in names) if isinstance(c, Features) and c.axis == "row"]
     heads = split if operator.each == "kv-head" else [c for c in split if not isinstance(c, KvHeads)]
-    sequences: list[int | None] = [None]
+    sequences: Sequence[int | None] = (None,)
     if operator.each == "sequence-head":
-        sequences = [*range(len(Tokens("column").part(die)) // die.tile.length)]
-    for sequence in sequences:
-        for head in heads[0].units(die):
-            yield Part(sequence, head)
+        sequences = range(len(Tokens("column").part(die)) // die.tile.length)
+    return sequences, heads[0].units(die)
 
 
 def head_of(tensor: ShardedTensor, part: Part, each: str) -> int | None:

@@ -28,13 +28,13 @@ from chiplet.machine.base import StrictModel, read_input, refusal
 from chiplet.machine.configuration_keys import check_digests, section_digest, split_digests
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import DieSpec, SystemSpec
-from chiplet.machine.terms import DieTerms
+from chiplet.machine.terms import DieTerms, StepUnitTerms
 from nop.terms import NopTerms
 
 _VERSION = "hecaton_version"
 """Key of the provenance: the version of Hecaton that measured."""
 
-_MEASURED = ("terms", "nop", "link", "provenance", "extra")
+_MEASURED = ("terms", "nop", "step", "link", "provenance", "extra")
 """What is measured of a calibration, and how: the fields of one digest."""
 
 _NOP_NAMES = tuple(term.name for term in fields(NopTerms))
@@ -88,7 +88,8 @@ class Calibration(StrictModel):
     ``digests`` has that of the section die (:func:`chiplet.machine.configuration_keys.section_digest`), and as
     ``measured`` that of all other fields: a file that was edited is refused by them. Files without them load.
     ``terms`` has those that were measured; others have the value of the design, and files leave them out.
-    ``nop`` are the terms of the network-on-package, None if it was not measured. ``link`` is the
+    ``nop`` are the terms of the network-on-package, None if it was not measured. ``step`` are those of a training step
+    that were measured, likewise. ``link`` is the
     goodput of a link, None likewise. ``provenance`` has simulator, versions,
     number of samples, seeds and the error on held-out shapes; ``extra`` has further terms by name.
     """
@@ -96,6 +97,7 @@ class Calibration(StrictModel):
     die: DieSpec
     terms: DieTerms = Field(default_factory=DieTerms)
     nop: NopTerms | None = None
+    step: StepUnitTerms | None = None
     link: LinkGoodput | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     extra: dict[str, FiniteFloat] = Field(default_factory=dict)
@@ -119,6 +121,8 @@ class Calibration(StrictModel):
     def digests(self) -> dict[str, str]:
         """Of the section die, and as ``measured`` of what was measured and how."""
         measured = self.model_dump(mode="json", include=set(_MEASURED))
+        if self.step is None:  # as in files from before there were such terms
+            del measured["step"]
         return {"die": section_digest(self.die), "measured": section_digest(measured)}
 
     @model_validator(mode="wrap")
@@ -135,9 +139,9 @@ class Calibration(StrictModel):
             )
         return read
 
-    @field_serializer("terms")
-    def _measured_terms(self, terms: DieTerms) -> dict[str, Any]:
-        return terms.model_dump(exclude_unset=True)
+    @field_serializer("terms", "step")
+    def _measured_terms(self, terms: DieTerms | StepUnitTerms | None) -> dict[str, Any] | None:
+        return None if terms is None else terms.model_dump(exclude_unset=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from chiplet.machine.link_frame import LinkFrame, flit_width, link_flight_cycles
+from chiplet.machine.link_frame import FRAME_FLITS, LinkFrame, flit_width, link_flight_cycles
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import SystemSpec
 from chiplet.vectorized.elementwise import Number, choose, larger, tabulated
@@ -33,8 +33,8 @@ class LinkRate:
         From the departure of a flit, which fills a frame with others, until the next router has passed it on, s.
     wire_bits
         Bits on the wires for each data bit: headers of flits and frames, CRC, padding.
-    lone_hop_seconds
-        ``hop_seconds`` of a flit that has a frame for itself, s.
+    frame_seconds
+        Time of a frame without flits, with one, with two, and so on up to the most that a frame of any link has, s.
     drain_seconds
         Flits of a full frame come out of the adapter one a cycle: so much sooner than at the rate of the link, s.
     flit_bytes, frame_bytes, queue_bytes
@@ -44,19 +44,25 @@ class LinkRate:
         Time of a flit through the scratchpad, with the word that it is part of, s.
     add_seconds
         Time of a flit through the adders of a die, s.
+    cycle_seconds
+        A cycle of the die, s.
+    slot_seconds
+        From the start of a frame until it takes its first flit, s.
     """
 
     goodput: Number
     bytes_per_second: Number
     hop_seconds: Number
     wire_bits: Number
-    lone_hop_seconds: Number
+    frame_seconds: tuple[Number, ...]
     drain_seconds: Number
     flit_bytes: Number
     frame_bytes: Number
     queue_bytes: Number
     store_seconds: Number
     add_seconds: Number
+    cycle_seconds: Number
+    slot_seconds: Number
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,10 @@ class _FrameNumbers:
     flits_per_cycle: float
     wire_bits_per_flit: float
     latency_cycles: int
-    lone_latency_cycles: int
+    frame_cycles: tuple[int, ...]
     flits: int
     drain_cycles: int
+    slot_cycles: int
 
 
 @lru_cache(maxsize=1 << 16)  # machines of a sweep share them
@@ -78,9 +85,10 @@ def _frame_numbers(data_bits: int, width: int, phit_bits: int, flight_cycles: in
         float(frame.flits_per_cycle),
         float(frame.wire_bits_per_flit),
         frame.stream_latency_cycles,
-        frame.latency_cycles,
+        tuple(frame.frame_cycles(min(flits, frame.flits)) for flits in range(FRAME_FLITS + 1)),
         frame.flits,
         frame.longest_cycles - frame.flits,
+        frame.slot_cycles[0],
     )
 
 
@@ -106,11 +114,13 @@ def link_rate(system: SystemSpec) -> LinkRate:
         bytes_per_second=goodput * link.bytes_per_second,
         hop_seconds=(frame.latency_cycles + link.router_cycles) / clock,
         wire_bits=frame.wire_bits_per_flit / nop.flit_bits * of_frames / goodput,
-        lone_hop_seconds=(frame.lone_latency_cycles + link.router_cycles) / clock,
+        frame_seconds=tuple(cycles / clock for cycles in frame.frame_cycles),
         drain_seconds=frame.drain_cycles / clock,
         flit_bytes=flit_bytes,
         frame_bytes=frame.flits * flit_bytes,
         queue_bytes=QUEUED_FLITS * flit_bytes,
         store_seconds=(NopTerms().store_cycles + word_flits - 1) / clock,
         add_seconds=system.die.stages / clock,
+        cycle_seconds=1 / clock,
+        slot_seconds=frame.slot_cycles / clock,
     )

@@ -218,3 +218,88 @@ class DieTerms(StrictModel):
     ] = 1.0
     store_post: Annotated[float, _step("cycles from the last word of a STORE to its semaphore")] = 1.0
     finish: Annotated[float, _step("cycles from the last word stored to done")] = 0.0
+
+
+class StepUnitTerms(StrictModel):
+    """Terms of a training step beside those of a program: what the units of a die and the way to its memory take.
+
+    The defaults follow from the design; a calibration fits them to steps of few operators.
+    """
+
+    memory_read: Annotated[float, _step("cycles of a read and its word at the ends of the memory plane")] = (
+        1.0
+    )
+    memory_written: Annotated[
+        float, _step("cycles from a write to its answer, beside those of links and flits")
+    ] = 7.0
+    memory_flit: Annotated[
+        float,
+        _cycles(
+            "cycles of a flit of the memory plane, by those of the link",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: a link carries no more",
+        ),
+    ] = 1.0
+    queue: Annotated[float, _step("cycles of a command from the command processor to its unit")] = 1.0
+    vector_command: Annotated[
+        float, _step("cycles from a VECTOR at the head of its queue to its semaphores")
+    ] = 1.0
+    vector_pass: Annotated[
+        float, _step("cycles of a pass beside its beats and the stages that they go through")
+    ] = 6.0 + SRAM_LATENCY
+    vector_beat: Annotated[
+        float,
+        _cycles(
+            "cycles of a beat, or of a word of results",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: the vector unit takes at most one a cycle",
+        ),
+    ] = 1.0
+    vector_post: Annotated[float, _step("cycles from the end of a pass to its semaphores")] = 0.0
+    operand_wait: Annotated[
+        float,
+        _cycles(
+            "cycles that each further operand of a pass waits for the bank of another, in the mean",
+            0.0,
+            MOST_CYCLES,
+            "no operand comes before it is asked for",
+        ),
+    ] = 0.5
+    feed_group: Annotated[
+        float,
+        _cycles(
+            "cycles of each group of elements that a feed writes at once",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: a bank takes an element a cycle",
+        ),
+    ] = 1.0
+    sums_panel: Annotated[
+        float, _step("cycles of a panel of sums that is fed, beside its rows: the read of its first word")
+    ] = 2.0
+    sums_row: Annotated[
+        float,
+        _cycles(
+            "cycles of a row of sums that is fed, beside those of its further words",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: the accumulator buffer takes a row a cycle",
+        ),
+    ] = 3.0
+    drain_row: Annotated[
+        float,
+        _cycles(
+            "cycles of a word of sums that is drained",
+            1.0 - FIT_SLACK,
+            _MOST_PER_ROW,
+            "no less than 1: the accumulator buffer gives a row a cycle",
+        ),
+    ] = 1.0
+    drain_write: Annotated[
+        float, _step("cycles from a row of sums in words to its last word in the scratchpad")
+    ] = 1.0
+    store_word: Annotated[
+        float, _step("cycles from a word of the scratchpad at the store unit to its way to memory")
+    ] = 0.0

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chiplet.graph import attention_operators
+from chiplet.graph.description import TOKENS, Description
 from chiplet.graph.vector_work import program_work
+from chiplet.methods.graph_fold import products, runs
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger
 from chiplet.workload.layer import Layer
 from chiplet.workload.operations import Batch, GemmStep, Operation, VectorStep
+
+_NAMES = {
+    "product_qk": "scores",
+    "softmax": "softmax",
+    "product_pv": "values",
+    "product_dp": "dP",
+    "product_dv": "dV",
+    "softmax_backward": "softmax backward",
+    "product_dq": "dQ",
+    "product_dk": "dK",
+}
+"""Steps as results name them, by their operators."""
+
+_WHOLE = {"row": 1, "column": 1}
+"""Parts into which the sequence and the head of a product are split."""
 
 
 def attention_core(
@@ -32,34 +50,52 @@ def attention_core(
     keys = ceil_div(reach, blocks)
     pairs = ceil_div(batch.sequences, sequence_groups) * ceil_div(layer.heads, head_groups)
     all_pairs = batch.sequences * layer.heads
-    key_dim, value_dim = layer.head_dim, layer.value_dim
+    of_all = {
+        TOKENS: length,
+        "tokens of keys": reach,
+        "keys": reach,
+        "key features": layer.head_dim,
+        "value features": layer.value_dim,
+    }
+    of_block = {**of_all, "tokens of keys": keys, "keys": keys}
 
-    def gemm(name: str, m: Number, k: Number, n: Number, features: int) -> GemmStep:
-        return GemmStep(name, m, k, n, pairs * blocks, all_pairs * length * reach * features, None)
+    def gemms(description: Description) -> tuple[GemmStep, ...]:
+        """Every die has whole heads, so that nothing of a product of one head is split."""
+        return tuple(
+            GemmStep(
+                _NAMES[of.name],
+                *of.sizes(of_block, _WHOLE),
+                pairs * blocks,
+                all_pairs * of.work(of_all),
+                None,
+            )
+            for of in products(description)
+        )
+
+    def vectors(description: Description) -> tuple[VectorStep, ...]:
+        return tuple(
+            vector(_NAMES[of.name], of.program, of.elements.of(of_all, _WHOLE)) for of in runs(description)
+        )
 
     def vector(name: str, program: str, elements: Number, times: Number = 1) -> VectorStep:
         return VectorStep(name, pairs * elements * times, program_work(program), all_pairs * elements * times)
 
-    scores = gemm("scores", length, key_dim, keys, key_dim)
-    softmax = vector("softmax", "softmax", length * reach)
-    scaled = vector("sums of values", "residual", length * value_dim, choose(in_blocks, blocks, 0))
+    core, gradients = gemms(attention_operators.FORWARD), gemms(attention_operators.BACKWARD)
+    softmax, backward = vectors(attention_operators.FORWARD), vectors(attention_operators.BACKWARD)
+    scaled = vector("sums of values", "residual", length * layer.value_dim, choose(in_blocks, blocks, 0))
     forward = Operation(
         "attention",
         (),
-        (scores, gemm("values", length, keys, value_dim, value_dim)),
-        (softmax, scaled) if anywhere(in_blocks) else (softmax,),
+        core,
+        (*softmax, scaled) if anywhere(in_blocks) else softmax,
         pairs * length,
     )
-    gradients: tuple[GemmStep, ...] = (
-        gemm("dV", length, keys, value_dim, value_dim),
-        gemm("dP", length, value_dim, keys, value_dim),
-        gemm("dQ", length, keys, key_dim, key_dim),
-        gemm("dK", length, keys, key_dim, key_dim),
-    )
     again: Number = choose(in_blocks, 1, scores_again)
-    vectors: tuple[VectorStep, ...] = (vector("softmax backward", "softmax-backward", length * reach),)
     if anywhere(again > 0):
-        scores = replace(scores, count=scores.count * again, macs=scores.macs * again)
-        gradients = (scores, *gradients)
-        vectors = (vector("softmax", "softmax", length * reach, again), *vectors)
-    return forward, Operation("attention", (), gradients, vectors, pairs * length)
+        scores = core[0]
+        gradients = (replace(scores, count=scores.count * again, macs=scores.macs * again), *gradients)
+        backward = (
+            *(replace(of, elements=of.elements * again, total=of.total * again) for of in softmax),
+            *backward,
+        )
+    return forward, Operation("attention", (), gradients, backward, pairs * length)

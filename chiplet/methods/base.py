@@ -46,7 +46,10 @@ class Switches(StrictModel):
     """Choices that every method has. They change the result, so every result states them."""
 
     overlap: Annotated[
-        bool, Field(description="communication of one token tile runs behind the GEMM of another")
+        bool,
+        Field(
+            description="GEMMs, vector work and communication of token tiles run at the same time, or in turn"
+        ),
     ] = True
     recompute: Annotated[
         Recompute,
@@ -356,13 +359,17 @@ class Method(ABC):
         cost: CollectiveCost,
         chunk: float,
         *,
+        sums: bool | None = None,
         rides: bool = False,
         weights: bool = False,
     ) -> CommStep:
-        """A collective with ``chunk`` elements in a chunk; sums cross the NoP in their own width, copies as operands.
+        """A collective with ``chunk`` elements in a chunk, which are ``sums``, in their own width, or operands; by
+        default sums if it adds them up.
 
         ``rides`` is for data that travels in the packets of another collective.
         """
+        if sums is None:
+            sums = op in ("reduce-scatter", "reduce")
         return CommStep(
             name,
             op,
@@ -372,6 +379,6 @@ class Method(ABC):
             cost.serial_chunks * chunk,
             cost.chunk_hops * chunk,
             None if rides else cost,
-            self.sum_bytes if op in ("reduce-scatter", "reduce") else self.element_bytes,
+            self.sum_bytes if sums else self.element_bytes,
             weights,
         )

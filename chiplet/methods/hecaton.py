@@ -11,13 +11,18 @@ docs/method.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from chiplet.graph import linear_operators
+from chiplet.graph.description import KV_HEADS, TOKENS, Description
 from chiplet.methods.base import Method, Switches
-from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, larger, tabulated
+from chiplet.methods.graph_fold import Sizes, collectives, products
+from chiplet.vectorized.elementwise import Number, anywhere, larger, tabulated
+from chiplet.workload.data_flow import LOSS, NORM
 from chiplet.workload.operations import CommStep, FusedBlock, GemmStep, Linear, Operation
 from nop.collective_cost import CollectiveCost, line_cost
 from nop.collectives import Algorithm
@@ -34,13 +39,17 @@ class HecatonSwitches(Switches):
     ] = True
 
 
-class _Sides(NamedTuple):
-    """The two dimensions for one linear: it gathers X over ``gather`` dies and scatters Y over ``scatter``."""
-
-    gather_axis: str
-    gather: int
-    scatter_axis: str
-    scatter: int
+_NAMES = {
+    "gather_x": "gather X",
+    "product": "XW",
+    "scatter_y": "scatter Y",
+    "gather_dy": "gather dY",
+    "product_dx": "dY W^T",
+    "scatter_dx": "scatter dX",
+    "gather_x_again": "gather X again",
+    "product_dw": "X^T dY",
+}
+"""Steps of a linear as results name them, by their operators."""
 
 
 class Hecaton(Method):
@@ -68,89 +77,72 @@ class Hecaton(Method):
         lines = {self._A: self.mesh.cols, self._B: self.mesh.rows}
         return {axis: tabulated(line_cost, nodes, self.switches.collective) for axis, nodes in lines.items()}
 
-    def _sides(self, linear: Linear) -> _Sides:
-        if linear.expand:
-            return _Sides(self._A, self.mesh.cols, self._B, self.mesh.rows)
-        return _Sides(self._B, self.mesh.rows, self._A, self.mesh.cols)
+    @cached_property
+    def _lines(self) -> dict[str, Number]:
+        """Dies of a line along each axis."""
+        return {self._A: self.mesh.cols, self._B: self.mesh.rows}
 
-    def _gather(self, name: str, axis: str, group: int, elements: float) -> CommStep:
-        return self.collective(name, "all-gather", axis, group, self._costs[axis], elements / self.mesh.nodes)
-
-    def _scatter(self, name: str, axis: str, group: int, elements: float) -> CommStep:
-        return self.collective(
-            name, "reduce-scatter", axis, group, self._costs[axis], elements / self.mesh.nodes
+    def _folded(self, description: Description, linear: Linear, tokens: int) -> Operation:
+        """``description`` with the sizes of ``linear``: type A if it is the first of its block, else type B."""
+        sizes = {TOKENS: tokens, "inputs": linear.h_in, "outputs": linear.h_out}
+        type_b, dies = not linear.expand, self._lines
+        comms = tuple(
+            self.collective(
+                f"{linear.name}: {_NAMES[of.name]}",
+                of.op,
+                of.axis,
+                dies[of.axis],
+                self._costs[of.axis],
+                of.chunk.of(sizes, dies),
+                sums=of.sums,
+            )
+            for of in collectives(description, type_b=type_b)
+            if self.switches.gather_again or of.name != linear_operators.GATHER_AGAIN
         )
+        gemms = tuple(
+            GemmStep(_NAMES[of.name], *of.sizes(sizes, dies), 1, of.work(sizes), of.split)
+            for of in products(description, type_b=type_b)
+        )
+        return Operation(linear.name, comms, gemms)
 
     def linear_forward(self, linear: Linear, tokens: int) -> Operation:
         """Gather X, multiply, scatter the partial sums of Y."""
-        sides = self._sides(linear)
-        # The input features are split over the dies of the scatter, the output features over those of the gather.
-        gemm = GemmStep(
-            "XW",
-            tokens,
-            ceil_div(linear.h_in, sides.scatter),
-            ceil_div(linear.h_out, sides.gather),
-            1,
-            tokens * linear.h_in * linear.h_out,
-            "m",
-        )
-        comms = (
-            self._gather(f"{linear.name}: gather X", sides.gather_axis, sides.gather, tokens * linear.h_in),
-            self._scatter(
-                f"{linear.name}: scatter Y", sides.scatter_axis, sides.scatter, tokens * linear.h_out
-            ),
-        )
-        return Operation(linear.name, comms, (gemm,))
+        return self._folded(linear_operators.FORWARD, linear, tokens)
 
     def linear_backward(self, linear: Linear, tokens: int) -> Operation:
         """Gather dY, multiply by W^T, scatter dX; X^T dY uses the same gathered dY, and X gathered again."""
-        sides = self._sides(linear)
-        h_in, h_out = ceil_div(linear.h_in, sides.scatter), ceil_div(linear.h_out, sides.gather)
-        macs = tokens * linear.h_in * linear.h_out
-        comms = [
-            self._gather(
-                f"{linear.name}: gather dY", sides.scatter_axis, sides.scatter, tokens * linear.h_out
-            ),
-            self._scatter(
-                f"{linear.name}: scatter dX", sides.gather_axis, sides.gather, tokens * linear.h_in
-            ),
-        ]
-        if self.switches.gather_again:
-            comms.append(
-                self._gather(
-                    f"{linear.name}: gather X again", sides.gather_axis, sides.gather, tokens * linear.h_in
-                )
-            )
-        return Operation(
-            linear.name,
-            tuple(comms),
-            (
-                GemmStep("dY W^T", tokens, h_out, h_in, 1, macs, "m"),
-                GemmStep("X^T dY", h_in, tokens, h_out, 1, macs, "k"),
-            ),
-        )
+        return self._folded(linear_operators.BACKWARD, linear, tokens)
 
     def norm_comms(self, linear: Linear, tokens: int, *, backward: bool) -> tuple[CommStep, ...]:
-        """Extra columns in the following reduce-scatter: down the column forward, along the row backward.
+        """Extra columns beside the features of the linear.
 
         Forward, each column of dies adds up the norm's feature sums on its own. Backward, the sum over features of
-        dX x equals the sum over output features of dY Y, which is local to the gathered dY and scattered with dX.
+        dX x equals the sum over output features of dY Y, which is local to the dY that is gathered.
         """
-        sides = self._sides(linear)
-        axis, group = (sides.gather_axis, sides.gather) if backward else (sides.scatter_axis, sides.scatter)
-        chunk = tokens * self.model.norm_sums / group
-        return (
-            self.collective("norm sums", "reduce-scatter", axis, group, self._costs[axis], chunk, rides=True),
-        )
+        of_pass = linear_operators.NORM_BACKWARD if backward else linear_operators.NORM_FORWARD
+        sizes = {TOKENS: tokens, "norm sums": self.model.norm_sums}
+        return tuple(self._beside(NORM, of_pass, sizes, type_b=not linear.expand, rides=True))
 
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
         """Along the row: after a type A linear the logits of a token are split over the columns."""
-        chunk = 2 * tokens / self.mesh.nodes
-        cost = self._costs[self._A]
-        return tuple(
-            self.collective(f"loss sums: {op}", op, self._A, self.mesh.cols, cost, chunk)
-            for op in ("reduce-scatter", "all-gather")
-        )
+        sizes = {TOKENS: tokens, "columns": self.mesh.cols}
+        return tuple(self._beside(LOSS, linear_operators.LOSS, sizes))
+
+    def _beside(
+        self, name: str, description: Description, sizes: Sizes, *, type_b: bool = False, rides: bool = False
+    ) -> Iterator[CommStep]:
+        """Collectives of ``description``, which belong to no product."""
+        for of in collectives(description, type_b=type_b):
+            yield self.collective(
+                f"{name}: {of.source}",
+                of.op,
+                of.axis,
+                self._lines[of.axis],
+                self._costs[of.axis],
+                of.chunk.of(sizes, self._lines),
+                sums=of.sums,
+                rides=rides,
+            )
 
     def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
         """Along the row: the heads of a sequence are split over the columns."""
@@ -160,28 +152,38 @@ class Hecaton(Method):
 
     def tile_operands(self, linear: Linear) -> Number:
         """Gathered X forward; gathered dY and X backward."""
-        sides = self._sides(linear)
-        return linear.h_in / sides.scatter + linear.h_out / sides.gather
+        return sum(self._features(linear, "all-gather", linear_operators.BACKWARD))
 
     def tile_sums(self, linear: Linear) -> Number:
         """Partial sums of Y forward, of dX backward."""
-        sides = self._sides(linear)
-        return larger(linear.h_out / sides.gather, linear.h_in / sides.scatter)
+        both = linear_operators.FORWARD, linear_operators.BACKWARD
+        return larger(*(share for of in both for share in self._features(linear, "reduce-scatter", of)))
+
+    def _features(self, linear: Linear, op: str, description: Description) -> list[Number]:
+        """Features that the mean die has of each token in front of a reduce-scatter, or behind an all-gather."""
+        sizes = {"inputs": linear.h_in, "outputs": linear.h_out}
+        return [
+            of.features.of(sizes, self._lines)
+            for of in collectives(description, type_b=not linear.expand)
+            if of.op == op
+        ]
 
     def gathered_copies(self, linear: Linear) -> Number:
         """One for each die of the line over which X would be gathered."""
-        return 0.0 if self.switches.gather_again else 1.0 * self._sides(linear).gather
+        found = collectives(linear_operators.BACKWARD, type_b=not linear.expand)
+        (again,) = (of for of in found if of.name == linear_operators.GATHER_AGAIN)
+        return 0.0 if self.switches.gather_again else 1.0 * self._lines[again.axis]
 
     def replica_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
         """Replicated key and value weights: their gradients are summed over the columns that share a head."""
         replicas = self.kv_replicas
         if block.name != "attention" or not anywhere(replicas > 1):
             return ()
-        weights = 2 * self.model.hidden * self.kv_heads * self.model.head_dim / self.mesh.nodes
+        sizes = {"inputs": self.model.hidden, KV_HEADS: self.kv_heads * self.model.head_dim}
+        shares = (of.chunk.of(sizes, self._lines) for of in collectives(linear_operators.REPLICAS))
+        chunk = sum(shares) / replicas
         cost = tabulated(line_cost, replicas, self.switches.collective)
         return tuple(
-            self.collective(
-                f"dW of K, V replicas: {op}", op, self._A, replicas, cost, weights / replicas, weights=True
-            )
+            self.collective(f"dW of K, V replicas: {op}", op, self._A, replicas, cost, chunk, weights=True)
             for op in ("reduce-scatter", "all-gather")
         )

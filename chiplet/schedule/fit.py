@@ -16,6 +16,7 @@ from chiplet.schedule.context import WHOLE, ContextShare
 from chiplet.schedule.double_buffers import both_buffered, largest_pair, pair_of
 from chiplet.schedule.mini_batches import batch_of, equal_parts, size_unit
 from chiplet.schedule.other_sizes import other_sizes
+from chiplet.schedule.slice_counts import slice_counts
 from chiplet.vectorized.bisection import largest_true, smallest_true
 from chiplet.vectorized.elementwise import (
     Number,
@@ -96,12 +97,12 @@ class BlockWork:
 def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> list[Fit]:
     """Ways to run the block that may be the quickest, fewest parts first, each with the largest mini-batch that fits.
 
-    More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle. Linears
-    are sliced where nothing else fits, where mini-batches are as small, where token tiles are lower than the array,
-    or where unsliced weights or gradients leave no room for those of the next block. They may have smaller mini-
-    batches, beside larger token tiles. Without ``fused`` the block has at least two parts if it can. An attention
-    over long sequences may run in blocks of keys, unless nothing is to be computed again. One that is computed again
-    as a whole may keep its probabilities from then on, beside a smaller mini-batch.
+    More parts are one where fewer leave mini-batches of less than :data:`ENOUGH_TILES`, or more dies idle, or blocks
+    that wait for weights or gradients. Linears are sliced where nothing else fits, where mini-batches are as small,
+    where token tiles are lower than the array, or where unsliced weights or gradients leave no room for those of the
+    next block. They may have smaller mini-batches, beside larger token tiles. Without ``fused`` the block has at least
+    two parts if it can. An attention over long sequences may run in blocks of keys, unless nothing is to be computed
+    again. One that is computed again as a whole may keep its probabilities from then on, beside a smaller mini-batch.
     """
     fits = []
     full = work.method.switches.recompute == "full"
@@ -113,19 +114,22 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
     most: Number = 0
     widest: Number = 0
     share: Number = -1.0
+    waits: Any = True
     for count in range(1 if fused else min(2, MAX_PARTS[block.name]), MAX_PARTS[block.name] + 1):
         memory = work.memory(block, count)
         size = _largest_batch(memory, work)
         busy = _busy_share(memory, size)
         tile = smaller(tile_limit(memory, batch_of(memory, size)), MAX_TILE)
         little = (most * of_unit < enough) & ((size > most) | (tile > widest))
-        better = (size > 0) & (little | (busy > share))
+        better = (size > 0) & (little | (busy > share) | waits)
         fits.append(Fit(count, 1, choose(better, size, 0)))
         most, share, widest = (
             larger(most, size),
             choose(better, larger(share, busy), share),
             choose(better, larger(widest, tile), widest),
         )
+        if anywhere(waits):
+            waits = waits & (((size > 0) & _buffers_fit(work, memory, 1)) ^ True)
     unsliced = work.memory(block, MAX_PARTS[block.name])
     total = work.sequences * size_unit(unsliced)
     small = most * of_unit < enough
@@ -139,6 +143,7 @@ def candidates(work: BlockWork, block: FusedBlock, *, fused: bool = True) -> lis
             new = wanted & (sliced.slices > fewest)
             fits.append(Fit(sliced.parts, sliced.slices, choose(new, sliced.size, 0)))
             fewest = choose(new & (sliced.size > 0), sliced.slices, fewest)
+            fits += _more_slices(work, fits, work.memory_of(block, fits[-1]))
     if block.name == "attention" and work.method.switches.recompute != "none":
         fits += _in_blocks(work, block, fits)
     fits = [replace(fit, way=number) for number, fit in enumerate(fits)]
@@ -187,10 +192,20 @@ def _in_blocks(work: BlockWork, block: FusedBlock, fits: Sequence[Fit]) -> list[
     return [unsliced, replace(sliced, size=choose(wanted, sliced.size, 0))]
 
 
-def _buffers_fit(work: BlockWork, memory: BlockMemory) -> Any:
-    """Whether all that can be double-buffered is, if no block is sliced."""
+def _more_slices(work: BlockWork, fits: Sequence[Fit], memory: BlockMemory) -> Iterator[Fit]:
+    """The last of ``fits``, in ``memory``, with more slices (:mod:`chiplet.schedule.slice_counts`)."""
+    fit = fits[-1]
+    for count in slice_counts(memory, fit.size):
+        size = _largest_batch(replace(memory, slices=count), work)
+        yield replace(fit, slices=count, size=choose((fit.size > 0) & (count > fit.slices), size, 0))
+
+
+def _buffers_fit(work: BlockWork, memory: BlockMemory, parts: int | None = None) -> Any:
+    """Whether all that can be double-buffered is, if no block is sliced and the blocks beside it are in ``parts``, by
+    default in as many as can be.
+    """
     beside = [block for block in work.method.blocks() if block.label in memory.block.neighbours]
-    pairs = [pair_of(memory, work.memory(block, MAX_PARTS[block.name])) for block in beside]
+    pairs = [pair_of(memory, work.memory(block, parts or MAX_PARTS[block.name])) for block in beside]
     return both_buffered(memory, larger(*pairs))
 
 

@@ -16,9 +16,10 @@ def ablate(accounted: Accounted) -> tuple[list[AblationRow], list[LeftOut]]:
     """The step of ``accounted`` with all rules, and with each of :data:`chiplet.schedule.schedule.RULES` off.
 
     Without ``fusion`` every block is split into its linears. Without ``residence`` weights are loaded, and gradients
-    stored and read again, for every mini-batch. Without ``overlap`` communication waits for computation, and weights
-    and gradients are not moved behind the computation of another block. Rows have DRAM bytes and step time, also
-    relative to the first row. Raises ``ValueError`` for several packages.
+    stored and read again, for every mini-batch. Without ``overlap`` GEMMs, vector work and communication take turns,
+    and weights and gradients are not moved behind the computation of another block. Each row is the quickest schedule
+    under its rules: its DRAM bytes may be fewer than those of the first row, whose schedule is quicker with all rules.
+    Rows have DRAM bytes and step time, also relative to the first row. Raises ``ValueError`` for several packages.
     """
     if accounted.parallel is not None:
         raise ValueError(

@@ -114,7 +114,7 @@ def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
     """``function(*values)``, called once for every combination of elements that occurs.
 
     Array elements must be integers. If the results are dataclasses, the fields of the returned one are arrays, but for
-    words, which must be alike.
+    words, which must be alike; a field that is a tuple is one of arrays.
     """
     places = [place for place, value in enumerate(values) if not isinstance(value, Hashable)]
     if not places:
@@ -141,6 +141,8 @@ def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
         if isinstance(column[0], str):
             (word,) = set(column)
             return word
+        if isinstance(column[0], tuple):
+            return tuple(gathered(list(values)) for values in zip(*column, strict=True))
         return np.array(column, dtype=np.float64)[index].reshape(arrays[0].shape)
 
     if not is_dataclass(results[0]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.layout.storage import Storage
@@ -144,6 +145,8 @@ class CompiledStep:
     ----------
     sizes, system, graph
         What was compiled, and for which package.
+    order
+        Its operators in the order of all programs.
     dies
         In the order of their numbers.
     memory_words
@@ -155,6 +158,7 @@ class CompiledStep:
     sizes: StepSizes
     system: SystemSpec
     graph: Graph
+    order: Sequence[FusedOperators]
     dies: Sequence[DieProgram]
     memory_words: int
     places: Places

@@ -16,6 +16,7 @@ from chiplet.graph.operators import Gather, Move, Product, Reduce, Scatter, Vect
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
+from chiplet.layout.step_bounds import check_scratchpad
 from chiplet.layout.storage import Storage, layout_of
 from chiplet.machine.specs import SystemSpec, scratchpad_depth
 from cosim.compile.compiled_step import Buffer, CompiledStep, DieProgram, StoredTensor
@@ -31,7 +32,7 @@ from cosim.program.layout import Places
 from cosim.program.scratchpad_copies import words_to_scratchpad
 from rtl.interface.io_dies import io_die_of
 
-__all__ = ["compile_step"]
+__all__ = ["compile_graph", "compile_step"]
 
 
 def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = False) -> CompiledStep:
@@ -57,13 +58,27 @@ def compile_step(sizes: StepSizes, system: SystemSpec, *, gradients: bool = Fals
             "as a die at the end of a ring takes chunks of successive collectives from two senders"
         )
     graph = training_step(sizes)
-    order = step_schedule(graph, sizes, system, gradients=gradients).order
-    places = Places()
+    check_scratchpad(graph, sizes, system)
+    return compile_graph(graph, sizes, system, step_schedule(graph, sizes, system, gradients=gradients).order)
+
+
+def compile_graph(
+    graph: Graph, sizes: StepSizes, system: SystemSpec, order: Sequence[FusedOperators]
+) -> CompiledStep:
+    """The programs of ``graph``, whose operators all dies go through in ``order``; dies have the parts of ``sizes``.
+
+    Raises
+    ------
+    ValueError
+        If a buffer is too small.
+    """
+    package, places = system.package, Places()
     dies = [_die_program(sizes, system, graph, order, row, col, places) for row, col in package.places()]
     return CompiledStep(
         sizes=sizes,
         system=system,
         graph=graph,
+        order=order,
         dies=dies,
         memory_words=max(places.used.values()),
         places=places,

@@ -14,7 +14,7 @@ from chiplet.machine.chunks import flits_per_word, words_per_flit
 from chiplet.machine.memory_plane import io_links, io_place, memory_plane
 from chiplet.machine.queue_depths import QUEUED_FLITS
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import DieTerms
+from chiplet.machine.terms import DieTerms, StepUnitTerms
 from cosim.predict.clock import BoundedQueue, Clock, Unit
 from cosim.predict.die import DieTimes
 from cosim.predict.io_die import IoDieTimes
@@ -29,10 +29,8 @@ from rtl.interface.isa import Opcode, Side
 __all__ = ["PackageTimes", "predict_package"]
 
 _OPPOSITE = {Side.NORTH: Side.SOUTH, Side.SOUTH: Side.NORTH, Side.EAST: Side.WEST, Side.WEST: Side.EAST}
-READ_CYCLES = 1
-"""Cycles of a read and its word at the ends of the memory plane, besides links and flits."""
-WRITTEN_CYCLES = 7
-"""Cycles from the last write to its answer at the die, besides links and flits."""
+_ENDS = StepUnitTerms()
+"""Cycles at the ends of the memory plane."""
 LINK_WORDS = 4
 """Words on their way between two engines, before the sender has to wait."""
 
@@ -97,11 +95,11 @@ def predict_package(
         row, col = divmod(number, system.package.cols)
         links_on_the_way = io_links(system.package, row, col, io_place(system.package, row, col).side)
         way = plane.way_cycles(links_on_the_way)
-        ways.append(way + WRITTEN_CYCLES)
+        ways.append(way + _ENDS.memory_written)
         port = MemoryPortTimes(
             clock,
             system.memory.model_copy(
-                update={"latency_cycles": system.memory.latency_cycles + way + READ_CYCLES}
+                update={"latency_cycles": system.memory.latency_cycles + way + _ENDS.memory_read}
             ),
             terms,
             interval,

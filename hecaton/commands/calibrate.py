@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,8 +46,9 @@ def calibrate(
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Measure GEMMs on small arrays like the configured die's, collectives on short rows of dies and the goodput of a
-    link, fit the cycle terms, and report the error on held-out array sizes, shapes, rows and lengths.
+    """Measure GEMMs on small arrays like the configured die's, collectives on short rows of dies, steps of few
+    operators and the goodput of a link, fit the cycle terms, and report the error on held-out array sizes, shapes, rows
+    and lengths. Dies whose type is not bf16 cannot train: they have no terms of a step.
 
     Without --config the machine starts from the preset package, as for `hecaton project`, which accepts the result.
     """
@@ -56,6 +57,7 @@ def calibrate(
     from cosim.calibrate import die as calibration
     from cosim.calibrate import link as link_calibration
     from cosim.calibrate import network as nop_calibration
+    from cosim.calibrate import step_terms as step_calibration
     from hecaton.terminal.tables import columns
     from rtl.emit.output_files import check_output, write_output
 
@@ -73,13 +75,22 @@ def calibrate(
             nop_calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen_nop
         ]
         requests_link = link_calibration.link_requests(system, seed=seed, sim=sim)
-        total = len(requests) + len(requests_nop) + len(requests_link)
+        trains = system.die.dtype == "bf16"
+        chosen_step = step_calibration.step_samples(quick=quick) if trains else []
+        requests_step = [
+            step_calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen_step
+        ]
+        total = len(requests) + len(requests_nop) + len(requests_link) + len(requests_step)
         with out.progress("measuring", total) as advance:
             records = calibration.measure(requests, workers=workers, progress=advance)
             records_nop = nop_calibration.measure(requests_nop, workers=workers, progress=advance)
             records_link = nop_calibration.measure(requests_link, workers=workers, progress=advance)
+            runs_step = step_calibration.measure(requests_step, workers=workers, progress=advance)
         fitted, rows = calibration.to_calibration(system, chosen, records)
         fitted, rows_nop = nop_calibration.with_network(fitted, chosen_nop, records_nop)
+        rows_step: list[dict[str, Any]] = []
+        if trains:
+            fitted, rows_step = step_calibration.with_step(fitted, system, chosen_step, runs_step)
         link = link_calibration.link_goodput(system, records_link)
         fitted = fitted.model_copy(update={"link": link})
         write_output(output, fitted.to_json())
@@ -92,6 +103,9 @@ def calibrate(
             "nop_fits": list(nop_calibration.nop_fits(fitted)),
             "nop_holdout_max_relative_error": error_nop,
             "nop_samples": rows_nop,
+            "step_fits": list(step_calibration.step_fits(fitted)),
+            "step_holdout_max_relative_error": fitted.provenance.get("step_holdout_max_relative_error"),
+            "step_samples": rows_step,
             "link_goodput": link.goodput,
             "die": fitted.die,
             "provenance": fitted.provenance,
@@ -100,8 +114,8 @@ def calibrate(
         if plot is not None:
             from hecaton.plots.calibration import plot_calibration
 
-            title = f"Cycles of GEMMs and collectives from start to done, {system.die.dtype}, {sim}"
-            plot_calibration([*rows, *rows_nop], title, plot)
+            title = f"Cycles of GEMMs, collectives and steps from start to done, {system.die.dtype}, {sim}"
+            plot_calibration([*rows, *rows_nop, *rows_step], title, plot)
         tail = ["use", "cycles", "predicted_cycles", "relative_error"]
         held_out = "largest error on held-out runs"
         rate = f"Link: {link.goodput:.1%} of the lanes carry data of flits"
@@ -111,4 +125,9 @@ def calibrate(
             ["op", "algorithm", "mesh", "flits", *tail],
             title=f"Collectives: {held_out} {error_nop:.3%}",
         )
-        out.result(data, Group(array, network, rate))
+        tables = [array, network]
+        if trains:
+            error_step = fitted.provenance["step_holdout_max_relative_error"]
+            title = f"Steps of few operators: {held_out} {error_step:.3%}"
+            tables.append(columns(rows_step, ["work", "array", *tail], title=title))
+        out.result(data, Group(*tables, rate))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chiplet.explain.ledger import Term
     from chiplet.projection.project import Accounted
     from chiplet.projection.results import Projection
+    from cosim.predict.projected_step import ProjectedStep
     from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
@@ -26,11 +27,12 @@ app = typer.Typer()
 
 def _json_object() -> JsonObject:
     from chiplet.projection.results import Projection
+    from cosim.predict.projected_step import ProjectedStep
     from hecaton.results.projection_objects import PictureFiles, ProjectionAblation, ProjectionTerms
     from hecaton.terminal.json_keys import JsonObject
 
     return JsonObject(
-        (Projection,),
+        (Projection, ProjectedStep),
         {
             "--explain": (ProjectionTerms,),
             "--ablate": (ProjectionAblation,),
@@ -61,6 +63,14 @@ def project(
         integer_option("--mini-batch", "Sequences in a mini-batch; by default the most that fit."),
     ] = None,
     optimizer: OptimizerName = "adam",
+    tiles: Annotated[
+        int,
+        integer_option(
+            "--tiles",
+            "Token tiles of whole sequences that programs of the step run in, for the predicted cycles.",
+            metavar="T",
+        ),
+    ] = 1,
     data_parallel: Annotated[
         int | None,
         integer_option("--data-parallel", "Replicas: the same as -P parallel.data=D.", metavar="D"),
@@ -85,7 +95,9 @@ def project(
     ablate: Annotated[
         bool,
         typer.Option(
-            "--ablate", help="DRAM bytes and step time without fusion, resident weights or overlap."
+            "--ablate",
+            help="DRAM bytes and step time of the quickest schedule without fusion, resident weights, or overlap of "
+            "GEMMs, vector work, communication and weights.",
         ),
     ] = False,
     trace: Trace = None,
@@ -100,11 +112,16 @@ def project(
     one of them; the sections parallel and fabric of the configuration say how the packages share the work and how
     they are connected. The picture has the timeline of one layer, the parts of the step, and its memories;
     docs/timeline.md describes the trace.
+
+    A step that fits the scratchpads of one package as programs also has predicted_cycles: those of ``hecaton cosim
+    train-step`` with the same model, mesh, batch and token tiles (docs/training.md). Otherwise they are null, and the
+    reason stands beside them.
     """
     from rich.console import Group
 
     from chiplet.projection.project import account
     from chiplet.schedule.buffers import Optimizer
+    from cosim.predict.projected_step import projected_step
 
     with Output(as_json) as out:
         _check_files(trace, plot)
@@ -122,8 +139,12 @@ def project(
         )
         accounted = account(request)
         projection = accounted.projection
-        data = projection.model_dump()
-        tables: list[RenderableType] = [_tables(projection, step.mesh_line(QUICKEST_MESH))]
+        programs = projected_step(step.model, accounted.job, tiles=tiles)
+        data = {**projection.model_dump(), **programs.model_dump()}
+        tables: list[RenderableType] = [
+            _tables(projection, step.mesh_line(QUICKEST_MESH)),
+            _programs_table(programs),
+        ]
         if explain:
             from chiplet.explain.cost import explain_cost
             from chiplet.explain.counterparts import ledger_rows
@@ -144,7 +165,7 @@ def project(
             data["ablation"] = [row.model_dump() for row in rows]
             data["left_out"] = [method.model_dump() for method in left_out]
             names = ["without", "dram_bytes", "step_seconds", "dram_ratio", "step_ratio"]
-            tables.append(columns(data["ablation"], names, title="Without one rule of the schedule"))
+            tables.append(columns(data["ablation"], names, title="The quickest schedule without one rule"))
             tables += [f"Left out: {method.method}: {method.reason}" for method in left_out]
         if trace is not None or plot is not None:
             data["files"] = _write_timeline(accounted, out.preset, trace, plot)
@@ -186,6 +207,16 @@ def _write_timeline(accounted: Accounted, preset: str, trace: Path | None, plot:
 
         plot_timeline(steps, accounted.projection, plot)
     return [str(path) for path in (trace, plot) if path is not None]
+
+
+def _programs_table(step: ProjectedStep) -> RenderableType:
+    from hecaton.terminal.tables import pairs
+
+    title = f"The step as programs, in {step.tiles} token tiles"
+    if step.predicted_cycles is None:
+        return pairs({"predicted cycles": f"none: {step.predicted_cycles_reason}"}, title=title)
+    busy = {name: f"{cycles} busy" for name, cycles in (step.units or {}).items()}
+    return pairs({"predicted cycles": step.predicted_cycles, **busy}, title=title)
 
 
 def _terms_table(terms: list[Term]) -> RenderableType:

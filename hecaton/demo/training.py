@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
+from chiplet.dataflow.predicted_step import PredictedStep
 from chiplet.graph.training.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
+from chiplet.workload.pretrained_model import PretrainedModel
 from cosim.backends.base import SimulationError
 from cosim.backends.compiler import compiler
 from cosim.backends.registry import backend
 from cosim.compile.compiler import compile_step
-from cosim.golden.training.pretrained import PretrainedModel
 from cosim.records.train_step import TrainStepRequest
 from cosim.run.training.train_step import PreparedTraining
 from cosim.run.training.training_inputs import initial_weights, training_tokens
@@ -134,14 +133,7 @@ class DemoTrainingRun:
     simulator: str | None
     missing: str
 
-    @cached_property
+    @property
     def predicted(self) -> PredictedStep:
         """Cycles of a step, as the terms of the design predict them."""
-        compiled, request = self.prepared.compiled, self.request
-        return predicted_step(
-            compiled.graph,
-            compiled.sizes,
-            compiled.system,
-            gradients=request.gradients,
-            direct=request.direct,
-        )
+        return self.prepared.predicted

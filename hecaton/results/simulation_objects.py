@@ -72,6 +72,12 @@ class CalibrationRun(TypedDict):
         Largest error of predicted cycles on held-out collectives.
     nop_samples
         The measured collectives, each with its prediction.
+    step_fits
+        Terms of a training step, each with the design's value. Empty for dies that cannot train.
+    step_holdout_max_relative_error
+        Largest error of predicted cycles on held-out steps; null for dies that cannot train.
+    step_samples
+        The measured steps of few operators, each with its prediction.
     link_goodput
         Data bits that a link delivered over those that its lanes could carry.
     die
@@ -88,6 +94,9 @@ class CalibrationRun(TypedDict):
     nop_fits: list[dict[str, Any]]
     nop_holdout_max_relative_error: float
     nop_samples: list[dict[str, Any]]
+    step_fits: list[dict[str, Any]]
+    step_holdout_max_relative_error: float | None
+    step_samples: list[dict[str, Any]]
     link_goodput: float
     die: DieSpec
     provenance: dict[str, Any]

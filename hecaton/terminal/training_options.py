@@ -14,7 +14,7 @@ from hecaton.terminal.values import integer, parse_mesh
 if TYPE_CHECKING:
     from chiplet.graph.training.sizes import ModelSizes, StepSizes
     from chiplet.machine.specs import SystemSpec
-    from cosim.golden.training.pretrained import PretrainedModel
+    from chiplet.workload.pretrained_model import PretrainedModel
 
 _SIZE = integer(1, 1 << 24)
 
@@ -61,7 +61,7 @@ class ModelOptions:
         Raises ``ValueError`` of one line for a model that is refused, and for sizes that are missing or not those of
         a model.
         """
-        from cosim.golden.training.pretrained import PretrainedModel, read_pretrained
+        from chiplet.workload.pretrained_model import PretrainedModel, read_pretrained
 
         given = {
             entry.name: value
@@ -112,16 +112,13 @@ class TrainingOptions(ModelOptions):
         """
         from chiplet.graph.training.sizes import StepSizes
 
-        return StepSizes(
-            model=model.sizes,
-            rows=system.package.rows,
-            cols=system.package.cols,
+        return StepSizes.on_package(
+            model.sizes,
+            system,
             sequences=self.batch,
             length=self.sequence,
             tiles=self.tiles,
-            optimizer=self.optimizer,  # type: ignore[arg-type]  # StepSizes refuses all others by name
-            algorithm="chain",
-            dtype=system.die.dtype,
+            optimizer=self.optimizer,
         )
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from chiplet.graph.operators import Each, ProgramOperand
-from chiplet.graph.training.builder import TOKENS_B, StepBuilder, Weight
+from dataclasses import replace
+
+from chiplet.graph import attention_operators
+from chiplet.graph.description import Description
+from chiplet.graph.operators import Each, Product, ProgramOperand, VectorRun
+from chiplet.graph.sharding import Dim
+from chiplet.graph.training.builder import StepBuilder
+from chiplet.graph.training.operator_builder import TOKENS_B, Weight
 from chiplet.graph.training.shared_programs import SCALE, SCALE_OPERAND
 from chiplet.graph.vector_programs import vector_program
 
@@ -45,6 +51,34 @@ class Attention:
             each=each,
         )
 
+    def _core(self, description: Description) -> None:
+        """Scores, softmax and values, or their gradients."""
+        b = self._builder
+        cols: dict[str, Dim] = {
+            **dict.fromkeys(("scores", "p", "dp", "ds"), b.scores),
+            "mixed": b.mixed,
+            "dq": b.queries,
+            "dk": b.keys,
+            "dv": b.values,
+        }
+        names = {role: f"attention.{role}" for role in description.tensors}
+        names |= {"q": "attention.q_turned", "k": "attention.k_turned", "v": "attention.values"}
+        names |= {role: f"attention.{role}_sums" for role in ("dq", "dk", "dv")}
+        for operator in description.checked:
+            for role in operator.writes:
+                b.tensor(names[role], TOKENS_B, cols[role], description.tensors[role].element)
+            name = f"attention.{operator.name}"
+            match operator:
+                case Product(a=a, b=other, y=y):
+                    b.append(replace(operator, name=name, a=names[a], b=names[other], y=names[y]))
+                case VectorRun(bind=bind):
+                    bound = {key: of._replace(tensor=names[of.tensor]) for key, of in bind.items()}
+                    b.append(replace(operator, name=name, bind=bound))
+                case _:
+                    raise TypeError(
+                        f"{description.name}: operator {operator.name} is a {type(operator).__name__}"
+                    )
+
     def forward(self) -> None:
         """From the residual stream to the sums that are added to it."""
         b = self._builder
@@ -58,44 +92,22 @@ class Attention:
             )
             turned = b.tensor(f"attention.{part}_turned", TOKENS_B, cols, "bf16")
             self._turn(f"attention.rotary_{part}", scaled, turned, part, backward=False)
-        values = b.tensor("attention.values", TOKENS_B, b.values, "bf16")
+        b.tensor("attention.values", TOKENS_B, b.values, "bf16")
         b.run(
             "attention.scale_v",
             SCALE_OPERAND,
-            {"x": "attention.v.sums", "scale": "attention.scale", "y": values},
+            {"x": "attention.v.sums", "scale": "attention.scale", "y": "attention.values"},
         )
-        scores = b.tensor("attention.scores", TOKENS_B, b.scores)
-        each: Each = "sequence-head"
-        b.product("attention.product_qk", "nt", "attention.q_turned", "attention.k_turned", scores, each=each)
-        shares = b.tensor("attention.p", TOKENS_B, b.scores, "bf16")
-        b.run(
-            "attention.softmax", vector_program("softmax"), {"x": scores, "p": shares}, each=each, causal=True
-        )
-        mixed = b.tensor("attention.mixed", TOKENS_B, b.mixed, "bf16")
-        b.product("attention.product_pv", "nn", shares, values, mixed, each=each)
-        b.contract(self.output, mixed)
+        self._core(attention_operators.FORWARD)
+        b.contract(self.output, "attention.mixed")
 
     def backward(self) -> None:
         """From ``gradient.operand`` to the gradient of the residual stream in front of the norm."""
         b = self._builder
-        each: Each = "sequence-head"
         b.contract_backward(self.output, "attention.mixed")
-        do = b.cast("attention.cast_do", "attention.o.dx", "attention.do")
-        dp = b.tensor("attention.dp", TOKENS_B, b.scores)
-        b.product("attention.product_dp", "nt", do, "attention.values", dp, each=each)
-        dv = b.tensor("attention.dv_sums", TOKENS_B, b.values)
-        b.product("attention.product_dv", "tn", "attention.p", do, dv, each=each)
-        ds = b.tensor("attention.ds", TOKENS_B, b.scores, "bf16")
-        b.run(
-            "attention.softmax_backward",
-            vector_program("softmax-backward"),
-            {"p": "attention.p", "dp": dp, "dx": ds},
-            each=each,
-        )
-        dq = b.tensor("attention.dq_sums", TOKENS_B, b.queries)
-        b.product("attention.product_dq", "nn", ds, "attention.k_turned", dq, each=each)
-        dk = b.tensor("attention.dk_sums", TOKENS_B, b.keys)
-        b.product("attention.product_dk", "tn", ds, "attention.q_turned", dk, each=each)
+        b.cast("attention.cast_do", "attention.o.dx", "attention.do")
+        self._core(attention_operators.BACKWARD)
+        dq, dk, dv = (f"attention.d{part}_sums" for part in "qkv")
         for part, sums, cols in (("q", dq, b.queries), ("k", dk, b.keys)):
             scaled = b.tensor(f"attention.d{part}_scaled", TOKENS_B, cols)
             b.run(f"attention.scale_d{part}", SCALE, {"x": sums, "scale": "attention.scale", "y": scaled})

@@ -1,228 +1,137 @@
-"""Collects the tensors and the operators of a training step; pieces that several parts of it have."""
+"""Pieces that several parts of a training step have: linears, and the norm in front of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
-from chiplet.graph.graph import Section
-from chiplet.graph.operators import (
-    Carried,
-    Each,
-    Gather,
-    Half,
-    Move,
-    Operator,
-    Product,
-    ProgramOperand,
-    Purpose,
-    Scatter,
-    VectorRun,
-)
-from chiplet.graph.sharding import ONE, Along, Dim, Features, HalfHead, KvHeads, ShardedTensor, Tokens
+from chiplet.graph import linear_operators
+from chiplet.graph.description import Description, turned
+from chiplet.graph.operators import Carried, Gather, Product, Scatter
+from chiplet.graph.sharding import ONE, Along, Dim, Tokens
+from chiplet.graph.training.operator_builder import TOKENS_A, TOKENS_B, OperatorBuilder, Weight
 from chiplet.graph.training.shared_programs import (
-    CAST,
     NORM_INPUT,
     NORM_INPUT_FIRST,
     NORM_OPERAND,
     NORM_SCALE,
-    SCALE_COLUMNS_OPERAND,
-    SCALE_OPERAND,
-    ZEROS,
     norm_share,
-    product_sums,
-    product_sums_add,
 )
-from chiplet.graph.training.sizes import StepSizes
-from chiplet.graph.vector_pass import Element
-from chiplet.graph.vector_program import VectorProgram
 
-__all__ = ["TOKENS_A", "TOKENS_B", "TOKENS_WHOLE", "StepBuilder", "Weight"]
+__all__ = ["StepBuilder"]
 
-TOKENS_A, TOKENS_B, TOKENS_WHOLE = Tokens("row"), Tokens("column"), Tokens(None)
+_FORWARD = {"w": "operand", "partial": "partial", "y": "sums"}
+_WEIGHTS = {"w": "operand", "dw": "gradient"}
+"""Suffixes of tensors that each weight has, by their names in the descriptions of linears."""
 
-
-class Weight(NamedTuple):
-    """A weight by the prefix of its tensors: ``weight``, ``operand``, ``gradient``, and the moments ``m`` and ``v``.
-
-    ``norm`` is the prefix of the norm that is folded into it; ``transposed``: its rows are outputs. A weight that is
-    ``tied`` is that of another prefix, of which this is a second operand.
-    """
-
-    name: str
-    rows: Dim
-    cols: Dim
-    layered: bool = True
-    norm: str = ""
-    transposed: bool = False
-    tied: str = ""
-
-    @property
-    def master(self) -> str:
-        """Name of the tensor that updates change."""
-        return f"{self.tied or self.name}.weight"
+_OTHER_FORM: Mapping[str, Literal["nn", "nt"]] = {"nn": "nt", "nt": "nn"}
+"""Forms of the products with a weight whose rows are outputs."""
 
 
-class StepBuilder:
-    """Tensors, operators and sections of a step with ``sizes``."""
+def _of(names: Sequence[str], number: int) -> str:
+    """The name for a weight: its own, or that of all."""
+    return names[0] if len(names) == 1 else names[number]
 
-    def __init__(self, sizes: StepSizes) -> None:
-        model = sizes.model
-        self.sizes = sizes
-        self.tensors: dict[str, ShardedTensor] = {}
-        self.sections: list[Section] = []
-        self.hidden = Features("column", model.hidden)
-        self.vocab = Features("row", model.vocab)
-        self.ffn = Features("row", model.ffn)
-        d, half = model.head_dim, model.head_dim // 2
-        # What is turned by its position is in pieces of half a head, as rotary takes the halves apart.
-        self.queries = Features("row", model.heads * d, d, piece=half)
-        self.mixed = Features("row", model.heads * d, d, piece=d)
-        self.keys = KvHeads("row", model.kv_heads * d, d, model.heads, piece=half)
-        self.values = KvHeads("row", model.kv_heads * d, d, model.heads, piece=d)
-        self.scores = Features("row", model.heads * sizes.length, sizes.length, piece=sizes.length)
-        self.half = HalfHead(None, half)
-        self.columns, self.rows = Features("row", sizes.cols), Features("column", sizes.rows)
-        self._operators: list[Operator] = []
-        self.layered = True
-        self.moments = ("m", "v") if sizes.optimizer == "adam" else ()
 
-    def tensor(
+class StepBuilder(OperatorBuilder):
+    """Tensors, operators and sections of a step, with its linears from their one description."""
+
+    # ---- linears ----
+
+    def linears(
         self,
-        name: str,
-        rows: Dim,
-        cols: Dim,
-        element: Element = "fp32",
+        description: Description,
+        prefix: str,
+        weights: Sequence[Weight],
+        names: Mapping[str, Sequence[str]],
         *,
-        partial: Along | None = None,
-        home: Literal["scratchpad", "memory"] = "scratchpad",
-        life: Literal["tile", "batch", "step", "run"] = "tile",
-        layered: bool | None = None,
-    ) -> str:
-        """Declare a tensor, of a layer if the builder is in the layers; returns its name."""
-        assert name not in self.tensors, name
-        layers = self.layered if layered is None else layered
-        self.tensors[name] = ShardedTensor(name, rows, cols, element, partial, home, life, layers)
-        return name
-
-    def weight(self, weight: Weight) -> Weight:
-        """Declare the tensors of a weight."""
-        given, layered = (weight.rows, weight.cols), weight.layered
-        if not weight.tied:
-            for part in ("weight", *self.moments):
-                self.tensor(f"{weight.name}.{part}", *given, home="memory", life="run", layered=layered)
-        self.tensor(f"{weight.name}.operand", *given, "bf16", life="step", layered=layered)
-        self.tensor(f"{weight.name}.gradient", *given, life="step", layered=layered)
-        return weight
-
-    def section(
-        self, name: str, repeat: Literal["tile", "batch", "step"], layers: Literal["once", "up", "down"]
+        beside: Description | None = None,
+        type_b: bool = False,
     ) -> None:
-        """Close a section with the operators since the last one."""
-        self.sections.append(Section(name, repeat, layers, tuple(self._operators)))
-        self._operators = []
+        """Operators of ``description`` for ``weights`` that share an input.
 
-    # ---- operators ----
-
-    def load(self, name: str, *tensors: str) -> None:
-        """Tensors from memory."""
-        self._operators.append(Move(name=name, direction="load", tensors=tensors))
-
-    def store(self, name: str, *tensors: str) -> None:
-        """Tensors back to memory."""
-        self._operators.append(Move(name=name, direction="store", tensors=tensors))
-
-    def append(self, operator: Operator) -> None:
-        """Any operator."""
-        self._operators.append(operator)
-
-    def run(
-        self,
-        name: str,
-        program: VectorProgram,
-        bind: Mapping[str, str | ProgramOperand],
-        *,
-        each: Each = "",
-        causal: bool = False,
-        offset: Features | None = None,
-    ) -> None:
-        """A vector program on tensors by name."""
-        operands = {
-            key: value if isinstance(value, ProgramOperand) else ProgramOperand(value)
-            for key, value in bind.items()
-        }
-        self._operators.append(
-            VectorRun(name=name, program=program, bind=operands, each=each, causal=causal, offset=offset)
-        )
-
-    def product(
-        self,
-        name: str,
-        form: Literal["nn", "nt", "tn"],
-        a: str,
-        b: str,
-        y: str,
-        *,
-        each: Each = "",
-        accumulate: Literal["no", "products", "tiles"] = "no",
-    ) -> None:
-        """A GEMM."""
-        self._operators.append(Product(name=name, form=form, a=a, b=b, y=y, each=each, accumulate=accumulate))
-
-    def gather(self, name: str, axis: Along, carries: Mapping[str, Purpose]) -> None:
-        """Gather tensors, each into one of the name with ``_all`` behind it."""
-        parts = tuple(self._whole(source, purpose) for source, purpose in carries.items())
-        self._operators.append(Gather(name=name, axis=axis, carries=parts))
-
-    def _whole(self, name: str, purpose: Purpose) -> Carried:
-        source = self.tensors[name]
-        target = f"{source.name}_all"
-        self.tensor(
-            target,
-            source.rows.whole,
-            source.cols,
-            source.element,
-            partial=source.partial,
-            life=source.life,
-            layered=source.layered,
-        )
-        return Carried(source.name, target, purpose)
-
-    def scatter(self, name: str, axis: Along, *carries: Carried) -> None:
-        """Reduce-scatter tensors whose rows are tokens; declares the targets that are not there yet."""
-        for part in carries:
-            source = self.tensors[part.source]
-            if part.target not in self.tensors:
-                self.tensor(part.target, Tokens(axis), source.cols, layered=source.layered)
-        self._operators.append(Scatter(name=name, axis=axis, carries=carries))
-
-    def fold(self, weight: Weight) -> None:
-        """The operand of a weight, with the gain of the norm in front of it."""
-        bind = {"x": weight.master, "y": f"{weight.name}.operand"}
-        if not weight.norm:
-            self.run(f"{weight.name}.fold", CAST, bind)
-        else:
-            scale = SCALE_COLUMNS_OPERAND if weight.transposed else SCALE_OPERAND
-            self.run(f"{weight.name}.fold", scale, {"scale": f"{weight.norm}.gain", **bind})
-
-    def product_sums(self, name: str, u: str, y: str, total: str) -> None:
-        """Row sums of u y over what a die has of their columns, in one pass; or head after head, where pieces are
-        halves of heads the low ones first.
+        Parameters
+        ----------
+        prefix
+            Of the collectives' names; those of products have the name of their weight.
+        names
+            Tensors by the description's: one for each weight, or one for all. What is written is declared.
+        beside
+            What the collectives of the same names carry besides, whose tensors have ``prefix``.
+        type_b
+            Whether the axes are swapped.
         """
-        cols, elements = self.tensors[u].cols, (self.tensors[u].element, self.tensors[y].element)
-        if not cols.piece_length:
-            self.run(name, product_sums(*elements), {"u": u, "y": y, "sums": total})
-            return
-        assert isinstance(cols, Features)
-        self.run(f"{name}_start", ZEROS, {"total": total})
-        halves: tuple[Half, ...] = ("low", "high") if cols.piece_length < cols.unit else ("",)
-        for half in halves:
-            self.run(
-                "_".join(filter(None, (name, half))),
-                product_sums_add(*elements),
-                {"u": ProgramOperand(u, half), "y": ProgramOperand(y, half), "total": total},
-                each="kv-head" if isinstance(cols, KvHeads) else "head",
+
+        def axis_of(axis: Along) -> Along:
+            return turned(axis) if type_b else axis
+
+        def declare(role: str, name: str, weight: Weight) -> None:
+            if name in self.tensors:
+                return
+            tensor = description.tensors[role]
+            inputs, outputs = (weight.rows, weight.cols)[:: -1 if weight.transposed else 1]
+            dims: dict[str, Dim] = {"inputs": inputs, "outputs": outputs}
+            split, partial = tensor.rows.axis, tensor.partial
+            self.tensor(
+                name,
+                Tokens(split and axis_of(split)),
+                dims[tensor.cols.name],
+                tensor.element,
+                partial=partial and axis_of(partial),
             )
+
+        for operator in description.checked:
+            match operator:
+                case Gather() | Scatter():
+                    carries: dict[Carried, None] = {}
+                    for part in operator.carries:
+                        for number, weight in enumerate(weights):
+                            source, target = (_of(names[role], number) for role in part[:2])
+                            declare(part.target, target, weight)
+                            carries[Carried(source, target)] = None
+                    if beside is not None:
+                        carries |= dict.fromkeys(self._beside(beside, operator, prefix))
+                    self._operators.append(
+                        replace(
+                            operator,
+                            name=f"{prefix}.{operator.name}",
+                            axis=axis_of(operator.axis),
+                            carries=tuple(carries),
+                        )
+                    )
+                case Product():
+                    for number, weight in enumerate(weights):
+                        y = _of(names[operator.y], number)
+                        shared = number and len(names[operator.y]) == 1
+                        declare(operator.y, y, weight)
+                        a, b = (_of(names[role], number) for role in (operator.a, operator.b))
+                        form = operator.form
+                        if weight.transposed:
+                            form, a, b = ("tn", b, a) if form == "tn" else (_OTHER_FORM[form], a, b)
+                        self.product(
+                            f"{weight.name}.{operator.name}",
+                            form,
+                            a,
+                            b,
+                            y,
+                            accumulate="products" if shared else operator.accumulate,
+                        )
+                case _:
+                    raise TypeError(
+                        f"{description.name}: operator {operator.name} is a {type(operator).__name__}"
+                    )
+
+    def _beside(self, norm: Description, operator: Gather | Scatter, prefix: str) -> Iterator[Carried]:
+        """What a collective of a linear of type A carries of the norm; declares the targets."""
+        for of in norm.checked:
+            if of.name != operator.name or not isinstance(of, (Gather, Scatter)):
+                continue
+            for part in of.carries:
+                source, target = (f"{prefix}.{role}" for role in part[:2])
+                tensor = norm.tensors[part.target]
+                self.tensor(target, Tokens(tensor.rows.axis), ONE, tensor.element, partial=tensor.partial)
+                yield Carried(source, target, part.purpose)
 
     # ---- linears of type A, behind a norm ----
 
@@ -234,21 +143,17 @@ class StepBuilder:
         self.tensor(f"{norm}.squares", TOKENS_A, ONE, partial="column")
         self.tensor(f"{norm}.scale", TOKENS_B, ONE)
         self.run(f"{norm}.norm", NORM_OPERAND, {"x": source, "y": f"{norm}.x", "squares": f"{norm}.squares"})
-        self.gather(f"{norm}.gather_x", "row", {f"{norm}.x": "linear", f"{norm}.squares": "norm sums"})
-        carries = []
-        for weight in weights:
-            cols = weight.rows if weight.transposed else weight.cols
-            partial = self.tensor(f"{weight.name}.partial", TOKENS_WHOLE, cols, partial="column")
-            self.product(
-                f"{weight.name}.product",
-                "nt" if weight.transposed else "nn",
-                f"{norm}.x_all",
-                f"{weight.name}.operand",
-                partial,
-            )
-            carries.append(Carried(partial, f"{weight.name}.sums"))
-        carries.append(Carried(f"{norm}.squares_all", f"{norm}.squares_total", "norm sums"))
-        self.scatter(f"{norm}.scatter_y", "column", *carries)
+        self.linears(
+            linear_operators.FORWARD,
+            norm,
+            weights,
+            {
+                "x": [f"{norm}.x"],
+                "x_all": [f"{norm}.x_all"],
+                **{role: [f"{weight.name}.{name}" for weight in weights] for role, name in _FORWARD.items()},
+            },
+            beside=linear_operators.NORM_FORWARD,
+        )
         self.run(
             f"{norm}.scale_of_tokens",
             NORM_SCALE,
@@ -272,31 +177,21 @@ class StepBuilder:
         """From gradients ``inputs`` of the weights' outputs, which are operands in layout B with the norm's scale, and
         its ``t``: gradients of the weights, and of the residual stream with its operand.
         """
-        carries: dict[str, Purpose] = dict.fromkeys(inputs, "linear")
-        self.gather(f"{norm}.gather_dy", "column", {**carries, f"{norm}.t": "norm sums"})
-        dx = self.tensor(f"{norm}.dx_partial", TOKENS_WHOLE, self.hidden, partial="row")
-        for number, (weight, u) in enumerate(zip(weights, inputs, strict=True)):
-            self.product(
-                f"{weight.name}.product_dx",
-                "nn" if weight.transposed else "nt",
-                f"{u}_all",
-                f"{weight.name}.operand",
-                dx,
-                accumulate="products" if number else "no",
-            )
-        self.scatter(
-            f"{norm}.scatter_dx",
-            "row",
-            Carried(dx, f"{norm}.dx"),
-            Carried(f"{norm}.t_all", f"{norm}.t_total", "norm sums"),
+        self.linears(
+            linear_operators.BACKWARD,
+            norm,
+            weights,
+            {
+                "x": [f"{norm}.x"],
+                "x_again": [f"{norm}.x_again"],
+                "dy": inputs,
+                "dy_all": [f"{u}_all" for u in inputs],
+                "dx_partial": [f"{norm}.dx_partial"],
+                "dx": [f"{norm}.dx"],
+                **{role: [f"{weight.name}.{name}" for weight in weights] for role, name in _WEIGHTS.items()},
+            },
+            beside=linear_operators.NORM_BACKWARD,
         )
-        again = self.tensor(f"{norm}.x_again", TOKENS_WHOLE, self.hidden, "bf16")
-        self.append(Gather(name=f"{norm}.gather_x_again", axis="row", carries=(Carried(f"{norm}.x", again),)))
-        for weight, u in zip(weights, inputs, strict=True):
-            a, b = (f"{u}_all", again) if weight.transposed else (again, f"{u}_all")
-            self.product(
-                f"{weight.name}.product_dw", "tn", a, b, f"{weight.name}.gradient", accumulate="tiles"
-            )
         self.run(
             f"{norm}.norm_backward",
             NORM_INPUT_FIRST if first else NORM_INPUT,
@@ -313,29 +208,14 @@ class StepBuilder:
 
     def contract(self, weight: Weight, x: str) -> None:
         """Product of ``x`` in layout B with ``weight``: leaves ``{weight}.sums`` in layout A."""
-        self.gather(f"{weight.name}.gather_x", "column", {x: "linear"})
-        partial = self.tensor(f"{weight.name}.partial", TOKENS_WHOLE, self.hidden, partial="row")
-        self.product(f"{weight.name}.product", "nn", f"{x}_all", f"{weight.name}.operand", partial)
-        self.scatter(f"{weight.name}.scatter_y", "row", Carried(partial, f"{weight.name}.sums"))
+        names = {role: [f"{weight.name}.{name}"] for role, name in _FORWARD.items()}
+        names |= {"x": [x], "x_all": [f"{x}_all"]}
+        self.linears(linear_operators.FORWARD, weight.name, (weight,), names, type_b=True)
 
     def contract_backward(self, weight: Weight, x: str) -> None:
         """Gradients of ``weight`` and, as ``{weight}.dx`` in layout B, of ``x``, from ``gradient.operand``."""
-        dy = self.tensor(f"{weight.name}.dy", TOKENS_WHOLE, self.hidden, "bf16")
-        self.append(
-            Gather(name=f"{weight.name}.gather_dy", axis="row", carries=(Carried("gradient.operand", dy),))
-        )
-        partial = self.tensor(f"{weight.name}.dx_partial", TOKENS_WHOLE, weight.rows, partial="column")
-        self.product(f"{weight.name}.product_dx", "nt", dy, f"{weight.name}.operand", partial)
-        self.scatter(f"{weight.name}.scatter_dx", "column", Carried(partial, f"{weight.name}.dx"))
-        again = self.tensor(f"{x}_again", TOKENS_WHOLE, weight.rows, "bf16")
-        self.append(Gather(name=f"{weight.name}.gather_x_again", axis="column", carries=(Carried(x, again),)))
-        self.product(
-            f"{weight.name}.product_dw", "tn", again, dy, f"{weight.name}.gradient", accumulate="tiles"
-        )
-
-    def cast(self, name: str, x: str, y: str) -> str:
-        """``x`` as an operand ``y``."""
-        tensor = self.tensors[x]
-        self.tensor(y, tensor.rows, tensor.cols, "bf16")
-        self.run(name, CAST, {"x": x, "y": y})
-        return y
+        names = {role: [f"{weight.name}.{name}"] for role, name in _WEIGHTS.items()}
+        names |= {role: [f"{weight.name}.{role}"] for role in ("dx_partial", "dx")}
+        names |= {"x": [x], "x_again": [f"{x}_again"]}
+        names |= {"dy": ["gradient.operand"], "dy_all": [f"{weight.name}.dy"]}
+        self.linears(linear_operators.BACKWARD, weight.name, (weight,), names, type_b=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chiplet.graph.training.builder import TOKENS_B, StepBuilder, Weight
+from chiplet.graph.training.builder import StepBuilder
+from chiplet.graph.training.operator_builder import TOKENS_B, Weight
 from chiplet.graph.training.shared_programs import SCALE, SILU_SCALED
 from chiplet.graph.vector_programs import vector_program
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from chiplet.graph import linear_operators
 from chiplet.graph.operators import Carried, Gather, ProgramOperand
 from chiplet.graph.sharding import ONE
-from chiplet.graph.training.builder import TOKENS_A, TOKENS_B, TOKENS_WHOLE, StepBuilder, Weight
+from chiplet.graph.training.builder import StepBuilder
+from chiplet.graph.training.operator_builder import TOKENS_A, TOKENS_B, TOKENS_WHOLE, Weight
 from chiplet.graph.training.shared_programs import (
     CROSS_ENTROPY_INPUT,
     ONE_HOT,
@@ -80,7 +82,10 @@ class Vocabulary:
             },
             offset=b.vocab,
         )
-        b.gather("head.gather_loss", "row", {f"head.{name}": "loss" for name in values})
+        for operator in linear_operators.LOSS.checked:
+            assert isinstance(operator, Gather)
+            carries = {f"head.{part.source}": part.purpose for part in operator.carries}
+            b.gather(f"head.{operator.name}", operator.axis, carries)
         for name in ("most", "all", "loss"):
             b.tensor(f"head.{name}", TOKENS_B, ONE)
         b.tensor("head.sum", b.rows, ONE)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import get_args
+from typing import Self, cast, get_args
 
 from chiplet.graph.sharding import DiePlace, TileShape
 from chiplet.graph.training.shared_programs import Optimizer
+from chiplet.machine.specs import SystemSpec
 from nop.collectives import ALGORITHMS, Algorithm
 
 __all__ = ["ModelSizes", "StepSizes"]
@@ -108,6 +109,30 @@ class StepSizes:
                 f"training step: vocab = {model.vocab} on {self.cols} columns: the last one's part begins at {last}: "
                 f"must be at most {LARGEST_OFFSET}, the largest offset of a vector pass"
             )
+
+    @classmethod
+    def on_package(
+        cls,
+        model: ModelSizes,
+        system: SystemSpec,
+        *,
+        sequences: int,
+        length: int,
+        tiles: int,
+        optimizer: str,
+    ) -> Self:
+        """A step as the package of ``system`` runs it: the lines of its collectives are chains."""
+        return cls(
+            model=model,
+            rows=system.package.rows,
+            cols=system.package.cols,
+            sequences=sequences,
+            length=length,
+            tiles=tiles,
+            optimizer=cast(Optimizer, optimizer),  # all others are refused by name
+            algorithm="chain",
+            dtype=system.die.dtype,
+        )
 
     @property
     def tile_shapes(self) -> tuple[TileShape, ...]:

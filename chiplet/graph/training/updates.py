@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chiplet.graph import linear_operators
 from chiplet.graph.operators import ProgramOperand, Reduce
 from chiplet.graph.sharding import ONE, KvHeads
-from chiplet.graph.training.builder import StepBuilder, Weight
+from chiplet.graph.training.builder import StepBuilder
+from chiplet.graph.training.operator_builder import Weight
 from chiplet.graph.training.shared_programs import (
     GAIN_TERMS,
     SCALE,
@@ -73,8 +75,12 @@ class Updates:
 
     def replicas(self, weights: Sequence[Weight]) -> None:
         """Sums of the gradients of key and value weights over the dies that hold the same head."""
-        names = tuple(f"{weight.name}.gradient" for weight in weights if isinstance(weight.cols, KvHeads))
-        self._builder.append(Reduce(name="attention.reduce_replicas", tensors=names))
+        shared = [weight for weight in weights if isinstance(weight.cols, KvHeads)]
+        names = {f"dw_{weight.name.rpartition('.')[2]}": f"{weight.name}.gradient" for weight in shared}
+        for operator in linear_operators.REPLICAS.checked:
+            assert isinstance(operator, Reduce)
+            tensors = tuple(names[name] for name in operator.tensors)
+            self._builder.append(Reduce(name=f"attention.{operator.name}", tensors=tensors))
 
     def unfold(self, weight: Weight) -> None:
         """From the gradient of the folded weight to that of the weight."""

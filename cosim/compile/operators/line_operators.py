@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from chiplet.graph.graph import Instance, TensorKey
 from chiplet.graph.operators import Carried, Gather, Reduce, Scatter
 from chiplet.graph.sharding import DiePlace, KvHeads
-from chiplet.layout.storage import matrix_storage
+from chiplet.layout.line_layouts import HeadSum, head_sums, slot_runs
+from chiplet.layout.storage import Storage
 from chiplet.layout.words_to_clear import WordBlock
 from chiplet.machine.chunks import chunk_flits
 from cosim.compile.operators.die_state import DieState
@@ -196,12 +196,8 @@ def _in_slots(
     key = TensorKey(f"{name}.slots", instance.layer, instance.tile)
     apart = state.buffer(key._replace(name=f"{name}.apart"), source.rows, number)
     buffer = state.buffer(key, nodes * stride, number)
-    runs = []
-    for slot in range(nodes):
-        first = min(slot * chunk, source.rows)
-        rows = min(chunk, source.rows - first)
-        runs.append(HeldRun(first, rows, buffer, slot * stride))
-    in_slots = Held(source.layout, tuple(runs))
+    runs = slot_runs(source.rows, nodes, chunk, stride)
+    in_slots = Held(source.layout, tuple(HeldRun(run.row, run.rows, buffer, run.word) for run in runs))
     state.steps.append(lambda: [state.clear(WordBlock(buffer.start, nodes * stride), label)])
     state.steps.append(lambda: unpack_steps(source.storage, apart.start, label))
     state.steps.append(lambda: pack_steps(apart.start, in_slots.storage, label))
@@ -216,42 +212,24 @@ def reduce_replicas(state: DieState, number: int, instance: Instance) -> None:
         heads = state.graph.tensors[name].cols
         assert isinstance(heads, KvHeads)
         held = state.get(number, name, instance)
-        for head in heads.units(die):
-            owners = heads.owners(head, die)
-            if len(owners) > 1:
-                _all_reduce(state, number, instance, held, heads, head, die)
+        for share in head_sums(heads, die, held.layout, held.rows, state.whole_flits):
+            _all_reduce(state, number, instance, held, share, die)
 
 
 def _all_reduce(
-    state: DieState,
-    number: int,
-    instance: Instance,
-    held: Held,
-    heads: KvHeads,
-    head: int,
-    die: DiePlace,
+    state: DieState, number: int, instance: Instance, held: Held, share: HeadSum, die: DiePlace
 ) -> None:
-    owners, where, layout = heads.owners(head, die), heads.unit_part(head, die), held.layout
-    nodes, label = len(owners), label_of(instance)
-    columns = replace(layout, runs=tuple(run._replace(row=0, word=0) for run in layout.runs)).cols_of(
-        where.start, heads.unit
-    )
-    apart = matrix_storage(
-        layout.element, layout.word_bytes, held.rows, [piece.cols for piece in columns.pieces]
-    )
-    apart = replace(apart, pitch=state.whole_flits(apart.pitch))
-    chunk = -(-held.rows // nodes)
-    stride = chunk * apart.pitch
+    owners, columns, label = share.owners, share.columns, label_of(instance)
     key = TensorKey(f"{instance.operator.name}.head", instance.layer, instance.tile)
-    copy = held_in(state.buffer(key, nodes * stride, number), apart)
+    copy = held_in(state.buffer(key, share.words, number), share.copy)
+
+    def part() -> Storage:
+        return held.storage.cols_of(columns.start, columns.stop - columns.start)
 
     def there() -> Iterator[DieStep]:
         storage = copy.storage
-        if layout.word_bytes and (apart.pitch > sum(apart.words_of(piece.cols) for piece in apart.pieces)):
-            yield state.clear(WordBlock(storage.run.word, nodes * stride), label)
-        else:
-            yield from state.clear_behind(copy, held.rows, nodes * stride, label)
-        yield copy_steps(held.storage.cols_of(where.start, heads.unit), storage, label)
+        yield from (state.clear(block, label) for block in share.to_clear(storage.run.word))
+        yield copy_steps(part(), storage, label)
 
     state.steps.append(there)
     _collective(
@@ -259,9 +237,7 @@ def _all_reduce(
         instance,
         "all-reduce",
         copy.runs[0].buffer,
-        stride,
-        line=(nodes, die.col - owners.start, owners.start),
+        share.stride,
+        line=(len(owners), die.col - owners.start, owners.start),
     )
-    state.steps.append(
-        lambda: [copy_steps(copy.storage, held.storage.cols_of(where.start, heads.unit), label)]
-    )
+    state.steps.append(lambda: [copy_steps(copy.storage, part(), label)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from chiplet.graph.vector_pass import PassOperand, VectorPass
-from chiplet.graph.vector_program import ELEMENT_BYTES, ProgramPass, Tensor, VectorProgram
+from chiplet.graph.vector_pass import VectorPass
+from chiplet.graph.vector_program import ProgramPass, Tensor, VectorProgram
 from chiplet.layout.program_part import pass_pieces
 from chiplet.layout.storage import Storage
+from chiplet.layout.word_passes import CLEAR, COPY, PACK, UNPACK, copied_cols, word_cols
 from chiplet.layout.words_to_clear import WordBlock
 from cosim.compile.ordering.die_steps import DieStep, Touch
 from cosim.program.vector.pass_fields import WordPlace, pass_fields
@@ -114,21 +115,16 @@ def _pass(
 
 # ---- words ----
 
-_MATRIX, _VALUES = Tensor("rows", "cols"), Tensor("rows", "one")
-_CLEAR = (ProgramPass("zero", y="y"), VectorPass(PassOperand("fp32", "value")))
-_UNPACK = (ProgramPass("x", y="y"), VectorPass(PassOperand("fp32", "column")))
-_PACK = (
-    ProgramPass("x", reduction="max", row="y"),
-    VectorPass(PassOperand("fp32", "matrix"), reduction="max", result=None),
-)
+_CLEAR = ProgramPass("zero", y="y")
+_COPY = ProgramPass("x", y="y")
+_PACK = ProgramPass("x", reduction="max", row="y")
 
 
 def clear_steps(zero: int, block: WordBlock, *, word_bytes: int, label: str) -> DieStep:
     """Words become +0, which is the value at word ``zero``."""
-    step, work = _CLEAR
     places = {"zero": WordPlace(zero, 0, False), "y": WordPlace(block.word, block.pitch, False)}
-    cols = block.words * word_bytes // ELEMENT_BYTES["fp32"]
-    fields = pass_fields(step, work, places.__getitem__, rows=block.rows, cols=cols)
+    cols = word_cols(block.words, word_bytes)
+    fields = pass_fields(_CLEAR, CLEAR, places.__getitem__, rows=block.rows, cols=cols)
     touches = (
         Touch("scratchpad", zero, 1),
         Touch("scratchpad", block.word, block.words, block.rows, block.pitch, writes=True),
@@ -142,8 +138,6 @@ def copy_steps(source: Storage, target: Storage, label: str) -> DieStep:
     Words are taken as fp32, so NaNs become canonical ones and subnormal numbers 0, as they are already where a unit
     left them.
     """
-    step = ProgramPass("x", y="y")
-    work = VectorPass(PassOperand("fp32", "matrix"))
     words = sum(source.words_of(piece.cols) for piece in source.pieces)
     places = {
         "x": WordPlace(source.run.word, source.pitch, False),
@@ -152,11 +146,11 @@ def copy_steps(source: Storage, target: Storage, label: str) -> DieStep:
     if source.element != "fp32":
         raise ValueError(f"{label}: copies of {source.element}")
     fields = pass_fields(
-        step,
-        work,
+        _COPY,
+        COPY,
         places.__getitem__,
         rows=source.rows,
-        cols=words * source.word_bytes // ELEMENT_BYTES["fp32"],
+        cols=copied_cols(source),
     )
     touches = (
         Touch("scratchpad", source.run.word, words, source.rows, source.pitch),
@@ -167,12 +161,11 @@ def copy_steps(source: Storage, target: Storage, label: str) -> DieStep:
 
 def unpack_steps(values: Storage, word: int, label: str) -> Iterator[DieStep]:
     """Values that lie in runs of words, each into a word of its own, from ``word`` on."""
-    step, work = _UNPACK
     for run in values.runs:
         if not run.rows:
             continue
         places = {"x": WordPlace(run.word, 0, False), "y": WordPlace(word + run.row, 1, False)}
-        fields = pass_fields(step, work, places.__getitem__, rows=run.rows, cols=1)
+        fields = pass_fields(_COPY, UNPACK, places.__getitem__, rows=run.rows, cols=1)
         touches = (
             Touch("scratchpad", run.word, values.words_of(run.rows)),
             Touch("scratchpad", word + run.row, 1, run.rows, 1, writes=True),
@@ -182,12 +175,11 @@ def unpack_steps(values: Storage, word: int, label: str) -> Iterator[DieStep]:
 
 def pack_steps(word: int, values: Storage, label: str) -> Iterator[DieStep]:
     """Values that lie in a word each, from ``word`` on, side by side into runs of words."""
-    step, work = _PACK
     for run in values.runs:
         if not run.rows:
             continue
         places = {"x": WordPlace(word + run.row, 1, False), "y": WordPlace(run.word, 0, False)}
-        fields = pass_fields(step, work, places.__getitem__, rows=run.rows, cols=1)
+        fields = pass_fields(_PACK, PACK, places.__getitem__, rows=run.rows, cols=1)
         touches = (
             Touch("scratchpad", word + run.row, 1, run.rows, 1),
             Touch("scratchpad", run.word, values.words_of(run.rows), writes=True),

@@ -7,12 +7,14 @@ scalars, and starts the programs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chiplet.dataflow.package_play import StepTerms
+from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
 from chiplet.graph.graph import TensorKey
 from chiplet.graph.sharding import DiePlace
 from chiplet.graph.vector_constants import ConstantSettings
@@ -36,6 +38,7 @@ from cosim.records.links import FaultyLinks
 from cosim.run import package as package_run
 from cosim.run.package import PackageRun, PreparedPackage, die_path
 from cosim.run.simulation import Progress
+from cosim.run.training.step_bound import most_step_cycles
 from cosim.run.training.training_memory import LOSS, TrainingMemory, Words
 
 __all__ = ["PreparedTraining", "StepWords", "TrainingRun", "golden_training", "prepare"]
@@ -114,6 +117,8 @@ class PreparedTraining:
         Programs and images of each die.
     programs
         What runs them; None: the interpreter, in ``order``.
+    predicted
+        Prediction of a step without stalls and faults.
     """
 
     compiled: CompiledStep
@@ -122,6 +127,7 @@ class PreparedTraining:
     steps: int
     work: Sequence[DieWork]
     programs: PreparedPackage | None
+    predicted: PredictedStep
 
     def run(self, progress: Progress | None = None) -> TrainingRun:
         """Train on the generated package, and compare. Once only, as the golden run takes the same steps.
@@ -236,6 +242,7 @@ def prepare(
     interval: int = 1,
     seed: int = 0,
     links: FaultyLinks | None = None,
+    terms: StepTerms | None = None,
     title: str = "training",
 ) -> PreparedTraining:
     """Fill the memories for steps on ``tokens``, (steps, sequences, length + 1), and check the programs.
@@ -251,7 +258,10 @@ def prepare(
     simulator
         What runs the generated package; without it there is only :meth:`PreparedTraining.interpret`.
     observation, direct, stall, interval, seed, links, title
-        As for :func:`cosim.run.package.prepare`.
+        As for :func:`cosim.run.package.prepare`. A step is given up by
+        :func:`cosim.run.training.step_bound.most_step_cycles`.
+    terms
+        Terms of the prediction, by default the design's.
 
     Raises
     ------
@@ -278,6 +288,9 @@ def prepare(
                 ],
             )
         )
+    predicted = predicted_step(
+        compiled.graph, compiled.sizes, compiled.system, terms, order=compiled.order, direct=direct
+    )
     programs = None
     if simulator is not None:
         check_step(compiled)
@@ -301,8 +314,19 @@ def prepare(
                 for signal in activity_signals(die_path(compiled.system, number))
             ],
         )
+        most = most_step_cycles(
+            predicted.cycles, compiled.system, stall=stall, interval=interval, links=links
+        )
+        phases = [replace(phase, most_cycles=int(min(phase.most_cycles, most))) for phase in programs.phases]
+        programs = replace(programs, phases=phases)
     return PreparedTraining(
-        compiled=compiled, golden=golden, memory=memory, steps=steps, work=work, programs=programs
+        compiled=compiled,
+        golden=golden,
+        memory=memory,
+        steps=steps,
+        work=work,
+        programs=programs,
+        predicted=predicted,
     )
 
 

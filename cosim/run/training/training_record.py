@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chiplet.dataflow.predicted_step import predicted_step
 from cosim.records.train_step import TrainStepRecord, TrainStepRequest, UnitCycles
 from cosim.run.training.train_step import PreparedTraining, TrainingRun
 from rtl.interface.register_map import SIDES
 
-__all__ = ["train_step_record", "unit_cycles"]
+__all__ = ["measured_busy", "train_step_record", "unit_cycles"]
 
 _CountedDie = Mapping[str, int]
 
@@ -34,11 +33,16 @@ _KINDS: dict[str, Callable[[_CountedDie], int]] = {
 }
 
 
+def measured_busy(counters: Sequence[_CountedDie]) -> dict[str, int]:
+    """Busy cycles of each kind of unit by the counters of all dies: of the die where they are most."""
+    return {name: max(map(busy, counters)) for name, busy in _KINDS.items()}
+
+
 def unit_cycles(counters: Sequence[_CountedDie], predicted: Mapping[str, int]) -> dict[str, UnitCycles]:
     """Busy cycles of each kind of unit, from the counters of all dies, and as ``predicted``."""
     return {
-        name: UnitCycles(measured=max(map(busy, counters)), predicted=predicted[name])
-        for name, busy in _KINDS.items()
+        name: UnitCycles(measured=busy, predicted=predicted[name])
+        for name, busy in measured_busy(counters).items()
     }
 
 
@@ -51,10 +55,7 @@ def train_step_record(
     assert programs is not None
     phases = [*package.phases.values()]
     last = phases[-1]
-    compiled = prepared.compiled
-    predicted = predicted_step(
-        compiled.graph, compiled.sizes, compiled.system, gradients=request.gradients, direct=request.direct
-    )
+    predicted = prepared.predicted
     return TrainStepRecord(
         request=request,
         mesh=request.mesh,

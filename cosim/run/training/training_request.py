@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chiplet.dataflow.package_play import StepTerms
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.specs import SystemSpec
@@ -56,8 +57,12 @@ def prepare_request(
     tokens: NDArray[np.integer],
     simulator: Backend | None = None,
     observation: Observation = NOTHING,
+    *,
+    terms: StepTerms | None = None,
 ) -> PreparedTraining:
     """Training as :func:`training_request` says: ``compiled`` is its step, the others are what it was made of.
+
+    ``terms`` are those of the prediction, by default the design's.
 
     Raises
     ------
@@ -77,5 +82,6 @@ def prepare_request(
         interval=request.interval,
         seed=request.seed,
         links=request.links,
+        terms=terms,
         title=f"training of {request.file_stem.removeprefix('train_')}",
     )

@@ -10,7 +10,7 @@ import typer
 
 from hecaton.commands.cosim.measured import link_lines, show_record
 from hecaton.terminal.link_options import FaultOptions
-from hecaton.terminal.options import AsJson, MachineOptions, PlotFile
+from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
 from hecaton.terminal.output import Output
 from hecaton.terminal.simulation_options import Interval, RunOptions, Stall
 from hecaton.terminal.subcommand import subcommand
@@ -93,6 +93,7 @@ def train_step(
         bool,
         typer.Option("--direct", help="Links as wires, without adapters: simulates faster."),
     ] = False,
+    calibration: CalibrationFile = None,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -103,9 +104,11 @@ def train_step(
     labels and scalars, and starts the programs again. Losses are compared after each step, all that is stored after the
     first and the last one. Cycles and busy cycles are those of the last step. The configuration starts from the preset
     bench. Every run leaves a measurement record. With --dump every step stores the gradients as well. --flips and the
-    like concern all links, those of the memory plane as well; a --dead-link dies in the first step. Exit code 1 if any
+    like concern all links, those of the memory plane as well; a --dead-link dies in the first step. --calibration gives
+    the terms of the prediction. Exit code 1 if any
     bit differs, or a link is dead.
     """
+    from chiplet.dataflow.package_play import StepTerms
     from cosim.backends.registry import backend
     from cosim.compile.compiler import compile_step
     from cosim.run.simulation import check_dies
@@ -124,6 +127,9 @@ def train_step(
             check_dump(dump)
         simulator = backend(run.sim)
         system = machine.load(out, "bench", *workload.assignments)
+        measured = load_calibration(calibration)
+        if measured is not None:
+            measured.check_die(system.die)
         package = system.package
         check_dies("package", package.rows, package.cols)
         model = workload.read()
@@ -148,7 +154,9 @@ def train_step(
             direct=direct,
             links=links if links.faulty else None,
         )
-        prepared = prepare_request(request, compiled, initial, text, simulator, run.observation)
+        prepared = prepare_request(
+            request, compiled, initial, text, simulator, run.observation, terms=StepTerms.of(system, measured)
+        )
         out.note(f"simulating {steps} training steps on {request.mesh} dies with {run.sim} ...")
         with out.fraction("steps") as progress:
             trained = prepared.run(progress)

@@ -116,7 +116,8 @@ def test_an_attention_in_blocks_is_exported_in_blocks() -> None:
     ]
     for operation in gemms:
         assert all(gemm.count > 10 for gemm in operation)
-        assert all(max(gemm.k, gemm.n) < 2**17 for gemm in operation)
+        for gemm in operation:  # all queries, or features; a block of keys
+            assert sorted((gemm.m, gemm.k, gemm.n))[1] < 2**17
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -39,9 +39,12 @@ def test_linears_of_latent_attention_cross_the_package_as_all_linears_do() -> No
     type_b = OUTPUT[0] * (ROWS - 1) + OUTPUT[1] * (COLS - 1)
     shared = 4 * (COLS - 1)
     linears = TOKENS * (type_a + type_b + shared) / dies
-    assert received(passes.forward) == pytest.approx(linears + 3 * TOKENS * (ROWS - 1) / ROWS)
+    norms = (
+        3 * TOKENS * ((COLS - 1) / COLS + (ROWS - 1) / ROWS)
+    )  # gathered on one side, added up on the other
+    assert received(passes.forward) == pytest.approx(linears + norms)
     again = TOKENS * (sum(h_in for h_in, _ in CHAIN) * (COLS - 1) + OUTPUT[0] * (ROWS - 1)) / dies
-    assert received(passes.backward) == pytest.approx(linears + again + 3 * TOKENS * (COLS - 1) / COLS)
+    assert received(passes.backward) == pytest.approx(linears + again + norms)
 
 
 @pytest.mark.parametrize("name", ["flat-ring", "torus-ring"])

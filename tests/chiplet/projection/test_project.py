@@ -146,7 +146,7 @@ def test_hecaton_volume_of_a_layer_by_hand() -> None:
     m, h, f, R = 8 * 64, 96, 200, 4
     inputs, outputs = (h + h + h + f), (3 * h + h + 2 * f + h)
     share = m * (R - 1) / (R * R)
-    norms = 2 * 2 * m * (R - 1) / R  # two norms, forward and backward
+    norms = 2 * 2 * 2 * m * (R - 1) / R  # two norms, forward and backward, gathered and added up
     assert found.nop_elements_per_die_per_layer == pytest.approx(share * (3 * inputs + 2 * outputs) + norms)
     kept = project(
         StepRequest(

@@ -56,7 +56,7 @@ def test_astra_sims_ring_all_gather_is_ours_with_one_hop_steps(
         link_rate(package()),
         bytes_per_second=bandwidth,
         hop_seconds=latency,
-        lone_hop_seconds=latency,
+        frame_seconds=(0.0,) * 10,
         drain_seconds=0.0,
         store_seconds=0.0,
         add_seconds=0.0,

@@ -85,7 +85,7 @@ def test_scores_are_computed_again_backward(recompute: str) -> None:
     attention = method.blocks()[0]
     operations = method.passes(attention, Batch(128, 2, 64, 32)).backward
     middle = [operation for operation in operations if operation.name == "attention"][-1]
-    assert [gemm.name for gemm in middle.gemms] == ["scores", "dV", "dP", "dQ", "dK"]
+    assert [gemm.name for gemm in middle.gemms] == ["scores", "dP", "dV", "dQ", "dK"]
     assert [vector.name for vector in middle.vectors] == ["softmax", "softmax backward"]
 
 

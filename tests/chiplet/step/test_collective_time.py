@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chiplet.machine.chunks import flits_per_word
+from chiplet.machine.config import load_system
 from chiplet.machine.link_frame import link_frame
 from chiplet.machine.link_rate import LinkRate, link_rate
 from chiplet.machine.queue_depths import QUEUED_FLITS
@@ -109,12 +110,37 @@ def test_it_is_what_the_hardware_takes_on_any_line(
     agrees(system, op, nodes, algorithm, flits)
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    op=st.sampled_from(LINE_OPS),
+    algorithm=st.sampled_from(ALGORITHMS),
+    nodes=st.integers(2, 8),
+    flits=st.integers(1, 100),
+    latency=st.sampled_from(LATENCIES),
+    lanes=st.integers(1, 16),
+    bits=st.sampled_from([64, 128, 256, 512]),
+    stages=st.integers(1, 4),
+)
+@example("all-gather", "ring", 2, 31, "2e-9", 8, 256, 3)
+@example("all-gather", "chain", 3, 11, "20e-9", 4, 256, 3)
+@example("all-gather", "ring", 7, 4, "2e-9", 4, 256, 3)
+@example("reduce-scatter", "ring", 7, 1, "2e-9", 3, 256, 3)
+@example("reduce-scatter", "ring", 5, 30, "20e-9", 6, 256, 3)
+@example("reduce-scatter", "chain", 3, 9, "20e-9", 2, 256, 3)
+@example("reduce-scatter", "chain", 4, 19, "20e-9", 23, 64, 2)
+def test_it_is_what_the_hardware_takes_on_narrow_links(
+    op: LineOp, algorithm: Algorithm, nodes: int, flits: int, latency: str, lanes: int, bits: int, stages: int
+) -> None:
+    settings = (f"nop.flit_bits={bits}", f"link.lanes={lanes}", f"link.latency_seconds={latency}")
+    system = load_system(None, [*settings, f"die.stages={stages}"], preset="small")
+    agrees(system, op, nodes, algorithm, flits)
+
+
 def _plain(latency: float) -> LinkRate:
     """A link of 1 GB/s without frames, between dies that take no time."""
-    none = {"drain_seconds": 0.0, "store_seconds": 0.0, "add_seconds": 0.0}
-    return replace(
-        link_rate(package()), bytes_per_second=1e9, hop_seconds=latency, lone_hop_seconds=latency, **none
-    )
+    none: dict[str, Any] = {"drain_seconds": 0.0, "store_seconds": 0.0, "add_seconds": 0.0}
+    none["frame_seconds"] = (0.0,) * 10
+    return replace(link_rate(package()), bytes_per_second=1e9, hop_seconds=latency, **none)
 
 
 @given(nodes=st.integers(2, 40), data=st.floats(1e-9, 1e-3), latency=st.floats(1e-9, 1e-3))

@@ -127,3 +127,20 @@ def test_what_does_not_fit_is_refused(
     model = {**EVEN, "heads": 3, "kv_heads": 3}
     with pytest.raises(ValueError, match=message):
         compile_step(sizes_of(mesh, model, step), system)
+
+
+def test_what_no_scratchpad_holds_is_refused_before_anything_is_ordered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = {**EVEN, "vocab": 4096}
+    sizes = StepSizes(model=ModelSizes(**model), rows=2, cols=2, sequences=2, length=4)
+    system = machine(2, 2)
+    system = system.model_copy(update={"die": system.die.model_copy(update={"scratchpad_bytes": 1 << 14})})
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("cosim.compile.compiler.step_schedule", never)
+    message = r"^scratchpad: embedding.weight needs \d+ bytes: die.scratchpad_bytes has 16384$"
+    with pytest.raises(ValueError, match=message):
+        compile_step(sizes, system)

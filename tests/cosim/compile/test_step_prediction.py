@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chiplet.dataflow.die_tensors import DieTensors
 from chiplet.dataflow.package_play import PackagePlay, StepTerms
+from chiplet.dataflow.place_times import Use
 from chiplet.dataflow.step_schedule import step_schedule
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
+from chiplet.graph.vector_pass import VectorPass
 from cosim.compile.compiled_step import CompiledStep
 from cosim.compile.compiler import compile_step
 from rtl.interface.isa import Opcode, Side
@@ -87,6 +90,48 @@ def test_commands_and_work_of_each_unit_are_those_of_the_programs(
     mesh: tuple[int, int], changes: dict[str, Any]
 ) -> None:
     check(sizes_of(mesh, **changes))
+
+
+def passes_of(compiled: CompiledStep, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, int]]]:
+    """Rows and columns of the passes that each die is played with."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    play = DieTensors._pass
+
+    def recorded(
+        die: DieTensors,
+        work: VectorPass,
+        rows: int,
+        cols: int,
+        reads: tuple[Use, ...],
+        writes: tuple[Use, ...],
+    ) -> None:
+        found[id(die.units)].append((rows, cols))
+        play(die, work, rows, cols, reads, writes)
+
+    monkeypatch.setattr(DieTensors, "_pass", recorded)
+    return [found[id(units)] for units in played(compiled).units]
+
+
+@pytest.mark.parametrize("flit_bits", [64, 512, 1024])
+@pytest.mark.parametrize(
+    ("mesh", "changes"),
+    [
+        ((1, 4), {"hidden": 13, "kv_heads": 1, "length": 5, "sequences": 3}),
+        ((2, 3), {"hidden": 19, "ffn": 25, "vocab": 17, "length": 5, "sequences": 3}),
+        ((2, 4), {"tiles": 2}),
+    ],
+)
+def test_each_pass_is_as_large_as_that_of_the_program(
+    mesh: tuple[int, int], changes: dict[str, Any], flit_bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With flits that are wider than words, too: these are filled up, and cleared before."""
+    sizes = sizes_of(mesh, **changes)
+    system = machine(*mesh)
+    system = system.model_copy(update={"nop": system.nop.model_copy(update={"flit_bits": flit_bits})})
+    compiled = compile_step(sizes, system)
+    for program, passes in zip(compiled.dies, passes_of(compiled, monkeypatch), strict=True):
+        vectors = [step for step in program.steps if step.opcode == Opcode.VECTOR]
+        assert [(step.fields["rows"], step.fields["cols"]) for step in vectors] == passes
 
 
 @pytest.mark.slow

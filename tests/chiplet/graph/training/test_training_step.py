@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ from chiplet.graph.sharding import DiePlace, KvHeads, TileShape
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
+from chiplet.workload.data_flow import LOSS, NORM
 from chiplet.workload.llm import Llm
+from chiplet.workload.operations import Batch
 from nop.topology import Mesh
 
 MODEL: dict[str, Any] = {
@@ -35,8 +38,8 @@ def sizes_of(**changes: Any) -> StepSizes:
     return StepSizes(model=ModelSizes(**model, tied=changes.pop("tied", False)), **{**STEP, **changes})
 
 
-def method_elements(sizes: StepSizes) -> float:
-    """Elements that all dies receive for the linears of a step, by the formulas of the method."""
+def method_elements(sizes: StepSizes) -> dict[str, float]:
+    """Elements that all dies receive in a step by purpose, as the method counts them."""
     model = sizes.model
     llm = Llm(
         name="small", layers=model.layers, hidden=model.hidden, heads=model.heads, kv_heads=model.kv_heads,
@@ -44,25 +47,31 @@ def method_elements(sizes: StepSizes) -> float:
     )  # fmt: skip
     switches = HecatonSwitches(collective=sizes.algorithm)
     method = Hecaton(llm, Mesh(sizes.rows, sizes.cols), switches, element_bytes=2)
-    total = 0.0
+    total: dict[str, float] = defaultdict(float)
     for block in method.blocks():
-        for linear in (block.expand, block.contract):
-            if linear is not None:
-                both = (
-                    method.linear_forward(linear, sizes.tokens),
-                    method.linear_backward(linear, sizes.tokens),
-                )
-                comms = [comm.elements for operation in both for comm in operation.comms]
-                total += sum(map(float, comms)) * (1 if block.name == "head" else model.layers)
-    return total * sizes.rows * sizes.cols
+        times = sizes.rows * sizes.cols * (1 if block.name == "head" else model.layers)
+        passes = method.passes(block, Batch(sizes.tokens, sizes.sequences, sizes.length))
+        for comm in (comm for one in (*passes.forward, *passes.backward) for comm in one.comms):
+            purpose = next((name for name in (NORM, LOSS) if comm.name.startswith(name)), "linear")
+            total[purpose] += float(comm.elements) * times
+        total["replicas"] += sum(float(comm.elements) for comm in passes.once) * times
+    return total
 
 
 @pytest.mark.parametrize("algorithm", ["ring", "chain"])
 @pytest.mark.parametrize("mesh", [(1, 1), (1, 2), (2, 1), (2, 2), (2, 4), (4, 2)])
-def test_linears_move_what_the_method_says(mesh: tuple[int, int], algorithm: str) -> None:
+def test_a_step_moves_what_the_method_says(mesh: tuple[int, int], algorithm: str) -> None:
     sizes = sizes_of(rows=mesh[0], cols=mesh[1], tiles=1 if mesh[0] == 4 else 2, algorithm=algorithm)
     moved = received_in_step(training_step(sizes), sizes.tile_shapes)
-    assert moved["linear"].elements == pytest.approx(method_elements(sizes), rel=1e-12)
+    said = method_elements(sizes)
+    of_batch = sizes.rows * sizes.cols * (sizes.rows - 1)  # the loss of all tokens, one value a die
+    for purpose, elements in (
+        ("linear", moved["linear"].elements),
+        (NORM, moved["norm sums"].elements),
+        (LOSS, moved["loss"].elements - of_batch),
+        ("replicas", moved["replicas"].elements),
+    ):
+        assert elements == pytest.approx(said[purpose], rel=1e-12), purpose
     assert sum(part.padding for part in moved.values()) == 0
 
 

@@ -58,6 +58,7 @@ def compiled_of(system: SystemSpec, dies: Sequence[DieProgram], places: Places |
         sizes=sizes,
         system=system,
         graph=training_step(sizes),
+        order=[],
         dies=dies,
         memory_words=max(taken.used.values(), default=0),
         places=taken,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -12,21 +11,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
-from chiplet.workload.llm import load_model
+from chiplet.workload.pretrained_model import read_pretrained
 from cosim.golden.training.golden_step import Parameter
-from cosim.golden.training.pretrained import load_weights, model_sizes, read_pretrained, save_weights
+from cosim.golden.training.pretrained import load_weights, save_weights
+from tests.chiplet.workload.pretrained_folder import folder_of
 from tests.cosim.golden.training.models import golden_of, random_tokens, random_weights
-
-CONFIG: dict[str, Any] = {
-    "model_type": "llama", "hidden_size": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 2,
-    "intermediate_size": 5, "num_hidden_layers": 2, "vocab_size": 7, "hidden_act": "silu", "rms_norm_eps": 1e-4,
-    "rope_theta": 500.0, "tie_word_embeddings": False, "max_position_embeddings": 64,
-}  # fmt: skip
-
-
-def folder_of(path: Path, **changes: Any) -> Path:
-    (path / "config.json").write_text(json.dumps({**CONFIG, **changes}))
-    return path
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -66,37 +55,6 @@ def test_weights_in_several_files_and_bf16_train(tmp_path: Path) -> None:
     tokens, labels = random_tokens(step)
     assert golden.step(tokens, labels) > golden.step(tokens, labels)
     save_weights(tmp_path, sizes, golden.weights())
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"attention_bias": True}, "does not have biases"),
-        ({"hidden_act": "gelu"}, "does not have an FFN that is no gated SiLU"),
-        ({"model_type": "granite"}, "model_type = 'granite': must be one of llama, mistral"),
-        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, r"rotary angles are scaled \(llama3\)"),
-    ],
-)
-def test_models_with_other_parts_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_pretrained(folder_of(tmp_path, **changes))
-
-
-def test_a_model_is_a_file_a_folder_or_a_preset(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path)
-    assert read_pretrained(folder / "config.json") == read_pretrained(str(folder)) == read_pretrained(folder)
-    preset = read_pretrained("tinyllama-1.1b")
-    assert (preset.sizes.hidden, preset.norm_epsilon, preset.rope_theta) == (2048, 1e-5, 10000.0)
-    with pytest.raises(ValueError, match="preset llama3.1-405b: rotary angles are scaled"):
-        read_pretrained("llama3.1-405b")
-    with pytest.raises(ValueError, match="no such model configuration"):
-        read_pretrained(tmp_path / "other.json")
-
-
-def test_presets_are_models_that_train_or_are_refused() -> None:
-    assert model_sizes(load_model("llama2-7b")).heads == 32
-    with pytest.raises(ValueError, match="gpt3-175b: a training step does not have"):
-        model_sizes(load_model("gpt3-175b"))
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_constants import ConstantSettings
 from chiplet.machine.config import load_configuration
+from chiplet.workload.pretrained_model import read_pretrained
 from cosim.compile.compiler import compile_step
 from cosim.golden.training.golden_step import GoldenTraining
-from cosim.golden.training.pretrained import load_weights, read_pretrained
+from cosim.golden.training.pretrained import load_weights
 from cosim.run.training.train_step import golden_training, prepare
 from cosim.run.training.training_dump import training_tensors
 

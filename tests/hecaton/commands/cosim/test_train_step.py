@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from chiplet.workload.pretrained_model import read_pretrained
 from cosim.compile.compiled_step import CompiledStep
 from cosim.compile.compiler import compile_step
-from cosim.golden.training.pretrained import load_weights, read_pretrained
+from cosim.golden.training.pretrained import load_weights
 from cosim.program.command import Command
 from rtl.interface.isa import Opcode
 from tests.hecaton.command import called, documented_keys, refused
