@@ -7,7 +7,7 @@ WORKERS ?= 2
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup icarus compiler demo bench accept test test-all lint layers types fmt docs clean
+.PHONY: help setup icarus compiler silicon demo bench accept test test-all lint layers types fmt docs clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -23,6 +23,9 @@ icarus:
 
 compiler:
 	@command -v g++ >/dev/null || bash tools/setup.sh compiler
+
+silicon: $(READY) ## install what `hecaton synth` needs besides: Yosys and OpenSTA
+	@command -v yosys >/dev/null && command -v sta >/dev/null || bash tools/setup.sh silicon
 
 demo: setup ## run the main job: Verilog, co-simulation, calibration, projection
 	$(BIN)/hecaton demo

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from hecaton.commands import cache, calibrate, config, demo, doctor, export, project, schema, verilog
+from hecaton.commands import cache, calibrate, config, demo, doctor, export, project, schema, synth, verilog
 from hecaton.commands import compile as compile_command
 from hecaton.commands.cosim import group as cosim
 from hecaton.commands.studies import claims, compare, optimize, scaling, sweep, validate
@@ -55,6 +55,7 @@ def _root(
 
 app.add_typer(demo.app)
 app.add_typer(verilog.app)
+app.add_typer(synth.app)
 app.add_typer(compile_command.app)
 app.add_typer(cosim.app, name="cosim")
 app.add_typer(calibrate.app)

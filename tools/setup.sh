@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `make setup` runs: `setup.sh venv PYTHON FOLDER` makes the virtual environment, `setup.sh icarus` installs
-# Icarus Verilog, `setup.sh compiler` a C++ compiler. Each ends with one line that says what to do when it cannot.
+# Icarus Verilog, `setup.sh compiler` a C++ compiler, `setup.sh silicon` Yosys and OpenSTA. Each ends with one line that says what to do when it cannot.
 set -euo pipefail
 
 refuse() {
@@ -57,9 +57,16 @@ install_compiler() {
         refuse "g++ is missing and apt-get could not install it (it needs root or sudo): apt-get install g++"
 }
 
+install_silicon() {
+    echo "setup: installing Yosys and OpenSTA"
+    install_packages yosys opensta && command -v yosys >/dev/null && command -v sta >/dev/null ||
+        refuse "Yosys or OpenSTA is missing and apt-get could not install it (it needs root or sudo): apt-get install yosys opensta"
+}
+
 case "${1:-}" in
     venv) make_venv "${2:?python}" "${3:?folder}" ;;
     icarus) install_icarus ;;
     compiler) install_compiler ;;
-    *) refuse "usage: setup.sh venv PYTHON FOLDER | setup.sh icarus | setup.sh compiler" ;;
+    silicon) install_silicon ;;
+    *) refuse "usage: setup.sh venv PYTHON FOLDER | setup.sh icarus | setup.sh compiler | setup.sh silicon" ;;
 esac

@@ -1,4 +1,4 @@
-"""What is installed: simulator backends, the compilers they need, and waveform viewers."""
+"""What is installed: simulator backends, the compilers they need, waveform viewers, and programs of synthesis."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator_program import NEEDS, verilator_path
 from rtl.processes.child_process import ChildTimeout, run_child
+from rtl.synthesis.synthesis_programs import SYNTHESIS_PROGRAMS, SynthesisError, find_program
 
-__all__ = ["InstalledPart", "backends", "compilers", "viewers"]
+__all__ = ["InstalledPart", "backends", "compilers", "synthesis_programs", "viewers"]
 
 ANSWER_SECONDS = 20
 """How long a program may take to report its version."""
@@ -67,6 +68,19 @@ def compilers() -> list[InstalledPart]:
         _verilator(),
         _libpython(),
     ]
+
+
+def synthesis_programs() -> list[InstalledPart]:
+    """The programs that map designs to cells and time them."""
+    parts = []
+    for command, wanted in SYNTHESIS_PROGRAMS.items():
+        try:
+            program = find_program(command)
+        except SynthesisError as error:
+            parts.append(InstalledPart(wanted.name, False, None, None, str(error)))
+        else:
+            parts.append(InstalledPart(wanted.name, True, program.version, str(program.path), ""))
+    return parts
 
 
 def viewers() -> list[InstalledPart]:

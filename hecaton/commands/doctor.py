@@ -38,8 +38,8 @@ def _json_object() -> JsonObject:
     json_object=_json_object,
 )
 def doctor(as_json: AsJson = False) -> None:
-    """List the simulator backends, compilers and waveform viewers with their versions and what each needs to work, and
-    the size and place of the cache of built models.
+    """List the simulator backends, compilers, waveform viewers and programs of synthesis with their versions and what
+    each needs to work, and the size and place of the cache of built models.
 
     Exit code 1 if no backend works.
     """
@@ -62,6 +62,7 @@ def doctor(as_json: AsJson = False) -> None:
             "backends": backends,
             "compilers": installation.compilers(),
             "viewers": installation.viewers(),
+            "synthesis": installation.synthesis_programs(),
             "cache": cache,
             "python": platform.python_version(),
             "hecaton_version": VERSION,
@@ -83,6 +84,7 @@ def _tables(data: Doctor) -> RenderableType:
         "backends": data["backends"],
         "compilers": data["compilers"],
         "viewers": data["viewers"],
+        "synthesis": data["synthesis"],
     }
     tables = [
         columns(

@@ -124,7 +124,7 @@ class Doctor(TypedDict):
 
     Attributes
     ----------
-    backends, compilers, viewers
+    backends, compilers, viewers, synthesis
         One object for each: its name, whether it works, its version, where it is, and what it needs to work.
     python, hecaton_version
         Versions.
@@ -133,6 +133,7 @@ class Doctor(TypedDict):
     backends: list[InstalledPart]
     compilers: list[InstalledPart]
     viewers: list[InstalledPart]
+    synthesis: list[InstalledPart]
     cache: CacheUse
     python: str
     hecaton_version: str

