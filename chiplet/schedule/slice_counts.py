@@ -11,7 +11,7 @@ from chiplet.vectorized.bisection import smallest_true
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger, rounded_up, smaller
 from chiplet.workload.operations import largest_slice, linears, slice_count
 
-SHARES = (1, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 1.875, 2)
+MULTIPLES = (1, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 1.875, 2)
 """Numbers of slices that are looked at, as multiples of the fewest, but at least one more."""
 
 
@@ -22,8 +22,8 @@ def slice_counts(memory: BlockMemory, size: Number) -> Iterator[Number]:
     """
     most = smaller(*(linear.h_out for linear in linears(memory.block)))
     best, least = memory.slices, _array_columns(memory)
-    for share in SHARES:
-        count = smaller(most, larger(memory.slices + 1, rounded_up(memory.slices * share)))
+    for multiple in MULTIPLES:
+        count = smaller(most, larger(memory.slices + 1, rounded_up(memory.slices * multiple)))
         columns = _array_columns(replace(memory, slices=count))
         best, least = choose(columns < least, count, best), smaller(least, columns)
     if anywhere(best > memory.slices):

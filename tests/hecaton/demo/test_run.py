@@ -149,7 +149,7 @@ def test_training_is_what_its_command_asks_for(
 ) -> None:
     asked: list[TrainStepRequest] = []
 
-    def prepare(request: TrainStepRequest, *_: object) -> None:
+    def prepare(request: TrainStepRequest, *_: object, **__: object) -> None:
         asked.append(request)
         raise ValueError("not run")
 
