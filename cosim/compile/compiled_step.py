@@ -164,6 +164,11 @@ class CompiledStep:
     places: Places
 
     @property
+    def longest(self) -> int:
+        """Commands of the longest program."""
+        return max(len(die.commands) for die in self.dies)
+
+    @property
     def program_words(self) -> list[range]:
         """Memory words of each die's program: behind all that is taken, in the order of the dies."""
         places = Places(dict(self.places.used))

@@ -17,17 +17,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.explain.ledger import Term
+    from chiplet.graph.training.sizes import StepSizes
+    from chiplet.machine.specs import SystemSpec
     from chiplet.projection.project import Accounted
+    from chiplet.projection.projected_step import Compiled, ProjectedStep
     from chiplet.projection.results import Projection
-    from cosim.predict.projected_step import ProjectedStep
     from hecaton.terminal.json_keys import JsonObject
 
 app = typer.Typer()
 
 
 def _json_object() -> JsonObject:
+    from chiplet.projection.projected_step import ProjectedStep
     from chiplet.projection.results import Projection
-    from cosim.predict.projected_step import ProjectedStep
     from hecaton.results.projection_objects import PictureFiles, ProjectionAblation, ProjectionTerms
     from hecaton.terminal.json_keys import JsonObject
 
@@ -120,8 +122,8 @@ def project(
     from rich.console import Group
 
     from chiplet.projection.project import account
+    from chiplet.projection.projected_step import projected_step
     from chiplet.schedule.buffers import Optimizer
-    from cosim.predict.projected_step import projected_step
 
     with Output(as_json) as out:
         _check_files(trace, plot)
@@ -139,7 +141,7 @@ def project(
         )
         accounted = account(request)
         projection = accounted.projection
-        programs = projected_step(step.model, accounted.job, tiles=tiles)
+        programs = projected_step(step.model, accounted.job, _programs, tiles=tiles)
         data = {**projection.model_dump(), **programs.model_dump()}
         tables: list[RenderableType] = [
             _tables(projection, step.mesh_line(QUICKEST_MESH)),
@@ -207,6 +209,13 @@ def _write_timeline(accounted: Accounted, preset: str, trace: Path | None, plot:
 
         plot_timeline(steps, accounted.projection, plot)
     return [str(path) for path in (trace, plot) if path is not None]
+
+
+def _programs(sizes: StepSizes, system: SystemSpec) -> Compiled:
+    """Compiled of a step; the compiler is loaded for a step that may fit only."""
+    from cosim.compile.compiler import compile_step
+
+    return compile_step(sizes, system)
 
 
 def _programs_table(step: ProjectedStep) -> RenderableType:

@@ -73,7 +73,7 @@ def train_step_record(
         nop_flits=sum(die[f"flits_sent_{side}"] for die in last.counters for side in SIDES),
         axi_reads=sum(counts["reads"] for counts in last.axi.values()),
         axi_writes=sum(counts["writes"] for counts in last.axi.values()),
-        commands=max(len(die.commands) for die in prepared.compiled.dies),
+        commands=prepared.compiled.longest,
         memory_words=programs.memory_words,
         loss=run.losses,
         words=run.words.compared,

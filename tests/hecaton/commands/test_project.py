@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +130,7 @@ def test_cycles_are_those_of_train_step(
         ({}, ["-P", "die.dtype=int8"], "die.dtype = int8: must be bf16"),
         ({}, ["--tiles", "5"], "tiles = 5: must be at most the 4 sequences of a batch"),
         ({}, ["-P", "die.scratchpad_bytes=8192"], "die.scratchpad_bytes has 8192"),
-        ({}, ["--global-batch", "20000"], "steps of up to 32768 are played"),
+        ({}, ["--global-batch", "4000", "--tiles", "4000"], "steps of up to 32768 are played"),
         ({"hidden_size": 512}, ["-P", "die.scratchpad_bytes=32768"], "operands of weights alone need"),
         ({"attention_bias": True}, [], "a training step does not have biases"),
         ({"vocab_size": 1}, [], "vocab = 1 cannot be split over 2 columns of dies"),
@@ -175,12 +174,13 @@ def test_the_lines_of_a_step_are_chains_whatever_the_switch_says(tmp_path: Path,
     assert ring["predicted_cycles"] == chain["predicted_cycles"] > 0
 
 
-def test_a_large_projection_is_refused_by_its_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In milliseconds, and without the compiler."""
+def test_a_large_projection_is_refused_by_its_sizes_without_the_compiler() -> None:
     from chiplet.projection.job import StepRequest, resolve
-    from cosim.predict.projected_step import projected_step
+    from chiplet.projection.projected_step import projected_step
 
-    monkeypatch.setattr("cosim.compile.compiler.compile_step", None)
+    def never(*_: object) -> Any:
+        raise AssertionError
+
     system = load_configuration(None, [], preset="package").system
     for name, dies, reason in (
         ("llama3.1-405b", (32, 32), "rotary angles are scaled"),
@@ -188,10 +188,4 @@ def test_a_large_projection_is_refused_by_its_sizes(monkeypatch: pytest.MonkeyPa
         ("tinyllama-1.1b", (8, 8), "steps of up to"),
     ):
         job = resolve(StepRequest(name, system, mesh=dies))
-        seconds = []
-        for _ in range(3):
-            started = time.perf_counter()
-            found = projected_step(name, job)
-            seconds.append(time.perf_counter() - started)
-        assert reason in str(found.predicted_cycles_reason)
-        assert min(seconds) < 0.05
+        assert reason in str(projected_step(name, job, never).predicted_cycles_reason)

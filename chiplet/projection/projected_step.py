@@ -6,11 +6,13 @@ step fit, and the prediction plays their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
+from chiplet.dataflow.fused_operators import FusedOperators
 from chiplet.dataflow.package_play import StepTerms
 from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
+from chiplet.graph.graph import Graph
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.training_step import training_step
 from chiplet.layout.block_sizes import MOST_COUNT
@@ -21,7 +23,7 @@ from chiplet.methods.hecaton import Hecaton, HecatonSwitches
 from chiplet.projection.job import ProjectionJob
 from chiplet.workload.pretrained_model import read_pretrained
 
-__all__ = ["MOST_COMMANDS", "ProjectedStep", "projected_step"]
+__all__ = ["MOST_COMMANDS", "Compiled", "Compiler", "ProjectedStep", "projected_step"]
 
 MOST_COMMANDS = 1 << 15
 """Commands of all dies, as :func:`chiplet.layout.step_bounds.least_commands` counts them, up to which a step is played:
@@ -53,19 +55,40 @@ class ProjectedStep(StrictModel):
     predicted_cycles_reason: str | None = None
 
 
-def projected_step(model: str, job: ProjectionJob, *, tiles: int = 1) -> ProjectedStep:
+class Compiled(Protocol):
+    """The programs of a step, as a compiler leaves them."""
+
+    @property
+    def graph(self) -> Graph:
+        """Their operators."""
+
+    @property
+    def order(self) -> Sequence[FusedOperators]:
+        """The operators in the order of all programs."""
+
+    @property
+    def longest(self) -> int:
+        """Commands of the longest program."""
+
+
+Compiler = Callable[[StepSizes, SystemSpec], Compiled]
+"""Makes programs of a step. Raises ValueError, in one line, for a buffer that is too small."""
+
+
+def projected_step(model: str, job: ProjectionJob, compiler: Compiler, *, tiles: int = 1) -> ProjectedStep:
     """Predict the step of ``job`` as it runs on links with adapters, in ``tiles`` token tiles.
 
-    ``model`` is what the job's model was called by: a preset, a ``config.json`` or its folder.
+    ``model`` is what the job's model was called by: a preset, a ``config.json`` or its folder. The ``compiler`` is
+    asked only for a step that its sizes do not refuse.
     """
     try:
-        predicted = _predicted(model, job, tiles)
+        predicted = _predicted(model, job, compiler, tiles)
     except ValueError as refusal:
         return ProjectedStep(tiles=tiles, predicted_cycles_reason=str(refusal))
     return ProjectedStep(tiles=tiles, predicted_cycles=predicted.cycles, units=dict(predicted.units))
 
 
-def _predicted(model: str, job: ProjectionJob, tiles: int) -> PredictedStep:
+def _predicted(model: str, job: ProjectionJob, compiler: Compiler, tiles: int) -> PredictedStep:
     """The prediction. Raises ValueError, in one line, for what no package can run."""
     for problem in _of_another_kind(job):
         raise ValueError(problem)
@@ -81,14 +104,11 @@ def _predicted(model: str, job: ProjectionJob, tiles: int) -> PredictedStep:
         optimizer=job.optimizer,
     )
     _check_sizes(sizes, system)
-    from cosim.compile.compiler import compile_step  # takes as long to load as a large projection takes
-
-    compiled = compile_step(sizes, system)
-    longest = max(len(die.commands) for die in compiled.dies)
-    if longest > MOST_COUNT:
-        raise ValueError(f"a program has {longest} commands: must be at most {MOST_COUNT}")
+    programs = compiler(sizes, system)
+    if programs.longest > MOST_COUNT:
+        raise ValueError(f"a program has {programs.longest} commands: must be at most {MOST_COUNT}")
     terms = StepTerms.of(system, job.calibration)
-    return predicted_step(compiled.graph, sizes, system, terms, order=compiled.order)
+    return predicted_step(programs.graph, sizes, system, terms, order=programs.order)
 
 
 def _of_another_kind(job: ProjectionJob) -> Iterator[str]:
