@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -35,6 +36,7 @@ class Key:
     bounds: Mapping[str, float]
 
 
+@cache
 def known_keys(model: type[BaseModel] = SystemSpec) -> dict[str, Key]:
     """Every configuration key by its dotted name, in the order of the models.
 

@@ -21,8 +21,8 @@ from chiplet.vectorized.elementwise import (
     larger,
     rounded_down,
     smaller,
-    tabulated,
 )
+from chiplet.vectorized.meshes import Meshes
 from nop.topology import Mesh
 
 __all__ = [
@@ -111,16 +111,23 @@ def most_dies(package: PackageSpec, mesh: Mesh) -> Number:
 def mean_hops(package: PackageSpec, mesh: Mesh) -> Number:
     """Mean links from a die of ``mesh`` to its IO die."""
     if package.io == "all":
-        return tabulated(_edge_hops, mesh.rows, mesh.cols).mean
+        return _distances(mesh).mean
     if package.io == "both":
         return rounded_down((mesh.cols + 1) ** 2 / 4) / mesh.cols
     return (mesh.cols + 1) / 2
 
 
+def _distances(mesh: Mesh) -> _Distances:
+    distances: _Distances = (
+        mesh.each(_edge_hops) if isinstance(mesh, Meshes) else _edge_hops(mesh.rows, mesh.cols)
+    )
+    return distances
+
+
 def most_hops(package: PackageSpec, mesh: Mesh) -> Number:
     """Most links from a die of ``mesh`` to its IO die."""
     if package.io == "all":
-        return tabulated(_edge_hops, mesh.rows, mesh.cols).most
+        return _distances(mesh).most
     return most_dies(package, mesh)  # as dies lie one behind the other
 
 

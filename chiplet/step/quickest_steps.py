@@ -31,7 +31,7 @@ from chiplet.step.overlap import Busy, Machine
 from chiplet.step.package_columns import PackageColumns
 from chiplet.step.runs import account_run
 from chiplet.vectorized.additive import Additive
-from chiplet.vectorized.elementwise import Number, choose, one_of
+from chiplet.vectorized.elementwise import Number, choose, is_array, one_of
 from chiplet.workload.operations import Batch, FusedBlock
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ def _added(runs: BlockRuns | None, more: BlockRuns, rows: NDArray[np.intp], coun
     """``runs`` of ``count`` machines, or none, with ``more`` of the machines ``rows``."""
 
     def one(first: Number, second: Number) -> Number:
+        if not is_array(second) and second == 0:
+            return first
         width = max(np.shape(value)[-1] if np.ndim(value) else 1 for value in (first, second))
         total = np.array(np.broadcast_to(first, (count, width)), dtype=np.float64)
         total[rows] += second

@@ -17,6 +17,10 @@ Number: TypeAlias = Any
 machine rely on floats."""
 
 
+_FEW = 256
+"""Elements up to which combinations are told apart one by one, which is quicker than by sorting."""
+
+
 def is_array(value: Any) -> bool:
     """Whether ``value`` has one element for each machine."""
     return not isinstance(value, (float, int))
@@ -123,15 +127,22 @@ def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
 
     varying: list[Any] = [values[place] for place in places]
     arrays = np.broadcast_arrays(*varying)
-    _, index = np.unique(arrays[0], return_inverse=True)
-    for array in arrays[1:]:
-        distinct, inverse = np.unique(array, return_inverse=True)
-        _, index = np.unique(index.ravel() * len(distinct) + inverse.ravel(), return_inverse=True)
-    index = index.ravel()
-    first = np.zeros(index.max() + 1, dtype=np.intp)
-    first[index[::-1]] = np.arange(len(index))[::-1]
+    if arrays[0].size <= _FEW:
+        numbers: dict[tuple[float, ...], int] = {}
+        every = zip(*(array.ravel().tolist() for array in arrays), strict=True)
+        index = np.array([numbers.setdefault(chosen, len(numbers)) for chosen in every])
+        combinations = list(numbers)
+    else:
+        _, index = np.unique(arrays[0], return_inverse=True)
+        for array in arrays[1:]:
+            distinct, inverse = np.unique(array, return_inverse=True)
+            _, index = np.unique(index.ravel() * len(distinct) + inverse.ravel(), return_inverse=True)
+        index = index.ravel()
+        first = np.zeros(index.max() + 1, dtype=np.intp)
+        first[index[::-1]] = np.arange(len(index))[::-1]
+        combinations = list(zip(*(array.ravel()[first].tolist() for array in arrays), strict=True))
     results = []
-    for chosen in zip(*(array.ravel()[first].tolist() for array in arrays), strict=True):
+    for chosen in combinations:
         one = list(values)
         for place, value in zip(places, chosen, strict=True):
             one[place] = int(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from chiplet.vectorized.elementwise import Number, tabulated
 from nop.collective_cost import CollectiveCost
@@ -25,6 +26,16 @@ class Meshes(Mesh):
     def nodes(self) -> Number:
         """Numbers of dies."""
         return self.rows * self.cols
+
+    @cached_property
+    def _worked_out(self) -> dict[Callable[[int, int], Any], Any]:
+        return {}
+
+    def each(self, function: Callable[[int, int], Any]) -> Any:
+        """``function(rows, cols)`` of every mesh, worked out once for these meshes."""
+        if function not in self._worked_out:
+            self._worked_out[function] = tabulated(function, self.rows, self.cols)
+        return self._worked_out[function]
 
 
 def mesh_cost(cost: Callable[[Mesh, bool], CollectiveCost], mesh: Mesh, both: bool) -> CollectiveCost:
