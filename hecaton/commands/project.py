@@ -11,16 +11,15 @@ from hecaton.terminal.options import AsJson, Explain, MachineOptions, PlotFile, 
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import QUICKEST_MESH, MethodOptions, OptimizerName, StepOptions
 from hecaton.terminal.subcommand import subcommand
+from hecaton.terminal.training_options import TilesOption
 from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chiplet.explain.ledger import Term
-    from chiplet.graph.training.sizes import StepSizes
-    from chiplet.machine.specs import SystemSpec
     from chiplet.projection.project import Accounted
-    from chiplet.projection.projected_step import Compiled, ProjectedStep
+    from chiplet.projection.projected_step import ProjectedStep
     from chiplet.projection.results import Projection
     from hecaton.terminal.json_keys import JsonObject
 
@@ -65,14 +64,7 @@ def project(
         integer_option("--mini-batch", "Sequences in a mini-batch; by default the most that fit."),
     ] = None,
     optimizer: OptimizerName = "adam",
-    tiles: Annotated[
-        int,
-        integer_option(
-            "--tiles",
-            "Token tiles of whole sequences that programs of the step run in, for the predicted cycles.",
-            metavar="T",
-        ),
-    ] = 1,
+    tiles: TilesOption = 1,
     data_parallel: Annotated[
         int | None,
         integer_option("--data-parallel", "Replicas: the same as -P parallel.data=D.", metavar="D"),
@@ -122,8 +114,8 @@ def project(
     from rich.console import Group
 
     from chiplet.projection.project import account
-    from chiplet.projection.projected_step import projected_step
     from chiplet.schedule.buffers import Optimizer
+    from hecaton.results.programs_of_step import programs_of_step
 
     with Output(as_json) as out:
         _check_files(trace, plot)
@@ -141,7 +133,7 @@ def project(
         )
         accounted = account(request)
         projection = accounted.projection
-        programs = projected_step(step.model, accounted.job, _programs, tiles=tiles)
+        programs = programs_of_step(step.model, accounted.job, tiles=tiles)
         data = {**projection.model_dump(), **programs.model_dump()}
         tables: list[RenderableType] = [
             _tables(projection, step.mesh_line(QUICKEST_MESH)),
@@ -209,13 +201,6 @@ def _write_timeline(accounted: Accounted, preset: str, trace: Path | None, plot:
 
         plot_timeline(steps, accounted.projection, plot)
     return [str(path) for path in (trace, plot) if path is not None]
-
-
-def _programs(sizes: StepSizes, system: SystemSpec) -> Compiled:
-    """Compiled of a step; the compiler is loaded for a step that may fit only."""
-    from cosim.compile.compiler import compile_step
-
-    return compile_step(sizes, system)
 
 
 def _programs_table(step: ProjectedStep) -> RenderableType:

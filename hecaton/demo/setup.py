@@ -10,8 +10,7 @@ from pathlib import Path
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
 from chiplet.projection.job import StepRequest
-from chiplet.projection.project import project
-from chiplet.projection.results import Projection
+from chiplet.projection.project import Accounted, account
 from chiplet.studies.compare import compare as compare_methods
 from chiplet.studies.results import Comparison
 from cosim.calibrate import die as die_calibration
@@ -80,10 +79,10 @@ class Setup:
             StepRequest(self.plan.model, self.package, dies=self.plan.dies, calibration=measured)
         )
 
-    def scaled(self, measured: Calibration | None) -> list[Projection]:
+    def scaled(self, measured: Calibration | None) -> list[Accounted]:
         """The projections of weak scaling: all methods on the same mesh, the most square one of the dies."""
         return [
-            project(
+            account(
                 StepRequest(model, self.package, mesh=most_square(dies), method=method, calibration=measured)
             )
             for model, dies in self.plan.scaling

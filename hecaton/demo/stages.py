@@ -18,6 +18,7 @@ from hecaton.demo.setup import Setup, array_of, shape_of
 from hecaton.plots.calibration import plot_calibration
 from hecaton.plots.projection import TIME_PARTS, plot_comparison
 from hecaton.plots.scaling import plot_scaling
+from hecaton.results.programs_of_step import programs_of_step
 from hecaton.results.records import Run
 from hecaton.results.reproduce import command, gemm_command
 from hecaton.terminal.comparison import LIKE, baseline_rows, comparison_tables
@@ -228,12 +229,15 @@ def compare(setup: Setup) -> DemoPart:
 
 def scale(setup: Setup) -> DemoPart:
     """Project models that grow together with their packages."""
-    projections = setup.scaled(Calibration.load(setup.calibration))
+    accounted = setup.scaled(Calibration.load(setup.calibration))
+    projections = [one.projection for one in accounted]
     files = []
-    for projection in projections:
+    for one, projection in zip(accounted, projections, strict=True):
         name = f"projections/{projection.model}_{projection.dies}_{projection.method}.json"
         path = setup.folder / name
-        write_output(path, to_json({**projection.model_dump(), "preset": setup.projection_preset}) + "\n")
+        programs = programs_of_step(projection.model, one.job)
+        data = {**projection.model_dump(), **programs.model_dump(), "preset": setup.projection_preset}
+        write_output(path, to_json(data) + "\n")
         words: list[object] = ["project", "--model", projection.model, "--mesh", projection.mesh]
         words += ["--method", projection.method, "--calibration", setup.calibration, *setup.options, "--json"]
         what = f"{projection.model} on {projection.dies} dies, {projection.method}"

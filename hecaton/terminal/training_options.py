@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 _SIZE = integer(1, 1 << 24)
 
+TilesOption = Annotated[
+    int,
+    typer.Option(
+        "--tiles",
+        parser=_SIZE,
+        metavar="T",
+        help="Token tiles of whole sequences that the programs of a step run in.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -91,12 +101,7 @@ class TrainingOptions(ModelOptions):
     batch: Annotated[
         int, typer.Option("--batch", parser=_SIZE, metavar="B", help="Sequences of a training step.")
     ] = 1
-    tiles: Annotated[
-        int,
-        typer.Option(
-            "--tiles", parser=_SIZE, metavar="T", help="Token tiles of whole sequences that a step runs in."
-        ),
-    ] = 1
+    tiles: TilesOption = 1
     optimizer: OptimizerName = "adam"
 
     @property

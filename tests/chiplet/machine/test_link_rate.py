@@ -64,10 +64,12 @@ def test_many_machines_at_once_are_those_one_by_one() -> None:
     together = link_rate(system)
     alone = [link_rate(system_of(link__lanes=number)) for number in lanes]
     for name in LinkRate.__dataclass_fields__:
-        values = np.broadcast_to(
-            getattr(together, name), len(lanes)
-        )  # what lanes do not decide is one number
-        assert values.tolist() == [getattr(one, name) for one in alone], name
+        columns, expected = getattr(together, name), [getattr(one, name) for one in alone]
+        if not isinstance(columns, tuple):
+            columns, expected = (columns,), [(one,) for one in expected]
+        # What lanes do not decide is one number.
+        values = [np.broadcast_to(column, len(lanes)).tolist() for column in columns]
+        assert list(zip(*values, strict=True)) == expected, name
 
 
 def measured(system: SystemSpec, goodput: float) -> Calibration:

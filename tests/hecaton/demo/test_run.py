@@ -290,7 +290,7 @@ def test_all_methods_have_the_most_square_mesh(tmp_path: Path) -> None:
         seed=SEED,
         sim="icarus",
     )
-    assert [(row.model, row.mesh, row.method) for row in setup.scaled(None)] == [
+    assert [(row.model, row.mesh, row.method) for row in (one.projection for one in setup.scaled(None))] == [
         (model, str(most_square(dies)), method)
         for model, dies in FULL.scaling
         for method in FULL.scaling_methods
