@@ -18,6 +18,7 @@ from rtl.control.counters import FIRSTS, LASTS
 from rtl.interface import isa
 from rtl.interface.error_codes import CAUSES, ERROR_UNITS
 from rtl.interface.memory_port import EPOCH_BITS
+from rtl.interface.register_fields import LINK_FIELDS, REGISTER_FIELDS, RegisterField, register_access
 from rtl.interface.register_map import COUNTER_BITS, COUNTERS, ENGINE_COUNTERS, REGISTERS, counter_address
 
 WAITS = ("wait_0", "wait_1", "row_wait", "panel_wait")
@@ -150,7 +151,15 @@ read as 0.
 |---|---|---|---|
 """
 
+
+
+def _bits(field: RegisterField) -> str:
+    last = field.bit + field.width - 1
+    return f"{field.bit} to {last}" if field.width > 1 else str(last)
+
+
 ERROR_ROWS = "\n".join(f"| {code.value} | {code.name} | {cause} |" for code, cause in CAUSES.items())
+LINK_ROWS = "\n".join(f"| {_bits(field)} | {field.name} | {field.use} |" for field in LINK_FIELDS)
 UNIT_ROWS = "\n".join(f"| {unit} | {number} |" for number, unit in enumerate(ERROR_UNITS))
 
 COUNTERS_TEXT = f"""
@@ -166,13 +175,7 @@ events is set. Without adapters, and where the die has no neighbour, a register 
 
 | bits | name | meaning |
 |---|---|---|
-| 0 | up | the link runs |
-| 1 | dead | the link has made no progress for `link.timeout_cycles`, and has not started anew since |
-| 2 to 3 | lanes | the lanes it listens to: 0 all, 1 the lower half, 2 the upper half |
-| 4 | timed_out | event: the link has been dead; a write to the register clears it |
-| 5 | restarted | event: the link ran and has ceased to, as the other side was reset, or was dead; a write clears it |
-| 8 to 15 | pending | flits taken since the start and not known to have left the other side's buffer, at most 255 |
-| 16 to 31 | lost | flits pending whenever the link ceased to run, since the reset of this die, at most 65,535 |
+{LINK_ROWS}
 
 ## Errors
 
@@ -263,10 +266,8 @@ def instruction_set_page() -> str:
 def counters_page() -> str:
     """The page of registers and counters."""
     parts = [COUNTERS_HEAD]
-    access = {"control": "write", "post": "write", "post_high": "write"}
-    access |= dict.fromkeys(("status", "error", "waiting"), "read")
     for name, (address, use) in REGISTERS.items():
-        parts.append(f"| `0x{address:02x}` | `{name}` | {access.get(name, 'read, write')} | {use} |\n")
+        parts.append(f"| `0x{address:02x}` | `{name}` | {register_access(REGISTER_FIELDS[name])} | {use} |\n")
     parts.append(COUNTERS_TEXT)
     parts += _counters(COUNTERS)
     parts.append(ENGINE_COUNTERS_HEAD)

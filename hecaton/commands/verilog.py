@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hecaton.results.simulation_objects import VerilogFiles
     from hecaton.terminal.json_keys import JsonObject
     from rtl.block import Block
+    from rtl.emit.emitter import Emitted
 
 PACKAGE_SECTIONS = ("die", "memory", "nop", "link", "package", "vector")
 """Sections of the configuration that decide the Verilog of a package."""
@@ -23,10 +25,10 @@ app = typer.Typer()
 
 
 def _json_object() -> JsonObject:
-    from hecaton.results.simulation_objects import VerilogFiles
+    from hecaton.results.simulation_objects import FlowFiles, VerilogFiles
     from hecaton.terminal.json_keys import JsonObject
 
-    return JsonObject((VerilogFiles,))
+    return JsonObject((VerilogFiles,), {"--flow": (FlowFiles,)})
 
 
 @subcommand(
@@ -36,6 +38,7 @@ def _json_object() -> JsonObject:
         "hecaton verilog -o die16 -P die.rows=16 -P die.cols=16 -P die.dtype=int8",
         "hecaton verilog -o die --config machine.toml -P die.sram=macro",
         "hecaton verilog --package -o package -P package.rows=2 -P package.cols=3",
+        "hecaton verilog --flow -o die -P die.rows=4 -P die.cols=4 -P die.sram=macro",
     ),
     json_object=_json_object,
 )
@@ -43,6 +46,14 @@ def verilog(
     *,
     output: OutputDirectory,
     package: WholePackage = False,
+    flow: Annotated[
+        bool,
+        typer.Option(
+            "--flow",
+            help="Also write a FuseSoC core with a bench that checks itself, constraints (SDC), registers as SystemRDL, "
+            "and the SRAMs as a list, as models and as block RAM.",
+        ),
+    ] = False,
     machine: MachineOptions,
     as_json: AsJson = False,
 ) -> None:
@@ -56,6 +67,7 @@ def verilog(
     from rtl.die.die import Die
     from rtl.die.die_map import DIE_SECTIONS, die_map
     from rtl.emit.emitter import emit
+    from rtl.flow_files.flow_files import flow_files
 
     with Output(as_json) as out:
         system = machine.load(out, "bench")
@@ -69,13 +81,23 @@ def verilog(
             top = Die(die=system.die, memory=system.memory, vector=system.vector)
             sections = DIE_SECTIONS
             entries = die_map(system.die, system.memory, system.vector)
+
+        def beside(emitted: Emitted) -> dict[str, str]:
+            files = flow_files(
+                emitted, clock_hz=system.die.clock_hz, dies=system.package.dies if package else None
+            )
+            beside_paths.extend(str(output / name) for name in files)
+            return files
+
+        beside_paths: list[str] = []
         emitted = emit(
             top,
             output,
             configuration={name: getattr(system, name).model_dump() for name in sections},
             map={**entries, "preset": out.preset, "digests": section_digests(system, sections)},
+            beside=beside if flow else None,
         )
-        data: VerilogFiles = {
+        files: VerilogFiles = {
             "top": emitted.top,
             "files": [str(path) for path in emitted.files],
             "modules": list(emitted.modules),
@@ -85,8 +107,10 @@ def verilog(
             "file_list": str(output / f"{emitted.top}.f"),
             "lint_waivers": str(output / f"{emitted.top}.vlt"),
         }
+        data: Mapping[str, Any] = {**files, "flow_files": beside_paths} if flow else files
+        core = f"\nFuseSoC core {output / emitted.top}.core" if flow else ""
         out.result(
             data,
             f"{emitted.top}: {len(emitted.modules)} modules, {emitted.bytes} bytes in {output} "
-            f"({emitted.seconds:.1f} s)\nfile list {data['file_list']}, map {data['map']}",
+            f"({emitted.seconds:.1f} s)\nfile list {files['file_list']}, map {files['map']}{core}",
         )

@@ -55,6 +55,18 @@ class VerilogFiles(TypedDict):
     lint_waivers: str
 
 
+class FlowFiles(TypedDict):
+    """What the flows of other people need beside the Verilog.
+
+    Attributes
+    ----------
+    flow_files
+        FuseSoC core, bench, constraints, registers, list of SRAMs, and their modules.
+    """
+
+    flow_files: list[str]
+
+
 class CalibrationRun(TypedDict):
     """A finished calibration.
 

@@ -6,9 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block, port_values
-from rtl.control.error_monitor import CODE_BITS, UNIT_BITS
-from rtl.control.error_monitor import COUNT_BITS as ERROR_COUNT_BITS
-from rtl.interface.error_codes import ERROR_UNITS
+from rtl.interface.error_codes import CODE_BITS, ERROR_COUNT_BITS, ERROR_UNITS, UNIT_BITS
 from rtl.interface.host_port import HostPort
 from rtl.interface.isa import COUNT_BITS, MEMORY_ADDRESS_BITS, SEMAPHORES
 from rtl.interface.link_status import LINK_STATUS

@@ -6,13 +6,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out
 
 from rtl.block import Block
-from rtl.interface.error_codes import ERROR_UNITS, ErrorCode
+from rtl.interface.error_codes import CODE_BITS, ERROR_COUNT_BITS, ERROR_UNITS, UNIT_BITS, ErrorCode
 
-__all__ = ["CODE_BITS", "COUNT_BITS", "UNIT_BITS", "ErrorMonitor"]
-
-CODE_BITS = 4
-UNIT_BITS = 5
-COUNT_BITS = 8
+__all__ = ["ErrorMonitor"]
 
 
 class ErrorMonitor(Block):
@@ -41,7 +37,7 @@ class ErrorMonitor(Block):
                 "error": Out(1),
                 "code": Out(CODE_BITS),
                 "unit": Out(UNIT_BITS),
-                "count": Out(COUNT_BITS),
+                "count": Out(ERROR_COUNT_BITS),
             }
         )
 

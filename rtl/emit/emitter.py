@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +261,7 @@ def emit(
     configuration: Mapping[str, Any] | None = None,
     map: Mapping[str, Any] | None = None,  # noqa: A002
     conversions: Conversions = CONVERSIONS,
+    beside: Callable[[Emitted], Mapping[str, str]] | None = None,
 ) -> Emitted:
     """Write ``top`` and all blocks under it as Verilog, a module a file.
 
@@ -282,6 +283,9 @@ def emit(
         Further entries of the map, e.g. counters and their addresses.
     conversions
         Blocks that were converted before are taken from here; without it, those of this process.
+    beside
+        Makes further files out of the emitted design, by their paths in ``out_dir``: they are written with the others,
+        or none is. Errors that it raises are passed on.
 
     Returns
     -------
@@ -333,24 +337,23 @@ def emit(
     }
     for key in sorted(description.keys() & (map or {}).keys()):
         raise EmitError(f"map entry {key!r} is reserved: must be none of {', '.join(description)}")
-    files: tuple[Path, ...] = ()
-    if out_dir is not None:
-        contents = {f"{module}.v": body for module, body in text.items()}
-        contents[f"{name}.f"] = "".join(f"{module}.v\n" for module in text)
-        contents[f"{name}.vlt"] = lint_waivers(head, emitter.macros)
-        contents[f"{name}.json"] = _json({**description, **(map or {})})
-        write_outputs(out_dir, contents)
-        files = tuple(out_dir / f"{module}.v" for module in text)
-    whole = "\n".join(text.values())
-    return Emitted(
+    emitted = Emitted(
         top=name,
-        files=files,
+        files=() if out_dir is None else tuple(out_dir / f"{module}.v" for module in text),
         modules=tuple(text),
         bytes=sum(len(body.encode()) for body in text.values()),
         seconds=time.perf_counter() - start,
-        text=whole,
+        text="\n".join(text.values()),
         rtlil=netlist,
     )
+    if out_dir is None:
+        return emitted
+    contents = {f"{module}.v": body for module, body in text.items()}
+    contents[f"{name}.f"] = "".join(f"{module}.v\n" for module in text)
+    contents[f"{name}.vlt"] = lint_waivers(head, emitter.macros)
+    contents[f"{name}.json"] = _json({**description, **(map or {})})
+    write_outputs(out_dir, {**contents, **(beside(emitted) if beside else {})})
+    return replace(emitted, seconds=time.perf_counter() - start)
 
 
 @contextmanager

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
-__all__ = ["CAUSES", "ERROR_UNITS", "ErrorCode", "error_text"]
+__all__ = [
+    "CAUSES",
+    "CODE_BITS",
+    "ERROR_COUNT_BITS",
+    "ERROR_UNITS",
+    "UNIT_BITS",
+    "ErrorCode",
+    "error_text",
+]
+
+CODE_BITS = 4
+UNIT_BITS = 5
+ERROR_COUNT_BITS = 8
+"""Bits of the first error's code and unit, and of the number of errors, in the error register."""
 
 
 class ErrorCode(IntEnum):
