@@ -152,7 +152,6 @@ read as 0.
 """
 
 
-
 def _bits(field: RegisterField) -> str:
     last = field.bit + field.width - 1
     return f"{field.bit} to {last}" if field.width > 1 else str(last)

@@ -50,8 +50,8 @@ def verilog(
         bool,
         typer.Option(
             "--flow",
-            help="Also write a FuseSoC core with a bench that checks itself, constraints (SDC), registers as SystemRDL, "
-            "and the SRAMs as a list, as models and as block RAM.",
+            help="Also write a FuseSoC core with a bench that checks itself, constraints (SDC), registers as "
+            "SystemRDL, and the SRAMs as a list, as models and as block RAM.",
         ),
     ] = False,
     machine: MachineOptions,

@@ -1,1 +1,1 @@
-"""What the flows of other people need beside the Verilog: a FuseSoC core, registers as SystemRDL, SRAMs, a bench"""
+"""What the flows of other people need beside the Verilog: FuseSoC core, SystemRDL, SRAMs, a bench."""

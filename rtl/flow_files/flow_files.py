@@ -7,7 +7,7 @@ from rtl.flow_files.fusesoc_core import fusesoc_core
 from rtl.flow_files.sram_list import sram_json, sram_page, sram_uses
 from rtl.flow_files.sram_wrappers import behavioural_srams, fpga_sram
 from rtl.flow_files.system_rdl import system_rdl
-from rtl.flow_files.test_bench import bench_name, test_bench
+from rtl.flow_files.verilog_bench import bench_name, verilog_bench
 from rtl.synthesis.constraints import constraints
 from rtl.synthesis.module_tree import parse_modules
 
@@ -56,7 +56,7 @@ def flow_files(emitted: Emitted, *, clock_hz: float, dies: int | None = None) ->
             srams={fileset: list(by_name.values()) for fileset, by_name in paths.items()},
             files=files,
         ),
-        files["bench"]: test_bench(head, design.modules[top], dies=dies),
+        files["bench"]: verilog_bench(head, design.modules[top], dies=dies),
         files["constraints"]: constraints(design.modules[top], 1e12 / clock_hz),
         files["registers"]: system_rdl(head, top, dies=dies),
         files["sram_list"]: sram_json(top, uses, paths),

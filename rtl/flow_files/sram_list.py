@@ -57,9 +57,7 @@ def sram_json(top: str, uses: tuple[SramUse, ...], files: dict[str, dict[str, st
             "bits": use.macro.bits,
             "write_bits": use.macro.part,
             "latency": use.macro.latency,
-            "ports": [
-                {"name": name, "direction": way, "bits": bits} for name, way, bits in use.module.ports
-            ],
+            "ports": [{"name": name, "direction": way, "bits": bits} for name, way, bits in use.module.ports],
             "files": {fileset: names[use.macro.name] for fileset, names in files.items()},
         }
         for use in uses
@@ -75,9 +73,9 @@ def sram_page(top: str, uses: tuple[SramUse, ...]) -> str:
         "",
         "One clock `clk`. One write port (`write_enable`, `write_address`, `write_data`) and one read port",
         "(`read_enable`, `read_address`, `read_data`), both used in the same cycle. A word that is written can be read",
-        "from the next cycle on; a read of it in the same cycle may give anything. `read_data` is there `latency` cycles",
-        "after `read_enable`, until that of the next read; a read may begin in every cycle. Contents are undefined at",
-        "first. Each bit of `write_enable` writes a part of the word, the lowest bits first.",
+        "from the next cycle on; a read of it in the same cycle may give anything. `read_data` is there `latency`",
+        "cycles after `read_enable`, until that of the next read; a read may begin in every cycle. Contents are",
+        "undefined at first. Each bit of `write_enable` writes a part of the word, the lowest bits first.",
         "",
         f"| module | count | words | latency | {' | '.join(f'`{name}`' for name in _VECTORS)} |",
         f"|---|---|---|---|{'---|' * len(_VECTORS)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from amaranth.hdl import Module
 
@@ -15,8 +16,8 @@ from rtl.synthesis.module_tree import ModuleText, parse_modules
 __all__ = ["behavioural_srams", "fpga_sram"]
 
 BLOCK_RAM = '(* ram_style = "block", ramstyle = "no_rw_check" *)'
-"""Attributes of a memory: block RAM for Xilinx's tools and Yosys; and, as nothing depends on a word that is read while it
-is written, none of the logic that Intel's tools and Yosys would add for it."""
+"""Attributes of a memory: block RAM for Xilinx's tools and Yosys; and, as nothing depends on a word that is read while
+it is written, none of the logic that Intel's tools and Yosys would add for it."""
 
 
 class _Srams(Block):
@@ -64,7 +65,7 @@ def fpga_sram(macro: Macro, module: ModuleText) -> str:
         ]
     lines += ["  always @(posedge clk) begin", *written, "  end", "  always @(posedge clk) begin"]
     lines += ["    if (read_enable)", f"      {words[0]} <= mem[read_address];"]
-    lines += [f"    {after} <= {before};" for before, after in zip(words, words[1:], strict=False)]
+    lines += [f"    {after} <= {before};" for before, after in pairwise(words)]
     lines += ["  end", f"  assign read_data = {words[-1]};", "endmodule", ""]
     return "\n".join([_timescale() + head, *lines])
 

@@ -131,9 +131,7 @@ REGISTER_FIELDS: Mapping[str, tuple[RegisterField, ...]] = {
         ),
     ),
     "program_address": (
-        RegisterField(
-            "word", 0, MEMORY_ADDRESS_BITS, Access.READ_WRITE, "memory word of the first command"
-        ),
+        RegisterField("word", 0, MEMORY_ADDRESS_BITS, Access.READ_WRITE, "memory word of the first command"),
     ),
     "commands": (RegisterField("count", 0, COUNT_BITS, Access.READ_WRITE, "commands of the program"),),
     "post": (

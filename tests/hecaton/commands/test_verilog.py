@@ -46,3 +46,33 @@ def test_what_no_package_can_be_is_refused(tmp_path: Path) -> None:
     assert "must be at most 128 with IO dies" in refused(*arguments, "-P", "memory.word_bytes=256")
     assert "package.io" in refused(*arguments, "-P", "package.io=north")
     assert not (tmp_path / "package").exists()
+
+
+SMALL = ("-P", "die.rows=2", "-P", "die.cols=1", "-P", "die.dtype=int8", "-P", "die.sram=macro")
+
+
+def test_flow_writes_further_files_and_the_same_verilog(tmp_path: Path) -> None:
+    plain, flow = tmp_path / "plain", tmp_path / "flow"
+    assert called("verilog", "-o", str(plain), *SMALL).returncode == 0
+    done = called("verilog", "--flow", "-o", str(flow), *SMALL, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(done.stdout)
+    assert set(data) == documented_keys("verilog", "--flow")
+    for path in plain.iterdir():
+        assert (flow / path.name).read_bytes() == path.read_bytes()
+    added = {str(path) for path in flow.rglob("*") if path.is_file() and not (plain / path.name).exists()}
+    # Wrappers of SRAMs have the names of the black boxes.
+    assert added <= set(data["flow_files"])
+    assert all(Path(name).is_file() for name in data["flow_files"])
+    names = {Path(name).name for name in data["flow_files"]}
+    endings = (".core", ".rdl", ".sdc", "_tb.v", "_srams.json", "_srams.md")
+    assert {f"die_2x1_int8{ending}" for ending in endings} <= names
+    first = {name: Path(name).read_bytes() for name in data["flow_files"]}
+    assert called("verilog", "--flow", "-o", str(flow), *SMALL).returncode == 0
+    assert {name: Path(name).read_bytes() for name in first} == first
+
+
+def test_flow_writes_nothing_where_a_file_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "sram").write_text("mine")
+    assert "sram" in refused("verilog", "--flow", "-o", str(tmp_path), *SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["sram"]

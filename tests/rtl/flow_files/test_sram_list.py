@@ -49,7 +49,9 @@ def elaborated(emitted: Emitted, folder: Path) -> Counter[str]:
     (folder / "design.v").write_text(text)
     built = run_child(["iverilog", "-g2005", "-s", emitted.top, "-o", "design", "design.v"], folder=folder)
     assert built.code == 0, built.errors
-    return Counter(re.findall(r"^SRAM (\w+)$", run_child(["vvp", "-n", "design"], folder=folder).output, re.MULTILINE))
+    return Counter(
+        re.findall(r"^SRAM (\w+)$", run_child(["vvp", "-n", "design"], folder=folder).output, re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("which", ["behavioural die", "die of latency 2", "package"])
@@ -70,7 +72,9 @@ def test_the_list_is_what_the_design_has(which: str, tmp_path: Path) -> None:
         assert widths["write_enable"] * entry["write_bits"] == entry["bits"]
         assert 1 << widths["read_address"] >= entry["words"]
         assert entry["files"] == {"sram_fpga": f"{use.macro.name}.v"}
-        assert page.count(f"| `{use.macro.name}` | {use.count} | {entry['words']} | {entry['latency']} |") == 1
+        assert (
+            page.count(f"| `{use.macro.name}` | {use.count} | {entry['words']} | {entry['latency']} |") == 1
+        )
 
 
 def test_a_black_box_that_is_no_sram_is_refused() -> None:

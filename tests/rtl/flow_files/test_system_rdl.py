@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from systemrdl import RDLCompiler
+from systemrdl.compiler import RDLCompiler
 from systemrdl.node import AddrmapNode, RegNode
 
 from rtl.flow_files.system_rdl import BYTES, DIE_BYTES, system_rdl

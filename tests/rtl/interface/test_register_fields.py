@@ -78,7 +78,7 @@ def test_what_the_hardware_shows_is_in_fields_that_can_be_read(engine: bool) -> 
             ctx.set(getattr(dut, name), -1)
         ctx.set(dut.waiting, bits(fields_of("waiting", engine=engine), Access.READ))
         for link in (*dut.links, *dut.memory_links) if engine else ():
-            ctx.set(link, {name: -1 for name in ("up", "dead", "lanes", "pending", "lost")})
+            ctx.set(link, dict.fromkeys(("up", "dead", "lanes", "pending", "lost"), -1))
         await ctx.tick()
         for name in ("status", "error", "waiting"):
             shown = bits(fields_of(name, engine=engine), Access.READ)

@@ -1,8 +1,10 @@
-"""A bench in plain Verilog that checks itself: a die or a package is idle after a reset, says so in its registers, keeps
-what software writes to them, and ends an empty program.
+"""A bench in plain Verilog that checks itself.
 
-It asks for no memory: whatever offers a request or an answer must stay still. The registers, with their fields and reset
-values, are those of the SystemRDL.
+A die or a package is idle after a reset, says so in its registers, keeps what software writes to them, and ends an
+empty program.
+
+It asks for no memory: whatever offers a request or an answer must stay still. The registers, with their fields and
+reset values, are those of the SystemRDL.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from rtl.interface.register_map import ADDRESS_BITS, CONTROL, PROGRAM, REGISTERS
 from rtl.synthesis.constraints import CLOCK, RESET
 from rtl.synthesis.module_tree import ModuleText
 
-__all__ = ["bench_name", "test_bench"]
+__all__ = ["bench_name", "verilog_bench"]
 
 RESET_CYCLES = 3
 IDLE_CYCLES = 64
@@ -105,7 +107,7 @@ def bench_name(top: str) -> str:
     return f"{top}_tb"
 
 
-def test_bench(head: str, top: ModuleText, *, dies: int | None) -> str:
+def verilog_bench(head: str, top: ModuleText, *, dies: int | None) -> str:
     """The bench. It ends with ``$finish`` and a line ``PASS``, or with ``$fatal`` at the first check that fails.
 
     Parameters
