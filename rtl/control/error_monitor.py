@@ -28,7 +28,7 @@ class ErrorMonitor(Block):
     {unit}_{code} : In(1)
         An error, in as many cycles as its source likes.
     error : Out(1)
-        There was one, up to the cycle before.
+        There was one, up to two cycles ago: what is reported is registered, since it may come late in its cycle.
     code, unit, count : Out
         The first error and the number of its unit in :data:`ERROR_UNITS`; sources that have reported one.
     """
@@ -57,8 +57,11 @@ class ErrorMonitor(Block):
         m = Module()
         now = Signal(len(self._sources))
         seen = Signal(len(self._sources))
-        m.d.comb += now.eq(Cat(getattr(self, name) for name in self._sources))
-        m.d.sync += [seen.eq(seen | now), self.error.eq(self.error | now.any())]
+        m.d.sync += [
+            now.eq(Cat(getattr(self, name) for name in self._sources)),
+            seen.eq(seen | now),
+            self.error.eq(self.error | now.any()),
+        ]
         m.d.comb += self.count.eq(sum((seen[n] for n in range(len(self._sources))), start=0))
         with m.If(~self.error):
             for n, (unit, code) in reversed([*enumerate(self._sources.values())]):
