@@ -1,40 +1,46 @@
-"""How deep a die is pipelined: parameters of the blocks that make it, no configuration keys yet."""
+"""How deep a die is pipelined besides its adders: what the keys of the configuration are unless they are set."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
+if TYPE_CHECKING:
+    from chiplet.machine.specs import DieSpec
 
-__all__ = ["DEFAULT_PIPELINING", "MULTIPLIER_STAGES", "SRAM_LATENCY", "Pipelining"]
+__all__ = [
+    "MOST_MULTIPLIER_STAGES",
+    "MOST_SRAM_LATENCY",
+    "MULTIPLIER_STAGES",
+    "SRAM_LATENCY",
+    "check_predicted",
+    "deeper_keys",
+]
 
 SRAM_LATENCY = 1
-"""Cycles from a read of an SRAM to its word, which predictions count on."""
+"""Cycles from a read of an SRAM to its word."""
+
+MOST_SRAM_LATENCY = 3
 
 MULTIPLIER_STAGES = 1
-"""Register stages of the multipliers of the array, which predictions count on."""
+"""Register stages of the multipliers of the array."""
+
+MOST_MULTIPLIER_STAGES = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pipelining:
-    """Register stages of a die besides those of its adders, which are ``die.stages``.
-
-    Attributes
-    ----------
-    sram_latency : int
-        Cycles from a read of an SRAM to its word, at least 1: of all SRAMs of the die. More of them let no unit wait
-        more often: they only delay the first word.
-    multiplier_stages : int
-        Register stages of the array's multipliers, 1 or 2.
-    vector_multiplier_stages, function_stages : int
-        Register stages of the vector unit's multipliers, 1 to 3, and of its function lanes, 1 to 7.
-    """
-
-    sram_latency: int = SRAM_LATENCY
-    multiplier_stages: int = MULTIPLIER_STAGES
-    vector_multiplier_stages: int = VECTOR_MULTIPLIER_STAGES
-    function_stages: int = VECTOR_FUNCTION_STAGES
+def deeper_keys(die: DieSpec) -> str:
+    """Keys of ``die`` that make it deeper than packages are predicted for, with their values; empty for none."""
+    depths = {
+        "sram_latency": (die.sram_latency, SRAM_LATENCY),
+        "multiplier_stages": (die.multiplier_stages, MULTIPLIER_STAGES),
+    }
+    return ", ".join(f"die.{name} = {value}" for name, (value, least) in depths.items() if value > least)
 
 
-DEFAULT_PIPELINING = Pipelining()
-"""What a die is made with unless its maker asks for more, and what predictions count on."""
+def check_predicted(die: DieSpec, what: str) -> None:
+    """Raise ``ValueError``, in one line, if ``what`` does not follow the depth of ``die``."""
+    deeper = deeper_keys(die)
+    if deeper:
+        raise ValueError(
+            f"{deeper}: {what} count on die.sram_latency = {SRAM_LATENCY} and die.multiplier_stages = "
+            f"{MULTIPLIER_STAGES}"
+        )

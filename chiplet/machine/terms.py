@@ -121,6 +121,13 @@ class GemmTerms(StrictModel):
         ),
     ] = 1.0
 
+    @classmethod
+    def of_design(cls, die: DieSpec) -> Self:
+        """The terms that follow from the pipeline of ``die``."""
+        design = cls()
+        deeper = die.multiplier_stages - MULTIPLIER_STAGES
+        return design.model_copy(update={"constant": design.constant + deeper}) if deeper else design
+
     @model_validator(mode="after")
     def _takes_time(self) -> Self:
         """No GEMM takes less than its rows: it is enough to look at the smallest one, since no slope is negative."""
@@ -219,6 +226,17 @@ class DieTerms(StrictModel):
     store_post: Annotated[float, _step("cycles from the last word of a STORE to its semaphore")] = 1.0
     finish: Annotated[float, _step("cycles from the last word stored to done")] = 0.0
 
+    @classmethod
+    def of_design(cls, die: DieSpec) -> Self:
+        """The terms that follow from the pipeline of ``die``."""
+        design = cls()
+        later = die.sram_latency - SRAM_LATENCY
+        reads = ("scratchpad_read", "operand_read", "drain_read")
+        update: dict[str, Any] = {name: getattr(design, name) + later for name in reads} if later else {}
+        if die.multiplier_stages != MULTIPLIER_STAGES:
+            update["gemm"] = GemmTerms.of_design(die)
+        return design.model_copy(update=update)
+
 
 class StepUnitTerms(StrictModel):
     """Terms of a training step beside those of a program: what the units of a die and the way to its memory take.
@@ -303,3 +321,10 @@ class StepUnitTerms(StrictModel):
     store_word: Annotated[
         float, _step("cycles from a word of the scratchpad at the store unit to its way to memory")
     ] = 0.0
+
+    @classmethod
+    def of_design(cls, die: DieSpec) -> Self:
+        """The terms that follow from the pipeline of ``die``."""
+        design = cls()
+        later = die.sram_latency - SRAM_LATENCY
+        return design.model_copy(update={"vector_pass": design.vector_pass + later}) if later else design

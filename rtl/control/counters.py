@@ -86,7 +86,8 @@ class Registers(Block):
     link_failed : Out(1)
         A link is dead, or has timed out or restarted since software wrote to its register.
     {counter} : In
-        Amount to add in this cycle; for a time, that the event is now. It shows two cycles later. Those of the sides are arrays.
+        Amount to add in this cycle; for a time, that the event is now. Those of the sides are arrays. What is counted
+        shows two cycles later.
     """
 
     def __init__(self, *, macs_bits: int, engine: bool = False) -> None:
@@ -157,7 +158,9 @@ class Registers(Block):
         links, failed = self._elaborate_links(m) if self._engine else ([], [])
         m.d.comb += self.link_failed.eq(Cat(failed).any())
         # All that is counted, and when, a cycle later: events may come late in their cycle.
-        counted = {name: Signal.like(ports[name][1], name=f"{name}_event") for name in values if name in ports}
+        counted = {
+            name: Signal.like(ports[name][1], name=f"{name}_event") for name in values if name in ports
+        }
         begins = Signal()
         counts = Signal()
         m.d.sync += [

@@ -5,12 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.vector_specs import MOST_MULTIPLIER_STAGES
 from rtl.block import Block, check_integers
 
-__all__ = ["MULTIPLIER_STAGES", "Multiplier"]
-
-MULTIPLIER_STAGES = 3
-"""Most register stages of a multiplier: multiply, normalise, round."""
+__all__ = ["Multiplier"]
 
 _FRACTION = 23
 _BIAS = 127
@@ -51,8 +49,8 @@ class Multiplier(Block):
 
     def __init__(self, *, stages: int) -> None:
         check_integers("multiplier", minimum=1, stages=stages)
-        if stages > MULTIPLIER_STAGES:
-            raise ValueError(f"multiplier: stages = {stages}: must be at most {MULTIPLIER_STAGES}")
+        if stages > MOST_MULTIPLIER_STAGES:
+            raise ValueError(f"multiplier: stages = {stages}: must be at most {MOST_MULTIPLIER_STAGES}")
         self._stages = stages
         super().__init__({"enable": In(1), "a": In(32), "b": In(32), "o": Out(32)})
 

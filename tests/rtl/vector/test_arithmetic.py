@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chiplet.machine.vector_specs import MOST_FUNCTION_STAGES, MOST_MULTIPLIER_STAGES
 from cosim.golden.numerics import flush, fp32_add, fp32_patterns, fp32_values, multiply
 from cosim.golden.vector import row_max
 from cosim.golden.vector_functions import FUNCTIONS
 from rtl.interface.vector_operations import Function
 from rtl.vector.adder import MaxAdder
-from rtl.vector.function_lane import FUNCTION_STAGES, FunctionLane
-from rtl.vector.multiplier import MULTIPLIER_STAGES, Multiplier
+from rtl.vector.function_lane import FunctionLane
+from rtl.vector.multiplier import Multiplier
 from tests.rtl.arithmetic import Words, assert_same, in_icarus
 from tests.rtl.harness import simulate
 from tests.rtl.vector.passes import SPECIAL
@@ -79,7 +80,7 @@ def pairs(count: int, seed: int) -> tuple[Words, Words]:
     return left, right
 
 
-@pytest.mark.parametrize("stages", range(1, MULTIPLIER_STAGES + 1))
+@pytest.mark.parametrize("stages", range(1, MOST_MULTIPLIER_STAGES + 1))
 def test_products(stages: int) -> None:
     a, b = pairs(500, stages)
     assert_same(in_amaranth(Multiplier(stages=stages), stages, {}, a=a, b=b), product(a, b), a, b)
@@ -93,7 +94,20 @@ def test_sums_and_maxima(stages: int, maximum: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "stages"), [("exp", 1), ("exp2", 2), ("recip", 3), ("rsqrt", FUNCTION_STAGES), ("log", 5)]
+    ("name", "stages"),
+    [
+        *(
+            ("exp", 1),
+            ("exp2", 2),
+            ("recip", 3),
+            ("log", 5),
+            ("exp", 7),
+            ("log", 8),
+            ("exp", 9),
+            ("recip", 10),
+        ),
+        *(("log", 11), ("rsqrt", 12), *((name, MOST_FUNCTION_STAGES) for name in FUNCTIONS)),
+    ],
 )
 def test_functions(name: str, stages: int) -> None:
     rng = np.random.default_rng(stages)
