@@ -48,7 +48,7 @@ def _json_object() -> JsonObject:
     examples=(
         "hecaton synth --liberty cells.lib.gz -o silicon -P die.rows=4 -P die.cols=4 -P die.stages=4",
         "hecaton synth --liberty logic.lib --liberty registers.lib --clock 1e9 -o silicon --json",
-        "hecaton synth --liberty cells.lib --sram-output 250 --sram-setup 60 -P die.sram_latency=2 -o silicon",
+        "hecaton synth --liberty cells.lib --sram-output 250 --sram-setup 60 -o silicon -P die.sram_latency=2",
         "hecaton synth --package --liberty cells.lib -o silicon -P package.rows=1 -P package.cols=2",
     ),
     json_object=_json_object,
