@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from chiplet.machine.specs import DieSpec
 
 __all__ = [
+    "DEPTHS",
     "MOST_MULTIPLIER_STAGES",
     "MOST_SRAM_LATENCY",
     "MULTIPLIER_STAGES",
@@ -27,13 +28,14 @@ MULTIPLIER_STAGES = 1
 MOST_MULTIPLIER_STAGES = 2
 
 
+DEPTHS = {"sram_latency": SRAM_LATENCY, "multiplier_stages": MULTIPLIER_STAGES}
+"""Keys of the die that packages are predicted for one value of, and this value."""
+
+
 def deeper_keys(die: DieSpec) -> str:
     """Keys of ``die`` that make it deeper than packages are predicted for, with their values; empty for none."""
-    depths = {
-        "sram_latency": (die.sram_latency, SRAM_LATENCY),
-        "multiplier_stages": (die.multiplier_stages, MULTIPLIER_STAGES),
-    }
-    return ", ".join(f"die.{name} = {value}" for name, (value, least) in depths.items() if value > least)
+    values = {name: getattr(die, name) for name in DEPTHS}
+    return ", ".join(f"die.{name} = {value}" for name, value in values.items() if value > DEPTHS[name])
 
 
 def check_predicted(die: DieSpec, what: str) -> None:

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
 
-MOST_MULTIPLIER_STAGES = 3
-"""Most register stages of a multiplier of the vector unit: multiply, normalise, round."""
+MOST_MULTIPLIER_STAGES = 4
+"""Most register stages of a multiplier of the vector unit: halves of the product, their sum, normalise, round."""
 
 MOST_FUNCTION_STAGES = 13
 """Most register stages of a function lane."""

@@ -11,6 +11,8 @@ from rtl.block import Block, check_integers
 __all__ = ["Multiplier"]
 
 _FRACTION = 23
+_HALF = 12
+"""Bits of the lower half of a significand."""
 _BIAS = 127
 _INF = 0x7F80_0000
 _NAN = 0x7FC0_0000
@@ -19,6 +21,7 @@ _CUTS: dict[int, frozenset[str]] = {
     1: frozenset(),
     2: frozenset({"multiply"}),
     3: frozenset({"multiply", "normalise"}),
+    4: frozenset({"halves", "multiply", "normalise"}),
 }
 """For each number of stages, the steps that registers follow, apart from the last one."""
 
@@ -32,7 +35,7 @@ class Multiplier(Block):
     Parameters
     ----------
     stages
-        Register stages, 1 to 3. A new pair enters in every enabled cycle.
+        Register stages, 1 to 4. A new pair enters in every enabled cycle.
 
     Members
     -------
@@ -73,14 +76,22 @@ class Multiplier(Block):
 
         exponent_a, exponent_b = self.a[23:31], self.b[23:31]
         zero = wire("zero", (exponent_a == 0) | (exponent_b == 0))
-        product, exponent, sign, zero, inf, nan = cut(
-            "multiply",
-            product=Cat(self.a[:_FRACTION], C(1, 1)) * Cat(self.b[:_FRACTION], C(1, 1)),
+        a, b = (Cat(value[:_FRACTION], C(1, 1)) for value in (self.a, self.b))
+        low, high, exponent, *flags = cut(
+            "halves",
+            low=a * b[:_HALF],
+            high=a * b[_HALF:],
             exponent=exponent_a + exponent_b,  # biased twice
             sign=self.a[31] ^ self.b[31],
             zero=zero,
             inf=(exponent_a == 0xFF) | (exponent_b == 0xFF),
             nan=(self.a[:31] > _INF) | (self.b[:31] > _INF) | zero,  # if inf
+        )
+        product, exponent, sign, zero, inf, nan = cut(
+            "multiply",
+            product=(low + (high << _HALF))[:48],
+            exponent=exponent,
+            **dict(zip(("sign", "zero", "inf", "nan"), flags, strict=True)),
         )
         carry = product[47]
         significand, half, sticky, exponent, sign, zero, inf, nan = cut(

@@ -79,6 +79,11 @@ class PassPipeline(Block):
         with m.Elif(self.over):
             m.d.sync += running.eq(0)
         uses = {"a": C(1, 1), "b": command.op1 != FirstOp.NONE, "d": command.op2 != SecondOp.NONE}
+        # What decides whether registers change is in registers of its own: those of the command have much to drive.
+        joins = Signal()
+        waits_for_d = Signal()
+        with m.If(self.start):
+            m.d.sync += [joins.eq(uses["b"]), waits_for_d.eq(uses["d"])]
         readers = {}
         for n, name in enumerate(PASS_OPERANDS):
             reader = OperandReader(
@@ -117,7 +122,7 @@ class PassPipeline(Block):
             values = later(name, tags, max(adder, multiplier))
             return Mux(multiply, values[multiplier], values[adder])
 
-        issue, starved, entering = self._elaborate_issue(m, command, readers, enable, uses["b"])
+        issue, starved, entering = self._elaborate_issue(m, command, readers, enable, joins)
         first = [Signal(64, name=f"first_{lane}", reset_less=True) for lane in range(lanes)]  # what op1 joins
         self._elaborate_first(m, command, readers, enable, issue, first)
 
@@ -150,8 +155,8 @@ class PassPipeline(Block):
         late = Signal()
         d = readers["d"]
         m.d.comb += [
-            late.eq(evaluated[0] & uses["d"] & ~d.valid),
-            d.take.eq(evaluated[0] & uses["d"] & enable),
+            late.eq(evaluated[0] & waits_for_d & ~d.valid),
+            d.take.eq(evaluated[0] & waits_for_d & enable),
             d.row_end.eq(evaluated[1]),
             d.pass_end.eq(evaluated[2]),
         ]

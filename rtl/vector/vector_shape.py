@@ -23,7 +23,7 @@ class VectorShape:
     lanes, function_lanes : int
         Powers of two; function lanes divide lanes, and lanes divide the 32-bit values of a word.
     adder_stages, multiplier_stages, function_stages : int
-        Register stages: 1 to 4, 1 to 3, 1 to 13.
+        Register stages: 1 to 4, 1 to 4, 1 to 13.
     sram_latency : int
         Cycles from a read of the scratchpad to its word.
 

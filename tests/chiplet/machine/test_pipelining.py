@@ -15,7 +15,7 @@ from chiplet.machine.vector_specs import VectorSpec
     [
         (DieSpec, "sram_latency", 3),
         (DieSpec, "multiplier_stages", 2),
-        (VectorSpec, "multiplier_stages", 3),
+        (VectorSpec, "multiplier_stages", 4),
         (VectorSpec, "function_stages", 13),
     ],
 )
