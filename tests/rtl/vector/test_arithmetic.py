@@ -151,10 +151,10 @@ def test_all_bf16_numbers_and_many_fp32_numbers_in_icarus(name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("block", "stages", "message"),
     [
-        (Multiplier, 4, "multiplier: stages = 4: must be at most 3"),
+        (Multiplier, 5, "multiplier: stages = 5: must be at most 4"),
         (Multiplier, 0, "multiplier: stages = 0: must be an integer of at least 1"),
         (MaxAdder, 5, "MaxAdder: stages = 5: must be an integer from 1 to 4"),
-        (FunctionLane, 8, "function lane: stages = 8: must be at most 7"),
+        (FunctionLane, 14, "function lane: stages = 14: must be at most 13"),
     ],
 )
 def test_stages_that_are_refused(block: Any, stages: int, message: str) -> None:
