@@ -10,8 +10,8 @@ from chiplet.claims.assumptions import ASSUMPTIONS, Assumption
 from chiplet.claims.gains import Gains, check_base, claim_sweep, gains, tasks_of
 from chiplet.claims.results import AssumptionEntry, ChoiceEntry, ClaimRow, ClaimStudy
 from chiplet.claims.verdicts import like_for_like, pair_gain, verdict
-from chiplet.machine.pipelining import check_predicted
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import check_predicted
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, check_length
 from chiplet.studies.published import CLAIMS, PublishedClaim
 from chiplet.sweep.evaluate import evaluate

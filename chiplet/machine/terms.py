@@ -8,10 +8,27 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
-from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
+from chiplet.machine.pipelining import DEPTHS, MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.specs import DieSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 from nop.terms import FIT_SLACK, MOST_CYCLES
+
+
+def deeper_keys(die: DieSpec) -> str:
+    """Keys of ``die`` that make it deeper than packages are predicted for, with their values; empty for none."""
+    values = {name: getattr(die, name) for name in DEPTHS}
+    return ", ".join(f"die.{name} = {value}" for name, value in values.items() if value > DEPTHS[name])
+
+
+def check_predicted(die: DieSpec, what: str) -> None:
+    """Raise ``ValueError``, in one line, if ``what`` does not follow the depth of ``die``."""
+    deeper = deeper_keys(die)
+    if deeper:
+        raise ValueError(
+            f"{deeper}: {what} count on die.sram_latency = {SRAM_LATENCY} and die.multiplier_stages = "
+            f"{MULTIPLIER_STAGES}"
+        )
+
 
 _MOST_PER_ROW = 16.0
 """Cycles for a row or column above which the array is none of pipelined PEs: the formulas do not hold for it."""

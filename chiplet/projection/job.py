@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.pipelining import check_predicted
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import GemmTerms
+from chiplet.machine.terms import GemmTerms, check_predicted
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.schedule.buffers import STATE_BYTES, Optimizer

@@ -17,9 +17,10 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, nearest, read_input, refusal
 from chiplet.machine.configuration_keys import known_keys, show_value, values_by_name
-from chiplet.machine.pipelining import DEPTHS, check_predicted
+from chiplet.machine.pipelining import DEPTHS
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import check_predicted
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job, has_switch
 from chiplet.sweep.columns import COLUMNS

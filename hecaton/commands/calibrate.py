@@ -54,7 +54,7 @@ def calibrate(
     """
     from rich.console import Group
 
-    from chiplet.machine.pipelining import check_predicted
+    from chiplet.machine.terms import check_predicted
     from cosim.calibrate import die as calibration
     from cosim.calibrate import link as link_calibration
     from cosim.calibrate import network as nop_calibration

@@ -58,7 +58,7 @@ WholePackage = Annotated[
 
 def warn_of_depth(out: Output, die: DieSpec) -> None:
     """Say that predictions of packages do not follow the depth of ``die``, unless it is the one they count on."""
-    from chiplet.machine.pipelining import deeper_keys
+    from chiplet.machine.terms import deeper_keys
 
     deeper = deeper_keys(die)
     if deeper:

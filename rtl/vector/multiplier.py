@@ -107,10 +107,21 @@ class Multiplier(Block):
         )
         # Below 2^-126 the last place is 2^-149: all ones lie at least half of it above the last number there.
         up = (half & (sticky | significand[0])) | ((exponent == _BIAS) & significand.all())
-        rounded = wire("rounded", Cat(significand[:_FRACTION], exponent) + up)
-        low, high = (_BIAS + 1) << _FRACTION, (_BIAS + 0xFF) << _FRACTION
-        magnitude = wire("magnitude", rounded - (_BIAS << _FRACTION))
-        finite = Mux(rounded < low, 0, Mux(rounded >= high, _INF, magnitude[:31]))
+        rounded = wire("rounded", significand[:_FRACTION] + up)
+        # What the exponent makes of the result, as it is and one more: the fraction, which decides, comes late.
+        ways = [
+            wire(
+                f"way_{more}",
+                Cat(
+                    (exponent + more - _BIAS)[:8],
+                    exponent + more < _BIAS + 1,
+                    exponent + more >= _BIAS + 0xFF,
+                ),
+            )
+            for more in (0, 1)
+        ]
+        way = wire("way", Mux(rounded[_FRACTION], ways[1], ways[0]))
+        finite = Mux(way[8], 0, Mux(way[9], _INF, Cat(rounded[:_FRACTION], way[:8])))
         result = Mux(
             inf,
             Mux(nan, _NAN, Cat(C(_INF, 31), sign)),

@@ -82,8 +82,15 @@ class PassPipeline(Block):
         # What decides whether registers change is in registers of its own: those of the command have much to drive.
         joins = Signal()
         waits_for_d = Signal()
+        multiplies_first = Signal()
+        evaluates = Signal()
         with m.If(self.start):
-            m.d.sync += [joins.eq(uses["b"]), waits_for_d.eq(uses["d"])]
+            m.d.sync += [
+                joins.eq(uses["b"]),
+                waits_for_d.eq(uses["d"]),
+                multiplies_first.eq(command.op1 == FirstOp.MUL),
+                evaluates.eq(command.function != Function.NONE),
+            ]
         readers = {}
         for n, name in enumerate(PASS_OPERANDS):
             reader = OperandReader(
@@ -129,7 +136,7 @@ class PassPipeline(Block):
         # op1
         multiply = command.op1 == FirstOp.MUL
         joined = self._operations(m, platform, "op1", enable, multiply, command.op1 == FirstOp.MAX, first)
-        tags = after_operation("op1_tags", later("entering", entering, 1)[1], multiply)
+        tags = after_operation("op1_tags", later("entering", entering, 1)[1], multiplies_first)
         negated = [value ^ (command.negate << 31) for value in joined]
 
         # Function
@@ -146,10 +153,10 @@ class PassPipeline(Block):
         ]
         turns = lanes // self._shape.function_lanes
         inside = later(
-            "function_tags", Cat(tags[0] & has_function, tags[1:]), self._shape.function_stages + turns - 1
+            "function_tags", Cat(tags[0] & evaluates, tags[1:]), self._shape.function_stages + turns - 1
         )
         evaluated = Signal(len(tags))
-        m.d.comb += evaluated.eq(Mux(has_function, inside[-1], tags))
+        m.d.comb += evaluated.eq(Mux(evaluates, inside[-1], tags))
 
         # op2: its operand is taken here, so that it need not come along.
         late = Signal()

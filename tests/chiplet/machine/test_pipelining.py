@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chiplet.machine.pipelining import check_predicted, deeper_keys
 from chiplet.machine.specs import DieSpec
-from chiplet.machine.terms import DieTerms, GemmTerms, StepUnitTerms
+from chiplet.machine.terms import DieTerms, GemmTerms, StepUnitTerms, check_predicted, deeper_keys
 from chiplet.machine.vector_specs import VectorSpec
 
 
@@ -23,10 +22,10 @@ def test_depths_are_from_1_to_their_most(
     model: type[DieSpec] | type[VectorSpec], key: str, most: int
 ) -> None:
     for value in (1, most):
-        assert getattr(model(**{key: value}), key) == value
+        assert getattr(model.model_validate({key: value}), key) == value
     for value in (0, most + 1):
         with pytest.raises(ValueError, match=key):
-            model(**{key: value})
+            model.model_validate({key: value})
 
 
 def test_what_counts_on_the_defaults_refuses_others_by_name() -> None:
