@@ -146,7 +146,7 @@ class PassPipeline(Block):
         place(m, platform, "functions", function)
         has_function = command.function != Function.NONE
         m.d.comb += [
-            function.enable.eq(enable & has_function),
+            function.enable.eq(enable & evaluates),
             function.which.eq(command.function),
             function.valid.eq(tags[0]),
             function.values.eq(Cat(negated)),
