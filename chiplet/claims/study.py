@@ -11,6 +11,7 @@ from chiplet.claims.gains import Gains, check_base, claim_sweep, gains, tasks_of
 from chiplet.claims.results import AssumptionEntry, ChoiceEntry, ClaimRow, ClaimStudy
 from chiplet.claims.verdicts import like_for_like, pair_gain, verdict
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import check_predicted
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, check_length
 from chiplet.studies.published import CLAIMS, PublishedClaim
 from chiplet.sweep.evaluate import evaluate
@@ -33,6 +34,7 @@ class ClaimWork:
         global_batch: int | None = None,
         sequence_length: int | None = None,
     ) -> None:
+        check_predicted(system.die, "projections")
         check_base(system, assumptions)
         self.assumptions, self.claims = tuple(assumptions), tuple(claims)
         self.global_batch = DEFAULT_GLOBAL_BATCH if global_batch is None else global_batch

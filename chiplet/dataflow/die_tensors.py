@@ -90,7 +90,6 @@ class DieTensors:
         reads: tuple[Use, ...],
         writes: tuple[Use, ...],
     ) -> None:
-        stages = self._system.die.stages
         beats = int(
             beat_cycles(
                 work,
@@ -104,7 +103,7 @@ class DieTensors:
         streams = sum(operand.spread in ("matrix", "row") for operand in work.operands.values())
         terms = self.units.step
         cycles = terms.vector_pass + terms.vector_beat * beats
-        cycles += stage_cycles(work, lanes=self._lanes, stages=stages)
+        cycles += stage_cycles(work, lanes=self._lanes, die=self._system.die, vector=self._system.vector)
         self.units.vector(
             cycles,
             streams=streams,

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from chiplet.dataflow.array_use import ArrayReads, ArrayUse
 from chiplet.dataflow.memory_times import MemoryLink
 from chiplet.dataflow.place_times import PlaceTimes, Use
-from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.queue_depths import (
     COMMANDS_AHEAD,
     COMMANDS_SUMMED,
@@ -26,9 +25,6 @@ from chiplet.machine.specs import SystemSpec, scratchpad_banks
 from chiplet.machine.terms import DieTerms, StepUnitTerms
 
 __all__ = ["BusyShares", "DieUnits", "MemoryWay"]
-
-WORDS_READ = SRAM_LATENCY + WORDS_SPARE
-"""Words that a unit has read from the scratchpad, and not used."""
 
 
 class MemoryWay(NamedTuple):
@@ -174,7 +170,9 @@ class DieUnits:
         end = max(begins + terms.scratchpad_read, times.end) + cycles
         self._count(times, waits, begins, end, terms.feed_post)
         times.takes = begins + 1
-        times.free = max(begins + words, end - WORDS_READ * -(-cycles // words))
+        times.free = max(
+            begins + words, end - (self.system.die.sram_latency + WORDS_SPARE) * -(-cycles // words)
+        )
         times.end = end
         self.scratchpad_reads += words
         self.places.use(unit, reads, (), times.free + 1)
@@ -244,7 +242,7 @@ class DieUnits:
             end = start + terms.operand_read + (k_tiles - 1) * period + terms.gemm.per_row * m
             end += terms.gemm.drain_cycles(rows=die.rows, cols=die.cols, stages=die.stages)
             there.append(end + terms.panel_post)
-            down = terms.operand_read + MULTIPLIER_STAGES - SRAM_LATENCY
+            down = terms.operand_read + die.multiplier_stages - die.sram_latency
             down += terms.gemm.drain_per_row * die.rows * die.stages
             self._panels += 1
             first = 0 if accumulates else 1

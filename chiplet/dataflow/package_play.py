@@ -40,7 +40,11 @@ class StepTerms:
     @classmethod
     def of_design(cls, system: SystemSpec) -> StepTerms:
         """Those that follow from the design."""
-        return cls(die=DieTerms(), nop=NopTerms(add_cycles=system.die.stages))
+        return cls(
+            die=DieTerms.of_design(system.die),
+            nop=NopTerms(add_cycles=system.die.stages),
+            units=StepUnitTerms.of_design(system.die),
+        )
 
     @classmethod
     def of(cls, system: SystemSpec, calibration: Calibration | None) -> StepTerms:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from chiplet.graph.vector_pass import VectorPass
-from chiplet.machine.pipelining import SRAM_LATENCY
-from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
+from chiplet.machine.specs import DieSpec
+from chiplet.machine.vector_specs import VectorSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 
-__all__ = ["START_CYCLES", "beat_cycles", "pass_cycles", "pass_latency", "result_words", "stage_cycles"]
+__all__ = ["beat_cycles", "pass_cycles", "pass_latency", "result_words", "stage_cycles"]
 
-START_CYCLES = 6 + SRAM_LATENCY
-"""Cycles of a pass beside its beats and its stages: the command, the first word of each operand, the last write."""
+START_CYCLES = 6
+"""Cycles of a pass beside its beats, its stages and a read: the command, the first word that came, the last write."""
 
 _SUM_BYTES = 4
 _RESULT_BYTES = {"fp32": 4, "bf16": 2}
@@ -38,18 +38,19 @@ def result_words(work: VectorPass, *, rows: Number, cols: Number, word_bytes: in
     return words
 
 
-def pass_latency(work: VectorPass, *, lanes: int, stages: int) -> int:
-    """Cycles of a pass beside those of its beats. ``stages`` are those of the die's adders."""
-    return START_CYCLES + stage_cycles(work, lanes=lanes, stages=stages)
+def pass_latency(work: VectorPass, *, lanes: int, die: DieSpec, vector: VectorSpec) -> int:
+    """Cycles of a pass beside those of its beats."""
+    return START_CYCLES + die.sram_latency + stage_cycles(work, lanes=lanes, die=die, vector=vector)
 
 
-def stage_cycles(work: VectorPass, *, lanes: int, stages: int) -> int:
+def stage_cycles(work: VectorPass, *, lanes: int, die: DieSpec, vector: VectorSpec) -> int:
     """Cycles of the stages that a beat of a pass goes through."""
+    stages = die.stages
     cycles = 0
     for op in (work.op1, work.op2):
-        cycles += VECTOR_MULTIPLIER_STAGES if op == "mul" else stages
+        cycles += vector.multiplier_stages if op == "mul" else stages
     if work.function != "none":
-        cycles += VECTOR_FUNCTION_STAGES
+        cycles += vector.function_stages
     if work.reduction != "none":
         # The tree over the lanes, the partial sums, and two levels that add these.
         cycles += ((lanes - 1).bit_length() + 3) * stages
@@ -64,10 +65,11 @@ def pass_cycles(
     lanes: int,
     function_lanes: int,
     word_bytes: int,
-    stages: int,
+    die: DieSpec,
+    vector: VectorSpec,
 ) -> Number:
     """Cycles from the end of the pass before, which has all semaphores of this one, to the end of this one."""
     beats = beat_cycles(
         work, rows=rows, cols=cols, lanes=lanes, function_lanes=function_lanes, word_bytes=word_bytes
     )
-    return beats + pass_latency(work, lanes=lanes, stages=stages)
+    return beats + pass_latency(work, lanes=lanes, die=die, vector=vector)

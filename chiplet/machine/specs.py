@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from chiplet.machine.base import StrictModel
 from chiplet.machine.cost_specs import AreaSpec, CostSpec, EnergySpec
 from chiplet.machine.parallel_specs import FabricSpec, ParallelSpec
+from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY, MultiplierStages, SramLatency
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
 from chiplet.machine.vector_specs import VectorSpec
 from chiplet.vectorized.elementwise import (
@@ -98,6 +99,8 @@ class DieSpec(StrictModel):
     stages: Annotated[
         int, Field(ge=1, le=4, description="pipeline stages P of the adder in a PE: latency of one array row")
     ] = 1
+    multiplier_stages: MultiplierStages = MULTIPLIER_STAGES
+    sram_latency: SramLatency = SRAM_LATENCY
     weight_bytes: Annotated[
         int, Field(ge=1, le=2**30, description="weight buffer (stationary operand), bytes")
     ] = 262_144

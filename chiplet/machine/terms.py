@@ -8,10 +8,27 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
-from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
+from chiplet.machine.pipelining import DEPTHS, MULTIPLIER_STAGES, SRAM_LATENCY
 from chiplet.machine.specs import DieSpec
 from chiplet.vectorized.elementwise import Number, ceil_div, larger
 from nop.terms import FIT_SLACK, MOST_CYCLES
+
+
+def deeper_keys(die: DieSpec) -> str:
+    """Keys of ``die`` that make it deeper than packages are predicted for, with their values; empty for none."""
+    values = {name: getattr(die, name) for name in DEPTHS}
+    return ", ".join(f"die.{name} = {value}" for name, value in values.items() if value > DEPTHS[name])
+
+
+def check_predicted(die: DieSpec, what: str) -> None:
+    """Raise ``ValueError``, in one line, if ``what`` does not follow the depth of ``die``."""
+    deeper = deeper_keys(die)
+    if deeper:
+        raise ValueError(
+            f"{deeper}: {what} count on die.sram_latency = {SRAM_LATENCY} and die.multiplier_stages = "
+            f"{MULTIPLIER_STAGES}"
+        )
+
 
 _MOST_PER_ROW = 16.0
 """Cycles for a row or column above which the array is none of pipelined PEs: the formulas do not hold for it."""
@@ -121,6 +138,13 @@ class GemmTerms(StrictModel):
         ),
     ] = 1.0
 
+    @classmethod
+    def of_design(cls, die: DieSpec) -> Self:
+        """The terms that follow from the pipeline of ``die``."""
+        design = cls()
+        deeper = die.multiplier_stages - MULTIPLIER_STAGES
+        return design.model_copy(update={"constant": design.constant + deeper}) if deeper else design
+
     @model_validator(mode="after")
     def _takes_time(self) -> Self:
         """No GEMM takes less than its rows: it is enough to look at the smallest one, since no slope is negative."""
@@ -219,6 +243,17 @@ class DieTerms(StrictModel):
     store_post: Annotated[float, _step("cycles from the last word of a STORE to its semaphore")] = 1.0
     finish: Annotated[float, _step("cycles from the last word stored to done")] = 0.0
 
+    @classmethod
+    def of_design(cls, die: DieSpec) -> Self:
+        """The terms that follow from the pipeline of ``die``."""
+        design = cls()
+        later = die.sram_latency - SRAM_LATENCY
+        reads = ("scratchpad_read", "operand_read", "drain_read")
+        update: dict[str, Any] = {name: getattr(design, name) + later for name in reads} if later else {}
+        if die.multiplier_stages != MULTIPLIER_STAGES:
+            update["gemm"] = GemmTerms.of_design(die)
+        return design.model_copy(update=update)
+
 
 class StepUnitTerms(StrictModel):
     """Terms of a training step beside those of a program: what the units of a die and the way to its memory take.
@@ -303,3 +338,10 @@ class StepUnitTerms(StrictModel):
     store_word: Annotated[
         float, _step("cycles from a word of the scratchpad at the store unit to its way to memory")
     ] = 0.0
+
+    @classmethod
+    def of_design(cls, die: DieSpec) -> Self:
+        """The terms that follow from the pipeline of ``die``."""
+        design = cls()
+        later = die.sram_latency - SRAM_LATENCY
+        return design.model_copy(update={"vector_pass": design.vector_pass + later}) if later else design

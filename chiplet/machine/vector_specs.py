@@ -8,6 +8,12 @@ from pydantic import Field, model_validator
 
 from chiplet.machine.base import StrictModel
 
+MOST_MULTIPLIER_STAGES = 4
+"""Most register stages of a multiplier of the vector unit: halves of the product, their sum, normalise, round."""
+
+MOST_FUNCTION_STAGES = 13
+"""Most register stages of a function lane."""
+
 
 class VectorSpec(StrictModel):
     """Vector unit of a die with bf16 operands: passes over the scratchpad, one word of 32-bit results a cycle."""
@@ -20,6 +26,12 @@ class VectorSpec(StrictModel):
         int,
         Field(ge=0, le=64, description="lanes that evaluate functions, a power of two; 0: as many as lanes"),
     ] = 0
+    multiplier_stages: Annotated[
+        int, Field(ge=1, le=MOST_MULTIPLIER_STAGES, description="pipeline stages of its multipliers")
+    ] = 2
+    function_stages: Annotated[
+        int, Field(ge=1, le=MOST_FUNCTION_STAGES, description="pipeline stages of its function lanes")
+    ] = 5
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> Self:
@@ -31,10 +43,3 @@ class VectorSpec(StrictModel):
                 f"function_lanes = {self.function_lanes} is more than lanes: must be at most {self.lanes}"
             )
         return self
-
-
-VECTOR_MULTIPLIER_STAGES = 2
-"""Register stages of the vector unit's multipliers. Its adders have those of the die's."""
-
-VECTOR_FUNCTION_STAGES = 5
-"""Register stages of its function lanes."""

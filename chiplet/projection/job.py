@@ -8,7 +8,7 @@ from typing import Any
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.specs import SystemSpec
-from chiplet.machine.terms import GemmTerms
+from chiplet.machine.terms import GemmTerms, check_predicted
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.schedule.buffers import STATE_BYTES, Optimizer
@@ -92,6 +92,7 @@ def resolve(request: StepRequest) -> ProjectionJob:
         In one line, for whatever is unknown or out of range, and for a calibration of another die.
     """
     system, calibration = request.system, request.calibration
+    check_predicted(system.die, "projections")
     model = load_model(request.model) if isinstance(request.model, str) else request.model
     mesh = _mesh_of(request)
     method = method_type(request.method)

@@ -17,8 +17,10 @@ from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from chiplet.machine.base import StrictModel, nearest, read_input, refusal
 from chiplet.machine.configuration_keys import known_keys, show_value, values_by_name
+from chiplet.machine.pipelining import DEPTHS
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES, clock_of_stages
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.terms import check_predicted
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.sweep.axes import COMMON, JOB_KEYS, Sweep, SweepAxis, check_job, has_switch
 from chiplet.sweep.columns import COLUMNS
@@ -177,6 +179,12 @@ def _sweep(space: Space, base: SystemSpec, clock_follows_stages: bool) -> Sweep:
             _known(name)
         elif name.startswith("switches."):
             _known_switch(name.removeprefix("switches."))
+    check_predicted(base.die, "projections")
+    for axis in axes:
+        for values in axis.values:
+            given = dict(zip(axis.names, values, strict=True))
+            depths = {key: given[f"die.{key}"] for key in DEPTHS if f"die.{key}" in given}
+            check_predicted(base.die.model_copy(update=depths), "projections")
     _check_switches(axes)
     inputs = dict.fromkeys((*names, *COMMON, *known_keys()))
     constraints = tuple(Constraint.parse(text, (*inputs, *COLUMNS), inputs) for text in space.constraints)

@@ -41,10 +41,6 @@ __all__ = ["DieTimes", "Timeline", "predict"]
 
 LOADS_UNDER_WAY = 4
 """Commands of the load unit whose words have not all come."""
-COMMANDS_READ = SRAM_LATENCY + COMMANDS_SPARE
-"""Commands of a unit whose words are being read from the scratchpad, and wait for their use."""
-WORDS_READ = SRAM_LATENCY + WORDS_SPARE
-"""Words that a unit has read from the scratchpad, and not used."""
 DRAINS_UNDER_WAY = 3
 """Commands of the drain unit whose rows have been asked for, or some of them."""
 
@@ -121,7 +117,7 @@ class DieTimes:
         self.reads_in_flight = BoundedQueue(clock, COMMAND_READS)
         self.load_under_way = BoundedQueue(clock, LOADS_UNDER_WAY)
         self.loads_in_flight = BoundedQueue(clock, memory.outstanding)
-        self.drained_rows = BoundedQueue(clock, SRAM_LATENCY + ROWS_SPARE, terms.drain_read)
+        self.drained_rows = BoundedQueue(clock, die.sram_latency + ROWS_SPARE, terms.drain_read)
         self.sum_reads = SumReads(die.cols)
         self.array_first: float | None = None
         self.array_end = self.feed_end = self.last_end = 0.0
@@ -224,8 +220,8 @@ class DieTimes:
 
     def _reader(self, opcode: Opcode, base: str, pitch: str) -> tuple[BoundedQueue, BoundedQueue]:
         """Start the half of a unit that reads words of the scratchpad; return its commands and its words."""
-        begun = BoundedQueue(self.clock, COMMANDS_READ)
-        words = BoundedQueue(self.clock, WORDS_READ, self.terms.scratchpad_read)
+        begun = BoundedQueue(self.clock, self.die.sram_latency + COMMANDS_SPARE)
+        words = BoundedQueue(self.clock, self.die.sram_latency + WORDS_SPARE, self.terms.scratchpad_read)
         reading = Stage(self.clock)
         self.clock.start(self._read_commands(opcode, begun, reading))
         self.clock.start(self._read_words(ScratchpadReader[opcode.name], base, pitch, reading, words))
@@ -283,7 +279,8 @@ class DieTimes:
         die, terms, clock = self.die, self.terms, self.clock
         stream_end = 0.0  # when the last slot of the tile before is over
         weights_free = 0.0  # when the shadow registers may be loaded again
-        ends = deque([-inf] * COMMANDS_SUMMED, COMMANDS_SUMMED)  # of the sums of the commands before
+        summed = COMMANDS_SUMMED + die.sram_latency - SRAM_LATENCY + die.multiplier_stages - MULTIPLIER_STAGES
+        ends = deque([-inf] * summed, summed)  # of the sums of the commands before
         while True:
             fields: dict[str, int] = yield from self.queues[Opcode.GEMM].get()
             yield clock.now + terms.gemm_command
@@ -306,7 +303,7 @@ class DieTimes:
                 # The weights of the next panel follow as soon as the last tile of this one has begun.
                 weights_free = start + (tiles - 1) * period
                 stream_end = start + tiles * period
-                down = terms.operand_read + MULTIPLIER_STAGES - SRAM_LATENCY
+                down = terms.operand_read + die.multiplier_stages - die.sram_latency
                 down += terms.gemm.drain_per_row * die.rows * die.stages
                 self.sum_reads.panels.append(
                     PanelReads(

@@ -75,7 +75,7 @@ def predict_package(
     ValueError
         If a SEND or RECEIVE does not end.
     """
-    clock, terms = Clock(), DieTerms()
+    clock, terms = Clock(), DieTerms.of_design(system.die)
     links: dict[tuple[int, Side], BoundedQueue] = {}
     hop = 1 if direct else 1 + FaultyLinks.of(system).hop_cycles(system.nop)
     plane = memory_plane(system, Mesh(system.package.rows, system.package.cols), direct=direct)
@@ -143,7 +143,7 @@ class _PackageDie(DieTimes):
         self._onward = {side: BoundedQueue(clock, queued, self._nop.pass_cycles) for side in Side}
         self._handed = {side: BoundedQueue(clock, queued) for side in Side}
         self.commands_left = sum(command.opcode in (Opcode.SEND, Opcode.RECEIVE) for command in commands)
-        super().__init__(commands, system.die, system.memory, DieTerms(), clock, port)
+        super().__init__(commands, system.die, system.memory, DieTerms.of_design(system.die), clock, port)
         for opcode, unit in ((Opcode.SEND, self._send), (Opcode.RECEIVE, self._receive)):
             for side in Side:
                 self.queues[opcode, side] = BoundedQueue(clock, system.die.queue_depth)

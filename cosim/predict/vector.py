@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from chiplet.graph.pass_cycles import pass_cycles
-from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import OPERAND_WORDS_SPARE
 from chiplet.machine.specs import DieSpec, MemorySpec, function_lanes, vector_lanes
 from chiplet.machine.terms import DieTerms
-from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES, VectorSpec
+from chiplet.machine.vector_specs import VectorSpec
 from cosim.predict.clock import BoundedQueue, Clock, Unit, Waiting
 from cosim.predict.die import DieTimes
 from cosim.predict.ports import ScratchpadReader, ScratchpadWriter, bench_memory_port
@@ -28,8 +28,6 @@ __all__ = ["least_vector_cycles", "predict_vector"]
 
 VECTOR_POST = 1
 """Cycles from the end of a pass to what it posts."""
-OPERAND_WORDS = SRAM_LATENCY + OPERAND_WORDS_SPARE
-"""Words of an operand that have been read, or are on their way, and not been used up."""
 RESULT_WORDS = 2
 """Words of results, and as many of rows' values, that wait for the write port."""
 SUM_BYTES = 4
@@ -56,9 +54,7 @@ def predict_vector(
     machine = _VectorTimes(
         commands, die, memory, terms, clock, bench_memory_port(clock, memory, terms, interval)
     )
-    machine.start_vector_unit(
-        lanes=vector_lanes(vector, memory), function_lanes=function_lanes(vector, memory)
-    )
+    machine.start_vector_unit(vector)
     clock.run()
     return machine.end
 
@@ -71,11 +67,12 @@ def least_vector_cycles(
     Each command takes at least the cycles of its words or of its pass, and begins when the commands that it waits for
     have ended. The memory port takes a request every ``interval`` cycles, fetch included.
     """
-    sizes = {
+    sizes: dict[str, Any] = {
         "lanes": vector_lanes(vector, memory),
         "function_lanes": function_lanes(vector, memory),
         "word_bytes": memory.word_bytes,
-        "stages": die.stages,
+        "die": die,
+        "vector": vector,
     }
     passes = iter(made.passes)
     free: defaultdict[Opcode, int] = defaultdict(int)
@@ -161,9 +158,11 @@ class _Results:
 class _VectorTimes(DieTimes):
     """A die with a vector unit."""
 
-    def start_vector_unit(self, *, lanes: int, function_lanes: int) -> None:
+    def start_vector_unit(self, vector: VectorSpec) -> None:
         """Let the vector unit begin, with the start of the program."""
-        self._lanes, self._turns = lanes, lanes // function_lanes
+        self._vector_spec = vector
+        self._lanes = int(vector_lanes(vector, self.memory))
+        self._turns = self._lanes // function_lanes(vector, self.memory)
         self.queues[Opcode.VECTOR] = BoundedQueue(self.clock, self.die.queue_depth)
         self.clock.start(self._vector())
 
@@ -223,7 +222,9 @@ class _VectorTimes(DieTimes):
         across = fields["cols"] if by_row else fields["rows"] if spread == Spread.COLUMN else 1
         words = -(-across // (sums << bf16))
         pitch = fields[f"{name}_pitch"] if spread == Spread.MATRIX else 0
-        come = BoundedQueue(self.clock, OPERAND_WORDS, 1 + self.terms.scratchpad_read)
+        come = BoundedQueue(
+            self.clock, self.die.sram_latency + OPERAND_WORDS_SPARE, 1 + self.terms.scratchpad_read
+        )
         places = (
             fields[name] + row * pitch + word
             for row in range(fields["rows"] if by_row else 1)
@@ -245,11 +246,11 @@ class _VectorTimes(DieTimes):
         adder = self.die.stages
 
         def operation(multiplies: bool) -> int:
-            return 1 + (VECTOR_MULTIPLIER_STAGES if multiplies else adder)
+            return 1 + (self._vector_spec.multiplier_stages if multiplies else adder)
 
         first = operation(fields["op1"] == FirstOp.MUL)
         if fields["function"] != Function.NONE:
-            first += VECTOR_FUNCTION_STAGES + self._turns - 1
+            first += self._vector_spec.function_stages + self._turns - 1
         second = operation(fields["op2"] == SecondOp.MUL)
         # The tree over the lanes, the partial sums, and two levels that add these.
         levels = (self._lanes - 1).bit_length() + 3 if fields["reduction"] != Reduction.NONE else 0

@@ -22,7 +22,9 @@ def run_unless_known(request: GemmRequest, known: Iterable[GemmRecord]) -> tuple
     """
     prepared = prepare(request)
     program = prepared.program
-    timeline = predict(program, request.die, request.memory, DieTerms(), interval=request.interval)
+    timeline = predict(
+        program, request.die, request.memory, DieTerms.of_design(request.die), interval=request.interval
+    )
     current = {
         "request": request,
         "verilog_sha256": prepared.emit().sha256,

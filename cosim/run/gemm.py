@@ -87,7 +87,7 @@ class PreparedGemm:
         rng = np.random.default_rng(request.seed)
         a, b = random_operands(rng, shape, dtype=die.dtype, operands=request.operands)
         expected = gemm(*gemm_forms(a, b, form=request.form), rows=die.rows, dtype=die.dtype)
-        timeline = predict(program, die, memory, terms or DieTerms(), interval=request.interval)
+        timeline = predict(program, die, memory, terms or DieTerms.of_design(die), interval=request.interval)
 
         simulated = run.simulate(
             self.simulator,

@@ -117,7 +117,7 @@ class PreparedVector:
             made.commands,
             die,
             memory,
-            terms or DieTerms(),
+            terms or DieTerms.of_design(die),
             vector=request.vector,
             interval=request.interval,
         )
@@ -191,7 +191,9 @@ def _fastest_blocks(request: VectorRequest) -> RowBlocks:
     for least, made in ways:
         if least >= fewest:
             break
-        cycles = predict_vector(made.commands, die, memory, DieTerms(), vector=vector, interval=interval)
+        cycles = predict_vector(
+            made.commands, die, memory, DieTerms.of_design(die), vector=vector, interval=interval
+        )
         if cycles < fewest:
             best, fewest = made, cycles
     return best.blocks

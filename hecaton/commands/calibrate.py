@@ -54,6 +54,7 @@ def calibrate(
     """
     from rich.console import Group
 
+    from chiplet.machine.terms import check_predicted
     from cosim.calibrate import die as calibration
     from cosim.calibrate import link as link_calibration
     from cosim.calibrate import network as nop_calibration
@@ -68,6 +69,7 @@ def calibrate(
 
             check_plot(plot)
         system = machine.load(out, "package")
+        check_predicted(system.die, "calibrations")
         chosen = calibration.samples(quick=quick)
         requests = [calibration.request_for(sample, system, seed=seed, sim=sim) for sample in chosen]
         chosen_nop = nop_calibration.nop_samples(quick=quick)

@@ -14,7 +14,6 @@ from hecaton.terminal.options import AsJson, MachineOptions, OutputDirectory, Wo
 from hecaton.terminal.output import Output, to_json
 from hecaton.terminal.simulation_options import WholePackage
 from hecaton.terminal.subcommand import subcommand
-from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,7 +48,7 @@ def _json_object() -> JsonObject:
     examples=(
         "hecaton synth --liberty cells.lib.gz -o silicon -P die.rows=4 -P die.cols=4 -P die.stages=4",
         "hecaton synth --liberty logic.lib --liberty registers.lib --clock 1e9 -o silicon --json",
-        "hecaton synth --liberty cells.lib --sram-output 250 --sram-setup 60 --sram-latency 2 -o silicon",
+        "hecaton synth --liberty cells.lib --sram-output 250 --sram-setup 60 -o silicon -P die.sram_latency=2",
         "hecaton synth --package --liberty cells.lib -o silicon -P package.rows=1 -P package.cols=2",
     ),
     json_object=_json_object,
@@ -82,17 +81,6 @@ def synth(
             "--sram-setup", metavar="PS", help="Time from the inputs of every SRAM macro to the clock, ps."
         ),
     ] = 80.0,
-    sram_latency: Annotated[
-        int,
-        integer_option(
-            "--sram-latency",
-            "Cycles from a read of an SRAM to its word: more than one puts registers behind the macro.",
-            high=8,
-        ),
-    ] = 1,
-    multiplier_stages: Annotated[
-        int, integer_option("--multiplier-stages", "Register stages of the array's multipliers.", high=2)
-    ] = 1,
     workers: Workers = None,
     machine: MachineOptions,
     as_json: AsJson = False,
@@ -127,7 +115,7 @@ def synth(
         target = _positive("--clock", system.die.clock_hz if clock is None else clock)
         library = load_library(liberty)
         out.note("generating the Verilog")
-        emitted = _emitted(system, package, sram_latency, multiplier_stages)
+        emitted = _emitted(system, package)
         design = parse_modules(emitted.text, emitted.top)
         with out.progress("mapping blocks", len(design.blocks) + 1) as advance:
             mapped = map_design(
@@ -164,18 +152,14 @@ def _positive(option: str, value: float) -> float:
     return value
 
 
-def _emitted(system: SystemSpec, package: bool, sram_latency: int, multiplier_stages: int) -> Emitted:
-    from chiplet.machine.pipelining import Pipelining
+def _emitted(system: SystemSpec, package: bool) -> Emitted:
     from cosim.run.designs import emitted_once
     from rtl.die.die import Die
     from rtl.package.package import Package
 
-    pipelining = Pipelining(sram_latency=sram_latency, multiplier_stages=multiplier_stages)
     if package:
-        return emitted_once(Package, system=system, vector=True, pipelining=pipelining)
-    return emitted_once(
-        Die, die=system.die, memory=system.memory, vector=system.vector, pipelining=pipelining
-    )
+        return emitted_once(Package, system=system, vector=True)
+    return emitted_once(Die, die=system.die, memory=system.memory, vector=system.vector)
 
 
 def _files(output: Path, top: str) -> SynthesisFiles:

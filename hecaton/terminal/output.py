@@ -97,6 +97,10 @@ class Output:
         """The preset of the machine; empty before :meth:`configured` named one."""
         return self._preset
 
+    def warn(self, text: str) -> None:
+        """Print ``text`` on stderr, with ``--json`` too: without it the result would be misread."""
+        print(text, file=sys.stderr)  # noqa: T201
+
     def note(self, text: str) -> None:
         """Print ``text`` on stderr; silent with ``--json``."""
         if not self._as_json:

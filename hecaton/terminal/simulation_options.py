@@ -12,7 +12,9 @@ from hecaton.terminal.options import Seed, Trace
 from hecaton.terminal.values import integer_option
 
 if TYPE_CHECKING:
+    from chiplet.machine.specs import DieSpec
     from cosim.observe.observation import Observation
+    from hecaton.terminal.output import Output
 
 _SIM = typer.Option(
     "--sim", metavar="icarus|cxxrtl|verilator", help="Simulator that runs the generated Verilog."
@@ -52,6 +54,16 @@ WholePackage = Annotated[
     bool,
     typer.Option("--package", help="The whole package, with its dies, links and IO dies."),
 ]
+
+
+def warn_of_depth(out: Output, die: DieSpec) -> None:
+    """Say that predictions of packages do not follow the depth of ``die``, unless it is the one they count on."""
+    from chiplet.machine.terms import deeper_keys
+
+    deeper = deeper_keys(die)
+    if deeper:
+        out.warn(f"{deeper}: what is predicted of the network counts on 1 for each")
+
 
 MOST_SIZE = 1 << 24
 """Largest size of a matrix."""

@@ -84,7 +84,8 @@ class Registers(Block):
     link_failed : Out(1)
         A link is dead, or has timed out or restarted since software wrote to its register.
     {counter} : In
-        Amount to add in this cycle; for a time, that the event is now. Those of the sides are arrays.
+        Amount to add in this cycle; for a time, that the event is now. Those of the sides are arrays. What is counted
+        shows two cycles later.
     """
 
     def __init__(self, *, macs_bits: int, engine: bool = False) -> None:
@@ -146,7 +147,6 @@ class Registers(Block):
             m.d.sync += self.commands.eq(self.host.write_data)
         with m.If(self.host.write & (self.host.address == MEMORY_LAST)):
             m.d.sync += self.memory_last.eq(self.host.write_data)
-        limit = self._elaborate_watchdog(m)
         if self._engine:
             with m.If(self.host.write & (self.host.address == POST)):
                 m.d.comb += self.post[1:32].eq(self.host.write_data[1:])
@@ -155,15 +155,27 @@ class Registers(Block):
 
         links, failed = self._elaborate_links(m) if self._engine else ([], [])
         m.d.comb += self.link_failed.eq(Cat(failed).any())
+        # All that is counted, and when, a cycle later: events may come late in their cycle.
+        counted = {
+            name: Signal.like(ports[name][1], name=f"{name}_event") for name in values if name in ports
+        }
+        begins = Signal()
+        counts = Signal()
+        m.d.sync += [
+            begins.eq(self.start),
+            counts.eq(self.running),
+            *(event.eq(ports[name][1]) for name, event in counted.items()),
+        ]
+        limit = self._elaborate_watchdog(m, counts, counted)
         seen = {name: Signal(name=f"{name}_seen") for name in values if name in FIRSTS}
-        with m.If(self.start):
+        with m.If(begins):
             m.d.sync += [value.eq(0) for value in (*values.values(), *seen.values())]
-        with m.Elif(self.running):
+        with m.Elif(counts):
             m.d.sync += cycles.eq(cycles + 1)
             for name, value in values.items():
                 if name == "cycles":
                     continue
-                _, amount = ports[name]
+                amount = counted[name]
                 if name in FIRSTS:
                     with m.If(amount & ~seen[name]):
                         m.d.sync += [seen[name].eq(1), value.eq(cycles)]
@@ -226,19 +238,16 @@ class Registers(Block):
             failed.append(link.dead | kept.any())
         return links, [*failed[: len(SIDES)], Cat(failed[len(SIDES) :]).any()]
 
-    def _elaborate_watchdog(self, m: Module) -> Signal:
+    def _elaborate_watchdog(self, m: Module, counts: Signal, counted: dict[str, Signal]) -> Signal:
         """Count the cycles without progress, as many as software allows; return how many these are."""
-        ports = port_values(self)
-        events = [ports[name][1] for name in PROGRESS if name in ports]
-        vector_steps = self.vector_busy & ~(
-            self.vector_stall_semaphore | self.vector_stall_read | self.vector_stall_write
-        )
+        events = [counted[name] for name in PROGRESS if name in counted]
+        waits = Cat(counted[f"vector_stall_{what}"] for what in ("semaphore", "read", "write")).any()
         limit = Signal(32)
         waited = Signal(32)
-        m.d.comb += self.expired.eq(self.running & (limit != 0) & (waited == limit))
+        m.d.comb += self.expired.eq(counts & (limit != 0) & (waited == limit))
         with m.If(self.host.write & (self.host.address == WATCHDOG)):
             m.d.sync += limit.eq(self.host.write_data)
-        with m.If(~self.running | Cat(*events, vector_steps).any()):
+        with m.If(~counts | Cat(*events, counted["vector_busy"] & ~waits).any()):
             m.d.sync += waited.eq(0)
         with m.Elif(waited != limit):
             m.d.sync += waited.eq(waited + 1)

@@ -24,7 +24,9 @@ class ErrorMonitor(Block):
     {unit}_{code} : In(1)
         An error, in as many cycles as its source likes.
     error : Out(1)
-        There was one, up to the cycle before.
+        There was one, up to two cycles ago: what is reported is registered, since it may come late in its cycle.
+    reported : Out(1)
+        There was one in the cycle before: ``error`` shows it in the next one. The program is not to end meanwhile.
     code, unit, count : Out
         The first error and the number of its unit in :data:`ERROR_UNITS`; sources that have reported one.
     """
@@ -35,6 +37,7 @@ class ErrorMonitor(Block):
             {
                 **{name: In(1) for name in self._sources},
                 "error": Out(1),
+                "reported": Out(1),
                 "code": Out(CODE_BITS),
                 "unit": Out(UNIT_BITS),
                 "count": Out(ERROR_COUNT_BITS),
@@ -53,9 +56,13 @@ class ErrorMonitor(Block):
         m = Module()
         now = Signal(len(self._sources))
         seen = Signal(len(self._sources))
-        m.d.comb += now.eq(Cat(getattr(self, name) for name in self._sources))
-        m.d.sync += [seen.eq(seen | now), self.error.eq(self.error | now.any())]
+        m.d.sync += [
+            now.eq(Cat(getattr(self, name) for name in self._sources)),
+            seen.eq(seen | now),
+            self.error.eq(self.error | self.reported),
+        ]
         m.d.comb += self.count.eq(sum((seen[n] for n in range(len(self._sources))), start=0))
+        m.d.comb += self.reported.eq(now.any())
         with m.If(~self.error):
             for n, (unit, code) in reversed([*enumerate(self._sources.values())]):
                 with m.If(now[n]):

@@ -52,7 +52,7 @@ class Semaphores(Block):
     available : Out(SEMAPHORES)
         Those above zero.
     overflow : Out(1)
-        One is posted beyond what it can hold.
+        One was posted beyond what it can hold, in the cycle before. What it holds then means nothing.
     """
 
     def __init__(self, units: tuple[str, ...], posters: tuple[str, ...] = ()) -> None:
@@ -83,15 +83,31 @@ class Semaphores(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        kept = Signal(SEMAPHORES)
+        given = Signal(SEMAPHORES)
+        m.d.comb += [given.eq(semaphore_mask(self.set_number)), kept.eq(Mux(self.clear, 0, ~given))]
+
+        # What happens in a cycle is counted in the next one, so that it may come late in its own. A semaphore is above
+        # zero all the same from the next cycle on: it has been posted, or its value leaves one beside what was taken.
+        # What is taken was there, so a value of 0 and a taking do not come together.
+        taken = Signal(SEMAPHORES)
+        takes = reduce(or_, (unit.wait & unit.take.replicate(SEMAPHORES) for unit in self.units))
+        m.d.sync += taken.eq(takes & kept)
+        posted = []
+        for name, post in zip(
+            (*self._units, *self._posters), [*(unit.post for unit in self.units), *self.posts], strict=True
+        ):
+            register = Signal(SEMAPHORES, name=f"{name}_posted")
+            m.d.sync += register.eq(post & kept)
+            posted.append(register)
+        one = Signal(SEMAPHORES)  # the value is at least 1
+        two = Signal(SEMAPHORES)
+        m.d.comb += self.available.eq(reduce(or_, posted) | two | (one & ~taken))
         for unit in self.units:
             m.d.comb += unit.ok.eq(~(unit.wait & ~self.available).any())
-        taken = Signal(SEMAPHORES)
-        m.d.comb += taken.eq(
-            reduce(or_, (unit.wait & unit.take.replicate(SEMAPHORES) for unit in self.units))
-        )
-        posts = _count(m, [*(unit.post for unit in self.units), *self.posts])
 
         # Value plus posts, in the low bits less what is taken, and then what is carried to the bits above.
+        posts = _count(m, posted)
         values = [Signal(SEMAPHORES, name=f"values_{bit}") for bit in range(SEMAPHORE_BITS)]
         nexts = []
         carry: Value = Const(0, SEMAPHORES)
@@ -107,14 +123,7 @@ class Semaphores(Block):
         for bit in range(len(posts), SEMAPHORE_BITS):
             nexts.append(_named(m, f"next_{bit}", values[bit] ^ change))
             change = _named(m, f"change_{bit}", change & (values[bit] ^ down))
-
-        kept = Signal(SEMAPHORES)
-        given = Signal(SEMAPHORES)
-        m.d.comb += [
-            given.eq(semaphore_mask(self.set_number)),
-            kept.eq(Mux(self.clear, 0, ~given)),
-        ]
-        m.d.comb += self.overflow.eq((change & ~down & kept).any())
+        m.d.comb += self.overflow.eq((change & ~down).any())
         following = []
         for bit, (value, counted) in enumerate(zip(values, nexts, strict=True)):
             news = _named(
@@ -122,7 +131,8 @@ class Semaphores(Block):
             )
             m.d.sync += value.eq(news)
             following.append(news)
-        m.d.sync += self.available.eq(reduce(or_, following))
+        above = _named(m, "above", reduce(or_, following[1:]))
+        m.d.sync += [two.eq(above), one.eq(above | following[0])]
         return m
 
 

@@ -9,7 +9,6 @@ from amaranth.hdl import Cat, Const, Module, Mux, Value
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
-from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, scratchpad_banks, scratchpad_depth
 from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
@@ -51,8 +50,6 @@ class Die(Block):
         Flits of the network-on-package: the die has an engine. Without it, the die stands alone.
     vector : VectorSpec, optional
         Lanes of the vector unit. Without it the die has no vector unit; a die of integers never has one.
-    pipelining : Pipelining
-        Latency of the SRAMs, and register stages besides those of the adders.
 
     Members
     -------
@@ -87,9 +84,7 @@ class Die(Block):
         memory: MemorySpec,
         nop: NopSpec | None = None,
         vector: VectorSpec | None = None,
-        pipelining: Pipelining = DEFAULT_PIPELINING,
     ) -> None:
-        self._pipelining = pipelining
         self._die, self._memory, self._nop = die, memory, nop
         self._vector = vector if die.dtype == "bf16" else None
         self._scratchpad_depth = scratchpad_depth(die, memory, nop)
@@ -122,18 +117,17 @@ class Die(Block):
     def block_name(self) -> str:
         name = f"die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
         name = f"{name}_engine" if self._nop else name
-        name = with_multiplier(name, self._pipelining.multiplier_stages)
-        return with_latency(name, self._pipelining.sram_latency)
+        name = with_multiplier(name, self._die.multiplier_stages)
+        return with_latency(name, self._die.sram_latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        die, memory, latency = self._die, self._memory, self._pipelining.sram_latency
+        die, memory, latency = self._die, self._memory, self._die.sram_latency
         units = die_units(
             die=die,
             memory=memory,
             vector=self._vector,
             depth=self._scratchpad_depth,
-            pipelining=self._pipelining,
         )
         engine = Engine(die=die, nop=self._nop, memory=memory, sram_latency=latency) if self._nop else None
         processor = CommandProcessor(
@@ -180,19 +174,18 @@ class Die(Block):
 
         # Software.
         connect(m, flipped(self.host), registers.host)
-        idle = [unit.idle for unit in units.values()]
+        idle = Cat(unit.idle for unit in units.values()).all() & arbiter.idle & self._engine_idle(engine)
         m.d.comb += [
             processor.start.eq(registers.start),
             processor.address.eq(registers.program_address),
             processor.commands.eq(registers.commands),
-            processor.units_idle.eq(Cat(idle).all() & arbiter.idle & self._engine_idle(engine)),
             registers.running.eq(processor.running),
             registers.done.eq(processor.done),
             self.done.eq(processor.done),
             self.error.eq(registers.error | registers.link_failed),
         ]
         all_units = {**units, **(dict(zip(ENGINE_UNITS, engine.units, strict=True)) if engine else {})}
-        self._elaborate_errors(m, platform, processor, registers, guard, all_units)
+        self._elaborate_errors(m, platform, processor, registers, guard, all_units, idle)
         self._elaborate_losses(m, platform, processor, registers, units)
         waiting = {name: unit.stall_semaphore for name, unit in all_units.items()}
         m.d.comb += registers.waiting.eq(Cat(waiting.get(name, Const(0, 1)) for name in ERROR_UNITS))
@@ -221,7 +214,7 @@ class Die(Block):
             readers=len(readers),
             writers=len(writers),
             macro=self._die.sram == "macro",
-            sram_latency=self._pipelining.sram_latency,
+            sram_latency=self._die.sram_latency,
         )
         place(m, platform, "scratchpad", scratchpad)
         for reader, read in zip(readers, scratchpad.read, strict=True):
@@ -234,7 +227,7 @@ class Die(Block):
     ) -> None:
         """Place array and buffers between the units that fill and empty them."""
         die = self._die
-        srams: dict[str, Any] = {"macro": die.sram == "macro", "sram_latency": self._pipelining.sram_latency}
+        srams: dict[str, Any] = {"macro": die.sram == "macro", "sram_latency": self._die.sram_latency}
         array_unit = units["array"]
         activation = OperandBuffer(
             lanes=die.rows, width=die.element_bits, depth=die.activation_depth, **srams
@@ -245,7 +238,7 @@ class Die(Block):
             cols=die.cols,
             dtype=die.dtype,
             stages=die.stages,
-            multiplier_stages=self._pipelining.multiplier_stages,
+            multiplier_stages=self._die.multiplier_stages,
         )
         accumulator = AccumulatorBuffer(
             cols=die.cols, dtype=die.dtype, stages=die.stages, depth=die.accumulator_depth, **srams
@@ -321,6 +314,7 @@ class Die(Block):
         registers: Registers,
         guard: MemoryGuard,
         units: dict[str, Any],
+        idle: Value,
     ) -> None:
         """Place the error monitor and connect it to those that report errors; the first one stops the program."""
         reports = {
@@ -353,6 +347,8 @@ class Die(Block):
             guard.last.eq(registers.memory_last),
             # What comes for a refused word of the program is not carried out: the monitor shows it too late.
             processor.stop.eq(monitor.error | bad_command),
+            # Nor does a program end well while an error is on its way to the monitor.
+            processor.units_idle.eq(idle & ~processor.overflow & ~monitor.reported),
             registers.error.eq(monitor.error),
             registers.error_code.eq(monitor.code),
             registers.error_unit.eq(monitor.unit),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chiplet.machine.pipelining import Pipelining
 from chiplet.machine.specs import DieSpec, MemorySpec, function_lanes, vector_lanes
 from chiplet.machine.vector_specs import VectorSpec
 from rtl.compute.array_unit import ArrayUnit
@@ -19,15 +18,13 @@ from rtl.vector.vector_unit import VectorUnit
 __all__ = ["die_units"]
 
 
-def die_units(
-    *, die: DieSpec, memory: MemorySpec, vector: VectorSpec | None, depth: int, pipelining: Pipelining
-) -> dict[str, Any]:
+def die_units(*, die: DieSpec, memory: MemorySpec, vector: VectorSpec | None, depth: int) -> dict[str, Any]:
     """The units of a die by the names that the command processor has for them, apart from those of the engine.
 
     Each has ``command``, ``semaphores``, ``idle``, and ports with the names of its counters. ``depth`` is that of the
     scratchpad.
     """
-    latency = pipelining.sram_latency
+    latency = die.sram_latency
     words = {"depth": depth, "word_bytes": memory.word_bytes, "sram_latency": latency}
 
     def feed(lanes: int, buffer_depth: int) -> FeedUnit:
@@ -46,8 +43,8 @@ def die_units(
             lanes=vector_lanes(vector, memory),
             function_lanes=function_lanes(vector, memory),
             adder_stages=die.stages,
-            multiplier_stages=pipelining.vector_multiplier_stages,
-            function_stages=pipelining.function_stages,
+            multiplier_stages=vector.multiplier_stages,
+            function_stages=vector.function_stages,
         )
         return VectorUnit(shape=shape)
 
@@ -56,7 +53,7 @@ def die_units(
         "feed_activation": feed(die.rows, die.activation_depth),
         "feed_weight": feed(die.cols, die.weight_depth),
         "feed_sums": FeedSumsUnit(die=die, **words),
-        "array": ArrayUnit(die=die, sram_latency=latency, multiplier_stages=pipelining.multiplier_stages),
+        "array": ArrayUnit(die=die, sram_latency=latency, multiplier_stages=die.multiplier_stages),
         "drain": DrainUnit(die=die, **words),
         **({"vector": vector_unit(vector)} if vector else {}),
         "store": StoreUnit(memory=memory, depth=depth, sram_latency=latency),

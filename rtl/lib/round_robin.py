@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 
 __all__ = ["next_in_turn"]
 
@@ -13,10 +13,24 @@ def next_in_turn(m: Module, name: str, asked: Value, last: Value) -> Value:
     ``name`` is a prefix for the names of the wires that are added to ``m``.
     """
     size = len(asked)
-    after = Signal(size, name=f"{name}_after")  # those behind the last one
-    turn = Signal(size, name=f"{name}_turn")
-    m.d.comb += [
-        after.eq(Cat(last[:n].any() if n else 0 for n in range(size))),
-        turn.eq(Mux((asked & after).any(), asked & after, asked)),
-    ]
-    return turn & (~turn + 1)[:size]  # its lowest bit
+    behind = Signal(size, name=f"{name}_behind")  # the last one
+    m.d.comb += behind.eq(asked & _above_lowest(m, f"{name}_last", last))
+    # Both may be the ones, so that neither waits for the other.
+    ways = []
+    for way, mask in (("behind", behind), ("asked", asked)):
+        lowest = Signal(size, name=f"{name}_{way}_lowest")
+        m.d.comb += lowest.eq(mask & ~_above_lowest(m, f"{name}_{way}", mask))
+        ways.append(lowest)
+    return Mux(behind.any(), *ways)
+
+
+def _above_lowest(m: Module, name: str, mask: Value) -> Value:
+    """The bits above the lowest one of ``mask``: as many steps as the logarithm of the bits, as a chain is longer."""
+    size = len(mask)
+    reached: Value = (mask << 1)[:size]
+    distance = 1
+    while distance < size:
+        further = Signal(size, name=f"{name}_{distance}")
+        m.d.comb += further.eq(reached | reached << distance)
+        reached, distance = further, 2 * distance
+    return reached

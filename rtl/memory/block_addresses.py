@@ -60,14 +60,12 @@ class BlockAddresses(Block):
         words = Signal(COUNT_BITS)
         words_left = Signal(COUNT_BITS)
         rows_left = Signal(COUNT_BITS)
+        one_word = Signal()  # rows have one word each
+        last_row = Signal()
         row_address = Signal(self._address_bits)
         next_row = Signal(self._address_bits)
-        m.d.comb += [
-            self.row_begin.eq(words_left == words),
-            self.row_end.eq(words_left == 1),
-            self.last.eq(self.row_end & (rows_left == 1)),
-            next_row.eq(row_address + pitch),
-        ]
+        m.d.comb += next_row.eq(row_address + pitch)
+        # What is said of a word is known a step before, so that it comes out of registers.
         with m.If(self.load):
             m.d.sync += [
                 self.busy.eq(1),
@@ -77,13 +75,25 @@ class BlockAddresses(Block):
                 words.eq(self.words),
                 words_left.eq(self.words),
                 rows_left.eq(self.rows),
+                self.row_begin.eq(1),
+                self.row_end.eq(self.words == 1),
+                self.last.eq((self.words == 1) & (self.rows == 1)),
+                one_word.eq(self.words == 1),
+                last_row.eq(self.rows == 1),
             ]
         with m.Elif(self.step):
             m.d.sync += [
                 self.busy.eq(~self.last),
                 self.address.eq(Mux(self.row_end, next_row, self.address + 1)),
                 words_left.eq(Mux(self.row_end, words, words_left - 1)),
+                self.row_begin.eq(self.row_end),
+                self.row_end.eq(Mux(self.row_end, one_word, words_left == 2)),
+                self.last.eq(Mux(self.row_end, one_word & (rows_left == 2), (words_left == 2) & last_row)),
             ]
             with m.If(self.row_end):
-                m.d.sync += [row_address.eq(next_row), rows_left.eq(rows_left - 1)]
+                m.d.sync += [
+                    row_address.eq(next_row),
+                    rows_left.eq(rows_left - 1),
+                    last_row.eq(rows_left == 2),
+                ]
         return m

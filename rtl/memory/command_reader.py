@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.queue_depths import COMMANDS_SPARE
 from rtl.block import Block, place
-from rtl.interface.isa import LAYOUTS, Opcode
+from rtl.interface.isa import LAYOUTS, SEMAPHORES, Opcode
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphoreWaitPort, semaphore_mask
 from rtl.lib.queue import Queue
@@ -90,20 +90,17 @@ class CommandReader(Block):
         command = Signal(self._layout)
         waits = Signal()
         go = Signal()
-        row_wait = Signal.like(command.row_wait)
+        # Semaphores as masks, decoded before they are needed: of the command, and of the rows of the one that is read.
+        command_waits = Signal(SEMAPHORES)
+        row_waits = Signal(SEMAPHORES)
+        has_row_wait = Signal()
         rows_wait = Signal()  # the next word needs the semaphore of its row
         block = Signal(WORD_BLOCK)
         room = Signal()
         m.d.comb += [
-            rows_wait.eq(reader.asks & (row_wait != 0)),
+            rows_wait.eq(reader.asks & has_row_wait),
             room.eq(reader.block.ready & begun.i.ready & ~rows_wait),
-            self.semaphores.wait.eq(
-                Mux(
-                    rows_wait,
-                    semaphore_mask(row_wait),
-                    semaphore_mask(command.wait_0, command.wait_1),
-                )
-            ),
+            self.semaphores.wait.eq(Mux(rows_wait, row_waits, command_waits)),
             go.eq(waits & room & self.semaphores.ok),
             self.semaphores.take.eq(go | (reader.row_take & rows_wait)),
             self.command.ready.eq(~waits | go),
@@ -122,7 +119,14 @@ class CommandReader(Block):
         ]
         m.d.sync += waits.eq(self.command.valid | (waits & ~go))
         with m.If(self.command.valid & self.command.ready):
-            m.d.sync += command.eq(self.command.payload)
+            incoming = self._layout(self.command.payload)
+            m.d.sync += [
+                command.eq(incoming),
+                command_waits.eq(semaphore_mask(incoming.wait_0, incoming.wait_1)),
+            ]
         with m.If(go):
-            m.d.sync += row_wait.eq(command.row_wait)
+            m.d.sync += [
+                row_waits.eq(semaphore_mask(command.row_wait)),
+                has_row_wait.eq(command.row_wait != 0),
+            ]
         return m

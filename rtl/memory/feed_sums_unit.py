@@ -15,7 +15,7 @@ from chiplet.machine.pipelining import SRAM_LATENCY
 from chiplet.machine.specs import SUM_BYTES, DieSpec
 from rtl.block import Block, place
 from rtl.compute.accumulator import AccumulatorWritePort
-from rtl.interface.isa import COUNT_BITS, FEED_SUMS
+from rtl.interface.isa import COUNT_BITS, FEED_SUMS, SEMAPHORES
 from rtl.interface.scratchpad_port import ScratchpadReadPort
 from rtl.interface.semaphore_port import SemaphorePort, semaphore_mask
 from rtl.lib.sram import with_latency
@@ -95,6 +95,11 @@ class FeedSumsUnit(Block):
         connect(m, reader.read, flipped(self.read))
 
         command = Signal(FEED_SUMS)
+        # Its semaphores as masks, decoded before they are needed.
+        command_waits = Signal(SEMAPHORES)
+        panel_waits = Signal(SEMAPHORES)
+        row_waits = Signal(SEMAPHORES)
+        has_row_wait = Signal()
         active = Signal()
         begun = Signal()  # the semaphores of the command are taken
         in_panel = Signal()  # those of the panel are taken
@@ -114,15 +119,8 @@ class FeedSumsUnit(Block):
         written = Signal()
         block = Signal(WORD_BLOCK)
         m.d.comb += [
-            rows_wait.eq(reader.asks & (command.row_wait != 0)),
-            self.semaphores.wait.eq(
-                Mux(
-                    in_panel,
-                    semaphore_mask(command.row_wait),
-                    semaphore_mask(command.panel_wait)
-                    | Mux(begun, 0, semaphore_mask(command.wait_0, command.wait_1)),
-                )
-            ),
+            rows_wait.eq(reader.asks & has_row_wait),
+            self.semaphores.wait.eq(Mux(in_panel, row_waits, panel_waits | Mux(begun, 0, command_waits))),
             go.eq(active & ~in_panel & self.semaphores.ok),
             self.semaphores.take.eq(go | (reader.row_take & rows_wait)),
             self.stall_semaphore.eq(
@@ -202,6 +200,10 @@ class FeedSumsUnit(Block):
             incoming = FEED_SUMS(self.command.payload)
             m.d.sync += [
                 command.eq(incoming),
+                command_waits.eq(semaphore_mask(incoming.wait_0, incoming.wait_1)),
+                panel_waits.eq(semaphore_mask(incoming.panel_wait)),
+                row_waits.eq(semaphore_mask(incoming.row_wait)),
+                has_row_wait.eq(incoming.row_wait != 0),
                 active.eq(1),
                 begun.eq(0),
                 panels_left.eq(incoming.panels),

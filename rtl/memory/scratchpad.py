@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import combinations
+from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
@@ -93,7 +96,7 @@ class Scratchpad(Block):
         m = Module()
         bank_bits = exact_log2(self._banks)
         words = []
-        reads_taken: list[list[Value]] = [[] for _ in range(self._readers)]
+        granted: list[Value] = []
         writes_taken: list[list[Value]] = [[] for _ in range(self._writers)]
         for bank in range(self._banks):
             read_asked, read_grant = self._turns(m, "read", self.read, bank)
@@ -126,13 +129,21 @@ class Scratchpad(Block):
                 sram.write_address.eq(write_address[bank_bits:]),
             ]
             words.append(sram.read_data)
-            for n, port in enumerate(self.read):
-                reads_taken[n].append(read_asked[n] & (port.address == read_address))
+            granted.append(read_grant)
             for n in range(self._writers):
                 writes_taken[n].append(write_grant[n])
 
-        for port, taken in zip(self.read, reads_taken, strict=True):
-            m.d.comb += port.ready.eq(Cat(taken).any())
+        # A reader is served if it, or a reader of the same word, has its turn.
+        served = Signal(self._readers)
+        m.d.comb += served.eq(reduce(or_, granted))
+        same = {(n, n): Const(1, 1) for n in range(self._readers)}
+        for a, b in combinations(range(self._readers), 2):
+            both = Signal(name=f"same_word_{a}_{b}")
+            m.d.comb += both.eq(self.read[a].address == self.read[b].address)
+            same[a, b] = same[b, a] = both
+        for n, port in enumerate(self.read):
+            shared = Cat(served[other] & same[n, other] for other in range(self._readers))
+            m.d.comb += port.ready.eq(port.valid & shared.any())
         for port, taken in zip(self.write, writes_taken, strict=True):
             m.d.comb += port.ready.eq(Cat(taken).any())
         for n, port in enumerate(self.read):
@@ -171,8 +182,5 @@ class Scratchpad(Block):
 
 def _pick(m: Module, grant: Signal, choices: list[tuple[Signal, list[Signal]]]) -> None:
     """Give each of the signals the value of the port that has the grant, and 0 if there is none."""
-    with m.Switch(grant):
-        for n in range(len(grant)):
-            with m.Case("".join("1" if bit == n else "-" for bit in reversed(range(len(grant))))):
-                for value, offered in choices:
-                    m.d.comb += value.eq(offered[n])
+    for value, offered in choices:
+        m.d.comb += value.eq(reduce(or_, (Mux(grant[n], offer, 0) for n, offer in enumerate(offered))))

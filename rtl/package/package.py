@@ -11,7 +11,6 @@ from amaranth.lib.wiring import In, Member, Out, connect, flipped
 
 from chiplet.machine.chunks import flits_per_word
 from chiplet.machine.memory_plane import IoPlace, io_place, io_places
-from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import NopSpec, PackageSpec, SystemSpec
 from rtl.block import Block, Bundle, place
 from rtl.die.die_map import die_map
@@ -133,8 +132,6 @@ class Package(Block):
         Without link adapters: routers are connected to routers, which simulates faster.
     vector : bool
         With the vector units of the dies; without them it simulates faster.
-    pipelining : Pipelining
-        As for :class:`rtl.die.die.Die`, the same for all dies.
     open_links : bool
         Whether the ends of all links are members, so that a bench can put wires with faults between them; not with
         ``direct``.
@@ -168,9 +165,7 @@ class Package(Block):
         direct: bool = False,
         vector: bool = False,
         open_links: bool = False,
-        pipelining: Pipelining = DEFAULT_PIPELINING,
     ) -> None:
-        self._pipelining = pipelining
         self._system = system
         self._vector = system.vector if vector else None
         package, nop, memory = system.package, system.nop, system.memory
@@ -261,7 +256,6 @@ class Package(Block):
                     link=self._link,
                     vector=self._vector,
                     planes=planes(package),
-                    pipelining=self._pipelining,
                 )
                 place(m, platform, _die_name(row, col), die)
                 io_row, io_col = router_place(package, io_place(package, row, col))

@@ -8,7 +8,6 @@ from typing import Any
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out, connect
 
-from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import DieSpec, MemorySpec, NopSpec, PackageSpec
 from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import Block, place
@@ -53,8 +52,6 @@ class PackageDie(Block):
         Of :func:`planes`.
     vector : VectorSpec, optional
         As for :class:`rtl.die.die.Die`.
-    pipelining : Pipelining
-        As for :class:`rtl.die.die.Die`.
 
     Members
     -------
@@ -82,9 +79,7 @@ class PackageDie(Block):
         link: LinkShape | None,
         planes: Mapping[str, tuple[RouterPort, ...]],
         vector: VectorSpec | None = None,
-        pipelining: Pipelining = DEFAULT_PIPELINING,
     ) -> None:
-        self._pipelining = pipelining
         self._die, self._memory, self._nop, self._link = die, memory, nop, link
         self._planes, self._vector = planes, vector
         side = LinkSide(nop=nop, link=link, has_used=True)
@@ -118,8 +113,8 @@ class PackageDie(Block):
     @property
     def block_name(self) -> str:
         name = f"package_die_{self._die.rows}x{self._die.cols}_{self._die.dtype}"
-        name = with_multiplier(name, self._pipelining.multiplier_stages)
-        return with_latency(name, self._pipelining.sram_latency)
+        name = with_multiplier(name, self._die.multiplier_stages)
+        return with_latency(name, self._die.sram_latency)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -128,7 +123,6 @@ class PackageDie(Block):
             memory=self._memory,
             nop=self._nop,
             vector=self._vector,
-            pipelining=self._pipelining,
         )
         place(m, platform, "die", die)
         invert = inversion(m, self._link)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.vector_specs import MOST_FUNCTION_STAGES
 from rtl.block import Block, check_integers, place
 from rtl.interface.function_tables import (
     CONSTANT_BITS,
@@ -19,17 +20,20 @@ from rtl.interface.function_tables import (
 from rtl.interface.vector_operations import Function
 from rtl.vector.function_table import FunctionTable
 
-__all__ = ["FUNCTION_STAGES", "FunctionLane"]
-
-FUNCTION_STAGES = 7
-"""Most register stages of a function lane."""
+__all__ = ["FunctionLane"]
 
 _FRACTION = 23
 _BIAS = 127
 _INF = 0x7F80_0000
 _NAN = 0x7FC0_0000
 _MINUS_INF = 0xFF80_0000
+_HALF = 12
+"""Bits of the lower half of a significand."""
+_HALF_OFFSET = OFFSET_BITS // 2
 _GUARD = RESULT_BITS - _FRACTION
+
+_FURTHER = ("fixed", "product", "terms", "size", "square", "shift")
+"""Steps that more than seven stages cut besides, the one that shortens the longest stage first."""
 
 _CUTS: dict[int, frozenset[str]] = {
     1: frozenset(),
@@ -39,6 +43,10 @@ _CUTS: dict[int, frozenset[str]] = {
     5: frozenset({"scale", "lookup", "slope", "value"}),
     6: frozenset({"scale", "split", "lookup", "slope", "value"}),
     7: frozenset({"scale", "split", "lookup", "slope", "value", "normalise"}),
+    **{
+        8 + n: frozenset({"scale", "split", "lookup", "slope", "value", "normalise", *_FURTHER[: n + 1]})
+        for n in range(len(_FURTHER))
+    },
 }
 """For each number of stages, the steps that registers follow, apart from the last one."""
 
@@ -49,7 +57,7 @@ class FunctionLane(Block):
     Parameters
     ----------
     stages
-        Register stages, 1 to 7. A new number enters in every enabled cycle.
+        Register stages, 1 to 13. A new number enters in every enabled cycle.
 
     Members
     -------
@@ -68,8 +76,8 @@ class FunctionLane(Block):
 
     def __init__(self, *, stages: int) -> None:
         check_integers("function lane", minimum=1, stages=stages)
-        if stages > FUNCTION_STAGES:
-            raise ValueError(f"function lane: stages = {stages}: must be at most {FUNCTION_STAGES}")
+        if stages > MOST_FUNCTION_STAGES:
+            raise ValueError(f"function lane: stages = {stages}: must be at most {MOST_FUNCTION_STAGES}")
         self._stages = stages
         super().__init__({"enable": In(1), "which": In(3), "x": In(32), "o": Out(32)})
 
@@ -97,16 +105,21 @@ class FunctionLane(Block):
 
         # Scale: the significand times log2(e), with one bit below the 23 of the fraction, which rounds.
         significand = Cat(self.x[:_FRACTION], C(1, 1))
-        scaled = Mux(f == Function.EXP, significand * C(LOG2_E), significand << FACTOR_BITS)
-        scaled, x = cut("scale", wide=scaled[FACTOR_BITS - 7 : FACTOR_BITS + 25], x=self.x)
+        low, high, x = cut(
+            "product", low=significand[:_HALF] * C(LOG2_E), high=significand[_HALF:] * C(LOG2_E), x=self.x
+        )
+        significand = Cat(x[:_FRACTION], C(1, 1))
+        scaled = Mux(f == Function.EXP, low + (high << _HALF), significand << FACTOR_BITS)
+        scaled, x = cut("scale", wide=scaled[FACTOR_BITS - 7 : FACTOR_BITS + 25], x=x)
 
         # Split into a fraction and what becomes the exponent, biased; and the results that need no table.
+        exponent = x[23:31]
+        places = wire("places", (_BIAS + 6 - exponent)[:8])  # means nothing if large
+        shifted, x = cut("shift", shifted=Mux((exponent == 0) | (places >= 32), 0, scaled >> places[:5]), x=x)
         sign, exponent, fraction = x[31], x[23:31], x[:23]
         zero, infinite = exponent == 0, exponent == 0xFF
         nan = wire("nan", x[:31] > _INF)
         large = exponent >= _BIAS + 7  # of powers: beyond 128
-        places = wire("places", (_BIAS + 6 - exponent)[:8])  # means nothing if large
-        shifted = wire("shifted", Mux(zero | (places >= 32), 0, scaled >> places[:5]))
         magnitude = wire("magnitude", (shifted + 1)[1:33])
         t = wire("t", Mux(sign, -magnitude, magnitude)[:33].as_signed())
         ones = fraction == 0
@@ -173,15 +186,31 @@ class FunctionLane(Block):
             special=special,
             other=other,
         )
+        names = ("exponent", "exact", "negative", "special", "other")
+        square, c0, c1, offset, *carried = cut(
+            "square",
+            square=c2 * offset >> SQUARE_BITS,
+            c0=c0,
+            c1=c1,
+            offset=offset,
+            **dict(zip(names, carried, strict=True)),
+        )
         slope, c0, offset, *carried = cut(
             "slope",
-            slope=(c1 + (c2 * offset >> SQUARE_BITS))[: len(c1) + 1].as_signed(),
+            slope=(c1 + square)[: len(c1) + 1].as_signed(),
             c0=c0,
             offset=offset,
-            **dict(zip(("exponent", "exact", "negative", "special", "other"), carried, strict=True)),
+            **dict(zip(names, carried, strict=True)),
+        )
+        low, high, c0, *carried = cut(
+            "terms",
+            low=slope * offset[:_HALF_OFFSET],
+            high=slope * offset[_HALF_OFFSET:].as_signed(),
+            c0=c0,
+            **dict(zip(names, carried, strict=True)),
         )
         exponent, exact, negative, special, other = carried
-        polynomial = (c0 + (slope * offset >> LINEAR_BITS))[:27]
+        polynomial = (c0 + (low + (high << _HALF_OFFSET) >> LINEAR_BITS))[:27]
         value, exponent, negative, special, other = cut(
             "value",
             value=Mux(exact, Mux(is_log, 0, 1 << RESULT_BITS), polynomial),
@@ -192,10 +221,19 @@ class FunctionLane(Block):
         )
 
         # Logarithm: the exponent times ln(2) as well, and the leading one to the top. 34 bits with the sign.
-        fixed = wire(
-            "fixed", (exponent[:8].as_signed() * C(LN_2) + (value << CONSTANT_BITS - RESULT_BITS))[:34]
+        names = ("value", "exponent", "negative", "special", "other")
+        fixed, *carried = cut(
+            "fixed",
+            fixed=(exponent[:8].as_signed() * C(LN_2) + (value << CONSTANT_BITS - RESULT_BITS))[:34],
+            **dict(zip(names, (value, exponent, negative, special, other), strict=True)),
         )
-        size = wire("size", Mux(fixed[33], -fixed, fixed)[:34])
+        size, below, *carried = cut(
+            "size",
+            size=Mux(fixed[33], -fixed, fixed)[:34],
+            below=fixed[33],
+            **dict(zip(names, carried, strict=True)),
+        )
+        value, exponent, negative, special, other = carried
         left: Value = size
         zeros: list[Value] = []
         for count in (32, 16, 8, 4, 2, 1):
@@ -209,7 +247,7 @@ class FunctionLane(Block):
             "normalise",
             value=Mux(is_log, log_value, value[:RESULT_BITS]),
             exponent=Mux(is_log, log_exponent, exponent)[:10].as_signed(),
-            negative=Mux(is_log, fixed[33], negative),
+            negative=Mux(is_log, below, negative),
             special=special | (is_log & (size == 0)),
             other=Mux(is_log & (size == 0) & ~special, 0, other),
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from amaranth.hdl import C, Cat, EnableInserter, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from chiplet.machine.vector_specs import MOST_MULTIPLIER_STAGES
 from rtl.block import Block, check_integers
 
-__all__ = ["MULTIPLIER_STAGES", "Multiplier"]
-
-MULTIPLIER_STAGES = 3
-"""Most register stages of a multiplier: multiply, normalise, round."""
+__all__ = ["Multiplier"]
 
 _FRACTION = 23
+_HALF = 12
+"""Bits of the lower half of a significand."""
 _BIAS = 127
 _INF = 0x7F80_0000
 _NAN = 0x7FC0_0000
@@ -21,6 +21,7 @@ _CUTS: dict[int, frozenset[str]] = {
     1: frozenset(),
     2: frozenset({"multiply"}),
     3: frozenset({"multiply", "normalise"}),
+    4: frozenset({"halves", "multiply", "normalise"}),
 }
 """For each number of stages, the steps that registers follow, apart from the last one."""
 
@@ -34,7 +35,7 @@ class Multiplier(Block):
     Parameters
     ----------
     stages
-        Register stages, 1 to 3. A new pair enters in every enabled cycle.
+        Register stages, 1 to 4. A new pair enters in every enabled cycle.
 
     Members
     -------
@@ -51,8 +52,8 @@ class Multiplier(Block):
 
     def __init__(self, *, stages: int) -> None:
         check_integers("multiplier", minimum=1, stages=stages)
-        if stages > MULTIPLIER_STAGES:
-            raise ValueError(f"multiplier: stages = {stages}: must be at most {MULTIPLIER_STAGES}")
+        if stages > MOST_MULTIPLIER_STAGES:
+            raise ValueError(f"multiplier: stages = {stages}: must be at most {MOST_MULTIPLIER_STAGES}")
         self._stages = stages
         super().__init__({"enable": In(1), "a": In(32), "b": In(32), "o": Out(32)})
 
@@ -75,14 +76,22 @@ class Multiplier(Block):
 
         exponent_a, exponent_b = self.a[23:31], self.b[23:31]
         zero = wire("zero", (exponent_a == 0) | (exponent_b == 0))
-        product, exponent, sign, zero, inf, nan = cut(
-            "multiply",
-            product=Cat(self.a[:_FRACTION], C(1, 1)) * Cat(self.b[:_FRACTION], C(1, 1)),
+        a, b = (Cat(value[:_FRACTION], C(1, 1)) for value in (self.a, self.b))
+        low, high, exponent, *flags = cut(
+            "halves",
+            low=a * b[:_HALF],
+            high=a * b[_HALF:],
             exponent=exponent_a + exponent_b,  # biased twice
             sign=self.a[31] ^ self.b[31],
             zero=zero,
             inf=(exponent_a == 0xFF) | (exponent_b == 0xFF),
             nan=(self.a[:31] > _INF) | (self.b[:31] > _INF) | zero,  # if inf
+        )
+        product, exponent, sign, zero, inf, nan = cut(
+            "multiply",
+            product=(low + (high << _HALF))[:48],
+            exponent=exponent,
+            **dict(zip(("sign", "zero", "inf", "nan"), flags, strict=True)),
         )
         carry = product[47]
         significand, half, sticky, exponent, sign, zero, inf, nan = cut(
@@ -98,10 +107,21 @@ class Multiplier(Block):
         )
         # Below 2^-126 the last place is 2^-149: all ones lie at least half of it above the last number there.
         up = (half & (sticky | significand[0])) | ((exponent == _BIAS) & significand.all())
-        rounded = wire("rounded", Cat(significand[:_FRACTION], exponent) + up)
-        low, high = (_BIAS + 1) << _FRACTION, (_BIAS + 0xFF) << _FRACTION
-        magnitude = wire("magnitude", rounded - (_BIAS << _FRACTION))
-        finite = Mux(rounded < low, 0, Mux(rounded >= high, _INF, magnitude[:31]))
+        rounded = wire("rounded", significand[:_FRACTION] + up)
+        # What the exponent makes of the result, as it is and one more: the fraction, which decides, comes late.
+        ways = [
+            wire(
+                f"way_{more}",
+                Cat(
+                    (exponent + more - _BIAS)[:8],
+                    exponent + more < _BIAS + 1,
+                    exponent + more >= _BIAS + 0xFF,
+                ),
+            )
+            for more in (0, 1)
+        ]
+        way = wire("way", Mux(rounded[_FRACTION], ways[1], ways[0]))
+        finite = Mux(way[8], 0, Mux(way[9], _INF, Cat(rounded[:_FRACTION], way[:8])))
         result = Mux(
             inf,
             Mux(nan, _NAN, Cat(C(_INF, 31), sign)),

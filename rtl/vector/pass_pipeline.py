@@ -79,6 +79,18 @@ class PassPipeline(Block):
         with m.Elif(self.over):
             m.d.sync += running.eq(0)
         uses = {"a": C(1, 1), "b": command.op1 != FirstOp.NONE, "d": command.op2 != SecondOp.NONE}
+        # What decides whether registers change is in registers of its own: those of the command have much to drive.
+        joins = Signal()
+        waits_for_d = Signal()
+        multiplies_first = Signal()
+        evaluates = Signal()
+        with m.If(self.start):
+            m.d.sync += [
+                joins.eq(uses["b"]),
+                waits_for_d.eq(uses["d"]),
+                multiplies_first.eq(command.op1 == FirstOp.MUL),
+                evaluates.eq(command.function != Function.NONE),
+            ]
         readers = {}
         for n, name in enumerate(PASS_OPERANDS):
             reader = OperandReader(
@@ -117,14 +129,14 @@ class PassPipeline(Block):
             values = later(name, tags, max(adder, multiplier))
             return Mux(multiply, values[multiplier], values[adder])
 
-        issue, starved, entering = self._elaborate_issue(m, command, readers, enable, uses["b"])
+        issue, starved, entering = self._elaborate_issue(m, command, readers, enable, joins)
         first = [Signal(64, name=f"first_{lane}", reset_less=True) for lane in range(lanes)]  # what op1 joins
         self._elaborate_first(m, command, readers, enable, issue, first)
 
         # op1
         multiply = command.op1 == FirstOp.MUL
         joined = self._operations(m, platform, "op1", enable, multiply, command.op1 == FirstOp.MAX, first)
-        tags = after_operation("op1_tags", later("entering", entering, 1)[1], multiply)
+        tags = after_operation("op1_tags", later("entering", entering, 1)[1], multiplies_first)
         negated = [value ^ (command.negate << 31) for value in joined]
 
         # Function
@@ -134,24 +146,24 @@ class PassPipeline(Block):
         place(m, platform, "functions", function)
         has_function = command.function != Function.NONE
         m.d.comb += [
-            function.enable.eq(enable & has_function),
+            function.enable.eq(enable & evaluates),
             function.which.eq(command.function),
             function.valid.eq(tags[0]),
             function.values.eq(Cat(negated)),
         ]
         turns = lanes // self._shape.function_lanes
         inside = later(
-            "function_tags", Cat(tags[0] & has_function, tags[1:]), self._shape.function_stages + turns - 1
+            "function_tags", Cat(tags[0] & evaluates, tags[1:]), self._shape.function_stages + turns - 1
         )
         evaluated = Signal(len(tags))
-        m.d.comb += evaluated.eq(Mux(has_function, inside[-1], tags))
+        m.d.comb += evaluated.eq(Mux(evaluates, inside[-1], tags))
 
         # op2: its operand is taken here, so that it need not come along.
         late = Signal()
         d = readers["d"]
         m.d.comb += [
-            late.eq(evaluated[0] & uses["d"] & ~d.valid),
-            d.take.eq(evaluated[0] & uses["d"] & enable),
+            late.eq(evaluated[0] & waits_for_d & ~d.valid),
+            d.take.eq(evaluated[0] & waits_for_d & enable),
             d.row_end.eq(evaluated[1]),
             d.pass_end.eq(evaluated[2]),
         ]

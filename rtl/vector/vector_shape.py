@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chiplet.machine.pipelining import SRAM_LATENCY
-from chiplet.machine.vector_specs import VECTOR_FUNCTION_STAGES, VECTOR_MULTIPLIER_STAGES
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.block import check_integers
 from rtl.lib.sram import with_latency
 
@@ -23,7 +23,7 @@ class VectorShape:
     lanes, function_lanes : int
         Powers of two; function lanes divide lanes, and lanes divide the 32-bit values of a word.
     adder_stages, multiplier_stages, function_stages : int
-        Register stages: 1 to 4, 1 to 3, 1 to 7.
+        Register stages: 1 to 4, 1 to 4, 1 to 13.
     sram_latency : int
         Cycles from a read of the scratchpad to its word.
 
@@ -38,8 +38,8 @@ class VectorShape:
     lanes: int
     function_lanes: int
     adder_stages: int
-    multiplier_stages: int = VECTOR_MULTIPLIER_STAGES
-    function_stages: int = VECTOR_FUNCTION_STAGES
+    multiplier_stages: int = VectorSpec.model_fields["multiplier_stages"].default
+    function_stages: int = VectorSpec.model_fields["function_stages"].default
     sram_latency: int = SRAM_LATENCY
 
     def __post_init__(self) -> None:

@@ -11,7 +11,14 @@ from hecaton.commands.cosim.measured import link_lines, show_record
 from hecaton.terminal.link_options import LinkOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
-from hecaton.terminal.simulation_options import Algorithm, OperandChoice, RunOptions, Stall, WholePackage
+from hecaton.terminal.simulation_options import (
+    Algorithm,
+    OperandChoice,
+    RunOptions,
+    Stall,
+    WholePackage,
+    warn_of_depth,
+)
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import integer_option, parse_mesh
 
@@ -96,6 +103,7 @@ def collective(
     with Output(as_json) as out:
         check_output_folder(run.records)
         system = machine.load(out, "bench")
+        warn_of_depth(out, system.die)
         rows, cols = parse_mesh(mesh) or (system.package.rows, system.package.cols)
         request = collective_request(
             op=op,

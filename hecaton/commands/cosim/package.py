@@ -11,7 +11,7 @@ from hecaton.commands.cosim.measured import link_lines, show_record
 from hecaton.terminal.link_options import FaultOptions
 from hecaton.terminal.options import AsJson, MachineOptions, MeshSize
 from hecaton.terminal.output import Output
-from hecaton.terminal.simulation_options import Algorithm, GemmOptions, RunOptions
+from hecaton.terminal.simulation_options import Algorithm, GemmOptions, RunOptions, warn_of_depth
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.values import parse_mesh
 
@@ -78,6 +78,7 @@ def package(
         shape = parse_mesh(mesh)
         sizes = [] if shape is None else [f"package.rows={shape[0]}", f"package.cols={shape[1]}"]
         system = machine.load(out, "bench", *sizes)
+        warn_of_depth(out, system.die)
         links = faults.of(system)
         request = package_gemm_request(
             **asdict(workload),

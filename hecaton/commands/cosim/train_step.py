@@ -12,7 +12,7 @@ from hecaton.commands.cosim.measured import link_lines, show_record
 from hecaton.terminal.link_options import FaultOptions
 from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, load_calibration
 from hecaton.terminal.output import Output
-from hecaton.terminal.simulation_options import Interval, RunOptions, Stall
+from hecaton.terminal.simulation_options import Interval, RunOptions, Stall, warn_of_depth
 from hecaton.terminal.subcommand import subcommand
 from hecaton.terminal.training_options import TrainingOptions
 from hecaton.terminal.values import integer
@@ -127,6 +127,7 @@ def train_step(
             check_dump(dump)
         simulator = backend(run.sim)
         system = machine.load(out, "bench", *workload.assignments)
+        warn_of_depth(out, system.die)
         measured = load_calibration(calibration)
         if measured is not None:
             measured.check_die(system.die)

@@ -8,6 +8,8 @@ import pytest
 
 from chiplet.graph.pass_cycles import pass_cycles
 from chiplet.graph.vector_pass import PassOperand, VectorPass
+from chiplet.machine.specs import DieSpec
+from chiplet.machine.vector_specs import VectorSpec
 
 MATRIX, LABELS = PassOperand(), PassOperand("int32", "column")
 
@@ -49,7 +51,14 @@ def test_operands_that_are_refused(fields: dict[str, Any], message: str) -> None
 
 
 def test_cycles_of_beats_of_functions_and_of_words() -> None:
-    sizes = {"rows": 100, "cols": 16, "lanes": 8, "word_bytes": 32, "stages": 1}
+    sizes: dict[str, Any] = {
+        "rows": 100,
+        "cols": 16,
+        "lanes": 8,
+        "word_bytes": 32,
+        "die": DieSpec(),
+        "vector": VectorSpec(),
+    }
     copy, exp = VectorPass(MATRIX), VectorPass(MATRIX, function="exp")
     assert pass_cycles(copy, function_lanes=8, **sizes) == 200 + 9
     assert pass_cycles(exp, function_lanes=2, **sizes) == 800 + 14

@@ -30,7 +30,7 @@ def cells(tmp_path: Path) -> Path:
         (("--sram-output", "-1"), "--sram-output -1: must be a number above 0"),
         (("--sram-setup", "inf"), "--sram-setup inf: must be a number above 0"),
         (("-P", "die.rows=0"), "die.rows"),
-        (("--sram-latency", "0"), "must be an integer from 1 to 8, not 0"),
+        (("-P", "die.sram_latency=4"), "die.sram_latency"),
     ],
 )
 def test_wrong_options(options: tuple[str, ...], message: str, cells: Path, tmp_path: Path) -> None:

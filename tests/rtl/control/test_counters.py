@@ -171,6 +171,7 @@ def test_both_halves_of_a_counter() -> None:
         for _ in range(255):
             await ctx.tick()
         ctx.set(dut.running, 0)
+        await ctx.tick()
         total = 255 * ((1 << 40) - 1)
         assert total < 1 << COUNTER_BITS
         assert await read_counter(ctx, dut, "macs") == total
@@ -191,6 +192,7 @@ def test_a_start_while_a_program_runs_does_nothing() -> None:
         await ctx.tick()
         ctx.set(dut.host.write, 0)
         ctx.set(dut.running, 0)
+        await ctx.tick()
         assert await read_counter(ctx, dut, "cycles") == 8
 
     run(bench)
@@ -250,7 +252,7 @@ def test_the_watchdog_expires_only_without_progress(event: str) -> None:
             assert not ctx.get(dut.expired)
         ctx.set(signal(dut, event), 0)
         ctx.set(dut.load_busy, 1)  # no progress
-        for _ in range(6):
+        for _ in range(7):
             assert not ctx.get(dut.expired)
             await ctx.tick()
         assert ctx.get(dut.expired)

@@ -22,7 +22,7 @@ def test_the_first_error_stays() -> None:
         for reports, count in (({"store_memory", "drain_buffer"}, 2), ({"load_scratchpad"}, 3), (set(), 3)):
             for name in ("load_scratchpad", "store_memory", "drain_buffer"):
                 ctx.set(signal(dut, name), name in reports)
-            await ctx.tick()
+            await ctx.tick().repeat(2)
             assert [ctx.get(port) for port in (dut.error, dut.code, dut.unit, dut.count)] == [*first, count]
 
     simulate(dut, bench)

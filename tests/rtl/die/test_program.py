@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chiplet.machine.pipelining import DEFAULT_PIPELINING, Pipelining
 from chiplet.machine.specs import DieSpec, Dtype, MemorySpec, NopSpec
 from chiplet.machine.vector_specs import VectorSpec
 from cosim.golden.gemm import bf16_sums
@@ -94,14 +95,16 @@ def run_program(
     engine: bool = False,
     sums_first: bool = False,
     vector: VectorSpec | None = None,
-    pipelining: Pipelining = DEFAULT_PIPELINING,
+    depths: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, int]:
     """Run the program on a die, check all of its results, and return counters.
 
     With ``sums_first`` all sums are in their buffer before weights are fed.
     """
     m, k, n = shape
-    die = DieSpec(rows=rows, cols=cols, dtype=dtype, stages=2, scratchpad_bytes=1 << 14)
+    die = DieSpec(rows=rows, cols=cols, dtype=dtype, stages=2, scratchpad_bytes=1 << 14).model_copy(
+        update=depths
+    )
     a, b, s, expected = operands(dtype, m, k, n, rows)
     places: dict[str, Place] = {}
     end = 3
@@ -210,7 +213,7 @@ def run_program(
             word = command >> part * 8 * word_bytes & (1 << 8 * word_bytes) - 1
             words[PROGRAM_WORD + number * command_words + part] = word
     nop = NopSpec(flit_bits=32) if engine else None
-    dut = Die(die=die, memory=memory, nop=nop, vector=vector, pipelining=pipelining)
+    dut = Die(die=die, memory=memory, nop=nop, vector=vector)
     port = PythonMemory(words, word_bytes=word_bytes, stall=stall, latency=3, seed=7)
 
     async def bench(ctx: Any) -> None:
@@ -257,7 +260,7 @@ def test_operands_and_sums_through_all_units(
 
 
 DEEP = {
-    latency: Pipelining(sram_latency=latency, multiplier_stages=stages, function_stages=6)
+    latency: {"sram_latency": latency, "multiplier_stages": stages}
     for latency, stages in ((1, 1), (2, 1), (3, 2))
 }
 """Latency of the SRAMs: how deep the die is pipelined."""
@@ -268,8 +271,8 @@ def run_deep(latency: int, stall: float) -> dict[str, int]:
     return run_program(
         *(2, 3, "bf16", (9, 7, 8), 16, stall),
         sums_first=True,
-        vector=VectorSpec(lanes=1),
-        pipelining=DEEP[latency],
+        vector=VectorSpec(lanes=1, function_stages=6),
+        depths=DEEP[latency],
     )
 
 

@@ -11,7 +11,6 @@ import pytest
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
-from chiplet.machine.pipelining import Pipelining
 from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from chiplet.machine.vector_specs import VectorSpec
 from cosim.backends.verilator_program import find_verilator, packaged_path
@@ -52,8 +51,8 @@ def top(kind: str) -> Block:
         )
         return Package(system=system)
     if kind.startswith("deeply"):
-        pipelining = Pipelining(sram_latency=3, multiplier_stages=2)
-        return Die(die=INTEGERS, memory=MemorySpec(), nop=NopSpec(), pipelining=pipelining)
+        deep = INTEGERS.model_copy(update={"sram_latency": 3, "multiplier_stages": 2})
+        return Die(die=deep, memory=MemorySpec(), nop=NopSpec())
     if kind in LANES:
         wide = NopSpec(flit_bits=512)
         return Die(die=DIE, memory=MemorySpec(), nop=wide, vector=VectorSpec(lanes=LANES[kind]))

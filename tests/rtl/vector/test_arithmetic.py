@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chiplet.machine.vector_specs import MOST_FUNCTION_STAGES, MOST_MULTIPLIER_STAGES
 from cosim.golden.numerics import flush, fp32_add, fp32_patterns, fp32_values, multiply
 from cosim.golden.vector import row_max
 from cosim.golden.vector_functions import FUNCTIONS
 from rtl.interface.vector_operations import Function
 from rtl.vector.adder import MaxAdder
-from rtl.vector.function_lane import FUNCTION_STAGES, FunctionLane
-from rtl.vector.multiplier import MULTIPLIER_STAGES, Multiplier
+from rtl.vector.function_lane import FunctionLane
+from rtl.vector.multiplier import Multiplier
 from tests.rtl.arithmetic import Words, assert_same, in_icarus
 from tests.rtl.harness import simulate
 from tests.rtl.vector.passes import SPECIAL
@@ -79,7 +80,7 @@ def pairs(count: int, seed: int) -> tuple[Words, Words]:
     return left, right
 
 
-@pytest.mark.parametrize("stages", range(1, MULTIPLIER_STAGES + 1))
+@pytest.mark.parametrize("stages", range(1, MOST_MULTIPLIER_STAGES + 1))
 def test_products(stages: int) -> None:
     a, b = pairs(500, stages)
     assert_same(in_amaranth(Multiplier(stages=stages), stages, {}, a=a, b=b), product(a, b), a, b)
@@ -93,7 +94,20 @@ def test_sums_and_maxima(stages: int, maximum: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "stages"), [("exp", 1), ("exp2", 2), ("recip", 3), ("rsqrt", FUNCTION_STAGES), ("log", 5)]
+    ("name", "stages"),
+    [
+        *(
+            ("exp", 1),
+            ("exp2", 2),
+            ("recip", 3),
+            ("log", 5),
+            ("exp", 7),
+            ("log", 8),
+            ("exp", 9),
+            ("recip", 10),
+        ),
+        *(("log", 11), ("rsqrt", 12), *((name, MOST_FUNCTION_STAGES) for name in FUNCTIONS)),
+    ],
 )
 def test_functions(name: str, stages: int) -> None:
     rng = np.random.default_rng(stages)
@@ -137,10 +151,10 @@ def test_all_bf16_numbers_and_many_fp32_numbers_in_icarus(name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("block", "stages", "message"),
     [
-        (Multiplier, 4, "multiplier: stages = 4: must be at most 3"),
+        (Multiplier, 5, "multiplier: stages = 5: must be at most 4"),
         (Multiplier, 0, "multiplier: stages = 0: must be an integer of at least 1"),
         (MaxAdder, 5, "MaxAdder: stages = 5: must be an integer from 1 to 4"),
-        (FunctionLane, 8, "function lane: stages = 8: must be at most 7"),
+        (FunctionLane, 14, "function lane: stages = 14: must be at most 13"),
     ],
 )
 def test_stages_that_are_refused(block: Any, stages: int, message: str) -> None:

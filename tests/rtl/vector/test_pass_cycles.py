@@ -6,6 +6,8 @@ import pytest
 
 from chiplet.graph.pass_cycles import pass_cycles
 from chiplet.graph.vector_pass import PassOperand, VectorPass
+from chiplet.machine.specs import DieSpec
+from chiplet.machine.vector_specs import VectorSpec
 from rtl.vector.vector_shape import VectorShape
 from rtl.vector.vector_unit import VectorUnit
 from tests.rtl.vector.passes import placed_pass, run_passes
@@ -48,5 +50,6 @@ def test_a_beat_a_cycle(work: VectorPass, lanes: int, function_lanes: int, stage
         lanes=lanes,
         function_lanes=function_lanes,
         word_bytes=word_bytes,
-        stages=stages,
+        die=DieSpec(stages=stages),
+        vector=VectorSpec(),
     )
