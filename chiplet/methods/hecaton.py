@@ -17,8 +17,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chiplet.graph import linear_operators
-from chiplet.graph.description import KV_HEADS, TOKENS, Description
+from chiplet.graph.descriptions import linear_operators
+from chiplet.graph.descriptions.description import KV_HEADS, TOKENS, Description
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.graph_fold import Sizes, collectives, products
 from chiplet.vectorized.elementwise import Number, anywhere, larger, tabulated

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Self, cast, get_args
 
 from chiplet.graph.sharding import DiePlace, TileShape
-from chiplet.graph.training.shared_programs import Optimizer
+from chiplet.graph.descriptions.shared_programs import Optimizer
 from chiplet.machine.specs import SystemSpec
 from nop.collectives import ALGORITHMS, Algorithm
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiplet.graph import attention_operators, linear_operators
-from chiplet.graph.description import KV_HEADS, TOKENS
+from chiplet.graph.descriptions import attention_operators, linear_operators
+from chiplet.graph.descriptions.description import KV_HEADS, TOKENS
 from chiplet.methods.graph_fold import collectives, products, runs
 
 SIZES = st.fixed_dictionaries({name: st.integers(1, 5000) for name in (TOKENS, "inputs", "outputs")})

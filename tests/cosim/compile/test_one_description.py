@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from chiplet.graph import attention_operators, linear_operators
-from chiplet.graph.description import Description
+from chiplet.graph.descriptions import attention_operators, linear_operators
+from chiplet.graph.descriptions.description import Description
 from chiplet.graph.operators import Gather, Operator, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.projection.job import StepRequest
