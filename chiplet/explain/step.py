@@ -115,7 +115,14 @@ class _Explanation(Ledger):
     def _step(self) -> Operand:
         account = self.accounted.step
         parts = [self._pass(one_pass) for one_pass in account.passes]
-        parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
+        rows = self._traffic("embedding DRAM", account.embedding, account.embedding_dram)
+        formula = "collectives of rows and of their gradients: docs/method.md"
+        sent = self.add(
+            "embedding NoP", float(account.embedding_nop), "s", "formula", formula, [self._byte, self._hop]
+        )
+        formula = "max(DRAM time, NoP time) of the embedding"
+        value = float(account.embedding_seconds)
+        parts.append(self.add("embedding", value, "s", "formula", formula, [rows, sent]))
         update = self._traffic("optimizer DRAM", account.update, account.update_dram)
         lanes = [self.given("vector.lanes"), self.given("vector.function_lanes"), self._cycle]
         formula = "elements of the update's passes / dies / lanes x seconds a cycle"
@@ -133,7 +140,7 @@ class _Explanation(Ledger):
 
     def _named(self, *operands: Operand) -> dict[str, Operand]:
         """Terms that the parts of the step are made of, by name."""
-        names = ("embedding", "optimizer", "optimizer DRAM", "optimizer vector")
+        names = ("embedding DRAM", "embedding NoP", "optimizer", "optimizer DRAM", "optimizer vector")
         terms = {term.name: term for term in self.terms}
         named = {operand.name: operand for operand in operands}
         for name in names:
@@ -149,7 +156,7 @@ class _Explanation(Ledger):
         for number, run in enumerate(one_pass.runs):
             parts += self._run(name if not number else f"{name}, last {run.tokens} tokens", run, layers)
         if one_pass.once.elapsed:
-            once = self.count("replicated weights a layer", one_pass.once.elapsed, "s", "assumed")
+            once = self.count("replicated weights and gains a layer", one_pass.once.elapsed, "s", "assumed")
             value = one_pass.once.elapsed * one_pass.layers
             label = f"{name}: NoP once a step"
             parts.append(self.add(label, value, "s", "product", "layers x seconds", [layers, once]))

@@ -82,7 +82,9 @@ def attention_core(
 
     core, gradients = gemms(attention_operators.FORWARD), gemms(attention_operators.BACKWARD)
     softmax, backward = vectors(attention_operators.FORWARD), vectors(attention_operators.BACKWARD)
-    scaled = vector("sums of values", program_work("residual"), length * layer.value_dim, choose(in_blocks, blocks, 0))
+    scaled = vector(
+        "sums of values", program_work("residual"), length * layer.value_dim, choose(in_blocks, blocks, 0)
+    )
     forward = Operation(
         "attention",
         (),

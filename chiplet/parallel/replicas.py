@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 
-from chiplet.graph.vector_work import program_work
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.methods.base import Method
@@ -233,7 +232,7 @@ class Replicas:
         """DRAM traffic of a stage's weight update, and its time on the vector units."""
         share = 1 / self.spec.copies if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
-        work = program_work(self.optimizer) * (stage.parameters * share / nodes)
+        work = self.method.update_work(self.optimizer, stage.parameters, stage.blocks) * (share / nodes)
         return (
             update_traffic(stage.parameters, self.optimizer, self.element, nodes, share),
             self.machine.vector_seconds(work),
@@ -296,10 +295,9 @@ class Replicas:
         total = (whole.events * (spec.data - self.shorter) + less.events * self.shorter) * spec.context
         if spec.shard_optimizer:
             traffic = update_traffic(self.model.parameters, self.optimizer, 0, self.method.mesh.nodes)
-            update = traffic_events(traffic, self.system.package, self.method.mesh) + Events(
-                vector_operations=self.model.parameters * program_work(self.optimizer).operations,
-                sram_bytes=self.model.parameters * program_work(self.optimizer).scratchpad_bytes,
-            )
+            work = self.method.update_work(self.optimizer, self.model.parameters)
+            update = traffic_events(traffic, self.system.package, self.method.mesh)
+            update += Events(vector_operations=work.operations, sram_bytes=work.scratchpad_bytes)
             total += update * (1 - spec.copies)
         return total + Events(dram_bits=2 * 8 * self._fabric_bytes())
 

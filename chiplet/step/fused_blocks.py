@@ -155,7 +155,7 @@ def account_block(
     stored, per_die = weight_bytes(block, method)
     gradient = stored * SUM_BYTES / method.element_bytes
     weights, sums = DramTraffic(stored, per_die), DramTraffic.shared(0.0, gradient, mesh.nodes)
-    once = method.replica_comms(block)
+    once = method.once_comms(block)
     traffics = _traffic(plan, method, rounds, weights, gradient)
     events = runs.events
     passes = []

@@ -137,7 +137,7 @@ def operation_demand(
         parts = ceil_div(operation.strip_rows, rows)
     return OperationDemand(
         sum(gemm_cycles(step, array, tile) for step in operation.gemms),
-        sum((step.work * step.elements for step in operation.vectors), VectorWork()),
+        operation.vector_work,
         tuple(axes.values()),
         parts,
     )

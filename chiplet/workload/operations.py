@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from chiplet.graph.vector_work import VectorWork
@@ -195,6 +196,11 @@ class Operation:
     """
     times: Number = 1
     """Runs in a mini-batch."""
+
+    @cached_property
+    def vector_work(self) -> VectorWork:
+        """What the vector steps demand of the busiest die."""
+        return sum((step.work * step.elements for step in self.vectors), VectorWork())
 
 
 @dataclass(frozen=True)

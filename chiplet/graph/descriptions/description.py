@@ -17,7 +17,16 @@ from chiplet.graph.sharding import Along, Dim, Features, KvHeads, ShardedTensor,
 from chiplet.graph.vector_pass import Element
 from chiplet.graph.vector_program import VectorProgram
 
-__all__ = ["KV_HEADS", "ONE_VALUE", "TOKENS", "Description", "NamedDim", "NamedTensor", "turned", "vector_run"]
+__all__ = [
+    "KV_HEADS",
+    "ONE_VALUE",
+    "TOKENS",
+    "Description",
+    "NamedDim",
+    "NamedTensor",
+    "turned",
+    "vector_run",
+]
 
 TOKENS = "tokens"
 """The dimension whose parts are those of a list of tokens; all others are features."""

@@ -23,9 +23,7 @@ _TENSORS = {
         ("gate_sums", "up_sums", "dinner_sums", "dinner_scaled"), NamedTensor(_ROWS, _INNER, "fp32")
     ),
     **dict.fromkeys(("gate_saved", "up_saved", "inner", "dgate", "dup"), NamedTensor(_ROWS, _INNER)),
-    **dict.fromkeys(
-        ("gate_product", "up_product", "t"), NamedTensor(_ROWS, ONE_VALUE, "fp32", "row")
-    ),
+    **dict.fromkeys(("gate_product", "up_product", "t"), NamedTensor(_ROWS, ONE_VALUE, "fp32", "row")),
 }
 
 FORWARD = Description(
@@ -64,9 +62,7 @@ BACKWARD = Description(
         vector_run(
             "norm_product_gate", product_sums("bf16", "bf16"), u="dgate", y="gate_saved", sums="gate_product"
         ),
-        vector_run(
-            "norm_product_up", product_sums("bf16", "bf16"), u="dup", y="up_saved", sums="up_product"
-        ),
+        vector_run("norm_product_up", product_sums("bf16", "bf16"), u="dup", y="up_saved", sums="up_product"),
         vector_run("share", norm_share(2), x_0="gate_product", x_1="up_product", scale="scale", t="t"),
     ),
     given=("dinner_sums", "scale", "gate_saved", "up_saved"),

@@ -6,6 +6,8 @@ gradient is the sum of w dw over outputs, and the gradient of the weight itself 
 
 from __future__ import annotations
 
+from typing import Any
+
 from chiplet.graph.descriptions.description import (
     ONE_VALUE,
     Description,
@@ -26,7 +28,17 @@ from chiplet.graph.descriptions.shared_programs import (
 from chiplet.graph.operators import Carried, Gather, Product
 from chiplet.graph.vector_programs import vector_program
 
-__all__ = ["FOLD", "GAIN", "GAIN_TIED", "OPERAND", "TIED_SUM", "UNFOLD", "UPDATE_ADAM", "UPDATE_SGD", "update_operators"]
+__all__ = [
+    "FOLD",
+    "GAIN",
+    "GAIN_TIED",
+    "OPERAND",
+    "TIED_SUM",
+    "UNFOLD",
+    "UPDATE_ADAM",
+    "UPDATE_SGD",
+    "update_operators",
+]
 
 _INPUTS, _OUTPUTS = NamedDim("inputs", "column"), NamedDim("outputs", "row")
 _COLUMNS = NamedDim("columns", "row")
@@ -115,7 +127,7 @@ TIED_SUM = Description(
 
 def _update(optimizer: Optimizer) -> Description:
     program = update(optimizer)
-    moments = {name: name for name in ("m", "v") if name in program.outputs}
+    moments: dict[str, Any] = {name: name for name in ("m", "v") if name in program.outputs}
     return Description(
         name=f"update by {optimizer}",
         tensors=_TENSORS,

@@ -8,6 +8,11 @@ from typing import Literal, NamedTuple
 
 from chiplet.graph.descriptions import weight_operators
 from chiplet.graph.descriptions.description import ONE_VALUE, TOKENS, Description, NamedDim
+from chiplet.graph.descriptions.shared_programs import (
+    SCALE_COLUMNS_OPERAND,
+    ZEROS,
+    product_sums_add,
+)
 from chiplet.graph.graph import Section
 from chiplet.graph.operators import (
     Carried,
@@ -23,11 +28,6 @@ from chiplet.graph.operators import (
     VectorRun,
 )
 from chiplet.graph.sharding import ONE, Along, Dim, Features, HalfHead, KvHeads, ShardedTensor, Tokens
-from chiplet.graph.descriptions.shared_programs import (
-    SCALE_COLUMNS_OPERAND,
-    ZEROS,
-    product_sums_add,
-)
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_pass import Element
 from chiplet.graph.vector_program import VectorProgram
@@ -212,7 +212,12 @@ class OperatorBuilder:
                     tensor = description.tensors[role]
                     cols = dims[role] if role in dims else dim(tensor.cols)
                     self.tensor(
-                        name_of(role), dim(tensor.rows), cols, tensor.element, partial=tensor.partial, life=life
+                        name_of(role),
+                        dim(tensor.rows),
+                        cols,
+                        tensor.element,
+                        partial=tensor.partial,
+                        life=life,
                     )
             name = (called or {}).get(operator.name, f"{prefix}.{operator.name}")
             match operator:
