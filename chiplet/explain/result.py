@@ -23,9 +23,8 @@ class ResultTerms(Protocol):
 
 
 def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand]) -> None:
-    """Add the parts of the step. ``terms`` has ``array time``, ``NoP time``, ``embedding DRAM``, ``embedding NoP``,
-    ``optimizer``, ``optimizer DRAM``, ``optimizer vector``, and for several packages ``pipeline bubble`` and
-    ``between: ...``.
+    """Add the parts of the step. ``terms`` has ``array time``, ``NoP time``, ``embedding DRAM``, ``optimizer``,
+    ``optimizer DRAM``, ``optimizer vector``, and for several packages ``pipeline bubble`` and ``between: ...``.
     """
     account, parts = accounted.step, accounted.projection.breakdown
 
@@ -60,7 +59,7 @@ def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand
             *passes("vector time", lambda one_pass: one_pass.on_package.vector * one_pass.layers),
             terms["optimizer vector"],
         ],
-        "nop_busy": [terms["NoP time"], terms["embedding NoP"]],
+        "nop_busy": [terms["NoP time"]],
         "dram_busy": [
             *passes("DRAM time", lambda one_pass: one_pass.memory_seconds * one_pass.layers),
             terms["embedding DRAM"],

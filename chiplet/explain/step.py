@@ -90,12 +90,13 @@ class _Explanation(Ledger):
         formula = "operations / (step x 2 rows cols clock dies)"
         self.add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
         self._energy(step, dies)
+        account = accounted.step
         compute = self._total(
-            "array time",
-            [one_pass.on_package.compute * one_pass.layers for one_pass in accounted.step.passes],
+            "array time", [one_pass.on_package.compute * one_pass.layers for one_pass in account.passes]
         )
+        embedding = self.count("NoP time of the embedding", float(account.embedding_nop), "s", "assumed")
         nop = self._total(
-            "NoP time", [one_pass.on_package.nop * one_pass.layers for one_pass in accounted.step.passes]
+            "NoP time", [one_pass.on_package.nop * one_pass.layers for one_pass in account.passes], embedding
         )
         self.add(
             "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
@@ -105,12 +106,13 @@ class _Explanation(Ledger):
         add_memory(self, accounted)
         add_packages(self, accounted)
 
-    def _total(self, name: str, parts: Sequence[float]) -> Operand:
+    def _total(self, name: str, parts: Sequence[float], *others: Operand) -> Operand:
         operands = [
             self.count(f"{name} of {one_pass.block} {one_pass.direction}", seconds, "s", "assumed")
             for one_pass, seconds in zip(self.accounted.step.passes, parts, strict=True)
         ]
-        return self.add(name, sum(parts), "s", "sum", "sum over passes", operands)
+        total = sum(parts) + sum(operand.value for operand in others)
+        return self.add(name, total, "s", "sum", "sum over passes", [*operands, *others])
 
     def _step(self) -> Operand:
         account = self.accounted.step
@@ -140,7 +142,7 @@ class _Explanation(Ledger):
 
     def _named(self, *operands: Operand) -> dict[str, Operand]:
         """Terms that the parts of the step are made of, by name."""
-        names = ("embedding DRAM", "embedding NoP", "optimizer", "optimizer DRAM", "optimizer vector")
+        names = ("embedding DRAM", "optimizer", "optimizer DRAM", "optimizer vector")
         terms = {term.name: term for term in self.terms}
         named = {operand.name: operand for operand in operands}
         for name in names:

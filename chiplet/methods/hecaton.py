@@ -78,10 +78,19 @@ class Hecaton(Method):
         return self.mesh.rows
 
     @cached_property
-    def _costs(self) -> dict[str, CollectiveCost]:
-        """Cost of an all-gather along each dimension."""
-        lines = {self._A: self.mesh.cols, self._B: self.mesh.rows}
-        return {axis: tabulated(line_cost, nodes, self.switches.collective) for axis, nodes in lines.items()}
+    def _row_cost(self) -> CollectiveCost:
+        """Cost of an all-gather along the row."""
+        cost: CollectiveCost = tabulated(line_cost, self.mesh.cols, self.switches.collective)
+        return cost
+
+    @cached_property
+    def _column_cost(self) -> CollectiveCost:
+        """Cost of an all-gather down the column."""
+        cost: CollectiveCost = tabulated(line_cost, self.mesh.rows, self.switches.collective)
+        return cost
+
+    def _cost(self, axis: str) -> CollectiveCost:
+        return self._row_cost if axis == self._A else self._column_cost
 
     @cached_property
     def _lines(self) -> dict[str, Number]:
@@ -98,7 +107,7 @@ class Hecaton(Method):
                 of.op,
                 of.axis,
                 dies[of.axis],
-                self._costs[of.axis],
+                self._cost(of.axis),
                 of.chunk.of(sizes, dies),
                 sums=of.sums,
             )
@@ -166,7 +175,7 @@ class Hecaton(Method):
                 of.op,
                 of.axis,
                 self._lines[of.axis],
-                self._costs[of.axis],
+                self._cost(of.axis),
                 of.chunk.of(sizes, self._lines),
                 sums=of.sums,
                 rides=rides,
@@ -176,7 +185,7 @@ class Hecaton(Method):
     def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
         """Along the row: the heads of a sequence are split over the columns."""
         return self.collective(
-            name, op, self._A, self.mesh.cols, self._costs[self._A], elements / self.mesh.nodes
+            name, op, self._A, self.mesh.cols, self._cost(self._A), elements / self.mesh.nodes
         )
 
     def tile_operands(self, linear: Linear) -> Number:

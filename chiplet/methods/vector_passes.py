@@ -83,16 +83,16 @@ class _Form(NamedTuple):
 
 
 class _Passes(NamedTuple):
-    """Passes over the product of dimensions: what results call them, and what each element demands."""
+    """Passes over features of all tokens: what results call them, the features by name, what each element demands."""
 
     name: str
-    dims: tuple[str, ...]
+    features: tuple[str, ...]
     work: VectorWork
 
 
 @cache
 def _passes(description: Description, form: _Form) -> tuple[_Passes, ...]:
-    """The passes of ``description``; those of one name over the same elements are one.
+    """The passes of ``description``; those of one name are one, as far as they are alike.
 
     Errors as for :func:`chiplet.methods.graph_fold.runs`.
     """
@@ -101,12 +101,17 @@ def _passes(description: Description, form: _Form) -> tuple[_Passes, ...]:
         others |= {**_WHOLE_ROWS, **_NORMS[form.norm]}
     if not form.gated:
         others |= _WITHOUT_GATE
-    total: dict[tuple[str, tuple[str, ...]], VectorWork] = {}
+    total: dict[tuple[str, str], VectorWork] = {}
     for of in runs(description):
+        tokens, features = of.elements.names
+        assert tokens == TOKENS, of.name
         for work in others.get(of.name, (of.work,)):
-            key = _SHOWN.get(of.name, of.name), of.elements.names
+            key = _SHOWN[of.name], features
             total[key] = total.get(key, VectorWork()) + work
-    return tuple(_Passes(name, dims, work) for (name, dims), work in total.items())
+    alike: dict[tuple[str, VectorWork], tuple[str, ...]] = {}
+    for (name, features), work in total.items():
+        alike[name, work] = (*alike.get((name, work), ()), features)
+    return tuple(_Passes(name, features, work) for (name, work), features in alike.items())
 
 
 class VectorPasses:
@@ -234,10 +239,8 @@ class VectorPasses:
         return tuple(self._sized(_passes(description, self._forms[folded]), sizes))
 
     def _sized(self, passes: tuple[_Passes, ...], sizes: Sizes) -> Iterator[VectorStep]:
-        for name, dims, work in passes:
-            elements: Number = 1
-            for dim in dims:
-                elements = elements * sizes[dim]
+        for name, features, work in passes:
+            elements = sizes[TOKENS] * sum(sizes[feature] for feature in features)
             if is_array(elements) or elements:
                 yield VectorStep(name, elements / self.nodes, work, elements)
 

@@ -19,7 +19,7 @@ from chiplet.step.overlap import Busy, Machine
 from chiplet.step.runs import RunAccount
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, is_array, larger, one_of
-from chiplet.workload.operations import CommStep
+from chiplet.workload.operations import CommStep, FusedBlock
 
 Sums = TypeVar("Sums", bound=Additive)
 
@@ -140,12 +140,31 @@ class BlockPlan:
     resident: bool = True
 
 
+@dataclass(frozen=True)
+class SentOnce:
+    """What is sent once in a step for one layer of a block: its time, fully exposed, events and received elements."""
+
+    busy: Busy
+    events: Events
+    elements: Number
+
+
+def sent_once(block: FusedBlock, method: Method, machine: Machine) -> SentOnce:
+    """What is sent once in a step for ``block``, however it runs."""
+    steps = method.once_comms(block)
+    events, elements = Events(), sum(step.elements for step in steps)
+    for step in steps:
+        events += comm_events(step, method.mesh.nodes)
+    return SentOnce(_once(steps, machine.link), events, elements)
+
+
 def account_block(
     plan: BlockPlan,
     runs: BlockRuns,
     method: Method,
     machine: Machine,
     plane: MemoryPlane,
+    once: SentOnce,
     shown: Sequence[tuple[RunAccount, RunAccount]] = (),
 ) -> BlockAccount:
     """The block that runs as ``plan`` says, with the mini-batches ``runs``, which are ``shown`` one by one."""
@@ -155,16 +174,15 @@ def account_block(
     stored, per_die = weight_bytes(block, method)
     gradient = stored * SUM_BYTES / method.element_bytes
     weights, sums = DramTraffic(stored, per_die), DramTraffic.shared(0.0, gradient, mesh.nodes)
-    once = method.once_comms(block)
     traffics = _traffic(plan, method, rounds, weights, gradient)
-    events = runs.events
+    events = runs.events + once.events
     passes = []
     for direction, busy, traffic in zip(
         ("forward", "backward"), (runs.forward, runs.backward), traffics, strict=True
     ):
         backward = direction == "backward"
         loads = 0 if head and backward else rounds
-        summed = _once(once, machine.link) if backward else Busy()
+        summed = once.busy if backward else Busy()
         events += traffic_events(traffic, system.package, mesh)
         passes.append(
             PassAccount(
@@ -180,13 +198,9 @@ def account_block(
                 sums.seconds(system, mesh, plane) * rounds if backward else 0.0,
             )
         )
-    elements = runs.elements
-    for step in once:
-        events += comm_events(step, mesh.nodes)
-        elements += step.elements
     # Of one layer, the mean of all that differ.
     share = 0.0 if block.contract is None else layers / method.model.layers
-    return BlockAccount((passes[0], passes[1]), events * layers, elements * share)
+    return BlockAccount((passes[0], passes[1]), events * layers, (runs.elements + once.elements) * share)
 
 
 def one_of_blocks(accounts: Sequence[BlockAccount], place: Number) -> BlockAccount:

@@ -12,7 +12,7 @@ from chiplet.schedule.combination import Candidate, first_quickest, quickest
 from chiplet.schedule.fit import Fit, lacking, places_of_ways, tile_limit
 from chiplet.schedule.schedule import Schedule, StepWork, assemble, block_refusal
 from chiplet.step.account import StepAccount, account_step
-from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.fused_blocks import BlockAccount, BlockPlan, SentOnce, account_block, sent_once, sum_of_runs
 from chiplet.step.overlap import Machine
 from chiplet.step.runs import account_run
 from chiplet.workload.operations import FusedBlock
@@ -50,7 +50,8 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         if not fits:
             uses = lacking(work, block)
             raise block_refusal(method, method.mesh.nodes, block, uses, work.mini_batch)
-        costed.append(_best_of_ways([_cost(block, fit, method, machine, step, plane) for fit in fits]))
+        once = sent_once(block, method, machine)
+        costed.append(_best_of_ways([_cost(block, fit, method, machine, step, plane, once) for fit in fits]))
     choices = quickest(
         [[one.candidate for one in block] for block in costed], overlap="overlap" not in step.without
     )
@@ -75,7 +76,13 @@ def _best_of_ways(costed: Sequence[_Costed]) -> list[_Costed]:
 
 
 def _cost(
-    block: FusedBlock, fit: Fit, method: Method, machine: Machine, step: StepWork, plane: MemoryPlane
+    block: FusedBlock,
+    fit: Fit,
+    method: Method,
+    machine: Machine,
+    step: StepWork,
+    plane: MemoryPlane,
+    once: SentOnce,
 ) -> _Costed:
     work = step.work
     memory, batches = work.memory_of(block, fit), step.mini_batches(block, fit)
@@ -85,6 +92,6 @@ def _cost(
         for part in batches
     ]
     plan = BlockPlan(memory, step.rounds, step.tokens, "residence" not in step.without)
-    account = account_block(plan, sum_of_runs(runs), method, machine, plane, runs)
+    account = account_block(plan, sum_of_runs(runs), method, machine, plane, once, runs)
     candidate = Candidate(memory, account.seconds, account.weights_wait, account.gradients_wait)
     return _Costed(fit, candidate, account)

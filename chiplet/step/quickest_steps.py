@@ -24,6 +24,7 @@ from chiplet.step.fused_blocks import (
     BlockRuns,
     account_block,
     one_of_blocks,
+    sent_once,
     sum_of_runs,
 )
 from chiplet.step.jobs import Jobs, Ways, rows_of
@@ -49,12 +50,13 @@ def quickest_steps(ways: Ways) -> StepAccount:
     candidates: list[list[Candidate]] = []
     for number, (block, fits) in enumerate(zip(jobs.method.blocks(), ways.fits, strict=True)):
         runs = [columns.every(of_fit) for of_fit in _runs_of(number, fits, distinct, step)]
+        once = sent_once(block, jobs.method, machine)
         accounts.append([])
         candidates.append([])
         for places in places_of_ways(fits):
             memory = step.work.memory_of(block, fits[places[0]])
             plan = BlockPlan(memory, step.rounds, step.tokens)
-            of_way = [account_block(plan, runs[place], jobs.method, machine, plane) for place in places]
+            of_way = [account_block(plan, runs[place], jobs.method, machine, plane, once) for place in places]
             seconds = [
                 choose(fits[place].size > 0, account.seconds, np.inf)
                 for place, account in zip(places, of_way, strict=True)

@@ -58,7 +58,7 @@ def totals(
     }
     # A single die has no communication.
     communicates = mesh.nodes > 1
-    ratio = busy.compute / busy.nop if anywhere(communicates) else 0.0
+    ratio = busy.compute / breakdown["nop_busy"] if anywhere(communicates) else 0.0
     return Totals(
         step,
         tokens / step,

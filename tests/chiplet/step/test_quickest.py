@@ -21,7 +21,7 @@ from chiplet.schedule.double_buffers import double_buffered, pairs_of
 from chiplet.schedule.fit import Fit, tile_limit
 from chiplet.schedule.schedule import StepWork, step_work
 from chiplet.step.account import account_step
-from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sent_once, sum_of_runs
 from chiplet.step.overlap import Machine
 from chiplet.step.quickest import quickest_step
 from chiplet.step.runs import account_run
@@ -40,7 +40,8 @@ def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine:
     ]
     plan = BlockPlan(memory, step.rounds, step.tokens)
     plane = memory_plane(machine.system, method.mesh)
-    return account_block(plan, sum_of_runs(runs), method, machine, plane)
+    once = sent_once(block, method, machine)
+    return account_block(plan, sum_of_runs(runs), method, machine, plane, once)
 
 
 @settings(max_examples=150, deadline=None)
