@@ -169,6 +169,6 @@ def _added(runs: BlockRuns | None, more: BlockRuns, rows: NDArray[np.intp], coun
             return type(second)(*map(one, first.numbers, second.numbers))
         return one(first, second)
 
-    before = runs or BlockRuns(Busy(), Busy(), Events(), 0.0, 0.0)
+    before = runs or BlockRuns(Busy(), Busy(), Busy(), Events(), 0.0, 0.0)
     names = [field.name for field in fields(BlockRuns)]
     return BlockRuns(*(sums(getattr(before, name), getattr(more, name)) for name in names))
