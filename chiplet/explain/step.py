@@ -129,10 +129,17 @@ class _Explanation(Ledger):
         lanes = [self.given("vector.lanes"), self.given("vector.function_lanes"), self._cycle]
         formula = "elements of the update's passes / dies / lanes x seconds a cycle"
         vector = self.add("optimizer vector", account.update_vector, "s", "formula", formula, lanes)
-        formula = "max(DRAM time, vector time) of the update"
-        parts.append(
-            self.add("optimizer", float(account.update_seconds), "s", "formula", formula, [update, vector])
+        passes = [
+            self.count(f"backward pass of {one_pass.block}", one_pass.seconds, "s", "assumed")
+            for one_pass in account.passes
+            if one_pass.direction == "backward"
+        ]
+        formula = (
+            "max(DRAM time, vector time) of what nothing follows, and what each pass of the last round, with its "
+            "own DRAM and vector time, does not hide of the block before it: chiplet/step/weight_update.py"
         )
+        operands = [update, vector, *passes]
+        parts.append(self.add("optimizer", float(account.update_seconds), "s", "formula", formula, operands))
         formula = "passes + embedding + optimizer"
         if self.accounted.parallel is not None:
             self._between = add_between(self, self.accounted.parallel, self.accounted.machine.system.parallel)

@@ -36,6 +36,7 @@ def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) ->
         update=traffic,
         update_dram=traffic.seconds(work.system, work.method.mesh, work.plane),
         update_vector=one_of([vector for _, vector in updates], last),
+        update_seconds=one_of([ending.update for ending in endings], last),
         bubble=account.time.bubble - one_of(account.early, last),
         fabric=account.time.transfers
         + account.time.fill

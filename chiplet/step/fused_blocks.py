@@ -31,7 +31,8 @@ class PassAccount:
     ``runs`` are its mini-batches, the largest first; none for many machines, whose blocks may run in different ways.
     ``once`` is the time of what is communicated once in a step, and ``on_package`` that of both. ``memory_seconds`` is
     the time of ``traffic``. ``waiting`` is how long the block waits for loads of weights and stores of gradients:
-    ``weights_wait`` unless they are loaded ahead, ``gradients_wait`` unless they are stored behind.
+    ``weights_wait`` unless they are loaded ahead, ``gradients_wait`` unless they are stored behind. ``later`` is what
+    elapses in a backward pass behind the second linear of its last mini-batch, with the vector unit's part of it.
     """
 
     block: str
@@ -40,6 +41,7 @@ class PassAccount:
     runs: tuple[RunAccount, ...]
     once: Busy
     on_package: Busy
+    later: Busy
     traffic: DramTraffic
     memory_seconds: Number
     weights_wait: Number
@@ -102,12 +104,13 @@ class BlockAccount:
 
 @dataclass(frozen=True)
 class BlockRuns:
-    """All mini-batches of a block in a step: time of both passes, events and received elements of one layer, and
-    their number.
+    """All mini-batches of a block in a step: time of both passes, and of the backward one behind the second linear,
+    events and received elements of one layer, and their number.
     """
 
     forward: Busy
     backward: Busy
+    later: Busy
     events: Events
     elements: Number
     count: Number
@@ -115,16 +118,17 @@ class BlockRuns:
 
 def sum_of_runs(runs: Sequence[tuple[RunAccount, RunAccount]]) -> BlockRuns:
     """The sum of ``runs``, each forward and backward."""
-    forward, backward, events = Busy(), Busy(), Events()
+    forward, backward, later, events = Busy(), Busy(), Busy(), Events()
     elements: Number = 0.0
     count: Number = 0
     for first, second in runs:
         forward += first.busy * first.times
         backward += second.busy * first.times
+        later += second.later * first.times
         events += (first.events + second.events) * first.times
         elements += (first.elements + second.elements) * first.times
         count += first.times
-    return BlockRuns(forward, backward, events, elements, count)
+    return BlockRuns(forward, backward, later, events, elements, count)
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def account_block(
                 tuple(run[backward] for run in shown),
                 summed,
                 busy + summed,
+                runs.later * (1 / runs.count) if backward else Busy(),
                 traffic,
                 traffic.seconds(system, mesh, plane),
                 weights.seconds(system, mesh, plane) * loads,
@@ -212,6 +217,7 @@ def one_of_blocks(accounts: Sequence[BlockAccount], place: Number) -> BlockAccou
             of_pass[0],
             runs=(),
             on_package=_one_of_sums([one.on_package for one in of_pass], place),
+            later=_one_of_sums([one.later for one in of_pass], place),
             traffic=_one_of_sums([one.traffic for one in of_pass], place),
             memory_seconds=one_of([one.memory_seconds for one in of_pass], place),
             weights_wait=one_of([one.weights_wait for one in of_pass], place),

@@ -205,24 +205,36 @@ def pass_demands(
     )
 
 
-def pass_busy(demands: TileDemands, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
-    """Time of a pass over one mini-batch with the fastest token tile, and the place of that tile."""
-    times = []
+def pass_busy(
+    demands: TileDemands, machine: Machine, overlap: bool, first_later: int
+) -> tuple[Busy, Busy, Number]:
+    """Time of a pass over one mini-batch with the fastest token tile, of that what the operations from ``first_later``
+    on elapse and take of the vector unit, and the place of that tile.
+    """
+    times, later = [], []
     for row in demands.rows:
-        total = Busy()
-        for demand, count in zip(row, demands.times, strict=True):
+        total, behind = Busy(), Busy()
+        for number, (demand, count) in enumerate(zip(row, demands.times, strict=True)):
             one = demand_busy(demand, machine, overlap)
-            total += one if not is_array(count) and count == 1 else one * count
+            if is_array(count) or count != 1:
+                one = one * count
+            total += one
+            if number >= first_later:
+                behind += Busy(elapsed=one.elapsed, vector=one.vector)
         times.append(total)
+        later.append(behind)
     if not isinstance(demands.tiles, list):
         import numpy as np
 
-        (every,) = times
+        (every,), (every_later,) = times, later
         shape = np.broadcast_shapes(every.elapsed.shape, demands.tiles.shape)
         choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
-        return Busy(*(pick(value, choice) for value in every.numbers)), choice
+        busy, behind = (
+            Busy(*(pick(value, choice) for value in sums.numbers)) for sums in (every, every_later)
+        )
+        return busy, behind, choice
     choice = min(range(len(times)), key=lambda index: times[index].elapsed)
-    return times[choice], choice
+    return times[choice], later[choice], choice
 
 
 def pick(values: Number, choice: Number) -> Number:

@@ -8,7 +8,17 @@ from chiplet.projection.project import Accounted
 from chiplet.timeline.memory_levels import MemoryLevels
 from chiplet.timeline.placed_operations import sum_busy
 from chiplet.timeline.placed_passes import PlacedPass
-from chiplet.timeline.spans import DRAM, LAYERS, STEP, VECTOR, MemoryLevel, Span, Timeline, link_track
+from chiplet.timeline.spans import (
+    DRAM,
+    LAYERS,
+    STEP,
+    UPDATE_DRAM,
+    UPDATE_VECTOR,
+    MemoryLevel,
+    Span,
+    Timeline,
+    link_track,
+)
 from chiplet.timeline.stages import stage_spans
 
 DIRECTIONS = ("forward", "backward")
@@ -67,12 +77,13 @@ class _PlacedStep:
         self._add("pipeline bubble", self.account.bubble, "pipeline_bubble")
         self._add("between packages, exposed", self.account.fabric, "fabric_exposed")
         self.levels += self.memories.after(self.now)
-        for track, seconds in (
-            (DRAM, self.account.update_dram),
-            (VECTOR, self.account.update_vector),
-        ):
-            self.spans.append(Span(track, "optimizer", self.now, float(seconds)))
         self._add("optimizer", self.account.update_seconds, "optimizer_step")
+        # As late as they can be: how much of them is behind which layer is not drawn.
+        for track, seconds in (
+            (UPDATE_DRAM, self.account.update_dram),
+            (UPDATE_VECTOR, self.account.update_vector),
+        ):
+            self.spans.append(Span(track, "optimizer", self.now - float(seconds), float(seconds)))
         processes = {0: f"package of {self.found.method.mesh} dies"}
         parallel = self.found.parallel
         if parallel is not None:
