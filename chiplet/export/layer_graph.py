@@ -124,15 +124,16 @@ def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str
         for operation in passes.forward:
             for _ in range(operation.times):
                 yield passes.block.name, "forward", operation, batch.tokens, tile
-    for batch, passes in reversed(made):
+    for number, (batch, passes) in reversed([*enumerate(made)]):
         tile = memory.token_tiles[passes.block.name]["backward"]
         again = len(passes.forward) if method.switches.recompute == "full" else 0
         for place, operation in enumerate(passes.backward):
             direction = "forward again" if place < again else "backward"
             for _ in range(operation.times):
                 yield passes.block.name, direction, operation, batch.tokens, tile
-    for step in made[0][1].once:
-        yield attention.block.name, "backward", Operation("weights", (step,)), tokens, tokens
+        if number < 2:  # the last mini-batch of a block
+            for step in passes.once:
+                yield passes.block.name, "backward", Operation("weights", (step,)), batch.tokens, batch.tokens
 
 
 @dataclass
@@ -331,7 +332,7 @@ def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorSte
                 ordered.append(vectors.pop(0))
         return [*ordered, *vectors]
     norms: list[GemmStep | VectorStep] = [vector for vector in vectors if vector.name == "norm"]
-    turned = [vector for vector in vectors if vector.name in ("rotary backward", "scaling")]
+    turned = [vector for vector in vectors if vector.name.startswith(("rotary backward", "scaling"))]
     others = [vector for vector in vectors if vector not in (*norms, *turned)]
     if direction == "backward":
         return [*turned, *gemms, *others, *norms]

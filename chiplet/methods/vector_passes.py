@@ -38,8 +38,9 @@ _SHOWN = {
     "rotary_k": "rotary",
     "rotary_dq": "rotary backward",
     "rotary_dk": "rotary backward",
-    **dict.fromkeys(("scale_q", "scale_k", "scale_v", "scale_dq", "scale_dk", "scale_dv"), "scaling"),
-    **{f"norm_product_{part}": "scaling" for part in "qkv"},
+    **dict.fromkeys(("scale_q", "scale_k", "scale_dq", "scale_dk"), "scaling"),
+    **dict.fromkeys(("norm_product_q", "norm_product_k"), "scaling"),
+    **dict.fromkeys(("scale_v", "scale_dv", "norm_product_v"), "scaling of values"),
     "cast_do": "cast",
     **dict.fromkeys(("silu", "silu_backward", "scale_dinner"), "activation"),
     **{f"norm_product_{part}": "activation" for part in ("gate", "up")},
@@ -175,7 +176,7 @@ class VectorPasses:
         steps = self._steps(of_pass, sizes, folded=folded)
         if turned < layer.head_dim:
             others = tokens * (layer.heads + keys) * (layer.head_dim - turned)
-            steps += self._of("scaling", _CAST, others)
+            steps += self._of("scaling without positions", _CAST, others)
         return steps
 
     def attention_output(self, layer: Layer, tokens: Number) -> tuple[VectorStep, ...]:
