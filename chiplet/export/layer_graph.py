@@ -124,16 +124,15 @@ def layer_operations(accounted: Accounted, sequences: int) -> Iterator[tuple[str
         for operation in passes.forward:
             for _ in range(operation.times):
                 yield passes.block.name, "forward", operation, batch.tokens, tile
-    for number, (batch, passes) in reversed([*enumerate(made)]):
+    for batch, passes in reversed(made):
         tile = memory.token_tiles[passes.block.name]["backward"]
         again = len(passes.forward) if method.switches.recompute == "full" else 0
         for place, operation in enumerate(passes.backward):
             direction = "forward again" if place < again else "backward"
             for _ in range(operation.times):
                 yield passes.block.name, direction, operation, batch.tokens, tile
-        if number < 2:  # the last mini-batch of a block
-            for step in passes.once:
-                yield passes.block.name, "backward", Operation("weights", (step,)), batch.tokens, batch.tokens
+    for step in made[0][1].once:
+        yield attention.block.name, "backward", Operation("weights", (step,)), tokens, tokens
 
 
 @dataclass

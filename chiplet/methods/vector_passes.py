@@ -1,7 +1,7 @@
 """Vector passes of a block beside its products: folds of the graph's descriptions, with the sizes of a model.
 
-Every method runs the same descriptions. The graph's own form is that of a norm that is folded into the linear behind
-it, which needs a method whose sums of a token are spread over dies, and RMSNorm. In other forms an operator stands for
+Every method runs the same descriptions. The graph's own variant is that of a norm that is folded into the linear behind
+it, which needs a method whose sums of a token are spread over dies, and RMSNorm. In others an operator stands for
 other programs, or for none (``_WHOLE_ROWS``, ``_WITHOUT_GATE``). What the graph has no part for is counted as a program
 on elements: :meth:`VectorPasses.program`.
 """
@@ -75,7 +75,7 @@ _WITHOUT_GATE: Mapping[str, tuple[VectorWork, ...]] = {
 }
 
 
-class _Form(NamedTuple):
+class _Variant(NamedTuple):
     """Whether a norm is folded into the linear behind it, which norm it is, and whether the FFN has a gate."""
 
     folded: bool
@@ -92,15 +92,15 @@ class _Passes(NamedTuple):
 
 
 @cache
-def _passes(description: Description, form: _Form) -> tuple[_Passes, ...]:
+def _passes(description: Description, variant: _Variant) -> tuple[_Passes, ...]:
     """The passes of ``description``; those of one name are one, as far as they are alike.
 
     Errors as for :func:`chiplet.methods.graph_fold.runs`.
     """
     others: dict[str, tuple[VectorWork, ...]] = {}
-    if not form.folded:
-        others |= {**_WHOLE_ROWS, **_NORMS[form.norm]}
-    if not form.gated:
+    if not variant.folded:
+        others |= {**_WHOLE_ROWS, **_NORMS[variant.norm]}
+    if not variant.gated:
         others |= _WITHOUT_GATE
     total: dict[tuple[str, str], VectorWork] = {}
     for of in runs(description):
@@ -210,7 +210,7 @@ class VectorPasses:
 
         Each weight has an operand. Of a tied table the head has one of its own, and their gradients are summed.
         """
-        operand = _work(weight_operators.OPERAND)
+        operand = _work(weight_operators.CAST_WEIGHT)
         work: VectorWork = (_work(weight_operators.update_operators(optimizer)) + operand) * parameters
         for label, count in weights.items():
             if label == "head" and self.model.tied:
@@ -230,14 +230,14 @@ class VectorPasses:
     # ---- steps ----
 
     @cached_property
-    def _forms(self) -> dict[bool, _Form]:
+    def _variants(self) -> dict[bool, _Variant]:
         model = self.model
-        return {folded: _Form(folded, model.norm, model.gated) for folded in (False, True)}
+        return {folded: _Variant(folded, model.norm, model.gated) for folded in (False, True)}
 
     def _steps(
         self, description: Description, sizes: Sizes, *, folded: bool = False
     ) -> tuple[VectorStep, ...]:
-        return tuple(self._sized(_passes(description, self._forms[folded]), sizes))
+        return tuple(self._sized(_passes(description, self._variants[folded]), sizes))
 
     def _sized(self, passes: tuple[_Passes, ...], sizes: Sizes) -> Iterator[VectorStep]:
         for name, features, work in passes:
