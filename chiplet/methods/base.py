@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
@@ -237,7 +237,7 @@ class Method(ABC):
             if block.name == "head":
                 loss = self._vector.loss(piece.tokens, folded=folded)
                 first[-1] = joined(first[-1], Operation("loss", self.loss_comms(piece.tokens), (), loss))
-            return BlockPasses(block, tuple(first), tuple(first_backward), self.once_comms(block))
+            return BlockPasses(block, tuple(first), tuple(first_backward), ())
         elements = piece.tokens * self.model.hidden
         if not folded:  # A norm that is folded has it.
             residual = self._vector.program("residual-backward", elements, "residual")
@@ -262,14 +262,9 @@ class Method(ABC):
             forward = in_pieces(first, middle, second, batch.pieces)
             backward = in_pieces(second_backward, middle_backward, first_backward, batch.pieces)
         else:
+            activation = partial(self._vector.activation, block.layer, piece.tokens, folded=folded)
             middle, middle_backward = (
-                Operation(
-                    "activation",
-                    vectors=self._vector.activation(
-                        block.layer, piece.tokens, folded=folded, backward=backward
-                    ),
-                )
-                for backward in (False, True)
+                Operation("activation", vectors=activation(backward=backward)) for backward in (False, True)
             )
             first[-1] = joined(first[-1], middle)
             forward = [*first, *second]
@@ -277,7 +272,7 @@ class Method(ABC):
             backward = [*second_backward, joint, *first_backward]
         if self.switches.recompute == "full":
             backward = [*forward, *backward]
-        return BlockPasses(block, tuple(forward), tuple(backward), self.once_comms(block))
+        return BlockPasses(block, tuple(forward), tuple(backward), self.replica_comms(block))
 
     def _forward_slices(self, linear: Linear, tokens: int, slices: Number) -> list[Operation]:
         return [

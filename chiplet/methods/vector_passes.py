@@ -1,7 +1,7 @@
 """Vector passes of a block beside its products: folds of the graph's descriptions, with the sizes of a model.
 
-Every method runs the same descriptions. The graph's own form is that of a norm that is folded into the linear behind
-it, which needs a method whose sums of a token are spread over dies, and RMSNorm. In other forms an operator stands for
+Every method runs the same descriptions. The graph's own variant is that of a norm that is folded into the linear behind
+it, which needs a method whose sums of a token are spread over dies, and RMSNorm. In others an operator stands for
 other programs, or for none (``_WHOLE_ROWS``, ``_WITHOUT_GATE``). What the graph has no part for is counted as a program
 on elements: :meth:`VectorPasses.program`.
 """
@@ -38,8 +38,9 @@ _SHOWN = {
     "rotary_k": "rotary",
     "rotary_dq": "rotary backward",
     "rotary_dk": "rotary backward",
-    **dict.fromkeys(("scale_q", "scale_k", "scale_v", "scale_dq", "scale_dk", "scale_dv"), "scaling"),
-    **{f"norm_product_{part}": "scaling" for part in "qkv"},
+    **dict.fromkeys(("scale_q", "scale_k", "scale_dq", "scale_dk"), "scaling"),
+    **dict.fromkeys(("norm_product_q", "norm_product_k"), "scaling"),
+    **dict.fromkeys(("scale_v", "scale_dv", "norm_product_v"), "scaling of values"),
     "cast_do": "cast",
     **dict.fromkeys(("silu", "silu_backward", "scale_dinner"), "activation"),
     **{f"norm_product_{part}": "activation" for part in ("gate", "up")},
@@ -74,7 +75,7 @@ _WITHOUT_GATE: Mapping[str, tuple[VectorWork, ...]] = {
 }
 
 
-class _Form(NamedTuple):
+class _Variant(NamedTuple):
     """Whether a norm is folded into the linear behind it, which norm it is, and whether the FFN has a gate."""
 
     folded: bool
@@ -91,15 +92,15 @@ class _Passes(NamedTuple):
 
 
 @cache
-def _passes(description: Description, form: _Form) -> tuple[_Passes, ...]:
+def _passes(description: Description, variant: _Variant) -> tuple[_Passes, ...]:
     """The passes of ``description``; those of one name are one, as far as they are alike.
 
     Errors as for :func:`chiplet.methods.graph_fold.runs`.
     """
     others: dict[str, tuple[VectorWork, ...]] = {}
-    if not form.folded:
-        others |= {**_WHOLE_ROWS, **_NORMS[form.norm]}
-    if not form.gated:
+    if not variant.folded:
+        others |= {**_WHOLE_ROWS, **_NORMS[variant.norm]}
+    if not variant.gated:
         others |= _WITHOUT_GATE
     total: dict[tuple[str, str], VectorWork] = {}
     for of in runs(description):
@@ -175,7 +176,7 @@ class VectorPasses:
         steps = self._steps(of_pass, sizes, folded=folded)
         if turned < layer.head_dim:
             others = tokens * (layer.heads + keys) * (layer.head_dim - turned)
-            steps += self._of("scaling", _CAST, others)
+            steps += self._of("scaling without positions", _CAST, others)
         return steps
 
     def attention_output(self, layer: Layer, tokens: Number) -> tuple[VectorStep, ...]:
@@ -209,7 +210,7 @@ class VectorPasses:
 
         Each weight has an operand. Of a tied table the head has one of its own, and their gradients are summed.
         """
-        operand = _work(weight_operators.OPERAND)
+        operand = _work(weight_operators.CAST_WEIGHT)
         work: VectorWork = (_work(weight_operators.update_operators(optimizer)) + operand) * parameters
         for label, count in weights.items():
             if label == "head" and self.model.tied:
@@ -229,14 +230,14 @@ class VectorPasses:
     # ---- steps ----
 
     @cached_property
-    def _forms(self) -> dict[bool, _Form]:
+    def _variants(self) -> dict[bool, _Variant]:
         model = self.model
-        return {folded: _Form(folded, model.norm, model.gated) for folded in (False, True)}
+        return {folded: _Variant(folded, model.norm, model.gated) for folded in (False, True)}
 
     def _steps(
         self, description: Description, sizes: Sizes, *, folded: bool = False
     ) -> tuple[VectorStep, ...]:
-        return tuple(self._sized(_passes(description, self._forms[folded]), sizes))
+        return tuple(self._sized(_passes(description, self._variants[folded]), sizes))
 
     def _sized(self, passes: tuple[_Passes, ...], sizes: Sizes) -> Iterator[VectorStep]:
         for name, features, work in passes:

@@ -146,7 +146,9 @@ class BlockPlan:
 
 @dataclass(frozen=True)
 class SentOnce:
-    """What is sent once in a step for one layer of a block: its time, fully exposed, events and received elements."""
+    """What is sent once in a step for one layer of a block: its time, fully exposed, its events, and the elements that
+    a die receives for the sums over replicas.
+    """
 
     busy: Busy
     events: Events
@@ -156,7 +158,7 @@ class SentOnce:
 def sent_once(block: FusedBlock, method: Method, machine: Machine) -> SentOnce:
     """What is sent once in a step for ``block``, however it runs."""
     steps = method.once_comms(block)
-    events, elements = Events(), sum(step.elements for step in steps)
+    events, elements = Events(), sum(step.elements for step in method.replica_comms(block))
     for step in steps:
         events += comm_events(step, method.mesh.nodes)
     return SentOnce(_once(steps, machine.link), events, elements)

@@ -205,7 +205,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class BlockPasses:
-    """Operations of both passes over one block for one mini-batch; ``once``: what is sent once in a step."""
+    """Operations of both passes over one block for one mini-batch; ``once``: sums over replicas, once a step."""
 
     block: FusedBlock
     forward: tuple[Operation, ...]

@@ -29,10 +29,10 @@ from chiplet.graph.operators import Carried, Gather, Product
 from chiplet.graph.vector_programs import vector_program
 
 __all__ = [
+    "CAST_WEIGHT",
     "FOLD",
     "GAIN",
     "GAIN_TIED",
-    "OPERAND",
     "TIED_SUM",
     "UNFOLD",
     "UPDATE_ADAM",
@@ -55,7 +55,7 @@ _TENSORS = {
     "part_all": NamedTensor(NamedDim("columns"), _INPUTS, "fp32", "row"),
 }
 
-OPERAND = Description(
+CAST_WEIGHT = Description(
     name="operand of a weight",
     tensors=_TENSORS,
     operators=(vector_run("fold", CAST, x="w", y="operand"),),

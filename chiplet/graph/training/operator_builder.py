@@ -285,7 +285,7 @@ class OperatorBuilder:
     def fold(self, weight: Weight) -> None:
         """The operand of a weight, with the gain of the norm in front of it."""
         names = {"w": weight.master, "operand": f"{weight.name}.operand", "gain": f"{weight.norm}.gain"}
-        description = weight_operators.FOLD if weight.norm else weight_operators.OPERAND
+        description = weight_operators.FOLD if weight.norm else weight_operators.CAST_WEIGHT
         turned = {}
         if weight.norm and weight.transposed:
             bind = {"x": names["w"], "scale": names["gain"], "y": names["operand"]}

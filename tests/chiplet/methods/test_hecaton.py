@@ -176,7 +176,7 @@ def test_weights_stay_and_only_replicas_sum_their_gradients() -> None:
     assert [step.elements for step in steps] == pytest.approx([shared * 3 / 4] * 2)
     assert _method(Mesh(4, 2)).replica_comms(_method(Mesh(4, 2)).blocks()[0]) == ()
     # Besides, parts of a gain's gradient go along the row, once a step.
-    once = method.passes(ffn, Batch(tokens=256, sequences=4, length=64)).once
+    once = method.once_comms(ffn)
     assert [(step.axis, step.elements) for step in once] == [("row", 96 / 4 * 7)]
 
 

@@ -67,7 +67,7 @@ def method_elements(sizes: StepSizes) -> dict[str, float]:
             ("gains", method.gain_comms(block)),
         ):
             total[purpose] += sum(float(comm.elements) for comm in once) * times
-        assert passes.once == method.once_comms(block)
+        assert method.once_comms(block) == (*method.replica_comms(block), *method.gain_comms(block))
     rows = method.embedding_comms(sizes.tokens)
     total["embedding"] = sum(float(comm.elements) for comm in rows) * sizes.rows * sizes.cols
     return total
