@@ -26,9 +26,10 @@ class StepAccount:
     """Time and events of a step: its passes, what runs besides the layers, and the events of all of it.
 
     ``embedding`` and ``update`` are the DRAM traffic of embedding rows and optimizer. Behind the rows that are loaded,
-    ``embedding_nop`` seconds of collectives go on. The optimizer takes ``update_dram`` seconds of its traffic and ``update_vector`` seconds of the vector units. It adds ``update_seconds`` to the
-    step, what the backward pass does not hide. ``bubble`` and ``fabric`` are seconds that several packages add. Times
-    are numbers or, for many machines, arrays.
+    ``embedding_nop`` seconds of collectives go on. The optimizer takes ``update_dram`` seconds of its traffic and
+    ``update_vector`` seconds of the vector units. It adds ``update_seconds`` to the step, what the backward pass does
+    not hide. ``bubble`` and ``fabric`` are seconds that several packages add. Times are numbers or, for many machines,
+    arrays.
     """
 
     passes: tuple[PassAccount, ...]
