@@ -44,8 +44,7 @@ class HeadSum(NamedTuple):
 
         All of them where rows have gaps, as flits are wider than words: a command then takes the place of one a row.
         """
-        used = sum(self.copy.words_of(piece.cols) for piece in self.copy.pieces)
-        rows = 0 if self.copy.pitch > used else self.copy.rows
+        rows = 0 if self.copy.pitch > self.copy.row_words else self.copy.rows
         return words_behind(self.copy.at(word), rows, self.words)
 
 

@@ -95,6 +95,11 @@ class Storage:
         before = self.pieces[:-1]
         return all(piece.cols * self.element_bytes % self.word_bytes == 0 for piece in before)
 
+    @property
+    def row_words(self) -> int:
+        """Words of a row that its pieces take."""
+        return sum(self.words_of(piece.cols) for piece in self.pieces)
+
     def words_of(self, elements: int) -> int:
         """Words that so many elements take."""
         return -(-elements * self.element_bytes // self.word_bytes)

@@ -25,5 +25,4 @@ def word_cols(words: int, word_bytes: int) -> int:
 
 def copied_cols(storage: Storage) -> int:
     """Columns of a copy of the rows of ``storage``: those of the words of all pieces."""
-    words = sum(storage.words_of(piece.cols) for piece in storage.pieces)
-    return word_cols(words, storage.word_bytes)
+    return word_cols(storage.row_words, storage.word_bytes)

@@ -14,6 +14,7 @@ from chiplet.machine.specs import SystemSpec
 from chiplet.step.fused_blocks import BlockRuns
 from chiplet.step.jobs import Jobs
 from chiplet.vectorized.additive import Additive
+from chiplet.vectorized.elementwise import combinations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,18 +43,14 @@ class PackageColumns:
     def of(cls, system: SystemSpec) -> PackageColumns:
         """The columns of ``system``."""
         columns = _columns(system)
-        place: NDArray[np.intp] | None = None
         count = max((len(values) for values in columns.values()), default=1)
-        for (section, key), values in columns.items():
-            if len(values) < count or section in BESIDE_SECTIONS or f"{section}.{key}" in BESIDE_KEYS:
-                continue
-            distinct, number = np.unique(values, return_inverse=True)
-            if place is not None:
-                _, number = np.unique(place * len(distinct) + number, return_inverse=True)
-            place = number
-        if place is None:
-            place = np.zeros(count, dtype=np.intp)
-        _, first = np.unique(place, return_index=True)
+        telling = [
+            values
+            for (section, key), values in columns.items()
+            if len(values) == count and section not in BESIDE_SECTIONS
+            if f"{section}.{key}" not in BESIDE_KEYS
+        ]
+        first, place = combinations(telling or [np.zeros(count)])
         return cls(None, None) if len(first) == count else cls(first, place)
 
     def distinct(self, jobs: Jobs) -> Jobs:

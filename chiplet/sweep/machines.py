@@ -23,6 +23,7 @@ from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
 from chiplet.step.jobs import Jobs
 from chiplet.sweep.axes import JOB_KEYS, has_switch, mesh_of
+from chiplet.vectorized.elementwise import combinations
 from chiplet.vectorized.meshes import Meshes
 from chiplet.workload.llm import load_model
 
@@ -151,10 +152,7 @@ class SweepRows:
         }
         if not columns:
             return
-        key = np.zeros(self.count, dtype=np.int64)
-        for column in columns.values():
-            _, key = np.unique(key * len(column.values) + column.place, return_inverse=True)
-        _, first, place = np.unique(key, return_index=True, return_inverse=True)
+        first, place = combinations([column.place for column in columns.values()])
         base = getattr(self._sweep.base, section)
         given_by_base = vars(base)
         if section == "die" and self._sweep.clock_follows_stages:
@@ -184,11 +182,8 @@ class SweepRows:
         varied = [
             column for name, column in self._specs.items() if name in ("die", "nop", "memory", "vector")
         ]
-        key = np.zeros(self.count, dtype=np.int64)
-        for column in varied:
-            _, key = np.unique(key * len(column.values) + column.place, return_inverse=True)
-        _, first, place = np.unique(key, return_index=True, return_inverse=True)
-        for number, row in enumerate(first.tolist() if varied else ()):
+        first, place = combinations([column.place for column in varied])
+        for number, row in enumerate(first.tolist()):
             if not any(isinstance(column.at(row), str) for column in varied):
                 try:
                     self.system(row).check_words()
@@ -208,7 +203,7 @@ class SweepRows:
 
     def _split(self, rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         """Split ``rows`` by everything that separates them."""
-        key = np.zeros(len(rows), dtype=np.int64)
+        separating = []
         for name, column in (self.columns | self._keys).items():
             if name == "mesh" or (len(column.values) == 1):
                 continue
@@ -219,9 +214,10 @@ class SweepRows:
             else:
                 continue
             _, number_of_label = np.unique(labels, return_inverse=True)
-            _, key = np.unique(key * len(labels) + number_of_label[column.place[rows]], return_inverse=True)
-        for number in range(int(key.max()) + 1 if len(key) else 0):
-            yield rows[key == number]
+            separating.append(number_of_label[column.place[rows]])
+        first, place = combinations(separating or [np.zeros(len(rows))])
+        for number in range(len(first)):
+            yield rows[place == number]
 
     @staticmethod
     def _separates(name: str, column: Column) -> bool:

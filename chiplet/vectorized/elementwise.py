@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Number: TypeAlias = Any
 """A number, or a numpy array: the same quantity of several machines. To the type checker it is Any, as callers with one
 machine rely on floats."""
-
-
-_FEW = 256
-"""Elements up to which combinations are told apart one by one, which is quicker than by sorting."""
 
 
 def is_array(value: Any) -> bool:
@@ -114,6 +114,21 @@ def rounded(value: Number) -> Number:
     return round(value)
 
 
+def combinations(arrays: Sequence[NDArray[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Combinations of elements that occur in ``arrays`` of one shape.
+
+    Returns where each first occurs, and the number of the one of each element; both count in flat order.
+    """
+    import numpy as np
+
+    number = np.zeros(arrays[0].size if arrays else 0, dtype=np.intp)
+    for array in arrays:
+        distinct, place = np.unique(array, return_inverse=True)
+        _, number = np.unique(number * len(distinct) + place.ravel(), return_inverse=True)
+    _, first, number = np.unique(number, return_index=True, return_inverse=True)
+    return first, number
+
+
 def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
     """``function(*values)``, called once for every combination of elements that occurs.
 
@@ -127,25 +142,12 @@ def tabulated(function: Callable[..., Any], *values: Number | Hashable) -> Any:
 
     varying: list[Any] = [values[place] for place in places]
     arrays = np.broadcast_arrays(*varying)
-    if arrays[0].size <= _FEW:
-        numbers: dict[tuple[float, ...], int] = {}
-        every = zip(*(array.ravel().tolist() for array in arrays), strict=True)
-        index = np.array([numbers.setdefault(chosen, len(numbers)) for chosen in every])
-        combinations = list(numbers)
-    else:
-        _, index = np.unique(arrays[0], return_inverse=True)
-        for array in arrays[1:]:
-            distinct, inverse = np.unique(array, return_inverse=True)
-            _, index = np.unique(index.ravel() * len(distinct) + inverse.ravel(), return_inverse=True)
-        index = index.ravel()
-        first = np.zeros(index.max() + 1, dtype=np.intp)
-        first[index[::-1]] = np.arange(len(index))[::-1]
-        combinations = list(zip(*(array.ravel()[first].tolist() for array in arrays), strict=True))
+    first, index = combinations(arrays)
     results = []
-    for chosen in combinations:
+    for chosen in first.tolist():
         one = list(values)
-        for place, value in zip(places, chosen, strict=True):
-            one[place] = int(value)
+        for place, array in zip(places, arrays, strict=True):
+            one[place] = int(array.flat[chosen])
         results.append(function(*one))
 
     def gathered(column: list[Any]) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -16,13 +15,10 @@ import find_libpython
 from cosim.backends.base import Backend, SimulationError
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator_program import NEEDS, verilator_path
-from rtl.processes.child_process import ChildTimeout, run_child
+from rtl.processes.reported_version import reported_version
 from rtl.synthesis.synthesis_programs import SYNTHESIS_PROGRAMS, SynthesisError, find_program
 
 __all__ = ["InstalledPart", "backends", "compilers", "synthesis_programs", "viewers"]
-
-ANSWER_SECONDS = 20
-"""How long a program may take to report its version."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +101,7 @@ def _program(name: str, option: str, pattern: str, source: str) -> InstalledPart
     path = shutil.which(command[0]) if command else None
     if path is None:
         return InstalledPart(name, False, None, None, f"{name} is not installed: it needs {source}")
-    return InstalledPart(name, True, _reported_version([path, *command[1:]], option, pattern), path, "")
-
-
-def _reported_version(command: list[str], option: str, pattern: str) -> str | None:
-    try:
-        answer = run_child([*command, option], seconds=ANSWER_SECONDS)
-    except (OSError, ChildTimeout):
-        return None
-    reported = re.search(pattern, answer.output + answer.errors, re.MULTILINE)
-    return reported[1] if reported else None
+    return InstalledPart(name, True, reported_version([path, *command[1:], option], pattern), path, "")
 
 
 def _verilator() -> InstalledPart:
@@ -124,7 +111,7 @@ def _verilator() -> InstalledPart:
     try:
         reported = BACKENDS["verilator"].version()
     except SimulationError as error:
-        told = _reported_version([str(path)], "--version", r"Verilator (\S+)")
+        told = reported_version([path, "--version"], r"Verilator (\S+)")
         return InstalledPart("verilator", False, told, str(path), str(error))
     return InstalledPart("verilator", True, reported, str(path), "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,21 +39,24 @@ def fit(residual: Callable[[NDArray[Any]], NDArray[Any]], start: NDArray[Any]) -
     return fitted
 
 
-def dependent(residual: Callable[[NDArray[Any]], NDArray[Any]], start: NDArray[Any]) -> dict[int, list[int]]:
-    """Return the values that the residual near ``start`` cannot tell from earlier ones, and those earlier ones.
+def dependent(
+    residual: Callable[[NDArray[Any]], NDArray[Any]], start: NDArray[Any], names: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return by name the values that the residual near ``start`` cannot tell from earlier ones, and those earlier ones.
 
     A value without effect has an empty list. The other values can be told apart: their fit has one solution.
     """
     columns = _jacobian(residual, start, residual(start))
     kept: list[int] = []
-    earlier: dict[int, list[int]] = {}
+    earlier: dict[str, list[str]] = {}
     for number, column in enumerate(columns.T):
         mixed = np.linalg.lstsq(columns[:, kept], column, rcond=None)[0] if kept else np.empty(0)
         remainder = column - columns[:, kept] @ mixed
         if np.linalg.norm(remainder) > _NEGLIGIBLE:
             kept.append(number)
         else:
-            earlier[number] = [kept[place] for place in np.flatnonzero(np.abs(mixed) > _NEGLIGIBLE)]
+            like = np.flatnonzero(np.abs(mixed) > _NEGLIGIBLE)
+            earlier[names[number]] = [names[kept[place]] for place in like]
     return earlier
 
 

@@ -18,6 +18,7 @@ from chiplet.machine.specs import DieSpec, SystemSpec
 from cosim.calibrate.least_squares import dependent, fit
 from cosim.calibrate.sample_runs import (
     cycle_fields,
+    fit_rows,
     fitted_records,
     largest_holdout_error,
     measured,
@@ -159,8 +160,7 @@ def _values(terms: NopTerms, names: Sequence[str]) -> NDArray[Any]:
 def held_terms(records: Sequence[CollectiveRecord]) -> dict[str, list[str]]:
     """Terms that the records cannot tell from earlier terms, and those terms: none if a term has no effect."""
     design = design_terms(records[0].request.die)
-    held = dependent(_residual(records, design, NAMES), _values(design, NAMES))
-    return {NAMES[number]: [NAMES[other] for other in others] for number, others in held.items()}
+    return dependent(_residual(records, design, NAMES), _values(design, NAMES), NAMES)
 
 
 def fit_nop_terms(records: Sequence[CollectiveRecord]) -> NopTerms:
@@ -218,19 +218,7 @@ def with_network(
 
 
 def nop_fits(calibration: Calibration) -> Iterator[dict[str, Any]]:
-    """Rows of the network's terms: value, value of the design, and whether the term was fitted or held.
-
-    ``like`` names the terms from which a held one could not be told.
-    """
+    """Rows of the network's terms, see :func:`cosim.calibrate.sample_runs.fit_rows`."""
     assert calibration.nop is not None
     design = design_terms(calibration.die)
-    held: dict[str, list[str]] = calibration.provenance["nop_held"]
-    for name in NAMES:
-        yield {
-            "term": f"nop.{name}",
-            "value": float(getattr(calibration.nop, name)),
-            "design": float(getattr(design, name)),
-            "unit": "cycles",
-            "use": "held" if name in held else "fit",
-            "like": held.get(name, []),
-        }
+    yield from fit_rows("nop", NAMES, calibration.nop, design, calibration.provenance["nop_held"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from chiplet.machine.specs import DieSpec
@@ -10,6 +10,7 @@ from cosim.workers.pool import run_all
 
 __all__ = [
     "cycle_fields",
+    "fit_rows",
     "fitted_records",
     "largest_holdout_error",
     "measured",
@@ -90,3 +91,21 @@ def prediction_fields(sample: _Sample, cycles: int, predicted: float) -> dict[st
 def largest_holdout_error(rows: Iterable[Mapping[str, Any]]) -> float:
     """Largest relative error of the held-out rows."""
     return max(float(row["relative_error"]) for row in rows if row["use"] == "holdout")
+
+
+def fit_rows(
+    section: str, names: Sequence[str], fitted: object, design: object, held: Mapping[str, list[str]]
+) -> Iterator[dict[str, Any]]:
+    """Rows of the terms ``names`` of a calibration: value, value of the design, and whether a term was fitted or held.
+
+    ``like`` names the terms from which a held one could not be told.
+    """
+    for name in names:
+        yield {
+            "term": f"{section}.{name}",
+            "value": float(getattr(fitted, name)),
+            "design": float(getattr(design, name)),
+            "unit": "cycles",
+            "use": "held" if name in held else "fit",
+            "like": held.get(name, []),
+        }

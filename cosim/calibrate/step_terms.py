@@ -20,6 +20,7 @@ from chiplet.machine.terms import StepUnitTerms
 from cosim.calibrate.least_squares import dependent, fit
 from cosim.calibrate.sample_runs import (
     cycle_fields,
+    fit_rows,
     fitted_records,
     largest_holdout_error,
     measured,
@@ -135,8 +136,7 @@ def _values(names: Sequence[str]) -> NDArray[Any]:
 
 def held_step_terms(runs: Sequence[StepRun], terms: StepTerms) -> dict[str, list[str]]:
     """Terms that the runs cannot tell from earlier terms, and those terms: none if a term has no effect."""
-    held = dependent(_residual(runs, terms, NAMES), _values(NAMES))
-    return {NAMES[number]: [NAMES[other] for other in others] for number, others in held.items()}
+    return dependent(_residual(runs, terms, NAMES), _values(NAMES), NAMES)
 
 
 def fit_step_terms(runs: Sequence[StepRun], terms: StepTerms) -> StepUnitTerms:
@@ -217,19 +217,7 @@ def with_step(
 
 
 def step_fits(calibration: Calibration) -> Iterator[dict[str, Any]]:
-    """Rows of the terms of a step: value, value of the design, and whether the term was fitted or held.
-
-    ``like`` names the terms from which a held one could not be told. No rows if none was measured.
-    """
-    if calibration.step is None:
-        return
-    held: dict[str, list[str]] = calibration.provenance["step_held"]
-    for name, expected in zip(NAMES, _values(NAMES), strict=True):
-        yield {
-            "term": f"step.{name}",
-            "value": float(getattr(calibration.step, name)),
-            "design": float(expected),
-            "unit": "cycles",
-            "use": "held" if name in held else "fit",
-            "like": held.get(name, []),
-        }
+    """Rows of the terms of a step, see :func:`cosim.calibrate.sample_runs.fit_rows`; none if none was measured."""
+    if calibration.step is not None:
+        held = calibration.provenance["step_held"]
+        yield from fit_rows("step", NAMES, calibration.step, StepUnitTerms(), held)

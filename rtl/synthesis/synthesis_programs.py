@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from rtl.processes.child_process import ChildTimeout, run_child
+from rtl.processes.child_process import run_child
+from rtl.processes.reported_version import reported_version
 
 __all__ = [
     "SYNTHESIS_PROGRAMS",
@@ -19,9 +20,6 @@ __all__ = [
     "find_program",
     "run_program",
 ]
-
-ANSWER_SECONDS = 20
-"""How long a program may take to report its version."""
 
 
 class SynthesisError(ValueError):
@@ -93,13 +91,7 @@ def find_program(command: str) -> InstalledProgram:
 
 @cache
 def _version(program: SynthesisProgram, path: str) -> str | None:
-    """The version that a program reports; None if it reports none."""
-    try:
-        answer = run_child([path, *program.options], seconds=ANSWER_SECONDS)
-    except (OSError, ChildTimeout):
-        return None
-    reported = re.search(program.pattern, answer.output + answer.errors, re.MULTILINE)
-    return reported[1] if reported else None
+    return reported_version([path, *program.options], program.pattern)
 
 
 def run_program(command: str, arguments: Sequence[str], *, what: str, folder: Path) -> str:

@@ -138,7 +138,7 @@ def copy_steps(source: Storage, target: Storage, label: str) -> DieStep:
     Words are taken as fp32, so NaNs become canonical ones and subnormal numbers 0, as they are already where a unit
     left them.
     """
-    words = sum(source.words_of(piece.cols) for piece in source.pieces)
+    words = source.row_words
     places = {
         "x": WordPlace(source.run.word, source.pitch, False),
         "y": WordPlace(target.run.word, target.pitch, False),

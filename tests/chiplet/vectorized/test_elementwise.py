@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chiplet.vectorized.elementwise import (
     ceil_div,
     choose,
+    combinations,
     larger,
     rounded,
     rounded_down,
@@ -71,3 +72,18 @@ def test_a_table_is_asked_once_for_each_combination() -> None:
     assert found.tolist() == pytest.approx([3.1, 1.2, 3.1, 1.3])
     assert sorted(asked) == [(1, "x", 2), (1, "x", 3), (3, "x", 1)]
     assert tabulated(function, 2, "x", 3) == 2.3
+
+
+@given(st.integers(0, 40), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_combinations(size: int, count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    arrays = [random.choice([0.5, 1.0, 3.0], size) for _ in range(count)]
+    first, number = combinations(arrays)
+    if not arrays:
+        assert len(first) == len(number) == 0
+        return
+    rows = list(zip(*arrays, strict=True))
+    chosen = [rows[place] for place in first]
+    assert chosen == sorted(set(rows))
+    assert [chosen[index] for index in number] == rows
+    assert all(rows.index(row) == place for row, place in zip(chosen, first, strict=True))

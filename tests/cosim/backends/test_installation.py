@@ -8,10 +8,11 @@ from pathlib import Path
 import find_libpython
 import pytest
 
-from cosim.backends import installation, verilator_program
+from cosim.backends import verilator_program
 from cosim.backends.installation import InstalledPart, backends, compilers, synthesis_programs, viewers
 from cosim.backends.registry import BACKENDS
 from cosim.backends.verilator_program import NEEDS
+from rtl.processes import reported_version
 
 
 def by_name(parts: list[InstalledPart]) -> dict[str, InstalledPart]:
@@ -104,7 +105,7 @@ def test_programs_of_synthesis(programs: Path) -> None:
 
 
 def test_a_program_that_hangs_tells_no_version(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(reported_version, "ANSWER_SECONDS", 0.2)
     script(programs, "surfer", "exec /bin/sleep 30")
     assert by_name(viewers())["surfer"].version is None
 
