@@ -198,7 +198,7 @@ def account_block(
                 tuple(run[backward] for run in shown),
                 summed,
                 busy + summed,
-                runs.later * (1 / runs.count) if backward else Busy(),
+                runs.later * (1 / larger(1, runs.count)) if backward else Busy(),
                 traffic,
                 traffic.seconds(system, mesh, plane),
                 weights.seconds(system, mesh, plane) * loads,

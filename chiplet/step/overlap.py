@@ -213,28 +213,28 @@ def pass_busy(
     """
     times, later = [], []
     for row in demands.rows:
-        total, behind = Busy(), Busy()
+        total, elapsed, vector = Busy(), 0.0, 0.0
         for number, (demand, count) in enumerate(zip(row, demands.times, strict=True)):
             one = demand_busy(demand, machine, overlap)
             if is_array(count) or count != 1:
                 one = one * count
             total += one
             if number >= first_later:
-                behind += Busy(elapsed=one.elapsed, vector=one.vector)
+                elapsed, vector = elapsed + one.elapsed, vector + one.vector
         times.append(total)
-        later.append(behind)
+        later.append((elapsed, vector))
     if not isinstance(demands.tiles, list):
         import numpy as np
 
         (every,), (every_later,) = times, later
         shape = np.broadcast_shapes(every.elapsed.shape, demands.tiles.shape)
         choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
-        busy, behind = (
-            Busy(*(pick(value, choice) for value in sums.numbers)) for sums in (every, every_later)
-        )
-        return busy, behind, choice
+        elapsed, vector = (pick(value, choice) for value in every_later)
+        busy = Busy(*(pick(value, choice) for value in every.numbers))
+        return busy, Busy(elapsed=elapsed, vector=vector), choice
     choice = min(range(len(times)), key=lambda index: times[index].elapsed)
-    return times[choice], later[choice], choice
+    elapsed, vector = later[choice]
+    return times[choice], Busy(elapsed=elapsed, vector=vector), choice
 
 
 def pick(values: Number, choice: Number) -> Number:

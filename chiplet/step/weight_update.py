@@ -21,7 +21,7 @@ from itertools import pairwise
 from chiplet.methods.base import Method
 from chiplet.step.dram_traffic import weight_bytes
 from chiplet.step.fused_blocks import PassAccount
-from chiplet.vectorized.elementwise import Number, is_array, larger
+from chiplet.vectorized.elementwise import Number, choose, is_array, larger
 from chiplet.workload.llm import Llm
 
 __all__ = ["WeightUpdate"]
@@ -98,7 +98,7 @@ class WeightUpdate:
         there = larger(package.elapsed, memory)
         own = self.second[backward.block]
         # DRAM has its traffic evenly over a pass.
-        behind_second = later.elapsed / package.elapsed
+        behind_second = later.elapsed / choose(package.elapsed > 0, package.elapsed, 1.0)
         least: Number = 0.0
         if is_array(own) or own:
             least = larger(
