@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accept.hecaton_commands import hecaton_output
-from chiplet.graph.training.shared_programs import Optimizer
+from chiplet.graph.descriptions.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.config import load_system
 from cosim.compile.compiled_step import CompiledStep

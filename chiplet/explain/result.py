@@ -23,7 +23,7 @@ class ResultTerms(Protocol):
 
 
 def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand]) -> None:
-    """Add the parts of the step. ``terms`` has ``array time``, ``NoP time``, ``embedding``, ``optimizer``,
+    """Add the parts of the step. ``terms`` has ``array time``, ``NoP time``, ``embedding DRAM``, ``optimizer``,
     ``optimizer DRAM``, ``optimizer vector``, and for several packages ``pipeline bubble`` and ``between: ...``.
     """
     account, parts = accounted.step, accounted.projection.breakdown
@@ -40,17 +40,19 @@ def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand
     embedding = account.embedding_seconds
     forward = ledger.count("embedding, a third", embedding / 3, "s", "assumed")
     backward = ledger.count("embedding, two thirds", embedding * 2 / 3, "s", "assumed")
+    beyond = ledger.count("embedding, NoP beyond DRAM", embedding - account.embedding_dram, "s", "assumed")
     sums: dict[str, list[Operand]] = {
         "compute": [terms["array time"]],
-        "nop_exposed": passes(
-            "exposed NoP time", lambda one_pass: one_pass.on_package.nop_exposed * one_pass.layers
-        ),
+        "nop_exposed": [
+            *passes("exposed NoP time", lambda one_pass: one_pass.on_package.nop_exposed * one_pass.layers),
+            beyond,
+        ],
         "vector_exposed": passes(
             "exposed vector time", lambda one_pass: one_pass.on_package.vector_exposed * one_pass.layers
         ),
         "dram_exposed": [
             *passes("exposed DRAM time", lambda one_pass: one_pass.dram_exposed * one_pass.layers),
-            terms["embedding"],
+            terms["embedding DRAM"],
         ],
         "optimizer": [terms["optimizer"]],
         "vector_busy": [
@@ -60,7 +62,7 @@ def add_breakdown(ledger: Ledger, accounted: Accounted, terms: dict[str, Operand
         "nop_busy": [terms["NoP time"]],
         "dram_busy": [
             *passes("DRAM time", lambda one_pass: one_pass.memory_seconds * one_pass.layers),
-            terms["embedding"],
+            terms["embedding DRAM"],
             terms["optimizer DRAM"],
         ],
         "forward": [*passes("time", lambda one_pass: one_pass.seconds, "forward"), forward],

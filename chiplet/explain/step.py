@@ -90,12 +90,13 @@ class _Explanation(Ledger):
         formula = "operations / (step x 2 rows cols clock dies)"
         self.add("mfu", result.mfu, "", "formula", formula, [work, step, *die, dies])
         self._energy(step, dies)
+        account = accounted.step
         compute = self._total(
-            "array time",
-            [one_pass.on_package.compute * one_pass.layers for one_pass in accounted.step.passes],
+            "array time", [one_pass.on_package.compute * one_pass.layers for one_pass in account.passes]
         )
+        embedding = self.count("NoP time of the embedding", float(account.embedding_nop), "s", "assumed")
         nop = self._total(
-            "NoP time", [one_pass.on_package.nop * one_pass.layers for one_pass in accounted.step.passes]
+            "NoP time", [one_pass.on_package.nop * one_pass.layers for one_pass in account.passes], embedding
         )
         self.add(
             "compute_to_nop", result.compute_to_nop, "", "formula", "array time / NoP time", [compute, nop]
@@ -105,25 +106,40 @@ class _Explanation(Ledger):
         add_memory(self, accounted)
         add_packages(self, accounted)
 
-    def _total(self, name: str, parts: Sequence[float]) -> Operand:
+    def _total(self, name: str, parts: Sequence[float], *others: Operand) -> Operand:
         operands = [
             self.count(f"{name} of {one_pass.block} {one_pass.direction}", seconds, "s", "assumed")
             for one_pass, seconds in zip(self.accounted.step.passes, parts, strict=True)
         ]
-        return self.add(name, sum(parts), "s", "sum", "sum over passes", operands)
+        total = sum(parts) + sum(operand.value for operand in others)
+        return self.add(name, total, "s", "sum", "sum over passes", [*operands, *others])
 
     def _step(self) -> Operand:
         account = self.accounted.step
         parts = [self._pass(one_pass) for one_pass in account.passes]
-        parts.append(self._traffic("embedding", account.embedding, account.embedding_seconds))
+        rows = self._traffic("embedding DRAM", account.embedding, account.embedding_dram)
+        formula = "collectives of rows and of their gradients: docs/method.md"
+        sent = self.add(
+            "embedding NoP", float(account.embedding_nop), "s", "formula", formula, [self._byte, self._hop]
+        )
+        formula = "max(DRAM time, NoP time) of the embedding"
+        value = float(account.embedding_seconds)
+        parts.append(self.add("embedding", value, "s", "formula", formula, [rows, sent]))
         update = self._traffic("optimizer DRAM", account.update, account.update_dram)
         lanes = [self.given("vector.lanes"), self.given("vector.function_lanes"), self._cycle]
         formula = "elements of the update's passes / dies / lanes x seconds a cycle"
         vector = self.add("optimizer vector", account.update_vector, "s", "formula", formula, lanes)
-        formula = "max(DRAM time, vector time) of the update"
-        parts.append(
-            self.add("optimizer", float(account.update_seconds), "s", "formula", formula, [update, vector])
+        passes = [
+            self.count(f"backward pass of {one_pass.block}", one_pass.seconds, "s", "assumed")
+            for one_pass in account.passes
+            if one_pass.direction == "backward"
+        ]
+        formula = (
+            "max(DRAM time, vector time) of what nothing follows, and what each pass of the last round, with its "
+            "own DRAM and vector time, does not hide of the block before it: chiplet/step/weight_update.py"
         )
+        operands = [update, vector, *passes]
+        parts.append(self.add("optimizer", float(account.update_seconds), "s", "formula", formula, operands))
         formula = "passes + embedding + optimizer"
         if self.accounted.parallel is not None:
             self._between = add_between(self, self.accounted.parallel, self.accounted.machine.system.parallel)
@@ -133,7 +149,7 @@ class _Explanation(Ledger):
 
     def _named(self, *operands: Operand) -> dict[str, Operand]:
         """Terms that the parts of the step are made of, by name."""
-        names = ("embedding", "optimizer", "optimizer DRAM", "optimizer vector")
+        names = ("embedding DRAM", "optimizer", "optimizer DRAM", "optimizer vector")
         terms = {term.name: term for term in self.terms}
         named = {operand.name: operand for operand in operands}
         for name in names:
@@ -149,7 +165,7 @@ class _Explanation(Ledger):
         for number, run in enumerate(one_pass.runs):
             parts += self._run(name if not number else f"{name}, last {run.tokens} tokens", run, layers)
         if one_pass.once.elapsed:
-            once = self.count("replicated weights a layer", one_pass.once.elapsed, "s", "assumed")
+            once = self.count("replicated weights and gains a layer", one_pass.once.elapsed, "s", "assumed")
             value = one_pass.once.elapsed * one_pass.layers
             label = f"{name}: NoP once a step"
             parts.append(self.add(label, value, "s", "product", "layers x seconds", [layers, once]))

@@ -331,8 +331,8 @@ def _in_order(operation: Operation, direction: str) -> list[GemmStep | VectorSte
                 ordered.append(vectors.pop(0))
         return [*ordered, *vectors]
     norms: list[GemmStep | VectorStep] = [vector for vector in vectors if vector.name == "norm"]
-    turned = [vector for vector in vectors if vector.name == "rotary backward"]
+    turned = [vector for vector in vectors if vector.name.startswith(("rotary backward", "scaling"))]
     others = [vector for vector in vectors if vector not in (*norms, *turned)]
     if direction == "backward":
         return [*turned, *gemms, *others, *norms]
-    return [*norms, *gemms, *others]
+    return [*norms, *gemms, *turned, *others]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from chiplet.graph.vector_program import ELEMENT_BYTES
+from chiplet.graph.vector_program import ELEMENT_BYTES, VectorProgram
 from chiplet.graph.vector_programs import vector_program
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number
 
-__all__ = ["VectorWork", "program_work"]
+__all__ = ["VectorWork", "program_work", "work_of"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,11 @@ def program_work(name: str) -> VectorWork:
     ValueError
         If there is no such program.
     """
-    program = vector_program(name)
+    return work_of(vector_program(name))
+
+
+def work_of(program: VectorProgram) -> VectorWork:
+    """What ``program`` demands for each element of its rows x columns."""
     total = VectorWork()
     for step in program.passes:
         if step.statistics:

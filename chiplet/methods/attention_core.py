@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chiplet.graph import attention_operators
-from chiplet.graph.description import TOKENS, Description
-from chiplet.graph.vector_work import program_work
+from chiplet.graph.descriptions import attention_operators
+from chiplet.graph.descriptions.description import TOKENS, Description
+from chiplet.graph.vector_work import VectorWork, program_work
 from chiplet.methods.graph_fold import products, runs
 from chiplet.vectorized.elementwise import Number, anywhere, ceil_div, choose, larger
 from chiplet.workload.layer import Layer
@@ -74,15 +74,17 @@ def attention_core(
 
     def vectors(description: Description) -> tuple[VectorStep, ...]:
         return tuple(
-            vector(_NAMES[of.name], of.program, of.elements.of(of_all, _WHOLE)) for of in runs(description)
+            vector(_NAMES[of.name], of.work, of.elements.of(of_all, _WHOLE)) for of in runs(description)
         )
 
-    def vector(name: str, program: str, elements: Number, times: Number = 1) -> VectorStep:
-        return VectorStep(name, pairs * elements * times, program_work(program), all_pairs * elements * times)
+    def vector(name: str, work: VectorWork, elements: Number, times: Number = 1) -> VectorStep:
+        return VectorStep(name, pairs * elements * times, work, all_pairs * elements * times)
 
     core, gradients = gemms(attention_operators.FORWARD), gemms(attention_operators.BACKWARD)
     softmax, backward = vectors(attention_operators.FORWARD), vectors(attention_operators.BACKWARD)
-    scaled = vector("sums of values", "residual", length * layer.value_dim, choose(in_blocks, blocks, 0))
+    scaled = vector(
+        "sums of values", program_work("residual"), length * layer.value_dim, choose(in_blocks, blocks, 0)
+    )
     forward = Operation(
         "attention",
         (),

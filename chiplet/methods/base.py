@@ -7,18 +7,20 @@ its GEMMs on one die and its vector work. Time and energy are computed from thes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from chiplet.graph.vector_work import program_work
+from chiplet.graph.descriptions.shared_programs import Optimizer
+from chiplet.graph.vector_work import VectorWork
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SUM_BYTES
 from chiplet.methods.attention_core import attention_core
 from chiplet.methods.model_blocks import model_blocks
+from chiplet.methods.vector_passes import VectorPasses
 from chiplet.vectorized.elementwise import Number, ceil_div, larger, smaller
 from chiplet.workload.llm import Llm
 from chiplet.workload.operations import (
@@ -80,6 +82,8 @@ class Method(ABC):
     """Whether a mini-batch streams through a linear in token tiles; else the whole mini-batch is one tile."""
     weights_travel: ClassVar[bool] = False
     """Whether dies use weights of other dies, which pass through tile by tile."""
+    folds_norms: ClassVar[bool] = False
+    """Whether a norm is folded into the linear behind it, as the features of a token are spread over dies."""
 
     def __init__(self, model: Llm, mesh: Mesh, switches: Switches, element_bytes: int) -> None:
         self.model = model
@@ -147,6 +151,33 @@ class Method(ABC):
     def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
         """A collective of ``elements`` in all, among the dies that split the heads of the same sequences."""
 
+    @abstractmethod
+    def embedding_comms(self, tokens: Number) -> tuple[CommStep, ...]:
+        """What rows of the embedding cross the NoP for ``tokens``, and their gradients."""
+
+    def gain_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
+        """Sums of the gradient of a gain over the dies that have weights behind it, once in a step."""
+        del block
+        return ()
+
+    def once_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
+        """What is sent once in a step for ``block``."""
+        return (*self.replica_comms(block), *self.gain_comms(block))
+
+    def update_work(
+        self, optimizer: Optimizer, parameters: Number, layers: Mapping[str, Number] | None = None
+    ) -> VectorWork:
+        """Vector work of the update of ``parameters`` on all dies together, with what gains of folded norms add to it.
+
+        ``layers`` of each block by its label, by default those of the model.
+        """
+        folded = {
+            block.label: block.expand.weights * (block.layers if layers is None else layers[block.label])
+            for block in self.blocks()
+            if self._vector.folds_into(block)
+        }
+        return self._vector.update(optimizer, parameters, folded)
+
     def gathered_copies(self, linear: Linear) -> Number:
         """Copies of the input X that all dies together receive from memory in the backward pass; 0 if X is gathered
         again.
@@ -162,6 +193,10 @@ class Method(ABC):
     def kv_heads(self) -> Number:
         """Key/value heads after replication: each head group needs one of its own."""
         return larger(self.model.kv_heads, smaller(self.head_groups, self.model.heads))
+
+    @cached_property
+    def _vector(self) -> VectorPasses:
+        return VectorPasses(self.model, self.mesh.nodes, folds=self.folds_norms)
 
     @cached_property
     def _blocks(self) -> tuple[FusedBlock, ...]:
@@ -194,18 +229,25 @@ class Method(ABC):
             parts = self._backward_slices(linear, piece.tokens, slices)
             parts[-1] = self._with_norm(parts[-1], block, linear, piece, backward=True)
             first_backward += parts
-        first[-1] = joined(first[-1], self._queries_and_keys(block, piece, backward=False))
-        first_backward[0] = joined(first_backward[0], self._queries_and_keys(block, piece, backward=True))
+        folded = self._vector.folds_into(block)
+        if block.name == "attention":
+            first[-1] = joined(first[-1], self._attention_inputs(block, piece, backward=False))
+            first_backward[0] = joined(first_backward[0], self._attention_inputs(block, piece, backward=True))
         if block.contract is None:
             if block.name == "head":
-                first[-1] = joined(first[-1], self._loss(piece))
+                loss = self._vector.loss(piece.tokens, folded=folded)
+                first[-1] = joined(first[-1], Operation("loss", self.loss_comms(piece.tokens), (), loss))
             return BlockPasses(block, tuple(first), tuple(first_backward), ())
-        first_backward[-1] = joined(first_backward[-1], self._residual(piece, backward=True))
+        elements = piece.tokens * self.model.hidden
+        if not folded:  # A norm that is folded has it.
+            residual = self._vector.program("residual-backward", elements, "residual")
+            first_backward[-1] = joined(first_backward[-1], Operation("residual", vectors=residual))
         second = self._forward_slices(block.contract, piece.tokens, slices)
-        after = self._norm_after(piece, backward=False)
-        second[-1] = joined(joined(second[-1], after), self._residual(piece, backward=False))
+        residual = (*self._norm_after(piece, backward=False), *self._vector.residual(piece.tokens))
+        second[-1] = joined(second[-1], Operation("residual", vectors=residual))
         second_backward = self._backward_slices(block.contract, piece.tokens, slices)
-        second_backward[0] = joined(second_backward[0], self._norm_after(piece, backward=True))
+        after = Operation("norm after", vectors=self._norm_after(piece, backward=True))
+        second_backward[0] = joined(second_backward[0], after)
         if block.name == "attention":
             middle, middle_backward = attention_core(
                 block.layer,
@@ -215,10 +257,15 @@ class Method(ABC):
                 strip=self.skipped_by(batch.strip),
                 scores_again={"none": 0, "selective": 1, "full": batch.scores_again}[self.switches.recompute],
             )
+            output = Operation("output", vectors=self._vector.attention_output(block.layer, piece.tokens))
+            second_backward[-1] = joined(second_backward[-1], output)
             forward = in_pieces(first, middle, second, batch.pieces)
             backward = in_pieces(second_backward, middle_backward, first_backward, batch.pieces)
         else:
-            middle, middle_backward = self._activation(block, piece)
+            activation = partial(self._vector.activation, block.layer, piece.tokens, folded=folded)
+            middle, middle_backward = (
+                Operation("activation", vectors=activation(backward=backward)) for backward in (False, True)
+            )
             first[-1] = joined(first[-1], middle)
             forward = [*first, *second]
             joint = joined(second_backward.pop(), middle_backward)
@@ -239,11 +286,8 @@ class Method(ABC):
             repeated(self._by_expert(part, tokens, self.linear_backward), times)
             for part, times in sliced(linear, slices)
         )
-        elements = tokens * linear.h_in
-        addition = VectorStep(
-            "sum over slices", elements / self.mesh.nodes, program_work("residual"), elements
-        )
-        return [first, *(joined(part, Operation("sum", vectors=(addition,))) for part in others)]
+        addition = self._vector.program("residual", tokens * linear.h_in, "sum over slices")
+        return [first, *(joined(part, Operation("sum", vectors=addition)) for part in others)]
 
     @staticmethod
     def _by_expert(linear: Linear, tokens: int, make: Callable[[Linear, int], Operation]) -> Operation:
@@ -284,71 +328,42 @@ class Method(ABC):
         if not there:
             return operation
         comms = operation.comms + self.norm_comms(linear, batch.tokens, backward=backward)
-        vector = self._norm(batch.tokens * linear.h_in, backward=backward)
-        return replace(operation, comms=comms, vectors=(*operation.vectors, vector))
+        vectors = self._vector.norm(
+            linear.h_in,
+            batch.tokens,
+            folded=linear is block.expand and self._vector.folds_into(block),
+            backward=backward,
+            first=block.name == "head",
+        )
+        return replace(operation, comms=comms, vectors=(*operation.vectors, *vectors))
 
-    def _norm(self, elements: Number, *, backward: bool) -> VectorStep:
-        work = program_work(self.model.norm + ("-backward" if backward else ""))
-        return VectorStep("norm", elements / self.mesh.nodes, work, elements)
-
-    def _norm_after(self, batch: Batch, *, backward: bool) -> Operation:
+    def _norm_after(self, batch: Batch, *, backward: bool) -> tuple[VectorStep, ...]:
         """The norm that follows attention and FFN, if the model has one."""
         if not self.model.norms_after:
-            return Operation("norm after")
-        return Operation(
-            "norm after", vectors=(self._norm(batch.tokens * self.model.hidden, backward=backward),)
-        )
+            return ()
+        return self._vector.norm(self.model.hidden, batch.tokens, folded=False, backward=backward)
 
-    def _residual(self, batch: Batch, *, backward: bool) -> Operation:
-        """The sum of a block's input and output, or of their gradients."""
-        elements = batch.tokens * self.model.hidden
-        work = program_work("residual-backward" if backward else "residual")
-        return Operation(
-            "residual", vectors=(VectorStep("residual", elements / self.mesh.nodes, work, elements),)
-        )
+    def _attention_inputs(self, block: FusedBlock, batch: Batch, *, backward: bool) -> Operation:
+        """Scales, norms and rotary positions of queries, keys and values, as far as a model has them.
 
-    def _queries_and_keys(self, block: FusedBlock, batch: Batch, *, backward: bool) -> Operation:
-        """Norms and rotary positions of queries and keys, which models may have; nothing in other blocks.
-
-        Backward, the norms are computed once more, as queries and keys are saved as they were before. Rotary keys that
-        all heads share are sent to all of these, and their gradients are summed.
+        Backward, norms of queries and keys are computed once more, as these are saved as they were before. Rotary keys
+        that all heads share are sent to all of these, and their gradients are summed.
         """
-        if block.name != "attention":
-            return Operation("queries and keys")
-        layer, steps = block.layer, []
+        layer, vector = block.layer, self._vector
         comms: tuple[CommStep, ...] = ()
-        key_heads = self.kv_heads
         if layer.latent is not None:
-            key_heads, shared = 1, batch.tokens * layer.latent.rotary_dim
+            shared = batch.tokens * layer.latent.rotary_dim
             op = "reduce-scatter" if backward else "all-gather"
             comms = (self.head_comm(f"shared keys: {op}", op, shared),)
-        heads = batch.tokens * (layer.heads + key_heads)
+        steps: tuple[VectorStep, ...] = ()
         if layer.qk_norm != "none":
-            steps += [self._norm(heads * layer.head_dim, backward=False)]
-            steps += [self._norm(heads * layer.head_dim, backward=True)] * backward
-        if layer.rotary_features:
-            program, elements = "rotary-backward" if backward else "rotary", heads * layer.rotary_features
-            work = program_work(program)
-            steps.append(VectorStep(program.replace("-", " "), elements / self.mesh.nodes, work, elements))
-        return Operation("queries and keys", comms, vectors=tuple(steps))
-
-    def _loss(self, batch: Batch) -> Operation:
-        """Softmax and loss of the head, forward and backward at once, which stream with its linear."""
-        elements = batch.tokens * self.model.vocab
-        work = program_work("cross-entropy") + program_work("cross-entropy-backward")
-        loss = VectorStep("loss", elements / self.mesh.nodes, work, elements)
-        return Operation("loss", self.loss_comms(batch.tokens), (), (loss,))
-
-    def _activation(self, block: FusedBlock, batch: Batch) -> tuple[Operation, Operation]:
-        """The activation of the FFN, which streams with the linear next to it."""
-        elements = batch.tokens * block.layer.inner_features
-        program = "silu" if self.model.gated else "gelu"
-
-        def activation(name: str) -> Operation:
-            step = VectorStep("activation", elements / self.mesh.nodes, program_work(name), elements)
-            return Operation("activation", vectors=(step,))
-
-        return activation(program), activation(f"{program}-backward")
+            features = (layer.heads + (self.kv_heads if layer.latent is None else 1)) * layer.head_dim
+            for of_pass in (False, True)[: 1 + backward]:
+                steps += vector.norm(features, batch.tokens, folded=False, backward=of_pass)
+        steps += vector.attention_inputs(
+            layer, batch.tokens, self.kv_heads, folded=vector.folds_into(block), backward=backward
+        )
+        return Operation("attention inputs", comms, vectors=steps)
 
     def collective(
         self,

@@ -11,9 +11,10 @@ from functools import cache, reduce
 from operator import mul
 from typing import Literal, NamedTuple
 
-from chiplet.graph.description import TOKENS, Description, NamedDim, NamedTensor, turned
+from chiplet.graph.descriptions.description import TOKENS, Description, NamedDim, NamedTensor, turned
 from chiplet.graph.operators import Gather, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.sharding import Along
+from chiplet.graph.vector_work import VectorWork, work_of
 from chiplet.vectorized.elementwise import Number, ceil_div
 
 __all__ = [
@@ -97,10 +98,10 @@ class FoldedProduct(NamedTuple):
 
 
 class FoldedRun(NamedTuple):
-    """A vector program: the operator's name, that of the program, and what the mean die has of its matrix."""
+    """A vector program by its operator's name: what it demands for each element, and what the mean die has of them."""
 
     name: str
-    program: str
+    work: VectorWork
     elements: DieElements
 
 
@@ -111,7 +112,7 @@ def collectives(description: Description, *, type_b: bool = False) -> tuple[Fold
     Raises
     ------
     ValueError
-        As :attr:`chiplet.graph.description.Description.checked`.
+        As :attr:`chiplet.graph.descriptions.description.Description.checked`.
     """
     return tuple(_collectives(description, type_b=type_b))
 
@@ -131,14 +132,22 @@ def products(description: Description, *, type_b: bool = False) -> tuple[FoldedP
 
 @cache
 def runs(description: Description) -> tuple[FoldedRun, ...]:
-    """The vector programs of ``description`` in order. Errors as for :func:`collectives`."""
+    """The vector programs of ``description`` in order, but for those on values of rows alone, which are not counted.
+
+    Errors as for :func:`collectives`.
+    """
     found = []
     for operator in description.checked:
         if isinstance(operator, VectorRun):
             program = operator.program
-            matrix = next(name for name in program.inputs if program.tensors[name].spread == "matrix")
-            of = description.tensors[operator.bind[matrix].tensor]
-            found.append(FoldedRun(operator.name, program.name, _die_elements(of.rows, of.cols)))
+            matrices = [
+                operator.bind[name].tensor
+                for name in (*program.outputs, *program.inputs)
+                if name in operator.bind and program.tensors[name].spread == "matrix"
+            ]
+            if matrices:
+                of = description.tensors[matrices[0]]
+                found.append(FoldedRun(operator.name, work_of(program), _die_elements(of.rows, of.cols)))
     return tuple(found)
 
 

@@ -17,8 +17,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from chiplet.graph import linear_operators
-from chiplet.graph.description import KV_HEADS, TOKENS, Description
+from chiplet.graph.descriptions import (
+    linear_operators,
+    norm_operators,
+    vocabulary_operators,
+    weight_operators,
+)
+from chiplet.graph.descriptions.description import KV_HEADS, TOKENS, Description
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.graph_fold import Sizes, collectives, products
 from chiplet.vectorized.elementwise import Number, anywhere, larger, tabulated
@@ -58,6 +63,7 @@ class Hecaton(Method):
     name = "hecaton"
     switches_type = HecatonSwitches
     switches: HecatonSwitches
+    folds_norms: ClassVar[bool] = True
     _A: ClassVar[str] = "row"
     _B: ClassVar[str] = "column"
 
@@ -72,10 +78,19 @@ class Hecaton(Method):
         return self.mesh.rows
 
     @cached_property
-    def _costs(self) -> dict[str, CollectiveCost]:
-        """Cost of an all-gather along each dimension."""
-        lines = {self._A: self.mesh.cols, self._B: self.mesh.rows}
-        return {axis: tabulated(line_cost, nodes, self.switches.collective) for axis, nodes in lines.items()}
+    def _row_cost(self) -> CollectiveCost:
+        """Cost of an all-gather along the row."""
+        cost: CollectiveCost = tabulated(line_cost, self.mesh.cols, self.switches.collective)
+        return cost
+
+    @cached_property
+    def _column_cost(self) -> CollectiveCost:
+        """Cost of an all-gather down the column."""
+        cost: CollectiveCost = tabulated(line_cost, self.mesh.rows, self.switches.collective)
+        return cost
+
+    def _cost(self, axis: str) -> CollectiveCost:
+        return self._row_cost if axis == self._A else self._column_cost
 
     @cached_property
     def _lines(self) -> dict[str, Number]:
@@ -92,7 +107,7 @@ class Hecaton(Method):
                 of.op,
                 of.axis,
                 dies[of.axis],
-                self._costs[of.axis],
+                self._cost(of.axis),
                 of.chunk.of(sizes, dies),
                 sums=of.sums,
             )
@@ -119,17 +134,39 @@ class Hecaton(Method):
         Forward, each column of dies adds up the norm's feature sums on its own. Backward, the sum over features of
         dX x equals the sum over output features of dY Y, which is local to the dY that is gathered.
         """
-        of_pass = linear_operators.NORM_BACKWARD if backward else linear_operators.NORM_FORWARD
+        of_pass = norm_operators.BACKWARD if backward else norm_operators.FORWARD
         sizes = {TOKENS: tokens, "norm sums": self.model.norm_sums}
         return tuple(self._beside(NORM, of_pass, sizes, type_b=not linear.expand, rides=True))
 
     def loss_comms(self, tokens: int) -> tuple[CommStep, ...]:
         """Along the row: after a type A linear the logits of a token are split over the columns."""
         sizes = {TOKENS: tokens, "columns": self.mesh.cols}
-        return tuple(self._beside(LOSS, linear_operators.LOSS, sizes))
+        return tuple(self._beside(LOSS, vocabulary_operators.LOSS, sizes))
+
+    def embedding_comms(self, tokens: Number) -> tuple[CommStep, ...]:
+        """Along the row, whose dies share the vocabulary: each adds up the gradients of its rows."""
+        sizes = {TOKENS: tokens, "features": self.model.table_features}
+        both = vocabulary_operators.EMBEDDING_FORWARD, vocabulary_operators.EMBEDDING_BACKWARD
+        return tuple(step for of_pass in both for step in self._beside("embedding", of_pass, sizes))
+
+    def gain_comms(self, block: FusedBlock) -> tuple[CommStep, ...]:
+        """Parts of a gain's gradient along the row, whose dies have the outputs behind it."""
+        if not self._vector.folds_into(block):
+            return ()
+        sizes = {"columns": self.mesh.cols, "inputs": self.model.hidden}
+        tied = block.name == "head" and self.model.tied
+        description = weight_operators.GAIN_TIED if tied else weight_operators.GAIN
+        return tuple(self._beside("gain", description, sizes, weights=True))
 
     def _beside(
-        self, name: str, description: Description, sizes: Sizes, *, type_b: bool = False, rides: bool = False
+        self,
+        name: str,
+        description: Description,
+        sizes: Sizes,
+        *,
+        type_b: bool = False,
+        rides: bool = False,
+        weights: bool = False,
     ) -> Iterator[CommStep]:
         """Collectives of ``description``, which belong to no product."""
         for of in collectives(description, type_b=type_b):
@@ -138,16 +175,17 @@ class Hecaton(Method):
                 of.op,
                 of.axis,
                 self._lines[of.axis],
-                self._costs[of.axis],
+                self._cost(of.axis),
                 of.chunk.of(sizes, self._lines),
                 sums=of.sums,
                 rides=rides,
+                weights=weights,
             )
 
     def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
         """Along the row: the heads of a sequence are split over the columns."""
         return self.collective(
-            name, op, self._A, self.mesh.cols, self._costs[self._A], elements / self.mesh.nodes
+            name, op, self._A, self.mesh.cols, self._cost(self._A), elements / self.mesh.nodes
         )
 
     def tile_operands(self, linear: Linear) -> Number:

@@ -123,6 +123,15 @@ class Optimus(Method):
         """Along the row: the logits of a token are split over the columns."""
         return self._row_sums("loss sums", 2 * tokens)
 
+    def embedding_comms(self, tokens: Number) -> tuple[CommStep, ...]:
+        """Down the column, whose dies share the vocabulary, each with the features of its column."""
+        chunk = tokens * self.model.table_features / self.mesh.nodes
+        cost = tabulated(line_cost, self.mesh.rows, "ring")
+        return tuple(
+            self.collective(f"embedding: {name}", op, "column", self.mesh.rows, cost, chunk)
+            for name, op in (("scatter rows", "reduce-scatter"), ("gather gradients", "all-gather"))
+        )
+
     def _row_sums(self, name: str, elements: int) -> tuple[CommStep, ...]:
         cols = self.mesh.cols
         cost = self._row_ring

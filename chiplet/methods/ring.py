@@ -106,6 +106,14 @@ class TensorParallel(Method):
             self._step("loss sums: all-gather", "all-gather", 2 * tokens),
         )
 
+    def embedding_comms(self, tokens: Number) -> tuple[CommStep, ...]:
+        """Around the ring: the vocabulary is split over all dies."""
+        elements = tokens * self.model.table_features
+        return (
+            self._step("embedding: scatter rows", "reduce-scatter", elements),
+            self._step("embedding: gather gradients", "all-gather", elements),
+        )
+
     def head_comm(self, name: str, op: str, elements: Number) -> CommStep:
         """Around the ring: the heads are split over all dies."""
         return self._step(name, op, elements)

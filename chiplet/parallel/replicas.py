@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 
-from chiplet.graph.vector_work import program_work
 from chiplet.machine.memory_plane import memory_plane
 from chiplet.machine.parallel_specs import ParallelSpec
 from chiplet.methods.base import Method
@@ -25,6 +24,7 @@ from chiplet.step.dram_traffic import DramTraffic, update_traffic
 from chiplet.step.energy import Events, traffic_events
 from chiplet.step.fused_blocks import PassAccount
 from chiplet.step.overlap import Machine
+from chiplet.step.weight_update import WeightUpdate
 from chiplet.vectorized.elementwise import Number, is_array, larger, one_of
 from chiplet.workload.llm import Llm
 
@@ -220,7 +220,7 @@ class Replicas:
             crossing_bytes,
             crossing,
             time,
-            tuple(self._ending(stage, backward[stage.number]) for stage in self.stages),
+            tuple(self._ending(stage, backward[stage.number], whole, count) for stage in self.stages),
             early,
             fullest,
             self.state_size,
@@ -233,7 +233,7 @@ class Replicas:
         """DRAM traffic of a stage's weight update, and its time on the vector units."""
         share = 1 / self.spec.copies if self.spec.shard_optimizer else 1.0
         nodes = self.method.mesh.nodes
-        work = program_work(self.optimizer) * (stage.parameters * share / nodes)
+        work = self.method.update_work(self.optimizer, stage.parameters, stage.blocks) * (share / nodes)
         return (
             update_traffic(stage.parameters, self.optimizer, self.element, nodes, share),
             self.machine.vector_seconds(work),
@@ -246,8 +246,11 @@ class Replicas:
             packages, data_bytes, rate=fabric.bytes_per_second, latency=fabric.latency_seconds
         )
 
-    def _ending(self, stage: Stage, backward: Number) -> Ending:
-        """``backward``: seconds of a micro-batch's backward pass on ``stage``."""
+    def _ending(self, stage: Stage, backward: Number, whole: StepAccount, count: Number) -> Ending:
+        """``backward``: seconds of a micro-batch's backward pass on ``stage``, one of ``count``.
+
+        What the backward pass does not hide of the update follows the sums of gradients.
+        """
         spec = self.spec
         ring = self.ring(stage.parameters * self.gradient_size, spec.copies)
         gradients = ring if spec.shard_optimizer else 2 * ring
@@ -260,9 +263,17 @@ class Replicas:
         if self.model.tied and len(self.stages) > 1 and (stage.first or stage.last):
             tied = 2 * self.ring(self.model.vocab * self.model.table_features * self.gradient_size, 2)
         traffic, vector = self.update(stage)
+        update = WeightUpdate.of(
+            self.method,
+            (traffic.seconds(self.system, self.method.mesh, self.plane), vector),
+            parameters=stage.parameters,
+            layers=stage.numbers,
+            ends=[label for label in ("input", "head") if stage.blocks.get(label)],
+            last_round=1 / count,
+            overlap=self.method.switches.overlap and (spec.overlap or spec.copies == 1),
+        )
         gather = self.ring(stage.parameters * self.element, spec.copies) if spec.shard_optimizer else 0.0
-        dram = traffic.seconds(self.system, self.method.mesh, self.plane)
-        return Ending(gradients, exposed, tied, larger(dram, vector), gather)
+        return Ending(gradients, exposed, tied, update.seconds(whole.passes), gather)
 
     def _fabric_bytes(self) -> float:
         """Bytes that all packages send to others in a step."""
@@ -296,10 +307,9 @@ class Replicas:
         total = (whole.events * (spec.data - self.shorter) + less.events * self.shorter) * spec.context
         if spec.shard_optimizer:
             traffic = update_traffic(self.model.parameters, self.optimizer, 0, self.method.mesh.nodes)
-            update = traffic_events(traffic, self.system.package, self.method.mesh) + Events(
-                vector_operations=self.model.parameters * program_work(self.optimizer).operations,
-                sram_bytes=self.model.parameters * program_work(self.optimizer).scratchpad_bytes,
-            )
+            work = self.method.update_work(self.optimizer, self.model.parameters)
+            update = traffic_events(traffic, self.system.package, self.method.mesh)
+            update += Events(vector_operations=work.operations, sram_bytes=work.scratchpad_bytes)
             total += update * (1 - spec.copies)
         return total + Events(dram_bits=2 * 8 * self._fabric_bytes())
 

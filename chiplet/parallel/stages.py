@@ -37,8 +37,8 @@ class Stage:
 @dataclass(frozen=True)
 class Ending:
     """What follows the last micro-batch of a stage, seconds: the sum of gradients over replicas (``gradients``, of
-    which ``exposed`` are not hidden), that of a tied embedding (``tied``), the weight ``update``, and the all-gather
-    of updated weights (``gather``).
+    which ``exposed`` are not hidden), that of a tied embedding (``tied``), what the backward pass does not hide of the
+    weight ``update``, and the all-gather of updated weights (``gather``).
     """
 
     gradients: Number

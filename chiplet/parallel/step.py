@@ -31,10 +31,12 @@ def step_of_all(work: Replicas, whole: StepAccount, account: ParallelAccount) ->
         whole,
         passes=work.passes(whole, pace),
         embedding=whole.embedding * choose(pace == 0, 1, 0),
-        embedding_seconds=choose(pace == 0, whole.embedding_seconds, 0.0),
+        embedding_dram=choose(pace == 0, whole.embedding_dram, 0.0),
+        embedding_nop=choose(pace == 0, whole.embedding_nop, 0.0),
         update=traffic,
         update_dram=traffic.seconds(work.system, work.method.mesh, work.plane),
         update_vector=one_of([vector for _, vector in updates], last),
+        update_seconds=one_of([ending.update for ending in endings], last),
         bubble=account.time.bubble - one_of(account.early, last),
         fabric=account.time.transfers
         + account.time.fill

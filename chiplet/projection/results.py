@@ -41,9 +41,10 @@ class Breakdown(StrictModel):
     """Parts of the step, seconds. The first five and the last two add up to it, and so do the last five.
 
     ``compute`` is the time of the array; the exposed parts are what NoP, vector unit and DRAM add to it; ``optimizer``
-    is the weight update. ``*_busy`` is the whole time that a resource is in use, hidden or not. ``pipeline_bubble`` is
-    idle time of the pipeline, and ``fabric_exposed`` that of transfers between packages that nothing hides; with
-    several packages the other parts are those of the stage that sets the pace.
+    is what the backward pass does not hide of the weight update. ``*_busy`` is the whole time that a resource is in
+    use, hidden or not. ``pipeline_bubble`` is idle time of the pipeline, and ``fabric_exposed`` that of transfers
+    between packages that nothing hides; with several packages the other parts are those of the stage that sets the
+    pace.
     """
 
     compute: float

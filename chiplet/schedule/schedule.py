@@ -121,6 +121,11 @@ class StepWork:
         """Tokens of the step."""
         return self.global_batch * self.work.length
 
+    @property
+    def last_round(self) -> Number:
+        """Part of the sequences that are in the last round."""
+        return 1 - (self.rounds - 1) * self.work.sequences / self.global_batch
+
     def candidates(self, block: FusedBlock) -> list[Fit]:
         """Ways to run ``block``; none if nothing fits."""
         return candidates(self.work, block, fused="fusion" not in self.without)

@@ -19,7 +19,7 @@ from chiplet.step.overlap import Busy, Machine
 from chiplet.step.runs import RunAccount
 from chiplet.vectorized.additive import Additive
 from chiplet.vectorized.elementwise import Number, choose, is_array, larger, one_of
-from chiplet.workload.operations import CommStep
+from chiplet.workload.operations import CommStep, FusedBlock
 
 Sums = TypeVar("Sums", bound=Additive)
 
@@ -31,7 +31,8 @@ class PassAccount:
     ``runs`` are its mini-batches, the largest first; none for many machines, whose blocks may run in different ways.
     ``once`` is the time of what is communicated once in a step, and ``on_package`` that of both. ``memory_seconds`` is
     the time of ``traffic``. ``waiting`` is how long the block waits for loads of weights and stores of gradients:
-    ``weights_wait`` unless they are loaded ahead, ``gradients_wait`` unless they are stored behind.
+    ``weights_wait`` unless they are loaded ahead, ``gradients_wait`` unless they are stored behind. ``later`` is what
+    elapses in a backward pass behind the second linear of its last mini-batch, with the vector unit's part of it.
     """
 
     block: str
@@ -40,6 +41,7 @@ class PassAccount:
     runs: tuple[RunAccount, ...]
     once: Busy
     on_package: Busy
+    later: Busy
     traffic: DramTraffic
     memory_seconds: Number
     weights_wait: Number
@@ -102,12 +104,13 @@ class BlockAccount:
 
 @dataclass(frozen=True)
 class BlockRuns:
-    """All mini-batches of a block in a step: time of both passes, events and received elements of one layer, and
-    their number.
+    """All mini-batches of a block in a step: time of both passes, and of the backward one behind the second linear,
+    events and received elements of one layer, and their number.
     """
 
     forward: Busy
     backward: Busy
+    later: Busy
     events: Events
     elements: Number
     count: Number
@@ -115,16 +118,17 @@ class BlockRuns:
 
 def sum_of_runs(runs: Sequence[tuple[RunAccount, RunAccount]]) -> BlockRuns:
     """The sum of ``runs``, each forward and backward."""
-    forward, backward, events = Busy(), Busy(), Events()
+    forward, backward, later, events = Busy(), Busy(), Busy(), Events()
     elements: Number = 0.0
     count: Number = 0
     for first, second in runs:
         forward += first.busy * first.times
         backward += second.busy * first.times
+        later += second.later * first.times
         events += (first.events + second.events) * first.times
         elements += (first.elements + second.elements) * first.times
         count += first.times
-    return BlockRuns(forward, backward, events, elements, count)
+    return BlockRuns(forward, backward, later, events, elements, count)
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,33 @@ class BlockPlan:
     resident: bool = True
 
 
+@dataclass(frozen=True)
+class SentOnce:
+    """What is sent once in a step for one layer of a block: its time, fully exposed, its events, and the elements that
+    a die receives for the sums over replicas.
+    """
+
+    busy: Busy
+    events: Events
+    elements: Number
+
+
+def sent_once(block: FusedBlock, method: Method, machine: Machine) -> SentOnce:
+    """What is sent once in a step for ``block``, however it runs."""
+    steps = method.once_comms(block)
+    events, elements = Events(), sum(step.elements for step in method.replica_comms(block))
+    for step in steps:
+        events += comm_events(step, method.mesh.nodes)
+    return SentOnce(_once(steps, machine.link), events, elements)
+
+
 def account_block(
     plan: BlockPlan,
     runs: BlockRuns,
     method: Method,
     machine: Machine,
     plane: MemoryPlane,
+    once: SentOnce,
     shown: Sequence[tuple[RunAccount, RunAccount]] = (),
 ) -> BlockAccount:
     """The block that runs as ``plan`` says, with the mini-batches ``runs``, which are ``shown`` one by one."""
@@ -155,16 +180,15 @@ def account_block(
     stored, per_die = weight_bytes(block, method)
     gradient = stored * SUM_BYTES / method.element_bytes
     weights, sums = DramTraffic(stored, per_die), DramTraffic.shared(0.0, gradient, mesh.nodes)
-    once = method.replica_comms(block)
     traffics = _traffic(plan, method, rounds, weights, gradient)
-    events = runs.events
+    events = runs.events + once.events
     passes = []
     for direction, busy, traffic in zip(
         ("forward", "backward"), (runs.forward, runs.backward), traffics, strict=True
     ):
         backward = direction == "backward"
         loads = 0 if head and backward else rounds
-        summed = _once(once, machine.link) if backward else Busy()
+        summed = once.busy if backward else Busy()
         events += traffic_events(traffic, system.package, mesh)
         passes.append(
             PassAccount(
@@ -174,19 +198,16 @@ def account_block(
                 tuple(run[backward] for run in shown),
                 summed,
                 busy + summed,
+                runs.later * (1 / larger(1, runs.count)) if backward else Busy(),
                 traffic,
                 traffic.seconds(system, mesh, plane),
                 weights.seconds(system, mesh, plane) * loads,
                 sums.seconds(system, mesh, plane) * rounds if backward else 0.0,
             )
         )
-    elements = runs.elements
-    for step in once:
-        events += comm_events(step, mesh.nodes)
-        elements += step.elements
     # Of one layer, the mean of all that differ.
     share = 0.0 if block.contract is None else layers / method.model.layers
-    return BlockAccount((passes[0], passes[1]), events * layers, elements * share)
+    return BlockAccount((passes[0], passes[1]), events * layers, (runs.elements + once.elements) * share)
 
 
 def one_of_blocks(accounts: Sequence[BlockAccount], place: Number) -> BlockAccount:
@@ -198,6 +219,7 @@ def one_of_blocks(accounts: Sequence[BlockAccount], place: Number) -> BlockAccou
             of_pass[0],
             runs=(),
             on_package=_one_of_sums([one.on_package for one in of_pass], place),
+            later=_one_of_sums([one.later for one in of_pass], place),
             traffic=_one_of_sums([one.traffic for one in of_pass], place),
             memory_seconds=one_of([one.memory_seconds for one in of_pass], place),
             weights_wait=one_of([one.weights_wait for one in of_pass], place),

@@ -137,7 +137,7 @@ def operation_demand(
         parts = ceil_div(operation.strip_rows, rows)
     return OperationDemand(
         sum(gemm_cycles(step, array, tile) for step in operation.gemms),
-        sum((step.work * step.elements for step in operation.vectors), VectorWork()),
+        operation.vector_work,
         tuple(axes.values()),
         parts,
     )
@@ -205,24 +205,36 @@ def pass_demands(
     )
 
 
-def pass_busy(demands: TileDemands, machine: Machine, overlap: bool) -> tuple[Busy, Number]:
-    """Time of a pass over one mini-batch with the fastest token tile, and the place of that tile."""
-    times = []
+def pass_busy(
+    demands: TileDemands, machine: Machine, overlap: bool, first_later: int
+) -> tuple[Busy, Busy, Number]:
+    """Time of a pass over one mini-batch with the fastest token tile, of that what the operations from ``first_later``
+    on elapse and take of the vector unit, and the place of that tile.
+    """
+    times, later = [], []
     for row in demands.rows:
-        total = Busy()
-        for demand, count in zip(row, demands.times, strict=True):
+        total, elapsed, vector = Busy(), 0.0, 0.0
+        for number, (demand, count) in enumerate(zip(row, demands.times, strict=True)):
             one = demand_busy(demand, machine, overlap)
-            total += one if not is_array(count) and count == 1 else one * count
+            if is_array(count) or count != 1:
+                one = one * count
+            total += one
+            if number >= first_later:
+                elapsed, vector = elapsed + one.elapsed, vector + one.vector
         times.append(total)
+        later.append((elapsed, vector))
     if not isinstance(demands.tiles, list):
         import numpy as np
 
-        (every,) = times
+        (every,), (every_later,) = times, later
         shape = np.broadcast_shapes(every.elapsed.shape, demands.tiles.shape)
         choice = np.broadcast_to(every.elapsed, shape).argmin(axis=0)
-        return Busy(*(pick(value, choice) for value in every.numbers)), choice
+        elapsed, vector = (pick(value, choice) for value in every_later)
+        busy = Busy(*(pick(value, choice) for value in every.numbers))
+        return busy, Busy(elapsed=elapsed, vector=vector), choice
     choice = min(range(len(times)), key=lambda index: times[index].elapsed)
-    return times[choice], choice
+    elapsed, vector = later[choice]
+    return times[choice], Busy(elapsed=elapsed, vector=vector), choice
 
 
 def pick(values: Number, choice: Number) -> Number:

@@ -11,10 +11,18 @@ from chiplet.schedule.buffers import Optimizer
 from chiplet.schedule.combination import Candidate, first_quickest, quickest
 from chiplet.schedule.fit import Fit, lacking, places_of_ways, tile_limit
 from chiplet.schedule.schedule import Schedule, StepWork, assemble, block_refusal
-from chiplet.step.account import StepAccount, account_step
-from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.account import StepAccount, StepUpdate, account_step
+from chiplet.step.fused_blocks import (
+    BlockAccount,
+    BlockPlan,
+    SentOnce,
+    account_block,
+    sent_once,
+    sum_of_runs,
+)
 from chiplet.step.overlap import Machine
 from chiplet.step.runs import account_run
+from chiplet.step.weight_update import WeightUpdate
 from chiplet.workload.operations import FusedBlock
 
 
@@ -44,13 +52,19 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
         If a block does not fit, naming the buffer, the bytes needed and the bytes available.
     """
     work, plane = step.work, memory_plane(machine.system, method.mesh)
+    update = StepUpdate.of(method, machine, plane, step, optimizer)
     costed = []
     for block in method.blocks():
         fits = step.candidates(block)
         if not fits:
             uses = lacking(work, block)
             raise block_refusal(method, method.mesh.nodes, block, uses, work.mini_batch)
-        costed.append(_best_of_ways([_cost(block, fit, method, machine, step, plane) for fit in fits]))
+        once = sent_once(block, method, machine)
+        costed.append(
+            _best_of_ways(
+                [_cost(block, fit, method, machine, step, plane, once, update.time) for fit in fits]
+            )
+        )
     choices = quickest(
         [[one.candidate for one in block] for block in costed], overlap="overlap" not in step.without
     )
@@ -61,7 +75,7 @@ def quickest_step(method: Method, machine: Machine, step: StepWork, optimizer: O
     ]
     return QuickestStep(
         assemble(step, [one.fit for one in chosen], choices),
-        account_step(blocks, method, machine, plane, step.tokens, optimizer),
+        account_step(blocks, method, machine, plane, step, update),
     )
 
 
@@ -75,7 +89,14 @@ def _best_of_ways(costed: Sequence[_Costed]) -> list[_Costed]:
 
 
 def _cost(
-    block: FusedBlock, fit: Fit, method: Method, machine: Machine, step: StepWork, plane: MemoryPlane
+    block: FusedBlock,
+    fit: Fit,
+    method: Method,
+    machine: Machine,
+    step: StepWork,
+    plane: MemoryPlane,
+    once: SentOnce,
+    update: WeightUpdate,
 ) -> _Costed:
     work = step.work
     memory, batches = work.memory_of(block, fit), step.mini_batches(block, fit)
@@ -85,6 +106,7 @@ def _cost(
         for part in batches
     ]
     plan = BlockPlan(memory, step.rounds, step.tokens, "residence" not in step.without)
-    account = account_block(plan, sum_of_runs(runs), method, machine, plane, runs)
-    candidate = Candidate(memory, account.seconds, account.weights_wait, account.gradients_wait)
+    account = account_block(plan, sum_of_runs(runs), method, machine, plane, once, runs)
+    seconds = account.seconds + update.exposed(account.passes[1])
+    candidate = Candidate(memory, seconds, account.weights_wait, account.gradients_wait)
     return _Costed(fit, candidate, account)

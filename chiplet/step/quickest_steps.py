@@ -16,7 +16,7 @@ from chiplet.machine.memory_plane import memory_plane
 from chiplet.schedule.combination import Candidate, first_quickest, quickest
 from chiplet.schedule.fit import Fit, places_of_ways, tile_limit
 from chiplet.schedule.schedule import StepWork
-from chiplet.step.account import StepAccount, account_step
+from chiplet.step.account import StepAccount, StepUpdate, account_step
 from chiplet.step.energy import Events
 from chiplet.step.fused_blocks import (
     BlockAccount,
@@ -24,6 +24,7 @@ from chiplet.step.fused_blocks import (
     BlockRuns,
     account_block,
     one_of_blocks,
+    sent_once,
     sum_of_runs,
 )
 from chiplet.step.jobs import Jobs, Ways, rows_of
@@ -43,20 +44,22 @@ def quickest_steps(ways: Ways) -> StepAccount:
     jobs, step = ways.jobs, ways.step()
     machine = Machine(jobs.system, jobs.terms)
     plane = memory_plane(jobs.system, jobs.method.mesh)
+    update = StepUpdate.of(jobs.method, machine, plane, step, jobs.optimizer)
     columns = PackageColumns.of(jobs.system)
     distinct = columns.distinct(jobs)
     accounts: list[list[BlockAccount]] = []
     candidates: list[list[Candidate]] = []
     for number, (block, fits) in enumerate(zip(jobs.method.blocks(), ways.fits, strict=True)):
         runs = [columns.every(of_fit) for of_fit in _runs_of(number, fits, distinct, step)]
+        once = sent_once(block, jobs.method, machine)
         accounts.append([])
         candidates.append([])
         for places in places_of_ways(fits):
             memory = step.work.memory_of(block, fits[places[0]])
             plan = BlockPlan(memory, step.rounds, step.tokens)
-            of_way = [account_block(plan, runs[place], jobs.method, machine, plane) for place in places]
+            of_way = [account_block(plan, runs[place], jobs.method, machine, plane, once) for place in places]
             seconds = [
-                choose(fits[place].size > 0, account.seconds, np.inf)
+                choose(fits[place].size > 0, account.seconds + update.time.exposed(account.passes[1]), np.inf)
                 for place, account in zip(places, of_way, strict=True)
             ]
             best = first_quickest(seconds) if len(places) > 1 else 0
@@ -70,7 +73,7 @@ def quickest_steps(ways: Ways) -> StepAccount:
         one_of_blocks(of_block, choice.place).waiting(choice.weights_ahead, choice.gradients_behind)
         for of_block, choice in zip(accounts, choices, strict=True)
     ]
-    return account_step(blocks, jobs.method, machine, plane, step.tokens, jobs.optimizer)
+    return account_step(blocks, jobs.method, machine, plane, step, update)
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,6 @@ def _added(runs: BlockRuns | None, more: BlockRuns, rows: NDArray[np.intp], coun
             return type(second)(*map(one, first.numbers, second.numbers))
         return one(first, second)
 
-    before = runs or BlockRuns(Busy(), Busy(), Events(), 0.0, 0.0)
+    before = runs or BlockRuns(Busy(), Busy(), Busy(), Events(), 0.0, 0.0)
     names = [field.name for field in fields(BlockRuns)]
     return BlockRuns(*(sums(getattr(before, name), getattr(more, name)) for name in names))

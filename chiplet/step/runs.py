@@ -17,7 +17,9 @@ from chiplet.workload.operations import Batch, FusedBlock, Operation
 class RunAccount:
     """One pass over a mini-batch of ``tokens``, run ``times`` times: ``busy`` is with token tiles of ``tile``.
 
-    ``busy``, ``events`` and ``elements`` (received by a die) are those of one run in one layer.
+    ``busy``, ``events`` and ``elements`` (received by a die) are those of one run in one layer. ``later`` is what the
+    operations of a backward pass elapse, and take of the vector unit, that follow the block's second linear, which has
+    its gradient then.
     """
 
     tokens: Number
@@ -25,6 +27,7 @@ class RunAccount:
     operations: tuple[Operation, ...]
     tile: Number
     busy: Busy
+    later: Busy
     events: Events
     elements: Number
 
@@ -42,10 +45,12 @@ def account_run(
     """The forward and the backward pass of ``block`` over ``batch``, each with the quickest of its token tiles."""
     passes = method.passes(block, batch, slices)
     tiles = _tiles(method, block, machine.system.die, batch, tile_limit)
-    forward, backward = (
-        _account_pass(method, machine, operations, batch, times, tiles)
-        for operations in (passes.forward, passes.backward)
-    )
+    forward = _account_pass(method, machine, passes.forward, len(passes.forward), batch, times, tiles)
+    first_later = len(passes.backward)
+    if block.contract is not None:
+        names = [operation.name for operation in passes.backward]
+        first_later -= names[::-1].index(block.contract.name)
+    backward = _account_pass(method, machine, passes.backward, first_later, batch, times, tiles)
     return forward, backward
 
 
@@ -53,13 +58,14 @@ def _account_pass(
     method: Method,
     machine: Machine,
     operations: tuple[Operation, ...],
+    first_later: int,
     batch: Batch,
     times: Number,
     tiles: Number,
 ) -> RunAccount:
     die, nodes = machine.system.die, method.mesh.nodes
     demands = pass_demands(operations, die, machine.terms, method, batch.tokens, tiles)
-    busy, choice = pass_busy(demands, machine, method.switches.overlap)
+    busy, later, choice = pass_busy(demands, machine, method.switches.overlap, first_later)
     stationary = [
         sum(stationary_bytes(operation, die, tile) * operation.times for operation in operations)
         for tile in (tiles if isinstance(tiles, list) else (tiles,))
@@ -72,7 +78,7 @@ def _account_pass(
             of_operation += comm_events(step, nodes)
             elements += step.elements * operation.times
         events += of_operation * operation.times
-    return RunAccount(batch.tokens, times, operations, pick(tiles, choice), busy, events, elements)
+    return RunAccount(batch.tokens, times, operations, pick(tiles, choice), busy, later, events, elements)
 
 
 def _tiles(method: Method, block: FusedBlock, die: DieSpec, batch: Batch, limit: Number) -> Number:

@@ -35,7 +35,7 @@ def totals(
     mesh, system = method.mesh, machine.system
     tokens = global_batch * length
     busy = sum((one_pass.on_package * one_pass.layers for one_pass in account.passes), Busy())
-    step, embedding = account.seconds, account.embedding_seconds
+    step, embedding, rows = account.seconds, account.embedding_seconds, account.embedding_dram
     energy = joules(account.events, system, mesh.nodes, step)
     flops = method.step_flops(tokens, length)
     peak = 2 * system.die.macs_per_cycle * system.die.clock_hz * mesh.nodes
@@ -43,13 +43,13 @@ def totals(
     dram_busy = sum((one_pass.memory_seconds * one_pass.layers for one_pass in account.passes), 0.0)
     breakdown: dict[str, Number] = {
         "compute": busy.compute,
-        "nop_exposed": busy.nop_exposed,
+        "nop_exposed": busy.nop_exposed + embedding - rows,
         "vector_exposed": busy.vector_exposed,
-        "dram_exposed": dram_exposed + embedding,
+        "dram_exposed": dram_exposed + rows,
         "optimizer": account.update_seconds,
         "vector_busy": busy.vector + account.update_vector,
-        "nop_busy": busy.nop,
-        "dram_busy": dram_busy + embedding + account.update_dram,
+        "nop_busy": busy.nop + account.embedding_nop,
+        "dram_busy": dram_busy + rows + account.update_dram,
         "forward": account.direction_seconds("forward") + embedding / 3,
         "backward": account.direction_seconds("backward") + embedding * 2 / 3,
         "optimizer_step": account.update_seconds,
@@ -58,7 +58,7 @@ def totals(
     }
     # A single die has no communication.
     communicates = mesh.nodes > 1
-    ratio = busy.compute / busy.nop if anywhere(communicates) else 0.0
+    ratio = busy.compute / breakdown["nop_busy"] if anywhere(communicates) else 0.0
     return Totals(
         step,
         tokens / step,

@@ -77,7 +77,7 @@ class PlacedPass:
         if account.direction == "backward" and method.switches.recompute == "full":
             again = len(method.passes(block.block, block.batch, block.slices).forward)
         self._runs = [PlacedRun(run, account.direction, machine, method, again) for run in account.runs]
-        self._once = once_busy(method.replica_comms(block.block), machine)
+        self._once = once_busy(method.once_comms(block.block), machine)
         if account.direction == "forward":
             self._once = Busy({})
         elapsed = float(account.on_package.elapsed)

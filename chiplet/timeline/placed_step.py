@@ -8,7 +8,17 @@ from chiplet.projection.project import Accounted
 from chiplet.timeline.memory_levels import MemoryLevels
 from chiplet.timeline.placed_operations import sum_busy
 from chiplet.timeline.placed_passes import PlacedPass
-from chiplet.timeline.spans import DRAM, LAYERS, STEP, VECTOR, MemoryLevel, Span, Timeline
+from chiplet.timeline.spans import (
+    DRAM,
+    LAYERS,
+    STEP,
+    UPDATE_DRAM,
+    UPDATE_VECTOR,
+    MemoryLevel,
+    Span,
+    Timeline,
+    link_track,
+)
 from chiplet.timeline.stages import stage_spans
 
 DIRECTIONS = ("forward", "backward")
@@ -67,12 +77,13 @@ class _PlacedStep:
         self._add("pipeline bubble", self.account.bubble, "pipeline_bubble")
         self._add("between packages, exposed", self.account.fabric, "fabric_exposed")
         self.levels += self.memories.after(self.now)
-        for track, seconds in (
-            (DRAM, self.account.update_dram),
-            (VECTOR, self.account.update_vector),
-        ):
-            self.spans.append(Span(track, "optimizer", self.now, float(seconds)))
         self._add("optimizer", self.account.update_seconds, "optimizer_step")
+        # As late as they can be: how much of them is behind which layer is not drawn.
+        for track, seconds in (
+            (UPDATE_DRAM, self.account.update_dram),
+            (UPDATE_VECTOR, self.account.update_vector),
+        ):
+            self.spans.append(Span(track, "optimizer", self.now - float(seconds), float(seconds)))
         processes = {0: f"package of {self.found.method.mesh} dies"}
         parallel = self.found.parallel
         if parallel is not None:
@@ -96,7 +107,7 @@ class _PlacedStep:
             label = f"rounds {numbers[0] + 1} to {numbers[-1] + 1}"
         start, backward = self.now, direction == "backward"
         tokens = sum(min(self.sequences, self.batch - number * self.sequences) for number in numbers)
-        embedding = float(self.account.embedding_seconds) * EMBEDDING_PARTS[direction] * tokens / self.batch
+        embedding = EMBEDDING_PARTS[direction] * tokens / self.batch
         if not backward:
             self._embedding(f"embedding rows forward, {label}", embedding)
         if numbers[0] == 0:
@@ -109,11 +120,16 @@ class _PlacedStep:
         seconds = self.now - start
         self.spans.append(Span(STEP, f"{direction}, {label}", start, seconds, direction, len(numbers)))
 
-    def _embedding(self, name: str, seconds: float) -> None:
-        if seconds:
-            self.spans.append(Span(LAYERS, name, self.now, seconds))
-            self.spans.append(Span(DRAM, name, self.now, seconds))
-            self.now += seconds
+    def _embedding(self, name: str, share: float) -> None:
+        account, (axis,) = self.account, {step.axis for step in self.found.method.embedding_comms(1)}
+        for track, seconds in (
+            (LAYERS, account.embedding_seconds),
+            (DRAM, account.embedding_dram),
+            (link_track(axis), account.embedding_nop),
+        ):
+            if seconds:
+                self.spans.append(Span(track, name, self.now, float(seconds) * share))
+        self.now += float(account.embedding_seconds) * share
 
     def _layers(self, direction: str) -> None:
         """The first round, layer by layer."""

@@ -12,6 +12,9 @@ STEP, LAYERS, MINI_BATCHES, OPERATIONS = "step", "layers", "mini-batches", "oper
 ARRAY, VECTOR, DRAM = "array", "vector unit", "DRAM"
 """Tracks of what is busy, besides the links of each axis (:func:`link_track`)."""
 
+UPDATE_VECTOR, UPDATE_DRAM = "vector unit, optimizer", "DRAM, optimizer"
+"""Tracks of what the update of the weights takes of both, beside the backward pass."""
+
 BESIDE = "beside a busier axis"
 """Kind of the spans of links while another axis has more to do in the same operation. Without them, the spans of all
 links add up to ``nop_busy`` of the projection."""
@@ -86,9 +89,9 @@ class Timeline:
         links = [track for track in self.tracks() if track.startswith("links")]
         return {
             "compute": total(self.on(ARRAY)),
-            "vector_busy": total(self.on(VECTOR)),
+            "vector_busy": total((*self.on(VECTOR), *self.on(UPDATE_VECTOR))),
             "nop_busy": total(span for track in links for span in self.on(track) if span.kind != BESIDE),
-            "dram_busy": total(self.on(DRAM)),
+            "dram_busy": total((*self.on(DRAM), *self.on(UPDATE_DRAM))),
             **{
                 name: total(span for span in self.on(STEP) if span.kind == name)
                 for name in ("forward", "backward", "optimizer_step", "pipeline_bubble", "fabric_exposed")
@@ -98,9 +101,9 @@ class Timeline:
     def tracks(self) -> list[str]:
         """The tracks of the package, what runs first and then what is busy."""
         found = dict.fromkeys(span.track for span in self.spans if not span.process)
-        order = [STEP, LAYERS, MINI_BATCHES, OPERATIONS, ARRAY, VECTOR]
+        order = [STEP, LAYERS, MINI_BATCHES, OPERATIONS, ARRAY, VECTOR, UPDATE_VECTOR]
         links = sorted(track for track in found if track.startswith("links"))
-        return [track for track in (*order, *links, DRAM) if track in found]
+        return [track for track in (*order, *links, DRAM, UPDATE_DRAM) if track in found]
 
 
 def total(spans: Iterable[Span]) -> float:

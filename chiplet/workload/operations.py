@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from chiplet.graph.vector_work import VectorWork
@@ -196,10 +197,15 @@ class Operation:
     times: Number = 1
     """Runs in a mini-batch."""
 
+    @cached_property
+    def vector_work(self) -> VectorWork:
+        """What the vector steps demand of the busiest die."""
+        return sum((step.work * step.elements for step in self.vectors), VectorWork())
+
 
 @dataclass(frozen=True)
 class BlockPasses:
-    """Operations of both passes over one block for one mini-batch; ``once``: what is sent once in a step."""
+    """Operations of both passes over one block for one mini-batch; ``once``: sums over replicas, once a step."""
 
     block: FusedBlock
     forward: tuple[Operation, ...]

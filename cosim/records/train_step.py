@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from chiplet.graph.training.shared_programs import Optimizer
+from chiplet.graph.descriptions.shared_programs import Optimizer
 from chiplet.machine.base import StrictModel
 from chiplet.machine.specs import SystemSpec
 from cosim.records.base import Interval, Record, Request, Seed, Stall, checked

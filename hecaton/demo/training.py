@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chiplet.dataflow.predicted_step import PredictedStep
-from chiplet.graph.training.shared_programs import Optimizer
+from chiplet.graph.descriptions.shared_programs import Optimizer
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.machine.specs import SystemSpec
 from chiplet.workload.pretrained_model import PretrainedModel

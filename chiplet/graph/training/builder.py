@@ -6,18 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from chiplet.graph import linear_operators
-from chiplet.graph.description import Description, turned
-from chiplet.graph.operators import Carried, Gather, Product, Scatter
+from chiplet.graph.descriptions import linear_operators, norm_operators
+from chiplet.graph.descriptions.description import Description, turned
+from chiplet.graph.operators import Carried, Gather, Operator, Product, Scatter, VectorRun
 from chiplet.graph.sharding import ONE, Along, Dim, Tokens
-from chiplet.graph.training.operator_builder import TOKENS_A, TOKENS_B, OperatorBuilder, Weight
-from chiplet.graph.training.shared_programs import (
-    NORM_INPUT,
-    NORM_INPUT_FIRST,
-    NORM_OPERAND,
-    NORM_SCALE,
-    norm_share,
-)
+from chiplet.graph.training.operator_builder import OperatorBuilder, Weight
 
 __all__ = ["StepBuilder"]
 
@@ -139,10 +132,9 @@ class StepBuilder(OperatorBuilder):
         """Products of ``source`` with weights that the norm is folded into: leaves ``{weight}.sums`` in layout B, and
         the norm's ``scale``.
         """
-        self.tensor(f"{norm}.x", TOKENS_A, self.hidden, "bf16")
-        self.tensor(f"{norm}.squares", TOKENS_A, ONE, partial="column")
-        self.tensor(f"{norm}.scale", TOKENS_B, ONE)
-        self.run(f"{norm}.norm", NORM_OPERAND, {"x": source, "y": f"{norm}.x", "squares": f"{norm}.squares"})
+        operators = norm_operators.FORWARD.checked
+        first = next(place for place, of in enumerate(operators) if not isinstance(of, VectorRun))
+        self._norm(norm_operators.FORWARD, norm, operators[:first], {"residual": source})
         self.linears(
             linear_operators.FORWARD,
             norm,
@@ -152,23 +144,24 @@ class StepBuilder(OperatorBuilder):
                 "x_all": [f"{norm}.x_all"],
                 **{role: [f"{weight.name}.{name}" for weight in weights] for role, name in _FORWARD.items()},
             },
-            beside=linear_operators.NORM_FORWARD,
+            beside=norm_operators.FORWARD,
         )
-        self.run(
-            f"{norm}.scale_of_tokens",
-            NORM_SCALE,
-            {"squares": f"{norm}.squares_total", "scale": f"{norm}.scale"},
-        )
+        self._norm(norm_operators.FORWARD, norm, operators[first:])
 
-    def norm_share(self, norm: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """t of the norm, from the gradients (with its scale) and the values of each linear's outputs."""
-        sums = {}
-        for number, (u, y) in enumerate(pairs):
-            sums[f"x_{number}"] = self.tensor(f"{u}.product", TOKENS_B, ONE, partial="row")
-            self.product_sums(f"{u}.norm_product", u, y, f"{u}.product")
-        self.tensor(f"{norm}.t", TOKENS_B, ONE, partial="row")
-        self.run(
-            f"{norm}.share", norm_share(len(pairs)), {**sums, "scale": f"{norm}.scale", "t": f"{norm}.t"}
+    def _norm(
+        self,
+        description: Description,
+        norm: str,
+        operators: Sequence[Operator],
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """The vector programs among ``operators`` of a norm."""
+        self.bind(
+            description,
+            norm,
+            {"gradient": "gradient", "gradient_operand": "gradient.operand", **(names or {})},
+            {"inputs": self.hidden, "norm sums": ONE},
+            only=[of for of in operators if isinstance(of, VectorRun)],
         )
 
     def norm_linears_backward(
@@ -177,6 +170,7 @@ class StepBuilder(OperatorBuilder):
         """From gradients ``inputs`` of the weights' outputs, which are operands in layout B with the norm's scale, and
         its ``t``: gradients of the weights, and of the residual stream with its operand.
         """
+        description = norm_operators.BACKWARD_FIRST if first else norm_operators.BACKWARD
         self.linears(
             linear_operators.BACKWARD,
             norm,
@@ -190,19 +184,9 @@ class StepBuilder(OperatorBuilder):
                 "dx": [f"{norm}.dx"],
                 **{role: [f"{weight.name}.{name}" for weight in weights] for role, name in _WEIGHTS.items()},
             },
-            beside=linear_operators.NORM_BACKWARD,
+            beside=description,
         )
-        self.run(
-            f"{norm}.norm_backward",
-            NORM_INPUT_FIRST if first else NORM_INPUT,
-            {
-                "x": f"{norm}.x",
-                "t": f"{norm}.t_total",
-                "z": f"{norm}.dx",
-                "gradient": "gradient",
-                "y": "gradient.operand",
-            },
-        )
+        self._norm(description, norm, description.checked)
 
     # ---- linears of type B ----
 
@@ -211,6 +195,11 @@ class StepBuilder(OperatorBuilder):
         names = {role: [f"{weight.name}.{name}"] for role, name in _FORWARD.items()}
         names |= {"x": [x], "x_all": [f"{x}_all"]}
         self.linears(linear_operators.FORWARD, weight.name, (weight,), names, type_b=True)
+
+    def add(self, part: str, weight: Weight) -> None:
+        """Add what ``weight`` leaves to the residual stream."""
+        names = {"residual": "residual", "branch": f"{weight.name}.sums"}
+        self.bind(norm_operators.RESIDUAL, part, names, {})
 
     def contract_backward(self, weight: Weight, x: str) -> None:
         """Gradients of ``weight`` and, as ``{weight}.dx`` in layout B, of ``x``, from ``gradient.operand``."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from chiplet.graph.descriptions import ffn_operators
 from chiplet.graph.training.builder import StepBuilder
-from chiplet.graph.training.operator_builder import TOKENS_B, Weight
-from chiplet.graph.training.shared_programs import SCALE, SILU_SCALED
-from chiplet.graph.vector_programs import vector_program
+from chiplet.graph.training.operator_builder import Weight
 
 __all__ = ["Ffn"]
 
@@ -24,40 +23,26 @@ class Ffn:
         """From the residual stream to the sums that are added to it."""
         b = self._builder
         b.norm_linears("ffn", "residual", self.inputs)
-        for name in ("gate_saved", "up_saved", "inner"):
-            b.tensor(f"ffn.{name}", TOKENS_B, b.ffn, "bf16")
-        b.run(
-            "ffn.silu",
-            SILU_SCALED,
-            {
-                "gate": "ffn.gate.sums",
-                "up": "ffn.up.sums",
-                "scale": "ffn.scale",
-                "gate_saved": "ffn.gate_saved",
-                "up_saved": "ffn.up_saved",
-                "y": "ffn.inner",
-            },
-        )
+        names = {"gate_sums": "ffn.gate.sums", "up_sums": "ffn.up.sums"}
+        b.bind(ffn_operators.FORWARD, "ffn", names, {"inner features": b.ffn})
         b.contract(self.output, "ffn.inner")
 
     def backward(self) -> None:
         """From ``gradient.operand`` to the gradient of the residual stream in front of the norm."""
         b = self._builder
         b.contract_backward(self.output, "ffn.inner")
-        b.tensor("ffn.dinner_scaled", TOKENS_B, b.ffn)
-        b.run("ffn.scale_dinner", SCALE, {"x": "ffn.down.dx", "scale": "ffn.scale", "y": "ffn.dinner_scaled"})
-        for name in ("dgate", "dup"):
-            b.tensor(f"ffn.{name}", TOKENS_B, b.ffn, "bf16")
-        b.run(
-            "ffn.silu_backward",
-            vector_program("silu-backward"),
+        b.bind(
+            ffn_operators.BACKWARD,
+            "ffn",
             {
-                "dy": "ffn.dinner_scaled",
-                "gate": "ffn.gate_saved",
-                "up": "ffn.up_saved",
-                "dgate": "ffn.dgate",
-                "dup": "ffn.dup",
+                "dinner_sums": "ffn.down.dx",
+                "gate_product": "ffn.dgate.product",
+                "up_product": "ffn.dup.product",
+            },
+            {"inner features": b.ffn},
+            called={
+                "norm_product_gate": "ffn.dgate.norm_product",
+                "norm_product_up": "ffn.dup.norm_product",
             },
         )
-        b.norm_share("ffn", (("ffn.dgate", "ffn.gate_saved"), ("ffn.dup", "ffn.up_saved")))
         b.norm_linears_backward("ffn", self.inputs, ("ffn.dgate", "ffn.dup"))

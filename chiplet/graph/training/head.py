@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from chiplet.graph import linear_operators
-from chiplet.graph.operators import Carried, Gather, ProgramOperand
+from chiplet.graph.descriptions import vocabulary_operators
+from chiplet.graph.descriptions.description import Description
+from chiplet.graph.descriptions.shared_programs import sums_of
+from chiplet.graph.operators import ProgramOperand
 from chiplet.graph.sharding import ONE
 from chiplet.graph.training.builder import StepBuilder
-from chiplet.graph.training.operator_builder import TOKENS_A, TOKENS_B, TOKENS_WHOLE, Weight
-from chiplet.graph.training.shared_programs import (
-    CROSS_ENTROPY_INPUT,
-    ONE_HOT,
-    SCALE,
-    sums_of,
-)
+from chiplet.graph.training.operator_builder import TOKENS_A, TOKENS_B, TOKENS_WHOLE, Weight, run_of
 from chiplet.graph.vector_programs import vector_program
 
 __all__ = ["Vocabulary"]
@@ -37,85 +33,46 @@ class Vocabulary:
         b.tensor("loss.sum", b.rows, ONE, home="memory", life="batch")
 
     def embed(self) -> None:
-        """The residual stream of the tokens, in layout A: a product of their one-hot rows, which is exact."""
-        b = self._builder
-        b.tensor("embedding.one_hot", TOKENS_WHOLE, b.vocab, "bf16")
-        b.run("embedding.pick", ONE_HOT, {"label": "tokens", "y": "embedding.one_hot"}, offset=b.vocab)
-        b.tensor("embedding.partial", TOKENS_WHOLE, b.hidden, partial="row")
-        b.product("embedding.product", "nn", "embedding.one_hot", "embedding.operand", "embedding.partial")
-        b.scatter("embedding.scatter", "row", Carried("embedding.partial", "residual", "embedding"))
+        """The residual stream of the tokens, in layout A."""
+        self._embedding(vocabulary_operators.EMBEDDING_FORWARD)
 
     def embed_backward(self) -> None:
         """The gradient of the embedding's operand."""
+        self._embedding(vocabulary_operators.EMBEDDING_BACKWARD)
+
+    def _embedding(self, description: Description) -> None:
         b = self._builder
-        dy = b.tensor("embedding.dy", TOKENS_WHOLE, b.hidden, "bf16")
-        b.append(
-            Gather(
-                name="embedding.gather_dy",
-                axis="row",
-                carries=(Carried("gradient.operand", dy, "embedding"),),
-            )
-        )
-        b.product(
-            "embedding.product_dw", "tn", "embedding.one_hot", dy, "embedding.gradient", accumulate="tiles"
-        )
+        names = {
+            "tokens": "tokens",
+            "w": "embedding.operand",
+            "residual": "residual",
+            "dy": "gradient.operand",
+            "dy_all": "embedding.dy",
+            "dw": "embedding.gradient",
+        }
+        b.bind(description, "embedding", names, {"vocabulary": b.vocab, "features": b.hidden})
 
     def loss(self) -> None:
         """Logits, loss, and back to the gradient of the residual stream in front of the final norm."""
         b = self._builder
         lines = b.sizes.cols
         b.norm_linears("head", "residual", (self.head,))
-        b.tensor("head.logits", TOKENS_B, b.vocab)
-        b.run("head.scale_logits", SCALE, {"x": "head.sums", "scale": "head.scale", "y": "head.logits"})
-        b.tensor("head.e", TOKENS_B, b.vocab)
-        values = ("largest", "total", "picked")
-        for name in values:
-            b.tensor(f"head.{name}", b.columns, TOKENS_B)
-        b.run(
-            "head.cross_entropy",
-            vector_program("cross-entropy"),
-            {
-                "x": "head.logits",
-                "label": "labels",
-                "e": "head.e",
-                **{name: f"head.{name}" for name in values},
-            },
-            offset=b.vocab,
-        )
-        for operator in linear_operators.LOSS.checked:
-            assert isinstance(operator, Gather)
-            carries = {f"head.{part.source}": part.purpose for part in operator.carries}
-            b.gather(f"head.{operator.name}", operator.axis, carries)
-        for name in ("most", "all", "loss"):
-            b.tensor(f"head.{name}", TOKENS_B, ONE)
-        b.tensor("head.sum", b.rows, ONE)
-        members = {
+        of_line = {
             f"{name}_{line}": ProgramOperand(f"head.{name}_all", member=line)
-            for name in values
+            for name in vocabulary_operators.LOSS_VALUES
             for line in range(lines)
         }
-        b.run(
-            "head.merge",
-            vector_program("cross-entropy-merge", lines=lines),
-            {**members, "most": "head.most", "all": "head.all", "loss": "head.loss", "sum": "head.sum"},
-        )
-        b.run("loss.add", sums_of(2), {"x_0": "loss.sum", "x_1": "head.sum", "y": "loss.sum"})
-        b.tensor("head.du", TOKENS_B, b.vocab, "bf16")
-        b.run(
-            "head.cross_entropy_backward",
-            CROSS_ENTROPY_INPUT,
-            {
-                "e": "head.e",
-                "label": "labels",
-                "largest": "head.largest",
-                "most": "head.most",
-                "all": "head.all",
-                "scale": "head.scale",
-                "u": "head.du",
+        own = {name: f"head.{name}" for name in ("most", "all", "loss", "sum")}
+        b.bind(
+            vocabulary_operators.LOSS,
+            "head",
+            {"label": "labels", "loss_sum": "loss.sum", "product": "head.du.product"},
+            {"vocabulary": b.vocab, "columns": b.columns, "rows": b.rows},
+            called={"norm_product": "head.du.norm_product", "add_loss": "loss.add"},
+            in_place={
+                "merge": run_of(vector_program("cross-entropy-merge", lines=lines), {**of_line, **own})
             },
-            offset=b.vocab,
         )
-        b.norm_share("head", (("head.du", "head.logits"),))
         b.norm_linears_backward("head", (self.head,), ("head.du",), first=True)
 
     def loss_of_batch(self) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from chiplet.graph.descriptions import weight_operators
+from chiplet.graph.descriptions.description import ONE_VALUE, TOKENS, Description, NamedDim
+from chiplet.graph.descriptions.shared_programs import (
+    SCALE_COLUMNS_OPERAND,
+    ZEROS,
+    product_sums_add,
+)
 from chiplet.graph.graph import Section
 from chiplet.graph.operators import (
     Carried,
@@ -19,20 +27,12 @@ from chiplet.graph.operators import (
     Scatter,
     VectorRun,
 )
-from chiplet.graph.sharding import Along, Dim, Features, HalfHead, KvHeads, ShardedTensor, Tokens
-from chiplet.graph.training.shared_programs import (
-    CAST,
-    SCALE_COLUMNS_OPERAND,
-    SCALE_OPERAND,
-    ZEROS,
-    product_sums,
-    product_sums_add,
-)
+from chiplet.graph.sharding import ONE, Along, Dim, Features, HalfHead, KvHeads, ShardedTensor, Tokens
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.vector_pass import Element
 from chiplet.graph.vector_program import VectorProgram
 
-__all__ = ["TOKENS_A", "TOKENS_B", "TOKENS_WHOLE", "OperatorBuilder", "Weight"]
+__all__ = ["TOKENS_A", "TOKENS_B", "TOKENS_WHOLE", "OperatorBuilder", "Weight", "run_of"]
 
 TOKENS_A, TOKENS_B, TOKENS_WHOLE = Tokens("row"), Tokens("column"), Tokens(None)
 
@@ -56,6 +56,15 @@ class Weight(NamedTuple):
     def master(self) -> str:
         """Name of the tensor that updates change."""
         return f"{self.tied or self.name}.weight"
+
+
+def run_of(program: VectorProgram, bind: Mapping[str, str | ProgramOperand]) -> VectorRun:
+    """A vector program on tensors by name, without a name of its own."""
+    operands = {
+        key: value if isinstance(value, ProgramOperand) else ProgramOperand(value)
+        for key, value in bind.items()
+    }
+    return VectorRun(name="", program=program, bind=operands)
 
 
 class OperatorBuilder:
@@ -138,17 +147,9 @@ class OperatorBuilder:
         bind: Mapping[str, str | ProgramOperand],
         *,
         each: Each = "",
-        causal: bool = False,
-        offset: Features | None = None,
     ) -> None:
         """A vector program on tensors by name."""
-        operands = {
-            key: value if isinstance(value, ProgramOperand) else ProgramOperand(value)
-            for key, value in bind.items()
-        }
-        self._operators.append(
-            VectorRun(name=name, program=program, bind=operands, each=each, causal=causal, offset=offset)
-        )
+        self._operators.append(replace(run_of(program, bind), name=name, each=each))
 
     def product(
         self,
@@ -163,6 +164,104 @@ class OperatorBuilder:
     ) -> None:
         """A GEMM."""
         self._operators.append(Product(name=name, form=form, a=a, b=b, y=y, each=each, accumulate=accumulate))
+
+    def bind(
+        self,
+        description: Description,
+        prefix: str,
+        names: Mapping[str, str],
+        dims: Mapping[str, Dim],
+        *,
+        only: Iterable[Operator] | None = None,
+        called: Mapping[str, str] | None = None,
+        in_place: Mapping[str, VectorRun] | None = None,
+        life: Literal["tile", "batch"] = "tile",
+    ) -> None:
+        """Operators of ``description`` on tensors of the step; those that they write are declared.
+
+        Parameters
+        ----------
+        names
+            Tensors by the description's; others have theirs behind ``prefix``.
+        dims
+            Columns by the name of their tensor, or dimensions by theirs.
+        only
+            Some of its operators.
+        called
+            Names of operators that are not their own behind ``prefix``.
+        in_place
+            Vector programs of operators that depend on the dies of a line, or on layouts, with tensors of the step.
+        life
+            Of the tensors that are declared.
+        """
+
+        def name_of(role: str) -> str:
+            return names.get(role, f"{prefix}.{role}")
+
+        def dim(of: NamedDim) -> Dim:
+            if of == ONE_VALUE:
+                return ONE
+            if of.name == TOKENS:
+                return Tokens(of.axis)
+            return replace(dims[of.name], axis=of.axis)
+
+        description.checked  # noqa: B018  # refused before anything is bound
+        for operator in description.operators if only is None else only:
+            for role in operator.writes:
+                if name_of(role) not in self.tensors:
+                    tensor = description.tensors[role]
+                    cols = dims[role] if role in dims else dim(tensor.cols)
+                    self.tensor(
+                        name_of(role),
+                        dim(tensor.rows),
+                        cols,
+                        tensor.element,
+                        partial=tensor.partial,
+                        life=life,
+                    )
+            name = (called or {}).get(operator.name, f"{prefix}.{operator.name}")
+            match operator:
+                case Gather() | Scatter():
+                    parts = tuple(
+                        Carried(name_of(part.source), name_of(part.target), part.purpose)
+                        for part in operator.carries
+                    )
+                    self._operators.append(replace(operator, name=name, carries=parts))
+                case Product():
+                    a, b, y = (name_of(role) for role in (operator.a, operator.b, operator.y))
+                    self._operators.append(replace(operator, name=name, a=a, b=b, y=y))
+                case VectorRun():
+                    if in_place and operator.name in in_place:
+                        self._operators.append(replace(in_place[operator.name], name=name))
+                        continue
+                    bind = {key: of._replace(tensor=name_of(of.tensor)) for key, of in operator.bind.items()}
+                    picks = any(step.op1 == "pick" for step in operator.program.passes)
+                    offset = self.vocab if picks else None
+                    self._run(replace(operator, name=name, bind=bind, offset=offset))
+                case _:
+                    raise TypeError(
+                        f"{description.name}: operator {operator.name} is a {type(operator).__name__}"
+                    )
+
+    def _run(self, run: VectorRun) -> None:
+        """A vector program; sums of products over columns in several pieces are made head after head, where pieces are
+        halves of heads the low ones first.
+        """
+        sums = {"u", "y", "sums"} == run.bind.keys() and self.tensors[run.bind["u"].tensor]
+        if not sums or not sums.cols.piece_length:
+            self._operators.append(run)
+            return
+        (u, y, total), cols = (run.bind[key].tensor for key in ("u", "y", "sums")), sums.cols
+        assert isinstance(cols, Features)
+        self.run(f"{run.name}_start", ZEROS, {"total": total})
+        halves: tuple[Half, ...] = ("low", "high") if cols.piece_length < cols.unit else ("",)
+        for half in halves:
+            self.run(
+                "_".join(filter(None, (run.name, half))),
+                product_sums_add(sums.element, self.tensors[y].element),
+                {"u": ProgramOperand(u, half), "y": ProgramOperand(y, half), "total": total},
+                each="kv-head" if isinstance(cols, KvHeads) else "head",
+            )
 
     def gather(self, name: str, axis: Along, carries: Mapping[str, Purpose]) -> None:
         """Gather tensors, each into one of the name with ``_all`` behind it."""
@@ -183,45 +282,12 @@ class OperatorBuilder:
         )
         return Carried(source.name, target, purpose)
 
-    def scatter(self, name: str, axis: Along, *carries: Carried) -> None:
-        """Reduce-scatter tensors whose rows are tokens; declares the targets that are not there yet."""
-        for part in carries:
-            source = self.tensors[part.source]
-            if part.target not in self.tensors:
-                self.tensor(part.target, Tokens(axis), source.cols, layered=source.layered)
-        self._operators.append(Scatter(name=name, axis=axis, carries=carries))
-
     def fold(self, weight: Weight) -> None:
         """The operand of a weight, with the gain of the norm in front of it."""
-        bind = {"x": weight.master, "y": f"{weight.name}.operand"}
-        if not weight.norm:
-            self.run(f"{weight.name}.fold", CAST, bind)
-        else:
-            scale = SCALE_COLUMNS_OPERAND if weight.transposed else SCALE_OPERAND
-            self.run(f"{weight.name}.fold", scale, {"scale": f"{weight.norm}.gain", **bind})
-
-    def product_sums(self, name: str, u: str, y: str, total: str) -> None:
-        """Row sums of u y over what a die has of their columns, in one pass; or head after head, where pieces are
-        halves of heads the low ones first.
-        """
-        cols, elements = self.tensors[u].cols, (self.tensors[u].element, self.tensors[y].element)
-        if not cols.piece_length:
-            self.run(name, product_sums(*elements), {"u": u, "y": y, "sums": total})
-            return
-        assert isinstance(cols, Features)
-        self.run(f"{name}_start", ZEROS, {"total": total})
-        halves: tuple[Half, ...] = ("low", "high") if cols.piece_length < cols.unit else ("",)
-        for half in halves:
-            self.run(
-                "_".join(filter(None, (name, half))),
-                product_sums_add(*elements),
-                {"u": ProgramOperand(u, half), "y": ProgramOperand(y, half), "total": total},
-                each="kv-head" if isinstance(cols, KvHeads) else "head",
-            )
-
-    def cast(self, name: str, x: str, y: str) -> str:
-        """``x`` as an operand ``y``."""
-        tensor = self.tensors[x]
-        self.tensor(y, tensor.rows, tensor.cols, "bf16")
-        self.run(name, CAST, {"x": x, "y": y})
-        return y
+        names = {"w": weight.master, "operand": f"{weight.name}.operand", "gain": f"{weight.norm}.gain"}
+        description = weight_operators.FOLD if weight.norm else weight_operators.CAST_WEIGHT
+        turned = {}
+        if weight.norm and weight.transposed:
+            bind = {"x": names["w"], "scale": names["gain"], "y": names["operand"]}
+            turned["fold"] = run_of(SCALE_COLUMNS_OPERAND, bind)
+        self.bind(description, weight.name, names, {}, in_place=turned)

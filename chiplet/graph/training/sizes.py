@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, cast, get_args
 
+from chiplet.graph.descriptions.shared_programs import Optimizer
 from chiplet.graph.sharding import DiePlace, TileShape
-from chiplet.graph.training.shared_programs import Optimizer
 from chiplet.machine.specs import SystemSpec
 from nop.collectives import ALGORITHMS, Algorithm
 

@@ -9,7 +9,6 @@ from chiplet.graph.training.ffn import Ffn
 from chiplet.graph.training.head import Vocabulary
 from chiplet.graph.training.sizes import StepSizes
 from chiplet.graph.training.updates import Updates
-from chiplet.graph.vector_programs import vector_program
 
 __all__ = ["training_step"]
 
@@ -48,8 +47,7 @@ def training_step(sizes: StepSizes) -> Graph:
     builder.layered = True
     for norm, part in (("attention", attention), ("ffn", ffn)):
         part.forward()
-        branch = part.output.name
-        builder.run(f"{norm}.add", vector_program("residual"), {"x": "residual", "branch": f"{branch}.sums"})
+        builder.add(norm, part.output)
     builder.section("layers forward", "tile", "up")
     builder.layered = False
     vocabulary.loss()

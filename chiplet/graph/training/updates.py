@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from chiplet.graph import linear_operators
-from chiplet.graph.operators import ProgramOperand, Reduce
+from chiplet.graph.descriptions import linear_operators, weight_operators
+from chiplet.graph.descriptions.description import Description
+from chiplet.graph.descriptions.shared_programs import SCALE_COLUMNS, sums_of
+from chiplet.graph.operators import Operator, ProgramOperand, Reduce, VectorRun
 from chiplet.graph.sharding import ONE, KvHeads
 from chiplet.graph.training.builder import StepBuilder
-from chiplet.graph.training.operator_builder import Weight
-from chiplet.graph.training.shared_programs import (
-    GAIN_TERMS,
-    SCALE,
-    SCALE_COLUMNS,
-    sums_of,
-    update,
-)
-from chiplet.graph.vector_programs import vector_program
+from chiplet.graph.training.operator_builder import Weight, run_of
 
 __all__ = ["Updates"]
 
@@ -34,44 +28,54 @@ class Updates:
             b.tensor(f"{norm}.{part}", b.hidden, ONE, home="memory", life="run")
 
     def gain_gradient(self, norm: str, weights: Sequence[Weight]) -> None:
-        """The gradient of a gain from the weights behind it and their own gradients, before replicas are added up:
-        a die's sums over its outputs, then over the columns of dies in their order.
-        """
+        """The gradient of a gain from the weights behind it and their own gradients, before replicas are added up."""
         b = self._builder
-        names = []
+        products, *others = weight_operators.GAIN.checked
         b.load(f"{norm}.load_weights", *(weight.master for weight in weights))
-        for weight in weights:
-            own = b.tensor(f"{weight.name}.gain_sums", b.columns, b.hidden, life="batch")
-            b.product_sums(f"{weight.name}.gain_products", weight.master, f"{weight.name}.gradient", own)
-            names.append(own)
-        b.tensor(f"{norm}.gain_part", b.columns, b.hidden, partial="row", life="batch")
-        inputs = {f"x_{number}": name for number, name in enumerate(names)}
-        b.run(f"{norm}.gain_parts", sums_of(len(names)), {**inputs, "y": f"{norm}.gain_part"})
-        self._over_columns(norm)
+        names = {}
+        for number, weight in enumerate(weights):
+            names[f"x_{number}"] = own = f"{weight.name}.gain_sums"
+            tensors = {"w": weight.master, "dw": f"{weight.name}.gradient", "products": own}
+            dims = {"columns": b.columns, "inputs": b.hidden}
+            b.bind(weight_operators.GAIN, weight.name, tensors, dims, only=[products], life="batch")
+        parts = run_of(sums_of(len(names)), {**names, "y": f"{norm}.gain_part"})
+        self._gain(weight_operators.GAIN, norm, {}, others, {"gain_parts": parts})
 
     def tied_gain_gradient(self, head: Weight) -> None:
         """The same where the outputs are rows of the embedding: the array adds up bf16 terms."""
         b = self._builder
-        b.tensor("head.gain_terms", head.rows, head.cols, "bf16", life="batch")
-        b.run(
-            "head.gain_products",
-            GAIN_TERMS,
-            {"w": head.master, "g": f"{head.name}.gradient", "y": "head.gain_terms"},
-        )
+        terms, *others = weight_operators.GAIN_TIED.checked
+        names = {"w": head.master, "dw": f"{head.name}.gradient", "terms": "head.gain_terms"}
+        names["ones"] = "head.ones"
+        self._gain(weight_operators.GAIN_TIED, "head", names, [terms], {})
         b.tensor("head.ones", b.columns, b.vocab, "bf16", home="memory", life="run")
         b.load("head.load_weights", head.master, "head.ones")
-        b.tensor("head.gain_part", b.columns, b.hidden, partial="row", life="batch")
-        b.product("head.gain_sums", "nn", "head.ones", "head.gain_terms", "head.gain_part")
-        self._over_columns("head")
+        self._gain(weight_operators.GAIN_TIED, "head", names, others, {})
 
-    def _over_columns(self, norm: str) -> None:
+    def _gain(
+        self,
+        description: Description,
+        norm: str,
+        names: Mapping[str, str],
+        operators: Sequence[Operator],
+        in_place: Mapping[str, VectorRun],
+    ) -> None:
+        """``operators`` of the gradient of a gain, whose parts are those of the columns of dies."""
         b = self._builder
-        b.gather(f"{norm}.gather_gain", "row", {f"{norm}.gain_part": "gains"})
-        b.tensor(f"{norm}.gain.gradient", b.hidden, ONE, life="batch")
-        columns = {
-            f"x_{col}": ProgramOperand(f"{norm}.gain_part_all", member=col) for col in range(b.sizes.cols)
-        }
-        b.run(f"{norm}.gain_total", sums_of(b.sizes.cols), {**columns, "y": f"{norm}.gain.gradient"})
+        own = {name: f"{norm}.gain_{name}" for name in ("part", "part_all")}
+        own["dgain"] = f"{norm}.gain.gradient"
+        of_line = {f"x_{col}": ProgramOperand(own["part_all"], member=col) for col in range(b.sizes.cols)}
+        total = run_of(sums_of(b.sizes.cols), {**of_line, "y": own["dgain"]})
+        dims = {"columns": b.columns, "inputs": b.hidden, "outputs": b.vocab}
+        b.bind(
+            description,
+            norm,
+            {**own, **names},
+            dims,
+            only=operators,
+            in_place={"gain_total": total, **in_place},
+            life="batch",
+        )
 
     def replicas(self, weights: Sequence[Weight]) -> None:
         """Sums of the gradients of key and value weights over the dies that hold the same head."""
@@ -84,24 +88,23 @@ class Updates:
 
     def unfold(self, weight: Weight) -> None:
         """From the gradient of the folded weight to that of the weight."""
-        scale = SCALE_COLUMNS if weight.transposed else SCALE
-        gradient = f"{weight.name}.gradient"
-        self._builder.run(
-            f"{weight.name}.unfold", scale, {"x": gradient, "scale": f"{weight.norm}.gain", "y": gradient}
-        )
+        names = {"dw": f"{weight.name}.gradient", "gain": f"{weight.norm}.gain"}
+        turned = {}
+        if weight.transposed:
+            bind = {"x": names["dw"], "scale": names["gain"], "y": names["dw"]}
+            turned["unfold"] = run_of(SCALE_COLUMNS, bind)
+        self._builder.bind(weight_operators.UNFOLD, weight.name, names, {}, in_place=turned)
 
     def update(self, name: str, w: str) -> None:
         """The update of ``w``, whose moments and gradient have the prefix ``name``."""
         b = self._builder
         moments = {moment: f"{name}.{moment}" for moment in b.moments}
         b.load(f"{name}.load_state", w, *moments.values())
-        b.run(f"{name}.update", update(b.sizes.optimizer), {"w": w, "g": f"{name}.gradient", **moments})
+        description = weight_operators.update_operators(b.sizes.optimizer)
+        b.bind(description, name, {"w": w, "dw": f"{name}.gradient", **moments}, {})
         b.store(f"{name}.store", w, *moments.values())
 
     def tied_sum(self, embedding: Weight, head: Weight) -> None:
         """The gradient of a tied embedding: that of the embedding and that of the head."""
-        self._builder.run(
-            "embedding.add_head",
-            vector_program("residual"),
-            {"x": f"{embedding.name}.gradient", "branch": f"{head.name}.gradient"},
-        )
+        names = {"dw": f"{embedding.name}.gradient", "dw_head": f"{head.name}.gradient"}
+        self._builder.bind(weight_operators.TIED_SUM, embedding.name, names, {})

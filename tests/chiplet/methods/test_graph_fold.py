@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chiplet.graph import attention_operators, linear_operators
-from chiplet.graph.description import KV_HEADS, TOKENS
+from chiplet.graph.descriptions import (
+    attention_operators,
+    linear_operators,
+    norm_operators,
+    vocabulary_operators,
+    weight_operators,
+)
+from chiplet.graph.descriptions.description import KV_HEADS, TOKENS
+from chiplet.graph.vector_work import program_work
 from chiplet.methods.graph_fold import collectives, products, runs
 
 SIZES = st.fixed_dictionaries({name: st.integers(1, 5000) for name in (TOKENS, "inputs", "outputs")})
@@ -63,11 +70,11 @@ def test_sums_and_values_beside_features_are_one_a_token() -> None:
     dies = {"row": 4, "column": 2}
     forward, backward = (
         [(of.op, of.axis, of.chunk.of({TOKENS: 96, "norm sums": 1}, dies)) for of in collectives(description)]
-        for description in (linear_operators.NORM_FORWARD, linear_operators.NORM_BACKWARD)
+        for description in (norm_operators.FORWARD, norm_operators.BACKWARD)
     )
     assert forward == [("all-gather", "row", 24), ("reduce-scatter", "column", 48)]
     assert backward == [("all-gather", "column", 48), ("reduce-scatter", "row", 24)]
-    loss = [of.chunk.of({TOKENS: 96, "columns": 4}, dies) for of in collectives(linear_operators.LOSS)]
+    loss = [of.chunk.of({TOKENS: 96, "columns": 4}, dies) for of in collectives(vocabulary_operators.LOSS)]
     assert loss == [48] * 3
     shares = [
         of.chunk.of({"inputs": 32, KV_HEADS: 16}, dies) for of in collectives(linear_operators.REPLICAS)
@@ -87,7 +94,26 @@ def test_an_attention_multiplies_what_its_forms_say() -> None:
         "product_dq": (7, 5, 3),
         "product_dk": (5, 7, 3),
     }
-    assert [(of.program, of.elements.of(sizes, whole)) for one in both for of in runs(one)] == [
-        ("softmax", 35),
-        ("softmax-backward", 35),
+    assert [(of.name, of.work, of.elements.of(sizes, whole)) for one in both for of in runs(one)] == [
+        ("softmax", program_work("softmax"), 35),
+        ("softmax_backward", program_work("softmax-backward"), 35),
     ]
+
+
+def test_passes_over_values_of_rows_are_left_out() -> None:
+    assert [of.name for of in runs(norm_operators.FORWARD)] == ["norm"]
+    counted = [of.name for of in runs(vocabulary_operators.LOSS)]
+    assert counted == ["scale_logits", "cross_entropy", "cross_entropy_backward", "norm_product"]
+
+
+def test_rows_of_the_embedding_and_gains_move_what_docs_say() -> None:
+    sizes, dies = {TOKENS: 96, "features": 32, "inputs": 32, "columns": 4}, {"row": 4, "column": 2}
+    both = vocabulary_operators.EMBEDDING_FORWARD, vocabulary_operators.EMBEDDING_BACKWARD
+    rows = [of for description in both for of in collectives(description)]
+    assert [(of.op, of.axis, of.chunk.of(sizes, dies)) for of in rows] == [
+        ("reduce-scatter", "row", 96 * 32 / 8),
+        ("all-gather", "row", 96 * 32 / 8),
+    ]
+    for description in (weight_operators.GAIN, weight_operators.GAIN_TIED):
+        (parts,) = collectives(description)
+        assert (parts.op, parts.axis, parts.chunk.of(sizes, dies)) == ("all-gather", "row", 32 / 2)

@@ -169,13 +169,15 @@ def test_weights_stay_and_only_replicas_sum_their_gradients() -> None:
     method = _method(Mesh(4, 8))  # two key/value heads, eight columns: four replicas of each
     attention, ffn, head = method.blocks()
     assert (method.kv_heads, method.kv_replicas) == (8, 4)
-    batch = Batch(tokens=256, sequences=4, length=64)
     for block in (ffn, head):
-        assert method.passes(block, batch).once == ()
-    steps = method.passes(attention, batch).once
+        assert method.replica_comms(block) == ()
+    steps = method.replica_comms(attention)
     shared = 2 * 96 * 8 * 12 / 32
     assert [step.elements for step in steps] == pytest.approx([shared * 3 / 4] * 2)
-    assert _method(Mesh(4, 2)).passes(_method(Mesh(4, 2)).blocks()[0], batch).once == ()
+    assert _method(Mesh(4, 2)).replica_comms(_method(Mesh(4, 2)).blocks()[0]) == ()
+    # Besides, parts of a gain's gradient go along the row, once a step.
+    once = method.once_comms(ffn)
+    assert [(step.axis, step.elements) for step in once] == [("row", 96 / 4 * 7)]
 
 
 def test_attention_is_local_and_split_by_sequence_and_head() -> None:

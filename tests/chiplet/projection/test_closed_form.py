@@ -12,14 +12,18 @@ from chiplet.graph.training.training_step import training_step
 from chiplet.machine.config import load_configuration
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
+from chiplet.schedule.buffers import Optimizer
 from chiplet.workload.llm import from_config
 
-BOUND = 0.1
-"""Of steps that fill the arrays; docs/training.md has the differences and what they come from."""
+FILLED, BOUND = 0.94, 0.02
+"""Of steps with arrays that are busy for so much of the time: by how much the closed form may differ."""
+
+NEARLY_FILLED, NEARLY_BOUND = 0.9, 0.05
+"""The same of steps that wait a little more: docs/training.md has the differences and what they come from."""
 
 
 class Case(NamedTuple):
-    """Mesh, features, heads, layers, tokens of a sequence, and token tiles.
+    """Mesh, features, heads, layers, tokens of a sequence, token tiles, height and width of the arrays, and optimizer.
 
     The step has eight sequences, the FFN twice the features, and the vocabulary as many.
     """
@@ -31,21 +35,24 @@ class Case(NamedTuple):
     layers: int
     length: int
     tiles: int
+    array: int = 4
+    optimizer: Optimizer = "adam"
+
+    @property
+    def embedding_cycles(self) -> int:
+        """Cycles of the array for both products of the embedding, which the projection does not count: rows that stream
+        through so many stationary tiles, of tokens x vocabulary x features, and of vocabulary x tokens x features.
+        """
+        tokens, size = 8 * self.length, self.array
+        vocab, features = -(-self.hidden // self.cols), -(-self.hidden // self.rows)
+        forward = tokens * -(-vocab // size) * -(-features // size)
+        return forward + vocab * -(-tokens // size) * -(-features // size)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        Case(1, 1, 32, 2, 1, 16, 4),
-        Case(1, 1, 32, 2, 4, 16, 4),
-        Case(1, 2, 64, 4, 1, 32, 4),
-        Case(2, 2, 32, 4, 1, 16, 4),
-        Case(2, 2, 64, 4, 1, 32, 1),
-    ],
-)
-def test_the_closed_form_is_near_the_played_step(case: Case) -> None:
-    overrides = [f"package.rows={case.rows}", f"package.cols={case.cols}"]
-    overrides += ["die.rows=4", "die.cols=4", "die.scratchpad_bytes=8388608", "die.queue_depth=16"]
+def cycles_of(case: Case) -> tuple[float, int, float]:
+    """Cycles by the closed form, those of the played step, and in how much of these the busiest array works."""
+    overrides = [f"package.rows={case.rows}", f"package.cols={case.cols}", f"die.rows={case.array}"]
+    overrides += [f"die.cols={case.array}", "die.scratchpad_bytes=8388608", "die.queue_depth=16"]
     system = load_configuration(None, overrides, preset="bench").system
     config = {
         "model_type": "llama",
@@ -57,10 +64,15 @@ def test_the_closed_form_is_near_the_played_step(case: Case) -> None:
         "max_position_embeddings": 64,
         "hidden_act": "silu",
     }
-    model = from_config(config, name="small", where="small")
-    switches = {"collective": "chain"}
-    found = project(
-        StepRequest(model, system, global_batch=8, sequence_length=case.length, switches=switches)
+    projected = project(
+        StepRequest(
+            from_config(config, name="small", where="small"),
+            system,
+            global_batch=8,
+            sequence_length=case.length,
+            switches={"collective": "chain"},
+            optimizer=case.optimizer,
+        )
     )
     sizes = StepSizes.on_package(
         ModelSizes(
@@ -76,8 +88,65 @@ def test_the_closed_form_is_near_the_played_step(case: Case) -> None:
         sequences=8,
         length=case.length,
         tiles=case.tiles,
-        optimizer="adam",
+        optimizer=case.optimizer,
     )
     predicted = predicted_step(training_step(sizes), sizes, system)
-    assert predicted.units["array"] > 0.85 * predicted.cycles  # it fills the arrays
-    assert found.step_seconds * system.die.clock_hz == pytest.approx(predicted.cycles, rel=BOUND)
+    closed = projected.step_seconds * system.die.clock_hz + case.embedding_cycles
+    return closed, predicted.cycles, predicted.units["array"] / predicted.cycles
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(1, 1, 32, 2, 1, 16, 4),
+        Case(1, 1, 32, 2, 4, 16, 4),
+        Case(1, 1, 64, 4, 1, 32, 1, optimizer="sgd"),
+        Case(1, 2, 64, 4, 1, 32, 4),
+        Case(2, 1, 64, 4, 1, 32, 4, optimizer="sgd"),
+        Case(2, 2, 64, 4, 1, 32, 4),
+        Case(2, 2, 64, 4, 1, 32, 1, optimizer="sgd"),
+        Case(2, 4, 64, 4, 1, 32, 4, optimizer="sgd"),
+        *(
+            pytest.param(case, marks=pytest.mark.slow)
+            for case in (
+                Case(1, 1, 60, 2, 1, 24, 4, optimizer="sgd"),
+                Case(1, 1, 64, 4, 3, 16, 4),
+                Case(1, 2, 64, 4, 1, 32, 1),
+                Case(1, 2, 64, 4, 3, 16, 4, optimizer="sgd"),
+                Case(2, 1, 64, 4, 3, 16, 4),
+                Case(2, 1, 72, 3, 1, 18, 4),
+                Case(2, 2, 64, 4, 2, 32, 4),
+                Case(2, 2, 64, 4, 4, 16, 4),
+                Case(2, 3, 96, 6, 1, 32, 4),
+                Case(2, 4, 96, 4, 1, 32, 4, optimizer="sgd"),
+            )
+        ),
+    ],
+)
+def test_the_closed_form_is_the_played_step_where_arrays_are_filled(case: Case) -> None:
+    closed, played, array = cycles_of(case)
+    assert array > FILLED
+    assert closed == pytest.approx(played, rel=BOUND)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(2, 2, 32, 4, 1, 16, 4),
+        Case(2, 3, 48, 6, 1, 32, 4),
+        Case(2, 4, 64, 4, 1, 32, 1, optimizer="sgd"),
+        *(
+            pytest.param(case, marks=pytest.mark.slow)
+            for case in (
+                Case(1, 1, 128, 8, 2, 32, 1, 8, "sgd"),
+                Case(1, 2, 128, 8, 2, 32, 1, 8, "sgd"),
+                Case(2, 3, 48, 6, 3, 16, 4, optimizer="sgd"),
+                Case(2, 4, 64, 4, 3, 16, 4),
+            )
+        ),
+    ],
+)
+def test_it_is_near_where_they_are_nearly_filled(case: Case) -> None:
+    closed, played, array = cycles_of(case)
+    assert array > NEARLY_FILLED
+    assert closed == pytest.approx(played, rel=NEARLY_BOUND)

@@ -20,8 +20,8 @@ from chiplet.schedule.combination import TOLERANCE
 from chiplet.schedule.double_buffers import double_buffered, pairs_of
 from chiplet.schedule.fit import Fit, tile_limit
 from chiplet.schedule.schedule import StepWork, step_work
-from chiplet.step.account import account_step
-from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sum_of_runs
+from chiplet.step.account import StepUpdate, account_step
+from chiplet.step.fused_blocks import BlockAccount, BlockPlan, account_block, sent_once, sum_of_runs
 from chiplet.step.overlap import Machine
 from chiplet.step.quickest import quickest_step
 from chiplet.step.runs import account_run
@@ -40,7 +40,8 @@ def _block(block: FusedBlock, fit: Fit, step: StepWork, method: Method, machine:
     ]
     plan = BlockPlan(memory, step.rounds, step.tokens)
     plane = memory_plane(machine.system, method.mesh)
-    return account_block(plan, sum_of_runs(runs), method, machine, plane)
+    once = sent_once(block, method, machine)
+    return account_block(plan, sum_of_runs(runs), method, machine, plane, once)
 
 
 @settings(max_examples=150, deadline=None)
@@ -80,6 +81,7 @@ def test_no_combination_is_quicker(
     except DoesNotFitError:
         return
     plane = memory_plane(system, method.mesh)
+    update = StepUpdate.of(method, machine, plane, step, "adam")
     every = []
     for fits in product(*(step.candidates(block) for block in method.blocks())):
         memories = [step.work.memory_of(block, fit) for block, fit in zip(method.blocks(), fits, strict=True)]
@@ -89,7 +91,7 @@ def test_no_combination_is_quicker(
                 method.blocks(), fits, memories, pairs_of(memories), strict=True
             )
         ]
-        every.append(account_step(blocks, method, machine, plane, global_batch * 32, "adam").seconds)
+        every.append(account_step(blocks, method, machine, plane, step, update).seconds)
     assert min(every) <= found * (1 + 1e-12)
     assert found <= min(every) * (1 + 2 * TOLERANCE)
 

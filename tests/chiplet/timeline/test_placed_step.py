@@ -15,7 +15,7 @@ from chiplet.projection.job import StepRequest
 from chiplet.projection.project import Accounted, account
 from chiplet.schedule.buffers import DoesNotFitError
 from chiplet.timeline.placed_step import timeline
-from chiplet.timeline.spans import DRAM, Span, Timeline
+from chiplet.timeline.spans import DRAM, UPDATE_DRAM, UPDATE_VECTOR, Span, Timeline
 from tests.chiplet.machines import MIXED, PACKAGE, package, small_model, small_package
 
 TOLERANCE = 1e-9
@@ -122,7 +122,7 @@ def test_a_layer_is_drawn_in_detail() -> None:
     found = check(account(StepRequest("llama2-7b", PACKAGE, mesh=(8, 8))))
     for begin, end in found.detail:
         inside = [span for span in found.spans if begin <= span.start < end]
-        assert {span.track for span in inside} == set(found.tracks()) - {"step"}
+        assert {span.track for span in inside} == set(found.tracks()) - {"step", UPDATE_DRAM, UPDATE_VECTOR}
         assert any("token tile" in span.details for span in inside)
     assert found.detail[0][1] <= found.detail[1][0]
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 
 import pytest
 
-from chiplet.graph import attention_operators, linear_operators
-from chiplet.graph.description import Description
-from chiplet.graph.operators import Gather, Operator, Product, Reduce, Scatter, VectorRun
+import chiplet.graph.descriptions
+from chiplet.graph.descriptions import linear_operators, weight_operators
+from chiplet.graph.descriptions.description import Description
+from chiplet.graph.descriptions.shared_programs import Optimizer
+from chiplet.graph.operators import Gather, Move, Operator, Product, Reduce, Scatter, VectorRun
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
+from chiplet.graph.training.training_step import training_step
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
 from chiplet.workload.llm import Llm
@@ -24,20 +29,33 @@ LLM = Llm(
     max_positions=64,
 )  # fmt: skip
 SIZES = StepSizes(model=MODEL, rows=2, cols=2, sequences=2, length=4)
+SYSTEM = machine(2, 2)
+
+TIED = (weight_operators.GAIN_TIED, weight_operators.TIED_SUM)
+"""Parts of a step whose head is the embedding."""
 
 
-def compiles() -> object:
-    return compile_step(SIZES, machine(2, 2))
+def sizes_of(tied: bool, optimizer: Optimizer) -> StepSizes:
+    return replace(SIZES, model=replace(MODEL, tied=tied), optimizer=optimizer)
 
 
-def projects() -> object:
-    return project(StepRequest(LLM, machine(2, 2), global_batch=2, sequence_length=4))
+def compiles(tied: bool = False, optimizer: Optimizer = "sgd") -> object:
+    return compile_step(sizes_of(tied, optimizer), SYSTEM)
+
+
+def projects(tied: bool = False, optimizer: Optimizer = "sgd") -> object:
+    model = LLM.model_copy(update={"tied": tied})
+    return project(StepRequest(model, SYSTEM, global_batch=2, sequence_length=4, optimizer=optimizer))
 
 
 def descriptions() -> list[tuple[ModuleType, str, Description]]:
+    package = chiplet.graph.descriptions
+    modules = [
+        import_module(f"{package.__name__}.{module.name}") for module in iter_modules(package.__path__)
+    ]
     return [
         (module, name, value)
-        for module in (linear_operators, attention_operators)
+        for module in modules
         for name, value in vars(module).items()
         if isinstance(value, Description)
     ]
@@ -53,8 +71,27 @@ OPERATORS = [
 def test_every_kind_of_operator_but_moves_is_described() -> None:
     kinds = {type(operator) for _, _, of in descriptions() for operator in of.operators}
     assert kinds == {Gather, Scatter, Reduce, Product, VectorRun}
-    compiles()
-    projects()
+    names = [of.name for _, _, of in descriptions()]
+    assert len(names) == len({*names}) >= 20
+    for tied in (False, True):
+        compiles(tied)
+        projects(tied)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_not_described_is_the_loss_of_a_batch(tied: bool) -> None:
+    """All other operators of a graph have the name of one that is described, or of its sums head by head."""
+    described = {operator.name for _, _, of in descriptions() for operator in of.operators}
+    described |= {"norm_product", "add"}  # called by what they are of
+    others = [
+        operator.name
+        for section in training_step(sizes_of(tied, "adam")).sections
+        for operator in section.operators
+        if not isinstance(operator, Move)
+        and (name := operator.name.rpartition(".")[2]) not in described
+        and name.removesuffix("_start").removesuffix("_low").removesuffix("_high") not in described
+    ]
+    assert others == ["loss.gather", "loss.total_of_rows"]
 
 
 @pytest.mark.parametrize("made", [compiles, projects])
@@ -64,13 +101,14 @@ def test_without_an_operator_nothing_is_made(
     module: ModuleType,
     name: str,
     operator: Operator,
-    made: Callable[[], object],
+    made: Callable[[bool, Optimizer], object],
 ) -> None:
     whole: Description = getattr(module, name)
     rest = tuple(one for one in whole.operators if one is not operator)
     monkeypatch.setattr(module, name, replace(whole, operators=rest))
+    optimizer: Optimizer = "adam" if name == "UPDATE_ADAM" else "sgd"
     with pytest.raises(ValueError, match=f"^{whole.name}: "):
-        made()
+        made(whole in TIED, optimizer)
 
 
 @pytest.mark.parametrize("made", [compiles, projects])

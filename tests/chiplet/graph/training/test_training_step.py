@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiplet.graph.graph import Graph, Section
-from chiplet.graph.operators import Gather, Product, Scatter
+from chiplet.graph.operators import Gather, Product, Scatter, VectorRun
 from chiplet.graph.received_elements import (
     ReceivedFlits,
     chunk_flits,
@@ -21,6 +22,7 @@ from chiplet.graph.received_elements import (
 from chiplet.graph.sharding import DiePlace, KvHeads, TileShape
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
+from chiplet.graph.vector_work import VectorWork, work_of
 from chiplet.methods.hecaton import Hecaton, HecatonSwitches
 from chiplet.workload.data_flow import LOSS, NORM
 from chiplet.workload.llm import Llm
@@ -38,15 +40,21 @@ def sizes_of(**changes: Any) -> StepSizes:
     return StepSizes(model=ModelSizes(**model, tied=changes.pop("tied", False)), **{**STEP, **changes})
 
 
-def method_elements(sizes: StepSizes) -> dict[str, float]:
-    """Elements that all dies receive in a step by purpose, as the method counts them."""
+def method_of(sizes: StepSizes) -> Hecaton:
+    """The method of a projection on the same sizes."""
     model = sizes.model
     llm = Llm(
         name="small", layers=model.layers, hidden=model.hidden, heads=model.heads, kv_heads=model.kv_heads,
         head_dim=model.head_dim, ffn=model.ffn, gated=True, vocab=model.vocab, norm="rmsnorm", max_positions=64,
+        tied=model.tied,
     )  # fmt: skip
     switches = HecatonSwitches(collective=sizes.algorithm)
-    method = Hecaton(llm, Mesh(sizes.rows, sizes.cols), switches, element_bytes=2)
+    return Hecaton(llm, Mesh(sizes.rows, sizes.cols), switches, element_bytes=2)
+
+
+def method_elements(sizes: StepSizes) -> dict[str, float]:
+    """Elements that all dies receive in a step by purpose, as the method counts them."""
+    model, method = sizes.model, method_of(sizes)
     total: dict[str, float] = defaultdict(float)
     for block in method.blocks():
         times = sizes.rows * sizes.cols * (1 if block.name == "head" else model.layers)
@@ -54,7 +62,14 @@ def method_elements(sizes: StepSizes) -> dict[str, float]:
         for comm in (comm for one in (*passes.forward, *passes.backward) for comm in one.comms):
             purpose = next((name for name in (NORM, LOSS) if comm.name.startswith(name)), "linear")
             total[purpose] += float(comm.elements) * times
-        total["replicas"] += sum(float(comm.elements) for comm in passes.once) * times
+        for purpose, once in (
+            ("replicas", method.replica_comms(block)),
+            ("gains", method.gain_comms(block)),
+        ):
+            total[purpose] += sum(float(comm.elements) for comm in once) * times
+        assert method.once_comms(block) == (*method.replica_comms(block), *method.gain_comms(block))
+    rows = method.embedding_comms(sizes.tokens)
+    total["embedding"] = sum(float(comm.elements) for comm in rows) * sizes.rows * sizes.cols
     return total
 
 
@@ -70,9 +85,65 @@ def test_a_step_moves_what_the_method_says(mesh: tuple[int, int], algorithm: str
         (NORM, moved["norm sums"].elements),
         (LOSS, moved["loss"].elements - of_batch),
         ("replicas", moved["replicas"].elements),
+        ("gains", moved["gains"].elements),
+        ("embedding", moved["embedding"].elements),
     ):
         assert elements == pytest.approx(said[purpose], rel=1e-12), purpose
     assert sum(part.padding for part in moved.values()) == 0
+
+
+def graph_work(graph: Graph, sizes: StepSizes, repeat: str) -> VectorWork:
+    """What the vector programs of the graph demand of all dies, in the sections that run ``repeat``.
+
+    Without what has no part in a projection: values of rows, one-hot rows, and updates of gains, which columns of dies
+    have copies of.
+    """
+    total = VectorWork()
+    for section in graph.sections:
+        if (section.repeat == "tile") != (repeat == "tile"):
+            continue
+        layers = 1 if section.layers == "once" else graph.layers
+        for run in (o for o in section.operators if isinstance(o, VectorRun)):
+            if run.name == "embedding.pick" or run.name.endswith("gain.update"):
+                continue
+            program = run.program
+            names = [
+                name
+                for name in (*program.outputs, *program.inputs)
+                if name in run.bind and program.tensors[name].spread == "matrix"
+            ]
+            for name in names[:1]:
+                # Half of a head is half of the columns, unless these are of halves in the program.
+                operand = run.bind[name]
+                share = 0.5 if operand.half and program.tensors[name].cols != "half" else 1.0
+                for row, col in product(range(sizes.rows), range(sizes.cols)):
+                    die = DiePlace(
+                        sizes.rows, sizes.cols, row, col, "chain", TileShape(sizes.sequences, sizes.length)
+                    )
+                    rows, cols = graph.tensors[operand.tensor].shape(die)
+                    total += work_of(program) * (rows * cols * layers * share)
+    return total
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("mesh", [(1, 1), (1, 2), (2, 2), (4, 2)])
+def test_a_step_passes_what_the_method_says(mesh: tuple[int, int], tied: bool, optimizer: Any) -> None:
+    """Element by element: passes with and without functions, operations, and bytes of the scratchpad."""
+    sizes = sizes_of(rows=mesh[0], cols=mesh[1], optimizer=optimizer, tied=tied)
+    graph, method = training_step(sizes), method_of(sizes)
+    said = VectorWork()
+    for block in method.blocks():
+        passes = method.passes(block, Batch(sizes.tokens, sizes.sequences, sizes.length))
+        for operation in (*passes.forward, *passes.backward):
+            for step in operation.vectors:
+                assert step.elements == step.total / (sizes.rows * sizes.cols)
+                said += step.work * (step.total * block.layers)
+    assert said.numbers == pytest.approx(graph_work(graph, sizes, "tile").numbers, rel=1e-12)
+    llm = method.model
+    gains = (llm.norms * llm.layers + 1) * llm.hidden
+    update = method.update_work(optimizer, llm.parameters - gains)
+    assert update.numbers == pytest.approx(graph_work(graph, sizes, "step").numbers, rel=1e-12)
 
 
 @settings(max_examples=15, deadline=None)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from chiplet.graph import attention_operators, linear_operators
-from chiplet.graph.description import TOKENS, Description, NamedDim, NamedTensor, turned
+from chiplet.graph.descriptions import attention_operators, linear_operators
+from chiplet.graph.descriptions.description import TOKENS, Description, NamedDim, NamedTensor, turned
 from chiplet.graph.operators import Carried, Gather, Product, Scatter
 
 ALL = [value for module in (linear_operators, attention_operators) for value in vars(module).values()]

@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from chiplet.graph.layout_rules import check_layouts
-from chiplet.graph.operators import Operator
+from chiplet.graph.operators import Each, Operator, ProgramOperand, VectorRun
 from chiplet.graph.sharding import Along, Dim, Features, KvHeads, ShardedTensor, Tokens
 from chiplet.graph.vector_pass import Element
+from chiplet.graph.vector_program import VectorProgram
 
-__all__ = ["KV_HEADS", "TOKENS", "Description", "NamedDim", "NamedTensor", "turned"]
+__all__ = [
+    "KV_HEADS",
+    "ONE_VALUE",
+    "TOKENS",
+    "Description",
+    "NamedDim",
+    "NamedTensor",
+    "turned",
+    "vector_run",
+]
 
 TOKENS = "tokens"
 """The dimension whose parts are those of a list of tokens; all others are features."""
@@ -25,10 +35,18 @@ KV_HEADS = "features of key/value heads"
 
 
 class NamedDim(NamedTuple):
-    """A dimension by name, and the axis along which each die of a line has a part; None: it is whole."""
+    """A dimension by name, and the axis along which each die of a line has a part; None: it is whole.
+
+    ``halves``: features of heads, whose halves a vector program may take.
+    """
 
     name: str
     axis: Along | None = None
+    halves: bool = False
+
+
+ONE_VALUE = NamedDim("one value")
+"""The columns of a tensor that has one value for each row."""
 
 
 class NamedTensor(NamedTuple):
@@ -38,6 +56,17 @@ class NamedTensor(NamedTuple):
     cols: NamedDim
     element: Element = "bf16"
     partial: Along | None = None
+
+
+def vector_run(
+    name: str, program: VectorProgram, *, each: Each = "", **bind: str | tuple[str, Literal["low", "high"]]
+) -> VectorRun:
+    """A vector program on tensors by name, or on one half of the heads of each."""
+    operands = {
+        key: ProgramOperand(value) if isinstance(value, str) else ProgramOperand(*value)
+        for key, value in bind.items()
+    }
+    return VectorRun(name=name, program=program, bind=operands, each=each)
 
 
 def turned(axis: Along) -> Along:
@@ -96,6 +125,8 @@ class Description:
         def dim(of: NamedDim) -> Dim:
             if of.name == TOKENS:
                 return Tokens(of.axis)
+            if of.halves:
+                return Features(of.axis, 2 * sizes[of.name], 2, piece=1)
             kind = KvHeads if of.name == KV_HEADS else Features
             return kind(of.axis, sizes[of.name])
 

@@ -6,10 +6,10 @@ and features down the column, x is gathered along the row; sums of y are scatter
 
 from __future__ import annotations
 
-from chiplet.graph.description import KV_HEADS, TOKENS, Description, NamedDim, NamedTensor
+from chiplet.graph.descriptions.description import KV_HEADS, TOKENS, Description, NamedDim, NamedTensor
 from chiplet.graph.operators import Carried, Gather, Product, Reduce, Scatter
 
-__all__ = ["BACKWARD", "FORWARD", "GATHER_AGAIN", "LOSS", "NORM_BACKWARD", "NORM_FORWARD", "REPLICAS"]
+__all__ = ["BACKWARD", "FORWARD", "GATHER_AGAIN", "REPLICAS"]
 
 _ALL = NamedDim(TOKENS)
 _INPUTS, _OUTPUTS = NamedDim("inputs", "column"), NamedDim("outputs", "row")
@@ -57,66 +57,6 @@ BACKWARD = Description(
     given=("x", "w", "dy"),
     results=("dx", "dw"),
 )
-
-_SUMS = NamedDim("norm sums")
-_NORM_TENSORS = {
-    "squares": NamedTensor(_OF_ROW, _SUMS, "fp32", "column"),
-    "squares_all": NamedTensor(_ALL, _SUMS, "fp32", "column"),
-    "squares_total": NamedTensor(_OF_COLUMN, _SUMS, "fp32"),
-    "t": NamedTensor(_OF_COLUMN, _SUMS, "fp32", "row"),
-    "t_all": NamedTensor(_ALL, _SUMS, "fp32", "row"),
-    "t_total": NamedTensor(_OF_ROW, _SUMS, "fp32"),
-}
-
-NORM_FORWARD = Description(
-    name="norm forward",
-    tensors=_NORM_TENSORS,
-    operators=(
-        Gather(name="gather_x", axis="row", carries=(Carried("squares", "squares_all", "norm sums"),)),
-        Scatter(
-            name="scatter_y", axis="column", carries=(Carried("squares_all", "squares_total", "norm sums"),)
-        ),
-    ),
-    given=("squares",),
-    results=("squares_total",),
-)
-"""What the norm in front of a linear sends: a die's sums of squares travel beside x, and are added up beside y."""
-
-NORM_BACKWARD = Description(
-    name="norm backward",
-    tensors=_NORM_TENSORS,
-    operators=(
-        Gather(name="gather_dy", axis="column", carries=(Carried("t", "t_all", "norm sums"),)),
-        Scatter(name="scatter_dx", axis="row", carries=(Carried("t_all", "t_total", "norm sums"),)),
-    ),
-    given=("t",),
-    results=("t_total",),
-)
-"""The same backward: sums of products of outputs and their gradients, beside dy and dx."""
-
-_OF_COLUMNS = NamedTensor(NamedDim("columns", "row"), _OF_COLUMN, "fp32")
-_OF_ALL_COLUMNS = NamedTensor(NamedDim("columns"), _OF_COLUMN, "fp32")
-_LOSS_VALUES = ("largest", "total", "picked")
-
-LOSS = Description(
-    name="loss",
-    tensors={
-        **dict.fromkeys(_LOSS_VALUES, _OF_COLUMNS),
-        **{f"{name}_all": _OF_ALL_COLUMNS for name in _LOSS_VALUES},
-    },
-    operators=(
-        Gather(
-            name="gather_loss",
-            axis="row",
-            carries=tuple(Carried(name, f"{name}_all", "loss") for name in _LOSS_VALUES),
-        ),
-    ),
-    given=_LOSS_VALUES,
-    results=tuple(f"{name}_all" for name in _LOSS_VALUES),
-)
-"""Behind the head the logits of a token are split over the columns of dies: every die gets three values of each, the
-largest logit, the sum of exponentials, and the logit of the label.
-"""
 
 _WEIGHTS = NamedTensor(NamedDim("inputs", "column"), NamedDim(KV_HEADS, "row"), "fp32")
 

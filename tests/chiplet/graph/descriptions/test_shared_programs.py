@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.testing import assert_allclose
 
-from chiplet.graph.training.shared_programs import (
+from chiplet.graph.descriptions.shared_programs import (
     CROSS_ENTROPY_INPUT,
     NORM_INPUT,
     NORM_OPERAND,

@@ -1,0 +1,1 @@
+"""Parts of a training step, each described once: graph and projection take their operators from here."""
