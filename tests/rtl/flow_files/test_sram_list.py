@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from chiplet.machine.pipelining import Pipelining
 from chiplet.machine.specs import DieSpec, LinkSpec, MemorySpec, NopSpec, PackageSpec, SystemSpec
 from rtl.block import Block
 from rtl.die.die import Die
@@ -35,7 +34,7 @@ def top(which: str) -> Block:
         )
     die = DIE.model_copy(update={"sram": "behavioural"}) if which == "behavioural die" else DIE
     latency = 2 if which == "die of latency 2" else 1
-    return Die(die=die, memory=MemorySpec(), pipelining=Pipelining(sram_latency=latency))
+    return Die(die=die.model_copy(update={"sram_latency": latency}), memory=MemorySpec())
 
 
 def elaborated(emitted: Emitted, folder: Path) -> Counter[str]:
