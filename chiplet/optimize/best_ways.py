@@ -218,7 +218,7 @@ class _CostedWays:
             **sizes,
         )
         sweep = make_sweep(space, request.system, source="optimize")
-        points = evaluate(SweepTask(sweep, 0, sweep.groups, request.calibration))
+        points = evaluate(SweepTask(sweep, 0, sweep.groups, request.calibration, tuple(request.silicon)))
         self.evaluated += len(points.index)
         self.progress(len(points.index))
         self.fitting += int(np.isfinite(points.results["step_seconds"]).sum())
