@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtl.synthesis.module_tree import ModuleTree
 
@@ -38,7 +39,8 @@ class BlockNumbers:
     per_die, per_row, per_column, per_pe
         A die of R rows and C columns has ``per_die + per_row R + per_column C + per_pe R C`` of them.
     scales
-        Whether that holds for every size. If not, ``per_die`` has the number of the design.
+        Whether that holds for every size. If not, ``per_die`` has the number of the design, or the block has taken in
+        what other sizes have more often.
     in_vector_unit
         How many of them are in the vector unit.
     """
@@ -53,34 +55,58 @@ class BlockNumbers:
 
 def block_numbers(design: SizedDesign, probe: SizedDesign) -> Mapping[str, BlockNumbers]:
     """The numbers of each block of ``design``, which is compared with ``probe``, a die of
-    :func:`rtl.synthesis.scaling.probe_die.probe_size`."""
+    :func:`rtl.synthesis.scaling.probe_die.probe_size`.
+    """
     trees = design.tree, probe.tree
     exact_here, exact_there = (_modules_of_units(tree, str) for tree in trees)
     plain_here, plain_there = (_modules_of_units(tree, _plain) for tree in trees)
-    found: dict[str, list[tuple[str, tuple[int, ...] | None, int]]] = {design.tree.top: [("", (1, 0, 0, 0), 1)]}
+
+    def terms_of(unit: str, name: str) -> tuple[int, ...] | None:
+        """The terms of a module, and of all others of its unit that differ from it in numbers of their names only."""
+        if exact_here[unit, name] == exact_there[unit, name]:
+            return (exact_here[unit, name], 0, 0, 0)
+        alike = unit, _plain(name)
+        return _terms(plain_here[alike], plain_there[alike], design, probe)
+
+    parts: dict[str, list[_UnitBlock]] = {design.tree.top: [_UnitBlock("", (1, 0, 0, 0), 1)]}
     for unit, blocks in _blocks_of_units(design.tree):
         for block, count in blocks.items():
-            alike = unit, _plain(block)
-            terms: tuple[int, ...] | None = None
-            if exact_here[unit, block] == exact_there[unit, block]:
+            terms = terms_of(unit, block)
+            if terms is not None and exact_here[unit, block] == exact_there[unit, block]:
                 terms = (count, 0, 0, 0)
-            elif plain_here[alike] == count:
-                # Else others of its sort are within another block, which may leave them out at another size.
-                terms = _terms(count, plain_there[alike], design, probe)
-            found.setdefault(block, []).append((unit, terms, count))
-    return {block: _sum(parts) for block, parts in found.items()}
+            elif plain_here[unit, _plain(block)] != count:
+                terms = None  # others of its sort are within another block, which may leave them out at another size
+            folded = [terms_of(unit, name) for name in design.tree.folded[block]]
+            # A row of one PE has taken in the PE, of which other rows have more.
+            if any(inner is not None and _follows(inner) != _follows(terms) for inner in folded):
+                terms = None
+            parts.setdefault(block, []).append(_UnitBlock(unit, terms, count))
+    return {block: _sum(of_units) for block, of_units in parts.items()}
 
 
-def _sum(parts: list[tuple[str, tuple[int, ...] | None, int]]) -> BlockNumbers:
-    terms = [part if part is not None else (count, 0, 0, 0) for _, part, count in parts]
+class _UnitBlock(NamedTuple):
+    """The blocks of a sort in a unit of the top: their terms, None if these are not known, and their number."""
+
+    unit: str
+    terms: tuple[int, ...] | None
+    count: int
+
+
+def _follows(terms: tuple[int, ...] | None) -> tuple[bool, ...] | None:
+    """Which sizes the number follows."""
+    return None if terms is None else tuple(number > 0 for number in terms)
+
+
+def _sum(parts: Sequence[_UnitBlock]) -> BlockNumbers:
+    terms = [part.terms or (part.count, 0, 0, 0) for part in parts]
     per_die, per_row, per_column, per_pe = (sum(column) for column in zip(*terms, strict=True))
     return BlockNumbers(
         per_die=per_die,
         per_row=per_row,
         per_column=per_column,
         per_pe=per_pe,
-        scales=all(part is not None for _, part, _ in parts),
-        in_vector_unit=sum(count for unit, _, count in parts if unit == "vector_unit"),
+        scales=all(part.terms is not None for part in parts),
+        in_vector_unit=sum(part.count for part in parts if part.unit == "vector_unit"),
     )
 
 
