@@ -181,13 +181,13 @@ class SiliconReport(StrictModel):
     def digests(self) -> dict[str, str]:
         """Of the sections of the configuration, and as ``measured`` of what was measured and how."""
         sections = section_digests(self)
-        return {**sections, "measured": section_digest(self.model_dump(mode="json", include=set(_MEASURED)))}
+        return {**sections, "measured": type(self).measured_digest(self.model_dump(mode="json"))}
 
     @classmethod
     def measured_digest(cls, result: Mapping[str, Any]) -> str:
         """The digest ``measured`` of the keys of a synthesis, whatever projections may refuse of them."""
         kept = _as_read(result)
-        return section_digest({key: kept[key] for key in _MEASURED})
+        return section_digest({key: _floats(kept[key]) for key in _MEASURED})
 
     @cached_property
     def digest(self) -> str:
@@ -315,6 +315,15 @@ class SiliconReport(StrictModel):
     def given_keys(self) -> tuple[str, ...]:
         """Configuration keys that it sets."""
         return GIVEN_KEYS + tuple(f"energy.{key}" for key in ENERGY_KEYS if getattr(self.energies, key) is not None)
+
+
+def _floats(value: Any) -> Any:
+    """``value`` with all of its numbers as floats: 0 and 0.0 are one number."""
+    if isinstance(value, Mapping):
+        return {key: _floats(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_floats(entry) for entry in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _as_read(value: Mapping[str, Any]) -> dict[str, Any]:
