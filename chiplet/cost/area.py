@@ -62,7 +62,12 @@ def die_area(system: SystemSpec) -> dict[str, Number]:
 def synthesized_um2(system: SystemSpec) -> Number:
     """Cells of a die by synthesis without its vector unit, um2: 0 if nobody says."""
     die, cells = system.die, system.silicon
-    return cells.die_um2 + cells.row_um2 * die.rows + cells.column_um2 * die.cols + cells.pe_um2 * die.rows * die.cols
+    return (
+        cells.die_um2
+        + cells.row_um2 * die.rows
+        + cells.column_um2 * die.cols
+        + cells.pe_um2 * die.rows * die.cols
+    )
 
 
 def sram_bits(die: DieSpec) -> Number:

@@ -111,7 +111,8 @@ def cost_inputs(system: SystemSpec, report: SiliconReport | None = None) -> list
         if report is not None:
             source += ": the silicon report leaves it out"
     inputs += [
-        Input(name=name, value=value, unit=unit, status="measured", source=source) for name, value, unit in counted
+        Input(name=name, value=value, unit=unit, status="measured", source=source)
+        for name, value, unit in counted
     ]
     for name, unit in COST_UNITS.items():
         if not name.startswith(unused):

@@ -34,10 +34,11 @@ AREA = {
 
 SYNTHESIZED_AREA = {
     "logic": (
-        "(cells of a die + rows x those of a row + columns x those of a column + PEs x those of a PE) x factor / "
-        "utilization",
-        ("silicon.die_um2", "silicon.row_um2", "silicon.column_um2", "silicon.pe_um2", "silicon.area_factor")
-        + ("area.utilization",),
+        "(cells of a die + rows, columns and PEs x those of one) x factor / utilization",
+        (
+            *("silicon.die_um2", "silicon.row_um2", "silicon.column_um2", "silicon.pe_um2"),
+            *("silicon.area_factor", "area.utilization"),
+        ),
     ),
     "vector": (
         "cells of the vector unit x factor / utilization",

@@ -53,7 +53,11 @@ class SiliconSpec(StrictModel):
 
     die_um2: Annotated[
         float,
-        Field(ge=0, le=1e12, description="cells that a die has once, um2; this and the next three 0: transistors"),
+        Field(
+            ge=0,
+            le=1e12,
+            description="cells that a die has once, um2; this and the next three 0: transistors",
+        ),
     ] = 0.0
     row_um2: Annotated[float, Field(ge=0, le=1e12, description="cells of each row of the array, um2")] = 0.0
     column_um2: Annotated[
@@ -62,7 +66,8 @@ class SiliconSpec(StrictModel):
     pe_um2: Annotated[float, Field(ge=0, le=1e12, description="cells of each PE, um2")] = 0.0
     vector_um2: Annotated[float, Field(ge=0, le=1e12, description="cells of the vector unit, um2")] = 0.0
     area_factor: Annotated[
-        float, Field(ge=1e-3, le=1e3, description="area of these cells over that of the report; 1: as measured")
+        float,
+        Field(ge=1e-3, le=1e3, description="area of these cells over that of the report; 1: as measured"),
     ] = 1.0
     energy_factor: Annotated[
         float, Field(ge=1e-3, le=1e3, description="energies over those of the report; 1: as measured")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.silicon.silicon_report import SiliconReport, report_for
+from chiplet.machine.silicon.chosen_report import report_for
+from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method, Switches

@@ -17,7 +17,8 @@ from chiplet.machine.base import refusal
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
 from chiplet.machine.configuration_keys import values_by_name
-from chiplet.machine.silicon.silicon_report import SiliconReport, report_for
+from chiplet.machine.silicon.chosen_report import report_for
+from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES
 from chiplet.machine.specs import DieSpec, SystemSpec
 from chiplet.methods.registry import make_switches, method_type
@@ -294,9 +295,7 @@ class SweepRows:
         kept: NDArray[np.intp] = rows[keep]
         return kept
 
-    def _synthesized(
-        self, rows: NDArray[np.intp]
-    ) -> Iterator[tuple[SiliconReport | None, NDArray[np.intp]]]:
+    def _synthesized(self, rows: NDArray[np.intp]) -> Iterator[tuple[SiliconReport | None, NDArray[np.intp]]]:
         """``rows`` by the silicon report of their dies; those that none speaks of are refused."""
         if not self._silicon or not len(rows):
             if len(rows):

@@ -148,7 +148,11 @@ def synth(
         result = synthesis_report(mapped, library, times=times, target_hz=target, numbers=numbers)
         files = _files(output, result.top)
         made_of = synthesized_design(
-            asdict(result), system, package=package, sram_latency=sram_latency, multiplier_stages=multiplier_stages
+            asdict(result),
+            system,
+            package=package,
+            sram_latency=sram_latency,
+            multiplier_stages=multiplier_stages,
         )
         data: Mapping[str, Any] = {**asdict(result), **made_of, **files}
         contents = {

@@ -22,8 +22,8 @@ def synthesized_design(
 ) -> SynthesizedDesign:
     """The design behind ``result``, the keys of a synthesis.
 
-    The digest ``measured`` is that of a report that :class:`chiplet.machine.silicon.silicon_report.SiliconReport` reads;
-    a package has none, as no projection takes one.
+    The digest ``measured`` is that of :class:`chiplet.machine.silicon.silicon_report.SiliconReport`; a package has
+    none, as no projection takes one.
     """
     made_of: SynthesizedDesign = {
         "design": "package" if package else "die",

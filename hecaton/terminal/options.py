@@ -186,10 +186,10 @@ class WorkerOptions:
 
 
 def load_silicon(names: Sequence[str] | None) -> tuple[SiliconReport, ...]:
-    """Return the silicon reports of ``--silicon``. Raises ``ValueError`` if one cannot be read, or two are of one die."""
+    """Return the silicon reports of ``--silicon``. Raises ``ValueError`` if one cannot be read, or two are alike."""
     if not names:
         return ()
-    from chiplet.machine.silicon.silicon_report import check_reports, load_report
+    from chiplet.machine.silicon.chosen_report import check_reports, load_report
 
     reports = tuple(map(load_report, names))
     check_reports(reports)

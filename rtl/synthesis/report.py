@@ -29,9 +29,12 @@ def synthesis_report(
 ) -> Synthesis:
     """What was found of a design that is mapped to the cells of a library; ``numbers`` are those of a die's blocks."""
     design, timing = mapped.design, mapped.timing
-    counts = design.block_instances
+    counts, known = design.block_instances, numbers or {}
     blocks = sorted(
-        (_block(name, counts[name], (numbers or {}).get(name), block, library) for name, block in mapped.blocks.items()),
+        (
+            _block(name, counts[name], known.get(name), block, library)
+            for name, block in mapped.blocks.items()
+        ),
         key=lambda block: (-block.total_um2, block.block),
     )
     macros = [macro_of(module) for name, module in design.modules.items() if module.macro and counts[name]]

@@ -6,31 +6,35 @@ clock, the area of their logic, and the energies that somebody added to it. It h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from importlib import resources
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
-from chiplet.machine.base import StrictModel, read_input, refusal
+from chiplet.machine.base import StrictModel
 from chiplet.machine.configuration_keys import check_digests, section_digest, section_digests, split_digests
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
+from chiplet.machine.silicon.report_fields import (
+    Positive,
+    ReportedBlock,
+    ReportedConditions,
+    ReportedPipelining,
+    SiliconEnergies,
+    as_read,
+    floats,
+)
 from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec, function_lanes, vector_lanes
 from chiplet.machine.vector_specs import VectorSpec
 
 __all__ = [
+    "AREA_KEYS",
     "ENERGY_KEYS",
     "GIVEN_KEYS",
-    "MeasuredEnergy",
     "SiliconReport",
-    "check_reports",
-    "load_report",
-    "report_for",
-    "report_names",
+    "keys_of_logic",
 ]
 
 ENERGY_KEYS = ("mac_pj", "vector_pj", "sram_pj_per_byte")
@@ -48,74 +52,17 @@ GIVEN_KEYS = ("die.clock_hz", *(f"silicon.{key}" for key in AREA_KEYS))
 MOST_UNSCALED = 0.01
 """Share of the area that may be of blocks whose number in another die is not known: those that only join others."""
 
-_FOLDER = "silicon"
-
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Area = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=0)]
-
-
-class MeasuredEnergy(StrictModel):
-    """The energy of an event in pJ, and where it comes from."""
-
-    value: _Area
-    source: Annotated[str, Field(min_length=1)]
-
-
-class SiliconEnergies(StrictModel):
-    """Energies: of a multiply-add, of an operation of a vector lane, of a byte read or written in a buffer, of a flit
-    that crosses a router, and of a frame of a link besides its PHY. What is None is not known.
-    """
-
-    mac_pj: MeasuredEnergy | None = None
-    vector_pj: MeasuredEnergy | None = None
-    sram_pj_per_byte: MeasuredEnergy | None = None
-    flit_hop_pj: MeasuredEnergy | None = None
-    link_frame_pj: MeasuredEnergy | None = None
-
-
-class ReportedNumbers(StrictModel):
-    """A die of R rows and C columns has ``per_die + per_row R + per_column C + per_pe R C`` of a block, unless it does
-    not ``scale``.
-    """
-
-    per_die: _Count
-    per_row: _Count
-    per_column: _Count
-    per_pe: _Count
-    scales: bool
-    in_vector_unit: _Count
-
-
-class ReportedBlock(StrictModel):
-    """A block: how often the die of the report has it, and the area of one, um2."""
-
-    block: str
-    count: _Count
-    numbers: ReportedNumbers
-    area_um2: _Area
-
-
-class ReportedConditions(StrictModel):
-    """What the times hold for."""
-
-    sram_output_ps: _Positive
-    sram_setup_ps: _Positive
-    wires: Literal["none"]
-    clock: Literal["ideal"]
-    voltage: _Positive
-    temperature: Annotated[float, Field(allow_inf_nan=False)]
-
-
-class ReportedPipelining(StrictModel):
-    """Register stages besides those of the adders."""
-
-    sram_latency: int
-    multiplier_stages: int
-
-
 _MEASURED = (
-    *("design", "hecaton_version", "pipelining", "libraries", "period_ps", "area_um2", "blocks", "assumptions"),
+    *(
+        "design",
+        "hecaton_version",
+        "pipelining",
+        "libraries",
+        "period_ps",
+        "area_um2",
+        "blocks",
+        "assumptions",
+    ),
     *("yosys", "opensta"),
 )
 """What was measured, and how: the fields of one digest."""
@@ -125,15 +72,6 @@ _SCALED = (
     *("clock_hz", "sram"),
 )
 """Keys of the section die that a report speaks of whatever they are."""
-
-_UNREAD = {
-    *("top", "clock_hz", "target_hz", "met", "from_inputs_ps", "to_outputs_ps", "cells", "flip_flops", "latches"),
-    *("loops", "sram_bits", "macros", "paths", "modelled", "reused"),
-    *("verilog", "constraints", "netlist", "macro_liberty", "report", "picture", "preset"),
-}
-"""Other keys of ``hecaton synth``, which a projection has no use for."""
-
-_UNREAD_OF_BLOCKS = {"cells", "flip_flops", "total_um2", "period_ps", "from_inputs_ps", "to_outputs_ps"}
 
 
 class SiliconReport(StrictModel):
@@ -150,8 +88,8 @@ class SiliconReport(StrictModel):
     vector: VectorSpec
     pipelining: ReportedPipelining
     libraries: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
-    period_ps: _Positive
-    area_um2: _Positive
+    period_ps: Positive
+    area_um2: Positive
     blocks: Annotated[tuple[ReportedBlock, ...], Field(min_length=1, strict=False)]
     assumptions: ReportedConditions
     yosys: str
@@ -165,11 +103,13 @@ class SiliconReport(StrictModel):
         if isinstance(value, Mapping):
             if value.get("design") == "package":
                 raise ValueError("it is of a package: make one of a die, without --package")
-            value = _as_read(value)
+            value = as_read(value)
         value, said = split_digests(value)
         read = handler(value)
         digests = read.digests
-        check_digests({name: said[name] for name in said if name != "measured"}, digests, what="the file", whose="it")
+        check_digests(
+            {name: said[name] for name in said if name != "measured"}, digests, what="the file", whose="it"
+        )
         if said.get("measured", digests["measured"]) != digests["measured"]:
             raise ValueError(
                 f"it was edited: what it measured has the digest {digests['measured']}, not {said['measured']}"
@@ -186,8 +126,8 @@ class SiliconReport(StrictModel):
     @classmethod
     def measured_digest(cls, result: Mapping[str, Any]) -> str:
         """The digest ``measured`` of the keys of a synthesis, whatever projections may refuse of them."""
-        kept = _as_read(result)
-        return section_digest({key: _floats(kept[key]) for key in _MEASURED})
+        kept = as_read(result)
+        return section_digest({key: floats(kept[key]) for key in _MEASURED})
 
     @cached_property
     def digest(self) -> str:
@@ -199,17 +139,24 @@ class SiliconReport(StrictModel):
         rows, cols = self.die.rows, self.die.cols
         for block in self.blocks:
             numbers = block.numbers
-            there = numbers.per_die + numbers.per_row * rows + numbers.per_column * cols + numbers.per_pe * rows * cols
+            there = (
+                numbers.per_die
+                + numbers.per_row * rows
+                + numbers.per_column * cols
+                + numbers.per_pe * rows * cols
+            )
             if there != block.count or numbers.in_vector_unit > numbers.per_die:
-                raise ValueError(f"the numbers of {block.block[:60]} make {there} in its die, not {block.count}")
+                raise ValueError(
+                    f"the numbers of {block.block[:60]} make {there} in its die, not {block.count}"
+                )
         area = sum(block.count * block.area_um2 for block in self.blocks)
         if abs(area - self.area_um2) > 1e-3 * self.area_um2:
             raise ValueError(f"its blocks have {area:.6g} um2 together, not area_um2 = {self.area_um2:.6g}")
         unscaled = sum(block.count * block.area_um2 for block in self.blocks if not block.numbers.scales)
         if unscaled > MOST_UNSCALED * area:
             raise ValueError(
-                f"{unscaled / area:.1%} of its area are blocks whose number in other dies is not known: rows and columns "
-                "must be powers of two"
+                f"{unscaled / area:.1%} of its area are blocks whose number in other dies is not known: rows and "
+                "columns must be powers of two from 2 on"
             )
         made = self.pipelining
         for name, value, counted in (
@@ -269,11 +216,11 @@ class SiliconReport(StrictModel):
 
     def speaks_of(self) -> dict[str, Any]:
         """The keys that a die must share with that of the report, and their values."""
-        return _keys_of_logic(self.die, self.memory, self.vector)
+        return keys_of_logic(self.die, self.memory, self.vector)
 
     def refusal(self, system: SystemSpec) -> tuple[str, Any, Any] | None:
         """The first key in which the die of ``system`` differs, its value in the report and there; None if none."""
-        asked_for = _keys_of_logic(system.die, system.memory, system.vector)
+        asked_for = keys_of_logic(system.die, system.memory, system.vector)
         for key, made_for in self.speaks_of().items():
             if asked_for.get(key) != made_for:
                 return key, made_for, asked_for.get(key)
@@ -314,32 +261,12 @@ class SiliconReport(StrictModel):
 
     def given_keys(self) -> tuple[str, ...]:
         """Configuration keys that it sets."""
-        return GIVEN_KEYS + tuple(f"energy.{key}" for key in ENERGY_KEYS if getattr(self.energies, key) is not None)
+        return GIVEN_KEYS + tuple(
+            f"energy.{key}" for key in ENERGY_KEYS if getattr(self.energies, key) is not None
+        )
 
 
-def _floats(value: Any) -> Any:
-    """``value`` with all of its numbers as floats: 0 and 0.0 are one number."""
-    if isinstance(value, Mapping):
-        return {key: _floats(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_floats(entry) for entry in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _as_read(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a report without those that nobody reads."""
-    kept = {key: entry for key, entry in value.items() if key not in _UNREAD}
-    if isinstance(kept.get("blocks"), Sequence):
-        kept["blocks"] = [
-            {key: entry for key, entry in block.items() if key not in _UNREAD_OF_BLOCKS}
-            if isinstance(block, Mapping)
-            else block
-            for block in kept["blocks"]
-        ]
-    return kept
-
-
-def _keys_of_logic(die: DieSpec, memory: MemorySpec, vector: VectorSpec) -> dict[str, Any]:
+def keys_of_logic(die: DieSpec, memory: MemorySpec, vector: VectorSpec) -> dict[str, Any]:
     """What the cells of a die depend on besides its rows, columns and buffers."""
     keys: dict[str, Any] = {
         f"die.{name}": getattr(die, name) for name in DieSpec.model_fields if name not in _SCALED
@@ -349,68 +276,3 @@ def _keys_of_logic(die: DieSpec, memory: MemorySpec, vector: VectorSpec) -> dict
         keys["vector.lanes"] = vector_lanes(vector, memory)
         keys["vector.function_lanes"] = function_lanes(vector, memory)
     return keys
-
-
-def report_names() -> list[str]:
-    """Names of the reports that come with the package, sorted."""
-    folder = resources.files("chiplet") / "presets" / _FOLDER
-    return sorted(item.name.removesuffix(".json") for item in folder.iterdir() if item.name.endswith(".json"))
-
-
-def load_report(name: str | Path) -> SiliconReport:
-    """The report that comes with the package under ``name``, or the one in the file at that path.
-
-    Raises ``ValueError``, in one line, if it is missing or broken.
-    """
-    names = report_names()
-    if str(name) in names:
-        file = resources.files("chiplet") / "presets" / _FOLDER / f"{name}.json"
-        text = file.read_text(encoding="utf-8")
-    elif Path(name).suffix != ".json":
-        raise ValueError(f"{name}: no silicon report: must be one of {', '.join(names)}, or a JSON file")
-    else:
-        try:
-            text = read_input(Path(name))
-        except OSError as error:
-            raise ValueError(f"{name}: cannot read the silicon report: {error.strerror}") from None
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{name}: not a silicon report: byte {error.start} is not UTF-8") from None
-    try:
-        return SiliconReport.model_validate_json(text)
-    except ValidationError as error:
-        raise ValueError(f"{name}: not a silicon report: {refusal(error, SiliconReport)}") from None
-
-
-def check_reports(reports: Sequence[SiliconReport]) -> None:
-    """Raise ``ValueError``, in one line, if two of them are of the same die."""
-    for place, report in enumerate(reports):
-        for other in reports[:place]:
-            if other.speaks_of() == report.speaks_of():
-                raise ValueError(
-                    f"two silicon reports of dies with die.dtype = {report.die.dtype}, die.stages = "
-                    f"{report.die.stages}: give one of them"
-                )
-
-
-def report_for(reports: Sequence[SiliconReport], system: SystemSpec) -> SiliconReport | None:
-    """The one of ``reports`` that speaks of the die of ``system``; None if there are none at all.
-
-    Raises ``ValueError``, in one line, if none speaks of it, naming the first key that differs and both values.
-    """
-    refusals = []
-    for report in reports:
-        found = report.refusal(system)
-        if found is None:
-            return report
-        refusals.append(found)
-    if not refusals:
-        return None
-    # Of several the nearest: that which differs in a later key.
-    order = list(_keys_of_logic(system.die, system.memory, system.vector))
-    key = max((found[0] for found in refusals), key=lambda name: order.index(name) if name in order else -1)
-    made_for = " or ".join(dict.fromkeys(str(found[1]) for found in refusals if found[0] == key))
-    asked_for = next(found[2] for found in refusals if found[0] == key)
-    raise ValueError(
-        f"the silicon report was made for a die with {key} = {made_for}, not {asked_for}: give a report of this die or "
-        "project that one"
-    )

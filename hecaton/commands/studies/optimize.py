@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from hecaton.terminal.options import AsJson, CalibrationFile, MachineOptions, PlotFile, SiliconFiles, load_calibration, load_silicon
+from hecaton.terminal.options import (
+    AsJson,
+    CalibrationFile,
+    MachineOptions,
+    PlotFile,
+    SiliconFiles,
+    load_calibration,
+    load_silicon,
+)
 from hecaton.terminal.output import Output
 from hecaton.terminal.projection_options import (
     DIES_HELP,

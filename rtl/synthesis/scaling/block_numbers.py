@@ -16,6 +16,7 @@ from rtl.synthesis.module_tree import ModuleTree
 
 __all__ = ["BlockNumbers", "SizedDesign", "block_numbers"]
 
+
 @dataclass(frozen=True)
 class SizedDesign:
     """A die with an array of this size."""

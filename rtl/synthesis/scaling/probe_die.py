@@ -13,9 +13,7 @@ _SIZES = ((2, 16), (16, 2), (8, 4), (4, 8), (2, 8), (8, 2))
 def probe_size(rows: int, cols: int) -> tuple[int, int]:
     """Rows and columns of a die whose numbers tell a constant, rows, columns and PEs of ``rows`` x ``cols`` apart."""
     return next(
-        (r, c)
-        for r, c in _SIZES
-        if r != rows and c != cols and r * c != rows * cols and r * cols != c * rows
+        (r, c) for r, c in _SIZES if r != rows and c != cols and r * c != rows * cols and r * cols != c * rows
     )
 
 
