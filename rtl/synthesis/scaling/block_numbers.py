@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from rtl.synthesis.module_tree import ModuleTree
 
@@ -85,7 +84,8 @@ def block_numbers(design: SizedDesign, probe: SizedDesign) -> Mapping[str, Block
     return {block: _sum(of_units) for block, of_units in parts.items()}
 
 
-class _UnitBlock(NamedTuple):
+@dataclass(frozen=True)
+class _UnitBlock:
     """The blocks of a sort in a unit of the top: their terms, None if these are not known, and their number."""
 
     unit: str
