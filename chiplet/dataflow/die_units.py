@@ -60,13 +60,13 @@ class BusyShares:
     scratchpad_reads, scratchpad_writes
         Words a cycle that units other than the vector unit read from the scratchpad, and write into it.
     fetched
-        When the commands of the die came.
+        When each command of the die was asked for, and when it came.
     """
 
     array_reads: ArrayReads = field(default_factory=ArrayReads)
     scratchpad_reads: float = 0.0
     scratchpad_writes: float = 0.0
-    fetched: Sequence[float] = ()
+    fetched: Sequence[tuple[float, float]] = ()
 
 
 @dataclass
@@ -111,7 +111,7 @@ class DieUnits:
         self._stream_end = self._weights_free = 0.0
         self._sums_end: deque[float] = deque([0.0] * COMMANDS_SUMMED, COMMANDS_SUMMED)
         self.commands = 0
-        self.fetched: list[float] = []
+        self.fetched: list[tuple[float, float]] = []
         outstanding = system.memory.outstanding
         self._coming: deque[float] = deque([0.0] * outstanding, outstanding)
         self._load_asked: list[float] = []
@@ -139,7 +139,7 @@ class DieUnits:
         times = self.units[unit]
         self._asked = max(self._asked + 1, self._dispatched[0] + 1)
         there = self._memory.fetches.take(max(self._asked + self._memory.read_cycles - 1, self._ahead()))
-        self.fetched.append(there)
+        self.fetched.append((self._asked, there))
         out = max(there + 2, self._dispatched[-1] + 1)
         depth = COMMANDS_WAITING if " " in unit else self.system.die.queue_depth
         if len(times.taken) >= depth:
@@ -319,7 +319,7 @@ class DieUnits:
         for _ in range(words):
             # A request a cycle, while there is room for its word.
             asked = max(asked, come[0])
-            come.append(self._memory.loads.take(max(asked + self._memory.read_cycles, come[-1])))
+            come.append(self._memory.loads.take(max(asked + self._memory.read_cycles, come[-1]), asked))
             self._load_asked.append(asked)
             self._load_come.append(come[-1])
             asked += 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from math import inf
 
 __all__ = ["MemoryLink"]
 
@@ -21,9 +24,25 @@ class MemoryLink:
         self._cycles = max(cycles, 1.0)
         self._begins: list[float] = []
         self._ends: list[float] = []  # of words that follow each other without a gap
+        self._expected: deque[tuple[float, float]] = deque()
 
-    def take(self, time: float) -> float:
-        """When a word that is there at ``time`` begins: as soon as the link is free for all of it."""
+    def expect(self, words: Iterable[tuple[float, float]]) -> None:
+        """Words that will come besides: when each is asked for, and when it is there.
+
+        It is before those that are asked for later, and behind all others.
+        """
+        self._expected = deque(sorted([*self._expected, *words]))
+
+    def take(self, time: float, asked: float = inf) -> float:
+        """When a word that is there at ``time`` begins: as soon as the link is free for all of it.
+
+        ``asked``: when it was asked for.
+        """
+        while self._expected and self._expected[0][0] <= asked:
+            self._carry(self._expected.popleft()[1])
+        return self._carry(time)
+
+    def _carry(self, time: float) -> float:
         begins, ends = self._begins, self._ends
         place = bisect_right(begins, time + _LEAST)
         if place:

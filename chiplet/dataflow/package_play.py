@@ -97,8 +97,7 @@ class PackagePlay:
             word, write = (terms.units.memory_flit * plane.link_cycles(*way) for way in ((1, 0), (0, 1)))
             ways = links.setdefault(io, (MemoryLink(word), MemoryLink(word), MemoryLink(write)))
             own = shares[number] if shares else BusyShares()
-            for time in own.fetched:
-                ways[1].take(time)
+            ways[1].expect(own.fetched)
             way = plane.way_cycles(io_links(package, row, col, io.side))
             memory = MemoryWay(
                 *ways,

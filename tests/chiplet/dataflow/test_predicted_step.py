@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chiplet.dataflow import predicted_step as module
 from chiplet.dataflow.predicted_step import PredictedStep, predicted_step
 from chiplet.graph.training.sizes import ModelSizes, StepSizes
 from chiplet.graph.training.training_step import training_step
@@ -84,3 +85,13 @@ def test_more_layers_take_longer_and_adapters_too() -> None:
     assert predicted_step(graph, SIZES, machine(1, 1)).cycles > wires.cycles
     deeper = replace(SIZES, model=replace(MODEL, layers=2))
     assert predicted(deeper).cycles > 1.5 * wires.cycles
+
+
+def test_another_play_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that is busy with loads, which the commands of all dies come over: one play's times suit the next."""
+    model = ModelSizes(hidden=16, heads=6, kv_heads=2, head_dim=2, ffn=12, layers=1, vocab=11, tied=True)
+    sizes = StepSizes(model=model, rows=2, cols=1, sequences=5, length=3, tiles=2, optimizer="sgd")
+    two = predicted(sizes)
+    for plays in (3, 4):
+        monkeypatch.setattr(module, "PLAYS", plays)
+        assert predicted(sizes).cycles == pytest.approx(two.cycles, rel=0.02)
