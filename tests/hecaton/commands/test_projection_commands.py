@@ -316,4 +316,6 @@ def test_bad_silicon_reports(tmp_path: Path) -> None:
     assert refused(*PROJECT, "--silicon", "asap7-typical").startswith(
         "the silicon report was made for a die with die.stages = 4, not 1"
     )
-    assert refused(*PROJECT, *SILICON, *SILICON[2:]).startswith("two silicon reports of dies with die.dtype = bf16")
+    assert refused(*PROJECT, *SILICON, *SILICON[2:]).startswith(
+        "two silicon reports of dies with die.dtype = bf16"
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from chiplet.machine.configuration_keys import section_digests
 from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import SystemSpec
 from tests.chiplet.machines import PACKAGE
@@ -66,8 +65,3 @@ def report_values(system: SystemSpec = PACKAGE, **changes: Any) -> dict[str, Any
 def report(system: SystemSpec = PACKAGE, **changes: Any) -> SiliconReport:
     """The report of :func:`report_values`."""
     return SiliconReport.model_validate(report_values(system, **changes))
-
-
-def digests(system: SystemSpec) -> dict[str, str]:
-    """Digests of the sections that a report of ``system`` itself has."""
-    return section_digests(system, ("die", "memory", "vector"))
