@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from chiplet.cost.area import counted_by, die_transistors, router_transistors, sram_bits, synthesized_um2
-from chiplet.machine.silicon.silicon_report import AREA_KEYS, SiliconReport
 from chiplet.machine.sources import Input, Status, silicon_status
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import AREA_KEYS, SiliconReport
 
 ACTUARY = "chiplet-actuary (Feng and Ma, DAC 2022)"
 WAFERS = {16988.0: "5 nm", 9346.0: "7 nm", 5992.0: "10 nm", 3984.0: "14 nm", 2891.0: "28 nm"}

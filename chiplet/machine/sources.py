@@ -7,7 +7,6 @@ from typing import Literal
 from chiplet.machine.base import StrictModel
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.link_rate import link_rate
-from chiplet.machine.silicon.silicon_report import ENERGY_KEYS, SiliconReport
 from chiplet.machine.silicon.sram_banks import Bank, bank_remark
 from chiplet.machine.silicon.stage_clock import STAGES_HZ, megahertz
 from chiplet.machine.specs import (
@@ -20,6 +19,7 @@ from chiplet.machine.specs import (
     scratchpad_banks,
     vector_lanes,
 )
+from chiplet.machine.synthesized.silicon_report import ENERGY_KEYS, SiliconReport
 from chiplet.machine.terms import GemmTerms
 
 Status = Literal["measured", "published", "assumed"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chiplet.machine.silicon.chosen_report import report_for
+from chiplet.machine.synthesized.chosen_report import report_for
 from chiplet.methods.registry import METHODS, make_switches
 from chiplet.optimize.results import BestWay, Goal, Optimum, check_goal
 from chiplet.optimize.ways import (

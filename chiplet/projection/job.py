@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.silicon.chosen_report import report_for
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
+from chiplet.machine.synthesized.chosen_report import report_for
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.machine.terms import GemmTerms
 from chiplet.methods.base import Method, Switches
 from chiplet.methods.registry import make_switches, method_type

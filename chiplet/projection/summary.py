@@ -5,9 +5,9 @@ from __future__ import annotations
 from chiplet.cost.manufacturing import account_cost
 from chiplet.cost.sources import cost_inputs
 from chiplet.machine.configuration_keys import section_digests
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.sources import collect_inputs
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.methods.base import Method
 from chiplet.projection.job import ProjectionJob
 from chiplet.projection.results import Breakdown, Buffer, Cost, Memory, Projection

@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.link_rate import LinkRate, link_rate
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.methods.registry import METHODS, make_switches, method_type
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project

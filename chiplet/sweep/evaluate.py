@@ -16,8 +16,8 @@ import numpy as np
 
 from chiplet.cost.manufacturing import account_cost
 from chiplet.machine.calibration import Calibration
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import LINK_TOO_SLOW
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.parallel.many import replicas_of
 from chiplet.parallel.step import energy_of_all, step_of_all
 from chiplet.projection.job import StepRequest, check_factors

@@ -17,10 +17,10 @@ from chiplet.machine.base import refusal
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import read_memory_preset
 from chiplet.machine.configuration_keys import values_by_name
-from chiplet.machine.silicon.chosen_report import report_for
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.silicon.stage_clock import FOLLOWS_STAGES
 from chiplet.machine.specs import DieSpec, SystemSpec
+from chiplet.machine.synthesized.chosen_report import report_for
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.methods.registry import make_switches, method_type
 from chiplet.projection.job import DEFAULT_GLOBAL_BATCH, StepRequest, check_length, default_length, gemm_terms
 from chiplet.step.jobs import Jobs

@@ -17,7 +17,7 @@ import numpy as np
 
 from chiplet.machine.calibration import Calibration
 from chiplet.machine.config import dump_toml
-from chiplet.machine.silicon.silicon_report import SiliconReport
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.sweep.axes import Sweep, SweepAxis, has_switch, mesh_of
 from chiplet.sweep.columns import COLUMNS
 from chiplet.sweep.evaluate import Points, SweepTask, evaluate

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chiplet.machine.configuration_keys import section_digests
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from hecaton.results.silicon_objects import SynthesizedDesign
 from hecaton.version import VERSION
 
@@ -22,7 +22,7 @@ def synthesized_design(
 ) -> SynthesizedDesign:
     """The design behind ``result``, the keys of a synthesis.
 
-    The digest ``measured`` is that of :class:`chiplet.machine.silicon.silicon_report.SiliconReport`; a package has
+    The digest ``measured`` is that of :class:`chiplet.machine.synthesized.silicon_report.SiliconReport`; a package has
     none, as no projection takes one.
     """
     made_of: SynthesizedDesign = {

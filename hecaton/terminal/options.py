@@ -20,8 +20,8 @@ from hecaton.terminal.values import integer_option
 if TYPE_CHECKING:
     from chiplet.machine.calibration import Calibration
     from chiplet.machine.config import Configuration
-    from chiplet.machine.silicon.silicon_report import SiliconReport
     from chiplet.machine.specs import SystemSpec
+    from chiplet.machine.synthesized.silicon_report import SiliconReport
     from hecaton.terminal.output import Output
 
 AsJson = Annotated[
@@ -189,7 +189,7 @@ def load_silicon(names: Sequence[str] | None) -> tuple[SiliconReport, ...]:
     """Return the silicon reports of ``--silicon``. Raises ``ValueError`` if one cannot be read, or two are alike."""
     if not names:
         return ()
-    from chiplet.machine.silicon.chosen_report import check_reports, load_report
+    from chiplet.machine.synthesized.chosen_report import check_reports, load_report
 
     reports = tuple(map(load_report, names))
     check_reports(reports)

@@ -1,1 +1,1 @@
-"""What silicon allows a die: reports of synthesis, clocks of its stages, and SRAM banks that answer in a cycle."""
+"""What silicon allows a die: the clock of its pipeline stages, and the SRAM banks that answer in a cycle."""

@@ -15,7 +15,7 @@ from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import account, project
-from tests.chiplet.machine.silicon.reports import report
+from tests.chiplet.machine.synthesized.reports import report
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 

@@ -18,7 +18,7 @@ from chiplet.projection.meshes import all_meshes
 from chiplet.projection.project import project
 from chiplet.projection.results import Projection
 from chiplet.schedule.buffers import DoesNotFitError
-from tests.chiplet.machine.silicon.reports import report
+from tests.chiplet.machine.synthesized.reports import report
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 GOALS: tuple[Goal, ...] = get_args(Goal)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from chiplet.machine.calibration import Calibration, LinkGoodput
 from chiplet.machine.configuration_keys import values_by_name
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import LINK_TOO_SLOW, SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from chiplet.machine.terms import DieTerms, GemmTerms
 from chiplet.methods.registry import METHODS
 from chiplet.projection.job import StepRequest
@@ -26,7 +26,7 @@ from chiplet.sweep.columns import COLUMNS, of_projection
 from chiplet.sweep.evaluate import Points, SweepTask, evaluate, inner_values, point_request
 from chiplet.sweep.space import Space, make_sweep
 from nop.terms import NopTerms
-from tests.chiplet.machine.silicon.reports import report
+from tests.chiplet.machine.synthesized.reports import report
 from tests.chiplet.machines import PACKAGE, package, small_model, small_package
 
 SPEEDS = {

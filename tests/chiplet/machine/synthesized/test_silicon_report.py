@@ -11,7 +11,7 @@ from chiplet.machine.link_rate import link_rate
 from chiplet.machine.specs import SystemSpec
 from chiplet.projection.job import StepRequest
 from chiplet.projection.project import project
-from tests.chiplet.machine.silicon.reports import AREAS, block, report, report_values
+from tests.chiplet.machine.synthesized.reports import AREAS, block, report, report_values
 from tests.chiplet.machines import PACKAGE, package, small_model
 
 

@@ -17,7 +17,8 @@ from chiplet.machine.base import StrictModel
 from chiplet.machine.configuration_keys import check_digests, section_digest, section_digests, split_digests
 from chiplet.machine.link_rate import link_rate
 from chiplet.machine.pipelining import MULTIPLIER_STAGES, SRAM_LATENCY
-from chiplet.machine.silicon.report_fields import (
+from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec, function_lanes, vector_lanes
+from chiplet.machine.synthesized.report_fields import (
     Positive,
     ReportedBlock,
     ReportedConditions,
@@ -26,7 +27,6 @@ from chiplet.machine.silicon.report_fields import (
     as_read,
     floats,
 )
-from chiplet.machine.specs import DieSpec, MemorySpec, SystemSpec, function_lanes, vector_lanes
 from chiplet.machine.vector_specs import VectorSpec
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from chiplet.machine.silicon.silicon_report import SiliconReport
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport
 from tests.chiplet.machines import PACKAGE
 
 ROWS, COLS = 4, 8

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chiplet.machine.silicon.chosen_report import check_reports, load_report, report_for, report_names
-from chiplet.machine.silicon.silicon_report import SiliconReport
-from tests.chiplet.machine.silicon.reports import block, report, report_values
+from chiplet.machine.synthesized.chosen_report import check_reports, load_report, report_for, report_names
+from chiplet.machine.synthesized.silicon_report import SiliconReport
+from tests.chiplet.machine.synthesized.reports import block, report, report_values
 from tests.chiplet.machines import PACKAGE, package
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from chiplet.machine.base import read_input, refusal
-from chiplet.machine.silicon.silicon_report import SiliconReport, keys_of_logic
 from chiplet.machine.specs import SystemSpec
+from chiplet.machine.synthesized.silicon_report import SiliconReport, keys_of_logic
 
 __all__ = ["check_reports", "load_report", "report_for", "report_names"]
 
